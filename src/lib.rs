@@ -1,0 +1,3 @@
+//! bbdl
+pub mod mock;
+pub mod secret;

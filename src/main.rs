@@ -1,0 +1,2 @@
+//! bbdl
+fn main() {}

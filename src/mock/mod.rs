@@ -1,0 +1,2 @@
+//! An offline Blue Button.
+pub mod records;
