@@ -1,3 +1,7 @@
 //! bbdl
+pub mod api;
+pub mod error;
+pub mod fhir;
 pub mod mock;
 pub mod secret;
+pub mod ui;

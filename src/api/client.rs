@@ -1,0 +1,283 @@
+//! One HTTP client: bearer token, gzip, time-outs, repetition. One origin, no redirects.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use reqwest::{
+    Response,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+    redirect::Policy,
+};
+use url::Url;
+
+use super::{
+    problem::{Head, Problem},
+    retry::{RetryPolicy, chance},
+    server::{Origin, Server, shown},
+};
+use crate::{
+    error::{Error, Exit, Result},
+    secret::Secret,
+    ui::{Ui, size},
+};
+
+/// CMS's own limit is 120 s; a little more lets its error arrive.
+const WHOLE_REQUEST: Duration = Duration::from_secs(130);
+const CONNECT: Duration = Duration::from_secs(10);
+/// A page of fifty 450-line claims is about 100 MB; what is larger than this is an attack or a defect.
+const LARGEST_BODY: usize = 512 << 20;
+
+/// An access token and the only origin that may see it.
+#[derive(Clone, Debug)]
+pub struct AccessToken {
+    origin: Origin,
+    secret: Secret,
+}
+
+impl AccessToken {
+    /// Binds a token to the origin that issued it.
+    #[must_use]
+    pub fn new(origin: Origin, secret: Secret) -> Self {
+        Self { origin, secret }
+    }
+
+    /// The token's text, for a token store or the revocation endpoint.
+    #[must_use]
+    pub fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// The header for a request to this URL; none for any other origin.
+    fn header_for(&self, url: &Url) -> Option<HeaderValue> {
+        if !self.origin.covers(url) {
+            return None;
+        }
+        let mut value = HeaderValue::try_from(format!("Bearer {}", self.secret.expose())).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+}
+
+/// Whoever has the access token and can get a new one.
+pub trait Bearer {
+    /// A token that should work now.
+    fn token(&self) -> impl Future<Output = Result<AccessToken>>;
+    /// A token in place of one the server has just rejected as expired or invalid.
+    fn renew(&self, rejected: &AccessToken) -> impl Future<Output = Result<AccessToken>>;
+}
+
+/// What happened to a request in the end, where the caller still has to decide.
+#[derive(Debug)]
+pub enum Failure {
+    /// The server's last word, after all repetitions.
+    Answer(Problem),
+    /// Anything else: no token, no permission to ask.
+    Other(Error),
+}
+
+/// Which representation is asked for. The server gives 406 for what it does not know.
+#[derive(Clone, Copy, Debug)]
+pub enum Wanted {
+    /// FHIR resources and bundles.
+    Fhir,
+    /// Plain JSON: userinfo, health.
+    Json,
+}
+
+/// Asks the server; counts what was asked and what came.
+pub struct Client {
+    http: reqwest::Client,
+    server: Server,
+    retry: RetryPolicy,
+    ui: Ui,
+    requests: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Client {
+    /// A client for one server.
+    ///
+    /// # Errors
+    /// [`Exit::NotSetUp`] when TLS or the proxy settings of the environment cannot be used.
+    pub fn new(server: Server, retry: RetryPolicy, ui: Ui) -> Result<Self> {
+        // Fails only when a provider is there already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("bbdl/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::none())
+            .referer(false)
+            .connect_timeout(CONNECT)
+            .timeout(WHOLE_REQUEST);
+        if server.origin().is_loopback() {
+            // A proxy would see a token that plain http protects only by never leaving this machine.
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(|cause| {
+            Error::new(Exit::NotSetUp, "http", format!("cannot set up https: {cause}"))
+                .hint("Check HTTPS_PROXY, HTTP_PROXY and the system's certificates.")
+        })?;
+        Ok(Self { http, server, retry, ui, requests: AtomicU64::new(0), bytes: AtomicU64::new(0) })
+    }
+
+    /// The server asked.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The connections underneath, for the token endpoint, which has rules of its own.
+    #[must_use]
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// How often to repeat.
+    #[must_use]
+    pub fn retry(&self) -> RetryPolicy {
+        self.retry
+    }
+
+    /// The voice this client reports to.
+    #[must_use]
+    pub fn ui(&self) -> &Ui {
+        &self.ui
+    }
+
+    /// Requests made and bytes of body received (after decompression) so far.
+    #[must_use]
+    pub fn traffic(&self) -> (u64, u64) {
+        (self.requests.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+    }
+
+    /// Gets a document and reads it with `read`, whose refusal counts as an unreadable answer and is
+    /// asked for again.
+    ///
+    /// A token the server rejects is renewed once. Temporary problems are repeated as the policy says.
+    ///
+    /// # Errors
+    /// [`Failure`] with the last problem.
+    pub async fn get<T>(
+        &self,
+        bearer: &impl Bearer,
+        url: &Url,
+        wanted: Wanted,
+        read: impl Fn(String) -> std::result::Result<T, String>,
+    ) -> std::result::Result<T, Failure> {
+        let mut token = bearer.token().await.map_err(Failure::Other)?;
+        let mut renewed = false;
+        let mut repetition = 0;
+        loop {
+            let problem = match self.try_once(&token, url, wanted).await {
+                Ok(body) => match read(body) {
+                    Ok(document) => return Ok(document),
+                    Err(said) => Problem::Unreadable { said },
+                },
+                Err(problem) => problem,
+            };
+            if problem == Problem::TokenRejected && !renewed {
+                renewed = true;
+                self.ui.trace(1, || "the access token was rejected: asking for a new one".to_owned());
+                token = bearer.renew(&token).await.map_err(Failure::Other)?;
+                continue;
+            }
+            let Some(pause) = self.retry.pause(&problem, repetition, chance()) else {
+                return Err(Failure::Answer(problem));
+            };
+            repetition += 1;
+            self.ui.trace(2, || format!("{problem:?}; asking again in {:.1} s", pause.as_secs_f64()));
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn try_once(&self, token: &AccessToken, url: &Url, wanted: Wanted) -> std::result::Result<String, Problem> {
+        let Some(authorization) = token.header_for(url) else {
+            return Err(Problem::Unreadable { said: "the request would have left the configured server".to_owned() });
+        };
+        let accept = match wanted {
+            Wanted::Fhir => "application/fhir+json",
+            Wanted::Json => "application/json",
+        };
+        let request = self.http.get(url.clone()).header(AUTHORIZATION, authorization).header(ACCEPT, accept);
+        let started = Instant::now();
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let answer = self.receive(request.send().await).await;
+        self.ui.trace(1, || {
+            let what = match &answer {
+                Ok(body) => format!("200, {}", size(body.len() as u64)),
+                Err(problem) => format!("{problem:?}"),
+            };
+            format!("GET {} → {what} in {:.2} s", shown(url), started.elapsed().as_secs_f64())
+        });
+        answer
+    }
+
+    async fn receive(&self, sent: reqwest::Result<Response>) -> std::result::Result<String, Problem> {
+        let mut response = sent.map_err(|cause| Problem::network(network_words(&cause)))?;
+        let status = response.status().as_u16();
+        let headers = std::mem::take(response.headers_mut());
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|cause| Problem::network(network_words(&cause)))? {
+            if body.len() + chunk.len() > LARGEST_BODY {
+                return Err(Problem::Unreadable { said: format!("it is larger than {}", size(LARGEST_BODY as u64)) });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        self.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
+        if status != 200 {
+            let head = Head {
+                status,
+                content_type: text(&headers, &CONTENT_TYPE),
+                authenticate: text(&headers, &WWW_AUTHENTICATE),
+                retry_after: text(&headers, &RETRY_AFTER),
+            };
+            return Err(Problem::read(head, &body, Timestamp::now()));
+        }
+        if !text(&headers, &CONTENT_TYPE).is_some_and(|kind| kind.contains("json")) {
+            return Err(Problem::Unreadable { said: "it is not JSON".to_owned() });
+        }
+        String::from_utf8(body).map_err(|_| Problem::Unreadable { said: "it is not UTF-8".to_owned() })
+    }
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// A network failure in words that name neither the URL's query nor anything of the answer.
+#[must_use]
+pub fn network_words(cause: &reqwest::Error) -> String {
+    if cause.is_timeout() {
+        return "no answer in time".to_owned();
+    }
+    let doing = if cause.is_connect() { "no connection" } else { "the connection broke" };
+    let mut innermost: &dyn std::error::Error = cause;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    format!("{doing}: {}", crate::error::shown(&innermost.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_has_a_header_for_its_own_origin_only() {
+        let token = AccessToken::new("https://api.example".parse().unwrap(), Secret::new("abc".into()));
+        assert!(token.header_for(&Url::parse("https://api.example/v2/fhir/Patient").unwrap()).is_some());
+        for other in ["https://api.example.evil/", "http://api.example/", "https://api.example:8443/"] {
+            assert!(token.header_for(&Url::parse(other).unwrap()).is_none(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_token_does_not_print() {
+        let token = AccessToken::new("https://api.example".parse().unwrap(), Secret::new("hush-hush".into()));
+        assert!(!format!("{token:?}").contains("hush"));
+        let header = token.header_for(&Url::parse("https://api.example/").unwrap()).unwrap();
+        assert!(!format!("{header:?}").contains("hush"));
+    }
+}

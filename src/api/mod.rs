@@ -1,0 +1,7 @@
+//! What we ask of the server, and what its answers mean.
+
+pub mod client;
+pub mod pages;
+pub mod problem;
+pub mod retry;
+pub mod server;

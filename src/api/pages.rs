@@ -1,0 +1,214 @@
+//! A search as a stream of pages, in order, each exactly once.
+//!
+//! What ends a search is a page without a `next` link, and nothing else: not an empty page, not a
+//! short one, not the `total`. What the server can get wrong on the way is noticed here:
+//!
+//! * API v1 and v2 answer 200 with an empty bundle and `total` 0 when their data back end failed. Where
+//!   claims were known before, or another total was given a page earlier, such a page is asked for
+//!   again and then is a temporary failure.
+//! * A `total` that changes between two pages means that the set changed while it was being read, and
+//!   that the pages no longer fit together: the caller starts again ([`PullError::Shifted`]).
+//! * Links that lead back, or on for ever without bringing anything, are refused.
+
+use std::collections::HashSet;
+
+use url::Url;
+
+use super::{
+    client::{Bearer, Client, Failure, Wanted},
+    problem::Problem,
+    retry::chance,
+    server::{ApiVersion, Searchable, shown},
+};
+use crate::{
+    error::{Error, Exit},
+    fhir::bundle::Bundle,
+};
+
+/// How often a page is asked for again that looks like a swallowed failure of the back end.
+const DOUBTS: u32 = 3;
+/// Empty pages in a row that still name a next one.
+const LONGEST_DROUGHT: u32 = 20;
+
+/// One page of a search.
+#[derive(Debug)]
+pub struct Page {
+    /// Its number in the order of the links, from 0.
+    pub index: usize,
+    /// What it holds.
+    pub bundle: Bundle,
+}
+
+/// Why a search did not come to its end.
+#[derive(Debug)]
+pub enum PullError {
+    /// The set changed between two pages; reading it again from the start can help.
+    Shifted,
+    /// It failed for good.
+    Failed(Error),
+}
+
+/// A search being read.
+pub struct Search<'c, B> {
+    client: &'c Client,
+    bearer: &'c B,
+    resource: Searchable,
+    base: Url,
+    next: Option<Url>,
+    index: usize,
+    seen: HashSet<String>,
+    drought: u32,
+    total: Option<u64>,
+    known_before: u64,
+    login: &'c str,
+}
+
+impl<'c, B: Bearer> Search<'c, B> {
+    /// A search with these parameters. `known_before` is how many resources an earlier pull of the
+    /// same search brought (0 for none); `login` is the command line that logs in again.
+    pub fn new(
+        client: &'c Client,
+        bearer: &'c B,
+        resource: Searchable,
+        query: &[(String, String)],
+        known_before: u64,
+        login: &'c str,
+    ) -> Self {
+        let base = client.server().search(resource);
+        let mut first = base.clone();
+        if !query.is_empty() {
+            first.query_pairs_mut().extend_pairs(query);
+        }
+        Self {
+            client,
+            bearer,
+            resource,
+            base,
+            seen: HashSet::from([first.as_str().to_owned()]),
+            next: Some(first),
+            index: 0,
+            drought: 0,
+            total: None,
+            known_before,
+            login,
+        }
+    }
+
+    /// The number of resources the server says there are; `None` where it does not say, and at API v3,
+    /// whose `total` is the page size.
+    #[must_use]
+    pub fn total(&self) -> Option<u64> {
+        self.total
+    }
+
+    /// The next page, or `None` after the last.
+    ///
+    /// # Errors
+    /// [`PullError`]; the search is over then.
+    pub async fn next_page(&mut self) -> Result<Option<Page>, PullError> {
+        let Some(url) = self.next.take() else { return Ok(None) };
+        let bundle = self.credible(&url).await?;
+        self.drought = if bundle.is_empty() { self.drought + 1 } else { 0 };
+        if let Some(link) = &bundle.next {
+            self.next = Some(self.follow(link)?);
+        }
+        let index = self.index;
+        self.index += 1;
+        Ok(Some(Page { index, bundle }))
+    }
+
+    /// A page that agrees with what is known, after asking again as often as doubts allow.
+    async fn credible(&mut self, url: &Url) -> Result<Bundle, PullError> {
+        let mut doubts = 0;
+        loop {
+            let bundle = self.fetch(url).await?;
+            let Some(doubt) = self.doubt(&bundle) else {
+                self.total = self.total.or(self.trusted_total(&bundle));
+                return Ok(bundle);
+            };
+            let unknown_but_empty = doubt == Doubt::Nothing && self.known_before == 0;
+            if doubts >= if unknown_but_empty { 1 } else { DOUBTS } {
+                return match doubt {
+                    Doubt::Nothing if unknown_but_empty => Ok(bundle),
+                    Doubt::Nothing => Err(self.outage()),
+                    Doubt::Changed => Err(PullError::Shifted),
+                };
+            }
+            let policy = self.client.retry();
+            let problem = Problem::network("an empty answer where there were claims".to_owned());
+            let pause = policy.pause(&problem, doubts.min(policy.retries.saturating_sub(1)), chance());
+            doubts += 1;
+            self.client.ui().trace(1, || format!("{}: {doubt:?}; asking again", shown(url)));
+            if let Some(pause) = pause {
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+
+    fn trusted_total(&self, bundle: &Bundle) -> Option<u64> {
+        (self.client.server().api() != ApiVersion::V3).then_some(bundle.total).flatten()
+    }
+
+    fn doubt(&self, bundle: &Bundle) -> Option<Doubt> {
+        let total = self.trusted_total(bundle);
+        let nothing = bundle.is_empty() && bundle.next.is_none() && total.is_none_or(|total| total == 0);
+        match self.total {
+            None if self.index == 0 && nothing && self.resource == Searchable::ExplanationOfBenefit => {
+                Some(Doubt::Nothing)
+            }
+            Some(0) | None => None,
+            Some(_) if nothing => Some(Doubt::Nothing),
+            Some(before) => total.filter(|now| *now != before).map(|_| Doubt::Changed),
+        }
+    }
+
+    fn outage(&self) -> PullError {
+        let what = self.resource.name();
+        PullError::Failed(
+            Error::new(
+                Exit::TryAgain,
+                "outage",
+                format!("{what}: the server answers that there is nothing, though there was before; its data back end has probably failed"),
+            )
+            .hint("Nothing was replaced. Run the same command again later; if the claims are really gone, fetch into a new directory."),
+        )
+    }
+
+    async fn fetch(&self, url: &Url) -> Result<Bundle, PullError> {
+        let read = |text| Bundle::split(text).map_err(|cause| cause.to_string());
+        self.client.get(self.bearer, url, Wanted::Fhir, read).await.map_err(|failure| match failure {
+            Failure::Answer(problem) if self.index > 0 && problem.past_the_end() => PullError::Shifted,
+            Failure::Answer(problem) => {
+                let what = format!("{}, page {}", self.resource.name(), self.index + 1);
+                PullError::Failed(problem.into_error(&what, self.login))
+            }
+            Failure::Other(error) => PullError::Failed(error),
+        })
+    }
+
+    fn follow(&mut self, link: &str) -> Result<Url, PullError> {
+        let refuse = |why: String| {
+            PullError::Failed(
+                Error::new(Exit::Data, "paging", format!("{}: {why}", self.resource.name()))
+                    .hint("Nothing was replaced. Run the same command again; if it stays, report it."),
+            )
+        };
+        let url = self.client.server().follow(&self.base, link).map_err(|cause| refuse(cause.to_string()))?;
+        if self.drought > LONGEST_DROUGHT {
+            return Err(refuse(format!("{LONGEST_DROUGHT} pages in a row were empty and named a next one")));
+        }
+        if !self.seen.insert(url.as_str().to_owned()) {
+            return Err(refuse(format!("page {} leads back to a page already read", self.index + 1)));
+        }
+        Ok(url)
+    }
+}
+
+/// What is not believed of a page at first sight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    /// It says that there is nothing.
+    Nothing,
+    /// Its total is not that of the pages before it.
+    Changed,
+}

@@ -1,0 +1,265 @@
+//! An unhappy answer of the FHIR and userinfo endpoints, and what it means.
+//!
+//! The server has five shapes of error body and gives one status several meanings (an inactive app is
+//! 401, a back-end rate limit is 400), so status, `WWW-Authenticate`, content type and words are read
+//! together, in one pure function that a table of the server's recorded answers tests.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::error::{Error, Exit, shown};
+
+/// What an unhappy answer means for the one who asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// It may work later: 5xx, 429, network, time-out.
+    Temporary {
+        /// What the server said, fit to be shown.
+        said: String,
+        /// How long the server wants to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// A 400 in which API v1 and v2 hide a time-out or rate limit of their back end: worth one more try.
+    MaybeTemporary {
+        /// What the server said.
+        said: String,
+    },
+    /// The access token is expired, rotated or revoked: the only problem that a refresh can cure.
+    TokenRejected,
+    /// The 13 months are over.
+    GrantEnded,
+    /// CMS has switched the app off.
+    AppInactive {
+        /// What the server said.
+        said: String,
+    },
+    /// The scope was withheld, or the app may not do this.
+    NotAllowed {
+        /// What the server said.
+        said: String,
+    },
+    /// No such resource; on a search, an entry of somebody else in the page.
+    NotFound,
+    /// The request was not understood or not accepted.
+    Invalid {
+        /// What the server said.
+        said: String,
+    },
+    /// Not an answer of this API: a redirect, a page of HTML, something cut short.
+    Unreadable {
+        /// What is wrong with it.
+        said: String,
+    },
+}
+
+/// The head of an unhappy answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Head<'a> {
+    /// HTTP status.
+    pub status: u16,
+    /// `Content-Type`, if there was one.
+    pub content_type: Option<&'a str>,
+    /// `WWW-Authenticate`, if there was one (RFC 6750 section 3).
+    pub authenticate: Option<&'a str>,
+    /// `Retry-After`, if there was one (RFC 9110 section 10.2.3).
+    pub retry_after: Option<&'a str>,
+}
+
+/// The five shapes of error body, read as one.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Body {
+    detail: Option<String>,
+    message: Option<String>,
+    error: Option<String>,
+    error_description: Option<String>,
+    issue: Vec<Issue>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Issue {
+    diagnostics: Option<String>,
+}
+
+impl Problem {
+    /// Reads an answer whose status is not 200.
+    #[must_use]
+    pub fn read(head: Head<'_>, body: &[u8], now: Timestamp) -> Self {
+        let said = words(head, body);
+        match head.status {
+            300..=399 => Self::Unreadable { said: "it answered with a redirect, which is not followed".to_owned() },
+            400 if said.contains("upstream server:") && !is_past_the_end(&said) => Self::MaybeTemporary { said },
+            401 => Self::unauthorized(head, said),
+            403 => Self::NotAllowed { said },
+            404 => Self::NotFound,
+            408 | 425 | 429 | 500..=599 => {
+                Self::Temporary { said, retry_after: head.retry_after.and_then(|text| wait(text, now)) }
+            }
+            400..=499 => Self::Invalid { said },
+            _ => Self::Unreadable { said: format!("it answered with status {}", head.status) },
+        }
+    }
+
+    fn unauthorized(head: Head<'_>, said: String) -> Self {
+        if head.authenticate.is_some_and(|text| text.contains("invalid_token")) {
+            Self::TokenRejected
+        } else if said.contains("timed out") {
+            Self::GrantEnded
+        } else if said.contains("inactive") {
+            Self::AppInactive { said }
+        } else {
+            Self::NotAllowed { said }
+        }
+    }
+
+    /// A failure below HTTP.
+    #[must_use]
+    pub fn network(said: String) -> Self {
+        Self::Temporary { said, retry_after: None }
+    }
+
+    /// Whether the server said that a page starts at or past the end of the result: the result
+    /// shrank between two pages.
+    #[must_use]
+    pub fn past_the_end(&self) -> bool {
+        matches!(self, Self::Invalid { said } if is_past_the_end(said))
+    }
+
+    /// The failure that a person or script is told, for a request that was for `what`; `login` is the
+    /// command line that logs in again.
+    #[must_use]
+    pub fn into_error(self, what: &str, login: &str) -> Error {
+        match self {
+            Self::Temporary { said, retry_after } => {
+                Error::new(Exit::TryAgain, "server", format!("{what}: the server cannot answer now ({said})"))
+                    .hint("Run the same command again later.")
+                    .retry_after(retry_after)
+            }
+            Self::MaybeTemporary { said } => {
+                Error::new(Exit::TryAgain, "server", format!("{what}: the server's data back end refused ({said})"))
+                    .hint("Run the same command again later; if it stays, the question itself may be the reason.")
+            }
+            Self::TokenRejected => Error::new(
+                Exit::PersonMustAct,
+                "token",
+                format!("{what}: the server no longer accepts this log-in's access token"),
+            )
+            .hint(format!("Log in again: {login}")),
+            Self::GrantEnded => Error::new(
+                Exit::PersonMustAct,
+                "grant_ended",
+                format!("{what}: the time for which access was granted is over"),
+            )
+            .hint(format!("The enrollee has to consent again: {login}")),
+            Self::AppInactive { said } => Error::new(Exit::PersonMustAct, "app_inactive", format!("{what}: {said}"))
+                .hint("The owner of the app has to ask CMS (BlueButtonAPI@cms.hhs.gov) to activate it."),
+            Self::NotAllowed { said } => {
+                Error::new(Exit::PersonMustAct, "not_allowed", format!("{what}: the server does not allow it ({said})"))
+                    .hint(format!("If the enrollee withheld this, it can be granted in a new log-in: {login}"))
+            }
+            Self::NotFound => Error::new(Exit::Data, "not_found", format!("{what}: the server says there is none"))
+                .hint("Nothing was replaced. If it stays, report it to the server's operators."),
+            Self::Invalid { said } => {
+                Error::new(Exit::Data, "refused", format!("{what}: the server refused the question ({said})"))
+                    .hint("Nothing was replaced. Check the filters given on the command line.")
+            }
+            Self::Unreadable { said } => {
+                Error::new(Exit::Data, "answer", format!("{what}: not an answer of Blue Button: {said}"))
+                    .hint("Nothing was replaced. Check the server's address, and whether a proxy answers in its place.")
+            }
+        }
+    }
+}
+
+fn is_past_the_end(said: &str) -> bool {
+    said.contains("startIndex") && said.contains("must be less than")
+}
+
+/// The words of a body, fit to be shown; the status where there are none.
+fn words(head: Head<'_>, body: &[u8]) -> String {
+    let json = head.content_type.is_some_and(|kind| kind.contains("json"));
+    let body: Body = json.then(|| serde_json::from_slice(body).ok()).flatten().unwrap_or_default();
+    let diagnostics = body.issue.into_iter().find_map(|issue| issue.diagnostics);
+    let text =
+        body.detail.or(body.message).or(body.error_description).or(diagnostics).or(body.error).unwrap_or_default();
+    let text = shown(&text);
+    if text.is_empty() { format!("status {}", head.status) } else { text }
+}
+
+/// `Retry-After`: whole seconds or a date.
+fn wait(text: &str, now: Timestamp) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    let seconds = date.duration_since(now).as_secs();
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FHIR: &str = "application/json";
+
+    fn read(status: u16, authenticate: Option<&str>, body: &str) -> Problem {
+        let head = Head { status, content_type: Some(FHIR), authenticate, retry_after: None };
+        Problem::read(head, body.as_bytes(), Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn only_the_two_invalid_token_answers_ask_for_a_refresh() {
+        let body = r#"{"detail":"Authentication credentials were not provided."}"#;
+        let expired = r#"Bearer realm="api",error="invalid_token",error_description="The access token has expired.""#;
+        assert_eq!(read(401, Some(expired), body), Problem::TokenRejected);
+        assert!(matches!(read(401, Some(r#"Bearer realm="api""#), body), Problem::NotAllowed { .. }));
+        let over = r#"{"detail":"User access has timed out. To refresh Medicare data, end user must re-authenticate and consent to share their data."}"#;
+        assert_eq!(read(401, Some(r#"Bearer realm="api""#), over), Problem::GrantEnded);
+        let inactive = r#"{"detail":"This application, X, is temporarily inactive. If you are the app maintainer, …"}"#;
+        assert!(matches!(read(401, None, inactive), Problem::AppInactive { .. }));
+    }
+
+    #[test]
+    fn statuses_that_may_pass() {
+        for status in [429, 500, 502, 503, 504] {
+            assert!(matches!(read(status, None, "{}"), Problem::Temporary { .. }), "{status}");
+        }
+        let hidden = r#"{"detail":"An error occurred contacting the upstream server:Too many requests"}"#;
+        assert!(matches!(read(400, None, hidden), Problem::MaybeTemporary { .. }));
+    }
+
+    #[test]
+    fn statuses_that_will_not_pass() {
+        assert!(matches!(read(400, None, r#"{"detail":"expected int"}"#), Problem::Invalid { .. }));
+        assert!(matches!(read(403, None, "{}"), Problem::NotAllowed { .. }));
+        assert_eq!(read(404, None, r#"{"detail":"Not found."}"#), Problem::NotFound);
+        assert!(matches!(read(301, None, ""), Problem::Unreadable { .. }));
+        assert!(matches!(read(204, None, ""), Problem::Unreadable { .. }));
+    }
+
+    #[test]
+    fn a_result_that_shrank_is_recognised() {
+        let body = r#"{"detail":"An error occurred contacting the upstream server:Value for startIndex (60) must be less than than result size (52)"}"#;
+        assert!(read(400, None, body).past_the_end());
+    }
+
+    #[test]
+    fn html_is_not_quoted() {
+        let head = Head { status: 502, content_type: Some("text/html"), ..Head::default() };
+        let problem = Problem::read(head, b"<h1>Bad gateway</h1>", Timestamp::UNIX_EPOCH);
+        assert_eq!(problem, Problem::Temporary { said: "status 502".into(), retry_after: None });
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
+        assert_eq!(wait("60", now), Some(Duration::from_secs(60)));
+        assert_eq!(wait("Mon, 23 Nov 2026 10:01:30 GMT", now), Some(Duration::from_secs(90)));
+        assert_eq!(wait("Mon, 23 Nov 2026 09:00:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(wait("soon", now), None);
+    }
+}

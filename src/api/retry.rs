@@ -1,0 +1,97 @@
+//! When and how long to wait before asking again: the policy as data, the decision as a function.
+
+use std::time::Duration;
+
+use super::problem::Problem;
+
+/// How often and how patiently a request is repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Repetitions after the first try.
+    pub retries: u32,
+    /// The first pause; each later one is twice as long.
+    pub first_pause: Duration,
+    /// No pause of ours is longer.
+    pub longest_pause: Duration,
+    /// A server that wants to be left alone for longer than this gets its wish: we leave.
+    pub longest_retry_after: Duration,
+}
+
+impl Default for RetryPolicy {
+    /// 1, 2, 4, 8, 16 and 32 seconds: about a minute in all.
+    fn default() -> Self {
+        Self {
+            retries: 6,
+            first_pause: Duration::from_secs(1),
+            longest_pause: Duration::from_secs(60),
+            longest_retry_after: Duration::from_secs(120),
+        }
+    }
+}
+
+/// Answers that cannot be read are asked for again, but not for a whole minute.
+const UNREADABLE_RETRIES: u32 = 2;
+
+impl RetryPolicy {
+    /// The pause before repetition number `repetition` (from 0), or `None` where asking again is no
+    /// use. `chance` in `0..1` spreads clients that failed together.
+    #[must_use]
+    pub fn pause(&self, problem: &Problem, repetition: u32, chance: f64) -> Option<Duration> {
+        let allowed = match problem {
+            Problem::Temporary { .. } => self.retries,
+            Problem::MaybeTemporary { .. } => self.retries.min(1),
+            Problem::Unreadable { .. } => self.retries.min(UNREADABLE_RETRIES),
+            _ => 0,
+        };
+        if repetition >= allowed {
+            return None;
+        }
+        if let Problem::Temporary { retry_after: Some(wait), .. } = problem {
+            return (*wait <= self.longest_retry_after).then_some(*wait);
+        }
+        let full = self.first_pause.saturating_mul(1 << repetition.min(20)).min(self.longest_pause);
+        Some(full.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0))
+    }
+}
+
+/// A number in `0..1` from the operating system; the middle where it has none to give.
+#[must_use]
+pub fn chance() -> f64 {
+    getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn temporary(retry_after: Option<u64>) -> Problem {
+        Problem::Temporary { said: String::new(), retry_after: retry_after.map(Duration::from_secs) }
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_longest_and_end() {
+        let policy = RetryPolicy { retries: 8, ..RetryPolicy::default() };
+        let pauses: Vec<u64> =
+            (0..).map_while(|n| policy.pause(&temporary(None), n, 1.0)).map(|pause| pause.as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(policy.pause(&temporary(None), 0, 0.0), Some(Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn the_servers_wish_counts_if_it_can_be_granted() {
+        let policy = RetryPolicy::default();
+        assert_eq!(policy.pause(&temporary(Some(60)), 0, 0.3), Some(Duration::from_secs(60)));
+        assert_eq!(policy.pause(&temporary(Some(3600)), 0, 0.3), None);
+    }
+
+    #[test]
+    fn what_will_not_pass_is_not_repeated() {
+        let policy = RetryPolicy::default();
+        for problem in [Problem::TokenRejected, Problem::GrantEnded, Problem::NotFound] {
+            assert_eq!(policy.pause(&problem, 0, 0.5), None);
+        }
+        let hidden = Problem::MaybeTemporary { said: String::new() };
+        assert!(policy.pause(&hidden, 0, 0.5).is_some());
+        assert_eq!(policy.pause(&hidden, 1, 0.5), None);
+    }
+}

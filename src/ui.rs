@@ -1,0 +1,269 @@
+//! What a person sees: messages, progress, questions, and results on stdout.
+//!
+//! Results go to stdout and everything else to stderr; nothing outside this file prints. A stream
+//! that was closed by its reader is no reason to fail: messages are written and forgotten.
+
+use std::{
+    io::{IsTerminal, Write, stderr, stdin, stdout},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::error::{Error, Exit, Result};
+use crate::secret::Secret;
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Color {
+    /// On a terminal that can, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How we talk to the person: decided once, carried everywhere.
+#[derive(Clone, Debug, Default)]
+pub struct Manner {
+    /// Only errors.
+    pub quiet: bool,
+    /// 0: what a person needs; 1: every request; 2: why each was repeated as well.
+    pub verbose: u8,
+    /// One machine-readable result on stdout.
+    pub json: bool,
+    /// No progress display.
+    pub no_progress: bool,
+    /// Never ask.
+    pub no_input: bool,
+    /// Colours.
+    pub color: Color,
+}
+
+/// The one voice of the program.
+#[derive(Clone, Debug)]
+pub struct Ui(Arc<Manner>);
+
+impl Ui {
+    /// A voice with these manners.
+    #[must_use]
+    pub fn new(manner: Manner) -> Self {
+        Self(Arc::new(manner))
+    }
+
+    /// A voice that says only errors: for tests and for runs inside a run.
+    #[must_use]
+    pub fn quiet() -> Self {
+        Self::new(Manner { quiet: true, no_progress: true, no_input: true, ..Manner::default() })
+    }
+
+    /// Whether results are wanted as JSON.
+    #[must_use]
+    pub fn json(&self) -> bool {
+        self.0.json
+    }
+
+    /// Whether a person can be asked: a terminal is there and asking was not forbidden.
+    #[must_use]
+    pub fn can_ask(&self) -> bool {
+        !self.0.no_input && stdin().is_terminal() && stderr().is_terminal()
+    }
+
+    /// Says something a person wants to know.
+    pub fn say(&self, text: impl AsRef<str>) {
+        if !self.0.quiet {
+            line_to_stderr(text.as_ref());
+        }
+    }
+
+    /// Says something a person has to know; `-q` does not silence it.
+    pub fn warn(&self, text: impl AsRef<str>) {
+        let label = self.painted("33", "warning:");
+        line_to_stderr(&format!("{label} {}", text.as_ref()));
+    }
+
+    /// Says something only `-v` (level 1) or `-vv` (level 2) asks for.
+    pub fn trace(&self, level: u8, text: impl FnOnce() -> String) {
+        if self.0.verbose >= level && !self.0.quiet {
+            line_to_stderr(&text());
+        }
+    }
+
+    /// A result for people, on stdout.
+    pub fn result(&self, text: impl AsRef<str>) {
+        let mut out = stdout().lock();
+        let _ = writeln!(out, "{}", text.as_ref());
+        let _ = out.flush();
+    }
+
+    /// A result for programs, on stdout.
+    pub fn result_json(&self, value: &serde_json::Value) {
+        self.result(value.to_string());
+    }
+
+    /// A failure: a sentence, what to do, and with `--json` the same as an object on stdout.
+    pub fn failure(&self, error: &Error) {
+        let label = self.painted("1;31", "error:");
+        line_to_stderr(&format!("{label} {}", error.message));
+        if !error.hint.is_empty() {
+            line_to_stderr(&format!("  {} {}", self.painted("36", "next:"), error.hint));
+        }
+        if self.0.json {
+            let mut body = serde_json::json!({
+                "kind": error.kind, "message": error.message, "hint": error.hint, "exit_code": error.exit.code(),
+            });
+            if let Some(wait) = error.retry_after {
+                body["retry_after_s"] = wait.as_secs().into();
+            }
+            self.result_json(&serde_json::json!({ "error": body }));
+        }
+    }
+
+    /// Asks for a line of text.
+    ///
+    /// # Errors
+    /// [`Exit::NotSetUp`] where nobody can be asked.
+    pub fn ask(&self, question: &str) -> Result<String> {
+        self.must_be_able_to_ask(question)?;
+        let mut err = stderr().lock();
+        let _ = write!(err, "{question}: ");
+        let _ = err.flush();
+        drop(err);
+        let mut answer = String::new();
+        match stdin().read_line(&mut answer) {
+            Ok(1..) => Ok(answer.trim().to_owned()),
+            _ => Err(no_answer(question)),
+        }
+    }
+
+    /// Asks for a secret; the terminal does not show it.
+    ///
+    /// # Errors
+    /// [`Exit::NotSetUp`] where nobody can be asked.
+    pub fn ask_secret(&self, question: &str) -> Result<Secret> {
+        self.must_be_able_to_ask(question)?;
+        let answer =
+            rpassword::prompt_password(format!("{question} (not shown): ")).map_err(|_| no_answer(question))?;
+        Ok(Secret::new(answer.trim().to_owned()))
+    }
+
+    fn must_be_able_to_ask(&self, question: &str) -> Result<()> {
+        if self.can_ask() { Ok(()) } else { Err(no_answer(question)) }
+    }
+
+    /// Starts showing how far a download is.
+    #[must_use]
+    pub fn progress(&self, what: &str) -> Progress {
+        let wanted = !self.0.quiet && !self.0.no_progress && !self.0.json;
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let bar = (wanted && stderr().is_terminal() && !dumb).then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.set_prefix(what.to_owned());
+            bar
+        });
+        Progress { bar, ui: wanted.then(|| self.clone()), what: what.to_owned(), done: 0, last_line: Instant::now() }
+    }
+
+    fn painted(&self, style: &str, text: &str) -> String {
+        let paint = match self.0.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                stderr().is_terminal()
+                    && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+                    && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+            }
+        };
+        if paint { format!("\u{1b}[{style}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+fn no_answer(question: &str) -> Error {
+    Error::new(Exit::NotSetUp, "input", format!("{question}: nobody can be asked here"))
+        .hint("Give it as an option or environment variable (see `bbdl login --help`), or run this on a terminal.")
+}
+
+fn line_to_stderr(text: &str) {
+    // One write a line: lines of several threads must not be cut into each other.
+    let _ = stderr().lock().write_all(format!("{text}\n").as_bytes());
+}
+
+/// How far a download is: a bar on a terminal, a line now and then elsewhere.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    ui: Option<Ui>,
+    what: String,
+    done: u64,
+    last_line: Instant,
+}
+
+impl Progress {
+    /// Between two lines where there is no terminal.
+    const SPARSE: Duration = Duration::from_secs(10);
+
+    /// `done` resources of `total` (where the server said) and `bytes` have arrived.
+    pub fn at(&mut self, done: u64, total: Option<u64>, bytes: u64) {
+        self.done = done;
+        if let Some(bar) = &self.bar {
+            match total {
+                Some(total) if total >= done => {
+                    bar.set_length(total);
+                    bar.set_style(style("{prefix} {bar:30} {pos}/{len} · {msg} · {per_sec} · {eta} left"));
+                }
+                _ => bar.set_style(style("{prefix} {spinner} {pos} · {msg} · {per_sec}")),
+            }
+            bar.set_position(done);
+            bar.set_message(size(bytes));
+        } else if let Some(ui) = &self.ui
+            && self.last_line.elapsed() >= Self::SPARSE
+        {
+            self.last_line = Instant::now();
+            let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
+            ui.say(format!("{}: {done}{of}, {}", self.what, size(bytes)));
+        }
+    }
+
+    /// Takes the display away; what follows is said by the caller.
+    pub fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─")
+}
+
+/// A number of bytes as people say it: `1.4 MB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if bytes < 1000 {
+        return format!("{bytes} bytes");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let mut value = bytes as f64 / 1000.0;
+    let mut unit = 0;
+    while value >= 999.95 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_read_as_people_say_them() {
+        assert_eq!(size(999), "999 bytes");
+        assert_eq!(size(1_400_000), "1.4 MB");
+        assert_eq!(size(999_960), "1.0 MB");
+    }
+}
