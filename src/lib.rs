@@ -1,5 +1,6 @@
 //! bbdl
 pub mod api;
+pub mod auth;
 pub mod error;
 pub mod fhir;
 pub mod mock;

@@ -1,0 +1,156 @@
+//! The authorization request: URL, code verifier, state, scopes (RFC 6749 section 4.1.1, RFC 7636).
+
+use oauth2::{PkceCodeChallenge, PkceCodeVerifier};
+use url::Url;
+
+use crate::{
+    api::server::{ApiVersion, Server},
+    error::{Error, Exit, Result},
+    secret::Secret,
+};
+
+/// One attempt to get an authorization code. `state` and code verifier are made for it and used once.
+pub struct Authorization {
+    url: Url,
+    state: Secret,
+    verifier: PkceCodeVerifier,
+    scopes: Vec<String>,
+}
+
+/// What API v3 wants to be asked for: it demands a `scope`. All that bbdl can use.
+const V3_SCOPES: [&str; 6] = [
+    "patient/ExplanationOfBenefit.rs",
+    "patient/Coverage.rs",
+    "patient/Patient.rs",
+    "profile",
+    "openid",
+    "launch/patient",
+];
+
+/// The scopes to ask for. At v1 and v2 none: the server then offers the enrollee all that the app is
+/// registered for, while naming one that it is not (an app without demographic data) ends in an error
+/// page after the log-in.
+#[must_use]
+pub fn default_scopes(api: ApiVersion) -> Vec<String> {
+    match api {
+        ApiVersion::V1 | ApiVersion::V2 => Vec::new(),
+        ApiVersion::V3 => V3_SCOPES.map(str::to_owned).to_vec(),
+    }
+}
+
+impl Authorization {
+    /// Prepares an authorization request.
+    ///
+    /// `state` has 256 random bits (RFC 6749 section 10.12), the verifier as many (RFC 7636 section
+    /// 7.1); the challenge method is S256, the only one the server takes. `lang` is `en` or `es`.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness to give.
+    pub fn new(
+        server: &Server,
+        client_id: &str,
+        redirect_uri: &str,
+        scopes: Vec<String>,
+        lang: Option<&str>,
+    ) -> Result<Self> {
+        let state = random_word()?;
+        let verifier = PkceCodeVerifier::new(random_word()?.expose().to_owned());
+        let challenge = PkceCodeChallenge::from_code_verifier_sha256(&verifier);
+        let mut url = server.authorize();
+        {
+            let mut query = url.query_pairs_mut();
+            query
+                .append_pair("response_type", "code")
+                .append_pair("client_id", client_id)
+                .append_pair("redirect_uri", redirect_uri)
+                .append_pair("state", state.expose())
+                .append_pair("code_challenge", challenge.as_str())
+                .append_pair("code_challenge_method", challenge.method().as_str());
+            if !scopes.is_empty() {
+                query.append_pair("scope", &scopes.join(" "));
+            }
+            if let Some(lang) = lang {
+                query.append_pair("lang", lang);
+            }
+        }
+        Ok(Self { url, state, verifier, scopes })
+    }
+
+    /// The URL for the browser. It holds the state and the challenge, and no secret of the client.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// What the callback must bring back.
+    #[must_use]
+    pub fn state(&self) -> &Secret {
+        &self.state
+    }
+
+    /// What the token request needs; the attempt is over with it.
+    #[must_use]
+    pub fn into_parts(self) -> (PkceCodeVerifier, Vec<String>) {
+        (self.verifier, self.scopes)
+    }
+}
+
+/// 256 random bits as 64 hexadecimal digits: unreserved characters, and within RFC 7636's 43 to 128.
+fn random_word() -> Result<Secret> {
+    let mut bytes = [0u8; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|cause| Error::new(Exit::Defect, "random", format!("the system gives no random numbers: {cause}")))?;
+    let word = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    zeroize::Zeroize::zeroize(&mut bytes);
+    Ok(Secret::new(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    fn request(api: ApiVersion) -> (Authorization, HashMap<String, String>) {
+        let server = Server::new("https://sandbox.bluebutton.cms.gov".parse().unwrap(), api);
+        let request =
+            Authorization::new(&server, "id", "http://127.0.0.1:5/callback", default_scopes(api), Some("es")).unwrap();
+        let query = request.url().query_pairs().into_owned().collect();
+        (request, query)
+    }
+
+    #[test]
+    fn the_url_has_what_the_server_demands() {
+        let (request, query) = request(ApiVersion::V2);
+        assert!(request.url().as_str().starts_with("https://sandbox.bluebutton.cms.gov/v2/o/authorize/?"));
+        assert_eq!(query["response_type"], "code");
+        assert_eq!(query["redirect_uri"], "http://127.0.0.1:5/callback");
+        assert_eq!(query["code_challenge_method"], "S256");
+        assert_eq!(query["code_challenge"].len(), 43);
+        assert_eq!(query["state"].len(), 64);
+        assert_eq!(query["lang"], "es");
+        assert!(!query.contains_key("scope") && !query.contains_key("client_secret"));
+        assert!(!request.url().as_str().contains(request.verifier.secret()));
+    }
+
+    #[test]
+    fn v3_is_asked_with_scopes() {
+        let (_, query) = request(ApiVersion::V3);
+        assert!(query["scope"].contains("patient/ExplanationOfBenefit.rs"));
+    }
+
+    #[test]
+    fn nothing_is_used_twice() {
+        let (first, _) = request(ApiVersion::V2);
+        let (second, _) = request(ApiVersion::V2);
+        assert!(!first.state().matches(second.state().expose()));
+        assert_ne!(first.verifier.secret(), second.verifier.secret());
+    }
+
+    #[test]
+    fn the_challenge_is_that_of_rfc_7636_appendix_b() {
+        let verifier = PkceCodeVerifier::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".into());
+        let challenge = PkceCodeChallenge::from_code_verifier_sha256(&verifier);
+        assert_eq!(challenge.as_str(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+    }
+}

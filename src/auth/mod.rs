@@ -1,0 +1,4 @@
+//! Who we are: the authorization request, the redirect listener, tokens and where they are kept.
+
+pub mod authorization;
+pub mod token;
