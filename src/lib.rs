@@ -1,6 +1,7 @@
 //! bbdl
 pub mod api;
 pub mod auth;
+pub mod durable;
 pub mod error;
 pub mod fhir;
 pub mod mock;
