@@ -274,7 +274,7 @@ mod tests {
     fn a_lock_goes_with_its_process() {
         if let Some(path) = std::env::var_os(HELD_BY_CHILD) {
             let _lock = FileLock::acquire(Path::new(&path), ZERO, "the other process").unwrap();
-            println!("\nlocked");
+            writeln!(io::stdout(), "\nlocked").unwrap();
             // Until killed, or until the parent died and its end of the pipe with it.
             io::stdin().read_line(&mut String::new()).unwrap();
             return;

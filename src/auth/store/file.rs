@@ -1,0 +1,171 @@
+//! One file a profile, readable by its owner only: for machines without a keyring, and only where a
+//! person chose it.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use zeroize::Zeroize;
+
+use super::{StoreError, StoreKind, TokenStore, check_name};
+use crate::{durable, secret::Secret};
+
+/// `DIR/<profile>.json`, mode 0600, in a directory of mode 0700. On Windows the file has what the
+/// directory grants, which in a user's profile is that user and the administrators.
+#[derive(Clone, Debug)]
+pub struct FileStore {
+    dir: PathBuf,
+}
+
+impl FileStore {
+    /// A record is some kilobytes; what is larger was not written by us.
+    const LARGEST: u64 = 1 << 20;
+
+    /// Keeps its files in `dir`, which is made when the first record is saved.
+    #[must_use]
+    pub fn new(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
+    fn path(&self, profile: &str) -> Result<PathBuf, StoreError> {
+        check_name(profile)?;
+        Ok(self.dir.join(format!("{profile}.json")))
+    }
+}
+
+impl TokenStore for FileStore {
+    /// Refuses a file that group or others can read or write, as ssh does with a private key.
+    fn load(&self, profile: &str) -> Result<Option<Secret>, StoreError> {
+        let path = self.path(profile)?;
+        let io = |source| StoreError::Io { path: path.clone(), source };
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io(error)),
+        };
+        let metadata = file.metadata().map_err(io)?;
+        refuse_what_others_can_read(&path, &metadata)?;
+        let damaged = |what: &str| StoreError::Damaged { what: format!("{} {what}", path.display()) };
+        if metadata.len() > Self::LARGEST {
+            return Err(damaged("is too large"));
+        }
+        // Room for all of it from the start: a growing vector would leave copies behind.
+        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default() + 1);
+        if let Err(error) = file.take(Self::LARGEST).read_to_end(&mut bytes) {
+            bytes.zeroize();
+            return Err(io(error));
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Some(Secret::new(text))),
+            Err(error) => {
+                error.into_bytes().zeroize();
+                Err(damaged("is not text"))
+            }
+        }
+    }
+
+    fn save(&self, profile: &str, record: &Secret) -> Result<(), StoreError> {
+        let path = self.path(profile)?;
+        durable::write_private(&path, record.expose().as_bytes()).map_err(|source| StoreError::Io { path, source })
+    }
+
+    fn delete(&self, profile: &str) -> Result<bool, StoreError> {
+        let path = self.path(profile)?;
+        match fs::remove_file(&path).and_then(|()| durable::sync_dir(&self.dir)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(StoreError::Io { path, source }),
+        }
+    }
+
+    fn kind(&self) -> StoreKind {
+        StoreKind::File
+    }
+}
+
+/// Asks the open file, not its name: the name could mean another file by then.
+fn refuse_what_others_can_read(path: &Path, metadata: &fs::Metadata) -> Result<(), StoreError> {
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o7777;
+        if mode & 0o077 != 0 {
+            return Err(StoreError::Permissions { path: path.to_owned(), mode });
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (path, metadata);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(text: &str) -> Secret {
+        Secret::new(text.to_owned())
+    }
+
+    fn loaded(store: &FileStore, profile: &str) -> Option<String> {
+        store.load(profile).unwrap().map(|record| record.expose().to_owned())
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded_until_it_is_deleted() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = FileStore::new(dir.path().join("tokens"));
+        assert_eq!(loaded(&store, "mom"), None);
+        assert!(!store.delete("mom").unwrap());
+        store.save("mom", &secret("one")).unwrap();
+        store.save("dad", &secret("two")).unwrap();
+        store.save("mom", &secret("three")).unwrap();
+        assert_eq!(loaded(&store, "mom").as_deref(), Some("three"));
+        assert!(store.delete("mom").unwrap());
+        assert_eq!(loaded(&store, "mom"), None);
+        assert_eq!(loaded(&store, "dad").as_deref(), Some("two"));
+    }
+
+    #[test]
+    fn a_name_does_not_lead_out_of_the_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = FileStore::new(dir.path().join("tokens"));
+        assert!(matches!(store.save("../mom", &secret("x")), Err(StoreError::ProfileName { .. })));
+        assert!(matches!(store.load("../mom"), Err(StoreError::ProfileName { .. })));
+        assert!(matches!(store.delete(".mom"), Err(StoreError::ProfileName { .. })));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_not_text_is_damaged_and_not_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = FileStore::new(dir.path().to_owned());
+        durable::write_private(&dir.path().join("mom.json"), b"hush\xff").unwrap();
+        let error = store.load("mom").unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { .. }));
+        assert!(!format!("{error} {error:?}").contains("hush"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_can_read_and_a_file_open_to_others_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let dir = tempfile::tempdir().unwrap();
+        let store = FileStore::new(dir.path().join("tokens"));
+        let path = dir.path().join("tokens/mom.json");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        store.save("mom", &secret("hush")).unwrap();
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(&dir.path().join("tokens")), 0o700);
+        for open in [0o640, 0o604, 0o620] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(open)).unwrap();
+            let error = store.load("mom").unwrap_err();
+            assert!(matches!(error, StoreError::Permissions { mode, .. } if mode == open), "{error:?}");
+            assert!(error.hint().contains("chmod 600"));
+        }
+        // Saving anew closes it again.
+        store.save("mom", &secret("hush")).unwrap();
+        assert_eq!(loaded(&store, "mom").as_deref(), Some("hush"));
+    }
+}

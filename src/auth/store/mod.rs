@@ -1,0 +1,206 @@
+//! Where a profile's client secret and tokens are kept between runs: the system's keyring, or a file
+//! when a person chose one. Nothing falls back from the one to the other by itself.
+
+mod file;
+
+use std::{io, path::PathBuf};
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+pub use self::file::FileStore;
+use crate::{
+    error::{Error, Exit, shown},
+    secret::Secret,
+};
+
+/// Keeps one opaque record (JSON text holding client secret and tokens) per profile name.
+///
+/// Calls block. A refresh token works once, so whoever refreshes must hold the profile's lock from
+/// `load` to `save`; the store itself does not lock.
+pub trait TokenStore: Send + Sync {
+    /// The record of `profile`, `None` when there is none.
+    ///
+    /// # Errors
+    /// When the store cannot say whether there is one, or what there is cannot be the record.
+    fn load(&self, profile: &str) -> Result<Option<Secret>, StoreError>;
+
+    /// Replaces the record of `profile`. When this returns `Ok` the new record survives a power cut as
+    /// far as the store can promise it; when it returns an error, or the process dies in it, either the
+    /// old record or the new one can be loaded.
+    ///
+    /// # Errors
+    /// When the record was not kept.
+    fn save(&self, profile: &str, record: &Secret) -> Result<(), StoreError>;
+
+    /// Removes the record of `profile`; the answer is whether there was one.
+    ///
+    /// # Errors
+    /// When the record may still be there.
+    fn delete(&self, profile: &str) -> Result<bool, StoreError>;
+
+    /// Which store this is, for `--token-store` and `status`.
+    fn kind(&self) -> StoreKind;
+}
+
+/// The stores a person can choose from (`--token-store`, `BBDL_TOKEN_STORE`, `token_store` in the
+/// configuration file).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreKind {
+    /// The system's keyring: Secret Service, macOS Keychain or Windows Credential Manager
+    #[default]
+    Keyring,
+    /// A file only its owner can read
+    File,
+}
+
+/// Why a record could not be loaded, kept or removed. Never holds anything of the record.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no keyring to talk to.
+    #[error("the keyring of this system cannot be used: {cause}")]
+    Unavailable {
+        /// What the system said, fit to be shown.
+        cause: String,
+    },
+    /// The keyring is there but did not let us in.
+    #[error("the keyring is locked: {cause}")]
+    Locked {
+        /// What the system said, fit to be shown.
+        cause: String,
+    },
+    /// The keyring did not answer in time. It most often is locked and asks for its password in a window
+    /// that nobody sees.
+    #[error("the keyring did not answer in time; it may be locked and waiting for its password")]
+    TimedOut,
+    /// The keyring does not take a record of this size.
+    #[error("the record of this profile is larger than the keyring of this system can hold")]
+    TooLarge,
+    /// There is something, and it is not a record that we wrote.
+    #[error("what is stored for this profile is damaged: {what}")]
+    Damaged {
+        /// What is wrong with it, without its content.
+        what: String,
+    },
+    /// The disk.
+    #[error("cannot use the token file {}: {source}", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Others can read the token file; its tokens may be known to them.
+    #[error("others can read the token file {} (mode {mode:04o})", path.display())]
+    Permissions {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The name cannot be the name of a record in every store.
+    #[error("\"{}\" cannot be the name of a profile", shown(name))]
+    ProfileName {
+        /// The name as it was given.
+        name: String,
+    },
+}
+
+impl StoreError {
+    /// The next thing to do or type.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        const FILE: &str = "--token-store file keeps tokens in a file that only you can read";
+        match self {
+            Self::Unavailable { .. } | Self::TooLarge => format!("Where there is no usable keyring, {FILE}."),
+            Self::Locked { .. } | Self::TimedOut => {
+                format!(
+                    "Unlock the keyring (log in to the desktop) and run the same command again. For unattended runs, {FILE}."
+                )
+            }
+            Self::Damaged { .. } => "Run `bbdl login` to store it anew.".to_owned(),
+            Self::Io { .. } => "Check the disk and who owns the directory, then run the same command again.".to_owned(),
+            Self::Permissions { path, .. } => format!(
+                "If nobody else has read it, run: chmod 600 '{}'. Otherwise run `bbdl logout` and `bbdl login`.",
+                path.display().to_string().replace('\'', r"'\''")
+            ),
+            Self::ProfileName { .. } => {
+                "Use up to 64 letters, digits, '-' and '_', not beginning with a dot.".to_owned()
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        let (exit, kind) = match &error {
+            StoreError::Io { path, source } => return Self::disk("use the token file", path, source),
+            // Not "try again later", although a locked keyring may open: a person must unlock it first.
+            StoreError::Unavailable { .. } => (Exit::NotSetUp, "keyring-unavailable"),
+            StoreError::Locked { .. } | StoreError::TimedOut => (Exit::NotSetUp, "keyring-locked"),
+            StoreError::TooLarge => (Exit::NotSetUp, "record-too-large"),
+            StoreError::Damaged { .. } => (Exit::NotSetUp, "record-damaged"),
+            StoreError::Permissions { .. } => (Exit::NotSetUp, "token-file-permissions"),
+            StoreError::ProfileName { .. } => (Exit::Usage, "usage"),
+        };
+        Self::new(exit, kind, error.to_string()).hint(error.hint())
+    }
+}
+
+/// Refuses a profile name that would mean something else to a store: a path (`/`, `\`, a leading dot), a
+/// stream or drive (`:`, on Windows), one of our own item names (`#`), or a second line on a terminal.
+fn check_name(profile: &str) -> Result<(), StoreError> {
+    const LONGEST: usize = 64;
+    let fits = !profile.is_empty()
+        && profile.len() <= LONGEST
+        && !profile.starts_with('.')
+        && !profile.contains(|c: char| matches!(c, '/' | '\\' | ':' | '#') || c.is_control());
+    if fits { Ok(()) } else { Err(StoreError::ProfileName { name: profile.to_owned() }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_mean_something_else_are_refused() {
+        for name in ["", ".", "..", ".hidden", "a/b", "../a", "a\\b", "c:", "mom#1", "a\nb", &"x".repeat(65)] {
+            assert!(check_name(name).is_err(), "{name:?}");
+        }
+        for name in ["default", "mom", "mom.sandbox", "Großmutter", "a b"] {
+            assert!(check_name(name).is_ok(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn keyring_trouble_is_not_set_up_and_says_what_to_type() {
+        let cause = || "no bus".to_owned();
+        let troubles = [
+            StoreError::Unavailable { cause: cause() },
+            StoreError::Locked { cause: cause() },
+            StoreError::TimedOut,
+            StoreError::TooLarge,
+        ];
+        for trouble in troubles {
+            let error = Error::from(trouble);
+            assert_eq!(error.exit, Exit::NotSetUp);
+            assert!(error.hint.contains("--token-store file"), "{}", error.hint);
+        }
+        assert!(Error::from(StoreError::Unavailable { cause: cause() }).message.contains("no bus"));
+    }
+
+    #[test]
+    fn the_chmod_to_type_survives_a_shell() {
+        let hint = StoreError::Permissions { path: "/home/o'neil/x.json".into(), mode: 0o644 }.hint();
+        assert!(hint.contains(r"chmod 600 '/home/o'\''neil/x.json'"), "{hint}");
+    }
+
+    #[test]
+    fn kinds_are_spelled_alike_on_the_command_line_and_in_the_configuration() {
+        for kind in StoreKind::value_variants() {
+            let typed = kind.to_possible_value().unwrap();
+            assert_eq!(serde_json::to_string(kind).unwrap(), format!("\"{}\"", typed.get_name()));
+        }
+    }
+}
