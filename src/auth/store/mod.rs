@@ -2,13 +2,15 @@
 //! when a person chose one. Nothing falls back from the one to the other by itself.
 
 mod file;
+mod keyring;
+mod parts;
 
 use std::{io, path::PathBuf};
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-pub use self::file::FileStore;
+pub use self::{file::FileStore, keyring::KeyringStore};
 use crate::{
     error::{Error, Exit, shown},
     secret::Secret,
