@@ -1,6 +1,9 @@
 //! bbdl
 pub mod api;
+pub mod archive;
 pub mod auth;
+pub mod config;
+pub mod durable;
 pub mod error;
 pub mod fhir;
 pub mod mock;
