@@ -60,7 +60,7 @@ pub(super) fn write(json: &mut Json<'_>, claim: &Claim, created: Timestamp, dice
     procedures(json, claim, dice);
     let part = if matches!(claim.kind, Kind::Outpatient | Kind::Hha) { 'b' } else { 'a' };
     claim.insurance(json, part, |_| ());
-    let state = dice.pick(STATES).0;
+    let state = dice.pick(STATES).postal;
     json.put_list("item", |json| {
         for (sequence, entry) in (1..).zip(revenue.drain(..)) {
             json.object(|json| item(json, claim, dice, (sequence, performing, state), &entry));

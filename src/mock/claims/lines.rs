@@ -60,16 +60,16 @@ pub(super) fn count(dice: &mut Dice, kind: Kind) -> u64 {
         _ => {}
     }
     let few = match dice.below(100) {
-        0..=49 => 1,
-        50..=71 => 2,
-        72..=84 => 3,
-        85..=91 => 4,
+        0..=54 => 1,
+        55..=74 => 2,
+        75..=85 => 3,
+        86..=91 => 4,
         _ => dice.between(5, 12),
     };
     match kind {
         // One more for the revenue line that repeats the total.
-        Kind::Outpatient => few.max(dice.between(1, 4)).min(11) + 1,
-        Kind::Inpatient => (few + dice.between(1, 6)).min(11) + 1,
+        Kind::Outpatient => few.min(11) + 1,
+        Kind::Inpatient => few.min(6) + 1,
         _ => few,
     }
 }

@@ -125,10 +125,10 @@ pub(super) struct Provider {
 }
 
 impl Provider {
-    /// Somebody; every fifth of them without a name.
+    /// Somebody; every tenth of them without a name.
     pub(super) fn any(dice: &mut Dice) -> Self {
         let npi = 9_000_000_000 + dice.below(1_000_000_000);
-        let name = (!dice.percent(20)).then(|| (*dice.pick(GIVEN_NAMES), *dice.pick(FAMILY_NAMES)));
+        let name = (!dice.percent(10)).then(|| (*dice.pick(GIVEN_NAMES), *dice.pick(FAMILY_NAMES)));
         Self { npi, name, specialty: dice.pick(SPECIALTIES) }
     }
 }

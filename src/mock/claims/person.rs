@@ -87,9 +87,9 @@ impl Person<'_> {
             json.put("deceasedBoolean", false);
             json.put_list("address", |json| {
                 json.object(|json| {
-                    let (_, code, postal) = dice.pick(STATES);
-                    json.put("state", *code);
-                    json.put("postalCode", format_args!("{:05}", postal + dice.below(999)));
+                    let state = dice.pick(STATES);
+                    json.put("state", state.code);
+                    json.put("postalCode", format_args!("{:05}", state.zip + dice.below(999)));
                 });
             });
         });

@@ -10,7 +10,7 @@ use super::parts::{
     PAID_TO_PROVIDER, PRIOR_PAYER, Provider, REFERRING, SUBMITTED, SupportingInfo, System, US_NPI, benefit_balance,
     used_money,
 };
-use super::tables::{DIAGNOSES, EQUIPMENT, ORGANIZATIONS, PLACES, SERVICES, STATES, Service};
+use super::tables::{DIAGNOSES, EQUIPMENT, ORGANIZATIONS, PLACES, SERVICES, STATES, Service, State};
 use super::{Claim, Kind, near_line_record, types};
 
 /// What a line needs to know of the claim around it.
@@ -21,7 +21,7 @@ struct Around<'c> {
     /// The number of the laboratory value in `supportingInfo`, if the claim has one.
     observation: Option<u64>,
     place: &'static (&'static str, &'static str),
-    state: &'static (&'static str, &'static str, u64),
+    state: &'static State,
 }
 
 /// Writes the inside of the resource.
@@ -164,7 +164,7 @@ fn item(json: &mut Json<'_>, around: &Around<'_>, dice: &mut Dice, sequence: u64
             json.variable("carr_line_mtus_cnt", "3", "");
             json.variable("carr_line_mtus_cd", "3", "Services");
         } else {
-            equipment_extensions(json, dice, around.state.0, units);
+            equipment_extensions(json, dice, around.state.postal, units);
         }
         json.variable("betos_cd", service.betos.0, service.betos.1);
         if line.denied {
@@ -246,16 +246,18 @@ fn modifier(json: &mut Json<'_>, dice: &mut Dice) {
 }
 
 fn location(json: &mut Json<'_>, around: &Around<'_>, dice: &mut Dice) {
-    json.variable("prvdr_state_cd", around.state.0, "");
     if around.carrier {
+        json.variable("prvdr_state_cd", around.state.code, around.state.name);
         json.object(|json| {
             json.put("url", System::Variable("prvdr_zip"));
             json.put_object("valueCoding", |json| {
                 json.put("system", System::Variable("prvdr_zip"));
-                json.put("code", format_args!("{:05}{:04}", around.state.2 + dice.below(999), dice.below(10_000)));
+                json.put("code", format_args!("{:05}{:04}", around.state.zip + dice.below(999), dice.below(10_000)));
             });
         });
-        json.variable("carr_line_prcng_lclty_cd", "15", "");
+        json.variable("carr_line_prcng_lclty_cd", "99", "");
+    } else {
+        json.variable("prvdr_state_cd", around.state.postal, "");
     }
 }
 

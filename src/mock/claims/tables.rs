@@ -265,16 +265,27 @@ pub(super) const PHARMACY_KINDS: &[(&str, &str)] = &[
     ("06", "Mail order pharmacy"),
 ];
 
-/// States as claims give them (postal) and as the enrolment database does (SSA).
-pub(in crate::mock) const STATES: &[(&str, &str, u64)] = &[
-    ("AL", "01", 35_000),
-    ("AZ", "03", 85_000),
-    ("CA", "05", 94_000),
-    ("FL", "10", 33_000),
-    ("MO", "26", 63_000),
-    ("NM", "32", 87_000),
-    ("NY", "33", 12_000),
-    ("PR", "40", 900),
-    ("TX", "45", 77_000),
-    ("UT", "46", 84_000),
+/// A state: postal abbreviation, the Social Security Administration's code, name, lowest ZIP code.
+pub(super) struct State {
+    pub(super) postal: &'static str,
+    pub(super) code: &'static str,
+    pub(super) name: &'static str,
+    pub(super) zip: u64,
+}
+
+const fn state(postal: &'static str, code: &'static str, name: &'static str, zip: u64) -> State {
+    State { postal, code, name, zip }
+}
+
+pub(super) const STATES: &[State] = &[
+    state("AL", "01", "Alabama", 35_000),
+    state("AZ", "03", "Arizona", 85_000),
+    state("CA", "05", "California", 94_000),
+    state("FL", "10", "Florida", 33_000),
+    state("MO", "26", "Missouri", 63_000),
+    state("NM", "32", "New Mexico", 87_000),
+    state("NY", "33", "New York", 12_000),
+    state("PR", "40", "Puerto Rico", 900),
+    state("TX", "45", "Texas", 77_000),
+    state("UT", "46", "Utah", 84_000),
 ];

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -66,9 +67,14 @@ fn real_claims() -> Option<BTreeMap<String, Vec<Value>>> {
     Some(claims)
 }
 
-/// A few thousand of ours by type, with their compact sizes.
-fn our_claims() -> BTreeMap<String, Vec<(Value, usize)>> {
-    let population = Population::new(2026, 2, 1500);
+/// Some of ours by type, with their compact sizes; made once for both tests.
+fn our_claims() -> &'static BTreeMap<String, Vec<(Value, usize)>> {
+    static CLAIMS: OnceLock<BTreeMap<String, Vec<(Value, usize)>>> = OnceLock::new();
+    CLAIMS.get_or_init(generate)
+}
+
+fn generate() -> BTreeMap<String, Vec<(Value, usize)>> {
+    let population = Population::new(2026, 2, 700);
     let mut claims = BTreeMap::<String, Vec<(Value, usize)>>::new();
     let mut text = String::new();
     for enrollee in 0..2 {
