@@ -333,6 +333,9 @@ mod tests {
             whole += usize::from(text.contains("\"value\":0,\"currency\""));
             longest = longest.max(claim["item"].as_array().unwrap().len());
             assert!(claim["item"].as_array().unwrap().iter().zip(1..).all(|(item, number)| item["sequence"] == number));
+            let diagnoses = claim["diagnosis"].as_array().into_iter().flatten();
+            let codes: Vec<_> = diagnoses.map(|one| &one["diagnosisCodeableConcept"]["coding"][0]["code"]).collect();
+            assert_eq!(codes.len(), codes.iter().map(|code| code.as_str()).collect::<BTreeSet<_>>().len(), "{codes:?}");
             let id = claim["id"].as_str().unwrap();
             let paid = claim["payment"]["amount"]["value"].as_f64().map(|value| (value * 100.0).round() as u64);
             if id.starts_with("carrier") || id.starts_with("dme") {

@@ -4,11 +4,12 @@ use jiff::Timestamp;
 
 use super::dice::Dice;
 use super::json::{Digits, Json};
-use super::parts::{
-    BENEFIT, COINSURANCE, CareTeam, Cents, Code, DISCOUNT, DRUG_COST, NDC, PAID_BY_PATIENT, PRESCRIBING, PRIOR_PAYER,
-    Provider, SupportingInfo, System, US_NPI,
-};
+use super::parts::{Cents, Provider};
+use super::sections::{CareTeam, SupportingInfo};
 use super::tables::{DRUGS, Drug, PHARMACIES, PHARMACY_KINDS};
+use super::vocabulary::{
+    BENEFIT, COINSURANCE, Code, DISCOUNT, DRUG_COST, NDC, PAID_BY_PATIENT, PRESCRIBING, PRIOR_PAYER, System, US_NPI,
+};
 use super::{Claim, types};
 
 /// The money of a drug event. What the patient and the plan pay is the whole cost.

@@ -12,8 +12,8 @@ pub(super) struct Line {
     pub(super) deductible: Cents,
     pub(super) coinsurance: Cents,
     pub(super) paid: Cents,
-    /// Refused: charged, but nothing allowed.
-    pub(super) denied: bool,
+    /// What Medicare does not cover of the charge: all of a refused line.
+    pub(super) noncovered: Cents,
 }
 
 impl Line {
@@ -21,18 +21,18 @@ impl Line {
     pub(super) fn any(dice: &mut Dice, charge: (u64, u64)) -> Self {
         let charge = Cents(dice.between(charge.0, charge.1));
         if dice.percent(4) {
-            return Self { charge, denied: true, ..Self::default() };
+            return Self { charge, noncovered: charge, ..Self::default() };
         }
         let allowed = charge.percent(dice.between(35, 100));
         let deductible = if dice.percent(10) { allowed.percent(dice.between(10, 100)) } else { Cents(0) };
         let coinsurance = allowed.less(deductible).percent(20);
         let paid = allowed.less(deductible).less(coinsurance);
-        Self { charge, allowed, deductible, coinsurance, paid, denied: false }
+        Self { charge, allowed, deductible, coinsurance, paid, noncovered: Cents(0) }
     }
 
-    /// What Medicare does not cover of the charge: all of a refused line.
-    pub(super) fn noncovered(&self) -> Cents {
-        if self.denied { self.charge } else { Cents(0) }
+    /// Whether the line was refused: charged, but nothing allowed.
+    pub(super) fn denied(&self) -> bool {
+        self.allowed < self.charge && self.noncovered == self.charge
     }
 
     /// The sums of several lines.
@@ -43,7 +43,7 @@ impl Line {
             deductible: lines.iter().map(|line| line.deductible).sum(),
             coinsurance: lines.iter().map(|line| line.coinsurance).sum(),
             paid: lines.iter().map(|line| line.paid).sum(),
-            denied: lines.iter().all(|line| line.denied),
+            noncovered: lines.iter().map(|line| line.noncovered).sum(),
         }
     }
 }
@@ -69,7 +69,7 @@ pub(super) fn count(dice: &mut Dice, kind: Kind) -> u64 {
     match kind {
         // One more for the revenue line that repeats the total.
         Kind::Outpatient => few.min(11) + 1,
-        Kind::Inpatient => few.min(6) + 1,
+        Kind::Inpatient => few.min(4) + 1,
         _ => few,
     }
 }

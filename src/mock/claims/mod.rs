@@ -12,16 +12,20 @@ mod moment;
 mod parts;
 pub(in crate::mock) mod person;
 mod professional;
+mod revenue;
+mod sections;
+mod stay;
 pub(in crate::mock) mod tables;
 #[cfg(test)]
 mod tests;
+mod vocabulary;
 
 use jiff::{Timestamp, civil::Date};
 
 use dice::Dice;
 use json::Json;
 use moment::{Instant, days_after};
-use parts::System;
+use vocabulary::{Code, System};
 
 /// When the data was last loaded. Fixed, so that the same seed serves the same bytes on any day.
 pub(super) const LOADED: Timestamp = Timestamp::constant(1_794_819_600, 0); // 2026-11-16T09:00:00Z
@@ -245,7 +249,6 @@ fn near_line_record(kind: Kind) -> (&'static str, &'static str) {
 /// The claim's types: CMS's number, Blue Button's word, FHIR's. The server calls home health
 /// professional and equipment institutional, which are coding mistakes of its own.
 fn types(json: &mut Json<'_>, kind: Kind, cms: (&str, &str), blue: &str) {
-    use parts::Code;
     let fhir = match kind {
         Kind::Carrier | Kind::Hha => ("professional", "Professional"),
         Kind::Pde => ("pharmacy", "Pharmacy"),

@@ -6,8 +6,8 @@ use super::dice::Dice;
 use super::eastern;
 use super::json::Json;
 use super::moment::{Instant, days_after};
-use super::parts::{Code, System};
 use super::tables::STATES;
+use super::vocabulary::{Code, System};
 
 const MONTHS: [&str; 12] = ["01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12"];
 

@@ -5,12 +5,13 @@ use jiff::Timestamp;
 use super::dice::Dice;
 use super::json::{Digits, Json};
 use super::lines::{self, Line};
-use super::parts::{
-    BENEFIT, COINSURANCE, CareTeam, Cents, Code, DEDUCTIBLE, ELIGIBLE, HCPCS, INFO, NDC, PAID_TO_PATIENT,
-    PAID_TO_PROVIDER, PRIOR_PAYER, Provider, REFERRING, SUBMITTED, SupportingInfo, System, US_NPI, benefit_balance,
-    used_money,
+use super::parts::{Cents, Provider};
+use super::sections::{CareTeam, SupportingInfo, benefit_balance, used_money};
+use super::tables::{EQUIPMENT, ORGANIZATIONS, PLACES, SERVICES, STATES, Service, State, diagnosis};
+use super::vocabulary::{
+    BENEFIT, COINSURANCE, Code, DEDUCTIBLE, ELIGIBLE, HCPCS, INFO, NDC, PAID_TO_PATIENT, PAID_TO_PROVIDER, PRIOR_PAYER,
+    REFERRING, SUBMITTED, System, US_NPI,
 };
-use super::tables::{DIAGNOSES, EQUIPMENT, ORGANIZATIONS, PLACES, SERVICES, STATES, Service, State};
 use super::{Claim, Kind, near_line_record, types};
 
 /// What a line needs to know of the claim around it.
@@ -88,13 +89,14 @@ pub(super) fn write(json: &mut Json<'_>, claim: &Claim, created: Timestamp, dice
         }
     });
     let diagnoses = dice.between(1, 4);
+    let start = dice.next();
     json.put_list("diagnosis", |json| {
         for sequence in 1..=diagnoses {
             let kind = match sequence {
                 1 => Code(System::Terminology("ex-diagnosistype"), "principal", "Principal Diagnosis"),
                 _ => Code(System::Carin("C4BBClaimDiagnosisType"), "secondary", "Secondary"),
             };
-            let (code, words) = dice.pick(DIAGNOSES);
+            let (code, words) = diagnosis(start, sequence);
             json.object(|json| json.diagnosis(sequence, code, words, kind));
         }
     });
@@ -167,7 +169,7 @@ fn item(json: &mut Json<'_>, around: &Around<'_>, dice: &mut Dice, sequence: u64
             equipment_extensions(json, dice, around.state.postal, units);
         }
         json.variable("betos_cd", service.betos.0, service.betos.1);
-        if line.denied {
+        if line.denied() {
             json.variable("line_prcsg_ind_cd", "N", "Medically unnecessary");
         } else {
             json.variable("line_prcsg_ind_cd", "A", "Allowed");

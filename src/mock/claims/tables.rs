@@ -3,7 +3,7 @@
 //! Names and wording are this project's own. Codes are those of the public code sets; HCPCS codes
 //! stand without descriptors, since CPT's are licensed. Drug codes are in the labeler range 99999.
 
-use super::parts::{Code, System};
+use super::vocabulary::{Code, System};
 
 /// What a provider practises: NUCC taxonomy and the CMS specialty that goes with it.
 pub(super) struct Specialty {
@@ -117,7 +117,7 @@ pub(super) const PHARMACIES: &[&str] = &[
 
 /// ICD-10-CM code without its dot, and a display. The server leaves double quotes around displays
 /// that hold a comma, and so does this table.
-pub(super) const DIAGNOSES: &[(&str, &str)] = &[
+const DIAGNOSES: [(&str, &str); 28] = [
     ("I10", "ESSENTIAL HYPERTENSION"),
     ("E119", "TYPE 2 DIABETES WITHOUT COMPLICATIONS"),
     ("E785", "\"HYPERLIPIDEMIA, UNSPECIFIED\""),
@@ -147,6 +147,11 @@ pub(super) const DIAGNOSES: &[(&str, &str)] = &[
     ("W19XXXA", "\"UNSPECIFIED FALL, FIRST ENCOUNTER\""),
     ("S72001A", "\"FRACTURE OF NECK OF RIGHT FEMUR, FIRST ENCOUNTER\""),
 ];
+
+/// The diagnosis with this number in a claim that begins at `start`; no claim has one twice.
+pub(super) fn diagnosis(start: u64, sequence: u64) -> &'static (&'static str, &'static str) {
+    &DIAGNOSES[((start % 28 + 5 * sequence) % 28) as usize]
+}
 
 /// A professional service: HCPCS, BETOS code and words, type of service, usual charge in cents.
 pub(super) struct Service {

@@ -1,5 +1,7 @@
 //! Ours against the real ones: every path that all real claims of a type share, and their sizes.
 
+#![allow(clippy::print_stderr, reason = "a skipped comparison must say so, and one that ran what it measured")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
