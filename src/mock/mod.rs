@@ -1,2 +1,4 @@
 //! An offline Blue Button.
+mod claims;
+pub mod people;
 pub mod records;
