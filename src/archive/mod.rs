@@ -7,7 +7,7 @@
 mod commit;
 pub mod index;
 pub mod manifest;
-mod pull;
+pub mod pull;
 pub mod writer;
 
 use std::{
