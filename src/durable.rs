@@ -4,12 +4,12 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Write},
-    path::{Path, PathBuf},
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
 
-use crate::error::{Error, Exit, shown};
+use crate::error::shown;
 
 /// Replaces the file at `path` by `bytes`, or leaves it as it was: there is no moment, a crash or a
 /// power cut included, at which a reader finds half of it.
@@ -108,23 +108,8 @@ pub enum LockError {
         by: String,
     },
     /// The lock file cannot be made, opened or locked.
-    #[error("cannot lock {}: {source}", path.display())]
-    Io {
-        /// The lock file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl From<LockError> for Error {
-    fn from(error: LockError) -> Self {
-        match &error {
-            LockError::Held { .. } => Self::new(Exit::TryAgain, "lock", error.to_string())
-                .hint("Wait until it is done and run the same command again."),
-            LockError::Io { path, source } => Self::disk("lock", path, source),
-        }
-    }
+    #[error(transparent)]
+    Io(#[from] io::Error),
 }
 
 /// An exclusive lock between processes: the operating system's lock on an open file, so that it goes
@@ -148,19 +133,18 @@ impl FileLock {
     /// # Errors
     /// [`LockError::Held`] when `wait` is over, [`LockError::Io`] when the file cannot be used at all.
     pub fn acquire(path: &Path, wait: Duration, purpose: &str) -> Result<Self, LockError> {
-        let io = |source| LockError::Io { path: path.to_owned(), source };
         let deadline = Instant::now().checked_add(wait);
-        create_private_dir(directory_of(path)).map_err(io)?;
+        create_private_dir(directory_of(path))?;
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).read(true).write(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path).map_err(io)?;
+        let mut file = options.open(path)?;
         let mut pause = Self::FIRST_PAUSE;
         loop {
             match file.try_lock() {
                 Ok(()) => break,
-                Err(TryLockError::Error(source)) => return Err(io(source)),
+                Err(TryLockError::Error(source)) => return Err(source.into()),
                 Err(TryLockError::WouldBlock) => {}
             }
             let left = deadline.map_or(pause, |end| end.saturating_duration_since(Instant::now()));
@@ -172,7 +156,8 @@ impl FileLock {
             pause = (pause * 2).min(Self::LONGEST_PAUSE);
         }
         let note = format!("{}\n{}\n", std::process::id(), purpose.replace('\n', " "));
-        file.set_len(0).and_then(|()| file.write_all(note.as_bytes())).map_err(io)?;
+        // Only for people to read: a full disk must not stop the one who has the lock.
+        let _ = file.set_len(0).and_then(|()| file.write_all(note.as_bytes()));
         Ok(Self { file })
     }
 }
@@ -194,7 +179,7 @@ fn holder(file: &mut File) -> String {
     let read = file.take(LONGEST).read_to_string(&mut text);
     let mut lines = text.lines();
     match (read, lines.next().and_then(|pid| pid.parse::<u32>().ok()), lines.next()) {
-        (Ok(_), Some(pid), Some(purpose)) => format!("another process ({}, process {pid})", shown(purpose)),
+        (Ok(_), Some(pid), Some(purpose)) => format!("process {pid}: {}", shown(purpose)),
         _ => "another process".to_owned(),
     }
 }
@@ -250,7 +235,6 @@ mod tests {
         if cfg!(unix) {
             assert!(text.contains("pull") && text.contains(&std::process::id().to_string()), "{text}");
         }
-        assert_eq!(Error::from(error).exit, Exit::TryAgain);
         drop(lock);
         FileLock::acquire(&path, ZERO, "refresh").unwrap();
     }
@@ -271,10 +255,11 @@ mod tests {
 
     /// Runs itself a second time as the other process, which is then killed without a chance to clean up.
     #[test]
+    #[allow(clippy::print_stdout, reason = "how the other process reports")]
     fn a_lock_goes_with_its_process() {
         if let Some(path) = std::env::var_os(HELD_BY_CHILD) {
             let _lock = FileLock::acquire(Path::new(&path), ZERO, "the other process").unwrap();
-            writeln!(io::stdout(), "\nlocked").unwrap();
+            println!("\nlocked");
             // Until killed, or until the parent died and its end of the pipe with it.
             io::stdin().read_line(&mut String::new()).unwrap();
             return;

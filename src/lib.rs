@@ -1,6 +1,27 @@
-//! bbdl
+//! bbdl brings a Medicare enrollee's own claims home from CMS's Blue Button API.
+//!
+//! The rooms, in the order in which data walks through them; no room knows of one to its left:
+//!
+//! | room | what it is for |
+//! | --- | --- |
+//! | [`cli`] | what a person may type |
+//! | [`commands`] | one file a command: the only place where rooms meet |
+//! | [`config`] | flag → environment → file → default; profiles |
+//! | [`auth`] | who we are: authorization request, redirect listener, tokens, token stores |
+//! | [`api`] | what we ask of the server: endpoints, one client, problems, pages |
+//! | [`fhir`] | what came back: bundles cut into resources, as the server wrote them |
+//! | [`archive`] | what we keep: files, manifest, and the transaction that replaces them |
+//!
+//! [`error`] and [`ui`] are told what happens and ask nothing; [`secret`] and [`durable`] are tools.
+//! [`mock`] is another program that lives in the same house: an offline Blue Button, which imports
+//! nothing of the rooms above.
+
 pub mod api;
+pub mod archive;
 pub mod auth;
+pub mod cli;
+pub mod commands;
+pub mod config;
 pub mod durable;
 pub mod error;
 pub mod fhir;

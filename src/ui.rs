@@ -61,6 +61,12 @@ impl Ui {
         Self::new(Manner { quiet: true, no_progress: true, no_input: true, ..Manner::default() })
     }
 
+    /// The same voice for a step whose result is not the one asked for.
+    #[must_use]
+    pub fn without_json(&self) -> Self {
+        Self::new(Manner { json: false, ..(*self.0).clone() })
+    }
+
     /// Whether results are wanted as JSON.
     #[must_use]
     pub fn json(&self) -> bool {

@@ -3,19 +3,19 @@
 //! A process has one D-Bus session for life, so each test runs itself again inside a session of its own.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+#![allow(clippy::print_stdout, reason = "how the inner run reports")]
 
 mod support;
 
 use std::{
-    io::{self, Write},
     os::unix::net::UnixListener,
     process::{Command, Output},
     time::{Duration, Instant},
 };
 
 use bbdl::{
-    auth::store::{KeyringStore, StoreError, TokenStore},
+    auth::store::{StoreError, TokenStore, keyring::KeyringStore},
     error::{Error, Exit},
     secret::Secret,
 };
@@ -33,7 +33,7 @@ fn inside() -> bool {
 }
 
 fn report_success() {
-    writeln!(io::stdout(), "\n{WORKED}").unwrap();
+    println!("\n{WORKED}");
 }
 
 fn assert_worked(output: &Output) {
@@ -131,7 +131,7 @@ fn a_locked_keyring_that_nobody_can_unlock_is_given_up() {
         let started = Instant::now();
         let error = store.save("mom", &record("hush")).unwrap_err();
         assert!(started.elapsed() < LIMIT + Duration::from_secs(2), "{:?}", started.elapsed());
-        assert!(matches!(error, StoreError::Locked { .. } | StoreError::TimedOut), "{error:?}");
+        assert!(matches!(error, StoreError::Locked { .. } | StoreError::TimedOut { .. }), "{error:?}");
         assert_not_set_up(error);
         return report_success();
     }
@@ -156,7 +156,7 @@ fn a_bus_that_does_not_answer_is_given_up_and_the_process_ends() {
     if inside() {
         let patience = Duration::from_millis(200);
         let error = KeyringStore::new(patience).load("mom").unwrap_err();
-        assert!(matches!(error, StoreError::TimedOut), "{error:?}");
+        assert!(matches!(error, StoreError::TimedOut { .. }), "{error:?}");
         assert_not_set_up(error);
         return report_success();
     }

@@ -1,5 +1,11 @@
 //! Who we are: the authorization request, the redirect listener, tokens and where they are kept.
 
 pub mod authorization;
+pub mod callback;
+pub mod endpoint;
+pub mod loopback;
+pub mod page;
+pub mod redirect;
+pub mod session;
 pub mod store;
 pub mod token;

@@ -47,7 +47,7 @@ impl KeyringStore {
             .map_err(|error| StoreError::Unavailable { cause: error.to_string() })?;
         match waiting.recv_timeout(self.patience) {
             Ok(result) => result,
-            Err(RecvTimeoutError::Timeout) => Err(StoreError::TimedOut),
+            Err(RecvTimeoutError::Timeout) => Err(StoreError::TimedOut { after: self.patience }),
             Err(RecvTimeoutError::Disconnected) => {
                 Err(StoreError::Unavailable { cause: "its client library failed".to_owned() })
             }
@@ -191,7 +191,7 @@ mod tests {
             let _ = silence.recv();
             Ok(())
         });
-        assert!(matches!(answer, Err(StoreError::TimedOut)));
+        assert!(matches!(answer, Err(StoreError::TimedOut { .. })));
         assert!(started.elapsed() < Duration::from_secs(10));
         drop(never);
     }

@@ -1,16 +1,15 @@
 //! Where a profile's client secret and tokens are kept between runs: the system's keyring, or a file
 //! when a person chose one. Nothing falls back from the one to the other by itself.
 
-mod file;
-mod keyring;
+pub mod file;
+pub mod keyring;
 mod parts;
 
-use std::{io, path::PathBuf};
+use std::{fmt, io, path::PathBuf, time::Duration};
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-pub use self::{file::FileStore, keyring::KeyringStore};
 use crate::{
     error::{Error, Exit, shown},
     secret::Secret,
@@ -57,6 +56,15 @@ pub enum StoreKind {
     File,
 }
 
+impl fmt::Display for StoreKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Keyring => "keyring",
+            Self::File => "file",
+        })
+    }
+}
+
 /// Why a record could not be loaded, kept or removed. Never holds anything of the record.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -74,8 +82,13 @@ pub enum StoreError {
     },
     /// The keyring did not answer in time. It most often is locked and asks for its password in a window
     /// that nobody sees.
-    #[error("the keyring did not answer in time; it may be locked and waiting for its password")]
-    TimedOut,
+    #[error(
+        "the keyring of this system did not answer within {after:?}; it may be locked and waiting for its password"
+    )]
+    TimedOut {
+        /// How long it was waited for.
+        after: Duration,
+    },
     /// The keyring does not take a record of this size.
     #[error("the record of this profile is larger than the keyring of this system can hold")]
     TooLarge,
@@ -116,7 +129,7 @@ impl StoreError {
         const FILE: &str = "--token-store file keeps tokens in a file that only you can read";
         match self {
             Self::Unavailable { .. } | Self::TooLarge => format!("Where there is no usable keyring, {FILE}."),
-            Self::Locked { .. } | Self::TimedOut => {
+            Self::Locked { .. } | Self::TimedOut { .. } => {
                 format!(
                     "Unlock the keyring (log in to the desktop) and run the same command again. For unattended runs, {FILE}."
                 )
@@ -128,7 +141,7 @@ impl StoreError {
                 path.display().to_string().replace('\'', r"'\''")
             ),
             Self::ProfileName { .. } => {
-                "Use up to 64 letters, digits, '-' and '_', not beginning with a dot.".to_owned()
+                "Use up to 64 letters, digits, '.', '_' and '-', not beginning with a dot.".to_owned()
             }
         }
     }
@@ -136,17 +149,12 @@ impl StoreError {
 
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
-        let (exit, kind) = match &error {
-            StoreError::Io { path, source } => return Self::disk("use the token file", path, source),
+        match &error {
+            StoreError::Io { path, source } => Self::disk("use the token file", path, source),
+            StoreError::ProfileName { .. } => Self::usage(error.to_string()).hint(error.hint()),
             // Not "try again later", although a locked keyring may open: a person must unlock it first.
-            StoreError::Unavailable { .. } => (Exit::NotSetUp, "keyring-unavailable"),
-            StoreError::Locked { .. } | StoreError::TimedOut => (Exit::NotSetUp, "keyring-locked"),
-            StoreError::TooLarge => (Exit::NotSetUp, "record-too-large"),
-            StoreError::Damaged { .. } => (Exit::NotSetUp, "record-damaged"),
-            StoreError::Permissions { .. } => (Exit::NotSetUp, "token-file-permissions"),
-            StoreError::ProfileName { .. } => (Exit::Usage, "usage"),
-        };
-        Self::new(exit, kind, error.to_string()).hint(error.hint())
+            _ => Self::new(Exit::NotSetUp, "token_store", error.to_string()).hint(error.hint()),
+        }
     }
 }
 
@@ -181,7 +189,7 @@ mod tests {
         let troubles = [
             StoreError::Unavailable { cause: cause() },
             StoreError::Locked { cause: cause() },
-            StoreError::TimedOut,
+            StoreError::TimedOut { after: Duration::from_secs(5) },
             StoreError::TooLarge,
         ];
         for trouble in troubles {
@@ -202,6 +210,7 @@ mod tests {
     fn kinds_are_spelled_alike_on_the_command_line_and_in_the_configuration() {
         for kind in StoreKind::value_variants() {
             let typed = kind.to_possible_value().unwrap();
+            assert_eq!(typed.get_name(), kind.to_string());
             assert_eq!(serde_json::to_string(kind).unwrap(), format!("\"{}\"", typed.get_name()));
         }
     }

@@ -177,7 +177,7 @@ mod tests {
 
         fn change(&self) -> Result<(), StoreError> {
             match &mut *self.changes_left.borrow_mut() {
-                Some(0) => Err(StoreError::TimedOut),
+                Some(0) => Err(StoreError::Unavailable { cause: "died".into() }),
                 Some(left) => {
                     *left -= 1;
                     Ok(())

@@ -1,0 +1,167 @@
+//! Putting a pull in place: a note of what goes where, then the renames.
+//!
+//! The note (`.bbdl/commit.json`) is the instant at which the old archive becomes the new one. All that
+//! it names is on the disk by then, and renaming can be done any number of times, so whoever finds a
+//! note finishes the work.
+
+use std::{
+    fs,
+    io::ErrorKind,
+    path::{Component, Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    durable,
+    error::{Error, Exit, Result},
+};
+
+/// Where pulls write before they are in place.
+pub(super) const STAGE: &str = ".bbdl/stage";
+const NOTE: &str = ".bbdl/commit.json";
+
+/// The renames of one commit, in order, paths relative to the archive.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Commit {
+    moves: Vec<Move>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Move {
+    from: PathBuf,
+    to: PathBuf,
+}
+
+impl Commit {
+    /// `from` becomes `to`; a directory in its place is replaced whole.
+    pub(super) fn add(&mut self, from: PathBuf, to: PathBuf) {
+        self.moves.push(Move { from, to });
+    }
+
+    /// Makes it so. Everything staged must be synced already.
+    pub(super) fn perform(&self, dir: &Path) -> Result<()> {
+        let note = dir.join(NOTE);
+        let text = serde_json::to_vec(self)
+            .map_err(|cause| Error::new(Exit::Defect, "defect", format!("a commit cannot be noted: {cause}")))?;
+        durable::write_private(&note, &text).map_err(|cause| Error::disk("write", &note, &cause))?;
+        self.carry_out(dir)
+    }
+
+    fn carry_out(&self, dir: &Path) -> Result<()> {
+        let mut touched = vec![dir.to_owned()];
+        for step in &self.moves {
+            let (from, to) = (dir.join(&step.from), dir.join(&step.to));
+            if !from.exists() {
+                continue;
+            }
+            if let Some(parent) = to.parent() {
+                durable::create_private_dir(parent).map_err(|cause| Error::disk("create", parent, &cause))?;
+                touched.push(parent.to_owned());
+            }
+            if to.is_dir() {
+                fs::remove_dir_all(&to).map_err(|cause| Error::disk("replace", &to, &cause))?;
+            }
+            fs::rename(&from, &to).map_err(|cause| Error::disk("write", &to, &cause))?;
+        }
+        for path in touched {
+            durable::sync_dir(&path).map_err(|cause| Error::disk("sync", &path, &cause))?;
+        }
+        let note = dir.join(NOTE);
+        fs::remove_file(&note).map_err(|cause| Error::disk("remove", &note, &cause))?;
+        clear_stage(dir)
+    }
+
+    /// Whether every path stays inside the archive: a note is read from a disk that others may write to.
+    fn is_inside(&self) -> bool {
+        let plain = |path: &Path| {
+            !path.as_os_str().is_empty() && path.components().all(|part| matches!(part, Component::Normal(_)))
+        };
+        self.moves.iter().all(|step| plain(&step.from) && plain(&step.to) && step.from.starts_with(STAGE))
+    }
+}
+
+/// Finishes a commit that was cut short, or clears away what a pull without a commit left.
+pub(super) fn finish_or_clear(dir: &Path) -> Result<()> {
+    let note = dir.join(NOTE);
+    let text = match fs::read(&note) {
+        Ok(text) => text,
+        Err(cause) if cause.kind() == ErrorKind::NotFound => return clear_stage(dir),
+        Err(cause) => return Err(Error::disk("read", &note, &cause)),
+    };
+    match serde_json::from_slice::<Commit>(&text) {
+        Ok(commit) if commit.is_inside() => commit.carry_out(dir),
+        _ => Err(Error::new(Exit::Data, "archive", format!("{} is damaged", note.display()))
+            .hint("Nothing was changed. Restore the archive from a backup, or fetch into a new directory.")),
+    }
+}
+
+fn clear_stage(dir: &Path) -> Result<()> {
+    let stage = dir.join(STAGE);
+    match fs::remove_dir_all(&stage) {
+        Err(cause) if cause.kind() != ErrorKind::NotFound => Err(Error::disk("clear", &stage, &cause)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn staged(dir: &Path, name: &str, text: &str) -> PathBuf {
+        let path = Path::new(STAGE).join(name);
+        fs::create_dir_all(dir.join(&path).parent().unwrap()).unwrap();
+        fs::write(dir.join(&path), text).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_commit_cut_short_anywhere_is_finished_by_the_next_opening() {
+        for done_before_the_cut in 0..3 {
+            let dir = tempfile::tempdir().unwrap();
+            let dir = dir.path();
+            fs::write(dir.join("a"), "old").unwrap();
+            fs::create_dir_all(dir.join("pages")).unwrap();
+            fs::write(dir.join("pages/0001"), "old").unwrap();
+            let mut commit = Commit::default();
+            commit.add(staged(dir, "a", "new"), "a".into());
+            staged(dir, "pages/0002", "new");
+            commit.add(Path::new(STAGE).join("pages"), "pages".into());
+            commit.add(staged(dir, "manifest", "new"), "manifest".into());
+            durable::write_private(&dir.join(NOTE), &serde_json::to_vec(&commit).unwrap()).unwrap();
+            for step in commit.moves.iter().take(done_before_the_cut) {
+                let to = dir.join(&step.to);
+                if to.is_dir() {
+                    fs::remove_dir_all(&to).unwrap();
+                }
+                fs::rename(dir.join(&step.from), to).unwrap();
+            }
+            finish_or_clear(dir).unwrap();
+            assert_eq!(fs::read_to_string(dir.join("a")).unwrap(), "new");
+            assert_eq!(fs::read_to_string(dir.join("manifest")).unwrap(), "new");
+            assert!(dir.join("pages/0002").exists() && !dir.join("pages/0001").exists());
+            assert!(!dir.join(NOTE).exists() && !dir.join(STAGE).exists());
+        }
+    }
+
+    #[test]
+    fn what_was_staged_without_a_commit_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a"), "old").unwrap();
+        staged(dir.path(), "a", "half of new");
+        finish_or_clear(dir.path()).unwrap();
+        assert_eq!(fs::read_to_string(dir.path().join("a")).unwrap(), "old");
+        assert!(!dir.path().join(STAGE).exists());
+    }
+
+    #[test]
+    fn a_note_that_reaches_out_of_the_archive_is_not_obeyed() {
+        for (from, to) in [("../x", "a"), (".bbdl/stage/x", "../a"), ("/etc/x", "a"), ("manifest.json", "a")] {
+            let dir = tempfile::tempdir().unwrap();
+            fs::create_dir_all(dir.path().join(".bbdl")).unwrap();
+            let note = serde_json::json!({"moves": [{"from": from, "to": to}]});
+            fs::write(dir.path().join(NOTE), note.to_string()).unwrap();
+            assert_eq!(finish_or_clear(dir.path()).unwrap_err().exit, Exit::Data, "{from} {to}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! `manifest.json`: where from, what was asked, counts, checksums, one row a pull and resource.
+
+use std::{collections::BTreeMap, io::ErrorKind, path::Path};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    api::server::{ApiVersion, Origin},
+    error::{Error, Exit, Result},
+};
+
+/// The name of the file.
+pub const FILE: &str = "manifest.json";
+
+/// Whose data it is and where it came from. An archive belongs to one of these.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Scheme, host and port.
+    pub server: Origin,
+    /// API version: all ids differ between versions.
+    pub api: ApiVersion,
+    /// Patient id, where the server said it.
+    pub patient: Option<String>,
+}
+
+/// What was asked of the server, beyond the page size: parameter names and values in order.
+pub type Query = Vec<(String, String)>;
+
+/// One resource type as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The file's name.
+    pub file: String,
+    /// Resources in it.
+    pub count: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// Its SHA-256, in hexadecimal.
+    pub sha256: String,
+    /// The filters it was fetched with.
+    pub query: Query,
+    /// Up to which instant of the server's everything is here; none where the server did not say.
+    pub cursor: Option<Timestamp>,
+    /// What the server said the number is, where it did not send as many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_total: Option<u64>,
+}
+
+/// How a pull was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Everything.
+    Full,
+    /// What changed since the cursor.
+    Incremental,
+}
+
+/// What one pull did to one resource type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullRow {
+    /// The pull; rows of one run share it.
+    pub id: String,
+    /// The resource type.
+    pub resource: String,
+    /// How.
+    pub mode: Mode,
+    /// When it began, by this machine's clock.
+    pub started: Timestamp,
+    /// When it ended, by this machine's clock.
+    pub finished: Timestamp,
+    /// Ids not here before.
+    pub added: u64,
+    /// Ids with other content than before.
+    pub updated: u64,
+    /// Ids with the same content.
+    pub unchanged: u64,
+    /// Ids that the server no longer returned.
+    pub removed: u64,
+    /// Requests made.
+    pub requests: u64,
+    /// Bytes received, after decompression.
+    pub bytes: u64,
+    /// The file with what was added or changed, if there is one.
+    pub changes: Option<String>,
+}
+
+/// The whole file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Always `bbdl-archive`.
+    pub format: String,
+    /// Version of the format; 1.
+    pub version: u32,
+    /// Whose and where from.
+    pub source: Source,
+    /// By resource type.
+    pub resources: BTreeMap<String, Entry>,
+    /// Oldest first.
+    pub pulls: Vec<PullRow>,
+}
+
+const FORMAT: &str = "bbdl-archive";
+const VERSION: u32 = 1;
+
+impl Manifest {
+    /// An archive with nothing in it yet.
+    #[must_use]
+    pub fn new(source: Source) -> Self {
+        Self { format: FORMAT.to_owned(), version: VERSION, source, resources: BTreeMap::new(), pulls: Vec::new() }
+    }
+
+    /// Reads the manifest of the archive at `dir`; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Exit::Data`] when it is not a manifest of this format and version.
+    pub fn load(dir: &Path) -> Result<Option<Self>> {
+        let path = dir.join(FILE);
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(cause) => return Err(Error::disk("read", &path, &cause)),
+        };
+        let refuse = |why: String| {
+            Error::new(Exit::Data, "manifest", format!("{}: {why}", path.display()))
+                .hint("Nothing was changed. Fetch into a new directory, or restore this one from a backup.")
+        };
+        let manifest: Self =
+            serde_json::from_slice(&text).map_err(|cause| refuse(format!("not a manifest of bbdl's ({cause})")))?;
+        if manifest.format != FORMAT || manifest.version != VERSION {
+            return Err(refuse(format!(
+                "format {} version {}, and this bbdl knows {FORMAT} version {VERSION}",
+                crate::error::shown(&manifest.format),
+                manifest.version
+            )));
+        }
+        Ok(Some(manifest))
+    }
+
+    /// The file's text.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    /// A name for the next pull: its number, so that names sort as they happened whatever the clock
+    /// does, and its time for people.
+    #[must_use]
+    pub fn next_pull_id(manifest: Option<&Self>, now: Timestamp) -> String {
+        let newest = manifest.and_then(|manifest| manifest.pulls.last());
+        let number = newest.and_then(|row| row.id.split('-').next()?.parse::<u64>().ok()).unwrap_or(0) + 1;
+        format!("{number:06}-{}", now.strftime("%Y%m%dT%H%M%SZ"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pulls_are_numbered() {
+        let now = "2026-11-23T10:00:00Z".parse().unwrap();
+        assert_eq!(Manifest::next_pull_id(None, now), "000001-20261123T100000Z");
+    }
+}

@@ -1,0 +1,124 @@
+//! What we keep: layout, lock, manifest, writer, and the transaction that puts a pull in place.
+//!
+//! A pull writes everything below `.bbdl/` first, syncs it, notes in one small file what goes where,
+//! and then renames. Killed before the note, the archive is the old one; killed after it, the next
+//! `bbdl` that opens the archive finishes the renames, and it is the new one.
+
+mod commit;
+pub mod index;
+pub mod manifest;
+pub mod pull;
+pub mod writer;
+
+use std::{
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+pub use pull::Pull;
+
+use crate::{
+    durable::{self, FileLock, LockError},
+    error::{Error, Exit, Result},
+};
+use manifest::{Manifest, Query, Source};
+
+/// How long another `bbdl` on the same archive is waited for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// An archive directory, held for writing.
+pub struct Archive {
+    dir: PathBuf,
+    manifest: Option<Manifest>,
+    _lock: FileLock,
+}
+
+impl Archive {
+    /// Opens or creates the archive at `dir` and holds it until dropped. A commit that was cut short is
+    /// finished; what else an earlier run left behind is cleared away.
+    ///
+    /// # Errors
+    /// [`Exit::TryAgain`] when another `bbdl` holds it, [`Exit::Data`] when the directory holds
+    /// something else, [`Exit::Disk`].
+    pub fn open(dir: &Path) -> Result<Self> {
+        let own = dir.join(".bbdl");
+        if !own.exists() {
+            refuse_foreign(dir)?;
+        }
+        durable::create_private_dir(&own).map_err(|cause| Error::disk("create", &own, &cause))?;
+        let lock_file = own.join("lock");
+        let lock = FileLock::acquire(&lock_file, LOCK_PATIENCE, "fetch").map_err(|cause| match cause {
+            LockError::Held { by } => {
+                Error::new(Exit::TryAgain, "lock", format!("another bbdl is writing to {} ({by})", dir.display()))
+                    .hint("Run the same command again when it has finished.")
+            }
+            LockError::Io(cause) => Error::disk("lock", &lock_file, &cause),
+        })?;
+        commit::finish_or_clear(dir)?;
+        Ok(Self { dir: dir.to_owned(), manifest: Manifest::load(dir)?, _lock: lock })
+    }
+
+    /// The manifest of what is kept, if anything is.
+    #[must_use]
+    pub fn manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_ref()
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Refuses a pull that does not belong into this archive: of another server, version or person, or
+    /// of the same resource with other filters.
+    ///
+    /// # Errors
+    /// [`Exit::Data`]; the archive is left alone.
+    pub fn accepts(&self, source: &Source, resource: &str, query: &Query) -> Result<()> {
+        let Some(manifest) = &self.manifest else { return Ok(()) };
+        let refuse = |kind, why: String| {
+            Err(Error::new(Exit::Data, kind, format!("{}: {why}", self.dir.display()))
+                .hint("Nothing was changed. Give another --out directory for this pull."))
+        };
+        let kept = &manifest.source;
+        if kept.server != source.server || kept.api != source.api {
+            return refuse(
+                "other_source",
+                format!(
+                    "the archive is from {} (API {}), not {} (API {})",
+                    kept.server, kept.api, source.server, source.api
+                ),
+            );
+        }
+        if kept.patient.is_some() && source.patient.is_some() && kept.patient != source.patient {
+            return refuse("other_patient", "the archive is another enrollee's".to_owned());
+        }
+        match manifest.resources.get(resource) {
+            Some(entry) if &entry.query != query => {
+                refuse("other_filters", format!("{resource} was fetched with other filters before"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A directory that is not an archive and not empty is nobody's to write into.
+fn refuse_foreign(dir: &Path) -> Result<()> {
+    let mut entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(cause) => return Err(Error::disk("read", dir, &cause)),
+    };
+    if entries.next().is_none() || dir.join("manifest.json").exists() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Exit::Data,
+        "not_an_archive",
+        format!("{} is not empty and not an archive of bbdl's", dir.display()),
+    )
+    .hint("Nothing was changed. Give an empty or new directory with --out."))
+}

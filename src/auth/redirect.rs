@@ -1,0 +1,172 @@
+//! The redirect URI: the very text that the server compares, and what it means for this machine.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use thiserror::Error;
+use url::Url;
+
+/// Why a text is no redirect URI to use.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum RedirectError {
+    /// Not an absolute URI, or one with a fragment or credentials (RFC 6749 section 3.1.2).
+    #[error("not a redirect URI: write it exactly as registered, like http://127.0.0.1/callback")]
+    NotAUri,
+    /// Nothing of this machine can listen there.
+    #[error(
+        "bbdl can only listen on http://127.0.0.1, http://[::1] or http://localhost; for any other redirect URI add --manual and paste the address you end up at"
+    )]
+    NotLoopback,
+    /// `localhost` is compared with its port by the server.
+    #[error("a localhost redirect URI needs the port it was registered with, like http://localhost:8080/callback")]
+    NeedsPort,
+}
+
+/// A redirect URI as registered, with the port to listen on where it has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedirectUri {
+    text: String,
+    path: String,
+    host: Option<Host>,
+    port: Option<u16>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Host {
+    Ipv4,
+    Ipv6,
+    Localhost,
+}
+
+/// What bbdl asks its users to register. Without a port any port matches (RFC 8252 section 7.3).
+pub const DEFAULT: &str = "http://127.0.0.1/callback";
+
+impl RedirectUri {
+    /// A redirect URI that this machine can listen on.
+    ///
+    /// # Errors
+    /// [`RedirectError`].
+    pub fn loopback(text: &str) -> Result<Self, RedirectError> {
+        let redirect = Self::manual(text)?;
+        match (redirect.host, redirect.port) {
+            (None, _) => Err(RedirectError::NotLoopback),
+            (Some(Host::Localhost), None) => Err(RedirectError::NeedsPort),
+            _ => Ok(redirect),
+        }
+    }
+
+    /// Any redirect URI: somebody pastes where the browser ended up.
+    ///
+    /// # Errors
+    /// [`RedirectError::NotAUri`].
+    pub fn manual(text: &str) -> Result<Self, RedirectError> {
+        let url = Url::parse(text).map_err(|_| RedirectError::NotAUri)?;
+        let credentials = !url.username().is_empty() || url.password().is_some();
+        if url.fragment().is_some() || credentials || !text.contains("://") || text.chars().any(char::is_whitespace) {
+            return Err(RedirectError::NotAUri);
+        }
+        // The server compares text, upper case and all: so is the host found in the text.
+        let rest = text.strip_prefix("http://").unwrap_or_default();
+        let hosts = [("127.0.0.1", Host::Ipv4), ("[::1]", Host::Ipv6), ("localhost", Host::Localhost)];
+        let host = hosts.iter().find(|(name, _)| {
+            rest.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/', '?']))
+        });
+        Ok(Self {
+            text: text.to_owned(),
+            path: if url.path().is_empty() { "/".to_owned() } else { url.path().to_owned() },
+            host: host.map(|(_, host)| *host),
+            port: url.port(),
+        })
+    }
+
+    /// The text for the authorization request and the token request.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The path of the callback.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What a request that was meant for us has in its `Host` field.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let host = self.host.map_or("", Host::name);
+        self.port.map_or(host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// Where to listen: the first address must work, the others may.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let port = self.port.unwrap_or(0);
+        let v4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        let v6 = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), port);
+        match self.host {
+            Some(Host::Ipv4) => vec![v4],
+            Some(Host::Ipv6) => vec![v6],
+            Some(Host::Localhost) => vec![v4, v6],
+            None => Vec::new(),
+        }
+    }
+
+    /// The same with the port that was found free, if it names none of its own.
+    #[must_use]
+    pub fn with_port(self, port: u16) -> Self {
+        let Some(host) = self.host.filter(|_| self.port.is_none()) else { return self };
+        let before = "http://".len() + host.name().len();
+        let text = format!("{}:{port}{}", &self.text[..before], &self.text[before..]);
+        Self { text, port: Some(port), ..self }
+    }
+}
+
+impl Host {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ipv4 => "127.0.0.1",
+            Self::Ipv6 => "[::1]",
+            Self::Localhost => "localhost",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_free_port_is_put_where_it_belongs() {
+        for (given, sent, authority) in [
+            (DEFAULT, "http://127.0.0.1:5123/callback", "127.0.0.1:5123"),
+            ("http://[::1]/cb?x=1", "http://[::1]:5123/cb?x=1", "[::1]:5123"),
+            ("http://127.0.0.1:8080/callback", "http://127.0.0.1:8080/callback", "127.0.0.1:8080"),
+            ("http://localhost:8080/x", "http://localhost:8080/x", "localhost:8080"),
+            ("http://127.0.0.1", "http://127.0.0.1:5123", "127.0.0.1:5123"),
+        ] {
+            let redirect = RedirectUri::loopback(given).unwrap().with_port(5123);
+            assert_eq!((redirect.as_str(), redirect.authority().as_str()), (sent, authority));
+        }
+        assert_eq!(RedirectUri::loopback("http://127.0.0.1").unwrap().path(), "/");
+    }
+
+    #[test]
+    fn what_cannot_be_listened_on_says_what_to_do() {
+        for (bad, why) in [
+            ("callback", RedirectError::NotAUri),
+            ("http://127.0.0.1/callback#x", RedirectError::NotAUri),
+            ("http://u:p@127.0.0.1/callback", RedirectError::NotAUri),
+            ("http://127.0.0.1/call back", RedirectError::NotAUri),
+            ("https://127.0.0.1/callback", RedirectError::NotLoopback),
+            ("http://127.0.0.1.example.com/callback", RedirectError::NotLoopback),
+            ("http://127.0.0.2/callback", RedirectError::NotLoopback),
+            ("http://LOCALHOST:8080/callback", RedirectError::NotLoopback),
+            ("https://app.example/callback", RedirectError::NotLoopback),
+            ("http://localhost/callback", RedirectError::NeedsPort),
+        ] {
+            assert_eq!(RedirectUri::loopback(bad).unwrap_err(), why, "{bad}");
+        }
+        assert!(RedirectUri::manual("https://app.example/callback").is_ok());
+        assert!(RedirectUri::manual("bbdl://callback").is_ok());
+    }
+}

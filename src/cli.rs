@@ -1,0 +1,369 @@
+//! What a person may type. No behaviour here; help texts, completions and man pages come from this.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint, builder::FalseyValueParser};
+
+use crate::{api::server::ApiVersion, auth::store::StoreKind, config::ProfileName, mock::Access, ui::Color};
+
+/// Bring a Medicare enrollee's own claims home from CMS's Blue Button API.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bbdl",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    after_help = "Examples:\n  \
+        bbdl demo                                  see the whole job done on made-up people, offline\n  \
+        bbdl login --sandbox                       log in once, in the browser\n  \
+        bbdl fetch eob --out claims                bring all claims into the directory \"claims\"\n  \
+        bbdl status                                which log-ins there are and how long they last"
+)]
+pub struct Cli {
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Flags that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Flags that every command takes.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Which log-in to use
+    #[arg(long, global = true, value_name = "NAME", env = "BBDL_PROFILE")]
+    pub profile: Option<ProfileName>,
+    /// Configuration file
+    #[arg(long, global = true, value_name = "FILE", env = "BBDL_CONFIG", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// Where tokens are kept
+    #[arg(long, global = true, value_name = "STORE", env = "BBDL_TOKEN_STORE")]
+    pub token_store: Option<StoreKind>,
+    /// Print one machine-readable result on stdout
+    #[arg(long, global = true, env = "BBDL_JSON", value_parser = FalseyValueParser::new())]
+    pub json: bool,
+    /// Say only what went wrong
+    #[arg(short, long, global = true, env = "BBDL_QUIET", value_parser = FalseyValueParser::new())]
+    pub quiet: bool,
+    /// Say more: every request; twice: every repetition as well
+    #[arg(short, long, global = true, action = ArgAction::Count, env = "BBDL_VERBOSE")]
+    pub verbose: u8,
+    /// Show no progress
+    #[arg(long, global = true, env = "BBDL_NO_PROGRESS", value_parser = FalseyValueParser::new())]
+    pub no_progress: bool,
+    /// Never ask anything
+    #[arg(long, global = true, env = "BBDL_NO_INPUT", value_parser = FalseyValueParser::new())]
+    pub no_input: bool,
+    /// When to use colours (NO_COLOR is honoured)
+    #[arg(long, global = true, value_name = "WHEN", env = "BBDL_COLOR")]
+    pub color: Option<Color>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Log in at Blue Button, in the browser
+    Login(Login),
+    /// End the log-in at the server and forget its tokens
+    Logout(Logout),
+    /// Show the log-ins of this machine and how long they last
+    Status(Status),
+    /// Bring claims and other resources home
+    Fetch(Fetch),
+    /// Run an offline Blue Button with made-up people
+    Mock(Mock),
+    /// Show the whole job on made-up people: mock, log-in, fetch
+    Demo(Demo),
+    /// Print the completions of a shell
+    Completions(Completions),
+    /// Write the man pages
+    Man(Man),
+}
+
+/// `bbdl login`
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "The client secret is read from --client-secret-file, from BBDL_CLIENT_SECRET, from what an earlier \
+        log-in kept, or asked for. It is never taken from the command line.\n\n\
+        The server may also come from BBDL_SERVER (sandbox, production or a URL), BBDL_SANDBOX=1 or BBDL_PRODUCTION=1.\n\n\
+        Examples:\n  \
+        bbdl login --sandbox --client-id ID --client-secret-file secret.txt\n  \
+        bbdl login --production --profile mum --no-browser\n  \
+        bbdl login --sandbox --redirect-uri http://localhost:8080/callback"
+)]
+pub struct Login {
+    /// CMS's sandbox (synthetic people)
+    #[arg(long, group = "environment")]
+    pub sandbox: bool,
+    /// CMS's production (real people); the default
+    #[arg(long, group = "environment")]
+    pub production: bool,
+    /// Another server: scheme, host and port
+    #[arg(long, value_name = "URL", group = "environment", value_hint = ValueHint::Url)]
+    pub server: Option<String>,
+    /// API version [default: v2]
+    #[arg(long, value_name = "VERSION", env = "BBDL_API")]
+    pub api: Option<ApiVersion>,
+    /// The app's client id
+    #[arg(long, value_name = "ID", env = "BBDL_CLIENT_ID")]
+    pub client_id: Option<String>,
+    /// File with the app's client secret; - for standard input
+    #[arg(long, value_name = "FILE", env = "BBDL_CLIENT_SECRET_FILE", value_hint = ValueHint::FilePath)]
+    pub client_secret_file: Option<PathBuf>,
+    /// The redirect URI registered for the app [default: http://127.0.0.1/callback, on any free port]
+    #[arg(long, value_name = "URI", env = "BBDL_REDIRECT_URI")]
+    pub redirect_uri: Option<String>,
+    /// Do not open a browser; only print the address to visit
+    #[arg(long, env = "BBDL_NO_BROWSER", value_parser = FalseyValueParser::new())]
+    pub no_browser: bool,
+    /// Do not listen for the redirect; read the redirected address or the code from standard input
+    #[arg(long, env = "BBDL_MANUAL", value_parser = FalseyValueParser::new())]
+    pub manual: bool,
+    /// Ask for this scope (may be given several times) [default: all that bbdl can use]
+    #[arg(long, value_name = "SCOPE", env = "BBDL_SCOPE", value_delimiter = ' ')]
+    pub scope: Vec<String>,
+    /// Language of CMS's pages
+    #[arg(long, value_name = "LANG", env = "BBDL_LANG")]
+    pub lang: Option<Lang>,
+    /// How long to wait for the log-in, in seconds [default: 300]
+    #[arg(long, value_name = "SECONDS", env = "BBDL_TIMEOUT", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub timeout: Option<u64>,
+}
+
+/// Languages of CMS's pages.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Lang {
+    /// English.
+    En,
+    /// Spanish.
+    Es,
+}
+
+/// `bbdl logout`
+#[derive(Clone, Debug, Args)]
+pub struct Logout {
+    /// Only forget the tokens here; leave the grant at the server
+    #[arg(long)]
+    pub local: bool,
+}
+
+/// `bbdl status`
+#[derive(Clone, Debug, Args)]
+pub struct Status {
+    /// Ask the server as well whether each log-in still works
+    #[arg(long)]
+    pub online: bool,
+}
+
+/// What can be fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Resource {
+    /// Claims (ExplanationOfBenefit)
+    Eob,
+    /// The person (Patient)
+    Patient,
+    /// The parts of Medicare the person has (Coverage)
+    Coverage,
+    /// Who logged in
+    Userinfo,
+    /// The digital insurance card (API v3)
+    InsuranceCard,
+    /// Everything that was granted
+    All,
+}
+
+/// The eight kinds of claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ClaimType {
+    /// Doctors and other professionals
+    Carrier,
+    /// Durable medical equipment
+    Dme,
+    /// Home health
+    Hha,
+    /// Hospice
+    Hospice,
+    /// Hospital stays
+    Inpatient,
+    /// Hospital outpatient
+    Outpatient,
+    /// Prescription drugs (Part D events)
+    Pde,
+    /// Skilled nursing facilities
+    Snf,
+}
+
+/// How a download is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// One resource a line
+    #[default]
+    Ndjson,
+    /// The same, and every Bundle as it was served in pages/
+    Json,
+}
+
+/// `bbdl fetch`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  \
+        bbdl fetch eob --out claims\n  \
+        bbdl fetch all --out claims --json\n  \
+        bbdl fetch eob --type pde,carrier --service-date ge2025-01-01 --out - | jq -r .id")]
+pub struct Fetch {
+    /// What to fetch
+    #[arg(required = true, value_name = "RESOURCE")]
+    pub resources: Vec<Resource>,
+    /// The archive's directory; - writes NDJSON to standard output
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub out: PathBuf,
+    /// How to keep it
+    #[arg(long, value_name = "FORMAT", default_value = "ndjson")]
+    pub format: Format,
+    /// Fetch everything again
+    #[arg(long)]
+    pub full: bool,
+    /// Only claims of these types
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
+    pub types: Vec<ClaimType>,
+    /// Only claims with this service date: ge, gt, le or lt and a date; up to two
+    #[arg(long, value_name = "OPDATE", value_parser = op_date)]
+    pub service_date: Vec<String>,
+    /// Only what the server loaded then: ge, gt, le or lt and a date or instant; up to two
+    #[arg(long, value_name = "OPINSTANT", value_parser = op_instant)]
+    pub last_updated: Vec<String>,
+    /// API v3: only claims from these sources
+    #[arg(long, value_name = "SOURCE", value_delimiter = ',')]
+    pub source: Vec<Source>,
+    /// Resources a page
+    #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=50))]
+    pub page_size: u32,
+    /// How often to repeat a request that failed for a passing reason
+    #[arg(long, value_name = "N", default_value = "6", env = "BBDL_RETRY", value_parser = clap::value_parser!(u32).range(0..=20))]
+    pub retry: u32,
+    /// The first pause before a repetition, in milliseconds; each later one is twice as long
+    #[arg(long, value_name = "MS", default_value = "1000", env = "BBDL_RETRY_DELAY", value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    pub retry_delay: u64,
+}
+
+/// Where API v3's claims come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Source {
+    /// Adjudicated fee-for-service claims
+    Nch,
+    /// Part D events
+    Ddps,
+    /// Partially adjudicated institutional claims
+    Fiss,
+    /// Partially adjudicated professional claims
+    Mcs,
+    /// Partially adjudicated equipment claims
+    Vms,
+    /// Prior authorisations
+    Cwf,
+}
+
+/// `bbdl mock`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "The first line on standard output is JSON: url, client_id, client_secret and the enrollees. \
+        Stop it with Ctrl-C.\n\nExamples:\n  \
+        bbdl mock --port 8099 --claims 400 --auto-consent\n  \
+        bbdl mock --data recorded/ --fault 'status=503@ExplanationOfBenefit#2'")]
+pub struct Mock {
+    /// Port on 127.0.0.1; 0 for a free one
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub port: u16,
+    /// Claims of each enrollee
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub claims: usize,
+    /// Number of enrollees
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub enrollees: u32,
+    /// Other people, other claims, other credentials
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub seed: u64,
+    /// Serve the FHIR payloads found in this directory instead
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub data: Option<PathBuf>,
+    /// Let a plain GET finish a log-in, without pages
+    #[arg(long)]
+    pub auto_consent: bool,
+    /// Answer this much later
+    #[arg(long, value_name = "MS", default_value = "0")]
+    pub latency: u64,
+    /// What kind of access the app has
+    #[arg(long, value_name = "CATEGORY", default_value = "thirteen-month")]
+    pub access: Access,
+    /// Misbehave (may be given several times); see docs/mock.md
+    #[arg(long, value_name = "SPEC")]
+    pub fault: Vec<String>,
+}
+
+/// `bbdl demo`
+#[derive(Clone, Debug, Args)]
+pub struct Demo {
+    /// Where the archive goes
+    #[arg(long, value_name = "DIR", default_value = "bbdl-demo", value_hint = ValueHint::DirPath)]
+    pub out: PathBuf,
+}
+
+/// `bbdl completions`
+#[derive(Clone, Debug, Args)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// `bbdl man`
+#[derive(Clone, Debug, Args)]
+pub struct Man {
+    /// Directory for the pages; - writes bbdl(1) to standard output
+    #[arg(value_name = "DIR", default_value = "-", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
+}
+
+/// An operator and a date; other operators, and none, the server refuses.
+fn op_date(text: &str) -> Result<String, String> {
+    let (operator, value) = operator(text)?;
+    value.parse::<jiff::civil::Date>().map_err(|_| format!("\"{value}\" is not a date like 2025-01-31"))?;
+    Ok(format!("{operator}{value}"))
+}
+
+/// An operator and a date or instant with its zone.
+fn op_instant(text: &str) -> Result<String, String> {
+    let (operator, value) = operator(text)?;
+    let is_date = value.len() == 10 && value.parse::<jiff::civil::Date>().is_ok();
+    if !is_date {
+        let example = "2025-01-31 or 2025-01-31T00:00:00Z";
+        value.parse::<jiff::Timestamp>().map_err(|_| format!("\"{value}\" is not a date or instant like {example}"))?;
+    }
+    Ok(format!("{operator}{value}"))
+}
+
+fn operator(text: &str) -> Result<(&str, &str), String> {
+    ["ge", "gt", "le", "lt"]
+        .into_iter()
+        .find_map(|operator| Some((operator, text.strip_prefix(operator)?)))
+        .ok_or_else(|| "start with ge, gt, le or lt, as in ge2025-01-01".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn bounds_need_an_operator_and_a_date() {
+        assert_eq!(op_date("ge2025-01-01").unwrap(), "ge2025-01-01");
+        for bad in ["2025-01-01", "eq2025-01-01", "ge", "ge2025", "ge2025-02-30", "ge2025-01-01&patient=1"] {
+            assert!(op_date(bad).is_err(), "{bad}");
+        }
+        assert!(op_instant("ge2025-01-01T00:00:00+01:00").is_ok() && op_instant("lt2025-01-01").is_ok());
+        assert!(op_instant("ge2025-01-01T00:00:00").is_err());
+    }
+}

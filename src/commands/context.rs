@@ -1,0 +1,92 @@
+//! What every command starts from: manners, paths, configuration, the profile named.
+
+use std::{path::PathBuf, sync::Arc};
+
+use crate::{
+    api::{client::Client, retry::RetryPolicy},
+    auth::{
+        session::{Identity, Session},
+        store::{StoreKind, TokenStore},
+        token::Grant,
+    },
+    cli::{Cli, Command, Global},
+    config::{ConfigFile, Paths, Profile, ProfileName},
+    error::{Error, Exit, Result},
+    ui::{Manner, Ui},
+};
+
+/// Everything that was decided before a command begins.
+#[derive(Clone)]
+pub struct Context {
+    /// The voice.
+    pub ui: Ui,
+    /// Where things live.
+    pub paths: Paths,
+    /// `config.toml`.
+    pub config: ConfigFile,
+    /// The profile named, or the default one.
+    pub profile: ProfileName,
+    /// The token store named, if any.
+    pub token_store: Option<StoreKind>,
+}
+
+impl Context {
+    /// Settles flags, environment and configuration.
+    pub(super) fn new(cli: Cli) -> Result<(Self, Command), (Ui, Error)> {
+        let Cli { command, global } = cli;
+        let before = Ui::new(manner(&global, &ConfigFile::default()));
+        Self::settle(global).map(|context| (context, command)).map_err(|error| (before, error))
+    }
+
+    fn settle(global: Global) -> Result<Self> {
+        let home = std::env::var_os("BBDL_HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
+        let paths = Paths::find(home.as_deref(), global.config.as_deref())?;
+        let config = ConfigFile::load(&paths, global.config.is_some())?;
+        let named = config.profile.as_deref().unwrap_or(ProfileName::DEFAULT);
+        let profile = match &global.profile {
+            Some(name) => name.clone(),
+            None => named.parse().map_err(|why: String| Error::new(Exit::NotSetUp, "config", why))?,
+        };
+        let token_store = global.token_store.or(config.token_store);
+        Ok(Self { ui: Ui::new(manner(&global, &config)), paths, config, profile, token_store })
+    }
+
+    /// Opens the token store of a profile.
+    #[must_use]
+    pub fn store(&self, kind: StoreKind) -> Arc<dyn TokenStore> {
+        Arc::from(self.paths.token_store(kind, !self.ui.can_ask()))
+    }
+
+    /// A logged-in session of a profile.
+    ///
+    /// # Errors
+    /// As [`Session::load`].
+    pub fn session(&self, name: &ProfileName, profile: &Profile, retry: RetryPolicy) -> Result<(Arc<Client>, Session)> {
+        let client = Arc::new(Client::new(profile.server(), retry, self.ui.clone())?);
+        let store = self.store(self.token_store.unwrap_or(profile.token_store));
+        let identity =
+            Identity { profile: name.to_string(), lock: self.paths.lock(name), login: profile.login_command(name) };
+        let (paths, name, ui) = (self.paths.clone(), name.clone(), self.ui.clone());
+        // The tokens are safe in the store by then; what stands in the profile is for `status`.
+        let on_renewed = Box::new(move |grant: &Grant| {
+            let noted = Profile::must_load(&paths, &name)
+                .and_then(|profile| Profile { grant: grant.clone(), ..profile }.save(&paths, &name));
+            if let Err(error) = noted {
+                ui.warn(format!("the profile could not be brought up to date: {error}"));
+            }
+        });
+        let session = Session::load(Arc::clone(&client), store, identity, on_renewed)?;
+        Ok((client, session))
+    }
+}
+
+fn manner(global: &Global, config: &ConfigFile) -> Manner {
+    Manner {
+        quiet: global.quiet || config.quiet,
+        verbose: global.verbose.max(config.verbose),
+        json: global.json || config.json,
+        no_progress: global.no_progress || config.no_progress,
+        no_input: global.no_input || config.no_input,
+        color: global.color.or(config.color).unwrap_or_default(),
+    }
+}

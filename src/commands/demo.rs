@@ -1,0 +1,120 @@
+//! `bbdl demo`: mock, log-in and fetch in one go, in a temporary profile.
+//!
+//! Nothing is pretended: the mock is a server on loopback, the log-in goes through the redirect to a
+//! real listener, and the archive is written as any other. Only the person and the browser are played.
+
+use std::{path::Path, thread, time::Duration};
+
+use crate::{
+    auth::store::StoreKind,
+    cli::{Cli, Command, Demo, Fetch, Login},
+    commands::{Context, fetch, login},
+    config::{ConfigFile, Paths, ProfileName},
+    durable,
+    error::{Error, Exit, Result},
+    mock::{Access, Mock, Options, people::Population},
+    ui::Ui,
+};
+
+/// Enough for every kind of claim, and for more than one page of fifty.
+const CLAIMS: usize = 120;
+
+/// Runs the command.
+///
+/// # Errors
+/// Those of its steps.
+pub fn run(context: &Context, args: &Demo) -> Result<()> {
+    let ui = &context.ui;
+    let home = tempfile::tempdir().map_err(|cause| Error::disk("create", &std::env::temp_dir(), &cause))?;
+    let mock = start()?;
+    ui.say(format!("1. A mock Blue Button with one made-up enrollee and {CLAIMS} claims runs at {}\n", mock.url()));
+
+    let secret = home.path().join("client-secret");
+    durable::write_private(&secret, mock.client_secret().as_bytes())
+        .map_err(|cause| Error::disk("write", &secret, &cause))?;
+    let stage = Context { ui: ui.without_json(), ..temporary(context, home.path())? };
+    ui.say(format!("2. $ bbdl login --server {}\n", mock.url()));
+    login::run_with(&stage, log_in(&mock, &secret)?, visit)?;
+
+    ui.say(format!("\n3. $ bbdl fetch all --out {}\n", args.out.display()));
+    fetch::run(&Context { ui: ui.clone(), ..stage }, &fetch_all(&args.out)?)?;
+    ui.say(next_steps(&args.out));
+    Ok(())
+}
+
+fn start() -> Result<Mock> {
+    let options = Options {
+        port: 0,
+        auto_consent: true,
+        latency: Duration::ZERO,
+        access: Access::ThirteenMonth,
+        seed: 1,
+        faults: Vec::new(),
+        records: Box::new(Population::new(1, 1, CLAIMS)),
+    };
+    Mock::start(options)
+        .map_err(|cause| Error::new(Exit::TryAgain, "listen", format!("the mock cannot listen: {cause}")))
+}
+
+/// A place of its own for the profile and its tokens, gone when the demo is over.
+fn temporary(context: &Context, home: &Path) -> Result<Context> {
+    let profile = ProfileName::DEFAULT.parse().map_err(Error::usage)?;
+    let paths = Paths::find(Some(home), None)?;
+    Ok(Context {
+        ui: context.ui.clone(),
+        paths,
+        config: ConfigFile::default(),
+        profile,
+        token_store: Some(StoreKind::File),
+    })
+}
+
+/// What a person would have typed, read by the same rules.
+fn typed(words: &[&std::ffi::OsStr]) -> Result<Command> {
+    let typed = <Cli as clap::Parser>::try_parse_from(words);
+    typed.map(|cli| cli.command).map_err(|cause| Error::new(Exit::Defect, "demo", cause.to_string()))
+}
+
+fn log_in(mock: &Mock, secret: &Path) -> Result<Login> {
+    let words = ["bbdl", "login", "--server", mock.url(), "--client-id", mock.client_id(), "--client-secret-file"];
+    let words: Vec<_> = words.map(std::ffi::OsStr::new).into_iter().chain([secret.as_os_str()]).collect();
+    match typed(&words)? {
+        Command::Login(login) => Ok(Login { redirect_uri: None, manual: false, no_browser: false, ..login }),
+        _ => Err(Error::new(Exit::Defect, "demo", "the demo typed something else")),
+    }
+}
+
+fn fetch_all(out: &Path) -> Result<Fetch> {
+    let words: Vec<_> =
+        ["bbdl", "fetch", "all", "--out"].map(std::ffi::OsStr::new).into_iter().chain([out.as_os_str()]).collect();
+    match typed(&words)? {
+        Command::Fetch(fetch) => Ok(fetch),
+        _ => Err(Error::new(Exit::Defect, "demo", "the demo typed something else")),
+    }
+}
+
+/// The browser: follows redirects to where they end. The mock needs no more of one.
+fn visit(ui: &Ui, url: String) {
+    let ui = ui.clone();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let visited = runtime.map(|runtime| {
+            runtime.block_on(async { reqwest::Client::builder().no_proxy().build()?.get(url).send().await })
+        });
+        if !matches!(visited, Ok(Ok(_))) {
+            ui.warn("the demo's browser could not follow the log-in");
+        }
+    });
+}
+
+fn next_steps(out: &Path) -> String {
+    let out = out.display();
+    format!(
+        "\nThe archive is in {out}. Look at it:\n\n  \
+         wc -l {out}/*.ndjson\n  \
+         head -1 {out}/ExplanationOfBenefit.ndjson | jq .\n  \
+         jq -r '[.id, .billablePeriod.end, .payment.amount.value] | @tsv' {out}/ExplanationOfBenefit.ndjson\n  \
+         jq '.resources | map_values(.count)' {out}/manifest.json\n\n\
+         Everything in it is made up. For real data: bbdl login --sandbox, then bbdl fetch all --out DIR"
+    )
+}

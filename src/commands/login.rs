@@ -1,0 +1,472 @@
+//! `bbdl login`: from a person at a browser to tokens in a store.
+
+use std::{
+    io::{BufRead, IsTerminal, Read, stdin},
+    path::Path,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::{
+    api::{
+        client::Client,
+        retry::RetryPolicy,
+        server::{ApiVersion, Origin, PRODUCTION, Server},
+    },
+    auth::{
+        authorization::{Authorization, default_scopes},
+        endpoint::{self, App, Asked, TokenFailure},
+        loopback::{Inbox, ListenError, Notice, Outcome, Paster, Reply},
+        redirect::{self, RedirectUri},
+        store::{StoreKind, TokenStore},
+        token::{AccessCategory, Credential, TokenAnswer},
+    },
+    cli::{Lang, Login},
+    commands::{Context, block_on},
+    config::{LoginDefaults, Profile, ProfileName, login_command, server_named},
+    durable::{FileLock, LockError},
+    error::{Error, Exit, Result},
+    secret::Secret,
+    ui::Ui,
+};
+
+const DEFAULT_TIMEOUT: u64 = 300;
+
+/// Everything a log-in needs, settled from flag, environment, configuration and the profile of before.
+struct Plan {
+    name: ProfileName,
+    server: Server,
+    app: App,
+    store_kind: StoreKind,
+    store: Arc<dyn TokenStore>,
+    redirect_given: Option<String>,
+    redirect: RedirectUri,
+    scopes: Vec<String>,
+    lang: Option<&'static str>,
+    browser: bool,
+    manual: bool,
+    patience: Duration,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Any of the contract's.
+pub fn run(context: &Context, args: Login) -> Result<()> {
+    run_with(context, args, open_browser)
+}
+
+/// Opens a URL for the person, without waiting for what becomes of it.
+pub(super) type Browser = fn(&Ui, String);
+
+/// Logs in with another browser.
+///
+/// # Errors
+/// Any of the contract's.
+pub(super) fn run_with(context: &Context, args: Login, browser: Browser) -> Result<()> {
+    let plan = Plan::settle(context, args)?;
+    let profile = block_on(log_in(context, &plan, browser))?;
+    announce(context, &plan, &profile);
+    Ok(())
+}
+
+async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<Profile> {
+    // Whatever would fail after the person has consented should fail before: the new consent ends the
+    // one of before the moment it is given.
+    check_store(plan)?;
+    let client = Client::new(plan.server.clone(), RetryPolicy::default(), context.ui.clone())?;
+    let inbox = if plan.manual { Inbox::manual(plan.redirect.clone()) } else { listen(plan.redirect.clone())? };
+    let redirect = inbox.redirect().as_str().to_owned();
+    let request = Authorization::new(&plan.server, &plan.app.client_id, &redirect, plan.scopes.clone(), plan.lang)?;
+    explain(&context.ui, plan, &request);
+    if plan.manual || context.ui.can_ask() {
+        read_pasted(inbox.paster());
+    }
+    if plan.browser {
+        browser(&context.ui, request.url().as_str().to_owned());
+    }
+    let outcome = wait(context.ui.clone(), inbox, &request, plan.patience).await?;
+    let (code, reply) = code_of(outcome, plan)?;
+    let asked = request.into_parts();
+    match exchange_and_store(context, plan, &client, code, asked, &redirect).await {
+        Ok(profile) => {
+            reply.done();
+            Ok(profile)
+        }
+        Err(error) => {
+            reply.failed("The terminal says what went wrong and what to do.");
+            Err(error)
+        }
+    }
+}
+
+impl Plan {
+    fn settle(context: &Context, args: Login) -> Result<Self> {
+        let name = context.profile.clone();
+        let before = Profile::load(&context.paths, &name)?;
+        let defaults = context.config.login_for(&name);
+        let origin = origin(&args, &defaults, before.as_ref())?;
+        let same_server = before.as_ref().filter(|profile| profile.server == origin);
+        let api = args.api.or(defaults.api).or(same_server.map(|profile| profile.api)).unwrap_or_default();
+        let store_kind = context.token_store.or(before.as_ref().map(|profile| profile.token_store)).unwrap_or_default();
+        let store = context.store(store_kind);
+        let client_id = match args.client_id.clone().or(defaults.client_id).or(same_server.map(|p| p.client_id.clone()))
+        {
+            Some(id) => id,
+            None => context.ui.ask("Client id of the app (from CMS's developer pages)")?,
+        };
+        if client_id.is_empty() {
+            return Err(
+                Error::new(Exit::NotSetUp, "client", "no client id was given").hint("Give it with --client-id.")
+            );
+        }
+        let secret_file = args.client_secret_file.clone().or(defaults.client_secret_file);
+        let client_secret = client_secret(context, secret_file.as_deref(), same_server, &*store, &client_id)?;
+        let manual = args.manual || defaults.manual.unwrap_or(false);
+        let redirect_given =
+            args.redirect_uri.or(defaults.redirect_uri).or(same_server.and_then(|p| p.redirect_uri.clone()));
+        let text = redirect_given.as_deref().unwrap_or(redirect::DEFAULT);
+        let redirect = if manual { RedirectUri::manual(text) } else { RedirectUri::loopback(text) };
+        let redirect = redirect.map_err(|cause| Error::usage(format!("redirect URI: {cause}")))?;
+        let scopes =
+            if args.scope.is_empty() { defaults.scope.unwrap_or_else(|| default_scopes(api)) } else { args.scope };
+        let lang = match (args.lang, defaults.lang.as_deref()) {
+            (Some(Lang::En), _) | (None, Some("en")) => Some("en"),
+            (Some(Lang::Es), _) | (None, Some("es")) => Some("es"),
+            _ => None,
+        };
+        let no_browser = args.no_browser || defaults.no_browser.unwrap_or(false);
+        let patience = args.timeout.or(defaults.timeout).unwrap_or(DEFAULT_TIMEOUT);
+        Ok(Self {
+            name,
+            server: Server::new(origin, api),
+            app: App { client_id, client_secret },
+            store_kind,
+            store,
+            redirect_given,
+            redirect,
+            scopes,
+            lang,
+            browser: !(no_browser || manual),
+            manual,
+            patience: Duration::from_secs(patience),
+        })
+    }
+
+    fn login(&self) -> String {
+        login_command(self.server.origin(), self.server.api(), &self.name)
+    }
+}
+
+/// Flag, environment, configuration, the profile of before, production.
+fn origin(args: &Login, defaults: &LoginDefaults, before: Option<&Profile>) -> Result<Origin> {
+    let set = |name: &str| {
+        std::env::var(name).ok().filter(|value| !matches!(value.as_str(), "" | "0" | "false" | "no" | "off"))
+    };
+    let named = match args {
+        Login { sandbox: true, .. } => Some("sandbox".to_owned()),
+        Login { production: true, .. } => Some("production".to_owned()),
+        Login { server: Some(url), .. } => Some(url.clone()),
+        _ => set("BBDL_SERVER")
+            .or(set("BBDL_SANDBOX").map(|_| "sandbox".to_owned()))
+            .or(set("BBDL_PRODUCTION").map(|_| "production".to_owned()))
+            .or(defaults.server.clone()),
+    };
+    match (named, before) {
+        (Some(name), _) => server_named(&name),
+        (None, Some(profile)) => Ok(profile.server.clone()),
+        (None, None) => server_named(PRODUCTION),
+    }
+}
+
+/// File, environment, what an earlier log-in with the same client kept, a question.
+fn client_secret(
+    context: &Context,
+    file: Option<&Path>,
+    before: Option<&Profile>,
+    store: &dyn TokenStore,
+    client_id: &str,
+) -> Result<Option<Secret>> {
+    let given = match file {
+        Some(path) => Some(read_secret(path)?),
+        None => std::env::var("BBDL_CLIENT_SECRET").ok().filter(|text| !text.is_empty()).map(Secret::new),
+    };
+    if given.is_some() {
+        return Ok(given);
+    }
+    if before.is_some_and(|profile| profile.client_id == client_id)
+        && let Some(credential) = store.load(context.profile.as_str())?.as_ref().and_then(Credential::from_record)
+        && credential.client_id == client_id
+        && credential.client_secret.is_some()
+    {
+        return Ok(credential.client_secret);
+    }
+    let secret = context.ui.ask_secret("Client secret of the app").map_err(|_| {
+        Error::new(Exit::NotSetUp, "client_secret", "no client secret was given")
+            .hint("Give it with --client-secret-file FILE (or - for standard input) or in BBDL_CLIENT_SECRET.")
+    })?;
+    Ok((!secret.is_empty()).then_some(secret))
+}
+
+fn read_secret(path: &Path) -> Result<Secret> {
+    const LONGEST: u64 = 4096;
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        stdin().lock().take(LONGEST).read_line(&mut text)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(LONGEST).read_to_string(&mut text))
+    };
+    let refuse = |why: String| {
+        Error::new(Exit::NotSetUp, "client_secret", format!("client secret file {}: {why}", path.display()))
+            .hint("It must hold the secret and nothing else.")
+    };
+    read.map_err(|cause| refuse(cause.to_string()))?;
+    let secret = Secret::new(text.trim().to_owned());
+    zeroize::Zeroize::zeroize(&mut text);
+    if secret.is_empty() || secret.expose().chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(refuse("it does not hold one word".to_owned()));
+    }
+    Ok(secret)
+}
+
+/// Asks the store before the person is asked.
+fn check_store(plan: &Plan) -> Result<()> {
+    plan.store.load(plan.name.as_str())?;
+    Ok(())
+}
+
+fn listen(redirect: RedirectUri) -> Result<Inbox> {
+    Inbox::listen(redirect).map_err(|cause| {
+        let hint = match cause {
+            ListenError::PortTaken { .. } => {
+                "End the other program, or register http://127.0.0.1/callback for the app: then any free port does. Or add --manual."
+            }
+            ListenError::Refused { .. } => "Add --manual to log in without a listener.",
+        };
+        Error::new(Exit::TryAgain, "listen", cause.to_string()).hint(hint)
+    })
+}
+
+/// What a person should know before the browser opens.
+fn explain(ui: &Ui, plan: &Plan, request: &Authorization) {
+    let origin = plan.server.origin();
+    let people = if origin.to_string() == PRODUCTION { " (real people)" } else { "" };
+    let store = match plan.store_kind {
+        StoreKind::Keyring => "this system's keyring",
+        StoreKind::File => "private files (--token-store file)",
+    };
+    let asked = if plan.scopes.is_empty() {
+        "claims, coverage and, unless you untick it there, name, address and birth date".to_owned()
+    } else {
+        plan.scopes.join(" ")
+    };
+    ui.say(format!(
+        "Logging in at {origin}{people}, API {}, as profile \"{}\".\n\
+         Medicare will ask you to share: {asked}. The log-in is kept in {store}; claims stay where `bbdl fetch` \
+         puts them, on this machine. To undo it: bbdl logout, or disconnect the app at Medicare.gov.\n\
+         A new log-in with this app ends an earlier one of the same person, on any machine.\n",
+        plan.server.api(),
+        plan.name,
+    ));
+    ui.say(format!("Open this address in a browser:\n\n  {}\n", request.url()));
+    if plan.manual {
+        ui.say("When the browser has ended up at an address that begins with the redirect URI, paste that address (or the code in it) here within a minute:");
+    } else if ui.can_ask() {
+        ui.say(format!(
+            "Waiting up to {} s for the browser to come back. If it runs on another machine, paste the address it ends up at here:",
+            plan.patience.as_secs()
+        ));
+    } else {
+        ui.say(format!("Waiting up to {} s for the browser to come back.", plan.patience.as_secs()));
+    }
+}
+
+/// Lines from the terminal, for as long as anybody waits for them.
+fn read_pasted(paster: Paster) {
+    thread::spawn(move || {
+        for line in stdin().lock().lines() {
+            let Ok(line) = line else { break };
+            if !paster.line(line) {
+                return;
+            }
+        }
+        paster.ended();
+    });
+}
+
+/// On a thread: some systems wait for the browser to end.
+fn open_browser(ui: &Ui, url: String) {
+    let ui = ui.clone();
+    thread::spawn(move || {
+        let mut options = webbrowser::BrowserOptions::new();
+        options.with_suppress_output(true);
+        if webbrowser::open_browser_with_options(webbrowser::Browser::Default, &url, &options).is_err() {
+            ui.say("No browser could be opened here; open the address above yourself.");
+        }
+    });
+}
+
+async fn wait(ui: Ui, inbox: Inbox, request: &Authorization, patience: Duration) -> Result<Outcome> {
+    let state = request.state().clone();
+    let deadline = Instant::now() + patience;
+    let waiting = tokio::task::spawn_blocking(move || inbox.wait(&state, deadline, |notice| ui.say(told(notice))));
+    waiting.await.map_err(|_| Error::new(Exit::Defect, "defect", "waiting for the log-in ended unexpectedly"))
+}
+
+fn told(notice: Notice) -> String {
+    match notice {
+        Notice::NotFound => {
+            let enter = if stdin().is_terminal() { " Press Enter to stop waiting." } else { "" };
+            format!(
+                "CMS's page may be saying that it finds no records for this person. Still waiting, in case it is not so.{enter}"
+            )
+        }
+        Notice::TurnedAway => {
+            "A request that does not belong to this log-in was turned away; still waiting.".to_owned()
+        }
+        Notice::BadPaste(why) => format!("That cannot be used: {why}."),
+    }
+}
+
+fn code_of(outcome: Outcome, plan: &Plan) -> Result<(Secret, Reply)> {
+    let again = format!("Try again: {}", plan.login());
+    Err(match outcome {
+        Outcome::Code(code, reply) => return Ok((code, reply)),
+        Outcome::Denied => Error::new(
+            Exit::PersonMustAct,
+            "denied",
+            "access was not granted: the enrollee chose not to share, or unticked all that was asked for",
+        )
+        .hint(again),
+        Outcome::Refused { error, description } => {
+            let exit = match error.as_str() {
+                "temporarily_unavailable" | "server_error" => Exit::TryAgain,
+                "unauthorized_client" | "invalid_request" | "invalid_scope" | "unsupported_response_type" => {
+                    Exit::NotSetUp
+                }
+                _ => Exit::PersonMustAct,
+            };
+            Error::new(exit, "refused", format!("the server refused the log-in: {error} {description}")).hint(again)
+        }
+        Outcome::NotFound => Error::new(
+            Exit::PersonMustAct,
+            "not_found",
+            "CMS found no records for the person who logged in (it can take months for somebody new to Medicare)",
+        )
+        .hint(format!("Check that the right person logged in; later, {again}")),
+        Outcome::TimedOut => Error::new(
+            Exit::TryAgain,
+            "timed_out",
+            format!("the browser did not come back within {} s", plan.patience.as_secs()),
+        )
+        .hint(
+            "If the browser shows an error page, it is the answer: \"Invalid scopes\" means --scope, a page about \
+             the redirect means that http://127.0.0.1/callback is not registered for the app, \"401 Unauthorized\" \
+             a wrong client id or an inactive app. Otherwise try again, with --timeout for more time.",
+        ),
+        Outcome::InputEnded => {
+            Error::new(Exit::NotSetUp, "input", "standard input ended before an address or code was pasted").hint(again)
+        }
+    })
+}
+
+async fn exchange_and_store(
+    context: &Context,
+    plan: &Plan,
+    client: &Client,
+    code: Secret,
+    (verifier, scopes): (oauth2::PkceCodeVerifier, Vec<String>),
+    redirect: &str,
+) -> Result<Profile> {
+    let login = plan.login();
+    let again = oauth2::PkceCodeVerifier::new(verifier.secret().clone());
+    let mut answer = endpoint::exchange(client, &plan.app, &code, verifier, redirect).await;
+    // The code is good for 60 s and for one use; where none of it can have been used, once more.
+    if matches!(&answer, Err(TokenFailure::NotSent(_)))
+        || matches!(&answer, Err(TokenFailure::Refused(refusal)) if refusal.status >= 500)
+    {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        answer = endpoint::exchange(client, &plan.app, &code, again, redirect).await;
+    }
+    let answer = answer.map_err(|failure| failure.into_error(Asked::Exchange, &login))?;
+    let lock = context.paths.lock(&plan.name);
+    let held = tokio::task::spawn_blocking(move || FileLock::acquire(&lock, Duration::from_secs(30), "log in")).await;
+    let _lock = match held {
+        Ok(Ok(held)) => held,
+        Ok(Err(LockError::Held { by })) => {
+            return Err(Error::new(Exit::TryAgain, "lock", format!("another bbdl holds this profile ({by})"))
+                .hint(format!("When it has finished, log in again: {login}")));
+        }
+        _ => return Err(Error::disk("lock", &context.paths.lock(&plan.name), &std::io::ErrorKind::Other.into())),
+    };
+    store(context, plan, answer, &scopes)
+}
+
+/// Tokens first, then the profile that points at them.
+fn store(context: &Context, plan: &Plan, answer: TokenAnswer, scopes: &[String]) -> Result<Profile> {
+    let (access_token, refresh_token, grant) = answer.into_new(scopes, Timestamp::now());
+    let before = Profile::load(&context.paths, &plan.name)?;
+    // Archives stay with the profile only while they are of the same server and person.
+    let same = |profile: &Profile| {
+        profile.server == *plan.server.origin()
+            && profile.api == plan.server.api()
+            && profile.grant.patient == grant.patient
+    };
+    let archives = before.as_ref().filter(|profile| same(profile)).map(|profile| profile.archives.clone());
+    let credential = Credential {
+        origin: plan.server.origin().clone(),
+        client_id: plan.app.client_id.clone(),
+        client_secret: plan.app.client_secret.clone(),
+        access_token,
+        refresh_token,
+        grant: grant.clone(),
+    };
+    plan.store.save(plan.name.as_str(), &credential.to_record())?;
+    let profile = Profile {
+        server: plan.server.origin().clone(),
+        api: plan.server.api(),
+        client_id: plan.app.client_id.clone(),
+        token_store: plan.store_kind,
+        redirect_uri: plan.redirect_given.clone(),
+        grant,
+        archives: archives.unwrap_or_default(),
+    };
+    profile.save(&context.paths, &plan.name)?;
+    if let Some(other) = before.filter(|profile| profile.token_store != plan.store_kind) {
+        // The tokens of before are dead by this consent; they need not lie around.
+        let _ = context.store(other.token_store).delete(plan.name.as_str());
+    }
+    Ok(profile)
+}
+
+fn announce(context: &Context, plan: &Plan, profile: &Profile) {
+    let grant = &profile.grant;
+    if context.ui.json() {
+        context.ui.result_json(&json!({
+            "profile": plan.name.as_str(), "server": profile.server, "api": profile.api, "patient": grant.patient,
+            "scopes": grant.scopes, "demographics": grant.demographics(), "token_store": profile.token_store,
+            "access_category": grant.access_category, "grant_expires": grant.grant_expires,
+        }));
+        return;
+    }
+    let until = match (grant.access_category, grant.grant_expires) {
+        (AccessCategory::OneTime, Some(end)) => format!("It lasts once, until {}.", end.strftime("%Y-%m-%d %H:%M UTC")),
+        (_, Some(end)) => format!("The consent lasts until {}.", end.strftime("%Y-%m-%d")),
+        (AccessCategory::Research, None) => "The consent lasts until it is withdrawn.".to_owned(),
+        (_, None) => "The server did not say how long the consent lasts.".to_owned(),
+    };
+    let mut text = format!("\nLogged in; the tokens are in the {} store. {until}", plan.store_kind);
+    if !grant.demographics() {
+        text += "\nName, address and birth date were withheld: Patient and userinfo cannot be fetched, claims can.";
+    }
+    if profile.api == ApiVersion::V3 {
+        text += "\nAlcohol and substance use treatment claims come only if their box was ticked.";
+    }
+    let option =
+        if plan.name.as_str() == ProfileName::DEFAULT { String::new() } else { format!(" --profile {}", plan.name) };
+    context.ui.say(format!("{text}\nNext: bbdl fetch all --out claims{option}"));
+}

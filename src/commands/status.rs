@@ -1,0 +1,199 @@
+//! `bbdl status`: the log-ins of this machine and how long they last. Needs no network.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::{
+    api::{
+        client::{Failure, Wanted},
+        problem::Problem,
+        retry::RetryPolicy,
+        server::Searchable,
+    },
+    auth::token::AccessCategory,
+    cli::Status,
+    commands::{Context, block_on},
+    config::{Profile, ProfileName},
+    error::Result,
+};
+
+/// From here on a person is reminded that the consent ends.
+const REMIND_DAYS: i64 = 30;
+
+/// Runs the command.
+///
+/// # Errors
+/// [`crate::error::Exit::Disk`] when the profiles cannot be read.
+pub fn run(context: &Context, args: &Status) -> Result<()> {
+    let now = Timestamp::now();
+    let mut rows = Vec::new();
+    for name in context.paths.profiles()? {
+        let profile = match Profile::load(&context.paths, &name) {
+            Ok(Some(profile)) => profile,
+            Ok(None) => continue,
+            Err(error) => {
+                context.ui.warn(error.to_string());
+                continue;
+            }
+        };
+        let online = if args.online { Some(ask(context, &name, &profile)) } else { None };
+        rows.push((name, profile, online));
+    }
+    if context.ui.json() {
+        let profiles: Vec<Value> =
+            rows.iter().map(|(name, profile, online)| row(name, profile, online.as_ref(), now)).collect();
+        context.ui.result_json(&json!({ "profiles": profiles }));
+    } else if rows.is_empty() {
+        context.ui.say("No log-ins on this machine. Begin with: bbdl login --sandbox  (or --production)");
+    }
+    if !context.ui.json() {
+        for (name, profile, online) in &rows {
+            context.ui.result(paragraph(name, profile, online.as_ref(), now));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the server still takes the log-in: the smallest question that needs a token.
+fn ask(context: &Context, name: &ProfileName, profile: &Profile) -> Result<(), String> {
+    let told = |error: crate::error::Error| {
+        if error.hint.is_empty() { error.message } else { format!("{} ({})", error.message, error.hint) }
+    };
+    block_on(async {
+        let retry = RetryPolicy { retries: 1, ..RetryPolicy::default() };
+        let (client, session) = context.session(name, profile, retry)?;
+        let mut url = client.server().search(Searchable::Coverage);
+        url.query_pairs_mut().append_pair("_count", "1");
+        let asked = client.get(&session, &url, Wanted::Fhir, |_| Ok(())).await;
+        session.settle().await;
+        match asked {
+            // Not allowed to see this resource, but known.
+            Ok(()) | Err(Failure::Answer(Problem::NotAllowed { .. })) => Ok(()),
+            Err(Failure::Answer(problem)) => Err(problem.into_error("the server", &profile.login_command(name))),
+            Err(Failure::Other(error)) => Err(error),
+        }
+    })
+    .map_err(told)
+}
+
+/// Whether a person has to log in again before the next pull can work.
+fn must_log_in(profile: &Profile, now: Timestamp) -> bool {
+    let grant = &profile.grant;
+    let over = grant.grant_expires.is_some_and(|end| end <= now);
+    let dead = grant.access_token_expires.is_none_or(|end| end <= now);
+    over || (dead && !grant.refreshable)
+}
+
+fn row(name: &ProfileName, profile: &Profile, online: Option<&Result<(), String>>, now: Timestamp) -> Value {
+    let grant = &profile.grant;
+    let mut value = json!({
+        "name": name.as_str(),
+        "server": profile.server,
+        "api": profile.api,
+        "client_id": profile.client_id,
+        "patient": grant.patient,
+        "scopes": grant.scopes,
+        "demographics": grant.demographics(),
+        "token_store": profile.token_store,
+        "access_token_expires": grant.access_token_expires,
+        "refreshable": grant.refreshable,
+        "access_category": grant.access_category,
+        "grant_expires": grant.grant_expires,
+        "days_left": grant.days_left(now),
+        "reauthorize": must_log_in(profile, now),
+        "archives": profile.archives,
+    });
+    if let Some(online) = online {
+        value["online"] = match online {
+            Ok(()) => json!({"ok": true}),
+            Err(why) => json!({"ok": false, "message": why}),
+        };
+    }
+    value
+}
+
+fn paragraph(name: &ProfileName, profile: &Profile, online: Option<&Result<(), String>>, now: Timestamp) -> String {
+    let grant = &profile.grant;
+    let mut lines =
+        vec![format!("{name}: {} (API {}), tokens in the {} store", profile.server, profile.api, profile.token_store)];
+    let demographics = if grant.demographics() { "with" } else { "without" };
+    lines.push(format!("  shared: {} scopes, {demographics} demographic data", grant.scopes.len()));
+    lines.push(format!("  access: {}", duration(profile, now)));
+    if must_log_in(profile, now) {
+        lines.push(format!("  a new log-in is needed: {}", profile.login_command(name)));
+    } else if grant.access_category == AccessCategory::ThirteenMonth
+        && let Some(days) = grant.days_left(now).filter(|days| *days <= REMIND_DAYS)
+    {
+        lines.push(format!("  the consent ends in {days} days; renew it with: {}", profile.login_command(name)));
+    }
+    for archive in &profile.archives {
+        let count = archive.count;
+        lines.push(format!(
+            "  archive: {} ({count} claims, last pull {})",
+            archive.out.display(),
+            archive.last_pull.strftime("%Y-%m-%d %H:%M UTC")
+        ));
+    }
+    match online {
+        Some(Ok(())) => lines.push("  the server accepts this log-in".to_owned()),
+        Some(Err(why)) => lines.push(format!("  the server was asked: {why}")),
+        None => {}
+    }
+    lines.join("\n")
+}
+
+fn duration(profile: &Profile, now: Timestamp) -> String {
+    let grant = &profile.grant;
+    let day = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M UTC").to_string();
+    match (grant.access_category, grant.grant_expires) {
+        (AccessCategory::OneTime, _) => match grant.access_token_expires {
+            Some(end) if end <= now => format!("one-time, over since {}", day(end)),
+            Some(end) => format!("one-time, until {}", day(end)),
+            None => "one-time".to_owned(),
+        },
+        (AccessCategory::Research, _) => "research study, until withdrawn".to_owned(),
+        (_, Some(end)) if end <= now => format!("over since {}", day(end)),
+        (_, Some(end)) => format!("until {} ({} days)", day(end), grant.days_left(now).unwrap_or(0)),
+        (_, None) => "the server did not say for how long".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::token::Grant;
+
+    fn profile(category: AccessCategory, refreshable: bool, access: &str, grant: Option<&str>) -> Profile {
+        Profile {
+            server: "https://sandbox.bluebutton.cms.gov".parse().unwrap(),
+            api: crate::api::server::ApiVersion::V2,
+            client_id: "id".into(),
+            token_store: crate::auth::store::StoreKind::File,
+            redirect_uri: None,
+            grant: Grant {
+                access_token_expires: access.parse().ok(),
+                refreshable,
+                access_category: category,
+                grant_expires: grant.and_then(|text| text.parse().ok()),
+                ..Grant::default()
+            },
+            archives: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn when_a_person_has_to_log_in_again() {
+        let now: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
+        let (early, late) = ("2026-11-23T09:00:00Z", "2026-11-23T11:00:00Z");
+        use AccessCategory::{OneTime, Research, ThirteenMonth};
+        for (case, expected) in [
+            (profile(ThirteenMonth, true, early, Some("2027-12-01T00:00:00Z")), false),
+            (profile(ThirteenMonth, true, late, Some(early)), true),
+            (profile(OneTime, false, late, Some(late)), false),
+            (profile(OneTime, false, early, Some(early)), true),
+            (profile(Research, true, early, None), false),
+        ] {
+            assert_eq!(must_log_in(&case, now), expected, "{case:?}");
+        }
+    }
+}

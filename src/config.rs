@@ -1,0 +1,383 @@
+//! Flag → environment → `config.toml` → default; profiles; where things live on this machine.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    api::server::{ApiVersion, Origin, PRODUCTION, SANDBOX, Server},
+    auth::{
+        store::{StoreKind, TokenStore, file::FileStore, keyring::KeyringStore},
+        token::Grant,
+    },
+    durable,
+    error::{Error, Exit, Result},
+    ui::Color,
+};
+
+/// The name of a profile: letters, digits, `.`, `_`, `-`; at most 64; not starting with a dot or dash.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ProfileName(String);
+
+impl ProfileName {
+    /// The profile used when none is named.
+    pub const DEFAULT: &str = "default";
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ProfileName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let fits = !text.is_empty() && text.len() <= 64 && !text.starts_with(['.', '-']);
+        if fits && text.chars().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("a profile name is 1 to 64 letters, digits, '.', '_' or '-', and starts with none of '.' and '-'"
+                .into())
+        }
+    }
+}
+
+impl fmt::Display for ProfileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where things live on this machine.
+#[derive(Clone, Debug)]
+pub struct Paths {
+    config_file: PathBuf,
+    state: PathBuf,
+}
+
+impl Paths {
+    /// With `home` (`BBDL_HOME`) everything is below it; else the places the system has for
+    /// configuration and state. `config` is a configuration file named by the person.
+    ///
+    /// # Errors
+    /// [`Exit::NotSetUp`] when the system names no home directory.
+    pub fn find(home: Option<&Path>, config: Option<&Path>) -> Result<Self> {
+        let (config_dir, state) = match home {
+            Some(home) => (home.to_owned(), home.to_owned()),
+            None => {
+                let dirs = directories::ProjectDirs::from("", "", "bbdl").ok_or_else(|| {
+                    Error::new(Exit::NotSetUp, "home", "this system names no home directory for its user")
+                        .hint("Set BBDL_HOME to a directory for bbdl's configuration and state.")
+                })?;
+                let state = dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).to_owned();
+                (dirs.config_dir().to_owned(), state)
+            }
+        };
+        let config_file = config.map_or_else(|| config_dir.join("config.toml"), Path::to_owned);
+        Ok(Self { config_file, state })
+    }
+
+    /// The record of a profile: no secrets in it.
+    #[must_use]
+    pub fn profile(&self, name: &ProfileName) -> PathBuf {
+        self.state.join("profiles").join(format!("{name}.json"))
+    }
+
+    /// The lock of a profile's log-in.
+    #[must_use]
+    pub fn lock(&self, name: &ProfileName) -> PathBuf {
+        self.state.join("locks").join(format!("{name}.lock"))
+    }
+
+    /// Opens a token store. `unattended` shortens how long a keyring may take to answer.
+    #[must_use]
+    pub fn token_store(&self, kind: StoreKind, unattended: bool) -> Box<dyn TokenStore> {
+        const ATTENDED: std::time::Duration = std::time::Duration::from_secs(60);
+        const UNATTENDED: std::time::Duration = std::time::Duration::from_secs(10);
+        match kind {
+            StoreKind::Keyring => Box::new(KeyringStore::new(if unattended { UNATTENDED } else { ATTENDED })),
+            StoreKind::File => Box::new(FileStore::new(self.state.join("tokens"))),
+        }
+    }
+
+    /// The names of all profiles, sorted.
+    ///
+    /// # Errors
+    /// [`Exit::Disk`].
+    pub fn profiles(&self) -> Result<Vec<ProfileName>> {
+        let dir = self.state.join("profiles");
+        let entries = match std::fs::read_dir(&dir) {
+            Ok(entries) => entries,
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(cause) => return Err(Error::disk("read", &dir, &cause)),
+        };
+        let mut names: Vec<ProfileName> =
+            entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".json")?.parse().ok()).collect();
+        names.sort();
+        Ok(names)
+    }
+}
+
+/// An archive that a profile has filled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchiveNote {
+    /// Its directory, absolute.
+    pub out: PathBuf,
+    /// When the last pull into it ended.
+    pub last_pull: Timestamp,
+    /// Claims in it.
+    pub count: u64,
+}
+
+/// What is remembered of a log-in, without its secrets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Profile {
+    /// The server.
+    pub server: Origin,
+    /// The API version.
+    pub api: ApiVersion,
+    /// The app's client id.
+    pub client_id: String,
+    /// Where the tokens and the client secret are.
+    pub token_store: StoreKind,
+    /// The redirect URI given at log-in, if any.
+    #[serde(default)]
+    pub redirect_uri: Option<String>,
+    /// What the server said of the grant.
+    #[serde(flatten)]
+    pub grant: Grant,
+    /// Archives filled with it.
+    #[serde(default)]
+    pub archives: Vec<ArchiveNote>,
+}
+
+impl Profile {
+    /// Reads a profile; `None` when there is none of this name.
+    ///
+    /// # Errors
+    /// [`Exit::Disk`], or [`Exit::NotSetUp`] when the file is not a profile.
+    pub fn load(paths: &Paths, name: &ProfileName) -> Result<Option<Self>> {
+        let path = paths.profile(name);
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(cause) => return Err(Error::disk("read", &path, &cause)),
+        };
+        serde_json::from_slice(&text).map(Some).map_err(|cause| {
+            Error::new(Exit::NotSetUp, "profile", format!("{} is not a profile of bbdl's: {cause}", path.display()))
+                .hint("Delete it and log in again.")
+        })
+    }
+
+    /// Reads a profile that must be there.
+    ///
+    /// # Errors
+    /// As [`Profile::load`], and [`Exit::NotSetUp`] when there is none of this name.
+    pub fn must_load(paths: &Paths, name: &ProfileName) -> Result<Self> {
+        Self::load(paths, name)?.ok_or_else(|| {
+            let option = profile_option(name);
+            Error::new(Exit::NotSetUp, "no_profile", format!("there is no profile \"{name}\" on this machine"))
+                .hint(format!("Log in first: bbdl login --sandbox{option}  (or --production)"))
+        })
+    }
+
+    /// Writes the profile, durably and privately.
+    ///
+    /// # Errors
+    /// [`Exit::Disk`].
+    pub fn save(&self, paths: &Paths, name: &ProfileName) -> Result<()> {
+        let path = paths.profile(name);
+        let text = serde_json::to_vec_pretty(self)
+            .map_err(|cause| Error::new(Exit::Defect, "defect", format!("a profile cannot be written: {cause}")))?;
+        durable::write_private(&path, &text).map_err(|cause| Error::disk("write", &path, &cause))
+    }
+
+    /// Server and version.
+    #[must_use]
+    pub fn server(&self) -> Server {
+        Server::new(self.server.clone(), self.api)
+    }
+
+    /// The command line that logs this profile in again.
+    #[must_use]
+    pub fn login_command(&self, name: &ProfileName) -> String {
+        login_command(&self.server, self.api, name)
+    }
+}
+
+/// The command line that logs in at a server.
+#[must_use]
+pub fn login_command(server: &Origin, api: ApiVersion, name: &ProfileName) -> String {
+    let server = match server.to_string() {
+        text if text == SANDBOX => "--sandbox".to_owned(),
+        text if text == PRODUCTION => "--production".to_owned(),
+        text => format!("--server {text}"),
+    };
+    let api = if api == ApiVersion::default() { String::new() } else { format!(" --api {api}") };
+    format!("bbdl login {server}{api}{}", profile_option(name))
+}
+
+fn profile_option(name: &ProfileName) -> String {
+    if name.as_str() == ProfileName::DEFAULT { String::new() } else { format!(" --profile {name}") }
+}
+
+/// `config.toml`: defaults for flags, for all profiles and for single ones. Unknown keys are errors.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConfigFile {
+    /// `--profile`
+    pub profile: Option<String>,
+    /// `--token-store`
+    pub token_store: Option<StoreKind>,
+    /// `--json`
+    pub json: bool,
+    /// `--quiet`
+    pub quiet: bool,
+    /// `--verbose`, as often
+    pub verbose: u8,
+    /// `--no-progress`
+    pub no_progress: bool,
+    /// `--no-input`
+    pub no_input: bool,
+    /// `--color`
+    pub color: Option<Color>,
+    /// Log-in defaults for every profile.
+    pub login: LoginDefaults,
+    /// Log-in defaults for single profiles: `[profiles.NAME]`.
+    pub profiles: std::collections::BTreeMap<String, LoginDefaults>,
+}
+
+/// Defaults of `bbdl login`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LoginDefaults {
+    /// `sandbox`, `production` or a URL.
+    pub server: Option<String>,
+    /// `--api`
+    pub api: Option<ApiVersion>,
+    /// `--client-id`
+    pub client_id: Option<String>,
+    /// `--client-secret-file`
+    pub client_secret_file: Option<PathBuf>,
+    /// `--redirect-uri`
+    pub redirect_uri: Option<String>,
+    /// `--no-browser`
+    pub no_browser: Option<bool>,
+    /// `--manual`
+    pub manual: Option<bool>,
+    /// `--scope`
+    pub scope: Option<Vec<String>>,
+    /// `--lang`
+    pub lang: Option<String>,
+    /// `--timeout`, in seconds
+    pub timeout: Option<u64>,
+}
+
+impl ConfigFile {
+    /// Reads the configuration file. One that is not there is empty, unless it was `named`.
+    ///
+    /// # Errors
+    /// [`Exit::NotSetUp`] with the line at fault.
+    pub fn load(paths: &Paths, named: bool) -> Result<Self> {
+        let path = &paths.config_file;
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound && !named => return Ok(Self::default()),
+            Err(cause) => {
+                return Err(Error::new(Exit::NotSetUp, "config", format!("cannot read {}: {cause}", path.display()))
+                    .hint("Check the path given with --config."));
+            }
+        };
+        toml::from_str(&text).map_err(|cause| {
+            let line = cause.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+            Error::new(Exit::NotSetUp, "config", format!("{}, line {line}: {}", path.display(), cause.message().trim()))
+                .hint("Correct or remove that line.")
+        })
+    }
+
+    /// The log-in defaults of a profile: its own, then those of all.
+    #[must_use]
+    pub fn login_for(&self, profile: &ProfileName) -> LoginDefaults {
+        let own = self.profiles.get(profile.as_str()).cloned().unwrap_or_default();
+        let all = self.login.clone();
+        LoginDefaults {
+            server: own.server.or(all.server),
+            api: own.api.or(all.api),
+            client_id: own.client_id.or(all.client_id),
+            client_secret_file: own.client_secret_file.or(all.client_secret_file),
+            redirect_uri: own.redirect_uri.or(all.redirect_uri),
+            no_browser: own.no_browser.or(all.no_browser),
+            manual: own.manual.or(all.manual),
+            scope: own.scope.or(all.scope),
+            lang: own.lang.or(all.lang),
+            timeout: own.timeout.or(all.timeout),
+        }
+    }
+}
+
+/// `sandbox`, `production` or a URL, as an origin.
+///
+/// # Errors
+/// [`Exit::Usage`] with what is wrong.
+pub fn server_named(text: &str) -> Result<Origin> {
+    let url = match text {
+        "sandbox" => SANDBOX,
+        "production" => PRODUCTION,
+        url => url,
+    };
+    url.parse().map_err(|cause| Error::usage(format!("server \"{}\": {cause}", crate::error::shown(text))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn profile_names_are_fit_to_be_file_names() {
+        for good in ["default", "mum", "study-17.a_b"] {
+            assert!(good.parse::<ProfileName>().is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", "../x", "a/b", "-x", "a b", "ä", &"x".repeat(65)] {
+            assert!(bad.parse::<ProfileName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_configuration_names_the_line_at_fault() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("config.toml");
+        std::fs::write(&file, "quiet = true\n[login]\nsever = \"sandbox\"\n").unwrap();
+        let paths = Paths::find(Some(dir.path()), None).unwrap();
+        let error = ConfigFile::load(&paths, false).unwrap_err();
+        assert_eq!(error.exit, Exit::NotSetUp);
+        assert!(error.message.contains("line 3") && error.message.contains("sever"), "{}", error.message);
+    }
+
+    #[test]
+    fn a_profiles_own_defaults_come_first() {
+        let file: ConfigFile =
+            toml::from_str("[login]\nserver = \"sandbox\"\nlang = \"es\"\n[profiles.mum]\nserver = \"production\"\n")
+                .unwrap();
+        let defaults = file.login_for(&"mum".parse().unwrap());
+        assert_eq!(defaults.server.as_deref(), Some("production"));
+        assert_eq!(defaults.lang.as_deref(), Some("es"));
+    }
+
+    #[test]
+    fn the_login_command_is_the_one_to_type() {
+        let name = "mum".parse().unwrap();
+        let sandbox = SANDBOX.parse().unwrap();
+        assert_eq!(login_command(&sandbox, ApiVersion::V3, &name), "bbdl login --sandbox --api v3 --profile mum");
+        let default = ProfileName::DEFAULT.parse().unwrap();
+        let mock = "http://127.0.0.1:8099".parse().unwrap();
+        assert_eq!(login_command(&mock, ApiVersion::V2, &default), "bbdl login --server http://127.0.0.1:8099");
+    }
+}

@@ -1,0 +1,233 @@
+//! The building blocks that all claims share: codings, extensions, amounts, providers.
+//!
+//! Every method writes the keys in the order in which the server's FHIR library does.
+
+use jiff::civil::Date;
+
+use super::dice::Dice;
+use super::json::{Digits, Json, Value};
+use super::tables::{FAMILY_NAMES, GIVEN_NAMES, SPECIALTIES, Specialty};
+use super::vocabulary::{Code, NPI, System, UNIQUE_CLAIM};
+
+/// US dollars in cents.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Cents(pub(super) u64);
+
+impl Cents {
+    /// `percent` of the amount, rounded down to a cent.
+    pub(super) fn percent(self, percent: u64) -> Self {
+        Self(self.0 * percent / 100)
+    }
+
+    /// What is left after `other`; never below zero.
+    pub(super) fn less(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+impl std::iter::Sum for Cents {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        Self(amounts.map(|amount| amount.0).sum())
+    }
+}
+
+/// The web server reads and writes the numbers again in Python: `37.50` becomes `37.5`, `0.00` `0.0`.
+impl Value for Cents {
+    fn write(&self, json: &mut Json<'_>) {
+        json.digits(self.0 / 100, 1);
+        let cents = self.0 % 100;
+        if cents == 0 && json.whole_amounts {
+            return;
+        }
+        json.raw(".");
+        if cents.is_multiple_of(10) { json.digits(cents / 10, 1) } else { json.digits(cents, 2) }
+    }
+}
+
+/// A doctor, a supplier's clerk, a pharmacist. The number starts with 9, which no real NPI does.
+#[derive(Clone, Copy)]
+pub(super) struct Provider {
+    pub(super) npi: u64,
+    /// Given and family name, where the server's look-up found the number.
+    pub(super) name: Option<(&'static str, &'static str)>,
+    pub(super) specialty: &'static Specialty,
+}
+
+impl Provider {
+    /// Somebody; every tenth of them without a name.
+    pub(super) fn any(dice: &mut Dice) -> Self {
+        let npi = 9_000_000_000 + dice.below(1_000_000_000);
+        let name = (!dice.percent(10)).then(|| (*dice.pick(GIVEN_NAMES), *dice.pick(FAMILY_NAMES)));
+        Self { npi, name, specialty: dice.pick(SPECIALTIES) }
+    }
+}
+
+impl Json<'_> {
+    /// `{"system", "code", "display"}` in a list.
+    pub(super) fn coding(&mut self, Code(system, code, display): Code<'_>) {
+        self.object(|json| {
+            json.put("system", system);
+            json.put("code", code);
+            json.put_some("display", (!display.is_empty()).then_some(display));
+        });
+    }
+
+    /// `"name": {"coding": [ … ]}`.
+    pub(super) fn concept(&mut self, name: &str, codes: &[Code<'_>]) {
+        self.put_object(name, |json| json.codings(codes));
+    }
+
+    /// `"coding": [ … ]`.
+    pub(super) fn codings(&mut self, codes: &[Code<'_>]) {
+        self.put_list("coding", |json| {
+            for &code in codes {
+                json.coding(code);
+            }
+        });
+    }
+
+    /// An extension whose URL is its coding's system too, as all of the server's own are.
+    pub(super) fn extension(&mut self, system: System<'_>, code: &str, display: &str) {
+        self.object(|json| {
+            json.put("url", system);
+            json.put_object("valueCoding", |json| {
+                json.put("system", system);
+                json.put("code", code);
+                json.put_some("display", (!display.is_empty()).then_some(display));
+            });
+        });
+    }
+
+    /// [`Json::extension`] of a CMS variable.
+    pub(super) fn variable(&mut self, name: &str, code: &str, display: &str) {
+        self.extension(System::Variable(name), code, display);
+    }
+
+    /// An extension that holds an identifier.
+    pub(super) fn variable_identifier(&mut self, name: &str, value: impl Value) {
+        self.object(|json| {
+            json.put("url", System::Variable(name));
+            json.put_object("valueIdentifier", |json| {
+                json.put("system", System::Variable(name));
+                json.put("value", value);
+            });
+        });
+    }
+
+    /// An extension that holds one plain value under `key`.
+    pub(super) fn variable_value(&mut self, name: &str, key: &str, value: impl Value) {
+        self.object(|json| {
+            json.put("url", System::Variable(name));
+            json.put(key, value);
+        });
+    }
+
+    /// An extension that holds a bare number of things.
+    pub(super) fn variable_count(&mut self, name: &str, count: u64) {
+        self.object(|json| {
+            json.put("url", System::Variable(name));
+            json.put_object("valueQuantity", |json| json.put("value", count));
+        });
+    }
+
+    /// `"name": {"value": 37.5, "currency": "USD"}`.
+    pub(super) fn money(&mut self, name: &str, amount: Cents) {
+        self.put_object(name, |json| {
+            json.put("value", amount);
+            json.put("currency", "USD");
+        });
+    }
+
+    /// `"category": …, "amount": …` as they stand in an adjudication or a total.
+    pub(super) fn priced(&mut self, category: Code<'_>, variable: &str, words: &str, amount: Cents) {
+        self.put_object("category", |json| {
+            json.put_list("coding", |json| {
+                json.coding(category);
+                json.variable_code("adjudication", variable, words);
+            });
+        });
+        self.money("amount", amount);
+    }
+
+    /// An adjudication: CARIN's word for it, CMS's variable, the amount.
+    pub(super) fn adjudication(&mut self, category: Code<'_>, variable: &str, words: &str, amount: Cents) {
+        self.object(|json| json.priced(category, variable, words, amount));
+    }
+
+    /// An adjudication that gives a reason instead of an amount.
+    pub(super) fn denial(&mut self, reason: Code<'_>) {
+        self.object(|json| {
+            let category = Code(System::Carin("C4BBAdjudicationDiscriminator"), "denialreason", "Denial Reason");
+            json.concept("category", &[category]);
+            json.concept("reason", &[reason]);
+        });
+    }
+
+    /// A coding whose code is the URL of a CMS variable.
+    pub(super) fn variable_code(&mut self, system: &str, variable: &str, words: &str) {
+        self.object(|json| {
+            json.put("system", System::Bluebutton(system));
+            json.put("code", System::Variable(variable));
+            json.put("display", words);
+        });
+    }
+
+    /// `"identifier": {"type": npi, "value": …}`.
+    pub(super) fn npi(&mut self, npi: u64) {
+        self.put_object("identifier", |json| {
+            json.concept("type", &[NPI]);
+            json.put("value", Digits(npi, 10));
+        });
+    }
+
+    /// `"display": "Dr. Given Family"`, for those who have a name.
+    pub(super) fn provider_name(&mut self, provider: &Provider) {
+        if let Some((given, family)) = provider.name {
+            self.put("display", format_args!("Dr. {given} {family}"));
+        }
+    }
+
+    /// `"billablePeriod"`-like start and end.
+    pub(super) fn period(&mut self, name: &str, start: Date, end: Date) {
+        self.put_object(name, |json| {
+            json.put("start", start);
+            json.put("end", end);
+        });
+    }
+
+    /// The claim's number and its group's, both negative.
+    pub(super) fn claim_identifiers(&mut self, variable: &str, number: u64, group: u64) {
+        self.object(|json| {
+            json.concept("type", &[UNIQUE_CLAIM]);
+            json.put("system", System::Variable(variable));
+            json.put("value", format_args!("-{number}"));
+        });
+        self.object(|json| {
+            json.concept("type", &[UNIQUE_CLAIM]);
+            json.put("system", System::Url("https://bluebutton.cms.gov/resources/identifier/claim-group"));
+            json.put("value", format_args!("-{group}"));
+        });
+    }
+
+    /// The number that a pharmacy gave a prescription.
+    pub(super) fn prescription_number(&mut self, number: u64) {
+        self.object(|json| {
+            json.concept("type", &[UNIQUE_CLAIM]);
+            json.put("system", System::Variable("rx_srvc_rfrnc_num"));
+            json.put("value", Digits(number, 1));
+        });
+    }
+
+    /// An ICD-10 diagnosis: the server gives every code in both systems.
+    pub(super) fn diagnosis(&mut self, sequence: u64, code: &str, display: &str, kind: Code<'_>) {
+        self.put("sequence", sequence);
+        self.concept(
+            "diagnosisCodeableConcept",
+            &[
+                Code(System::Url("http://hl7.org/fhir/sid/icd-10-cm"), code, display),
+                Code(System::Url("http://hl7.org/fhir/sid/icd-10"), code, display),
+            ],
+        );
+        self.put_list("type", |json| json.object(|json| json.codings(&[kind])));
+    }
+}

@@ -1,0 +1,233 @@
+//! Searches: API v2's pages, with its links, its totals and its refusals.
+
+use std::fmt::Write;
+
+use super::{
+    Caller, instant,
+    params::{Filter, Window, upstream},
+};
+use crate::mock::{
+    Shared,
+    faults::Kind,
+    http::{Answer, Ask},
+    records::Records,
+    world::uuid,
+};
+
+/// What a search found: positions in the person's claims, all of them where nothing was filtered.
+enum Found {
+    All(usize),
+    Some(Vec<usize>),
+}
+
+impl Found {
+    fn len(&self) -> usize {
+        match self {
+            Self::All(number) => *number,
+            Self::Some(positions) => positions.len(),
+        }
+    }
+
+    fn at(&self, place: usize) -> usize {
+        match self {
+            Self::All(_) => place,
+            Self::Some(positions) => positions[place],
+        }
+    }
+}
+
+pub(super) fn answer(shared: &Shared, ask: &Ask, caller: &Caller, resource: &str, faults: &[Kind]) -> Answer {
+    match page(shared, ask, caller, resource, faults) {
+        Ok(text) => Answer::fhir(200, text),
+        Err(refusal) => refusal,
+    }
+}
+
+fn page(shared: &Shared, ask: &Ask, caller: &Caller, resource: &str, faults: &[Kind]) -> Result<String, Answer> {
+    let forbidden = || Answer::detail(403, "You do not have permission to perform this action.");
+    let window = Window::read(ask)?;
+    let records = &*shared.records;
+    let mut page = Page::new(shared, ask, caller, resource, window, faults);
+    match resource {
+        "ExplanationOfBenefit" => {
+            let filter = Filter::read(ask)?;
+            if ask.query("patient").is_some_and(|patient| patient != caller.patient) {
+                return Err(forbidden());
+            }
+            let found = find(records, caller.enrollee, &filter);
+            page.claims(records, caller, &found)
+        }
+        "Coverage" => {
+            if ask.query("beneficiary").is_some_and(|person| !person.contains(&caller.patient)) {
+                return Err(forbidden());
+            }
+            let coverage: Vec<String> = records.coverage(caller.enrollee).into_iter().map(|(_, text)| text).collect();
+            page.texts(&coverage)
+        }
+        _ => {
+            if ask.query("_id").is_some_and(|id| id != caller.patient) {
+                return Err(Answer::detail(404, "Not found."));
+            }
+            page.texts(&[records.patient(caller.enrollee)])
+        }
+    }
+}
+
+fn find(records: &dyn Records, enrollee: usize, filter: &Filter) -> Found {
+    let number = records.claims(enrollee);
+    if filter.is_none() {
+        return Found::All(number);
+    }
+    Found::Some((0..number).filter(|position| filter.holds(&records.claim_header(enrollee, *position))).collect())
+}
+
+/// A Bundle being written.
+struct Page<'a> {
+    shared: &'a Shared,
+    ask: &'a Ask,
+    caller: &'a Caller,
+    resource: &'a str,
+    window: Window,
+    faults: &'a [Kind],
+    text: String,
+    entries: Entries,
+}
+
+/// How far the list of entries is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Entries {
+    None,
+    Opened,
+    Some,
+}
+
+impl<'a> Page<'a> {
+    fn new(
+        shared: &'a Shared,
+        ask: &'a Ask,
+        caller: &'a Caller,
+        resource: &'a str,
+        window: Window,
+        faults: &'a [Kind],
+    ) -> Self {
+        Self { shared, ask, caller, resource, window, faults, text: String::new(), entries: Entries::None }
+    }
+
+    fn has(&self, fault: &Kind) -> bool {
+        self.faults.contains(fault)
+    }
+
+    fn claims(&mut self, records: &dyn Records, caller: &Caller, found: &Found) -> Result<String, Answer> {
+        let places = self.open(found.len())?;
+        let before = self.has(&Kind::Duplicate).then(|| places.start.checked_sub(1)).flatten();
+        for place in before.into_iter().chain(places) {
+            self.entry();
+            records.write_claim(caller.enrollee, found.at(place), caller.now, &mut self.text);
+            self.text.push('}');
+        }
+        Ok(self.close())
+    }
+
+    fn texts(&mut self, resources: &[String]) -> Result<String, Answer> {
+        for place in self.open(resources.len())? {
+            self.entry();
+            self.text.push_str(&resources[place]);
+            self.text.push('}');
+        }
+        Ok(self.close())
+    }
+
+    fn entry(&mut self) {
+        if self.entries == Entries::Some {
+            self.text.push(',');
+        }
+        self.entries = Entries::Some;
+        self.text.push_str("{\"resource\":");
+    }
+
+    /// Writes everything up to the entries; says which places of the result are on this page.
+    fn open(&mut self, found: usize) -> Result<std::ops::Range<usize>, Answer> {
+        let Window { start, count } = self.window;
+        if start > 0 && start >= found && !self.has(&Kind::Empty) {
+            // The words are the real server's.
+            return Err(upstream(&format!(
+                "Value for startIndex ({start}) must be less than than result size ({found})"
+            )));
+        }
+        let swallowed = self.has(&Kind::Empty);
+        let true_total = if swallowed { 0 } else { found };
+        let total =
+            self.faults.iter().find_map(|fault| if let Kind::Total(total) = fault { Some(*total) } else { None });
+        let total = total.unwrap_or(true_total as u64);
+        let updated = instant(self.shared.records.loaded());
+        let _ = write!(
+            self.text,
+            r#"{{"resourceType":"Bundle","id":"{}","meta":{{"lastUpdated":"{updated}"}},"type":"searchset""#,
+            uuid()
+        );
+        if !self.has(&Kind::NoTotal) {
+            let _ = write!(self.text, r#","total":{total}"#);
+        }
+        self.links(true_total, start, count);
+        if true_total == 0 || self.has(&Kind::EmptyNext) {
+            return Ok(0..0);
+        }
+        self.text.push_str(",\"entry\":[");
+        self.entries = Entries::Opened;
+        Ok(start..(start + count).min(found))
+    }
+
+    fn links(&mut self, total: usize, start: usize, count: usize) {
+        let mut links = vec![("first", self.link(0))];
+        if start + count < total {
+            let next = if self.has(&Kind::NextLoop) { start } else { start + count };
+            links.push(("next", self.bent(self.link(next))));
+        }
+        if start > 0 {
+            links.push(("previous", self.link(start.saturating_sub(count))));
+        }
+        links.push(("last", self.link(total.saturating_sub(1) / count * count)));
+        let query = if self.ask.raw_query.is_empty() { String::new() } else { format!("&{}", self.ask.raw_query) };
+        let itself =
+            format!("{}/v2/fhir/{}/?_format=application%2Ffhir%2Bjson{query}", self.shared.url(), self.resource);
+        links.push(("self", itself));
+        let links: Vec<String> = links
+            .into_iter()
+            .map(|(relation, url)| format!(r#"{{"relation":"{relation}","url":{}}}"#, serde_json::json!(url)))
+            .collect();
+        let _ = write!(self.text, r#","link":[{}]"#, links.join(","));
+    }
+
+    fn link(&self, start: usize) -> String {
+        let kept =
+            self.ask.query.iter().filter(|(key, _)| matches!(key.as_str(), "type" | "service-date" | "_lastUpdated"));
+        let person = match self.resource {
+            "Coverage" => ("beneficiary", format!("Patient/{}", self.caller.patient)),
+            "Patient" => ("_id", self.caller.patient.clone()),
+            _ => ("patient", self.caller.patient.clone()),
+        };
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("_format", "application/fhir+json")
+            .append_pair("startIndex", &start.to_string())
+            .append_pair("_count", &self.window.count.to_string())
+            .append_pair(person.0, &person.1)
+            .extend_pairs(kept)
+            .finish();
+        format!("{}/v2/fhir/{}?{query}", self.shared.url(), self.resource)
+    }
+
+    /// The `next` link, as faults want it.
+    fn bent(&self, link: String) -> String {
+        let query = link.split_once('?').map_or(String::new(), |(_, query)| query.to_owned());
+        self.faults.iter().fold(link, |link, fault| match fault {
+            Kind::NextHost(origin) => link.replacen(self.shared.url(), origin, 1),
+            Kind::NextPath(path) => format!("{}{path}?{query}", self.shared.url()),
+            _ => link,
+        })
+    }
+
+    fn close(&mut self) -> String {
+        self.text.push_str(if self.entries == Entries::None { "}" } else { "]}" });
+        std::mem::take(&mut self.text)
+    }
+}

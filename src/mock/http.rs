@@ -1,0 +1,194 @@
+//! Requests as the mock reads them, and answers as the real server writes them.
+
+use std::{
+    io::Write,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use axum::{
+    body::{Body, HttpBody},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode},
+};
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use http_body::Frame;
+
+/// Parameters in their order, decoded.
+pub(super) type Pairs = Vec<(String, String)>;
+
+/// A request, read whole.
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub method: Method,
+    pub path: String,
+    /// The query as it came, without the question mark.
+    pub raw_query: String,
+    pub query: Pairs,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Ask {
+    /// The last value of a query parameter: Django's rule for repeated ones.
+    pub(super) fn query(&self, name: &str) -> Option<&str> {
+        last(&self.query, name)
+    }
+
+    /// A header as text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The form fields of the body; none for another content type.
+    pub(super) fn form(&self) -> Pairs {
+        let is_form =
+            self.header("content-type").is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+        if is_form { form_urlencoded::parse(&self.body).into_owned().collect() } else { Pairs::new() }
+    }
+
+    /// The path below `/v2/`.
+    pub(super) fn below_version(&self) -> Option<&str> {
+        self.path.strip_prefix("/v2/")
+    }
+}
+
+/// The last value of a parameter.
+pub(super) fn last<'p>(pairs: &'p Pairs, name: &str) -> Option<&'p str> {
+    pairs.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+}
+
+/// An answer, before it is compressed and sent.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Vec<u8>,
+    /// The connection breaks after half of the body.
+    pub breaks: bool,
+}
+
+impl Answer {
+    pub(super) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        Self { status, headers: vec![("content-type", content_type.to_owned())], body: body.into(), breaks: false }
+    }
+
+    /// The compact JSON of FHIR views.
+    pub(super) fn fhir(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self::new(status, "application/fhir+json", body)
+    }
+
+    /// `{"detail": …}`, compact, as FHIR and userinfo errors are.
+    pub(super) fn detail(status: u16, text: &str) -> Self {
+        Self::fhir(status, serde_json::json!({ "detail": text }).to_string())
+    }
+
+    /// The JSON of the OAuth views, with a blank after colon and comma.
+    pub(super) fn oauth(status: u16, value: &serde_json::Value) -> Self {
+        Self::new(status, "application/json", spaced(value))
+            .with("cache-control", "no-store")
+            .with("pragma", "no-cache")
+    }
+
+    pub(super) fn html(status: u16, body: String) -> Self {
+        Self::new(status, "text/html; charset=utf-8", body)
+    }
+
+    pub(super) fn redirect(status: u16, to: &str) -> Self {
+        Self::html(status, String::new()).with("location", to)
+    }
+
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// What goes over the wire: gzip where asked for and worth it, and the headers that every answer has.
+    pub(super) fn into_response(self, accepts_gzip: bool) -> Response<Body> {
+        const WORTH_IT: usize = 200;
+        let zipped = (accepts_gzip && self.body.len() >= WORTH_IT).then(|| gzip(&self.body)).flatten();
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let fixed = [
+            ("vary", "Accept, Accept-Language, origin, Cookie, Accept-Encoding"),
+            ("x-frame-options", "DENY"),
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "strict-origin-when-cross-origin"),
+            ("content-language", "en"),
+        ];
+        let fixed = fixed.into_iter().map(|(name, value)| (name, value.to_owned()));
+        for (name, value) in fixed.chain(self.headers) {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                response.headers_mut().append(HeaderName::from_static(name), value);
+            }
+        }
+        if zipped.is_some() {
+            response.headers_mut().insert("content-encoding", HeaderValue::from_static("gzip"));
+        }
+        let body = zipped.unwrap_or(self.body);
+        *response.body_mut() = if self.breaks {
+            let half = Bytes::copy_from_slice(&body[..body.len() / 2]);
+            Body::new(Breaking { half: Some(half) })
+        } else {
+            Body::from(body)
+        };
+        response
+    }
+}
+
+fn gzip(body: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
+    encoder.write_all(body).ok()?;
+    encoder.finish().ok()
+}
+
+/// A body that comes to an end before its time: the connection closes.
+struct Breaking {
+    half: Option<Bytes>,
+}
+
+impl HttpBody for Breaking {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        Poll::Ready(Some(match self.half.take() {
+            Some(half) => Ok(Frame::data(half)),
+            None => Err(std::io::ErrorKind::ConnectionReset.into()),
+        }))
+    }
+}
+
+/// JSON as Python's `json.dumps` writes it: `", "` and `": "`.
+fn spaced(value: &serde_json::Value) -> Vec<u8> {
+    struct Spaced;
+    impl serde_json::ser::Formatter for Spaced {
+        fn begin_array_value<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> std::io::Result<()> {
+            if first { Ok(()) } else { out.write_all(b", ") }
+        }
+        fn begin_object_key<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> std::io::Result<()> {
+            if first { Ok(()) } else { out.write_all(b", ") }
+        }
+        fn begin_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> std::io::Result<()> {
+            out.write_all(b": ")
+        }
+    }
+    let mut out = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut out, Spaced);
+    let written = serde::Serialize::serialize(value, &mut serializer);
+    if written.is_err() {
+        out.clear();
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn oauth_json_has_blanks() {
+        let value = serde_json::json!([{"error": "x"}, 1]);
+        assert_eq!(spaced(&value), br#"[{"error": "x"}, 1]"#);
+    }
+}

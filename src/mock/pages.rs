@@ -1,0 +1,84 @@
+//! The pages a person sees at the mock. Everything from outside is escaped.
+
+use jiff::Timestamp;
+
+use super::{Access, records::Records, world::in_thirteen_months};
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+}
+
+fn page(title: &str, main: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title} – mock Blue Button</title>\n\
+         <style>\n:root {{ color-scheme: light dark; }}\nbody {{ font: 1.0625rem/1.5 system-ui, sans-serif; margin: 0; }}\n\
+         header {{ background: #0b4778; color: #fff; padding: .75rem 1.5rem; }}\nmain {{ max-width: 40rem; margin: 0 auto; padding: 1.5rem; }}\n\
+         h1 {{ line-height: 1.2; }}\nlabel {{ display: block; margin: 1rem 0; }}\nselect, button {{ font: inherit; padding: .5rem 1rem; }}\n\
+         button {{ margin: 1rem .75rem 0 0; border: 2px solid #0b4778; border-radius: .375rem; background: transparent; color: inherit; }}\n\
+         button.main {{ background: #0b4778; color: #fff; }}\n:focus-visible {{ outline: 3px solid #f5a623; outline-offset: 2px; }}\n\
+         </style>\n</head>\n<body>\n<header>Mock Blue Button: made-up people, no real data</header>\n<main>\n<h1>{title}</h1>\n{main}\n</main>\n</body>\n</html>\n",
+        title = escape(title),
+    )
+}
+
+/// Who are you?
+pub(super) fn log_in(records: &dyn Records, query: &str) -> String {
+    const LONGEST: usize = 200;
+    let options: String = (0..records.enrollees().min(LONGEST))
+        .map(|index| {
+            let person = records.enrollee(index);
+            format!("<option value=\"{0}\">{1} ({0})</option>\n", escape(&person.username), escape(&person.name))
+        })
+        .collect();
+    let form = format!(
+        "<p>This page stands for Medicare.gov's. Choose who logs in; there is no password.</p>\n\
+         <form method=\"post\" action=\"/mymedicare/login?{}\">\n<label>Enrollee\n<select name=\"username\">\n{options}</select></label>\n\
+         <button class=\"main\" type=\"submit\">Log in</button>\n</form>",
+        escape(query)
+    );
+    page("Log in", &form)
+}
+
+/// What the app wants, and for how long.
+pub(super) fn consent(app: &str, name: &str, access: Access, now: Timestamp, csrf: &str) -> String {
+    let duration = match access {
+        Access::OneTime => "for 1 hour".to_owned(),
+        Access::ThirteenMonth => {
+            let end = in_thirteen_months(now).strftime("%B %-d, %Y");
+            format!("for 13 months, until {end}")
+        }
+        Access::Research => String::new(),
+    };
+    let form = format!(
+        "<p>{name}, <strong>{app}</strong> asks to see your Medicare data {duration}.</p>\n<form method=\"post\">\n\
+         <input type=\"hidden\" name=\"csrfmiddlewaretoken\" value=\"{csrf}\">\n\
+         <p>Your claims and your coverage will be shared.</p>\n\
+         <label><input type=\"checkbox\" name=\"share_demographic_scopes\" value=\"True\" checked> \
+         Share my personal information too: name, address, birth date, race and sex</label>\n\
+         <button class=\"main\" type=\"submit\" name=\"allow\" value=\"Allow\">Connect</button>\n\
+         <button type=\"submit\">Deny</button>\n</form>",
+        name = escape(name),
+        app = escape(app),
+    );
+    page("Connect your Medicare claims", &form)
+}
+
+/// A refusal shown in the browser.
+pub(super) fn refused(text: &str) -> String {
+    page("Something is wrong with this request", &format!("<p>{}</p>", escape(text)))
+}
+
+/// No records for this person: the app is told in the background, and without its state.
+pub(super) fn not_found(redirect_uri: &str) -> String {
+    let target = serde_json::json!(format!("{redirect_uri}?error=not_found")).to_string().replace('<', "\\u003c");
+    let main = format!(
+        "<p>The patient data cannot be found at this time.</p>\n<script>fetch({target}, {{mode: \"no-cors\"}});</script>"
+    );
+    page("Not found", &main)
+}
+
+/// Any address that does not exist.
+pub(super) fn no_such_page() -> String {
+    page("Not found", "<p>404: there is no such page.</p>")
+}

@@ -1,0 +1,176 @@
+//! From a socket to the room that answers: reading requests, routes, and the faults that hit any of them.
+
+use std::{io, sync::Arc};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::State,
+    http::{Request, Response},
+};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use super::{
+    Shared, control,
+    faults::Kind,
+    fhir,
+    http::{Answer, Ask},
+    oauth::{authorize, discovery, token},
+    pages,
+};
+
+/// No request of this API is larger.
+const LARGEST_REQUEST: usize = 1 << 20;
+
+pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) -> io::Result<()> {
+    axum::serve(listener, Router::new().fallback(handle).with_state(shared)).await
+}
+
+async fn handle(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, LARGEST_REQUEST).await else {
+        return Answer::html(413, pages::refused("413 Content Too Large")).into_response(false);
+    };
+    let raw_query = parts.uri.query().unwrap_or_default().to_owned();
+    let ask = Ask {
+        method: parts.method,
+        path: parts.uri.path().to_owned(),
+        query: form_urlencoded::parse(raw_query.as_bytes()).into_owned().collect(),
+        raw_query,
+        headers: parts.headers,
+        body: body.to_vec(),
+    };
+    let accepts_gzip = ask.header("accept-encoding").is_some_and(|value| value.contains("gzip"));
+    if let Some(what) = ask.path.strip_prefix("/__mock/") {
+        return control::answer(&shared, &ask, what).into_response(accepts_gzip);
+    }
+    let faults = shared.world().struck(&ask.path);
+    if !shared.latency.is_zero() {
+        tokio::time::sleep(shared.latency).await;
+    }
+    if faults.contains(&Kind::Hang) {
+        shared.world().note(&ask, 0);
+        return std::future::pending().await;
+    }
+    let answer = damaged(answered(&shared, &ask, &faults), &faults);
+    shared.world().note(&ask, answer.status);
+    answer.into_response(accepts_gzip)
+}
+
+/// The answer, before anything is done to its bytes.
+fn answered(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Answer {
+    strike(shared, ask, faults);
+    faults.iter().find_map(instead).unwrap_or_else(|| route(shared, ask, faults))
+}
+
+/// Faults that change the world before the request is looked at.
+fn strike(shared: &Shared, ask: &Ask, faults: &[Kind]) {
+    let Some(token) = ask.header("authorization").and_then(|value| value.strip_prefix("Bearer ")) else { return };
+    let world = &mut *shared.world();
+    let Some(enrollee) = world.token(token).map(|token| token.enrollee) else { return };
+    for fault in faults {
+        match fault {
+            Kind::ExpireToken => world.expire(token),
+            Kind::RevokeToken => {
+                world.kill_pair(token);
+            }
+            Kind::RevokeGrant => world.delete_grant(enrollee),
+            Kind::GrantOver => world.end_grant(enrollee),
+            _ => {}
+        }
+    }
+}
+
+/// Faults that answer in place of the server, with the real server's bodies.
+fn instead(fault: &Kind) -> Option<Answer> {
+    let words = |status: u16| match status {
+        400 => json!({"detail": "An error occurred contacting the upstream server:Too many requests"}),
+        401 => json!({"detail": "Authentication credentials were not provided."}),
+        403 => json!({"detail": "You do not have permission to perform this action."}),
+        404 => json!({"detail": "Not found."}),
+        500 => json!({"error": "Server Error (500)"}),
+        502 => json!({"detail": "A failure occurred contacting the upstream server"}),
+        503 => json!({"detail": "Service temporarily unavailable, try again later."}),
+        _ => json!({"detail": "Something went wrong."}),
+    };
+    match fault {
+        Kind::Status(status) => Some(Answer::new(*status, "application/json", words(*status).to_string())),
+        Kind::Throttle(seconds) => {
+            let words = format!("Request was throttled. Expected available in {seconds} seconds.");
+            Some(Answer::detail(429, &words).with("retry-after", seconds.to_string()))
+        }
+        Kind::Html(status) => Some(Answer::html(*status, pages::refused("The CDN cannot reach its origin."))),
+        Kind::Redirect(to) => Some(Answer::redirect(302, to)),
+        _ => None,
+    }
+}
+
+/// Faults that damage the bytes of an answer.
+fn damaged(mut answer: Answer, faults: &[Kind]) -> Answer {
+    if faults.contains(&Kind::Truncate) {
+        answer.body.truncate(answer.body.len() / 2);
+    }
+    answer.breaks |= faults.contains(&Kind::Close);
+    answer
+}
+
+fn route(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Answer {
+    let no_such_page = || Answer::html(404, pages::no_such_page());
+    let Some(rest) = ask.below_version() else { return unversioned(shared, ask, faults).unwrap_or_else(no_such_page) };
+    match rest {
+        "o/authorize" | "o/revoke" | "o/revoke_token" => {
+            let mark = if ask.raw_query.is_empty() { "" } else { "?" };
+            Answer::redirect(301, &format!("/v2/{rest}/{mark}{}", ask.raw_query))
+        }
+        "o/authorize/" => authorize::begin(shared, ask, faults),
+        "o/token" | "o/token/" => token::token(shared, ask, faults).with_no_limits(),
+        "o/revoke/" => token::revoke(shared, ask, true).with_no_limits(),
+        "o/revoke_token/" => token::revoke(shared, ask, false).with_no_limits(),
+        "connect/userinfo" | "connect/userinfo/" => fhir::userinfo(shared, ask, faults),
+        "connect/.well-known/openid-configuration" => discovery::openid(shared.url()),
+        "fhir/.well-known/smart-configuration" => discovery::smart(shared.url()),
+        "fhir/metadata" => discovery::metadata(shared.url()),
+        _ => {
+            if let Some(uuid) = rest.strip_prefix("o/authorize/").and_then(|rest| rest.strip_suffix('/')) {
+                return authorize::consent(shared, ask, uuid);
+            }
+            rest.strip_prefix("fhir/").map_or_else(no_such_page, |rest| fhir::answer(shared, ask, rest, faults))
+        }
+    }
+}
+
+fn unversioned(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Option<Answer> {
+    match ask.path.as_str() {
+        "/.well-known/openid-configuration" | "/.well-known/openid-configuration-v2" => {
+            Some(discovery::openid(shared.url()))
+        }
+        "/mymedicare/login" => Some(authorize::log_in(shared, ask)),
+        path => path
+            .strip_prefix("/health")
+            .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+            .map(|rest| health(rest, faults)),
+    }
+}
+
+/// Well, unless the data back end was asked about and is failing.
+fn health(check: &str, faults: &[Kind]) -> Answer {
+    let failing = faults.iter().any(|fault| matches!(fault, Kind::Backend(_)));
+    if failing && matches!(check.trim_end_matches('/'), "/bfd" | "/bfd_v2" | "/external" | "/external_v2") {
+        return Answer::new(
+            503,
+            "application/json",
+            r#"{"detail":"Service temporarily unavailable, try again later."}"#,
+        );
+    }
+    Answer::new(200, "application/json", r#"{"message":"all's well"}"#)
+}
+
+impl Answer {
+    /// The rate-limit headers of views without a throttle: the word `None`.
+    fn with_no_limits(self) -> Self {
+        ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"]
+            .into_iter()
+            .fold(self, |answer, name| answer.with(name, "None"))
+    }
+}

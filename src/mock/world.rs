@@ -1,0 +1,351 @@
+//! The state of the mock: app, clock, codes, tokens, grants, and what was asked.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use jiff::{Timestamp, ToSpan, tz::Offset};
+use serde::Serialize;
+
+use super::{
+    Access,
+    faults::{Fault, Kind},
+    http::Ask,
+};
+
+/// An authorization code lives 60 seconds.
+const CODE_LIFE: i64 = 60;
+/// An access token lives an hour.
+pub(super) const TOKEN_LIFE: i64 = 3600;
+/// The address of a consent page is good for ten minutes.
+const VISIT_LIFE: i64 = 600;
+
+/// How an automatic consent answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Consent {
+    #[default]
+    All,
+    WithoutDemographics,
+    Deny,
+    NotFound,
+}
+
+/// An authorization request on its way through the log-in pages.
+#[derive(Clone, Debug)]
+pub(super) struct Visit {
+    pub enrollee: usize,
+    pub query: String,
+    pub csrf: String,
+    pub until: Timestamp,
+}
+
+/// An authorization code.
+#[derive(Clone, Debug)]
+pub(super) struct Code {
+    pub enrollee: usize,
+    pub redirect_uri: String,
+    pub challenge: String,
+    pub scopes: BTreeSet<String>,
+    until: Timestamp,
+}
+
+/// An access token.
+#[derive(Clone, Debug)]
+pub(super) struct Token {
+    pub enrollee: usize,
+    pub scopes: BTreeSet<String>,
+    pub until: Timestamp,
+    refresh: String,
+}
+
+/// A refresh token. Spent ones are remembered, to tell them from unknown ones.
+#[derive(Clone, Debug)]
+pub(super) struct Refresh {
+    pub enrollee: usize,
+    pub scopes: BTreeSet<String>,
+    access: String,
+    pub spent: bool,
+}
+
+/// A pair of tokens as delivered.
+#[derive(Clone, Debug)]
+pub(super) struct Pair {
+    pub enrollee: usize,
+    pub access: String,
+    pub refresh: String,
+    pub scopes: BTreeSet<String>,
+    /// The end of the grant as the token answer says it: none is said for a research study.
+    pub expiration: Option<Timestamp>,
+}
+
+/// One request, as `GET /__mock/requests` lists it.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Asked {
+    method: String,
+    path: String,
+    query: String,
+    status: u16,
+    authorization: bool,
+}
+
+/// Everything that changes.
+pub(super) struct World {
+    pub client_id: String,
+    pub client_secret: String,
+    pub access: Access,
+    pub consent: Consent,
+    pub consent_enrollee: usize,
+    offset: i64,
+    faults: Vec<Fault>,
+    visits: HashMap<String, Visit>,
+    codes: HashMap<String, Code>,
+    tokens: HashMap<String, Token>,
+    refreshes: HashMap<String, Refresh>,
+    /// By enrollee: the end of the grant, if it has one.
+    grants: HashMap<usize, Option<Timestamp>>,
+    asked: Vec<Asked>,
+}
+
+impl World {
+    pub(super) fn new(client_id: String, client_secret: String, access: Access, faults: Vec<Fault>) -> Self {
+        Self {
+            client_id,
+            client_secret,
+            access,
+            consent: Consent::default(),
+            consent_enrollee: 0,
+            offset: 0,
+            faults,
+            visits: HashMap::new(),
+            codes: HashMap::new(),
+            tokens: HashMap::new(),
+            refreshes: HashMap::new(),
+            grants: HashMap::new(),
+            asked: Vec::new(),
+        }
+    }
+
+    /// The mock's own time.
+    pub(super) fn now(&self) -> Timestamp {
+        let now = Timestamp::now();
+        now.checked_add(self.offset.seconds()).unwrap_or(now)
+    }
+
+    pub(super) fn advance(&mut self, seconds: i64) {
+        self.offset += seconds;
+    }
+
+    pub(super) fn set_faults(&mut self, faults: Vec<Fault>) {
+        self.faults = faults;
+    }
+
+    pub(super) fn add_faults(&mut self, faults: Vec<Fault>) {
+        self.faults.extend(faults);
+    }
+
+    /// The faults that strike at this request.
+    pub(super) fn struck(&mut self, path: &str) -> Vec<Kind> {
+        self.faults.iter_mut().filter_map(|fault| fault.strikes(path).then(|| fault.kind.clone())).collect()
+    }
+
+    // ---- log-in
+
+    pub(super) fn open_visit(&mut self, enrollee: usize, query: String) -> String {
+        let uuid = uuid();
+        let until = self.after(VISIT_LIFE);
+        self.visits.insert(uuid.clone(), Visit { enrollee, query, csrf: word(32), until });
+        uuid
+    }
+
+    pub(super) fn visit(&self, uuid: &str) -> Option<&Visit> {
+        self.visits.get(uuid).filter(|visit| visit.until > self.now())
+    }
+
+    /// The click on Connect: a new grant, and the end of every earlier token of this person.
+    pub(super) fn connect(
+        &mut self,
+        enrollee: usize,
+        redirect_uri: String,
+        challenge: String,
+        scopes: BTreeSet<String>,
+    ) -> String {
+        self.tokens.retain(|_, token| token.enrollee != enrollee);
+        self.refreshes.retain(|_, refresh| refresh.enrollee != enrollee);
+        self.grants.insert(enrollee, self.thirteen_months());
+        let code = word(30);
+        let until = self.after(CODE_LIFE);
+        self.codes.insert(code.clone(), Code { enrollee, redirect_uri, challenge, scopes, until });
+        code
+    }
+
+    fn thirteen_months(&self) -> Option<Timestamp> {
+        (self.access == Access::ThirteenMonth).then(|| in_thirteen_months(self.now()))
+    }
+
+    fn after(&self, seconds: i64) -> Timestamp {
+        self.now().checked_add(seconds.seconds()).unwrap_or(Timestamp::MAX)
+    }
+
+    // ---- tokens
+
+    pub(super) fn code(&self, code: &str) -> Option<&Code> {
+        self.codes.get(code).filter(|code| code.until > self.now())
+    }
+
+    pub(super) fn spend_code(&mut self, code: &str) -> Option<Pair> {
+        let code = self.codes.remove(code)?;
+        Some(self.issue(code.enrollee, code.scopes))
+    }
+
+    pub(super) fn refresh(&self, token: &str) -> Option<&Refresh> {
+        self.refreshes.get(token)
+    }
+
+    /// A refresh: the old pair dies at once, with no time of grace.
+    pub(super) fn rotate(&mut self, token: &str) -> Option<Pair> {
+        let old = self.refreshes.get_mut(token)?;
+        old.spent = true;
+        let (enrollee, scopes, access) = (old.enrollee, old.scopes.clone(), old.access.clone());
+        self.tokens.remove(&access);
+        Some(self.issue(enrollee, scopes))
+    }
+
+    fn issue(&mut self, enrollee: usize, scopes: BTreeSet<String>) -> Pair {
+        let (access, refresh) = (word(30), word(30));
+        let until = self.after(TOKEN_LIFE);
+        let token = Token { enrollee, scopes: scopes.clone(), until, refresh: refresh.clone() };
+        self.tokens.insert(access.clone(), token);
+        let kept = Refresh { enrollee, scopes: scopes.clone(), access: access.clone(), spent: false };
+        self.refreshes.insert(refresh.clone(), kept);
+        let expiration = match self.access {
+            Access::OneTime => Some(until),
+            Access::ThirteenMonth => self.grants.get(&enrollee).copied().flatten(),
+            Access::Research => None,
+        };
+        Pair { enrollee, access, refresh, scopes, expiration }
+    }
+
+    pub(super) fn token(&self, token: &str) -> Option<&Token> {
+        self.tokens.get(token)
+    }
+
+    pub(super) fn expire(&mut self, token: &str) {
+        let now = self.now();
+        if let Some(token) = self.tokens.get_mut(token) {
+            token.until = now;
+        }
+    }
+
+    /// Ends a pair by either of its tokens; says whose it was.
+    pub(super) fn kill_pair(&mut self, token: &str) -> Option<usize> {
+        if let Some(access) = self.tokens.remove(token) {
+            if let Some(refresh) = self.refreshes.get_mut(&access.refresh) {
+                refresh.spent = true;
+            }
+            return Some(access.enrollee);
+        }
+        let refresh = self.refreshes.get_mut(token)?;
+        refresh.spent = true;
+        let (access, enrollee) = (refresh.access.clone(), refresh.enrollee);
+        self.tokens.remove(&access);
+        Some(enrollee)
+    }
+
+    // ---- grants
+
+    /// Whether a person's grant lives, is over, or is gone.
+    pub(super) fn grant(&self, enrollee: usize) -> GrantState {
+        match self.grants.get(&enrollee) {
+            None => GrantState::Gone,
+            Some(Some(end)) if *end <= self.now() => GrantState::Over,
+            Some(_) => GrantState::Living,
+        }
+    }
+
+    /// Deletes a grant and the access tokens under it, as Medicare.gov and `/o/revoke/` do.
+    pub(super) fn delete_grant(&mut self, enrollee: usize) {
+        self.grants.remove(&enrollee);
+        self.tokens.retain(|_, token| token.enrollee != enrollee);
+    }
+
+    pub(super) fn delete_all_grants(&mut self) {
+        self.grants.clear();
+        self.tokens.clear();
+    }
+
+    pub(super) fn end_grant(&mut self, enrollee: usize) {
+        let now = self.now();
+        self.grants.insert(enrollee, Some(now));
+    }
+
+    // ---- what was asked
+
+    pub(super) fn note(&mut self, ask: &Ask, status: u16) {
+        // A test that never looks must not fill the memory of a mock that serves for days.
+        const LONGEST: usize = 100_000;
+        if self.asked.len() >= LONGEST {
+            self.asked.drain(..LONGEST / 2);
+        }
+        let secrets: HashSet<&str> = [
+            "code",
+            "state",
+            "code_challenge",
+            "code_verifier",
+            "client_secret",
+            "token",
+            "refresh_token",
+            "access_token",
+        ]
+        .into();
+        let query = ask.query.iter().map(|(key, value)| {
+            let value = if secrets.contains(key.as_str()) { "…" } else { value };
+            format!("{key}={value}")
+        });
+        self.asked.push(Asked {
+            method: ask.method.to_string(),
+            path: ask.path.clone(),
+            query: query.collect::<Vec<_>>().join("&"),
+            status,
+            authorization: ask.headers.contains_key("authorization"),
+        });
+    }
+
+    pub(super) fn asked(&self) -> &[Asked] {
+        &self.asked
+    }
+
+    pub(super) fn forget_asked(&mut self) {
+        self.asked.clear();
+    }
+}
+
+/// How a grant stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GrantState {
+    Living,
+    Over,
+    Gone,
+}
+
+/// The end of a consent given at `now`: 13 calendar months later.
+pub(super) fn in_thirteen_months(now: Timestamp) -> Timestamp {
+    let end = Offset::UTC.to_datetime(now).checked_add(13.months());
+    end.and_then(|end| Offset::UTC.to_timestamp(end)).unwrap_or(Timestamp::MAX)
+}
+
+/// Letters and digits from the operating system's randomness.
+pub(super) fn word(length: usize) -> String {
+    const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let letter = || char::from(LETTERS[getrandom::u32().map_or(0, |number| number as usize % LETTERS.len())]);
+    (0..length).map(|_| letter()).collect()
+}
+
+/// A random UUID (version 4).
+pub(super) fn uuid() -> String {
+    let mut bytes = [0u8; 16];
+    // A mock whose system has no randomness hands out one and the same id, and nothing worse.
+    let _ = getrandom::fill(&mut bytes);
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
