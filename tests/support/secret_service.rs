@@ -18,18 +18,8 @@ pub enum Keyring {
 ///
 /// The script can use `$BBDL` for the binary.
 pub fn run(keyring: Keyring, home: &Path, script: &str, environment: &[(&str, &str)]) -> Output {
-    let unlock = "printf pass | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1";
-    let begin = match keyring {
-        Keyring::Unlocked => format!("{unlock}\n"),
-        // Made with a password by one daemon, met without it by the next.
-        Keyring::Locked => format!(
-            "{unlock}\nsecret-tool store --label=x a b <<< x 2>/dev/null\n\
-             pkill -x -f 'gnome-keyring-daemon --unlock --components=secrets' -s 0 2>/dev/null\n\
-             gnome-keyring-daemon --replace --components=secrets >/dev/null 2>&1\n"
-        ),
-    };
-    // The daemon puts itself in the background; the session's end takes it along.
-    let script = format!("{begin}{script}\nstatus=$?\n{END}\nexit $status\n");
+    let lock = if keyring == Keyring::Locked { "each kill\nuntil ! owned; do sleep 0.05; done\n" } else { "" };
+    let script = format!("{TOOLS}\n{UNLOCK}\n{lock}(\n{script}\n)\nstatus=$?\neach kill -KILL\nexit $status\n");
     let mut command = Command::new("dbus-run-session");
     command
         .args(["--", "bash", "-c", &script])
@@ -49,14 +39,30 @@ pub fn run(keyring: Keyring, home: &Path, script: &str, environment: &[(&str, &s
     super::finished(command)
 }
 
-/// Ends the daemons of this session: those whose D-Bus address is ours.
-const END: &str = r#"for process in $(pgrep -x gnome-keyring-d); do
-  if tr '\0' '\n' < /proc/$process/environ 2>/dev/null | grep -qxF "DBUS_SESSION_BUS_ADDRESS=$DBUS_SESSION_BUS_ADDRESS"; then
-    kill $process 2>/dev/null
-  fi
-done"#;
+/// `owned`: whether the Secret Service answers on this session's bus. `each COMMAND…`: a command for each
+/// daemon of this session, which are those whose D-Bus address is ours.
+const TOOLS: &str = r#"
+owned() {
+  dbus-send --session --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.NameHasOwner \
+    string:org.freedesktop.secrets 2>/dev/null | grep -q 'boolean true'
+}
+each() {
+  for process in $(pgrep -x gnome-keyring-d); do
+    if tr '\0' '\n' 2>/dev/null < /proc/$process/environ | grep -qxF "DBUS_SESSION_BUS_ADDRESS=$DBUS_SESSION_BUS_ADDRESS"; then
+      "$@" $process
+    fi
+  done 2>/dev/null
+}
+export -f each
+"#;
+
+/// Makes the login collection with a password, unlocked; the daemon answers when this is done.
+const UNLOCK: &str = "printf pass | gnome-keyring-daemon --unlock --components=secrets > /dev/null 2>&1\n\
+                      until owned; do sleep 0.05; done";
 
 /// Whether a Secret Service can be started here.
 pub fn is_available() -> bool {
-    ["dbus-run-session", "gnome-keyring-daemon", "bash", "pgrep"].iter().all(|name| super::has_program(name))
+    ["dbus-run-session", "dbus-send", "gnome-keyring-daemon", "bash", "pgrep"]
+        .iter()
+        .all(|name| super::has_program(name))
 }
