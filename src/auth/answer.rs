@@ -112,7 +112,7 @@ impl Reply {
 impl Drop for Reply {
     fn drop(&mut self) {
         let text = "The log-in came back to bbdl. The terminal says how it went; you can close this window.";
-        self.send(Tone::Bad, "Back to the terminal", text);
+        self.send(Tone::Open, "Back to the terminal", text);
     }
 }
 
