@@ -1,5 +1,7 @@
 //! Fetching: everything the server can do wrong on the way, and what is left on the disk.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::{
@@ -439,6 +441,7 @@ fn an_interrupt_ends_at_once_and_leaves_nothing_half_done() {
     let stage =
         Stage::logged_in(Setting { claims: 100, faults: &["hang@ExplanationOfBenefit+1"], ..Setting::default() });
     for signal in ["INT", "TERM"] {
+        stage.asked();
         let mut command = stage.bbdl(&["fetch", "eob", "--out", "claims", "-v"]);
         let running = {
             command.env_remove("BBDL_RETRY_DELAY");

@@ -1,178 +1,136 @@
-//! The keyring store against a real Secret Service, against none, and against one that does not let us in.
-//!
-//! A process has one D-Bus session for life, so each test runs itself again inside a session of its own.
+//! Tokens in a real Secret Service: gnome-keyring under a D-Bus session of its own.
 
-#![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
-#![allow(clippy::print_stdout, reason = "how the inner run reports")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 
-use std::{
-    os::unix::net::UnixListener,
-    process::{Command, Output},
-    time::{Duration, Instant},
+use std::time::{Duration, Instant};
+
+use bbdl::mock::{Access, Mock, Options, people::Population};
+use support::{
+    assert_code, has_program,
+    secret_service::{self, Keyring},
+    text,
 };
 
-use bbdl::{
-    auth::store::{StoreError, TokenStore, keyring::KeyringStore},
-    error::{Error, Exit},
-    secret::Secret,
-};
-use support::secret_service::run_in_session;
-
-const INSIDE: &str = "BBDL_TEST_INSIDE_SESSION";
-/// Printed inside, so that a run that tested nothing (a misspelt test name) is not taken for a success.
-const WORKED: &str = "worked inside the session";
-const LIMIT: Duration = Duration::from_secs(2);
-const PLENTY: Duration = Duration::from_secs(30);
-
-/// Whether this is the inner run.
-fn inside() -> bool {
-    std::env::var_os(INSIDE).is_some()
-}
-
-fn report_success() {
-    println!("\n{WORKED}");
-}
-
-fn assert_worked(output: &Output) {
-    let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && said.contains(WORKED), "{}\n{said}\n{complained}", output.status);
-}
-
-fn again_in_session(unlocked: bool, test: &str) {
-    let itself = std::env::current_exe().unwrap();
-    if let Some(output) = run_in_session(unlocked, itself, &["--exact", test, "--nocapture"], &[(INSIDE, "1")]) {
-        assert_worked(&output);
-    }
-}
-
-fn again_with_bus(address: &str, test: &str) {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(INSIDE, "1")
-        .env("DBUS_SESSION_BUS_ADDRESS", address)
-        .output()
-        .unwrap();
-    assert_worked(&output);
-}
-
-fn record(text: &str) -> Secret {
-    Secret::new(text.to_owned())
-}
-
-fn loaded(store: &KeyringStore, profile: &str) -> Option<String> {
-    store.load(profile).unwrap().map(|record| record.expose().to_owned())
-}
-
-fn a_records_life() {
-    let store = KeyringStore::new(PLENTY);
-    let long = format!("{{\"refresh_token\":\"{}\"}}", "ü".repeat(1_490));
-    assert!(long.len() >= 3_000);
-    assert_eq!(loaded(&store, "mom"), None);
-    assert!(!store.delete("mom").unwrap());
-    store.save("mom", &record(&long)).unwrap();
-    store.save("dad", &record("dad's")).unwrap();
-    assert_eq!(loaded(&store, "mom"), Some(long));
-    store.save("mom", &record("second")).unwrap();
-    assert_eq!(loaded(&store, "mom").as_deref(), Some("second"));
-    assert!(store.delete("mom").unwrap());
-    assert_eq!(loaded(&store, "mom"), None);
-    assert_eq!(loaded(&store, "dad").as_deref(), Some("dad's"));
+fn mock() -> Mock {
+    Mock::start(Options {
+        port: 0,
+        auto_consent: true,
+        latency: Duration::ZERO,
+        access: Access::ThirteenMonth,
+        seed: 3,
+        faults: Vec::new(),
+        records: Box::new(Population::new(3, 1, 20)),
+    })
+    .unwrap()
 }
 
 #[test]
-fn a_record_is_kept_replaced_and_removed_apart_from_other_profiles() {
-    if inside() {
-        a_records_life();
-        return report_success();
+fn a_log_in_is_kept_in_the_keyring_renewed_there_and_forgotten() {
+    if !secret_service::is_available() || !has_program("curl") || !has_program("secret-tool") {
+        return;
     }
-    again_in_session(true, "a_record_is_kept_replaced_and_removed_apart_from_other_profiles");
+    let (mock, home) = (mock(), tempfile::tempdir().unwrap());
+    let script = r#"
+set -e
+export BROWSER='curl -sSLo /dev/null'
+"$BBDL" login --server "$URL" --client-id "$ID"
+"$BBDL" login --server "$URL" --client-id "$ID" --profile second
+test ! -e "$BBDL_HOME/tokens"
+secret-tool search --all service bbdl > "$HOME/items" 2>&1
+"$BBDL" fetch eob --out "$HOME/claims" --profile second
+curl -sS -X POST -d '{"advance_seconds": 4000}' "$URL/__mock/clock"
+"$BBDL" fetch eob --out "$HOME/claims" --profile second
+"$BBDL" status --json
+"$BBDL" logout --profile second
+if "$BBDL" fetch eob --out "$HOME/claims" --profile second; then exit 1; else test $? = 78; fi
+"$BBDL" logout --local
+if secret-tool search --all service bbdl 2>/dev/null | grep -q secret; then exit 1; fi
+"#;
+    let environment = [("URL", mock.url()), ("ID", mock.client_id()), ("BBDL_CLIENT_SECRET", mock.client_secret())];
+    let output = secret_service::run(Keyring::Unlocked, home.path(), script, &environment);
+    assert_code(&output, 0, &[]);
+    let items = std::fs::read_to_string(home.path().join("items")).unwrap();
+    for name in ["default", "second"] {
+        assert!(items.contains(name), "{items}");
+    }
+    assert!(text(&output.stdout).contains("\"token_store\":\"keyring\""));
+    assert_eq!(support::lines(&home.path().join("claims/ExplanationOfBenefit.ndjson")).len(), 20);
 }
 
 #[test]
-fn the_keyring_can_be_used_from_an_async_runtime() {
-    if inside() {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-            a_records_life();
-        });
-        return report_success();
-    }
-    again_in_session(true, "the_keyring_can_be_used_from_an_async_runtime");
+fn without_a_keyring_the_error_names_the_cause_and_the_other_store() {
+    let (mock, home) = (mock(), tempfile::tempdir().unwrap());
+    let mut command = support::bbdl(home.path());
+    command
+        .env_remove("BBDL_TOKEN_STORE")
+        .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent")
+        .env("BBDL_CLIENT_SECRET", mock.client_secret())
+        .args(["login", "--server", mock.url(), "--client-id", mock.client_id(), "--no-browser"]);
+    let started = Instant::now();
+    let output = support::finished(command);
+    assert_code(&output, 78, &[]);
+    let said = text(&output.stderr);
+    assert!(said.contains("keyring is not available") && said.contains("--token-store file"), "{said}");
+    assert!(started.elapsed() < Duration::from_secs(10));
+    // Nothing was asked of the person, and nothing fell back to plain text.
+    assert!(!said.contains("/o/authorize/") && !home.path().join("tokens").exists());
 }
 
 #[test]
-fn a_record_outlives_the_process_that_saved_it() {
-    const STEP: &str = "BBDL_TEST_STEP";
-    if inside() {
-        let store = KeyringStore::new(PLENTY);
-        match std::env::var(STEP).unwrap().as_str() {
-            "save" => store.save("mom", &record("kept")).unwrap(),
-            _ => assert_eq!(loaded(&store, "mom").as_deref(), Some("kept")),
-        }
-        return report_success();
+fn a_locked_keyring_does_not_hang_an_unattended_run() {
+    if !secret_service::is_available() {
+        return;
     }
-    let script = format!("{STEP}=save \"$@\" && {STEP}=load exec \"$@\"");
-    let itself = std::env::current_exe().unwrap();
-    let test = "a_record_outlives_the_process_that_saved_it";
-    let args = ["-c", &script, "sh", itself.to_str().unwrap(), "--exact", test, "--nocapture"];
-    if let Some(output) = run_in_session(true, "sh", &args, &[(INSIDE, "1")]) {
-        assert_worked(&output);
-        assert_eq!(String::from_utf8_lossy(&output.stdout).matches(WORKED).count(), 2);
-    }
-}
-
-/// The whole test process has to end as well, which [`Command::output`] waits for.
-#[test]
-fn a_locked_keyring_that_nobody_can_unlock_is_given_up() {
-    if inside() {
-        let store = KeyringStore::new(LIMIT);
-        let started = Instant::now();
-        let error = store.save("mom", &record("hush")).unwrap_err();
-        assert!(started.elapsed() < LIMIT + Duration::from_secs(2), "{:?}", started.elapsed());
-        assert!(matches!(error, StoreError::Locked { .. } | StoreError::TimedOut { .. }), "{error:?}");
-        assert_not_set_up(error);
-        return report_success();
-    }
-    again_in_session(false, "a_locked_keyring_that_nobody_can_unlock_is_given_up");
+    let (mock, home) = (mock(), tempfile::tempdir().unwrap());
+    let script = r#""$BBDL" login --server "$URL" --client-id "$ID" --no-browser --timeout 1 --json"#;
+    let environment = [("URL", mock.url()), ("ID", mock.client_id()), ("BBDL_CLIENT_SECRET", mock.client_secret())];
+    let started = Instant::now();
+    let output = secret_service::run(Keyring::Locked, home.path(), script, &environment);
+    assert_code(&output, 78, &[]);
+    let said = text(&output.stdout);
+    assert!(said.contains("token_store") && said.contains("locked"), "{said}");
+    assert!(!text(&output.stderr).contains("/o/authorize/"), "asked the person although nothing could be kept");
+    assert!(started.elapsed() < Duration::from_secs(40), "{:?}", started.elapsed());
 }
 
 #[test]
-fn without_a_bus_the_keyring_is_unavailable_at_once() {
-    if inside() {
-        let started = Instant::now();
-        let error = KeyringStore::new(PLENTY).load("mom").unwrap_err();
-        assert!(started.elapsed() < PLENTY / 3, "{:?}", started.elapsed());
-        assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
-        assert_not_set_up(error);
-        return report_success();
+fn a_keyring_that_does_not_answer_does_not_hang_an_unattended_run() {
+    if !secret_service::is_available() || !has_program("curl") {
+        return;
     }
-    again_with_bus("unix:path=/nonexistent/bus", "without_a_bus_the_keyring_is_unavailable_at_once");
+    let (mock, home) = (mock(), tempfile::tempdir().unwrap());
+    let script = r#"
+BROWSER='curl -sSLo /dev/null' "$BBDL" login --server "$URL" --client-id "$ID" || exit 1
+each kill -STOP
+"$BBDL" fetch eob --out "$HOME/claims" --json
+"#;
+    let environment = [("URL", mock.url()), ("ID", mock.client_id()), ("BBDL_CLIENT_SECRET", mock.client_secret())];
+    let output = secret_service::run(Keyring::Unlocked, home.path(), script, &environment);
+    assert_code(&output, 78, &[]);
+    assert!(text(&output.stdout).contains("did not answer within 10 seconds"), "{}", text(&output.stdout));
 }
 
 #[test]
-fn a_bus_that_does_not_answer_is_given_up_and_the_process_ends() {
-    if inside() {
-        let patience = Duration::from_millis(200);
-        let error = KeyringStore::new(patience).load("mom").unwrap_err();
-        assert!(matches!(error, StoreError::TimedOut { .. }), "{error:?}");
-        assert_not_set_up(error);
-        return report_success();
+fn no_daemon_is_left_behind() {
+    if !secret_service::is_available() {
+        return;
     }
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("bus");
-    // Connections arrive in its queue and stay there.
-    let _silent = UnixListener::bind(&path).unwrap();
-    again_with_bus(
-        &format!("unix:path={}", path.display()),
-        "a_bus_that_does_not_answer_is_given_up_and_the_process_ends",
-    );
-}
-
-fn assert_not_set_up(error: StoreError) {
-    let error = Error::from(error);
-    assert_eq!(error.exit, Exit::NotSetUp);
-    assert!(error.hint.contains("--token-store file"), "{}", error.hint);
-    assert!(!error.message.contains("hush"));
+    let home = tempfile::tempdir().unwrap();
+    let output = secret_service::run(Keyring::Unlocked, home.path(), "echo \"$DBUS_SESSION_BUS_ADDRESS\"", &[]);
+    assert_code(&output, 0, &[]);
+    let address = text(&output.stdout);
+    let address = format!("DBUS_SESSION_BUS_ADDRESS={}", address.trim());
+    let alive = || {
+        std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+            let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|variable| variable == address.as_bytes())
+        })
+    };
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while alive() {
+        assert!(Instant::now() < deadline, "a daemon of {address} still runs");
+        std::thread::yield_now();
+    }
 }

@@ -1,5 +1,7 @@
 //! The whole log-in, against the mock, with the binary's own listener.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::{

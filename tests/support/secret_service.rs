@@ -1,100 +1,68 @@
-//! A Secret Service of the test's own: a private D-Bus, a private gnome-keyring, a home of their own.
-
-#![cfg(target_os = "linux")]
+//! A real Secret Service for one command: a D-Bus session and a gnome-keyring of its own.
 
 use std::{
-    ffi::OsStr,
-    os::unix::fs::DirBuilderExt,
     path::Path,
     process::{Command, Output, Stdio},
-    thread,
-    time::{Duration, Instant},
 };
 
-/// Starts the daemon with the option in `$1` and its password on stdin, waits until it has its name on
-/// the bus (a program that came first would have the bus start a second daemon, and a daemon that finds
-/// the bus gone would stay for ever), runs the program, and ends the daemon.
-const IN_SESSION: &str = r#"
-printf %s "$BBDL_TEST_KEYRING_PASSWORD" | gnome-keyring-daemon "$1" --foreground --components=secrets >/dev/null &
-daemon=$!
-shift
-until dbus-send --session --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.NameHasOwner \
-    string:org.freedesktop.secrets | grep -q 'boolean true'
-do
-    kill -0 "$daemon" || exit 97
-    sleep 0.02
-done
-"$@"
-status=$?
-kill "$daemon"
-wait "$daemon"
-exit "$status"
+/// How the keyring is when the command runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keyring {
+    /// Unlocked, as after a log-in to a desktop.
+    Unlocked,
+    /// There, with a login collection that nobody has unlocked.
+    Locked,
+}
+
+/// Runs a shell script in a session of its own, with its own home; whatever it started ends with it.
+///
+/// The script can use `$BBDL` for the binary.
+pub fn run(keyring: Keyring, home: &Path, script: &str, environment: &[(&str, &str)]) -> Output {
+    let lock = if keyring == Keyring::Locked { "each kill\nuntil ! owned; do sleep 0.05; done\n" } else { "" };
+    let script = format!("{TOOLS}\n{UNLOCK}\n{lock}(\n{script}\n)\nstatus=$?\neach kill -KILL\nexit $status\n");
+    let mut command = Command::new("dbus-run-session");
+    command
+        .args(["--", "bash", "-c", &script])
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", home)
+        .env("XDG_RUNTIME_DIR", home)
+        .env("XDG_DATA_HOME", home.join("data"))
+        .env("XDG_CONFIG_HOME", home.join("config"))
+        .env("XDG_CACHE_HOME", home.join("cache"))
+        .env("BBDL", env!("CARGO_BIN_EXE_bbdl"))
+        .env("BBDL_HOME", home.join("bbdl"))
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    super::finished(command)
+}
+
+/// `owned`: whether the Secret Service answers on this session's bus. `each COMMAND…`: a command for each
+/// daemon of this session, which are those whose D-Bus address is ours.
+const TOOLS: &str = r#"
+owned() {
+  dbus-send --session --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.NameHasOwner \
+    string:org.freedesktop.secrets 2>/dev/null | grep -q 'boolean true'
+}
+each() {
+  for process in $(pgrep -x gnome-keyring-d); do
+    if tr '\0' '\n' 2>/dev/null < /proc/$process/environ | grep -qxF "DBUS_SESSION_BUS_ADDRESS=$DBUS_SESSION_BUS_ADDRESS"; then
+      "$@" $process
+    fi
+  done 2>/dev/null
+}
+export -f each
 "#;
 
-/// Runs `program` in a D-Bus session with a gnome-keyring that is unlocked or, with `unlocked` false, has
-/// a login collection that nobody can unlock: there is no display to ask on. `env` is added to a fresh
-/// environment; `HOME` and the XDG directories are in a directory that is removed afterwards, as are
-/// all processes. To run several commands in one session, let `program` be `sh`.
-///
-/// `None` where the tools are missing, after saying so; with `CI=true` that is a failure.
-pub fn run_in_session(
-    unlocked: bool,
-    program: impl AsRef<OsStr>,
-    args: &[&str],
-    env: &[(&str, &str)],
-) -> Option<Output> {
-    let tools = ["dbus-run-session", "dbus-send", "gnome-keyring-daemon", "timeout"];
-    if !tools.into_iter().all(super::has_program) {
-        return None;
-    }
-    let home = tempfile::Builder::new().prefix("bbdl-keyring-").tempdir().unwrap();
-    if !unlocked {
-        // The first session makes the login collection; the second one finds it locked.
-        let made = session(home.path(), "--unlock", "true".as_ref(), &[], &[]);
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    }
-    let start = if unlocked { "--unlock" } else { "--start" };
-    Some(session(home.path(), start, program.as_ref(), args, env))
-}
+/// Makes the login collection with a password, unlocked; the daemon answers when this is done.
+const UNLOCK: &str = "printf pass | gnome-keyring-daemon --unlock --components=secrets > /dev/null 2>&1\n\
+                      until owned; do sleep 0.05; done";
 
-fn session(home: &Path, start: &str, program: &OsStr, args: &[&str], env: &[(&str, &str)]) -> Output {
-    let mut command = Command::new("timeout");
-    // Nothing here takes seconds; a session that hangs must fail the test, not the whole run.
-    command.args(["--kill-after=5", "60", "dbus-run-session", "--", "sh", "-c", IN_SESSION, "sh", start]);
-    command.arg(program).args(args).env_clear().stdin(Stdio::null());
-    for kept in ["PATH", "CI", "CARGO_MANIFEST_DIR", "LLVM_PROFILE_FILE"] {
-        if let Some(value) = std::env::var_os(kept) {
-            command.env(kept, value);
-        }
-    }
-    command.env("HOME", home).env("BBDL_TEST_KEYRING_PASSWORD", "a test's password");
-    for name in ["XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "TMPDIR"] {
-        let dir = home.join(name);
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).unwrap();
-        command.env(name, dir);
-    }
-    let output = command.envs(env.iter().copied()).output().unwrap();
-    wait_until_gone(home);
-    output
-}
-
-/// Waits until no process has the session's directory in its environment: the daemon notices the end of
-/// its bus a moment after the program's own end, and must not write into a directory being removed.
-fn wait_until_gone(home: &Path) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let marker = format!("HOME={}\0", home.display());
-    let lives = |process: &Path| {
-        // Ended processes, and those of other people, cannot be read.
-        std::fs::read(process.join("environ"))
-            .is_ok_and(|environ| environ.windows(marker.len()).any(|window| window == marker.as_bytes()))
-    };
-    loop {
-        let left: Vec<_> = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path()).collect();
-        let left: Vec<_> = left.into_iter().filter(|process| lives(process)).collect();
-        if left.is_empty() {
-            return;
-        }
-        assert!(Instant::now() < deadline, "left running: {left:?}");
-        thread::sleep(Duration::from_millis(10));
-    }
+/// Whether a Secret Service can be started here.
+pub fn is_available() -> bool {
+    ["dbus-run-session", "dbus-send", "gnome-keyring-daemon", "bash", "pgrep"]
+        .iter()
+        .all(|name| super::has_program(name))
 }

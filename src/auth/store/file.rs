@@ -46,7 +46,7 @@ impl TokenStore for FileStore {
             Err(error) => return Err(io(error)),
         };
         let metadata = file.metadata().map_err(io)?;
-        refuse_what_others_can_read(&path, &metadata)?;
+        refuse_what_is_open_to_others(&path, &metadata)?;
         let damaged = |what: &str| StoreError::Damaged { what: format!("{} {what}", path.display()) };
         if metadata.len() > Self::LARGEST {
             return Err(damaged("is too large"));
@@ -66,8 +66,13 @@ impl TokenStore for FileStore {
         }
     }
 
+    /// Refuses a directory that group or others may enter, list or write to.
     fn save(&self, profile: &str, record: &Secret) -> Result<(), StoreError> {
         let path = self.path(profile)?;
+        // Whoever may write to the directory could put a file of their own in the record's place.
+        if let Ok(metadata) = fs::metadata(&self.dir) {
+            refuse_what_is_open_to_others(&self.dir, &metadata)?;
+        }
         durable::write_private(&path, record.expose().as_bytes()).map_err(|source| StoreError::Io { path, source })
     }
 
@@ -85,8 +90,8 @@ impl TokenStore for FileStore {
     }
 }
 
-/// Asks the open file, not its name: the name could mean another file by then.
-fn refuse_what_others_can_read(path: &Path, metadata: &fs::Metadata) -> Result<(), StoreError> {
+/// For a file, `metadata` is that of the open file: its name could mean another one by then.
+fn refuse_what_is_open_to_others(path: &Path, metadata: &fs::Metadata) -> Result<(), StoreError> {
     #[cfg(unix)]
     {
         let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o7777;
@@ -164,7 +169,13 @@ mod tests {
             assert!(matches!(error, StoreError::Permissions { mode, .. } if mode == open), "{error:?}");
             assert!(error.hint().contains("chmod 600"));
         }
-        // Saving anew closes it again.
+        let dir = dir.path().join("tokens");
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
+        let error = store.save("mom", &secret("hush")).unwrap_err();
+        assert!(matches!(error, StoreError::Permissions { mode: 0o755, .. }), "{error:?}");
+        assert!(error.hint().contains("chmod 700"), "{}", error.hint());
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
+        // Saving anew closes the file again.
         store.save("mom", &secret("hush")).unwrap();
         assert_eq!(loaded(&store, "mom").as_deref(), Some("hush"));
     }

@@ -47,7 +47,7 @@ impl KeyringStore {
             .map_err(|error| StoreError::Unavailable { cause: error.to_string() })?;
         match waiting.recv_timeout(self.patience) {
             Ok(result) => result,
-            Err(RecvTimeoutError::Timeout) => Err(StoreError::TimedOut { after: self.patience }),
+            Err(RecvTimeoutError::Timeout) => Err(StoreError::TimedOut { seconds: self.patience.as_secs() }),
             Err(RecvTimeoutError::Disconnected) => {
                 Err(StoreError::Unavailable { cause: "its client library failed".to_owned() })
             }

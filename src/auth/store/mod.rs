@@ -5,7 +5,7 @@ pub mod file;
 pub mod keyring;
 mod parts;
 
-use std::{fmt, io, path::PathBuf, time::Duration};
+use std::{fmt, io, path::PathBuf};
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -69,13 +69,13 @@ impl fmt::Display for StoreKind {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is no keyring to talk to.
-    #[error("the keyring of this system cannot be used: {cause}")]
+    #[error("the system's keyring is not available: {cause}")]
     Unavailable {
         /// What the system said, fit to be shown.
         cause: String,
     },
     /// The keyring is there but did not let us in.
-    #[error("the keyring is locked: {cause}")]
+    #[error("the system's keyring is locked: {cause}")]
     Locked {
         /// What the system said, fit to be shown.
         cause: String,
@@ -83,14 +83,14 @@ pub enum StoreError {
     /// The keyring did not answer in time. It most often is locked and asks for its password in a window
     /// that nobody sees.
     #[error(
-        "the keyring of this system did not answer within {after:?}; it may be locked and waiting for its password"
+        "the system's keyring did not answer within {seconds} seconds; it may be locked and waiting for its password"
     )]
     TimedOut {
-        /// How long it was waited for.
-        after: Duration,
+        /// How long it was waited for, in seconds, rounded down.
+        seconds: u64,
     },
     /// The keyring does not take a record of this size.
-    #[error("the record of this profile is larger than the keyring of this system can hold")]
+    #[error("the record of this profile is larger than the system's keyring can hold")]
     TooLarge,
     /// There is something, and it is not a record that we wrote.
     #[error("what is stored for this profile is damaged: {what}")]
@@ -106,10 +106,10 @@ pub enum StoreError {
         /// What the system said.
         source: io::Error,
     },
-    /// Others can read the token file; its tokens may be known to them.
-    #[error("others can read the token file {} (mode {mode:04o})", path.display())]
+    /// The token file or its directory is open to others; the tokens may be known to them.
+    #[error("{} is open to others (mode {mode:04o}); tokens are not kept there", path.display())]
     Permissions {
-        /// The file.
+        /// The file or directory.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
@@ -137,7 +137,8 @@ impl StoreError {
             Self::Damaged { .. } => "Run `bbdl login` to store it anew.".to_owned(),
             Self::Io { .. } => "Check the disk and who owns the directory, then run the same command again.".to_owned(),
             Self::Permissions { path, .. } => format!(
-                "If nobody else has read it, run: chmod 600 '{}'. Otherwise run `bbdl logout` and `bbdl login`.",
+                "If nobody else has used it, run: chmod {} '{}'. Otherwise run `bbdl logout` and `bbdl login`.",
+                if path.is_dir() { "700" } else { "600" },
                 path.display().to_string().replace('\'', r"'\''")
             ),
             Self::ProfileName { .. } => {
@@ -158,14 +159,17 @@ impl From<StoreError> for Error {
     }
 }
 
-/// Refuses a profile name that would mean something else to a store: a path (`/`, `\`, a leading dot), a
-/// stream or drive (`:`, on Windows), one of our own item names (`#`), or a second line on a terminal.
+/// Refuses a name that would mean something else to a store: a path (`/`, `\`, a leading dot), a stream
+/// or drive (`:`, on Windows), a part of another record (`#` and a digit), a second line on a terminal.
+/// Other uses of `#` are for bbdl's own records beside a profile's, whose name cannot have one.
 fn check_name(profile: &str) -> Result<(), StoreError> {
-    const LONGEST: usize = 64;
+    const LONGEST: usize = 100;
+    let part = profile.match_indices('#').any(|(at, _)| profile[at + 1..].starts_with(|c: char| c.is_ascii_digit()));
     let fits = !profile.is_empty()
         && profile.len() <= LONGEST
         && !profile.starts_with('.')
-        && !profile.contains(|c: char| matches!(c, '/' | '\\' | ':' | '#') || c.is_control());
+        && !part
+        && !profile.contains(|c: char| matches!(c, '/' | '\\' | ':') || c.is_control());
     if fits { Ok(()) } else { Err(StoreError::ProfileName { name: profile.to_owned() }) }
 }
 
@@ -175,10 +179,10 @@ mod tests {
 
     #[test]
     fn names_that_mean_something_else_are_refused() {
-        for name in ["", ".", "..", ".hidden", "a/b", "../a", "a\\b", "c:", "mom#1", "a\nb", &"x".repeat(65)] {
+        for name in ["", ".", "..", ".hidden", "a/b", "../a", "a\\b", "c:", "mom#0.1", "a\nb", &"x".repeat(101)] {
             assert!(check_name(name).is_err(), "{name:?}");
         }
-        for name in ["default", "mom", "mom.sandbox", "Großmutter", "a b"] {
+        for name in ["default", "mom", "mom.sandbox", "Großmutter", "a b", "mom#check"] {
             assert!(check_name(name).is_ok(), "{name:?}");
         }
     }
@@ -189,7 +193,7 @@ mod tests {
         let troubles = [
             StoreError::Unavailable { cause: cause() },
             StoreError::Locked { cause: cause() },
-            StoreError::TimedOut { after: Duration::from_secs(5) },
+            StoreError::TimedOut { seconds: 5 },
             StoreError::TooLarge,
         ];
         for trouble in troubles {
