@@ -1,0 +1,175 @@
+//! Docs are true: every shell command in README.md and docs/ is run, and what is generated is fresh.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use support::{Stage, assert_code, finished, has_program, text};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The pages with their `sh` blocks, one script a page. `cargo` commands are run by `.ci/run`.
+fn pages() -> Vec<(PathBuf, String)> {
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+    paths.push(root().join("README.md"));
+    paths.sort();
+    paths
+        .into_iter()
+        .map(|path| {
+            let page = fs::read_to_string(&path).unwrap();
+            let blocks = page.split("\n```sh\n").skip(1).map(|rest| rest.split("\n```").next().unwrap());
+            let script = blocks.filter(|block| !block.starts_with("cargo ")).collect::<Vec<_>>().join("\n");
+            (path, script)
+        })
+        .collect()
+}
+
+/// `bbdl` as a person would find it, with the mock for CMS's servers and a free port for a fixed one.
+const SHIM: &str = r#"#!/usr/bin/env bash
+arguments=()
+for argument in "$@"; do
+  case $argument in
+    --sandbox | --production) arguments+=(--server "$MOCK_URL") ;;
+    http://localhost:8080/callback) arguments+=("$FIXED_REDIRECT") ;;
+    *) arguments+=("$argument") ;;
+  esac
+done
+exec "$REAL_BBDL" "${arguments[@]}"
+"#;
+
+#[test]
+fn every_command_of_the_docs_works_as_written() {
+    if !["bash", "curl", "jq"].into_iter().all(has_program) {
+        return;
+    }
+    for (path, script) in pages().into_iter().filter(|(_, script)| !script.is_empty()) {
+        let stage = Stage::new();
+        stage.log_in(&[]);
+        let bin = stage.home.path().join("bin");
+        fs::create_dir(&bin).unwrap();
+        fs::write(bin.join("bbdl"), SHIM).unwrap();
+        fs::set_permissions(bin.join("bbdl"), fs::Permissions::from_mode(0o755)).unwrap();
+        stage.secret_file();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut command = Command::new("bash");
+        for (key, value) in stage.bbdl(&[]).get_envs() {
+            command.env(key, value.unwrap_or_default());
+        }
+        command
+            .current_dir(stage.home.path())
+            .env("PATH", format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()))
+            .env("REAL_BBDL", env!("CARGO_BIN_EXE_bbdl"))
+            .env("MOCK_URL", stage.mock.url())
+            .env("FIXED_REDIRECT", format!("http://127.0.0.1:{port}/callback"))
+            .env("CLIENT_ID", stage.mock.client_id())
+            .env("BROWSER", "curl -sSLo /dev/null")
+            .args(["-euo", "pipefail", "-c", &script]);
+        assert_code(&finished(command), 0, &[&path.display().to_string(), &script]);
+    }
+}
+
+#[test]
+fn links_between_the_pages_lead_somewhere() {
+    for (path, _) in pages() {
+        let page = fs::read_to_string(&path).unwrap();
+        for link in page.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap();
+            if !file.contains("://") && !file.is_empty() {
+                assert!(path.parent().unwrap().join(file).exists(), "{}: {link}", path.display());
+            }
+        }
+    }
+}
+
+/// Completions and man pages are committed, as the binary makes them. `BBDL_UPDATE=1 cargo test --test
+/// docs` writes them anew.
+#[test]
+fn completions_and_man_pages_are_fresh() {
+    let home = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = support::bbdl(home.path());
+        command.env_remove("BBDL_TOKEN_STORE").env_remove("BBDL_RETRY_DELAY").args(arguments);
+        let output = finished(command);
+        assert_code(&output, 0, arguments);
+        text(&output.stdout)
+    };
+    let mut made: Vec<(PathBuf, String)> = Vec::new();
+    for (shell, file) in [
+        ("bash", "bbdl.bash"),
+        ("zsh", "_bbdl"),
+        ("fish", "bbdl.fish"),
+        ("powershell", "_bbdl.ps1"),
+        ("elvish", "bbdl.elv"),
+    ] {
+        made.push((root().join("completions").join(file), run(&["completions", shell])));
+    }
+    run(&["man", "pages"]);
+    for entry in fs::read_dir(home.path().join("pages")).unwrap().flatten() {
+        let page = fs::read_to_string(entry.path()).unwrap();
+        made.push((root().join("docs/man").join(entry.file_name()), page));
+    }
+    assert!(made.len() > 10);
+    for (path, text) in made {
+        if std::env::var_os("BBDL_UPDATE").is_some() {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, &text).unwrap();
+        }
+        let kept = fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(kept, text, "{} is stale: BBDL_UPDATE=1 cargo test --test docs", path.display());
+    }
+}
+
+#[test]
+fn help_fits_and_names_every_variable() {
+    let home = tempfile::tempdir().unwrap();
+    let help = |arguments: &[&str]| {
+        let mut command = support::bbdl(home.path());
+        let output = finished({
+            command.args(arguments);
+            command
+        });
+        assert_code(&output, 0, arguments);
+        text(&output.stdout)
+    };
+    let login = help(&["login", "--help"]);
+    for name in [
+        "PROFILE",
+        "CONFIG",
+        "TOKEN_STORE",
+        "JSON",
+        "QUIET",
+        "VERBOSE",
+        "NO_PROGRESS",
+        "NO_INPUT",
+        "COLOR",
+        "API",
+        "CLIENT_ID",
+        "CLIENT_SECRET",
+        "CLIENT_SECRET_FILE",
+        "REDIRECT_URI",
+        "NO_BROWSER",
+        "MANUAL",
+        "SCOPE",
+        "LANG",
+        "TIMEOUT",
+        "SERVER",
+        "SANDBOX",
+        "PRODUCTION",
+    ] {
+        assert!(login.contains(&format!("BBDL_{name}")), "BBDL_{name}");
+    }
+    assert!(help(&["--version"]).starts_with("bbdl "));
+    assert!(help(&["--help"]).lines().count() < 60);
+}
