@@ -61,7 +61,10 @@ impl RedirectUri {
     pub fn manual(text: &str) -> Result<Self, RedirectError> {
         let url = Url::parse(text).map_err(|_| RedirectError::NotAUri)?;
         let credentials = !url.username().is_empty() || url.password().is_some();
-        if url.fragment().is_some() || credentials || !text.contains("://") || text.chars().any(char::is_whitespace) {
+        // `localhost:8080/callback` parses, as a URI of the scheme `localhost`; but a private-use scheme
+        // may have a single slash (RFC 8252 section 7.1).
+        let hierarchical = text.split_once(':').is_some_and(|(_, rest)| rest.starts_with('/'));
+        if url.fragment().is_some() || credentials || !hierarchical || text.chars().any(char::is_whitespace) {
             return Err(RedirectError::NotAUri);
         }
         // The server compares text, upper case and all: so is the host found in the text.
@@ -186,5 +189,7 @@ mod tests {
         }
         assert!(RedirectUri::manual("https://app.example/callback").is_ok());
         assert!(RedirectUri::manual("bbdl://callback").is_ok());
+        assert!(RedirectUri::manual("org.example.bbdl:/callback").is_ok());
+        assert!(RedirectUri::manual("localhost:8080/callback").is_err());
     }
 }

@@ -85,10 +85,11 @@ fn requests_left_over_do_not_hold_up_the_end() {
     let waiting = waiting(Duration::from_secs(30));
     // Answered only after the first, which the one who waits still holds when it returns.
     let get = format!("GET /callback?code=thecode&state={STATE} HTTP/1.1\r\nHost: HOST\r\n\r\n");
+    let post = format!("POST /callback HTTP/1.1\r\nHost: {}\r\nContent-Length: 5000\r\n\r\nhalf", waiting.authority);
+    // Connected ahead: once the callback is judged, nobody may be listening any more.
+    let mut unfinished: Vec<TcpStream> = (0..20).map(|_| waiting.send("")).collect();
     let _pipelined = waiting.send(&get.repeat(50));
-    let _unfinished: Vec<TcpStream> = (0..20)
-        .map(|_| waiting.send("POST /callback HTTP/1.1\r\nHost: HOST\r\nContent-Length: 5000\r\n\r\nhalf"))
-        .collect();
+    unfinished.iter_mut().for_each(|stream| stream.write_all(post.as_bytes()).unwrap_or_default());
     waiting.ends_with_the_code().done();
     assert!(waiting.told.try_iter().all(|notice| notice == Notice::TurnedAway));
 }
@@ -168,4 +169,22 @@ fn a_reply_that_is_dropped_claims_nothing() {
     let page = answer_of(&mut browser);
     assert!(page.contains("The terminal says how it went") && !page.contains("logged in"), "{page}");
     assert!(!page.contains("thecode") && !page.contains(STATE), "{page}");
+}
+
+#[test]
+fn an_outcome_prints_neither_code_nor_state() {
+    let waiting = waiting(Duration::from_secs(30));
+    let _browser = waiting.callback();
+    let outcome = waiting.ends();
+    let printed = format!("{outcome:?}");
+    assert!(!printed.contains("thecode") && !printed.contains(STATE), "{printed}");
+    assert!(matches!(outcome, Outcome::Code(..)));
+}
+
+#[test]
+fn a_hundred_silent_connections_delay_the_callback_by_seconds_at_most() {
+    let waiting = waiting(Duration::from_secs(30));
+    let _silent: Vec<TcpStream> = (0..100).map(|_| TcpStream::connect(&waiting.authority).unwrap()).collect();
+    let _browser = waiting.callback();
+    waiting.ends_with_the_code().done();
 }
