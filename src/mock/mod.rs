@@ -8,6 +8,7 @@ pub mod data;
 pub mod faults;
 mod fhir;
 mod http;
+mod json;
 mod oauth;
 mod pages;
 pub mod people;
