@@ -14,6 +14,8 @@ mod pages;
 pub mod people;
 pub mod records;
 mod routing;
+#[cfg(test)]
+mod tests;
 mod world;
 
 use std::{
