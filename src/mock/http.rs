@@ -12,7 +12,7 @@ use axum::{
 };
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
-use http_body::Frame;
+use http_body::{Frame, SizeHint};
 use serde_json::Value;
 
 use super::json;
@@ -167,8 +167,7 @@ impl Answer {
         let body = zipped.unwrap_or(self.body);
         *response.body_mut() = match self.breaks {
             None => Body::from(body),
-            Some(Break::Before) => Body::new(Breaking { half: None }),
-            Some(Break::Within) => Body::new(Breaking { half: Some(Bytes::copy_from_slice(&body[..body.len() / 2])) }),
+            Some(at) => Body::new(Breaking::new(&body, at)),
         };
         response
     }
@@ -182,17 +181,39 @@ fn gzip(body: &[u8]) -> Option<Vec<u8>> {
 
 /// A body that comes to an end before its time: the connection closes.
 struct Breaking {
+    announced: u64,
     half: Option<Bytes>,
+    flushed: bool,
+}
+
+impl Breaking {
+    fn new(body: &[u8], at: Break) -> Self {
+        let half = (at == Break::Within).then(|| Bytes::copy_from_slice(&body[..body.len() / 2]));
+        Self { announced: body.len() as u64, flushed: half.is_none(), half }
+    }
 }
 
 impl HttpBody for Breaking {
     type Data = Bytes;
     type Error = std::io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        Poll::Ready(Some(match self.half.take() {
-            Some(half) => Ok(Frame::data(half)),
-            None => Err(std::io::ErrorKind::ConnectionReset.into()),
-        }))
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if let Some(half) = self.half.take() {
+            return Poll::Ready(Some(Ok(Frame::data(half))));
+        }
+        // A pause makes the server write what it has; without one the error would swallow the half.
+        if !self.flushed {
+            self.flushed = true;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into())))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.announced)
     }
 }

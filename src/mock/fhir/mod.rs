@@ -25,6 +25,8 @@ struct Caller {
     now: Timestamp,
 }
 
+const FHIR: &str = "application/fhir+json";
+
 const RESOURCES: [&str; 3] = ["Patient", "Coverage", "ExplanationOfBenefit"];
 
 /// Everything below `/v2/fhir/` that needs a token.
@@ -34,18 +36,14 @@ pub(super) fn answer(shared: &Shared, ask: &Ask, rest: &str, faults: &[Kind]) ->
     if !RESOURCES.contains(&resource) {
         return Answer::html(404, pages::no_such_page());
     }
-    let answer = answer_below(shared, ask, resource, id, faults).with("allow", "GET, HEAD, OPTIONS");
-    // The renderer is chosen first, and renders refusals too.
-    if ask.header("accept").is_some_and(|accept| accept.starts_with("application/json")) {
-        return answer.as_type("application/json");
-    }
-    answer
+    let answer = match renderer(ask) {
+        None => Answer::detail(406, "Could not satisfy the request Accept header."),
+        Some(media_type) => answer_below(shared, ask, resource, id, faults).as_type(media_type),
+    };
+    answer.with("allow", "GET, HEAD, OPTIONS")
 }
 
 fn answer_below(shared: &Shared, ask: &Ask, resource: &str, id: Option<&str>, faults: &[Kind]) -> Answer {
-    if !acceptable(ask) {
-        return Answer::detail(406, "Could not satisfy the request Accept header.");
-    }
     let needed = if id.is_some() { Needed::Read(resource) } else { Needed::Search(resource) };
     let caller = match authorized(shared, ask, needed, faults) {
         Err(refusal) => return refusal,
@@ -57,6 +55,16 @@ fn answer_below(shared: &Shared, ask: &Ask, resource: &str, id: Option<&str>, fa
         (None, None) => search::answer(shared, ask, &caller, resource, faults),
     };
     LIMITS.into_iter().zip(["100000", "99999", "1.0"]).fold(answer, |answer, (name, value)| answer.with(name, value))
+}
+
+/// The media type to answer with, refusals included: it is chosen before anything else is looked at.
+fn renderer(ask: &Ask) -> Option<&'static str> {
+    let Some(accept) = ask.header("accept") else { return Some(FHIR) };
+    accept.split(',').find_map(|kind| match kind.split(';').next().unwrap_or_default().trim() {
+        "*/*" | "application/*" | FHIR => Some(FHIR),
+        "application/json" => Some("application/json"),
+        _ => None,
+    })
 }
 
 /// What a token must allow.
@@ -92,17 +100,6 @@ fn failing(status: u16) -> Answer {
         500 => Answer::spaced(500, &[("error", json!("Server Error (500)"))]),
         _ => Answer::detail(502, "A failure occurred contacting the upstream server"),
     }
-}
-
-fn acceptable(ask: &Ask) -> bool {
-    ask.header("accept").is_none_or(|accept| {
-        accept.split(',').any(|kind| {
-            matches!(
-                kind.split(';').next().unwrap_or_default().trim(),
-                "*/*" | "application/*" | "application/json" | "application/fhir+json"
-            )
-        })
-    })
 }
 
 /// The checks of the real server in its order: token, app, grant, scope and method.
