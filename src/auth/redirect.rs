@@ -70,11 +70,22 @@ impl RedirectUri {
         let host = hosts.iter().find(|(name, _)| {
             rest.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/', '?']))
         });
+        // Read from the text too: `Url` takes the scheme's own port, 80, for none. A port that is written
+        // but cannot be told to a browser as it is written (`:`, `:0`, `:080`) is a mistake.
+        let written = host.and_then(|(name, _)| rest[name.len()..].strip_prefix(':'));
+        let written = written.map(|rest| rest.split(['/', '?']).next().unwrap_or_default());
+        let port = match written {
+            None => url.port(),
+            Some(digits) => match digits.parse() {
+                Ok(port) if port != 0 && u16::to_string(&port) == digits => Some(port),
+                _ => return Err(RedirectError::NotAUri),
+            },
+        };
         Ok(Self {
             text: text.to_owned(),
             path: if url.path().is_empty() { "/".to_owned() } else { url.path().to_owned() },
             host: host.map(|(_, host)| *host),
-            port: url.port(),
+            port,
         })
     }
 
@@ -90,11 +101,12 @@ impl RedirectUri {
         &self.path
     }
 
-    /// What a request that was meant for us has in its `Host` field.
+    /// What a request that was meant for us has in its `Host` field: the port only where it is not the
+    /// scheme's own (RFC 9110 section 7.2).
     #[must_use]
     pub fn authority(&self) -> String {
         let host = self.host.map_or("", Host::name);
-        self.port.map_or(host.to_owned(), |port| format!("{host}:{port}"))
+        self.port.filter(|port| *port != 80).map_or(host.to_owned(), |port| format!("{host}:{port}"))
     }
 
     /// Where to listen: the first address must work, the others may.
@@ -143,6 +155,9 @@ mod tests {
             ("http://127.0.0.1:8080/callback", "http://127.0.0.1:8080/callback", "127.0.0.1:8080"),
             ("http://localhost:8080/x", "http://localhost:8080/x", "localhost:8080"),
             ("http://127.0.0.1", "http://127.0.0.1:5123", "127.0.0.1:5123"),
+            ("http://127.0.0.1?x=1", "http://127.0.0.1:5123?x=1", "127.0.0.1:5123"),
+            ("http://127.0.0.1:80/callback", "http://127.0.0.1:80/callback", "127.0.0.1"),
+            ("http://localhost:80", "http://localhost:80", "localhost"),
         ] {
             let redirect = RedirectUri::loopback(given).unwrap().with_port(5123);
             assert_eq!((redirect.as_str(), redirect.authority().as_str()), (sent, authority));
@@ -157,6 +172,9 @@ mod tests {
             ("http://127.0.0.1/callback#x", RedirectError::NotAUri),
             ("http://u:p@127.0.0.1/callback", RedirectError::NotAUri),
             ("http://127.0.0.1/call back", RedirectError::NotAUri),
+            ("http://127.0.0.1:/callback", RedirectError::NotAUri),
+            ("http://127.0.0.1:0/callback", RedirectError::NotAUri),
+            ("http://[::1]:080/callback", RedirectError::NotAUri),
             ("https://127.0.0.1/callback", RedirectError::NotLoopback),
             ("http://127.0.0.1.example.com/callback", RedirectError::NotLoopback),
             ("http://127.0.0.2/callback", RedirectError::NotLoopback),

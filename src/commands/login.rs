@@ -233,9 +233,12 @@ fn read_secret(path: &Path) -> Result<Secret> {
     Ok(secret)
 }
 
-/// Asks the store before the person is asked.
+/// Tries the store before the person is asked: a keyring may be readable and still refuse to be written
+/// to until somebody unlocks it. No profile can have the name that is used for it.
 fn check_store(plan: &Plan) -> Result<()> {
-    plan.store.load(plan.name.as_str())?;
+    let name = format!("{}#check", plan.name);
+    plan.store.save(&name, &Secret::new("bbdl was here".to_owned()))?;
+    plan.store.delete(&name)?;
     Ok(())
 }
 

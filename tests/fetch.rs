@@ -1,0 +1,542 @@
+//! Fetching: everything the server can do wrong on the way, and what is left on the disk.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::{
+    fs,
+    io::Read,
+    net::TcpListener,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use serde_json::{Value, json};
+use support::{Setting, Stage, assert_code, finished, has_program, ids, lines, shared, text};
+
+fn stage(claims: usize) -> Stage {
+    Stage::logged_in(Setting { claims, ..Setting::default() })
+}
+
+const FETCH: [&str; 5] = ["fetch", "eob", "--out", "claims", "--json"];
+
+fn eob(result: &Value) -> &Value {
+    &result["resources"]["ExplanationOfBenefit"]
+}
+
+#[test]
+fn everything_granted_comes_home() {
+    let stage = stage(120);
+    let result = stage.expect_json(0, &["fetch", "all", "--out", "claims", "--json"]);
+    assert_eq!(
+        eob(&result),
+        &json!({"count": 120, "added": 120, "updated": 0, "unchanged": 0, "removed": 0, "requests": 3, "bytes": eob(&result)["bytes"], "mode": "full"})
+    );
+    assert_eq!(result["resources"]["Coverage"]["count"], 4);
+    assert_eq!(result["withheld"], json!([]));
+    let claims = ids(&stage.lines("ExplanationOfBenefit.ndjson"));
+    let mut distinct = claims.clone();
+    distinct.sort();
+    distinct.dedup();
+    assert_eq!((claims.len(), distinct.len()), (120, 120));
+    assert_eq!(stage.lines("Patient.ndjson").len(), 1);
+    assert!(fs::read_to_string(stage.out().join("UserInfo.json")).unwrap().contains("\"sub\""));
+
+    let manifest: Value = serde_json::from_slice(&fs::read(stage.out().join("manifest.json")).unwrap()).unwrap();
+    assert_eq!(manifest["format"], "bbdl-archive");
+    assert_eq!(manifest["version"], 1);
+    assert_eq!(manifest["source"]["server"], stage.mock.url());
+    let entry = &manifest["resources"]["ExplanationOfBenefit"];
+    let bytes = fs::read(stage.out().join("ExplanationOfBenefit.ndjson")).unwrap();
+    assert_eq!(entry["bytes"], bytes.len());
+    let sum = finished({
+        let mut command = std::process::Command::new("sha256sum");
+        command.arg(stage.out().join("ExplanationOfBenefit.ndjson"));
+        command
+    });
+    assert!(text(&sum.stdout).starts_with(entry["sha256"].as_str().unwrap()));
+    assert_eq!(entry["cursor"], "2026-11-16T09:00:00Z");
+}
+
+#[test]
+fn the_archive_is_private_whatever_the_umask() {
+    let stage = stage(5);
+    let mut command = std::process::Command::new("sh");
+    let bbdl = stage.bbdl(&[]);
+    for (key, value) in bbdl.get_envs() {
+        command.env(key, value.unwrap_or_default());
+    }
+    command.current_dir(stage.home.path()).args([
+        "-c",
+        "umask 000; exec \"$0\" fetch all --format json --out claims",
+        env!("CARGO_BIN_EXE_bbdl"),
+    ]);
+    assert_code(&finished(command), 0, &[]);
+    fn check(path: &Path) {
+        let metadata = fs::metadata(path).unwrap();
+        let expected = if metadata.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(metadata.permissions().mode() & 0o777, expected, "{}", path.display());
+        if metadata.is_dir() {
+            fs::read_dir(path).unwrap().for_each(|entry| check(&entry.unwrap().path()));
+        }
+    }
+    check(&stage.out());
+}
+
+#[test]
+fn pages_are_kept_as_served_with_format_json() {
+    let stage = stage(120);
+    stage.expect(0, &["fetch", "eob", "--out", "claims", "--format", "json"]);
+    let pages = stage.out().join("pages/ExplanationOfBenefit");
+    let mut names: Vec<_> =
+        fs::read_dir(&pages).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["0001.json", "0002.json", "0003.json"]);
+    let bundle = fs::read_to_string(pages.join("0001.json")).unwrap();
+    assert!(bundle.starts_with("{\"resourceType\":\"Bundle\""));
+    for line in stage.lines("ExplanationOfBenefit.ndjson").iter().take(50) {
+        assert!(bundle.contains(line.as_str()));
+    }
+    // A later, shorter pull leaves no page of the longer one.
+    stage.expect(0, &["fetch", "eob", "--out", "short", "--format", "json", "--page-size", "40"]);
+    assert_eq!(fs::read_dir(stage.home.path().join("short/pages/ExplanationOfBenefit")).unwrap().count(), 3);
+}
+
+#[test]
+fn standard_output_gets_lines_and_nothing_else() {
+    let stage = stage(120);
+    let output = stage.run(&["fetch", "eob", "--type", "pde,carrier", "--out", "-"]);
+    assert_code(&output, 0, &[]);
+    let found = ids(&text(&output.stdout).lines().map(str::to_owned).collect::<Vec<_>>());
+    assert!(!found.is_empty() && found.iter().all(|id| id.starts_with("pde-") || id.starts_with("carrier-")));
+    assert!(found.len() < 120);
+    assert!(!stage.home.path().join("-").exists());
+    assert_code(&stage.run(&["fetch", "eob", "--out", "-", "--json"]), 2, &[]);
+    let dated = text(
+        &stage
+            .run(&["fetch", "eob", "--service-date", "ge2020-01-01", "--service-date", "lt2024-01-01", "--out", "-"])
+            .stdout,
+    );
+    assert!((1..120).contains(&dated.lines().count()));
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_not_told_that_all_is_well() {
+    let stage = stage(400);
+    let mut command = stage.bbdl(&["fetch", "eob", "--out", "-"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = [0u8; 100];
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut first).unwrap();
+    drop(stdout);
+    assert_code(&child.wait_with_output().unwrap(), 74, &[]);
+}
+
+#[test]
+fn the_command_line_is_checked_before_anything_is_asked() {
+    let stage = stage(1);
+    stage.asked();
+    for bad in [
+        &["fetch", "eob"][..],
+        &["fetch", "--out", "x"],
+        &["fetch", "nonsense", "--out", "x"],
+        &["fetch", "eob", "--out", "x", "--type", "nonsense"],
+        &["fetch", "eob", "--out", "x", "--service-date", "2020-01-01"],
+        &["fetch", "eob", "--out", "x", "--service-date", "ge2020-01-01", "--service-date", "gt2021-01-01"],
+        &["fetch", "eob", "--out", "x", "--page-size", "51"],
+        &["fetch", "eob", "--out", "x", "--page-size", "0"],
+        &["fetch", "patient", "--out", "x", "--type", "pde"],
+        &["fetch", "eob", "--out", "x", "--source", "nch"],
+    ] {
+        assert_code(&stage.run(bad), 2, bad);
+    }
+    assert_code(&stage.run(&["fetch", "insurance-card", "--out", "x"]), 78, &[]);
+    assert_code(&stage.run(&["fetch", "eob", "--out", "x", "--profile", "nobody"]), 78, &[]);
+    assert!(stage.asked().is_empty());
+    assert!(!stage.home.path().join("x").exists());
+}
+
+/// What passes: every claim is there in the end, exactly once.
+#[test]
+fn faults_that_pass_lose_nothing() {
+    let expected = {
+        let stage = stage(200);
+        stage.expect(0, &FETCH);
+        ids(&stage.lines("ExplanationOfBenefit.ndjson"))
+    };
+    for faults in [
+        &["status=503@ExplanationOfBenefit#2"][..],
+        &["status=500@ExplanationOfBenefit#1+2"],
+        &["html=504@ExplanationOfBenefit#1+1"],
+        &["status=400@ExplanationOfBenefit#1+1"],
+        &["backend=502@ExplanationOfBenefit#3"],
+        &["throttle=0@ExplanationOfBenefit#3"],
+        &["close@ExplanationOfBenefit#2+1"],
+        &["truncate@ExplanationOfBenefit#1+2"],
+        &["empty@ExplanationOfBenefit#1"],
+        &["empty@ExplanationOfBenefit#2+2"],
+        &["total=12@ExplanationOfBenefit#1+1"],
+        &["no-total@ExplanationOfBenefit"],
+        &["no-total@ExplanationOfBenefit#1"],
+        &["next-host=https://internal.example@ExplanationOfBenefit"],
+        &["duplicate@ExplanationOfBenefit"],
+        &["expire-token@ExplanationOfBenefit#1+1"],
+        &["revoke-token@nowhere", "expire-token@ExplanationOfBenefit#1"],
+    ] {
+        let stage = stage(200);
+        stage.faults(faults);
+        let output = stage.run(&FETCH);
+        assert_code(&output, 0, faults);
+        assert_eq!(ids(&stage.lines("ExplanationOfBenefit.ndjson")), expected, "{faults:?}");
+    }
+}
+
+/// What does not pass: the contract's exit code, what is missing, and the archive as it was.
+#[test]
+fn faults_that_stay_replace_nothing() {
+    for (fault, code, kind) in [
+        ("status=403@ExplanationOfBenefit+1", 77, "not_allowed"),
+        ("status=404@ExplanationOfBenefit+1", 65, "not_found"),
+        ("status=502@ExplanationOfBenefit+1", 75, "server"),
+        ("status=400@ExplanationOfBenefit+1", 75, "server"),
+        ("html=200@ExplanationOfBenefit+1", 65, "answer"),
+        ("throttle=3600@ExplanationOfBenefit+1", 75, "server"),
+        ("close@ExplanationOfBenefit+1", 75, "server"),
+        ("truncate@ExplanationOfBenefit+1", 65, "answer"),
+        ("empty@ExplanationOfBenefit+1", 75, "outage"),
+        ("empty@ExplanationOfBenefit", 75, "outage"),
+        ("next-loop@ExplanationOfBenefit", 65, "paging"),
+        ("next-path=/v2/fhir/Patient@ExplanationOfBenefit", 65, "paging"),
+        ("next-path=/v2/o/revoke/@ExplanationOfBenefit", 65, "paging"),
+        ("inactive@ExplanationOfBenefit+1", 77, "app_inactive"),
+        ("grant-over@ExplanationOfBenefit+1", 77, "grant_ended"),
+        ("revoke-grant@ExplanationOfBenefit+1", 77, "grant_revoked"),
+        ("redirect=http://127.0.0.1:9/x@ExplanationOfBenefit+1", 65, "answer"),
+    ] {
+        let stage = stage(200);
+        stage.expect(0, &FETCH);
+        let before = snapshot(&stage.out());
+        stage.faults(&[fault]);
+        let result = stage.expect_json(code, &["fetch", "eob", "--out", "claims", "--json", "--retry", "2"]);
+        assert_eq!(result["error"]["kind"], kind, "{fault}: {result}");
+        let message = result["error"]["message"].as_str().unwrap();
+        if fault.ends_with("+1") && kind != "grant_revoked" {
+            assert!(message.contains("50 of 200 had come, 150 are missing"), "{fault}: {message}");
+        }
+        if fault.starts_with("throttle") {
+            assert_eq!(result["error"]["retry_after_s"], 3600);
+        }
+        assert_eq!(snapshot(&stage.out()), before, "{fault}");
+    }
+}
+
+/// Every file of an archive with its content, lock and leftovers aside.
+fn snapshot(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    let mut todo = vec![dir.to_owned()];
+    while let Some(dir) = todo.pop() {
+        for entry in fs::read_dir(&dir).unwrap().flatten() {
+            let path = entry.path();
+            if entry.file_name() == ".bbdl" {
+                continue;
+            } else if path.is_dir() {
+                todo.push(path);
+            } else {
+                files.push((path.display().to_string(), fs::read(&path).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn a_first_pull_of_nothing_is_believed_after_asking_twice() {
+    let stage = stage(0);
+    stage.asked();
+    let result = stage.expect_json(0, &FETCH);
+    assert_eq!(eob(&result)["count"], 0);
+    assert_eq!(stage.asked().len(), 2);
+    assert_eq!(stage.lines("ExplanationOfBenefit.ndjson").len(), 0);
+}
+
+#[test]
+fn an_empty_page_with_a_next_link_is_not_the_end_and_a_shortfall_is_told() {
+    let stage = stage(200);
+    stage.faults(&["empty-next@startIndex=never", "empty-next@ExplanationOfBenefit#1+1"]);
+    // The second page of the first reading is empty; the second reading is whole.
+    let result = stage.expect_json(0, &FETCH);
+    assert_eq!(eob(&result)["count"], 200);
+    assert!(eob(&result).get("server_total").is_none());
+
+    // A total that is never reached: read again, and then told.
+    let stage = stage_with_total();
+    let output = stage.run(&FETCH);
+    assert_code(&output, 0, &[]);
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&eob(&result)["count"], &eob(&result)["server_total"]), (&json!(120), &json!(150)));
+    assert!(text(&output.stderr).contains("total is 150, and it sent 120"));
+    let manifest: Value = serde_json::from_slice(&fs::read(stage.out().join("manifest.json")).unwrap()).unwrap();
+    assert_eq!(manifest["resources"]["ExplanationOfBenefit"]["server_total"], 150);
+    // The next pull knows of it and does not read twice.
+    stage.asked();
+    stage.expect(0, &FETCH);
+    assert_eq!(stage.asked().iter().filter(|row| row.contains("ExplanationOfBenefit")).count(), 3);
+}
+
+fn stage_with_total() -> Stage {
+    let stage = stage(120);
+    stage.faults(&["total=150@ExplanationOfBenefit"]);
+    stage
+}
+
+/// A server that counts who comes.
+fn stranger() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let visits = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&visits);
+    thread::spawn(move || {
+        for _ in listener.incoming().flatten() {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    (url, visits)
+}
+
+#[test]
+fn another_host_sees_no_request_and_no_token() {
+    let (url, visits) = stranger();
+    let stage = stage(120);
+    stage.faults(&[&format!("next-host={url}@ExplanationOfBenefit")]);
+    let result = stage.expect_json(0, &FETCH);
+    assert_eq!(eob(&result)["count"], 120);
+    stage.faults(&[&format!("redirect={url}/v2/fhir/ExplanationOfBenefit@ExplanationOfBenefit")]);
+    stage.expect(65, &["fetch", "eob", "--out", "other", "--retry", "0"]);
+    stage.faults(&[&format!("redirect={url}/token@o/token"), "expire-token@ExplanationOfBenefit"]);
+    stage.expect(65, &["fetch", "eob", "--out", "other", "--retry", "0"]);
+    // And a proxy of the environment sees nothing of a server on this machine.
+    stage.control("DELETE", "faults", "");
+    stage.log_in(&[]);
+    let mut command = stage.bbdl(&["fetch", "eob", "--out", "proxied"]);
+    command.env("HTTP_PROXY", &url).env("http_proxy", &url).env("ALL_PROXY", &url);
+    assert_code(&finished(command), 0, &[]);
+    assert_eq!(visits.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_second_pull_replaces_an_archive_of_the_same_source_and_counts_what_changed() {
+    let stage = stage(120);
+    stage.expect(0, &FETCH);
+    let before = snapshot(&stage.out());
+    let result = stage.expect_json(0, &FETCH);
+    assert_eq!((&eob(&result)["added"], &eob(&result)["unchanged"]), (&json!(0), &json!(120)));
+    let after = snapshot(&stage.out());
+    let changed: Vec<&String> = before.iter().zip(&after).filter(|(a, b)| a != b).map(|(a, _)| &a.0).collect();
+    assert_eq!(changed.len(), 1, "{changed:?}");
+    assert!(changed[0].ends_with("manifest.json"));
+
+    // The archive of before had one claim less, one in other words, and one that the server does not know.
+    let file = stage.out().join("ExplanationOfBenefit.ndjson");
+    let mut kept = lines(&file);
+    kept.remove(10);
+    kept[20] = kept[20].replacen("\"status\":\"", "\"status\":\"x", 1);
+    kept.push(r#"{"resourceType":"ExplanationOfBenefit","id":"carrier--1"}"#.to_owned());
+    fs::write(&file, kept.join("\n") + "\n").unwrap();
+    let result = stage.expect_json(0, &FETCH);
+    let row = eob(&result);
+    assert_eq!(
+        (&row["added"], &row["updated"], &row["unchanged"], &row["removed"]),
+        (&json!(1), &json!(1), &json!(118), &json!(1))
+    );
+    let changes =
+        fs::read_dir(stage.out().join("changes")).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let count = |suffix: &str| {
+        changes
+            .iter()
+            .filter(|path| path.to_str().unwrap().ends_with(suffix))
+            .map(|path| lines(path).len())
+            .sum::<usize>()
+    };
+    assert_eq!((changes.len(), count("Benefit.ndjson"), count("removed.ndjson")), (2, 2, 1));
+    assert_eq!(stage.lines("ExplanationOfBenefit.ndjson").len(), 120);
+}
+
+#[test]
+fn what_belongs_elsewhere_is_refused_and_left_alone() {
+    let stage = stage(60);
+    stage.expect(0, &FETCH);
+    let before = snapshot(&stage.out());
+    let refused = |arguments: &[&str], kind: &str| {
+        let result = stage.expect_json(65, arguments);
+        assert_eq!(result["error"]["kind"], kind, "{result}");
+        assert_eq!(snapshot(&stage.out()), before);
+    };
+    refused(&["fetch", "eob", "--out", "claims", "--type", "pde", "--json"], "other_filters");
+    let other = Stage::claims(5);
+    let output = stage.log_in_with({
+        let mut command = stage.bbdl(&[
+            "login",
+            "--profile",
+            "other",
+            "--server",
+            other.mock.url(),
+            "--client-id",
+            other.mock.client_id(),
+            "--no-browser",
+        ]);
+        command.arg("--client-secret-file").arg(other.secret_file());
+        command
+    });
+    assert_code(&output, 0, &[]);
+    refused(&["fetch", "eob", "--out", "claims", "--profile", "other", "--json"], "other_source");
+    stage.control("POST", "consent", r#"{"enrollee":1}"#);
+    stage.log_in(&["--profile", "second"]);
+    refused(&["fetch", "eob", "--out", "claims", "--profile", "second", "--json"], "other_patient");
+
+    let foreign = stage.home.path().join("foreign");
+    fs::create_dir(&foreign).unwrap();
+    fs::write(foreign.join("letter.txt"), "Dear Mum").unwrap();
+    let result = stage.expect_json(65, &["fetch", "eob", "--out", "foreign", "--json"]);
+    assert_eq!(result["error"]["kind"], "not_an_archive");
+    assert_eq!(fs::read_dir(&foreign).unwrap().count(), 1);
+}
+
+#[test]
+fn the_disk_is_not_trusted() {
+    let stage = stage(60);
+    fs::write(stage.home.path().join("file"), "").unwrap();
+    stage.expect(74, &["fetch", "eob", "--out", "file/claims"]);
+    stage.expect(0, &FETCH);
+    fs::write(stage.out().join("manifest.json"), "{").unwrap();
+    stage.expect(65, &FETCH);
+    fs::write(stage.out().join("manifest.json"), "{\"format\":\"bbdl-archive\",\"version\":2}").unwrap();
+    stage.expect(65, &FETCH);
+}
+
+#[test]
+fn two_at_once_do_not_mix() {
+    let stage = Stage::logged_in(Setting { claims: 300, ..Setting::default() });
+    let children: Vec<_> = (0..3)
+        .map(|_| stage.bbdl(&FETCH))
+        .map(|mut command| command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(matches!(output.status.code(), Some(0 | 75)), "{}", text(&output.stderr));
+    }
+    assert_eq!(stage.lines("ExplanationOfBenefit.ndjson").len(), 300);
+    assert_eq!(stage.expect_json(0, &FETCH)["resources"]["ExplanationOfBenefit"]["unchanged"], 300);
+}
+
+#[test]
+fn an_interrupt_ends_at_once_and_leaves_nothing_half_done() {
+    let stage =
+        Stage::logged_in(Setting { claims: 100, faults: &["hang@ExplanationOfBenefit+1"], ..Setting::default() });
+    for signal in ["INT", "TERM"] {
+        stage.asked();
+        let mut command = stage.bbdl(&["fetch", "eob", "--out", "claims", "-v"]);
+        let running = {
+            command.env_remove("BBDL_RETRY_DELAY");
+            let mut running = support::Running::start(command);
+            if signal == "INT" {
+                running.until("GET /v2/fhir/ExplanationOfBenefit");
+            } else {
+                // The second run meets the hang at its first page already.
+                while !stage.asked().iter().any(|row| row.contains("ExplanationOfBenefit")) {
+                    thread::yield_now();
+                }
+            }
+            running
+        };
+        let kill =
+            std::process::Command::new("kill").args([format!("-{signal}"), running.id().to_string()]).status().unwrap();
+        assert!(kill.success());
+        let output = running.finish();
+        assert_code(&output, 130, &[signal]);
+        assert!(!stage.out().join("manifest.json").exists());
+    }
+}
+
+#[test]
+fn progress_stays_out_of_the_way() {
+    let stage = stage(60);
+    for (arguments, silent) in [
+        (&["fetch", "eob", "--out", "a", "-q"][..], true),
+        (&["fetch", "eob", "--out", "b", "--no-progress"][..], false),
+    ] {
+        let output = stage.run(arguments);
+        assert_code(&output, 0, arguments);
+        assert!(output.stdout.is_empty());
+        let said = text(&output.stderr);
+        assert_eq!(said.lines().count(), usize::from(!silent), "{said}");
+    }
+}
+
+#[test]
+fn recorded_pages_of_the_real_server_come_home_as_they_are() {
+    let Some(payloads) = shared("data/v2") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    for number in 0..6 {
+        let name = format!("eob-search-page-{number}.json");
+        fs::copy(payloads.join(&name), dir.path().join(&name)).unwrap();
+    }
+    let records = bbdl::mock::data::load(dir.path()).unwrap();
+    let stage = Stage::logged_in(Setting { records: Some(Box::new(records)), ..Setting::default() });
+    let result = stage.expect_json(0, &["fetch", "eob", "--out", "claims", "--page-size", "10", "--json"]);
+    assert_eq!((&eob(&result)["count"], &eob(&result)["requests"]), (&json!(52), &json!(6)));
+    let wanted: Vec<Value> = (0..6)
+        .flat_map(|number| {
+            let text = fs::read_to_string(payloads.join(format!("eob-search-page-{number}.json"))).unwrap();
+            let bundle: Value = serde_json::from_str(&text).unwrap();
+            bundle["entry"].as_array().unwrap().iter().map(|entry| entry["resource"].clone()).collect::<Vec<_>>()
+        })
+        .collect();
+    let found: Vec<Value> =
+        stage.lines("ExplanationOfBenefit.ndjson").iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(found.len(), 52);
+    for claim in &wanted {
+        assert!(found.contains(claim), "{}", claim["id"]);
+    }
+}
+
+#[test]
+fn the_binarys_own_mock_serves_a_directory() {
+    let Some(payloads) = shared("data/v2") else { return };
+    if !has_program("curl") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    for number in 0..6 {
+        let name = format!("eob-search-page-{number}.json");
+        fs::copy(payloads.join(&name), dir.path().join(&name)).unwrap();
+    }
+    let home = tempfile::tempdir().unwrap();
+    let mut command = support::bbdl(home.path());
+    command.args(["mock", "--auto-consent", "--data"]).arg(dir.path());
+    let mut mock = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(mock.stdout.take().unwrap()), &mut line).unwrap();
+    let announced: Value = serde_json::from_str(&line).unwrap();
+    let word = |key: &str| announced[key].as_str().unwrap().to_owned();
+    assert_eq!(announced["enrollees"][0]["claims"], 52);
+    let mut command = support::bbdl(home.path());
+    command
+        .args(["login", "--server", &word("url"), "--client-id", &word("client_id")])
+        .env("BBDL_CLIENT_SECRET", word("client_secret"))
+        .env("BROWSER", "curl -sSLo /dev/null");
+    assert_code(&finished(command), 0, &["login"]);
+    let mut command = support::bbdl(home.path());
+    command.args(["fetch", "eob", "--out", "-"]);
+    let output = finished(command);
+    mock.kill().unwrap();
+    mock.wait().unwrap();
+    assert_eq!(text(&output.stdout).lines().count(), 52);
+}

@@ -1,0 +1,295 @@
+//! Tokens over time: renewed once, stored before use, ended for good. And never shown.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::{fs, process::Stdio};
+
+use bbdl::mock::Access;
+use serde_json::json;
+use support::{Setting, Stage, assert_code, finished, http, text};
+
+fn stage(claims: usize) -> Stage {
+    Stage::logged_in(Setting { claims, ..Setting::default() })
+}
+
+const FETCH: [&str; 5] = ["fetch", "eob", "--out", "claims", "--json"];
+
+fn token_requests(asked: &[String]) -> usize {
+    asked.iter().filter(|row| row.contains("/o/token/")).count()
+}
+
+#[test]
+fn an_expired_access_token_is_renewed_once_and_stored_before_use() {
+    let stage = stage(120);
+    let before = stage.tokens();
+    stage.control("POST", "clock", r#"{"advance_seconds": 4000}"#);
+    stage.asked();
+    assert_eq!(stage.expect_json(0, &FETCH)["resources"]["ExplanationOfBenefit"]["count"], 120);
+    let asked = stage.asked();
+    assert_eq!(token_requests(&asked), 1, "{asked:?}");
+    let at = |words: &str| asked.iter().position(|row| row.contains(words)).unwrap();
+    assert!(at("/health/bfd") < at("/o/token/"), "{asked:?}");
+    let after = stage.tokens();
+    assert_ne!(before["access_token"], after["access_token"]);
+    assert_ne!(before["refresh_token"], after["refresh_token"]);
+    assert_eq!(before["client_secret"], after["client_secret"]);
+    // The profile knows of it as well.
+    assert_eq!(
+        stage.expect_json(0, &["status", "--json"])["profiles"][0]["access_token_expires"],
+        after["access_token_expires"]
+    );
+}
+
+#[test]
+fn a_token_that_expires_by_this_clock_is_renewed_before_it_is_used() {
+    let stage = stage(3);
+    let file = stage.home.path().join("tokens/default.json");
+    let mut record = stage.tokens();
+    record["access_token_expires"] = json!("2026-01-01T00:00:00Z");
+    fs::write(&file, record.to_string()).unwrap();
+    stage.asked();
+    stage.expect(0, &FETCH);
+    assert!(stage.asked().iter().all(|row| !row.ends_with("401")));
+}
+
+#[test]
+fn renewal_in_the_middle_of_a_fetch_serves_the_pages_after_it() {
+    let stage = stage(300);
+    stage.faults(&["expire-token@ExplanationOfBenefit#1+1", "expire-token@ExplanationOfBenefit#1+4"]);
+    stage.asked();
+    assert_eq!(stage.expect_json(0, &FETCH)["resources"]["ExplanationOfBenefit"]["count"], 300);
+    let asked = stage.asked();
+    assert_eq!(token_requests(&asked), 2, "{asked:?}");
+    assert!(asked.iter().filter(|row| row.contains("/o/token/")).all(|row| row.ends_with("200")));
+}
+
+#[test]
+fn a_token_rejected_again_after_its_renewal_ends_the_pull() {
+    let stage = stage(120);
+    stage.faults(&["expire-token@ExplanationOfBenefit"]);
+    stage.asked();
+    let result = stage.expect_json(77, &FETCH);
+    assert_eq!(result["error"]["kind"], "token");
+    assert!(result["error"]["hint"].as_str().unwrap().contains("bbdl login --server"));
+    assert_eq!(token_requests(&stage.asked()), 1);
+}
+
+#[test]
+fn refusals_of_a_renewal_have_their_codes() {
+    for (fault, code, kind) in [
+        ("inactive@o/token", 77, "app_inactive"),
+        ("grant-over@ExplanationOfBenefit#1", 77, "grant_ended"),
+        ("revoke-grant@ExplanationOfBenefit#1", 77, "grant_revoked"),
+        ("backend=502@health", 75, "backend"),
+        ("backend=502@o/token", 75, "refresh_lost"),
+        ("backend=500@o/token", 75, "refresh_lost"),
+        ("backend=404@o/token", 75, "refresh_lost"),
+        ("drop-refresh@o/token", 75, "refresh_lost"),
+    ] {
+        let stage = stage(3);
+        let before = stage.tokens();
+        stage.faults(&[fault, "expire-token@ExplanationOfBenefit"]);
+        let result = stage.expect_json(code, &FETCH);
+        assert_eq!(result["error"]["kind"], kind, "{fault}: {result}");
+        assert_eq!(stage.tokens()["refresh_token"], before["refresh_token"], "{fault}");
+        assert!(!stage.out().join("manifest.json").exists());
+    }
+    // While the back end is known to fail the refresh token is not spent; later it works.
+    let stage = stage(3);
+    stage.faults(&["backend=502@health", "expire-token@ExplanationOfBenefit#1"]);
+    stage.asked();
+    stage.expect(75, &FETCH);
+    assert_eq!(token_requests(&stage.asked()), 0);
+    stage.control("DELETE", "faults", "");
+    stage.expect(0, &FETCH);
+    // A refresh whose answer was lost is not tried again within the run; the next run is told the truth.
+    stage.faults(&["drop-refresh@o/token#1", "expire-token@ExplanationOfBenefit#1"]);
+    stage.asked();
+    stage.expect(75, &FETCH);
+    assert_eq!(token_requests(&stage.asked()), 1);
+    let result = stage.expect_json(77, &FETCH);
+    assert_eq!(result["error"]["kind"], "refresh_token");
+}
+
+#[test]
+fn a_log_in_elsewhere_is_recognised() {
+    let stage = stage(3);
+    stage.log_in(&["--profile", "elsewhere"]);
+    let result = stage.expect_json(77, &FETCH);
+    assert_eq!(result["error"]["kind"], "refresh_token");
+    assert!(result["error"]["message"].as_str().unwrap().contains("newer log-in"));
+}
+
+#[test]
+fn one_time_access_is_used_while_it_lives_and_never_renewed() {
+    let stage = Stage::logged_in(Setting { claims: 3, access: Access::OneTime, ..Setting::default() });
+    stage.expect(0, &FETCH);
+    stage.control("POST", "clock", r#"{"advance_seconds": 3700}"#);
+    stage.asked();
+    assert_eq!(stage.expect_json(77, &FETCH)["error"]["kind"], "token");
+    assert_eq!(token_requests(&stage.asked()), 0);
+}
+
+#[test]
+fn processes_that_need_a_new_token_at_once_renew_it_once() {
+    let stage = stage(60);
+    stage.control("POST", "clock", r#"{"advance_seconds": 4000}"#);
+    stage.asked();
+    let start = |number: usize| {
+        let mut command = stage.bbdl(&["fetch", "eob", "--out"]);
+        command.arg(format!("out{number}")).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let children: Vec<_> = (0..4).map(start).collect();
+    for child in children {
+        assert_code(&child.wait_with_output().unwrap(), 0, &[]);
+    }
+    assert_eq!(token_requests(&stage.asked()), 1);
+}
+
+#[test]
+fn a_store_that_cannot_be_written_keeps_the_refresh_token_from_being_spent() {
+    use std::os::unix::fs::PermissionsExt;
+    let stage = stage(3);
+    stage.control("POST", "clock", r#"{"advance_seconds": 4000}"#);
+    let tokens = stage.home.path().join("tokens");
+    // Whoever may write anywhere is stopped by a directory in the way of the temporary file's name.
+    fs::rename(&tokens, stage.home.path().join("kept")).unwrap();
+    std::os::unix::fs::symlink(stage.home.path().join("kept"), &tokens).unwrap();
+    fs::set_permissions(stage.home.path().join("kept"), fs::Permissions::from_mode(0o755)).unwrap();
+    stage.asked();
+    let result = stage.expect_json(78, &FETCH);
+    assert_eq!(result["error"]["kind"], "token_store");
+    assert_eq!(token_requests(&stage.asked()), 0);
+    fs::set_permissions(stage.home.path().join("kept"), fs::Permissions::from_mode(0o700)).unwrap();
+    stage.expect(0, &FETCH);
+}
+
+#[test]
+fn logout_ends_the_grant_at_the_server_and_forgets() {
+    let stage = stage(3);
+    let access = stage.tokens()["access_token"].as_str().unwrap().to_owned();
+    stage.asked();
+    let result = stage.expect_json(0, &["logout", "--json"]);
+    assert_eq!(result, json!({"profile": "default", "revoked": true}));
+    let asked = stage.asked();
+    assert_eq!(asked, ["POST /v2/o/revoke/? 200"]);
+    let answer = http(
+        "GET",
+        &format!("{}/v2/fhir/Patient", stage.mock.url()),
+        &[("Authorization", &format!("Bearer {access}"))],
+        "",
+    );
+    assert_eq!(answer.status, 401);
+    assert!(!stage.home.path().join("tokens/default.json").exists());
+    assert_eq!(stage.expect_json(0, &["status", "--json"]), json!({"profiles": []}));
+    stage.expect(78, &["logout"]);
+    stage.expect(78, &FETCH);
+}
+
+#[test]
+fn logout_keeps_the_tokens_when_the_server_cannot_be_told() {
+    let stage = stage(3);
+    stage.faults(&["html=503@o/revoke"]);
+    stage.expect(75, &["logout"]);
+    assert!(stage.home.path().join("tokens/default.json").exists());
+    stage.asked();
+    stage.expect(0, &["logout", "--local"]);
+    assert!(stage.asked().is_empty() && !stage.home.path().join("tokens/default.json").exists());
+    // A grant that is gone already is no reason to keep its tokens.
+    stage.control("DELETE", "faults", "");
+    stage.log_in(&[]);
+    stage.control("POST", "grants", r#"{"revoke":true}"#);
+    stage.expect(0, &["logout"]);
+}
+
+#[test]
+fn status_knows_archives_and_asks_the_server_only_when_told_to() {
+    let stage = stage(30);
+    stage.expect(0, &FETCH);
+    stage.asked();
+    let profile = stage.expect_json(0, &["status", "--json"])["profiles"][0].clone();
+    assert!(stage.asked().is_empty());
+    assert_eq!(profile["archives"][0]["count"], 30);
+    assert!(profile["archives"][0]["out"].as_str().unwrap().ends_with("/claims"));
+    let online = stage.expect_json(0, &["status", "--json", "--online"]);
+    assert_eq!(online["profiles"][0]["online"]["ok"], true);
+    stage.control("POST", "grants", r#"{"revoke":true}"#);
+    let online = stage.expect_json(0, &["status", "--json", "--online"]);
+    assert_eq!(online["profiles"][0]["online"]["ok"], false);
+    let words = stage.expect(0, &["status"]);
+    assert!(words.contains("default:") && words.contains("30 claims"), "{words}");
+}
+
+#[test]
+fn tokens_are_not_sent_to_a_server_they_do_not_belong_to() {
+    let (stage, other) = (stage(3), Stage::claims(3));
+    let file = stage.home.path().join("profiles/default.json");
+    let profile = fs::read_to_string(&file).unwrap().replace(stage.mock.url(), other.mock.url());
+    fs::write(&file, profile).unwrap();
+    assert_eq!(stage.expect_json(77, &FETCH)["error"]["kind"], "origin");
+    stage.expect(77, &["logout"]);
+    assert!(other.asked().is_empty());
+}
+
+/// Everything that is a secret, after a while of use.
+fn secrets(stage: &Stage, seen: &mut Vec<String>) {
+    let record = stage.tokens();
+    for key in ["access_token", "refresh_token", "client_secret"] {
+        seen.push(record[key].as_str().unwrap().to_owned());
+    }
+}
+
+#[test]
+fn no_secret_is_shown_at_any_verbosity_or_in_any_failure() {
+    let stage = Stage::claims(60);
+    let mut seen = Vec::new();
+    let mut said = String::new();
+    let mut note = |output: std::process::Output| said += &format!("{}{}", text(&output.stdout), text(&output.stderr));
+    note(stage.log_in_with(stage.login_command(&["-vv"])));
+    secrets(&stage, &mut seen);
+    for faults in [
+        &[][..],
+        &["expire-token@ExplanationOfBenefit#1"],
+        &["truncate@o/token#1", "expire-token@ExplanationOfBenefit#1"],
+    ] {
+        stage.faults(faults);
+        for more in [&["-vv"][..], &["-vv", "--json"]] {
+            note(finished({
+                let mut command = stage.bbdl(&["fetch", "all", "--out", "claims"]);
+                command.args(more).env("RUST_BACKTRACE", "full").env("RUST_LOG", "trace");
+                command
+            }));
+            secrets(&stage, &mut seen);
+        }
+    }
+    note(stage.run(&["status", "-vv"]));
+    note(stage.run(&["status", "-vv", "--json", "--online"]));
+    note(stage.run(&["logout", "-vv"]));
+    // A log-in that fails when its code is exchanged.
+    stage.faults(&["truncate@o/token"]);
+    note(stage.log_in_with(stage.login_command(&["-vv"])));
+    assert!(said.contains("GET /v2/fhir/ExplanationOfBenefit") && said.contains("POST /v2/o/token/"));
+    seen.sort();
+    seen.dedup();
+    assert!(seen.len() >= 5, "{}", seen.len());
+    for secret in &seen {
+        assert!(!said.contains(secret.as_str()), "a secret was shown");
+    }
+    // No identifier of the person in what a log might keep, either: the authorization request has none.
+    let patient = bbdl::mock::records::Records::enrollee(&bbdl::mock::people::Population::new(7, 2, 60), 0).patient;
+    let traced: Vec<&str> = said.lines().filter(|line| line.starts_with("GET ") || line.starts_with("POST ")).collect();
+    assert!(traced.iter().all(|line| !line.contains(&patient)), "{traced:?}");
+}
+
+#[test]
+fn secrets_are_not_on_the_command_line_of_any_process() {
+    let stage = Stage::claims(3);
+    let mut login = support::Running::start(stage.login_command(&[]));
+    let url = login.authorize_url();
+    let line = fs::read(format!("/proc/{}/cmdline", login.id())).unwrap();
+    assert!(!text(&line).contains(stage.mock.client_secret()));
+    support::follow(&url);
+    assert_code(&login.finish(), 0, &[]);
+}
