@@ -129,7 +129,7 @@ impl Answer {
     }
 
     /// The same bytes under another content type.
-    pub(super) fn as_type(mut self, content_type: &str) -> Self {
+    pub(super) fn with_type(mut self, content_type: &str) -> Self {
         for (name, value) in &mut self.headers {
             if *name == "content-type" {
                 content_type.clone_into(value);

@@ -38,7 +38,7 @@ pub(super) fn answer(shared: &Shared, ask: &Ask, rest: &str, faults: &[Kind]) ->
     }
     let answer = match renderer(ask) {
         None => Answer::detail(406, "Could not satisfy the request Accept header."),
-        Some(media_type) => answer_below(shared, ask, resource, id, faults).as_type(media_type),
+        Some(media_type) => answer_below(shared, ask, resource, id, faults).with_type(media_type),
     };
     answer.with("allow", "GET, HEAD, OPTIONS")
 }
@@ -169,7 +169,7 @@ pub(super) fn userinfo(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Answer {
             ],
         )
     });
-    answer.unwrap_or_else(|refusal| refusal).as_type("application/json").with("allow", "OPTIONS, GET")
+    answer.unwrap_or_else(|refusal| refusal).with_type("application/json").with("allow", "OPTIONS, GET")
 }
 
 /// An instant as the data back end writes it.

@@ -29,7 +29,7 @@ pub(in crate::mock) fn token(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Ans
     if !ask.query.is_empty() {
         let words = "URL query parameters are not allowed";
         let fields = [("error", json!("invalid_request")), ("error_description", json!(words))];
-        return Answer::spaced(400, &fields).as_type("text/html; charset=utf-8");
+        return Answer::spaced(400, &fields).with_type("text/html; charset=utf-8");
     }
     let form = ask.form();
     let world = &mut *shared.world();
