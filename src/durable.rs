@@ -1,168 +1,335 @@
-//! Files that survive: written whole or not at all, private from their first byte, locked by the
-//! operating system.
+//! Files that only their owner can read and that survive a crash: private directories, replacement of a
+//! whole file at once, and the lock between two processes.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Read, Write},
     path::Path,
     thread,
     time::{Duration, Instant},
 };
 
-use tempfile::NamedTempFile;
+use crate::error::shown;
 
-/// Creates a directory and what is missing above it, each readable by its owner only, whatever the
-/// umask. What exists already is left as it is.
+/// Replaces the file at `path` by `bytes`, or leaves it as it was: there is no moment, a crash or a
+/// power cut included, at which a reader finds half of it.
+///
+/// Missing parents are made as [`create_private_dir`] makes them. The file has mode 0600 from its first
+/// byte on, whatever the umask. When this returns `Ok`, file and directory entry are on the disk. A
+/// symbolic link at `path` is replaced, not followed.
 ///
 /// # Errors
-/// Those of the file system.
-pub fn create_private_dir(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
-/// Writes a file that only its owner may read: beside its place, synced, then renamed into it, and the
-/// directory synced, so that after any crash the old or the new content is there.
-///
-/// # Errors
-/// Those of the file system; the old content is there then.
+/// What the file system says; the temporary file is removed.
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = directory_of(path);
     create_private_dir(dir)?;
-    // NamedTempFile is created with mode 0600.
-    let mut file = NamedTempFile::with_prefix_in(".new-", dir)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|cause| cause.error)?;
+    let mut temporary = tempfile::Builder::new().prefix(".bbdl-").suffix(".tmp").tempfile_in(dir)?;
+    // tempfile asks for 0600, from which a umask such as 0277 would still take our own right to write.
+    private_file(temporary.as_file())?;
+    temporary.write_all(bytes)?;
+    temporary.as_file().sync_all()?;
+    temporary.persist(path).map_err(|failed| failed.error)?;
     sync_dir(dir)
 }
 
-/// Makes renames and new names in a directory survive a loss of power.
+/// Makes `path` and whatever is missing above it. Every directory made here is readable by its owner
+/// only (0700, whatever the umask); one that was there already is left as it is.
 ///
 /// # Errors
-/// Those of the file system.
-pub fn sync_dir(path: &Path) -> io::Result<()> {
-    // Windows has no way to open a directory for this, and does not need it.
-    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+/// What the file system says, `NotADirectory` where a file is in the way.
+pub fn create_private_dir(path: &Path) -> io::Result<()> {
+    // `""` is what `Path::parent` gives for a bare file name: the current directory.
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        create_private_dir(parent)?;
+    }
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(path) {
+        Ok(()) => {
+            #[cfg(unix)]
+            fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+            sync_dir(directory_of(path))
+        }
+        // Somebody else was quicker.
+        Err(_) if path.is_dir() => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(io::ErrorKind::NotADirectory.into()),
+        Err(error) => Err(error),
+    }
 }
 
-/// Why a lock was not had.
+/// Brings a directory's entries to the disk: a renamed or created file is there after a power cut.
+/// Windows has no such call and needs none for our use (NTFS journals its metadata).
+///
+/// # Errors
+/// What the file system says.
+pub fn sync_dir(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        File::open(path)?.sync_all()
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        Ok(())
+    }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn private_file(file: &File) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        Ok(())
+    }
+}
+
+/// Why a lock was not got.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another process has it.
-    #[error("held by {by}")]
+    /// Another process holds it and did not let go within the time allowed.
+    #[error("{by} holds the lock")]
     Held {
-        /// What the holder wrote of itself.
+        /// What it is doing and its process number, as it wrote them into the lock file.
         by: String,
     },
-    /// The file could not be opened or locked.
+    /// The lock file cannot be made, opened or locked.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// An exclusive lock on a file, released by the operating system when the process ends, however it
-/// ends. The file stays: removing it would let two processes lock two different files.
+/// An exclusive lock between processes: the operating system's lock on an open file, so that it goes
+/// with the process however that ends. The file itself stays; removing it would let two processes hold
+/// locks on two files of the same name.
 #[derive(Debug)]
 pub struct FileLock {
-    _file: File,
+    file: File,
 }
 
 impl FileLock {
-    /// Takes the lock, waiting up to `wait` for another holder; writes process id and `purpose` into the
-    /// file for the one who waits.
+    const FIRST_PAUSE: Duration = Duration::from_millis(5);
+    const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+    /// Locks the file at `path` (made with its private directory if missing), trying again for as long as
+    /// `wait` while another process holds it. `purpose` ("pull", "token refresh") is what that other
+    /// process is told of us.
+    ///
+    /// Blocks its thread: call it through `spawn_blocking` where there is a reactor.
     ///
     /// # Errors
-    /// [`LockError`].
+    /// [`LockError::Held`] when `wait` is over, [`LockError::Io`] when the file cannot be used at all.
     pub fn acquire(path: &Path, wait: Duration, purpose: &str) -> Result<Self, LockError> {
-        const LONGEST_PAUSE: Duration = Duration::from_millis(100);
-        if let Some(dir) = path.parent() {
-            create_private_dir(dir)?;
-        }
+        let deadline = Instant::now().checked_add(wait);
+        create_private_dir(directory_of(path))?;
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
+        options.create(true).truncate(false).read(true).write(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(path)?;
-        let deadline = Instant::now() + wait;
-        let mut pause = Duration::from_millis(5);
+        let mut pause = Self::FIRST_PAUSE;
         loop {
             match file.try_lock() {
                 Ok(()) => break,
-                Err(TryLockError::Error(cause)) => return Err(cause.into()),
-                Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
-                    return Err(LockError::Held { by: holder(&mut file) });
-                }
-                // The operating system has no lock with a time limit.
-                Err(TryLockError::WouldBlock) => {
-                    thread::sleep(pause.min(deadline.saturating_duration_since(Instant::now())));
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
+                Err(TryLockError::Error(source)) => return Err(source.into()),
+                Err(TryLockError::WouldBlock) => {}
             }
+            let left = deadline.map_or(pause, |end| end.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return Err(LockError::Held { by: holder(&mut file) });
+            }
+            // The system offers no lock with a time limit; asking again is the condition itself.
+            thread::sleep(pause.min(left));
+            pause = (pause * 2).min(Self::LONGEST_PAUSE);
         }
+        let note = format!("{}\n{}\n", std::process::id(), purpose.replace('\n', " "));
         // Only for people to read: a full disk must not stop the one who has the lock.
-        let _ = file.set_len(0).and_then(|()| writeln!(file, "process {} ({purpose})", std::process::id()));
-        Ok(Self { _file: file })
+        let _ = file.set_len(0).and_then(|()| file.write_all(note.as_bytes()));
+        Ok(Self { file })
     }
 }
 
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // Nobody must be told that we hold it while the next one has not yet written its own name. A
+        // failure only makes that message less exact, and the lock goes with the file either way.
+        let _ = self.file.set_len(0);
+        let _ = self.file.unlock();
+    }
+}
+
+/// Who wrote its name into the lock file. Nothing certain: the file is empty for a moment after locking,
+/// and Windows does not let a locked file be read.
 fn holder(file: &mut File) -> String {
+    const LONGEST: u64 = 500;
     let mut text = String::new();
-    let _ = file.seek(SeekFrom::Start(0)).and_then(|_| file.take(200).read_to_string(&mut text));
-    let text = crate::error::shown(&text);
-    if text.is_empty() { "another process".to_owned() } else { text }
+    let read = file.take(LONGEST).read_to_string(&mut text);
+    let mut lines = text.lines();
+    match (read, lines.next().and_then(|pid| pid.parse::<u32>().ok()), lines.next()) {
+        (Ok(_), Some(pid), Some(purpose)) => format!("process {pid}: {}", shown(purpose)),
+        _ => "another process".to_owned(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::{BufRead, BufReader},
+        process::{Command, Stdio},
+    };
+
     use super::*;
 
+    const ZERO: Duration = Duration::ZERO;
+
     #[test]
-    fn writing_replaces_the_whole_file_and_leaves_nothing_beside_it() {
+    fn a_file_is_replaced_whole_and_leaves_no_temporary_behind() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a/b/file");
-        write_private(&path, b"a longer first text").unwrap();
+        let path = dir.path().join("a/b/token.json");
+        write_private(&path, b"first").unwrap();
         write_private(&path, b"second").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"second");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
 
+    #[test]
+    fn a_failed_replacement_keeps_what_was_there_and_leaves_no_temporary_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("occupied");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("inside"), b"kept").unwrap();
+        write_private(&path, b"new").unwrap_err();
+        assert_eq!(fs::read(path.join("inside")).unwrap(), b"kept");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_in_the_way_of_a_directory_is_named_as_such() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("file"), b"").unwrap();
+        let error = create_private_dir(&dir.path().join("file")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
+    }
+
+    #[test]
+    fn a_lock_is_held_once_and_names_its_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("locks/lock");
+        let lock = FileLock::acquire(&path, ZERO, "pull\n\u{1b}[31m").unwrap();
+        let error = FileLock::acquire(&path, Duration::from_millis(20), "refresh").unwrap_err();
+        let text = error.to_string();
+        assert!(!text.contains('\u{1b}'), "{text:?}");
+        if cfg!(unix) {
+            assert!(text.contains("pull") && text.contains(&std::process::id().to_string()), "{text}");
+        }
+        drop(lock);
+        FileLock::acquire(&path, ZERO, "refresh").unwrap();
+    }
+
+    #[test]
+    fn whoever_waits_gets_the_lock_when_it_is_let_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let lock = FileLock::acquire(&path, ZERO, "first").unwrap();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| FileLock::acquire(&path, Duration::from_secs(30), "second").is_ok());
+            drop(lock);
+            assert!(waiting.join().unwrap());
+        });
+    }
+
+    const HELD_BY_CHILD: &str = "BBDL_TEST_LOCK_PATH";
+
+    /// Runs itself a second time as the other process, which is then killed without a chance to clean up.
+    #[test]
+    #[allow(clippy::print_stdout, reason = "how the other process reports")]
+    fn a_lock_goes_with_its_process() {
+        if let Some(path) = std::env::var_os(HELD_BY_CHILD) {
+            let _lock = FileLock::acquire(Path::new(&path), ZERO, "the other process").unwrap();
+            println!("\nlocked");
+            // Until killed, or until the parent died and its end of the pipe with it.
+            io::stdin().read_line(&mut String::new()).unwrap();
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "durable::tests::a_lock_goes_with_its_process", "--nocapture"])
+            .env(HELD_BY_CHILD, &path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        let locked = said.by_ref().map_while(Result::ok).any(|line| line == "locked");
+        let refused = FileLock::acquire(&path, ZERO, "ours");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(locked, "the other process did not get the lock");
+        let by = refused.unwrap_err().to_string();
+        if cfg!(unix) {
+            assert!(by.contains(&child.id().to_string()) && by.contains("the other process"), "{by}");
+        }
+        FileLock::acquire(&path, ZERO, "ours").unwrap();
+    }
+
     #[cfg(unix)]
-    #[test]
-    fn what_is_made_is_private() {
+    mod modes {
         use std::os::unix::fs::PermissionsExt;
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a/b/file");
-        write_private(&path, b"x").unwrap();
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&path), mode(&dir.path().join("a")), mode(&dir.path().join("a/b"))), (0o600, 0o700, 0o700));
-    }
 
-    #[test]
-    fn a_lock_is_exclusive_and_names_its_holder() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("lock");
-        let first = FileLock::acquire(&path, Duration::ZERO, "fetch").unwrap();
-        let Err(LockError::Held { by }) = FileLock::acquire(&path, Duration::from_millis(20), "other") else {
-            panic!("two holders");
-        };
-        assert!(by.contains("fetch"), "{by}");
-        drop(first);
-        FileLock::acquire(&path, Duration::ZERO, "other").unwrap();
-    }
+        use super::*;
 
-    #[test]
-    fn waiting_ends_when_the_holder_lets_go() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("lock");
-        let first = FileLock::acquire(&path, Duration::ZERO, "first").unwrap();
-        let waiting = {
-            let path = path.clone();
-            thread::spawn(move || FileLock::acquire(&path, Duration::from_secs(20), "second").is_ok())
-        };
-        drop(first);
-        assert!(waiting.join().unwrap());
+        fn mode(path: &Path) -> u32 {
+            fs::metadata(path).unwrap().permissions().mode() & 0o7777
+        }
+
+        const UNDER_UMASK: &str = "BBDL_TEST_UMASK_DIR";
+
+        /// The umask belongs to the whole process, so this runs itself again under a shell that sets one:
+        /// one that would leave everything open, and one that would take our own rights away.
+        #[test]
+        fn modes_do_not_depend_on_the_umask() {
+            if let Some(dir) = std::env::var_os(UNDER_UMASK) {
+                write_private(&Path::new(&dir).join("a/b/file"), b"x").unwrap();
+                drop(FileLock::acquire(&Path::new(&dir).join("c/lock"), ZERO, "test").unwrap());
+                return;
+            }
+            for umask in ["000", "277"] {
+                let dir = tempfile::tempdir().unwrap();
+                let done = Command::new("sh")
+                    .args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")])
+                    .arg(std::env::current_exe().unwrap())
+                    .args(["--exact", "durable::tests::modes::modes_do_not_depend_on_the_umask", "--nocapture"])
+                    .env(UNDER_UMASK, dir.path())
+                    .output()
+                    .unwrap();
+                assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+                assert_eq!(mode(&dir.path().join("a")), 0o700, "umask {umask}");
+                assert_eq!(mode(&dir.path().join("a/b")), 0o700, "umask {umask}");
+                assert_eq!(mode(&dir.path().join("a/b/file")), 0o600, "umask {umask}");
+                assert_eq!(mode(&dir.path().join("c/lock")) & 0o177, 0, "umask {umask}");
+            }
+        }
+
+        #[test]
+        fn a_directory_that_was_there_keeps_its_mode() {
+            let dir = tempfile::tempdir().unwrap();
+            fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+            create_private_dir(dir.path()).unwrap();
+            assert_eq!(mode(dir.path()), 0o755);
+        }
     }
 }

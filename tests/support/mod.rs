@@ -2,6 +2,12 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what goes wrong in a helper fails the test"
+)]
 
 use std::{
     fmt::Write as _,

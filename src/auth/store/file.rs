@@ -1,4 +1,5 @@
-//! Tokens in files that only their owner may read.
+//! One file a profile, readable by its owner only: for machines without a keyring, and only where a
+//! person chose it.
 
 use std::{
     fs::{self, File},
@@ -6,68 +7,80 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{StoreError, StoreKind, TokenStore};
+use zeroize::Zeroize;
+
+use super::{StoreError, StoreKind, TokenStore, check_name};
 use crate::{durable, secret::Secret};
 
-/// One file a profile in one directory: `DIR/<profile>.json`, mode 0600, in a directory of mode 0700.
-#[derive(Debug)]
+/// `DIR/<profile>.json`, mode 0600, in a directory of mode 0700. On Windows the file has what the
+/// directory grants, which in a user's profile is that user and the administrators.
+#[derive(Clone, Debug)]
 pub struct FileStore {
     dir: PathBuf,
 }
 
 impl FileStore {
-    /// A store in this directory, which is made when first needed.
+    /// A record is some kilobytes; what is larger was not written by us.
+    const LARGEST: u64 = 1 << 20;
+
+    /// Keeps its files in `dir`, which is made when the first record is saved.
     #[must_use]
     pub fn new(dir: PathBuf) -> Self {
         Self { dir }
     }
 
-    /// Profile names are checked where they are typed; one that could leave the directory is refused
-    /// here all the same.
     fn path(&self, profile: &str) -> Result<PathBuf, StoreError> {
-        let name = Path::new(profile).file_name().and_then(|name| name.to_str());
-        if name == Some(profile) && !profile.starts_with('.') && !profile.contains('\\') {
-            Ok(self.dir.join(format!("{profile}.json")))
-        } else {
-            Err(StoreError::Io { path: self.dir.clone(), source: io::ErrorKind::InvalidFilename.into() })
-        }
+        check_name(profile)?;
+        Ok(self.dir.join(format!("{profile}.json")))
     }
 }
 
 impl TokenStore for FileStore {
+    /// Refuses a file that group or others can read or write, as ssh does with a private key.
     fn load(&self, profile: &str) -> Result<Option<Secret>, StoreError> {
         let path = self.path(profile)?;
         let io = |source| StoreError::Io { path: path.clone(), source };
-        let mut file = match File::open(&path) {
+        let file = match File::open(&path) {
             Ok(file) => file,
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(cause) => return Err(io(cause)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io(error)),
         };
-        check_private(&path, &file.metadata().map_err(io)?)?;
-        let mut text = String::new();
-        match file.read_to_string(&mut text) {
-            Ok(_) => Ok(Some(Secret::new(text))),
-            Err(cause) if cause.kind() == io::ErrorKind::InvalidData => Err(StoreError::Damaged { what: "not text" }),
-            Err(cause) => Err(io(cause)),
+        let metadata = file.metadata().map_err(io)?;
+        refuse_what_is_open_to_others(&path, &metadata)?;
+        let damaged = |what: &str| StoreError::Damaged { what: format!("{} {what}", path.display()) };
+        if metadata.len() > Self::LARGEST {
+            return Err(damaged("is too large"));
+        }
+        // Room for all of it from the start: a growing vector would leave copies behind.
+        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default() + 1);
+        if let Err(error) = file.take(Self::LARGEST).read_to_end(&mut bytes) {
+            bytes.zeroize();
+            return Err(io(error));
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Some(Secret::new(text))),
+            Err(error) => {
+                error.into_bytes().zeroize();
+                Err(damaged("is not text"))
+            }
         }
     }
 
+    /// Refuses a directory that group or others may enter, list or write to.
     fn save(&self, profile: &str, record: &Secret) -> Result<(), StoreError> {
         let path = self.path(profile)?;
+        // Whoever may write to the directory could put a file of their own in the record's place.
         if let Ok(metadata) = fs::metadata(&self.dir) {
-            check_private(&self.dir, &metadata)?;
+            refuse_what_is_open_to_others(&self.dir, &metadata)?;
         }
         durable::write_private(&path, record.expose().as_bytes()).map_err(|source| StoreError::Io { path, source })
     }
 
     fn delete(&self, profile: &str) -> Result<bool, StoreError> {
         let path = self.path(profile)?;
-        match fs::remove_file(&path) {
-            Ok(()) => {
-                durable::sync_dir(&self.dir).map_err(|source| StoreError::Io { path: self.dir.clone(), source })?;
-                Ok(true)
-            }
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
+        match fs::remove_file(&path).and_then(|()| durable::sync_dir(&self.dir)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(source) => Err(StoreError::Io { path, source }),
         }
     }
@@ -77,15 +90,17 @@ impl TokenStore for FileStore {
     }
 }
 
-#[cfg(unix)]
-fn check_private(path: &Path, metadata: &fs::Metadata) -> Result<(), StoreError> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(StoreError::Permissions { path: path.to_owned(), mode }) }
-}
-
-#[cfg(not(unix))]
-fn check_private(_: &Path, _: &fs::Metadata) -> Result<(), StoreError> {
+/// For a file, `metadata` is that of the open file: its name could mean another one by then.
+fn refuse_what_is_open_to_others(path: &Path, metadata: &fs::Metadata) -> Result<(), StoreError> {
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o7777;
+        if mode & 0o077 != 0 {
+            return Err(StoreError::Permissions { path: path.to_owned(), mode });
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (path, metadata);
     Ok(())
 }
 
@@ -93,45 +108,75 @@ fn check_private(_: &Path, _: &fs::Metadata) -> Result<(), StoreError> {
 mod tests {
     use super::*;
 
-    fn store() -> (tempfile::TempDir, FileStore) {
-        let dir = tempfile::tempdir().unwrap();
-        let store = FileStore::new(dir.path().join("tokens"));
-        (dir, store)
+    fn secret(text: &str) -> Secret {
+        Secret::new(text.to_owned())
+    }
+
+    fn loaded(store: &FileStore, profile: &str) -> Option<String> {
+        store.load(profile).unwrap().map(|record| record.expose().to_owned())
     }
 
     #[test]
-    fn records_are_kept_replaced_and_forgotten() {
-        let (_dir, store) = store();
-        assert!(store.load("a").unwrap().is_none());
-        store.save("a", &Secret::new("one".into())).unwrap();
-        store.save("b", &Secret::new("other".into())).unwrap();
-        store.save("a", &Secret::new("two".into())).unwrap();
-        assert!(store.load("a").unwrap().unwrap().matches("two"));
-        assert!(store.delete("a").unwrap() && !store.delete("a").unwrap());
-        assert!(store.load("b").unwrap().unwrap().matches("other"));
+    fn what_is_saved_is_loaded_until_it_is_deleted() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = FileStore::new(dir.path().join("tokens"));
+        assert_eq!(loaded(&store, "mom"), None);
+        assert!(!store.delete("mom").unwrap());
+        store.save("mom", &secret("one")).unwrap();
+        store.save("dad", &secret("two")).unwrap();
+        store.save("mom", &secret("three")).unwrap();
+        assert_eq!(loaded(&store, "mom").as_deref(), Some("three"));
+        assert!(store.delete("mom").unwrap());
+        assert_eq!(loaded(&store, "mom"), None);
+        assert_eq!(loaded(&store, "dad").as_deref(), Some("two"));
+    }
+
+    #[test]
+    fn a_name_does_not_lead_out_of_the_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = FileStore::new(dir.path().join("tokens"));
+        assert!(matches!(store.save("../mom", &secret("x")), Err(StoreError::ProfileName { .. })));
+        assert!(matches!(store.load("../mom"), Err(StoreError::ProfileName { .. })));
+        assert!(matches!(store.delete(".mom"), Err(StoreError::ProfileName { .. })));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_not_text_is_damaged_and_not_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = FileStore::new(dir.path().to_owned());
+        durable::write_private(&dir.path().join("mom.json"), b"hush\xff").unwrap();
+        let error = store.load("mom").unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { .. }));
+        assert!(!format!("{error} {error:?}").contains("hush"));
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_file_others_may_read_is_refused_with_the_cure() {
+    fn only_the_owner_can_read_and_a_file_open_to_others_is_refused() {
         use std::os::unix::fs::PermissionsExt;
-        let (_dir, store) = store();
-        store.save("a", &Secret::new("hush".into())).unwrap();
-        let path = store.path("a").unwrap();
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&path), mode(&store.dir)), (0o600, 0o700));
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        let error = store.load("a").unwrap_err();
-        assert!(matches!(error, StoreError::Permissions { mode: 0o644, .. }));
-        assert!(error.hint().contains("chmod 600"));
-        assert!(!format!("{error:?} {error}").contains("hush"));
-    }
 
-    #[test]
-    fn names_that_leave_the_directory_are_refused() {
-        let (_dir, store) = store();
-        for name in ["../x", "a/b", ".x", "", "a\\b"] {
-            assert!(store.save(name, &Secret::new("x".into())).is_err(), "{name}");
+        let dir = tempfile::tempdir().unwrap();
+        let store = FileStore::new(dir.path().join("tokens"));
+        let path = dir.path().join("tokens/mom.json");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        store.save("mom", &secret("hush")).unwrap();
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(&dir.path().join("tokens")), 0o700);
+        for open in [0o640, 0o604, 0o620] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(open)).unwrap();
+            let error = store.load("mom").unwrap_err();
+            assert!(matches!(error, StoreError::Permissions { mode, .. } if mode == open), "{error:?}");
+            assert!(error.hint().contains("chmod 600"));
         }
+        let dir = dir.path().join("tokens");
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
+        let error = store.save("mom", &secret("hush")).unwrap_err();
+        assert!(matches!(error, StoreError::Permissions { mode: 0o755, .. }), "{error:?}");
+        assert!(error.hint().contains("chmod 700"), "{}", error.hint());
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
+        // Saving anew closes the file again.
+        store.save("mom", &secret("hush")).unwrap();
+        assert_eq!(loaded(&store, "mom").as_deref(), Some("hush"));
     }
 }

@@ -1,81 +1,79 @@
-//! Tokens in the operating system's keyring.
-//!
-//! A keyring that is locked asks a person for its password, in a window that a cron job will never see.
-//! So each call runs on a thread of its own and is given a limited time; a thread that is still waiting
-//! then is left behind and ends with the process.
+//! The system's own keyring: Secret Service on Linux and the BSDs, Keychain on macOS, Credential
+//! Manager on Windows.
 
-use std::{sync::mpsc, thread, time::Duration};
+use std::{
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
 
-use keyring::v1::Entry;
+use keyring::v1::{Entry, Error as KeyringError};
 use zeroize::Zeroizing;
 
 use super::{
-    StoreError, StoreKind, TokenStore,
+    StoreError, StoreKind, TokenStore, check_name,
     parts::{self, Items},
 };
 use crate::{error::shown, secret::Secret};
 
-/// The name under which all items of bbdl's stand.
-const SERVICE: &str = "bbdl";
-
-/// Windows: `CRED_MAX_CREDENTIAL_BLOB_SIZE` is 5 × 512 bytes; bytes are stored as they are
-/// (`set_secret`), while a password would be stored as UTF-16 and take twice the room.
-#[cfg(windows)]
-const LIMIT: usize = 2560;
-/// Secret Service and Keychain have no limit that a record could reach; this keeps one in bounds.
-#[cfg(not(windows))]
-const LIMIT: usize = 64 * 1024;
-
-/// The keyring of the person who runs this.
-#[derive(Debug)]
+/// One item a profile (on Windows more, see `parts.rs`) under the service name `bbdl`.
+///
+/// A locked Secret Service asks for its password in a window, and waits for it as long as it takes, also
+/// where nobody sees the window; a dead one may not answer at all. So every call runs on a thread of its
+/// own and is given up after a time. The abandoned thread does not keep the process from ending. The
+/// thread also keeps the blocking D-Bus client out of the caller's async runtime, in which it must not run.
+#[derive(Clone, Copy, Debug)]
 pub struct KeyringStore {
     patience: Duration,
 }
 
 impl KeyringStore {
-    /// A keyring whose calls may take this long, each.
+    /// Gives every call up after `patience`: some seconds unattended, a minute or more where a person
+    /// may have to type the keyring's password.
     #[must_use]
     pub fn new(patience: Duration) -> Self {
         Self { patience }
     }
 
-    fn within_limit<T: Send + 'static>(
-        &self,
-        call: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+    fn within_patience<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (sender, receiver) = mpsc::channel();
+        let (answer, waiting) = mpsc::sync_channel(1);
         thread::Builder::new()
-            .name("keyring".into())
-            .spawn(move || sender.send(call()))
-            .map_err(|cause| StoreError::Failed { cause: cause.to_string() })?;
-        receiver.recv_timeout(self.patience).unwrap_or_else(|cause| {
-            Err(match cause {
-                mpsc::RecvTimeoutError::Timeout => StoreError::TimedOut { seconds: self.patience.as_secs() },
-                mpsc::RecvTimeoutError::Disconnected => StoreError::Failed { cause: "it ended unexpectedly".into() },
-            })
-        })
+            .name("keyring".to_owned())
+            // Nobody listens any more when the time is over.
+            .spawn(move || drop(answer.send(work())))
+            .map_err(|error| StoreError::Unavailable { cause: error.to_string() })?;
+        match waiting.recv_timeout(self.patience) {
+            Ok(result) => result,
+            Err(RecvTimeoutError::Timeout) => Err(StoreError::TimedOut { seconds: self.patience.as_secs() }),
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(StoreError::Unavailable { cause: "its client library failed".to_owned() })
+            }
+        }
     }
 }
 
 impl TokenStore for KeyringStore {
     fn load(&self, profile: &str) -> Result<Option<Secret>, StoreError> {
+        check_name(profile)?;
         let profile = profile.to_owned();
-        self.within_limit(move || {
-            let Some(mut bytes) = parts::load(&Native, &profile)? else { return Ok(None) };
-            String::from_utf8(std::mem::take(&mut *bytes))
-                .map(|text| Some(Secret::new(text)))
-                .map_err(|_| StoreError::Damaged { what: "not text" })
-        })
+        self.within_patience(move || parts::load(&Keyring, &profile))
     }
 
+    /// After [`StoreError::TimedOut`] the new record may still arrive, when somebody unlocks the keyring
+    /// before the process ends.
     fn save(&self, profile: &str, record: &Secret) -> Result<(), StoreError> {
+        check_name(profile)?;
         let (profile, record) = (profile.to_owned(), record.clone());
-        self.within_limit(move || parts::save(&Native, &profile, record.expose().as_bytes()))
+        self.within_patience(move || parts::save(&Keyring, &profile, &record, ITEM_LIMIT))
     }
 
     fn delete(&self, profile: &str) -> Result<bool, StoreError> {
+        check_name(profile)?;
         let profile = profile.to_owned();
-        self.within_limit(move || parts::remove(&Native, &profile))
+        self.within_patience(move || parts::delete(&Keyring, &profile, ITEM_LIMIT))
     }
 
     fn kind(&self) -> StoreKind {
@@ -83,60 +81,118 @@ impl TokenStore for KeyringStore {
     }
 }
 
-/// The items of the platform's keyring.
-struct Native;
+/// The service name all items are filed under.
+const SERVICE: &str = "bbdl";
 
-impl Native {
+/// What one item holds, in bytes. Windows: `CRED_MAX_CREDENTIAL_BLOB_SIZE` = 5 × 512 (wincred.h), which
+/// the windows-native store enforces for `set_secret`. Secret Service and Keychain state no limit, and
+/// records are far below what they are known to take.
+const ITEM_LIMIT: Option<usize> = if cfg!(windows) { Some(2560) } else { None };
+
+struct Keyring;
+
+impl Keyring {
     fn entry(name: &str) -> Result<Entry, StoreError> {
-        if let Err(cause) = Entry::store_status() {
-            return Err(StoreError::Unavailable { cause: words(cause) });
-        }
-        Entry::new(SERVICE, name).map_err(|cause| refused(&cause))
+        Entry::new(SERVICE, name).map_err(|error| meaning(&error))
     }
 }
 
-impl Items for Native {
+impl Items for Keyring {
     fn get(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
         match Self::entry(name)?.get_secret() {
             Ok(bytes) => Ok(Some(Zeroizing::new(bytes))),
-            Err(keyring::v1::Error::NoEntry) => Ok(None),
-            Err(cause) => Err(refused(&cause)),
+            Err(KeyringError::NoEntry) => Ok(None),
+            Err(error) => Err(meaning(&error)),
         }
     }
 
     fn set(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        Self::entry(name)?.set_secret(bytes).map_err(|cause| refused(&cause))
+        Self::entry(name)?.set_secret(bytes).map_err(|error| meaning(&error))
     }
 
     fn remove(&self, name: &str) -> Result<bool, StoreError> {
         match Self::entry(name)?.delete_credential() {
             Ok(()) => Ok(true),
-            Err(keyring::v1::Error::NoEntry) => Ok(false),
-            Err(cause) => Err(refused(&cause)),
+            Err(KeyringError::NoEntry) => Ok(false),
+            Err(error) => Err(meaning(&error)),
+        }
+    }
+}
+
+/// What a keyring error means to us. `BadEncoding`, `BadDataFormat` and `Ambiguous` carry stored bytes
+/// (in their `Debug`, and `Ambiguous` also prints its entries) and are never formatted.
+fn meaning(error: &KeyringError) -> StoreError {
+    let unavailable = |cause: &str| StoreError::Unavailable { cause: shown(cause) };
+    let damaged = |what: &str| StoreError::Damaged { what: what.to_owned() };
+    match error {
+        KeyringError::NoDefaultStore => match Entry::store_status() {
+            Err(KeyringError::NoDefaultStore) | Ok(()) => unavailable("there is none"),
+            Err(why) => meaning(why),
+        },
+        KeyringError::NoStorageAccess(cause) => StoreError::Locked { cause: shown(&cause.to_string()) },
+        KeyringError::PlatformFailure(cause) => {
+            let cause = cause.to_string();
+            // The D-Bus error of a collection that was locked between two calls (Secret Service API, "Errors").
+            if cause.contains("Secret.Error.IsLocked") {
+                return StoreError::Locked { cause: shown(&cause) };
+            }
+            unavailable(&cause)
+        }
+        KeyringError::TooLong(..) => StoreError::TooLarge,
+        KeyringError::BadEncoding(_) | KeyringError::BadDataFormat(..) | KeyringError::BadStoreFormat(_) => {
+            damaged("the keyring cannot read its item")
+        }
+        KeyringError::Ambiguous(_) => damaged("the keyring holds more than one item for it; remove all of them"),
+        KeyringError::Invalid(attribute, _) => unavailable(&format!("it does not accept our \"{attribute}\"")),
+        KeyringError::NotSupportedByStore(_) => unavailable("it cannot do what we ask"),
+        KeyringError::NoEntry => damaged("its keyring item went away while we used it"),
+        _ => unavailable("it failed for a reason we do not know"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn stored_bytes_are_in_no_error() {
+        let hush = || b"hush".to_vec();
+        let errors = [
+            KeyringError::BadEncoding(hush()),
+            KeyringError::BadDataFormat(hush(), "hush".into()),
+            KeyringError::BadStoreFormat("hush".into()),
+            KeyringError::Invalid("secret".into(), "hush".into()),
+            KeyringError::NotSupportedByStore("hush".into()),
+        ];
+        for error in errors {
+            let ours = meaning(&error);
+            let text = format!("{ours} {ours:?} {}", ours.hint());
+            assert!(!text.contains("hush") && !text.contains("104, 117, 115, 104"), "{text}");
         }
     }
 
-    fn limit(&self) -> usize {
-        LIMIT
+    #[test]
+    fn a_locked_keyring_is_told_from_one_that_is_not_there() {
+        let locked = KeyringError::PlatformFailure("org.freedesktop.Secret.Error.IsLocked: no".into());
+        assert!(matches!(meaning(&locked), StoreError::Locked { .. }));
+        assert!(matches!(meaning(&KeyringError::NoStorageAccess("prompt".into())), StoreError::Locked { .. }));
+        let absent = KeyringError::PlatformFailure("no bus\u{1b}[31m".into());
+        assert!(matches!(meaning(&absent), StoreError::Unavailable { cause } if cause == "no bus [31m"));
+        assert!(matches!(meaning(&KeyringError::TooLong("secret".into(), 2560)), StoreError::TooLarge));
     }
-}
 
-fn refused(cause: &keyring::v1::Error) -> StoreError {
-    use keyring::v1::Error as E;
-    match cause {
-        E::NoStorageAccess(_) => StoreError::Locked { cause: words(cause) },
-        E::NoDefaultStore => StoreError::Unavailable { cause: words(cause) },
-        E::Ambiguous(_) => StoreError::Damaged { what: "the keyring has several under one name" },
-        E::BadEncoding(_) | E::BadDataFormat(..) => StoreError::Damaged { what: "not as bbdl wrote it" },
-        _ => StoreError::Failed { cause: words(cause) },
-    }
-}
-
-/// What the keyring said. Errors that carry what they read are not asked.
-fn words(cause: &keyring::v1::Error) -> String {
-    use keyring::v1::Error as E;
-    match cause {
-        E::BadEncoding(_) | E::BadDataFormat(..) | E::Ambiguous(_) => "its answer makes no sense".to_owned(),
-        other => shown(&other.to_string()),
+    #[test]
+    fn a_keyring_that_does_not_answer_is_given_up() {
+        let (never, silence) = mpsc::channel::<()>();
+        let started = Instant::now();
+        let answer = KeyringStore::new(Duration::from_millis(20)).within_patience(move || {
+            let _ = silence.recv();
+            Ok(())
+        });
+        assert!(matches!(answer, Err(StoreError::TimedOut { .. })));
+        assert!(started.elapsed() < Duration::from_secs(10));
+        drop(never);
     }
 }

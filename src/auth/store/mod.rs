@@ -1,26 +1,58 @@
-//! Where tokens are kept: one opaque record a profile, behind one trait.
+//! Where a profile's client secret and tokens are kept between runs: the system's keyring, or a file
+//! when a person chose one. Nothing falls back from the one to the other by itself.
 
 pub mod file;
 pub mod keyring;
-pub mod parts;
+mod parts;
 
 use std::{fmt, io, path::PathBuf};
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    error::{Error, Exit},
+    error::{Error, Exit, shown},
     secret::Secret,
 };
 
-/// The kinds of token store.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+/// Keeps one opaque record (JSON text holding client secret and tokens) per profile name.
+///
+/// Calls block. A refresh token works once, so whoever refreshes must hold the profile's lock from
+/// `load` to `save`; the store itself does not lock.
+pub trait TokenStore: Send + Sync {
+    /// The record of `profile`, `None` when there is none.
+    ///
+    /// # Errors
+    /// When the store cannot say whether there is one, or what there is cannot be the record.
+    fn load(&self, profile: &str) -> Result<Option<Secret>, StoreError>;
+
+    /// Replaces the record of `profile`. When this returns `Ok` the new record survives a power cut as
+    /// far as the store can promise it; when it returns an error, or the process dies in it, either the
+    /// old record or the new one can be loaded.
+    ///
+    /// # Errors
+    /// When the record was not kept.
+    fn save(&self, profile: &str, record: &Secret) -> Result<(), StoreError>;
+
+    /// Removes the record of `profile`; the answer is whether there was one.
+    ///
+    /// # Errors
+    /// When the record may still be there.
+    fn delete(&self, profile: &str) -> Result<bool, StoreError>;
+
+    /// Which store this is, for `--token-store` and `status`.
+    fn kind(&self) -> StoreKind;
+}
+
+/// The stores a person can choose from (`--token-store`, `BBDL_TOKEN_STORE`, `token_store` in the
+/// configuration file).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StoreKind {
-    /// The operating system's: Secret Service, macOS Keychain, Windows Credential Manager.
+    /// The system's keyring: Secret Service, macOS Keychain or Windows Credential Manager
     #[default]
     Keyring,
-    /// Files that only their owner may read: for servers and containers, and only when asked for.
+    /// A file only its owner can read
     File,
 }
 
@@ -33,107 +65,157 @@ impl fmt::Display for StoreKind {
     }
 }
 
-/// Keeps one opaque record (the text of a [`super::token::Credential`]) per profile name.
-pub trait TokenStore: Send + Sync {
-    /// The record of a profile, if there is one.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    fn load(&self, profile: &str) -> Result<Option<Secret>, StoreError>;
-
-    /// Keeps a record in place of the one before. It is durable when this returns.
-    ///
-    /// # Errors
-    /// [`StoreError`]; the record of before is there then.
-    fn save(&self, profile: &str, record: &Secret) -> Result<(), StoreError>;
-
-    /// Forgets the record of a profile; says whether there was one.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    fn delete(&self, profile: &str) -> Result<bool, StoreError>;
-
-    /// What kind of store this is.
-    fn kind(&self) -> StoreKind;
-}
-
-/// Why a token store did not do what it was asked. None of these holds anything of a record.
+/// Why a record could not be loaded, kept or removed. Never holds anything of the record.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no keyring on this machine or in this session.
+    /// There is no keyring to talk to.
     #[error("the system's keyring is not available: {cause}")]
     Unavailable {
-        /// What the system said.
+        /// What the system said, fit to be shown.
         cause: String,
     },
-    /// The keyring is locked and cannot be unlocked from here.
+    /// The keyring is there but did not let us in.
     #[error("the system's keyring is locked: {cause}")]
     Locked {
-        /// What the system said.
+        /// What the system said, fit to be shown.
         cause: String,
     },
-    /// The keyring did not answer, most likely because it waits for a person to unlock it.
+    /// The keyring did not answer in time. It most often is locked and asks for its password in a window
+    /// that nobody sees.
     #[error(
         "the system's keyring did not answer within {seconds} seconds; it may be locked and waiting for its password"
     )]
     TimedOut {
-        /// The limit.
+        /// How long it was waited for, in seconds, rounded down.
         seconds: u64,
     },
-    /// The keyring failed.
-    #[error("the system's keyring failed: {cause}")]
-    Failed {
-        /// What the system said.
-        cause: String,
-    },
-    /// What is kept is incomplete or not text.
-    #[error("the record of this profile is damaged: {what}")]
+    /// The keyring does not take a record of this size.
+    #[error("the record of this profile is larger than the system's keyring can hold")]
+    TooLarge,
+    /// There is something, and it is not a record that we wrote.
+    #[error("what is stored for this profile is damaged: {what}")]
     Damaged {
-        /// What is wrong with it.
-        what: &'static str,
-    },
-    /// A file others may read is no place for tokens.
-    #[error("{} may be read by others (mode {mode:o})", path.display())]
-    Permissions {
-        /// The file or directory.
-        path: PathBuf,
-        /// Its mode.
-        mode: u32,
+        /// What is wrong with it, without its content.
+        what: String,
     },
     /// The disk.
-    #[error("cannot use {}: {source}", path.display())]
+    #[error("cannot use the token file {}: {source}", path.display())]
     Io {
         /// The file or directory.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
     },
+    /// The token file or its directory is open to others; the tokens may be known to them.
+    #[error("{} is open to others (mode {mode:04o}); tokens are not kept there", path.display())]
+    Permissions {
+        /// The file or directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The name cannot be the name of a record in every store.
+    #[error("\"{}\" cannot be the name of a profile", shown(name))]
+    ProfileName {
+        /// The name as it was given.
+        name: String,
+    },
 }
 
 impl StoreError {
-    /// The next thing to do.
+    /// The next thing to do or type.
     #[must_use]
     pub fn hint(&self) -> String {
+        const FILE: &str = "--token-store file keeps tokens in a file that only you can read";
         match self {
-            Self::Unavailable { .. } | Self::Failed { .. } => {
-                "Start a Secret Service (gnome-keyring, KWallet) in this session, or keep the tokens in private files: --token-store file".into()
-            }
+            Self::Unavailable { .. } | Self::TooLarge => format!("Where there is no usable keyring, {FILE}."),
             Self::Locked { .. } | Self::TimedOut { .. } => {
-                "Unlock the keyring (log in to the desktop), or, for a server or cron, log in with --token-store file".into()
+                format!(
+                    "Unlock the keyring (log in to the desktop) and run the same command again. For unattended runs, {FILE}."
+                )
             }
-            Self::Damaged { .. } => "Log in again.".into(),
-            Self::Permissions { path, .. } => {
-                let mode = if path.is_dir() { "700" } else { "600" };
-                format!("If nobody else has read it: chmod {mode} {}", path.display())
+            Self::Damaged { .. } => "Run `bbdl login` to store it anew.".to_owned(),
+            Self::Io { .. } => "Check the disk and who owns the directory, then run the same command again.".to_owned(),
+            Self::Permissions { path, .. } => format!(
+                "If nobody else has used it, run: chmod {} '{}'. Otherwise run `bbdl logout` and `bbdl login`.",
+                if path.is_dir() { "700" } else { "600" },
+                path.display().to_string().replace('\'', r"'\''")
+            ),
+            Self::ProfileName { .. } => {
+                "Use up to 64 letters, digits, '.', '_' and '-', not beginning with a dot.".to_owned()
             }
-            Self::Io { .. } => "Check the disk and who owns this path.".into(),
         }
     }
 }
 
 impl From<StoreError> for Error {
-    fn from(cause: StoreError) -> Self {
-        let exit = if matches!(cause, StoreError::Io { .. }) { Exit::Disk } else { Exit::NotSetUp };
-        Self::new(exit, "token_store", cause.to_string()).hint(cause.hint())
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::Io { path, source } => Self::disk("use the token file", path, source),
+            StoreError::ProfileName { .. } => Self::usage(error.to_string()).hint(error.hint()),
+            // Not "try again later", although a locked keyring may open: a person must unlock it first.
+            _ => Self::new(Exit::NotSetUp, "token_store", error.to_string()).hint(error.hint()),
+        }
+    }
+}
+
+/// Refuses a name that would mean something else to a store: a path (`/`, `\`, a leading dot), a stream
+/// or drive (`:`, on Windows), a part of another record (`#` and a digit), a second line on a terminal.
+/// Other uses of `#` are for bbdl's own records beside a profile's, whose name cannot have one.
+fn check_name(profile: &str) -> Result<(), StoreError> {
+    const LONGEST: usize = 100;
+    let part = profile.match_indices('#').any(|(at, _)| profile[at + 1..].starts_with(|c: char| c.is_ascii_digit()));
+    let fits = !profile.is_empty()
+        && profile.len() <= LONGEST
+        && !profile.starts_with('.')
+        && !part
+        && !profile.contains(|c: char| matches!(c, '/' | '\\' | ':') || c.is_control());
+    if fits { Ok(()) } else { Err(StoreError::ProfileName { name: profile.to_owned() }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_mean_something_else_are_refused() {
+        for name in ["", ".", "..", ".hidden", "a/b", "../a", "a\\b", "c:", "mom#0.1", "a\nb", &"x".repeat(101)] {
+            assert!(check_name(name).is_err(), "{name:?}");
+        }
+        for name in ["default", "mom", "mom.sandbox", "Großmutter", "a b", "mom#check"] {
+            assert!(check_name(name).is_ok(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn keyring_trouble_is_not_set_up_and_says_what_to_type() {
+        let cause = || "no bus".to_owned();
+        let troubles = [
+            StoreError::Unavailable { cause: cause() },
+            StoreError::Locked { cause: cause() },
+            StoreError::TimedOut { seconds: 5 },
+            StoreError::TooLarge,
+        ];
+        for trouble in troubles {
+            let error = Error::from(trouble);
+            assert_eq!(error.exit, Exit::NotSetUp);
+            assert!(error.hint.contains("--token-store file"), "{}", error.hint);
+        }
+        assert!(Error::from(StoreError::Unavailable { cause: cause() }).message.contains("no bus"));
+    }
+
+    #[test]
+    fn the_chmod_to_type_survives_a_shell() {
+        let hint = StoreError::Permissions { path: "/home/o'neil/x.json".into(), mode: 0o644 }.hint();
+        assert!(hint.contains(r"chmod 600 '/home/o'\''neil/x.json'"), "{hint}");
+    }
+
+    #[test]
+    fn kinds_are_spelled_alike_on_the_command_line_and_in_the_configuration() {
+        for kind in StoreKind::value_variants() {
+            let typed = kind.to_possible_value().unwrap();
+            assert_eq!(typed.get_name(), kind.to_string());
+            assert_eq!(serde_json::to_string(kind).unwrap(), format!("\"{}\"", typed.get_name()));
+        }
     }
 }

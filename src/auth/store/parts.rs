@@ -1,125 +1,157 @@
-//! A record that is larger than what one item of a keyring holds.
+//! One record over several keyring items, where an item holds less than a record.
 //!
-//! The Windows Credential Manager takes 2,560 bytes an item (`CRED_MAX_CREDENTIAL_BLOB_SIZE`). A record
-//! that fits is kept as it is in the item named after the profile. A larger one is cut into parts under
-//! names of their own, and the profile's item becomes a head that says which parts make the record. The
-//! head is written last and the parts of before are deleted after it, so that a crash at any point
-//! leaves the old or the new record whole.
+//! Windows' Credential Manager takes 2,560 bytes an item (`CRED_MAX_CREDENTIAL_BLOB_SIZE`); a client
+//! secret with two tokens can be longer. The head item `PROFILE` says where the record is:
+//!
+//! ```text
+//! bbdl1 SLOT COUNT LENGTH SHA256\n   and, when COUNT is 0, the record itself
+//! ```
+//!
+//! Otherwise the record is in the items `PROFILE#SLOT.0` … `PROFILE#SLOT.(COUNT-1)`. A new record goes to
+//! the slot (0 or 1) that the head does not speak of, the head is replaced last and by itself, and only
+//! then the old slot is emptied: whenever the process dies, the head speaks of a complete record.
+//! Slots are filled from 0 upwards and emptied downwards, so that whatever a crash left in one is found
+//! from 0 on and removed by the next `save` or `delete`.
 
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::StoreError;
+use crate::secret::Secret;
 
-/// A keyring, seen as named items of limited size.
-pub trait Items {
-    /// The item's bytes, if there is such an item.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+/// Named items of bytes, each replaced at once or not at all: a keyring.
+pub(super) trait Items {
+    /// The item's bytes, `None` when there is no such item.
     fn get(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError>;
-    /// Writes an item in place of the one before.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Makes or replaces the item.
     fn set(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError>;
-    /// Deletes an item; says whether there was one.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Removes the item; the answer is whether there was one.
     fn remove(&self, name: &str) -> Result<bool, StoreError>;
-    /// The most bytes an item holds.
-    fn limit(&self) -> usize;
 }
 
-/// Which parts make a record: `bbdl-parts:<generation>:<count>:<sha256 of the record>`.
-#[derive(Debug, PartialEq, Eq)]
-struct Head {
-    generation: u64,
-    count: usize,
-    sha256: String,
-}
+/// More than this is not a record of ours.
+const MOST_PARTS: usize = 64;
 
-const MARK: &str = "bbdl-parts";
-
-impl Head {
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(bytes).ok()?;
-        let mut fields = text.split(':');
-        (fields.next()? == MARK).then_some(())?;
-        let head = Self {
-            generation: fields.next()?.parse().ok()?,
-            count: fields.next()?.parse().ok()?,
-            sha256: fields.next()?.to_owned(),
-        };
-        fields.next().is_none().then_some(head)
+/// Loads the record of `profile`.
+pub(super) fn load(items: &impl Items, profile: &str) -> Result<Option<Secret>, StoreError> {
+    let Some(item) = items.get(profile)? else { return Ok(None) };
+    let (head, inline) = Head::read(&item).ok_or_else(|| damaged("the keyring item is not one of bbdl's"))?;
+    let mut record = Zeroizing::new(Vec::with_capacity(head.length));
+    record.extend_from_slice(inline);
+    for number in 0..head.count {
+        let part = items.get(&part_name(profile, head.slot, number))?;
+        record.extend_from_slice(&part.ok_or_else(|| damaged("a part of it is missing in the keyring"))?);
     }
-
-    fn text(&self) -> String {
-        format!("{MARK}:{}:{}:{}", self.generation, self.count, self.sha256)
+    if record.len() != head.length || checksum(&record) != head.checksum {
+        return Err(damaged("its parts in the keyring do not belong together"));
     }
-
-    fn part(&self, name: &str, number: usize) -> String {
-        format!("{name}#{}.{number}", self.generation)
-    }
-
-    fn remove_parts(&self, items: &impl Items, name: &str) -> Result<(), StoreError> {
-        (0..self.count).try_for_each(|number| items.remove(&self.part(name, number)).map(|_| ()))
+    match std::str::from_utf8(&record) {
+        Ok(text) => Ok(Some(Secret::new(text.to_owned()))),
+        Err(_) => Err(damaged("the keyring item is not text")),
     }
 }
 
-fn digest(record: &[u8]) -> String {
+/// Replaces the record of `profile`; `limit` is what one item holds, in bytes, `None` for "enough".
+pub(super) fn save(items: &impl Items, profile: &str, record: &Secret, limit: Option<usize>) -> Result<(), StoreError> {
+    let record = record.expose().as_bytes();
+    let mut head = Head { slot: 0, count: 0, length: record.len(), checksum: checksum(record) };
+    let whole = Zeroizing::new([head.line().as_bytes(), record].concat());
+    let Some(limit) = limit else { return items.set(profile, &whole) };
+
+    let slot_in_use = match items.get(profile) {
+        Ok(item) => item.and_then(|item| Head::read(&item).map(|(head, _)| head.slot)).unwrap_or(1),
+        // What cannot be read is what we are about to replace.
+        Err(StoreError::Damaged { .. }) => 1,
+        Err(error) => return Err(error),
+    };
+    head.slot = 1 - slot_in_use;
+    if whole.len() <= limit {
+        let whole = Zeroizing::new([head.line().as_bytes(), record].concat());
+        empty(items, profile, head.slot, 0)?;
+        items.set(profile, &whole)?;
+    } else {
+        head.count = record.len().div_ceil(limit);
+        if head.count > MOST_PARTS || head.line().len() > limit {
+            return Err(StoreError::TooLarge);
+        }
+        for (number, part) in record.chunks(limit).enumerate() {
+            items.set(&part_name(profile, head.slot, number), part)?;
+        }
+        empty(items, profile, head.slot, head.count)?;
+        items.set(profile, head.line().as_bytes())?;
+    }
+    // The new record is kept whatever becomes of the old one's parts; the next save removes them too.
+    let _ = empty(items, profile, slot_in_use, 0);
+    Ok(())
+}
+
+/// Removes the record of `profile` and everything a crash may have left of it.
+pub(super) fn delete(items: &impl Items, profile: &str, limit: Option<usize>) -> Result<bool, StoreError> {
+    // The head first: a head without its parts would be a damaged record, parts without a head are none.
+    let was_there = items.remove(profile)?;
+    if limit.is_some() {
+        empty(items, profile, 0, 0)?;
+        empty(items, profile, 1, 0)?;
+    }
+    Ok(was_there)
+}
+
+/// Removes the parts of a slot from number `from` on, the last one first.
+fn empty(items: &impl Items, profile: &str, slot: u8, from: usize) -> Result<(), StoreError> {
+    let mut end = from;
+    while items.get(&part_name(profile, slot, end))?.is_some() {
+        end += 1;
+    }
+    for number in (from..end).rev() {
+        items.remove(&part_name(profile, slot, number))?;
+    }
+    Ok(())
+}
+
+fn part_name(profile: &str, slot: u8, number: usize) -> String {
+    format!("{profile}#{slot}.{number}")
+}
+
+fn damaged(what: &str) -> StoreError {
+    StoreError::Damaged { what: what.to_owned() }
+}
+
+fn checksum(record: &[u8]) -> String {
     Sha256::digest(record).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Reads a record, put together from its parts where there are any.
-///
-/// # Errors
-/// [`StoreError::Damaged`] when parts are missing or do not fit.
-pub fn load(items: &impl Items, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
-    let Some(first) = items.get(name)? else { return Ok(None) };
-    let Some(head) = Head::read(&first) else { return Ok(Some(first)) };
-    let mut record = Zeroizing::new(Vec::new());
-    for number in 0..head.count {
-        let part = items.get(&head.part(name, number))?.ok_or(StoreError::Damaged { what: "a part is missing" })?;
-        record.extend_from_slice(&part);
-    }
-    if digest(&record) == head.sha256 {
-        Ok(Some(record))
-    } else {
-        Err(StoreError::Damaged { what: "its parts do not belong together" })
-    }
+/// The first line of the head item.
+#[derive(Debug, PartialEq, Eq)]
+struct Head {
+    slot: u8,
+    count: usize,
+    length: usize,
+    checksum: String,
 }
 
-/// Keeps a record, in parts where it is too large for one item.
-///
-/// # Errors
-/// [`StoreError`]; the record of before is whole then.
-pub fn save(items: &impl Items, name: &str, record: &[u8]) -> Result<(), StoreError> {
-    let before = items.get(name)?.and_then(|bytes| Head::read(&bytes));
-    if record.len() <= items.limit() {
-        items.set(name, record)?;
-    } else {
-        let generation = before.as_ref().map_or(1, |head| head.generation.wrapping_add(1));
-        let count = record.len().div_ceil(items.limit());
-        let head = Head { generation, count, sha256: digest(record) };
-        for (number, part) in record.chunks(items.limit()).enumerate() {
-            items.set(&head.part(name, number), part)?;
+impl Head {
+    const MARK: &str = "bbdl1";
+
+    fn line(&self) -> String {
+        format!("{} {} {} {} {}\n", Self::MARK, self.slot, self.count, self.length, self.checksum)
+    }
+
+    /// The head and what follows it, `None` when it is not one of ours.
+    fn read(item: &[u8]) -> Option<(Self, &[u8])> {
+        let end = item.iter().position(|byte| *byte == b'\n')?;
+        let (line, rest) = (std::str::from_utf8(&item[..end]).ok()?, &item[end + 1..]);
+        let mut words = line.split(' ');
+        if words.next()? != Self::MARK {
+            return None;
         }
-        items.set(name, head.text().as_bytes())?;
+        let head = Self {
+            slot: words.next()?.parse().ok().filter(|slot| *slot < 2)?,
+            count: words.next()?.parse().ok().filter(|count| *count <= MOST_PARTS)?,
+            length: words.next()?.parse().ok().filter(|length| *length <= 1 << 20)?,
+            checksum: words.next()?.to_owned(),
+        };
+        words.next().is_none().then_some((head, rest))
     }
-    before.map_or(Ok(()), |head| head.remove_parts(items, name))
-}
-
-/// Forgets a record and its parts; says whether there was one.
-///
-/// # Errors
-/// [`StoreError`].
-pub fn remove(items: &impl Items, name: &str) -> Result<bool, StoreError> {
-    let before = items.get(name)?.and_then(|bytes| Head::read(&bytes));
-    let existed = items.remove(name)?;
-    before.map_or(Ok(()), |head| head.remove_parts(items, name))?;
-    Ok(existed)
 }
 
 #[cfg(test)]
@@ -130,17 +162,22 @@ mod tests {
 
     use super::*;
 
-    /// Items in memory that fail after a number of writes.
+    /// A keyring in memory that dies after a number of changes.
     #[derive(Default)]
-    struct Map {
+    struct Memory {
         items: RefCell<BTreeMap<String, Vec<u8>>>,
-        writes_left: RefCell<Option<usize>>,
+        changes_left: RefCell<Option<usize>>,
+        limit: Option<usize>,
     }
 
-    impl Map {
-        fn write(&self) -> Result<(), StoreError> {
-            match &mut *self.writes_left.borrow_mut() {
-                Some(0) => Err(StoreError::Failed { cause: "power".into() }),
+    impl Memory {
+        fn dies_after(&self, changes: Option<usize>) {
+            *self.changes_left.borrow_mut() = changes;
+        }
+
+        fn change(&self) -> Result<(), StoreError> {
+            match &mut *self.changes_left.borrow_mut() {
+                Some(0) => Err(StoreError::Unavailable { cause: "died".into() }),
                 Some(left) => {
                     *left -= 1;
                     Ok(())
@@ -148,72 +185,138 @@ mod tests {
                 None => Ok(()),
             }
         }
+
+        fn names(&self) -> Vec<String> {
+            self.items.borrow().keys().cloned().collect()
+        }
+
+        fn loaded(&self) -> Option<String> {
+            load(self, "mom").unwrap().map(|record| record.expose().to_owned())
+        }
+
+        fn save(&self, text: &str) -> Result<(), StoreError> {
+            save(self, "mom", &Secret::new(text.to_owned()), self.limit)
+        }
     }
 
-    const LIMIT: usize = 100;
-
-    impl Items for Map {
+    impl Items for Memory {
         fn get(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
             Ok(self.items.borrow().get(name).cloned().map(Zeroizing::new))
         }
+
         fn set(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-            assert!(bytes.len() <= LIMIT);
-            self.write()?;
-            self.items.borrow_mut().insert(name.into(), bytes.into());
+            assert!(self.limit.is_none_or(|limit| bytes.len() <= limit), "{} bytes in one item", bytes.len());
+            self.change()?;
+            self.items.borrow_mut().insert(name.to_owned(), bytes.to_vec());
             Ok(())
         }
+
         fn remove(&self, name: &str) -> Result<bool, StoreError> {
-            self.write()?;
+            self.change()?;
             Ok(self.items.borrow_mut().remove(name).is_some())
-        }
-        fn limit(&self) -> usize {
-            LIMIT
         }
     }
 
-    fn loaded(map: &Map) -> Option<Vec<u8>> {
-        load(map, "p").unwrap().map(|record| record.to_vec())
+    fn memory(limit: usize) -> Memory {
+        Memory { limit: Some(limit), ..Memory::default() }
+    }
+
+    #[test]
+    fn a_record_is_one_item_where_items_hold_enough() {
+        let keyring = Memory::default();
+        keyring.save(&"x".repeat(10_000)).unwrap();
+        assert_eq!(keyring.names(), ["mom"]);
+        assert_eq!(keyring.loaded().unwrap().len(), 10_000);
+    }
+
+    #[test]
+    fn a_record_is_cut_where_items_are_small_and_other_profiles_stay_apart() {
+        let keyring = memory(2560);
+        keyring.save(&"x".repeat(6000)).unwrap();
+        assert_eq!(keyring.names(), ["mom", "mom#0.0", "mom#0.1", "mom#0.2"]);
+        assert!(load(&keyring, "dad").unwrap().is_none());
+        keyring.save("short").unwrap();
+        assert_eq!(keyring.names(), ["mom"]);
+        assert_eq!(keyring.loaded().as_deref(), Some("short"));
+    }
+
+    #[test]
+    fn whatever_moment_the_process_dies_at_the_old_or_the_new_record_is_there() {
+        let lengths = [0, 50, 119, 120, 121, 241, 700];
+        for (old, new) in lengths.iter().flat_map(|old| lengths.map(|new| ("o".repeat(*old), "n".repeat(new)))) {
+            for changes in 0..40 {
+                let keyring = memory(120);
+                keyring.save(&old).unwrap();
+                keyring.dies_after(Some(changes));
+                let saved = keyring.save(&new);
+                let found = keyring.loaded().unwrap();
+                assert!(found == new || (found == old && saved.is_err()), "dead after {changes} changes");
+                keyring.dies_after(None);
+                keyring.save("next").unwrap();
+                assert_eq!(keyring.names(), ["mom"], "dead after {changes} changes");
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_moment_a_deletion_dies_at_the_next_one_leaves_nothing() {
+        for changes in 0..10 {
+            let keyring = memory(120);
+            keyring.save(&"x".repeat(500)).unwrap();
+            keyring.dies_after(Some(changes));
+            let _ = delete(&keyring, "mom", keyring.limit);
+            assert!(keyring.loaded().is_none_or(|text| text.len() == 500));
+            keyring.dies_after(None);
+            delete(&keyring, "mom", keyring.limit).unwrap();
+            assert_eq!(keyring.names(), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn a_missing_changed_or_foreign_item_is_damage_and_can_be_replaced() {
+        type Harm = fn(&mut BTreeMap<String, Vec<u8>>);
+        let harms: [Harm; 4] = [
+            |items| drop(items.remove("mom#0.1")),
+            |items| items.get_mut("mom#0.0").unwrap()[0] ^= 1,
+            |items| drop(items.insert("mom".into(), b"{\"hush\":1}".to_vec())),
+            |items| items.get_mut("mom").unwrap().truncate(8),
+        ];
+        for harm in harms {
+            let keyring = memory(120);
+            keyring.save(&"x".repeat(300)).unwrap();
+            harm(&mut keyring.items.borrow_mut());
+            let error = load(&keyring, "mom").unwrap_err();
+            assert!(matches!(error, StoreError::Damaged { .. }));
+            assert!(!format!("{error:?}").contains("hush"));
+            keyring.save("new").unwrap();
+            assert_eq!(keyring.loaded().as_deref(), Some("new"));
+        }
+    }
+
+    #[test]
+    fn what_no_record_can_be_is_too_large() {
+        assert!(matches!(memory(120).save(&"x".repeat(120 * 65)), Err(StoreError::TooLarge)));
     }
 
     proptest! {
         #[test]
-        fn a_crash_at_any_write_leaves_the_old_or_the_new_record(
-            old in prop::collection::vec(any::<u8>(), 1..450), new in prop::collection::vec(any::<u8>(), 1..450), crash in 0usize..12,
+        fn any_history_of_saves_and_deaths_keeps_a_record_and_deletes_to_nothing(
+            steps in prop::collection::vec((0_usize..900, prop::option::of(0_usize..14)), 1..12),
+            limit in 100_usize..300,
         ) {
-            let map = Map::default();
-            save(&map, "p", &old).unwrap();
-            *map.writes_left.borrow_mut() = Some(crash);
-            let saved = save(&map, "p", &new);
-            let found = loaded(&map).unwrap();
-            prop_assert!(found == old || found == new);
-            prop_assert!(saved.is_err() || found == new);
-            *map.writes_left.borrow_mut() = None;
-            save(&map, "p", &new).unwrap();
-            prop_assert_eq!(loaded(&map).unwrap(), new);
-            prop_assert!(remove(&map, "p").unwrap());
-            prop_assert!(loaded(&map).is_none());
+            let keyring = memory(limit);
+            let mut current: Option<String> = None;
+            for (number, (length, death)) in steps.into_iter().enumerate() {
+                let text = format!("{number} {}", "ü".repeat(length));
+                keyring.dies_after(death);
+                let saved = keyring.save(&text);
+                keyring.dies_after(None);
+                let found = keyring.loaded();
+                prop_assert!(found.as_ref() == Some(&text) || (saved.is_err() && found == current));
+                current = found;
+            }
+            prop_assert_eq!(delete(&keyring, "mom", keyring.limit).unwrap(), current.is_some());
+            prop_assert_eq!(keyring.names(), Vec::<String>::new());
         }
-    }
-
-    #[test]
-    fn small_records_are_one_item_and_nothing_is_left_of_large_ones() {
-        let map = Map::default();
-        save(&map, "p", &[7; 350]).unwrap();
-        assert_eq!(map.items.borrow().len(), 5);
-        save(&map, "p", &[8; 250]).unwrap();
-        assert_eq!(map.items.borrow().len(), 4);
-        save(&map, "p", b"small").unwrap();
-        assert_eq!(map.items.borrow().len(), 1);
-        assert!(remove(&map, "p").unwrap() && map.items.borrow().is_empty());
-    }
-
-    #[test]
-    fn a_missing_or_foreign_part_is_noticed() {
-        let map = Map::default();
-        save(&map, "p", &[7; 350]).unwrap();
-        map.items.borrow_mut().insert("p#1.1".into(), vec![0; 100]);
-        assert!(matches!(load(&map, "p"), Err(StoreError::Damaged { .. })));
-        map.items.borrow_mut().remove("p#1.1");
-        assert!(matches!(load(&map, "p"), Err(StoreError::Damaged { .. })));
     }
 }
