@@ -80,7 +80,7 @@ struct Period {
 /// is passed over. Of resources with one id the first counts, in the order of the files' names.
 ///
 /// Everyone whom a claim or coverage speaks of is an enrollee; those with the most claims come first.
-/// Someone of whom there is no Patient gets a bare one.
+/// Someone of whom there is no Patient or no Coverage gets a bare one.
 ///
 /// # Errors
 /// When the directory cannot be read, or holds nothing of the kind.
@@ -228,7 +228,16 @@ impl Records for Files {
     }
 
     fn coverage(&self, enrollee: usize) -> Vec<(String, String)> {
-        self.people[enrollee].coverage.iter().map(|(id, text)| (id.clone(), text.clone())).collect()
+        let person = &self.people[enrollee];
+        if person.coverage.is_empty() {
+            let id = format!("part-a-{}", person.id);
+            let text = format!(
+                r#"{{"resourceType":"Coverage","id":"{id}","meta":{{"lastUpdated":"{LOADED}"}},"status":"active","beneficiary":{{"reference":"Patient/{}"}}}}"#,
+                person.id
+            );
+            return vec![(id, text)];
+        }
+        person.coverage.iter().map(|(id, text)| (id.clone(), text.clone())).collect()
     }
 
     fn loaded(&self) -> Timestamp {

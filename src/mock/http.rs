@@ -12,7 +12,13 @@ use axum::{
 };
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
-use http_body::Frame;
+use http_body::{Frame, SizeHint};
+use serde_json::Value;
+
+use super::json;
+
+/// What every answer says of rate limits: numbers where a throttle was asked, else the word `None`.
+pub(super) const LIMITS: [&str; 3] = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"];
 
 /// Parameters in their order, decoded.
 pub(super) type Pairs = Vec<(String, String)>;
@@ -40,6 +46,12 @@ impl Ask {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
+    /// The bearer token, whatever the case of the scheme's name; none when it is empty.
+    pub(super) fn bearer(&self) -> Option<&str> {
+        let (scheme, token) = self.header("authorization")?.split_once(' ')?;
+        (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+    }
+
     /// The form fields of the body; none for another content type.
     pub(super) fn form(&self) -> Pairs {
         let is_form =
@@ -64,13 +76,22 @@ pub(super) struct Answer {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub body: Vec<u8>,
-    /// The connection breaks after half of the body.
-    pub breaks: bool,
+    /// Where the connection breaks, if it does.
+    pub breaks: Option<Break>,
+}
+
+/// A connection that ends before its answer does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Break {
+    /// Nothing of the answer arrives.
+    Before,
+    /// Half of the body arrives.
+    Within,
 }
 
 impl Answer {
     pub(super) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: vec![("content-type", content_type.to_owned())], body: body.into(), breaks: false }
+        Self { status, headers: vec![("content-type", content_type.to_owned())], body: body.into(), breaks: None }
     }
 
     /// The compact JSON of FHIR views.
@@ -83,11 +104,15 @@ impl Answer {
         Self::fhir(status, serde_json::json!({ "detail": text }).to_string())
     }
 
-    /// The JSON of the OAuth views, with a blank after colon and comma.
-    pub(super) fn oauth(status: u16, value: &serde_json::Value) -> Self {
-        Self::new(status, "application/json", spaced(value))
-            .with("cache-control", "no-store")
-            .with("pragma", "no-cache")
+    /// The answers of the OAuth library: JSON with blanks, never to be stored.
+    pub(super) fn library(status: u16, fields: &[(&str, Value)]) -> Self {
+        Self::spaced(status, fields).with("cache-control", "no-store").with("pragma", "no-cache")
+    }
+
+    /// JSON with a blank after colon and comma, keys in this order: the web server's own OAuth checks,
+    /// discovery, userinfo.
+    pub(super) fn spaced(status: u16, fields: &[(&str, Value)]) -> Self {
+        Self::new(status, "application/json", json::spaced(&json::Fields(fields)))
     }
 
     pub(super) fn html(status: u16, body: String) -> Self {
@@ -100,6 +125,16 @@ impl Answer {
 
     pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The same bytes under another content type.
+    pub(super) fn with_type(mut self, content_type: &str) -> Self {
+        for (name, value) in &mut self.headers {
+            if *name == "content-type" {
+                content_type.clone_into(value);
+            }
+        }
         self
     }
 
@@ -125,12 +160,14 @@ impl Answer {
         if zipped.is_some() {
             response.headers_mut().insert("content-encoding", HeaderValue::from_static("gzip"));
         }
+        // The word that views without a throttle have in place of numbers.
+        for name in LIMITS {
+            response.headers_mut().entry(name).or_insert(HeaderValue::from_static("None"));
+        }
         let body = zipped.unwrap_or(self.body);
-        *response.body_mut() = if self.breaks {
-            let half = Bytes::copy_from_slice(&body[..body.len() / 2]);
-            Body::new(Breaking { half: Some(half) })
-        } else {
-            Body::from(body)
+        *response.body_mut() = match self.breaks {
+            None => Body::from(body),
+            Some(at) => Body::new(Breaking::new(&body, at)),
         };
         response
     }
@@ -144,51 +181,39 @@ fn gzip(body: &[u8]) -> Option<Vec<u8>> {
 
 /// A body that comes to an end before its time: the connection closes.
 struct Breaking {
+    announced: u64,
     half: Option<Bytes>,
+    flushed: bool,
+}
+
+impl Breaking {
+    fn new(body: &[u8], at: Break) -> Self {
+        let half = (at == Break::Within).then(|| Bytes::copy_from_slice(&body[..body.len() / 2]));
+        Self { announced: body.len() as u64, flushed: half.is_none(), half }
+    }
 }
 
 impl HttpBody for Breaking {
     type Data = Bytes;
     type Error = std::io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        Poll::Ready(Some(match self.half.take() {
-            Some(half) => Ok(Frame::data(half)),
-            None => Err(std::io::ErrorKind::ConnectionReset.into()),
-        }))
-    }
-}
-
-/// JSON as Python's `json.dumps` writes it: `", "` and `": "`.
-fn spaced(value: &serde_json::Value) -> Vec<u8> {
-    struct Spaced;
-    impl serde_json::ser::Formatter for Spaced {
-        fn begin_array_value<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> std::io::Result<()> {
-            if first { Ok(()) } else { out.write_all(b", ") }
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if let Some(half) = self.half.take() {
+            return Poll::Ready(Some(Ok(Frame::data(half))));
         }
-        fn begin_object_key<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> std::io::Result<()> {
-            if first { Ok(()) } else { out.write_all(b", ") }
+        // A pause makes the server write what it has; without one the error would swallow the half.
+        if !self.flushed {
+            self.flushed = true;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
         }
-        fn begin_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> std::io::Result<()> {
-            out.write_all(b": ")
-        }
+        Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into())))
     }
-    let mut out = Vec::new();
-    let mut serializer = serde_json::Serializer::with_formatter(&mut out, Spaced);
-    let written = serde::Serialize::serialize(value, &mut serializer);
-    if written.is_err() {
-        out.clear();
-    }
-    out
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn oauth_json_has_blanks() {
-        let value = serde_json::json!([{"error": "x"}, 1]);
-        assert_eq!(spaced(&value), br#"[{"error": "x"}, 1]"#);
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.announced)
     }
 }

@@ -8,11 +8,14 @@ pub mod data;
 pub mod faults;
 mod fhir;
 mod http;
+mod json;
 mod oauth;
 mod pages;
 pub mod people;
 pub mod records;
 mod routing;
+#[cfg(test)]
+mod tests;
 mod world;
 
 use std::{

@@ -43,15 +43,15 @@ pub(super) fn log_in(records: &dyn Records, query: &str) -> String {
 /// What the app wants, and for how long.
 pub(super) fn consent(app: &str, name: &str, access: Access, now: Timestamp, csrf: &str) -> String {
     let duration = match access {
-        Access::OneTime => "for 1 hour".to_owned(),
+        Access::OneTime => " for 1 hour".to_owned(),
         Access::ThirteenMonth => {
             let end = in_thirteen_months(now).strftime("%B %-d, %Y");
-            format!("for 13 months, until {end}")
+            format!(" for 13 months, until {end}")
         }
         Access::Research => String::new(),
     };
     let form = format!(
-        "<p>{name}, <strong>{app}</strong> asks to see your Medicare data {duration}.</p>\n<form method=\"post\">\n\
+        "<p>{name}, <strong>{app}</strong> asks to see your Medicare data{duration}.</p>\n<form method=\"post\">\n\
          <input type=\"hidden\" name=\"csrfmiddlewaretoken\" value=\"{csrf}\">\n\
          <p>Your claims and your coverage will be shared.</p>\n\
          <label><input type=\"checkbox\" name=\"share_demographic_scopes\" value=\"True\" checked> \
@@ -67,6 +67,11 @@ pub(super) fn consent(app: &str, name: &str, access: Access, now: Timestamp, csr
 /// A refusal shown in the browser.
 pub(super) fn refused(text: &str) -> String {
     page("Something is wrong with this request", &format!("<p>{}</p>", escape(text)))
+}
+
+/// The server's page for apps that it does not know or has switched off; its status is not always 401.
+pub(super) fn unauthorized(why: &str) -> String {
+    page("401 - Unauthorized", &format!("<p>{}</p>", escape(why)))
 }
 
 /// No records for this person: the app is told in the background, and without its state.

@@ -15,8 +15,8 @@ use super::{
     Shared, control,
     faults::Kind,
     fhir,
-    http::{Answer, Ask},
-    oauth::{authorize, discovery, token},
+    http::{Answer, Ask, Break, LIMITS, last},
+    oauth::{authorize, discovery, revoke, token},
     pages,
 };
 
@@ -66,9 +66,13 @@ fn answered(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Answer {
 
 /// Faults that change the world before the request is looked at.
 fn strike(shared: &Shared, ask: &Ask, faults: &[Kind]) {
-    let Some(token) = ask.header("authorization").and_then(|value| value.strip_prefix("Bearer ")) else { return };
+    let form = ask.form();
     let world = &mut *shared.world();
-    let Some(enrollee) = world.token(token).map(|token| token.enrollee) else { return };
+    // A refresh has no bearer token, but is somebody's too.
+    let refresh = last(&form, "refresh_token");
+    let Some(token) = ask.bearer().or(refresh) else { return };
+    let enrollee = world.token(token).map(|token| token.enrollee);
+    let Some(enrollee) = enrollee.or_else(|| world.refresh(token).map(|token| token.enrollee)) else { return };
     for fault in faults {
         match fault {
             Kind::ExpireToken => world.expire(token),
@@ -98,7 +102,9 @@ fn instead(fault: &Kind) -> Option<Answer> {
         Kind::Status(status) => Some(Answer::new(*status, "application/json", words(*status).to_string())),
         Kind::Throttle(seconds) => {
             let words = format!("Request was throttled. Expected available in {seconds} seconds.");
-            Some(Answer::detail(429, &words).with("retry-after", seconds.to_string()))
+            let answer = Answer::detail(429, &words).with("retry-after", seconds.to_string());
+            let limits = ["100000".to_owned(), "0".to_owned(), format!("{seconds}.0")];
+            Some(LIMITS.into_iter().zip(limits).fold(answer, |answer, (name, value)| answer.with(name, value)))
         }
         Kind::Html(status) => Some(Answer::html(*status, pages::refused("The CDN cannot reach its origin."))),
         Kind::Redirect(to) => Some(Answer::redirect(302, to)),
@@ -111,7 +117,9 @@ fn damaged(mut answer: Answer, faults: &[Kind]) -> Answer {
     if faults.contains(&Kind::Truncate) {
         answer.body.truncate(answer.body.len() / 2);
     }
-    answer.breaks |= faults.contains(&Kind::Close);
+    if faults.contains(&Kind::Close) {
+        answer.breaks = Some(Break::Within);
+    }
     answer
 }
 
@@ -124,16 +132,21 @@ fn route(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Answer {
             Answer::redirect(301, &format!("/v2/{rest}/{mark}{}", ask.raw_query))
         }
         "o/authorize/" => authorize::begin(shared, ask, faults),
-        "o/token" | "o/token/" => token::token(shared, ask, faults).with_no_limits(),
-        "o/revoke/" => token::revoke(shared, ask, true).with_no_limits(),
-        "o/revoke_token/" => token::revoke(shared, ask, false).with_no_limits(),
+        "o/token" | "o/token/" => token::token(shared, ask, faults),
+        "o/revoke/" => revoke::with_grant(shared, ask),
+        "o/revoke_token/" => revoke::tokens(shared, ask, faults),
+        "o/introspect/" => revoke::introspect(shared, ask),
         "connect/userinfo" | "connect/userinfo/" => fhir::userinfo(shared, ask, faults),
-        "connect/.well-known/openid-configuration" => discovery::openid(shared.url()),
-        "fhir/.well-known/smart-configuration" => discovery::smart(shared.url()),
-        "fhir/metadata" => discovery::metadata(shared.url()),
+        "connect/.well-known/openid-configuration" => discovery::openid(shared.url(), ask),
+        "fhir/.well-known/smart-configuration" => discovery::smart(shared.url(), ask),
+        "fhir/metadata" => discovery::metadata(shared.url(), ask),
         _ => {
             if let Some(uuid) = rest.strip_prefix("o/authorize/").and_then(|rest| rest.strip_suffix('/')) {
                 return authorize::consent(shared, ask, uuid);
+            }
+            let expired = rest.strip_prefix("o/expire_authenticated_user/").and_then(|rest| rest.strip_suffix('/'));
+            if let Some(patient) = expired {
+                return revoke::expire(shared, ask, patient);
             }
             rest.strip_prefix("fhir/").map_or_else(no_such_page, |rest| fhir::answer(shared, ask, rest, faults))
         }
@@ -143,7 +156,7 @@ fn route(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Answer {
 fn unversioned(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Option<Answer> {
     match ask.path.as_str() {
         "/.well-known/openid-configuration" | "/.well-known/openid-configuration-v2" => {
-            Some(discovery::openid(shared.url()))
+            Some(discovery::openid(shared.url(), ask))
         }
         "/mymedicare/login" => Some(authorize::log_in(shared, ask)),
         path => path
@@ -164,13 +177,4 @@ fn health(check: &str, faults: &[Kind]) -> Answer {
         );
     }
     Answer::new(200, "application/json", r#"{"message":"all's well"}"#)
-}
-
-impl Answer {
-    /// The rate-limit headers of views without a throttle: the word `None`.
-    fn with_no_limits(self) -> Self {
-        ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"]
-            .into_iter()
-            .fold(self, |answer, name| answer.with(name, "None"))
-    }
 }

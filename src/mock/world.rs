@@ -200,11 +200,11 @@ impl World {
         self.refreshes.get(token)
     }
 
-    /// A refresh: the old pair dies at once, with no time of grace.
-    pub(super) fn rotate(&mut self, token: &str) -> Option<Pair> {
+    /// A refresh: the old pair dies at once, with no time of grace. Scopes given up here are gone for good.
+    pub(super) fn rotate(&mut self, token: &str, scopes: BTreeSet<String>) -> Option<Pair> {
         let old = self.refreshes.get_mut(token)?;
         old.spent = true;
-        let (enrollee, scopes, access) = (old.enrollee, old.scopes.clone(), old.access.clone());
+        let (enrollee, access) = (old.enrollee, old.access.clone());
         self.tokens.remove(&access);
         Some(self.issue(enrollee, scopes))
     }
@@ -265,6 +265,11 @@ impl World {
     pub(super) fn delete_grant(&mut self, enrollee: usize) {
         self.grants.remove(&enrollee);
         self.tokens.retain(|_, token| token.enrollee != enrollee);
+    }
+
+    /// Whether a person has a grant, over or not.
+    pub(super) fn has_grant(&self, enrollee: usize) -> bool {
+        self.grants.contains_key(&enrollee)
     }
 
     pub(super) fn delete_all_grants(&mut self) {

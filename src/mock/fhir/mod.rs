@@ -4,13 +4,15 @@ mod params;
 mod read;
 mod search;
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::{
     Shared,
     faults::Kind,
-    http::{Answer, Ask},
+    http::{Answer, Ask, LIMITS},
     oauth::inactive,
     pages,
     world::GrantState,
@@ -23,6 +25,8 @@ struct Caller {
     now: Timestamp,
 }
 
+const FHIR: &str = "application/fhir+json";
+
 const RESOURCES: [&str; 3] = ["Patient", "Coverage", "ExplanationOfBenefit"];
 
 /// Everything below `/v2/fhir/` that needs a token.
@@ -32,32 +36,56 @@ pub(super) fn answer(shared: &Shared, ask: &Ask, rest: &str, faults: &[Kind]) ->
     if !RESOURCES.contains(&resource) {
         return Answer::html(404, pages::no_such_page());
     }
-    let answer = match authorized(shared, ask, Some(resource), faults) {
-        Err(refusal) => limited(refusal, false),
-        Ok(caller) => limited(permitted(shared, ask, &caller, resource, id, faults), true),
+    let answer = match renderer(ask) {
+        None => Answer::detail(406, "Could not satisfy the request Accept header."),
+        Some(media_type) => answer_below(shared, ask, resource, id, faults).with_type(media_type),
     };
     answer.with("allow", "GET, HEAD, OPTIONS")
 }
 
-fn permitted(shared: &Shared, ask: &Ask, caller: &Caller, resource: &str, id: Option<&str>, faults: &[Kind]) -> Answer {
-    if !acceptable(ask) {
-        return Answer::detail(406, "Could not satisfy the request Accept header.");
-    }
-    if let Some(status) = faults.iter().find_map(backend) {
-        return failing(status);
-    }
-    let answer = match id {
-        Some(id) => read::answer(shared, caller, resource, id),
-        None => search::answer(shared, ask, caller, resource, faults),
+fn answer_below(shared: &Shared, ask: &Ask, resource: &str, id: Option<&str>, faults: &[Kind]) -> Answer {
+    let needed = if id.is_some() { Needed::Read(resource) } else { Needed::Search(resource) };
+    let caller = match authorized(shared, ask, needed, faults) {
+        Err(refusal) => return refusal,
+        Ok(caller) => caller,
     };
-    let plain = ask.header("accept").is_some_and(|accept| accept.starts_with("application/json"));
-    if plain {
-        let headers = answer.headers.into_iter().map(|(name, value)| {
-            if name == "content-type" { (name, "application/json".to_owned()) } else { (name, value) }
-        });
-        return Answer { headers: headers.collect(), ..answer };
+    let answer = match (faults.iter().find_map(backend), id) {
+        (Some(status), _) => failing(status),
+        (None, Some(id)) => read::answer(shared, &caller, resource, id),
+        (None, None) => search::answer(shared, ask, &caller, resource, faults),
+    };
+    LIMITS.into_iter().zip(["100000", "99999", "1.0"]).fold(answer, |answer, (name, value)| answer.with(name, value))
+}
+
+/// The media type to answer with, refusals included: it is chosen before anything else is looked at.
+fn renderer(ask: &Ask) -> Option<&'static str> {
+    let Some(accept) = ask.header("accept") else { return Some(FHIR) };
+    accept.split(',').find_map(|kind| match kind.split(';').next().unwrap_or_default().trim() {
+        "*/*" | "application/*" | FHIR => Some(FHIR),
+        "application/json" => Some("application/json"),
+        _ => None,
+    })
+}
+
+/// What a token must allow.
+#[derive(Clone, Copy)]
+enum Needed<'a> {
+    Read(&'a str),
+    Search(&'a str),
+    Profile,
+}
+
+impl Needed<'_> {
+    fn is_in(self, scopes: &BTreeSet<String>) -> bool {
+        let any = |resource: &str, verbs: [&str; 3]| {
+            verbs.iter().any(|verb| scopes.contains(&format!("patient/{resource}.{verb}")))
+        };
+        match self {
+            Self::Read(resource) => any(resource, ["read", "rs", "r"]),
+            Self::Search(resource) => any(resource, ["read", "rs", "s"]),
+            Self::Profile => scopes.contains("profile"),
+        }
     }
-    answer
 }
 
 fn backend(fault: &Kind) -> Option<u16> {
@@ -69,31 +97,13 @@ fn failing(status: u16) -> Answer {
     match status {
         404 => Answer::detail(404, "Not found."),
         400..=499 => Answer::detail(400, "An error occurred contacting the upstream server:Too many requests"),
-        500 => Answer::new(500, "application/json", r#"{"error": "Server Error (500)"}"#),
+        500 => Answer::spaced(500, &[("error", json!("Server Error (500)"))]),
         _ => Answer::detail(502, "A failure occurred contacting the upstream server"),
     }
 }
 
-/// The rate-limit headers: numbers where the throttle was asked, the word `None` where it was not.
-fn limited(answer: Answer, asked: bool) -> Answer {
-    let values = if asked { ["100000", "99999", "1.0"] } else { ["None"; 3] };
-    let names = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"];
-    names.into_iter().zip(values).fold(answer, |answer, (name, value)| answer.with(name, value))
-}
-
-fn acceptable(ask: &Ask) -> bool {
-    ask.header("accept").is_none_or(|accept| {
-        accept.split(',').any(|kind| {
-            matches!(
-                kind.split(';').next().unwrap_or_default().trim(),
-                "*/*" | "application/*" | "application/json" | "application/fhir+json"
-            )
-        })
-    })
-}
-
 /// The checks of the real server in its order: token, app, grant, scope and method.
-fn authorized(shared: &Shared, ask: &Ask, resource: Option<&str>, faults: &[Kind]) -> Result<Caller, Answer> {
+fn authorized(shared: &Shared, ask: &Ask, needed: Needed<'_>, faults: &[Kind]) -> Result<Caller, Answer> {
     const NONE: &str = "Authentication credentials were not provided.";
     if ask.query("access_token").is_some() {
         let words =
@@ -102,11 +112,7 @@ fn authorized(shared: &Shared, ask: &Ask, resource: Option<&str>, faults: &[Kind
     }
     let refuse =
         |challenge: &str, words: &str| Err(Answer::detail(401, words).with("www-authenticate", challenge.to_owned()));
-    let token = ask
-        .header("authorization")
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let Some((_, token)) = token.filter(|(_, token)| !token.is_empty()) else {
+    let Some(token) = ask.bearer() else {
         return refuse(r#"Bearer realm="api""#, NONE);
     };
     let world = shared.world();
@@ -134,13 +140,12 @@ fn authorized(shared: &Shared, ask: &Ask, resource: Option<&str>, faults: &[Kind
         }
         GrantState::Gone => return forbidden(),
     }
-    let covered = match resource {
-        Some(resource) => {
-            ["read", "rs"].iter().any(|verb| known.scopes.contains(&format!("patient/{resource}.{verb}")))
-        }
-        None => known.scopes.contains("profile"),
-    };
-    if !covered || ask.method != "GET" {
+    // A form is not even read by these views; scopes cover GET alone.
+    let form = ask.header("content-type").filter(|kind| ask.method == "POST" && !kind.contains("json"));
+    if let Some(form) = form {
+        return Err(Answer::detail(415, &format!("Unsupported media type \"{form}\" in request.")));
+    }
+    if !needed.is_in(&known.scopes) || ask.method != "GET" {
         return forbidden();
     }
     Ok(Caller { enrollee: known.enrollee, patient: shared.records.enrollee(known.enrollee).patient, now: world.now() })
@@ -148,21 +153,23 @@ fn authorized(shared: &Shared, ask: &Ask, resource: Option<&str>, faults: &[Kind
 
 /// `/v2/connect/userinfo`
 pub(super) fn userinfo(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Answer {
-    let caller = match authorized(shared, ask, None, faults) {
-        Err(refusal) => return limited(refusal, false),
-        Ok(caller) => caller,
-    };
-    let person = shared.records.enrollee(caller.enrollee);
-    let body = json!({
-        "sub": person.patient,
-        "name": person.name,
-        "given_name": person.given_name,
-        "family_name": person.family_name,
-        "email": person.email,
-        "iat": "2026-11-01T12:00:00.000Z",
-        "patient": person.patient,
+    let caller = authorized(shared, ask, Needed::Profile, faults);
+    let answer = caller.map(|caller| {
+        let person = shared.records.enrollee(caller.enrollee);
+        Answer::spaced(
+            200,
+            &[
+                ("sub", json!(person.patient)),
+                ("name", json!(person.name)),
+                ("given_name", json!(person.given_name)),
+                ("family_name", json!(person.family_name)),
+                ("email", json!(person.email)),
+                ("iat", json!("2026-11-01T12:00:00.000Z")),
+                ("patient", json!(person.patient)),
+            ],
+        )
     });
-    limited(Answer::new(200, "application/json", body.to_string()), false)
+    answer.unwrap_or_else(|refusal| refusal).with_type("application/json").with("allow", "OPTIONS, GET")
 }
 
 /// An instant as the data back end writes it.

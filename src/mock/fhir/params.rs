@@ -1,6 +1,10 @@
 //! Search parameters of API v2: what is read, what is refused, what is dropped without a word.
 
-use jiff::{Timestamp, civil::Date, tz::Offset};
+use jiff::{
+    Timestamp, ToSpan,
+    civil::{Date, DateTime},
+    tz::Offset,
+};
 
 use crate::mock::{
     http::{Answer, Ask},
@@ -86,6 +90,16 @@ impl Filter {
         Ok(Self { kinds: kinds(ask)?, service: bounds(ask, "service-date")?, updated: bounds(ask, "_lastUpdated")? })
     }
 
+    /// The date of loading alone, which Patient and Coverage searches filter on.
+    pub(super) fn of_loading(ask: &Ask) -> Result<Self, Answer> {
+        Ok(Self { updated: bounds(ask, "_lastUpdated")?, ..Self::default() })
+    }
+
+    /// Whether a resource loaded at this moment is wanted.
+    pub(super) fn holds_loaded(&self, at: Timestamp) -> bool {
+        self.updated.iter().all(|bound| bound.holds(at))
+    }
+
     pub(super) fn is_none(&self) -> bool {
         self.kinds.is_none() && self.service.is_empty() && self.updated.is_empty()
     }
@@ -96,19 +110,48 @@ impl Filter {
             Some(self.service.iter().all(|bound| bound.holds(at)))
         };
         self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&claim.kind))
-            && self.updated.iter().all(|bound| bound.holds(claim.last_updated))
+            && self.holds_loaded(claim.last_updated)
             && (self.service.is_empty() || service().unwrap_or(false))
+    }
+}
+
+/// One word of a `type` list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    Kind(&'static str),
+    /// The system without a code: every type.
+    Any,
+    /// Types without a comma between them: let through, and nothing is found.
+    Nothing,
+}
+
+impl Word {
+    fn read(text: &str) -> Option<Self> {
+        const SYSTEM: &str = "https://bluebutton.cms.gov/resources/codesystem/eob-type|";
+        let (code, has_system) = text.strip_prefix(SYSTEM).map_or((text, false), |code| (code, true));
+        if code.is_empty() {
+            return has_system.then_some(Self::Any);
+        }
+        if let Some(kind) = KINDS.into_iter().find(|kind| kind.eq_ignore_ascii_case(code)) {
+            return Some(Self::Kind(kind));
+        }
+        let mut rest = code.to_ascii_lowercase();
+        while !rest.is_empty() {
+            let kind = KINDS.into_iter().find(|kind| rest.starts_with(kind))?;
+            rest = rest[kind.len()..].trim_start().to_owned();
+        }
+        Some(Self::Nothing)
     }
 }
 
 fn kinds(ask: &Ask) -> Result<Option<Vec<&'static str>>, Answer> {
     let Some(text) = ask.query("type") else { return Ok(None) };
-    let kind = |word: &str| {
-        let code = word.strip_prefix("https://bluebutton.cms.gov/resources/codesystem/eob-type|").unwrap_or(word);
-        KINDS.into_iter().find(|kind| kind.eq_ignore_ascii_case(code))
-    };
-    let kinds: Option<Vec<_>> = text.split(',').map(kind).collect();
-    kinds.map(Some).ok_or_else(|| Answer::detail(400, "the type parameter value is not valid"))
+    let words: Option<Vec<Word>> = text.split(',').map(Word::read).collect();
+    let words = words.ok_or_else(|| Answer::detail(400, "the type parameter value is not valid"))?;
+    if words.contains(&Word::Any) {
+        return Ok(None);
+    }
+    Ok(Some(words.into_iter().filter_map(|word| if let Word::Kind(kind) = word { Some(kind) } else { None }).collect()))
 }
 
 fn bounds(ask: &Ask, name: &str) -> Result<Vec<Bound>, Answer> {
@@ -126,7 +169,10 @@ fn bounds(ask: &Ask, name: &str) -> Result<Vec<Bound>, Answer> {
         })?;
         let lower = |operator| matches!(operator, Operator::Gt | Operator::Ge);
         if bounds.iter().any(|bound| lower(bound.operator) == lower(operator)) {
-            return Err(upstream("HAPI-1885: Can not have multiple date range parameters for the same bound"));
+            let side = if lower(operator) { "a lower" } else { "an upper" };
+            return Err(upstream(&format!(
+                "HAPI-1885: Can not have multiple date range parameters for the same param that specify {side} bound"
+            )));
         }
         bounds.push(Bound { operator, from, until });
     }
@@ -139,10 +185,66 @@ fn span(text: &str) -> Option<(Timestamp, Timestamp)> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return (!text.contains(' ')).then_some((at, at));
     }
-    let date: Date = if text.len() == 10 { text.parse().ok()? } else { return None };
-    Some((midnight(date)?, midnight(date.tomorrow().ok()?)?))
+    if let Some(at) = (text.len() > 10 && !text.contains(' ')).then(|| text.parse::<DateTime>().ok()).flatten() {
+        let at = Offset::UTC.to_timestamp(at).ok()?;
+        return Some((at, at));
+    }
+    let (first, length) = match text.len() {
+        4 => (format!("{text}-01-01"), 1.year()),
+        7 => (format!("{text}-01"), 1.month()),
+        10 => (text.to_owned(), 1.day()),
+        _ => return None,
+    };
+    let first: Date = first.parse().ok()?;
+    Some((midnight(first)?, midnight(first.checked_add(length).ok()?)?))
 }
 
 fn midnight(date: Date) -> Option<Timestamp> {
     Offset::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_come_in_any_case_with_or_without_system() {
+        const SYSTEM: &str = "https://bluebutton.cms.gov/resources/codesystem/eob-type|";
+        for (text, expected) in [
+            ("carrier", Some(Word::Kind("carrier"))),
+            ("PDE", Some(Word::Kind("pde"))),
+            (&*format!("{SYSTEM}snf"), Some(Word::Kind("snf"))),
+            (SYSTEM, Some(Word::Any)),
+            ("carrier pde", Some(Word::Nothing)),
+            ("carrierpde", Some(Word::Nothing)),
+            ("", None),
+            ("bogus", None),
+            ("carrierx", None),
+        ] {
+            assert_eq!(Word::read(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_date_stands_for_all_its_instants() {
+        let holds = |operator, text, at: &str| {
+            let (from, until) = span(text).unwrap();
+            Bound { operator, from, until }.holds(at.parse().unwrap())
+        };
+        for (operator, text, at, expected) in [
+            (Operator::Ge, "2024-01-01", "2024-01-01T00:00:00Z", true),
+            (Operator::Gt, "2024-01-01", "2024-01-01T23:59:59Z", false),
+            (Operator::Gt, "2024-01-01", "2024-01-02T00:00:00Z", true),
+            (Operator::Le, "2024-01-01", "2024-01-01T23:59:59Z", true),
+            (Operator::Lt, "2024-01-01", "2024-01-01T00:00:00Z", false),
+            (Operator::Lt, "2025", "2024-12-31T23:59:59Z", true),
+            (Operator::Le, "2024-02", "2024-02-29T12:00:00Z", true),
+            (Operator::Gt, "2024-01-01T00:00:00+00:00", "2024-01-01T00:00:00Z", false),
+            (Operator::Le, "2024-01-01T00:00:00.000Z", "2024-01-01T00:00:00Z", true),
+        ] {
+            assert_eq!(holds(operator, text, at), expected, "{operator:?} {text} {at}");
+        }
+        assert_eq!(span("2024-01-01T00:00:00 00:00"), None, "a raw + in the query");
+        assert_eq!(span("garbage"), None);
+    }
 }

@@ -1,6 +1,8 @@
 //! Searches: API v2's pages, with its links, its totals and its refusals.
 
-use std::fmt::Write;
+use std::{fmt::Write, ops::Range};
+
+use jiff::Timestamp;
 
 use super::{
     Caller, instant,
@@ -13,6 +15,8 @@ use crate::mock::{
     records::Records,
     world::uuid,
 };
+
+const FORMAT: &str = "application/fhir+json";
 
 /// What a search found: positions in the person's claims, all of them where nothing was filtered.
 enum Found {
@@ -61,16 +65,37 @@ fn page(shared: &Shared, ask: &Ask, caller: &Caller, resource: &str, faults: &[K
             if ask.query("beneficiary").is_some_and(|person| !person.contains(&caller.patient)) {
                 return Err(forbidden());
             }
-            let coverage: Vec<String> = records.coverage(caller.enrollee).into_iter().map(|(_, text)| text).collect();
-            page.texts(&coverage)
+            let filter = Filter::of_loading(ask)?;
+            let coverage = records.coverage(caller.enrollee).into_iter().map(|(_, text)| text);
+            page.texts(&coverage.filter(|text| is_wanted(text, &filter)).collect::<Vec<_>>())
         }
         _ => {
             if ask.query("_id").is_some_and(|id| id != caller.patient) {
                 return Err(Answer::detail(404, "Not found."));
             }
-            page.texts(&[records.patient(caller.enrollee)])
+            if let Some(identifier) = ask.query("identifier") {
+                let system = identifier.split('|').next().unwrap_or_default();
+                return Err(upstream(&format!("Search query by '{system}' is only supported in POST request")));
+            }
+            let filter = Filter::of_loading(ask)?;
+            let patient = records.patient(caller.enrollee);
+            page.texts(&Some(patient).filter(|text| is_wanted(text, &filter)).into_iter().collect::<Vec<_>>())
         }
     }
+}
+
+/// Whether a resource was loaded when the search wants it; one without a date always was.
+fn is_wanted(text: &str, filter: &Filter) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Resource {
+        meta: Meta,
+    }
+    #[derive(serde::Deserialize)]
+    struct Meta {
+        #[serde(rename = "lastUpdated")]
+        last_updated: Timestamp,
+    }
+    serde_json::from_str::<Resource>(text).map_or(true, |resource| filter.holds_loaded(resource.meta.last_updated))
 }
 
 fn find(records: &dyn Records, enrollee: usize, filter: &Filter) -> Found {
@@ -118,7 +143,9 @@ impl<'a> Page<'a> {
     }
 
     fn claims(&mut self, records: &dyn Records, caller: &Caller, found: &Found) -> Result<String, Answer> {
-        let places = self.open(found.len())?;
+        let newest = self.places(found.len()).map(|place| records.claim_header(caller.enrollee, found.at(place)));
+        let newest = newest.map(|claim| claim.last_updated).max();
+        let places = self.open(found.len(), newest)?;
         let before = self.has(&Kind::Duplicate).then(|| places.start.checked_sub(1)).flatten();
         for place in before.into_iter().chain(places) {
             self.entry();
@@ -129,7 +156,7 @@ impl<'a> Page<'a> {
     }
 
     fn texts(&mut self, resources: &[String]) -> Result<String, Answer> {
-        for place in self.open(resources.len())? {
+        for place in self.open(resources.len(), None)? {
             self.entry();
             self.text.push_str(&resources[place]);
             self.text.push('}');
@@ -146,9 +173,11 @@ impl<'a> Page<'a> {
     }
 
     /// Writes everything up to the entries; says which places of the result are on this page.
-    fn open(&mut self, found: usize) -> Result<std::ops::Range<usize>, Answer> {
+    ///
+    /// The Bundle's date is that of the last load, or of the newest claim on the page if that is later.
+    fn open(&mut self, found: usize, newest: Option<Timestamp>) -> Result<Range<usize>, Answer> {
         let Window { start, count } = self.window;
-        if start > 0 && start >= found && !self.has(&Kind::Empty) {
+        if found > 0 && start >= found && !self.has(&Kind::Empty) {
             // The words are the real server's.
             return Err(upstream(&format!(
                 "Value for startIndex ({start}) must be less than than result size ({found})"
@@ -159,7 +188,8 @@ impl<'a> Page<'a> {
         let total =
             self.faults.iter().find_map(|fault| if let Kind::Total(total) = fault { Some(*total) } else { None });
         let total = total.unwrap_or(true_total as u64);
-        let updated = instant(self.shared.records.loaded());
+        let loaded = self.shared.records.loaded();
+        let updated = instant(newest.map_or(loaded, |newest| newest.max(loaded)));
         let _ = write!(
             self.text,
             r#"{{"resourceType":"Bundle","id":"{}","meta":{{"lastUpdated":"{updated}"}},"type":"searchset""#,
@@ -174,7 +204,13 @@ impl<'a> Page<'a> {
         }
         self.text.push_str(",\"entry\":[");
         self.entries = Entries::Opened;
-        Ok(start..(start + count).min(found))
+        Ok(self.places(found))
+    }
+
+    /// Which places of the result this page shows.
+    fn places(&self, found: usize) -> Range<usize> {
+        let Window { start, count } = self.window;
+        start.min(found)..start.saturating_add(count).min(found)
     }
 
     fn links(&mut self, total: usize, start: usize, count: usize) {
@@ -187,10 +223,7 @@ impl<'a> Page<'a> {
             links.push(("previous", self.link(start.saturating_sub(count))));
         }
         links.push(("last", self.link(total.saturating_sub(1) / count * count)));
-        let query = if self.ask.raw_query.is_empty() { String::new() } else { format!("&{}", self.ask.raw_query) };
-        let itself =
-            format!("{}/v2/fhir/{}/?_format=application%2Ffhir%2Bjson{query}", self.shared.url(), self.resource);
-        links.push(("self", itself));
+        links.push(("self", self.itself()));
         let links: Vec<String> = links
             .into_iter()
             .map(|(relation, url)| format!(r#"{{"relation":"{relation}","url":{}}}"#, serde_json::json!(url)))
@@ -198,22 +231,42 @@ impl<'a> Page<'a> {
         let _ = write!(self.text, r#","link":[{}]"#, links.join(","));
     }
 
-    fn link(&self, start: usize) -> String {
-        let kept =
-            self.ask.query.iter().filter(|(key, _)| matches!(key.as_str(), "type" | "service-date" | "_lastUpdated"));
-        let person = match self.resource {
+    /// What the gateway adds so that everyone sees only their own.
+    fn person(&self) -> (&'static str, String) {
+        match self.resource {
             "Coverage" => ("beneficiary", format!("Patient/{}", self.caller.patient)),
             "Patient" => ("_id", self.caller.patient.clone()),
             _ => ("patient", self.caller.patient.clone()),
-        };
+        }
+    }
+
+    fn kept(&self, names: &'static [&'static str]) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.ask.query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        pairs.filter(move |(name, _)| names.contains(name))
+    }
+
+    fn link(&self, start: usize) -> String {
+        let (name, person) = self.person();
         let query = form_urlencoded::Serializer::new(String::new())
-            .append_pair("_format", "application/fhir+json")
+            .append_pair("_format", FORMAT)
             .append_pair("startIndex", &start.to_string())
             .append_pair("_count", &self.window.count.to_string())
-            .append_pair(person.0, &person.1)
-            .extend_pairs(kept)
+            .extend_pairs(self.kept(&["type"]))
+            .append_pair(name, &person)
+            .extend_pairs(self.kept(&["_lastUpdated", "service-date"]))
             .finish();
         format!("{}/v2/fhir/{}?{query}", self.shared.url(), self.resource)
+    }
+
+    /// The link to this very page: another form of address, its parameters sorted.
+    fn itself(&self) -> String {
+        let (name, person) = self.person();
+        let count = self.window.count.to_string();
+        let mut pairs = vec![("_count", count.as_str()), ("_format", FORMAT), (name, person.as_str())];
+        pairs.extend(self.kept(&["type", "_lastUpdated", "service-date", "startIndex"]));
+        pairs.sort_by_key(|(name, _)| *name);
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        format!("{}/v2/fhir/{}/?{query}", self.shared.url(), self.resource)
     }
 
     /// The `next` link, as faults want it.

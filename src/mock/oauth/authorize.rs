@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{APP, SCOPES, inactive, is_personal, redirect::is_registered};
+use super::{APP, SCOPES, client, condensed, inactive, is_known, is_personal, redirect::is_registered};
 use crate::mock::{
     Shared,
     faults::Kind,
@@ -35,9 +35,9 @@ pub(in crate::mock) fn begin(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Ans
 }
 
 fn early(world: &World, request: &Pairs, posted: bool, faults: &[Kind]) -> Option<Answer> {
-    let message = |status, text: &str| Some(Answer::oauth(status, &json!({"status_code": status, "message": text})));
+    let message = |status, text: &str| Some(messaged(status, text));
     if last(request, "client_secret").is_some() {
-        return Some(Answer::html(400, pages::refused("Illegal query parameter [client_secret] detected")));
+        return Some(Answer::html(400, "Illegal query parameter [client_secret] detected".to_owned()));
     }
     if posted && last(request, "state").is_none() {
         return message(401, "State required in POST body.");
@@ -50,23 +50,31 @@ fn early(world: &World, request: &Pairs, posted: bool, faults: &[Kind]) -> Optio
         return message(400, &format!("Missing Required Parameter(s): {}", missing.join(", ")));
     }
     if last(request, "code_challenge_method") != Some("S256") {
-        let description = "code_challenge_method must be S256";
-        return Some(Answer::oauth(
-            400,
-            &json!({"status_code": 400, "error": "invalid_request", "error_description": description}),
-        ));
+        return Some(client::own(400, "invalid_request", "code_challenge_method must be S256"));
     }
     if last(request, "state").is_some_and(|state| state.chars().count() < 16) {
         return message(400, "State parameter should have a minimum of 16 characters");
     }
+    if asked_scopes(request).iter().any(|scope| scope.starts_with("patient/AuditEvent.")) {
+        return message(400, "Invalid scopes.");
+    }
+    let unauthorized = |status, why: &str| Some(Answer::html(status, pages::unauthorized(why)));
     match last(request, "client_id") {
-        None => Some(Answer::html(401, pages::refused("401 Unauthorized"))),
-        Some(id) if id != world.client_id => Some(Answer::html(400, pages::refused("401 Unauthorized"))),
-        Some(_) if faults.contains(&Kind::Inactive) => {
-            Some(Answer::html(403, pages::refused(&format!("invalid_client : {}", inactive()))))
+        None => unauthorized(401, "invalid_client : App id failed"),
+        Some(id) if !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+            unauthorized(400, "invalid_client : Invalid client_id format")
         }
+        Some(id) if id != world.client_id => {
+            unauthorized(400, "invalid_client : Application does not exist (client_id)")
+        }
+        Some(_) if faults.contains(&Kind::Inactive) => unauthorized(403, &format!("invalid_client : {}", inactive())),
         Some(_) => None,
     }
+}
+
+/// `{"status_code": …, "message": …}`
+fn messaged(status: u16, text: &str) -> Answer {
+    Answer::spaced(status, &[("status_code", json!(status)), ("message", json!(text))])
 }
 
 /// What is refused only after the person has logged in.
@@ -75,8 +83,8 @@ fn late(request: &Pairs) -> Option<Answer> {
     if !is_registered(redirect_uri) {
         return Some(Answer::html(400, pages::refused("Mismatching redirect URI.")));
     }
-    if asked_scopes(request).iter().any(|scope| !SCOPES.contains(&scope.as_str())) {
-        return Some(Answer::oauth(400, &json!({"status_code": 400, "message": "Invalid scopes."})));
+    if !asked_scopes(request).iter().all(|scope| is_known(scope)) {
+        return Some(messaged(400, "Invalid scopes."));
     }
     match last(request, "response_type") {
         Some("code") => None,
@@ -91,7 +99,7 @@ fn late(request: &Pairs) -> Option<Answer> {
 fn asked_scopes(request: &Pairs) -> BTreeSet<String> {
     let asked: BTreeSet<String> =
         last(request, "scope").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
-    if asked.is_empty() { SCOPES.map(str::to_owned).into() } else { asked }
+    if asked.is_empty() { SCOPES.map(str::to_owned).into() } else { condensed(asked) }
 }
 
 /// The click that ends the consent page.
@@ -124,7 +132,7 @@ fn back(request: &Pairs, parameters: &[(&str, &str)]) -> Answer {
 /// `/mymedicare/login`: who are you? The real one is at Medicare.gov.
 pub(in crate::mock) fn log_in(shared: &Shared, ask: &Ask) -> Answer {
     let Some((_, query)) = ask.query("next").and_then(|next| next.split_once('?')) else {
-        return Answer::oauth(400, &json!({"error": "The state parameter is required"}));
+        return Answer::spaced(400, &[("error", json!("The state parameter is required"))]);
     };
     if ask.method != "POST" {
         return Answer::html(200, pages::log_in(&*shared.records, &ask.raw_query));
@@ -140,7 +148,7 @@ pub(in crate::mock) fn log_in(shared: &Shared, ask: &Ask) -> Answer {
 pub(in crate::mock) fn consent(shared: &Shared, ask: &Ask, uuid: &str) -> Answer {
     let world = &mut *shared.world();
     let Some(visit) = world.visit(uuid).cloned() else {
-        return Answer::oauth(404, &json!({"status_code": 404, "message": "Not found."}));
+        return messaged(404, "Not found.");
     };
     let request: Pairs = form_urlencoded::parse(visit.query.as_bytes()).into_owned().collect();
     if let Some(refusal) = late(&request) {
@@ -157,8 +165,8 @@ pub(in crate::mock) fn consent(shared: &Shared, ask: &Ask, uuid: &str) -> Answer
     }
     let answer = match (last(&form, "allow"), last(&form, "share_demographic_scopes")) {
         (None, _) => Consent::Deny,
-        (Some(_), None) => Consent::WithoutDemographics,
-        (Some(_), Some(_)) => Consent::All,
+        (Some(_), Some("True")) => Consent::All,
+        (Some(_), _) => Consent::WithoutDemographics,
     };
     decide(world, &request, visit.enrollee, answer)
 }

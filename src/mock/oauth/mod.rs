@@ -1,9 +1,13 @@
 //! The OAuth side: log-in and consent pages, tokens, revocation, discovery.
 
 pub(super) mod authorize;
+mod client;
 pub(super) mod discovery;
-pub(super) mod redirect;
+mod redirect;
+pub(super) mod revoke;
 pub(super) mod token;
+
+use std::collections::BTreeSet;
 
 /// The name of the mock's app, as in the server's messages.
 pub(super) const APP: &str = "Mock App";
@@ -29,6 +33,25 @@ pub(super) const SCOPES: [&str; 9] = [
     "profile",
     "launch/patient",
 ];
+
+/// Whether an app may ask for this scope: one of [`SCOPES`], or its read-only or search-only part.
+pub(super) fn is_known(scope: &str) -> bool {
+    let whole = scope.strip_suffix(".r").or(scope.strip_suffix(".s")).map(|resource| format!("{resource}.rs"));
+    SCOPES.contains(&whole.as_deref().unwrap_or(scope))
+}
+
+/// Reading and searching asked for apart come back as one.
+pub(super) fn condensed(mut scopes: BTreeSet<String>) -> BTreeSet<String> {
+    for resource in ["patient/Patient", "patient/Coverage", "patient/ExplanationOfBenefit"] {
+        let (read, search) = (format!("{resource}.r"), format!("{resource}.s"));
+        if scopes.contains(&read) && scopes.contains(&search) {
+            scopes.remove(&read);
+            scopes.remove(&search);
+            scopes.insert(format!("{resource}.rs"));
+        }
+    }
+    scopes
+}
 
 /// Whether a scope is about name, address, birth date, race or sex.
 pub(super) fn is_personal(scope: &str) -> bool {

@@ -1,98 +1,43 @@
-//! The token, revocation and introspection endpoints.
+//! The token endpoint: codes and refresh tokens for pairs of tokens.
 
-use base64::{
-    Engine,
-    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
-};
-use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::inactive;
+use super::{
+    client::{self, described, own, refused},
+    inactive,
+};
 use crate::mock::{
     Access, Shared,
     faults::Kind,
-    http::{Answer, Ask, Pairs, last},
+    http::{Answer, Ask, Break, Pairs, last},
     pages,
-    world::{GrantState, Pair, TOKEN_LIFE, World},
+    world::{GrantState, Pair, TOKEN_LIFE, World, word},
 };
-
-/// `{"error": …}`: the shape of the OAuth library's refusals.
-fn refused(status: u16, error: &str) -> Answer {
-    Answer::oauth(status, &json!({ "error": error }))
-}
-
-/// `{"error": …, "error_description": …}`: the same with words.
-fn described(status: u16, error: &str, description: &str) -> Answer {
-    Answer::oauth(status, &ordered(&[("error", json!(error)), ("error_description", json!(description))]))
-}
-
-/// `{"status_code": …, "error": …, "error_description": …}`: the web server's own refusals.
-fn own(status: u16, error: &str, description: &str) -> Answer {
-    let fields = [("status_code", json!(status)), ("error", json!(error)), ("error_description", json!(description))];
-    Answer::oauth(status, &ordered(&fields))
-}
-
-fn ordered(fields: &[(&str, Value)]) -> Value {
-    Value::Object(fields.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect::<Map<_, _>>())
-}
-
-/// Who asks: the id, and whether the secret was right.
-fn authenticate(world: &World, ask: &Ask, form: &Pairs) -> Result<(), Answer> {
-    let unknown_secret = || refused(401, "invalid_client").with("www-authenticate", r#"Bearer error="invalid_client""#);
-    let basic = ask.header("authorization").and_then(|value| value.strip_prefix("Basic "));
-    let (id, secret, from_header) = match basic {
-        Some(encoded) => {
-            let decoded = BASE64_STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-            let (id, secret) = decoded.as_deref().and_then(|text| text.split_once(':')).map_or(
-                (String::new(), None),
-                |(id, secret)| {
-                    // Both halves are form-decoded: a raw `+` becomes a blank.
-                    let decode = |text: &str| {
-                        form_urlencoded::parse(text.as_bytes())
-                            .next()
-                            .map_or(String::new(), |(key, _)| key.into_owned())
-                    };
-                    (decode(id), Some(decode(secret)))
-                },
-            );
-            (id, secret, true)
-        }
-        None => match last(form, "client_id") {
-            Some(id) => (id.to_owned(), last(form, "client_secret").map(str::to_owned), false),
-            None => return Err(own(401, "invalid_client", "App id failed")),
-        },
-    };
-    if !from_header && !id.chars().all(|c| c.is_ascii_alphanumeric()) {
-        return Err(own(400, "invalid_client", "Invalid client_id format"));
-    }
-    if id != world.client_id {
-        return Err(if from_header {
-            own(401, "invalid_client", "Application does not exist")
-        } else {
-            own(400, "invalid_client", "Application does not exist (client_id)")
-        });
-    }
-    if secret.as_deref() == Some(world.client_secret.as_str()) { Ok(()) } else { Err(unknown_secret()) }
-}
 
 /// `/v2/o/token/`
 pub(in crate::mock) fn token(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Answer {
     if ask.method != "POST" {
         return Answer::html(405, pages::refused("405 Method Not Allowed")).with("allow", "POST, OPTIONS");
     }
-    if ask.header("authorization").is_some_and(|value| value.starts_with("Bearer ")) {
-        return refused(500, "Server Error (500)");
+    if ask.bearer().is_some() {
+        return client::broken();
     }
     if !ask.query.is_empty() {
-        return described(400, "invalid_request", "URL query parameters are not allowed");
+        let words = "URL query parameters are not allowed";
+        let fields = [("error", json!("invalid_request")), ("error_description", json!(words))];
+        return Answer::spaced(400, &fields).with_type("text/html; charset=utf-8");
     }
     let form = ask.form();
     let world = &mut *shared.world();
     if faults.contains(&Kind::Inactive) {
         return own(403, "invalid_client", &inactive());
     }
-    if let Err(refusal) = authenticate(world, ask, &form) {
-        return refusal;
+    if let Err(refusal) = client::authenticate(world, ask, &form) {
+        return refusal.of_token_endpoint(last(&form, "refresh_token").is_some());
     }
     let pair = match last(&form, "grant_type") {
         Some("authorization_code") => exchange(world, &form),
@@ -154,20 +99,22 @@ fn refresh(world: &mut World, form: &Pairs, faults: &[Kind]) -> Result<Pair, Ans
     if known.spent {
         return Err(refused(400, "invalid_grant"));
     }
-    if last(form, "scope").is_some_and(|scope| scope.split_whitespace().any(|word| !known.scopes.contains(word))) {
+    let narrowed: BTreeSet<String> = match last(form, "scope") {
+        None => known.scopes.clone(),
+        Some(scope) => scope.split_whitespace().map(str::to_owned).collect(),
+    };
+    if !narrowed.is_subset(&known.scopes) {
         return Err(refused(400, "invalid_scope"));
     }
-    let pair = world.rotate(token).ok_or_else(|| refused(400, "invalid_grant"))?;
+    let pair = world.rotate(token, narrowed).ok_or_else(|| refused(400, "invalid_grant"))?;
     let backend = faults.iter().find_map(|fault| if let Kind::Backend(status) = fault { Some(*status) } else { None });
     match backend {
         None => Ok(pair),
-        Some(404) => {
-            Err(Answer::oauth(404, &ordered(&[("status_code", json!(404)), ("message", json!("Not found."))])))
-        }
-        Some(500) => Err(refused(500, "Server Error (500)")),
+        Some(404) => Err(Answer::spaced(404, &[("status_code", json!(404)), ("message", json!("Not found."))])),
+        Some(500) => Err(client::broken()),
         Some(_) => {
             let words = "Failed to retrieve data from data source.";
-            Err(Answer::oauth(502, &ordered(&[("status_code", json!(502)), ("message", json!(words))])))
+            Err(Answer::spaced(502, &[("status_code", json!(502)), ("message", json!(words))]))
         }
     }
 }
@@ -197,51 +144,10 @@ fn delivered(shared: &Shared, pair: &Pair, faults: &[Kind]) -> Answer {
         fields.push(("id_token", Value::Null));
         fields.push(("extension", json!({"nested": [1, 2.5, "x"]})));
     }
-    let session = super::super::world::word(32).to_lowercase();
-    let mut answer = Answer::oauth(200, &ordered(&fields))
+    let session = word(32).to_lowercase();
+    let mut answer = Answer::library(200, &fields)
         .with("set-cookie", format!("sessionid={session}; HttpOnly; Path=/; SameSite=Lax"));
     // Rotated, and the answer lost on the way.
-    answer.breaks = faults.contains(&Kind::DropRefresh);
+    answer.breaks = faults.contains(&Kind::DropRefresh).then_some(Break::Before);
     answer
-}
-
-/// `/v2/o/revoke/`: with an access token, the end of tokens and grant. `/v2/o/revoke_token/`: only of
-/// the tokens.
-pub(in crate::mock) fn revoke(shared: &Shared, ask: &Ask, with_grant: bool) -> Answer {
-    if ask.method != "POST" {
-        return Answer::html(405, pages::refused("405 Method Not Allowed")).with("allow", "POST, OPTIONS");
-    }
-    let form = ask.form();
-    let world = &mut *shared.world();
-    let authenticated = authenticate(world, ask, &form);
-    let Some(token) = last(&form, "token") else {
-        return authenticated.err().unwrap_or_else(|| described(400, "invalid_request", "Missing token parameter."));
-    };
-    let enrollee = world.token(token).map(|token| token.enrollee);
-    let hinted = last(&form, "token_type_hint") == Some("refresh_token");
-    if with_grant {
-        // The grant goes before the secret is looked at.
-        if let Some(enrollee) = enrollee {
-            world.kill_pair(token);
-            world.delete_grant(enrollee);
-            return authenticated.err().unwrap_or_else(|| Answer::new(200, "text/html; charset=utf-8", ""));
-        }
-        if let Err(refusal) = authenticated {
-            return refusal;
-        }
-        return match world.refresh(token) {
-            Some(_) if hinted => {
-                world.kill_pair(token);
-                Answer::new(200, "text/html; charset=utf-8", "")
-            }
-            _ => refused(500, "Server Error (500)"),
-        };
-    }
-    if let Err(refusal) = authenticated {
-        return refusal;
-    }
-    if enrollee.is_some() || hinted {
-        world.kill_pair(token);
-    }
-    Answer::new(200, "text/html; charset=utf-8", "")
 }

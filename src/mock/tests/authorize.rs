@@ -1,0 +1,202 @@
+//! From the authorization request to the redirect.
+
+use super::*;
+
+fn with_pages() -> Mock {
+    start(Options { auto_consent: false, ..options() })
+}
+
+/// The value of a hidden field.
+fn field(page: &str, name: &str) -> String {
+    let at = page.find(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("{name}: {page}"));
+    page[at..].split('"').nth(3).unwrap().to_owned()
+}
+
+/// Logs the first enrollee in; gives the address of the consent page.
+fn log_in(mock: &Mock, request: &str) -> String {
+    let hop = get(mock, request);
+    assert_eq!(hop.status, 302, "{hop:?}");
+    let login = hop.header("location").unwrap().to_owned();
+    assert!(login.starts_with("/mymedicare/login?next="), "{login}");
+    assert!(get(mock, &login).text().contains("BBUser00000"));
+    let hop = form(mock, &login, &[], &[("username", "BBUser00000")]);
+    assert_eq!(hop.status, 302, "{hop:?}");
+    hop.header("location").unwrap().to_owned()
+}
+
+#[test]
+fn what_can_be_refused_at_once_is() {
+    let mock = with_pages();
+    let missing =
+        |names: &str| format!(r#"{{"status_code": 400, "message": "Missing Required Parameter(s): {names}"}}"#);
+    for (changed, status, expected) in [
+        (
+            vec![("code_challenge", None), ("code_challenge_method", None)],
+            400,
+            missing("code_challenge, code_challenge_method"),
+        ),
+        (vec![("code_challenge", None)], 400, missing("code_challenge")),
+        (vec![("code_challenge_method", None)], 400, missing("code_challenge_method")),
+        (vec![("state", None)], 400, missing("state")),
+        (
+            vec![("code_challenge_method", Some("plain"))],
+            400,
+            r#"{"status_code": 400, "error": "invalid_request", "error_description": "code_challenge_method must be S256"}"#.to_owned(),
+        ),
+        (
+            vec![("state", Some("0123456789abcde"))],
+            400,
+            r#"{"status_code": 400, "message": "State parameter should have a minimum of 16 characters"}"#.to_owned(),
+        ),
+        (
+            vec![("scope", Some("patient/AuditEvent.rs"))],
+            400,
+            r#"{"status_code": 400, "message": "Invalid scopes."}"#.to_owned(),
+        ),
+        (vec![("client_secret", Some("x"))], 400, "Illegal query parameter [client_secret] detected".to_owned()),
+    ] {
+        let got = get(&mock, &authorization(&mock, &changed));
+        assert_eq!((got.status, got.text()), (status, expected.as_str()), "{changed:?}");
+    }
+    for (id, status, words) in [
+        (None, 401, "App id failed"),
+        (Some("a-b"), 400, "Invalid client_id format"),
+        (Some("abc"), 400, "Application does not exist (client_id)"),
+    ] {
+        let got = get(&mock, &authorization(&mock, &[("client_id", id)]));
+        assert_eq!(got.status, status, "{id:?}");
+        assert!(got.text().contains("401 - Unauthorized") && got.text().contains(words), "{got:?}");
+    }
+    let got = form(&mock, "/v2/o/authorize/", &[], &[("client_id", mock.client_id())]);
+    assert_eq!((got.status, got.text()), (401, r#"{"status_code": 401, "message": "State required in POST body."}"#));
+    control(&mock, "faults", r#"["inactive#1"]"#);
+    let got = get(&mock, &authorization(&mock, &[]));
+    assert!(got.status == 403 && got.text().contains("is temporarily inactive"), "{got:?}");
+}
+
+#[test]
+fn a_person_logs_in_and_consents() {
+    let mock = with_pages();
+    let address = log_in(&mock, &authorization(&mock, &[("state", Some("blank and ümlaut state"))]));
+    let page = get(&mock, &address);
+    assert_eq!(page.status, 200);
+    assert!(page.text().contains("value=\"True\" checked"), "demographics are shared unless the person says no");
+    assert!(page.text().contains("for 13 months, until "));
+    let csrf = field(page.text(), "csrfmiddlewaretoken");
+    assert_eq!(form(&mock, &address, &[], &[("allow", "Allow")]).status, 403, "without the CSRF field");
+    let shared = [("csrfmiddlewaretoken", csrf.as_str()), ("share_demographic_scopes", "True"), ("allow", "Allow")];
+    let got = form(&mock, &address, &[], &shared);
+    assert_eq!(got.status, 302);
+    assert_eq!(sent_back(&got, "state").as_deref(), Some("blank and ümlaut state"));
+    assert!(got.header("location").unwrap().contains("state=blank+and+"), "form-encoded");
+    let code = sent_back(&got, "code").unwrap();
+    assert!(code.len() == 30 && code.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{code}");
+    assert_eq!(exchange(&mock, &code).status, 200);
+}
+
+#[test]
+fn what_is_withheld_is_missing_from_the_token() {
+    let mock = with_pages();
+    let address = log_in(&mock, &authorization(&mock, &[]));
+    let csrf = field(get(&mock, &address).text(), "csrfmiddlewaretoken");
+    for unticked in [None, Some("False")] {
+        let mut pairs = vec![("csrfmiddlewaretoken", csrf.as_str()), ("allow", "Allow")];
+        pairs.extend(unticked.map(|value| ("share_demographic_scopes", value)));
+        let got = form(&mock, &address, &[], &pairs);
+        let got = exchange(&mock, &sent_back(&got, "code").unwrap());
+        let answer = got.json();
+        let scopes = answer["scope"].as_str().unwrap();
+        assert!(!scopes.contains("Patient") && !scopes.contains("profile"), "{scopes}");
+        let (token, _) = pair(&got);
+        let status = |target: &str| ask(&mock, &token, target).status;
+        assert_eq!((status("/v2/fhir/Patient"), status("/v2/connect/userinfo")), (403, 403));
+        assert_eq!((status("/v2/fhir/Coverage"), status("/v2/fhir/ExplanationOfBenefit")), (200, 200));
+    }
+    let got = form(&mock, &address, &[], &[("csrfmiddlewaretoken", csrf.as_str())]);
+    assert_eq!(got.header("location"), Some(&*format!("{REDIRECT}?error=access_denied&state={STATE}")));
+}
+
+#[test]
+fn what_is_wrong_with_the_request_shows_after_the_log_in() {
+    let mock = with_pages();
+    let invalid = r#"{"status_code": 400, "message": "Invalid scopes."}"#;
+    let got = get(&mock, &log_in(&mock, &authorization(&mock, &[("scope", Some("patient/Bogus.read"))])));
+    assert_eq!((got.status, got.text()), (400, invalid));
+    for uri in [None, Some("http://localhost:51234/callback"), Some("http://127.0.0.1:51234/callback/")] {
+        let got = get(&mock, &log_in(&mock, &authorization(&mock, &[("redirect_uri", uri)])));
+        assert!(got.status == 400 && got.header("location").is_none(), "{uri:?} {got:?}");
+    }
+    for (kind, expected) in [
+        (Some("token"), "error=unauthorized_client"),
+        (None, "error=invalid_request&error_description=Missing+response_type+parameter."),
+    ] {
+        let got = get(&mock, &log_in(&mock, &authorization(&mock, &[("response_type", kind)])));
+        assert_eq!(got.header("location"), Some(&*format!("{REDIRECT}?{expected}&state={STATE}")));
+    }
+}
+
+#[test]
+fn a_consent_page_is_good_for_ten_minutes() {
+    let mock = with_pages();
+    let address = log_in(&mock, &authorization(&mock, &[]));
+    control(&mock, "clock", r#"{"advance_seconds": 599}"#);
+    assert_eq!(get(&mock, &address).status, 200);
+    control(&mock, "clock", r#"{"advance_seconds": 2}"#);
+    let got = get(&mock, &address);
+    assert_eq!((got.status, got.text()), (404, r#"{"status_code": 404, "message": "Not found."}"#));
+    assert_eq!(get(&mock, "/v2/o/authorize/123/").status, 404);
+}
+
+#[test]
+fn automatic_consent_answers_as_it_is_told() {
+    let mock = mock(Access::ThirteenMonth);
+    let person = |changed: &[(&str, Option<&str>)]| {
+        let answer = exchange(&mock, &code(&mock, changed)).json();
+        answer["patient"].as_str().unwrap().to_owned()
+    };
+    let announced: Value = serde_json::from_str(&mock.announcement()).unwrap();
+    let patient = |index: usize| announced["enrollees"][index]["patient"].as_str().unwrap();
+    assert_eq!(person(&[]), patient(0));
+    let second = announced["enrollees"][1]["username"].as_str().unwrap();
+    assert_eq!(person(&[("login_hint", Some(second))]), patient(1));
+    control(&mock, "consent", r#"{"answer": "all", "enrollee": 2}"#);
+    assert_eq!(person(&[]), patient(2));
+    control(&mock, "consent", r#"{"answer": "without-demographics", "enrollee": 0}"#);
+    let got = exchange(&mock, &code(&mock, &[]));
+    assert!(!got.text().contains("profile"), "{got:?}");
+    let got = get(&mock, &authorization(&mock, &[("scope", Some("profile"))]));
+    assert_eq!(sent_back(&got, "error").as_deref(), Some("access_denied"), "nothing but what was withheld");
+    control(&mock, "consent", r#"{"answer": "deny", "enrollee": 0}"#);
+    assert_eq!(sent_back(&get(&mock, &authorization(&mock, &[])), "error").as_deref(), Some("access_denied"));
+    control(&mock, "consent", r#"{"answer": "not-found", "enrollee": 0}"#);
+    let got = get(&mock, &authorization(&mock, &[]));
+    assert!(got.status == 404 && got.text().contains(&format!("{REDIRECT}?error=not_found")), "{got:?}");
+}
+
+#[test]
+fn scopes_come_as_asked_for_and_condensed() {
+    let mock = mock(Access::ThirteenMonth);
+    for (asked, granted) in [
+        ("patient/ExplanationOfBenefit.read", vec!["patient/ExplanationOfBenefit.read"]),
+        ("patient/Coverage.r patient/Coverage.s openid", vec!["openid", "patient/Coverage.rs"]),
+        ("patient/Coverage.r", vec!["patient/Coverage.r"]),
+    ] {
+        let got = exchange(&mock, &code(&mock, &[("scope", Some(asked))]));
+        let answer = got.json();
+        let mut words: Vec<&str> = answer["scope"].as_str().unwrap().split(' ').collect();
+        words.sort_unstable();
+        assert_eq!(words, granted, "{asked}");
+    }
+    let (token, _) = pair(&exchange(&mock, &code(&mock, &[("scope", Some("patient/Coverage.r"))])));
+    assert_eq!(ask(&mock, &token, "/v2/fhir/Coverage").status, 403, "reading is not searching");
+}
+
+#[test]
+fn padded_challenges_and_missing_slashes_are_forgiven() {
+    let mock = mock(Access::ThirteenMonth);
+    let challenge = format!("{}=", BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER)));
+    assert_eq!(exchange(&mock, &code(&mock, &[("code_challenge", Some(&challenge))])).status, 200);
+    let request = authorization(&mock, &[]);
+    let got = get(&mock, &request.replace("authorize/?", "authorize?"));
+    assert_eq!((got.status, got.header("location")), (301, Some(&*request)));
+}

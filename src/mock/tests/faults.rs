@@ -1,0 +1,200 @@
+//! What goes wrong on purpose, and the controls.
+
+use super::*;
+
+const CLAIMS: &str = "/v2/fhir/ExplanationOfBenefit";
+
+/// A mock with these faults, and a token.
+fn with(faults: &str) -> (Mock, String, String) {
+    let mock = mock(Access::ThirteenMonth);
+    let (access, refresh) = tokens(&mock);
+    control(&mock, "faults", faults);
+    (mock, access, refresh)
+}
+
+fn ids(bundle: &Value) -> Vec<&str> {
+    let entries = bundle["entry"].as_array().map_or(&[][..], Vec::as_slice);
+    entries.iter().map(|entry| entry["resource"]["id"].as_str().unwrap()).collect()
+}
+
+fn link<'b>(bundle: &'b Value, relation: &str) -> Option<&'b str> {
+    bundle["link"].as_array()?.iter().find(|link| link["relation"] == relation)?["url"].as_str()
+}
+
+#[test]
+fn faults_strike_where_when_and_as_often_as_said() {
+    let (mock, token, _) = with(r#"["status=503@ExplanationOfBenefit#2+1"]"#);
+    assert_eq!(ask(&mock, &token, "/v2/fhir/Patient").status, 200);
+    let statuses: Vec<u16> = (0..4).map(|_| ask(&mock, &token, CLAIMS).status).collect();
+    assert_eq!(statuses, [200, 503, 503, 200]);
+    control(&mock, "faults", r#"["status=500"]"#);
+    assert_eq!(send(&mock, "DELETE", "/__mock/faults", &[], "").unwrap().status, 200);
+    assert_eq!(ask(&mock, &token, CLAIMS).status, 200);
+    let got = send(&mock, "POST", "/__mock/faults", &[], r#"["nonsense"]"#).unwrap();
+    assert!(got.status == 400 && got.text().contains("nonsense"), "{got:?}");
+}
+
+#[test]
+fn answers_in_place_of_the_servers() {
+    let (mock, token, _) = with(r#"["throttle=7#1"]"#);
+    let got = ask(&mock, &token, CLAIMS);
+    assert_eq!((got.status, got.header("retry-after")), (429, Some("7")));
+    assert_eq!(got.text(), r#"{"detail":"Request was throttled. Expected available in 7 seconds."}"#);
+    assert_eq!(got.header("x-ratelimit-remaining"), Some("0"));
+    control(&mock, "faults", r#"["html=502#1"]"#);
+    let got = ask(&mock, &token, CLAIMS);
+    assert_eq!((got.status, got.header("content-type")), (502, Some("text/html; charset=utf-8")));
+    control(&mock, "faults", r#"["redirect=http://example.com/x#1"]"#);
+    let got = ask(&mock, &token, CLAIMS);
+    assert_eq!((got.status, got.header("location")), (302, Some("http://example.com/x")));
+    control(&mock, "faults", r#"["backend=502#1"]"#);
+    let got = ask(&mock, &token, CLAIMS);
+    assert_eq!((got.status, got.text()), (502, r#"{"detail":"A failure occurred contacting the upstream server"}"#));
+}
+
+#[test]
+fn broken_bytes() {
+    let (mock, token, _) = with(r#"["truncate#1"]"#);
+    let got = ask(&mock, &token, CLAIMS);
+    assert_eq!(got.header("content-length"), Some(&*got.bytes.len().to_string()), "valid HTTP");
+    assert!(serde_json::from_slice::<Value>(&got.bytes).is_err());
+    control(&mock, "faults", r#"["close#1"]"#);
+    let got = ask(&mock, &token, CLAIMS);
+    let announced: usize = got.header("content-length").unwrap().parse().unwrap();
+    assert!(!got.bytes.is_empty() && got.bytes.len() < announced, "{} of {announced}", got.bytes.len());
+}
+
+#[test]
+fn bundles_that_lie() {
+    let (mock, token, _) = with(r#"["empty@ExplanationOfBenefit+1#1"]"#);
+    let page = |target: &str| ask(&mock, &token, target).json();
+    let first = page(CLAIMS);
+    let next = link(&first, "next").unwrap().to_owned();
+    let swallowed = page(&next);
+    let relations: Vec<_> = ["first", "last", "self"].map(|relation| link(&swallowed, relation).is_some()).into();
+    assert_eq!((relations, link(&swallowed, "next")), (vec![true; 3], None));
+    assert_eq!((&swallowed["total"], swallowed.get("entry")), (&Value::from(0), None));
+
+    control(&mock, "faults", r#"["total=99#1", "no-total+1#1"]"#);
+    assert_eq!(page(CLAIMS)["total"], 99);
+    assert_eq!(page(CLAIMS).get("total"), None);
+
+    control(&mock, "faults", r#"["duplicate#1"]"#);
+    let second = page(&next);
+    assert_eq!(ids(&second).len(), 11);
+    assert_eq!(ids(&second).first(), ids(&first).last());
+
+    control(&mock, "faults", r#"["empty-next#1"]"#);
+    let empty = page(CLAIMS);
+    assert_eq!((ids(&empty).len(), &empty["total"], link(&empty, "next")), (0, &Value::from(25), Some(&*next)));
+}
+
+#[test]
+fn links_that_lead_astray() {
+    let (mock, token, _) = with(r#"["next-host=http://127.0.0.1:9#1"]"#);
+    let next = || link(&ask(&mock, &token, CLAIMS).json(), "next").unwrap().to_owned();
+    assert!(next().starts_with("http://127.0.0.1:9/v2/fhir/ExplanationOfBenefit?"));
+    control(&mock, "faults", r#"["next-path=/v2/elsewhere#1"]"#);
+    assert!(next().starts_with(&format!("{}/v2/elsewhere?", mock.url())));
+    control(&mock, "faults", r#"["next-loop#1"]"#);
+    assert!(next().contains("startIndex=0&"));
+}
+
+#[test]
+fn tokens_and_grants_that_end() {
+    for (fault, status, header, refreshed) in [
+        ("expire-token", 401, "The access token has expired.", 200),
+        ("revoke-token", 401, "The access token is invalid.", 400),
+        ("revoke-grant", 401, "The access token is invalid.", 403),
+        ("grant-over", 401, r#"Bearer realm="api""#, 401),
+    ] {
+        let (mock, access, token) = with(&format!(r#"["{fault}@fhir#1"]"#));
+        let got = ask(&mock, &access, CLAIMS);
+        assert_eq!(got.status, status, "{fault}");
+        assert!(got.header("www-authenticate").unwrap().contains(header), "{fault} {got:?}");
+        assert_eq!(refresh(&mock, &token).status, refreshed, "{fault}");
+    }
+    let (mock, _, token) = with(r#"["revoke-grant@token#1"]"#);
+    assert_eq!(refresh(&mock, &token).status, 403, "the grant ends as the refresh arrives");
+}
+
+#[test]
+fn a_dropped_refresh_answers_nothing_and_has_rotated() {
+    let (mock, access, token) = with(r#"["drop-refresh#1"]"#);
+    let basic = basic(mock.client_id(), mock.client_secret());
+    let headers = [("Authorization", basic.as_str()), ("Content-Type", "application/x-www-form-urlencoded")];
+    let body = encoded(&[("grant_type", "refresh_token"), ("refresh_token", &token)]);
+    let got = send(&mock, "POST", "/v2/o/token/", &headers, &body);
+    assert!(got.is_none(), "not a byte: {got:?}");
+    assert_eq!(ask(&mock, &access, CLAIMS).status, 401);
+    assert_eq!(refresh(&mock, &token).text(), r#"{"error": "invalid_grant"}"#);
+}
+
+#[test]
+fn odd_token_answers() {
+    let (mock, _, token) = with(r#"["token-extra#1"]"#);
+    let got = refresh(&mock, &token);
+    let answer = got.json();
+    assert_eq!(answer["expires_in"], 3599.5);
+    assert!(answer["patient"].is_i64() && answer["access_grant_expiration"].as_str().unwrap().contains(' '));
+    control(&mock, "faults", r#"["no-patient#1", "no-expiration#1"]"#);
+    let answer = refresh(&mock, &pair(&got).1).json();
+    assert_eq!((answer.get("patient"), answer.get("access_grant_expiration")), (None, None));
+}
+
+#[test]
+fn a_hanging_request_hinders_nobody_and_the_log_keeps_no_secret() {
+    let (mock, token, _) = with(r#"["hang@Coverage#1"]"#);
+    let address = mock.url().strip_prefix("http://").unwrap().to_owned();
+    let mut socket = TcpStream::connect(address).unwrap();
+    let request = format!("GET /v2/fhir/Coverage?x=1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
+    socket.write_all(request.as_bytes()).unwrap();
+    let hung = |log: &Value| {
+        log.as_array().unwrap().iter().any(|row| row["path"] == "/v2/fhir/Coverage" && row["status"] == 0)
+    };
+    let started = std::time::Instant::now();
+    while !hung(&get(&mock, "/__mock/requests").json()) {
+        assert!(started.elapsed() < Duration::from_secs(10), "the request never arrived");
+    }
+    assert_eq!(ask(&mock, &token, CLAIMS).status, 200);
+    let log = get(&mock, "/__mock/requests");
+    assert!(!log.text().contains(&token) && !log.text().contains(STATE), "{log:?}");
+    let rows = log.json();
+    let last = rows.as_array().unwrap().last().unwrap();
+    assert_eq!(
+        *last,
+        serde_json::json!({"method": "GET", "path": CLAIMS, "query": "", "status": 200, "authorization": true})
+    );
+    send(&mock, "DELETE", "/__mock/requests", &[], "").unwrap();
+    assert_eq!(get(&mock, "/__mock/requests").text(), "[]");
+}
+
+#[test]
+fn latency_is_waited_for_side_by_side() {
+    let mock = start(Options { latency: Duration::from_millis(300), ..options() });
+    let started = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| assert_eq!(get(&mock, "/health").status, 200));
+        }
+    });
+    let took = started.elapsed();
+    assert!(took >= Duration::from_millis(300) && took < Duration::from_millis(2000), "{took:?}");
+}
+
+#[test]
+fn a_mock_is_made_by_its_seed_and_stops_when_dropped() {
+    let (one, two) = (mock(Access::Research), mock(Access::Research));
+    assert_eq!((one.client_id(), one.client_secret()), (two.client_id(), two.client_secret()));
+    assert_eq!((one.client_id().len(), one.client_secret().len()), (40, 128));
+    let other = start(Options { seed: 8, ..options() });
+    assert_ne!(one.client_id(), other.client_id());
+    let announced: Value = serde_json::from_str(&one.announcement()).unwrap();
+    assert_eq!(announced["url"], one.url());
+    assert_eq!(announced["enrollees"].as_array().unwrap().len(), 3);
+    assert_eq!(announced["enrollees"][0]["claims"], 25);
+    let address = one.url().strip_prefix("http://").unwrap().to_owned();
+    assert!(address.starts_with("127.0.0.1:"));
+    drop(one);
+    assert!(TcpStream::connect(address).is_err());
+}
