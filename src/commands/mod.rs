@@ -9,6 +9,8 @@ pub mod logout;
 pub mod mock;
 pub mod status;
 
+use std::panic::AssertUnwindSafe;
+
 use clap::Parser;
 
 pub use context::Context;
@@ -35,9 +37,11 @@ pub fn main() -> Exit {
         Ok(ready) => ready,
         Err((ui, error)) => return failed(&ui, &error),
     };
-    match run(&context, command) {
-        Ok(()) => Exit::Done,
-        Err(error) => failed(&context.ui, &error),
+    // The hook has said what there is to say of a panic; what is left is its exit code.
+    match std::panic::catch_unwind(AssertUnwindSafe(|| run(&context, command))) {
+        Ok(Ok(())) => Exit::Done,
+        Ok(Err(error)) => failed(&context.ui, &error),
+        Err(_) => Exit::Defect,
     }
 }
 
@@ -60,7 +64,7 @@ fn run(context: &Context, command: Command) -> Result<()> {
 }
 
 /// A panic is a defect of ours: its message may quote what was being worked on, and that is somebody's
-/// health record. Only the place is told; the default exit code of a panic is replaced by 1.
+/// health record. Only the place is told.
 fn silence_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
