@@ -74,26 +74,32 @@ fn silence_panics() {
     }));
 }
 
-/// Runs a task that talks to the network, until it ends or a person or the system asks to stop.
+/// Runs a task that talks to the network to its end.
 ///
 /// # Errors
-/// Those of the task; [`Exit::Interrupted`] after SIGINT or SIGTERM.
+/// Those of the task.
 pub(crate) fn block_on<T>(task: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|cause| Error::new(Exit::Defect, "runtime", format!("cannot start: {cause}")))?;
-    let result = runtime.block_on(async {
-        tokio::select! {
-            biased;
-            () = asked_to_stop() => Err(Error::new(Exit::Interrupted, "interrupted", "interrupted")
-                .hint("What was complete is kept. Run the same command again.")),
-            result = task => result,
-        }
-    });
+    let result = runtime.block_on(task);
     // A thread that waits for a keyring or a terminal is left behind.
     runtime.shutdown_background();
     result
+}
+
+/// The task, or its end when a person or the system asks to stop: it is dropped where it stands.
+///
+/// # Errors
+/// Those of the task; [`Exit::Interrupted`] after SIGINT or SIGTERM.
+pub(crate) async fn interruptible<T>(task: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        biased;
+        () = asked_to_stop() => Err(Error::new(Exit::Interrupted, "interrupted", "interrupted")
+            .hint("What was complete is kept. Run the same command again.")),
+        result = task => result,
+    }
 }
 
 #[cfg(unix)]

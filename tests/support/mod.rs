@@ -40,12 +40,13 @@ pub struct Setting {
     pub claims: usize,
     pub access: Access,
     pub faults: &'static [&'static str],
+    pub latency: Duration,
     pub records: Option<Box<dyn Records>>,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { claims: 120, access: Access::ThirteenMonth, faults: &[], records: None }
+        Self { claims: 120, access: Access::ThirteenMonth, faults: &[], latency: Duration::ZERO, records: None }
     }
 }
 
@@ -62,7 +63,7 @@ impl Stage {
         let options = Options {
             port: 0,
             auto_consent: true,
-            latency: Duration::ZERO,
+            latency: setting.latency,
             access: setting.access,
             seed: 7,
             faults: setting.faults.iter().map(|spec| spec.parse().unwrap()).collect(),

@@ -26,7 +26,7 @@ use crate::{
     },
     auth::{session::Session, token::Grant},
     cli::{Fetch, Format, Resource},
-    commands::{Context, block_on},
+    commands::{Context, block_on, interruptible},
     config::{ArchiveNote, Profile},
     error::{Error, Exit, Result},
     ui::{Ui, size},
@@ -51,7 +51,8 @@ pub fn run(context: &Context, args: &Fetch) -> Result<()> {
     block_on(async {
         let (client, session) = context.session(&context.profile, &profile, retry)?;
         let job = Job { context, args, profile, query, client: &client, session: &session };
-        let result = job.run().await;
+        let result = interruptible(job.run()).await;
+        // Whatever ended it: an answer to a renewal that is on its way has to reach the store.
         session.settle().await;
         result
     })
@@ -268,10 +269,9 @@ impl Job<'_> {
     fn note_archive(&self, out: &Path, count: u64) {
         let (paths, name) = (&self.context.paths, &self.context.profile);
         let note = ArchiveNote { out: out.to_owned(), last_pull: Timestamp::now(), count };
-        let noted = Profile::must_load(paths, name).and_then(|mut profile| {
+        let noted = Profile::update(paths, name, |profile| {
             profile.archives.retain(|archive| archive.out != note.out);
             profile.archives.push(note);
-            profile.save(paths, name)
         });
         if let Err(error) = noted {
             self.ui().warn(format!("the archive is complete, but `bbdl status` will not know of it: {error}"));

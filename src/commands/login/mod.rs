@@ -27,7 +27,7 @@ use crate::{
         token::{AccessCategory, Credential, TokenAnswer},
     },
     cli::Login,
-    commands::{Context, block_on},
+    commands::{Context, block_on, interruptible},
     config::{Profile, ProfileName},
     durable::{FileLock, LockError},
     error::{Error, Exit, Result},
@@ -52,7 +52,7 @@ pub(super) type Browser = fn(&Ui, String);
 /// Any of the contract's.
 pub(super) fn run_with(context: &Context, args: Login, browser: Browser) -> Result<()> {
     let plan = Plan::settle(context, args)?;
-    let profile = block_on(log_in(context, &plan, browser))?;
+    let profile = block_on(interruptible(log_in(context, &plan, browser)))?;
     announce(context, &plan, &profile);
     Ok(())
 }
@@ -129,7 +129,7 @@ fn explain(ui: &Ui, plan: &Plan, request: &Authorization) {
         plan.server.api(),
         plan.name,
     ));
-    ui.say(format!("Open this address in a browser:\n\n  {}\n", request.url()));
+    ui.tell(format!("Open this address in a browser:\n\n  {}\n", request.url()));
     if plan.manual {
         ui.say("When the browser has ended up at an address that begins with the redirect URI, paste that address (or the code in it) here within a minute:");
     } else if ui.can_ask() {
@@ -250,17 +250,21 @@ async fn exchange_and_store(
         answer = endpoint::exchange(client, &plan.app, &code, again, redirect).await;
     }
     let answer = answer.map_err(|failure| failure.into_error(Asked::Exchange, &login))?;
-    let lock = context.paths.lock(&plan.name);
-    let held = tokio::task::spawn_blocking(move || FileLock::acquire(&lock, Duration::from_secs(30), "log in")).await;
-    let _lock = match held {
-        Ok(Ok(held)) => held,
-        Ok(Err(LockError::Held { by })) => {
-            return Err(Error::new(Exit::TryAgain, "lock", format!("another bbdl holds this profile ({by})"))
-                .hint(format!("When it has finished, log in again: {login}")));
-        }
-        _ => return Err(Error::disk("lock", &context.paths.lock(&plan.name), &std::io::ErrorKind::Other.into())),
-    };
+    let _held = hold(context, &plan.name, "log in")?;
     store(context, plan, answer, &scopes)
+}
+
+/// The lock under which a profile's tokens change hands.
+pub(super) fn hold(context: &Context, name: &ProfileName, purpose: &str) -> Result<FileLock> {
+    const PATIENCE: Duration = Duration::from_secs(30);
+    let path = context.paths.lock(name);
+    FileLock::acquire(&path, PATIENCE, purpose).map_err(|cause| match cause {
+        LockError::Held { by } => {
+            Error::new(Exit::TryAgain, "lock", format!("another bbdl holds the log-in of profile \"{name}\" ({by})"))
+                .hint("Run the same command again when it has finished.")
+        }
+        LockError::Io(cause) => Error::disk("lock", &path, &cause),
+    })
 }
 
 /// Tokens first, then the profile that points at them.

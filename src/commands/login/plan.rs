@@ -50,7 +50,8 @@ impl Plan {
         let origin = origin(&args, &defaults, before.as_ref())?;
         let same_server = before.as_ref().filter(|profile| profile.server == origin);
         let api = args.api.or(defaults.api).or(same_server.map(|profile| profile.api)).unwrap_or_default();
-        let store_kind = context.token_store.or(before.as_ref().map(|profile| profile.token_store)).unwrap_or_default();
+        let named = context.token_store.or(context.config.token_store);
+        let store_kind = named.or(before.as_ref().map(|profile| profile.token_store)).unwrap_or_default();
         let store = context.store(store_kind);
         let client_id = match args.client_id.clone().or(defaults.client_id).or(same_server.map(|p| p.client_id.clone()))
         {
