@@ -176,7 +176,13 @@ impl Ui {
             bar.set_prefix(what.to_owned());
             bar
         });
-        Progress { bar, ui: wanted.then(|| self.clone()), what: what.to_owned(), done: 0, last_line: Instant::now() }
+        Progress {
+            bar,
+            ui: wanted.then(|| self.clone()),
+            what: what.to_owned(),
+            started: Instant::now(),
+            last_line: Instant::now(),
+        }
     }
 
     fn painted(&self, style: &str, text: &str) -> String {
@@ -208,7 +214,7 @@ pub struct Progress {
     bar: Option<ProgressBar>,
     ui: Option<Ui>,
     what: String,
-    done: u64,
+    started: Instant,
     last_line: Instant,
 }
 
@@ -218,17 +224,22 @@ impl Progress {
 
     /// `done` resources of `total` (where the server said) and `bytes` have arrived.
     pub fn at(&mut self, done: u64, total: Option<u64>, bytes: u64) {
-        self.done = done;
         if let Some(bar) = &self.bar {
-            match total {
-                Some(total) if total >= done => {
-                    bar.set_length(total);
-                    bar.set_style(style("{prefix} {bar:30} {pos}/{len} · {msg} · {per_sec} · {eta} left"));
-                }
-                _ => bar.set_style(style("{prefix} {spinner} {pos} · {msg} · {per_sec}")),
+            let seconds = self.started.elapsed().as_secs_f64().max(0.1);
+            #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+            let rate = done as f64 / seconds;
+            let mut message = format!("{}, {rate:.0}/s", size(bytes));
+            if let Some(total) = total.filter(|total| *total >= done) {
+                bar.set_length(total);
+                bar.set_style(style("{prefix} {pos}/{len} {wide_bar} {msg}"));
+                #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+                let left = (total - done) as f64 / rate.max(0.01);
+                message += &format!(", {left:.0} s left");
+            } else {
+                bar.set_style(style("{prefix} {pos} {spinner} {msg}"));
             }
             bar.set_position(done);
-            bar.set_message(size(bytes));
+            bar.set_message(message);
         } else if let Some(ui) = &self.ui
             && self.last_line.elapsed() >= Self::SPARSE
         {

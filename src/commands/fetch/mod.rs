@@ -200,7 +200,7 @@ impl Job<'_> {
         query.push(("_count".to_owned(), self.args.page_size.to_string()));
         let login = self.login();
         let mut search = Search::new(self.client, self.session, resource, &query, known_before, &login);
-        let mut progress = self.ui().progress(resource.name());
+        let mut progress = self.ui().progress(spoken(resource));
         let (_, bytes_before) = self.client.traffic();
         let mut end = End::default();
         let mut count = 0;
@@ -308,6 +308,15 @@ impl Job<'_> {
 struct End {
     cursor: Option<Timestamp>,
     total: Option<u64>,
+}
+
+/// A resource type as people call it, short enough for a narrow terminal.
+fn spoken(resource: Searchable) -> &'static str {
+    match resource {
+        Searchable::ExplanationOfBenefit => "claims",
+        Searchable::Patient => "patient",
+        Searchable::Coverage => "coverage",
+    }
 }
 
 fn same_shortfall(kept: &Entry, missing: u64) -> bool {
