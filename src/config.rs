@@ -200,6 +200,23 @@ impl Profile {
         durable::write_private(&path, &text).map_err(|cause| Error::disk("write", &path, &cause))
     }
 
+    /// Changes what is remembered of a profile, one process at a time.
+    ///
+    /// # Errors
+    /// As [`Profile::must_load`] and [`Profile::save`]; [`Exit::TryAgain`] when another process keeps
+    /// the file for long.
+    pub fn update(paths: &Paths, name: &ProfileName, change: impl FnOnce(&mut Self)) -> Result<()> {
+        const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+        let lock = paths.lock(name).with_extension("profile-lock");
+        let _held = durable::FileLock::acquire(&lock, PATIENCE, "note").map_err(|cause| {
+            Error::new(Exit::TryAgain, "lock", format!("the profile is in use: {cause}"))
+                .hint("Run the same command again.")
+        })?;
+        let mut profile = Self::must_load(paths, name)?;
+        change(&mut profile);
+        profile.save(paths, name)
+    }
+
     /// Server and version.
     #[must_use]
     pub fn server(&self) -> Server {

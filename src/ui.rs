@@ -86,6 +86,11 @@ impl Ui {
         }
     }
 
+    /// Says what the person was waiting to be told; `-q` does not silence it.
+    pub fn tell(&self, text: impl AsRef<str>) {
+        line_to_stderr(text.as_ref());
+    }
+
     /// Says something a person has to know; `-q` does not silence it.
     pub fn warn(&self, text: impl AsRef<str>) {
         let label = self.painted("33", "warning:");

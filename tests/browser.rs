@@ -66,7 +66,7 @@ fn a_browser_comes_back_to_the_page_that_says_how_it_went() {
 struct Driver {
     driver: std::process::Child,
     session: String,
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
 }
 
 impl Driver {
@@ -80,13 +80,15 @@ impl Driver {
             .spawn()
             .unwrap();
         let base = format!("http://127.0.0.1:{port}");
+        // From here on the driver is ended whatever happens.
+        let mut browser = Self { driver, session: base.clone(), home };
         let deadline = std::time::Instant::now() + support::PATIENCE;
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(std::time::Instant::now() < deadline, "chromedriver does not answer");
             std::thread::yield_now();
         }
         let mut arguments: Vec<String> = QUIET.map(str::to_owned).to_vec();
-        arguments.push(format!("--user-data-dir={}", home.path().display()));
+        arguments.push(format!("--user-data-dir={}", browser.home.path().display()));
         let wanted = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": arguments}}}});
         let answer = support::http(
             "POST",
@@ -96,7 +98,8 @@ impl Driver {
         );
         let answer: Value = serde_json::from_str(&answer.body).unwrap();
         let id = answer["value"]["sessionId"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
-        Self { driver, session: format!("{base}/session/{id}"), _home: home }
+        browser.session = format!("{base}/session/{id}");
+        browser
     }
 
     fn ask(&self, method: &str, what: &str, body: &Value) -> Value {

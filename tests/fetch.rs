@@ -450,7 +450,7 @@ fn an_interrupt_ends_at_once_and_leaves_nothing_half_done() {
                 running.until("GET /v2/fhir/ExplanationOfBenefit");
             } else {
                 // The second run meets the hang at its first page already.
-                while !stage.asked().iter().any(|row| row.contains("ExplanationOfBenefit")) {
+                while !stage.control("GET", "requests", "").to_string().contains("ExplanationOfBenefit") {
                     thread::yield_now();
                 }
             }

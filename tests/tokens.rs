@@ -4,11 +4,11 @@
 
 mod support;
 
-use std::{fs, process::Stdio};
+use std::{fs, process::Stdio, time::Duration};
 
 use bbdl::mock::Access;
 use serde_json::json;
-use support::{Setting, Stage, assert_code, finished, http, text};
+use support::{Running, Setting, Stage, assert_code, finished, http, text};
 
 fn stage(claims: usize) -> Stage {
     Stage::logged_in(Setting { claims, ..Setting::default() })
@@ -146,6 +146,43 @@ fn processes_that_need_a_new_token_at_once_renew_it_once() {
         assert_code(&child.wait_with_output().unwrap(), 0, &[]);
     }
     assert_eq!(token_requests(&stage.asked()), 1);
+}
+
+#[test]
+fn an_interrupt_does_not_lose_a_renewal_that_is_under_way() {
+    let stage = Stage::logged_in(Setting { claims: 60, latency: Duration::from_millis(800), ..Setting::default() });
+    stage.control("POST", "clock", r#"{"advance_seconds": 4000}"#);
+    let before = stage.tokens();
+    let mut command = stage.bbdl(&["fetch", "eob", "--out", "claims", "-v"]);
+    command.stdin(Stdio::null());
+    let mut fetch = Running::start(command);
+    // The answer about the back end's health is here: the renewal goes out now, and takes 800 ms.
+    fetch.until("GET /health/bfd");
+    let killed = std::process::Command::new("kill").args(["-TERM", &fetch.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert_code(&fetch.finish(), 130, &[]);
+    assert_ne!(stage.tokens()["refresh_token"], before["refresh_token"]);
+    stage.asked();
+    stage.expect(0, &FETCH);
+    assert_eq!(token_requests(&stage.asked()), 0);
+}
+
+#[test]
+fn a_log_in_as_somebody_else_in_the_middle_of_a_pull_does_not_mix_two_people() {
+    let stage = Stage::logged_in(Setting { claims: 120, latency: Duration::from_millis(600), ..Setting::default() });
+    stage.control("POST", "consent", r#"{"enrollee":1}"#);
+    stage.log_in(&["--profile", "other"]);
+    stage.faults(&["expire-token@ExplanationOfBenefit#1+1"]);
+    let mut command = stage.bbdl(&["fetch", "eob", "--out", "claims", "-v", "--json"]);
+    command.stdin(Stdio::null());
+    let mut fetch = Running::start(command);
+    fetch.until("GET /v2/fhir/ExplanationOfBenefit");
+    let tokens = stage.home.path().join("tokens");
+    fs::copy(tokens.join("other.json"), tokens.join("default.json")).unwrap();
+    let output = fetch.finish();
+    assert_code(&output, 77, &[]);
+    assert!(text(&output.stdout).contains("other_patient"), "{}", text(&output.stdout));
+    assert!(!stage.out().join("manifest.json").exists());
 }
 
 #[test]

@@ -26,7 +26,8 @@ pub struct Context {
     pub config: ConfigFile,
     /// The profile named, or the default one.
     pub profile: ProfileName,
-    /// The token store named, if any.
+    /// The token store named by flag or environment, if any. A profile's own comes next, and
+    /// `config.toml` speaks for new log-ins only.
     pub token_store: Option<StoreKind>,
 }
 
@@ -47,7 +48,7 @@ impl Context {
             Some(name) => name.clone(),
             None => named.parse().map_err(|why: String| Error::new(Exit::NotSetUp, "config", why))?,
         };
-        let token_store = global.token_store.or(config.token_store);
+        let token_store = global.token_store;
         Ok(Self { ui: Ui::new(manner(&global, &config)), paths, config, profile, token_store })
     }
 
@@ -69,8 +70,7 @@ impl Context {
         let (paths, name, ui) = (self.paths.clone(), name.clone(), self.ui.clone());
         // The tokens are safe in the store by then; what stands in the profile is for `status`.
         let on_renewed = Box::new(move |grant: &Grant| {
-            let noted = Profile::must_load(&paths, &name)
-                .and_then(|profile| Profile { grant: grant.clone(), ..profile }.save(&paths, &name));
+            let noted = Profile::update(&paths, &name, |profile| profile.grant = grant.clone());
             if let Err(error) = noted {
                 ui.warn(format!("the profile could not be brought up to date: {error}"));
             }

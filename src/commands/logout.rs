@@ -9,7 +9,7 @@ use crate::{
         token::Credential,
     },
     cli::Logout,
-    commands::{Context, block_on},
+    commands::{Context, block_on, interruptible, login},
     config::Profile,
     error::{Error, Exit, Result},
 };
@@ -33,6 +33,8 @@ pub fn run(context: &Context, args: &Logout) -> Result<()> {
     let name = &context.profile;
     let profile = Profile::must_load(&context.paths, name)?;
     let store = context.store(context.token_store.unwrap_or(profile.token_store));
+    // Nobody may store a renewed token after the others are forgotten.
+    let _held = login::hold(context, name, "log out")?;
     let record = store.load(name.as_str())?;
     let credential = record.as_ref().and_then(Credential::from_record);
     let ended = match &credential {
@@ -69,7 +71,7 @@ fn revoke(context: &Context, profile: &Profile, credential: &Credential) -> Resu
         .hint("Forget them without telling the server: bbdl logout --local"));
     }
     let app = App { client_id: credential.client_id.clone(), client_secret: credential.client_secret.clone() };
-    block_on(async {
+    block_on(interruptible(async {
         match endpoint::revoke(&client, &app, &credential.access_token).await {
             Ok(()) => Ok(Ended::Revoked),
             // What the server says of a token it does not know; asked about our own, it is dead already.
@@ -83,5 +85,5 @@ fn revoke(context: &Context, profile: &Profile, credential: &Credential) -> Resu
             )
             .hint("Run the same command again, or forget the tokens only here: bbdl logout --local")),
         }
-    })
+    }))
 }

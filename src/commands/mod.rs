@@ -9,6 +9,8 @@ pub mod logout;
 pub mod mock;
 pub mod status;
 
+use std::panic::AssertUnwindSafe;
+
 use clap::Parser;
 
 pub use context::Context;
@@ -35,9 +37,11 @@ pub fn main() -> Exit {
         Ok(ready) => ready,
         Err((ui, error)) => return failed(&ui, &error),
     };
-    match run(&context, command) {
-        Ok(()) => Exit::Done,
-        Err(error) => failed(&context.ui, &error),
+    // The hook has said what there is to say of a panic; what is left is its exit code.
+    match std::panic::catch_unwind(AssertUnwindSafe(|| run(&context, command))) {
+        Ok(Ok(())) => Exit::Done,
+        Ok(Err(error)) => failed(&context.ui, &error),
+        Err(_) => Exit::Defect,
     }
 }
 
@@ -60,7 +64,7 @@ fn run(context: &Context, command: Command) -> Result<()> {
 }
 
 /// A panic is a defect of ours: its message may quote what was being worked on, and that is somebody's
-/// health record. Only the place is told; the default exit code of a panic is replaced by 1.
+/// health record. Only the place is told.
 fn silence_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
@@ -70,26 +74,32 @@ fn silence_panics() {
     }));
 }
 
-/// Runs a task that talks to the network, until it ends or a person or the system asks to stop.
+/// Runs a task that talks to the network to its end.
 ///
 /// # Errors
-/// Those of the task; [`Exit::Interrupted`] after SIGINT or SIGTERM.
+/// Those of the task.
 pub(crate) fn block_on<T>(task: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|cause| Error::new(Exit::Defect, "runtime", format!("cannot start: {cause}")))?;
-    let result = runtime.block_on(async {
-        tokio::select! {
-            biased;
-            () = asked_to_stop() => Err(Error::new(Exit::Interrupted, "interrupted", "interrupted")
-                .hint("What was complete is kept. Run the same command again.")),
-            result = task => result,
-        }
-    });
+    let result = runtime.block_on(task);
     // A thread that waits for a keyring or a terminal is left behind.
     runtime.shutdown_background();
     result
+}
+
+/// The task, or its end when a person or the system asks to stop: it is dropped where it stands.
+///
+/// # Errors
+/// Those of the task; [`Exit::Interrupted`] after SIGINT or SIGTERM.
+pub(crate) async fn interruptible<T>(task: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        biased;
+        () = asked_to_stop() => Err(Error::new(Exit::Interrupted, "interrupted", "interrupted")
+            .hint("What was complete is kept. Run the same command again.")),
+        result = task => result,
+    }
 }
 
 #[cfg(unix)]

@@ -12,7 +12,7 @@ use crate::{
     },
     auth::token::AccessCategory,
     cli::Status,
-    commands::{Context, block_on},
+    commands::{Context, block_on, interruptible},
     config::{Profile, ProfileName},
     error::Result,
 };
@@ -64,9 +64,9 @@ fn ask(context: &Context, name: &ProfileName, profile: &Profile) -> Result<(), S
         let (client, session) = context.session(name, profile, retry)?;
         let mut url = client.server().search(Searchable::Coverage);
         url.query_pairs_mut().append_pair("_count", "1");
-        let asked = client.get(&session, &url, Wanted::Fhir, |_| Ok(())).await;
+        let asked = interruptible(async { Ok(client.get(&session, &url, Wanted::Fhir, |_| Ok(())).await) }).await;
         session.settle().await;
-        match asked {
+        match asked? {
             // Not allowed to see this resource, but known.
             Ok(()) | Err(Failure::Answer(Problem::NotAllowed { .. })) => Ok(()),
             Err(Failure::Answer(problem)) => Err(problem.into_error("the server", &profile.login_command(name))),

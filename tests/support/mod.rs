@@ -40,12 +40,13 @@ pub struct Setting {
     pub claims: usize,
     pub access: Access,
     pub faults: &'static [&'static str],
+    pub latency: Duration,
     pub records: Option<Box<dyn Records>>,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { claims: 120, access: Access::ThirteenMonth, faults: &[], records: None }
+        Self { claims: 120, access: Access::ThirteenMonth, faults: &[], latency: Duration::ZERO, records: None }
     }
 }
 
@@ -62,7 +63,7 @@ impl Stage {
         let options = Options {
             port: 0,
             auto_consent: true,
-            latency: Duration::ZERO,
+            latency: setting.latency,
             access: setting.access,
             seed: 7,
             faults: setting.faults.iter().map(|spec| spec.parse().unwrap()).collect(),
@@ -292,9 +293,7 @@ pub fn http(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> An
     }
     let _ = write!(head, "Content-Length: {}\r\n\r\n{body}", body.len());
     stream.write_all(head.as_bytes()).unwrap();
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).unwrap();
-    let text = text(&bytes);
+    let text = text(&whole(&mut stream));
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let mut rows = head.lines();
     let status = rows.next().and_then(|row| row.split(' ').nth(1)).and_then(|code| code.parse().ok()).unwrap_or(0);
@@ -304,6 +303,26 @@ pub fn http(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> An
         headers.iter().any(|(key, value)| key.eq_ignore_ascii_case("transfer-encoding") && value == "chunked");
     let body = if chunked { unchunked(body) } else { body.to_owned() };
     Answer { status, headers, body }
+}
+
+/// Reads an answer to its end, which is that of the connection or the length it names: some servers keep
+/// the connection open whatever they are asked.
+fn whole(stream: &mut TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut chunk = [0u8; 65536];
+    loop {
+        let read = stream.read(&mut chunk).unwrap();
+        bytes.extend_from_slice(&chunk[..read]);
+        let head = bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4);
+        let length = head.and_then(|head| {
+            let head = String::from_utf8_lossy(&bytes[..head]).to_ascii_lowercase();
+            head.lines().find_map(|row| row.strip_prefix("content-length:")?.trim().parse::<usize>().ok())
+        });
+        let complete = matches!((head, length), (Some(head), Some(length)) if bytes.len() >= head + length);
+        if read == 0 || complete {
+            return bytes;
+        }
+    }
 }
 
 fn unchunked(mut body: &str) -> String {

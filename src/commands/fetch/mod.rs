@@ -1,5 +1,7 @@
 //! `bbdl fetch`: bring resources home, page by page, into an archive or a pipe.
 
+mod plan;
+
 use std::{
     io::stdout,
     path::{Path, PathBuf},
@@ -23,44 +25,16 @@ use crate::{
         writer::{Expected, Pipe, Tally},
     },
     auth::{session::Session, token::Grant},
-    cli::{self, ClaimType, Fetch, Format, Resource},
-    commands::{Context, block_on},
+    cli::{Fetch, Format, Resource},
+    commands::{Context, block_on, interruptible},
     config::{ArchiveNote, Profile},
     error::{Error, Exit, Result},
     ui::{Ui, size},
 };
+use plan::{Target, choose, claim_query};
 
 /// How often a pull begins anew because the set changed while it was read.
 const FRESH_STARTS: u32 = 2;
-
-/// Something to fetch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Target {
-    Search(Searchable),
-    UserInfo,
-    InsuranceCard,
-}
-
-impl Target {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Search(resource) => resource.name(),
-            Self::UserInfo => "UserInfo",
-            Self::InsuranceCard => "InsuranceCard",
-        }
-    }
-
-    /// Whether the scopes granted cover it.
-    fn is_granted(self, grant: &Grant) -> bool {
-        // A server that names no scopes at all has to be asked.
-        grant.scopes.is_empty()
-            || match self {
-                Self::Search(resource) => grant.allows(resource.name()),
-                Self::UserInfo => grant.allows_userinfo(),
-                Self::InsuranceCard => grant.allows("Patient") && grant.allows("Coverage"),
-            }
-    }
-}
 
 /// Runs the command.
 ///
@@ -77,7 +51,8 @@ pub fn run(context: &Context, args: &Fetch) -> Result<()> {
     block_on(async {
         let (client, session) = context.session(&context.profile, &profile, retry)?;
         let job = Job { context, args, profile, query, client: &client, session: &session };
-        let result = job.run().await;
+        let result = interruptible(job.run()).await;
+        // Whatever ended it: an answer to a renewal that is on its way has to reach the store.
         session.settle().await;
         result
     })
@@ -97,7 +72,7 @@ impl Job<'_> {
     async fn run(&self) -> Result<()> {
         let started = Instant::now();
         let grant = self.session.grant().await;
-        let (targets, withheld) = choose(&self.args.resources, self.profile.api, &grant, &self.login())?;
+        let (targets, mut withheld) = choose(&self.args.resources, self.profile.api, &grant, &self.login())?;
         if !withheld.is_empty() {
             self.ui().say(format!("withheld by the enrollee: {}", withheld.join(", ")));
         }
@@ -105,7 +80,7 @@ impl Job<'_> {
             return self.to_stdout(&targets, &grant).await;
         }
         let out = absolute(&self.args.out)?;
-        let rows = self.to_archive(&out, &targets, &grant).await?;
+        let rows = self.to_archive(&out, &targets, &grant, &mut withheld).await?;
         self.report(&rows, &withheld, started.elapsed());
         Ok(())
     }
@@ -122,7 +97,19 @@ impl Job<'_> {
         if target == Target::Search(Searchable::ExplanationOfBenefit) { self.query.clone() } else { Vec::new() }
     }
 
-    async fn to_archive(&self, out: &Path, targets: &[Target], grant: &Grant) -> Result<Vec<(PullRow, Entry)>> {
+    /// Whether a refusal is how the server says that something was withheld: when it never named the
+    /// scopes granted, and nobody asked for this by name.
+    fn was_withheld(&self, error: &Error, grant: &Grant) -> bool {
+        error.kind == "not_allowed" && grant.scopes.is_empty() && self.args.resources.contains(&Resource::All)
+    }
+
+    async fn to_archive(
+        &self,
+        out: &Path,
+        targets: &[Target],
+        grant: &Grant,
+        withheld: &mut Vec<&'static str>,
+    ) -> Result<Vec<(PullRow, Entry)>> {
         let archive = Archive::open(out)?;
         let server = self.client.server();
         let source = Source { server: server.origin().clone(), api: server.api(), patient: grant.patient.clone() };
@@ -132,7 +119,14 @@ impl Job<'_> {
         let mut pull = Pull::begin(archive, source, Timestamp::now());
         let mut rows = Vec::new();
         for target in targets {
-            rows.push(self.one_to_archive(&mut pull, *target, grant).await?);
+            match self.one_to_archive(&mut pull, *target, grant).await {
+                Ok(row) => rows.push(row),
+                Err(error) if self.was_withheld(&error, grant) => {
+                    self.ui().say(format!("withheld by the enrollee: {}", target.name()));
+                    withheld.push(target.name());
+                }
+                Err(error) => return Err(error),
+            }
         }
         let manifest = pull.commit()?;
         self.note_archive(out, manifest.resources.get("ExplanationOfBenefit").map_or(0, |entry| entry.count));
@@ -275,10 +269,9 @@ impl Job<'_> {
     fn note_archive(&self, out: &Path, count: u64) {
         let (paths, name) = (&self.context.paths, &self.context.profile);
         let note = ArchiveNote { out: out.to_owned(), last_pull: Timestamp::now(), count };
-        let noted = Profile::must_load(paths, name).and_then(|mut profile| {
+        let noted = Profile::update(paths, name, |profile| {
             profile.archives.retain(|archive| archive.out != note.out);
             profile.archives.push(note);
-            profile.save(paths, name)
         });
         if let Err(error) = noted {
             self.ui().warn(format!("the archive is complete, but `bbdl status` will not know of it: {error}"));
@@ -376,165 +369,6 @@ fn give_up(cause: PullError, resource: Searchable) -> Error {
     }
 }
 
-/// What to fetch, and what the enrollee withheld of it.
-fn choose(
-    resources: &[Resource],
-    api: ApiVersion,
-    grant: &Grant,
-    login: &str,
-) -> Result<(Vec<Target>, Vec<&'static str>)> {
-    let mut targets = Vec::new();
-    let mut withheld = Vec::new();
-    let mut add = |target: Target| {
-        if !targets.contains(&target) {
-            targets.push(target);
-        }
-    };
-    for resource in resources {
-        let target = match resource {
-            Resource::Eob => Target::Search(Searchable::ExplanationOfBenefit),
-            Resource::Patient => Target::Search(Searchable::Patient),
-            Resource::Coverage => Target::Search(Searchable::Coverage),
-            Resource::Userinfo => Target::UserInfo,
-            Resource::InsuranceCard => Target::InsuranceCard,
-            Resource::All => {
-                for target in everything(api) {
-                    if target.is_granted(grant) {
-                        add(target);
-                    } else {
-                        withheld.push(target.name());
-                    }
-                }
-                continue;
-            }
-        };
-        if target == Target::InsuranceCard && api != ApiVersion::V3 {
-            return Err(Error::new(Exit::NotSetUp, "api_version", format!("API {api} has no insurance card; v3 has"))
-                .hint(format!("Log in with API v3, under a profile of its own: {login} --api v3 --profile v3")));
-        }
-        if !target.is_granted(grant) {
-            return Err(Error::new(
-                Exit::PersonMustAct,
-                "withheld",
-                format!(
-                    "{}: the enrollee did not share it with this app, or the app may not ask for it",
-                    target.name()
-                ),
-            )
-            .hint(format!("The enrollee can share it in a new log-in: {login}")));
-        }
-        add(target);
-    }
-    Ok((targets, withheld))
-}
-
-fn everything(api: ApiVersion) -> Vec<Target> {
-    let mut targets = vec![
-        Target::Search(Searchable::ExplanationOfBenefit),
-        Target::Search(Searchable::Patient),
-        Target::Search(Searchable::Coverage),
-        Target::UserInfo,
-    ];
-    if api == ApiVersion::V3 {
-        targets.push(Target::InsuranceCard);
-    }
-    targets
-}
-
-/// The parameters of a claim search, page size left out.
-fn claim_query(args: &Fetch, api: ApiVersion) -> Result<Query> {
-    let has_filter = !(args.types.is_empty()
-        && args.service_date.is_empty()
-        && args.last_updated.is_empty()
-        && args.source.is_empty());
-    if has_filter && !args.resources.iter().any(|resource| matches!(resource, Resource::Eob | Resource::All)) {
-        return Err(Error::usage(
-            "--type, --service-date, --last-updated and --source are for claims: fetch eob or all",
-        ));
-    }
-    if api != ApiVersion::V3 && !args.source.is_empty() {
-        return Err(Error::usage(format!("--source is for API v3; this profile uses {api}, which would ignore it")));
-    }
-    for (flag, bounds) in [("--service-date", &args.service_date), ("--last-updated", &args.last_updated)] {
-        one_bound_a_side(flag, bounds)?;
-    }
-    let mut query = Query::new();
-    let mut types: Vec<&str> = args.types.iter().map(|kind| type_name(*kind)).collect();
-    types.sort_unstable();
-    types.dedup();
-    if !types.is_empty() {
-        query.push(("type".to_owned(), types.join(",")));
-    }
-    query.extend(args.service_date.iter().map(|bound| ("service-date".to_owned(), bound.clone())));
-    query.extend(args.last_updated.iter().map(|bound| ("_lastUpdated".to_owned(), bound.clone())));
-    let sources: Vec<&str> = args.source.iter().map(|source| source_name(*source)).collect();
-    if !sources.is_empty() {
-        query.push(("_source".to_owned(), sources.join(",")));
-    }
-    Ok(query)
-}
-
-/// The server's back end refuses two bounds on one side.
-fn one_bound_a_side(flag: &str, bounds: &[String]) -> Result<()> {
-    for side in ["g", "l"] {
-        if bounds.iter().filter(|bound| bound.starts_with(side)).count() > 1 {
-            return Err(Error::usage(format!("{flag}: at most one lower (ge, gt) and one upper (le, lt) bound")));
-        }
-    }
-    Ok(())
-}
-
-fn type_name(kind: ClaimType) -> &'static str {
-    match kind {
-        ClaimType::Carrier => "carrier",
-        ClaimType::Dme => "dme",
-        ClaimType::Hha => "hha",
-        ClaimType::Hospice => "hospice",
-        ClaimType::Inpatient => "inpatient",
-        ClaimType::Outpatient => "outpatient",
-        ClaimType::Pde => "pde",
-        ClaimType::Snf => "snf",
-    }
-}
-
-fn source_name(source: cli::Source) -> &'static str {
-    match source {
-        cli::Source::Nch => "NCH",
-        cli::Source::Ddps => "DDPS",
-        cli::Source::Fiss => "FISS",
-        cli::Source::Mcs => "MCS",
-        cli::Source::Vms => "VMS",
-        cli::Source::Cwf => "CWF",
-    }
-}
-
 fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|cause| Error::disk("find", path, &cause))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn grant(scopes: &[&str]) -> Grant {
-        Grant { scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(), ..Grant::default() }
-    }
-
-    #[test]
-    fn all_leaves_out_what_was_withheld_and_names_it() {
-        let grant = grant(&["patient/ExplanationOfBenefit.read", "patient/Coverage.rs"]);
-        let (targets, withheld) = choose(&[Resource::All], ApiVersion::V2, &grant, "bbdl login").unwrap();
-        let names: Vec<_> = targets.iter().map(|target| target.name()).collect();
-        assert_eq!(names, ["ExplanationOfBenefit", "Coverage"]);
-        assert_eq!(withheld, ["Patient", "UserInfo"]);
-    }
-
-    #[test]
-    fn what_is_named_and_withheld_needs_a_person() {
-        let grant = grant(&["patient/ExplanationOfBenefit.read"]);
-        let error = choose(&[Resource::Eob, Resource::Patient], ApiVersion::V2, &grant, "bbdl login").unwrap_err();
-        assert_eq!((error.exit, error.kind), (Exit::PersonMustAct, "withheld"));
-        let error = choose(&[Resource::InsuranceCard], ApiVersion::V2, &grant, "bbdl login").unwrap_err();
-        assert_eq!(error.exit, Exit::NotSetUp);
-    }
 }

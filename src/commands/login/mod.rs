@@ -1,56 +1,39 @@
 //! `bbdl login`: from a person at a browser to tokens in a store.
 
+mod plan;
+
 use std::{
-    io::{BufRead, IsTerminal, Read, stdin},
-    path::Path,
-    sync::Arc,
+    io::{BufRead, IsTerminal, stdin},
     thread,
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
+use plan::Plan;
 use serde_json::json;
 
 use crate::{
     api::{
         client::Client,
         retry::RetryPolicy,
-        server::{ApiVersion, Origin, PRODUCTION, Server},
+        server::{ApiVersion, PRODUCTION},
     },
     auth::{
-        authorization::{Authorization, default_scopes},
-        endpoint::{self, App, Asked, TokenFailure},
+        authorization::Authorization,
+        endpoint::{self, Asked, TokenFailure},
         loopback::{Inbox, ListenError, Notice, Outcome, Paster, Reply},
-        redirect::{self, RedirectUri},
-        store::{StoreKind, TokenStore},
+        redirect::RedirectUri,
+        store::StoreKind,
         token::{AccessCategory, Credential, TokenAnswer},
     },
-    cli::{Lang, Login},
-    commands::{Context, block_on},
-    config::{LoginDefaults, Profile, ProfileName, login_command, server_named},
+    cli::Login,
+    commands::{Context, block_on, interruptible},
+    config::{Profile, ProfileName},
     durable::{FileLock, LockError},
     error::{Error, Exit, Result},
     secret::Secret,
     ui::Ui,
 };
-
-const DEFAULT_TIMEOUT: u64 = 300;
-
-/// Everything a log-in needs, settled from flag, environment, configuration and the profile of before.
-struct Plan {
-    name: ProfileName,
-    server: Server,
-    app: App,
-    store_kind: StoreKind,
-    store: Arc<dyn TokenStore>,
-    redirect_given: Option<String>,
-    redirect: RedirectUri,
-    scopes: Vec<String>,
-    lang: Option<&'static str>,
-    browser: bool,
-    manual: bool,
-    patience: Duration,
-}
 
 /// Runs the command.
 ///
@@ -69,7 +52,7 @@ pub(super) type Browser = fn(&Ui, String);
 /// Any of the contract's.
 pub(super) fn run_with(context: &Context, args: Login, browser: Browser) -> Result<()> {
     let plan = Plan::settle(context, args)?;
-    let profile = block_on(log_in(context, &plan, browser))?;
+    let profile = block_on(interruptible(log_in(context, &plan, browser)))?;
     announce(context, &plan, &profile);
     Ok(())
 }
@@ -102,135 +85,6 @@ async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<Prof
             Err(error)
         }
     }
-}
-
-impl Plan {
-    fn settle(context: &Context, args: Login) -> Result<Self> {
-        let name = context.profile.clone();
-        let before = Profile::load(&context.paths, &name)?;
-        let defaults = context.config.login_for(&name);
-        let origin = origin(&args, &defaults, before.as_ref())?;
-        let same_server = before.as_ref().filter(|profile| profile.server == origin);
-        let api = args.api.or(defaults.api).or(same_server.map(|profile| profile.api)).unwrap_or_default();
-        let store_kind = context.token_store.or(before.as_ref().map(|profile| profile.token_store)).unwrap_or_default();
-        let store = context.store(store_kind);
-        let client_id = match args.client_id.clone().or(defaults.client_id).or(same_server.map(|p| p.client_id.clone()))
-        {
-            Some(id) => id,
-            None => context.ui.ask("Client id of the app (from CMS's developer pages)")?,
-        };
-        if client_id.is_empty() {
-            return Err(
-                Error::new(Exit::NotSetUp, "client", "no client id was given").hint("Give it with --client-id.")
-            );
-        }
-        let secret_file = args.client_secret_file.clone().or(defaults.client_secret_file);
-        let client_secret = client_secret(context, secret_file.as_deref(), same_server, &*store, &client_id)?;
-        let manual = args.manual || defaults.manual.unwrap_or(false);
-        let redirect_given =
-            args.redirect_uri.or(defaults.redirect_uri).or(same_server.and_then(|p| p.redirect_uri.clone()));
-        let text = redirect_given.as_deref().unwrap_or(redirect::DEFAULT);
-        let redirect = if manual { RedirectUri::manual(text) } else { RedirectUri::loopback(text) };
-        let redirect = redirect.map_err(|cause| Error::usage(format!("redirect URI: {cause}")))?;
-        let scopes =
-            if args.scope.is_empty() { defaults.scope.unwrap_or_else(|| default_scopes(api)) } else { args.scope };
-        let lang = match (args.lang, defaults.lang.as_deref()) {
-            (Some(Lang::En), _) | (None, Some("en")) => Some("en"),
-            (Some(Lang::Es), _) | (None, Some("es")) => Some("es"),
-            _ => None,
-        };
-        let no_browser = args.no_browser || defaults.no_browser.unwrap_or(false);
-        let patience = args.timeout.or(defaults.timeout).unwrap_or(DEFAULT_TIMEOUT);
-        Ok(Self {
-            name,
-            server: Server::new(origin, api),
-            app: App { client_id, client_secret },
-            store_kind,
-            store,
-            redirect_given,
-            redirect,
-            scopes,
-            lang,
-            browser: !(no_browser || manual),
-            manual,
-            patience: Duration::from_secs(patience),
-        })
-    }
-
-    fn login(&self) -> String {
-        login_command(self.server.origin(), self.server.api(), &self.name)
-    }
-}
-
-/// Flag, environment, configuration, the profile of before, production.
-fn origin(args: &Login, defaults: &LoginDefaults, before: Option<&Profile>) -> Result<Origin> {
-    let set = |name: &str| {
-        std::env::var(name).ok().filter(|value| !matches!(value.as_str(), "" | "0" | "false" | "no" | "off"))
-    };
-    let named = match args {
-        Login { sandbox: true, .. } => Some("sandbox".to_owned()),
-        Login { production: true, .. } => Some("production".to_owned()),
-        Login { server: Some(url), .. } => Some(url.clone()),
-        _ => set("BBDL_SERVER")
-            .or(set("BBDL_SANDBOX").map(|_| "sandbox".to_owned()))
-            .or(set("BBDL_PRODUCTION").map(|_| "production".to_owned()))
-            .or(defaults.server.clone()),
-    };
-    match (named, before) {
-        (Some(name), _) => server_named(&name),
-        (None, Some(profile)) => Ok(profile.server.clone()),
-        (None, None) => server_named(PRODUCTION),
-    }
-}
-
-/// File, environment, what an earlier log-in with the same client kept, a question.
-fn client_secret(
-    context: &Context,
-    file: Option<&Path>,
-    before: Option<&Profile>,
-    store: &dyn TokenStore,
-    client_id: &str,
-) -> Result<Option<Secret>> {
-    let given = match file {
-        Some(path) => Some(read_secret(path)?),
-        None => std::env::var("BBDL_CLIENT_SECRET").ok().filter(|text| !text.is_empty()).map(Secret::new),
-    };
-    if given.is_some() {
-        return Ok(given);
-    }
-    if before.is_some_and(|profile| profile.client_id == client_id)
-        && let Some(credential) = store.load(context.profile.as_str())?.as_ref().and_then(Credential::from_record)
-        && credential.client_id == client_id
-        && credential.client_secret.is_some()
-    {
-        return Ok(credential.client_secret);
-    }
-    let secret = context.ui.ask_secret("Client secret of the app").map_err(|_| {
-        Error::new(Exit::NotSetUp, "client_secret", "no client secret was given")
-            .hint("Give it with --client-secret-file FILE (or - for standard input) or in BBDL_CLIENT_SECRET.")
-    })?;
-    Ok((!secret.is_empty()).then_some(secret))
-}
-
-fn read_secret(path: &Path) -> Result<Secret> {
-    const LONGEST: u64 = 4096;
-    let mut text = String::new();
-    let read = if path == Path::new("-") {
-        stdin().lock().take(LONGEST).read_line(&mut text)
-    } else {
-        std::fs::File::open(path).and_then(|file| file.take(LONGEST).read_to_string(&mut text))
-    };
-    let refuse = |why: String| {
-        Error::new(Exit::NotSetUp, "client_secret", format!("client secret file {}: {why}", path.display()))
-            .hint("It must hold the secret and nothing else.")
-    };
-    read.map_err(|cause| refuse(cause.to_string()))?;
-    let secret = Secret::new(text.trim().to_owned());
-    zeroize::Zeroize::zeroize(&mut text);
-    if secret.is_empty() || secret.expose().chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(refuse("it does not hold one word".to_owned()));
-    }
-    Ok(secret)
 }
 
 /// Tries the store before the person is asked: a keyring may be readable and still refuse to be written
@@ -275,7 +129,7 @@ fn explain(ui: &Ui, plan: &Plan, request: &Authorization) {
         plan.server.api(),
         plan.name,
     ));
-    ui.say(format!("Open this address in a browser:\n\n  {}\n", request.url()));
+    ui.tell(format!("Open this address in a browser:\n\n  {}\n", request.url()));
     if plan.manual {
         ui.say("When the browser has ended up at an address that begins with the redirect URI, paste that address (or the code in it) here within a minute:");
     } else if ui.can_ask() {
@@ -396,17 +250,21 @@ async fn exchange_and_store(
         answer = endpoint::exchange(client, &plan.app, &code, again, redirect).await;
     }
     let answer = answer.map_err(|failure| failure.into_error(Asked::Exchange, &login))?;
-    let lock = context.paths.lock(&plan.name);
-    let held = tokio::task::spawn_blocking(move || FileLock::acquire(&lock, Duration::from_secs(30), "log in")).await;
-    let _lock = match held {
-        Ok(Ok(held)) => held,
-        Ok(Err(LockError::Held { by })) => {
-            return Err(Error::new(Exit::TryAgain, "lock", format!("another bbdl holds this profile ({by})"))
-                .hint(format!("When it has finished, log in again: {login}")));
-        }
-        _ => return Err(Error::disk("lock", &context.paths.lock(&plan.name), &std::io::ErrorKind::Other.into())),
-    };
+    let _held = hold(context, &plan.name, "log in")?;
     store(context, plan, answer, &scopes)
+}
+
+/// The lock under which a profile's tokens change hands.
+pub(super) fn hold(context: &Context, name: &ProfileName, purpose: &str) -> Result<FileLock> {
+    const PATIENCE: Duration = Duration::from_secs(30);
+    let path = context.paths.lock(name);
+    FileLock::acquire(&path, PATIENCE, purpose).map_err(|cause| match cause {
+        LockError::Held { by } => {
+            Error::new(Exit::TryAgain, "lock", format!("another bbdl holds the log-in of profile \"{name}\" ({by})"))
+                .hint("Run the same command again when it has finished.")
+        }
+        LockError::Io(cause) => Error::disk("lock", &path, &cause),
+    })
 }
 
 /// Tokens first, then the profile that points at them.

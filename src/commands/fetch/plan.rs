@@ -1,0 +1,197 @@
+//! What to fetch: from the command line and the scopes granted to searches with their parameters.
+
+use crate::{
+    api::server::{ApiVersion, Searchable},
+    archive::manifest::Query,
+    auth::token::Grant,
+    cli::{self, ClaimType, Fetch, Resource},
+    error::{Error, Exit, Result},
+};
+
+/// Something to fetch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    Search(Searchable),
+    UserInfo,
+    InsuranceCard,
+}
+
+impl Target {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Search(resource) => resource.name(),
+            Self::UserInfo => "UserInfo",
+            Self::InsuranceCard => "InsuranceCard",
+        }
+    }
+
+    /// Whether the scopes granted cover it.
+    pub(super) fn is_granted(self, grant: &Grant) -> bool {
+        // A server that names no scopes at all has to be asked.
+        grant.scopes.is_empty()
+            || match self {
+                Self::Search(resource) => grant.allows(resource.name()),
+                Self::UserInfo => grant.allows_userinfo(),
+                Self::InsuranceCard => grant.allows("Patient") && grant.allows("Coverage"),
+            }
+    }
+}
+
+/// What to fetch, and what the enrollee withheld of it.
+pub(super) fn choose(
+    resources: &[Resource],
+    api: ApiVersion,
+    grant: &Grant,
+    login: &str,
+) -> Result<(Vec<Target>, Vec<&'static str>)> {
+    let mut targets = Vec::new();
+    let mut withheld = Vec::new();
+    let mut add = |target: Target| {
+        if !targets.contains(&target) {
+            targets.push(target);
+        }
+    };
+    for resource in resources {
+        let target = match resource {
+            Resource::Eob => Target::Search(Searchable::ExplanationOfBenefit),
+            Resource::Patient => Target::Search(Searchable::Patient),
+            Resource::Coverage => Target::Search(Searchable::Coverage),
+            Resource::Userinfo => Target::UserInfo,
+            Resource::InsuranceCard => Target::InsuranceCard,
+            Resource::All => {
+                for target in everything(api) {
+                    if target.is_granted(grant) {
+                        add(target);
+                    } else {
+                        withheld.push(target.name());
+                    }
+                }
+                continue;
+            }
+        };
+        if target == Target::InsuranceCard && api != ApiVersion::V3 {
+            return Err(Error::new(Exit::NotSetUp, "api_version", format!("API {api} has no insurance card; v3 has"))
+                .hint(format!("Log in with API v3, under a profile of its own: {login} --api v3 --profile v3")));
+        }
+        if !target.is_granted(grant) {
+            return Err(Error::new(
+                Exit::PersonMustAct,
+                "withheld",
+                format!(
+                    "{}: the enrollee did not share it with this app, or the app may not ask for it",
+                    target.name()
+                ),
+            )
+            .hint(format!("The enrollee can share it in a new log-in: {login}")));
+        }
+        add(target);
+    }
+    Ok((targets, withheld))
+}
+
+fn everything(api: ApiVersion) -> Vec<Target> {
+    let mut targets = vec![
+        Target::Search(Searchable::ExplanationOfBenefit),
+        Target::Search(Searchable::Patient),
+        Target::Search(Searchable::Coverage),
+        Target::UserInfo,
+    ];
+    if api == ApiVersion::V3 {
+        targets.push(Target::InsuranceCard);
+    }
+    targets
+}
+
+/// The parameters of a claim search, page size left out.
+pub(super) fn claim_query(args: &Fetch, api: ApiVersion) -> Result<Query> {
+    let has_filter = !(args.types.is_empty()
+        && args.service_date.is_empty()
+        && args.last_updated.is_empty()
+        && args.source.is_empty());
+    if has_filter && !args.resources.iter().any(|resource| matches!(resource, Resource::Eob | Resource::All)) {
+        return Err(Error::usage(
+            "--type, --service-date, --last-updated and --source are for claims: fetch eob or all",
+        ));
+    }
+    if api != ApiVersion::V3 && !args.source.is_empty() {
+        return Err(Error::usage(format!("--source is for API v3; this profile uses {api}, which would ignore it")));
+    }
+    for (flag, bounds) in [("--service-date", &args.service_date), ("--last-updated", &args.last_updated)] {
+        one_bound_a_side(flag, bounds)?;
+    }
+    let mut query = Query::new();
+    let mut types: Vec<&str> = args.types.iter().map(|kind| type_name(*kind)).collect();
+    types.sort_unstable();
+    types.dedup();
+    if !types.is_empty() {
+        query.push(("type".to_owned(), types.join(",")));
+    }
+    query.extend(args.service_date.iter().map(|bound| ("service-date".to_owned(), bound.clone())));
+    query.extend(args.last_updated.iter().map(|bound| ("_lastUpdated".to_owned(), bound.clone())));
+    let sources: Vec<&str> = args.source.iter().map(|source| source_name(*source)).collect();
+    if !sources.is_empty() {
+        query.push(("_source".to_owned(), sources.join(",")));
+    }
+    Ok(query)
+}
+
+/// The server's back end refuses two bounds on one side.
+fn one_bound_a_side(flag: &str, bounds: &[String]) -> Result<()> {
+    for side in ["g", "l"] {
+        if bounds.iter().filter(|bound| bound.starts_with(side)).count() > 1 {
+            return Err(Error::usage(format!("{flag}: at most one lower (ge, gt) and one upper (le, lt) bound")));
+        }
+    }
+    Ok(())
+}
+
+fn type_name(kind: ClaimType) -> &'static str {
+    match kind {
+        ClaimType::Carrier => "carrier",
+        ClaimType::Dme => "dme",
+        ClaimType::Hha => "hha",
+        ClaimType::Hospice => "hospice",
+        ClaimType::Inpatient => "inpatient",
+        ClaimType::Outpatient => "outpatient",
+        ClaimType::Pde => "pde",
+        ClaimType::Snf => "snf",
+    }
+}
+
+fn source_name(source: cli::Source) -> &'static str {
+    match source {
+        cli::Source::Nch => "NCH",
+        cli::Source::Ddps => "DDPS",
+        cli::Source::Fiss => "FISS",
+        cli::Source::Mcs => "MCS",
+        cli::Source::Vms => "VMS",
+        cli::Source::Cwf => "CWF",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grant(scopes: &[&str]) -> Grant {
+        Grant { scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(), ..Grant::default() }
+    }
+
+    #[test]
+    fn all_leaves_out_what_was_withheld_and_names_it() {
+        let grant = grant(&["patient/ExplanationOfBenefit.read", "patient/Coverage.rs"]);
+        let (targets, withheld) = choose(&[Resource::All], ApiVersion::V2, &grant, "bbdl login").unwrap();
+        let names: Vec<_> = targets.iter().map(|target| target.name()).collect();
+        assert_eq!(names, ["ExplanationOfBenefit", "Coverage"]);
+        assert_eq!(withheld, ["Patient", "UserInfo"]);
+    }
+
+    #[test]
+    fn what_is_named_and_withheld_needs_a_person() {
+        let grant = grant(&["patient/ExplanationOfBenefit.read"]);
+        let error = choose(&[Resource::Eob, Resource::Patient], ApiVersion::V2, &grant, "bbdl login").unwrap_err();
+        assert_eq!((error.exit, error.kind), (Exit::PersonMustAct, "withheld"));
+        let error = choose(&[Resource::InsuranceCard], ApiVersion::V2, &grant, "bbdl login").unwrap_err();
+        assert_eq!(error.exit, Exit::NotSetUp);
+    }
+}
