@@ -36,10 +36,19 @@ impl FileStore {
 }
 
 impl TokenStore for FileStore {
-    /// Refuses a file that group or others can read or write, as ssh does with a private key.
+    /// Refuses a file that group or others can read or write, as ssh does with a private key; one that
+    /// could have been put there by somebody else; and what is no plain file, a symbolic link included.
     fn load(&self, profile: &str) -> Result<Option<Secret>, StoreError> {
         let path = self.path(profile)?;
         let io = |source| StoreError::Io { path: path.clone(), source };
+        let damaged = |what: &str| StoreError::Damaged { what: format!("{} {what}", path.display()) };
+        // Before it is opened: opening a named pipe waits for a writer, which may be for ever.
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_file() => {}
+            Ok(_) => return Err(damaged("is not a plain file")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io(error)),
+        }
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -47,7 +56,8 @@ impl TokenStore for FileStore {
         };
         let metadata = file.metadata().map_err(io)?;
         refuse_what_is_open_to_others(&path, &metadata)?;
-        let damaged = |what: &str| StoreError::Damaged { what: format!("{} {what}", path.display()) };
+        let directory = fs::metadata(&self.dir).map_err(io)?;
+        refuse_what_others_can_put_there(&self.dir, &path, &directory, &metadata)?;
         if metadata.len() > Self::LARGEST {
             return Err(damaged("is too large"));
         }
@@ -101,6 +111,31 @@ fn refuse_what_is_open_to_others(path: &Path, metadata: &fs::Metadata) -> Result
     }
     #[cfg(not(unix))]
     let _ = (path, metadata);
+    Ok(())
+}
+
+/// Others must not be able to exchange files in the directory, and the file must be of the directory's
+/// owner. The directory's owner, not this process's user: root in a container reads the tokens of a
+/// mounted home, and without root a private directory of somebody else's cannot be entered anyway.
+fn refuse_what_others_can_put_there(
+    dir: &Path,
+    path: &Path,
+    directory: &fs::Metadata,
+    file: &fs::Metadata,
+) -> Result<(), StoreError> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        let mode = directory.permissions().mode() & 0o7777;
+        if mode & 0o022 != 0 {
+            return Err(StoreError::Permissions { path: dir.to_owned(), mode });
+        }
+        if file.uid() != directory.uid() {
+            return Err(StoreError::ForeignOwner { path: path.to_owned(), owner: file.uid() });
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (dir, path, directory, file);
     Ok(())
 }
 
@@ -178,5 +213,76 @@ mod tests {
         // Saving anew closes the file again.
         store.save("mom", &secret("hush")).unwrap();
         assert_eq!(loaded(&store, "mom").as_deref(), Some("hush"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_directory_that_others_can_write_to_is_not_loaded_from() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let dir = tempfile::tempdir().unwrap();
+        let store = FileStore::new(dir.path().join("tokens"));
+        let tokens = dir.path().join("tokens");
+        store.save("mom", &secret("hush")).unwrap();
+        for open in [0o720, 0o702, 0o1777] {
+            fs::set_permissions(&tokens, fs::Permissions::from_mode(open)).unwrap();
+            let error = store.load("mom").unwrap_err();
+            assert!(matches!(&error, StoreError::Permissions { path, .. } if *path == tokens), "{error:?}");
+            assert!(error.hint().contains("chmod 700"), "{}", error.hint());
+        }
+        // That others may list it does not let them put anything there.
+        fs::set_permissions(&tokens, fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(loaded(&store, "mom").as_deref(), Some("hush"));
+    }
+
+    /// `/` and a file of ours have different owners without root, a file given away has with root.
+    #[cfg(unix)]
+    #[test]
+    fn a_file_of_another_owner_than_its_directory_is_refused() {
+        use std::os::unix::fs::{MetadataExt, chown};
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tokens/mom.json");
+        let store = FileStore::new(dir.path().join("tokens"));
+        store.save("mom", &secret("hush")).unwrap();
+        let ours = fs::metadata(&path).unwrap();
+        let error = if ours.uid() == 0 {
+            chown(&path, Some(65_534), None).unwrap();
+            store.load("mom").unwrap_err()
+        } else {
+            refuse_what_others_can_put_there(Path::new("/"), &path, &fs::metadata("/").unwrap(), &ours).unwrap_err()
+        };
+        assert!(matches!(error, StoreError::ForeignOwner { .. }), "{error:?}");
+        assert!(error.hint().contains("rm '") && !format!("{error} {error:?}").contains("hush"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_plain_file_is_refused_at_once_and_replaced_by_the_next_save() {
+        use std::{process::Command, sync::mpsc, thread, time::Duration};
+
+        let dir = tempfile::tempdir().unwrap();
+        let (path, elsewhere) = (dir.path().join("tokens/mom.json"), dir.path().join("elsewhere"));
+        let store = FileStore::new(dir.path().join("tokens"));
+        durable::create_private_dir(&dir.path().join("tokens")).unwrap();
+        durable::write_private(&elsewhere, b"hush").unwrap();
+        let links: [&dyn Fn(); 3] = [
+            &|| std::os::unix::fs::symlink(&elsewhere, &path).unwrap(),
+            &|| std::os::unix::fs::symlink("nowhere", &path).unwrap(),
+            &|| assert!(Command::new("mkfifo").args(["-m", "600"]).arg(&path).status().unwrap().success()),
+        ];
+        for make in links {
+            make();
+            let (answer, waiting) = mpsc::channel();
+            let asked = store.clone();
+            // On a thread: a load that waits for the pipe's writer must fail this test, not hang it.
+            thread::spawn(move || answer.send(asked.load("mom").map(|_| ())));
+            let error = waiting.recv_timeout(Duration::from_secs(10)).unwrap().unwrap_err();
+            assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
+            store.save("mom", &secret("anew")).unwrap();
+            assert_eq!(loaded(&store, "mom").as_deref(), Some("anew"));
+            assert_eq!(fs::read(&elsewhere).unwrap(), b"hush");
+            fs::remove_file(&path).unwrap();
+        }
     }
 }

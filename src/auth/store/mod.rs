@@ -114,6 +114,14 @@ pub enum StoreError {
         /// Its permission bits.
         mode: u32,
     },
+    /// The token file is another user's than its directory: who put it there is not who keeps tokens there.
+    #[error("{} belongs to another user (number {owner}) than its directory; it is not used", path.display())]
+    ForeignOwner {
+        /// The file.
+        path: PathBuf,
+        /// The user number it belongs to.
+        owner: u32,
+    },
     /// The name cannot be the name of a record in every store.
     #[error("\"{}\" cannot be the name of a profile", shown(name))]
     ProfileName {
@@ -139,6 +147,10 @@ impl StoreError {
             Self::Permissions { path, .. } => format!(
                 "If nobody else has used it, run: chmod {} '{}'. Otherwise run `bbdl logout` and `bbdl login`.",
                 if path.is_dir() { "700" } else { "600" },
+                path.display().to_string().replace('\'', r"'\''")
+            ),
+            Self::ForeignOwner { path, .. } => format!(
+                "Find out who put it there, remove it (rm '{}'), and run `bbdl login`.",
                 path.display().to_string().replace('\'', r"'\''")
             ),
             Self::ProfileName { .. } => {
