@@ -50,7 +50,7 @@ fn a_browser_comes_back_to_the_page_that_says_how_it_went() {
 
     // The page that tells the app in the background, from a real script.
     stage.control("POST", "consent", r#"{"answer":"not-found"}"#);
-    let mut login = Running::start(stage.login_command(&["--timeout", "20"]));
+    let mut login = Running::start(stage.login_command(&["--timeout", "120"]));
     let url = login.authorize_url();
     let home = browser.path().to_owned();
     let browsing = std::thread::spawn(move || shown(&url, &home));

@@ -182,7 +182,7 @@ fn withheld_demographic_data_is_told_and_is_no_failure() {
 #[test]
 fn not_found_without_state_is_believed_only_when_nothing_else_came() {
     let stage = Stage::new();
-    let mut login = Running::start(stage.login_command(&["--timeout", "2", "--json"]));
+    let mut login = Running::start(stage.login_command(&["--timeout", "5", "--json"]));
     let redirect = query(&login.authorize_url(), "redirect_uri").unwrap();
     http("GET", &format!("{redirect}?error=not_found"), &[], "");
     login.until("finds no records");

@@ -151,16 +151,15 @@ impl Inner {
     async fn renew(&self, current: &mut Credential, was_rejected: bool) -> Result<()> {
         let _lock = self.lock().await?;
         let stored = read(&*self.store, &self.identity)?;
-        let renewed_elsewhere = !stored.access_token.matches(current.access_token.expose());
-        if renewed_elsewhere && stored.grant.patient != current.grant.patient {
-            return Err(Error::new(
-                Exit::PersonMustAct,
-                "other_patient",
-                format!("somebody else has logged in as profile \"{}\" in the meantime", self.identity.profile),
-            )
-            .hint("Nothing of theirs was fetched. Give each person a profile of their own: --profile NAME"));
-        }
-        if renewed_elsewhere && stored.origin == current.origin {
+        if !stored.access_token.matches(current.access_token.expose()) {
+            if stored.origin != current.origin || stored.grant.patient != current.grant.patient {
+                return Err(Error::new(
+                    Exit::PersonMustAct,
+                    "other_patient",
+                    format!("somebody else has logged in as profile \"{}\" in the meantime", self.identity.profile),
+                )
+                .hint("Nothing of theirs was fetched. Give each person a profile of their own: --profile NAME"));
+            }
             self.client.ui().trace(1, || "another process has renewed the access token".to_owned());
             *current = stored;
             return Ok(());
