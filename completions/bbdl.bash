@@ -43,6 +43,9 @@ _bbdl() {
             bbdl,status)
                 cmd="bbdl__subcmd__status"
                 ;;
+            bbdl,verify)
+                cmd="bbdl__subcmd__verify"
+                ;;
             bbdl__subcmd__help,completions)
                 cmd="bbdl__subcmd__help__subcmd__completions"
                 ;;
@@ -70,6 +73,9 @@ _bbdl() {
             bbdl__subcmd__help,status)
                 cmd="bbdl__subcmd__help__subcmd__status"
                 ;;
+            bbdl__subcmd__help,verify)
+                cmd="bbdl__subcmd__help__subcmd__verify"
+                ;;
             *)
                 ;;
         esac
@@ -77,7 +83,7 @@ _bbdl() {
 
     case "${cmd}" in
         bbdl)
-            opts="-q -v -h -V --profile --config --token-store --json --quiet --verbose --no-progress --no-input --color --help --version login logout status fetch mock demo completions man help"
+            opts="-q -v -h -V --profile --config --token-store --json --quiet --verbose --no-progress --no-input --color --help --version login logout status fetch verify mock demo completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -287,7 +293,7 @@ _bbdl() {
             return 0
             ;;
         bbdl__subcmd__help)
-            opts="login logout status fetch mock demo completions man help"
+            opts="login logout status fetch verify mock demo completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -413,6 +419,20 @@ _bbdl() {
             return 0
             ;;
         bbdl__subcmd__help__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bbdl__subcmd__help__subcmd__verify)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -670,6 +690,47 @@ _bbdl() {
             ;;
         bbdl__subcmd__status)
             opts="-q -v -h -V --online --profile --config --token-store --json --quiet --verbose --no-progress --no-input --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --token-store)
+                    COMPREPLY=($(compgen -W "keyring file" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bbdl__subcmd__verify)
+            opts="-q -v -h -V --profile --config --token-store --json --quiet --verbose --no-progress --no-input --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

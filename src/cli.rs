@@ -72,6 +72,8 @@ pub enum Command {
     Status(Status),
     /// Bring claims and other resources home
     Fetch(Fetch),
+    /// Check that an archive is whole
+    Verify(Verify),
     /// Run an offline Blue Button with made-up people
     Mock(Mock),
     /// Show the whole job on made-up people: mock, log-in, fetch
@@ -262,6 +264,14 @@ pub enum Source {
     Vms,
     /// Prior authorisations
     Cwf,
+}
+
+/// `bbdl verify`
+#[derive(Clone, Debug, Args)]
+pub struct Verify {
+    /// The archive's directory
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
 }
 
 /// `bbdl mock`

@@ -50,6 +50,8 @@ pub struct Error {
     pub hint: String,
     /// When the server asked us to come back later: how much later.
     pub retry_after: Option<Duration>,
+    /// Whether a machine-readable result has said it already.
+    pub reported: bool,
 }
 
 /// What every command returns.
@@ -58,13 +60,20 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// A failure with its code, its stable word and its sentence.
     pub fn new(exit: Exit, kind: &'static str, message: impl Into<String>) -> Self {
-        Self { exit, kind, message: message.into(), hint: String::new(), retry_after: None }
+        Self { exit, kind, message: message.into(), hint: String::new(), retry_after: None, reported: false }
     }
 
     /// Adds the next thing to do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = hint.into();
+        self
+    }
+
+    /// Notes that the result on stdout says it already.
+    #[must_use]
+    pub fn already_reported(mut self) -> Self {
+        self.reported = true;
         self
     }
 

@@ -123,7 +123,7 @@ impl Ui {
         if !error.hint.is_empty() {
             line_to_stderr(&format!("  {} {}", self.painted("36", "next:"), error.hint));
         }
-        if self.0.json {
+        if self.0.json && !error.reported {
             let mut body = serde_json::json!({
                 "kind": error.kind, "message": error.message, "hint": error.hint, "exit_code": error.exit.code(),
             });

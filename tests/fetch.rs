@@ -370,6 +370,37 @@ fn a_second_pull_replaces_an_archive_of_the_same_source_and_counts_what_changed(
 }
 
 #[test]
+fn verify_finds_what_is_wrong_with_an_archive() {
+    let stage = stage(60);
+    stage.expect(0, &["fetch", "all", "--out", "claims", "--format", "json"]);
+    let report = stage.expect_json(0, &["verify", "claims", "--json"]);
+    let whole = json!({"count": 60, "sha256_ok": true, "duplicates": 0, "bad_lines": 0});
+    assert_eq!((&report["ok"], &report["resources"]["ExplanationOfBenefit"]), (&json!(true), &whole));
+    assert_eq!(report["resources"]["UserInfo"]["count"], 1);
+    let file = stage.out().join("ExplanationOfBenefit.ndjson");
+    let good = fs::read_to_string(&file).unwrap();
+    let (first, rest) = good.split_once('\n').unwrap();
+    for (damaged, problem) in [
+        (good.replacen("\"id\"", "\"ix\"", 1), "no ExplanationOfBenefit with an id"),
+        (good.replacen("ExplanationOfBenefit", "Patient", 1), "no ExplanationOfBenefit with an id"),
+        (good[..good.len() - 10].to_owned(), "checksum"),
+        (format!("{good}{first}\n"), "id came before"),
+        (rest.to_owned(), "59 resources, and the manifest says 60"),
+    ] {
+        fs::write(&file, damaged).unwrap();
+        let report = stage.expect_json(65, &["verify", "claims", "--json"]);
+        assert_eq!(report["ok"], false);
+        assert!(report["problems"].to_string().contains(problem), "{report}");
+    }
+    fs::write(&file, good).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(stage.expect_json(65, &["verify", "claims", "--json"])["problems"].to_string().contains("mode 644"));
+    fs::remove_file(&file).unwrap();
+    assert!(stage.expect_json(65, &["verify", "claims", "--json"])["problems"].to_string().contains("missing"));
+    assert_eq!(stage.expect_json(65, &["verify", "nowhere", "--json"])["error"]["kind"], "not_an_archive");
+}
+
+#[test]
 fn what_belongs_elsewhere_is_refused_and_left_alone() {
     let stage = stage(60);
     stage.expect(0, &FETCH);

@@ -19,7 +19,7 @@ use crate::{
 
 /// Where pulls write before they are in place.
 pub(super) const STAGE: &str = ".bbdl/stage";
-const NOTE: &str = ".bbdl/commit.json";
+pub(super) const NOTE: &str = ".bbdl/commit.json";
 
 /// The renames of one commit, in order, paths relative to the archive.
 #[derive(Debug, Default, Serialize, Deserialize)]

@@ -8,6 +8,7 @@ mod commit;
 pub mod index;
 pub mod manifest;
 pub mod pull;
+pub mod verify;
 pub mod writer;
 
 use std::{
@@ -103,6 +104,12 @@ impl Archive {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a commit was cut short in the archive at `dir`.
+#[must_use]
+pub fn has_unfinished_commit(dir: &Path) -> bool {
+    dir.join(commit::NOTE).exists()
 }
 
 /// A directory that is not an archive and not empty is nobody's to write into.

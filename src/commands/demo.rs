@@ -111,6 +111,7 @@ fn next_steps(out: &Path) -> String {
     let out = out.display();
     format!(
         "\nThe archive is in {out}. Look at it:\n\n  \
+         bbdl verify {out}\n  \
          wc -l {out}/*.ndjson\n  \
          head -1 {out}/ExplanationOfBenefit.ndjson | jq .\n  \
          jq -r '[.id, .billablePeriod.end, .payment.amount.value] | @tsv' {out}/ExplanationOfBenefit.ndjson\n  \

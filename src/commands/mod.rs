@@ -8,6 +8,7 @@ pub mod login;
 pub mod logout;
 pub mod mock;
 pub mod status;
+pub mod verify;
 
 use std::panic::AssertUnwindSafe;
 
@@ -56,6 +57,7 @@ fn run(context: &Context, command: Command) -> Result<()> {
         Command::Logout(args) => logout::run(context, &args),
         Command::Status(args) => status::run(context, &args),
         Command::Fetch(args) => fetch::run(context, &args),
+        Command::Verify(args) => verify::run(context, &args),
         Command::Mock(args) => mock::run(context, &args),
         Command::Demo(args) => demo::run(context, &args),
         Command::Completions(args) => generate::completions(context, &args),
