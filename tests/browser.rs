@@ -120,8 +120,17 @@ impl Driver {
         self.ask("POST", &format!("element/{id}/click"), &json!({}));
     }
 
-    fn page(&self) -> String {
-        self.ask("GET", "source", &Value::Null).as_str().unwrap().to_owned()
+    /// Waits until the page has these words: a click returns before what it leads to is there.
+    fn shows(&self, words: &str) {
+        let deadline = std::time::Instant::now() + support::PATIENCE;
+        loop {
+            let page = self.ask("GET", "source", &Value::Null);
+            let page = page.as_str().unwrap_or_default();
+            if page.contains(words) {
+                return;
+            }
+            assert!(std::time::Instant::now() < deadline, "{words:?} is not on the page: {page}");
+        }
     }
 }
 
@@ -163,10 +172,10 @@ fn a_person_can_click_through_the_mocks_pages() {
         ]);
         let mut login = Running::start(command);
         browser.go(&login.authorize_url());
-        assert!(browser.page().contains("BBUser"), "{}", browser.page());
+        browser.shows("BBUser");
         browser.click("option:nth-of-type(2)");
         browser.click("button[type=submit]");
-        assert!(browser.page().contains("13 months"), "{}", browser.page());
+        browser.shows("13 months");
         if withheld {
             browser.click("input[name=share_demographic_scopes]");
         }
@@ -176,9 +185,9 @@ fn a_person_can_click_through_the_mocks_pages() {
         if granted {
             let result: Value = serde_json::from_slice(&output.stdout).unwrap();
             assert_eq!(result["demographics"], !withheld);
-            assert!(browser.page().contains("You are logged in"));
+            browser.shows("You are logged in");
         } else {
-            assert!(browser.page().contains("not granted"));
+            browser.shows("not granted");
         }
     }
 }
