@@ -256,6 +256,7 @@ mod tests {
         let population = Population::new(11, 2, 800);
         let created = "2026-11-20T08:09:10Z".parse::<Timestamp>().unwrap();
         let (mut offsets, mut weekdays, mut years) = (BTreeSet::new(), BTreeMap::new(), BTreeSet::new());
+        let mut dated = 0;
         for position in 0..800 {
             let (header, claim) = (population.claim_header(1, position), parsed(&population, 1, position));
             assert_eq!(claim["id"], header.id.as_str());
@@ -271,12 +272,21 @@ mod tests {
             assert!((date(2015, 1, 1)..=date(2026, 11, 14)).contains(&end));
             let start: jiff::civil::Date = claim["billablePeriod"]["start"].as_str().unwrap().parse().unwrap();
             assert!(start >= date(2015, 1, 1) && start <= end);
+            let info = claim["supportingInfo"].as_array().unwrap().iter().filter(|info| {
+                info["category"]["coding"].as_array().unwrap().iter().any(|code| code["code"] == "clmrecvddate")
+            });
+            let received = info.filter_map(|info| info["timingDate"].as_str());
+            for processed in received.chain(claim["payment"]["date"].as_str()) {
+                assert!(processed <= &updated[..10], "{}: processed {processed}, loaded {updated}", header.id);
+                dated += 1;
+            }
             years.insert(end.year());
             assert_eq!(claim["created"], "2026-11-20T08:09:10+00:00");
             assert_eq!(claim["created"].as_str().unwrap().parse::<Timestamp>().unwrap(), created);
         }
         assert_eq!(offsets, ["+00:00", "-04:00", "-05:00"].map(String::from).into());
         assert_eq!(years.len(), 12);
+        assert!(dated > 600, "{dated}");
         assert!(weekdays["Tuesday"] > 750, "loads run on Tuesdays, but for the last one: {weekdays:?}");
         assert!(weekdays.keys().all(|day| ["Monday", "Tuesday"].contains(&day.as_str())), "{weekdays:?}");
     }
@@ -386,7 +396,7 @@ mod tests {
     #[test]
     fn a_person_has_a_patient_and_four_coverages_that_agree() {
         let population = Population::new(6, 30, 1);
-        let mut foreign = 0;
+        let (mut foreign, mut periods) = (0, 0);
         for index in 0..30 {
             let enrollee = population.enrollee(index);
             let patient: Value = serde_json::from_str(&population.patient(index)).unwrap();
@@ -409,8 +419,13 @@ mod tests {
                 assert_eq!(coverage["beneficiary"]["reference"], format!("Patient/{}", enrollee.patient));
                 let updated = coverage["meta"]["lastUpdated"].as_str().unwrap().parse::<Timestamp>().unwrap();
                 assert!(updated <= population.loaded());
+                if let Some(start) = coverage["period"]["start"].as_str() {
+                    assert!(start < "2015", "{id} begins on {start}, after the first claims");
+                    periods += 1;
+                }
             }
         }
         assert!(foreign > 10, "{foreign}");
+        assert_eq!(periods, 60, "parts A and B say when they began");
     }
 }

@@ -38,6 +38,8 @@ const LAST_TUESDAY: u64 = 4_270;
 /// The last day on which a service ends (2026-11-13), in days after [`FIRST_LOAD`].
 const LAST_SERVICE: u64 = 4_273;
 const DAY_MILLISECONDS: u64 = 86_400_000;
+/// Days from the last day of service to the first load that may bring the claim.
+const LOAD_DELAY: u64 = 7;
 
 /// The eight claim types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,9 +203,10 @@ impl Claim {
         dice.between(1_000_000_000, 99_999_999_999)
     }
 
-    /// The day on which the claim was processed and paid; always before the last load.
+    /// The day on which the claim was processed and paid: never after the load that brought it, which
+    /// comes [`LOAD_DELAY`] days after the service or later.
     fn processed(&self) -> Date {
-        days_after(self.end, 10).min(Date::constant(2026, 11, 15))
+        days_after(self.end, LOAD_DELAY).min(Date::constant(2026, 11, 15))
     }
 }
 
@@ -219,7 +222,7 @@ fn written(at: Timestamp, milliseconds: bool) -> Instant {
 /// Most claims come with the Tuesday load some weeks after the service; some are loaded again when
 /// they are adjusted. Nothing is younger than the load that ends at [`LOADED`].
 fn loaded_at(dice: &mut Dice, end: u64) -> Timestamp {
-    let mut day = (end + dice.between(7, 60)).div_ceil(7) * 7;
+    let mut day = (end + dice.between(LOAD_DELAY, 60)).div_ceil(7) * 7;
     if dice.percent(8) {
         day += 7 * dice.between(1, 150);
     }

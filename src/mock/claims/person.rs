@@ -38,7 +38,8 @@ struct Facts {
 impl Person<'_> {
     fn facts(&self) -> (Facts, Dice) {
         let mut dice = self.dice.clone();
-        let birth = days_after(Date::constant(1930, 1, 1), dice.below(31 * 365));
+        // 65 before 2015: nobody has a claim from before the coverage began.
+        let birth = days_after(Date::constant(1930, 1, 1), dice.below(20 * 365));
         // A letter S in second place marks a made-up beneficiary identifier; real ones never hold an S.
         let mut mbi = String::from("1S00");
         for class in ["ACDEFGHJKM", "NPQRTUVWXY", "0123456789", "ACDEFGHJKM", "NPQRTUVWXY", "0123456789", "0123456789"]
