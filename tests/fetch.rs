@@ -257,6 +257,54 @@ fn snapshot(dir: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
+/// On a first pull nothing is known from before but what its own pages have said.
+#[test]
+fn an_outage_in_the_middle_of_a_first_pull_is_not_its_end() {
+    for faults in [
+        &["empty@ExplanationOfBenefit+1"][..],
+        &["empty@ExplanationOfBenefit+2"],
+        &["no-total@ExplanationOfBenefit#1", "empty@ExplanationOfBenefit+1"],
+    ] {
+        let stage = stage(200);
+        stage.faults(faults);
+        let result = stage.expect_json(75, &["fetch", "eob", "--out", "claims", "--json", "--retry", "2"]);
+        assert_eq!(result["error"]["kind"], "outage", "{faults:?}: {result}");
+        assert!(!stage.out().join("manifest.json").exists());
+        stage.faults(faults);
+        let piped = stage.run(&["fetch", "eob", "--out", "-", "-q", "--retry", "2"]);
+        assert_code(&piped, 75, faults);
+        assert!(text(&piped.stderr).contains("nothing, though there was before"), "{}", text(&piped.stderr));
+    }
+}
+
+#[test]
+fn an_outage_that_passes_in_the_middle_of_a_pull_shrinks_nothing() {
+    let stage = stage(200);
+    stage.expect(0, &FETCH);
+    for faults in [
+        &["no-total@ExplanationOfBenefit#1", "empty@ExplanationOfBenefit#1+1"][..],
+        &["no-total@ExplanationOfBenefit", "empty@ExplanationOfBenefit#1+3"],
+        &["total=0@ExplanationOfBenefit#1", "empty@ExplanationOfBenefit#1+1"],
+    ] {
+        stage.faults(faults);
+        let result = stage.expect_json(0, &FETCH);
+        assert_eq!((&eob(&result)["count"], &eob(&result)["removed"]), (&json!(200), &json!(0)), "{faults:?}");
+    }
+}
+
+/// The token answer may lack `patient`: then the claims themselves say whose they are.
+#[test]
+fn an_archive_is_one_enrollees_even_if_the_server_does_not_say_whose() {
+    let stage = Stage::with(Setting { claims: 20, faults: &["no-patient@o/token"], ..Setting::default() });
+    stage.log_in(&[]);
+    stage.expect(0, &FETCH);
+    let before = snapshot(&stage.out());
+    stage.control("POST", "consent", r#"{"enrollee":1}"#);
+    stage.log_in(&[]);
+    assert_eq!(stage.expect_json(65, &FETCH)["error"]["kind"], "other_patient");
+    assert_eq!(snapshot(&stage.out()), before);
+}
+
 #[test]
 fn a_first_pull_of_nothing_is_believed_after_asking_twice() {
     let stage = stage(0);
@@ -289,6 +337,34 @@ fn an_empty_page_with_a_next_link_is_not_the_end_and_a_shortfall_is_told() {
     stage.asked();
     stage.expect(0, &FETCH);
     assert_eq!(stage.asked().iter().filter(|row| row.contains("ExplanationOfBenefit")).count(), 3);
+}
+
+/// The server names a next page whenever there is more: links that end before the total are no redaction.
+#[test]
+fn links_that_end_before_the_total_are_a_failure() {
+    let stage = stage(200);
+    stage.expect(0, &FETCH);
+    let before = snapshot(&stage.out());
+    stage.faults(&["total=260@ExplanationOfBenefit"]);
+    let result = stage.expect_json(75, &FETCH);
+    assert_eq!(result["error"]["kind"], "shortfall", "{result}");
+    assert!(result["error"]["message"].as_str().unwrap().contains("60 are missing"));
+    assert_eq!(snapshot(&stage.out()), before);
+    assert_code(&stage.run(&["fetch", "eob", "--out", "-", "-q"]), 75, &[]);
+    // What redaction could explain is told even with -q.
+    let told = stage_with_total().run(&["fetch", "eob", "--out", "-", "-q"]);
+    assert_code(&told, 0, &[]);
+    assert!(text(&told.stderr).contains("total is 150, and it sent 120"), "{}", text(&told.stderr));
+}
+
+#[test]
+fn changes_have_what_came_after_a_pull_of_nothing() {
+    let stage = stage(30);
+    stage.faults(&["empty@ExplanationOfBenefit#2"]);
+    assert_eq!(eob(&stage.expect_json(0, &FETCH))["count"], 0);
+    assert_eq!(eob(&stage.expect_json(0, &FETCH))["added"], 30);
+    let changes = fs::read_dir(stage.out().join("changes")).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(lines(&changes).len(), 30);
 }
 
 fn stage_with_total() -> Stage {

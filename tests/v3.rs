@@ -61,7 +61,7 @@ fn answer(mut stream: TcpStream, payloads: &Path, asked: &Mutex<Vec<String>>) {
     asked.lock().unwrap().push(target.clone());
     let url = url::Url::parse(&format!("http://here{target}")).unwrap();
     let query: HashMap<String, String> = url.query_pairs().into_owned().collect();
-    let file = |name: &str| std::fs::read_to_string(payloads.join(name)).unwrap();
+    let file = |name: &str| of_one_person(&payloads.join(name));
     let (head, body) = match url.path() {
         "/v3/o/authorize/" => {
             assert!(query["scope"].contains("patient/ExplanationOfBenefit.rs"));
@@ -90,6 +90,20 @@ fn answer(mut stream: TcpStream, payloads: &Path, asked: &Mutex<Vec<String>>) {
     );
     // A client that has gone away is no business of this server's.
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
+}
+
+/// A recorded payload with its person's id replaced: the recordings are of several people.
+fn of_one_person(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap();
+    let value: Value = serde_json::from_str(&text).unwrap();
+    let resource = &value["entry"][0]["resource"];
+    let reference = |key: &str| resource[key]["reference"].as_str()?.strip_prefix("Patient/");
+    let id = match resource["resourceType"].as_str() {
+        Some("Patient") => resource["id"].as_str(),
+        Some(_) => reference("patient").or_else(|| reference("beneficiary")),
+        None => value["patient"].as_str(),
+    };
+    id.map_or(text.clone(), |id| text.replace(id, "-4711"))
 }
 
 /// A page as API v3 cuts it: `_offset`, a `next` link on an internal host, and as `total` the size of the page.
@@ -142,13 +156,12 @@ fn everything_of_api_v3_comes_home() {
     for (resource, count) in [("Patient", 1), ("Coverage", 5), ("UserInfo", 1), ("InsuranceCard", 1)] {
         assert_eq!(result["resources"][resource]["count"], count, "{resource}");
     }
-    let recorded: Value =
-        serde_json::from_str(&std::fs::read_to_string(payloads.join("eob-search-bundle.json")).unwrap()).unwrap();
+    let recorded: Value = serde_json::from_str(&of_one_person(&payloads.join("eob-search-bundle.json"))).unwrap();
     let wanted: Vec<&str> =
         recorded["entry"].as_array().unwrap().iter().map(|entry| entry["resource"]["id"].as_str().unwrap()).collect();
     assert_eq!(ids(&lines(&home.path().join("claims/ExplanationOfBenefit.ndjson"))), wanted);
     let card = std::fs::read_to_string(home.path().join("claims/InsuranceCard.json")).unwrap();
-    assert_eq!(card, std::fs::read_to_string(payloads.join("insurance-card.json")).unwrap());
+    assert_eq!(card, of_one_person(&payloads.join("insurance-card.json")));
     assert_eq!(fetch(&[])["resources"]["ExplanationOfBenefit"]["unchanged"], 5);
     let asked = server.asked.lock().unwrap().join("\n");
     assert!(asked.contains("_count=50") && asked.contains("_offset=4"), "{asked}");

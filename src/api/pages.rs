@@ -4,8 +4,8 @@
 //! short one, not the `total`. What the server can get wrong on the way is noticed here:
 //!
 //! * API v1 and v2 answer 200 with an empty bundle and `total` 0 when their data back end failed. Where
-//!   claims were known before, or another total was given a page earlier, such a page is asked for
-//!   again and then is a temporary failure.
+//!   claims were known before, and on every page but the first (which a `next` link promised), such a
+//!   page is asked for again and then is a temporary failure.
 //! * A `total` that changes between two pages means that the set changed while it was being read, and
 //!   that the pages no longer fit together: the caller starts again ([`PullError::Shifted`]).
 //! * Links that lead back, or on for ever without bringing anything, are refused.
@@ -27,7 +27,7 @@ use crate::{
 
 /// How often a page is asked for again that looks like a swallowed failure of the back end.
 const DOUBTS: u32 = 3;
-/// Empty pages in a row that still name a next one.
+/// Pages in a row that bring nothing new and still name a next one.
 const LONGEST_DROUGHT: u32 = 20;
 
 /// One page of a search.
@@ -58,6 +58,7 @@ pub struct Search<'c, B> {
     index: usize,
     seen: HashSet<String>,
     drought: u32,
+    distinct: u64,
     total: Option<u64>,
     known_before: u64,
     login: &'c str,
@@ -88,6 +89,7 @@ impl<'c, B: Bearer> Search<'c, B> {
             next: Some(first),
             index: 0,
             drought: 0,
+            distinct: 0,
             total: None,
             known_before,
             login,
@@ -101,6 +103,28 @@ impl<'c, B: Bearer> Search<'c, B> {
         self.total
     }
 
+    /// How many pages were read.
+    #[must_use]
+    pub fn pages(&self) -> usize {
+        self.index
+    }
+
+    /// Tells how many distinct resources there are after the last page; pages that bring nothing new
+    /// must not go on for ever.
+    ///
+    /// # Errors
+    /// [`PullError::Failed`] when they do.
+    pub fn brought(&mut self, distinct: u64) -> Result<(), PullError> {
+        self.drought = if distinct > self.distinct { 0 } else { self.drought + 1 };
+        self.distinct = distinct;
+        if self.drought > LONGEST_DROUGHT && self.next.is_some() {
+            return Err(
+                self.refuse(format!("{LONGEST_DROUGHT} pages in a row brought nothing new and named a next one"))
+            );
+        }
+        Ok(())
+    }
+
     /// The next page, or `None` after the last.
     ///
     /// # Errors
@@ -108,7 +132,6 @@ impl<'c, B: Bearer> Search<'c, B> {
     pub async fn next_page(&mut self) -> Result<Option<Page>, PullError> {
         let Some(url) = self.next.take() else { return Ok(None) };
         let bundle = self.credible(&url).await?;
-        self.drought = if bundle.is_empty() { self.drought + 1 } else { 0 };
         if let Some(link) = &bundle.next {
             self.next = Some(self.follow(link)?);
         }
@@ -126,7 +149,8 @@ impl<'c, B: Bearer> Search<'c, B> {
                 self.total = self.total.or(self.trusted_total(&bundle));
                 return Ok(bundle);
             };
-            let unknown_but_empty = doubt == Doubt::Nothing && self.known_before == 0;
+            // Only a first page may be empty because there is nothing; a later one was promised by a link.
+            let unknown_but_empty = self.index == 0 && doubt == Doubt::Nothing && self.known_before == 0;
             if doubts >= if unknown_but_empty { 1 } else { DOUBTS } {
                 return match doubt {
                     Doubt::Nothing if unknown_but_empty => Ok(bundle),
@@ -145,21 +169,25 @@ impl<'c, B: Bearer> Search<'c, B> {
         }
     }
 
+    /// The total that a page gives, where it can be one: not at API v3, and not 0 beside entries.
     fn trusted_total(&self, bundle: &Bundle) -> Option<u64> {
-        (self.client.server().api() != ApiVersion::V3).then_some(bundle.total).flatten()
+        let total = (self.client.server().api() != ApiVersion::V3).then_some(bundle.total).flatten();
+        total.filter(|total| *total > 0 || bundle.is_empty())
     }
 
     fn doubt(&self, bundle: &Bundle) -> Option<Doubt> {
         let total = self.trusted_total(bundle);
         let nothing = bundle.is_empty() && bundle.next.is_none() && total.is_none_or(|total| total == 0);
-        match self.total {
-            None if self.index == 0 && nothing && self.resource == Searchable::ExplanationOfBenefit => {
-                Some(Doubt::Nothing)
-            }
-            Some(0) | None => None,
-            Some(_) if nothing => Some(Doubt::Nothing),
-            Some(before) => total.filter(|now| *now != before).map(|_| Doubt::Changed),
+        let swallowed = match self.client.server().api() {
+            ApiVersion::V1 | ApiVersion::V2 => self.index > 0 || self.resource == Searchable::ExplanationOfBenefit,
+            // Past its end v3 answers with an empty page, and its failures are no 200.
+            ApiVersion::V3 => self.index == 0 && self.resource == Searchable::ExplanationOfBenefit,
+        };
+        if nothing {
+            return swallowed.then_some(Doubt::Nothing);
         }
+        let before = self.total?;
+        total.filter(|now| *now != before).map(|_| Doubt::Changed)
     }
 
     fn outage(&self) -> PullError {
@@ -186,19 +214,17 @@ impl<'c, B: Bearer> Search<'c, B> {
         })
     }
 
+    fn refuse(&self, why: String) -> PullError {
+        PullError::Failed(
+            Error::new(Exit::Data, "paging", format!("{}: {why}", self.resource.name()))
+                .hint("Nothing was replaced. Run the same command again; if it stays, report it."),
+        )
+    }
+
     fn follow(&mut self, link: &str) -> Result<Url, PullError> {
-        let refuse = |why: String| {
-            PullError::Failed(
-                Error::new(Exit::Data, "paging", format!("{}: {why}", self.resource.name()))
-                    .hint("Nothing was replaced. Run the same command again; if it stays, report it."),
-            )
-        };
-        let url = self.client.server().follow(&self.base, link).map_err(|cause| refuse(cause.to_string()))?;
-        if self.drought > LONGEST_DROUGHT {
-            return Err(refuse(format!("{LONGEST_DROUGHT} pages in a row were empty and named a next one")));
-        }
+        let url = self.client.server().follow(&self.base, link).map_err(|cause| self.refuse(cause.to_string()))?;
         if !self.seen.insert(url.as_str().to_owned()) {
-            return Err(refuse(format!("page {} leads back to a page already read", self.index + 1)));
+            return Err(self.refuse(format!("page {} leads back to a page already read", self.index + 1)));
         }
         Ok(url)
     }

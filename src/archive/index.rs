@@ -8,7 +8,6 @@ use std::{
     path::Path,
 };
 
-use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -27,47 +26,52 @@ pub fn key(id: &str) -> IdKey {
     key
 }
 
-/// A resource that this pull has written.
-#[derive(Clone, Copy, Debug)]
-pub struct Written {
-    /// Which line of the file, from 0.
-    pub line: u64,
-    /// Its `meta.lastUpdated`.
-    pub last_updated: Option<Timestamp>,
-    /// Its content, volatile fields left out; only kept while there is something to compare with.
-    pub fingerprint: [u8; 16],
-}
-
 /// The resources of an archive's file as it stood before: key and content of each.
 #[derive(Debug, Default)]
-pub struct Before(HashMap<IdKey, [u8; 16]>);
+pub struct Before {
+    kept: Option<HashMap<IdKey, [u8; 16]>>,
+    patient: Option<String>,
+}
 
 impl Before {
-    /// Reads a file of one resource a line, one line in memory at a time. A file that is not there is
-    /// an empty one.
+    /// Nothing was there before: what comes now is the first of its kind.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+
+    /// Reads a file of one resource a line, one line in memory at a time.
     ///
     /// # Errors
     /// [`Exit::Data`] for a line that is no resource, [`Exit::Disk`].
     pub fn read(path: &Path) -> Result<Self> {
-        let mut before = HashMap::new();
+        let mut kept = HashMap::new();
+        let mut patient = None;
         for_each_line(path, |number, line| {
             let header = Header::read(line).map_err(|cause| damaged(path, number, &cause.to_string()))?;
-            before.insert(key(&header.id), header.fingerprint(line));
+            kept.insert(key(&header.id), header.fingerprint(line));
+            patient = patient.take().or(header.patient);
             Ok(())
         })?;
-        Ok(Self(before))
+        Ok(Self { kept: Some(kept), patient })
     }
 
     /// What was kept under this id.
     #[must_use]
     pub fn get(&self, key: &IdKey) -> Option<&[u8; 16]> {
-        self.0.get(key)
+        self.kept.as_ref()?.get(key)
     }
 
-    /// Whether there was nothing.
+    /// Whether there was no earlier pull.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub fn is_first(&self) -> bool {
+        self.kept.is_none()
+    }
+
+    /// The Patient id that what was kept speaks of.
+    #[must_use]
+    pub fn patient(&self) -> Option<&str> {
+        self.patient.as_deref()
     }
 }
 

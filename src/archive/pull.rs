@@ -64,6 +64,12 @@ impl Pull {
         self.archive.manifest().and_then(|manifest| manifest.resources.get(resource))
     }
 
+    /// The Patient id that this archive is of, as far as it is known by now.
+    #[must_use]
+    pub fn patient(&self) -> Option<&str> {
+        self.manifest.source.patient.as_deref()
+    }
+
     fn staged(&self, name: &str) -> PathBuf {
         self.archive.dir().join(STAGE).join(name)
     }
@@ -80,7 +86,7 @@ impl Pull {
         let resource = expected.kind;
         let before = match self.kept(resource) {
             Some(entry) => Before::read(&self.archive.dir().join(&entry.file))?,
-            None => Before::default(),
+            None => Before::nothing(),
         };
         let pages = keep_pages.then(|| self.staged("pages").join(resource));
         if let Some(pages) = pages.as_ref().filter(|pages| pages.exists()) {
@@ -103,6 +109,7 @@ impl Pull {
         let file = Self::file(resource);
         let previous = self.archive.dir().join(&file);
         let finished = writer.finish(&previous, &self.staged(&format!("removed.{resource}")))?;
+        self.manifest.source.patient = self.manifest.source.patient.take().or(finished.patient);
         let tally = &finished.tally;
         let same = self.kept(resource).filter(|_| tally.added + tally.updated + finished.removed == 0).cloned();
         let changes = finished.has_changes.then(|| format!("changes/{}.{resource}.ndjson", self.id));

@@ -1,7 +1,7 @@
 //! Resources coming to rest: one a line, each once, counted and hashed as they go.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::{self, File, OpenOptions},
     io::{self, BufRead, BufReader, BufWriter, Write},
     path::{Path, PathBuf},
@@ -10,7 +10,7 @@ use std::{
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::index::{Before, Written, for_each_line, key};
+use super::index::{Before, for_each_line, key};
 use crate::{
     durable,
     error::{Error, Exit, Result},
@@ -44,6 +44,16 @@ pub struct Tally {
     pub newest: Option<Timestamp>,
 }
 
+impl Tally {
+    fn of(&mut self, verdict: Verdict) -> &mut u64 {
+        match verdict {
+            Verdict::Added => &mut self.added,
+            Verdict::Updated => &mut self.updated,
+            Verdict::Unchanged => &mut self.unchanged,
+        }
+    }
+}
+
 /// What became of one resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
@@ -53,67 +63,96 @@ enum Verdict {
     Updated,
     /// Here before with the same content.
     Unchanged,
-    /// Came twice in this pull; the later version is newer and takes the place of this line.
-    Replaces(u64),
-    /// Came twice in this pull, no newer than the first.
-    Again,
+}
+
+/// A resource that is to be written.
+struct Entered {
+    verdict: Verdict,
+    /// Where its older version stands that came earlier in this pull.
+    replaces: Option<Place>,
+}
+
+/// Where a resource stands: its line in the file, and in the file of changes.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    line: u64,
+    change: Option<u64>,
+}
+
+struct Known {
+    place: Place,
+    verdict: Verdict,
+    last_updated: Option<Timestamp>,
 }
 
 /// Decides what each resource of a pull is, by id and content.
 struct Ledger {
     expected: Expected,
     before: Before,
-    written: HashMap<[u8; 16], Written>,
+    written: HashMap<[u8; 16], Known>,
     lines: u64,
+    changes: u64,
     tally: Tally,
 }
 
 impl Ledger {
-    fn new(expected: Expected, before: Before) -> Self {
-        Self { expected, before, written: HashMap::new(), lines: 0, tally: Tally::default() }
+    fn new(mut expected: Expected, before: Before) -> Self {
+        // A server that does not say whose token it is: what is kept, and then what comes, says it.
+        expected.patient = expected.patient.or_else(|| before.patient().map(str::to_owned));
+        Self { expected, before, written: HashMap::new(), lines: 0, changes: 0, tally: Tally::default() }
     }
 
-    /// Enters a resource; every verdict but [`Verdict::Again`] means that its line is to be written.
-    fn enter(&mut self, text: &str) -> Result<Verdict> {
+    /// Enters a resource; `None` for one that came already and is no newer.
+    fn enter(&mut self, text: &str) -> Result<Option<Entered>> {
         let header = Header::read(text).map_err(|cause| self.wrong(&cause.to_string()))?;
         if header.kind != self.expected.kind {
             return Err(self.wrong(&format!("a {}", crate::error::shown(&header.kind))));
         }
-        if let (Some(wanted), Some(found)) = (&self.expected.patient, &header.patient)
-            && wanted != found
-        {
-            return Err(self.wrong("a resource of another enrollee"));
-        }
-        self.tally.newest = self.tally.newest.max(header.last_updated);
+        self.belongs(header.patient.as_deref())?;
         let key = key(&header.id);
-        let fingerprint = if self.before.is_empty() { [0; 16] } else { header.fingerprint(text) };
-        let written = Written { line: self.lines, last_updated: header.last_updated, fingerprint };
-        let earlier = self.written.get(&key).copied();
-        if let Some(earlier) = earlier
-            && earlier.last_updated >= header.last_updated
-        {
-            return Ok(Verdict::Again);
+        let earlier = self.written.get(&key).map(|known| (known.place, known.verdict, known.last_updated));
+        if earlier.is_some_and(|(_, _, last_updated)| last_updated >= header.last_updated) {
+            return Ok(None);
         }
+        if let Some((_, verdict, _)) = earlier {
+            // The version of before counts for nothing any more.
+            *self.tally.of(verdict) -= 1;
+        } else {
+            self.tally.count += 1;
+        }
+        let verdict = match self.before.get(&key) {
+            None => Verdict::Added,
+            Some(kept) if *kept == header.fingerprint(text) => Verdict::Unchanged,
+            Some(_) => Verdict::Updated,
+        };
+        *self.tally.of(verdict) += 1;
+        self.tally.newest = self.tally.newest.max(header.last_updated);
+        let change = (verdict != Verdict::Unchanged).then_some(self.changes);
+        let place = Place { line: self.lines, change };
         self.lines += 1;
-        self.written.insert(key, written);
-        if let Some(earlier) = earlier {
-            return Ok(Verdict::Replaces(earlier.line));
+        self.changes += u64::from(change.is_some());
+        self.written.insert(key, Known { place, verdict, last_updated: header.last_updated });
+        Ok(Some(Entered { verdict, replaces: earlier.map(|(place, _, _)| place) }))
+    }
+
+    /// Every resource of a pull is of one person; the first that says of whom settles it.
+    fn belongs(&mut self, patient: Option<&str>) -> Result<()> {
+        match (&self.expected.patient, patient) {
+            (Some(wanted), Some(found)) if wanted != found => Err(Error::new(
+                Exit::Data,
+                "other_patient",
+                format!(
+                    "{}: what the server sent is of another enrollee than what is kept or was asked for",
+                    self.expected.kind
+                ),
+            )
+            .hint("Nothing was replaced. Give each enrollee an --out directory and a --profile of their own.")),
+            (None, Some(found)) => {
+                self.expected.patient = Some(found.to_owned());
+                Ok(())
+            }
+            _ => Ok(()),
         }
-        self.tally.count += 1;
-        Ok(match self.before.get(&key) {
-            None => {
-                self.tally.added += 1;
-                Verdict::Added
-            }
-            Some(kept) if *kept == fingerprint => {
-                self.tally.unchanged += 1;
-                Verdict::Unchanged
-            }
-            Some(_) => {
-                self.tally.updated += 1;
-                Verdict::Updated
-            }
-        })
     }
 
     fn wrong(&self, what: &str) -> Error {
@@ -129,7 +168,7 @@ pub struct Writer {
     hash: Sha256,
     bytes: u64,
     ledger: Ledger,
-    superseded: Vec<u64>,
+    superseded: HashSet<u64>,
     changes: Changes,
     pages: Option<PathBuf>,
 }
@@ -147,6 +186,8 @@ pub struct Finished {
     pub removed: u64,
     /// Whether a file of changed and added resources was written.
     pub has_changes: bool,
+    /// The Patient id they are all of, where any of them said so.
+    pub patient: Option<String>,
 }
 
 /// Resources added or changed, kept apart for whoever wants only those. Nothing on the very first pull,
@@ -155,9 +196,25 @@ struct Changes {
     path: PathBuf,
     wanted: bool,
     out: Option<BufWriter<File>>,
+    /// Lines of versions that a later page has replaced.
+    superseded: HashSet<u64>,
 }
 
 impl Changes {
+    /// Ends the file; says whether there is one.
+    fn finish(&mut self) -> Result<bool> {
+        let Some(out) = self.out.take() else { return Ok(false) };
+        sync(out, &self.path)?;
+        if self.superseded.is_empty() {
+            return Ok(true);
+        }
+        let (bytes, _) = drop_lines(&self.path, &self.superseded)?;
+        if bytes == 0 {
+            fs::remove_file(&self.path).map_err(|cause| Error::disk("remove", &self.path, &cause))?;
+        }
+        Ok(bytes > 0)
+    }
+
     fn push(&mut self, line: &str) -> Result<()> {
         if !self.wanted {
             return Ok(());
@@ -189,14 +246,14 @@ impl Writer {
         if let Some(dir) = &pages {
             durable::create_private_dir(dir).map_err(|cause| Error::disk("create", dir, &cause))?;
         }
-        let changes = Changes { path: changes, wanted: !before.is_empty(), out: None };
+        let changes = Changes { path: changes, wanted: !before.is_first(), out: None, superseded: HashSet::new() };
         Ok(Self {
             path,
             out,
             hash: Sha256::new(),
             bytes: 0,
             ledger: Ledger::new(expected, before),
-            superseded: Vec::new(),
+            superseded: HashSet::new(),
             changes,
             pages,
         })
@@ -222,19 +279,17 @@ impl Writer {
     fn resource(&mut self, text: &str) -> Result<()> {
         // What is compared is the line, since the line is what was kept before.
         let line = line(text);
-        let verdict = self.ledger.enter(&line)?;
-        if verdict == Verdict::Again {
-            return Ok(());
-        }
-        if let Verdict::Replaces(earlier) = verdict {
-            self.superseded.push(earlier);
+        let Some(entered) = self.ledger.enter(&line)? else { return Ok(()) };
+        if let Some(earlier) = entered.replaces {
+            self.superseded.insert(earlier.line);
+            self.changes.superseded.extend(earlier.change);
         }
         for part in [line.as_bytes(), b"\n"] {
             self.hash.update(part);
             self.bytes += part.len() as u64;
             self.out.write_all(part).map_err(|cause| Error::disk("write", &self.path, &cause))?;
         }
-        if verdict != Verdict::Unchanged {
+        if entered.verdict != Verdict::Unchanged {
             self.changes.push(&line)?;
         }
         Ok(())
@@ -256,15 +311,19 @@ impl Writer {
         if !self.superseded.is_empty() {
             (self.bytes, self.hash) = drop_lines(&self.path, &self.superseded)?;
         }
-        let has_changes = match self.changes.out {
-            Some(out) => sync(out, &self.changes.path).map(|()| true)?,
-            None => false,
-        };
+        let has_changes = self.changes.finish()?;
         let removed = if self.changes.wanted { note_removed(previous, removed, &self.ledger)? } else { 0 };
         if let Some(dir) = &self.pages {
             durable::sync_dir(dir).map_err(|cause| Error::disk("sync", dir, &cause))?;
         }
-        Ok(Finished { tally: self.ledger.tally, bytes: self.bytes, sha256: hex(self.hash), removed, has_changes })
+        Ok(Finished {
+            patient: self.ledger.expected.patient,
+            tally: self.ledger.tally,
+            bytes: self.bytes,
+            sha256: hex(self.hash),
+            removed,
+            has_changes,
+        })
     }
 }
 
@@ -277,7 +336,7 @@ pub struct Pipe<W> {
 impl<W: Write> Pipe<W> {
     /// Writes to `out`.
     pub fn new(out: W, expected: Expected) -> Self {
-        Self { out, ledger: Ledger::new(expected, Before::default()) }
+        Self { out, ledger: Ledger::new(expected, Before::nothing()) }
     }
 
     /// Writes the resources of a page.
@@ -287,7 +346,7 @@ impl<W: Write> Pipe<W> {
     pub fn page(&mut self, bundle: &Bundle) -> Result<()> {
         for text in bundle.resources() {
             let line = line(text);
-            if self.ledger.enter(&line)? != Verdict::Again {
+            if self.ledger.enter(&line)?.is_some() {
                 self.out
                     .write_all(line.as_bytes())
                     .and_then(|()| self.out.write_all(b"\n"))
@@ -334,7 +393,7 @@ fn sync(out: BufWriter<File>, path: &Path) -> Result<()> {
 
 /// Takes lines out of a file (a resource came again in a newer version on a later page). Rare: the
 /// whole file is copied.
-fn drop_lines(path: &Path, superseded: &[u64]) -> Result<(u64, Sha256)> {
+fn drop_lines(path: &Path, superseded: &HashSet<u64>) -> Result<(u64, Sha256)> {
     let kept = path.with_extension("kept");
     let mut out = create(&kept)?;
     let mut hash = Sha256::new();
@@ -421,7 +480,7 @@ mod tests {
             page(&[claim("a", EARLY, 1), claim("b", LATE, 1)]),
             page(&[claim("a", EARLY, 1), claim("b", EARLY, 0), claim("a", LATE, 2), claim("c", EARLY, 1)]),
         ];
-        let finished = write(dir.path(), "new", Before::default(), &pages);
+        let finished = write(dir.path(), "new", Before::nothing(), &pages);
         let text = fs::read_to_string(dir.path().join("new")).unwrap();
         assert_eq!(text, format!("{}\n{}\n{}\n", claim("b", LATE, 1), claim("a", LATE, 2), claim("c", EARLY, 1)));
         assert_eq!(finished.tally.count, 3);
@@ -436,7 +495,7 @@ mod tests {
         write(
             dir.path(),
             "old",
-            Before::default(),
+            Before::nothing(),
             &[page(&[claim("a", EARLY, 1), claim("b", EARLY, 1), claim("gone", EARLY, 1)])],
         );
         assert!(!dir.path().join("changes").exists());
@@ -459,6 +518,52 @@ mod tests {
         assert_eq!(removed, "{\"id\":\"gone\",\"resourceType\":\"ExplanationOfBenefit\"}\n");
     }
 
+    /// The first copy equals what was kept, a later page has a newer one: it is an update, and the line of
+    /// the newer one is what stays.
+    #[test]
+    fn a_newer_version_on_a_later_page_is_never_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "old", Before::nothing(), &[page(&[claim("a", EARLY, 1), claim("b", EARLY, 1)])]);
+        let before = || Before::read(&dir.path().join("old")).unwrap();
+        let pages = [page(&[claim("a", EARLY, 1), claim("b", EARLY, 1)]), page(&[claim("a", LATE, 2)])];
+        let finished = write(dir.path(), "new", before(), &pages);
+        let Tally { count, added, updated, unchanged, .. } = finished.tally;
+        assert_eq!((count, added, updated, unchanged), (2, 0, 1, 1));
+        let new = fs::read_to_string(dir.path().join("new")).unwrap();
+        assert_eq!(new, format!("{}\n{}\n", claim("b", EARLY, 1), claim("a", LATE, 2)));
+        assert_eq!(fs::read_to_string(dir.path().join("changes")).unwrap(), format!("{}\n", claim("a", LATE, 2)));
+        // Changed twice: `changes/` has the last version only.
+        let pages =
+            [page(&[claim("a", LATE, 2)]), page(&[claim("a", "2026-03-01T00:00:00Z", 3), claim("b", EARLY, 1)])];
+        write(dir.path(), "new", before(), &pages);
+        assert_eq!(lines_of(&dir.path().join("changes")), [claim("a", "2026-03-01T00:00:00Z", 3)]);
+    }
+
+    fn lines_of(path: &Path) -> Vec<String> {
+        fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_first_resource_says_whose_a_pull_is_when_nobody_else_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let of = |id: &str, person: &str| {
+            format!(
+                r#"{{"resourceType":"ExplanationOfBenefit","id":"{id}","patient":{{"reference":"Patient/{person}"}}}}"#
+            )
+        };
+        let unknown = Expected { kind: "ExplanationOfBenefit", patient: None };
+        let start = |before| {
+            Writer::create(dir.path().join("new"), dir.path().join("c"), unknown.clone(), before, None).unwrap()
+        };
+        let mut writer = start(Before::nothing());
+        writer.page(0, &page(&[of("a", "-1"), of("b", "-1")])).unwrap();
+        assert_eq!(writer.page(1, &page(&[of("c", "-2")])).unwrap_err().kind, "other_patient");
+        // And so does what is kept from before.
+        fs::write(dir.path().join("old"), of("a", "-1") + "\n").unwrap();
+        let mut writer = start(Before::read(&dir.path().join("old")).unwrap());
+        assert_eq!(writer.page(0, &page(&[of("c", "-2")])).unwrap_err().kind, "other_patient");
+    }
+
     #[test]
     fn what_does_not_belong_ends_the_pull() {
         let dir = tempfile::tempdir().unwrap();
@@ -468,7 +573,7 @@ mod tests {
             r#"{"resourceType":"ExplanationOfBenefit","id":"x","patient":{"reference":"Patient/-2"}}"#,
         ] {
             let mut writer =
-                Writer::create(dir.path().join("x"), dir.path().join("c"), expected(), Before::default(), None)
+                Writer::create(dir.path().join("x"), dir.path().join("c"), expected(), Before::nothing(), None)
                     .unwrap();
             let error = writer.page(0, &page(&[stranger.to_owned()])).unwrap_err();
             assert_eq!(error.exit, Exit::Data, "{stranger}");
@@ -480,7 +585,7 @@ mod tests {
     fn files_are_private() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), "new", Before::default(), &[page(&[claim("a", EARLY, 1)])]);
+        write(dir.path(), "new", Before::nothing(), &[page(&[claim("a", EARLY, 1)])]);
         let mode = fs::metadata(dir.path().join("new")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }

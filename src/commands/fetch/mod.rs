@@ -22,7 +22,7 @@ use crate::{
         Archive, Pull,
         manifest::{Entry, PullRow, Query, Source},
         pull::Pulled,
-        writer::{Expected, Pipe, Tally},
+        writer::{Expected, Pipe},
     },
     auth::{session::Session, token::Grant},
     cli::{Fetch, Format, Resource},
@@ -71,7 +71,10 @@ struct Job<'a> {
 impl Job<'_> {
     async fn run(&self) -> Result<()> {
         let started = Instant::now();
-        let grant = self.session.grant().await;
+        let mut grant = self.session.grant().await;
+        if grant.patient.is_none() && grant.allows_userinfo() {
+            grant.patient = self.whose().await?;
+        }
         let (targets, mut withheld) = choose(&self.args.resources, self.profile.api, &grant, &self.login())?;
         if !withheld.is_empty() {
             self.ui().say(format!("withheld by the enrollee: {}", withheld.join(", ")));
@@ -157,16 +160,20 @@ impl Job<'_> {
             }
         };
         let kept = pull.kept(resource.name()).cloned();
-        let expected = Expected { kind: resource.name(), patient: grant.patient.clone() };
+        let patient = grant.patient.clone().or_else(|| pull.patient().map(str::to_owned));
+        let expected = Expected { kind: resource.name(), patient };
+        let mut known = kept.as_ref().map_or(0, |entry| entry.count);
         let mut shortfall = None;
         for start in 0.. {
             let mut writer = pull.writer(expected.clone(), self.args.format == Format::Json)?;
-            let known = kept.as_ref().map_or(0, |entry| entry.count);
             let read = self.read(resource, known, |page| {
                 writer.page(page.index, &page.bundle)?;
                 Ok(writer.count())
             });
-            let end = match read.await {
+            let read = read.await;
+            // What any reading of this pull has brought is known to be there.
+            known = known.max(writer.count());
+            let end = match read {
                 Ok(end) => end,
                 Err(PullError::Shifted) if start < FRESH_STARTS => {
                     self.ui().say("the claims changed on the server while they were being read: reading them again");
@@ -174,17 +181,19 @@ impl Job<'_> {
                 }
                 Err(cause) => return Err(give_up(cause, resource)),
             };
-            // API v1 and v2 count before they redact: a shortfall that stays the same is the answer.
-            let missing = end.total.map_or(0, |total| total.saturating_sub(writer.count()));
-            let confirmed =
+            let missing = end.missing(writer.count());
+            let seen_before =
                 shortfall == Some(missing) || kept.as_ref().is_some_and(|entry| same_shortfall(entry, missing));
-            if missing > 0 && !confirmed && start < FRESH_STARTS {
-                self.ui()
-                    .say(format!("{missing} fewer {} than the server's total: reading them again", resource.name()));
-                shortfall = Some(missing);
-                continue;
+            // API v1 and v2 count before they redact: a shortfall that stays the same is the answer. Links
+            // that end before the total are not: the server names a next page whenever there is more.
+            if missing == 0 || (seen_before && !end.cut_short) {
+                return Ok(pull.add(writer, pulled(end.cursor, end.total))?.clone());
             }
-            return Ok(pull.add(writer, pulled(end.cursor, end.total))?.clone());
+            if start == FRESH_STARTS {
+                return Err(fell_short(resource, &end, writer.count()));
+            }
+            self.ui().say(format!("{missing} fewer {} than the server's total: reading them again", resource.name()));
+            shortfall = Some(missing);
         }
         Err(give_up(PullError::Shifted, resource))
     }
@@ -214,6 +223,9 @@ impl Job<'_> {
                         Ok(now) => count = now,
                         Err(cause) => break Err(PullError::Failed(cause)),
                     }
+                    if let Err(cause) = search.brought(count) {
+                        break Err(cause);
+                    }
                     progress.at(count, search.total(), self.client.traffic().1 - bytes_before);
                 }
                 Ok(None) => break Ok(()),
@@ -222,7 +234,15 @@ impl Job<'_> {
         };
         progress.finish();
         end.total = search.total();
+        end.cut_short = end.total.is_some_and(|total| (search.pages() as u64) * u64::from(self.args.page_size) < total);
         outcome.map(|()| end).map_err(|cause| incomplete(cause, resource, count, search.total()))
+    }
+
+    /// Whose log-in this is, where the token answer did not say.
+    async fn whose(&self) -> Result<Option<String>> {
+        let userinfo: Map<String, Value> =
+            serde_json::from_str(&self.document(Target::UserInfo).await?).unwrap_or_default();
+        Ok(userinfo.get("patient").and_then(Value::as_str).filter(|id| !id.is_empty()).map(str::to_owned))
     }
 
     async fn document(&self, target: Target) -> Result<String> {
@@ -255,7 +275,15 @@ impl Job<'_> {
                         Ok(pipe.tally().count)
                     });
                     let end = read.await.map_err(|cause| give_up(cause, *resource))?;
-                    self.ui().say(piped(*resource, pipe.tally(), end.total));
+                    let count = pipe.tally().count;
+                    if end.cut_short {
+                        return Err(fell_short(*resource, &end, count));
+                    }
+                    if let Some(total) = end.total.filter(|total| *total != count) {
+                        self.ui()
+                            .warn(format!("{}: the server's total is {total}, and it sent {count}", resource.name()));
+                    }
+                    self.ui().say(format!("{count} {} written to standard output", resource.name()));
                 }
                 Target::UserInfo | Target::InsuranceCard => {
                     let text = self.document(*target).await?;
@@ -308,6 +336,15 @@ impl Job<'_> {
 struct End {
     cursor: Option<Timestamp>,
     total: Option<u64>,
+    /// Whether the links ended although the pages read cannot have held the total.
+    cut_short: bool,
+}
+
+impl End {
+    /// How many fewer there are than the server's total.
+    fn missing(&self, count: u64) -> u64 {
+        self.total.map_or(0, |total| total.saturating_sub(count))
+    }
 }
 
 /// A resource type as people call it, short enough for a narrow terminal.
@@ -344,12 +381,6 @@ fn summary(row: &PullRow, entry: &Entry) -> String {
     format!("{} {} ({changes})", entry.count, row.resource)
 }
 
-fn piped(resource: Searchable, tally: &Tally, total: Option<u64>) -> String {
-    let differs = total.filter(|total| *total != tally.count);
-    let differs = differs.map(|total| format!("; the server's total is {total}")).unwrap_or_default();
-    format!("{} {} written to standard output{differs}", tally.count, resource.name())
-}
-
 /// Says how much is missing when a search fails half-way.
 fn incomplete(cause: PullError, resource: Searchable, count: u64, total: Option<u64>) -> PullError {
     let PullError::Failed(mut error) = cause else { return PullError::Shifted };
@@ -361,6 +392,16 @@ fn incomplete(cause: PullError, resource: Searchable, count: u64, total: Option<
         error.message = format!("{}; {missing} {}; nothing was replaced", error.message, resource.name());
     }
     PullError::Failed(error)
+}
+
+fn fell_short(resource: Searchable, end: &End, count: u64) -> Error {
+    let (name, missing, total) = (resource.name(), end.missing(count), end.total.unwrap_or_default());
+    Error::new(
+        Exit::TryAgain,
+        "shortfall",
+        format!("{name}: {count} of {total} had come, {missing} are missing, and reading again did not settle it; nothing was replaced"),
+    )
+    .hint("Run the same command again later; if it stays, report it to the server's operators.")
 }
 
 fn give_up(cause: PullError, resource: Searchable) -> Error {
