@@ -8,6 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::{
     api::server::{ApiVersion, Origin, PRODUCTION, SANDBOX, Server},
@@ -61,6 +62,8 @@ impl fmt::Display for ProfileName {
 pub struct Paths {
     config_file: PathBuf,
     state: PathBuf,
+    /// What keeps keyring items of this home apart from those of others; nothing for the system's own places.
+    apart: Option<String>,
 }
 
 impl Paths {
@@ -82,7 +85,8 @@ impl Paths {
             }
         };
         let config_file = config.map_or_else(|| config_dir.join("config.toml"), Path::to_owned);
-        Ok(Self { config_file, state })
+        let apart = home.map(home_mark);
+        Ok(Self { config_file, state, apart })
     }
 
     /// The record of a profile: no secrets in it.
@@ -97,13 +101,20 @@ impl Paths {
         self.state.join("locks").join(format!("{name}.lock"))
     }
 
+    /// The lock of a profile's record. Its name ends otherwise than that of any profile's other lock.
+    fn profile_lock(&self, name: &ProfileName) -> PathBuf {
+        self.state.join("locks").join(format!("{name}.profile-lock"))
+    }
+
     /// Opens a token store. `unattended` shortens how long a keyring may take to answer.
     #[must_use]
     pub fn token_store(&self, kind: StoreKind, unattended: bool) -> Box<dyn TokenStore> {
         const ATTENDED: std::time::Duration = std::time::Duration::from_secs(60);
         const UNATTENDED: std::time::Duration = std::time::Duration::from_secs(10);
         match kind {
-            StoreKind::Keyring => Box::new(KeyringStore::new(if unattended { UNATTENDED } else { ATTENDED })),
+            StoreKind::Keyring => {
+                Box::new(KeyringStore::new(if unattended { UNATTENDED } else { ATTENDED }, self.apart.clone()))
+            }
             StoreKind::File => Box::new(FileStore::new(self.state.join("tokens"))),
         }
     }
@@ -124,6 +135,20 @@ impl Paths {
         names.sort();
         Ok(names)
     }
+}
+
+/// A short name for a home directory: profiles of the same name below two homes are not the same.
+fn home_mark(home: &Path) -> String {
+    let whole = std::path::absolute(home).unwrap_or_else(|_| home.to_owned());
+    // The same name before and after it is made, and by way of whatever link.
+    let there = whole.ancestors().find_map(|part| Some((std::fs::canonicalize(part).ok()?, part)));
+    let whole = match &there {
+        Some((real, part)) => whole.strip_prefix(part).map_or_else(|_| whole.clone(), |rest| real.join(rest)),
+        None => whole,
+    };
+    // Part by part: the same, whether or not it was typed with a slash at its end.
+    let whole: PathBuf = whole.components().collect();
+    Sha256::digest(whole.as_os_str().as_encoded_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// An archive that a profile has filled.
@@ -193,11 +218,43 @@ impl Profile {
     ///
     /// # Errors
     /// [`Exit::Disk`].
-    pub fn save(&self, paths: &Paths, name: &ProfileName) -> Result<()> {
+    fn save(&self, paths: &Paths, name: &ProfileName) -> Result<()> {
         let path = paths.profile(name);
         let text = serde_json::to_vec_pretty(self)
             .map_err(|cause| Error::new(Exit::Defect, "defect", format!("a profile cannot be written: {cause}")))?;
         durable::write_private(&path, &text).map_err(|cause| Error::disk("write", &path, &cause))
+    }
+
+    /// The lock under which the file is read and written anew; never held while anything is waited for.
+    fn hold(paths: &Paths, name: &ProfileName) -> Result<durable::FileLock> {
+        const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+        let lock = paths.profile_lock(name);
+        durable::FileLock::acquire(&lock, PATIENCE, "note").map_err(|cause| {
+            Error::new(Exit::TryAgain, "lock", format!("the profile is in use: {cause}"))
+                .hint("Run the same command again.")
+        })
+    }
+
+    /// Puts this profile in the place of what was there, one process at a time.
+    ///
+    /// # Errors
+    /// As [`Profile::save`]; [`Exit::TryAgain`] when another process keeps the file for long.
+    pub fn replace(&self, paths: &Paths, name: &ProfileName) -> Result<()> {
+        let _held = Self::hold(paths, name)?;
+        self.save(paths, name)
+    }
+
+    /// Removes a profile, one process at a time: whoever updates it at that moment does not bring it back.
+    ///
+    /// # Errors
+    /// [`Exit::Disk`]; [`Exit::TryAgain`] when another process keeps the file for long.
+    pub fn forget(paths: &Paths, name: &ProfileName) -> Result<()> {
+        let _held = Self::hold(paths, name)?;
+        let path = paths.profile(name);
+        match std::fs::remove_file(&path) {
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(Error::disk("remove", &path, &cause)),
+            _ => Ok(()),
+        }
     }
 
     /// Changes what is remembered of a profile, one process at a time.
@@ -206,12 +263,7 @@ impl Profile {
     /// As [`Profile::must_load`] and [`Profile::save`]; [`Exit::TryAgain`] when another process keeps
     /// the file for long.
     pub fn update(paths: &Paths, name: &ProfileName, change: impl FnOnce(&mut Self)) -> Result<()> {
-        const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
-        let lock = paths.lock(name).with_extension("profile-lock");
-        let _held = durable::FileLock::acquire(&lock, PATIENCE, "note").map_err(|cause| {
-            Error::new(Exit::TryAgain, "lock", format!("the profile is in use: {cause}"))
-                .hint("Run the same command again.")
-        })?;
+        let _held = Self::hold(paths, name)?;
         let mut profile = Self::must_load(paths, name)?;
         change(&mut profile);
         profile.save(paths, name)
@@ -242,7 +294,9 @@ pub fn login_command(server: &Origin, api: ApiVersion, name: &ProfileName) -> St
     format!("bbdl login {server}{api}{}", profile_option(name))
 }
 
-fn profile_option(name: &ProfileName) -> String {
+/// The flag that names a profile, with a blank before it; nothing for the default one.
+#[must_use]
+pub fn profile_option(name: &ProfileName) -> String {
     if name.as_str() == ProfileName::DEFAULT { String::new() } else { format!(" --profile {name}") }
 }
 
@@ -365,6 +419,17 @@ mod tests {
         for bad in ["", ".", "..", "../x", "a/b", "-x", "a b", "ä", &"x".repeat(65)] {
             assert!(bad.parse::<ProfileName>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_home_has_one_mark_before_and_after_it_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("a/b");
+        let before = home_mark(&home);
+        std::fs::create_dir_all(&home).unwrap();
+        assert_eq!(home_mark(&home), before);
+        assert_eq!(home_mark(&home.join("")), before);
+        assert_ne!(home_mark(dir.path()), before);
     }
 
     #[test]

@@ -61,6 +61,12 @@ impl Ui {
         Self::new(Manner { quiet: true, no_progress: true, no_input: true, ..Manner::default() })
     }
 
+    /// As [`Ui::quiet`], with results and failures as JSON: for what goes wrong before a command begins.
+    #[must_use]
+    pub fn quiet_json() -> Self {
+        Self::new(Manner { json: true, quiet: true, no_progress: true, no_input: true, ..Manner::default() })
+    }
+
     /// The same voice for a step whose result is not the one asked for.
     #[must_use]
     pub fn without_json(&self) -> Self {
@@ -124,14 +130,19 @@ impl Ui {
             line_to_stderr(&format!("  {} {}", self.painted("36", "next:"), error.hint));
         }
         if self.0.json && !error.reported {
-            let mut body = serde_json::json!({
-                "kind": error.kind, "message": error.message, "hint": error.hint, "exit_code": error.exit.code(),
-            });
-            if let Some(wait) = error.retry_after {
-                body["retry_after_s"] = wait.as_secs().into();
-            }
-            self.result_json(&serde_json::json!({ "error": body }));
+            self.failure_json(error);
         }
+    }
+
+    /// A failure as an object on stdout.
+    pub fn failure_json(&self, error: &Error) {
+        let mut body = serde_json::json!({
+            "kind": error.kind, "message": error.message, "hint": error.hint, "exit_code": error.exit.code(),
+        });
+        if let Some(wait) = error.retry_after {
+            body["retry_after_s"] = wait.as_secs().into();
+        }
+        self.result_json(&serde_json::json!({ "error": body }));
     }
 
     /// Asks for a line of text.

@@ -104,6 +104,11 @@ fn pages_are_kept_as_served_with_format_json() {
     for line in stage.lines("ExplanationOfBenefit.ndjson").iter().take(50) {
         assert!(bundle.contains(line.as_str()));
     }
+    // Bundles of before would not be those of a later pull that brings something and does not keep them.
+    let file = stage.out().join("ExplanationOfBenefit.ndjson");
+    fs::write(&file, fs::read_to_string(&file).unwrap().replacen("\"status\":\"", "\"status\":\"x", 1)).unwrap();
+    stage.expect(0, &["fetch", "eob", "--out", "claims"]);
+    assert!(!pages.exists());
     // A later, shorter pull leaves no page of the longer one.
     stage.expect(0, &["fetch", "eob", "--out", "short", "--format", "json", "--page-size", "40"]);
     assert_eq!(fs::read_dir(stage.home.path().join("short/pages/ExplanationOfBenefit")).unwrap().count(), 3);
@@ -474,6 +479,44 @@ fn verify_finds_what_is_wrong_with_an_archive() {
     fs::remove_file(&file).unwrap();
     assert!(stage.expect_json(65, &["verify", "claims", "--json"])["problems"].to_string().contains("missing"));
     assert_eq!(stage.expect_json(65, &["verify", "nowhere", "--json"])["error"]["kind"], "not_an_archive");
+}
+
+#[test]
+fn what_others_made_is_their_affair() {
+    let stage = stage(3);
+    fs::create_dir(stage.out()).unwrap();
+    fs::set_permissions(stage.out(), fs::Permissions::from_mode(0o755)).unwrap();
+    stage.expect(0, &["fetch", "eob", "--out", "claims"]);
+    fs::write(stage.out().join("README"), "a person's own").unwrap();
+    assert_eq!(stage.expect_json(0, &["verify", "claims", "--json"])["ok"], true);
+}
+
+#[test]
+fn failures_before_a_command_begins_are_objects_as_well() {
+    let stage = Stage::claims(1);
+    for (arguments, environment) in [(&["fetch", "--json"][..], ""), (&["fetch", "nonsense"][..], "1")] {
+        let mut command = stage.bbdl(arguments);
+        command.env("BBDL_JSON", environment);
+        let output = finished(command);
+        assert_code(&output, 2, arguments);
+        let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&result["error"]["kind"], &result["error"]["exit_code"]), (&json!("usage"), &json!(2)));
+    }
+    assert!(stage.expect(0, &["--version", "--json"]).starts_with("bbdl "));
+    assert!(stage.run(&["fetch"]).stdout.is_empty());
+}
+
+#[test]
+fn filters_in_another_order_are_the_same_filters() {
+    let stage = stage(60);
+    let fetch = |types: &str, bounds: [&str; 2]| {
+        let [one, other] = bounds;
+        let dates = ["--service-date", one, "--service-date", other];
+        stage.expect_json(0, &[&["fetch", "eob", "--out", "claims", "--json", "--type", types][..], &dates].concat())
+    };
+    let first = fetch("pde,carrier", ["ge2010-01-01", "lt2030-01-01"]);
+    let second = fetch("carrier,pde,carrier", ["lt2030-01-01", "ge2010-01-01"]);
+    assert_eq!(eob(&first)["count"], eob(&second)["count"]);
 }
 
 #[test]

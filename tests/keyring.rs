@@ -45,6 +45,10 @@ curl -sS -X POST -d '{"advance_seconds": 4000}' "$URL/__mock/clock"
 "$BBDL" status --json
 "$BBDL" logout --profile second
 if "$BBDL" fetch eob --out "$HOME/claims" --profile second; then exit 1; else test $? = 78; fi
+# Another home has another "default", although there is one keyring.
+BBDL_HOME="$HOME/elsewhere" "$BBDL" login --server "$URL" --client-id "$ID"
+BBDL_HOME="$HOME/elsewhere" "$BBDL" logout
+if BBDL_HOME="$HOME/elsewhere" "$BBDL" fetch eob --out "$HOME/x"; then exit 1; else test $? = 78; fi
 "$BBDL" logout --local
 if secret-tool search --all service bbdl 2>/dev/null | grep -q secret; then exit 1; fi
 "#;

@@ -76,7 +76,7 @@ fn loaded(store: &KeyringStore, profile: &str) -> Option<String> {
 }
 
 fn a_records_life() {
-    let store = KeyringStore::new(PLENTY);
+    let store = KeyringStore::new(PLENTY, None);
     let long = format!("{{\"refresh_token\":\"{}\"}}", "ü".repeat(1_490));
     assert!(long.len() >= 3_000);
     assert_eq!(loaded(&store, "mom"), None);
@@ -115,7 +115,7 @@ fn the_keyring_can_be_used_from_an_async_runtime() {
 fn a_record_outlives_the_process_that_saved_it() {
     const STEP: &str = "BBDL_TEST_STEP";
     if inside() {
-        let store = KeyringStore::new(PLENTY);
+        let store = KeyringStore::new(PLENTY, None);
         match std::env::var(STEP).unwrap().as_str() {
             "save" => store.save("mom", &record("kept")).unwrap(),
             _ => assert_eq!(loaded(&store, "mom").as_deref(), Some("kept")),
@@ -133,7 +133,7 @@ fn a_record_outlives_the_process_that_saved_it() {
 #[test]
 fn a_locked_keyring_that_nobody_can_unlock_is_given_up() {
     if inside() {
-        let store = KeyringStore::new(LIMIT);
+        let store = KeyringStore::new(LIMIT, None);
         let started = Instant::now();
         let error = store.save("mom", &record("hush")).unwrap_err();
         assert!(started.elapsed() < LIMIT + Duration::from_secs(2), "{:?}", started.elapsed());
@@ -148,7 +148,7 @@ fn a_locked_keyring_that_nobody_can_unlock_is_given_up() {
 fn without_a_bus_the_keyring_is_unavailable_at_once() {
     if inside() {
         let started = Instant::now();
-        let error = KeyringStore::new(PLENTY).load("mom").unwrap_err();
+        let error = KeyringStore::new(PLENTY, None).load("mom").unwrap_err();
         assert!(started.elapsed() < PLENTY / 3, "{:?}", started.elapsed());
         assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
         assert_not_set_up(error);
@@ -161,7 +161,7 @@ fn without_a_bus_the_keyring_is_unavailable_at_once() {
 fn a_bus_that_does_not_answer_is_given_up_and_the_process_ends() {
     if inside() {
         let patience = Duration::from_millis(200);
-        let error = KeyringStore::new(patience).load("mom").unwrap_err();
+        let error = KeyringStore::new(patience, None).load("mom").unwrap_err();
         assert!(matches!(error, StoreError::TimedOut { .. }), "{error:?}");
         assert_not_set_up(error);
         return report_success();

@@ -8,9 +8,10 @@ use std::{
     io::Write,
     net::{TcpListener, TcpStream},
     process::Stdio,
+    time::{Duration, Instant},
 };
 
-use bbdl::mock::Access;
+use bbdl::{durable::FileLock, mock::Access};
 use serde_json::Value;
 use support::{Running, Setting, Stage, assert_code, callback_of, finished, follow, has_program, http, text};
 
@@ -364,4 +365,57 @@ fn servers_that_tokens_must_not_go_to_are_refused() {
     }
     assert_code(&stage.run(&["login", "--sandbox", "--production"]), 2, &[]);
     assert_code(&stage.run(&["login", "--client-secret", "x"]), 2, &["secrets are never taken from the command line"]);
+}
+
+fn signal(process: u32, name: &str) {
+    assert!(std::process::Command::new("kill").args([name, &process.to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn tokens_that_have_come_wait_for_whoever_uses_the_profile() {
+    let stage = Stage::claims(3);
+    let lock = stage.home.path().join("locks/default.lock");
+    let held = FileLock::acquire(&lock, Duration::ZERO, "the test").unwrap();
+    let mut login = Running::start(stage.login_command(&[]));
+    let url = login.authorize_url();
+    let visit = std::thread::spawn(move || follow(&url));
+    login.until("waiting for it before the tokens are stored");
+    assert!(!stage.home.path().join("tokens/default.json").exists());
+    drop(held);
+    assert_code(&login.finish(), 0, &[]);
+    assert!(visit.join().unwrap().body.contains("logged in") && stage.tokens()["access_token"].is_string());
+}
+
+#[test]
+fn an_interrupt_while_the_code_is_exchanged_does_not_lose_the_tokens() {
+    for name in ["-INT", "-TERM", "-HUP"] {
+        let stage = Stage::with(Setting { claims: 3, faults: &["late=1000@o/token"], ..Setting::default() });
+        let mut login = Running::start(stage.login_command(&["-v"]));
+        let url = login.authorize_url();
+        let location = callback_of(&url);
+        let visit = std::thread::spawn(move || follow(&location));
+        // The code is spent, and the tokens arrive a second later.
+        let asked = || stage.control("GET", "requests", "").to_string().contains("/o/token/");
+        let deadline = Instant::now() + support::PATIENCE;
+        while !asked() {
+            assert!(Instant::now() < deadline, "no code was exchanged");
+            std::thread::yield_now();
+        }
+        signal(login.id(), name);
+        let output = login.finish();
+        assert_code(&output, 0, &[name]);
+        assert!(text(&output.stderr).contains("Finishing the log-in"), "{}", text(&output.stderr));
+        assert!(stage.tokens()["refresh_token"].is_string(), "{name}");
+        visit.join().unwrap();
+    }
+}
+
+#[test]
+fn a_record_that_cannot_be_used_does_not_stop_a_new_log_in() {
+    let stage = Stage::claims(3);
+    stage.log_in(&[]);
+    let record = stage.home.path().join("tokens/default.json");
+    std::fs::write(&record, "{ damaged").unwrap();
+    stage.log_in(&[]);
+    assert!(stage.tokens()["access_token"].is_string());
 }

@@ -242,6 +242,62 @@ fn logout_keeps_the_tokens_when_the_server_cannot_be_told() {
 }
 
 #[test]
+fn logout_believes_a_failing_server_only_when_it_says_that_the_token_is_dead() {
+    let stage = stage(3);
+    stage.faults(&["status=500@o/revoke"]);
+    let result = stage.expect_json(75, &["logout", "--json"]);
+    assert_eq!(result["error"]["kind"], "revoke");
+    assert!(stage.home.path().join("tokens/default.json").exists());
+    stage.faults(&["status=500@o/revoke", "html=503@fhir"]);
+    stage.expect(75, &["logout", "--json"]);
+    stage.faults(&["status=500@o/revoke"]);
+    stage.control("POST", "grants", r#"{"revoke":true}"#);
+    assert_eq!(stage.expect_json(0, &["logout", "--json"])["revoked"], true);
+}
+
+#[test]
+fn logout_with_a_wrong_secret_says_what_has_probably_become_of_the_grant() {
+    let stage = stage(3);
+    let file = stage.home.path().join("tokens/default.json");
+    let mut record = stage.tokens();
+    record["client_secret"] = json!("wrong");
+    fs::write(&file, record.to_string()).unwrap();
+    let result = stage.expect_json(78, &["logout", "--json"]);
+    assert_eq!(result["error"]["kind"], "client");
+    assert!(result["error"]["hint"].as_str().unwrap().contains("bbdl logout --local"), "{result}");
+    stage.expect(0, &["logout", "--local"]);
+    assert!(!file.exists());
+}
+
+#[test]
+fn a_record_that_cannot_be_read_can_be_forgotten() {
+    use std::os::unix::fs::PermissionsExt;
+    let stage = stage(3);
+    let file = stage.home.path().join("tokens/default.json");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let result = stage.expect_json(78, &["logout", "--json"]);
+    assert!(result["error"]["hint"].as_str().unwrap().contains("bbdl logout --local"), "{result}");
+    stage.expect(0, &["logout", "--local"]);
+    assert!(!file.exists() && !stage.home.path().join("profiles/default.json").exists());
+}
+
+#[test]
+fn nohup_keeps_a_fetch_alive() {
+    let stage = Stage::logged_in(Setting { claims: 120, latency: Duration::from_millis(300), ..Setting::default() });
+    for (program, code) in [("env", 130), ("nohup", 0)] {
+        let inner = stage.bbdl(&["fetch", "eob", "--out", "claims", "-v"]);
+        let mut command = std::process::Command::new(program);
+        command.arg(inner.get_program()).args(inner.get_args()).env_clear().current_dir(stage.home.path());
+        command.envs(inner.get_envs().filter_map(|(key, value)| Some((key, value?)))).stdin(Stdio::null());
+        let mut fetch = Running::start(command);
+        fetch.until("GET /v2/fhir/ExplanationOfBenefit");
+        let hung_up = std::process::Command::new("kill").args(["-HUP", &fetch.id().to_string()]).status().unwrap();
+        assert!(hung_up.success());
+        assert_code(&fetch.finish(), code, &[program]);
+    }
+}
+
+#[test]
 fn status_knows_archives_and_asks_the_server_only_when_told_to() {
     let stage = stage(30);
     stage.expect(0, &FETCH);

@@ -67,6 +67,12 @@ pub struct Head<'a> {
     pub retry_after: Option<&'a str>,
 }
 
+impl Head<'_> {
+    fn is_json(&self) -> bool {
+        self.content_type.is_some_and(|kind| kind.contains("json"))
+    }
+}
+
 /// The five shapes of error body, read as one.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -93,6 +99,8 @@ impl Problem {
             300..=399 => Self::Unreadable { said: "it answered with a redirect, which is not followed".to_owned() },
             400 if said.contains("upstream server:") && !is_past_the_end(&said) => Self::MaybeTemporary { said },
             401 => Self::unauthorized(head, said),
+            // A gateway or proxy before the server: its word is no refusal of the enrollee's.
+            403 | 404 if !head.is_json() => Self::Unreadable { said: format!("status {} without JSON", head.status) },
             403 => Self::NotAllowed { said },
             404 => Self::NotFound,
             408 | 425 | 429 | 500..=599 => {
@@ -110,6 +118,8 @@ impl Problem {
             Self::GrantEnded
         } else if said.contains("inactive") {
             Self::AppInactive { said }
+        } else if head.authenticate.is_none() && !head.is_json() {
+            Self::Unreadable { said: "status 401 without JSON".to_owned() }
         } else {
             Self::NotAllowed { said }
         }
@@ -180,8 +190,7 @@ fn is_past_the_end(said: &str) -> bool {
 
 /// The words of a body, fit to be shown; the status where there are none.
 fn words(head: Head<'_>, body: &[u8]) -> String {
-    let json = head.content_type.is_some_and(|kind| kind.contains("json"));
-    let body: Body = json.then(|| serde_json::from_slice(body).ok()).flatten().unwrap_or_default();
+    let body: Body = head.is_json().then(|| serde_json::from_slice(body).ok()).flatten().unwrap_or_default();
     let diagnostics = body.issue.into_iter().find_map(|issue| issue.diagnostics);
     let text =
         body.detail.or(body.message).or(body.error_description).or(diagnostics).or(body.error).unwrap_or_default();
@@ -252,6 +261,15 @@ mod tests {
         let head = Head { status: 502, content_type: Some("text/html"), ..Head::default() };
         let problem = Problem::read(head, b"<h1>Bad gateway</h1>", Timestamp::UNIX_EPOCH);
         assert_eq!(problem, Problem::Temporary { said: "status 502".into(), retry_after: None });
+    }
+
+    #[test]
+    fn a_gateways_refusal_is_not_the_enrollees() {
+        for status in [401, 403, 404] {
+            let head = Head { status, content_type: Some("text/html"), ..Head::default() };
+            let problem = Problem::read(head, b"<h1>Forbidden</h1>", Timestamp::UNIX_EPOCH);
+            assert!(matches!(problem, Problem::Unreadable { .. }), "{status}: {problem:?}");
+        }
     }
 
     #[test]

@@ -19,12 +19,17 @@ use crate::{
 
 /// Where pulls write before they are in place.
 pub(super) const STAGE: &str = ".bbdl/stage";
+/// Where Bundles are kept as they were served.
+pub(super) const PAGES: &str = "pages";
 pub(super) const NOTE: &str = ".bbdl/commit.json";
 
 /// The renames of one commit, in order, paths relative to the archive.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Commit {
     moves: Vec<Move>,
+    /// Directories that the new archive no longer has.
+    #[serde(default)]
+    removals: Vec<PathBuf>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,6 +42,11 @@ impl Commit {
     /// `from` becomes `to`; a directory in its place is replaced whole.
     pub(super) fn add(&mut self, from: PathBuf, to: PathBuf) {
         self.moves.push(Move { from, to });
+    }
+
+    /// The directory at `path` goes, if there is one.
+    pub(super) fn remove(&mut self, path: PathBuf) {
+        self.removals.push(path);
     }
 
     /// Makes it so. Everything staged must be synced already.
@@ -52,7 +62,8 @@ impl Commit {
         let mut touched = vec![dir.to_owned()];
         for step in &self.moves {
             let (from, to) = (dir.join(&step.from), dir.join(&step.to));
-            if !from.exists() {
+            // Moved already, unless the disk says otherwise.
+            if !from.try_exists().map_err(|cause| Error::disk("read", &from, &cause))? {
                 continue;
             }
             if let Some(parent) = to.parent() {
@@ -63,6 +74,9 @@ impl Commit {
                 fs::remove_dir_all(&to).map_err(|cause| Error::disk("replace", &to, &cause))?;
             }
             fs::rename(&from, &to).map_err(|cause| Error::disk("write", &to, &cause))?;
+        }
+        for path in &self.removals {
+            remove_dir(&dir.join(path))?;
         }
         for path in touched {
             durable::sync_dir(&path).map_err(|cause| Error::disk("sync", &path, &cause))?;
@@ -78,6 +92,7 @@ impl Commit {
             !path.as_os_str().is_empty() && path.components().all(|part| matches!(part, Component::Normal(_)))
         };
         self.moves.iter().all(|step| plain(&step.from) && plain(&step.to) && step.from.starts_with(STAGE))
+            && self.removals.iter().all(|path| plain(path) && path.starts_with(PAGES))
     }
 }
 
@@ -97,9 +112,12 @@ pub(super) fn finish_or_clear(dir: &Path) -> Result<()> {
 }
 
 fn clear_stage(dir: &Path) -> Result<()> {
-    let stage = dir.join(STAGE);
-    match fs::remove_dir_all(&stage) {
-        Err(cause) if cause.kind() != ErrorKind::NotFound => Err(Error::disk("clear", &stage, &cause)),
+    remove_dir(&dir.join(STAGE))
+}
+
+fn remove_dir(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(cause) if cause.kind() != ErrorKind::NotFound => Err(Error::disk("clear", path, &cause)),
         _ => Ok(()),
     }
 }
@@ -128,6 +146,8 @@ mod tests {
             staged(dir, "pages/0002", "new");
             commit.add(Path::new(STAGE).join("pages"), "pages".into());
             commit.add(staged(dir, "manifest", "new"), "manifest".into());
+            fs::create_dir_all(dir.join("pages/Patient")).unwrap();
+            commit.remove("pages/Patient".into());
             durable::write_private(&dir.join(NOTE), &serde_json::to_vec(&commit).unwrap()).unwrap();
             for step in commit.moves.iter().take(done_before_the_cut) {
                 let to = dir.join(&step.to);
@@ -140,6 +160,7 @@ mod tests {
             assert_eq!(fs::read_to_string(dir.join("a")).unwrap(), "new");
             assert_eq!(fs::read_to_string(dir.join("manifest")).unwrap(), "new");
             assert!(dir.join("pages/0002").exists() && !dir.join("pages/0001").exists());
+            assert!(!dir.join("pages/Patient").exists());
             assert!(!dir.join(NOTE).exists() && !dir.join(STAGE).exists());
         }
     }
@@ -156,12 +177,20 @@ mod tests {
 
     #[test]
     fn a_note_that_reaches_out_of_the_archive_is_not_obeyed() {
-        for (from, to) in [("../x", "a"), (".bbdl/stage/x", "../a"), ("/etc/x", "a"), ("manifest.json", "a")] {
+        let obedient = ".bbdl/stage/x";
+        for (from, to, removal) in [
+            ("../x", "a", "pages/x"),
+            (obedient, "../a", "pages/x"),
+            ("/etc/x", "a", "pages/x"),
+            ("manifest.json", "a", "pages/x"),
+            (obedient, "a", "../x"),
+            (obedient, "a", "manifest.json"),
+        ] {
             let dir = tempfile::tempdir().unwrap();
             fs::create_dir_all(dir.path().join(".bbdl")).unwrap();
-            let note = serde_json::json!({"moves": [{"from": from, "to": to}]});
+            let note = serde_json::json!({"moves": [{"from": from, "to": to}], "removals": [removal]});
             fs::write(dir.path().join(NOTE), note.to_string()).unwrap();
-            assert_eq!(finish_or_clear(dir.path()).unwrap_err().exit, Exit::Data, "{from} {to}");
+            assert_eq!(finish_or_clear(dir.path()).unwrap_err().exit, Exit::Data, "{from} {to} {removal}");
         }
     }
 }

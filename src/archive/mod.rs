@@ -26,6 +26,8 @@ use crate::{
 };
 use manifest::{Manifest, Query, Source};
 
+/// What no reader needs: lock, stage, marks.
+const OWN: &str = ".bbdl";
 /// How long another `bbdl` on the same archive is waited for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -44,7 +46,7 @@ impl Archive {
     /// [`Exit::TryAgain`] when another `bbdl` holds it, [`Exit::Data`] when the directory holds
     /// something else, [`Exit::Disk`].
     pub fn open(dir: &Path) -> Result<Self> {
-        let own = dir.join(".bbdl");
+        let own = dir.join(OWN);
         if !own.exists() {
             refuse_foreign(dir)?;
         }
@@ -112,10 +114,39 @@ pub fn has_unfinished_commit(dir: &Path) -> bool {
     dir.join(commit::NOTE).exists()
 }
 
+/// Whether there is an archive at `dir`.
+#[must_use]
+pub fn is_one(dir: &Path) -> bool {
+    dir.join(manifest::FILE).exists()
+}
+
+/// Empties an archive: what pulls have put there goes, and whatever else is there stays.
+///
+/// # Errors
+/// [`Exit::TryAgain`] when another `bbdl` holds it, [`Exit::Disk`].
+pub fn empty(dir: &Path) -> Result<()> {
+    let archive = Archive::open(dir)?;
+    let files = archive.manifest.iter().flat_map(|manifest| manifest.resources.values()).map(|entry| &entry.file);
+    // The manifest goes last: until then it is an archive, if a damaged one.
+    let files = files.filter(|file| verify::is_plain(file)).map(String::as_str).chain([manifest::FILE]);
+    for path in ["changes", commit::PAGES].map(|name| dir.join(name)) {
+        forgiving(fs::remove_dir_all(&path)).map_err(|cause| Error::disk("remove", &path, &cause))?;
+    }
+    for path in files.map(|name| dir.join(name)) {
+        forgiving(fs::remove_file(&path)).map_err(|cause| Error::disk("remove", &path, &cause))?;
+    }
+    Ok(())
+}
+
+fn forgiving(result: std::io::Result<()>) -> std::io::Result<()> {
+    result.or_else(|cause| if cause.kind() == ErrorKind::NotFound { Ok(()) } else { Err(cause) })
+}
+
 /// A directory that is not an archive and not empty is nobody's to write into.
 fn refuse_foreign(dir: &Path) -> Result<()> {
     let mut entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
+        // What a file system has of its own at its root is nobody's.
+        Ok(entries) => entries.flatten().filter(|entry| entry.file_name() != "lost+found"),
         Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(()),
         Err(cause) => return Err(Error::disk("read", dir, &cause)),
     };

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Archive,
-    commit::{Commit, STAGE},
+    commit::{Commit, PAGES, STAGE},
     index::Before,
     manifest::{self, Entry, Manifest, Mode, PullRow, Query, Source},
     writer::{Expected, Writer, hex},
@@ -88,7 +88,7 @@ impl Pull {
             Some(entry) => Before::read(&self.archive.dir().join(&entry.file))?,
             None => Before::nothing(),
         };
-        let pages = keep_pages.then(|| self.staged("pages").join(resource));
+        let pages = keep_pages.then(|| self.staged(PAGES).join(resource));
         if let Some(pages) = pages.as_ref().filter(|pages| pages.exists()) {
             fs::remove_dir_all(pages).map_err(|cause| Error::disk("clear", pages, &cause))?;
         }
@@ -122,9 +122,12 @@ impl Pull {
         if finished.removed > 0 {
             self.move_staged(&format!("removed.{resource}"), &format!("changes/{}.{resource}.removed.ndjson", self.id));
         }
-        let pages = format!("pages/{resource}");
+        let pages = format!("{PAGES}/{resource}");
         if self.staged(&pages).exists() {
             self.move_staged(&pages, &pages);
+        } else if same.is_none() {
+            // Bundles of an earlier pull would no longer be those of what is kept.
+            self.commit.remove(PathBuf::from(pages));
         }
         let fresh = Entry {
             file,

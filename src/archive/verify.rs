@@ -11,8 +11,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{
+    OWN, commit,
     index::key,
-    manifest::{Entry, Manifest},
+    manifest::{self, Entry, Manifest},
     writer::hex,
 };
 use crate::{
@@ -59,14 +60,17 @@ pub fn verify(dir: &Path) -> Result<Report> {
         let findings = check_file(dir, resource, entry, &mut problems)?;
         resources.insert(resource.clone(), findings);
     }
-    check_permissions(dir, &mut problems);
+    let ours = manifest.resources.values().map(|entry| entry.file.as_str()).filter(|file| is_plain(file));
+    for name in ours.chain([manifest::FILE, "changes", commit::PAGES, OWN]) {
+        check_permissions(dir, Path::new(name), &mut problems);
+    }
     Ok(Report { ok: problems.is_empty(), resources, problems })
 }
 
 fn check_file(dir: &Path, resource: &str, entry: &Entry, problems: &mut Vec<String>) -> Result<Findings> {
     let mut findings = Findings::default();
     // The manifest is read from a disk that others may write to: a name in it may not lead elsewhere.
-    let plain = Path::new(&entry.file).file_name().is_some_and(|name| name.to_str() == Some(entry.file.as_str()));
+    let plain = is_plain(&entry.file);
     let path = dir.join(&entry.file);
     let file = match File::open(&path) {
         Ok(file) if plain => file,
@@ -116,6 +120,11 @@ fn check_file(dir: &Path, resource: &str, entry: &Entry, problems: &mut Vec<Stri
     Ok(findings)
 }
 
+/// Whether a name is that of a file in the directory itself.
+pub(super) fn is_plain(name: &str) -> bool {
+    Path::new(name).file_name().is_some_and(|last| last.to_str() == Some(name))
+}
+
 /// The id of a line that is a whole resource of this type. A document (userinfo, insurance card) has
 /// none, and only has to be JSON.
 fn identity(line: &[u8], resource: Option<&str>) -> Option<Option<String>> {
@@ -127,23 +136,25 @@ fn identity(line: &[u8], resource: Option<&str>) -> Option<Option<String>> {
     (header.kind == resource).then_some(Some(header.id))
 }
 
-/// Nobody else may read a health record.
+/// Nobody else may read a health record: what a pull has put here, and what is below it. The directory
+/// itself and whatever else is in it are its owner's affair.
 #[cfg(unix)]
-fn check_permissions(dir: &Path, problems: &mut Vec<String>) {
+fn check_permissions(dir: &Path, name: &Path, problems: &mut Vec<String>) {
     use std::os::unix::fs::PermissionsExt;
-    let mut todo = vec![dir.to_owned()];
-    while let Some(path) = todo.pop() {
+    let mut todo = vec![name.to_owned()];
+    while let Some(name) = todo.pop() {
+        let path = dir.join(&name);
         let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
         let mode = metadata.permissions().mode() & 0o777;
         if !metadata.is_symlink() && mode & 0o077 != 0 {
-            let shown = path.strip_prefix(dir).ok().filter(|rest| rest.components().next().is_some()).unwrap_or(&path);
-            problems.push(format!("{}: others may use it (mode {mode:o})", shown.display()));
+            problems.push(format!("{}: others may use it (mode {mode:o})", name.display()));
         }
         if metadata.is_dir() {
-            todo.extend(fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
+            let entries = fs::read_dir(&path).into_iter().flatten().flatten();
+            todo.extend(entries.map(|entry| name.join(entry.file_name())));
         }
     }
 }
 
 #[cfg(not(unix))]
-fn check_permissions(_: &Path, _: &mut Vec<String>) {}
+fn check_permissions(_: &Path, _: &Path, _: &mut Vec<String>) {}

@@ -361,8 +361,10 @@ fn refused(refusal: &Refusal, asked: Asked, login: &str) -> Error {
 /// Whether the server's data back end is known to be failing: then a refresh would spend the refresh
 /// token and deliver nothing, because the server rotates first and looks the person up afterwards.
 pub async fn backend_is_failing(client: &Client) -> Option<String> {
+    // The server's own limit for this check is 5 s.
+    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
     let asked = Timestamp::now();
-    let answer = client.http().get(client.server().backend_health()).send().await;
+    let answer = client.http().get(client.server().backend_health()).timeout(PATIENCE).send().await;
     let verdict = match answer {
         Ok(response) if response.status().is_server_error() => Some(format!("status {}", response.status().as_u16())),
         Ok(_) => None,

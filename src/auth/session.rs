@@ -6,7 +6,14 @@
 //! before anything uses it. The request runs as a task of its own, so that an interrupt cannot drop
 //! an answer on its way to the store.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use tokio::sync::Mutex;
@@ -20,12 +27,22 @@ use crate::{
     api::client::{AccessToken, Bearer, Client},
     durable::{FileLock, LockError},
     error::{Error, Exit, Result},
+    secret::Secret,
 };
 
 /// A token with less life than this is renewed before it is used.
 const TOO_SHORT: Duration = Duration::from_secs(60);
-/// Longer than another process can take to renew: its request's own limit, and a little.
-const LOCK_PATIENCE: Duration = Duration::from_secs(140);
+/// Longer than another process can take to renew: a lock, a health check, a request, a slow keyring.
+const LOCK_PATIENCE: Duration = Duration::from_secs(300);
+/// Longer than an answer to a renewal can take to arrive and be stored.
+const LONGEST_RENEWAL: Duration = Duration::from_secs(150);
+
+/// Nothing that must not be dropped is under way.
+const AT_REST: u8 = 0;
+/// A refresh token is on its way to the server, or the answer on its way to the store.
+const RENEWING: u8 = 1;
+/// The process is about to end: no renewal begins any more.
+const CLOSED: u8 = 2;
 
 /// What a session needs to know of its profile.
 pub struct Identity {
@@ -50,6 +67,7 @@ struct Inner {
     identity: Identity,
     on_renewed: OnRenewed,
     credential: Mutex<Credential>,
+    state: AtomicU8,
 }
 
 impl Session {
@@ -73,7 +91,14 @@ impl Session {
             )
             .hint(format!("Log in again: {}", identity.login)));
         }
-        Ok(Self(Arc::new(Inner { client, store, identity, on_renewed, credential: Mutex::new(credential) })))
+        Ok(Self(Arc::new(Inner {
+            client,
+            store,
+            identity,
+            on_renewed,
+            credential: Mutex::new(credential),
+            state: AtomicU8::new(AT_REST),
+        })))
     }
 
     /// What is known of the grant at this moment.
@@ -81,10 +106,22 @@ impl Session {
         self.0.credential.lock().await.grant.clone()
     }
 
-    /// Waits, within bounds, for a renewal that is under way: for the moment before the process ends.
-    pub async fn settle(&self) {
-        const PATIENCE: Duration = Duration::from_secs(5);
-        let _ = tokio::time::timeout(PATIENCE, self.0.credential.lock()).await;
+    /// For the moment before the process ends: waits for a renewal whose refresh token has been sent, until
+    /// its answer is stored or `give_up` says that nobody wants to wait. Where none is under way this
+    /// returns at once, and none begins any more.
+    pub async fn settle(&self, give_up: impl Future<Output = ()>) {
+        let inner = &self.0;
+        if inner.state.compare_exchange(AT_REST, CLOSED, Ordering::AcqRel, Ordering::Acquire) != Err(RENEWING) {
+            return;
+        }
+        inner.client.ui().tell(
+            "The log-in is being renewed; its answer comes only once and is waited for. To give it up: interrupt again.",
+        );
+        tokio::select! {
+            _ = inner.credential.lock() => {}
+            () = tokio::time::sleep(LONGEST_RENEWAL) => {}
+            () = give_up => inner.client.ui().warn("the renewal was given up: the next run may need a new log-in"),
+        }
     }
 
     async fn renewed_from(&self, rejected: Option<&AccessToken>) -> Result<AccessToken> {
@@ -178,6 +215,19 @@ impl Inner {
             )
             .hint("Run the same command again later."));
         }
+        if self.state.compare_exchange(AT_REST, RENEWING, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            return Err(Error::new(Exit::Interrupted, "interrupted", "interrupted before the log-in was renewed"));
+        }
+        let renewed = self.exchange(current, refresh_token).await;
+        self.state.store(AT_REST, Ordering::Release);
+        *current = renewed?;
+        (self.on_renewed)(&current.grant);
+        self.client.ui().trace(1, || "the access token was renewed and stored".to_owned());
+        Ok(())
+    }
+
+    /// Spends the refresh token, and stores what came for it.
+    async fn exchange(&self, current: &Credential, refresh_token: Secret) -> Result<Credential> {
         let app = App { client_id: current.client_id.clone(), client_secret: current.client_secret.clone() };
         let answer = endpoint::refresh(&self.client, &app, &refresh_token).await;
         let answer =
@@ -195,10 +245,7 @@ impl Inner {
         self.store
             .save(&self.identity.profile, &record)
             .or_else(|_| self.store.save(&self.identity.profile, &record))?;
-        *current = renewed;
-        (self.on_renewed)(&current.grant);
-        self.client.ui().trace(1, || "the access token was renewed and stored".to_owned());
-        Ok(())
+        Ok(renewed)
     }
 
     fn cannot_be_renewed(&self, was_rejected: bool) -> Error {

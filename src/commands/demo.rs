@@ -6,6 +6,7 @@
 use std::{path::Path, thread, time::Duration};
 
 use crate::{
+    archive,
     auth::store::StoreKind,
     cli::{Cli, Command, Demo, Fetch, Login},
     commands::{Context, fetch, login},
@@ -19,12 +20,16 @@ use crate::{
 /// Enough for every kind of claim, and for more than one page of fifty.
 const CLAIMS: usize = 120;
 
+/// Says that an archive is a demo's, and may be replaced by another's.
+const MARK: &str = ".bbdl/demo";
+
 /// Runs the command.
 ///
 /// # Errors
 /// Those of its steps.
 pub fn run(context: &Context, args: &Demo) -> Result<()> {
     let ui = &context.ui;
+    make_room(&args.out)?;
     let home = tempfile::tempdir().map_err(|cause| Error::disk("create", &std::env::temp_dir(), &cause))?;
     let mock = start()?;
     ui.say(format!("1. A mock Blue Button with one made-up enrollee and {CLAIMS} claims runs at {}\n", mock.url()));
@@ -38,7 +43,26 @@ pub fn run(context: &Context, args: &Demo) -> Result<()> {
 
     ui.say(format!("\n3. $ bbdl fetch all --out {}\n", args.out.display()));
     fetch::run(&Context { ui: ui.clone(), ..stage }, &fetch_all(&args.out)?)?;
+    let mark = args.out.join(MARK);
+    durable::write_private(&mark, b"").map_err(|cause| Error::disk("write", &mark, &cause))?;
     ui.say(next_steps(&args.out));
+    Ok(())
+}
+
+/// An earlier demo's archive is of a mock that is no more, and goes. Anything else stays, and the demo
+/// does not begin.
+fn make_room(out: &Path) -> Result<()> {
+    if out.join(MARK).exists() {
+        return archive::empty(out);
+    }
+    if archive::is_one(out) {
+        return Err(Error::new(
+            Exit::Data,
+            "not_a_demo",
+            format!("{} is an archive, and not of a demo", out.display()),
+        )
+        .hint("Nothing was changed. Give another directory with --out."));
+    }
     Ok(())
 }
 

@@ -3,14 +3,20 @@
 use serde_json::json;
 
 use crate::{
-    api::{client::Client, retry::RetryPolicy},
+    api::{
+        client::{AccessToken, Bearer, Client, Failure, Wanted},
+        problem::Problem,
+        retry::RetryPolicy,
+        server::Searchable,
+    },
     auth::{
         endpoint::{self, App, TokenFailure},
+        store::TokenStore,
         token::Credential,
     },
     cli::Logout,
     commands::{Context, block_on, interruptible, login},
-    config::Profile,
+    config::{Profile, profile_option},
     error::{Error, Exit, Result},
 };
 
@@ -35,15 +41,9 @@ pub fn run(context: &Context, args: &Logout) -> Result<()> {
     let store = context.store(context.token_store.unwrap_or(profile.token_store));
     // Nobody may store a renewed token after the others are forgotten.
     let _held = login::hold(context, name, "log out")?;
-    let record = store.load(name.as_str())?;
-    let credential = record.as_ref().and_then(Credential::from_record);
-    let ended = match &credential {
-        Some(credential) if !args.local => revoke(context, &profile, credential)?,
-        _ => Ended::LeftAlone,
-    };
+    let ended = if args.local { Ended::LeftAlone } else { end_at_server(context, &profile, &*store)? };
     store.delete(name.as_str())?;
-    let file = context.paths.profile(name);
-    std::fs::remove_file(&file).map_err(|cause| Error::disk("remove", &file, &cause))?;
+    Profile::forget(&context.paths, name)?;
     let (revoked, said) = match ended {
         Ended::Revoked => (true, "the server has ended the grant, and the tokens here are forgotten"),
         Ended::Already => (true, "the server no longer knew this log-in; the tokens here are forgotten"),
@@ -60,6 +60,22 @@ pub fn run(context: &Context, args: &Logout) -> Result<()> {
     Ok(())
 }
 
+fn end_at_server(context: &Context, profile: &Profile, store: &dyn TokenStore) -> Result<Ended> {
+    let record = store.load(context.profile.as_str()).map_err(|cause| {
+        let error = Error::from(cause);
+        let hint = format!("{} To forget it without telling the server: {}", error.hint, local(context));
+        error.hint(hint)
+    })?;
+    match record.as_ref().and_then(Credential::from_record) {
+        Some(credential) => revoke(context, profile, &credential),
+        None => Ok(Ended::LeftAlone),
+    }
+}
+
+fn local(context: &Context) -> String {
+    format!("bbdl logout --local{}", profile_option(&context.profile))
+}
+
 fn revoke(context: &Context, profile: &Profile, credential: &Credential) -> Result<Ended> {
     let client = Client::new(profile.server(), RetryPolicy::default(), context.ui.clone())?;
     if &credential.origin != client.server().origin() {
@@ -68,22 +84,67 @@ fn revoke(context: &Context, profile: &Profile, credential: &Credential) -> Resu
             "origin",
             format!("the tokens are for {}, and are not sent anywhere else", credential.origin),
         )
-        .hint("Forget them without telling the server: bbdl logout --local"));
+        .hint(format!("Forget them without telling the server: {}", local(context))));
     }
     let app = App { client_id: credential.client_id.clone(), client_secret: credential.client_secret.clone() };
     block_on(interruptible(async {
-        match endpoint::revoke(&client, &app, &credential.access_token).await {
-            Ok(()) => Ok(Ended::Revoked),
-            // What the server says of a token it does not know; asked about our own, it is dead already.
-            Err(TokenFailure::Refused(refusal)) if refusal.status == 500 && refusal.error.contains("Server Error") => {
-                Ok(Ended::Already)
-            }
-            Err(cause) => Err(Error::new(
-                Exit::TryAgain,
-                "revoke",
-                format!("the grant could not be ended at the server ({cause}); the tokens are kept"),
-            )
-            .hint("Run the same command again, or forget the tokens only here: bbdl logout --local")),
+        let failure = match endpoint::revoke(&client, &app, &credential.access_token).await {
+            Ok(()) => return Ok(Ended::Revoked),
+            Err(failure) => failure,
+        };
+        // The server fails in this way for a token it does not know, and for any reason of its own.
+        let failed = matches!(&failure, TokenFailure::Refused(refusal) if refusal.status == 500);
+        if failed && is_dead(&client, credential).await {
+            return Ok(Ended::Already);
         }
+        Err(not_ended(&failure, &local(context)))
     }))
+}
+
+/// Whether the server itself says that it no longer knows the access token.
+async fn is_dead(client: &Client, credential: &Credential) -> bool {
+    let mut url = client.server().search(Searchable::Coverage);
+    url.query_pairs_mut().append_pair("_count", "1");
+    let token = AccessToken::new(credential.origin.clone(), credential.access_token.clone());
+    match client.get(&Fixed(token), &url, Wanted::Fhir, |_| Ok(())).await {
+        Err(Failure::Other(error)) => error.kind == Fixed::REJECTED,
+        Err(Failure::Answer(problem)) => problem == Problem::GrantEnded,
+        Ok(()) => false,
+    }
+}
+
+/// A token that is not renewed: it is only asked about.
+struct Fixed(AccessToken);
+
+impl Fixed {
+    const REJECTED: &str = "rejected";
+}
+
+impl Bearer for Fixed {
+    async fn token(&self) -> Result<AccessToken> {
+        Ok(self.0.clone())
+    }
+
+    async fn renew(&self, _: &AccessToken) -> Result<AccessToken> {
+        Err(Error::new(Exit::PersonMustAct, Self::REJECTED, "the server no longer accepts the access token"))
+    }
+}
+
+fn not_ended(failure: &TokenFailure, local: &str) -> Error {
+    let message = format!("the grant could not be ended at the server ({failure}); the tokens are kept");
+    let only_here = format!("forget the tokens only here: {local}");
+    match failure {
+        // The server deletes the grant before it looks at the secret.
+        TokenFailure::Refused(refusal) if refusal.status == 401 => Error::new(
+            Exit::NotSetUp,
+            "client",
+            format!("the server refused the client secret ({failure}); it has probably ended the grant all the same"),
+        )
+        .hint(format!("Look at Medicare.gov whether the app is still connected, and then {only_here}")),
+        TokenFailure::Refused(refusal) if refusal.status == 403 => {
+            Error::new(Exit::PersonMustAct, "not_allowed", message)
+                .hint(format!("The enrollee can disconnect the app at Medicare.gov; then {only_here}"))
+        }
+        _ => Error::new(Exit::TryAgain, "revoke", message).hint(format!("Run the same command again, or {only_here}")),
+    }
 }

@@ -25,14 +25,11 @@ use crate::{
 /// Runs the program; everything a person has to see has been said when it returns.
 #[must_use]
 pub fn main() -> Exit {
-    silence_panics();
+    let json = json_is_wanted();
+    silence_panics(json);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(refusal) => {
-            // Help and version go to stdout and are no failure; the rest is exit 2.
-            let _ = refusal.print();
-            return if refusal.use_stderr() { Exit::Usage } else { Exit::Done };
-        }
+        Err(refusal) => return not_understood(&refusal, json),
     };
     let (context, command) = match Context::new(cli) {
         Ok(ready) => ready,
@@ -44,6 +41,32 @@ pub fn main() -> Exit {
         Ok(Err(error)) => failed(&context.ui, &error),
         Err(_) => Exit::Defect,
     }
+}
+
+/// What has to be known before the command line is read, so that its own errors can be told as wanted.
+fn json_is_wanted() -> bool {
+    let by_flag = std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
+    let by_environment = || {
+        let set = std::env::var("BBDL_JSON").unwrap_or_default().to_ascii_lowercase();
+        !matches!(set.as_str(), "" | "0" | "f" | "false" | "n" | "no" | "off")
+    };
+    by_flag || by_environment()
+}
+
+/// Help and version go to stdout and are no failure; the rest is exit 2.
+fn not_understood(refusal: &clap::Error, json: bool) -> Exit {
+    let _ = refusal.print();
+    if !refusal.use_stderr() {
+        return Exit::Done;
+    }
+    if json {
+        let text = refusal.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        let error = Error::usage(first.trim_start_matches("error: ")).hint("For what can be typed: bbdl --help");
+        // The sentence is on stderr already.
+        Ui::quiet_json().failure_json(&error);
+    }
+    Exit::Usage
 }
 
 fn failed(ui: &Ui, error: &Error) -> Exit {
@@ -67,12 +90,13 @@ fn run(context: &Context, command: Command) -> Result<()> {
 
 /// A panic is a defect of ours: its message may quote what was being worked on, and that is somebody's
 /// health record. Only the place is told.
-fn silence_panics() {
-    std::panic::set_hook(Box::new(|panic| {
+fn silence_panics(json: bool) {
+    std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
         let error = Error::new(Exit::Defect, "defect", format!("bbdl has a defect at {place}"))
             .hint("Please report it with this line; nothing of your data is in it.");
-        Ui::quiet().failure(&error);
+        let ui = if json { Ui::quiet_json() } else { Ui::quiet() };
+        ui.failure(&error);
     }));
 }
 
@@ -94,7 +118,7 @@ pub(crate) fn block_on<T>(task: impl Future<Output = Result<T>>) -> Result<T> {
 /// The task, or its end when a person or the system asks to stop: it is dropped where it stands.
 ///
 /// # Errors
-/// Those of the task; [`Exit::Interrupted`] after SIGINT or SIGTERM.
+/// Those of the task; [`Exit::Interrupted`] after SIGINT, SIGTERM or SIGHUP.
 pub(crate) async fn interruptible<T>(task: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::select! {
         biased;
@@ -104,18 +128,56 @@ pub(crate) async fn interruptible<T>(task: impl Future<Output = Result<T>>) -> R
     }
 }
 
+/// A task that must not be dropped half-way: the first request to stop is answered with what is being
+/// finished, and only a second one ends it.
+///
+/// # Errors
+/// Those of the task; [`Exit::Interrupted`] after the second request.
+pub(crate) async fn finish_first<T>(ui: &Ui, what: &str, task: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut task = std::pin::pin!(task);
+    tokio::select! {
+        biased;
+        result = &mut task => return result,
+        () = asked_to_stop() => {}
+    }
+    ui.tell(format!("{what} To give it up: interrupt again."));
+    interruptible(task).await
+}
+
+/// SIGINT, SIGTERM, or SIGHUP (a closed terminal) where that is not to be ignored.
 #[cfg(unix)]
-async fn asked_to_stop() {
+pub(crate) async fn asked_to_stop() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    let mut hang_up = if hang_up_ends_us() { signal(SignalKind::hangup()).ok() } else { None };
+    let hung_up = async {
+        match &mut hang_up {
+            Some(hang_up) => hang_up.recv().await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         Ok(()) = tokio::signal::ctrl_c() => {}
         Some(()) = terminate.recv() => {}
+        Some(()) = hung_up => {}
     }
 }
 
+/// Whether SIGHUP ends this process: not under `nohup`, which has it ignored. Only Linux says so without
+/// unsafe code; elsewhere SIGHUP keeps doing what it does by itself.
+#[cfg(unix)]
+fn hang_up_ends_us() -> bool {
+    static ENDS_US: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    *ENDS_US.get_or_init(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        // Signals are numbered from 1, and SIGHUP is the first.
+        ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 0)
+    })
+}
+
 #[cfg(not(unix))]
-async fn asked_to_stop() {
+pub(crate) async fn asked_to_stop() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending().await
     }

@@ -12,9 +12,9 @@ use crate::{
     },
     auth::token::AccessCategory,
     cli::Status,
-    commands::{Context, block_on, interruptible},
+    commands::{Context, asked_to_stop, block_on, interruptible},
     config::{Profile, ProfileName},
-    error::Result,
+    error::{Exit, Result},
 };
 
 /// From here on a person is reminded that the consent ends.
@@ -36,7 +36,7 @@ pub fn run(context: &Context, args: &Status) -> Result<()> {
                 continue;
             }
         };
-        let online = if args.online { Some(ask(context, &name, &profile)) } else { None };
+        let online = if args.online { Some(ask(context, &name, &profile)?) } else { None };
         rows.push((name, profile, online));
     }
     if context.ui.json() {
@@ -55,25 +55,31 @@ pub fn run(context: &Context, args: &Status) -> Result<()> {
 }
 
 /// Whether the server still takes the log-in: the smallest question that needs a token.
-fn ask(context: &Context, name: &ProfileName, profile: &Profile) -> Result<(), String> {
+///
+/// # Errors
+/// [`Exit::Interrupted`]; whatever else goes wrong is an answer to the question.
+fn ask(context: &Context, name: &ProfileName, profile: &Profile) -> Result<Result<(), String>> {
     let told = |error: crate::error::Error| {
         if error.hint.is_empty() { error.message } else { format!("{} ({})", error.message, error.hint) }
     };
-    block_on(async {
+    let asked = block_on(async {
         let retry = RetryPolicy { retries: 1, ..RetryPolicy::default() };
         let (client, session) = context.session(name, profile, retry)?;
         let mut url = client.server().search(Searchable::Coverage);
         url.query_pairs_mut().append_pair("_count", "1");
         let asked = interruptible(async { Ok(client.get(&session, &url, Wanted::Fhir, |_| Ok(())).await) }).await;
-        session.settle().await;
+        session.settle(asked_to_stop()).await;
         match asked? {
             // Not allowed to see this resource, but known.
             Ok(()) | Err(Failure::Answer(Problem::NotAllowed { .. })) => Ok(()),
             Err(Failure::Answer(problem)) => Err(problem.into_error("the server", &profile.login_command(name))),
             Err(Failure::Other(error)) => Err(error),
         }
-    })
-    .map_err(told)
+    });
+    match asked {
+        Err(error) if error.exit == Exit::Interrupted => Err(error),
+        asked => Ok(asked.map_err(told)),
+    }
 }
 
 /// Whether a person has to log in again before the next pull can work.

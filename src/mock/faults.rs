@@ -58,6 +58,8 @@ pub(super) enum Kind {
     DropRefresh,
     /// No answer ever.
     Hang,
+    /// The answer leaves this many milliseconds after it was made.
+    Late(u64),
     /// A token answer with oddities: float, number, blank in a date, unknown fields.
     TokenExtra,
     /// A token answer without `patient`.
@@ -108,6 +110,7 @@ impl FromStr for Fault {
             "backend" => Kind::Backend(status()?),
             "drop-refresh" => Kind::DropRefresh,
             "hang" => Kind::Hang,
+            "late" => Kind::Late(number("a number of milliseconds")?),
             "token-extra" => Kind::TokenExtra,
             "no-patient" => Kind::NoPatient,
             "no-expiration" => Kind::NoExpiration,

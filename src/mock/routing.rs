@@ -1,6 +1,6 @@
 //! From a socket to the room that answers: reading requests, routes, and the faults that hit any of them.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -55,6 +55,9 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
     }
     let answer = damaged(answered(&shared, &ask, &faults), &faults);
     shared.world().note(&ask, answer.status);
+    if let Some(late) = faults.iter().find_map(|fault| if let Kind::Late(late) = fault { Some(*late) } else { None }) {
+        tokio::time::sleep(Duration::from_millis(late)).await;
+    }
     answer.into_response(accepts_gzip)
 }
 

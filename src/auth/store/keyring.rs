@@ -22,21 +22,32 @@ use crate::{error::shown, secret::Secret};
 /// where nobody sees the window; a dead one may not answer at all. So every call runs on a thread of its
 /// own and is given up after a time. The abandoned thread does not keep the process from ending. The
 /// thread also keeps the blocking D-Bus client out of the caller's async runtime, in which it must not run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct KeyringStore {
     patience: Duration,
+    apart: Option<String>,
 }
 
 impl KeyringStore {
     /// Gives every call up after `patience`: some seconds unattended, a minute or more where a person
-    /// may have to type the keyring's password.
+    /// may have to type the keyring's password. `apart` keeps the items of one home directory apart from
+    /// those of others: a user has one keyring, whatever `BBDL_HOME` says.
     #[must_use]
-    pub fn new(patience: Duration) -> Self {
-        Self { patience }
+    pub fn new(patience: Duration, apart: Option<String>) -> Self {
+        Self { patience, apart }
+    }
+
+    /// The name of a profile's item.
+    fn item(&self, profile: &str) -> Result<String, StoreError> {
+        check_name(profile)?;
+        Ok(match &self.apart {
+            Some(home) => format!("{profile}@{home}"),
+            None => profile.to_owned(),
+        })
     }
 
     fn within_patience<T: Send + 'static>(
-        self,
+        &self,
         work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, waiting) = mpsc::sync_channel(1);
@@ -57,23 +68,20 @@ impl KeyringStore {
 
 impl TokenStore for KeyringStore {
     fn load(&self, profile: &str) -> Result<Option<Secret>, StoreError> {
-        check_name(profile)?;
-        let profile = profile.to_owned();
-        self.within_patience(move || parts::load(&Keyring, &profile))
+        let item = self.item(profile)?;
+        self.within_patience(move || parts::load(&Keyring, &item))
     }
 
     /// After [`StoreError::TimedOut`] the new record may still arrive, when somebody unlocks the keyring
     /// before the process ends.
     fn save(&self, profile: &str, record: &Secret) -> Result<(), StoreError> {
-        check_name(profile)?;
-        let (profile, record) = (profile.to_owned(), record.clone());
-        self.within_patience(move || parts::save(&Keyring, &profile, &record, ITEM_LIMIT))
+        let (item, record) = (self.item(profile)?, record.clone());
+        self.within_patience(move || parts::save(&Keyring, &item, &record, ITEM_LIMIT))
     }
 
     fn delete(&self, profile: &str) -> Result<bool, StoreError> {
-        check_name(profile)?;
-        let profile = profile.to_owned();
-        self.within_patience(move || parts::delete(&Keyring, &profile, ITEM_LIMIT))
+        let item = self.item(profile)?;
+        self.within_patience(move || parts::delete(&Keyring, &item, ITEM_LIMIT))
     }
 
     fn kind(&self) -> StoreKind {
@@ -187,7 +195,7 @@ mod tests {
     fn a_keyring_that_does_not_answer_is_given_up() {
         let (never, silence) = mpsc::channel::<()>();
         let started = Instant::now();
-        let answer = KeyringStore::new(Duration::from_millis(20)).within_patience(move || {
+        let answer = KeyringStore::new(Duration::from_millis(20), None).within_patience(move || {
             let _ = silence.recv();
             Ok(())
         });

@@ -26,7 +26,7 @@ use crate::{
     },
     auth::{session::Session, token::Grant},
     cli::{Fetch, Format, Resource},
-    commands::{Context, block_on, interruptible},
+    commands::{Context, asked_to_stop, block_on, interruptible},
     config::{ArchiveNote, Profile},
     error::{Error, Exit, Result},
     ui::{Ui, size},
@@ -53,7 +53,7 @@ pub fn run(context: &Context, args: &Fetch) -> Result<()> {
         let job = Job { context, args, profile, query, client: &client, session: &session };
         let result = interruptible(job.run()).await;
         // Whatever ended it: an answer to a renewal that is on its way has to reach the store.
-        session.settle().await;
+        session.settle(asked_to_stop()).await;
         result
     })
 }
@@ -297,7 +297,13 @@ impl Job<'_> {
     fn note_archive(&self, out: &Path, count: u64) {
         let (paths, name) = (&self.context.paths, &self.context.profile);
         let note = ArchiveNote { out: out.to_owned(), last_pull: Timestamp::now(), count };
+        let ours = &self.profile;
         let noted = Profile::update(paths, name, |profile| {
+            // Somebody else may have logged in under this name meanwhile: it is no archive of theirs.
+            let same_person = profile.grant.patient == ours.grant.patient;
+            if profile.server != ours.server || profile.api != ours.api || !same_person {
+                return;
+            }
             profile.archives.retain(|archive| archive.out != note.out);
             profile.archives.push(note);
         });

@@ -120,19 +120,24 @@ pub(super) fn claim_query(args: &Fetch, api: ApiVersion) -> Result<Query> {
         one_bound_a_side(flag, bounds)?;
     }
     let mut query = Query::new();
-    let mut types: Vec<&str> = args.types.iter().map(|kind| type_name(*kind)).collect();
-    types.sort_unstable();
-    types.dedup();
+    // The same filters in another order are the same filters.
+    let types = in_order(args.types.iter().map(|kind| type_name(*kind)));
     if !types.is_empty() {
         query.push(("type".to_owned(), types.join(",")));
     }
-    query.extend(args.service_date.iter().map(|bound| ("service-date".to_owned(), bound.clone())));
-    query.extend(args.last_updated.iter().map(|bound| ("_lastUpdated".to_owned(), bound.clone())));
-    let sources: Vec<&str> = args.source.iter().map(|source| source_name(*source)).collect();
+    for (name, bounds) in [("service-date", &args.service_date), ("_lastUpdated", &args.last_updated)] {
+        let bounds = in_order(bounds.iter().map(String::as_str));
+        query.extend(bounds.into_iter().map(|bound| (name.to_owned(), bound.to_owned())));
+    }
+    let sources = in_order(args.source.iter().map(|source| source_name(*source)));
     if !sources.is_empty() {
         query.push(("_source".to_owned(), sources.join(",")));
     }
     Ok(query)
+}
+
+fn in_order<'t>(words: impl Iterator<Item = &'t str>) -> Vec<&'t str> {
+    words.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
 }
 
 /// The server's back end refuses two bounds on one side.

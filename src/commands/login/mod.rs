@@ -27,7 +27,7 @@ use crate::{
         token::{AccessCategory, Credential, TokenAnswer},
     },
     cli::Login,
-    commands::{Context, block_on, interruptible},
+    commands::{Context, block_on, finish_first, interruptible},
     config::{Profile, ProfileName},
     durable::{FileLock, LockError},
     error::{Error, Exit, Result},
@@ -52,7 +52,7 @@ pub(super) type Browser = fn(&Ui, String);
 /// Any of the contract's.
 pub(super) fn run_with(context: &Context, args: Login, browser: Browser) -> Result<()> {
     let plan = Plan::settle(context, args)?;
-    let profile = block_on(interruptible(log_in(context, &plan, browser)))?;
+    let profile = block_on(log_in(context, &plan, browser))?;
     announce(context, &plan, &profile);
     Ok(())
 }
@@ -72,10 +72,13 @@ async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<Prof
     if plan.browser {
         browser(&context.ui, request.url().as_str().to_owned());
     }
-    let outcome = wait(context.ui.clone(), inbox, &request, plan.patience).await?;
+    let outcome = interruptible(wait(context.ui.clone(), inbox, &request, plan.patience)).await?;
     let (code, reply) = code_of(outcome, plan)?;
     let asked = request.into_parts();
-    match exchange_and_store(context, plan, &client, code, asked, &redirect).await {
+    // The consent has ended the log-in of before: from here on only the new tokens are any good.
+    let finishing = "Finishing the log-in: its tokens come only once.";
+    let logged_in = exchange_and_store(context, plan, &client, code, asked, &redirect);
+    match finish_first(&context.ui, finishing, logged_in).await {
         Ok(profile) => {
             reply.done();
             Ok(profile)
@@ -250,8 +253,29 @@ async fn exchange_and_store(
         answer = endpoint::exchange(client, &plan.app, &code, again, redirect).await;
     }
     let answer = answer.map_err(|failure| failure.into_error(Asked::Exchange, &login))?;
-    let _held = hold(context, &plan.name, "log in")?;
+    let _held = hold_however_long(context, &plan.name).await;
     store(context, plan, answer, &scopes)
+}
+
+/// The profile's lock for tokens that are there already: another process is waited for, and not for ever,
+/// since tokens that are not stored are lost.
+async fn hold_however_long(context: &Context, name: &ProfileName) -> Option<FileLock> {
+    const PATIENCE: Duration = Duration::from_secs(600);
+    const PURPOSE: &str = "log in";
+    let path = context.paths.lock(name);
+    if let Ok(held) = FileLock::acquire(&path, Duration::ZERO, PURPOSE) {
+        return Some(held);
+    }
+    context.ui.say("Another bbdl is using this profile; waiting for it before the tokens are stored.");
+    let waiting = tokio::task::spawn_blocking(move || FileLock::acquire(&path, PATIENCE, PURPOSE));
+    match waiting.await {
+        Ok(Ok(held)) => Some(held),
+        Ok(Err(cause)) => {
+            context.ui.warn(format!("the tokens are stored although the profile is in use ({cause})"));
+            None
+        }
+        Err(_) => None,
+    }
 }
 
 /// The lock under which a profile's tokens change hands.
@@ -270,7 +294,8 @@ pub(super) fn hold(context: &Context, name: &ProfileName, purpose: &str) -> Resu
 /// Tokens first, then the profile that points at them.
 fn store(context: &Context, plan: &Plan, answer: TokenAnswer, scopes: &[String]) -> Result<Profile> {
     let (access_token, refresh_token, grant) = answer.into_new(scopes, Timestamp::now());
-    let before = Profile::load(&context.paths, &plan.name)?;
+    // Whatever is wrong with the profile of before, it is replaced; the tokens come first.
+    let before = Profile::load(&context.paths, &plan.name).ok().flatten();
     // Archives stay with the profile only while they are of the same server and person.
     let same = |profile: &Profile| {
         profile.server == *plan.server.origin()
@@ -296,7 +321,7 @@ fn store(context: &Context, plan: &Plan, answer: TokenAnswer, scopes: &[String])
         grant,
         archives: archives.unwrap_or_default(),
     };
-    profile.save(&context.paths, &plan.name)?;
+    profile.replace(&context.paths, &plan.name)?;
     if let Some(other) = before.filter(|profile| profile.token_store != plan.store_kind) {
         // The tokens of before are dead by this consent; they need not lie around.
         let _ = context.store(other.token_store).delete(plan.name.as_str());

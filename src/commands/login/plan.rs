@@ -14,7 +14,7 @@ use crate::{
         authorization::default_scopes,
         endpoint::App,
         redirect::{self, RedirectUri},
-        store::{StoreKind, TokenStore},
+        store::{StoreError, StoreKind, TokenStore},
         token::Credential,
     },
     cli::{Lang, Login},
@@ -138,7 +138,7 @@ fn client_secret(
         return Ok(given);
     }
     if before.is_some_and(|profile| profile.client_id == client_id)
-        && let Some(credential) = store.load(context.profile.as_str())?.as_ref().and_then(Credential::from_record)
+        && let Some(credential) = kept(store, context.profile.as_str())?
         && credential.client_id == client_id
         && credential.client_secret.is_some()
     {
@@ -149,6 +149,15 @@ fn client_secret(
             .hint("Give it with --client-secret-file FILE (or - for standard input) or in BBDL_CLIENT_SECRET.")
     })?;
     Ok((!secret.is_empty()).then_some(secret))
+}
+
+/// What an earlier log-in kept. A record that cannot be used is none: this log-in will write it anew.
+fn kept(store: &dyn TokenStore, profile: &str) -> Result<Option<Credential>> {
+    match store.load(profile) {
+        Ok(record) => Ok(record.as_ref().and_then(Credential::from_record)),
+        Err(StoreError::Damaged { .. } | StoreError::Permissions { .. } | StoreError::ForeignOwner { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn read_secret(path: &Path) -> Result<Secret> {

@@ -1,0 +1,34 @@
+//! The demo: the whole job in one go, as often as one likes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::fs;
+
+use support::{assert_code, bbdl, finished, lines, text};
+
+#[test]
+fn a_demo_replaces_the_archive_of_an_earlier_one_and_no_other() {
+    let home = tempfile::tempdir().unwrap();
+    let demo = |out: &str| {
+        let mut command = bbdl(home.path());
+        command.args(["demo", "--out", out]);
+        finished(command)
+    };
+    let out = home.path().join("d");
+    for _ in 0..2 {
+        assert_code(&demo("d"), 0, &[]);
+        assert_eq!(lines(&out.join("ExplanationOfBenefit.ndjson")).len(), 120);
+    }
+    // What a person put beside it stays.
+    fs::write(out.join("notes.txt"), "mine").unwrap();
+    assert_code(&demo("d"), 0, &[]);
+    assert_eq!(fs::read_to_string(out.join("notes.txt")).unwrap(), "mine");
+    // An archive without the mark is somebody's.
+    fs::remove_file(out.join(".bbdl/demo")).unwrap();
+    let output = demo("d");
+    assert_code(&output, 65, &[]);
+    assert!(text(&output.stderr).contains("not of a demo") && !text(&output.stderr).contains("1. A mock"));
+    assert_eq!(lines(&out.join("ExplanationOfBenefit.ndjson")).len(), 120);
+}
