@@ -238,7 +238,7 @@ impl Profile {
     /// Puts this profile in the place of what was there, one process at a time.
     ///
     /// # Errors
-    /// As [`Profile::save`]; [`Exit::TryAgain`] when another process keeps the file for long.
+    /// [`Exit::Disk`]; [`Exit::TryAgain`] when another process keeps the file for long.
     pub fn replace(&self, paths: &Paths, name: &ProfileName) -> Result<()> {
         let _held = Self::hold(paths, name)?;
         self.save(paths, name)
@@ -260,7 +260,7 @@ impl Profile {
     /// Changes what is remembered of a profile, one process at a time.
     ///
     /// # Errors
-    /// As [`Profile::must_load`] and [`Profile::save`]; [`Exit::TryAgain`] when another process keeps
+    /// As [`Profile::must_load`]; [`Exit::Disk`]; [`Exit::TryAgain`] when another process keeps
     /// the file for long.
     pub fn update(paths: &Paths, name: &ProfileName, change: impl FnOnce(&mut Self)) -> Result<()> {
         let _held = Self::hold(paths, name)?;
