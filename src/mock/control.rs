@@ -7,6 +7,7 @@ use super::{
     Shared,
     faults::Fault,
     http::{Answer, Ask},
+    records::Records as _,
     world::Consent,
 };
 
@@ -64,6 +65,14 @@ pub(super) fn answer(shared: &Shared, ask: &Ask, what: &str) -> Answer {
             (world.consent, world.consent_enrollee) = (order.answer, order.enrollee);
             Ok(())
         }),
+        ("POST", "claims") => {
+            let now = shared.world().now();
+            let load = serde_json::from_slice(&ask.body).map_err(|cause| cause.to_string());
+            match load.and_then(|load| shared.records.load(&load, now)) {
+                Ok(done) => json(200, &json!(done)),
+                Err(why) => json(400, &json!({ "error": why })),
+            }
+        }
         _ => json(404, &json!({"error": "no such control; docs/mock.md lists them"})),
     }
 }

@@ -9,6 +9,7 @@ pub mod faults;
 mod fhir;
 mod http;
 mod json;
+pub mod living;
 mod oauth;
 mod pages;
 pub mod people;
@@ -30,6 +31,7 @@ use serde_json::json;
 use tokio::{net::TcpListener, sync::oneshot};
 
 use faults::Fault;
+use living::Living;
 use records::Records;
 use world::World;
 
@@ -68,7 +70,7 @@ struct Shared {
     url: String,
     auto_consent: bool,
     latency: Duration,
-    records: Box<dyn Records>,
+    records: Living,
     world: Mutex<World>,
 }
 
@@ -111,7 +113,7 @@ impl Mock {
             url: format!("http://{}", listener.local_addr()?),
             auto_consent: options.auto_consent,
             latency: options.latency,
-            records: options.records,
+            records: Living::new(options.records),
             world: Mutex::new(World::new(client_id.clone(), client_secret.clone(), options.access, options.faults)),
         });
         let (stop, stopped) = oneshot::channel();

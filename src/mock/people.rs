@@ -104,6 +104,10 @@ impl Records for Population {
         self.claims
     }
 
+    fn spare(&self, _enrollee: usize, from: usize) -> usize {
+        usize::try_from(self.room / STEP).unwrap_or(usize::MAX).saturating_sub(from)
+    }
+
     fn claim_header(&self, enrollee: usize, position: usize) -> ClaimHeader {
         let claim = self.claim(enrollee, position);
         let kind = claim.kind.name();

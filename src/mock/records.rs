@@ -44,6 +44,11 @@ pub trait Records: Send + Sync {
     fn enrollee(&self, index: usize) -> Enrollee;
     /// How many claims that person has.
     fn claims(&self, enrollee: usize) -> usize;
+    /// How many further claims can be made of that person, were there `from` already. They stand at the
+    /// positions from there on, although [`Records::claims`] does not count them.
+    fn spare(&self, _enrollee: usize, _from: usize) -> usize {
+        0
+    }
     /// The claim at `position`, in the server's order: claim number compared as text, then type.
     fn claim_header(&self, enrollee: usize, position: usize) -> ClaimHeader;
     /// The position of the claim with this id, if the person has it.

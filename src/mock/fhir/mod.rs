@@ -15,6 +15,7 @@ use super::{
     http::{Answer, Ask, LIMITS},
     oauth::inactive,
     pages,
+    records::Records as _,
     world::GrantState,
 };
 

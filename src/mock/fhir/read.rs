@@ -1,7 +1,7 @@
 //! Reading one resource by its id.
 
 use super::{Caller, params::upstream};
-use crate::mock::{Shared, http::Answer};
+use crate::mock::{Shared, http::Answer, records::Records as _};
 
 pub(super) fn answer(shared: &Shared, caller: &Caller, resource: &str, id: &str) -> Answer {
     let absent = || Answer::detail(404, "Not found.");

@@ -50,7 +50,7 @@ pub(super) fn answer(shared: &Shared, ask: &Ask, caller: &Caller, resource: &str
 fn page(shared: &Shared, ask: &Ask, caller: &Caller, resource: &str, faults: &[Kind]) -> Result<String, Answer> {
     let forbidden = || Answer::detail(403, "You do not have permission to perform this action.");
     let window = Window::read(ask)?;
-    let records = &*shared.records;
+    let records: &dyn Records = &shared.records;
     let mut page = Page::new(shared, ask, caller, resource, window, faults);
     match resource {
         "ExplanationOfBenefit" => {

@@ -10,6 +10,7 @@ use crate::mock::{
     faults::Kind,
     http::{Answer, Ask, Pairs, last},
     pages,
+    records::Records as _,
     world::{Consent, World},
 };
 
@@ -135,10 +136,10 @@ pub(in crate::mock) fn log_in(shared: &Shared, ask: &Ask) -> Answer {
         return Answer::spaced(400, &[("error", json!("The state parameter is required"))]);
     };
     if ask.method != "POST" {
-        return Answer::html(200, pages::log_in(&*shared.records, &ask.raw_query));
+        return Answer::html(200, pages::log_in(&shared.records, &ask.raw_query));
     }
     let Some(enrollee) = last(&ask.form(), "username").and_then(|name| shared.find(name)) else {
-        return Answer::html(200, pages::log_in(&*shared.records, &ask.raw_query));
+        return Answer::html(200, pages::log_in(&shared.records, &ask.raw_query));
     };
     let uuid = shared.world().open_visit(enrollee, query.to_owned());
     Answer::redirect(302, &format!("/v2/o/authorize/{uuid}/?{query}"))

@@ -8,6 +8,7 @@ use crate::mock::{
     faults::Kind,
     http::{Answer, Ask, last},
     pages,
+    records::Records as _,
 };
 
 /// 200 with nothing, which is what a revocation that worked says.

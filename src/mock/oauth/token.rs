@@ -15,6 +15,7 @@ use crate::mock::{
     faults::Kind,
     http::{Answer, Ask, Break, Pairs, last},
     pages,
+    records::Records as _,
     world::{GrantState, Pair, TOKEN_LIFE, World, word},
 };
 

@@ -1,0 +1,254 @@
+//! Records that change while the mock runs: claims that come, are loaded again, and go.
+//!
+//! Nothing is kept of people to whom nothing happened; of the others, a few bytes a claim.
+
+use std::{
+    collections::HashMap,
+    sync::{PoisonError, RwLock, RwLockReadGuard},
+};
+
+use jiff::{Timestamp, ToSpan};
+use serde::Deserialize;
+
+use super::records::{ClaimHeader, Enrollee, Records};
+
+/// What happens to a person's claims at once: one load of the data back end.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Load {
+    /// Whose.
+    pub enrollee: usize,
+    /// How many claims come; they stand between those that are there.
+    pub add: usize,
+    /// How many are loaded again with another payment.
+    pub update: usize,
+    /// How many go. No real load takes a claim away from API v2; tests of a full pull need it.
+    pub remove: usize,
+    /// The `meta.lastUpdated` of what comes or changes; without it, this moment, or one after every other load.
+    pub at: Option<Timestamp>,
+}
+
+/// The ids that a load was about.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct Loaded {
+    added: Vec<String>,
+    updated: Vec<String>,
+    removed: Vec<String>,
+}
+
+/// Records, and what happened to them since.
+pub(super) struct Living {
+    base: Box<dyn Records>,
+    changed: RwLock<Changed>,
+}
+
+#[derive(Default)]
+struct Changed {
+    people: HashMap<usize, Vec<Place>>,
+    /// How many claims each of them ever had: where the next one is found.
+    ever: HashMap<usize, usize>,
+    loaded: Option<Timestamp>,
+    loads: usize,
+}
+
+/// A claim as it stands: which one, and whether it was loaded again.
+#[derive(Clone, Copy)]
+struct Place {
+    position: usize,
+    version: u32,
+    loaded: Option<Timestamp>,
+}
+
+impl Living {
+    pub(super) fn new(base: Box<dyn Records>) -> Self {
+        Self { base, changed: RwLock::default() }
+    }
+
+    fn changed(&self) -> RwLockReadGuard<'_, Changed> {
+        self.changed.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The claim that stands at this position now.
+    fn place(&self, enrollee: usize, position: usize) -> Place {
+        let changed = self.changed();
+        let known = changed.people.get(&enrollee).and_then(|places| places.get(position)).copied();
+        known.unwrap_or(Place { position, version: 0, loaded: None })
+    }
+
+    /// Lets a load happen at `now`.
+    pub(super) fn load(&self, load: &Load, now: Timestamp) -> Result<Loaded, String> {
+        if load.enrollee >= self.base.enrollees() {
+            return Err(format!("there is no enrollee {}", load.enrollee));
+        }
+        let at = load.at.unwrap_or_else(|| {
+            let after = self.loaded().checked_add(1.millisecond()).unwrap_or(now);
+            now.max(after)
+        });
+        let at = Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at);
+        let changed = &mut *self.changed.write().unwrap_or_else(PoisonError::into_inner);
+        let before = self.base.claims(load.enrollee);
+        let places = changed
+            .people
+            .entry(load.enrollee)
+            .or_insert_with(|| (0..before).map(|position| Place { position, version: 0, loaded: None }).collect());
+        let ever = changed.ever.entry(load.enrollee).or_insert(before);
+        if load.add > self.base.spare(load.enrollee, *ever) {
+            return Err("these records have no further claims".to_owned());
+        }
+        if load.update + load.remove > places.len() {
+            return Err(format!("there are only {} claims", places.len()));
+        }
+        let id = |place: Place| self.base.claim_header(load.enrollee, place.position).id;
+        let mut done = Loaded::default();
+        // Spread over what is there, and elsewhere the next time.
+        let spot = |number: usize, of: usize, length: usize| (number * length / of.max(1) + changed.loads) % length;
+        let mut touched = Vec::new();
+        for number in 0..load.update {
+            let mut at_place = spot(number, load.update, places.len());
+            while touched.contains(&at_place) {
+                at_place = (at_place + 1) % places.len();
+            }
+            touched.push(at_place);
+            let place = &mut places[at_place];
+            (place.version, place.loaded) = (place.version + 1, Some(at));
+            done.updated.push(id(*place));
+        }
+        for number in 0..load.remove {
+            let mut at_place = spot(number, load.remove, places.len());
+            // What has just changed is not what goes.
+            while places[at_place].loaded == Some(at) {
+                at_place = (at_place + 1) % places.len();
+            }
+            done.removed.push(id(places.remove(at_place)));
+        }
+        for number in 0..load.add {
+            let place = Place { position: *ever, version: 0, loaded: Some(at) };
+            *ever += 1;
+            done.added.push(id(place));
+            let at_place = spot(number, load.add, places.len() + 1);
+            places.insert(at_place, place);
+        }
+        changed.loads += 1;
+        changed.loaded = changed.loaded.max(Some(at));
+        Ok(done)
+    }
+}
+
+/// The claim as it is after being loaded again: another date of loading and another payment.
+fn revised(text: &str, version: u32, loaded: Timestamp) -> String {
+    const UPDATED: &str = r#""lastUpdated":""#;
+    const PAID: &str = r#""payment":{"amount":{"value":"#;
+    let written = loaded.strftime("%Y-%m-%dT%H:%M:%S%.3f+00:00").to_string();
+    let text = replaced(text, UPDATED, |c| c == '"', &written);
+    if version == 0 {
+        return text;
+    }
+    replaced(&text, PAID, |c| c == ',' || c == '}', &format!("{version}.{:02}", version % 100))
+}
+
+/// Replaces what stands between the first `start` and the next `end`.
+fn replaced(text: &str, start: &str, end: impl Fn(char) -> bool, by: &str) -> String {
+    let Some(from) = text.find(start).map(|at| at + start.len()) else { return text.to_owned() };
+    let length = text[from..].find(end).unwrap_or(0);
+    format!("{}{by}{}", &text[..from], &text[from + length..])
+}
+
+impl Records for Living {
+    fn enrollees(&self) -> usize {
+        self.base.enrollees()
+    }
+
+    fn enrollee(&self, index: usize) -> Enrollee {
+        self.base.enrollee(index)
+    }
+
+    fn claims(&self, enrollee: usize) -> usize {
+        self.changed().people.get(&enrollee).map_or_else(|| self.base.claims(enrollee), Vec::len)
+    }
+
+    fn spare(&self, enrollee: usize, from: usize) -> usize {
+        self.base.spare(enrollee, from)
+    }
+
+    fn claim_header(&self, enrollee: usize, position: usize) -> ClaimHeader {
+        let place = self.place(enrollee, position);
+        let header = self.base.claim_header(enrollee, place.position);
+        ClaimHeader { last_updated: place.loaded.unwrap_or(header.last_updated), ..header }
+    }
+
+    fn find_claim(&self, enrollee: usize, id: &str) -> Option<usize> {
+        if !self.changed().people.contains_key(&enrollee) {
+            return self.base.find_claim(enrollee, id);
+        }
+        (0..self.claims(enrollee)).find(|position| self.claim_header(enrollee, *position).id == id)
+    }
+
+    fn write_claim(&self, enrollee: usize, position: usize, created: Timestamp, out: &mut String) {
+        let place = self.place(enrollee, position);
+        let Some(loaded) = place.loaded else { return self.base.write_claim(enrollee, place.position, created, out) };
+        let mut text = String::new();
+        self.base.write_claim(enrollee, place.position, created, &mut text);
+        out.push_str(&revised(&text, place.version, loaded));
+    }
+
+    fn patient(&self, enrollee: usize) -> String {
+        self.base.patient(enrollee)
+    }
+
+    fn coverage(&self, enrollee: usize) -> Vec<(String, String)> {
+        self.base.coverage(enrollee)
+    }
+
+    fn loaded(&self) -> Timestamp {
+        self.changed().loaded.unwrap_or(Timestamp::MIN).max(self.base.loaded())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::mock::people::Population;
+
+    fn ids(records: &Living) -> BTreeSet<String> {
+        (0..records.claims(0)).map(|position| records.claim_header(0, position).id).collect()
+    }
+
+    #[test]
+    fn claims_come_change_and_go() {
+        let records = Living::new(Box::new(Population::new(1, 2, 100)));
+        let (before, loaded) = (ids(&records), records.loaded());
+        let now = "2027-01-01T00:00:00Z".parse().unwrap();
+        let done = records.load(&Load { add: 3, update: 2, remove: 4, ..Load::default() }, now).unwrap();
+        assert_eq!((done.added.len(), done.updated.len(), done.removed.len()), (3, 2, 4));
+        let after = ids(&records);
+        assert_eq!(after.len(), 99);
+        assert!(done.removed.iter().all(|id| before.contains(id) && !after.contains(id)));
+        assert!(done.added.iter().all(|id| !before.contains(id) && after.contains(id)));
+        assert!(records.loaded() > loaded && records.claims(1) == 100);
+        for id in done.added.iter().chain(&done.updated) {
+            let position = records.find_claim(0, id).unwrap();
+            assert_eq!(records.claim_header(0, position).last_updated, now);
+            let mut text = String::new();
+            records.write_claim(0, position, now, &mut text);
+            assert!(text.contains(r#""lastUpdated":"2027-01-01T00:00:00.000+00:00""#), "{id}");
+            assert!(serde_json::from_str::<serde_json::Value>(&text).unwrap()["id"] == id.as_str());
+        }
+        // Another load at the same moment is a later one.
+        records.load(&Load { update: 1, ..Load::default() }, now).unwrap();
+        assert!(records.loaded() > now);
+    }
+
+    #[test]
+    fn what_cannot_happen_is_refused() {
+        let records = Living::new(Box::new(Population::new(1, 1, 3)));
+        for load in [
+            Load { enrollee: 1, ..Load::default() },
+            Load { update: 4, ..Load::default() },
+            Load { update: 2, remove: 2, ..Load::default() },
+        ] {
+            assert!(records.load(&load, Timestamp::UNIX_EPOCH).is_err(), "{load:?}");
+        }
+    }
+}
