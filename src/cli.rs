@@ -223,9 +223,12 @@ pub struct Fetch {
     /// How to keep it
     #[arg(long, value_name = "FORMAT", default_value = "ndjson")]
     pub format: Format,
-    /// Fetch everything again
+    /// Fetch everything again, not only what is new, and drop what the server no longer has
     #[arg(long)]
     pub full: bool,
+    /// Fetch for every profile, each into a directory of its own below DIR
+    #[arg(long, conflicts_with = "profile")]
+    pub all_profiles: bool,
     /// Only claims of these types
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
     pub types: Vec<ClaimType>,

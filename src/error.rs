@@ -70,6 +70,18 @@ impl Error {
         self
     }
 
+    /// The failure as the contract's JSON object, without the `error` around it.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let mut body = serde_json::json!({
+            "kind": self.kind, "message": self.message, "hint": self.hint, "exit_code": self.exit.code(),
+        });
+        if let Some(wait) = self.retry_after {
+            body["retry_after_s"] = wait.as_secs().into();
+        }
+        body
+    }
+
     /// Notes that the result on stdout says it already.
     #[must_use]
     pub fn already_reported(mut self) -> Self {

@@ -117,6 +117,13 @@ impl Ui {
         let _ = out.flush();
     }
 
+    /// The one line that says what a successful run has done, on stdout; `-q` silences it.
+    pub fn summary(&self, text: impl AsRef<str>) {
+        if !self.0.quiet {
+            self.result(text);
+        }
+    }
+
     /// A result for programs, on stdout.
     pub fn result_json(&self, value: &serde_json::Value) {
         self.result(value.to_string());
@@ -136,13 +143,7 @@ impl Ui {
 
     /// A failure as an object on stdout.
     pub fn failure_json(&self, error: &Error) {
-        let mut body = serde_json::json!({
-            "kind": error.kind, "message": error.message, "hint": error.hint, "exit_code": error.exit.code(),
-        });
-        if let Some(wait) = error.retry_after {
-            body["retry_after_s"] = wait.as_secs().into();
-        }
-        self.result_json(&serde_json::json!({ "error": body }));
+        self.result_json(&serde_json::json!({ "error": error.to_json() }));
     }
 
     /// Asks for a line of text.

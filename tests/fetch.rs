@@ -25,6 +25,9 @@ fn stage(claims: usize) -> Stage {
     Stage::logged_in(Setting { claims, ..Setting::default() })
 }
 
+/// Everything again, although there is an archive.
+const FULL: [&str; 6] = ["fetch", "eob", "--out", "claims", "--json", "--full"];
+
 const FETCH: [&str; 5] = ["fetch", "eob", "--out", "claims", "--json"];
 
 fn eob(result: &Value) -> &Value {
@@ -107,7 +110,7 @@ fn pages_are_kept_as_served_with_format_json() {
     // Bundles of before would not be those of a later pull that brings something and does not keep them.
     let file = stage.out().join("ExplanationOfBenefit.ndjson");
     fs::write(&file, fs::read_to_string(&file).unwrap().replacen("\"status\":\"", "\"status\":\"x", 1)).unwrap();
-    stage.expect(0, &["fetch", "eob", "--out", "claims"]);
+    stage.expect(0, &["fetch", "eob", "--out", "claims", "--full"]);
     assert!(!pages.exists());
     // A later, shorter pull leaves no page of the longer one.
     stage.expect(0, &["fetch", "eob", "--out", "short", "--format", "json", "--page-size", "40"]);
@@ -229,7 +232,7 @@ fn faults_that_stay_replace_nothing() {
         stage.expect(0, &FETCH);
         let before = snapshot(&stage.out());
         stage.faults(&[fault]);
-        let result = stage.expect_json(code, &["fetch", "eob", "--out", "claims", "--json", "--retry", "2"]);
+        let result = stage.expect_json(code, &["fetch", "eob", "--out", "claims", "--json", "--full", "--retry", "2"]);
         assert_eq!(result["error"]["kind"], kind, "{fault}: {result}");
         let message = result["error"]["message"].as_str().unwrap();
         if fault.ends_with("+1") && kind != "grant_revoked" {
@@ -292,7 +295,7 @@ fn an_outage_that_passes_in_the_middle_of_a_pull_shrinks_nothing() {
         &["total=0@ExplanationOfBenefit#1", "empty@ExplanationOfBenefit#1+1"],
     ] {
         stage.faults(faults);
-        let result = stage.expect_json(0, &FETCH);
+        let result = stage.expect_json(0, &FULL);
         assert_eq!((&eob(&result)["count"], &eob(&result)["removed"]), (&json!(200), &json!(0)), "{faults:?}");
     }
 }
@@ -340,7 +343,7 @@ fn an_empty_page_with_a_next_link_is_not_the_end_and_a_shortfall_is_told() {
     assert_eq!(manifest["resources"]["ExplanationOfBenefit"]["server_total"], 150);
     // The next pull knows of it and does not read twice.
     stage.asked();
-    stage.expect(0, &FETCH);
+    stage.expect(0, &FULL);
     assert_eq!(stage.asked().iter().filter(|row| row.contains("ExplanationOfBenefit")).count(), 3);
 }
 
@@ -351,7 +354,7 @@ fn links_that_end_before_the_total_are_a_failure() {
     stage.expect(0, &FETCH);
     let before = snapshot(&stage.out());
     stage.faults(&["total=260@ExplanationOfBenefit"]);
-    let result = stage.expect_json(75, &FETCH);
+    let result = stage.expect_json(75, &FULL);
     assert_eq!(result["error"]["kind"], "shortfall", "{result}");
     assert!(result["error"]["message"].as_str().unwrap().contains("60 are missing"));
     assert_eq!(snapshot(&stage.out()), before);
@@ -413,11 +416,11 @@ fn another_host_sees_no_request_and_no_token() {
 }
 
 #[test]
-fn a_second_pull_replaces_an_archive_of_the_same_source_and_counts_what_changed() {
+fn a_full_pull_replaces_an_archive_of_the_same_source_and_counts_what_changed() {
     let stage = stage(120);
     stage.expect(0, &FETCH);
     let before = snapshot(&stage.out());
-    let result = stage.expect_json(0, &FETCH);
+    let result = stage.expect_json(0, &FULL);
     assert_eq!((&eob(&result)["added"], &eob(&result)["unchanged"]), (&json!(0), &json!(120)));
     let after = snapshot(&stage.out());
     let changed: Vec<&String> = before.iter().zip(&after).filter(|(a, b)| a != b).map(|(a, _)| &a.0).collect();
@@ -431,7 +434,7 @@ fn a_second_pull_replaces_an_archive_of_the_same_source_and_counts_what_changed(
     kept[20] = kept[20].replacen("\"status\":\"", "\"status\":\"x", 1);
     kept.push(r#"{"resourceType":"ExplanationOfBenefit","id":"carrier--1"}"#.to_owned());
     fs::write(&file, kept.join("\n") + "\n").unwrap();
-    let result = stage.expect_json(0, &FETCH);
+    let result = stage.expect_json(0, &FULL);
     let row = eob(&result);
     assert_eq!(
         (&row["added"], &row["updated"], &row["unchanged"], &row["removed"]),
@@ -624,9 +627,10 @@ fn progress_stays_out_of_the_way() {
     ] {
         let output = stage.run(arguments);
         assert_code(&output, 0, arguments);
-        assert!(output.stdout.is_empty());
-        let said = text(&output.stderr);
+        // One line says what was done, and nothing else does.
+        let said = text(&output.stdout);
         assert_eq!(said.lines().count(), usize::from(!silent), "{said}");
+        assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
     }
 }
 

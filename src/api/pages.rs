@@ -60,19 +60,27 @@ pub struct Search<'c, B> {
     drought: u32,
     distinct: u64,
     total: Option<u64>,
-    known_before: u64,
+    known: Known,
     login: &'c str,
 }
 
+/// What is known of a search before it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// An earlier pull of the same search brought this many resources; 0 where there was none.
+    Before(u64),
+    /// It asks for what is new, and nothing is an answer like any other.
+    MaybeNothing,
+}
+
 impl<'c, B: Bearer> Search<'c, B> {
-    /// A search with these parameters. `known_before` is how many resources an earlier pull of the
-    /// same search brought (0 for none); `login` is the command line that logs in again.
+    /// A search with these parameters; `login` is the command line that logs in again.
     pub fn new(
         client: &'c Client,
         bearer: &'c B,
         resource: Searchable,
         query: &[(String, String)],
-        known_before: u64,
+        known: Known,
         login: &'c str,
     ) -> Self {
         let base = client.server().search(resource);
@@ -91,9 +99,26 @@ impl<'c, B: Bearer> Search<'c, B> {
             drought: 0,
             distinct: 0,
             total: None,
-            known_before,
+            known,
             login,
         }
+    }
+
+    /// Goes on after the first `pages` pages, with the link that followed them and the total that was named.
+    ///
+    /// # Errors
+    /// [`PullError::Failed`] for a link that does not belong to this search.
+    pub fn resume(mut self, pages: usize, next: &str, total: Option<u64>) -> Result<Self, PullError> {
+        self.index = pages;
+        self.total = total;
+        self.next = Some(self.follow(next)?);
+        Ok(self)
+    }
+
+    /// The address of the page that follows those read, path and query; `None` at the end.
+    #[must_use]
+    pub fn next_link(&self) -> Option<&str> {
+        self.next.as_ref().map(|url| &url[url::Position::BeforePath..])
     }
 
     /// The number of resources the server says there are; `None` where it does not say, and at API v3,
@@ -150,7 +175,7 @@ impl<'c, B: Bearer> Search<'c, B> {
                 return Ok(bundle);
             };
             // Only a first page may be empty because there is nothing; a later one was promised by a link.
-            let unknown_but_empty = self.index == 0 && doubt == Doubt::Nothing && self.known_before == 0;
+            let unknown_but_empty = self.index == 0 && doubt == Doubt::Nothing && self.known == Known::Before(0);
             if doubts >= if unknown_but_empty { 1 } else { DOUBTS } {
                 return match doubt {
                     Doubt::Nothing if unknown_but_empty => Ok(bundle),
@@ -183,6 +208,9 @@ impl<'c, B: Bearer> Search<'c, B> {
             // Past its end v3 answers with an empty page, and its failures are no 200.
             ApiVersion::V3 => self.index == 0 && self.resource == Searchable::ExplanationOfBenefit,
         };
+        if nothing && self.index == 0 && self.known == Known::MaybeNothing {
+            return None;
+        }
         if nothing {
             return swallowed.then_some(Doubt::Nothing);
         }

@@ -12,6 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use super::partial::PARTIAL;
 use crate::{
     durable,
     error::{Error, Exit, Result},
@@ -91,7 +92,8 @@ impl Commit {
         let plain = |path: &Path| {
             !path.as_os_str().is_empty() && path.components().all(|part| matches!(part, Component::Normal(_)))
         };
-        self.moves.iter().all(|step| plain(&step.from) && plain(&step.to) && step.from.starts_with(STAGE))
+        let is_ours = |path: &Path| path.starts_with(STAGE) || path.starts_with(PARTIAL);
+        self.moves.iter().all(|step| plain(&step.from) && plain(&step.to) && is_ours(&step.from))
             && self.removals.iter().all(|path| plain(path) && path.starts_with(PAGES))
     }
 }

@@ -17,6 +17,8 @@ use crate::{
 
 /// 128 bits of an id's SHA-256: a collision among a billion claims is less likely than a broken disk.
 pub type IdKey = [u8; 16];
+/// 128 bits of the SHA-256 of what a resource says, see [`Header::fingerprint`].
+pub type Fingerprint = [u8; 16];
 
 /// The key of an id.
 #[must_use]
@@ -29,7 +31,7 @@ pub fn key(id: &str) -> IdKey {
 /// The resources of an archive's file as it stood before: key and content of each.
 #[derive(Debug, Default)]
 pub struct Before {
-    kept: Option<HashMap<IdKey, [u8; 16]>>,
+    kept: Option<HashMap<IdKey, Fingerprint>>,
     patient: Option<String>,
 }
 
@@ -45,20 +47,39 @@ impl Before {
     /// # Errors
     /// [`Exit::Data`] for a line that is no resource, [`Exit::Disk`].
     pub fn read(path: &Path) -> Result<Self> {
-        let mut kept = HashMap::new();
-        let mut patient = None;
+        let mut before = Self { kept: Some(HashMap::new()), patient: None };
         for_each_line(path, |number, line| {
             let header = Header::read(line).map_err(|cause| damaged(path, number, &cause.to_string()))?;
-            kept.insert(key(&header.id), header.fingerprint(line));
-            patient = patient.take().or(header.patient);
+            before.enter(header, line);
             Ok(())
         })?;
-        Ok(Self { kept: Some(kept), patient })
+        Ok(before)
+    }
+
+    /// Reads what can be read of a file that may be damaged, for a pull that replaces it.
+    ///
+    /// # Errors
+    /// [`Exit::Disk`].
+    pub fn salvage(path: &Path) -> Result<Self> {
+        let mut before = Self { kept: Some(HashMap::new()), patient: None };
+        each_line(path, |_, line| {
+            if let Some((line, header)) = line.and_then(|line| Some((line, Header::read(line).ok()?))) {
+                before.enter(header, line);
+            }
+            Ok(())
+        })?;
+        Ok(before)
+    }
+
+    fn enter(&mut self, header: Header, line: &str) {
+        let fingerprint = header.fingerprint(line);
+        self.kept.get_or_insert_default().insert(key(&header.id), fingerprint);
+        self.patient = self.patient.take().or(header.patient);
     }
 
     /// What was kept under this id.
     #[must_use]
-    pub fn get(&self, key: &IdKey) -> Option<&[u8; 16]> {
+    pub fn get(&self, key: &IdKey) -> Option<&Fingerprint> {
         self.kept.as_ref()?.get(key)
     }
 
@@ -78,8 +99,19 @@ impl Before {
 /// Runs through the lines of a file, each without its line break, numbered from 1.
 ///
 /// # Errors
-/// Those of `each`, and [`Exit::Disk`].
+/// Those of `each`; [`Exit::Data`] for a line that is no text, [`Exit::Disk`].
 pub fn for_each_line(path: &Path, mut each: impl FnMut(u64, &str) -> Result<()>) -> Result<()> {
+    each_line(path, |number, line| match line {
+        Some(line) => each(number, line),
+        None => Err(damaged(path, number, "not UTF-8")),
+    })
+}
+
+/// As [`for_each_line`], with nothing in place of a line that is no text.
+///
+/// # Errors
+/// Those of `each`, and [`Exit::Disk`].
+pub fn each_line(path: &Path, mut each: impl FnMut(u64, Option<&str>) -> Result<()>) -> Result<()> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -92,13 +124,18 @@ pub fn for_each_line(path: &Path, mut each: impl FnMut(u64, &str) -> Result<()>)
         if reader.read_until(b'\n', &mut line).map_err(|cause| Error::disk("read", path, &cause))? == 0 {
             break;
         }
-        let text = std::str::from_utf8(&line).map_err(|_| damaged(path, number, "not UTF-8"))?;
-        each(number, text.trim_end_matches('\n'))?;
+        each(number, std::str::from_utf8(&line).ok().map(|text| text.trim_end_matches('\n')))?;
     }
     Ok(())
 }
 
 fn damaged(path: &Path, line: u64, why: &str) -> Error {
-    Error::new(Exit::Data, "archive", format!("{}, line {line}: {why}", path.display()))
-        .hint("Nothing was changed. Fetch into a new directory, or restore this one from a backup.")
+    not_as_it_was(path, &format!("line {line}: {why}"))
+}
+
+/// A file of the archive is not what a pull has put there.
+#[must_use]
+pub fn not_as_it_was(path: &Path, why: &str) -> Error {
+    Error::new(Exit::Data, "archive", format!("{} is damaged: {why}", path.display()))
+        .hint("Nothing was changed. Add --full to fetch everything anew, or restore the file from a backup.")
 }

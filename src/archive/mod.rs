@@ -7,6 +7,8 @@
 mod commit;
 pub mod index;
 pub mod manifest;
+mod merge;
+pub mod partial;
 pub mod pull;
 pub mod verify;
 pub mod writer;

@@ -1,9 +1,6 @@
 //! A pull as a transaction: opened, written to, committed or dropped.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -13,7 +10,9 @@ use super::{
     commit::{Commit, PAGES, STAGE},
     index::Before,
     manifest::{self, Entry, Manifest, Mode, PullRow, Query, Source},
-    writer::{Expected, Writer, hex},
+    merge::{Merge, Merged},
+    partial::{Files, PARTIAL, Question, Reached},
+    writer::{Expected, Finished, Writer, hex, note_removed, page_name},
 };
 use crate::{
     durable,
@@ -25,6 +24,8 @@ use crate::{
 pub struct Pulled {
     /// The resource type.
     pub resource: &'static str,
+    /// How it was pulled.
+    pub mode: Mode,
     /// The filters.
     pub query: Query,
     /// Up to which instant of the server's everything is here.
@@ -46,16 +47,18 @@ pub struct Pull {
     manifest: Manifest,
     commit: Commit,
     rows: usize,
+    searched: Vec<&'static str>,
+    repairs: bool,
 }
 
 impl Pull {
-    /// Begins a pull into `archive`.
+    /// Begins a pull into `archive`. One that `repairs` takes nothing of what is kept for granted.
     #[must_use]
-    pub fn begin(archive: Archive, source: Source, now: Timestamp) -> Self {
+    pub fn begin(archive: Archive, source: Source, repairs: bool, now: Timestamp) -> Self {
         let id = Manifest::next_pull_id(archive.manifest(), now);
         let mut manifest = archive.manifest().cloned().unwrap_or_else(|| Manifest::new(source.clone()));
         manifest.source.patient = manifest.source.patient.or(source.patient);
-        Self { archive, id, manifest, commit: Commit::default(), rows: 0 }
+        Self { archive, id, manifest, commit: Commit::default(), rows: 0, searched: Vec::new(), repairs }
     }
 
     /// What is kept of a resource type before this pull.
@@ -70,6 +73,16 @@ impl Pull {
         self.manifest.source.patient.as_deref()
     }
 
+    /// Whether the Bundles that brought what is kept of a resource type are kept as well.
+    #[must_use]
+    pub fn has_pages(&self, resource: &str) -> bool {
+        self.pages_of(resource).join(page_name(0)).exists()
+    }
+
+    fn pages_of(&self, resource: &str) -> PathBuf {
+        self.archive.dir().join(PAGES).join(resource)
+    }
+
     fn staged(&self, name: &str) -> PathBuf {
         self.archive.dir().join(STAGE).join(name)
     }
@@ -78,56 +91,86 @@ impl Pull {
         format!("{resource}.ndjson")
     }
 
+    fn files(&self, resource: &'static str) -> Files {
+        Files::of(self.archive.dir(), resource)
+    }
+
+    /// The resources of before that an answer to `question` is compared with. An increment is compared
+    /// when it is merged.
+    fn before(&self, resource: &str, question: &Question) -> Result<Before> {
+        match self.kept(resource) {
+            Some(entry) if question.since.is_none() && !self.repairs => {
+                Before::read(&self.archive.dir().join(&entry.file))
+            }
+            Some(entry) if question.since.is_none() => Before::salvage(&self.archive.dir().join(&entry.file)),
+            _ => Ok(Before::nothing()),
+        }
+    }
+
     /// Starts the file of a resource type; started again, it is begun anew.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`], or [`crate::error::Exit::Data`] when the file of before is damaged.
-    pub fn writer(&self, expected: Expected, keep_pages: bool) -> Result<Writer> {
-        let resource = expected.kind;
-        let before = match self.kept(resource) {
-            Some(entry) => Before::read(&self.archive.dir().join(&entry.file))?,
-            None => Before::nothing(),
-        };
-        let pages = keep_pages.then(|| self.staged(PAGES).join(resource));
-        if let Some(pages) = pages.as_ref().filter(|pages| pages.exists()) {
-            fs::remove_dir_all(pages).map_err(|cause| Error::disk("clear", pages, &cause))?;
-        }
-        let changes = self.staged(&format!("changes.{resource}"));
-        if changes.exists() {
-            fs::remove_file(&changes).map_err(|cause| Error::disk("clear", &changes, &cause))?;
-        }
-        Writer::create(self.staged(&Self::file(resource)), changes, expected, before, pages)
+    pub fn writer(&self, expected: Expected, question: &Question, now: Timestamp) -> Result<Writer> {
+        let before = self.before(expected.kind, question)?;
+        Writer::begin(self.files(expected.kind), question, expected, before, now)
     }
 
-    /// Adds a finished resource file to what the commit will put in place. Where nothing changed, the
-    /// file of before stays.
+    /// Goes on with the file of a resource type that an earlier run began, where it asked the same not
+    /// long ago; says how far it came.
     ///
     /// # Errors
-    /// [`crate::error::Exit::Disk`].
+    /// As [`Pull::writer`].
+    pub fn resume(&self, expected: Expected, question: &Question, now: Timestamp) -> Result<Option<(Writer, Reached)>> {
+        let before = self.before(expected.kind, question)?;
+        Writer::resume(self.files(expected.kind), question, expected, before, now)
+    }
+
+    /// Adds a finished resource file to what the commit will put in place: of a full pull as it is, of an
+    /// incremental one merged into what is kept. Where nothing changed, the file of before stays.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Disk`], or [`crate::error::Exit::Data`] when the file of before is damaged.
     pub fn add(&mut self, writer: Writer, pulled: Pulled) -> Result<&PullRow> {
+        let finished = writer.finish()?;
+        self.searched.push(pulled.resource);
+        self.manifest.source.patient = self.manifest.source.patient.take().or(finished.patient.clone());
+        match self.kept(pulled.resource).cloned() {
+            Some(kept) if pulled.mode == Mode::Incremental => self.add_increment(&finished, &kept, &pulled),
+            _ => self.add_whole(&finished, &pulled),
+        }
+    }
+
+    fn add_whole(&mut self, finished: &Finished, pulled: &Pulled) -> Result<&PullRow> {
         let resource = pulled.resource;
-        let file = Self::file(resource);
-        let previous = self.archive.dir().join(&file);
-        let finished = writer.finish(&previous, &self.staged(&format!("removed.{resource}")))?;
-        self.manifest.source.patient = self.manifest.source.patient.take().or(finished.patient);
+        let (file, files) = (Self::file(resource), self.files(resource));
+        let removed = self.staged(&format!("removed.{resource}"));
+        let gone = match self.kept(resource) {
+            Some(kept) => note_removed(&self.archive.dir().join(&kept.file), &finished.ids, &removed)?,
+            None => 0,
+        };
         let tally = &finished.tally;
-        let same = self.kept(resource).filter(|_| tally.added + tally.updated + finished.removed == 0).cloned();
-        let changes = finished.has_changes.then(|| format!("changes/{}.{resource}.ndjson", self.id));
+        // A file that may be damaged is not left in place because its ids are the same.
+        let same = self
+            .kept(resource)
+            .filter(|kept| tally.added + tally.updated + gone == 0 && kept.count == tally.count && !self.repairs);
+        let same = same.cloned();
+        let changes = finished.has_changes.then(|| self.changes_of(resource));
         if same.is_none() {
-            self.move_staged(&file, &file);
+            self.move_in(&files.lines(), &file);
         }
         if let Some(changes) = &changes {
-            self.move_staged(&format!("changes.{resource}"), changes);
+            self.move_in(&files.changes(), changes);
         }
-        if finished.removed > 0 {
-            self.move_staged(&format!("removed.{resource}"), &format!("changes/{}.{resource}.removed.ndjson", self.id));
+        if gone > 0 {
+            self.move_in(&removed, format!("changes/{}.{resource}.removed.ndjson", self.id));
         }
-        let pages = format!("{PAGES}/{resource}");
-        if self.staged(&pages).exists() {
-            self.move_staged(&pages, &pages);
+        let pages = Path::new(PAGES).join(resource);
+        if files.pages().exists() {
+            self.move_in(&files.pages(), &pages);
         } else if same.is_none() {
             // Bundles of an earlier pull would no longer be those of what is kept.
-            self.commit.remove(PathBuf::from(pages));
+            self.commit.remove(pages);
         }
         let fresh = Entry {
             file,
@@ -135,15 +178,69 @@ impl Pull {
             bytes: finished.bytes,
             sha256: finished.sha256.clone(),
             query: pulled.query.clone(),
-            cursor: pulled.cursor.or(tally.newest),
+            // Nothing may be an outage that looks like an answer: the next pull asks for everything again.
+            cursor: pulled.cursor.or(tally.newest).filter(|_| tally.count > 0),
             server_total: pulled.server_total.filter(|total| *total != tally.count),
         };
         let entry = match same {
             Some(kept) => Entry { cursor: fresh.cursor, server_total: fresh.server_total, ..kept },
             None => fresh,
         };
-        let row = self.row(&pulled, [tally.added, tally.updated, tally.unchanged, finished.removed], changes);
+        let row = self.row(pulled, [tally.added, tally.updated, tally.unchanged, gone], changes);
         Ok(self.enter(resource, entry, row))
+    }
+
+    fn add_increment(&mut self, finished: &Finished, kept: &Entry, pulled: &Pulled) -> Result<&PullRow> {
+        let resource = pulled.resource;
+        let (file, files) = (Self::file(resource), self.files(resource));
+        let (out, changed) = (self.staged(&file), self.staged(&format!("changes.{resource}")));
+        let merged = if finished.tally.count == 0 {
+            let Entry { count, bytes, sha256, .. } = kept.clone();
+            Merged { count, bytes, sha256, ..Merged::default() }
+        } else {
+            let before = self.archive.dir().join(&kept.file);
+            let increment = files.lines();
+            Merge { before: &before, entry: kept, increment: &increment, out: &out, changes: &changed }.perform()?
+        };
+        let is_news = merged.added + merged.updated > 0;
+        let changes = is_news.then(|| self.changes_of(resource));
+        if let Some(changes) = &changes {
+            self.move_in(&out, &file);
+            self.move_in(&changed, changes);
+            self.add_pages(&files, resource)?;
+        }
+        // An empty answer may be an outage that looks like one: it proves nothing about what was loaded.
+        let reached = pulled.cursor.or(finished.tally.newest).filter(|_| finished.tally.count > 0);
+        let entry = Entry {
+            count: merged.count,
+            bytes: merged.bytes,
+            sha256: merged.sha256,
+            // Replicas of the server may lag: what was there once is behind us.
+            cursor: kept.cursor.max(reached),
+            ..kept.clone()
+        };
+        let row = self.row(pulled, [merged.added, merged.updated, kept.count - merged.updated, 0], changes);
+        Ok(self.enter(resource, entry, row))
+    }
+
+    /// The Bundles of an increment go behind those that are there; without any of its own, the others would
+    /// no longer be those of what is kept.
+    fn add_pages(&mut self, files: &Files, resource: &str) -> Result<()> {
+        if !files.pages().exists() {
+            self.commit.remove(Path::new(PAGES).join(resource));
+            return Ok(());
+        }
+        let there = self.pages_of(resource);
+        let first = (0..).find(|index| !there.join(page_name(*index)).exists()).unwrap_or_default();
+        let new = (0..).map(page_name).map(|name| files.pages().join(name)).take_while(|path| path.exists());
+        for (index, path) in new.enumerate() {
+            self.move_in(&path, Path::new(PAGES).join(resource).join(page_name(first + index)));
+        }
+        Ok(())
+    }
+
+    fn changes_of(&self, resource: &str) -> String {
+        format!("changes/{}.{resource}.ndjson", self.id)
     }
 
     /// Adds a single document (userinfo, insurance card).
@@ -162,7 +259,7 @@ impl Pull {
         if counts[2] == 0 {
             let staged = self.staged(&file);
             durable::write_private(&staged, text.as_bytes()).map_err(|cause| Error::disk("write", &staged, &cause))?;
-            self.move_staged(&file, &file);
+            self.move_in(&staged, &file);
         }
         let entry = Entry {
             file,
@@ -177,15 +274,17 @@ impl Pull {
         Ok(self.enter(resource, entry, row))
     }
 
-    fn move_staged(&mut self, from: &str, to: &str) {
-        self.commit.add(Path::new(STAGE).join(from), PathBuf::from(to));
+    /// `from` is a path below the archive.
+    fn move_in(&mut self, from: &Path, to: impl AsRef<Path>) {
+        let from = from.strip_prefix(self.archive.dir()).unwrap_or(from);
+        self.commit.add(from.to_owned(), to.as_ref().to_owned());
     }
 
     fn row(&self, pulled: &Pulled, [added, updated, unchanged, removed]: [u64; 4], changes: Option<String>) -> PullRow {
         PullRow {
             id: self.id.clone(),
             resource: pulled.resource.to_owned(),
-            mode: Mode::Full,
+            mode: pulled.mode,
             started: pulled.started,
             finished: Timestamp::now(),
             added,
@@ -217,10 +316,16 @@ impl Pull {
         let staged = self.staged(manifest::FILE);
         durable::write_private(&staged, self.manifest.to_text().as_bytes())
             .map_err(|cause| Error::disk("write", &staged, &cause))?;
-        self.move_staged(manifest::FILE, manifest::FILE);
-        let stage = self.archive.dir().join(STAGE);
-        durable::sync_dir(&stage).map_err(|cause| Error::disk("sync", &stage, &cause))?;
+        self.move_in(&staged, manifest::FILE);
+        for dir in [STAGE, PARTIAL].map(|name| self.archive.dir().join(name)) {
+            if dir.exists() {
+                durable::sync_dir(&dir).map_err(|cause| Error::disk("sync", &dir, &cause))?;
+            }
+        }
         self.commit.perform(self.archive.dir())?;
+        for resource in self.searched {
+            Files::of(self.archive.dir(), resource).clear()?;
+        }
         Ok(self.manifest)
     }
 }

@@ -3,14 +3,17 @@
 use std::{
     collections::{HashMap, HashSet},
     fs::{self, File, OpenOptions},
-    io::{self, BufRead, BufReader, BufWriter, Write},
+    io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::index::{Before, for_each_line, key};
+use super::{
+    index::{Before, Fingerprint, IdKey, for_each_line, key},
+    partial::{Files, Journal, Left, Question, Reached},
+};
 use crate::{
     durable,
     error::{Error, Exit, Result},
@@ -19,6 +22,9 @@ use crate::{
         resource::{Header, line},
     },
 };
+
+/// What is gathered before it goes to a file.
+const BUFFER: usize = 1 << 18;
 
 /// What a writer expects of every resource.
 #[derive(Clone, Debug)]
@@ -67,6 +73,8 @@ enum Verdict {
 
 /// A resource that is to be written.
 struct Entered {
+    key: IdKey,
+    fingerprint: Fingerprint,
     verdict: Verdict,
     /// Where its older version stands that came earlier in this pull.
     replaces: Option<Place>,
@@ -89,7 +97,7 @@ struct Known {
 struct Ledger {
     expected: Expected,
     before: Before,
-    written: HashMap<[u8; 16], Known>,
+    written: HashMap<IdKey, Known>,
     lines: u64,
     changes: u64,
     tally: Tally,
@@ -120,9 +128,10 @@ impl Ledger {
         } else {
             self.tally.count += 1;
         }
+        let fingerprint = header.fingerprint(text);
         let verdict = match self.before.get(&key) {
             None => Verdict::Added,
-            Some(kept) if *kept == header.fingerprint(text) => Verdict::Unchanged,
+            Some(kept) if *kept == fingerprint => Verdict::Unchanged,
             Some(_) => Verdict::Updated,
         };
         *self.tally.of(verdict) += 1;
@@ -132,7 +141,7 @@ impl Ledger {
         self.lines += 1;
         self.changes += u64::from(change.is_some());
         self.written.insert(key, Known { place, verdict, last_updated: header.last_updated });
-        Ok(Some(Entered { verdict, replaces: earlier.map(|(place, _, _)| place) }))
+        Ok(Some(Entered { key, fingerprint, verdict, replaces: earlier.map(|(place, _, _)| place) }))
     }
 
     /// Every resource of a pull is of one person; the first that says of whom settles it.
@@ -163,14 +172,31 @@ impl Ledger {
 
 /// A resource file being written.
 pub struct Writer {
-    path: PathBuf,
+    files: Files,
+    journal: Journal,
     out: BufWriter<File>,
     hash: Sha256,
     bytes: u64,
     ledger: Ledger,
     superseded: HashSet<u64>,
     changes: Changes,
-    pages: Option<PathBuf>,
+    pages_kept: bool,
+    again: Option<Again>,
+}
+
+/// A page that came before the pull was cut short, and comes again to show that the set is the same.
+struct Again {
+    index: usize,
+    brought: Vec<(IdKey, Fingerprint)>,
+}
+
+/// What became of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is in the file.
+    Kept,
+    /// It came before, in other words: the pages of before do not fit what the server has now.
+    Shifted,
 }
 
 /// A finished resource file: synced, not yet in place.
@@ -182,12 +208,12 @@ pub struct Finished {
     pub bytes: u64,
     /// Its SHA-256 in hexadecimal.
     pub sha256: String,
-    /// Ids that were there before and did not come again.
-    pub removed: u64,
     /// Whether a file of changed and added resources was written.
     pub has_changes: bool,
     /// The Patient id they are all of, where any of them said so.
     pub patient: Option<String>,
+    /// Every id it holds.
+    pub ids: HashSet<IdKey>,
 }
 
 /// Resources added or changed, kept apart for whoever wants only those. Nothing on the very first pull,
@@ -201,6 +227,10 @@ struct Changes {
 }
 
 impl Changes {
+    fn new(path: PathBuf, wanted: bool) -> Self {
+        Self { path, wanted, out: None, superseded: HashSet::new() }
+    }
+
     /// Ends the file; says whether there is one.
     fn finish(&mut self) -> Result<bool> {
         let Some(out) = self.out.take() else { return Ok(false) };
@@ -230,56 +260,132 @@ impl Changes {
 }
 
 impl Writer {
-    /// Starts a file at `path`; `changes` is where the lines added or changed since `before` go, and
-    /// `pages` the directory for the Bundles themselves, if those are wanted.
+    /// Begins the file of the resource type that `expected` names, as an answer to `question`. What was
+    /// under way of it is forgotten.
     ///
     /// # Errors
     /// [`Exit::Disk`].
-    pub fn create(
-        path: PathBuf,
-        changes: PathBuf,
+    pub(super) fn begin(
+        files: Files,
+        question: &Question,
         expected: Expected,
         before: Before,
-        pages: Option<PathBuf>,
+        now: Timestamp,
     ) -> Result<Self> {
-        let out = create(&path)?;
-        if let Some(dir) = &pages {
-            durable::create_private_dir(dir).map_err(|cause| Error::disk("create", dir, &cause))?;
+        files.clear()?;
+        let out = create(&files.lines())?;
+        if question.pages_kept {
+            let pages = files.pages();
+            durable::create_private_dir(&pages).map_err(|cause| Error::disk("create", &pages, &cause))?;
         }
-        let changes = Changes { path: changes, wanted: !before.is_first(), out: None, superseded: HashSet::new() };
-        Ok(Self {
-            path,
+        let journal = Journal::begin(&files, question, now)?;
+        Ok(Self::new(files, journal, out, expected, before, question.pages_kept))
+    }
+
+    fn new(
+        files: Files,
+        journal: Journal,
+        out: BufWriter<File>,
+        expected: Expected,
+        before: Before,
+        pages_kept: bool,
+    ) -> Self {
+        let changes = Changes::new(files.changes(), !before.is_first());
+        Self {
+            files,
+            journal,
             out,
             hash: Sha256::new(),
             bytes: 0,
             ledger: Ledger::new(expected, before),
             superseded: HashSet::new(),
             changes,
-            pages,
-        })
+            pages_kept,
+            again: None,
+        }
+    }
+
+    /// Goes on with what an earlier run has left of the same question; `None` where there is nothing.
+    ///
+    /// # Errors
+    /// [`Exit::Disk`], and [`Exit::Data`] for lines that do not belong here.
+    pub(super) fn resume(
+        files: Files,
+        question: &Question,
+        expected: Expected,
+        before: Before,
+        now: Timestamp,
+    ) -> Result<Option<(Self, Reached)>> {
+        let Some(Left { reached, bytes, beyond, journal }) = Left::find(&files, question, now)? else {
+            return Ok(None);
+        };
+        if question.pages_kept && !have_pages(&files.pages(), reached.pages) {
+            return Ok(None);
+        }
+        let path = files.lines();
+        let wrong = |cause: io::Error| Error::disk("open", &path, &cause);
+        let again = match beyond {
+            Some(beyond) => Some(Again { index: reached.pages, brought: brought(&path, bytes, beyond)? }),
+            None => None,
+        };
+        let file = OpenOptions::new().append(true).open(&path).map_err(wrong)?;
+        file.set_len(bytes).map_err(wrong)?;
+        let out = BufWriter::with_capacity(BUFFER, file);
+        let mut writer = Self::new(files, journal, out, expected, before, question.pages_kept);
+        for_each_line(&path, |_, line| {
+            let Some(entered) = writer.ledger.enter(line)? else { return Ok(()) };
+            writer.count(line, &entered)
+        })?;
+        writer.again = again;
+        Ok(Some((writer, reached)))
     }
 
     /// Takes in a page: its resources, and the Bundle itself where pages are kept.
     ///
     /// # Errors
     /// [`Exit::Data`] for a resource that does not belong here, [`Exit::Disk`].
-    pub fn page(&mut self, index: usize, bundle: &Bundle) -> Result<()> {
+    pub fn page(&mut self, index: usize, bundle: &Bundle) -> Result<Taken> {
+        let again = self.again.take().filter(|again| again.index == index);
+        let mut brought = Vec::new();
         for text in bundle.resources() {
-            self.resource(text)?;
+            let entered = self.resource(text)?;
+            brought.extend(entered.filter(|_| again.is_some()).map(|entered| (entered.key, entered.fingerprint)));
         }
-        if let Some(dir) = &self.pages {
-            let path = dir.join(format!("{:04}.json", index + 1));
+        if again.is_some_and(|again| again.brought != brought) {
+            return Ok(Taken::Shifted);
+        }
+        if self.pages_kept {
+            let path = self.files.pages().join(page_name(index));
             let mut out = create(&path)?;
             out.write_all(bundle.text().as_bytes()).map_err(|cause| Error::disk("write", &path, &cause))?;
             sync(out, &path)?;
         }
-        Ok(())
+        Ok(Taken::Kept)
     }
 
-    fn resource(&mut self, text: &str) -> Result<()> {
+    /// Notes that everything up to here is in the file, and where the search goes on.
+    ///
+    /// # Errors
+    /// [`Exit::Disk`].
+    pub fn reached(&mut self, reached: &Reached) -> Result<()> {
+        self.out.flush().map_err(|cause| Error::disk("write", &self.files.lines(), &cause))?;
+        self.journal.mark(self.bytes, &self.hash, reached)
+    }
+
+    fn resource(&mut self, text: &str) -> Result<Option<Entered>> {
         // What is compared is the line, since the line is what was kept before.
         let line = line(text);
-        let Some(entered) = self.ledger.enter(&line)? else { return Ok(()) };
+        let Some(entered) = self.ledger.enter(&line)? else { return Ok(None) };
+        self.out
+            .write_all(line.as_bytes())
+            .and_then(|()| self.out.write_all(b"\n"))
+            .map_err(|cause| Error::disk("write", &self.files.lines(), &cause))?;
+        self.count(&line, &entered)?;
+        Ok(Some(entered))
+    }
+
+    /// Reckons with a line that is in the file.
+    fn count(&mut self, line: &str, entered: &Entered) -> Result<()> {
         if let Some(earlier) = entered.replaces {
             self.superseded.insert(earlier.line);
             self.changes.superseded.extend(earlier.change);
@@ -287,44 +393,63 @@ impl Writer {
         for part in [line.as_bytes(), b"\n"] {
             self.hash.update(part);
             self.bytes += part.len() as u64;
-            self.out.write_all(part).map_err(|cause| Error::disk("write", &self.path, &cause))?;
         }
-        if entered.verdict != Verdict::Unchanged {
-            self.changes.push(&line)?;
-        }
-        Ok(())
+        if entered.verdict == Verdict::Unchanged { Ok(()) } else { self.changes.push(line) }
     }
 
     /// Resources kept so far.
     #[must_use]
-    pub fn count(&self) -> u64 {
+    pub fn distinct(&self) -> u64 {
         self.ledger.tally.count
     }
 
-    /// Ends the file: everything is on the disk when this returns. `previous` is the file this one will
-    /// take the place of, and `removed` where the ids go that it no longer has.
+    /// Ends the file: everything is on the disk when this returns.
     ///
     /// # Errors
     /// [`Exit::Disk`].
-    pub fn finish(mut self, previous: &Path, removed: &Path) -> Result<Finished> {
-        sync(self.out, &self.path)?;
+    pub(super) fn finish(mut self) -> Result<Finished> {
+        let path = self.files.lines();
+        sync(self.out, &path)?;
         if !self.superseded.is_empty() {
-            (self.bytes, self.hash) = drop_lines(&self.path, &self.superseded)?;
+            (self.bytes, self.hash) = drop_lines(&path, &self.superseded)?;
         }
         let has_changes = self.changes.finish()?;
-        let removed = if self.changes.wanted { note_removed(previous, removed, &self.ledger)? } else { 0 };
-        if let Some(dir) = &self.pages {
-            durable::sync_dir(dir).map_err(|cause| Error::disk("sync", dir, &cause))?;
+        if self.pages_kept {
+            let pages = self.files.pages();
+            durable::sync_dir(&pages).map_err(|cause| Error::disk("sync", &pages, &cause))?;
         }
         Ok(Finished {
             patient: self.ledger.expected.patient,
             tally: self.ledger.tally,
             bytes: self.bytes,
             sha256: hex(self.hash),
-            removed,
             has_changes,
+            ids: self.ledger.written.into_keys().collect(),
         })
     }
+}
+
+/// The name of the file that keeps the Bundle of a page, `index` from 0.
+pub(super) fn page_name(index: usize) -> String {
+    format!("{:04}.json", index + 1)
+}
+
+/// Whether the Bundles of the first `number` pages are there; what is there beyond them goes.
+fn have_pages(dir: &Path, number: usize) -> bool {
+    let beyond = (number..).map(|index| dir.join(page_name(index))).take_while(|path| path.exists());
+    beyond.for_each(|path| drop(fs::remove_file(path)));
+    (0..number).all(|index| dir.join(page_name(index)).exists())
+}
+
+/// What the lines between two places of a file are.
+fn brought(path: &Path, from: u64, to: u64) -> Result<Vec<(IdKey, Fingerprint)>> {
+    let wrong = |cause: io::Error| Error::disk("read", path, &cause);
+    let mut file = File::open(path).map_err(wrong)?;
+    file.seek(SeekFrom::Start(from)).map_err(wrong)?;
+    let mut text = String::new();
+    file.take(to.saturating_sub(from)).read_to_string(&mut text).map_err(wrong)?;
+    let headers = text.lines().filter_map(|line| Some((line, Header::read(line).ok()?)));
+    Ok(headers.map(|(line, header)| (key(&header.id), header.fingerprint(line))).collect())
 }
 
 /// Resources on their way to a pipe: each once, nothing kept but ids.
@@ -372,7 +497,7 @@ fn pipe(cause: &io::Error) -> Error {
 }
 
 /// A new private file, whose directory is made where needed.
-fn create(path: &Path) -> Result<BufWriter<File>> {
+pub(super) fn create(path: &Path) -> Result<BufWriter<File>> {
     if let Some(parent) = path.parent() {
         durable::create_private_dir(parent).map_err(|cause| Error::disk("create", parent, &cause))?;
     }
@@ -381,10 +506,10 @@ fn create(path: &Path) -> Result<BufWriter<File>> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path).map_err(|cause| Error::disk("create", path, &cause))?;
-    Ok(BufWriter::with_capacity(1 << 18, file))
+    Ok(BufWriter::with_capacity(BUFFER, file))
 }
 
-fn sync(out: BufWriter<File>, path: &Path) -> Result<()> {
+pub(super) fn sync(out: BufWriter<File>, path: &Path) -> Result<()> {
     out.into_inner()
         .map_err(io::IntoInnerError::into_error)
         .and_then(|file| file.sync_all())
@@ -416,13 +541,13 @@ fn drop_lines(path: &Path, superseded: &HashSet<u64>) -> Result<(u64, Sha256)> {
     Ok((bytes, hash))
 }
 
-/// Writes the ids of the previous file that this pull did not bring, one `{"resourceType","id"}` a line.
-fn note_removed(previous: &Path, removed: &Path, ledger: &Ledger) -> Result<u64> {
+/// Writes the ids of the file at `previous` that are not among `ids`, one `{"resourceType","id"}` a line.
+pub(super) fn note_removed(previous: &Path, ids: &HashSet<IdKey>, removed: &Path) -> Result<u64> {
     let mut count = 0;
     let mut out = None;
     for_each_line(previous, |_, text| {
         let Ok(header) = Header::read(text) else { return Ok(()) };
-        if ledger.written.contains_key(&key(&header.id)) {
+        if ids.contains(&key(&header.id)) {
             return Ok(());
         }
         count += 1;
@@ -445,7 +570,7 @@ pub fn hex(hash: Sha256) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::manifest::Source, *};
 
     fn claim(id: &str, updated: &str, value: u32) -> String {
         format!(
@@ -462,12 +587,30 @@ mod tests {
         Expected { kind: "ExplanationOfBenefit", patient: Some("-1".into()) }
     }
 
-    fn write(dir: &Path, name: &str, before: Before, pages: &[Bundle]) -> Finished {
-        let mut writer = Writer::create(dir.join(name), dir.join("changes"), expected(), before, None).unwrap();
+    fn files(dir: &Path) -> Files {
+        Files::of(dir, "ExplanationOfBenefit")
+    }
+
+    fn question() -> Question {
+        let server = "https://x.example".parse().unwrap();
+        let source = Source { server, api: crate::api::server::ApiVersion::V2, patient: Some("-1".into()) };
+        Question { source, query: Vec::new(), since: None, page_size: 50, pages_kept: false }
+    }
+
+    fn begin(dir: &Path, expected: Expected, before: Before) -> Writer {
+        Writer::begin(files(dir), &question(), expected, before, Timestamp::UNIX_EPOCH).unwrap()
+    }
+
+    /// Writes a file; it is `new` in the directory then, and what it changed `changes`.
+    fn write(dir: &Path, before: Before, pages: &[Bundle]) -> Finished {
+        let mut writer = begin(dir, expected(), before);
         for (index, page) in pages.iter().enumerate() {
-            writer.page(index, page).unwrap();
+            assert_eq!(writer.page(index, page).unwrap(), Taken::Kept);
         }
-        writer.finish(&dir.join("old"), &dir.join("removed")).unwrap()
+        let finished = writer.finish().unwrap();
+        fs::rename(files(dir).lines(), dir.join("new")).unwrap();
+        let _ = fs::rename(files(dir).changes(), dir.join("changes"));
+        finished
     }
 
     const EARLY: &str = "2026-01-01T00:00:00Z";
@@ -480,7 +623,7 @@ mod tests {
             page(&[claim("a", EARLY, 1), claim("b", LATE, 1)]),
             page(&[claim("a", EARLY, 1), claim("b", EARLY, 0), claim("a", LATE, 2), claim("c", EARLY, 1)]),
         ];
-        let finished = write(dir.path(), "new", Before::nothing(), &pages);
+        let finished = write(dir.path(), Before::nothing(), &pages);
         let text = fs::read_to_string(dir.path().join("new")).unwrap();
         assert_eq!(text, format!("{}\n{}\n{}\n", claim("b", LATE, 1), claim("a", LATE, 2), claim("c", EARLY, 1)));
         assert_eq!(finished.tally.count, 3);
@@ -494,15 +637,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         write(
             dir.path(),
-            "old",
             Before::nothing(),
             &[page(&[claim("a", EARLY, 1), claim("b", EARLY, 1), claim("gone", EARLY, 1)])],
         );
+        fs::rename(dir.path().join("new"), dir.path().join("old")).unwrap();
         assert!(!dir.path().join("changes").exists());
         let before = Before::read(&dir.path().join("old")).unwrap();
         let finished = write(
             dir.path(),
-            "new",
             before,
             &[page(&[
                 claim("a", EARLY, 1).replace(r#""created":"2026-01"#, r#""created":"2026-09"#),
@@ -511,7 +653,8 @@ mod tests {
             ])],
         );
         let Tally { added, updated, unchanged, .. } = finished.tally;
-        assert_eq!((added, updated, unchanged, finished.removed), (1, 1, 1, 1));
+        let removed = note_removed(&dir.path().join("old"), &finished.ids, &dir.path().join("removed")).unwrap();
+        assert_eq!((added, updated, unchanged, removed), (1, 1, 1, 1));
         let changes = fs::read_to_string(dir.path().join("changes")).unwrap();
         assert_eq!(changes, format!("{}\n{}\n", claim("b", LATE, 2), claim("c", LATE, 1)));
         let removed = fs::read_to_string(dir.path().join("removed")).unwrap();
@@ -523,10 +666,11 @@ mod tests {
     #[test]
     fn a_newer_version_on_a_later_page_is_never_lost() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), "old", Before::nothing(), &[page(&[claim("a", EARLY, 1), claim("b", EARLY, 1)])]);
+        write(dir.path(), Before::nothing(), &[page(&[claim("a", EARLY, 1), claim("b", EARLY, 1)])]);
+        fs::rename(dir.path().join("new"), dir.path().join("old")).unwrap();
         let before = || Before::read(&dir.path().join("old")).unwrap();
         let pages = [page(&[claim("a", EARLY, 1), claim("b", EARLY, 1)]), page(&[claim("a", LATE, 2)])];
-        let finished = write(dir.path(), "new", before(), &pages);
+        let finished = write(dir.path(), before(), &pages);
         let Tally { count, added, updated, unchanged, .. } = finished.tally;
         assert_eq!((count, added, updated, unchanged), (2, 0, 1, 1));
         let new = fs::read_to_string(dir.path().join("new")).unwrap();
@@ -535,7 +679,7 @@ mod tests {
         // Changed twice: `changes/` has the last version only.
         let pages =
             [page(&[claim("a", LATE, 2)]), page(&[claim("a", "2026-03-01T00:00:00Z", 3), claim("b", EARLY, 1)])];
-        write(dir.path(), "new", before(), &pages);
+        write(dir.path(), before(), &pages);
         assert_eq!(lines_of(&dir.path().join("changes")), [claim("a", "2026-03-01T00:00:00Z", 3)]);
     }
 
@@ -552,9 +696,7 @@ mod tests {
             )
         };
         let unknown = Expected { kind: "ExplanationOfBenefit", patient: None };
-        let start = |before| {
-            Writer::create(dir.path().join("new"), dir.path().join("c"), unknown.clone(), before, None).unwrap()
-        };
+        let start = |before| begin(dir.path(), unknown.clone(), before);
         let mut writer = start(Before::nothing());
         writer.page(0, &page(&[of("a", "-1"), of("b", "-1")])).unwrap();
         assert_eq!(writer.page(1, &page(&[of("c", "-2")])).unwrap_err().kind, "other_patient");
@@ -572,9 +714,7 @@ mod tests {
             r#"{"resourceType":"ExplanationOfBenefit"}"#,
             r#"{"resourceType":"ExplanationOfBenefit","id":"x","patient":{"reference":"Patient/-2"}}"#,
         ] {
-            let mut writer =
-                Writer::create(dir.path().join("x"), dir.path().join("c"), expected(), Before::nothing(), None)
-                    .unwrap();
+            let mut writer = begin(dir.path(), expected(), Before::nothing());
             let error = writer.page(0, &page(&[stranger.to_owned()])).unwrap_err();
             assert_eq!(error.exit, Exit::Data, "{stranger}");
         }
@@ -585,8 +725,62 @@ mod tests {
     fn files_are_private() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), "new", Before::nothing(), &[page(&[claim("a", EARLY, 1)])]);
+        write(dir.path(), Before::nothing(), &[page(&[claim("a", EARLY, 1)])]);
         let mode = fs::metadata(dir.path().join("new")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    fn reached(pages: usize, total: Option<u64>) -> Reached {
+        Reached { pages, next: Some(format!("/next?page={pages}")), total, cursor: None }
+    }
+
+    /// A pull that stops after its second page, in the middle of its third.
+    fn cut_short(dir: &Path, total: Option<u64>) {
+        let mut writer = begin(dir, expected(), Before::nothing());
+        let pages =
+            [page(&[claim("a", EARLY, 1), claim("b", EARLY, 1)]), page(&[claim("b", LATE, 2), claim("c", EARLY, 1)])];
+        for (index, page) in pages.iter().enumerate() {
+            writer.page(index, page).unwrap();
+            writer.reached(&reached(index + 1, total)).unwrap();
+        }
+        writer.page(2, &page(&[claim("half", EARLY, 1)])).unwrap();
+        writer.out.flush().unwrap();
+    }
+
+    fn resume(dir: &Path) -> (Writer, Reached) {
+        let now = Timestamp::UNIX_EPOCH;
+        Writer::resume(files(dir), &question(), expected(), Before::nothing(), now).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_writer_goes_on_as_if_it_had_never_stopped() {
+        let dir = tempfile::tempdir().unwrap();
+        cut_short(dir.path(), Some(5));
+        let (mut writer, reached) = resume(dir.path());
+        assert_eq!((reached.pages, writer.distinct()), (2, 3));
+        writer.page(2, &page(&[claim("c", LATE, 3), claim("d", EARLY, 1)])).unwrap();
+        let finished = writer.finish().unwrap();
+        let text = fs::read_to_string(files(dir.path()).lines()).unwrap();
+        let expected = [claim("a", EARLY, 1), claim("b", LATE, 2), claim("c", LATE, 3), claim("d", EARLY, 1)];
+        assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+        assert_eq!((finished.tally.count, finished.sha256), (4, hex(Sha256::new_with_prefix(&text))));
+    }
+
+    #[test]
+    fn without_a_total_the_last_page_has_to_come_again_as_it_was() {
+        let again = [claim("b", LATE, 2), claim("c", EARLY, 1)];
+        for (claims, taken) in [
+            (again.to_vec(), Taken::Kept),
+            (again.map(|claim| claim.replace(r#""created":"2026"#, r#""created":"2027"#)).to_vec(), Taken::Kept),
+            (vec![claim("b", LATE, 2), claim("c", LATE, 2)], Taken::Shifted),
+            (vec![claim("x", EARLY, 1), claim("b", LATE, 2)], Taken::Shifted),
+            (vec![claim("b", LATE, 2)], Taken::Shifted),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            cut_short(dir.path(), None);
+            let (mut writer, reached) = resume(dir.path());
+            assert_eq!((reached.pages, writer.distinct()), (1, 2));
+            assert_eq!(writer.page(1, &page(&claims)).unwrap(), taken, "{claims:?}");
+        }
     }
 }

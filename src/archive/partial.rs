@@ -1,0 +1,352 @@
+//! A pull that was cut short: what of it is on the disk, and where it goes on.
+//!
+//! While a search is read, its lines are in `.bbdl/partial/<Resource>.ndjson`, and after each page a line
+//! in the journal beside it says how long that file is, what its SHA-256 is up to there, and which link
+//! the server named next. Nothing here is synced: the journal may promise what a power cut has taken,
+//! and so nothing in it is believed before the hash agrees.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{
+    manifest::{Query, Source},
+    writer::hex,
+};
+use crate::error::{Error, Result};
+
+/// Where pulls under way are, below the archive.
+pub(super) const PARTIAL: &str = ".bbdl/partial";
+
+/// What a pull asked. What was begun goes on only where all of it is the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// Whose and where from.
+    pub source: Source,
+    /// The filters.
+    pub query: Query,
+    /// From when on, for an incremental pull.
+    pub since: Option<Timestamp>,
+    /// Resources a page.
+    pub page_size: u32,
+    /// Whether Bundles are kept.
+    pub pages_kept: bool,
+}
+
+/// How far a search was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reached {
+    /// Pages read.
+    pub pages: usize,
+    /// The link of the page that follows, as the server wrote it or as it was followed; none at the end.
+    pub next: Option<String>,
+    /// The server's total, where it names a true one.
+    pub total: Option<u64>,
+    /// The transaction time of the first page.
+    pub cursor: Option<Timestamp>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Head {
+    question: Question,
+    started: Timestamp,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Mark {
+    bytes: u64,
+    sha256: String,
+    #[serde(flatten)]
+    reached: Reached,
+}
+
+/// The files of one resource type's pull under way.
+pub(super) struct Files {
+    dir: PathBuf,
+    resource: &'static str,
+}
+
+impl Files {
+    pub(super) fn of(archive: &Path, resource: &'static str) -> Self {
+        Self { dir: archive.join(PARTIAL), resource }
+    }
+
+    /// The lines.
+    pub(super) fn lines(&self) -> PathBuf {
+        self.dir.join(format!("{}.ndjson", self.resource))
+    }
+
+    /// The lines added or changed.
+    pub(super) fn changes(&self) -> PathBuf {
+        self.dir.join(format!("{}.changes", self.resource))
+    }
+
+    /// The Bundles.
+    pub(super) fn pages(&self) -> PathBuf {
+        self.dir.join(format!("{}.pages", self.resource))
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.dir.join(format!("{}.journal", self.resource))
+    }
+
+    /// Forgets the pull, the journal first: without it nothing is believed.
+    pub(super) fn clear(&self) -> Result<()> {
+        for path in [self.journal(), self.lines(), self.changes()] {
+            forgiving(fs::remove_file(&path), &path)?;
+        }
+        let pages = self.pages();
+        forgiving(fs::remove_dir_all(&pages), &pages)
+    }
+}
+
+fn forgiving(result: std::io::Result<()>, path: &Path) -> Result<()> {
+    match result {
+        Err(cause) if cause.kind() != ErrorKind::NotFound => Err(Error::disk("clear", path, &cause)),
+        _ => Ok(()),
+    }
+}
+
+/// A journal being written.
+pub(super) struct Journal {
+    path: PathBuf,
+    out: File,
+}
+
+impl Journal {
+    /// Begins a journal; `files` are empty by now.
+    pub(super) fn begin(files: &Files, question: &Question, now: Timestamp) -> Result<Self> {
+        let path = files.journal();
+        let head = Head { question: question.clone(), started: now };
+        let mut journal = Self { out: open(&path, true)?, path };
+        journal.write(&head)?;
+        Ok(journal)
+    }
+
+    /// Goes on with a journal of which `kept` is the part that is true.
+    fn resume(files: &Files, kept: u64) -> Result<Self> {
+        let path = files.journal();
+        let out = open(&path, false)?;
+        out.set_len(kept).map_err(|cause| Error::disk("write", &path, &cause))?;
+        Ok(Self { path, out })
+    }
+
+    /// Notes a page that is wholly in the file.
+    pub(super) fn mark(&mut self, bytes: u64, hash: &Sha256, reached: &Reached) -> Result<()> {
+        self.write(&Mark { bytes, sha256: hex(hash.clone()), reached: reached.clone() })
+    }
+
+    fn write(&mut self, line: &impl Serialize) -> Result<()> {
+        let mut text = serde_json::to_string(line).unwrap_or_default();
+        text.push('\n');
+        self.out.write_all(text.as_bytes()).map_err(|cause| Error::disk("write", &self.path, &cause))
+    }
+}
+
+fn open(path: &Path, anew: bool) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(anew);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(|cause| Error::disk("open", path, &cause))
+}
+
+/// What is left of a pull that was cut short.
+pub(super) struct Left {
+    /// How far it goes on from.
+    pub(super) reached: Reached,
+    /// How long the file of lines is at that point.
+    pub(super) bytes: u64,
+    /// Where the file of lines ends that the page after that point had brought, if that page is there.
+    pub(super) beyond: Option<u64>,
+    /// The journal, cut to that point.
+    pub(super) journal: Journal,
+}
+
+/// A search goes on for a day; what is older may be far behind the server.
+const LONGEST: SignedDuration = SignedDuration::from_hours(24);
+
+impl Left {
+    /// What is left of the pull that asked `question`; `None` where there is nothing to go on with.
+    ///
+    /// The server's total tells whether the set is still the same. Where it names none, the last page
+    /// that came has to be read again and compared, and it goes on from before that page.
+    pub(super) fn find(files: &Files, question: &Question, now: Timestamp) -> Result<Option<Self>> {
+        let path = files.journal();
+        let journal = match File::open(&path) {
+            Ok(file) => BufReader::new(file),
+            Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(cause) => return Err(Error::disk("read", &path, &cause)),
+        };
+        let mut lines = whole_lines(journal);
+        let Some(first) = lines.next() else { return Ok(None) };
+        let Ok(head) = serde_json::from_slice::<Head>(&first) else { return Ok(None) };
+        let age = now.duration_since(head.started);
+        if head.question != *question || age.is_negative() || age > LONGEST {
+            return Ok(None);
+        }
+        let mut end = first.len() as u64;
+        let mut marks = Vec::new();
+        for line in lines {
+            let Ok(mark) = serde_json::from_slice::<Mark>(&line) else { break };
+            end += line.len() as u64;
+            marks.push((mark, end));
+        }
+        let good = count_good(&files.lines(), marks.iter().map(|(mark, _)| mark))?;
+        marks.truncate(good);
+        // An end that was reached is asked for again: what was true then may not be now.
+        let ended = marks.last().is_some_and(|(mark, _)| mark.reached.next.is_none());
+        let last = if ended { marks.pop().map(|(mark, _)| mark) } else { None };
+        let beyond = match (marks.last(), last) {
+            (Some((mark, _)), None) if mark.reached.total.is_none() => marks.pop().map(|(mark, _)| mark.bytes),
+            (Some((mark, _)), Some(last)) if mark.reached.total.is_none() => Some(last.bytes),
+            _ => None,
+        };
+        let Some((mark, end)) = marks.pop() else { return Ok(None) };
+        let journal = Journal::resume(files, end)?;
+        Ok(Some(Self { reached: mark.reached, bytes: mark.bytes, beyond, journal }))
+    }
+}
+
+/// Lines with their line breaks; one that was cut short has none, and is none.
+fn whole_lines(mut journal: impl BufRead) -> impl Iterator<Item = Vec<u8>> {
+    std::iter::from_fn(move || {
+        let mut line = Vec::new();
+        journal.read_until(b'\n', &mut line).ok()?;
+        line.ends_with(b"\n").then_some(line)
+    })
+}
+
+/// How many marks from the first on the file agrees with.
+fn count_good<'m>(path: &Path, marks: impl Iterator<Item = &'m Mark>) -> Result<usize> {
+    let mut file = match File::open(path) {
+        Ok(file) => BufReader::with_capacity(1 << 18, file),
+        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(0),
+        Err(cause) => return Err(Error::disk("read", path, &cause)),
+    };
+    let mut hash = Sha256::new();
+    let (mut at, mut good) = (0, 0);
+    for mark in marks {
+        let Some(length) = mark.bytes.checked_sub(at) else { break };
+        let copied =
+            digest(&mut (&mut file).take(length), &mut hash).map_err(|cause| Error::disk("read", path, &cause))?;
+        at += copied;
+        if copied < length || hex(hash.clone()) != mark.sha256 {
+            break;
+        }
+        good += 1;
+    }
+    Ok(good)
+}
+
+/// Hashes what is left of a file; says how much it was.
+fn digest(file: &mut impl BufRead, hash: &mut Sha256) -> std::io::Result<u64> {
+    let mut bytes = 0;
+    loop {
+        let part = file.fill_buf()?;
+        if part.is_empty() {
+            return Ok(bytes);
+        }
+        hash.update(part);
+        let length = part.len();
+        file.consume(length);
+        bytes += length as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::durable;
+
+    fn question() -> Question {
+        Question {
+            source: Source {
+                server: "https://x.example".parse().unwrap(),
+                api: crate::api::server::ApiVersion::V2,
+                patient: Some("-1".into()),
+            },
+            query: Vec::new(),
+            since: None,
+            page_size: 50,
+            pages_kept: false,
+        }
+    }
+
+    const NOW: &str = "2026-11-23T10:00:00Z";
+
+    fn now() -> Timestamp {
+        NOW.parse().unwrap()
+    }
+
+    /// A pull of three pages, the file of which says what its pages bring.
+    fn begun(dir: &Path, total: Option<u64>, ended: bool) -> Files {
+        let files = Files::of(dir, "ExplanationOfBenefit");
+        files.clear().unwrap();
+        durable::create_private_dir(&dir.join(PARTIAL)).unwrap();
+        let mut journal = Journal::begin(&files, &question(), now()).unwrap();
+        let (mut text, mut hash) = (String::new(), Sha256::new());
+        for page in 1..=3 {
+            let line = format!("page {page}\n");
+            hash.update(&line);
+            text += &line;
+            let next = (page < 3 || !ended).then(|| format!("/next?page={}", page + 1));
+            journal.mark(text.len() as u64, &hash, &Reached { pages: page, next, total, cursor: None }).unwrap();
+        }
+        fs::write(files.lines(), text).unwrap();
+        files
+    }
+
+    fn pages(files: &Files, asked: &Question, at: Timestamp) -> Option<(usize, u64, Option<u64>)> {
+        Left::find(files, asked, at).unwrap().map(|left| (left.reached.pages, left.bytes, left.beyond))
+    }
+
+    #[test]
+    fn a_pull_goes_on_where_it_stopped() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = begun(dir.path(), Some(200), false);
+        assert_eq!(pages(&files, &question(), now()), Some((3, 21, None)));
+        // Where no total tells whether the set is the same, the last page is read again; so is an end.
+        assert_eq!(pages(&begun(dir.path(), None, false), &question(), now()), Some((2, 14, Some(21))));
+        assert_eq!(pages(&begun(dir.path(), Some(150), true), &question(), now()), Some((2, 14, None)));
+        assert_eq!(pages(&begun(dir.path(), None, true), &question(), now()), Some((2, 14, Some(21))));
+        files.clear().unwrap();
+        assert_eq!(pages(&files, &question(), now()), None);
+    }
+
+    #[test]
+    fn another_question_another_day_and_another_file_are_a_new_beginning() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = begun(dir.path(), Some(200), false);
+        let other = Question { page_size: 25, ..question() };
+        assert_eq!(pages(&files, &other, now()), None);
+        assert_eq!(pages(&files, &question(), "2026-11-24T10:00:01Z".parse().unwrap()), None);
+        assert_eq!(pages(&files, &question(), "2026-11-23T09:59:59Z".parse().unwrap()), None, "a clock set back");
+        // What a power cut has taken, or changed, is not there, and neither is what follows it.
+        fs::write(files.lines(), "page 1\npage 2\npage").unwrap();
+        assert_eq!(pages(&files, &question(), now()), Some((2, 14, None)));
+        fs::write(files.lines(), "page 1\npage X\npage 3\n").unwrap();
+        assert_eq!(pages(&files, &question(), now()), Some((1, 7, None)));
+        fs::write(files.journal(), "garbage").unwrap();
+        assert_eq!(pages(&files, &question(), now()), None);
+    }
+
+    #[test]
+    fn a_mark_cut_in_half_counts_for_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = begun(dir.path(), Some(200), false);
+        let text = fs::read(files.journal()).unwrap();
+        fs::write(files.journal(), &text[..text.len() - 9]).unwrap();
+        let left = Left::find(&files, &question(), now()).unwrap().unwrap();
+        assert_eq!(left.reached.pages, 2);
+        // And the journal goes on after the last whole one.
+        drop(left);
+        assert_eq!(pages(&files, &question(), now()), Some((2, 14, None)));
+    }
+}

@@ -1,0 +1,301 @@
+//! One search into an archive: everything or what is new, from the beginning or from where an earlier run
+//! stopped, as often as it takes to have a set that fits together.
+
+use jiff::Timestamp;
+
+use super::{Job, increment, plan::Target};
+use crate::{
+    api::{
+        pages::{Known, Page, PullError, Search},
+        server::{ApiVersion, Searchable},
+    },
+    archive::{
+        Pull,
+        manifest::{Entry, Mode, PullRow, Query},
+        partial::{Question, Reached},
+        pull::Pulled,
+        writer::{Expected, Taken, Writer},
+    },
+    auth::token::Grant,
+    cli::Format,
+    error::{Error, Exit, Result},
+};
+
+/// How often a pull begins anew because the set changed while it was read.
+const FRESH_STARTS: u32 = 2;
+
+/// What is known when a search has been read to its end.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct End {
+    cursor: Option<Timestamp>,
+    pub(super) total: Option<u64>,
+    /// Whether the links ended although the pages read cannot have held the total.
+    pub(super) cut_short: bool,
+}
+
+impl End {
+    /// How many fewer there are than the server's total.
+    fn missing(&self, count: u64) -> u64 {
+        self.total.map_or(0, |total| total.saturating_sub(count))
+    }
+}
+
+/// How a search is read.
+struct Course {
+    resource: Searchable,
+    mode: Mode,
+    question: Question,
+    expected: Expected,
+    known: Known,
+}
+
+impl Job<'_> {
+    /// Brings one resource type into the pull.
+    pub(super) async fn search_to_archive(
+        &self,
+        pull: &mut Pull,
+        resource: Searchable,
+        grant: &Grant,
+    ) -> Result<PullRow> {
+        let started = Timestamp::now();
+        let traffic = self.client.traffic();
+        let mut course = self.course(pull, resource, grant);
+        let kept = pull.kept(resource.name()).cloned();
+        let mut shortfall = None;
+        let mut first = self.left_over(pull, &course)?;
+        let mut starts = 0;
+        loop {
+            let (mut writer, from) = match first.take() {
+                Some((writer, reached)) => (writer, Some(reached)),
+                None => (pull.writer(course.expected.clone(), &course.question, started)?, None),
+            };
+            let resumed = from.is_some();
+            let read = self.read_into(&mut writer, &course, from).await;
+            // What any reading of this pull has brought is known to be there.
+            if let Known::Before(known) = &mut course.known {
+                *known = (*known).max(writer.distinct());
+            }
+            let end = match read {
+                Ok(end) => end,
+                // What was begun does not fit what the server has now; that is no failure of this reading.
+                Err(PullError::Shifted) if resumed => {
+                    self.ui().say("the claims have changed on the server since: reading them from the beginning");
+                    continue;
+                }
+                Err(PullError::Failed(error)) if resumed && error.exit == Exit::Data => {
+                    self.ui().say("what an earlier run has left does not fit: reading from the beginning");
+                    continue;
+                }
+                Err(PullError::Shifted) if starts < FRESH_STARTS => {
+                    self.ui().say("the claims changed on the server while they were being read: reading them again");
+                    starts += 1;
+                    continue;
+                }
+                Err(cause) => return Err(give_up(cause, resource)),
+            };
+            let count = writer.distinct();
+            let missing = end.missing(count);
+            // The shortfall of before is that of the whole set, not of what is new.
+            let as_before = |kept: &Entry| course.mode == Mode::Full && same_shortfall(kept, missing);
+            let seen_before = shortfall == Some(missing) || kept.as_ref().is_some_and(as_before);
+            // API v1 and v2 count before they redact: a shortfall that stays the same is the answer. Links
+            // that end before the total are not: the server names a next page whenever there is more.
+            if missing == 0 || (seen_before && !end.cut_short) {
+                if course.mode == Mode::Incremental && count == 0 {
+                    self.is_really_there(&course, kept.as_ref()).await?;
+                }
+                let pulled = self.pulled(&course, &end, started, traffic);
+                return Ok(pull.add(writer, pulled)?.clone());
+            }
+            if starts == FRESH_STARTS {
+                return Err(fell_short(resource, &end, count));
+            }
+            self.ui().say(format!("{missing} fewer {} than the server's total: reading them again", resource.name()));
+            shortfall = Some(missing);
+            starts += 1;
+        }
+    }
+
+    /// What is asked: all of it, or what is new since the last pull. A person's Patient and Coverage
+    /// resources are one page, and asked for whole.
+    fn course(&self, pull: &Pull, resource: Searchable, grant: &Grant) -> Course {
+        let kept = pull.kept(resource.name());
+        let pages_kept = self.args.format == Format::Json;
+        let may_be_partial = resource == Searchable::ExplanationOfBenefit
+            && !self.args.full
+            && (!pages_kept || pull.has_pages(resource.name()));
+        let since = kept.filter(|_| may_be_partial).and_then(|kept| increment::since(kept, self.profile.api));
+        let question = Question {
+            source: self.source(grant),
+            query: self.filters(Target::Search(resource)),
+            since,
+            page_size: self.args.page_size,
+            pages_kept,
+        };
+        let patient = grant.patient.clone().or_else(|| pull.patient().map(str::to_owned));
+        let (mode, known) = match since {
+            Some(_) => (Mode::Incremental, Known::MaybeNothing),
+            None => (Mode::Full, Known::Before(kept.map_or(0, |entry| entry.count))),
+        };
+        Course { resource, mode, question, expected: Expected { kind: resource.name(), patient }, known }
+    }
+
+    /// What an earlier run has left of the same question, said aloud.
+    fn left_over(&self, pull: &Pull, course: &Course) -> Result<Option<(Writer, Reached)>> {
+        let left = pull.resume(course.expected.clone(), &course.question, Timestamp::now())?;
+        if let Some((writer, reached)) = &left {
+            let (name, count) = (course.resource.name(), writer.distinct());
+            self.ui().say(format!(
+                "{name}: going on where an earlier run stopped, {} pages ({count} resources) are here already",
+                reached.pages
+            ));
+        }
+        Ok(left)
+    }
+
+    fn pulled(&self, course: &Course, end: &End, started: Timestamp, before: (u64, u64)) -> Pulled {
+        let (requests, bytes) = self.client.traffic();
+        Pulled {
+            resource: course.resource.name(),
+            mode: course.mode,
+            query: course.question.query.clone(),
+            cursor: end.cursor,
+            server_total: end.total,
+            started,
+            requests: requests - before.0,
+            received: bytes - before.1,
+        }
+    }
+
+    /// "Nothing new" is also how API v1 and v2 answer when their data back end fails. Then the claims that
+    /// are known to be there are not there either.
+    async fn is_really_there(&self, course: &Course, kept: Option<&Entry>) -> Result<()> {
+        if self.profile.api == ApiVersion::V3 {
+            return Ok(());
+        }
+        let mut query = course.question.query.clone();
+        query.push(("_count".to_owned(), "1".to_owned()));
+        let known = Known::Before(kept.map_or(0, |entry| entry.count));
+        let login = self.login();
+        let mut search = Search::new(self.client, self.session, course.resource, &query, known, &login);
+        search.next_page().await.map(|_| ()).map_err(|cause| give_up(cause, course.resource))
+    }
+
+    async fn read_into(&self, writer: &mut Writer, course: &Course, from: Option<Reached>) -> Result<End, PullError> {
+        let mut query = course.question.query.clone();
+        query.extend(course.question.since.map(increment::parameter));
+        let count = writer.distinct();
+        self.read(course.resource, query, course.known, from, count, |page, reached| {
+            let taken = writer.page(page.index, &page.bundle).map_err(PullError::Failed)?;
+            if taken == Taken::Shifted {
+                return Err(PullError::Shifted);
+            }
+            writer.reached(reached).map_err(PullError::Failed)?;
+            Ok(writer.distinct())
+        })
+        .await
+    }
+
+    /// Reads a search to its end, handing each page to `keep` with how far it was read by then; `keep` says
+    /// how many resources there are. `count` is how many there are before.
+    pub(super) async fn read(
+        &self,
+        resource: Searchable,
+        mut query: Query,
+        known: Known,
+        from: Option<Reached>,
+        mut count: u64,
+        mut keep: impl FnMut(&Page, &Reached) -> Result<u64, PullError>,
+    ) -> Result<End, PullError> {
+        query.push(("_count".to_owned(), self.args.page_size.to_string()));
+        let login = self.login();
+        let mut search = Search::new(self.client, self.session, resource, &query, known, &login);
+        let mut end = End::default();
+        if let Some(Reached { pages, next: Some(next), total, cursor }) = from {
+            search = search.resume(pages, &next, total)?;
+            end.cursor = cursor;
+        }
+        let mut progress = self.ui().progress(spoken(resource));
+        let (_, bytes_before) = self.client.traffic();
+        let outcome = loop {
+            match search.next_page().await {
+                Ok(Some(page)) => {
+                    if page.index == 0 && self.profile.api != ApiVersion::V3 {
+                        end.cursor = page.bundle.last_updated;
+                    }
+                    let reached = Reached {
+                        pages: search.pages(),
+                        next: search.next_link().map(str::to_owned),
+                        total: search.total(),
+                        cursor: end.cursor,
+                    };
+                    match keep(&page, &reached) {
+                        Ok(now) => count = now,
+                        Err(cause) => break Err(cause),
+                    }
+                    if let Err(cause) = search.brought(count) {
+                        break Err(cause);
+                    }
+                    progress.at(count, search.total(), self.client.traffic().1 - bytes_before);
+                }
+                Ok(None) => break Ok(()),
+                Err(cause) => break Err(cause),
+            }
+        };
+        progress.finish();
+        end.total = search.total();
+        end.cut_short = end.total.is_some_and(|total| (search.pages() as u64) * u64::from(self.args.page_size) < total);
+        outcome.map(|()| end).map_err(|cause| incomplete(cause, resource, count, search.total()))
+    }
+}
+
+/// A resource type as people call it, short enough for a narrow terminal.
+fn spoken(resource: Searchable) -> &'static str {
+    match resource {
+        Searchable::ExplanationOfBenefit => "claims",
+        Searchable::Patient => "patient",
+        Searchable::Coverage => "coverage",
+    }
+}
+
+fn same_shortfall(kept: &Entry, missing: u64) -> bool {
+    kept.server_total.is_some_and(|total| total.saturating_sub(kept.count) == missing)
+}
+
+/// Says how much is missing when a search fails half-way.
+fn incomplete(cause: PullError, resource: Searchable, count: u64, total: Option<u64>) -> PullError {
+    let PullError::Failed(mut error) = cause else { return PullError::Shifted };
+    if count > 0 || total.is_some() {
+        let missing = match total {
+            Some(total) => format!("{count} of {total} had come, {} are missing", total.saturating_sub(count)),
+            None => format!("{count} had come, how many are missing is not known"),
+        };
+        error.message = format!("{}; {missing} {}; nothing was replaced", error.message, resource.name());
+    }
+    PullError::Failed(error)
+}
+
+pub(super) fn fell_short(resource: Searchable, end: &End, count: u64) -> Error {
+    let (name, missing, total) = (resource.name(), end.missing(count), end.total.unwrap_or_default());
+    Error::new(
+        Exit::TryAgain,
+        "shortfall",
+        format!("{name}: {count} of {total} had come, {missing} are missing, and reading again did not settle it; nothing was replaced"),
+    )
+    .hint("Run the same command again later; if it stays, report it to the server's operators.")
+}
+
+pub(super) fn give_up(cause: PullError, resource: Searchable) -> Error {
+    match cause {
+        PullError::Failed(error) => error,
+        PullError::Shifted => Error::new(
+            Exit::TryAgain,
+            "shifted",
+            format!(
+                "{}: the set on the server kept changing while it was being read; nothing was replaced",
+                resource.name()
+            ),
+        )
+        .hint("Run the same command again later."),
+    }
+}

@@ -1,0 +1,84 @@
+//! From when on an incremental pull asks.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    api::server::ApiVersion,
+    archive::manifest::{Entry, Query},
+};
+
+/// How far back from the cursor a pull reaches. API v1 and v2: replicas of the data back end lag and its
+/// transaction time can go backwards between two calls. API v3: a batch becomes visible after the date
+/// that its resources bear. What is asked for again is merged by id and costs a page at most.
+fn overlap(api: ApiVersion) -> SignedDuration {
+    match api {
+        ApiVersion::V1 | ApiVersion::V2 => SignedDuration::from_hours(3 * 24),
+        ApiVersion::V3 => SignedDuration::from_hours(14 * 24),
+    }
+}
+
+/// The server has no dates of loading from before 2020-02-12, and wants not to be asked for them.
+const EARLIEST: Timestamp = Timestamp::constant(1_581_465_600, 0);
+
+/// The lower bound of the next pull of what is kept, by the server's own clock; `None` where only a full
+/// pull will do: nothing is kept, nothing is known of when it was loaded, or a bound was given already (the
+/// server refuses two on one side).
+pub(super) fn since(kept: &Entry, api: ApiVersion) -> Option<Timestamp> {
+    if kept.count == 0 || has_lower_bound(&kept.query) {
+        return None;
+    }
+    let since = kept.cursor?.checked_sub(overlap(api)).ok()?;
+    (since >= EARLIEST).then_some(since)
+}
+
+fn has_lower_bound(query: &Query) -> bool {
+    query.iter().any(|(name, value)| name == "_lastUpdated" && value.starts_with('g'))
+}
+
+/// The search parameter for it. In UTC, whose `Z` needs no escaping: a `+` that is not escaped becomes a
+/// blank at the server, and the question is refused.
+pub(super) fn parameter(since: Timestamp) -> (String, String) {
+    ("_lastUpdated".to_owned(), format!("ge{}", since.strftime("%Y-%m-%dT%H:%M:%S%.3fZ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(cursor: Option<&str>, query: &[(&str, &str)]) -> Entry {
+        Entry {
+            file: "ExplanationOfBenefit.ndjson".into(),
+            count: 3,
+            bytes: 9,
+            sha256: String::new(),
+            query: query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            cursor: cursor.and_then(|text| text.parse().ok()),
+            server_total: None,
+        }
+    }
+
+    fn asked(entry: &Entry, api: ApiVersion) -> Option<String> {
+        since(entry, api).map(|since| parameter(since).1)
+    }
+
+    #[test]
+    fn the_cursor_is_gone_back_from_as_far_as_the_version_needs() {
+        let kept = entry(Some("2026-11-16T09:00:00.25Z"), &[("type", "pde")]);
+        assert_eq!(asked(&kept, ApiVersion::V2).as_deref(), Some("ge2026-11-13T09:00:00.250Z"));
+        assert_eq!(asked(&kept, ApiVersion::V3).as_deref(), Some("ge2026-11-02T09:00:00.250Z"));
+        let upper = entry(Some("2026-11-16T09:00:00Z"), &[("_lastUpdated", "lt2027-01-01")]);
+        assert!(since(&upper, ApiVersion::V2).is_some());
+    }
+
+    #[test]
+    fn where_an_increment_would_not_be_complete_everything_is_asked_for() {
+        for kept in [
+            entry(None, &[]),
+            entry(Some("2020-02-13T00:00:00Z"), &[]),
+            entry(Some("2026-11-16T09:00:00Z"), &[("_lastUpdated", "ge2024-01-01")]),
+            Entry { count: 0, ..entry(Some("2026-11-16T09:00:00Z"), &[]) },
+        ] {
+            assert_eq!(since(&kept, ApiVersion::V2), None, "{kept:?}");
+        }
+    }
+}

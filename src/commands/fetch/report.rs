@@ -1,0 +1,72 @@
+//! What a fetch says when it is done: a line for people, an object for programs.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    archive::manifest::{Entry, Mode, PullRow},
+    ui::{Ui, size},
+};
+
+/// What was done for one profile.
+pub(super) struct Done {
+    pub(super) profile: String,
+    pub(super) out: std::path::PathBuf,
+    pub(super) rows: Vec<(PullRow, Entry)>,
+    pub(super) withheld: Vec<&'static str>,
+    pub(super) elapsed: Duration,
+}
+
+impl Done {
+    /// The object of the contract.
+    pub(super) fn json(&self) -> Value {
+        let resources: Map<String, Value> =
+            self.rows.iter().map(|(row, entry)| (row.resource.clone(), row_json(row, entry))).collect();
+        json!({
+            "profile": self.profile, "out": self.out, "resources": resources, "withheld": self.withheld,
+            "elapsed_s": (self.elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
+        })
+    }
+
+    /// One line: where, how many of what, what is new.
+    pub(super) fn line(&self) -> String {
+        let parts: Vec<String> = self.rows.iter().map(|(row, entry)| summary(row, entry)).collect();
+        let bytes: u64 = self.rows.iter().map(|(row, _)| row.bytes).sum();
+        let (out, seconds) = (self.out.display(), self.elapsed.as_secs_f64());
+        format!("{out}: {} ({} in {seconds:.1} s)", parts.join("; "), size(bytes))
+    }
+
+    /// Where the server's own number is another.
+    pub(super) fn warn(&self, ui: &Ui) {
+        for (row, entry) in self.rows.iter().filter(|(row, _)| row.mode == Mode::Full) {
+            if let Some(total) = entry.server_total {
+                ui.warn(format!(
+                    "{}: the server's total is {total}, and it sent {}; manifest.json says so too",
+                    row.resource, entry.count
+                ));
+            }
+        }
+    }
+}
+
+fn row_json(row: &PullRow, entry: &Entry) -> Value {
+    let mut value = json!({
+        "count": entry.count, "added": row.added, "updated": row.updated, "unchanged": row.unchanged,
+        "removed": row.removed, "requests": row.requests, "bytes": row.bytes, "mode": row.mode,
+    });
+    if let Some(total) = entry.server_total {
+        value["server_total"] = total.into();
+    }
+    value
+}
+
+fn summary(row: &PullRow, entry: &Entry) -> String {
+    let changes: Vec<String> = [(row.added, "new"), (row.updated, "changed"), (row.removed, "gone")]
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, word)| format!("{number} {word}"))
+        .collect();
+    let changes = if changes.is_empty() { "nothing new".to_owned() } else { changes.join(", ") };
+    format!("{} {} ({changes})", entry.count, row.resource)
+}
