@@ -148,6 +148,7 @@ fn help_fits_and_names_every_variable() {
         "PROFILE",
         "CONFIG",
         "TOKEN_STORE",
+        "TOKEN_STORE_COMMAND",
         "JSON",
         "QUIET",
         "VERBOSE",
