@@ -7,10 +7,10 @@ mod support;
 
 use std::{
     fs,
-    io::Read,
+    io::{Read, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     sync::mpsc,
     thread,
     time::{Duration, Instant},
@@ -278,6 +278,37 @@ fn secrets_are_in_no_argument_no_environment_and_no_message() {
     for key in ["access_token", "refresh_token", "client_secret"] {
         assert!(!said.contains(record[key].as_str().unwrap()), "{key} was shown");
     }
+}
+
+/// In the background of a terminal, whoever reads from it is stopped (SIGTTIN).
+#[test]
+fn a_helper_may_ask_at_the_terminal() {
+    if !has_program("script") {
+        return;
+    }
+    let helped = Helped::with_files(Stage::claims(3));
+    assert_code(&helped.log_in(&[]), 0, &[]);
+    let asking =
+        format!("printf 'Open? ' > /dev/tty; read -r word < /dev/tty; test \"$word\" = sesame && {}", helped.helper);
+    let plain = helped.set(helped.stage.bbdl(&[]));
+    let mut command = Command::new("script");
+    command.args(["-qefc", &format!("'{}' fetch eob --out claims", env!("CARGO_BIN_EXE_bbdl")), "/dev/null"]);
+    for (key, value) in plain.get_envs() {
+        command.env(key, value.unwrap_or_default());
+    }
+    command.env("BBDL_TOKEN_STORE_COMMAND", asking).current_dir(helped.stage.home.path());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    writeln!(child.stdin.as_mut().unwrap(), "sesame").unwrap();
+    let (done, output) = mpsc::channel();
+    thread::spawn(move || {
+        // The terminal closes with its input: that stays open until the answer is there.
+        let mut said = String::new();
+        let read = child.stdout.take().unwrap().read_to_string(&mut said);
+        done.send((read.map(|_| said), child.wait()))
+    });
+    let (said, status) = output.recv_timeout(PATIENCE / 2).expect("the helper waits for what was typed");
+    let said = said.unwrap();
+    assert!(status.unwrap().success() && said.contains("Open?"), "{said}");
 }
 
 /// A helper made of a script that sees the action as `$1`.
