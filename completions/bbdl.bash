@@ -109,7 +109,7 @@ _bbdl() {
                     return 0
                     ;;
                 --token-store)
-                    COMPREPLY=($(compgen -W "keyring file" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -150,7 +150,7 @@ _bbdl() {
                     return 0
                     ;;
                 --token-store)
-                    COMPREPLY=($(compgen -W "keyring file" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -198,7 +198,7 @@ _bbdl() {
                     return 0
                     ;;
                 --token-store)
-                    COMPREPLY=($(compgen -W "keyring file" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -213,7 +213,7 @@ _bbdl() {
             return 0
             ;;
         bbdl__subcmd__fetch)
-            opts="-q -v -h -V --out --format --full --type --service-date --last-updated --source --page-size --retry --retry-delay --profile --config --token-store --json --quiet --verbose --no-progress --no-input --color --help --version eob patient coverage userinfo insurance-card all"
+            opts="-q -v -h -V --out --format --full --all-profiles --type --service-date --last-updated --source --page-size --retry --retry-delay --profile --config --token-store --json --quiet --verbose --no-progress --no-input --color --help --version eob patient coverage userinfo insurance-card all"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -278,7 +278,7 @@ _bbdl() {
                     return 0
                     ;;
                 --token-store)
-                    COMPREPLY=($(compgen -W "keyring file" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -516,7 +516,7 @@ _bbdl() {
                     return 0
                     ;;
                 --token-store)
-                    COMPREPLY=($(compgen -W "keyring file" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -557,7 +557,7 @@ _bbdl() {
                     return 0
                     ;;
                 --token-store)
-                    COMPREPLY=($(compgen -W "keyring file" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -598,7 +598,7 @@ _bbdl() {
                     return 0
                     ;;
                 --token-store)
-                    COMPREPLY=($(compgen -W "keyring file" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -674,7 +674,7 @@ _bbdl() {
                     return 0
                     ;;
                 --token-store)
-                    COMPREPLY=($(compgen -W "keyring file" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -715,7 +715,7 @@ _bbdl() {
                     return 0
                     ;;
                 --token-store)
-                    COMPREPLY=($(compgen -W "keyring file" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -756,7 +756,7 @@ _bbdl() {
                     return 0
                     ;;
                 --token-store)
-                    COMPREPLY=($(compgen -W "keyring file" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
                     return 0
                     ;;
                 --color)

@@ -27,7 +27,8 @@ end
 complete -c bbdl -n "__fish_bbdl_needs_command" -l profile -d 'Which log-in to use' -r
 complete -c bbdl -n "__fish_bbdl_needs_command" -l config -d 'Configuration file' -r -F
 complete -c bbdl -n "__fish_bbdl_needs_command" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
-file\t'A file only its owner can read'"
+file\t'A file only its owner can read'
+command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
 complete -c bbdl -n "__fish_bbdl_needs_command" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -62,7 +63,8 @@ complete -c bbdl -n "__fish_bbdl_using_subcommand login" -l timeout -d 'How long
 complete -c bbdl -n "__fish_bbdl_using_subcommand login" -l profile -d 'Which log-in to use' -r
 complete -c bbdl -n "__fish_bbdl_using_subcommand login" -l config -d 'Configuration file' -r -F
 complete -c bbdl -n "__fish_bbdl_using_subcommand login" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
-file\t'A file only its owner can read'"
+file\t'A file only its owner can read'
+command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
 complete -c bbdl -n "__fish_bbdl_using_subcommand login" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -80,7 +82,8 @@ complete -c bbdl -n "__fish_bbdl_using_subcommand login" -s V -l version -d 'Pri
 complete -c bbdl -n "__fish_bbdl_using_subcommand logout" -l profile -d 'Which log-in to use' -r
 complete -c bbdl -n "__fish_bbdl_using_subcommand logout" -l config -d 'Configuration file' -r -F
 complete -c bbdl -n "__fish_bbdl_using_subcommand logout" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
-file\t'A file only its owner can read'"
+file\t'A file only its owner can read'
+command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
 complete -c bbdl -n "__fish_bbdl_using_subcommand logout" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -95,7 +98,8 @@ complete -c bbdl -n "__fish_bbdl_using_subcommand logout" -s V -l version -d 'Pr
 complete -c bbdl -n "__fish_bbdl_using_subcommand status" -l profile -d 'Which log-in to use' -r
 complete -c bbdl -n "__fish_bbdl_using_subcommand status" -l config -d 'Configuration file' -r -F
 complete -c bbdl -n "__fish_bbdl_using_subcommand status" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
-file\t'A file only its owner can read'"
+file\t'A file only its owner can read'
+command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
 complete -c bbdl -n "__fish_bbdl_using_subcommand status" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -132,11 +136,13 @@ complete -c bbdl -n "__fish_bbdl_using_subcommand fetch" -l retry-delay -d 'The 
 complete -c bbdl -n "__fish_bbdl_using_subcommand fetch" -l profile -d 'Which log-in to use' -r
 complete -c bbdl -n "__fish_bbdl_using_subcommand fetch" -l config -d 'Configuration file' -r -F
 complete -c bbdl -n "__fish_bbdl_using_subcommand fetch" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
-file\t'A file only its owner can read'"
+file\t'A file only its owner can read'
+command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
 complete -c bbdl -n "__fish_bbdl_using_subcommand fetch" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c bbdl -n "__fish_bbdl_using_subcommand fetch" -l full -d 'Fetch everything again'
+complete -c bbdl -n "__fish_bbdl_using_subcommand fetch" -l full -d 'Fetch everything again, not only what is new, and drop what the server no longer has'
+complete -c bbdl -n "__fish_bbdl_using_subcommand fetch" -l all-profiles -d 'Fetch for every profile, each into a directory of its own below DIR'
 complete -c bbdl -n "__fish_bbdl_using_subcommand fetch" -l json -d 'Print one machine-readable result on stdout'
 complete -c bbdl -n "__fish_bbdl_using_subcommand fetch" -s q -l quiet -d 'Say only what went wrong'
 complete -c bbdl -n "__fish_bbdl_using_subcommand fetch" -s v -l verbose -d 'Say more: every request; twice: every repetition as well'
@@ -147,7 +153,8 @@ complete -c bbdl -n "__fish_bbdl_using_subcommand fetch" -s V -l version -d 'Pri
 complete -c bbdl -n "__fish_bbdl_using_subcommand verify" -l profile -d 'Which log-in to use' -r
 complete -c bbdl -n "__fish_bbdl_using_subcommand verify" -l config -d 'Configuration file' -r -F
 complete -c bbdl -n "__fish_bbdl_using_subcommand verify" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
-file\t'A file only its owner can read'"
+file\t'A file only its owner can read'
+command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
 complete -c bbdl -n "__fish_bbdl_using_subcommand verify" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -171,7 +178,8 @@ complete -c bbdl -n "__fish_bbdl_using_subcommand mock" -l fault -d 'Misbehave (
 complete -c bbdl -n "__fish_bbdl_using_subcommand mock" -l profile -d 'Which log-in to use' -r
 complete -c bbdl -n "__fish_bbdl_using_subcommand mock" -l config -d 'Configuration file' -r -F
 complete -c bbdl -n "__fish_bbdl_using_subcommand mock" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
-file\t'A file only its owner can read'"
+file\t'A file only its owner can read'
+command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
 complete -c bbdl -n "__fish_bbdl_using_subcommand mock" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -187,7 +195,8 @@ complete -c bbdl -n "__fish_bbdl_using_subcommand demo" -l out -d 'Where the arc
 complete -c bbdl -n "__fish_bbdl_using_subcommand demo" -l profile -d 'Which log-in to use' -r
 complete -c bbdl -n "__fish_bbdl_using_subcommand demo" -l config -d 'Configuration file' -r -F
 complete -c bbdl -n "__fish_bbdl_using_subcommand demo" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
-file\t'A file only its owner can read'"
+file\t'A file only its owner can read'
+command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
 complete -c bbdl -n "__fish_bbdl_using_subcommand demo" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -201,7 +210,8 @@ complete -c bbdl -n "__fish_bbdl_using_subcommand demo" -s V -l version -d 'Prin
 complete -c bbdl -n "__fish_bbdl_using_subcommand completions" -l profile -d 'Which log-in to use' -r
 complete -c bbdl -n "__fish_bbdl_using_subcommand completions" -l config -d 'Configuration file' -r -F
 complete -c bbdl -n "__fish_bbdl_using_subcommand completions" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
-file\t'A file only its owner can read'"
+file\t'A file only its owner can read'
+command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
 complete -c bbdl -n "__fish_bbdl_using_subcommand completions" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -215,7 +225,8 @@ complete -c bbdl -n "__fish_bbdl_using_subcommand completions" -s V -l version -
 complete -c bbdl -n "__fish_bbdl_using_subcommand man" -l profile -d 'Which log-in to use' -r
 complete -c bbdl -n "__fish_bbdl_using_subcommand man" -l config -d 'Configuration file' -r -F
 complete -c bbdl -n "__fish_bbdl_using_subcommand man" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
-file\t'A file only its owner can read'"
+file\t'A file only its owner can read'
+command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
 complete -c bbdl -n "__fish_bbdl_using_subcommand man" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"

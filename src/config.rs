@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     api::server::{ApiVersion, Origin, PRODUCTION, SANDBOX, Server},
     auth::{
-        store::{StoreKind, TokenStore, file::FileStore, keyring::KeyringStore},
+        store::{StoreKind, TokenStore, command::CommandStore, file::FileStore, keyring::KeyringStore},
         token::Grant,
     },
     durable,
@@ -106,16 +106,17 @@ impl Paths {
         self.state.join("locks").join(format!("{name}.profile-lock"))
     }
 
-    /// Opens a token store. `unattended` shortens how long a keyring may take to answer.
+    /// Opens a token store. `unattended` shortens how long a keyring or a program may take to answer;
+    /// `command` is the program.
     #[must_use]
-    pub fn token_store(&self, kind: StoreKind, unattended: bool) -> Box<dyn TokenStore> {
+    pub fn token_store(&self, kind: StoreKind, unattended: bool, command: Option<&str>) -> Box<dyn TokenStore> {
         const ATTENDED: std::time::Duration = std::time::Duration::from_secs(60);
         const UNATTENDED: std::time::Duration = std::time::Duration::from_secs(10);
+        let patience = if unattended { UNATTENDED } else { ATTENDED };
         match kind {
-            StoreKind::Keyring => {
-                Box::new(KeyringStore::new(if unattended { UNATTENDED } else { ATTENDED }, self.apart.clone()))
-            }
+            StoreKind::Keyring => Box::new(KeyringStore::new(patience, self.apart.clone())),
             StoreKind::File => Box::new(FileStore::new(self.state.join("tokens"))),
+            StoreKind::Command => Box::new(CommandStore::new(command, &self.state, patience).attended(!unattended)),
         }
     }
 
@@ -308,6 +309,8 @@ pub struct ConfigFile {
     pub profile: Option<String>,
     /// `--token-store`
     pub token_store: Option<StoreKind>,
+    /// The program of `--token-store command`, as a shell runs it; `BBDL_TOKEN_STORE_COMMAND` comes first.
+    pub token_store_command: Option<String>,
     /// `--json`
     pub json: bool,
     /// `--quiet`

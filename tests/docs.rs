@@ -127,7 +127,8 @@ fn completions_and_man_pages_are_fresh() {
             fs::write(&path, &text).unwrap();
         }
         let kept = fs::read_to_string(&path).unwrap_or_default();
-        assert_eq!(kept, text, "{} is stale: BBDL_UPDATE=1 cargo test --test docs", path.display());
+        // Not the two texts: nobody wants to read them.
+        assert!(kept == text, "{} is stale: BBDL_UPDATE=1 cargo test --test docs", path.display());
     }
 }
 
@@ -148,6 +149,7 @@ fn help_fits_and_names_every_variable() {
         "PROFILE",
         "CONFIG",
         "TOKEN_STORE",
+        "TOKEN_STORE_COMMAND",
         "JSON",
         "QUIET",
         "VERBOSE",

@@ -1,6 +1,6 @@
 //! What every command starts from: manners, paths, configuration, the profile named.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{ffi::OsString, path::PathBuf, sync::Arc};
 
 use crate::{
     api::{client::Client, retry::RetryPolicy},
@@ -42,7 +42,9 @@ impl Context {
     fn settle(global: Global) -> Result<Self> {
         let home = std::env::var_os("BBDL_HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
         let paths = Paths::find(home.as_deref(), global.config.as_deref())?;
-        let config = ConfigFile::load(&paths, global.config.is_some())?;
+        let mut config = ConfigFile::load(&paths, global.config.is_some())?;
+        config.token_store_command =
+            store_command(std::env::var_os("BBDL_TOKEN_STORE_COMMAND"), config.token_store_command)?;
         let named = config.profile.as_deref().unwrap_or(ProfileName::DEFAULT);
         let profile = match &global.profile {
             Some(name) => name.clone(),
@@ -55,7 +57,7 @@ impl Context {
     /// Opens the token store of a profile.
     #[must_use]
     pub fn store(&self, kind: StoreKind) -> Arc<dyn TokenStore> {
-        Arc::from(self.paths.token_store(kind, !self.ui.can_ask()))
+        Arc::from(self.paths.token_store(kind, !self.ui.can_ask(), self.config.token_store_command.as_deref()))
     }
 
     /// A logged-in session of a profile.
@@ -78,6 +80,15 @@ impl Context {
         let session = Session::load(Arc::clone(&client), store, identity, on_renewed)?;
         Ok((client, session))
     }
+}
+
+/// The environment's, then the configuration's. No part of either is shown: there may be a password in it.
+fn store_command(environment: Option<OsString>, configured: Option<String>) -> Result<Option<String>> {
+    let Some(command) = environment.filter(|command| !command.is_empty()) else { return Ok(configured) };
+    command.into_string().map(Some).map_err(|_| {
+        Error::new(Exit::NotSetUp, "config", "BBDL_TOKEN_STORE_COMMAND is not text (UTF-8)")
+            .hint("Correct or unset it.")
+    })
 }
 
 fn manner(global: &Global, config: &ConfigFile) -> Manner {

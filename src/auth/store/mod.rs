@@ -1,6 +1,7 @@
-//! Where a profile's client secret and tokens are kept between runs: the system's keyring, or a file
-//! when a person chose one. Nothing falls back from the one to the other by itself.
+//! Where a profile's client secret and tokens are kept between runs: the system's keyring, or a file or
+//! a program when a person chose one. Nothing falls back from the one to the other by itself.
 
+pub mod command;
 pub mod file;
 pub mod keyring;
 mod parts;
@@ -54,6 +55,8 @@ pub enum StoreKind {
     Keyring,
     /// A file only its owner can read
     File,
+    /// A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND
+    Command,
 }
 
 impl fmt::Display for StoreKind {
@@ -61,6 +64,7 @@ impl fmt::Display for StoreKind {
         f.write_str(match self {
             Self::Keyring => "keyring",
             Self::File => "file",
+            Self::Command => "command",
         })
     }
 }
@@ -92,6 +96,26 @@ pub enum StoreError {
     /// The keyring does not take a record of this size.
     #[error("the record of this profile is larger than the system's keyring can hold")]
     TooLarge,
+    /// The `command` store was chosen and nobody said which.
+    #[error("no command is configured that keeps tokens")]
+    NoCommand,
+    /// The program of the `command` store cannot be run, failed, or answered what it must not. Its command
+    /// line is not shown: there may be a password in it.
+    #[error("the token store command (action {action}) {what}")]
+    Command {
+        /// What it was asked to do.
+        action: &'static str,
+        /// What became of it, without anything it said.
+        what: String,
+    },
+    /// The program of the `command` store did not end in time, and was ended.
+    #[error("the token store command (action {action}) did not end within {seconds} seconds")]
+    CommandTimedOut {
+        /// What it was asked to do.
+        action: &'static str,
+        /// How long it was waited for, in seconds, rounded down.
+        seconds: u64,
+    },
     /// There is something, and it is not a record that we wrote.
     #[error("what is stored for this profile is damaged: {what}")]
     Damaged {
@@ -141,6 +165,16 @@ impl StoreError {
                 format!(
                     "Unlock the keyring (log in to the desktop) and run the same command again. For unattended runs, {FILE}."
                 )
+            }
+            Self::NoCommand => {
+                "Set token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND; see docs/token-store-command.md."
+                    .to_owned()
+            }
+            Self::Command { .. } => "What it said itself is above. Check token_store_command in config.toml, or \
+                 BBDL_TOKEN_STORE_COMMAND; see docs/token-store-command.md."
+                .to_owned(),
+            Self::CommandTimedOut { .. } => {
+                "It may wait for a password: unlock what it keeps tokens in, and run the same command again.".to_owned()
             }
             Self::Damaged { .. } => "Run `bbdl login` to store it anew.".to_owned(),
             Self::Io { .. } => "Check the disk and who owns the directory, then run the same command again.".to_owned(),

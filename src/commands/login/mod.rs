@@ -118,6 +118,7 @@ fn explain(ui: &Ui, plan: &Plan, request: &Authorization) {
     let store = match plan.store_kind {
         StoreKind::Keyring => "this system's keyring",
         StoreKind::File => "private files (--token-store file)",
+        StoreKind::Command => "what your token store command keeps them in",
     };
     let asked = if plan.scopes.is_empty() {
         "claims, coverage and, unless you untick it there, name, address and birth date".to_owned()

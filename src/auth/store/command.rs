@@ -1,0 +1,293 @@
+//! A program of the person's own that keeps the records (pass, Vault, 1Password, …), spoken to in the
+//! manner of git's credential helpers (gitcredentials(7)). What it has to do: `docs/token-store-command.md`.
+
+use std::{
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    sync::mpsc::{self, Receiver},
+    thread,
+    time::Duration,
+};
+
+use zeroize::Zeroizing;
+
+use super::{StoreError, StoreKind, TokenStore, check_name};
+use crate::secret::Secret;
+
+const GET: &str = "get";
+const STORE: &str = "store";
+const ERASE: &str = "erase";
+
+/// An answer is some kilobytes; of one that is larger no more than this is read, in bytes.
+const LARGEST: usize = 1 << 20;
+
+/// What a program that was told to end has for putting its things away before it is ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Runs `COMMAND get|store|erase` with a shell, the request on its standard input, the answer on its
+/// standard output. Records are in neither its arguments nor its environment. Its standard error is
+/// ours: that is where gpg and the like say what they wait for.
+///
+/// No `Debug`: a person may have written a password of the program's into the command.
+pub struct CommandStore {
+    command: Option<String>,
+    home: PathBuf,
+    patience: Duration,
+    attended: bool,
+}
+
+impl CommandStore {
+    /// `command` is what a shell can run, `None` or blank when none is configured; `home` is bbdl's
+    /// state directory, which the program is told. Each run of it is ended after `patience`.
+    #[must_use]
+    pub fn new(command: Option<&str>, home: &Path, patience: Duration) -> Self {
+        let command = command.map(str::trim).filter(|command| !command.is_empty()).map(str::to_owned);
+        Self { command, home: home.to_owned(), patience, attended: false }
+    }
+
+    /// Whether a person is at the terminal. The program then stays in the terminal's foreground, where
+    /// it can read what is typed. Else it gets a process group of its own, which can be ended whole and
+    /// which an interrupt at the terminal leaves to finish its work.
+    #[must_use]
+    pub fn attended(self, attended: bool) -> Self {
+        Self { attended, ..self }
+    }
+
+    fn ask(&self, action: &'static str, profile: &str, record: Option<&Secret>) -> Result<Answer, StoreError> {
+        check_name(profile)?;
+        let command = self.command.as_deref().ok_or(StoreError::NoCommand)?;
+        let request = self.request(profile, record).map_err(|what| failed(action, what))?;
+        let child = self.start(command, action).map_err(|cause| failed(action, format!("cannot be run: {cause}")))?;
+        let id = child.id();
+        let end = converse(child, request).map_err(|cause| {
+            self.signal(id, "KILL");
+            failed(action, format!("cannot be run: {cause}"))
+        })?;
+        let Ok(ended) = end.recv_timeout(self.patience) else {
+            self.end(id, &end);
+            return Err(StoreError::CommandTimedOut { action, seconds: self.patience.as_secs() });
+        };
+        let (answer, status) = ended.map_err(|cause| failed(action, format!("cannot be heard: {cause}")))?;
+        if answer.len() > LARGEST {
+            return Err(failed(action, format!("answered with more than {LARGEST} bytes")));
+        }
+        match status.code() {
+            Some(0) => Ok(answer),
+            // sh: "If a command is not found, the exit status shall be 127", not executable 126 (XCU 2.8.2).
+            Some(code @ (126 | 127)) if cfg!(unix) => {
+                Err(failed(action, format!("was not found or cannot be executed (exit status {code})")))
+            }
+            _ => Err(failed(action, format!("failed ({status})"))),
+        }
+    }
+
+    /// The record comes last and in one write, so that a script can read line by line up to what it
+    /// needs and hand the rest on to another program.
+    fn request(&self, profile: &str, record: Option<&Secret>) -> Result<Zeroizing<Vec<u8>>, String> {
+        let home = std::path::absolute(&self.home).unwrap_or_else(|_| self.home.clone());
+        let home = home.to_str().filter(|home| !home.contains(char::is_control));
+        let home = home.ok_or("cannot be told the name of the state directory: it is not one line of UTF-8")?;
+        let record = record.map_or("", Secret::expose);
+        if record.contains(['\n', '\r', '\0']) {
+            return Err("cannot be given the record: it is not one line of text".to_owned());
+        }
+        let key = if record.is_empty() { "" } else { "record=" };
+        let end = if record.is_empty() { "\n" } else { "\n\n" };
+        let parts = ["protocol=bbdl-1\nprofile=", profile, "\nhome=", home, "\n", key, record, end];
+        // Made at its full size: a growing vector would leave copies of the record behind.
+        let mut request = Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
+        parts.iter().for_each(|part| request.extend_from_slice(part.as_bytes()));
+        Ok(request)
+    }
+
+    fn start(&self, command: &str, action: &'static str) -> io::Result<Child> {
+        let mut shell = shell(command, action);
+        #[cfg(unix)]
+        if !self.attended {
+            std::os::unix::process::CommandExt::process_group(&mut shell, 0);
+        }
+        shell
+            // Only the log-in needs it.
+            .env_remove("BBDL_CLIENT_SECRET")
+            .stdin(Stdio::piped())
+            .stdout(if action == GET { Stdio::piped() } else { Stdio::null() })
+            .spawn()
+    }
+
+    /// Ends a program that did not: it may put its things away first.
+    fn end(&self, id: u32, end: &Receiver<Ended>) {
+        self.signal(id, "TERM");
+        let ended = end.recv_timeout(LAST_WORDS).is_ok();
+        // It may be gone and what it started may not.
+        if !ended || !self.attended {
+            self.signal(id, "KILL");
+        }
+        if !ended {
+            let _ = end.recv_timeout(LAST_WORDS);
+        }
+    }
+
+    /// To the program and, where it has a group of its own, to all that it started: the standard library
+    /// knows one signal and one process. As long as anything of it runs, the number is not given to others.
+    fn signal(&self, id: u32, signal: &str) {
+        let mut command = if cfg!(windows) {
+            let mut command = Command::new("taskkill");
+            command.args(["/T", "/F", "/PID", &id.to_string()]);
+            command
+        } else {
+            let target = if self.attended { id.to_string() } else { format!("-{id}") };
+            // Every shell has a kill; the program of this name is not everywhere.
+            let mut command = Command::new("sh");
+            command.args(["-c", "kill -s \"$1\" -- \"$2\"", "sh", signal, &target]);
+            command
+        };
+        let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+}
+
+impl TokenStore for CommandStore {
+    fn load(&self, profile: &str) -> Result<Option<Secret>, StoreError> {
+        record_in(&self.ask(GET, profile, None)?).map_err(|what| failed(GET, what))
+    }
+
+    /// Reads the record back: a program that loses it is found at the log-in, not at the first renewal.
+    fn save(&self, profile: &str, record: &Secret) -> Result<(), StoreError> {
+        self.ask(STORE, profile, Some(record))?;
+        match self.load(profile)? {
+            Some(kept) if kept.matches(record.expose()) => Ok(()),
+            Some(_) => Err(failed(STORE, "kept something else than it was given".to_owned())),
+            None => Err(failed(STORE, "did not keep what it was given".to_owned())),
+        }
+    }
+
+    fn delete(&self, profile: &str) -> Result<bool, StoreError> {
+        // One that cannot be understood has to go as well.
+        let there = |answer: &Answer| !matches!(record_in(answer), Ok(None));
+        if !there(&self.ask(GET, profile, None)?) {
+            return Ok(false);
+        }
+        self.ask(ERASE, profile, None)?;
+        if there(&self.ask(GET, profile, None)?) {
+            return Err(failed(ERASE, "left the record where it was".to_owned()));
+        }
+        Ok(true)
+    }
+
+    fn kind(&self) -> StoreKind {
+        StoreKind::Command
+    }
+}
+
+type Answer = Zeroizing<Vec<u8>>;
+type Ended = io::Result<(Answer, ExitStatus)>;
+
+fn failed(action: &'static str, what: impl Into<String>) -> StoreError {
+    StoreError::Command { action, what: what.into() }
+}
+
+/// As git does it (`prepare_shell_cmd` in its run-command.c), so that the command may have arguments,
+/// `~` and variables, and the action is one more argument.
+#[cfg(not(windows))]
+fn shell(command: &str, action: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{command} \"$@\""), "bbdl", action]);
+    shell
+}
+
+/// `/S`: of the quotes around the whole and no others `cmd` takes the first and the last away.
+#[cfg(windows)]
+fn shell(command: &str, action: &str) -> Command {
+    let mut shell = Command::new("cmd");
+    std::os::windows::process::CommandExt::raw_arg(&mut shell, format!("/S /C \"{command} {action}\""));
+    shell
+}
+
+/// Writes the request and reads the answer, each on a thread of its own: a program may answer before it
+/// has read, or read nothing. A thread that is stuck does not keep the process from ending.
+fn converse(mut child: Child, request: Zeroizing<Vec<u8>>) -> io::Result<Receiver<Ended>> {
+    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+    let (done, end) = mpsc::sync_channel(1);
+    thread::Builder::new().name("token store: request".to_owned()).spawn(move || {
+        // One that knows its answer need not read the question (EPIPE).
+        stdin.map(|mut stdin| stdin.write_all(&request))
+    })?;
+    thread::Builder::new().name("token store: answer".to_owned()).spawn(move || {
+        let answer = stdout.map_or_else(|| Ok(Answer::default()), read_bounded);
+        let status = child.wait();
+        // Nobody listens any more when the time is over.
+        drop(done.send(answer.and_then(|answer| Ok((answer, status?)))));
+    })?;
+    Ok(end)
+}
+
+/// At most one byte more than [`LARGEST`]; the rest meets a closed pipe.
+fn read_bounded(stdout: ChildStdout) -> io::Result<Answer> {
+    // Room for all of it from the start: a growing vector would leave copies behind.
+    let mut answer = Zeroizing::new(Vec::with_capacity(LARGEST + 2));
+    stdout.take(LARGEST as u64 + 1).read_to_end(&mut answer)?;
+    Ok(answer)
+}
+
+/// The record in an answer to `get`, `None` when there is nothing in the answer. What is wrong with an
+/// answer is said without any of it.
+fn record_in(answer: &[u8]) -> Result<Option<Secret>, &'static str> {
+    let text = std::str::from_utf8(answer).map_err(|_| "answered with what is not text")?;
+    let mut found = None;
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        match line.split_once('=') {
+            Some(("record", "")) => return Err("answered with an empty record"),
+            Some(("record", _)) if found.is_some() => return Err("answered with two records"),
+            Some(("record", record)) => found = Some(Secret::new(record.to_owned())),
+            // For what a later protocol may add.
+            Some(_) => {}
+            None => return Err("answered with a line that is not key=value"),
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_lines_of_keys_and_values() {
+        let record = |answer: &str| record_in(answer.as_bytes()).map(|found| found.map(|it| it.expose().to_owned()));
+        for none in ["", "\n", " \r\n\n", "later=1\n"] {
+            assert_eq!(record(none), Ok(None), "{none:?}");
+        }
+        for one in ["record={\"a\":\"b=\"}", "record={\"a\":\"b=\"}\r\n\r\n", "later=\nrecord={\"a\":\"b=\"}\n\n"] {
+            assert_eq!(record(one).unwrap().as_deref(), Some("{\"a\":\"b=\"}"), "{one:?}");
+        }
+        for bad in ["hush", "record=", "record=\r\n", "record=hush\nrecord=hush", "record=hush\nhush\n"] {
+            let why = record(bad).unwrap_err();
+            assert!(!why.contains("hush"), "{bad:?}: {why}");
+        }
+        assert!(record_in(b"record=\xff").is_err());
+    }
+
+    #[test]
+    fn a_request_names_the_profile_first_and_the_record_last() {
+        let store = CommandStore::new(Some("true"), Path::new("/state"), LAST_WORDS);
+        let request = |record: Option<&str>| {
+            let record = record.map(|text| Secret::new(text.to_owned()));
+            store.request("mum", record.as_ref()).map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+        };
+        assert_eq!(request(None).unwrap(), "protocol=bbdl-1\nprofile=mum\nhome=/state\n\n");
+        assert_eq!(request(Some("{}")).unwrap(), "protocol=bbdl-1\nprofile=mum\nhome=/state\nrecord={}\n\n");
+        for lines in ["a\nprofile=other", "a\r", "a\0b"] {
+            assert!(request(Some(lines)).is_err(), "{lines:?}");
+        }
+        let forged = CommandStore::new(Some("true"), Path::new("/state\nprofile=other"), LAST_WORDS);
+        assert!(forged.request("mum", None).is_err());
+    }
+
+    #[test]
+    fn a_blank_command_is_none() {
+        for command in [None, Some(""), Some(" \n")] {
+            let store = CommandStore::new(command, Path::new("/state"), LAST_WORDS);
+            assert!(matches!(store.load("mum"), Err(StoreError::NoCommand)));
+        }
+    }
+}

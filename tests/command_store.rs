@@ -1,0 +1,423 @@
+//! The `command` token store: the example helpers under the real binary, and helpers that misbehave.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::{
+    fs,
+    io::{Read, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use bbdl::{
+    auth::store::{StoreError, TokenStore, command::CommandStore},
+    error::{Error, Exit},
+    secret::Secret,
+};
+use serde_json::{Value, json};
+use support::{PATIENCE, Stage, assert_code, finished, has_program, http, text};
+
+const FETCH: [&str; 5] = ["fetch", "eob", "--out", "claims", "--json"];
+
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples").join(name)
+}
+
+/// A path as one word of a shell's.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display())
+}
+
+/// A stage whose `bbdl` keeps its tokens with a helper.
+struct Helped {
+    stage: Stage,
+    helper: String,
+    environment: Vec<(&'static str, PathBuf)>,
+}
+
+impl Helped {
+    fn with_files(stage: Stage) -> Self {
+        let kept = stage.home.path().join("kept here");
+        let helper = format!("{} {}", quoted(&example("token-store-file")), quoted(&kept));
+        Self { stage, helper, environment: Vec::new() }
+    }
+
+    fn set(&self, mut command: Command) -> Command {
+        command.env("BBDL_TOKEN_STORE", "command").env("BBDL_TOKEN_STORE_COMMAND", &self.helper);
+        command.envs(self.environment.iter().map(|(key, value)| (*key, value)));
+        command
+    }
+
+    fn log_in(&self, more: &[&str]) -> Output {
+        self.stage.log_in_with(self.set(self.stage.login_command(more)))
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        finished(self.set(self.stage.bbdl(arguments)))
+    }
+
+    fn expect_json(&self, code: i32, arguments: &[&str]) -> Value {
+        let output = self.run(arguments);
+        assert_code(&output, code, arguments);
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// A log-in from its beginning to its end; `record` reads what the helper keeps of a profile.
+    fn lives(&self, record: impl Fn(&str) -> Option<Value>) {
+        assert_code(&self.log_in(&["--profile", "other"]), 0, &[]);
+        let login = self.log_in(&["--json"]);
+        assert_code(&login, 0, &[]);
+        assert_eq!(serde_json::from_slice::<Value>(&login.stdout).unwrap()["token_store"], "command");
+        assert!(!self.stage.home.path().join("tokens").exists());
+        let before = record("default").unwrap();
+        assert_ne!(record("other").unwrap()["access_token"], before["access_token"]);
+        assert_eq!(before["client_secret"], self.stage.mock.client_secret());
+        assert!(record("default#check").is_none());
+
+        let profiles = self.expect_json(0, &["status", "--json", "--online"])["profiles"].clone();
+        assert_eq!(profiles[0]["token_store"], "command");
+        assert_eq!(profiles[0]["online"]["ok"], true);
+        assert_eq!(self.expect_json(0, &FETCH)["resources"]["ExplanationOfBenefit"]["count"], 30);
+
+        self.stage.control("POST", "clock", r#"{"advance_seconds": 4000}"#);
+        self.stage.asked();
+        self.expect_json(0, &FETCH);
+        assert_eq!(self.stage.asked().iter().filter(|row| row.contains("/o/token/")).count(), 1);
+        let after = record("default").unwrap();
+        assert_ne!(before["access_token"], after["access_token"]);
+        assert_ne!(before["refresh_token"], after["refresh_token"]);
+        self.stage.asked();
+        self.expect_json(0, &FETCH);
+        assert!(self.stage.asked().iter().all(|row| !row.contains("/o/token/")));
+
+        assert_eq!(self.expect_json(0, &["logout", "--json"]), json!({"profile": "default", "revoked": true}));
+        assert!(record("default").is_none() && record("other").is_some());
+        let bearer = format!("Bearer {}", after["access_token"].as_str().unwrap());
+        let url = format!("{}/v2/fhir/Patient", self.stage.mock.url());
+        assert_eq!(http("GET", &url, &[("Authorization", &bearer)], "").status, 401);
+        assert_code(&self.run(&FETCH), 78, &[]);
+    }
+}
+
+#[test]
+fn the_file_helper_keeps_a_log_in_through_its_renewal_to_its_end() {
+    let helped = Helped::with_files(Stage::claims(30));
+    let kept = helped.stage.home.path().join("kept here");
+    helped.lives(|profile| {
+        let file = kept.join(format!("{profile}.json"));
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        file.exists().then(|| {
+            assert_eq!((mode(&kept), mode(&file)), (0o700, 0o600));
+            serde_json::from_slice(&fs::read(&file).unwrap()).unwrap()
+        })
+    });
+    let left: Vec<_> = fs::read_dir(&kept).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["other.json"]);
+}
+
+/// A gpg with a key of its own, which has no passphrase.
+struct Gpg(tempfile::TempDir);
+
+impl Gpg {
+    fn new(password_store: &Path) -> Self {
+        let gpg = Self(tempfile::tempdir().unwrap());
+        let script = "gpg --batch --quiet --passphrase '' --quick-generate-key bbdl-test default default never \
+                      && pass init bbdl-test";
+        let mut command = gpg.command("sh");
+        command.args(["-c", script]).env("PASSWORD_STORE_DIR", password_store);
+        assert_code(&finished(command), 0, &["a key for pass"]);
+        gpg
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env("GNUPGHOME", self.0.path());
+        command
+    }
+
+    fn end_agent(&self) {
+        let _ = self.command("gpgconf").args(["--kill", "all"]).status();
+    }
+}
+
+impl Drop for Gpg {
+    fn drop(&mut self) {
+        self.end_agent();
+    }
+}
+
+#[test]
+fn the_pass_helper_keeps_a_log_in_through_its_renewal_to_its_end() {
+    if !has_program("pass") || !has_program("gpg") {
+        return;
+    }
+    let stage = Stage::claims(30);
+    let store = stage.home.path().join("password-store");
+    let gpg = Gpg::new(&store);
+    // The helper itself starts the agent, which stays when the helper ends.
+    gpg.end_agent();
+    let helped = Helped {
+        stage,
+        helper: quoted(&example("token-store-pass")),
+        environment: vec![("GNUPGHOME", gpg.0.path().to_owned()), ("PASSWORD_STORE_DIR", store.clone())],
+    };
+    helped.lives(|profile| {
+        let mut show = gpg.command("pass");
+        show.args(["show", &format!("bbdl/{profile}")]).env("PASSWORD_STORE_DIR", &store);
+        let output = finished(show);
+        output.status.success().then(|| serde_json::from_slice(&output.stdout).unwrap())
+    });
+    let left: Vec<_> = fs::read_dir(store.join("bbdl")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["other.gpg"]);
+    // A key that cannot be used is not taken for an empty store.
+    fs::write(store.join("bbdl/other.gpg"), "damaged").unwrap();
+    let error = helped.expect_json(78, &["fetch", "eob", "--out", "claims", "--json", "--profile", "other"]);
+    assert_eq!(error["error"]["kind"], "token_store");
+}
+
+#[test]
+fn the_command_may_stand_in_the_configuration_and_the_environment_comes_first() {
+    let helped = Helped::with_files(Stage::claims(3));
+    let home = helped.stage.home.path();
+    let configured = |command: &str| {
+        let file = toml_text(command);
+        fs::write(home.join("config.toml"), format!("token_store = \"command\"\ntoken_store_command = {file}\n"))
+            .unwrap();
+    };
+    configured(&helped.helper);
+    let log_in = || {
+        let mut command = helped.stage.login_command(&[]);
+        command.env_remove("BBDL_TOKEN_STORE");
+        command
+    };
+    assert_code(&helped.stage.log_in_with(log_in()), 0, &[]);
+    assert!(home.join("kept here/default.json").exists());
+    // The profile remembers which store it is, the machine which command.
+    let mut fetch = helped.stage.bbdl(&FETCH);
+    fetch.env_remove("BBDL_TOKEN_STORE");
+    assert_code(&finished(fetch), 0, &[]);
+    configured("exit 3");
+    assert_code(&helped.run(&FETCH), 0, &[]);
+    let output = helped.stage.run(&["fetch", "eob", "--out", "claims", "--token-store", "command"]);
+    assert_code(&output, 78, &[]);
+    assert!(text(&output.stderr).contains("exit status: 3"), "{}", text(&output.stderr));
+}
+
+fn toml_text(text: &str) -> String {
+    // A basic string of TOML is one of JSON's for such text.
+    json!(text).to_string()
+}
+
+#[test]
+fn what_is_wrong_with_the_command_is_said_before_anybody_is_asked() {
+    let stage = Stage::claims(3);
+    for (command, words) in [
+        ("", "no command is configured"),
+        ("no-such-program-of-bbdl", "was not found"),
+        ("password=hush; false", "failed (exit status: 1)"),
+        ("kill -s KILL $$;", "failed (signal: 9"),
+        // Takes everything, keeps nothing.
+        (": ", "did not keep"),
+    ] {
+        let mut login = stage.login_command(&["--json"]);
+        login.env("BBDL_TOKEN_STORE", "command").env("BBDL_TOKEN_STORE_COMMAND", command);
+        let output = finished(login);
+        assert_code(&output, 78, &[command]);
+        let error = serde_json::from_slice::<Value>(&output.stdout).unwrap()["error"].clone();
+        assert_eq!(error["kind"], "token_store");
+        assert!(error["message"].as_str().unwrap().contains(words), "{command}: {error}");
+        assert!(error["hint"].as_str().unwrap().contains("BBDL_TOKEN_STORE_COMMAND"), "{error}");
+        let said = text(&output.stderr) + &text(&output.stdout);
+        assert!(!said.contains("/o/authorize/") && !said.contains("hush"), "{said}");
+    }
+    assert!(stage.asked().is_empty());
+}
+
+#[test]
+fn secrets_are_in_no_argument_no_environment_and_no_message() {
+    let stage = Stage::claims(3);
+    let seen = stage.home.path().join("seen");
+    let file = format!("{} {}", quoted(&example("token-store-file")), quoted(&stage.home.path().join("kept")));
+    let spy = format!("{{ printf '%s\\n' \"$0\" \"$@\"; env; }} >> {}; {file}", quoted(&seen));
+    let helped = |helper: &str| {
+        let mut command = stage.bbdl(&["fetch", "eob", "--out", "claims", "-vv"]);
+        command.env("BBDL_TOKEN_STORE", "command").env("BBDL_TOKEN_STORE_COMMAND", helper);
+        command
+    };
+    let mut login = stage.bbdl(&["login", "--server", stage.mock.url(), "--client-id", stage.mock.client_id()]);
+    login
+        .args(["--no-browser", "-vv"])
+        .env("BBDL_TOKEN_STORE", "command")
+        .env("BBDL_TOKEN_STORE_COMMAND", &spy)
+        .env("BBDL_CLIENT_SECRET", stage.mock.client_secret());
+    let mut outputs = vec![stage.log_in_with(login)];
+    assert_code(&outputs[0], 0, &[]);
+    outputs.push(finished(helped(&spy)));
+    assert_code(&outputs[1], 0, &[]);
+    let kept = fs::read_to_string(stage.home.path().join("kept/default.json")).unwrap();
+    // Helpers that say the record where it does not belong.
+    for helper in [
+        format!("tr -d = < '{}'; {file}", stage.home.path().join("kept/default.json").display()),
+        format!("{file} get && {file} get && :"),
+        format!("{file} get </dev/stdin && exit 5;"),
+    ] {
+        outputs.push(finished(helped(&helper)));
+        assert_code(outputs.last().unwrap(), 78, &[&helper]);
+    }
+    let record: Value = serde_json::from_str(&kept).unwrap();
+    let mut said: String = outputs.iter().map(|output| text(&output.stdout) + &text(&output.stderr)).collect();
+    said += &fs::read_to_string(&seen).unwrap();
+    assert!(said.contains("BBDL_TOKEN_STORE") && said.contains("erase"));
+    for key in ["access_token", "refresh_token", "client_secret"] {
+        assert!(!said.contains(record[key].as_str().unwrap()), "{key} was shown");
+    }
+}
+
+/// In the background of a terminal, whoever reads from it is stopped (SIGTTIN).
+#[test]
+fn a_helper_may_ask_at_the_terminal() {
+    if !has_program("script") {
+        return;
+    }
+    let helped = Helped::with_files(Stage::claims(3));
+    assert_code(&helped.log_in(&[]), 0, &[]);
+    let asking =
+        format!("printf 'Open? ' > /dev/tty; read -r word < /dev/tty; test \"$word\" = sesame && {}", helped.helper);
+    let plain = helped.set(helped.stage.bbdl(&[]));
+    let mut command = Command::new("script");
+    command.args(["-qefc", &format!("'{}' fetch eob --out claims", env!("CARGO_BIN_EXE_bbdl")), "/dev/null"]);
+    for (key, value) in plain.get_envs() {
+        command.env(key, value.unwrap_or_default());
+    }
+    command.env("BBDL_TOKEN_STORE_COMMAND", asking).current_dir(helped.stage.home.path());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    writeln!(child.stdin.as_mut().unwrap(), "sesame").unwrap();
+    let (done, output) = mpsc::channel();
+    thread::spawn(move || {
+        // The terminal closes with its input: that stays open until the answer is there.
+        let mut said = String::new();
+        let read = child.stdout.take().unwrap().read_to_string(&mut said);
+        done.send((read.map(|_| said), child.wait()))
+    });
+    let (said, status) = output.recv_timeout(PATIENCE / 2).expect("the helper waits for what was typed");
+    let said = said.unwrap();
+    assert!(status.unwrap().success() && said.contains("Open?"), "{said}");
+}
+
+/// A helper made of a script that sees the action as `$1`.
+fn helper(dir: &Path, script: &str) -> CommandStore {
+    let path = dir.join("helper");
+    fs::write(&path, format!("cd {}\n{script}\n", quoted(dir))).unwrap();
+    CommandStore::new(Some(&format!("sh {}", quoted(&path))), dir, PATIENCE)
+}
+
+fn secret() -> Secret {
+    Secret::new(r#"{"refresh_token":"hush"}"#.to_owned())
+}
+
+fn refused<T: std::fmt::Debug>(result: Result<T, StoreError>, words: &str) {
+    let error = result.unwrap_err();
+    let shown = format!("{error:?} {error} {}", error.hint());
+    assert!(shown.contains(words) && !shown.contains("hush"), "{words:?}: {shown}");
+    assert_eq!(Error::from(error).exit, Exit::NotSetUp);
+}
+
+#[test]
+fn answers_that_are_none_are_refused_without_being_repeated() {
+    let dir = tempfile::tempdir().unwrap();
+    for (script, words) in [
+        ("echo hush", "not key=value"),
+        ("echo record=", "empty record"),
+        ("echo record=hush; echo record=hush", "two records"),
+        ("printf 'record=hush\\377'", "not text"),
+        ("echo record=hush; exit 9", "exit status: 9"),
+        ("echo record=hush; kill -s KILL $$", "(action get) failed ("),
+        ("yes record=hush", "more than 1048576 bytes"),
+        ("head -c 3000000 /dev/zero", "more than 1048576 bytes"),
+    ] {
+        let store = helper(dir.path(), script);
+        refused(store.load("mum"), words);
+    }
+    for (script, words) in [
+        ("test $1 != get || echo record=hush", "kept something else"),
+        ("test $1 = store", "(action get) failed"),
+        ("exit 4", "(action store) failed (exit status: 4)"),
+        (":", "did not keep"),
+    ] {
+        refused(helper(dir.path(), script).save("mum", &secret()), words);
+    }
+    refused(helper(dir.path(), "test $1 != get || echo record=hush").delete("mum"), "left the record");
+    refused(helper(dir.path(), "case $1 in get) echo record=hush;; *) exit 4;; esac").delete("mum"), "(action erase)");
+    refused(helper(dir.path(), ":").save("mum", &Secret::new("hush\nprofile=other".to_owned())), "not one line");
+    assert!(matches!(helper(dir.path(), ":").load("../mum"), Err(StoreError::ProfileName { .. })));
+}
+
+#[test]
+fn answers_may_have_other_keys_and_other_line_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = helper(dir.path(), "printf 'later=1\\r\\nrecord={\"refresh_token\":\"hush\"}\\r\\n\\r\\n'");
+    assert!(store.load("mum").unwrap().unwrap().matches(secret().expose()));
+    assert!(helper(dir.path(), ":").load("mum").unwrap().is_none());
+    assert!(!helper(dir.path(), "test $1 = get").delete("mum").unwrap());
+    // What cannot be understood can still be removed.
+    fs::write(dir.path().join("kept"), "nonsense\n").unwrap();
+    assert!(helper(dir.path(), "case $1 in get) cat kept;; erase) : > kept;; esac").delete("mum").unwrap());
+}
+
+#[test]
+fn a_helper_need_not_read_what_it_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = Secret::new("x".repeat(900_000));
+    // More than a pipe holds, to one that closes its standard input and knows the answer anyhow.
+    let script = "exec <&-; test $1 = store || { printf record=; head -c 900000 /dev/zero | tr '\\0' x; }";
+    helper(dir.path(), script).save("mum", &long).unwrap();
+}
+
+#[test]
+fn a_request_is_lines_of_keys_and_values_and_an_empty_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = helper(dir.path(), "cat > asked.$1; test $1 = store || sed -n '/^record=/p' asked.store");
+    store.save("mum", &secret()).unwrap();
+    let home = dir.path().display();
+    let asked = |action: &str| fs::read_to_string(dir.path().join(format!("asked.{action}"))).unwrap();
+    assert_eq!(asked("get"), format!("protocol=bbdl-1\nprofile=mum\nhome={home}\n\n"));
+    let record = secret();
+    let record = record.expose();
+    assert_eq!(asked("store"), format!("protocol=bbdl-1\nprofile=mum\nhome={home}\nrecord={record}\n\n"));
+}
+
+#[test]
+fn a_helper_that_hangs_is_ended_with_all_that_it_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("alive");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    for (script, attended) in [
+        // One that waits, with another in the background, and both deaf to what they are told.
+        ("trap '' TERM; exec 9> alive; sleep 1000 & sleep 1000", false),
+        ("exec 9> alive; sleep 1000 & wait", false),
+        // In the terminal's foreground it is only the helper itself.
+        ("exec 9> alive; trap '' TERM; exec sleep 1000", true),
+    ] {
+        let (gone, all_gone) = mpsc::channel();
+        let fifo = fifo.clone();
+        // The end of the pipe comes when nobody has it open for writing any more.
+        thread::spawn(move || gone.send(fs::File::open(fifo).and_then(|mut pipe| pipe.read(&mut [0]))));
+        let path = dir.path().join("helper");
+        fs::write(&path, format!("cd {}\n{script}\n", quoted(dir.path()))).unwrap();
+        let command = format!("exec sh {}", quoted(&path));
+        let store = CommandStore::new(Some(&command), dir.path(), Duration::from_millis(500)).attended(attended);
+        let started = Instant::now();
+        let error = store.load("mum").unwrap_err();
+        assert!(matches!(error, StoreError::CommandTimedOut { action: "get", .. }), "{error:?}");
+        refused::<()>(Err(error), "did not end within 0 seconds");
+        assert!(started.elapsed() < PATIENCE / 4, "{:?}", started.elapsed());
+        assert_eq!(all_gone.recv_timeout(PATIENCE).expect("it lives on").unwrap(), 0, "{script}");
+    }
+}
