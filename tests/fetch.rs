@@ -16,6 +16,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -587,6 +588,32 @@ fn two_at_once_do_not_mix() {
     }
     assert_eq!(stage.lines("ExplanationOfBenefit.ndjson").len(), 300);
     assert_eq!(stage.expect_json(0, &FETCH)["resources"]["ExplanationOfBenefit"]["unchanged"], 300);
+}
+
+#[test]
+fn an_interrupt_is_heard_while_another_bbdl_is_waited_for() {
+    let stage = stage(3);
+    let lock = stage.out().join(".bbdl/lock");
+    let _held = bbdl::durable::FileLock::acquire(&lock, Duration::ZERO, "the test").unwrap();
+    for signal in ["-INT", "-TERM"] {
+        let fetch = support::Running::start(stage.bbdl(&["fetch", "all", "--out", "claims"]));
+        let opened = format!("/proc/{}/fd", fetch.id());
+        let deadline = Instant::now() + support::PATIENCE;
+        let has_lock_open = || {
+            let files = fs::read_dir(&opened).into_iter().flatten().flatten();
+            files.filter_map(|file| fs::read_link(file.path()).ok()).any(|path| path == lock)
+        };
+        while !has_lock_open() {
+            assert!(Instant::now() < deadline, "it never came to the lock");
+            thread::yield_now();
+        }
+        let asked = Instant::now();
+        let killed = std::process::Command::new("kill").args([signal, &fetch.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        assert_code(&fetch.finish(), 130, &[signal]);
+        // The lock is waited for for five seconds.
+        assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+    }
 }
 
 #[test]

@@ -246,7 +246,7 @@ fn count_good<'m>(path: &Path, marks: impl Iterator<Item = &'m Mark>) -> Result<
 }
 
 /// Hashes what is left of a file; says how much it was.
-fn digest(file: &mut impl BufRead, hash: &mut Sha256) -> std::io::Result<u64> {
+pub(super) fn digest(file: &mut impl BufRead, hash: &mut Sha256) -> std::io::Result<u64> {
     let mut bytes = 0;
     loop {
         let part = file.fill_buf()?;

@@ -1,6 +1,10 @@
 //! A pull as a transaction: opened, written to, committed or dropped.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::{BufReader, ErrorKind},
+    path::{Path, PathBuf},
+};
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -11,7 +15,7 @@ use super::{
     index::Before,
     manifest::{self, Entry, Manifest, Mode, PullRow, Query, Source},
     merge::{Merge, Merged},
-    partial::{Files, PARTIAL, Question, Reached},
+    partial::{Files, PARTIAL, Question, Reached, digest},
     writer::{Expected, Finished, Writer, hex, note_removed, page_name},
 };
 use crate::{
@@ -151,11 +155,13 @@ impl Pull {
             None => 0,
         };
         let tally = &finished.tally;
-        // A file that may be damaged is not left in place because its ids are the same.
-        let same = self
-            .kept(resource)
-            .filter(|kept| tally.added + tally.updated + gone == 0 && kept.count == tally.count && !self.repairs);
-        let same = same.cloned();
+        let nothing_new = tally.added + tally.updated + gone == 0;
+        let kept = self.kept(resource).filter(|kept| nothing_new && kept.count == tally.count).cloned();
+        let same = match kept {
+            // A file that is damaged is not left in place because its ids are the same.
+            Some(kept) if self.repairs && !is_intact(&self.archive.dir().join(&kept.file), &kept)? => None,
+            kept => kept,
+        };
         let changes = finished.has_changes.then(|| self.changes_of(resource));
         if same.is_none() {
             self.move_in(&files.lines(), &file);
@@ -312,9 +318,9 @@ impl Pull {
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`]. Whatever the error, the archive is the old or the new one.
-    pub fn commit(mut self) -> Result<Manifest> {
+    pub fn commit(&mut self) -> Result<&Manifest> {
         if self.rows == 0 {
-            return Ok(self.manifest);
+            return Ok(&self.manifest);
         }
         let staged = self.staged(manifest::FILE);
         durable::write_private(&staged, self.manifest.to_text().as_bytes())
@@ -326,9 +332,22 @@ impl Pull {
             }
         }
         self.commit.perform(self.archive.dir())?;
-        for resource in self.searched {
+        for resource in self.searched.drain(..) {
             Files::of(self.archive.dir(), resource).clear()?;
         }
-        Ok(self.manifest)
+        Ok(&self.manifest)
     }
+}
+
+/// Whether a file is what the manifest says.
+fn is_intact(path: &Path, entry: &Entry) -> Result<bool> {
+    let wrong = |cause: std::io::Error| Error::disk("read", path, &cause);
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(cause) => return Err(wrong(cause)),
+    };
+    let mut hash = Sha256::new();
+    let bytes = digest(&mut BufReader::with_capacity(1 << 18, file), &mut hash).map_err(wrong)?;
+    Ok(bytes == entry.bytes && hex(hash) == entry.sha256)
 }

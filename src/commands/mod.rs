@@ -128,6 +128,17 @@ pub(crate) async fn interruptible<T>(task: impl Future<Output = Result<T>>) -> R
     }
 }
 
+/// Work that blocks (disk, locks), done on a thread of its own, so that a request to stop is heard
+/// meanwhile. Whoever stops waiting leaves the thread behind; the process ends without it.
+///
+/// # Errors
+/// [`Exit::Defect`] when the work panicked.
+pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Error::new(Exit::Defect, "defect", "work on the disk ended unexpectedly"))
+}
+
 /// A task that must not be dropped half-way: the first request to stop is answered with what is being
 /// finished, and only a second one ends it.
 ///

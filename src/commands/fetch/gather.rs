@@ -1,6 +1,8 @@
 //! One search into an archive: everything or what is new, from the beginning or from where an earlier run
 //! stopped, as often as it takes to have a set that fits together.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use jiff::Timestamp;
 
 use super::{Job, increment, plan::Target};
@@ -18,6 +20,7 @@ use crate::{
     },
     auth::token::Grant,
     cli::Format,
+    commands::aside,
     error::{Error, Exit, Result},
 };
 
@@ -40,6 +43,28 @@ impl End {
     }
 }
 
+/// A pull whose work on the disk is done aside: reading and merging a large archive takes its time.
+pub(super) struct Held(Arc<Mutex<Pull>>);
+
+impl Held {
+    pub(super) fn new(pull: Pull) -> Self {
+        Self(Arc::new(Mutex::new(pull)))
+    }
+
+    /// What is known without the disk.
+    fn now(&self) -> MutexGuard<'_, Pull> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Pull) -> T + Send + 'static,
+    ) -> Result<T> {
+        let pull = Arc::clone(&self.0);
+        aside(move || work(&mut pull.lock().unwrap_or_else(PoisonError::into_inner))).await
+    }
+}
+
 /// How a search is read.
 struct Course {
     resource: Searchable,
@@ -51,23 +76,23 @@ struct Course {
 
 impl Job<'_> {
     /// Brings one resource type into the pull.
-    pub(super) async fn search_to_archive(
-        &self,
-        pull: &mut Pull,
-        resource: Searchable,
-        grant: &Grant,
-    ) -> Result<PullRow> {
+    pub(super) async fn search_to_archive(&self, pull: &Held, resource: Searchable, grant: &Grant) -> Result<PullRow> {
         let started = Timestamp::now();
         let traffic = self.client.traffic();
-        let mut course = self.course(pull, resource, grant);
-        let kept = pull.kept(resource.name()).cloned();
+        let (kept, mut course) = {
+            let pull = pull.now();
+            (pull.kept(resource.name()).cloned(), self.course(&pull, resource, grant))
+        };
         let mut shortfall = None;
-        let mut first = self.left_over(pull, &course)?;
+        let mut first = self.left_over(pull, &course).await?;
         let mut starts = 0;
         loop {
             let (mut writer, from) = match first.take() {
                 Some((writer, reached)) => (writer, Some(reached)),
-                None => (pull.writer(course.expected.clone(), &course.question, started)?, None),
+                None => {
+                    let (expected, question) = (course.expected.clone(), course.question.clone());
+                    (pull.with(move |pull| pull.writer(expected, &question, started)).await??, None)
+                }
             };
             let resumed = from.is_some();
             let read = self.read_into(&mut writer, &course, from).await;
@@ -108,7 +133,7 @@ impl Job<'_> {
                     self.is_really_there(&course, kept.as_ref()).await?;
                 }
                 let pulled = self.pulled(&course, &end, started, traffic);
-                return Ok(pull.add(writer, pulled)?.clone());
+                return pull.with(move |pull| pull.add(writer, pulled).cloned()).await?;
             }
             if starts == FRESH_STARTS {
                 return Err(fell_short(resource, &end, count));
@@ -144,8 +169,9 @@ impl Job<'_> {
     }
 
     /// What an earlier run has left of the same question, said aloud.
-    fn left_over(&self, pull: &Pull, course: &Course) -> Result<Option<(Writer, Reached)>> {
-        let left = pull.resume(course.expected.clone(), &course.question, Timestamp::now())?;
+    async fn left_over(&self, pull: &Held, course: &Course) -> Result<Option<(Writer, Reached)>> {
+        let (expected, question) = (course.expected.clone(), course.question.clone());
+        let left = pull.with(move |pull| pull.resume(expected, &question, Timestamp::now())).await??;
         if let Some((writer, reached)) = &left {
             let (name, count) = (course.resource.name(), writer.distinct());
             self.ui().say(format!(

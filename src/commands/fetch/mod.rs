@@ -33,12 +33,12 @@ use crate::{
         token::{AccessCategory, Grant},
     },
     cli::{Fetch, Resource},
-    commands::{Context, asked_to_stop, block_on, interruptible},
+    commands::{Context, aside, asked_to_stop, block_on, interruptible},
     config::{ArchiveNote, Profile},
     error::{Error, Result},
     ui::Ui,
 };
-use gather::{fell_short, give_up};
+use gather::{Held, fell_short, give_up};
 use plan::{Target, choose, claim_query};
 use report::Done;
 
@@ -141,15 +141,16 @@ impl Job<'_> {
         let began = Instant::now();
         let (grant, targets, mut withheld) = self.plan().await?;
         let out = absolute(&self.args.out)?;
-        let archive = Archive::open(&out)?;
+        let dir = out.clone();
+        let archive = aside(move || Archive::open(&dir)).await??;
         let source = self.source(&grant);
         for target in &targets {
             archive.accepts(&source, target.name(), &self.filters(*target))?;
         }
-        let mut pull = Pull::begin(archive, source, self.args.full, Timestamp::now());
+        let pull = Held::new(Pull::begin(archive, source, self.args.full, Timestamp::now()));
         let mut rows = Vec::new();
         for target in &targets {
-            match self.one_to_archive(&mut pull, *target, &grant).await {
+            match self.one_to_archive(&pull, *target, &grant).await {
                 Ok(row) => rows.push(row),
                 Err(error) if self.was_withheld(&error, &grant) => {
                     self.ui().say(format!("withheld by the enrollee: {}", target.name()));
@@ -158,7 +159,7 @@ impl Job<'_> {
                 Err(error) => return Err(error),
             }
         }
-        let manifest = pull.commit()?;
+        let manifest = pull.with(|pull| pull.commit().cloned()).await??;
         self.note_archive(&out, manifest.resources.get("ExplanationOfBenefit").map_or(0, |entry| entry.count));
         let entry = |row: &PullRow| manifest.resources.get(&row.resource).cloned();
         let rows: Vec<(PullRow, Entry)> =
@@ -169,7 +170,7 @@ impl Job<'_> {
         Ok(done)
     }
 
-    async fn one_to_archive(&self, pull: &mut Pull, target: Target, grant: &Grant) -> Result<PullRow> {
+    async fn one_to_archive(&self, pull: &Held, target: Target, grant: &Grant) -> Result<PullRow> {
         if let Target::Search(resource) = target {
             return self.search_to_archive(pull, resource, grant).await;
         }
@@ -187,7 +188,7 @@ impl Job<'_> {
             requests: requests_now - requests,
             received: bytes_now - bytes,
         };
-        Ok(pull.add_document(&text, pulled)?.clone())
+        pull.with(move |pull| pull.add_document(&text, pulled).cloned()).await?
     }
 
     /// Whose log-in this is, where the token answer did not say.
