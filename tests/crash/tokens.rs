@@ -1,0 +1,1 @@
+//! Renewals killed at any moment.
