@@ -14,14 +14,14 @@ use std::{
 const PROMPTLY: Duration = Duration::from_secs(2);
 
 /// Numbers that are the same for the same seed (splitmix64).
-pub struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub fn new(seed: u64, series: u64) -> Self {
+    pub(crate) fn new(seed: u64, series: u64) -> Self {
         Self(seed ^ series.wrapping_mul(0x2545_f491_4f6c_dd1d))
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -29,28 +29,28 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    pub fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
 
     /// A moment of the time up to `whole`.
-    pub fn within(&mut self, whole: Duration) -> Duration {
+    pub(crate) fn within(&mut self, whole: Duration) -> Duration {
         Duration::from_micros(self.below(u64::try_from(whole.as_micros()).unwrap() + 1))
     }
 }
 
 /// A number from the environment.
-pub fn setting(name: &str, otherwise: u64) -> u64 {
+pub(crate) fn setting(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
 }
 
 /// Prints although the test passes: the harness captures what the macros print, and not this.
-pub fn tell(line: &str) {
+pub(crate) fn tell(line: &str) {
     std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
+pub(crate) enum Signal {
     Kill,
     Terminate,
     Interrupt,
@@ -58,7 +58,7 @@ pub enum Signal {
 
 /// When to strike.
 #[derive(Clone, Debug)]
-pub enum Moment {
+pub(crate) enum Moment {
     /// So long after the start.
     After(Duration),
     /// So long after this path is there.
@@ -67,7 +67,7 @@ pub enum Moment {
 
 /// What a signal met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Met {
+pub(crate) enum Met {
     /// The run was over, with this code.
     Over(i32),
     /// SIGKILL ended it, or a signal that came before anybody listened for it.
@@ -77,7 +77,7 @@ pub enum Met {
 }
 
 /// Runs a command and strikes it; what it says goes to a file.
-pub fn strike(command: &mut Command, said: &Path, moment: &Moment, signal: Signal) -> Met {
+pub(crate) fn strike(command: &mut Command, said: &Path, moment: &Moment, signal: Signal) -> Met {
     let mut child = command.stdout(Stdio::null()).stderr(File::create(said).unwrap()).spawn().unwrap();
     let started = Instant::now();
     match moment {
@@ -87,7 +87,7 @@ pub fn strike(command: &mut Command, said: &Path, moment: &Moment, signal: Signa
                 if let Some(status) = child.try_wait().unwrap() {
                     return Met::Over(status.code().unwrap());
                 }
-                thread::sleep(Duration::from_micros(200));
+                thread::sleep(Duration::from_micros(100));
                 assert!(started.elapsed() < crate::support::PATIENCE, "bbdl hangs");
             }
             thread::sleep(*delay);

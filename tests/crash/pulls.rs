@@ -237,11 +237,11 @@ fn fetch(stage: &Stage, out: &Path, json: bool) -> Command {
 
 /// Any moment of a run; more often its end, where the archive is replaced, and most exactly that.
 fn moment(dice: &mut Dice, whole: Duration, out: &Path) -> Moment {
-    match dice.below(10) {
-        0..=5 => Moment::After(dice.within(whole)),
-        6 | 7 => Moment::After(whole * 6 / 10 + dice.within(whole * 4 / 10)),
-        8 => Moment::OnceThere(out.join(".bbdl/stage"), dice.within(Duration::from_millis(8))),
-        _ => Moment::OnceThere(out.join(".bbdl/commit.json"), dice.within(Duration::from_millis(2))),
+    match dice.below(12) {
+        0..=7 => Moment::After(dice.within(whole)),
+        8 | 9 => Moment::After(whole * 6 / 10 + dice.within(whole * 4 / 10)),
+        10 => Moment::OnceThere(out.join(".bbdl/stage"), dice.within(Duration::from_millis(5))),
+        _ => Moment::OnceThere(out.join(".bbdl/commit.json"), dice.within(Duration::from_millis(1))),
     }
 }
 

@@ -8,10 +8,10 @@ use bbdl::mock::{
 use jiff::Timestamp;
 
 /// The people of a [`Population`] with claims that say little.
-pub struct Slim(Population);
+pub(crate) struct Slim(Population);
 
 impl Slim {
-    pub fn of(claims: usize) -> Box<dyn Records> {
+    pub(crate) fn of(claims: usize) -> Box<dyn Records> {
         Box::new(Self(Population::new(7, 2, claims)))
     }
 }
