@@ -8,7 +8,6 @@
 
 mod kill;
 mod pulls;
-mod slim;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;

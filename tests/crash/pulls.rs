@@ -17,8 +17,7 @@ use serde_json::Value;
 
 use crate::{
     kill::{Dice, Met, Moment, Signal, setting, strike, tell},
-    slim::Slim,
-    support::{Setting, Stage, assert_code, finished, lines, text},
+    support::{Setting, Stage, assert_code, finished, lines, slim::Slim, text},
 };
 
 const CLAIMS: usize = 300;

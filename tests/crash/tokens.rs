@@ -18,8 +18,7 @@ use serde_json::Value;
 
 use crate::{
     kill::{Dice, Met, Moment, Signal, setting, strike, tell},
-    slim::Slim,
-    support::{PATIENCE, Running, Setting, Stage, assert_code, finished, text},
+    support::{PATIENCE, Running, Setting, Stage, assert_code, finished, slim::Slim, text},
 };
 
 const WORKERS: u64 = 2;

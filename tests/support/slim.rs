@@ -8,10 +8,10 @@ use bbdl::mock::{
 use jiff::Timestamp;
 
 /// The people of a [`Population`] with claims that say little.
-pub(crate) struct Slim(Population);
+pub struct Slim(Population);
 
 impl Slim {
-    pub(crate) fn of(claims: usize) -> Box<dyn Records> {
+    pub fn of(claims: usize) -> Box<dyn Records> {
         Box::new(Self(Population::new(7, 2, claims)))
     }
 }
