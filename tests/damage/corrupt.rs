@@ -17,7 +17,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    FETCH, eob, ids_in, snapshot,
+    FETCH, claims_in, eob, snapshot,
     support::{Setting, Stage, slim::Slim},
 };
 
@@ -226,7 +226,7 @@ fn with_marks(journal: &Path, change: impl Fn(&mut Value)) {
 fn a_journal_sends_nobody_elsewhere() {
     let stage = stage();
     stage.expect(0, &["fetch", "eob", "--out", "whole"]);
-    let whole = ids_in(&stage.home.path().join("whole"));
+    let whole = claims_in(&stage.home.path().join("whole"));
     let (url, visits) = stranger();
     let host = url.strip_prefix("http://").unwrap();
     let search = "/v2/fhir/ExplanationOfBenefit";
@@ -252,7 +252,7 @@ fn a_journal_sends_nobody_elsewhere() {
         assert_eq!(eob(&result)["count"], CLAIMS, "{next}");
         let asked = stage.asked();
         assert!(asked.iter().all(|row| row.starts_with("GET /v2/fhir/ExplanationOfBenefit?")), "{next}: {asked:?}");
-        assert!(ids_in(&stage.out()) == whole, "{next}");
+        assert!(claims_in(&stage.out()) == whole, "{next}");
     }
     // A place further on in the same search: the total tells that something is missing.
     for skipped in [150, 200, 1000] {
@@ -261,7 +261,7 @@ fn a_journal_sends_nobody_elsewhere() {
         with_marks(&journal, |mark| mark["next"] = json!(next));
         let result = stage.expect_json(0, &FETCH);
         assert_eq!(eob(&result)["count"], CLAIMS, "{next}: {result}");
-        assert!(ids_in(&stage.out()) == whole, "{next}");
+        assert!(claims_in(&stage.out()) == whole, "{next}");
     }
     assert_eq!(visits.load(Ordering::SeqCst), 0);
 }
@@ -270,7 +270,7 @@ fn a_journal_sends_nobody_elsewhere() {
 fn a_beginning_that_is_damaged_is_begun_again() {
     let stage = stage();
     stage.expect(0, &["fetch", "eob", "--out", "whole"]);
-    let whole = ids_in(&stage.home.path().join("whole"));
+    let whole = claims_in(&stage.home.path().join("whole"));
     let lines = |journal: &Path| journal.with_extension("ndjson");
     let damages: [Damage; 12] = [
         ("garbage", |journal| fs::write(journal, "garbage\n").unwrap()),
@@ -294,7 +294,7 @@ fn a_beginning_that_is_damaged_is_begun_again() {
         let journal = begun(&stage);
         damage(&journal);
         assert_eq!(eob(&stage.expect_json(0, &FETCH))["count"], CLAIMS, "{what}");
-        assert!(ids_in(&stage.out()) == whole, "{what}");
+        assert!(claims_in(&stage.out()) == whole, "{what}");
         assert_eq!(stage.expect_json(0, &["verify", "claims", "--json"])["ok"], true, "{what}");
     }
     for (what, damage) in [
@@ -307,7 +307,7 @@ fn a_beginning_that_is_damaged_is_begun_again() {
         let journal = begun(&stage);
         damage(&lines(&journal));
         assert_eq!(eob(&stage.expect_json(0, &FETCH))["count"], CLAIMS, "lines {what}");
-        assert!(ids_in(&stage.out()) == whole, "lines {what}");
+        assert!(claims_in(&stage.out()) == whole, "lines {what}");
         let text = fs::read_to_string(stage.out().join(NDJSON)).unwrap();
         assert!(!text.contains("remorse") && !text.contains("Patient/-9"), "lines {what}");
         assert_eq!(stage.expect_json(0, &["verify", "claims", "--json"])["ok"], true, "lines {what}");

@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    FETCH, eob, ids_in, snapshot,
+    FETCH, claims_in, eob, snapshot,
     support::{Setting, Stage, assert_code, slim::Slim, text},
     tell,
 };
@@ -137,9 +137,9 @@ fn a_first_pull_onto_a_disk_that_is_too_small_goes_on_when_there_is_room() {
     assert!(said.contains(GOING_ON), "{said}");
     assert!(eob(&result)["requests"].as_u64().unwrap() < 29, "{result}");
     room.expect(&stage, 0, &["verify", "claims", "--json"]);
-    let inside = ids_in(&room.seen());
+    let inside = claims_in(&room.seen());
     stage.expect(0, &["fetch", "eob", "--out", "elsewhere"]);
-    assert!(inside == ids_in(&stage.home.path().join("elsewhere")));
+    assert!(inside == claims_in(&stage.home.path().join("elsewhere")));
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn a_disk_that_is_full_leaves_the_archive_as_it_was() {
     let (report, _) = room.expect(&stage, 0, &["verify", "claims", "--json"]);
     assert_eq!(report["resources"]["ExplanationOfBenefit"]["count"], 1200);
     stage.expect(0, &["fetch", "eob", "--out", "elsewhere"]);
-    assert!(ids_in(&room.seen()) == ids_in(&stage.home.path().join("elsewhere")));
+    assert!(claims_in(&room.seen()) == claims_in(&stage.home.path().join("elsewhere")));
 }
 
 #[test]

@@ -38,11 +38,12 @@ fn snapshot(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-/// The ids of an archive's claims, sorted.
-fn ids_in(dir: &Path) -> Vec<String> {
-    let mut ids = support::ids(&support::lines(&dir.join("ExplanationOfBenefit.ndjson")));
-    ids.sort();
-    ids
+/// The claims of an archive, sorted, without what differs between two downloads.
+fn claims_in(dir: &Path) -> Vec<String> {
+    let lines = support::lines(&dir.join("ExplanationOfBenefit.ndjson"));
+    let mut claims: Vec<String> = lines.iter().map(|line| support::slim::lasting(line)).collect();
+    claims.sort();
+    claims
 }
 
 fn eob(result: &Value) -> &Value {

@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    FETCH, eob, ids_in,
+    FETCH, claims_in, eob,
     support::{Running, Setting, Stage, assert_code, finished, follow, slim::Slim, text},
     tell,
 };
@@ -54,7 +54,7 @@ fn fetches_at_once_take_turns() {
     }
     stage.expect(0, &FETCH);
     stage.expect(0, &["fetch", "eob", "--out", "whole"]);
-    assert!(ids_in(&stage.out()) == ids_in(&stage.home.path().join("whole")));
+    assert!(claims_in(&stage.out()) == claims_in(&stage.home.path().join("whole")));
 }
 
 #[test]

@@ -62,3 +62,11 @@ impl Records for Slim {
         self.0.loaded()
     }
 }
+
+/// A claim without `created`, which is the moment of the download.
+pub fn lasting(line: &str) -> String {
+    const CREATED: &str = r#""created":""#;
+    let from = line.find(CREATED).unwrap() + CREATED.len();
+    let to = from + line[from..].find('"').unwrap();
+    format!("{}{}", &line[..from], &line[to..])
+}
