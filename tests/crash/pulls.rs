@@ -158,8 +158,9 @@ impl Bench {
         // Pages that are there by now, and need not come again.
         let mut there = BTreeSet::new();
         let mut is_new = false;
+        let mut whole = course.whole * 9 / 10;
         for _ in 0..=dice.below(3) {
-            let (moment, signal) = (moment(dice, course.whole, &out), signal(dice));
+            let (moment, signal) = (moment(dice, whole, &out), signal(dice));
             let what = format!("point {point}, {signal:?} {moment:?}");
             // The mock may have noted the last question of the killed run only now.
             stage.asked();
@@ -178,6 +179,8 @@ impl Bench {
                 }
                 Met::Stopped => count(&tally.stopped, 1),
             }
+            // The next run has less to do.
+            whole = whole * 3 / 4;
             count(&tally.kills, 1);
             count(if course.before.is_some() { &tally.incremental } else { &tally.full }, 1);
             count(&tally.json, usize::from(course.json));
