@@ -246,9 +246,9 @@ fn fetch(stage: &Stage, out: &Path, json: bool) -> Command {
 /// Any moment of a run; more often its end, where the archive is replaced, and most exactly that.
 fn moment(dice: &mut Dice, whole: Duration, out: &Path) -> Moment {
     match dice.below(12) {
-        0..=7 => Moment::After(dice.within(whole)),
-        8 | 9 => Moment::After(whole * 6 / 10 + dice.within(whole * 4 / 10)),
-        10 => Moment::OnceThere(out.join(".bbdl/stage"), dice.within(Duration::from_millis(5))),
+        0..=6 => Moment::After(dice.within(whole)),
+        7 | 8 => Moment::After(whole * 6 / 10 + dice.within(whole * 4 / 10)),
+        9 | 10 => Moment::OnceThere(out.join(".bbdl/stage/manifest.json"), dice.within(Duration::from_millis(8))),
         _ => Moment::OnceThere(out.join(".bbdl/commit.json"), dice.within(Duration::from_millis(1))),
     }
 }
