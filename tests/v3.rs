@@ -79,7 +79,13 @@ fn answer(mut stream: TcpStream, payloads: &Path, asked: &Mutex<Vec<String>>) {
         "/v3/fhir/ExplanationOfBenefit" => ("200 OK".to_owned(), page(&file("eob-search-bundle.json"), &query)),
         "/v3/fhir/Patient" => ("200 OK".to_owned(), file("patient-search-bundle.json")),
         "/v3/fhir/Coverage" => ("200 OK".to_owned(), file("coverage-search-bundle.json")),
-        "/v3/fhir/Patient/$generate-insurance-card" => ("200 OK".to_owned(), file("insurance-card.json")),
+        "/v3/fhir/Patient/$generate-insurance-card" => {
+            // Fresh ids at each call.
+            let fresh = format!("{:08x}-0000-4000-8000-000000000000", asked.lock().unwrap().len());
+            let card: Value = serde_json::from_str(&file("insurance-card.json")).unwrap();
+            let id = card["entry"][0]["fullUrl"].as_str().unwrap().strip_prefix("urn:uuid:").unwrap();
+            ("200 OK".to_owned(), file("insurance-card.json").replace(id, &fresh))
+        }
         "/v3/connect/userinfo" => ("200 OK".to_owned(), file("userinfo.json")),
         _ => ("404 Not Found".to_owned(), "{}".to_owned()),
     };
@@ -110,7 +116,17 @@ fn of_one_person(path: &Path) -> String {
 fn page(bundle: &str, query: &HashMap<String, String>) -> String {
     let mut bundle: Value = serde_json::from_str(bundle).unwrap();
     let offset: usize = query.get("_offset").map_or(0, |text| text.parse().unwrap());
-    let entries = bundle["entry"].as_array().unwrap().clone();
+    let mut entries = bundle["entry"].as_array().unwrap().clone();
+    // As recorded, all were loaded at once: here one a month, so that an increment has less than everything.
+    for (number, entry) in entries.iter_mut().enumerate() {
+        entry["resource"]["meta"]["lastUpdated"] = json!(format!("2026-0{}-01T00:00:00.000Z", number + 1));
+    }
+    let since =
+        query.get("_lastUpdated").map(|text| text.strip_prefix("ge").unwrap().parse::<jiff::Timestamp>().unwrap());
+    entries.retain(|entry| {
+        let loaded = entry["resource"]["meta"]["lastUpdated"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+        since.is_none_or(|since| loaded >= since)
+    });
     let shown: Vec<Value> = entries.iter().skip(offset).take(PAGE).cloned().collect();
     bundle["total"] = json!(shown.len());
     if offset + PAGE < entries.len() {
@@ -160,9 +176,34 @@ fn everything_of_api_v3_comes_home() {
     let wanted: Vec<&str> =
         recorded["entry"].as_array().unwrap().iter().map(|entry| entry["resource"]["id"].as_str().unwrap()).collect();
     assert_eq!(ids(&lines(&home.path().join("claims/ExplanationOfBenefit.ndjson"))), wanted);
-    let card = std::fs::read_to_string(home.path().join("claims/InsuranceCard.json")).unwrap();
-    assert_eq!(card, of_one_person(&payloads.join("insurance-card.json")));
-    assert_eq!(fetch(&[])["resources"]["ExplanationOfBenefit"]["unchanged"], 5);
+    let manifest: Value =
+        serde_json::from_slice(&std::fs::read(home.path().join("claims/manifest.json")).unwrap()).unwrap();
+    // Not the Bundle's date, which at v3 is that of the answer: the newest claim's.
+    assert_eq!(manifest["resources"]["ExplanationOfBenefit"]["cursor"], "2026-05-01T00:00:00Z");
+    let files = || {
+        ["ExplanationOfBenefit.ndjson", "Coverage.ndjson", "InsuranceCard.json"]
+            .map(|name| std::fs::read(home.path().join("claims").join(name)).unwrap())
+    };
+    let before = files();
+    server.asked.lock().unwrap().clear();
+    let result = fetch(&[]);
+    let claims = &result["resources"]["ExplanationOfBenefit"];
+    assert_eq!(
+        (&claims["mode"], &claims["unchanged"], &claims["requests"]),
+        (&json!("incremental"), &json!(5), &json!(1))
+    );
+    assert!(
+        server
+            .asked
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|target| target.contains("_lastUpdated=ge2026-04-17T00%3A00%3A00.000Z"))
+    );
+    // The insurance card came with other ids, and says what it said.
+    assert_eq!(result["resources"]["InsuranceCard"]["unchanged"], 1);
+    assert!(files() == before);
+    assert_eq!(fetch(&["--full"])["resources"]["ExplanationOfBenefit"]["unchanged"], 5);
     let asked = server.asked.lock().unwrap().join("\n");
     assert!(asked.contains("_count=50") && asked.contains("_offset=4"), "{asked}");
     assert!(!asked.contains("/v2/"), "{asked}");

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     durable,
     error::{Error, Result},
+    fhir::document::says_the_same,
 };
 
 /// What the caller knows of a resource type that it has pulled.
@@ -243,29 +244,31 @@ impl Pull {
         format!("changes/{}.{resource}.ndjson", self.id)
     }
 
-    /// Adds a single document (userinfo, insurance card).
+    /// Adds a single document (userinfo, insurance card). One that says what is kept already stays away.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`].
     pub fn add_document(&mut self, text: &str, pulled: Pulled) -> Result<&PullRow> {
         let resource = pulled.resource;
         let file = format!("{resource}.json");
-        let sha256 = hex(Sha256::new_with_prefix(text));
-        let counts = match self.kept(resource) {
-            None => [1, 0, 0, 0],
-            Some(kept) if kept.sha256 == sha256 => [0, 0, 1, 0],
-            Some(_) => [0, 1, 0, 0],
+        let is_kept = |entry: &&Entry| {
+            let before = std::fs::read_to_string(self.archive.dir().join(&entry.file)).unwrap_or_default();
+            hex(Sha256::new_with_prefix(&before)) == entry.sha256 && says_the_same(&before, text)
         };
-        if counts[2] == 0 {
-            let staged = self.staged(&file);
-            durable::write_private(&staged, text.as_bytes()).map_err(|cause| Error::disk("write", &staged, &cause))?;
-            self.move_in(&staged, &file);
+        let before = self.kept(resource);
+        if let Some(kept) = before.filter(is_kept).cloned() {
+            let row = self.row(&pulled, [0, 0, 1, 0], None);
+            return Ok(self.enter(resource, kept, row));
         }
+        let counts = if before.is_some() { [0, 1, 0, 0] } else { [1, 0, 0, 0] };
+        let staged = self.staged(&file);
+        durable::write_private(&staged, text.as_bytes()).map_err(|cause| Error::disk("write", &staged, &cause))?;
+        self.move_in(&staged, &file);
         let entry = Entry {
             file,
             count: 1,
             bytes: text.len() as u64,
-            sha256,
+            sha256: hex(Sha256::new_with_prefix(text)),
             query: pulled.query.clone(),
             cursor: None,
             server_total: None,

@@ -1,4 +1,5 @@
 //! What came back, as text with known places in it. Nothing is re-serialised.
 
 pub mod bundle;
+pub mod document;
 pub mod resource;

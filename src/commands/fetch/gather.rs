@@ -82,7 +82,10 @@ impl Job<'_> {
                     self.ui().say("the claims have changed on the server since: reading them from the beginning");
                     continue;
                 }
-                Err(PullError::Failed(error)) if resumed && error.exit == Exit::Data => {
+                // The link of before may be somebody else's, too.
+                Err(PullError::Failed(error))
+                    if resumed && (error.exit == Exit::Data || error.kind == "not_allowed") =>
+                {
                     self.ui().say("what an earlier run has left does not fit: reading from the beginning");
                     continue;
                 }
