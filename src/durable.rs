@@ -23,13 +23,36 @@ use crate::error::shown;
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = directory_of(path);
     create_private_dir(dir)?;
-    let mut temporary = tempfile::Builder::new().prefix(".bbdl-").suffix(".tmp").tempfile_in(dir)?;
+    clear_temporaries(dir, ABANDONED);
+    let mut temporary = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(dir)?;
     // tempfile asks for 0600, from which a umask such as 0277 would still take our own right to write.
     private_file(temporary.as_file())?;
     temporary.write_all(bytes)?;
     temporary.as_file().sync_all()?;
     temporary.persist(path).map_err(|failed| failed.error)?;
     sync_dir(dir)
+}
+
+/// The names of files on their way to their place.
+const PREFIX: &str = ".bbdl-";
+const SUFFIX: &str = ".tmp";
+/// No write takes as long: whoever left such a file behind was killed.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// Removes what [`write_private`] left in `dir` where it was killed, and what may hold a secret or a
+/// health record: temporary files that nobody has written to for `age`. Without any age this is for
+/// whoever knows that nobody else writes there. What cannot be removed now is left for the next time.
+pub fn clear_temporaries(dir: &Path, age: Duration) {
+    let is_old = |metadata: &fs::Metadata| {
+        age.is_zero() || metadata.modified().is_ok_and(|at| at.elapsed().is_ok_and(|since| since > age))
+    };
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_ours = name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX));
+        if is_ours && entry.metadata().is_ok_and(|metadata| metadata.is_file() && is_old(&metadata)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Makes `path` and whatever is missing above it. Every directory made here is readable by its owner
@@ -194,6 +217,23 @@ mod tests {
     use super::*;
 
     const ZERO: Duration = Duration::ZERO;
+
+    #[test]
+    fn what_a_killed_writer_left_goes_and_what_a_living_one_writes_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let [old, fresh, other] = [".bbdl-old.tmp", ".bbdl-fresh.tmp", "other.tmp"].map(|name| dir.path().join(name));
+        let long_ago = std::time::SystemTime::now() - 2 * ABANDONED;
+        for path in [&old, &fresh, &other] {
+            fs::write(path, "x").unwrap();
+        }
+        for path in [&old, &other] {
+            File::options().write(true).open(path).unwrap().set_modified(long_ago).unwrap();
+        }
+        write_private(&dir.path().join("a"), b"x").unwrap();
+        assert_eq!([old.exists(), fresh.exists(), other.exists()], [false, true, true]);
+        clear_temporaries(dir.path(), ZERO);
+        assert_eq!([fresh.exists(), other.exists()], [false, true]);
+    }
 
     #[test]
     fn a_file_is_replaced_whole_and_leaves_no_temporary_behind() {

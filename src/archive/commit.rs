@@ -8,11 +8,12 @@ use std::{
     fs,
     io::ErrorKind,
     path::{Component, Path, PathBuf},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::partial::PARTIAL;
+use super::{OWN, partial::PARTIAL};
 use crate::{
     durable,
     error::{Error, Exit, Result},
@@ -101,6 +102,8 @@ impl Commit {
 /// Finishes a commit that was cut short, or clears away what a pull without a commit left.
 pub(super) fn finish_or_clear(dir: &Path) -> Result<()> {
     let note = dir.join(NOTE);
+    // Whoever is here holds the lock: a note that is still being written is a dead one's.
+    durable::clear_temporaries(&dir.join(OWN), Duration::ZERO);
     let text = match fs::read(&note) {
         Ok(text) => text,
         Err(cause) if cause.kind() == ErrorKind::NotFound => return clear_stage(dir),
@@ -172,9 +175,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("a"), "old").unwrap();
         staged(dir.path(), "a", "half of new");
+        let half_a_note = dir.path().join(".bbdl/.bbdl-abcdef.tmp");
+        fs::write(&half_a_note, "{").unwrap();
         finish_or_clear(dir.path()).unwrap();
         assert_eq!(fs::read_to_string(dir.path().join("a")).unwrap(), "old");
-        assert!(!dir.path().join(STAGE).exists());
+        assert!(!dir.path().join(STAGE).exists() && !half_a_note.exists());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::{
-    index::{Before, Fingerprint, IdKey, for_each_line, key},
+    index::{Before, Fingerprint, IdKey, each_line, for_each_line, key},
     partial::{Files, Journal, Left, Question, Reached},
 };
 use crate::{
@@ -545,8 +545,9 @@ fn drop_lines(path: &Path, superseded: &HashSet<u64>) -> Result<(u64, Sha256)> {
 pub(super) fn note_removed(previous: &Path, ids: &HashSet<IdKey>, removed: &Path) -> Result<u64> {
     let mut count = 0;
     let mut out = None;
-    for_each_line(previous, |_, text| {
-        let Ok(header) = Header::read(text) else { return Ok(()) };
+    // A full pull is also how a damaged file is healed: what cannot be read there is not removed by the server.
+    each_line(previous, |_, text| {
+        let Some(Ok(header)) = text.map(Header::read) else { return Ok(()) };
         if ids.contains(&key(&header.id)) {
             return Ok(());
         }

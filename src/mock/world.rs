@@ -85,6 +85,8 @@ pub(super) struct Asked {
     query: String,
     status: u16,
     authorization: bool,
+    /// When it was answered, by the wall clock: [`World::advance`] does not move it.
+    at: Timestamp,
 }
 
 /// Everything that changes.
@@ -311,6 +313,7 @@ impl World {
             query: query.collect::<Vec<_>>().join("&"),
             status,
             authorization: ask.headers.contains_key("authorization"),
+            at: Timestamp::now(),
         });
     }
 

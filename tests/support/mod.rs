@@ -25,6 +25,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub mod secret_service;
+pub mod slim;
 
 /// No step of any test takes longer.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,0 +1,210 @@
+//! Renewals killed at any moment. A refresh token works once: between the server's spending it and the new
+//! one's being on our disk there is a moment in which a kill costs the log-in. Nothing else may.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    process::Command,
+    sync::{
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::{
+    kill::{Dice, Met, Moment, Signal, setting, strike, tell},
+    support::{PATIENCE, Running, Setting, Stage, assert_code, finished, slim::Slim, text},
+};
+
+const WORKERS: u64 = 2;
+const FETCH: [&str; 5] = ["fetch", "eob", "--out", "claims", "--json"];
+
+fn stage() -> Stage {
+    let latency = Duration::from_millis(3);
+    Stage::logged_in(Setting { latency, records: Some(Slim::of(30)), ..Setting::default() })
+}
+
+/// Lets the access token expire.
+fn expire(stage: &Stage) {
+    stage.control("POST", "clock", r#"{"advance_seconds": 4000}"#);
+    stage.asked();
+}
+
+fn refresh_token(stage: &Stage) -> String {
+    stage.tokens()["refresh_token"].as_str().unwrap().to_owned()
+}
+
+/// The answers that renewals got.
+fn renewals(stage: &Stage) -> Vec<String> {
+    let asked = stage.asked();
+    let of_token = asked.iter().filter(|row| row.contains("/o/token/"));
+    of_token.map(|row| row.rsplit(' ').next().unwrap().to_owned()).collect()
+}
+
+#[derive(Default)]
+struct Tally {
+    kills: AtomicU64,
+    stopped: AtomicU64,
+    before: AtomicU64,
+    stored: AtomicU64,
+    lost: AtomicU64,
+}
+
+#[test]
+fn crash_a_renewal_killed_at_any_moment_costs_the_log_in_only_while_its_answer_is_not_stored() {
+    // As many as are asked for pulls, in the same proportion.
+    let wanted = (setting("BBDL_CRASH_KILLS", 200) * 3 / 10).max(1);
+    let seed = setting("BBDL_CRASH_SEED", 20_261_123);
+    let (tally, next, started) = (Tally::default(), AtomicU64::new(0), Instant::now());
+    thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                let stage = stage();
+                expire(&stage);
+                let began = Instant::now();
+                stage.expect(0, &FETCH);
+                let whole = began.elapsed();
+                while tally.kills.load(Ordering::Relaxed) < wanted {
+                    let point = next.fetch_add(1, Ordering::Relaxed);
+                    assert!(point < 4 * wanted + 40, "most runs are over before they can be killed");
+                    survive(&stage, point, whole, &mut Dice::new(seed, !point), &tally);
+                }
+            });
+        }
+    });
+    let [kills, stopped, before, stored, lost] =
+        [&tally.kills, &tally.stopped, &tally.before, &tally.stored, &tally.lost]
+            .map(|counter| counter.load(Ordering::Relaxed));
+    tell(&format!(
+        "crash: {kills} kills of renewals (seed {seed}): {before} before the refresh token was spent, {stored} after the new one was stored; \
+         {lost} fell between the two and cost the log-in; {stopped} were asked to stop and did; {:.1} s",
+        started.elapsed().as_secs_f64()
+    ));
+    assert!(kills >= wanted && before + stored + lost == kills);
+    assert!(wanted < 60 || (before > 0 && stored > 0), "a lopsided draw");
+}
+
+/// Every outcome is one of three, and which one it is, the server's log and the store say as well.
+fn survive(stage: &Stage, point: u64, whole: Duration, dice: &mut Dice, tally: &Tally) {
+    expire(stage);
+    let before = refresh_token(stage);
+    let signal = if dice.below(5) == 0 { Signal::Terminate } else { Signal::Kill };
+    let moment = Moment::After(whole / 10 + dice.within(whole * 9 / 10));
+    let said = stage.home.path().join("said");
+    let met = strike(&mut stage.bbdl(&FETCH), &said, &moment, signal);
+    let what = format!("point {point}, {signal:?} {moment:?}");
+    if let Met::Over(code) = met {
+        assert_eq!(code, 0, "{what}");
+        return;
+    }
+    let is_stored = refresh_token(stage) != before;
+    let output = stage.run(&FETCH);
+    let answers = renewals(stage);
+    let count = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
+    count(&tally.kills);
+    count(match (output.status.code(), is_stored) {
+        (Some(0), true) => {
+            assert_eq!(answers, ["200"], "{what}");
+            &tally.stored
+        }
+        (Some(0), false) => {
+            assert_eq!(answers, ["200"], "{what}: it was spent, and yet it was good");
+            &tally.before
+        }
+        (Some(77), false) => {
+            let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(result["error"]["kind"], "refresh_token", "{what}: {result}");
+            // The server spent it for the killed run, and refused it to the next one.
+            assert_eq!((answers.len(), answers[0].as_str()), (2, "200"), "{what}: {answers:?}");
+            assert_ne!(met, Met::Stopped, "{what}: whoever asks it to stop does not cost the log-in");
+            stage.log_in(&[]);
+            &tally.lost
+        }
+        _ => panic!("{what}: {:?}, stored {is_stored}: {}", output.status, text(&output.stderr)),
+    });
+    if met == Met::Stopped {
+        count(&tally.stopped);
+    }
+}
+
+/// How long a kill costs the log-in: from the server's spending of the token, by its own log, until the
+/// new record has its name in the store. The name is watched, since that is what the next run opens; the
+/// file's own times are those of its writing, and as coarse as the kernel's tick.
+#[test]
+fn crash_the_moment_in_which_a_kill_costs_the_log_in_is_short() {
+    const RENEWALS: usize = 25;
+    let stage = stage();
+    let file = stage.home.path().join("tokens/default.json");
+    let mut widths = Vec::new();
+    for _ in 0..RENEWALS {
+        expire(&stage);
+        let inode = || fs::metadata(&file).unwrap().ino();
+        let (over, (ready, is_watching)) = (AtomicBool::new(false), mpsc::channel());
+        let stored = thread::scope(|scope| {
+            let watcher = scope.spawn(|| {
+                let (mut known, mut changed) = (inode(), None);
+                ready.send(()).unwrap();
+                while !over.load(Ordering::Relaxed) {
+                    let now = inode();
+                    if now != known {
+                        (known, changed) = (now, Some(Timestamp::now()));
+                    }
+                    thread::yield_now();
+                }
+                changed.unwrap()
+            });
+            is_watching.recv().unwrap();
+            let output = finished(stage.bbdl(&FETCH));
+            over.store(true, Ordering::Relaxed);
+            assert_code(&output, 0, &FETCH);
+            watcher.join().unwrap()
+        });
+        let log = stage.control("GET", "requests", "");
+        let spent = log.as_array().unwrap().iter().find(|row| row["path"] == "/v2/o/token/").unwrap();
+        let spent: Timestamp = spent["at"].as_str().unwrap().parse().unwrap();
+        widths.push(stored.duration_since(spent).as_micros());
+    }
+    widths.sort_unstable();
+    let (median, longest) = (widths[RENEWALS / 2], widths[RENEWALS - 1]);
+    tell(&format!(
+        "crash: from a refresh token's being spent to the new one's being stored: median {median} µs, longest {longest} µs of {RENEWALS} renewals"
+    ));
+    assert!(widths[0] > 0, "stored before it was there");
+    assert!(median < 1_000_000, "{median} µs");
+}
+
+#[test]
+fn crash_a_kill_while_the_answer_is_on_its_way_asks_for_a_new_log_in_and_changes_nothing() {
+    let stage = stage();
+    stage.expect(0, &FETCH);
+    stage.control("POST", "claims", r#"{"add": 3}"#);
+    let files = ["manifest.json", "ExplanationOfBenefit.ndjson"].map(|name| stage.out().join(name));
+    let archive = || files.each_ref().map(|path| fs::read(path).unwrap());
+    let before = archive();
+    expire(&stage);
+    stage.faults(&["late=1500@o/token#1"]);
+    let fetch = Running::start(stage.bbdl(&FETCH));
+    let started = Instant::now();
+    let is_spent = || {
+        let log = stage.control("GET", "requests", "");
+        log.as_array().unwrap().iter().any(|row| row["path"] == "/v2/o/token/" && row["status"] == 200)
+    };
+    while !is_spent() {
+        assert!(started.elapsed() < PATIENCE, "it never asked for new tokens");
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert!(Command::new("kill").args(["-KILL", &fetch.id().to_string()]).status().unwrap().success());
+    assert_eq!(fetch.finish().status.code(), None);
+    let result = stage.expect_json(77, &FETCH);
+    assert_eq!(result["error"]["kind"], "refresh_token", "{result}");
+    let hint = result["error"]["hint"].as_str().unwrap();
+    assert!(hint.contains("bbdl login --server") && hint.contains(stage.mock.url()), "{hint}");
+    assert!(archive() == before);
+    stage.log_in(&[]);
+    assert_eq!(stage.expect_json(0, &FETCH)["resources"]["ExplanationOfBenefit"]["added"], 3);
+}

@@ -1,0 +1,72 @@
+//! Claims of a kilobyte instead of twenty: what is killed here is the keeping, not the reading, of claims,
+//! and many runs have to fit into a minute.
+
+use bbdl::mock::{
+    people::Population,
+    records::{ClaimHeader, Enrollee, Records},
+};
+use jiff::Timestamp;
+
+/// The people of a [`Population`] with claims that say little.
+pub struct Slim(Population);
+
+impl Slim {
+    pub fn of(claims: usize) -> Box<dyn Records> {
+        Box::new(Self(Population::new(7, 2, claims)))
+    }
+}
+
+impl Records for Slim {
+    fn enrollees(&self) -> usize {
+        self.0.enrollees()
+    }
+
+    fn enrollee(&self, index: usize) -> Enrollee {
+        self.0.enrollee(index)
+    }
+
+    fn claims(&self, enrollee: usize) -> usize {
+        self.0.claims(enrollee)
+    }
+
+    fn spare(&self, enrollee: usize, from: usize) -> usize {
+        self.0.spare(enrollee, from)
+    }
+
+    fn claim_header(&self, enrollee: usize, position: usize) -> ClaimHeader {
+        self.0.claim_header(enrollee, position)
+    }
+
+    fn find_claim(&self, enrollee: usize, id: &str) -> Option<usize> {
+        self.0.find_claim(enrollee, id)
+    }
+
+    fn write_claim(&self, enrollee: usize, position: usize, created: Timestamp, out: &mut String) {
+        let ClaimHeader { id, last_updated, .. } = self.claim_header(enrollee, position);
+        let patient = self.enrollee(enrollee).patient;
+        let remark = "nothing to remark ".repeat(40);
+        out.push_str(&format!(
+            r#"{{"resourceType":"ExplanationOfBenefit","id":"{id}","meta":{{"lastUpdated":"{last_updated}"}},"patient":{{"reference":"Patient/{patient}"}},"created":"{created}","payment":{{"amount":{{"value":{position}.50}}}},"remark":"{remark}"}}"#,
+        ));
+    }
+
+    fn patient(&self, enrollee: usize) -> String {
+        self.0.patient(enrollee)
+    }
+
+    fn coverage(&self, enrollee: usize) -> Vec<(String, String)> {
+        self.0.coverage(enrollee)
+    }
+
+    fn loaded(&self) -> Timestamp {
+        self.0.loaded()
+    }
+}
+
+/// A claim without `created`, which is the moment of the download.
+pub fn lasting(line: &str) -> String {
+    const CREATED: &str = r#""created":""#;
+    let from = line.find(CREATED).unwrap() + CREATED.len();
+    let to = from + line[from..].find('"').unwrap();
+    format!("{}{}", &line[..from], &line[to..])
+}
