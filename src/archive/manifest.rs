@@ -47,6 +47,14 @@ pub struct Entry {
     pub server_total: Option<u64>,
 }
 
+impl Entry {
+    /// Whether the name is that of a file in the archive's own directory.
+    #[must_use]
+    pub fn is_beside_the_manifest(&self) -> bool {
+        Path::new(&self.file).file_name().is_some_and(|last| last.to_str() == Some(self.file.as_str()))
+    }
+}
+
 /// How a pull was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -134,6 +142,10 @@ impl Manifest {
                 crate::error::shown(&manifest.format),
                 manifest.version
             )));
+        }
+        // The manifest is read from a disk that others may write to: a name in it may not lead elsewhere.
+        if let Some(entry) = manifest.resources.values().find(|entry| !entry.is_beside_the_manifest()) {
+            return Err(refuse(format!("\"{}\" is no file of an archive", crate::error::shown(&entry.file))));
         }
         Ok(Some(manifest))
     }

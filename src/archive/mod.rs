@@ -130,7 +130,7 @@ pub fn empty(dir: &Path) -> Result<()> {
     let archive = Archive::open(dir)?;
     let files = archive.manifest.iter().flat_map(|manifest| manifest.resources.values()).map(|entry| &entry.file);
     // The manifest goes last: until then it is an archive, if a damaged one.
-    let files = files.filter(|file| verify::is_plain(file)).map(String::as_str).chain([manifest::FILE]);
+    let files = files.map(String::as_str).chain([manifest::FILE]);
     for path in ["changes", commit::PAGES].map(|name| dir.join(name)) {
         forgiving(fs::remove_dir_all(&path)).map_err(|cause| Error::disk("remove", &path, &cause))?;
     }

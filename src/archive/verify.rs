@@ -60,7 +60,7 @@ pub fn verify(dir: &Path) -> Result<Report> {
         let findings = check_file(dir, resource, entry, &mut problems)?;
         resources.insert(resource.clone(), findings);
     }
-    let ours = manifest.resources.values().map(|entry| entry.file.as_str()).filter(|file| is_plain(file));
+    let ours = manifest.resources.values().map(|entry| entry.file.as_str());
     for name in ours.chain([manifest::FILE, "changes", commit::PAGES, OWN]) {
         check_permissions(dir, Path::new(name), &mut problems);
     }
@@ -69,15 +69,9 @@ pub fn verify(dir: &Path) -> Result<Report> {
 
 fn check_file(dir: &Path, resource: &str, entry: &Entry, problems: &mut Vec<String>) -> Result<Findings> {
     let mut findings = Findings::default();
-    // The manifest is read from a disk that others may write to: a name in it may not lead elsewhere.
-    let plain = is_plain(&entry.file);
     let path = dir.join(&entry.file);
     let file = match File::open(&path) {
-        Ok(file) if plain => file,
-        Ok(_) => {
-            problems.push(format!("{resource}: the manifest names a file outside the archive"));
-            return Ok(findings);
-        }
+        Ok(file) => file,
         Err(cause) if cause.kind() == ErrorKind::NotFound => {
             problems.push(format!("{}: missing", entry.file));
             return Ok(findings);
@@ -118,11 +112,6 @@ fn check_file(dir: &Path, resource: &str, entry: &Entry, problems: &mut Vec<Stri
     tell(findings.duplicates > 0, format!("{} resources whose id came before", findings.duplicates));
     tell(findings.bad_lines > 0, format!("{} lines that are no {resource} with an id", findings.bad_lines));
     Ok(findings)
-}
-
-/// Whether a name is that of a file in the directory itself.
-pub(super) fn is_plain(name: &str) -> bool {
-    Path::new(name).file_name().is_some_and(|last| last.to_str() == Some(name))
 }
 
 /// The id of a line that is a whole resource of this type. A document (userinfo, insurance card) has
