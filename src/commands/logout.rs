@@ -77,7 +77,9 @@ fn local(context: &Context) -> String {
 }
 
 fn revoke(context: &Context, profile: &Profile, credential: &Credential) -> Result<Ended> {
-    let client = Client::new(profile.server(), RetryPolicy::default(), context.ui.clone())?;
+    // A person waits, and can type it again.
+    let retry = RetryPolicy { retries: 1, ..RetryPolicy::default() };
+    let client = Client::new(profile.server(), retry, context.ui.clone())?;
     if &credential.origin != client.server().origin() {
         return Err(Error::new(
             Exit::PersonMustAct,
