@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 
 use super::{
     index::{Fingerprint, IdKey, for_each_line, key, not_as_it_was},
+    lines::{create, hex, sync},
     manifest::Entry,
-    writer::{create, hex, sync},
 };
 use crate::{
     error::{Error, Result},

@@ -4,11 +4,15 @@
 //! and then renames. Killed before the note, the archive is the old one; killed after it, the next
 //! `bbdl` that opens the archive finishes the renames, and it is the new one.
 
+mod changes;
 mod commit;
 pub mod index;
+pub mod ledger;
+mod lines;
 pub mod manifest;
 mod merge;
 pub mod partial;
+pub mod pipe;
 pub mod pull;
 pub mod verify;
 pub mod writer;

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
+    lines::hex,
     manifest::{Query, Source},
-    writer::hex,
 };
 use crate::error::{Error, Result};
 

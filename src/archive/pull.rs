@@ -13,10 +13,12 @@ use super::{
     Archive,
     commit::{Commit, PAGES, STAGE},
     index::Before,
+    ledger::Expected,
+    lines::{hex, note_removed},
     manifest::{self, Entry, Manifest, Mode, PullRow, Query, Source},
     merge::{Merge, Merged},
     partial::{Files, PARTIAL, Question, Reached, digest},
-    writer::{Expected, Finished, Writer, hex, note_removed, page_name},
+    writer::{Finished, Writer, page_name},
 };
 use crate::{
     durable,

@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 use super::{
     OWN, commit,
     index::key,
+    lines::hex,
     manifest::{self, Entry, Manifest},
-    writer::hex,
 };
 use crate::{
     error::{Error, Exit, Result},

@@ -13,10 +13,11 @@ use crate::{
     },
     archive::{
         Pull,
+        ledger::Expected,
         manifest::{Entry, Mode, PullRow, Query},
         partial::{Question, Reached},
         pull::Pulled,
-        writer::{Expected, Taken, Writer},
+        writer::{Taken, Writer},
     },
     auth::token::Grant,
     cli::Format,

@@ -24,9 +24,10 @@ use crate::{
     },
     archive::{
         Archive, Pull,
+        ledger::Expected,
         manifest::{Entry, Mode, PullRow, Query, Source},
+        pipe::Pipe,
         pull::Pulled,
-        writer::{Expected, Pipe},
     },
     auth::{
         session::Session,

@@ -1,0 +1,93 @@
+//! Files of one resource a line: made, synced, thinned out, compared.
+
+use std::{
+    collections::HashSet,
+    fs::{self, File, OpenOptions},
+    io::{self, BufRead, BufReader, BufWriter, Write},
+    path::Path,
+};
+
+use sha2::{Digest, Sha256};
+
+use super::index::{IdKey, each_line, key};
+use crate::{
+    durable,
+    error::{Error, Result},
+    fhir::resource::Header,
+};
+
+/// What is gathered before it goes to a file.
+pub(super) const BUFFER: usize = 1 << 18;
+
+/// A new private file, whose directory is made where needed.
+pub(super) fn create(path: &Path) -> Result<BufWriter<File>> {
+    if let Some(parent) = path.parent() {
+        durable::create_private_dir(parent).map_err(|cause| Error::disk("create", parent, &cause))?;
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path).map_err(|cause| Error::disk("create", path, &cause))?;
+    Ok(BufWriter::with_capacity(BUFFER, file))
+}
+
+pub(super) fn sync(out: BufWriter<File>, path: &Path) -> Result<()> {
+    out.into_inner()
+        .map_err(io::IntoInnerError::into_error)
+        .and_then(|file| file.sync_all())
+        .map_err(|cause| Error::disk("write", path, &cause))
+}
+
+/// Takes lines out of a file (a resource came again in a newer version on a later page). Rare: the
+/// whole file is copied.
+pub(super) fn drop_lines(path: &Path, superseded: &HashSet<u64>) -> Result<(u64, Sha256)> {
+    let kept = path.with_extension("kept");
+    let mut out = create(&kept)?;
+    let mut hash = Sha256::new();
+    let mut bytes = 0;
+    let mut reader = BufReader::new(File::open(path).map_err(|cause| Error::disk("read", path, &cause))?);
+    let mut line = Vec::new();
+    for number in 0.. {
+        line.clear();
+        if reader.read_until(b'\n', &mut line).map_err(|cause| Error::disk("read", path, &cause))? == 0 {
+            break;
+        }
+        if !superseded.contains(&number) {
+            hash.update(&line);
+            bytes += line.len() as u64;
+            out.write_all(&line).map_err(|cause| Error::disk("write", &kept, &cause))?;
+        }
+    }
+    sync(out, &kept)?;
+    fs::rename(&kept, path).map_err(|cause| Error::disk("write", path, &cause))?;
+    Ok((bytes, hash))
+}
+
+/// Writes the ids of the file at `previous` that are not among `ids`, one `{"resourceType","id"}` a line.
+pub(super) fn note_removed(previous: &Path, ids: &HashSet<IdKey>, removed: &Path) -> Result<u64> {
+    let mut count = 0;
+    let mut out = None;
+    // A full pull is also how a damaged file is healed: what cannot be read there is not removed by the server.
+    each_line(previous, |_, text| {
+        let Some(Ok(header)) = text.map(Header::read) else { return Ok(()) };
+        if ids.contains(&key(&header.id)) {
+            return Ok(());
+        }
+        count += 1;
+        let out = match &mut out {
+            Some(out) => out,
+            None => out.insert(create(removed)?),
+        };
+        let line = serde_json::json!({"resourceType": header.kind, "id": header.id});
+        writeln!(out, "{line}").map_err(|cause| Error::disk("write", removed, &cause))
+    })?;
+    out.map_or(Ok(()), |out| sync(out, removed))?;
+    Ok(count)
+}
+
+/// A finished hash as hexadecimal digits.
+#[must_use]
+pub(super) fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,214 @@
+use super::{
+    super::{lines::note_removed, manifest::Source},
+    *,
+};
+use crate::error::Exit;
+
+fn claim(id: &str, updated: &str, value: u32) -> String {
+    format!(
+        r#"{{"resourceType":"ExplanationOfBenefit","id":"{id}","meta":{{"lastUpdated":"{updated}"}},"created":"{updated}","v":{value}}}"#
+    )
+}
+
+fn page(claims: &[String]) -> Bundle {
+    let entries: Vec<String> = claims.iter().map(|claim| format!(r#"{{"resource":{claim}}}"#)).collect();
+    Bundle::split(format!(r#"{{"resourceType":"Bundle","entry":[{}]}}"#, entries.join(","))).unwrap()
+}
+
+fn expected() -> Expected {
+    Expected { kind: "ExplanationOfBenefit", patient: Some("-1".into()) }
+}
+
+fn files(dir: &Path) -> Files {
+    Files::of(dir, "ExplanationOfBenefit")
+}
+
+fn question() -> Question {
+    let server = "https://x.example".parse().unwrap();
+    let source = Source { server, api: crate::api::server::ApiVersion::V2, patient: Some("-1".into()) };
+    Question { source, query: Vec::new(), since: None, page_size: 50, pages_kept: false }
+}
+
+fn begin(dir: &Path, expected: Expected, before: Before) -> Writer {
+    Writer::begin(files(dir), &question(), expected, before, Timestamp::UNIX_EPOCH).unwrap()
+}
+
+/// Writes a file; it is `new` in the directory then, and what it changed `changes`.
+fn write(dir: &Path, before: Before, pages: &[Bundle]) -> Finished {
+    let mut writer = begin(dir, expected(), before);
+    for (index, page) in pages.iter().enumerate() {
+        assert_eq!(writer.page(index, page).unwrap(), Taken::Kept);
+    }
+    let finished = writer.finish().unwrap();
+    fs::rename(files(dir).lines(), dir.join("new")).unwrap();
+    let _ = fs::rename(files(dir).changes(), dir.join("changes"));
+    finished
+}
+
+const EARLY: &str = "2026-01-01T00:00:00Z";
+const LATE: &str = "2026-02-01T00:00:00Z";
+
+#[test]
+fn a_claim_on_two_pages_is_written_once_and_the_newer_version_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let pages = [
+        page(&[claim("a", EARLY, 1), claim("b", LATE, 1)]),
+        page(&[claim("a", EARLY, 1), claim("b", EARLY, 0), claim("a", LATE, 2), claim("c", EARLY, 1)]),
+    ];
+    let finished = write(dir.path(), Before::nothing(), &pages);
+    let text = fs::read_to_string(dir.path().join("new")).unwrap();
+    assert_eq!(text, format!("{}\n{}\n{}\n", claim("b", LATE, 1), claim("a", LATE, 2), claim("c", EARLY, 1)));
+    assert_eq!(finished.tally.count, 3);
+    assert_eq!(finished.bytes, text.len() as u64);
+    assert_eq!(finished.sha256, hex(Sha256::new_with_prefix(&text)));
+    assert_eq!(finished.tally.newest, LATE.parse().ok());
+}
+
+#[test]
+fn changes_are_told_from_what_stayed() {
+    let dir = tempfile::tempdir().unwrap();
+    write(
+        dir.path(),
+        Before::nothing(),
+        &[page(&[claim("a", EARLY, 1), claim("b", EARLY, 1), claim("gone", EARLY, 1)])],
+    );
+    fs::rename(dir.path().join("new"), dir.path().join("old")).unwrap();
+    assert!(!dir.path().join("changes").exists());
+    let before = Before::read(&dir.path().join("old")).unwrap();
+    let finished = write(
+        dir.path(),
+        before,
+        &[page(&[
+            claim("a", EARLY, 1).replace(r#""created":"2026-01"#, r#""created":"2026-09"#),
+            claim("b", LATE, 2),
+            claim("c", LATE, 1),
+        ])],
+    );
+    let Tally { added, updated, unchanged, .. } = finished.tally;
+    let removed = note_removed(&dir.path().join("old"), &finished.ids, &dir.path().join("removed")).unwrap();
+    assert_eq!((added, updated, unchanged, removed), (1, 1, 1, 1));
+    let changes = fs::read_to_string(dir.path().join("changes")).unwrap();
+    assert_eq!(changes, format!("{}\n{}\n", claim("b", LATE, 2), claim("c", LATE, 1)));
+    let removed = fs::read_to_string(dir.path().join("removed")).unwrap();
+    assert_eq!(removed, "{\"id\":\"gone\",\"resourceType\":\"ExplanationOfBenefit\"}\n");
+}
+
+/// The first copy equals what was kept, a later page has a newer one: it is an update, and the line of
+/// the newer one is what stays.
+#[test]
+fn a_newer_version_on_a_later_page_is_never_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), Before::nothing(), &[page(&[claim("a", EARLY, 1), claim("b", EARLY, 1)])]);
+    fs::rename(dir.path().join("new"), dir.path().join("old")).unwrap();
+    let before = || Before::read(&dir.path().join("old")).unwrap();
+    let pages = [page(&[claim("a", EARLY, 1), claim("b", EARLY, 1)]), page(&[claim("a", LATE, 2)])];
+    let finished = write(dir.path(), before(), &pages);
+    let Tally { count, added, updated, unchanged, .. } = finished.tally;
+    assert_eq!((count, added, updated, unchanged), (2, 0, 1, 1));
+    let new = fs::read_to_string(dir.path().join("new")).unwrap();
+    assert_eq!(new, format!("{}\n{}\n", claim("b", EARLY, 1), claim("a", LATE, 2)));
+    assert_eq!(fs::read_to_string(dir.path().join("changes")).unwrap(), format!("{}\n", claim("a", LATE, 2)));
+    // Changed twice: `changes/` has the last version only.
+    let pages = [page(&[claim("a", LATE, 2)]), page(&[claim("a", "2026-03-01T00:00:00Z", 3), claim("b", EARLY, 1)])];
+    write(dir.path(), before(), &pages);
+    assert_eq!(lines_of(&dir.path().join("changes")), [claim("a", "2026-03-01T00:00:00Z", 3)]);
+}
+
+fn lines_of(path: &Path) -> Vec<String> {
+    fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_first_resource_says_whose_a_pull_is_when_nobody_else_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let of = |id: &str, person: &str| {
+        format!(r#"{{"resourceType":"ExplanationOfBenefit","id":"{id}","patient":{{"reference":"Patient/{person}"}}}}"#)
+    };
+    let unknown = Expected { kind: "ExplanationOfBenefit", patient: None };
+    let start = |before| begin(dir.path(), unknown.clone(), before);
+    let mut writer = start(Before::nothing());
+    writer.page(0, &page(&[of("a", "-1"), of("b", "-1")])).unwrap();
+    assert_eq!(writer.page(1, &page(&[of("c", "-2")])).unwrap_err().kind, "other_patient");
+    // And so does what is kept from before.
+    fs::write(dir.path().join("old"), of("a", "-1") + "\n").unwrap();
+    let mut writer = start(Before::read(&dir.path().join("old")).unwrap());
+    assert_eq!(writer.page(0, &page(&[of("c", "-2")])).unwrap_err().kind, "other_patient");
+}
+
+#[test]
+fn what_does_not_belong_ends_the_pull() {
+    let dir = tempfile::tempdir().unwrap();
+    for stranger in [
+        r#"{"resourceType":"Patient","id":"x"}"#,
+        r#"{"resourceType":"ExplanationOfBenefit"}"#,
+        r#"{"resourceType":"ExplanationOfBenefit","id":"x","patient":{"reference":"Patient/-2"}}"#,
+    ] {
+        let mut writer = begin(dir.path(), expected(), Before::nothing());
+        let error = writer.page(0, &page(&[stranger.to_owned()])).unwrap_err();
+        assert_eq!(error.exit, Exit::Data, "{stranger}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn files_are_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), Before::nothing(), &[page(&[claim("a", EARLY, 1)])]);
+    let mode = fs::metadata(dir.path().join("new")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+fn reached(pages: usize, total: Option<u64>) -> Reached {
+    Reached { pages, next: Some(format!("/next?page={pages}")), total, cursor: None }
+}
+
+/// A pull that stops after its second page, in the middle of its third.
+fn cut_short(dir: &Path, total: Option<u64>) {
+    let mut writer = begin(dir, expected(), Before::nothing());
+    let pages =
+        [page(&[claim("a", EARLY, 1), claim("b", EARLY, 1)]), page(&[claim("b", LATE, 2), claim("c", EARLY, 1)])];
+    for (index, page) in pages.iter().enumerate() {
+        writer.page(index, page).unwrap();
+        writer.reached(&reached(index + 1, total)).unwrap();
+    }
+    writer.page(2, &page(&[claim("half", EARLY, 1)])).unwrap();
+    writer.out.flush().unwrap();
+}
+
+fn resume(dir: &Path) -> (Writer, Reached) {
+    let now = Timestamp::UNIX_EPOCH;
+    Writer::resume(files(dir), &question(), expected(), Before::nothing(), now).unwrap().unwrap()
+}
+
+#[test]
+fn a_writer_goes_on_as_if_it_had_never_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    cut_short(dir.path(), Some(5));
+    let (mut writer, reached) = resume(dir.path());
+    assert_eq!((reached.pages, writer.distinct()), (2, 3));
+    writer.page(2, &page(&[claim("c", LATE, 3), claim("d", EARLY, 1)])).unwrap();
+    let finished = writer.finish().unwrap();
+    let text = fs::read_to_string(files(dir.path()).lines()).unwrap();
+    let expected = [claim("a", EARLY, 1), claim("b", LATE, 2), claim("c", LATE, 3), claim("d", EARLY, 1)];
+    assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+    assert_eq!((finished.tally.count, finished.sha256), (4, hex(Sha256::new_with_prefix(&text))));
+}
+
+#[test]
+fn without_a_total_the_last_page_has_to_come_again_as_it_was() {
+    let again = [claim("b", LATE, 2), claim("c", EARLY, 1)];
+    for (claims, taken) in [
+        (again.to_vec(), Taken::Kept),
+        (again.map(|claim| claim.replace(r#""created":"2026"#, r#""created":"2027"#)).to_vec(), Taken::Kept),
+        (vec![claim("b", LATE, 2), claim("c", LATE, 2)], Taken::Shifted),
+        (vec![claim("x", EARLY, 1), claim("b", LATE, 2)], Taken::Shifted),
+        (vec![claim("b", LATE, 2)], Taken::Shifted),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        cut_short(dir.path(), None);
+        let (mut writer, reached) = resume(dir.path());
+        assert_eq!((reached.pages, writer.distinct()), (1, 2));
+        assert_eq!(writer.page(1, &page(&claims)).unwrap(), taken, "{claims:?}");
+    }
+}
