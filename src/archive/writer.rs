@@ -78,7 +78,7 @@ impl Writer {
     /// under way of it is forgotten.
     ///
     /// # Errors
-    /// [`Exit::Disk`].
+    /// [`crate::error::Exit::Disk`].
     pub(super) fn begin(
         files: Files,
         question: &Question,
@@ -122,7 +122,7 @@ impl Writer {
     /// Goes on with what an earlier run has left of the same question; `None` where there is nothing.
     ///
     /// # Errors
-    /// [`Exit::Disk`], and [`Exit::Data`] for lines that do not belong here.
+    /// [`crate::error::Exit::Disk`], and [`crate::error::Exit::Data`] for lines that do not belong here.
     pub(super) fn resume(
         files: Files,
         question: &Question,
@@ -157,7 +157,7 @@ impl Writer {
     /// Takes in a page: its resources, and the Bundle itself where pages are kept.
     ///
     /// # Errors
-    /// [`Exit::Data`] for a resource that does not belong here, [`Exit::Disk`].
+    /// [`crate::error::Exit::Data`] for a resource that does not belong here, [`crate::error::Exit::Disk`].
     pub fn page(&mut self, index: usize, bundle: &Bundle) -> Result<Taken> {
         let again = self.again.take().filter(|again| again.index == index);
         let mut brought = Vec::new();
@@ -180,7 +180,7 @@ impl Writer {
     /// Notes that everything up to here is in the file, and where the search goes on.
     ///
     /// # Errors
-    /// [`Exit::Disk`].
+    /// [`crate::error::Exit::Disk`].
     pub fn reached(&mut self, reached: &Reached) -> Result<()> {
         self.out.flush().map_err(|cause| Error::disk("write", &self.files.lines(), &cause))?;
         self.journal.mark(self.bytes, &self.hash, reached)
@@ -220,7 +220,7 @@ impl Writer {
     /// Ends the file: everything is on the disk when this returns.
     ///
     /// # Errors
-    /// [`Exit::Disk`].
+    /// [`crate::error::Exit::Disk`].
     pub(super) fn finish(mut self) -> Result<Finished> {
         let path = self.files.lines();
         sync(self.out, &path)?;
