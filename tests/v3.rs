@@ -203,6 +203,16 @@ fn everything_of_api_v3_comes_home() {
     // The insurance card came with other ids, and says what it said.
     assert_eq!(result["resources"]["InsuranceCard"]["unchanged"], 1);
     assert!(files() == before);
+    // What the server leaves out by itself is said where everything was read.
+    let summary = |more: &[&str]| {
+        let mut command = support::bbdl(home.path());
+        command.args(["fetch", "eob", "--out", "claims"]).args(more);
+        let output = finished(command);
+        assert_code(&output, 0, more);
+        text(&output.stdout)
+    };
+    assert!(summary(&["--full"]).contains("without partially adjudicated claims: --source"));
+    assert!(!summary(&[]).contains("--source"));
     assert_eq!(fetch(&["--full"])["resources"]["ExplanationOfBenefit"]["unchanged"], 5);
     let asked = server.asked.lock().unwrap().join("\n");
     assert!(asked.contains("_count=50") && asked.contains("_offset=4"), "{asked}");

@@ -166,7 +166,7 @@ impl Job<'_> {
         let rows: Vec<(PullRow, Entry)> =
             rows.into_iter().filter_map(|row| entry(&row).map(|entry| (row, entry))).collect();
         let (profile, out) = (self.context.profile.to_string(), self.args.out.clone());
-        let done = Done { profile, out, rows, withheld, elapsed: began.elapsed() };
+        let done = Done { profile, api: self.profile.api, out, rows, withheld, elapsed: began.elapsed() };
         done.warn(self.ui());
         Ok(done)
     }

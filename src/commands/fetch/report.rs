@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    api::server::ApiVersion,
     archive::manifest::{Entry, Mode, PullRow},
     ui::{Ui, size},
 };
@@ -12,6 +13,7 @@ use crate::{
 /// What was done for one profile.
 pub(super) struct Done {
     pub(super) profile: String,
+    pub(super) api: ApiVersion,
     pub(super) out: std::path::PathBuf,
     pub(super) rows: Vec<(PullRow, Entry)>,
     pub(super) withheld: Vec<&'static str>,
@@ -34,7 +36,19 @@ impl Done {
         let parts: Vec<String> = self.rows.iter().map(|(row, entry)| summary(row, entry)).collect();
         let bytes: u64 = self.rows.iter().map(|(row, _)| row.bytes).sum();
         let (out, seconds) = (self.out.display(), self.elapsed.as_secs_f64());
-        format!("{out}: {} ({} in {seconds:.1} s)", parts.join("; "), size(bytes))
+        let left_out = if self.leaves_out() { "; without partially adjudicated claims: --source" } else { "" };
+        format!("{out}: {} ({} in {seconds:.1} s{left_out})", parts.join("; "), size(bytes))
+    }
+
+    /// Whether the server has left out claims of its own accord: API v3 sends fully adjudicated ones (NCH,
+    /// DDPS) unless it is asked for others. Said when everything was read, not every night.
+    fn leaves_out(&self) -> bool {
+        let by_default = |(row, entry): &(PullRow, Entry)| {
+            row.resource == "ExplanationOfBenefit"
+                && row.mode == Mode::Full
+                && entry.query.iter().all(|(name, _)| name != "_source")
+        };
+        self.api == ApiVersion::V3 && self.rows.iter().any(by_default)
     }
 
     /// Where the server's own number is another.
