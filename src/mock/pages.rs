@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Access, records::Records, world::in_thirteen_months};
+use super::{Access, apps::App, records::Records, version::Version, world::in_thirteen_months};
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
@@ -22,8 +22,8 @@ fn page(title: &str, main: &str) -> String {
     )
 }
 
-/// Who are you?
-pub(super) fn log_in(records: &dyn Records, query: &str) -> String {
+/// Who are you? `relay` is what the log-in server hands back.
+pub(super) fn log_in(records: &dyn Records, relay: &str) -> String {
     const LONGEST: usize = 200;
     let options: String = (0..records.enrollees().min(LONGEST))
         .map(|index| {
@@ -33,35 +33,58 @@ pub(super) fn log_in(records: &dyn Records, query: &str) -> String {
         .collect();
     let form = format!(
         "<p>This page stands for Medicare.gov's. Choose who logs in; there is no password.</p>\n\
-         <form method=\"post\" action=\"/mymedicare/login?{}\">\n<label>Enrollee\n<select name=\"username\">\n{options}</select></label>\n\
+         <form method=\"post\" action=\"/login/\">\n<input type=\"hidden\" name=\"relay\" value=\"{}\">\n\
+         <label>Enrollee\n<select name=\"username\">\n{options}</select></label>\n\
          <button class=\"main\" type=\"submit\">Log in</button>\n</form>",
-        escape(query)
+        escape(relay)
     );
     page("Log in", &form)
 }
 
 /// What the app wants, and for how long.
-pub(super) fn consent(app: &str, name: &str, access: Access, now: Timestamp, csrf: &str) -> String {
-    let duration = match access {
-        Access::OneTime => " for 1 hour".to_owned(),
-        Access::ThirteenMonth => {
-            let end = in_thirteen_months(now).strftime("%B %-d, %Y");
-            format!(" for 13 months, until {end}")
-        }
-        Access::Research => String::new(),
-    };
-    let form = format!(
-        "<p>{name}, <strong>{app}</strong> asks to see your Medicare data{duration}.</p>\n<form method=\"post\">\n\
-         <input type=\"hidden\" name=\"csrfmiddlewaretoken\" value=\"{csrf}\">\n\
-         <p>Your claims and your coverage will be shared.</p>\n\
-         <label><input type=\"checkbox\" name=\"share_demographic_scopes\" value=\"True\" checked> \
-         Share my personal information too: name, address, birth date, race and sex</label>\n\
-         <button class=\"main\" type=\"submit\" name=\"allow\" value=\"Allow\">Connect</button>\n\
-         <button type=\"submit\">Deny</button>\n</form>",
-        name = escape(name),
-        app = escape(app),
-    );
-    page("Connect your Medicare claims", &form)
+pub(super) struct Consent<'a> {
+    pub app: &'a App,
+    pub name: &'a str,
+    pub version: Version,
+    pub csrf: &'a str,
+}
+
+impl Consent<'_> {
+    /// The page as it is shown at `now`.
+    pub(super) fn page(&self, now: Timestamp) -> String {
+        let duration = match self.app.access {
+            Access::OneTime => " for 1 hour".to_owned(),
+            Access::ThirteenMonth => {
+                let end = in_thirteen_months(now).strftime("%B %-d, %Y");
+                format!(" for 13 months, until {end}")
+            }
+            Access::Research => String::new(),
+        };
+        let personal = "Share my personal information too: name, address, birth date, race and sex";
+        let choice = match self.version {
+            Version::V1 | Version::V2 => {
+                format!(
+                    "<label><input type=\"checkbox\" name=\"share_demographic_scopes\" value=\"True\" checked> {personal}</label>"
+                )
+            }
+            // Nobody can withhold that at v3; of substance use treatment they are asked instead.
+            Version::V3 => "<input type=\"hidden\" name=\"share_demographic_scopes\" value=\"True\">\n\
+                 <label><input type=\"checkbox\" name=\"share_samhsa_data\" value=\"True\"> \
+                 Share data about treatment of alcohol and substance use too</label>"
+                .to_owned(),
+        };
+        let form = format!(
+            "<p>{name}, <strong>{app}</strong> asks to see your Medicare data{duration}.</p>\n<form method=\"post\">\n\
+             <input type=\"hidden\" name=\"csrfmiddlewaretoken\" value=\"{csrf}\">\n\
+             <p>Your claims and your coverage will be shared.</p>\n{choice}\n\
+             <button class=\"main\" type=\"submit\" name=\"allow\" value=\"Allow\">Connect</button>\n\
+             <button type=\"submit\">Deny</button>\n</form>",
+            name = escape(self.name),
+            app = escape(&self.app.name),
+            csrf = self.csrf,
+        );
+        page("Connect your Medicare claims", &form)
+    }
 }
 
 /// A refusal shown in the browser.
@@ -85,5 +108,5 @@ pub(super) fn not_found(redirect_uri: &str) -> String {
 
 /// Any address that does not exist.
 pub(super) fn no_such_page() -> String {
-    page("Not found", "<p>404: there is no such page.</p>")
+    page("Page not found", "<p>We couldn't find the page you requested.</p>")
 }
