@@ -3,6 +3,7 @@
 //! `Location`, `Content-Type`, `Allow`, the keys of the body and what it says. [`left`] lists the rows that
 //! cannot be made again, with reasons.
 
+#![allow(unreachable_pub, reason = "a test has no other crate that could reach it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod compare;

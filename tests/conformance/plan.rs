@@ -16,6 +16,8 @@ pub enum App {
     Localhost,
     NoDemographics,
     PartD,
+    /// One that nobody uses.
+    Idle,
 }
 
 /// What is sent as the client's credentials in a Basic header.
@@ -104,7 +106,10 @@ const MEANINGS: &[(&str, &str, Change)] = &[
     ("06", "RESEARCH_STUDY", |plan| plan.app = App::Research),
     ("06", "broader scope", |plan| plan.scope = Some("patient/ExplanationOfBenefit.rs")),
     ("06", "refresh token of an earlier authorization", |plan| plan.steps.push(Step::LogInAgain)),
-    ("06", "a second application's authorization", |plan| plan.steps.push(Step::LogInElsewhere)),
+    ("06", "a second application's authorization", |plan| {
+        (plan.fresh, plan.enrollee) = (true, 1);
+        plan.steps.push(Step::LogInElsewhere);
+    }),
     ("07", "ONE_TIME", |plan| plan.app = App::OneTime),
     ("07", "grant expired: refresh", |plan| plan.steps.push(Step::Fault("grant-over@/o/token#1"))),
     ("07", "revoked on Medicare.gov", |plan| plan.steps.push(Step::Revoke)),
@@ -141,7 +146,10 @@ const MEANINGS: &[(&str, &str, Change)] = &[
     ("15", "v3 expire_authenticated_user", |plan| plan.steps.push(Step::LogIn)),
     ("15", "wrong secret", |plan| plan.basic = Basic::WrongSecret),
     ("15", "another application's token", |plan| plan.basic = Basic::Of(App::Other)),
-    ("15", "other application", |plan| plan.basic = Basic::Of(App::Other)),
+    ("15", "user other application", |plan| {
+        plan.basic = Basic::Of(App::Other);
+        plan.steps.extend([Step::Forget, Step::LogInAgain]);
+    }),
     ("16", "ephemeral port", |plan| {
         (plan.app, plan.redirect_uri) = (App::LoopbackWithoutPort, "http://127.0.0.1:51234/callback");
     }),

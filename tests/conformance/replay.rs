@@ -83,7 +83,7 @@ fn prepare(stand: &mut Stand, row: &Row, plan: &Plan, verifiers: &Verifiers) -> 
             known.body = Some(format!("{kept}&csrfmiddlewaretoken={csrf}"));
         }
     }
-    let relay = row.target.split("&relay=").nth(1).filter(|_| row.target.contains("sls-callback"));
+    let relay = row.target.split("&relay=").nth(1).filter(|_| row.target.starts_with("/mymedicare/sls-callback"));
     if relay.is_some_and(|relay| !stand.knows(relay)) {
         let walk = stand.walk(&stand.authorize(plan, &"a".repeat(43)), plan.enrollee);
         known.target = Some(walk.callback.trim_start_matches(stand.mock.url()).to_owned());

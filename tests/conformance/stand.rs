@@ -85,6 +85,7 @@ impl Stand {
             ),
             (App::Localhost, json!({"redirect_uris": ["http://localhost:8765/callback"]})),
             (App::NoDemographics, json!({"demographics": false})),
+            (App::Idle, json!({})),
             (App::PartD, json!({"part_d": true})),
         ] {
             let made: Value = stand.control("apps", &more);
@@ -115,19 +116,23 @@ impl Stand {
             self.learn(&format!("-302500000100{enrollee:02}"), &patient.replacen("-2014", "-3025", 1));
             self.learn(&format!("BBUser100{enrollee:02}"), &format!("BBUser{enrollee:05}"));
         }
+        let loaded = self.bundle(1, "")["meta"]["lastUpdated"].as_str().unwrap().to_owned();
+        let quoted = |text: &str| text.replace(':', "%3A").replace('+', "%2B");
+        self.learn(&quoted("2026-08-01T06:30:00.000+00:00"), &quoted(&loaded));
         for (recorded, enrollee) in [("carrier--10000000000", 0), ("carrier--10001000000", 1)] {
-            let claim = self.a_claim(enrollee, "carrier");
+            let claim =
+                self.bundle(enrollee, "&type=carrier")["entry"][0]["resource"]["id"].as_str().unwrap().to_owned();
             self.learn(recorded, &claim);
         }
     }
 
-    fn a_claim(&mut self, enrollee: usize, kind: &str) -> String {
+    /// A page of claims of v2.
+    fn bundle(&mut self, enrollee: usize, more: &str) -> Value {
         let plan = Plan { enrollee, ..crate::plan::plan(&crate::recorded::nobody()) };
         let (access, _) = self.tokens(&plan);
-        let url = format!("{}/v2/fhir/ExplanationOfBenefit?_count=1&type={kind}", self.mock.url());
+        let url = format!("{}/v2/fhir/ExplanationOfBenefit?_count=1{more}", self.mock.url());
         let answer = support::http("GET", &url, &[("Authorization", &format!("Bearer {access}"))], "");
-        let bundle: Value = serde_json::from_str(&answer.body).unwrap();
-        bundle["entry"][0]["resource"]["id"].as_str().unwrap().to_owned()
+        serde_json::from_str(&answer.body).unwrap()
     }
 
     /// From now on, this of the recordings stands for that.

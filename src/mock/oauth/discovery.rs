@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use crate::mock::{
     apps::App,
     http::{Answer, Ask},
-    pages,
     version::Version,
 };
 

@@ -7,7 +7,6 @@ use crate::mock::{
     Shared,
     faults::Kind,
     http::{Answer, Ask, last},
-    pages,
     records::Records as _,
     version::Version,
     world::Whose,

@@ -14,7 +14,6 @@ use crate::mock::{
     Access, Shared,
     faults::Kind,
     http::{Answer, Ask, Break, Pairs, last},
-    pages,
     records::Records as _,
     version::Version,
     world::{GrantState, Pair, TOKEN_LIFE, World, word},
