@@ -165,7 +165,6 @@ impl Answer {
             ("x-frame-options", "DENY"),
             ("x-content-type-options", "nosniff"),
             ("referrer-policy", "strict-origin-when-cross-origin"),
-            ("content-language", "en"),
         ];
         let fixed = fixed.into_iter().map(|(name, value)| (name, value.to_owned()));
         for (name, value) in fixed.chain(self.headers) {
@@ -176,6 +175,7 @@ impl Answer {
         if zipped.is_some() {
             response.headers_mut().insert("content-encoding", HeaderValue::from_static("gzip"));
         }
+        response.headers_mut().entry("content-language").or_insert(HeaderValue::from_static("en"));
         // The word that views without a throttle have in place of numbers.
         for name in LIMITS {
             response.headers_mut().entry(name).or_insert(HeaderValue::from_static("None"));

@@ -11,6 +11,7 @@ pub mod faults;
 mod fhir;
 mod http;
 mod json;
+mod language;
 pub mod living;
 mod oauth;
 mod pages;

@@ -6,7 +6,8 @@ use serde_json::json;
 use super::{
     Shared,
     arrivals::Standing,
-    http::{Answer, Ask, last},
+    http::{Answer, Ask, Pairs, last},
+    language::Language,
     pages,
     version::Version,
 };
@@ -35,14 +36,28 @@ fn quoted(text: &str) -> String {
 /// `/mymedicare/login`: on to the log-in server.
 pub(super) fn login(shared: &Shared, ask: &Ask) -> Answer {
     let Some(next) = ask.query("next") else { return error(400, "The state parameter is required") };
+    let request = form_urlencoded::parse(next.split_once('?').map_or("", |(_, query)| query).as_bytes());
+    // The log-in server is told the language that the app asked for, in its own terms.
+    let language = match last(&request.into_owned().collect(), "lang") {
+        Some("es") => "&lang=es-mx",
+        Some("en") => "&lang=en-us",
+        _ => "",
+    };
     let relay = shared.world().arrivals.leave(next.to_owned());
     let back = quoted(&format!("{}/mymedicare/sls-callback", shared.url()));
-    Answer::redirect(302, &format!("{}/sso/authorize?client_id=bb2api&relay={relay}&redirect_uri={back}", shared.url()))
+    let to = format!("/sso/authorize?client_id=bb2api&relay={relay}&redirect_uri={back}{language}");
+    Answer::redirect(302, &format!("{}{to}", shared.url()))
 }
 
 /// `/sso/authorize`: who are you? The real one is at Medicare.gov.
 pub(super) fn choose(shared: &Shared, ask: &Ask) -> Answer {
-    Answer::html(200, pages::log_in(&shared.records, ask.query("relay").unwrap_or_default()))
+    question(shared, ask, ask.query("relay").unwrap_or_default())
+}
+
+fn question(shared: &Shared, ask: &Ask, relay: &str) -> Answer {
+    let asked = ask.query("lang").map(Language::called);
+    let language = asked.unwrap_or_else(|| Language::of(&Pairs::new(), ask));
+    Answer::html(200, pages::log_in(&shared.records, relay, language)).with("content-language", language.tag())
 }
 
 /// `/login/`: somebody has said who they are.
@@ -50,7 +65,7 @@ pub(super) fn chosen(shared: &Shared, ask: &Ask) -> Answer {
     let form = ask.form();
     let relay = last(&form, "relay").unwrap_or_default();
     let Some(enrollee) = last(&form, "username").and_then(|name| shared.find(name)) else {
-        return Answer::html(200, pages::log_in(&shared.records, relay));
+        return question(shared, ask, relay);
     };
     let token = shared.world().arrivals.sign_in(enrollee);
     let to = format!("{}/mymedicare/sls-callback?req_token={token}&relay={}", shared.url(), quoted(relay));

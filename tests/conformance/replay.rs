@@ -52,10 +52,9 @@ struct Known {
 
 fn prepare(stand: &mut Stand, row: &Row, plan: &Plan, verifiers: &Verifiers) -> Known {
     let mut known = Known::default();
-    if let Some((_, token)) = row.sent("authorization").and_then(|value| value.split_once(' ')) {
-        if is_word(token) && !stand.knows(token) {
-            stand.token_for(token, plan, false);
-        }
+    let shown = row.sent("authorization").and_then(|value| value.split_once(' ')).map(|(_, token)| token);
+    if let Some(token) = shown.filter(|token| is_word(token) && !stand.knows(token)) {
+        stand.token_for(token, plan, false);
     }
     for (field, is_refresh) in [("refresh_token", true), ("token", row.title.contains("refresh token"))] {
         if let Some(token) = row.field(field).filter(|token| is_word(token) && !stand.knows(token)) {

@@ -10,6 +10,7 @@ use crate::mock::{
     apps::App,
     faults::Kind,
     http::{Answer, Ask, Pairs, last},
+    language::Language,
     pages,
     records::Records as _,
     signin,
@@ -181,8 +182,9 @@ pub(in crate::mock) fn consent(shared: &Shared, ask: &Ask, version: Version, uui
     }
     if ask.method != "POST" {
         let name = shared.records.enrollee(visit.enrollee).name;
-        let page = pages::Consent { app: &world.apps[app], name: &name, version, csrf: &visit.csrf };
-        return Answer::html(200, page.page(world.now()));
+        let language = Language::of(&request, ask);
+        let page = pages::Consent { app: &world.apps[app], name: &name, version, language, csrf: &visit.csrf };
+        return Answer::html(200, page.page(world.now())).with("content-language", language.tag());
     }
     let form = ask.form();
     if last(&form, "csrfmiddlewaretoken") != Some(visit.csrf.as_str()) {

@@ -13,7 +13,7 @@ fn field(page: &str, name: &str) -> String {
 }
 
 /// Logs the first enrollee in; gives the address of the consent page.
-fn log_in(mock: &Mock, request: &str) -> String {
+pub(super) fn log_in(mock: &Mock, request: &str) -> String {
     let hop = get(mock, request);
     assert_eq!(hop.status, 302, "{hop:?}");
     let login = hop.header("location").unwrap().to_owned();
