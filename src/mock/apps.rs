@@ -2,10 +2,14 @@
 
 use serde::Deserialize;
 
-use super::{Access, http::Pairs, http::last, oauth};
+use super::{
+    Access,
+    http::{Pairs, last},
+    oauth,
+};
 
 /// A registered app.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct App {
     /// Its name, as the server's messages say it.
     pub name: String,

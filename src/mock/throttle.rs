@@ -22,7 +22,7 @@ pub(super) struct Throttle {
 
 /// What a call is told about its bucket.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Standing {
+pub(super) struct Bucket {
     pub limit: usize,
     /// None: there was none left for this one.
     pub remaining: Option<usize>,
@@ -36,9 +36,9 @@ impl Throttle {
     }
 
     /// Counts a call.
-    pub(super) fn call(&mut self, token: &str, now: Timestamp) -> Standing {
+    pub(super) fn call(&mut self, token: &str, now: Timestamp) -> Bucket {
         let Some(rate) = self.rate else {
-            return Standing { limit: 100_000, remaining: Some(99_999), reset: 1.0 };
+            return Bucket { limit: 100_000, remaining: Some(99_999), reset: 1.0 };
         };
         let span = SignedDuration::from_secs(rate.seconds);
         let calls = self.calls.entry(token.to_owned()).or_default();
@@ -48,7 +48,7 @@ impl Throttle {
         if remaining.is_some() {
             calls.push(now);
         }
-        Standing { limit: rate.calls, remaining, reset }
+        Bucket { limit: rate.calls, remaining, reset }
     }
 }
 
@@ -65,7 +65,7 @@ mod tests {
         let left = |throttle: &mut Throttle, token: &str, second| throttle.call(token, at(second)).remaining;
         assert_eq!([0, 1, 2].map(|second| left(&mut throttle, "a", second)), [Some(1), Some(0), None]);
         assert_eq!(left(&mut throttle, "b", 2), Some(1));
-        assert_eq!(throttle.call("a", at(10)), Standing { limit: 2, remaining: None, reset: 50.0 });
+        assert_eq!(throttle.call("a", at(10)), Bucket { limit: 2, remaining: None, reset: 50.0 });
         assert_eq!(left(&mut throttle, "a", 60), Some(0));
     }
 }

@@ -306,6 +306,7 @@ impl World {
             "token",
             "refresh_token",
             "access_token",
+            "req_token",
         ]
         .into();
         let query = ask.query.iter().map(|(key, value)| {

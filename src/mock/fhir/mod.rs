@@ -53,7 +53,11 @@ fn answer_below(
     (version, resource, id): (Version, &str, Option<&str>),
     faults: &[Kind],
 ) -> Answer {
-    let needed = if id.is_some() { Needed::Read(resource) } else { Needed::Search(resource) };
+    let needed = match (version, resource, id) {
+        (Version::V3, "Patient", Some("$generate-insurance-card")) => Needed::Card,
+        (_, _, Some(_)) => Needed::Read(resource),
+        (_, _, None) => Needed::Search(resource),
+    };
     let caller = match authorized(shared, ask, version, needed, faults) {
         Err(refusal) => return refusal,
         Ok(caller) => caller,
@@ -94,6 +98,8 @@ fn renderer(ask: &Ask) -> Option<&'static str> {
 enum Needed<'a> {
     Read(&'a str),
     Search(&'a str),
+    /// The insurance card of v3, made of Patient and Coverage.
+    Card,
     Profile,
 }
 
@@ -109,6 +115,7 @@ impl Needed<'_> {
         match self {
             Self::Read(resource) => any(resource, ["read", "rs", "r"]),
             Self::Search(resource) => any(resource, ["read", "rs", "s"]),
+            Self::Card => Self::Read("Patient").is_in(scopes) && Self::Search("Coverage").is_in(scopes),
             Self::Profile => scopes.contains("profile"),
         }
     }
@@ -187,7 +194,9 @@ fn authorized(
     if !needed.is_in(&known.agreed.scopes) || ask.method != "GET" {
         return forbidden();
     }
-    if version == Version::V3 && faults.contains(&Kind::V3Closed) {
+    // The card is not behind this gate.
+    let gated = version == Version::V3 && !matches!(needed, Needed::Card);
+    if gated && faults.contains(&Kind::V3Closed) {
         return Err(Answer::detail(403, &app.too_early()));
     }
     // v2 cannot leave out what these tokens must not see.
