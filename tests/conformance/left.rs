@@ -29,7 +29,8 @@ const DIFFERENT: &[(&str, &str, &str)] = &[
     ("11", "v2 read + junk after the id", CLAIM),
 ];
 
-const CLAIM: &str = "replayed, but the mock's carrier claims have no `contained` provider, which is optional";
+const CLAIM: &str =
+    "replayed, but the recorded claim happens to hold a blood test in `contained`, which the mock's do not";
 
 /// Why this row may differ.
 pub fn may_differ(row: &Row) -> Option<&'static str> {
