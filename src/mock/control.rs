@@ -5,10 +5,13 @@ use serde_json::{Value, json};
 
 use super::{
     Shared,
+    apps::Registration,
+    arrivals::Standing,
     faults::Fault,
     http::{Answer, Ask},
     records::Records as _,
-    world::Consent,
+    throttle::Rate,
+    world::{Consent, word},
 };
 
 #[derive(Deserialize)]
@@ -18,7 +21,12 @@ struct Clock {
 
 #[derive(Deserialize)]
 struct Grants {
+    /// Away with the grants and the access tokens under them.
+    #[serde(default)]
     revoke: bool,
+    /// Away with the grants alone.
+    #[serde(default)]
+    forget: bool,
 }
 
 #[derive(Deserialize)]
@@ -27,6 +35,15 @@ struct ConsentOrder {
     answer: Consent,
     #[serde(default)]
     enrollee: usize,
+    /// The box for substance use treatment data, which only v3's page has.
+    #[serde(default)]
+    samhsa: bool,
+}
+
+#[derive(Deserialize)]
+struct PersonOrder {
+    enrollee: usize,
+    standing: Standing,
 }
 
 /// Answers a control request.
@@ -52,8 +69,8 @@ pub(super) fn answer(shared: &Shared, ask: &Ask, what: &str) -> Answer {
             Ok(())
         }),
         ("POST", "grants") => order(ask, |grants: Grants| {
-            if grants.revoke {
-                shared.world().delete_all_grants();
+            if grants.revoke || grants.forget {
+                shared.world().delete_all_grants(grants.revoke);
             }
             Ok(())
         }),
@@ -63,8 +80,26 @@ pub(super) fn answer(shared: &Shared, ask: &Ask, what: &str) -> Answer {
             }
             let mut world = shared.world();
             (world.consent, world.consent_enrollee) = (order.answer, order.enrollee);
+            world.consent_samhsa = order.samhsa;
             Ok(())
         }),
+        ("POST", "people") => order(ask, |order: PersonOrder| {
+            shared.world().arrivals.set_standing(order.enrollee, order.standing);
+            Ok(())
+        }),
+        ("POST", "rate") => order(ask, |rate: Option<Rate>| {
+            shared.world().throttle.set(rate);
+            Ok(())
+        }),
+        ("POST", "apps") => match serde_json::from_slice::<Registration>(&ask.body) {
+            Ok(registration) => {
+                let app = registration.app(word(40), word(128));
+                let answer = json!({"client_id": app.id, "client_secret": app.secret});
+                shared.world().apps.push(app);
+                json(200, &answer)
+            }
+            Err(cause) => json(400, &json!({ "error": cause.to_string() })),
+        },
         ("POST", "claims") => {
             let now = shared.world().now();
             let load = serde_json::from_slice(&ask.body).map_err(|cause| cause.to_string());

@@ -52,6 +52,10 @@ pub(super) enum Kind {
     EmptyNext,
     /// The app is inactive.
     Inactive,
+    /// API v3 is switched off.
+    V3Off,
+    /// API v3 is for other apps.
+    V3Closed,
     /// The data back end fails with this status.
     Backend(u16),
     /// A refresh rotates the tokens, and its answer is lost.
@@ -107,6 +111,8 @@ impl FromStr for Fault {
             "duplicate" => Kind::Duplicate,
             "empty-next" => Kind::EmptyNext,
             "inactive" => Kind::Inactive,
+            "v3-off" => Kind::V3Off,
+            "v3-closed" => Kind::V3Closed,
             "backend" => Kind::Backend(status()?),
             "drop-refresh" => Kind::DropRefresh,
             "hang" => Kind::Hang,

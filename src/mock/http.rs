@@ -52,17 +52,33 @@ impl Ask {
         (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
     }
 
-    /// The form fields of the body; none for another content type.
+    /// The form fields of the body, whichever of the two forms it has; none for another content type.
     pub(super) fn form(&self) -> Pairs {
-        let is_form =
-            self.header("content-type").is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
-        if is_form { form_urlencoded::parse(&self.body).into_owned().collect() } else { Pairs::new() }
+        let Some(kind) = self.header("content-type") else { return Pairs::new() };
+        if kind.starts_with("application/x-www-form-urlencoded") {
+            return form_urlencoded::parse(&self.body).into_owned().collect();
+        }
+        if !self.is_multipart() {
+            return Pairs::new();
+        }
+        let boundary = kind.split("boundary=").nth(1).unwrap_or_default().trim_matches('"');
+        parts(&String::from_utf8_lossy(&self.body), boundary)
     }
 
-    /// The path below `/v2/`.
-    pub(super) fn below_version(&self) -> Option<&str> {
-        self.path.strip_prefix("/v2/")
+    /// Whether the body is `multipart/form-data`.
+    pub(super) fn is_multipart(&self) -> bool {
+        self.header("content-type").is_some_and(|kind| kind.starts_with("multipart/form-data"))
     }
+}
+
+/// The text fields of a multipart body (RFC 7578).
+fn parts(body: &str, boundary: &str) -> Pairs {
+    let field = |part: &str| {
+        let (head, value) = part.split_once("\r\n\r\n")?;
+        let name = head.split("name=\"").nth(1)?.split('"').next()?;
+        Some((name.to_owned(), value.strip_suffix("\r\n").unwrap_or(value).to_owned()))
+    };
+    if boundary.is_empty() { Pairs::new() } else { body.split(&format!("--{boundary}")).filter_map(field).collect() }
 }
 
 /// The last value of a parameter.
@@ -149,7 +165,6 @@ impl Answer {
             ("x-frame-options", "DENY"),
             ("x-content-type-options", "nosniff"),
             ("referrer-policy", "strict-origin-when-cross-origin"),
-            ("content-language", "en"),
         ];
         let fixed = fixed.into_iter().map(|(name, value)| (name, value.to_owned()));
         for (name, value) in fixed.chain(self.headers) {
@@ -160,6 +175,7 @@ impl Answer {
         if zipped.is_some() {
             response.headers_mut().insert("content-encoding", HeaderValue::from_static("gzip"));
         }
+        response.headers_mut().entry("content-language").or_insert(HeaderValue::from_static("en"));
         // The word that views without a throttle have in place of numbers.
         for name in LIMITS {
             response.headers_mut().entry(name).or_insert(HeaderValue::from_static("None"));
@@ -215,5 +231,19 @@ impl HttpBody for Breaking {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.announced)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn multipart_fields_are_read() {
+        let body = "--x\r\nContent-Disposition: form-data; name=\"code\"\r\n\r\na=b\r\n--x\r\n\
+                    Content-Disposition: form-data; name=\"empty\"\r\n\r\n\r\n--x--\r\n";
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(parts(body, "x"), [pair("code", "a=b"), pair("empty", "")]);
+        assert!(parts(body, "").is_empty());
     }
 }

@@ -20,6 +20,13 @@ impl Serialize for Fields<'_> {
     }
 }
 
+impl Fields<'_> {
+    /// Without a blank, as the FHIR side writes.
+    pub(super) fn compact(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
 /// As Python's `json.dumps` writes it: `", "` and `": "`.
 pub(super) fn spaced(value: &impl Serialize) -> Vec<u8> {
     let mut out = Vec::new();

@@ -1,7 +1,9 @@
-//! An offline Blue Button: OAuth, discovery, userinfo and FHIR (API v2) for made-up people, on loopback.
+//! An offline Blue Button: OAuth, discovery, userinfo and FHIR for made-up people, on loopback.
 //!
 //! A server of its own that the client never imports: what they agree on, they agree on over a socket.
 
+mod apps;
+mod arrivals;
 mod claims;
 mod control;
 pub mod data;
@@ -9,14 +11,18 @@ pub mod faults;
 mod fhir;
 mod http;
 mod json;
+mod language;
 pub mod living;
 mod oauth;
 mod pages;
 pub mod people;
 pub mod records;
 mod routing;
+mod signin;
 #[cfg(test)]
 mod tests;
+mod throttle;
+mod version;
 mod world;
 
 use std::{
@@ -30,13 +36,15 @@ use std::{
 use serde_json::json;
 use tokio::{net::TcpListener, sync::oneshot};
 
+use apps::Registration;
 use faults::Fault;
 use living::Living;
 use records::Records;
 use world::World;
 
 /// What kind of access the mock's app has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Access {
     /// As long as one access token lives.
     OneTime,
@@ -106,6 +114,8 @@ impl Mock {
     /// When the port cannot be had.
     pub fn start(options: Options) -> io::Result<Self> {
         let (client_id, client_secret) = (credential(options.seed, 40), credential(options.seed ^ u64::MAX, 128));
+        let app = Registration { name: oauth::APP.to_owned(), access: options.access, ..Registration::default() }
+            .app(client_id.clone(), client_secret.clone());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
         let listener = runtime.block_on(TcpListener::bind(address))?;
@@ -114,7 +124,7 @@ impl Mock {
             auto_consent: options.auto_consent,
             latency: options.latency,
             records: Living::new(options.records),
-            world: Mutex::new(World::new(client_id.clone(), client_secret.clone(), options.access, options.faults)),
+            world: Mutex::new(World::new(app, options.faults)),
         });
         let (stop, stopped) = oneshot::channel();
         let serving = Arc::clone(&shared);

@@ -2,28 +2,34 @@
 
 use jiff::Timestamp;
 
-use super::{Access, records::Records, world::in_thirteen_months};
+use super::{apps::App, language::Language, records::Records, version::Version, world::in_thirteen_months};
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
 
 fn page(title: &str, main: &str) -> String {
+    page_in(Language::English, title, main)
+}
+
+fn page_in(language: Language, title: &str, main: &str) -> String {
     format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+        "<!doctype html>\n<html lang=\"{lang}\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title} – mock Blue Button</title>\n\
          <style>\n:root {{ color-scheme: light dark; }}\nbody {{ font: 1.0625rem/1.5 system-ui, sans-serif; margin: 0; }}\n\
          header {{ background: #0b4778; color: #fff; padding: .75rem 1.5rem; }}\nmain {{ max-width: 40rem; margin: 0 auto; padding: 1.5rem; }}\n\
          h1 {{ line-height: 1.2; }}\nlabel {{ display: block; margin: 1rem 0; }}\nselect, button {{ font: inherit; padding: .5rem 1rem; }}\n\
          button {{ margin: 1rem .75rem 0 0; border: 2px solid #0b4778; border-radius: .375rem; background: transparent; color: inherit; }}\n\
          button.main {{ background: #0b4778; color: #fff; }}\n:focus-visible {{ outline: 3px solid #f5a623; outline-offset: 2px; }}\n\
-         </style>\n</head>\n<body>\n<header>Mock Blue Button: made-up people, no real data</header>\n<main>\n<h1>{title}</h1>\n{main}\n</main>\n</body>\n</html>\n",
+         </style>\n</head>\n<body>\n<header>{banner}</header>\n<main>\n<h1>{title}</h1>\n{main}\n</main>\n</body>\n</html>\n",
+        lang = language.tag(),
+        banner = language.words().banner,
         title = escape(title),
     )
 }
 
-/// Who are you?
-pub(super) fn log_in(records: &dyn Records, query: &str) -> String {
+/// Who are you? `relay` is what the log-in server hands back.
+pub(super) fn log_in(records: &dyn Records, relay: &str, language: Language) -> String {
     const LONGEST: usize = 200;
     let options: String = (0..records.enrollees().min(LONGEST))
         .map(|index| {
@@ -31,37 +37,59 @@ pub(super) fn log_in(records: &dyn Records, query: &str) -> String {
             format!("<option value=\"{0}\">{1} ({0})</option>\n", escape(&person.username), escape(&person.name))
         })
         .collect();
+    let words = language.words();
     let form = format!(
-        "<p>This page stands for Medicare.gov's. Choose who logs in; there is no password.</p>\n\
-         <form method=\"post\" action=\"/mymedicare/login?{}\">\n<label>Enrollee\n<select name=\"username\">\n{options}</select></label>\n\
-         <button class=\"main\" type=\"submit\">Log in</button>\n</form>",
-        escape(query)
+        "<p>{}</p>\n<form method=\"post\" action=\"/login/\">\n<input type=\"hidden\" name=\"relay\" value=\"{}\">\n\
+         <label>{}\n<select name=\"username\">\n{options}</select></label>\n\
+         <button class=\"main\" type=\"submit\">{}</button>\n</form>",
+        words.no_password,
+        escape(relay),
+        words.enrollee,
+        words.log_in
     );
-    page("Log in", &form)
+    page_in(language, words.log_in, &form)
 }
 
 /// What the app wants, and for how long.
-pub(super) fn consent(app: &str, name: &str, access: Access, now: Timestamp, csrf: &str) -> String {
-    let duration = match access {
-        Access::OneTime => " for 1 hour".to_owned(),
-        Access::ThirteenMonth => {
-            let end = in_thirteen_months(now).strftime("%B %-d, %Y");
-            format!(" for 13 months, until {end}")
-        }
-        Access::Research => String::new(),
-    };
-    let form = format!(
-        "<p>{name}, <strong>{app}</strong> asks to see your Medicare data{duration}.</p>\n<form method=\"post\">\n\
-         <input type=\"hidden\" name=\"csrfmiddlewaretoken\" value=\"{csrf}\">\n\
-         <p>Your claims and your coverage will be shared.</p>\n\
-         <label><input type=\"checkbox\" name=\"share_demographic_scopes\" value=\"True\" checked> \
-         Share my personal information too: name, address, birth date, race and sex</label>\n\
-         <button class=\"main\" type=\"submit\" name=\"allow\" value=\"Allow\">Connect</button>\n\
-         <button type=\"submit\">Deny</button>\n</form>",
-        name = escape(name),
-        app = escape(app),
-    );
-    page("Connect your Medicare claims", &form)
+pub(super) struct Consent<'a> {
+    pub app: &'a App,
+    pub name: &'a str,
+    pub version: Version,
+    pub language: Language,
+    pub csrf: &'a str,
+}
+
+impl Consent<'_> {
+    /// The page as it is shown at `now`.
+    pub(super) fn page(&self, now: Timestamp) -> String {
+        let words = self.language.words();
+        let box_of = |name: &str, state: &str, label: &str| {
+            format!("<label><input type=\"checkbox\" name=\"{name}\" value=\"True\"{state}> {label}</label>")
+        };
+        let choice = match self.version {
+            Version::V1 | Version::V2 => box_of("share_demographic_scopes", " checked", words.personal),
+            // Nobody can withhold that at v3; of substance use treatment they are asked instead.
+            Version::V3 => {
+                let asked = box_of("share_samhsa_data", "", words.treatment);
+                format!("<input type=\"hidden\" name=\"share_demographic_scopes\" value=\"True\">\n{asked}")
+            }
+        };
+        let form = format!(
+            "<p>{name}, <strong>{app}</strong> {asks}{duration}.</p>\n<form method=\"post\">\n\
+             <input type=\"hidden\" name=\"csrfmiddlewaretoken\" value=\"{csrf}\">\n<p>{shared}</p>\n{choice}\n\
+             <button class=\"main\" type=\"submit\" name=\"allow\" value=\"Allow\">{connect}</button>\n\
+             <button type=\"submit\">{deny}</button>\n</form>",
+            name = escape(self.name),
+            app = escape(&self.app.name),
+            asks = words.asks,
+            duration = words.duration(self.app.access, in_thirteen_months(now)),
+            csrf = self.csrf,
+            shared = words.shared,
+            connect = words.connect,
+            deny = words.deny,
+        );
+        page_in(self.language, words.consent, &form)
+    }
 }
 
 /// A refusal shown in the browser.
@@ -85,5 +113,5 @@ pub(super) fn not_found(redirect_uri: &str) -> String {
 
 /// Any address that does not exist.
 pub(super) fn no_such_page() -> String {
-    page("Not found", "<p>404: there is no such page.</p>")
+    page("Page not found", "<p>We couldn't find the page you requested.</p>")
 }

@@ -17,7 +17,8 @@ use super::{
     fhir,
     http::{Answer, Ask, Break, LIMITS, last},
     oauth::{authorize, discovery, revoke, token},
-    pages,
+    pages, signin,
+    version::Version,
 };
 
 /// No request of this API is larger.
@@ -74,16 +75,16 @@ fn strike(shared: &Shared, ask: &Ask, faults: &[Kind]) {
     // A refresh has no bearer token, but is somebody's too.
     let refresh = last(&form, "refresh_token");
     let Some(token) = ask.bearer().or(refresh) else { return };
-    let enrollee = world.token(token).map(|token| token.enrollee);
-    let Some(enrollee) = enrollee.or_else(|| world.refresh(token).map(|token| token.enrollee)) else { return };
+    let whose = world.token(token).map(|token| token.whose);
+    let Some(whose) = whose.or_else(|| world.refresh(token).map(|token| token.whose)) else { return };
     for fault in faults {
         match fault {
             Kind::ExpireToken => world.expire(token),
             Kind::RevokeToken => {
                 world.kill_pair(token);
             }
-            Kind::RevokeGrant => world.delete_grant(enrollee),
-            Kind::GrantOver => world.end_grant(enrollee),
+            Kind::RevokeGrant => world.delete_grant(whose),
+            Kind::GrantOver => world.end_grant(whose),
             _ => {}
         }
     }
@@ -128,30 +129,36 @@ fn damaged(mut answer: Answer, faults: &[Kind]) -> Answer {
 
 fn route(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Answer {
     let no_such_page = || Answer::html(404, pages::no_such_page());
-    let Some(rest) = ask.below_version() else { return unversioned(shared, ask, faults).unwrap_or_else(no_such_page) };
+    let Some((version, rest)) = Version::of(&ask.path) else {
+        return unversioned(shared, ask, faults).unwrap_or_else(no_such_page);
+    };
+    if version == Version::V3 && faults.contains(&Kind::V3Off) {
+        return no_such_page();
+    }
     match rest {
-        "o/authorize" | "o/revoke" | "o/revoke_token" => {
+        "o/authorize" | "o/revoke" | "o/revoke_token" | "o/introspect" => {
             let mark = if ask.raw_query.is_empty() { "" } else { "?" };
-            Answer::redirect(301, &format!("/v2/{rest}/{mark}{}", ask.raw_query))
+            Answer::redirect(301, &format!("/{}/{rest}/{mark}{}", version.name(), ask.raw_query))
         }
-        "o/authorize/" => authorize::begin(shared, ask, faults),
-        "o/token" | "o/token/" => token::token(shared, ask, faults),
+        "o/authorize/" => authorize::begin(shared, ask, version, faults),
+        "o/token" | "o/token/" => token::token(shared, ask, version, faults),
         "o/revoke/" => revoke::with_grant(shared, ask),
         "o/revoke_token/" => revoke::tokens(shared, ask, faults),
         "o/introspect/" => revoke::introspect(shared, ask),
-        "connect/userinfo" | "connect/userinfo/" => fhir::userinfo(shared, ask, faults),
-        "connect/.well-known/openid-configuration" => discovery::openid(shared.url(), ask),
-        "fhir/.well-known/smart-configuration" => discovery::smart(shared.url(), ask),
-        "fhir/metadata" => discovery::metadata(shared.url(), ask),
+        "connect/userinfo" | "connect/userinfo/" => fhir::userinfo(shared, ask, version, faults),
+        "connect/.well-known/openid-configuration" => discovery::openid(shared.url(), version, ask),
+        "fhir/.well-known/smart-configuration" => discovery::smart(shared.url(), version, ask),
+        "fhir/metadata" => discovery::metadata(shared.url(), version, ask),
         _ => {
             if let Some(uuid) = rest.strip_prefix("o/authorize/").and_then(|rest| rest.strip_suffix('/')) {
-                return authorize::consent(shared, ask, uuid);
+                return authorize::consent(shared, ask, version, uuid);
             }
             let expired = rest.strip_prefix("o/expire_authenticated_user/").and_then(|rest| rest.strip_suffix('/'));
             if let Some(patient) = expired {
-                return revoke::expire(shared, ask, patient);
+                return revoke::expire(shared, ask, version, patient);
             }
-            rest.strip_prefix("fhir/").map_or_else(no_such_page, |rest| fhir::answer(shared, ask, rest, faults))
+            rest.strip_prefix("fhir/")
+                .map_or_else(no_such_page, |rest| fhir::answer(shared, ask, version, rest, faults))
         }
     }
 }
@@ -159,13 +166,23 @@ fn route(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Answer {
 fn unversioned(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Option<Answer> {
     match ask.path.as_str() {
         "/.well-known/openid-configuration" | "/.well-known/openid-configuration-v2" => {
-            Some(discovery::openid(shared.url(), ask))
+            Some(discovery::openid(shared.url(), Version::V2, ask))
         }
-        "/mymedicare/login" => Some(authorize::log_in(shared, ask)),
+        "/.well-known/openid-configuration-v3" if !faults.contains(&Kind::V3Off) => {
+            Some(discovery::openid(shared.url(), Version::V3, ask))
+        }
+        "/.well-known/public-applications" => Some(discovery::apps(shared.url(), &shared.world().apps, ask)),
+        "/mymedicare/login" => Some(signin::login(shared, ask)),
+        "/sso/authorize" => Some(signin::choose(shared, ask)),
+        "/login/" => Some(signin::chosen(shared, ask)),
+        "/mymedicare/sls-callback" => Some(signin::back(shared, ask)),
+        "/robots.txt" => {
+            Some(Answer::new(200, "text/plain", "User-agent: *\nDisallow: /v1/o/\nDisallow: /v2/o/\nDisallow: /v3/o/"))
+        }
         path => path
             .strip_prefix("/health")
             .filter(|rest| rest.is_empty() || rest.starts_with('/'))
-            .map(|rest| health(rest, faults)),
+            .map(|rest| health(rest, faults).with("allow", "GET, HEAD, OPTIONS")),
     }
 }
 

@@ -7,16 +7,17 @@ use serde::Serialize;
 
 use super::{
     Access,
+    apps::App,
+    arrivals::{Arrivals, VISIT_LIFE, Visit},
     faults::{Fault, Kind},
     http::Ask,
+    throttle::Throttle,
 };
 
 /// An authorization code lives 60 seconds.
 const CODE_LIFE: i64 = 60;
 /// An access token lives an hour.
 pub(super) const TOKEN_LIFE: i64 = 3600;
-/// The address of a consent page is good for ten minutes.
-const VISIT_LIFE: i64 = 600;
 
 /// How an automatic consent answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -29,30 +30,36 @@ pub(super) enum Consent {
     NotFound,
 }
 
-/// An authorization request on its way through the log-in pages.
-#[derive(Clone, Debug)]
-pub(super) struct Visit {
+/// Whose something is: an app's, for a person. Both are positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Whose {
+    pub app: usize,
     pub enrollee: usize,
-    pub query: String,
-    pub csrf: String,
-    pub until: Timestamp,
+}
+
+/// What a person has agreed to.
+#[derive(Clone, Debug)]
+pub(super) struct Agreed {
+    pub scopes: BTreeSet<String>,
+    /// Whether substance use treatment data may be shared; None at v1 and v2, where nobody is asked.
+    pub samhsa: Option<bool>,
 }
 
 /// An authorization code.
 #[derive(Clone, Debug)]
 pub(super) struct Code {
-    pub enrollee: usize,
+    pub whose: Whose,
     pub redirect_uri: String,
     pub challenge: String,
-    pub scopes: BTreeSet<String>,
+    agreed: Agreed,
     until: Timestamp,
 }
 
 /// An access token.
 #[derive(Clone, Debug)]
 pub(super) struct Token {
-    pub enrollee: usize,
-    pub scopes: BTreeSet<String>,
+    pub whose: Whose,
+    pub agreed: Agreed,
     pub until: Timestamp,
     refresh: String,
 }
@@ -60,8 +67,8 @@ pub(super) struct Token {
 /// A refresh token. Spent ones are remembered, to tell them from unknown ones.
 #[derive(Clone, Debug)]
 pub(super) struct Refresh {
-    pub enrollee: usize,
-    pub scopes: BTreeSet<String>,
+    pub whose: Whose,
+    pub agreed: Agreed,
     access: String,
     pub spent: bool,
 }
@@ -69,7 +76,7 @@ pub(super) struct Refresh {
 /// A pair of tokens as delivered.
 #[derive(Clone, Debug)]
 pub(super) struct Pair {
-    pub enrollee: usize,
+    pub whose: Whose,
     pub access: String,
     pub refresh: String,
     pub scopes: BTreeSet<String>,
@@ -91,33 +98,34 @@ pub(super) struct Asked {
 
 /// Everything that changes.
 pub(super) struct World {
-    pub client_id: String,
-    pub client_secret: String,
-    pub access: Access,
+    /// The mock's own app comes first.
+    pub apps: Vec<App>,
     pub consent: Consent,
     pub consent_enrollee: usize,
+    pub consent_samhsa: bool,
+    pub arrivals: Arrivals,
+    pub throttle: Throttle,
     offset: i64,
     faults: Vec<Fault>,
-    visits: HashMap<String, Visit>,
     codes: HashMap<String, Code>,
     tokens: HashMap<String, Token>,
     refreshes: HashMap<String, Refresh>,
-    /// By enrollee: the end of the grant, if it has one.
-    grants: HashMap<usize, Option<Timestamp>>,
+    /// The end of a grant, if it has one.
+    grants: HashMap<Whose, Option<Timestamp>>,
     asked: Vec<Asked>,
 }
 
 impl World {
-    pub(super) fn new(client_id: String, client_secret: String, access: Access, faults: Vec<Fault>) -> Self {
+    pub(super) fn new(app: App, faults: Vec<Fault>) -> Self {
         Self {
-            client_id,
-            client_secret,
-            access,
+            apps: vec![app],
             consent: Consent::default(),
             consent_enrollee: 0,
+            consent_samhsa: false,
+            arrivals: Arrivals::default(),
+            throttle: Throttle::default(),
             offset: 0,
             faults,
-            visits: HashMap::new(),
             codes: HashMap::new(),
             tokens: HashMap::new(),
             refreshes: HashMap::new(),
@@ -152,35 +160,29 @@ impl World {
     // ---- log-in
 
     pub(super) fn open_visit(&mut self, enrollee: usize, query: String) -> String {
-        let uuid = uuid();
         let until = self.after(VISIT_LIFE);
-        self.visits.insert(uuid.clone(), Visit { enrollee, query, csrf: word(32), until });
-        uuid
+        self.arrivals.open(enrollee, query, until)
     }
 
     pub(super) fn visit(&self, uuid: &str) -> Option<&Visit> {
-        self.visits.get(uuid).filter(|visit| visit.until > self.now())
+        self.arrivals.visit(uuid).filter(|visit| visit.until > self.now())
     }
 
-    /// The click on Connect: a new grant, and the end of every earlier token of this person.
-    pub(super) fn connect(
-        &mut self,
-        enrollee: usize,
-        redirect_uri: String,
-        challenge: String,
-        scopes: BTreeSet<String>,
-    ) -> String {
-        self.tokens.retain(|_, token| token.enrollee != enrollee);
-        self.refreshes.retain(|_, refresh| refresh.enrollee != enrollee);
-        self.grants.insert(enrollee, self.thirteen_months());
+    /// The click on Connect: a new grant, and the end of every earlier token of this person and app.
+    pub(super) fn connect(&mut self, whose: Whose, redirect_uri: String, challenge: String, agreed: Agreed) -> String {
+        self.tokens.retain(|_, token| token.whose != whose);
+        self.refreshes.retain(|_, refresh| refresh.whose != whose);
+        let end = (self.access(whose) == Access::ThirteenMonth).then(|| in_thirteen_months(self.now()));
+        self.grants.insert(whose, end);
         let code = word(30);
         let until = self.after(CODE_LIFE);
-        self.codes.insert(code.clone(), Code { enrollee, redirect_uri, challenge, scopes, until });
+        self.codes.insert(code.clone(), Code { whose, redirect_uri, challenge, agreed, until });
         code
     }
 
-    fn thirteen_months(&self) -> Option<Timestamp> {
-        (self.access == Access::ThirteenMonth).then(|| in_thirteen_months(self.now()))
+    /// What kind of access the app of a grant has.
+    pub(super) fn access(&self, whose: Whose) -> Access {
+        self.apps.get(whose.app).map_or(Access::default(), |app| app.access)
     }
 
     fn after(&self, seconds: i64) -> Timestamp {
@@ -195,7 +197,7 @@ impl World {
 
     pub(super) fn spend_code(&mut self, code: &str) -> Option<Pair> {
         let code = self.codes.remove(code)?;
-        Some(self.issue(code.enrollee, code.scopes))
+        Some(self.issue(code.whose, code.agreed))
     }
 
     pub(super) fn refresh(&self, token: &str) -> Option<&Refresh> {
@@ -206,24 +208,24 @@ impl World {
     pub(super) fn rotate(&mut self, token: &str, scopes: BTreeSet<String>) -> Option<Pair> {
         let old = self.refreshes.get_mut(token)?;
         old.spent = true;
-        let (enrollee, access) = (old.enrollee, old.access.clone());
+        let (whose, access, samhsa) = (old.whose, old.access.clone(), old.agreed.samhsa);
         self.tokens.remove(&access);
-        Some(self.issue(enrollee, scopes))
+        Some(self.issue(whose, Agreed { scopes, samhsa }))
     }
 
-    fn issue(&mut self, enrollee: usize, scopes: BTreeSet<String>) -> Pair {
+    fn issue(&mut self, whose: Whose, agreed: Agreed) -> Pair {
         let (access, refresh) = (word(30), word(30));
         let until = self.after(TOKEN_LIFE);
-        let token = Token { enrollee, scopes: scopes.clone(), until, refresh: refresh.clone() };
+        let scopes = agreed.scopes.clone();
+        let token = Token { whose, agreed: agreed.clone(), until, refresh: refresh.clone() };
         self.tokens.insert(access.clone(), token);
-        let kept = Refresh { enrollee, scopes: scopes.clone(), access: access.clone(), spent: false };
-        self.refreshes.insert(refresh.clone(), kept);
-        let expiration = match self.access {
+        self.refreshes.insert(refresh.clone(), Refresh { whose, agreed, access: access.clone(), spent: false });
+        let expiration = match self.access(whose) {
             Access::OneTime => Some(until),
-            Access::ThirteenMonth => self.grants.get(&enrollee).copied().flatten(),
+            Access::ThirteenMonth => self.grants.get(&whose).copied().flatten(),
             Access::Research => None,
         };
-        Pair { enrollee, access, refresh, scopes, expiration }
+        Pair { whose, access, refresh, scopes, expiration }
     }
 
     pub(super) fn token(&self, token: &str) -> Option<&Token> {
@@ -238,25 +240,25 @@ impl World {
     }
 
     /// Ends a pair by either of its tokens; says whose it was.
-    pub(super) fn kill_pair(&mut self, token: &str) -> Option<usize> {
+    pub(super) fn kill_pair(&mut self, token: &str) -> Option<Whose> {
         if let Some(access) = self.tokens.remove(token) {
             if let Some(refresh) = self.refreshes.get_mut(&access.refresh) {
                 refresh.spent = true;
             }
-            return Some(access.enrollee);
+            return Some(access.whose);
         }
         let refresh = self.refreshes.get_mut(token)?;
         refresh.spent = true;
-        let (access, enrollee) = (refresh.access.clone(), refresh.enrollee);
+        let (access, whose) = (refresh.access.clone(), refresh.whose);
         self.tokens.remove(&access);
-        Some(enrollee)
+        Some(whose)
     }
 
     // ---- grants
 
-    /// Whether a person's grant lives, is over, or is gone.
-    pub(super) fn grant(&self, enrollee: usize) -> GrantState {
-        match self.grants.get(&enrollee) {
+    /// Whether a grant lives, is over, or is gone.
+    pub(super) fn grant(&self, whose: Whose) -> GrantState {
+        match self.grants.get(&whose) {
             None => GrantState::Gone,
             Some(Some(end)) if *end <= self.now() => GrantState::Over,
             Some(_) => GrantState::Living,
@@ -264,24 +266,27 @@ impl World {
     }
 
     /// Deletes a grant and the access tokens under it, as Medicare.gov and `/o/revoke/` do.
-    pub(super) fn delete_grant(&mut self, enrollee: usize) {
-        self.grants.remove(&enrollee);
-        self.tokens.retain(|_, token| token.enrollee != enrollee);
+    pub(super) fn delete_grant(&mut self, whose: Whose) {
+        self.grants.remove(&whose);
+        self.tokens.retain(|_, token| token.whose != whose);
     }
 
-    /// Whether a person has a grant, over or not.
-    pub(super) fn has_grant(&self, enrollee: usize) -> bool {
-        self.grants.contains_key(&enrollee)
+    /// Whether there is a grant, over or not.
+    pub(super) fn has_grant(&self, whose: Whose) -> bool {
+        self.grants.contains_key(&whose)
     }
 
-    pub(super) fn delete_all_grants(&mut self) {
+    /// Deletes all grants, with or without their access tokens.
+    pub(super) fn delete_all_grants(&mut self, tokens_too: bool) {
         self.grants.clear();
-        self.tokens.clear();
+        if tokens_too {
+            self.tokens.clear();
+        }
     }
 
-    pub(super) fn end_grant(&mut self, enrollee: usize) {
+    pub(super) fn end_grant(&mut self, whose: Whose) {
         let now = self.now();
-        self.grants.insert(enrollee, Some(now));
+        self.grants.insert(whose, Some(now));
     }
 
     // ---- what was asked
@@ -301,6 +306,7 @@ impl World {
             "token",
             "refresh_token",
             "access_token",
+            "req_token",
         ]
         .into();
         let query = ask.query.iter().map(|(key, value)| {

@@ -11,11 +11,12 @@ use serde_json::json;
 
 use super::{
     Shared,
+    arrivals::Standing,
     faults::Kind,
     http::{Answer, Ask, LIMITS},
-    oauth::inactive,
     pages,
     records::Records as _,
+    version::Version,
     world::GrantState,
 };
 
@@ -23,6 +24,8 @@ use super::{
 struct Caller {
     enrollee: usize,
     patient: String,
+    /// Whether this version knows the person; who is unknown gets no further than userinfo.
+    is_known: bool,
     now: Timestamp,
 }
 
@@ -30,8 +33,8 @@ const FHIR: &str = "application/fhir+json";
 
 const RESOURCES: [&str; 3] = ["Patient", "Coverage", "ExplanationOfBenefit"];
 
-/// Everything below `/v2/fhir/` that needs a token.
-pub(super) fn answer(shared: &Shared, ask: &Ask, rest: &str, faults: &[Kind]) -> Answer {
+/// Everything below `/vN/fhir/` that needs a token.
+pub(super) fn answer(shared: &Shared, ask: &Ask, version: Version, rest: &str, faults: &[Kind]) -> Answer {
     let rest = rest.trim_end_matches('/');
     let (resource, id) = rest.split_once('/').map_or((rest, None), |(resource, id)| (resource, Some(id)));
     if !RESOURCES.contains(&resource) {
@@ -39,23 +42,45 @@ pub(super) fn answer(shared: &Shared, ask: &Ask, rest: &str, faults: &[Kind]) ->
     }
     let answer = match renderer(ask) {
         None => Answer::detail(406, "Could not satisfy the request Accept header."),
-        Some(media_type) => answer_below(shared, ask, resource, id, faults).with_type(media_type),
+        Some(media_type) => answer_below(shared, ask, (version, resource, id), faults).with_type(media_type),
     };
     answer.with("allow", "GET, HEAD, OPTIONS")
 }
 
-fn answer_below(shared: &Shared, ask: &Ask, resource: &str, id: Option<&str>, faults: &[Kind]) -> Answer {
-    let needed = if id.is_some() { Needed::Read(resource) } else { Needed::Search(resource) };
-    let caller = match authorized(shared, ask, needed, faults) {
+fn answer_below(
+    shared: &Shared,
+    ask: &Ask,
+    (version, resource, id): (Version, &str, Option<&str>),
+    faults: &[Kind],
+) -> Answer {
+    let needed = match (version, resource, id) {
+        (Version::V3, "Patient", Some("$generate-insurance-card")) => Needed::Card,
+        (_, _, Some(_)) => Needed::Read(resource),
+        (_, _, None) => Needed::Search(resource),
+    };
+    let caller = match authorized(shared, ask, version, needed, faults) {
         Err(refusal) => return refusal,
         Ok(caller) => caller,
     };
+    let bucket = {
+        let world = &mut *shared.world();
+        let now = world.now();
+        world.throttle.call(ask.bearer().unwrap_or_default(), now)
+    };
     let answer = match (faults.iter().find_map(backend), id) {
+        _ if bucket.remaining.is_none() => {
+            let wait = bucket.reset.ceil();
+            let words = format!("Request was throttled. Expected available in {wait} seconds.");
+            Answer::detail(429, &words).with("retry-after", wait.to_string())
+        }
         (Some(status), _) => failing(status),
+        // No data stands behind the other versions yet.
+        _ if version != Version::V2 => failing(502),
         (None, Some(id)) => read::answer(shared, &caller, resource, id),
         (None, None) => search::answer(shared, ask, &caller, resource, faults),
     };
-    LIMITS.into_iter().zip(["100000", "99999", "1.0"]).fold(answer, |answer, (name, value)| answer.with(name, value))
+    let numbers = [bucket.limit.to_string(), bucket.remaining.unwrap_or(0).to_string(), format!("{:?}", bucket.reset)];
+    LIMITS.into_iter().zip(numbers).fold(answer, |answer, (name, value)| answer.with(name, value))
 }
 
 /// The media type to answer with, refusals included: it is chosen before anything else is looked at.
@@ -73,10 +98,16 @@ fn renderer(ask: &Ask) -> Option<&'static str> {
 enum Needed<'a> {
     Read(&'a str),
     Search(&'a str),
+    /// The insurance card of v3, made of Patient and Coverage.
+    Card,
     Profile,
 }
 
 impl Needed<'_> {
+    fn is_claims(self) -> bool {
+        matches!(self, Self::Read("ExplanationOfBenefit") | Self::Search("ExplanationOfBenefit"))
+    }
+
     fn is_in(self, scopes: &BTreeSet<String>) -> bool {
         let any = |resource: &str, verbs: [&str; 3]| {
             verbs.iter().any(|verb| scopes.contains(&format!("patient/{resource}.{verb}")))
@@ -84,6 +115,7 @@ impl Needed<'_> {
         match self {
             Self::Read(resource) => any(resource, ["read", "rs", "r"]),
             Self::Search(resource) => any(resource, ["read", "rs", "s"]),
+            Self::Card => Self::Read("Patient").is_in(scopes) && Self::Search("Coverage").is_in(scopes),
             Self::Profile => scopes.contains("profile"),
         }
     }
@@ -104,7 +136,13 @@ fn failing(status: u16) -> Answer {
 }
 
 /// The checks of the real server in its order: token, app, grant, scope and method.
-fn authorized(shared: &Shared, ask: &Ask, needed: Needed<'_>, faults: &[Kind]) -> Result<Caller, Answer> {
+fn authorized(
+    shared: &Shared,
+    ask: &Ask,
+    version: Version,
+    needed: Needed<'_>,
+    faults: &[Kind],
+) -> Result<Caller, Answer> {
     const NONE: &str = "Authentication credentials were not provided.";
     if ask.query("access_token").is_some() {
         let words =
@@ -129,11 +167,18 @@ fn authorized(shared: &Shared, ask: &Ask, needed: Needed<'_>, faults: &[Kind]) -
             NONE,
         );
     }
-    if faults.contains(&Kind::Inactive) {
-        return refuse(r#"Bearer realm="api""#, &inactive());
+    let app = &world.apps[known.whose.app];
+    if !app.active || faults.contains(&Kind::Inactive) {
+        return refuse(r#"Bearer realm="api""#, &app.inactive());
     }
     let forbidden = || Err(Answer::detail(403, "You do not have permission to perform this action."));
-    match world.grant(known.enrollee) {
+    let standing = world.arrivals.standing(known.whose.enrollee);
+    let is_person =
+        !matches!((standing, version), (Standing::OnlyV2, Version::V3) | (Standing::OnlyV3, Version::V1 | Version::V2));
+    if !is_person && !matches!(needed, Needed::Profile) {
+        return forbidden();
+    }
+    match world.grant(known.whose) {
         GrantState::Living => {}
         GrantState::Over => {
             let words = "User access has timed out. To refresh Medicare data, end user must re-authenticate and consent to share their data.";
@@ -146,29 +191,42 @@ fn authorized(shared: &Shared, ask: &Ask, needed: Needed<'_>, faults: &[Kind]) -
     if let Some(form) = form {
         return Err(Answer::detail(415, &format!("Unsupported media type \"{form}\" in request.")));
     }
-    if !needed.is_in(&known.scopes) || ask.method != "GET" {
+    if !needed.is_in(&known.agreed.scopes) || ask.method != "GET" {
         return forbidden();
     }
-    Ok(Caller { enrollee: known.enrollee, patient: shared.records.enrollee(known.enrollee).patient, now: world.now() })
+    // The card is not behind this gate.
+    let gated = version == Version::V3 && !matches!(needed, Needed::Card);
+    if gated && faults.contains(&Kind::V3Closed) {
+        return Err(Answer::detail(403, &app.too_early()));
+    }
+    // v2 cannot leave out what these tokens must not see.
+    if version == Version::V2 && needed.is_claims() && (app.part_d || known.agreed.samhsa == Some(false)) {
+        return forbidden();
+    }
+    let person = shared.records.enrollee(known.whose.enrollee);
+    Ok(Caller {
+        enrollee: known.whose.enrollee,
+        patient: version.patient(&person),
+        is_known: is_person,
+        now: world.now(),
+    })
 }
 
-/// `/v2/connect/userinfo`
-pub(super) fn userinfo(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Answer {
-    let caller = authorized(shared, ask, Needed::Profile, faults);
+/// `/vN/connect/userinfo`
+pub(super) fn userinfo(shared: &Shared, ask: &Ask, version: Version, faults: &[Kind]) -> Answer {
+    let caller = authorized(shared, ask, version, Needed::Profile, faults);
     let answer = caller.map(|caller| {
         let person = shared.records.enrollee(caller.enrollee);
-        Answer::spaced(
-            200,
-            &[
-                ("sub", json!(person.patient)),
-                ("name", json!(person.name)),
-                ("given_name", json!(person.given_name)),
-                ("family_name", json!(person.family_name)),
-                ("email", json!(person.email)),
-                ("iat", json!("2026-11-01T12:00:00.000Z")),
-                ("patient", json!(person.patient)),
-            ],
-        )
+        let mut fields = vec![
+            ("sub", json!(if caller.is_known { &caller.patient } else { &person.username })),
+            ("name", json!(person.name)),
+            ("given_name", json!(person.given_name)),
+            ("family_name", json!(person.family_name)),
+            ("email", json!(person.email)),
+            ("iat", json!("2026-11-01T12:00:00.000Z")),
+        ];
+        fields.extend(caller.is_known.then(|| ("patient", json!(caller.patient))));
+        Answer::spaced(200, &fields)
     });
     answer.unwrap_or_else(|refusal| refusal).with_type("application/json").with("allow", "OPTIONS, GET")
 }

@@ -251,7 +251,7 @@ impl<'a> Page<'a> {
             .append_pair("_format", FORMAT)
             .append_pair("startIndex", &start.to_string())
             .append_pair("_count", &self.window.count.to_string())
-            .extend_pairs(self.kept(&["type"]))
+            .extend_pairs(self.kept(&["type", "_offset"]))
             .append_pair(name, &person)
             .extend_pairs(self.kept(&["_lastUpdated", "service-date"]))
             .finish();
@@ -263,7 +263,7 @@ impl<'a> Page<'a> {
         let (name, person) = self.person();
         let count = self.window.count.to_string();
         let mut pairs = vec![("_count", count.as_str()), ("_format", FORMAT), (name, person.as_str())];
-        pairs.extend(self.kept(&["type", "_lastUpdated", "service-date", "startIndex"]));
+        pairs.extend(self.kept(&["type", "_lastUpdated", "_offset", "service-date", "startIndex"]));
         pairs.sort_by_key(|(name, _)| *name);
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
         format!("{}/v2/fhir/{}/?{query}", self.shared.url(), self.resource)

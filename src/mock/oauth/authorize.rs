@@ -1,127 +1,162 @@
-//! The authorization endpoint and the pages between it and the redirect.
+//! The authorization endpoint and the consent page.
 
 use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{APP, SCOPES, client, condensed, inactive, is_known, is_personal, redirect::is_registered};
+use super::{SCOPES, client, condensed, is_personal, redirect::is_registered};
 use crate::mock::{
     Shared,
+    apps::App,
     faults::Kind,
     http::{Answer, Ask, Pairs, last},
+    language::Language,
     pages,
     records::Records as _,
-    world::{Consent, World},
+    signin,
+    version::Version,
+    world::{Agreed, Consent, Whose, World},
 };
 
-/// `/v2/o/authorize/`: what can be refused at once, then on to the log-in.
-pub(in crate::mock) fn begin(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Answer {
-    let request = if ask.method == "POST" { ask.form() } else { ask.query.clone() };
+/// `/vN/o/authorize/`: what can be refused at once, then on to the log-in.
+pub(in crate::mock) fn begin(shared: &Shared, ask: &Ask, version: Version, faults: &[Kind]) -> Answer {
+    let posted = ask.method == "POST";
+    let request = if posted { ask.form() } else { ask.query.clone() };
     let world = &mut *shared.world();
-    if let Some(refusal) = early(world, &request, ask.method == "POST", faults) {
-        return refusal;
-    }
-    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&request).finish();
+    let app = match early(world, &request, version, posted, faults) {
+        Ok(app) => app,
+        Err(refusal) => return refusal,
+    };
     if !shared.auto_consent {
-        let next = format!("/v2/o/authorize/?{query}");
-        let to = form_urlencoded::Serializer::new(String::new()).append_pair("next", &next).finish();
-        return Answer::redirect(302, &format!("/mymedicare/login?{to}"));
+        let encoded = || form_urlencoded::Serializer::new(String::new()).extend_pairs(&request).finish();
+        let query = if posted { encoded() } else { ask.raw_query.clone() };
+        return signin::leave(version, &query);
     }
     let hinted = last(&request, "login_hint").and_then(|name| shared.find(name));
     let enrollee = hinted.unwrap_or(world.consent_enrollee);
+    let redirect_uri = last(&request, "redirect_uri");
+    if let Some(refusal) = signin::unknown(world.arrivals.standing(enrollee), version, redirect_uri) {
+        return refusal;
+    }
+    let asked = Asked { request: &request, version, whose: Whose { app, enrollee } };
     match world.consent {
-        Consent::NotFound => Answer::html(404, pages::not_found(last(&request, "redirect_uri").unwrap_or_default())),
-        answer => late(&request).unwrap_or_else(|| decide(world, &request, enrollee, answer)),
+        Consent::NotFound => Answer::html(404, pages::not_found(redirect_uri.unwrap_or_default())),
+        answer => late(world, &asked).unwrap_or_else(|| decide(world, &asked, answer, world.consent_samhsa)),
     }
 }
 
-fn early(world: &World, request: &Pairs, posted: bool, faults: &[Kind]) -> Option<Answer> {
-    let message = |status, text: &str| Some(messaged(status, text));
+/// An authorization request, and who it is about.
+struct Asked<'a> {
+    request: &'a Pairs,
+    version: Version,
+    whose: Whose,
+}
+
+/// The app that asks, or what is refused before anybody logs in.
+fn early(world: &World, request: &Pairs, version: Version, posted: bool, faults: &[Kind]) -> Result<usize, Answer> {
+    let message = |status, text: &str| Err(messaged(status, text));
     if last(request, "client_secret").is_some() {
-        return Some(Answer::html(400, "Illegal query parameter [client_secret] detected".to_owned()));
+        return Err(Answer::html(400, "Illegal query parameter [client_secret] detected".to_owned()));
     }
     if posted && last(request, "state").is_none() {
         return message(401, "State required in POST body.");
     }
-    let missing: Vec<&str> = ["code_challenge", "code_challenge_method", "state"]
-        .into_iter()
-        .filter(|name| last(request, name).is_none())
-        .collect();
+    let required: &[&str] = match version {
+        Version::V1 | Version::V2 => &["code_challenge", "code_challenge_method", "state"],
+        Version::V3 => &["code_challenge", "code_challenge_method", "state", "scope"],
+    };
+    let missing: Vec<&str> = required.iter().copied().filter(|name| last(request, name).is_none()).collect();
     if !missing.is_empty() {
         return message(400, &format!("Missing Required Parameter(s): {}", missing.join(", ")));
     }
     if last(request, "code_challenge_method") != Some("S256") {
-        return Some(client::own(400, "invalid_request", "code_challenge_method must be S256"));
+        return Err(client::own(400, "invalid_request", "code_challenge_method must be S256"));
     }
     if last(request, "state").is_some_and(|state| state.chars().count() < 16) {
         return message(400, "State parameter should have a minimum of 16 characters");
     }
-    if asked_scopes(request).iter().any(|scope| scope.starts_with("patient/AuditEvent.")) {
+    if words(request).iter().any(|scope| scope.starts_with("patient/AuditEvent.")) {
         return message(400, "Invalid scopes.");
     }
-    let unauthorized = |status, why: &str| Some(Answer::html(status, pages::unauthorized(why)));
-    match last(request, "client_id") {
-        None => unauthorized(401, "invalid_client : App id failed"),
-        Some(id) if !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
-            unauthorized(400, "invalid_client : Invalid client_id format")
-        }
-        Some(id) if id != world.client_id => {
-            unauthorized(400, "invalid_client : Application does not exist (client_id)")
-        }
-        Some(_) if faults.contains(&Kind::Inactive) => unauthorized(403, &format!("invalid_client : {}", inactive())),
-        Some(_) => None,
+    let unauthorized = |status, why: &str| Err(Answer::html(status, pages::unauthorized(why)));
+    let Some(id) = last(request, "client_id") else { return unauthorized(401, "invalid_client : App id failed") };
+    if !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return unauthorized(400, "invalid_client : Invalid client_id format");
     }
+    let Some(position) = world.apps.iter().position(|app| app.id == id) else {
+        return unauthorized(400, "invalid_client : Application does not exist (client_id)");
+    };
+    let app = &world.apps[position];
+    if !app.active || faults.contains(&Kind::Inactive) {
+        return unauthorized(403, &format!("invalid_client : {}", app.inactive()));
+    }
+    if version == Version::V3 && faults.contains(&Kind::V3Closed) {
+        return message(403, "Unable to verify permission");
+    }
+    Ok(position)
 }
 
 /// `{"status_code": …, "message": …}`
-fn messaged(status: u16, text: &str) -> Answer {
+pub(super) fn messaged(status: u16, text: &str) -> Answer {
     Answer::spaced(status, &[("status_code", json!(status)), ("message", json!(text))])
 }
 
 /// What is refused only after the person has logged in.
-fn late(request: &Pairs) -> Option<Answer> {
-    let redirect_uri = last(request, "redirect_uri").unwrap_or_default();
-    if !is_registered(redirect_uri) {
+fn late(world: &World, asked: &Asked<'_>) -> Option<Answer> {
+    let request = asked.request;
+    let app = &world.apps[asked.whose.app];
+    let redirect_uri = app.redirect_uri(request).filter(|uri| is_registered(&app.redirect_uris, uri));
+    if redirect_uri.is_none() {
         return Some(Answer::html(400, pages::refused("Mismatching redirect URI.")));
     }
-    if !asked_scopes(request).iter().all(|scope| is_known(scope)) {
+    let scopes = scopes(asked, app);
+    if scopes.is_empty() || !scopes.iter().all(|scope| app.may_have(scope)) {
         return Some(messaged(400, "Invalid scopes."));
     }
     match last(request, "response_type") {
         Some("code") => None,
-        Some(_) => Some(back(request, &[("error", "unauthorized_client")])),
-        None => Some(back(
-            request,
-            &[("error", "invalid_request"), ("error_description", "Missing response_type parameter.")],
-        )),
+        Some(_) => Some(back(app, request, &[("error", "unauthorized_client")])),
+        None => {
+            let words = [("error", "invalid_request"), ("error_description", "Missing response_type parameter.")];
+            Some(back(app, request, &words))
+        }
     }
 }
 
-fn asked_scopes(request: &Pairs) -> BTreeSet<String> {
-    let asked: BTreeSet<String> =
-        last(request, "scope").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
-    if asked.is_empty() { SCOPES.map(str::to_owned).into() } else { condensed(asked) }
+fn words(request: &Pairs) -> BTreeSet<String> {
+    last(request, "scope").unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+}
+
+/// What is asked for: at v1 and v2, everything that the app may have where nothing is said.
+fn scopes(asked: &Asked<'_>, app: &App) -> BTreeSet<String> {
+    let words = words(asked.request);
+    if words.is_empty() && asked.version != Version::V3 {
+        return SCOPES.into_iter().filter(|scope| app.may_have(scope)).map(str::to_owned).collect();
+    }
+    condensed(words)
 }
 
 /// The click that ends the consent page.
-fn decide(world: &mut World, request: &Pairs, enrollee: usize, answer: Consent) -> Answer {
-    let mut scopes = asked_scopes(request);
+fn decide(world: &mut World, asked: &Asked<'_>, answer: Consent, samhsa: bool) -> Answer {
+    let (request, app) = (asked.request, &world.apps[asked.whose.app]);
+    let mut scopes = scopes(asked, app);
     if answer == Consent::WithoutDemographics {
         scopes.retain(|scope| !is_personal(scope));
     }
     if answer == Consent::Deny || scopes.is_empty() {
-        return back(request, &[("error", "access_denied")]);
+        return back(app, request, &[("error", "access_denied")]);
     }
-    let value = |name: &str| last(request, name).unwrap_or_default().to_owned();
     // A padded challenge is taken, as by the real server.
-    let challenge = value("code_challenge").trim_end_matches('=').to_owned();
-    let code = world.connect(enrollee, value("redirect_uri"), challenge, scopes);
-    back(request, &[("code", &code)])
+    let challenge = last(request, "code_challenge").unwrap_or_default().trim_end_matches('=').to_owned();
+    let redirect_uri = app.redirect_uri(request).unwrap_or_default().to_owned();
+    let samhsa = (asked.version == Version::V3).then_some(samhsa);
+    let code = world.connect(asked.whose, redirect_uri, challenge, Agreed { scopes, samhsa });
+    back(&world.apps[asked.whose.app], request, &[("code", &code)])
 }
 
 /// Back to the app, with these parameters and the state.
-fn back(request: &Pairs, parameters: &[(&str, &str)]) -> Answer {
-    let redirect_uri = last(request, "redirect_uri").unwrap_or_default();
+fn back(app: &App, request: &Pairs, parameters: &[(&str, &str)]) -> Answer {
+    let redirect_uri = app.redirect_uri(request).unwrap_or_default();
     let mark = if redirect_uri.contains('?') { '&' } else { '?' };
     let query = form_urlencoded::Serializer::new(String::new())
         .extend_pairs(parameters)
@@ -130,44 +165,36 @@ fn back(request: &Pairs, parameters: &[(&str, &str)]) -> Answer {
     Answer::redirect(302, &format!("{redirect_uri}{mark}{query}"))
 }
 
-/// `/mymedicare/login`: who are you? The real one is at Medicare.gov.
-pub(in crate::mock) fn log_in(shared: &Shared, ask: &Ask) -> Answer {
-    let Some((_, query)) = ask.query("next").and_then(|next| next.split_once('?')) else {
-        return Answer::spaced(400, &[("error", json!("The state parameter is required"))]);
-    };
-    if ask.method != "POST" {
-        return Answer::html(200, pages::log_in(&shared.records, &ask.raw_query));
-    }
-    let Some(enrollee) = last(&ask.form(), "username").and_then(|name| shared.find(name)) else {
-        return Answer::html(200, pages::log_in(&shared.records, &ask.raw_query));
-    };
-    let uuid = shared.world().open_visit(enrollee, query.to_owned());
-    Answer::redirect(302, &format!("/v2/o/authorize/{uuid}/?{query}"))
-}
-
-/// `/v2/o/authorize/<uuid>/`: the consent page and its answer.
-pub(in crate::mock) fn consent(shared: &Shared, ask: &Ask, uuid: &str) -> Answer {
+/// `/vN/o/authorize/<uuid>/`: the consent page and its answer.
+pub(in crate::mock) fn consent(shared: &Shared, ask: &Ask, version: Version, uuid: &str) -> Answer {
     let world = &mut *shared.world();
     let Some(visit) = world.visit(uuid).cloned() else {
         return messaged(404, "Not found.");
     };
     let request: Pairs = form_urlencoded::parse(visit.query.as_bytes()).into_owned().collect();
-    if let Some(refusal) = late(&request) {
+    let id = last(&request, "client_id").unwrap_or_default();
+    let Some(app) = world.apps.iter().position(|app| app.id == id) else {
+        return messaged(404, "Not found.");
+    };
+    let asked = Asked { request: &request, version, whose: Whose { app, enrollee: visit.enrollee } };
+    if let Some(refusal) = late(world, &asked) {
         return refusal;
     }
     if ask.method != "POST" {
-        let end = world.now();
-        let page = pages::consent(APP, &shared.records.enrollee(visit.enrollee).name, world.access, end, &visit.csrf);
-        return Answer::html(200, page);
+        let name = shared.records.enrollee(visit.enrollee).name;
+        let language = Language::of(&request, ask);
+        let page = pages::Consent { app: &world.apps[app], name: &name, version, language, csrf: &visit.csrf };
+        return Answer::html(200, page.page(world.now())).with("content-language", language.tag());
     }
     let form = ask.form();
     if last(&form, "csrfmiddlewaretoken") != Some(visit.csrf.as_str()) {
         return Answer::html(403, pages::refused("CSRF verification failed. Request aborted."));
     }
-    let answer = match (last(&form, "allow"), last(&form, "share_demographic_scopes")) {
+    let ticked = |name: &str| last(&form, name) == Some("True");
+    let answer = match (last(&form, "allow"), ticked("share_demographic_scopes")) {
         (None, _) => Consent::Deny,
-        (Some(_), Some("True")) => Consent::All,
-        (Some(_), _) => Consent::WithoutDemographics,
+        (Some(_), true) => Consent::All,
+        (Some(_), false) => Consent::WithoutDemographics,
     };
-    decide(world, &request, visit.enrollee, answer)
+    decide(world, &asked, answer, ticked("share_samhsa_data"))
 }

@@ -66,9 +66,22 @@ impl Refusal {
     }
 }
 
-/// Whether the request comes from the mock's app: by Basic, whose halves are form-decoded (a raw `+`
-/// is a blank), or by fields of the body.
-pub(super) fn authenticate(world: &World, ask: &Ask, form: &Pairs) -> Result<(), Refusal> {
+/// The app that sent a request, and whether it has shown its secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Client {
+    pub app: usize,
+    pub proven: bool,
+}
+
+/// The app that a request comes from, which has shown its secret (a public one has none to show).
+pub(super) fn authenticate(world: &World, ask: &Ask, form: &Pairs) -> Result<usize, Refusal> {
+    let client = identify(world, ask, form)?;
+    if client.proven { Ok(client.app) } else { Err(Refusal::Secret) }
+}
+
+/// The app that a request says it comes from: by Basic, whose halves are form-decoded (a raw `+` is a
+/// blank), or by fields of the body.
+pub(super) fn identify(world: &World, ask: &Ask, form: &Pairs) -> Result<Client, Refusal> {
     let (id, secret, in_header) = match ask.header("authorization").and_then(|value| value.strip_prefix("Basic ")) {
         Some(encoded) => {
             let decoded = BASE64_STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
@@ -81,11 +94,12 @@ pub(super) fn authenticate(world: &World, ask: &Ask, form: &Pairs) -> Result<(),
             (id.to_owned(), last(form, "client_secret").map(str::to_owned), false)
         }
     };
-    if id != world.client_id {
+    let Some(app) = world.apps.iter().position(|app| app.id == id) else {
         let well_formed = id.bytes().all(|byte| byte.is_ascii_alphanumeric());
         return Err(if in_header || well_formed { Refusal::Unknown { in_header } } else { Refusal::Malformed });
-    }
-    if secret.as_deref() == Some(world.client_secret.as_str()) { Ok(()) } else { Err(Refusal::Secret) }
+    };
+    let known = world.apps[app].secret.as_deref();
+    Ok(Client { app, proven: known.is_none() || known == secret.as_deref() })
 }
 
 fn form_decoded(text: &str) -> String {

@@ -4,69 +4,77 @@
 use serde_json::{Value, json};
 
 use crate::mock::{
+    apps::App,
     http::{Answer, Ask},
-    pages,
+    version::Version,
 };
 
 /// `openid-configuration`
-pub(in crate::mock) fn openid(url: &str, ask: &Ask) -> Answer {
+pub(in crate::mock) fn openid(url: &str, version: Version, ask: &Ask) -> Answer {
+    let api = format!("{url}/{}", version.published());
     document(
         ask,
         &[
             ("issuer", json!(url)),
-            ("authorization_endpoint", json!(format!("{url}/v2/o/authorize"))),
-            ("revocation_endpoint", json!(format!("{url}/v2/o/revoke_token"))),
-            ("token_endpoint", json!(format!("{url}/v2/o/token"))),
-            ("userinfo_endpoint", json!(format!("{url}/v2/connect/userinfo"))),
+            ("authorization_endpoint", json!(format!("{api}/o/authorize"))),
+            ("revocation_endpoint", json!(format!("{api}/o/revoke_token"))),
+            ("token_endpoint", json!(format!("{api}/o/token"))),
+            ("userinfo_endpoint", json!(format!("{api}/connect/userinfo"))),
             ("ui_locales_supported", json!(["en-US"])),
             ("service_documentation", json!("https://bluebutton.cms.gov/developers")),
             ("op_tos_uri", json!("https://bluebutton.cms.gov/terms")),
             ("grant_types_supported", json!(["refresh_token", "authorization_code"])),
             ("response_types_supported", json!(["code", "token"])),
-            ("fhir_metadata_uri", json!(format!("{url}/v2/fhir/metadata"))),
+            ("fhir_metadata_uri", json!(format!("{api}/fhir/metadata"))),
         ],
     )
 }
 
 /// `smart-configuration`
-pub(in crate::mock) fn smart(url: &str, ask: &Ask) -> Answer {
+pub(in crate::mock) fn smart(url: &str, version: Version, ask: &Ask) -> Answer {
+    let api = format!("{url}/{}", version.published());
     let resource =
         |verb: &str| ["Patient", "ExplanationOfBenefit", "Coverage"].map(|name| format!("patient/{name}.{verb}"));
     let mut scopes = vec!["openid".to_owned(), "profile".to_owned(), "launch/patient".to_owned()];
     scopes.extend(resource("read"));
     scopes.extend(resource("rs"));
-    document(
-        ask,
-        &[
-            ("authorization_endpoint", json!(format!("{url}/v2/o/authorize"))),
-            ("revocation_endpoint", json!(format!("{url}/v2/o/revoke_token"))),
-            ("token_endpoint", json!(format!("{url}/v2/o/token"))),
-            ("grant_types_supported", json!(["authorization_code"])),
-            ("response_types_supported", json!(["code", "token"])),
-            ("scopes_supported", json!(scopes)),
-            ("code_challenge_methods_supported", json!(["S256"])),
-            (
-                "capabilities",
-                json!([
-                    "client-confidential-symmetric",
-                    "context-standalone-patient",
-                    "launch-standalone",
-                    "permission-offline",
-                    "permission-patient",
-                    "permission-v1",
-                    "permission-v2",
-                    "authorize-post",
-                ]),
-            ),
-        ],
-    )
+    let mut grants = vec!["authorization_code"];
+    let mut capabilities = vec![
+        "client-confidential-symmetric",
+        "context-standalone-patient",
+        "launch-standalone",
+        "permission-offline",
+        "permission-patient",
+        "permission-v1",
+        "permission-v2",
+        "authorize-post",
+    ];
+    let mut more = Vec::new();
+    if version == Version::V3 {
+        grants.push("client_credentials");
+        capabilities.push("client-confidential-asymmetric");
+        more.push(("token_endpoint_auth_methods_supported", json!(["private_key_jwt"])));
+        more.push(("token_endpoint_auth_signing_alg_values_supported", json!(["ES384", "RS256", "RS384", "RS512"])));
+    }
+    let mut fields = vec![
+        ("authorization_endpoint", json!(format!("{api}/o/authorize"))),
+        ("revocation_endpoint", json!(format!("{api}/o/revoke_token"))),
+        ("token_endpoint", json!(format!("{api}/o/token"))),
+        ("grant_types_supported", json!(grants)),
+        ("response_types_supported", json!(["code", "token"])),
+        ("scopes_supported", json!(scopes)),
+        ("code_challenge_methods_supported", json!(["S256"])),
+        ("capabilities", json!(capabilities)),
+    ];
+    fields.extend(more);
+    document(ask, &fields)
 }
 
 /// `metadata`: the CapabilityStatement, as far as a client can use it.
-pub(in crate::mock) fn metadata(url: &str, ask: &Ask) -> Answer {
+pub(in crate::mock) fn metadata(url: &str, version: Version, ask: &Ask) -> Answer {
     let resource = |name: &str| json!({"type": name, "interaction": [{"code": "read"}, {"code": "search-type"}]});
     let uris = [("token", "token"), ("authorize", "authorize"), ("revoke", "revoke_token")]
-        .map(|(name, path)| json!({"url": name, "valueUri": format!("{url}/v2/o/{path}")}));
+        .map(|(name, path)| json!({"url": name, "valueUri": format!("{url}/{}/o/{path}", version.published())}));
     let rest = json!([{
         "mode": "server",
         "security": {
@@ -75,23 +83,55 @@ pub(in crate::mock) fn metadata(url: &str, ask: &Ask) -> Answer {
         },
         "resource": [resource("Patient"), resource("Coverage"), resource("ExplanationOfBenefit")],
     }]);
-    document(
-        ask,
-        &[
-            ("resourceType", json!("CapabilityStatement")),
-            ("status", json!("active")),
-            ("kind", json!("instance")),
-            ("fhirVersion", json!("4.0.1")),
-            ("format", json!(["application/json", "application/fhir+json"])),
-            ("rest", rest),
-        ],
-    )
+    let div = "<div xmlns=\"http://www.w3.org/1999/xhtml\">A mock Blue Button</div>";
+    let at = json!({"description": "bbdl mock", "url": format!("{url}/{}/fhir", version.name())});
+    let mut fields = vec![("resourceType", json!("CapabilityStatement"))];
+    if version != Version::V1 {
+        fields.extend([("text", json!({"status": "generated", "div": div})), ("name", json!("RestServer"))]);
+    }
+    fields.extend([
+        ("status", json!("active")),
+        ("date", json!("2026-08-01T00:00:00+00:00")),
+        ("publisher", json!("bbdl, which is not CMS")),
+        ("kind", json!("instance")),
+        ("software", json!({"name": "bbdl mock", "version": env!("CARGO_PKG_VERSION")})),
+        ("implementation", at),
+        ("fhirVersion", json!(if version == Version::V1 { "3.0.2" } else { "4.0.1" })),
+    ]);
+    if version == Version::V1 {
+        fields.push(("acceptUnknown", json!("extensions")));
+    }
+    fields.extend([("format", json!(["application/json", "application/fhir+json"])), ("rest", rest)]);
+    document(ask, &fields)
+}
+
+/// `public-applications`: the registered apps, ten a page.
+pub(in crate::mock) fn apps(url: &str, apps: &[App], ask: &Ask) -> Answer {
+    const PAGE: usize = 10;
+    let page = ask.query("page").and_then(|page| page.parse::<usize>().ok()).unwrap_or(1).max(1);
+    let link = |page: usize| json!(format!("{url}/.well-known/public-applications?page={page}"));
+    let listed = apps.iter().skip((page - 1) * PAGE).take(PAGE).map(|app| {
+        json!({
+            "name": app.name, "description": "", "website_uri": "https://example.com", "tos_uri": "https://example.com/tos",
+            "privacy_policy_uri": "https://example.com/privacy",
+            "contacts": [{"system": "phone", "value": null}, {"system": "email", "value": "app@example.com"}],
+        })
+    });
+    let body = crate::mock::json::Fields(&[
+        ("next", if page * PAGE < apps.len() { link(page + 1) } else { Value::Null }),
+        ("previous", if page > 1 { link(page - 1) } else { Value::Null }),
+        ("count", json!(apps.len())),
+        ("publisher", json!({})),
+        ("results", Value::Array(listed.collect())),
+    ])
+    .compact();
+    Answer::new(200, "application/json", body).with("allow", "GET, HEAD, OPTIONS")
 }
 
 /// These views know GET only, HEAD excluded.
 fn document(ask: &Ask, fields: &[(&str, Value)]) -> Answer {
     if ask.method != "GET" {
-        return Answer::html(405, pages::refused("405 Method Not Allowed")).with("allow", "GET");
+        return Answer::html(405, String::new()).with("allow", "GET");
     }
     Answer::spaced(200, fields)
 }

@@ -7,19 +7,16 @@ mod redirect;
 pub(super) mod revoke;
 pub(super) mod token;
 
+pub(super) use redirect::REGISTERED;
+
 use std::collections::BTreeSet;
 
 /// The name of the mock's app, as in the server's messages.
 pub(super) const APP: &str = "Mock App";
 
-/// What the server says of an app that was switched off.
-pub(super) fn inactive() -> String {
-    format!(
-        "This application, {APP}, is temporarily inactive. If you are the app maintainer, please contact the Blue \
-         Button API team. If you are a Medicare Beneficiary and need assistance, please contact the support team for \
-         the application you are trying to access."
-    )
-}
+/// How messages about an app end.
+pub(super) const CONTACT: &str = "If you are the app maintainer, please contact the Blue Button API team. If you are a Medicare Beneficiary and \
+     need assistance, please contact the support team for the application you are trying to access.";
 
 /// All that an app with demographic data may ask for.
 pub(super) const SCOPES: [&str; 9] = [

@@ -2,8 +2,8 @@
 
 use url::Url;
 
-/// What the mock's app has registered.
-pub(super) const REGISTERED: [&str; 5] = [
+/// What the mock's app has registered, and others that name nothing else.
+pub(in crate::mock) const REGISTERED: [&str; 5] = [
     "http://127.0.0.1/callback",
     "http://[::1]/callback",
     "http://localhost:8080/callback",
@@ -11,10 +11,10 @@ pub(super) const REGISTERED: [&str; 5] = [
     "http://localhost:3001/api/bluebutton/callback/",
 ];
 
-/// Whether `asked` is one of the registered URIs: scheme, host and path alike, the port free where a
+/// Whether `asked` is one of an app's registered URIs: scheme, host and path alike, the port free where a
 /// loopback address was registered without one, registered query parameters all there.
-pub(super) fn is_registered(asked: &str) -> bool {
-    REGISTERED.iter().any(|registered| matches(registered, asked))
+pub(super) fn is_registered(registered: &[String], asked: &str) -> bool {
+    registered.iter().any(|registered| matches(registered, asked))
 }
 
 fn matches(registered: &str, asked: &str) -> bool {

@@ -13,13 +13,16 @@ fn field(page: &str, name: &str) -> String {
 }
 
 /// Logs the first enrollee in; gives the address of the consent page.
-fn log_in(mock: &Mock, request: &str) -> String {
+pub(super) fn log_in(mock: &Mock, request: &str) -> String {
     let hop = get(mock, request);
     assert_eq!(hop.status, 302, "{hop:?}");
     let login = hop.header("location").unwrap().to_owned();
     assert!(login.starts_with("/mymedicare/login?next="), "{login}");
-    assert!(get(mock, &login).text().contains("BBUser00000"));
-    let hop = form(mock, &login, &[], &[("username", "BBUser00000")]);
+    let to = |hop: &Got| hop.header("location").unwrap_or_else(|| panic!("{hop:?}")).to_owned();
+    let page = get(mock, &to(&get(mock, &login)));
+    assert!(page.text().contains("BBUser00000"));
+    let relay = field(page.text(), "relay");
+    let hop = get(mock, &to(&form(mock, "/login/", &[], &[("username", "BBUser00000"), ("relay", &relay)])));
     assert_eq!(hop.status, 302, "{hop:?}");
     hop.header("location").unwrap().to_owned()
 }

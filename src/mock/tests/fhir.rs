@@ -284,8 +284,6 @@ fn discovery_is_spaced_ordered_and_quirky() {
         "/.well-known/jwks.json",
         "/v2/fhir/metadata/",
         "/v2/fhir/Observation",
-        "/v1/fhir/Patient",
-        "/v3/o/token/",
         "/v4/fhir/Patient",
         "/",
     ] {

@@ -4,6 +4,7 @@ mod authorize;
 mod faults;
 mod fhir;
 mod token;
+mod versions;
 
 use std::{
     io::{Read, Write},

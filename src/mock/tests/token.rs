@@ -222,7 +222,8 @@ fn after_thirteen_months_everything_is_refused() {
 fn a_failing_back_end_burns_the_refresh_token() {
     for (fault, expected) in [
         ("backend=502", (502, r#"{"status_code": 502, "message": "Failed to retrieve data from data source."}"#)),
-        ("backend=500", (500, r#"{"error": "Server Error (500)"}"#)),
+        ("backend=500", (502, r#"{"status_code": 502, "message": "Failed to retrieve data from data source."}"#)),
+        ("backend=504", (500, r#"{"error": "Server Error (500)"}"#)),
         ("backend=404", (404, r#"{"status_code": 404, "message": "Not found."}"#)),
     ] {
         let mock = mock(Access::ThirteenMonth);

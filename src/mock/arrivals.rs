@@ -1,0 +1,94 @@
+//! People on their way through the log-in pages, between two redirects.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::world::{uuid, word};
+
+/// The address of a consent page is good for ten minutes.
+pub(super) const VISIT_LIFE: i64 = 600;
+
+/// How the data back ends know a person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Standing {
+    #[default]
+    Known,
+    /// There is no record of v3.
+    OnlyV2,
+    /// There is no record of v1 and v2.
+    OnlyV3,
+    /// No record at all: somebody who is new to Medicare.
+    Unknown,
+    /// Two records, which is an error.
+    Duplicate,
+    /// No Medicare number in the profile.
+    NoNumber,
+}
+
+/// An authorization request whose person has logged in.
+#[derive(Clone, Debug)]
+pub(super) struct Visit {
+    pub enrollee: usize,
+    pub query: String,
+    pub csrf: String,
+    pub until: Timestamp,
+}
+
+/// Who is where between the first redirect and the consent page.
+#[derive(Default)]
+pub(super) struct Arrivals {
+    /// Where to go on after the log-in, by the number that the log-in server hands back.
+    relays: HashMap<String, String>,
+    /// Who has logged in, by the word of the log-in server for it.
+    signed_in: HashMap<String, usize>,
+    visits: HashMap<String, Visit>,
+    standings: HashMap<usize, Standing>,
+}
+
+impl Arrivals {
+    /// A request leaves for the log-in server; returns its relay, 26 digits.
+    pub(super) fn leave(&mut self, next: String) -> String {
+        let digits = |text: String| text.bytes().map(|byte| char::from(b'0' + byte % 10)).collect::<String>();
+        let relay = digits(word(26));
+        self.relays.insert(relay.clone(), next);
+        relay
+    }
+
+    /// Where the request with this relay wanted to go.
+    pub(super) fn next(&self, relay: &str) -> Option<&str> {
+        self.relays.get(relay).map(String::as_str)
+    }
+
+    /// Somebody has logged in; returns the log-in server's word for it.
+    pub(super) fn sign_in(&mut self, enrollee: usize) -> String {
+        let token = word(40);
+        self.signed_in.insert(token.clone(), enrollee);
+        token
+    }
+
+    pub(super) fn signed_in(&self, token: &str) -> Option<usize> {
+        self.signed_in.get(token).copied()
+    }
+
+    /// Opens a consent page; returns its name in the address.
+    pub(super) fn open(&mut self, enrollee: usize, query: String, until: Timestamp) -> String {
+        let uuid = uuid();
+        self.visits.insert(uuid.clone(), Visit { enrollee, query, csrf: word(64), until });
+        uuid
+    }
+
+    pub(super) fn visit(&self, uuid: &str) -> Option<&Visit> {
+        self.visits.get(uuid)
+    }
+
+    pub(super) fn standing(&self, enrollee: usize) -> Standing {
+        self.standings.get(&enrollee).copied().unwrap_or_default()
+    }
+
+    pub(super) fn set_standing(&mut self, enrollee: usize, standing: Standing) {
+        self.standings.insert(enrollee, standing);
+    }
+}

@@ -1,0 +1,122 @@
+//! The two languages of the pages that a person sees on the way to the app.
+
+use super::{
+    Access,
+    http::{Ask, Pairs, last},
+};
+
+/// What a page is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Language {
+    English,
+    Spanish,
+}
+
+impl Language {
+    /// What `lang` in an authorization request asks for, else the browser's `Accept-Language`.
+    pub(super) fn of(request: &Pairs, ask: &Ask) -> Self {
+        let preferred = || ask.header("accept-language").and_then(|list| list.split([',', ';']).next());
+        let asked = last(request, "lang").filter(|lang| matches!(*lang, "en" | "es"));
+        Self::called(asked.or_else(preferred).unwrap_or_default())
+    }
+
+    /// By a language tag; every other language is English.
+    pub(super) fn called(tag: &str) -> Self {
+        if tag.split('-').next().is_some_and(|tag| tag.eq_ignore_ascii_case("es")) {
+            Self::Spanish
+        } else {
+            Self::English
+        }
+    }
+
+    /// As in `html lang` and `Content-Language`.
+    pub(super) fn tag(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Spanish => "es",
+        }
+    }
+
+    pub(super) fn words(self) -> &'static Words {
+        match self {
+            Self::English => &ENGLISH,
+            Self::Spanish => &SPANISH,
+        }
+    }
+}
+
+/// What the pages say. In a date, `%B` is English only: Spanish has numbers.
+pub(super) struct Words {
+    pub banner: &'static str,
+    pub log_in: &'static str,
+    pub no_password: &'static str,
+    pub enrollee: &'static str,
+    pub consent: &'static str,
+    pub asks: &'static str,
+    pub hour: &'static str,
+    pub months: &'static str,
+    pub date: &'static str,
+    pub shared: &'static str,
+    pub personal: &'static str,
+    pub treatment: &'static str,
+    pub connect: &'static str,
+    pub deny: &'static str,
+}
+
+impl Words {
+    /// For how long the app may see the data, with a blank before it.
+    pub(super) fn duration(&self, access: Access, end: jiff::Timestamp) -> String {
+        match access {
+            Access::OneTime => format!(" {}", self.hour),
+            Access::ThirteenMonth => format!(" {} {}", self.months, end.strftime(self.date)),
+            Access::Research => String::new(),
+        }
+    }
+}
+
+const ENGLISH: Words = Words {
+    banner: "Mock Blue Button: made-up people, no real data",
+    log_in: "Log in",
+    no_password: "This page stands for Medicare.gov's. Choose who logs in; there is no password.",
+    enrollee: "Enrollee",
+    consent: "Connect your Medicare claims",
+    asks: "asks to see your Medicare data",
+    hour: "for 1 hour",
+    months: "for 13 months, until",
+    date: "%B %-d, %Y",
+    shared: "Your claims and your coverage will be shared.",
+    personal: "Share my personal information too: name, address, birth date, race and sex",
+    treatment: "Share data about treatment of alcohol and substance use too",
+    connect: "Connect",
+    deny: "Deny",
+};
+
+const SPANISH: Words = Words {
+    banner: "Blue Button de prueba: personas inventadas, ningún dato real",
+    log_in: "Iniciar sesión",
+    no_password: "Esta página representa la de Medicare.gov. Elija quién inicia sesión; no hay contraseña.",
+    enrollee: "Persona",
+    consent: "Conectar sus reclamaciones de Medicare",
+    asks: "pide ver sus datos de Medicare",
+    hour: "durante 1 hora",
+    months: "durante 13 meses, hasta el",
+    date: "%-d/%-m/%Y",
+    shared: "Se compartirán sus reclamaciones y su cobertura.",
+    personal: "Compartir también mis datos personales: nombre, dirección, fecha de nacimiento, raza y sexo",
+    treatment: "Compartir también los datos sobre el tratamiento por consumo de alcohol y sustancias",
+    connect: "Conectar",
+    deny: "Rechazar",
+};
+
+#[cfg(test)]
+mod tests {
+    use super::Language;
+
+    #[test]
+    fn languages_are_read_off_their_tags() {
+        for (tag, expected) in [("es", "es"), ("es-MX", "es"), ("ES", "es"), ("en-US", "en"), ("et", "en"), ("", "en")]
+        {
+            assert_eq!(Language::called(tag).tag(), expected, "{tag}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! So many calls of the FHIR views in so much time, counted by access token.
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+
+/// How many calls in how many seconds: the body of `POST /__mock/rate`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rate {
+    pub calls: usize,
+    pub seconds: i64,
+}
+
+/// Calls of the last while.
+#[derive(Default)]
+pub(super) struct Throttle {
+    rate: Option<Rate>,
+    calls: HashMap<String, Vec<Timestamp>>,
+}
+
+/// What a call is told about its bucket.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Bucket {
+    pub limit: usize,
+    /// None: there was none left for this one.
+    pub remaining: Option<usize>,
+    pub reset: f64,
+}
+
+impl Throttle {
+    /// Another rate; none: the default one, which nobody reaches.
+    pub(super) fn set(&mut self, rate: Option<Rate>) {
+        *self = Self { rate, calls: HashMap::new() };
+    }
+
+    /// Counts a call.
+    pub(super) fn call(&mut self, token: &str, now: Timestamp) -> Bucket {
+        let Some(rate) = self.rate else {
+            return Bucket { limit: 100_000, remaining: Some(99_999), reset: 1.0 };
+        };
+        let span = SignedDuration::from_secs(rate.seconds);
+        let calls = self.calls.entry(token.to_owned()).or_default();
+        calls.retain(|at| now.duration_since(*at) < span);
+        let reset = calls.first().map_or(span, |first| span - now.duration_since(*first)).as_secs_f64();
+        let remaining = rate.calls.checked_sub(calls.len() + 1);
+        if remaining.is_some() {
+            calls.push(now);
+        }
+        Bucket { limit: rate.calls, remaining, reset }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_counted_by_token_and_forgotten_in_time() {
+        let mut throttle = Throttle::default();
+        let at = |second: i64| Timestamp::from_second(1_000_000 + second).unwrap();
+        assert_eq!(throttle.call("a", at(0)).limit, 100_000);
+        throttle.set(Some(Rate { calls: 2, seconds: 60 }));
+        let left = |throttle: &mut Throttle, token: &str, second| throttle.call(token, at(second)).remaining;
+        assert_eq!([0, 1, 2].map(|second| left(&mut throttle, "a", second)), [Some(1), Some(0), None]);
+        assert_eq!(left(&mut throttle, "b", 2), Some(1));
+        assert_eq!(throttle.call("a", at(10)), Bucket { limit: 2, remaining: None, reset: 50.0 });
+        assert_eq!(left(&mut throttle, "a", 60), Some(0));
+    }
+}

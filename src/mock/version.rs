@@ -1,0 +1,64 @@
+//! The three versions of the API, which share people, apps and tokens.
+
+use super::records::Enrollee;
+
+/// A version of the API: the first part of every path but a few.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    /// FHIR STU3.
+    V1,
+    /// FHIR R4.
+    V2,
+    /// FHIR R4 from another data back end, which has ids of its own.
+    V3,
+}
+
+impl Version {
+    /// The version that a path begins with, and what comes after it.
+    pub(super) fn of(path: &str) -> Option<(Self, &str)> {
+        let (first, rest) = path.strip_prefix('/')?.split_once('/')?;
+        let version = match first {
+            "v1" => Self::V1,
+            "v2" => Self::V2,
+            "v3" => Self::V3,
+            _ => return None,
+        };
+        Some((version, rest))
+    }
+
+    /// As in a path.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+            Self::V3 => "v3",
+        }
+    }
+
+    /// The version whose endpoints this one's discovery documents name: v1's name v2's.
+    pub(super) fn published(self) -> &'static str {
+        if self == Self::V3 { "v3" } else { "v2" }
+    }
+
+    /// The Patient id that a person has at this version. Synthetic ids begin with -2014 at v1 and v2, and
+    /// with -3025 at v3.
+    pub(super) fn patient(self, person: &Enrollee) -> String {
+        match (self, person.patient.strip_prefix("-2014")) {
+            (Self::V3, Some(rest)) => format!("-3025{rest}"),
+            _ => person.patient.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Version;
+
+    #[test]
+    fn versions_are_read_off_paths() {
+        assert_eq!(Version::of("/v3/o/token/"), Some((Version::V3, "o/token/")));
+        for other in ["/v4/o/token/", "/v2", "v2/o/token", "/health/bfd"] {
+            assert_eq!(Version::of(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! A recorded answer and a live one: in what they differ, where they must not.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::{recorded::Row, stand::Stand, support::Answer};
+
+/// Values that are other ones at every server and in every moment: only their kind is compared.
+const OTHER_VALUES: &[&str] = &[
+    "id",
+    "meta",
+    "access_token",
+    "refresh_token",
+    "iat",
+    "exp",
+    "name",
+    "given_name",
+    "family_name",
+    "email",
+    "date",
+    "publisher",
+    "software",
+    "implementation",
+    "rest",
+    "text",
+    "entry",
+    "next",
+    "previous",
+    "count",
+    "results",
+    "username",
+    "access_grant_expiration",
+];
+
+/// What differs, in words; nothing when they are alike.
+pub fn differences(stand: &Stand, row: &Row, answer: &Answer) -> Vec<String> {
+    let mut found = Vec::new();
+    if row.status != answer.status {
+        found.push(format!("status {}, not {}: {}", answer.status, row.status, shortened(&answer.body)));
+        return found;
+    }
+    for name in ["www-authenticate", "retry-after", "content-type", "location", "allow"] {
+        let recorded = row.header(name).map(|value| header(name, &Side::Recorded(stand).normal(value)));
+        let live = answer.header(name).map(|value| header(name, &Side::Live(stand).normal(value)));
+        if recorded != live {
+            found.push(format!("{name}: {live:?}, not {recorded:?}"));
+        }
+    }
+    // The log-in server of the recordings is another one, which knows no limits; and how many of a hundred
+    // thousand calls are left in this second, the next one tells otherwise.
+    for name in ["x-ratelimit-limit", "x-ratelimit-remaining"] {
+        let of_chance = name == "x-ratelimit-remaining" && row.header("x-ratelimit-limit") == Some("100000");
+        if !of_chance && row.header(name).is_some() && row.header(name) != answer.header(name) {
+            found.push(format!("{name}: {:?}, not {:?}", answer.header(name), row.header(name)));
+        }
+    }
+    found.extend(body(stand, row, answer));
+    found
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(160).collect()
+}
+
+/// A header in a form in which its likes are equal.
+fn header(name: &str, value: &str) -> String {
+    if name == "allow" {
+        return value.split(", ").collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ");
+    }
+    value.to_owned()
+}
+
+/// Where a text comes from.
+enum Side<'a> {
+    Recorded(&'a Stand),
+    Live(&'a Stand),
+}
+
+impl Side<'_> {
+    /// The text without what is legitimately different.
+    fn normal(&self, text: &str) -> String {
+        let text = match self {
+            Self::Recorded(stand) => {
+                let text = stand.translated(text);
+                let hosts = ["http://localhost:8010", "http://localhost:8011", "http%3A//localhost%3A8010"];
+                hosts.iter().fold(text, |text, host| text.replace(host, "HOST"))
+            }
+            Self::Live(stand) => {
+                let url = stand.mock.url();
+                text.replace(url, "HOST").replace(&url.replace(':', "%3A"), "HOST")
+            }
+        };
+        let text = masked(&text, "code=", char::is_alphanumeric);
+        let text = masked(&text, "relay=", |c| c.is_ascii_digit());
+        let text = masked(&text, "req_token=", |c| c != '&');
+        let text = masked(&text, "This application, ", |c| c != ',');
+        masked(&text, "/o/authorize/", |c| c.is_ascii_hexdigit() || c == '-')
+    }
+}
+
+/// The text with `…` for what comes after each `marker`, as far as it is of one kind.
+fn masked(text: &str, marker: &str, kind: impl Fn(char) -> bool) -> String {
+    let mut parts = text.split(marker);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(&kind);
+        out.push_str(marker);
+        out.push_str(if rest.len() < part.len() { "…" } else { "" });
+        out.push_str(rest);
+    }
+    out
+}
+
+fn body(stand: &Stand, row: &Row, answer: &Answer) -> Vec<String> {
+    let is_json = row.header("content-type").is_some_and(|kind| kind.contains("json")) || row.body.starts_with('{');
+    if is_json && !row.body.is_empty() {
+        return json(stand, row, answer);
+    }
+    if row.body.starts_with('<') {
+        // What stands in a redirect is for nobody's eyes.
+        if row.header("location").is_some() {
+            return Vec::new();
+        }
+        return page(stand, row, answer);
+    }
+    let lines = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (recorded, live) = (lines(&row.body), lines(&answer.body));
+    if recorded == live { Vec::new() } else { vec![format!("body {:?}, not {recorded:?}", shortened(&live))] }
+}
+
+/// Pages are each server's own; the sentences in which they say what is wrong are not.
+fn page(stand: &Stand, row: &Row, answer: &Answer) -> Vec<String> {
+    if !answer.body.trim_start().to_ascii_lowercase().starts_with("<!doctype html>") {
+        return vec![format!("no page: {}", shortened(&answer.body))];
+    }
+    let live = words(&Side::Live(stand).normal(&answer.body));
+    let sentences = row.body.split('<').filter_map(|part| part.split_once('>')).map(|(_, text)| text.trim());
+    let telling = sentences.filter(|text| text.starts_with("invalid_client : ") || text.contains("find the page"));
+    telling
+        .map(|text| words(&Side::Recorded(stand).normal(text)))
+        .filter(|text| !live.contains(text.as_str()))
+        .map(|text| format!("the page does not say {text:?}"))
+        .collect()
+}
+
+fn words(text: &str) -> String {
+    let text = text.replace("&#x27;", "'").replace("&#39;", "'").replace("&amp;", "&");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn json(stand: &Stand, row: &Row, answer: &Answer) -> Vec<String> {
+    let recorded = Side::Recorded(stand).normal(&row.body);
+    let Some(recorded) = object(&recorded, row.is_cut) else { return vec!["the recording is no JSON".to_owned()] };
+    let Ok(Value::Object(live)) = serde_json::from_str(&Side::Live(stand).normal(&answer.body)) else {
+        return vec![format!("no JSON: {}", shortened(&answer.body))];
+    };
+    // How many claims a filter finds, and so how many pages there are, is the data's.
+    let filtered = ["type=", "_lastUpdated=g", "service-date="].iter().any(|name| row.target.contains(name))
+        && !row.theme.starts_with("18");
+    let mut found = keys(&recorded, &live, row.is_cut);
+    found.retain(|difference| !(filtered && difference.contains("entry")));
+    if recorded
+        .get("resourceType")
+        .is_some_and(|kind| kind != "Bundle" && kind != "CapabilityStatement" && kind != "OperationOutcome")
+    {
+        // A person's or a claim's own resource: whose content is somebody else's.
+        if recorded.get("resourceType") != live.get("resourceType") {
+            found.push("another resource type".to_owned());
+        }
+        return found;
+    }
+    for (key, value) in &recorded {
+        let Some(other) = live.get(key) else { continue };
+        let alike = match key.as_str() {
+            "total" | "link" if filtered => kind(value) == kind(other),
+            "link" => links(value) == links(other),
+            "scope" => set(value) == set(other),
+            "access_grant_expiration" => shape(value) == shape(other),
+            key if OTHER_VALUES.contains(&key) => kind(value) == kind(other),
+            _ => value == other,
+        };
+        if !alike {
+            found.push(format!("{key}: {}, not {}", shortened(&other.to_string()), shortened(&value.to_string())));
+        }
+    }
+    found
+}
+
+/// Missing and superfluous keys. Of a cut recording only its first ones are known.
+fn keys(recorded: &Map<String, Value>, live: &Map<String, Value>, is_cut: bool) -> Vec<String> {
+    let missing = recorded.keys().filter(|key| !live.contains_key(*key)).map(|key| format!("no {key}"));
+    let more = live.keys().filter(|key| !is_cut && !recorded.contains_key(*key)).map(|key| format!("{key} is new"));
+    missing.chain(more).collect()
+}
+
+/// The object of a text; of a cut one, its whole first fields.
+fn object(text: &str, is_cut: bool) -> Option<Map<String, Value>> {
+    if let Ok(Value::Object(object)) = serde_json::from_str(text) {
+        return Some(object);
+    }
+    let (mut depth, mut quoted, mut escaped, mut last) = (0, false, false, None);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'{' | b'[' if !quoted => depth += 1,
+            b'}' | b']' if !quoted => depth -= 1,
+            b',' if !quoted && depth == 1 => last = Some(at),
+            _ => {}
+        }
+    }
+    let whole = format!("{}}}", &text[..last.filter(|_| is_cut)?]);
+    serde_json::from_str(&whole).ok()
+}
+
+fn kind(value: &Value) -> u8 {
+    match value {
+        Value::Null => 0,
+        Value::Bool(_) => 1,
+        Value::Number(_) => 2,
+        Value::String(_) => 3,
+        Value::Array(_) => 4,
+        Value::Object(_) => 5,
+    }
+}
+
+/// A date without its numbers.
+fn shape(value: &Value) -> String {
+    value.to_string().chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect()
+}
+
+/// The words of a scope, which come in any order.
+fn set(value: &Value) -> BTreeSet<String> {
+    value.as_str().unwrap_or_default().split(' ').map(str::to_owned).collect()
+}
+
+/// Relation, address, and parameters in some order: that of the recorded server is one of chance.
+fn links(value: &Value) -> Vec<(String, String, BTreeSet<String>)> {
+    let link = |link: &Value| {
+        let text = |name: &str| link[name].as_str().unwrap_or_default().to_owned();
+        let url = text("url");
+        let (address, query) = url.split_once('?').unwrap_or((&url, ""));
+        (text("relation"), address.to_owned(), query.split('&').map(str::to_owned).collect())
+    };
+    value.as_array().map(|links| links.iter().map(link).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recorded::nobody;
+
+    const JSON: &str = "application/json";
+    const HTML: &str = "text/html; charset=utf-8";
+
+    fn row(kind: &str, body: &str, is_cut: bool) -> Row {
+        let headers = vec![("Content-Type".to_owned(), kind.to_owned())];
+        Row { status: 400, headers, body: body.to_owned(), is_cut, ..nobody() }
+    }
+
+    fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
+        let headers = headers.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Answer { status, headers, body: body.to_owned() }
+    }
+
+    #[test]
+    fn what_differs_is_seen() {
+        let stand = Stand::start();
+        let said = r#"{"error": "invalid_grant", "id": "1"}"#;
+        let page = "<!DOCTYPE html> <p>invalid_client : App id failed</p>";
+        let cut = r#"{"resourceType":"Bundle","total":3,"entry":[{"resource":"#;
+        let json = [("content-type", JSON)];
+        for (row, live, number) in [
+            (row(JSON, said, false), answer(400, &json, r#"{"error":"invalid_grant","id":"2"}"#), 0),
+            (row(JSON, said, false), answer(401, &json, said), 1),
+            (row(JSON, said, false), answer(400, &[("content-type", HTML)], said), 1),
+            (row(JSON, said, false), answer(400, &[("content-type", JSON), ("location", "/")], said), 1),
+            (row(JSON, said, false), answer(400, &[("content-type", JSON), ("retry-after", "1")], said), 1),
+            (row(JSON, said, false), answer(400, &json, r#"{"error":"invalid_client","id":"1"}"#), 1),
+            (row(JSON, said, false), answer(400, &json, r#"{"error":"invalid_grant"}"#), 1),
+            (row(JSON, said, false), answer(400, &json, r#"{"error":"invalid_grant","id":1}"#), 1),
+            (row(JSON, said, false), answer(400, &json, r#"{"error":"invalid_grant","id":"1","more":1}"#), 1),
+            (row(JSON, said, false), answer(400, &json, ""), 1),
+            (row(JSON, cut, true), answer(400, &json, r#"{"resourceType":"Bundle","total":3,"entry":[]}"#), 0),
+            (row(JSON, cut, true), answer(400, &json, r#"{"resourceType":"Bundle","total":4,"entry":[]}"#), 1),
+            (row(HTML, page, false), answer(400, &[("content-type", HTML)], &page.replace("<p>", "<p><b>")), 0),
+            (row(HTML, page, false), answer(400, &[("content-type", HTML)], "<!doctype html><p>No.</p>"), 1),
+            (row(HTML, "success", false), answer(400, &[("content-type", HTML)], "success "), 0),
+            (row(HTML, "success", false), answer(400, &[("content-type", HTML)], "failure"), 1),
+        ] {
+            let found = differences(&stand, &row, &live);
+            assert_eq!(found.len(), number, "{} / {}: {found:?}", row.body, live.body);
+        }
+    }
+}

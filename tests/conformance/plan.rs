@@ -1,0 +1,182 @@
+//! What has to be so before a recorded request can be made again: who logged in, at which app, for what,
+//! and what went wrong on purpose. The recordings say it in their titles only.
+
+use crate::recorded::Row;
+
+/// An app of the recordings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum App {
+    Main,
+    Other,
+    OneTime,
+    Research,
+    Inactive,
+    Public,
+    LoopbackWithoutPort,
+    Localhost,
+    NoDemographics,
+    PartD,
+    /// One that nobody uses.
+    Idle,
+}
+
+/// What is sent as the client's credentials in a Basic header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basic {
+    /// Those of the app whose code or token is sent, else the main app's.
+    Owner,
+    Of(App),
+    WrongSecret,
+    UnknownApp,
+}
+
+/// What happens between the log-in and the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The clock moves on, by seconds.
+    Later(i64),
+    /// Something goes wrong with the request.
+    Fault(&'static str),
+    /// The grants go, with the access tokens.
+    Revoke,
+    /// The grants go, the access tokens stay.
+    Forget,
+    /// The same person connects the same app again.
+    LogInAgain,
+    /// The same person connects another app.
+    LogInElsewhere,
+    /// Somebody is logged in whose tokens are only sent by later requests.
+    LogIn,
+    /// So many calls a minute; 0: as many as one likes.
+    Rate(u32),
+    /// Three claims come and one changes.
+    Load,
+}
+
+/// What a row needs.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub app: App,
+    pub basic: Basic,
+    /// The version at which the person logged in.
+    pub version: u8,
+    pub enrollee: usize,
+    pub scope: Option<&'static str>,
+    pub demographics: bool,
+    pub samhsa: bool,
+    pub redirect_uri: &'static str,
+    /// Whether unknown tokens come from a log-in of their own, not from the last one.
+    pub fresh: bool,
+    pub steps: Vec<Step>,
+}
+
+type Change = fn(&mut Plan);
+
+/// File, words of the title, what they mean.
+const MEANINGS: &[(&str, &str, Change)] = &[
+    ("03", "inactive application", |plan| plan.app = App::Inactive),
+    ("03", "BBUser10005", |plan| plan.enrollee = 5),
+    ("03", "BBUser10006", |plan| plan.enrollee = 6),
+    ("03", "BBUser10007", |plan| plan.enrollee = 7),
+    ("03", "BBUser10008", |plan| plan.enrollee = 8),
+    ("03", "BBUser10009", |plan| plan.enrollee = 9),
+    ("03", "v3_early_adopter", |plan| plan.steps.push(Step::Fault("v3-closed#1"))),
+    ("03", "v3_endpoints switch is off", |plan| plan.steps.push(Step::Fault("v3-off#1"))),
+    ("04", "ONE_TIME", |plan| plan.app = App::OneTime),
+    ("04", "RESEARCH_STUDY", |plan| plan.app = App::Research),
+    ("04", "code from v2", |plan| plan.version = 2),
+    ("04", "code from v3", |plan| plan.version = 3),
+    ("04", "app without demographic", |plan| plan.app = App::NoDemographics),
+    ("04", "without demographic info", |plan| plan.demographics = false),
+    ("04", "v2 narrower", |plan| plan.scope = Some("patient/ExplanationOfBenefit.read")),
+    ("04", "v3 narrower", |plan| plan.scope = Some("patient/ExplanationOfBenefit.rs")),
+    ("04", ".r + .s + .read", |plan| plan.scope = Some("patient/Patient.r patient/Patient.s patient/Coverage.read")),
+    ("04", "SAMHSA box ticked", |plan| plan.samhsa = true),
+    ("05", "wrong secret (basic)", |plan| plan.basic = Basic::WrongSecret),
+    ("05", "unknown client (basic)", |plan| plan.basic = Basic::UnknownApp),
+    ("05", "another application's credentials", |plan| plan.basic = Basic::Of(App::Other)),
+    ("05", "expired code", |plan| plan.steps.push(Step::Later(61))),
+    ("05", "deactivated between", |plan| {
+        plan.app = App::Other;
+        plan.steps.push(Step::Fault("inactive@/o/token#1"));
+    }),
+    ("05", "inactive application", |plan| plan.basic = Basic::Of(App::Inactive)),
+    ("06", "v2 refresh token used at v3", |plan| plan.version = 2),
+    ("06", "v3 refresh token used at v2", |plan| plan.version = 3),
+    ("06", "RESEARCH_STUDY", |plan| plan.app = App::Research),
+    ("06", "broader scope", |plan| plan.scope = Some("patient/ExplanationOfBenefit.rs")),
+    ("06", "refresh token of an earlier authorization", |plan| plan.steps.push(Step::LogInAgain)),
+    ("06", "a second application's authorization", |plan| {
+        (plan.fresh, plan.enrollee) = (true, 1);
+        plan.steps.push(Step::LogInElsewhere);
+    }),
+    ("07", "ONE_TIME", |plan| plan.app = App::OneTime),
+    ("07", "grant expired: refresh", |plan| plan.steps.push(Step::Fault("grant-over@/o/token#1"))),
+    ("07", "revoked on Medicare.gov", |plan| plan.steps.push(Step::Revoke)),
+    ("07", "grant row gone but tokens still there: refresh", |plan| plan.steps.push(Step::Forget)),
+    ("07", "inactive application", |plan| {
+        plan.app = App::Other;
+        plan.steps.push(Step::Fault("inactive#1"));
+    }),
+    ("07", "other application's credentials", |plan| plan.basic = Basic::Of(App::Other)),
+    ("07", "BFD 500 during", |plan| plan.steps.push(Step::Fault("backend=500@/o/token#1"))),
+    ("07", "BFD 503 (html) during", |plan| plan.steps.push(Step::Fault("backend=503@/o/token#1"))),
+    ("08", "no demographic scopes", |plan| plan.demographics = false),
+    ("08", "v3 token without profile", |plan| plan.scope = Some("patient/ExplanationOfBenefit.rs")),
+    ("09", "no claims", |plan| plan.enrollee = 3),
+    ("09", "one claim", |plan| plan.enrollee = 2),
+    ("09", "exactly 50 claims", |plan| plan.enrollee = 10),
+    ("10", "token of a v3 consent", |plan| plan.version = 3),
+    ("10", "token of a v3 consent with SAMHSA", |plan| plan.samhsa = true),
+    ("10", "Part-D-only", |plan| plan.app = App::PartD),
+    ("12", "without demographic scopes", |plan| plan.demographics = false),
+    ("12", "EOB-only", |plan| plan.scope = Some("patient/ExplanationOfBenefit.rs")),
+    ("12", "EOB.r token", |plan| plan.scope = Some("patient/ExplanationOfBenefit.r")),
+    ("12", "EOB.s token", |plan| plan.scope = Some("patient/ExplanationOfBenefit.s")),
+    ("12", "user without a v3 id", |plan| (plan.enrollee, plan.version) = (5, 2)),
+    ("12", "user without a v2 id", |plan| (plan.enrollee, plan.version, plan.samhsa) = (6, 3, true)),
+    ("13", "v2 expired access token", |plan| plan.steps.push(Step::Fault("expire-token@/v2/#1"))),
+    ("13", "v3 expired access token", |plan| plan.steps.push(Step::Fault("expire-token@/v3/#1"))),
+    ("13", "flag exists", |plan| plan.steps.push(Step::Fault("v3-closed#1"))),
+    ("13", "v3 userinfo, the same", |plan| plan.steps.push(Step::Fault("v3-closed#1"))),
+    ("13", "v3 refresh, the same", |plan| plan.steps.push(Step::Fault("v3-closed#1"))),
+    ("13", "v3_endpoints off", |plan| plan.steps.push(Step::Fault("v3-off#1"))),
+    ("15", "with client_secret_post", |plan| plan.fresh = true),
+    ("15", "v2 expire_authenticated_user", |plan| plan.steps.push(Step::LogIn)),
+    ("15", "v3 expire_authenticated_user", |plan| plan.steps.push(Step::LogIn)),
+    ("15", "wrong secret", |plan| plan.basic = Basic::WrongSecret),
+    ("15", "another application's token", |plan| plan.basic = Basic::Of(App::Other)),
+    ("15", "user other application", |plan| {
+        plan.basic = Basic::Of(App::Other);
+        plan.steps.extend([Step::Forget, Step::LogInAgain]);
+    }),
+    ("16", "ephemeral port", |plan| {
+        (plan.app, plan.redirect_uri) = (App::LoopbackWithoutPort, "http://127.0.0.1:51234/callback");
+    }),
+    ("17", "rate 5/min, call 1", |plan| plan.steps.push(Step::Rate(5))),
+    ("17", "default rate", |plan| plan.steps.push(Step::Rate(0))),
+    ("18", "", |plan| plan.enrollee = 1),
+    ("18", "3 new + 1 updated", |plan| plan.steps.push(Step::Load)),
+];
+
+/// What this row needs.
+pub fn plan(row: &Row) -> Plan {
+    let mut plan = Plan {
+        app: App::Main,
+        basic: Basic::Owner,
+        version: row.version(),
+        enrollee: 0,
+        scope: None,
+        demographics: true,
+        samhsa: false,
+        redirect_uri: "http://127.0.0.1:8765/callback",
+        fresh: false,
+        steps: Vec::new(),
+    };
+    for (theme, words, change) in MEANINGS {
+        if row.is(theme, words) {
+            change(&mut plan);
+        }
+    }
+    plan
+}
