@@ -18,6 +18,7 @@ mod stay;
 pub(in crate::mock) mod tables;
 #[cfg(test)]
 mod tests;
+pub(in crate::mock) mod v1;
 mod vocabulary;
 
 use jiff::{Timestamp, civil::Date};
