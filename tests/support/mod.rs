@@ -11,7 +11,7 @@
 
 use std::{
     fmt::Write as _,
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -312,7 +312,11 @@ fn whole(stream: &mut TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut chunk = [0u8; 65536];
     loop {
-        let read = stream.read(&mut chunk).unwrap();
+        // With a time-out on the socket, a signal ends the call whatever its handler says (signal(7)).
+        let read = match stream.read(&mut chunk) {
+            Err(cause) if cause.kind() == ErrorKind::Interrupted => continue,
+            read => read.unwrap(),
+        };
         bytes.extend_from_slice(&chunk[..read]);
         let head = bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4);
         let length = head.and_then(|head| {
