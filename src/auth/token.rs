@@ -65,6 +65,20 @@ impl Grant {
     pub fn days_left(&self, now: Timestamp) -> Option<i64> {
         self.grant_expires.map(|end| end.duration_since(now).as_secs().div_euclid(86_400))
     }
+
+    /// How the end of the consent is told from `within` days before it; nothing earlier, and nothing
+    /// for access that does not end by a date (one-time, research).
+    #[must_use]
+    pub fn reminder(&self, now: Timestamp, within: i64) -> Option<String> {
+        let days = self.days_left(now).filter(|days| *days <= within)?;
+        (self.access_category == AccessCategory::ThirteenMonth).then(|| match days {
+            // The server may see it otherwise, whose clock decides.
+            ..0 => "the consent is over by this machine's clock".to_owned(),
+            0 => "the consent ends in less than a day".to_owned(),
+            1 => "the consent ends in 1 day".to_owned(),
+            _ => format!("the consent ends in {days} days"),
+        })
+    }
 }
 
 /// The tokens and the client secret of one profile: what a token store keeps, as one record.
@@ -322,6 +336,18 @@ mod tests {
         assert_eq!(grant.access_token_expires, "2026-11-23T11:00:00Z".parse().ok());
         assert_eq!(grant.access_category, AccessCategory::ThirteenMonth);
         assert_eq!(grant.days_left(now()), Some(395));
+        assert_eq!(grant.reminder(now(), 394), None);
+        for (end, words) in [
+            ("2026-12-03T11:00:00Z", "in 10 days"),
+            ("2026-11-24T11:00:00Z", "in 1 day"),
+            ("2026-11-23T11:00:00Z", "in less than a day"),
+            ("2026-11-22T09:00:00Z", "over by this machine's clock"),
+        ] {
+            let ending = Grant { grant_expires: end.parse().ok(), ..grant.clone() };
+            assert!(ending.reminder(now(), 14).unwrap().ends_with(words), "{end}");
+            let research = Grant { access_category: AccessCategory::Research, ..ending };
+            assert_eq!(research.reminder(now(), 14), None);
+        }
         assert!(grant.refreshable && grant.demographics() && grant.allows("ExplanationOfBenefit"));
         assert!(!grant.allows("Coverage"));
     }

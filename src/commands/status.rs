@@ -127,10 +127,8 @@ fn paragraph(name: &ProfileName, profile: &Profile, online: Option<&Result<(), S
     lines.push(format!("  access: {}", duration(profile, now)));
     if must_log_in(profile, now) {
         lines.push(format!("  a new log-in is needed: {}", profile.login_command(name)));
-    } else if grant.access_category == AccessCategory::ThirteenMonth
-        && let Some(days) = grant.days_left(now).filter(|days| *days <= REMIND_DAYS)
-    {
-        lines.push(format!("  the consent ends in {days} days; renew it with: {}", profile.login_command(name)));
+    } else if let Some(reminder) = grant.reminder(now, REMIND_DAYS) {
+        lines.push(format!("  {reminder}; renew it with: {}", profile.login_command(name)));
     }
     for archive in &profile.archives {
         let count = archive.count;

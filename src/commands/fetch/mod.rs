@@ -31,7 +31,7 @@ use crate::{
     },
     auth::{
         session::Session,
-        token::{AccessCategory, Grant},
+        token::Grant,
     },
     cli::{Fetch, Resource},
     commands::{Context, aside, asked_to_stop, block_on, interruptible},
@@ -252,9 +252,8 @@ impl Job<'_> {
     /// Says that the consent ends, in time to do something about it.
     async fn remind(&self) {
         let grant = self.session.grant().await;
-        let soon = grant.days_left(Timestamp::now()).filter(|days| *days <= REMIND_DAYS);
-        if let (AccessCategory::ThirteenMonth, Some(days)) = (grant.access_category, soon) {
-            self.ui().warn(format!("the consent ends in {days} days; renew it with: {}", self.login()));
+        if let Some(reminder) = grant.reminder(Timestamp::now(), REMIND_DAYS) {
+            self.ui().warn(format!("{reminder}; renew it with: {}", self.login()));
         }
     }
 
