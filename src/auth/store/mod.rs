@@ -158,12 +158,13 @@ impl StoreError {
     /// The next thing to do or type.
     #[must_use]
     pub fn hint(&self) -> String {
-        const FILE: &str = "--token-store file keeps tokens in a file that only you can read";
+        const OTHERS: &str = "log in with --token-store file, which keeps tokens in a file that only you can read, \
+                              or with --token-store command, which has a program of yours keep them";
         match self {
-            Self::Unavailable { .. } | Self::TooLarge => format!("Where there is no usable keyring, {FILE}."),
+            Self::Unavailable { .. } | Self::TooLarge => format!("Where there is no usable keyring, {OTHERS}."),
             Self::Locked { .. } | Self::TimedOut { .. } => {
                 format!(
-                    "Unlock the keyring (log in to the desktop) and run the same command again. For unattended runs, {FILE}."
+                    "Unlock the keyring (log in to the desktop) and run the same command again. For unattended runs, {OTHERS}."
                 )
             }
             Self::NoCommand => {
@@ -245,7 +246,10 @@ mod tests {
         for trouble in troubles {
             let error = Error::from(trouble);
             assert_eq!(error.exit, Exit::NotSetUp);
-            assert!(error.hint.contains("--token-store file"), "{}", error.hint);
+            // Both other stores, as the contract has it.
+            for store in ["--token-store file", "--token-store command"] {
+                assert!(error.hint.contains(store), "{}", error.hint);
+            }
         }
         assert!(Error::from(StoreError::Unavailable { cause: cause() }).message.contains("no bus"));
     }

@@ -29,10 +29,7 @@ use crate::{
         pipe::Pipe,
         pull::Pulled,
     },
-    auth::{
-        session::Session,
-        token::Grant,
-    },
+    auth::{session::Session, token::Grant},
     cli::{Fetch, Resource},
     commands::{Context, aside, asked_to_stop, block_on, interruptible},
     config::{ArchiveNote, Profile},
