@@ -57,7 +57,7 @@ struct Way {
 
 const FETCH: &[&str] = &["fetch", "eob", "--out", "claims", "--retry", "1"];
 
-/// Exit code 1 is a defect of bbdl's, for which there is no honest way; 130 has a test of its own.
+/// Exit code 1 is a defect of bbdl's: a way to reach it would be a defect to mend. 130 has a test of its own.
 const WAYS: [Way; 12] = [
     Way { code: 2, kind: "usage", before: |_| {}, typed: &["fetch", "eob"] },
     Way { code: 2, kind: "usage", before: |_| {}, typed: &["fetch", "patient", "--out", "x", "--type", "pde"] },
@@ -141,6 +141,41 @@ fn a_good_night_is_one_line() {
     }
 }
 
+/// What cron gives a command, and nothing else: no `BBDL_HOME`, no token store, no session bus.
+fn by_cron(home: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new("setsid");
+    command.arg("--wait").arg(env!("CARGO_BIN_EXE_bbdl")).args(arguments);
+    command.env_clear().env("HOME", home).env("SHELL", "/bin/sh").env("PATH", "/usr/bin:/bin").env("LOGNAME", "you");
+    command.current_dir(home).stdin(Stdio::null());
+    command
+}
+
+#[test]
+fn the_environment_that_cron_gives_is_enough() {
+    if !has_program("setsid") {
+        return;
+    }
+    let stage = Stage::claims(60);
+    let mut login = stage.login_command(&["--token-store", "file"]);
+    login.env_remove("BBDL_HOME").env_remove("BBDL_TOKEN_STORE");
+    assert_code(&stage.log_in_with(login), 0, &[]);
+    // The profile remembers where its tokens are.
+    for words in ["(60 new)", "(nothing new)"] {
+        let output = finished(by_cron(stage.home.path(), &["fetch", "eob", "--out", "claims"]));
+        assert_code(&output, 0, &[]);
+        is_plain(&output);
+        assert!(text(&output.stdout).contains(words) && output.stderr.is_empty(), "{output:?}");
+    }
+    // Named, so that no session of whoever runs the tests is found by its usual place.
+    let mut keyring = by_cron(stage.home.path(), &["fetch", "eob", "--out", "claims", "--token-store", "keyring"]);
+    keyring.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus");
+    let output = finished(keyring);
+    assert_code(&output, 78, &[]);
+    is_plain(&output);
+    let said = text(&output.stderr);
+    assert!(said.contains("--token-store file") && said.contains("--token-store command"), "{said}");
+}
+
 #[test]
 fn nothing_is_asked_where_nobody_can_answer() {
     if !has_program("setsid") {
@@ -155,13 +190,25 @@ fn nothing_is_asked_where_nobody_can_answer() {
 #[test]
 fn an_interrupted_night_goes_on_the_next_time() {
     let stage = Stage::logged_in(Setting { claims: 300, latency: Duration::from_millis(100), ..Setting::default() });
-    let mut fetch = Running::start(stage.bbdl(&["fetch", "eob", "--out", "claims", "--json", "-v"]));
-    fetch.until("startIndex=50");
-    assert!(Command::new("kill").args(["-TERM", &fetch.id().to_string()]).status().unwrap().success());
-    let output = fetch.finish();
-    assert_code(&output, 130, &[]);
-    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(result["error"]["exit_code"], 130);
+    for (json, page) in [(true, "startIndex=50"), (false, "startIndex=150")] {
+        let mut fetch = stage.bbdl(&["fetch", "eob", "--out", "claims", "-v"]);
+        if json {
+            fetch.arg("--json");
+        }
+        let mut fetch = Running::start(fetch);
+        fetch.until(page);
+        assert!(Command::new("kill").args(["-TERM", &fetch.id().to_string()]).status().unwrap().success());
+        let output = fetch.finish();
+        assert_code(&output, 130, &[]);
+        is_plain(&output);
+        assert!(text(&output.stderr).contains("\n  next: "), "{}", text(&output.stderr));
+        if json {
+            let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!((&result["error"]["kind"], &result["error"]["exit_code"]), (&json!("interrupted"), &json!(130)));
+        } else {
+            assert!(output.stdout.is_empty(), "{}", text(&output.stdout));
+        }
+    }
     let output = stage.run(&["fetch", "eob", "--out", "claims"]);
     assert_code(&output, 0, &[]);
     assert!(text(&output.stderr).contains("going on where an earlier run stopped"), "{}", text(&output.stderr));
@@ -193,6 +240,12 @@ fn every_profile_is_pulled_and_the_worst_is_told() {
     let codes: Vec<_> = rows.iter().map(|row| row["error"]["exit_code"].clone()).collect();
     assert_eq!(codes, [json!(77), json!(75), json!(null)]);
     assert_eq!(rows[2]["resources"]["ExplanationOfBenefit"]["mode"], "incremental");
+    // A profile that cannot be read keeps nobody else's claims away, and counts for more than a person.
+    fs::write(stage.home.path().join("profiles/a-ended.json"), "{").unwrap();
+    let result = stage.expect_json(78, &[&fetch[..], &["--json"]].concat());
+    let codes: Vec<_> =
+        result["profiles"].as_array().unwrap().iter().map(|row| row["error"]["exit_code"].clone()).collect();
+    assert_eq!(codes, [json!(78), json!(null), json!(null)]);
     for bad in [&["--profile", "b-fine"][..], &["--out", "-"]] {
         let typed = ["fetch", "eob", "--all-profiles"];
         let out = if bad[0] == "--out" { &[][..] } else { &["--out", "study"] };
@@ -241,6 +294,26 @@ fn the_end_of_the_consent_is_told_in_time() {
     ends_in(&stage, -1);
     assert_eq!(stage.expect_json(0, &["status", "--json"])["profiles"][0]["reauthorize"], true);
     assert!(stage.expect(0, &["status"]).contains("a new log-in is needed"));
+    // The server's clock decides, and its consent is not over.
+    let output = stage.run(&["fetch", "eob", "--out", "claims", "-q"]);
+    assert_code(&output, 0, &[]);
+    let said = text(&output.stderr);
+    assert!(said.lines().count() == 1 && said.contains("over by this machine's clock; renew it with: "), "{said}");
+}
+
+#[test]
+fn a_renewed_consent_goes_on_with_the_archive() {
+    let stage = stage();
+    stage.expect(0, &["fetch", "eob", "--out", "claims"]);
+    let before = fs::read(stage.out().join("ExplanationOfBenefit.ndjson")).unwrap();
+    ends_in(&stage, 3);
+    stage.log_in(&[]);
+    let profile = stage.expect_json(0, &["status", "--json"])["profiles"][0].clone();
+    assert!(profile["days_left"].as_i64().unwrap() > 300, "{profile}");
+    let result = stage.expect_json(0, &["fetch", "eob", "--out", "claims", "--json"]);
+    let claims = &result["resources"]["ExplanationOfBenefit"];
+    assert_eq!((&claims["mode"], &claims["added"]), (&json!("incremental"), &json!(0)), "{result}");
+    assert_eq!(fs::read(stage.out().join("ExplanationOfBenefit.ndjson")).unwrap(), before);
 }
 
 fn example(name: &str) -> PathBuf {
@@ -257,23 +330,43 @@ fn the_wrapper_tells_what_somebody_has_to_do_and_when() {
         let mut command = Command::new(example("nightly"));
         command.arg(stage.out()).env_clear().envs(stage.bbdl(&[]).get_envs().filter_map(|(k, v)| Some((k, v?))));
         command.env("PATH", format!("{}:/usr/bin:/bin", bin.display())).env("BBDL_RETRY", "0");
-        command.env("NIGHTLY_PATIENCE", "2").current_dir(stage.home.path()).stdin(Stdio::null());
+        command
+            .env("NIGHTLY_PATIENCE", "2")
+            .env("NIGHTLY_PAUSE", "0")
+            .current_dir(stage.home.path())
+            .stdin(Stdio::null());
         let output = finished(command);
         assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
         (output.status.code().unwrap(), text(&output.stdout))
     };
     assert_eq!(night(), (0, String::new()));
+    // One bad try is no bad night.
+    stage.faults(&["status=503@ExplanationOfBenefit#1"]);
+    stage.asked();
+    assert_eq!(night(), (0, String::new()));
+    let claims = |rows: Vec<String>| rows.iter().filter(|row| row.contains("ExplanationOfBenefit")).count();
+    assert!(claims(stage.asked()) >= 2);
     stage.faults(&["status=503@ExplanationOfBenefit"]);
     assert_eq!(night(), (75, String::new()));
+    assert_eq!(claims(stage.asked()), 3, "as often as it says, and no more");
     let (code, said) = night();
     assert!(code == 75 && said.starts_with("for 2 nights now:"), "{said}");
     stage.faults(&[]);
     assert_eq!(night(), (0, String::new()));
     stage.control("POST", "grants", r#"{"revoke":true}"#);
     stage.faults(&["expire-token@ExplanationOfBenefit"]);
+    stage.asked();
     let (code, said) = night();
     assert!(code == 77 && said.contains("bbdl login"), "{said}");
+    assert_eq!(claims(stage.asked()), 1, "a person must act: trying again is of no use");
     assert_eq!(night(), (77, String::new()), "told once");
+    // After a new log-in the next time is told again.
+    stage.faults(&[]);
+    stage.log_in(&[]);
+    assert_eq!(night(), (0, String::new()));
+    stage.faults(&["inactive"]);
+    let (code, said) = night();
+    assert!(code == 77 && !said.is_empty(), "{said}");
 }
 
 #[test]
@@ -299,17 +392,28 @@ fn the_units_are_such_as_systemd_takes() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let service = fs::read_to_string(example("bbdl.service")).unwrap();
-    let here = service.replace("/usr/local/bin/bbdl", env!("CARGO_BIN_EXE_bbdl"));
-    assert_ne!(here, service);
-    fs::write(dir.path().join("bbdl.service"), here).unwrap();
     fs::copy(example("bbdl.timer"), dir.path().join("bbdl.timer")).unwrap();
     let units = ["bbdl.service", "bbdl.timer"].map(|name| dir.path().join(name));
-    let output = Command::new("systemd-analyze").arg("verify").args(&units).output().unwrap();
-    let said = text(&output.stderr);
-    // Other units of this machine, and man pages not installed on it, are none of ours.
-    let ours: Vec<&str> = said.lines().filter(|line| line.contains("/bbdl.") && !line.contains("man ")).collect();
-    assert!(ours.is_empty(), "{ours:?}");
+    let verify = |file: &str, manager: &str, more: &str| {
+        let service = fs::read_to_string(example(file)).unwrap();
+        let here = service.replace("/usr/local/bin/bbdl", env!("CARGO_BIN_EXE_bbdl"));
+        assert_ne!(here, service);
+        fs::write(&units[0], here.replace("[Service]\n", &format!("[Service]\n{more}\n"))).unwrap();
+        let mut command = Command::new("systemd-analyze");
+        command.args(["verify", manager]).args(&units).env("XDG_RUNTIME_DIR", dir.path());
+        let said = text(&command.output().unwrap().stderr);
+        // Other units of this machine, and man pages not installed on it, are none of ours.
+        let ours = |line: &&str| {
+            (line.contains("bbdl.service") || line.contains("bbdl.timer") || line.contains("initialize manager"))
+                && !line.contains("man ")
+        };
+        said.lines().filter(ours).map(str::to_owned).collect::<Vec<_>>()
+    };
+    for (file, manager) in [("bbdl.service", "--system"), ("bbdl-user.service", "--user")] {
+        assert_eq!(verify(file, manager, ""), [""; 0], "{file}");
+        // What is wrong is seen, or this test would prove nothing.
+        assert!(!verify(file, manager, "RestartForceExitStatus=75").is_empty(), "{file}");
+    }
 }
 
 #[test]
