@@ -24,7 +24,6 @@ use facts::Facts;
 impl Claim {
     /// Appends the v1 ExplanationOfBenefit as compact JSON. It has no `created`, so that a claim is the
     /// same text at every request.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the FHIR side calls it next"))]
     pub(in crate::mock) fn write_v1(&self, out: &mut String) {
         let facts = self.facts();
         let mut json = Json::new(out);
