@@ -15,6 +15,8 @@ mod person;
 mod professional;
 mod revenue;
 mod sections;
+#[cfg(test)]
+mod tests;
 
 use super::json::Json;
 use super::vocabulary::{Code, System};
