@@ -150,8 +150,8 @@ fn sizes_are_those_of_real_claims_with_as_many_lines() {
             ours()[kind.as_str()].iter().filter(|both| lines(&both.one) <= most_lines).map(|both| both.size).collect();
         let (least, most) = (*ours.iter().min().unwrap(), *ours.iter().max().unwrap());
         eprintln!("{kind}: real {smallest}..{largest} (up to {most_lines} lines); ours {least}..{most}");
-        // Most types have one real claim, full to the brim: a third less and a quarter more are its range.
-        assert!(least * 100 >= smallest * 66, "{kind}: {least} is smaller than {smallest}");
+        // One real claim stands for most types: a quarter either way is their range.
+        assert!(least * 100 >= smallest * 75, "{kind}: {least} is smaller than {smallest}");
         assert!(most * 100 <= largest * 125, "{kind}: {most} is larger than {largest}");
     }
 }
@@ -203,7 +203,8 @@ fn both_versions_tell_the_same_of_a_claim() {
             let (mut first, mut second) = (Vec::new(), Vec::new());
             amounts(one, &mut first);
             amounts(two, &mut second);
-            // One that v1 has as totalCost, one that no v1 claim has, one that only v1 has on these types.
+            // v1 has the total charge as totalCost, and lacks the mislabelled copy on equipment lines;
+            // professional claims have the primary payer's amount only in v1.
             let professional = matches!(*kind, "carrier" | "dme");
             second
                 .retain(|(name, _)| name != "clm_tot_chrg_amt" && !(professional && name == "rev_cntr_prvdr_pmt_amt"));
