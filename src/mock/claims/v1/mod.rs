@@ -37,7 +37,7 @@ impl Claim {
         });
     }
 
-    /// What v2 says of the claim. Our own text always reads back.
+    /// What v2 says of the claim. Our own text always reads back (the tests compare the two).
     fn facts(&self) -> Facts {
         let mut text = String::with_capacity(32_000);
         self.write(LOADED, &mut text);

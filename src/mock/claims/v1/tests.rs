@@ -19,13 +19,11 @@ type Paths = BTreeMap<String, BTreeSet<&'static str>>;
 const MOST: usize = 85;
 
 /// What the one real claim of a type happens to have and few claims do: some of ours have it.
-const SELDOM: [(&str, &str); 6] = [
+const SELDOM: [(&str, &str); 4] = [
     ("outpatient", ".procedure"),
     ("outpatient", ".item[].extension"),
     ("outpatient", ".item[].modifier"),
     ("outpatient", ".item[].service.extension"),
-    ("pde", ".payment"),
-    ("inpatient", ".procedure"),
 ];
 
 fn collect(value: &Value, path: &str, paths: &mut Paths) {
@@ -145,15 +143,15 @@ fn sizes_are_those_of_real_claims_with_as_many_lines() {
     for (kind, real) in &real {
         let lines = |claim: &Value| claim["item"].as_array().map_or(0, Vec::len);
         let sizes: Vec<usize> = real.iter().map(|claim| claim.to_string().len()).collect();
-        // Ours of outpatients have at least two: the last repeats the total.
-        let most_lines = real.iter().map(lines).max().unwrap().max(2);
+        // Our outpatient claims have at least two: the last repeats the total.
+        let most_lines = real.iter().map(lines).max().unwrap().max(if kind == "outpatient" { 2 } else { 1 });
         let (smallest, largest) = (*sizes.iter().min().unwrap(), *sizes.iter().max().unwrap());
         let ours: Vec<usize> =
             ours()[kind.as_str()].iter().filter(|both| lines(&both.one) <= most_lines).map(|both| both.size).collect();
         let (least, most) = (*ours.iter().min().unwrap(), *ours.iter().max().unwrap());
         eprintln!("{kind}: real {smallest}..{largest} (up to {most_lines} lines); ours {least}..{most}");
-        // Most types have one real claim, full to the brim: a third less and a quarter more are its range.
-        assert!(least * 100 >= smallest * 66, "{kind}: {least} is smaller than {smallest}");
+        // One real claim stands for most types: a quarter either way is their range.
+        assert!(least * 100 >= smallest * 75, "{kind}: {least} is smaller than {smallest}");
         assert!(most * 100 <= largest * 125, "{kind}: {most} is larger than {largest}");
     }
 }
@@ -205,7 +203,8 @@ fn both_versions_tell_the_same_of_a_claim() {
             let (mut first, mut second) = (Vec::new(), Vec::new());
             amounts(one, &mut first);
             amounts(two, &mut second);
-            // One that v1 has as totalCost, one that no v1 claim has, one that only v1 has on these types.
+            // v1 has the total charge as totalCost, and lacks the mislabelled copy on equipment lines;
+            // professional claims have the primary payer's amount only in v1.
             let professional = matches!(*kind, "carrier" | "dme");
             second
                 .retain(|(name, _)| name != "clm_tot_chrg_amt" && !(professional && name == "rev_cntr_prvdr_pmt_amt"));
@@ -300,7 +299,6 @@ fn people_and_coverage_have_the_paths_of_real_ones() {
         for part in PARTS {
             let (id, text) = person(seed).coverage_v1(part);
             assert_eq!(id, person(seed).coverage(part).0);
-            // The one real Coverage of Part A that lists contracts stands beside one without.
             check(coverages[&format!("part-{part}")].iter().collect(), &text);
         }
     }
