@@ -11,7 +11,7 @@ use jiff::{Timestamp, civil::Date};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::records::{ClaimHeader, Enrollee, Records};
+use super::records::{ClaimHeader, Enrollee, Records, Version};
 
 /// What the payload library of CMS's own tests has where a value changes at every run.
 const MASKED: &str = "\"IGNORED_FIELD\"";
@@ -187,6 +187,11 @@ fn compact(text: &str) -> String {
 }
 
 impl Records for Files {
+    /// The files are served as they are; whoever gives those of another version asks for this one.
+    fn serves(&self, version: Version) -> bool {
+        version == Version::V2
+    }
+
     fn enrollees(&self) -> usize {
         self.people.len()
     }
@@ -214,11 +219,11 @@ impl Records for Files {
         self.people[enrollee].claims.iter().position(|(header, _)| header.id == id)
     }
 
-    fn write_claim(&self, enrollee: usize, position: usize, _: Timestamp, out: &mut String) {
+    fn write_claim(&self, _: Version, enrollee: usize, position: usize, _: Timestamp, out: &mut String) {
         out.push_str(&self.people[enrollee].claims[position].1);
     }
 
-    fn patient(&self, enrollee: usize) -> String {
+    fn patient(&self, _: Version, enrollee: usize) -> String {
         let person = &self.people[enrollee];
         person.patient.clone().unwrap_or_else(|| {
             let mut text = String::new();
@@ -227,7 +232,7 @@ impl Records for Files {
         })
     }
 
-    fn coverage(&self, enrollee: usize) -> Vec<(String, String)> {
+    fn coverage(&self, _: Version, enrollee: usize) -> Vec<(String, String)> {
         let person = &self.people[enrollee];
         if person.coverage.is_empty() {
             let id = format!("part-a-{}", person.id);
@@ -271,7 +276,7 @@ mod tests {
         let ids: Vec<String> = (0..files.claims(0)).map(|position| files.claim_header(0, position).id).collect();
         assert_eq!(ids, ["carrier--100", "pde--20", "carrier--3"]);
         let mut text = String::new();
-        files.write_claim(0, 1, Timestamp::UNIX_EPOCH, &mut text);
+        files.write_claim(Version::V2, 0, 1, Timestamp::UNIX_EPOCH, &mut text);
         assert_eq!(text, claim("pde--20", "1.50").replace("IGNORED_FIELD", LOADED));
         assert!(load(&dir.path().join("sub/none")).is_err());
     }

@@ -10,7 +10,7 @@ use std::{
 use jiff::{Timestamp, ToSpan};
 use serde::Deserialize;
 
-use super::records::{ClaimHeader, Enrollee, Records};
+use super::records::{ClaimHeader, Enrollee, Records, Version};
 
 /// What happens to a person's claims at once: one load of the data back end.
 #[derive(Debug, Default, Deserialize)]
@@ -154,6 +154,10 @@ fn replaced(text: &str, start: &str, end: impl Fn(char) -> bool, by: &str) -> St
 }
 
 impl Records for Living {
+    fn serves(&self, version: Version) -> bool {
+        self.base.serves(version)
+    }
+
     fn enrollees(&self) -> usize {
         self.base.enrollees()
     }
@@ -183,20 +187,22 @@ impl Records for Living {
         (0..self.claims(enrollee)).find(|position| self.claim_header(enrollee, *position).id == id)
     }
 
-    fn write_claim(&self, enrollee: usize, position: usize, created: Timestamp, out: &mut String) {
+    fn write_claim(&self, version: Version, enrollee: usize, position: usize, created: Timestamp, out: &mut String) {
         let place = self.place(enrollee, position);
-        let Some(loaded) = place.loaded else { return self.base.write_claim(enrollee, place.position, created, out) };
+        let Some(loaded) = place.loaded else {
+            return self.base.write_claim(version, enrollee, place.position, created, out);
+        };
         let mut text = String::new();
-        self.base.write_claim(enrollee, place.position, created, &mut text);
+        self.base.write_claim(version, enrollee, place.position, created, &mut text);
         out.push_str(&revised(&text, place.version, loaded));
     }
 
-    fn patient(&self, enrollee: usize) -> String {
-        self.base.patient(enrollee)
+    fn patient(&self, version: Version, enrollee: usize) -> String {
+        self.base.patient(version, enrollee)
     }
 
-    fn coverage(&self, enrollee: usize) -> Vec<(String, String)> {
-        self.base.coverage(enrollee)
+    fn coverage(&self, version: Version, enrollee: usize) -> Vec<(String, String)> {
+        self.base.coverage(version, enrollee)
     }
 
     fn loaded(&self) -> Timestamp {
@@ -231,7 +237,7 @@ mod tests {
             let position = records.find_claim(0, id).unwrap();
             assert_eq!(records.claim_header(0, position).last_updated, now);
             let mut text = String::new();
-            records.write_claim(0, position, now, &mut text);
+            records.write_claim(Version::V2, 0, position, now, &mut text);
             assert!(text.contains(r#""lastUpdated":"2027-01-01T00:00:00.000+00:00""#), "{id}");
             assert!(serde_json::from_str::<serde_json::Value>(&text).unwrap()["id"] == id.as_str());
         }

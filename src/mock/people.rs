@@ -9,7 +9,7 @@ use super::claims::dice::Dice;
 use super::claims::person::{PARTS, Person};
 use super::claims::tables::{FAMILY_NAMES, GIVEN_NAMES};
 use super::claims::{Claim, LOADED};
-use super::records::{ClaimHeader, Enrollee, Records};
+use super::records::{ClaimHeader, Enrollee, Records, Version};
 
 /// The number of the first person. CMS's own synthetic people count on from the same place.
 const FIRST_PATIENT: u64 = 20_140_000_000_001;
@@ -84,6 +84,10 @@ fn patient(enrollee: usize) -> u64 {
 }
 
 impl Records for Population {
+    fn serves(&self, version: Version) -> bool {
+        version != Version::V3
+    }
+
     fn enrollees(&self) -> usize {
         self.enrollees
     }
@@ -128,17 +132,23 @@ impl Records for Population {
         (enrollee < self.enrollees && id == format!("{}--{}", claim.kind.name(), claim.number)).then_some(position)
     }
 
-    fn write_claim(&self, enrollee: usize, position: usize, created: Timestamp, out: &mut String) {
-        self.claim(enrollee, position).write(created, out);
+    fn write_claim(&self, version: Version, enrollee: usize, position: usize, created: Timestamp, out: &mut String) {
+        let claim = self.claim(enrollee, position);
+        match version {
+            Version::V1 => claim.write_v1(out),
+            Version::V2 | Version::V3 => claim.write(created, out),
+        }
     }
 
-    fn patient(&self, enrollee: usize) -> String {
-        self.person(enrollee).patient()
-    }
-
-    fn coverage(&self, enrollee: usize) -> Vec<(String, String)> {
+    fn patient(&self, version: Version, enrollee: usize) -> String {
         let person = self.person(enrollee);
-        PARTS.iter().map(|&part| person.coverage(part)).collect()
+        if version == Version::V1 { person.patient_v1() } else { person.patient() }
+    }
+
+    fn coverage(&self, version: Version, enrollee: usize) -> Vec<(String, String)> {
+        let person = self.person(enrollee);
+        let coverage = |part| if version == Version::V1 { person.coverage_v1(part) } else { person.coverage(part) };
+        PARTS.iter().map(|&part| coverage(part)).collect()
     }
 
     fn loaded(&self) -> Timestamp {
@@ -158,7 +168,7 @@ mod tests {
     fn claim(population: &Population, enrollee: usize, position: usize) -> String {
         let mut out = String::new();
         let created = "2026-11-20T08:09:10.5Z".parse().unwrap();
-        population.write_claim(enrollee, position, created, &mut out);
+        population.write_claim(Version::V2, enrollee, position, created, &mut out);
         out
     }
 
@@ -183,9 +193,9 @@ mod tests {
             differing += usize::from(claim(&one, 2, position) != claim(&other, 2, position));
         }
         assert_eq!(differing, 40);
-        assert_eq!(one.patient(1), same.patient(1));
-        assert_eq!(one.coverage(1), same.coverage(1));
-        assert_ne!(one.patient(1), one.patient(2));
+        assert_eq!(one.patient(Version::V2, 1), same.patient(Version::V2, 1));
+        assert_eq!(one.coverage(Version::V2, 1), same.coverage(Version::V2, 1));
+        assert_ne!(one.patient(Version::V2, 1), one.patient(Version::V2, 2));
     }
 
     #[test]
@@ -403,7 +413,7 @@ mod tests {
         let (mut foreign, mut periods) = (0, 0);
         for index in 0..30 {
             let enrollee = population.enrollee(index);
-            let patient: Value = serde_json::from_str(&population.patient(index)).unwrap();
+            let patient: Value = serde_json::from_str(&population.patient(Version::V2, index)).unwrap();
             assert_eq!(patient["id"], enrollee.patient.as_str());
             assert_eq!(enrollee.patient.len(), 15, "a sign and fourteen digits");
             assert_eq!(patient["name"][0]["family"], enrollee.family_name.as_str());
@@ -413,7 +423,7 @@ mod tests {
             foreign += usize::from(!enrollee.name.is_ascii());
             let mbi = patient["identifier"][1]["value"].as_str().unwrap().to_owned();
             assert!(mbi.len() == 11 && mbi.as_bytes()[1] == b'S', "{mbi}");
-            let coverage = population.coverage(index);
+            let coverage = population.coverage(Version::V2, index);
             let ids: Vec<_> = coverage.iter().map(|(id, _)| id.as_str()).collect();
             assert_eq!(ids, ["a", "b", "c", "d"].map(|part| format!("part-{part}-{}", enrollee.patient)));
             for (id, text) in &coverage {

@@ -5,6 +5,8 @@
 
 use jiff::{Timestamp, civil::Date};
 
+pub use super::version::Version;
+
 /// A person who can log in at the mock.
 #[derive(Clone, Debug)]
 pub struct Enrollee {
@@ -38,6 +40,8 @@ pub struct ClaimHeader {
 /// A source of people and their resources. Everything is addressed by position, so that a source
 /// may make what it serves on the spot: nothing here needs more memory than one resource.
 pub trait Records: Send + Sync {
+    /// Whether there are resources as this version of the API shows them.
+    fn serves(&self, version: Version) -> bool;
     /// How many people there are.
     fn enrollees(&self) -> usize;
     /// The person at `index` (below [`Records::enrollees`]).
@@ -55,11 +59,11 @@ pub trait Records: Send + Sync {
     fn find_claim(&self, enrollee: usize, id: &str) -> Option<usize>;
     /// Appends the claim as compact JSON. `created` is the moment of the answer, which API v2 puts
     /// into every claim.
-    fn write_claim(&self, enrollee: usize, position: usize, created: Timestamp, out: &mut String);
+    fn write_claim(&self, version: Version, enrollee: usize, position: usize, created: Timestamp, out: &mut String);
     /// The Patient resource as compact JSON.
-    fn patient(&self, enrollee: usize) -> String;
+    fn patient(&self, version: Version, enrollee: usize) -> String;
     /// The Coverage resources (id, compact JSON).
-    fn coverage(&self, enrollee: usize) -> Vec<(String, String)>;
+    fn coverage(&self, version: Version, enrollee: usize) -> Vec<(String, String)>;
     /// When the data was last loaded: a Bundle's `meta.lastUpdated`.
     fn loaded(&self) -> Timestamp;
 }

@@ -4,7 +4,7 @@ use super::records::Enrollee;
 
 /// A version of the API: the first part of every path but a few.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
+pub enum Version {
     /// FHIR STU3.
     V1,
     /// FHIR R4.

@@ -8,7 +8,7 @@ pub fn not_replayed(row: &Row) -> Option<&'static str> {
         return Some("a control of the recording's own stand-in for the data back end");
     }
     let fhir = |version: &str| row.target.starts_with(&format!("/{version}/fhir/"));
-    let of_other_version = fhir("v1") || fhir("v3");
+    let of_other_version = fhir("v3");
     // The gateway answers these before it looks for data.
     let by_gateway = matches!(row.status, 401 | 406 | 415 | 429)
         || row.body.starts_with('<')
@@ -16,9 +16,7 @@ pub fn not_replayed(row: &Row) -> Option<&'static str> {
         || row.target.ends_with("/fhir/metadata")
         || row.body.contains("Using the access token in the query")
         || (row.status == 403 && !row.target.contains("patient=") && !row.target.contains("beneficiary="));
-    (of_other_version && !by_gateway).then(|| {
-        if fhir("v1") { "the mock has no FHIR data of API v1 yet" } else { "the mock has no FHIR data of API v3 yet" }
-    })
+    (of_other_version && !by_gateway).then_some("the mock has no FHIR data of API v3 yet")
 }
 
 /// Rows that are replayed and not alike: file, words of the title, why.

@@ -3,7 +3,7 @@
 
 use bbdl::mock::{
     people::Population,
-    records::{ClaimHeader, Enrollee, Records},
+    records::{ClaimHeader, Enrollee, Records, Version},
 };
 use jiff::Timestamp;
 
@@ -17,6 +17,10 @@ impl Slim {
 }
 
 impl Records for Slim {
+    fn serves(&self, version: Version) -> bool {
+        version == Version::V2
+    }
+
     fn enrollees(&self) -> usize {
         self.0.enrollees()
     }
@@ -41,7 +45,7 @@ impl Records for Slim {
         self.0.find_claim(enrollee, id)
     }
 
-    fn write_claim(&self, enrollee: usize, position: usize, created: Timestamp, out: &mut String) {
+    fn write_claim(&self, _: Version, enrollee: usize, position: usize, created: Timestamp, out: &mut String) {
         let ClaimHeader { id, last_updated, .. } = self.claim_header(enrollee, position);
         let patient = self.enrollee(enrollee).patient;
         let remark = "nothing to remark ".repeat(40);
@@ -50,12 +54,12 @@ impl Records for Slim {
         ));
     }
 
-    fn patient(&self, enrollee: usize) -> String {
-        self.0.patient(enrollee)
+    fn patient(&self, version: Version, enrollee: usize) -> String {
+        self.0.patient(version, enrollee)
     }
 
-    fn coverage(&self, enrollee: usize) -> Vec<(String, String)> {
-        self.0.coverage(enrollee)
+    fn coverage(&self, version: Version, enrollee: usize) -> Vec<(String, String)> {
+        self.0.coverage(version, enrollee)
     }
 
     fn loaded(&self) -> Timestamp {

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use super::super::people::Population;
-use super::super::records::Records;
+use super::super::records::{Records, Version};
 
 /// JSON paths with indices collapsed, and the kinds of value that stand there.
 type Paths = BTreeMap<String, BTreeSet<&'static str>>;
@@ -82,7 +82,7 @@ fn generate() -> BTreeMap<String, Vec<(Value, usize)>> {
     for enrollee in 0..2 {
         for position in 0..population.claims(enrollee) {
             text.clear();
-            population.write_claim(enrollee, position, population.loaded(), &mut text);
+            population.write_claim(Version::V2, enrollee, position, population.loaded(), &mut text);
             let claim = serde_json::from_str(&text).unwrap();
             let kind = population.claim_header(enrollee, position).kind;
             claims.entry(kind.to_owned()).or_default().push((claim, text.len()));

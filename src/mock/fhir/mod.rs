@@ -22,6 +22,7 @@ use super::{
 
 /// A person who has shown a good token.
 struct Caller {
+    version: Version,
     enrollee: usize,
     patient: String,
     /// Whether this version knows the person; who is unknown gets no further than userinfo.
@@ -74,8 +75,8 @@ fn answer_below(
             Answer::detail(429, &words).with("retry-after", wait.to_string())
         }
         (Some(status), _) => failing(status),
-        // No data stands behind the other versions yet.
-        _ if version != Version::V2 => failing(502),
+        // No data stands behind this version here.
+        _ if !shared.records.serves(version) => failing(502),
         (None, Some(id)) => read::answer(shared, &caller, resource, id),
         (None, None) => search::answer(shared, ask, &caller, resource, faults),
     };
@@ -206,6 +207,7 @@ fn authorized(
     let person = shared.records.enrollee(known.whose.enrollee);
     Ok(Caller {
         enrollee: known.whose.enrollee,
+        version,
         patient: version.patient(&person),
         is_known: is_person,
         now: world.now(),

@@ -9,10 +9,10 @@ pub(super) fn answer(shared: &Shared, caller: &Caller, resource: &str, id: &str)
     // The real routes are not anchored at their end: what follows the id is not looked at.
     let id = id.split('/').next().unwrap_or_default();
     match resource {
-        "Patient" if id == caller.patient => Answer::fhir(200, records.patient(caller.enrollee)),
+        "Patient" if id == caller.patient => Answer::fhir(200, records.patient(caller.version, caller.enrollee)),
         "Patient" => absent(),
         "Coverage" => {
-            let coverage = records.coverage(caller.enrollee).into_iter().find(|(found, _)| found == id);
+            let coverage = records.coverage(caller.version, caller.enrollee).into_iter().find(|(found, _)| found == id);
             coverage.map_or_else(absent, |(_, text)| Answer::fhir(200, text))
         }
         _ => {
@@ -30,7 +30,7 @@ pub(super) fn answer(shared: &Shared, caller: &Caller, resource: &str, id: &str)
             }
             let Some(position) = records.find_claim(caller.enrollee, id) else { return absent() };
             let mut text = String::new();
-            records.write_claim(caller.enrollee, position, caller.now, &mut text);
+            records.write_claim(caller.version, caller.enrollee, position, caller.now, &mut text);
             Answer::fhir(200, text)
         }
     }

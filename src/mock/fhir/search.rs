@@ -66,7 +66,7 @@ fn page(shared: &Shared, ask: &Ask, caller: &Caller, resource: &str, faults: &[K
                 return Err(forbidden());
             }
             let filter = Filter::of_loading(ask)?;
-            let coverage = records.coverage(caller.enrollee).into_iter().map(|(_, text)| text);
+            let coverage = records.coverage(caller.version, caller.enrollee).into_iter().map(|(_, text)| text);
             page.texts(&coverage.filter(|text| is_wanted(text, &filter)).collect::<Vec<_>>())
         }
         _ => {
@@ -78,7 +78,7 @@ fn page(shared: &Shared, ask: &Ask, caller: &Caller, resource: &str, faults: &[K
                 return Err(upstream(&format!("Search query by '{system}' is only supported in POST request")));
             }
             let filter = Filter::of_loading(ask)?;
-            let patient = records.patient(caller.enrollee);
+            let patient = records.patient(caller.version, caller.enrollee);
             page.texts(&Some(patient).filter(|text| is_wanted(text, &filter)).into_iter().collect::<Vec<_>>())
         }
     }
@@ -149,7 +149,7 @@ impl<'a> Page<'a> {
         let before = self.has(&Kind::Duplicate).then(|| places.start.checked_sub(1)).flatten();
         for place in before.into_iter().chain(places) {
             self.entry();
-            records.write_claim(caller.enrollee, found.at(place), caller.now, &mut self.text);
+            records.write_claim(caller.version, caller.enrollee, found.at(place), caller.now, &mut self.text);
             self.text.push('}');
         }
         Ok(self.close())
@@ -255,7 +255,7 @@ impl<'a> Page<'a> {
             .append_pair(name, &person)
             .extend_pairs(self.kept(&["_lastUpdated", "service-date"]))
             .finish();
-        format!("{}/v2/fhir/{}?{query}", self.shared.url(), self.resource)
+        format!("{}/{}/fhir/{}?{query}", self.shared.url(), self.caller.version.name(), self.resource)
     }
 
     /// The link to this very page: another form of address, its parameters sorted.
@@ -266,7 +266,7 @@ impl<'a> Page<'a> {
         pairs.extend(self.kept(&["type", "_lastUpdated", "_offset", "service-date", "startIndex"]));
         pairs.sort_by_key(|(name, _)| *name);
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-        format!("{}/v2/fhir/{}/?{query}", self.shared.url(), self.resource)
+        format!("{}/{}/fhir/{}/?{query}", self.shared.url(), self.caller.version.name(), self.resource)
     }
 
     /// The `next` link, as faults want it.

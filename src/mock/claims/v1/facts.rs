@@ -146,7 +146,6 @@ pub(super) struct Period {
 #[serde(default)]
 pub(super) struct Reference {
     pub(super) extension: Vec<Extension>,
-    pub(super) reference: String,
     pub(super) identifier: Option<Identifier>,
     pub(super) display: Option<String>,
 }

@@ -138,11 +138,9 @@ fn category(json: &mut Json<'_>, variable: &Coding) {
 /// What v2 adjudicates with an amount; adjudications that only give a reason are left out, since v2
 /// does not say by which variable.
 pub(super) fn priced(json: &mut Json<'_>, adjudication: &Adjudication, reason: Option<Code<'_>>) {
-    let (Some(variable), Some(_)) =
-        (adjudication.category.of("adjudication").filter(|code| is_variable(code)), &adjudication.amount)
-    else {
-        return;
-    };
+    // CARIN's word comes first in v2; the variable is the coding whose code is a URL.
+    let variable = adjudication.category.coding.iter().find(|coding| coding.code.contains("/variables/"));
+    let (Some(variable), Some(_)) = (variable, &adjudication.amount) else { return };
     json.object(|json| {
         if !adjudication.extension.is_empty() {
             json.put_list("extension", |json| adjudication.extension.iter().for_each(|one| extension(json, one)));
@@ -153,10 +151,6 @@ pub(super) fn priced(json: &mut Json<'_>, adjudication: &Adjudication, reason: O
         }
         amount(json, "amount", adjudication.amount.as_ref());
     });
-}
-
-fn is_variable(coding: &Coding) -> bool {
-    coding.code.contains("/variables/")
 }
 
 /// Whether an adjudication is about this CMS variable.

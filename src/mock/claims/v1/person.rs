@@ -32,7 +32,6 @@ struct Name {
 
 impl Person<'_> {
     /// The v1 Patient: as in v2, but with a hash in place of the Medicare number.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the FHIR side calls it next"))]
     pub(in crate::mock) fn patient_v1(&self) -> String {
         let facts: Facts = serde_json::from_str(&self.patient()).unwrap_or_default();
         let mut out = String::with_capacity(4096);
@@ -64,7 +63,6 @@ impl Person<'_> {
     }
 
     /// The v1 Coverage of one of the parts of Medicare: its id and the resource.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the FHIR side calls it next"))]
     pub(in crate::mock) fn coverage_v1(&self, part: char) -> (String, String) {
         let (id, text) = self.coverage(part);
         let facts: Facts = serde_json::from_str(&text).unwrap_or_default();
