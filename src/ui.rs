@@ -42,6 +42,8 @@ pub struct Manner {
     pub no_input: bool,
     /// Colours.
     pub color: Color,
+    /// Whom it is about, where several are spoken of at once: each line begins with it.
+    pub about: Option<String>,
 }
 
 /// The one voice of the program.
@@ -73,6 +75,17 @@ impl Ui {
         Self::new(Manner { json: false, ..(*self.0).clone() })
     }
 
+    /// The same voice for one of several things that happen at once: its lines say which, and it shows no
+    /// progress.
+    #[must_use]
+    pub fn speaking_of(&self, name: &str) -> Self {
+        Self::new(Manner { about: Some(name.to_owned()), no_progress: true, ..(*self.0).clone() })
+    }
+
+    fn named(&self, text: &str) -> String {
+        self.0.about.as_ref().map_or_else(|| text.to_owned(), |about| format!("{about}: {text}"))
+    }
+
     /// Whether results are wanted as JSON.
     #[must_use]
     pub fn json(&self) -> bool {
@@ -88,25 +101,25 @@ impl Ui {
     /// Says something a person wants to know.
     pub fn say(&self, text: impl AsRef<str>) {
         if !self.0.quiet {
-            line_to_stderr(text.as_ref());
+            line_to_stderr(&self.named(text.as_ref()));
         }
     }
 
     /// Says what the person was waiting to be told; `-q` does not silence it.
     pub fn tell(&self, text: impl AsRef<str>) {
-        line_to_stderr(text.as_ref());
+        line_to_stderr(&self.named(text.as_ref()));
     }
 
     /// Says something a person has to know; `-q` does not silence it.
     pub fn warn(&self, text: impl AsRef<str>) {
         let label = self.painted("33", "warning:");
-        line_to_stderr(&format!("{label} {}", text.as_ref()));
+        line_to_stderr(&format!("{label} {}", self.named(text.as_ref())));
     }
 
     /// Says something only `-v` (level 1) or `-vv` (level 2) asks for.
     pub fn trace(&self, level: u8, text: impl FnOnce() -> String) {
         if self.0.verbose >= level && !self.0.quiet {
-            line_to_stderr(&text());
+            line_to_stderr(&self.named(&text()));
         }
     }
 

@@ -14,6 +14,7 @@ use reqwest::{
 use url::Url;
 
 use super::{
+    pace::{Pace, Shown},
     problem::{Head, Problem},
     retry::{RetryPolicy, chance},
     server::{Origin, Server, shown},
@@ -29,6 +30,43 @@ const WHOLE_REQUEST: Duration = Duration::from_secs(130);
 const CONNECT: Duration = Duration::from_secs(10);
 /// A page of fifty 450-line claims is about 100 MB; what is larger than this is an attack or a defect.
 const LARGEST_BODY: usize = 512 << 20;
+
+/// How many requests are under way at once where nobody asked for another number: measured to be near the
+/// best a client can do, and polite.
+pub const POLITE: usize = 4;
+
+/// Connections to one origin, and the pace of the requests over them. Cheap to clone; clones share both.
+#[derive(Clone, Debug)]
+pub struct Connections {
+    http: reqwest::Client,
+    pace: Pace,
+}
+
+impl Connections {
+    /// Connections to `origin` with at most `most` requests at once.
+    ///
+    /// # Errors
+    /// [`Exit::NotSetUp`] when TLS or the proxy settings of the environment cannot be used.
+    pub fn to(origin: &Origin, most: usize) -> Result<Self> {
+        // Fails only when a provider is there already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("bbdl/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::none())
+            .referer(false)
+            .connect_timeout(CONNECT)
+            .timeout(WHOLE_REQUEST);
+        if origin.is_loopback() {
+            // A proxy would see a token that plain http protects only by never leaving this machine.
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(|cause| {
+            Error::new(Exit::NotSetUp, "http", format!("cannot set up https: {cause}"))
+                .hint("Check HTTPS_PROXY, HTTP_PROXY and the system's certificates.")
+        })?;
+        Ok(Self { http, pace: Pace::of(most) })
+    }
+}
 
 /// An access token and the only origin that may see it.
 #[derive(Clone, Debug)]
@@ -62,11 +100,11 @@ impl AccessToken {
 }
 
 /// Whoever has the access token and can get a new one.
-pub trait Bearer {
+pub trait Bearer: Clone + Send + Sync + 'static {
     /// A token that should work now.
-    fn token(&self) -> impl Future<Output = Result<AccessToken>>;
+    fn token(&self) -> impl Future<Output = Result<AccessToken>> + Send;
     /// A token in place of one the server has just rejected as expired or invalid.
-    fn renew(&self, rejected: &AccessToken) -> impl Future<Output = Result<AccessToken>>;
+    fn renew(&self, rejected: &AccessToken) -> impl Future<Output = Result<AccessToken>> + Send;
 }
 
 /// What happened to a request in the end, where the caller still has to decide.
@@ -83,13 +121,15 @@ pub enum Failure {
 pub enum Wanted {
     /// FHIR resources and bundles.
     Fhir,
+    /// A page of a search that can be asked for in parts: what is too much for the server is not repeated.
+    Divisible,
     /// Plain JSON: userinfo, health.
     Json,
 }
 
 /// Asks the server; counts what was asked and what came.
 pub struct Client {
-    http: reqwest::Client,
+    connections: Connections,
     server: Server,
     retry: RetryPolicy,
     ui: Ui,
@@ -98,28 +138,10 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client for one server.
-    ///
-    /// # Errors
-    /// [`Exit::NotSetUp`] when TLS or the proxy settings of the environment cannot be used.
-    pub fn new(server: Server, retry: RetryPolicy, ui: Ui) -> Result<Self> {
-        // Fails only when a provider is there already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("bbdl/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::none())
-            .referer(false)
-            .connect_timeout(CONNECT)
-            .timeout(WHOLE_REQUEST);
-        if server.origin().is_loopback() {
-            // A proxy would see a token that plain http protects only by never leaving this machine.
-            builder = builder.no_proxy();
-        }
-        let http = builder.build().map_err(|cause| {
-            Error::new(Exit::NotSetUp, "http", format!("cannot set up https: {cause}"))
-                .hint("Check HTTPS_PROXY, HTTP_PROXY and the system's certificates.")
-        })?;
-        Ok(Self { http, server, retry, ui, requests: AtomicU64::new(0), bytes: AtomicU64::new(0) })
+    /// A client for one server, over connections to it.
+    #[must_use]
+    pub fn new(connections: Connections, server: Server, retry: RetryPolicy, ui: Ui) -> Self {
+        Self { connections, server, retry, ui, requests: AtomicU64::new(0), bytes: AtomicU64::new(0) }
     }
 
     /// The server asked.
@@ -131,7 +153,13 @@ impl Client {
     /// The connections underneath, for the token endpoint, which has rules of its own.
     #[must_use]
     pub fn http(&self) -> &reqwest::Client {
-        &self.http
+        &self.connections.http
+    }
+
+    /// How many requests may be under way at once.
+    #[must_use]
+    pub fn pace(&self) -> &Pace {
+        &self.connections.pace
     }
 
     /// How often to repeat.
@@ -183,6 +211,9 @@ impl Client {
                 token = bearer.renew(&token).await.map_err(Failure::Other)?;
                 continue;
             }
+            if matches!((&problem, wanted), (Problem::TooMuch { .. }, Wanted::Divisible)) {
+                return Err(Failure::Answer(problem));
+            }
             let Some(pause) = self.retry.pause(&problem, repetition, chance()) else {
                 return Err(Failure::Answer(problem));
             };
@@ -197,13 +228,25 @@ impl Client {
             return Err(Problem::Unreadable { said: "the request would have left the configured server".to_owned() });
         };
         let accept = match wanted {
-            Wanted::Fhir => "application/fhir+json",
+            Wanted::Fhir | Wanted::Divisible => "application/fhir+json",
             Wanted::Json => "application/json",
         };
-        let request = self.http.get(url.clone()).header(AUTHORIZATION, authorization).header(ACCEPT, accept);
+        let mut turn = self.connections.pace.turn().await;
+        let request =
+            self.connections.http.get(url.clone()).header(AUTHORIZATION, authorization).header(ACCEPT, accept);
         let started = Instant::now();
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let answer = self.receive(request.send().await).await;
+        let sent = request.send().await;
+        let took = started.elapsed();
+        let spent = sent.as_ref().ok().and_then(|response| spent(response.headers()));
+        let answer = self.receive(sent).await.map_err(|problem| problem.after(started.elapsed()));
+        turn.shows(match &answer {
+            Err(Problem::Temporary { retry_after, .. }) => Shown::TooMuch(*retry_after),
+            Err(Problem::TooMuch { .. }) => Shown::TooMuch(None),
+            Err(_) => Shown::Nothing,
+            Ok(_) => spent.map_or(Shown::Answers(took), Shown::Spent),
+        });
+        drop(turn);
         self.ui.trace(1, || {
             let what = match &answer {
                 Ok(body) => format!("200, {}", size(body.len() as u64)),
@@ -215,11 +258,11 @@ impl Client {
     }
 
     async fn receive(&self, sent: reqwest::Result<Response>) -> std::result::Result<String, Problem> {
-        let mut response = sent.map_err(|cause| Problem::network(network_words(&cause)))?;
+        let mut response = sent.map_err(|cause| broken(&cause))?;
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|cause| Problem::network(network_words(&cause)))? {
+        while let Some(chunk) = response.chunk().await.map_err(|cause| broken(&cause))? {
             if body.len() + chunk.len() > LARGEST_BODY {
                 return Err(Problem::Unreadable { said: format!("it is larger than {}", size(LARGEST_BODY as u64)) });
             }
@@ -240,6 +283,20 @@ impl Client {
         }
         String::from_utf8(body).map_err(|_| Problem::Unreadable { said: "it is not UTF-8".to_owned() })
     }
+}
+
+/// What went wrong below HTTP. An answer that does not come in time is too much for the server.
+fn broken(cause: &reqwest::Error) -> Problem {
+    let said = network_words(cause);
+    if cause.is_timeout() && !cause.is_connect() { Problem::TooMuch { said } } else { Problem::network(said) }
+}
+
+/// How long the server wants to be left alone after this answer: `X-RateLimit-Reset`, in seconds, where
+/// `X-RateLimit-Remaining` is 0. Both may be the word `None`.
+fn spent(headers: &HeaderMap) -> Option<Duration> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.parse::<f64>().ok();
+    (number("x-ratelimit-remaining")? == 0.0).then_some(())?;
+    Duration::try_from_secs_f64(number("x-ratelimit-reset")?).ok()
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
@@ -270,6 +327,18 @@ mod tests {
         assert!(token.header_for(&Url::parse("https://api.example/v2/fhir/Patient").unwrap()).is_some());
         for other in ["https://api.example.evil/", "http://api.example/", "https://api.example:8443/"] {
             assert!(token.header_for(&Url::parse(other).unwrap()).is_none(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_spent_rate_is_told_from_one_that_is_not() {
+        let headers = |remaining, reset| {
+            let pairs = [("x-ratelimit-remaining", remaining), ("x-ratelimit-reset", reset)];
+            pairs.map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).into_iter().collect()
+        };
+        assert_eq!(spent(&headers("0", "1.5")), Some(Duration::from_millis(1500)));
+        for (remaining, reset) in [("3", "1.5"), ("None", "None"), ("0", "-1"), ("0", "inf"), ("0", "None")] {
+            assert_eq!(spent(&headers(remaining, reset)), None, "{remaining} {reset}");
         }
     }
 

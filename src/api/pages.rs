@@ -9,12 +9,18 @@
 //! * A `total` that changes between two pages means that the set changed while it was being read, and
 //!   that the pages no longer fit together: the caller starts again ([`PullError::Shifted`]).
 //! * Links that lead back, or on for ever without bringing anything, are refused.
+//!
+//! Pages are asked for ahead of their turn ([`super::ahead`]), as many at once as the pace allows. That
+//! changes when a page is asked for, and nothing else: a page counts only when the page before it names it
+//! as the next. A page that is too much for the server is asked for again in smaller ones.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use url::Url;
 
 use super::{
+    address::Address,
+    ahead::{Ahead, fetch},
     client::{Bearer, Client, Failure, Wanted},
     problem::Problem,
     retry::chance,
@@ -29,6 +35,8 @@ use crate::{
 const DOUBTS: u32 = 3;
 /// Pages in a row that bring nothing new and still name a next one.
 const LONGEST_DROUGHT: u32 = 20;
+/// How often the pages grow again after one had to be asked for in parts.
+const RECOVERIES: u32 = 2;
 
 /// One page of a search.
 #[derive(Debug)]
@@ -49,19 +57,32 @@ pub enum PullError {
 }
 
 /// A search being read.
-pub struct Search<'c, B> {
-    client: &'c Client,
-    bearer: &'c B,
+pub struct Search<B> {
+    client: Arc<Client>,
+    bearer: B,
     resource: Searchable,
     base: Url,
     next: Option<Url>,
+    ahead: Ahead,
     index: usize,
+    room: u64,
     seen: HashSet<String>,
     drought: u32,
     distinct: u64,
     total: Option<u64>,
     known: Known,
-    login: &'c str,
+    parts: Option<Parts>,
+    recoveries: u32,
+    login: String,
+}
+
+/// A stretch of a search that is being read in smaller pages.
+#[derive(Clone, Copy, Debug)]
+struct Parts {
+    /// Where it ends.
+    end: u64,
+    /// The size of the pages after it.
+    count: u64,
 }
 
 /// What is known of a search before it is asked.
@@ -73,33 +94,36 @@ pub enum Known {
     MaybeNothing,
 }
 
-impl<'c, B: Bearer> Search<'c, B> {
-    /// A search with these parameters; `login` is the command line that logs in again.
+impl<B: Bearer> Search<B> {
+    /// A search with these parameters in pages of `count`; `login` is the command line that logs in again.
     pub fn new(
-        client: &'c Client,
-        bearer: &'c B,
+        client: &Arc<Client>,
+        bearer: &B,
         resource: Searchable,
         query: &[(String, String)],
+        count: u32,
         known: Known,
-        login: &'c str,
+        login: String,
     ) -> Self {
         let base = client.server().search(resource);
         let mut first = base.clone();
-        if !query.is_empty() {
-            first.query_pairs_mut().extend_pairs(query);
-        }
+        first.query_pairs_mut().extend_pairs(query).append_pair("_count", &count.to_string());
         Self {
-            client,
-            bearer,
+            client: Arc::clone(client),
+            bearer: bearer.clone(),
             resource,
             base,
             seen: HashSet::from([first.as_str().to_owned()]),
+            ahead: Ahead::begin(&first, client.server().api(), u64::from(count)),
             next: Some(first),
             index: 0,
+            room: 0,
             drought: 0,
             distinct: 0,
             total: None,
             known,
+            parts: None,
+            recoveries: 0,
             login,
         }
     }
@@ -110,6 +134,7 @@ impl<'c, B: Bearer> Search<'c, B> {
     /// [`PullError::Failed`] for a link that does not belong to this search.
     pub fn resume(mut self, pages: usize, next: &str, total: Option<u64>) -> Result<Self, PullError> {
         self.index = pages;
+        self.room = self.ahead.count() * pages as u64;
         self.total = total;
         self.next = Some(self.follow(next)?);
         Ok(self)
@@ -134,6 +159,12 @@ impl<'c, B: Bearer> Search<'c, B> {
         self.index
     }
 
+    /// How many resources the pages read can have held.
+    #[must_use]
+    pub fn room(&self) -> u64 {
+        self.room
+    }
+
     /// Tells how many distinct resources there are after the last page; pages that bring nothing new
     /// must not go on for ever.
     ///
@@ -155,30 +186,66 @@ impl<'c, B: Bearer> Search<'c, B> {
     /// # Errors
     /// [`PullError`]; the search is over then.
     pub async fn next_page(&mut self) -> Result<Option<Page>, PullError> {
-        let Some(url) = self.next.take() else { return Ok(None) };
-        let bundle = self.credible(&url).await?;
-        if let Some(link) = &bundle.next {
-            self.next = Some(self.follow(link)?);
+        let Some(mut url) = self.next.take() else { return Ok(None) };
+        let bundle = loop {
+            self.ahead.aim(&url);
+            self.ask_ahead();
+            let answer = self.ahead.take(&self.client, &self.bearer, &url).await;
+            match self.credible(&url, answer).await? {
+                Read::Whole(bundle) => break bundle,
+                Read::TooMuch(smaller) => url = smaller,
+            }
+        };
+        self.room += self.ahead.count();
+        self.next = match &bundle.next {
+            Some(link) => Some(self.follow(link)?),
+            None => None,
+        };
+        if self.next.is_none() {
+            self.ahead.stop();
         }
         let index = self.index;
         self.index += 1;
         Ok(Some(Page { index, bundle }))
     }
 
+    /// Asks for the pages that come next if all goes as it should.
+    fn ask_ahead(&mut self) {
+        let count = self.ahead.count();
+        let end = match (self.total, self.known) {
+            (Some(total), _) => total,
+            // The second page of what is probably a long list: at worst it is one question too many.
+            (None, Known::Before(0)) if self.index == 0 && self.resource == Searchable::ExplanationOfBenefit => {
+                2 * count
+            }
+            (None, Known::Before(before)) if self.index == 0 => before,
+            (None, Known::MaybeNothing) if self.index == 0 => 0,
+            // Only the links say how far it goes.
+            (None, _) => u64::MAX,
+        };
+        let end = self.parts.map_or(end, |parts| end.min(parts.end));
+        self.ahead.fill(&self.client, &self.bearer, end);
+    }
+
     /// A page that agrees with what is known, after asking again as often as doubts allow.
-    async fn credible(&mut self, url: &Url) -> Result<Bundle, PullError> {
+    async fn credible(&mut self, url: &Url, answer: Result<Bundle, Failure>) -> Result<Read, PullError> {
+        let mut answer = answer;
         let mut doubts = 0;
         loop {
-            let bundle = self.fetch(url).await?;
+            let too_much = matches!(answer, Err(Failure::Answer(Problem::TooMuch { .. })));
+            if let Some(smaller) = too_much.then(|| self.smaller(url)).flatten() {
+                return Ok(Read::TooMuch(smaller));
+            }
+            let bundle = answer.map_err(|failure| self.failed(failure))?;
             let Some(doubt) = self.doubt(&bundle) else {
                 self.total = self.total.or(self.trusted_total(&bundle));
-                return Ok(bundle);
+                return Ok(Read::Whole(bundle));
             };
             // Only a first page may be empty because there is nothing; a later one was promised by a link.
             let unknown_but_empty = self.index == 0 && doubt == Doubt::Nothing && self.known == Known::Before(0);
             if doubts >= if unknown_but_empty { 1 } else { DOUBTS } {
                 return match doubt {
-                    Doubt::Nothing if unknown_but_empty => Ok(bundle),
+                    Doubt::Nothing if unknown_but_empty => Ok(Read::Whole(bundle)),
                     Doubt::Nothing => Err(self.outage()),
                     Doubt::Changed => Err(PullError::Shifted),
                 };
@@ -191,7 +258,18 @@ impl<'c, B: Bearer> Search<'c, B> {
             if let Some(pause) = pause {
                 tokio::time::sleep(pause).await;
             }
+            answer = fetch(&self.client, &self.bearer, url, Wanted::Fhir).await;
         }
+    }
+
+    /// Where to begin with smaller pages in place of this one, if they can be smaller.
+    fn smaller(&mut self, url: &Url) -> Option<Url> {
+        let address = self.ahead.address(url)?;
+        let count = address.half()?;
+        let end = address.start + address.count;
+        self.parts = self.parts.or(Some(Parts { end, count: address.count }));
+        self.client.ui().trace(1, || format!("{}: too much; asking for {count} at a time", shown(url)));
+        Some(address.at(address.start, count).url().clone())
     }
 
     /// The total that a page gives, where it can be one: not at API v3, and not 0 beside entries.
@@ -230,16 +308,15 @@ impl<'c, B: Bearer> Search<'c, B> {
         )
     }
 
-    async fn fetch(&self, url: &Url) -> Result<Bundle, PullError> {
-        let read = |text| Bundle::split(text).map_err(|cause| cause.to_string());
-        self.client.get(self.bearer, url, Wanted::Fhir, read).await.map_err(|failure| match failure {
+    fn failed(&self, failure: Failure) -> PullError {
+        match failure {
             Failure::Answer(problem) if self.index > 0 && problem.past_the_end() => PullError::Shifted,
             Failure::Answer(problem) => {
                 let what = format!("{}, page {}", self.resource.name(), self.index + 1);
-                PullError::Failed(problem.into_error(&what, self.login))
+                PullError::Failed(problem.into_error(&what, &self.login))
             }
             Failure::Other(error) => PullError::Failed(error),
-        })
+        }
     }
 
     fn refuse(&self, why: String) -> PullError {
@@ -254,8 +331,30 @@ impl<'c, B: Bearer> Search<'c, B> {
         if !self.seen.insert(url.as_str().to_owned()) {
             return Err(self.refuse(format!("page {} leads back to a page already read", self.index + 1)));
         }
-        Ok(url)
+        Ok(self.grown(url))
     }
+
+    /// The page that a link names, in its old size again when what had to be read in parts has been read.
+    fn grown(&mut self, url: Url) -> Url {
+        let Some(parts) = self.parts else { return url };
+        let Some(address) = Address::of(&url) else { return url };
+        if address.start < parts.end {
+            return url;
+        }
+        self.parts = None;
+        self.recoveries += 1;
+        if self.recoveries > RECOVERIES {
+            return url;
+        }
+        address.at(address.start, parts.count).url().clone()
+    }
+}
+
+/// What came of asking for a page.
+enum Read {
+    Whole(Bundle),
+    /// The server cannot give so much at once: from here on in smaller pages.
+    TooMuch(Url),
 }
 
 /// What is not believed of a page at first sight.

@@ -21,6 +21,11 @@ pub enum Problem {
         /// How long the server wants to be left alone.
         retry_after: Option<Duration>,
     },
+    /// The server, or one before it, could not finish in time: less at once may do.
+    TooMuch {
+        /// What the server said.
+        said: String,
+    },
     /// A 400 in which API v1 and v2 hide a time-out or rate limit of their back end: worth one more try.
     MaybeTemporary {
         /// What the server said.
@@ -53,6 +58,10 @@ pub enum Problem {
         said: String,
     },
 }
+
+/// The web server gives up on its data back end after 30 s and answers 500, as for any failure; what is
+/// before it gives up after 60 or 120 s.
+const TOO_LONG: Duration = Duration::from_secs(25);
 
 /// The head of an unhappy answer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -103,6 +112,7 @@ impl Problem {
             403 if !head.is_json() => Self::Unreadable { said: "status 403 without JSON".to_owned() },
             403 => Self::NotAllowed { said },
             404 => Self::NotFound,
+            504 => Self::TooMuch { said },
             408 | 425 | 429 | 500..=599 => {
                 Self::Temporary { said, retry_after: head.retry_after.and_then(|text| wait(text, now)) }
             }
@@ -131,6 +141,15 @@ impl Problem {
         Self::Temporary { said, retry_after: None }
     }
 
+    /// The same answer after so long a wait that the wait is the reason.
+    #[must_use]
+    pub fn after(self, took: Duration) -> Self {
+        match self {
+            Self::Temporary { said, retry_after: None } if took >= TOO_LONG => Self::TooMuch { said },
+            other => other,
+        }
+    }
+
     /// Whether the server said that a page starts at or past the end of the result: the result
     /// shrank between two pages.
     #[must_use]
@@ -143,6 +162,7 @@ impl Problem {
     #[must_use]
     pub fn into_error(self, what: &str, login: &str) -> Error {
         match self {
+            Self::TooMuch { said } => Self::Temporary { said, retry_after: None }.into_error(what, login),
             Self::Temporary { said, retry_after } => {
                 Error::new(Exit::TryAgain, "server", format!("{what}: the server cannot answer now ({said})"))
                     .hint("Run the same command again later.")
@@ -234,9 +254,13 @@ mod tests {
 
     #[test]
     fn statuses_that_may_pass() {
-        for status in [429, 500, 502, 503, 504] {
-            assert!(matches!(read(status, None, "{}"), Problem::Temporary { .. }), "{status}");
+        for status in [429, 500, 502, 503] {
+            let problem = read(status, None, "{}");
+            assert!(matches!(problem, Problem::Temporary { .. }), "{status}");
+            assert!(matches!(problem.after(Duration::from_secs(30)), Problem::TooMuch { .. }), "{status}");
         }
+        assert!(matches!(read(504, None, "{}"), Problem::TooMuch { .. }));
+        assert_eq!(read(404, None, "{}").after(Duration::from_secs(30)), Problem::NotFound);
         let hidden = r#"{"detail":"An error occurred contacting the upstream server:Too many requests"}"#;
         assert!(matches!(read(400, None, hidden), Problem::MaybeTemporary { .. }));
     }

@@ -38,7 +38,7 @@ impl RetryPolicy {
     #[must_use]
     pub fn pause(&self, problem: &Problem, repetition: u32, chance: f64) -> Option<Duration> {
         let allowed = match problem {
-            Problem::Temporary { .. } => self.retries,
+            Problem::Temporary { .. } | Problem::TooMuch { .. } => self.retries,
             Problem::MaybeTemporary { .. } => self.retries.min(1),
             Problem::Unreadable { .. } => self.retries.min(UNREADABLE_RETRIES),
             _ => 0,

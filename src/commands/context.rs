@@ -1,9 +1,17 @@
 //! What every command starts from: manners, paths, configuration, the profile named.
 
-use std::{ffi::OsString, path::PathBuf, sync::Arc};
+use std::{
+    ffi::OsString,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use crate::{
-    api::{client::Client, retry::RetryPolicy},
+    api::{
+        client::{Client, Connections, POLITE},
+        retry::RetryPolicy,
+        server::{Origin, Server},
+    },
     auth::{
         session::{Identity, Session},
         store::{StoreKind, TokenStore},
@@ -29,6 +37,10 @@ pub struct Context {
     /// The token store named by flag or environment, if any. A profile's own comes next, and
     /// `config.toml` speaks for new log-ins only.
     pub token_store: Option<StoreKind>,
+    /// How many requests may be under way at once, to each server.
+    pub jobs: usize,
+    /// What is open by now.
+    pub connections: Arc<Mutex<Vec<(Origin, Connections)>>>,
 }
 
 impl Context {
@@ -51,7 +63,15 @@ impl Context {
             None => named.parse().map_err(|why: String| Error::new(Exit::NotSetUp, "config", why))?,
         };
         let token_store = global.token_store;
-        Ok(Self { ui: Ui::new(manner(&global, &config)), paths, config, profile, token_store })
+        Ok(Self {
+            ui: Ui::new(manner(&global, &config)),
+            paths,
+            config,
+            profile,
+            token_store,
+            jobs: POLITE,
+            connections: Arc::default(),
+        })
     }
 
     /// Opens the token store of a profile.
@@ -60,12 +80,30 @@ impl Context {
         Arc::from(self.paths.token_store(kind, !self.ui.can_ask(), self.config.token_store_command.as_deref()))
     }
 
+    /// A client for a server; all clients for one server share its connections and their pace.
+    ///
+    /// # Errors
+    /// As [`Connections::to`].
+    pub fn client(&self, server: Server, retry: RetryPolicy) -> Result<Client> {
+        let mut known = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let origin = server.origin();
+        let connections = match known.iter().find(|(to, _)| to == origin) {
+            Some((_, connections)) => connections.clone(),
+            None => {
+                let connections = Connections::to(origin, self.jobs)?;
+                known.push((origin.clone(), connections.clone()));
+                connections
+            }
+        };
+        Ok(Client::new(connections, server, retry, self.ui.clone()))
+    }
+
     /// A logged-in session of a profile.
     ///
     /// # Errors
     /// As [`Session::load`].
     pub fn session(&self, name: &ProfileName, profile: &Profile, retry: RetryPolicy) -> Result<(Arc<Client>, Session)> {
-        let client = Arc::new(Client::new(profile.server(), retry, self.ui.clone())?);
+        let client = Arc::new(self.client(profile.server(), retry)?);
         let store = self.store(self.token_store.unwrap_or(profile.token_store));
         let identity =
             Identity { profile: name.to_string(), lock: self.paths.lock(name), login: profile.login_command(name) };
@@ -99,5 +137,6 @@ fn manner(global: &Global, config: &ConfigFile) -> Manner {
         no_progress: global.no_progress || config.no_progress,
         no_input: global.no_input || config.no_input,
         color: global.color.or(config.color).unwrap_or_default(),
+        about: None,
     }
 }

@@ -84,13 +84,7 @@ fn start() -> Result<Mock> {
 fn temporary(context: &Context, home: &Path) -> Result<Context> {
     let profile = ProfileName::DEFAULT.parse().map_err(Error::usage)?;
     let paths = Paths::find(Some(home), None)?;
-    Ok(Context {
-        ui: context.ui.clone(),
-        paths,
-        config: ConfigFile::default(),
-        profile,
-        token_store: Some(StoreKind::File),
-    })
+    Ok(Context { paths, config: ConfigFile::default(), profile, token_store: Some(StoreKind::File), ..context.clone() })
 }
 
 /// What a person would have typed, read by the same rules.

@@ -79,7 +79,7 @@ fn local(context: &Context) -> String {
 fn revoke(context: &Context, profile: &Profile, credential: &Credential) -> Result<Ended> {
     // A person waits, and can type it again.
     let retry = RetryPolicy { retries: 1, ..RetryPolicy::default() };
-    let client = Client::new(profile.server(), retry, context.ui.clone())?;
+    let client = context.client(profile.server(), retry)?;
     if &credential.origin != client.server().origin() {
         return Err(Error::new(
             Exit::PersonMustAct,
@@ -116,6 +116,7 @@ async fn is_dead(client: &Client, credential: &Credential) -> bool {
 }
 
 /// A token that is not renewed: it is only asked about.
+#[derive(Clone)]
 struct Fixed(AccessToken);
 
 impl Fixed {

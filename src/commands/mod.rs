@@ -105,7 +105,23 @@ fn silence_panics(json: bool) {
 /// # Errors
 /// Those of the task.
 pub(crate) fn block_on<T>(task: impl Future<Output = Result<T>>) -> Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    run_on(tokio::runtime::Builder::new_current_thread(), task)
+}
+
+/// As [`block_on`], with threads beside this one on which tasks of their own run: what they receive and
+/// split waits for nothing that is written here.
+///
+/// # Errors
+/// Those of the task.
+pub(crate) fn block_on_with_workers<T>(task: impl Future<Output = Result<T>>) -> Result<T> {
+    const WORKERS: usize = 2;
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(WORKERS);
+    run_on(builder, task)
+}
+
+fn run_on<T>(mut builder: tokio::runtime::Builder, task: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = builder
         .enable_all()
         .build()
         .map_err(|cause| Error::new(Exit::Defect, "runtime", format!("cannot start: {cause}")))?;

@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
-use super::one;
+use super::{one, report::Done};
 use crate::{
     cli::Fetch,
-    commands::Context,
+    commands::{Context, block_on_with_workers},
+    config::ProfileName,
     error::{Error, Exit, Result},
 };
 
@@ -24,20 +26,13 @@ pub(super) fn run(context: &Context, args: &Fetch) -> Result<()> {
         return Err(Error::new(Exit::NotSetUp, "no_profile", "there is no profile on this machine")
             .hint("Log in first: bbdl login --sandbox  (or --production)"));
     }
+    let ends = block_on_with_workers(all(context, args, &names))?;
     let mut rows: Vec<Value> = Vec::new();
     let mut failures: Vec<Error> = Vec::new();
-    for name in &names {
-        let context = Context { profile: name.clone(), ..context.clone() };
-        let args = Fetch { out: args.out.join(name.as_str()), ..args.clone() };
-        match one(&context, &args, async |job| job.to_archive().await) {
-            Ok(done) if context.ui.json() => rows.push(done.json()),
-            Ok(done) => context.ui.summary(format!("{name}: {}", done.line())),
-            Err(error) if error.exit == Exit::Interrupted => return Err(error),
+    for (name, end) in names.iter().zip(ends) {
+        match end {
+            Ok(row) => rows.push(row),
             Err(error) => {
-                context.ui.warn(format!("{name}: {}", error.message));
-                if !error.hint.is_empty() {
-                    context.ui.tell(format!("  next: {}", error.hint));
-                }
                 rows.push(json!({ "profile": name.as_str(), "error": error.to_json() }));
                 failures.push(error);
             }
@@ -53,6 +48,51 @@ pub(super) fn run(context: &Context, args: &Fetch) -> Result<()> {
     let error = Error::new(worst.exit, worst.kind, message).hint(worst.hint).retry_after(worst.retry_after);
     // The object on stdout has each of them already.
     Err(if context.ui.json() { error.already_reported() } else { error })
+}
+
+/// Fetches for some of them at once, each in a task of its own: one that is slow holds up nobody. What
+/// became of each is said as it happens, and given back in the order of the names.
+async fn all(context: &Context, args: &Fetch, names: &[ProfileName]) -> Result<Vec<Result<Value>>> {
+    let mut waiting = names.iter().enumerate();
+    let mut running = JoinSet::new();
+    let mut ends: Vec<Option<Result<Value>>> = names.iter().map(|_| None).collect();
+    loop {
+        while running.len() < context.jobs
+            && let Some((place, name)) = waiting.next()
+        {
+            let ui = if context.jobs > 1 { context.ui.speaking_of(name.as_str()) } else { context.ui.clone() };
+            let context = Context { ui, profile: name.clone(), ..context.clone() };
+            let args = Fetch { out: args.out.join(name.as_str()), ..args.clone() };
+            running.spawn(async move { (place, one(&context, &args, async |job| job.to_archive().await).await) });
+        }
+        let Some(ended) = running.join_next().await else { break };
+        let (place, end) =
+            ended.map_err(|_| Error::new(Exit::Defect, "defect", "fetching for a profile ended unexpectedly"))?;
+        if let Err(error) = &end
+            && error.exit == Exit::Interrupted
+        {
+            while running.join_next().await.is_some() {}
+            return Err(end.err().unwrap_or_else(|| Error::new(Exit::Interrupted, "interrupted", "interrupted")));
+        }
+        ends[place] = Some(
+            end.map(|done| tell(context, &names[place], done)).inspect_err(|error| warn(context, &names[place], error)),
+        );
+    }
+    Ok(ends.into_iter().flatten().collect())
+}
+
+fn tell(context: &Context, name: &ProfileName, done: Done) -> Value {
+    if !context.ui.json() {
+        context.ui.summary(format!("{name}: {}", done.line()));
+    }
+    done.json()
+}
+
+fn warn(context: &Context, name: &ProfileName, error: &Error) {
+    context.ui.warn(format!("{name}: {}", error.message));
+    if !error.hint.is_empty() {
+        context.ui.tell(format!("  next: {}", error.hint));
+    }
 }
 
 /// What needs somebody soonest counts most: a defect, this machine's disk, data that are not right, the

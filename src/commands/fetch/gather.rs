@@ -203,11 +203,8 @@ impl Job<'_> {
         if self.profile.api == ApiVersion::V3 {
             return Ok(());
         }
-        let mut query = course.question.query.clone();
-        query.push(("_count".to_owned(), "1".to_owned()));
-        let known = Known::Before(kept.map_or(0, |entry| entry.count));
-        let login = self.login();
-        let mut search = Search::new(self.client, self.session, course.resource, &query, known, &login);
+        let (query, known) = (&course.question.query, Known::Before(kept.map_or(0, |entry| entry.count)));
+        let mut search = Search::new(self.client, self.session, course.resource, query, 1, known, self.login());
         search.next_page().await.map(|_| ()).map_err(|cause| give_up(cause, course.resource))
     }
 
@@ -227,19 +224,18 @@ impl Job<'_> {
     }
 
     /// Reads a search to its end, handing each page to `keep` with how far it was read by then; `keep` says
-    /// how many resources there are. `count` is how many there are before.
+    /// how many resources there are. `distinct` is how many there are before.
     pub(super) async fn read(
         &self,
         resource: Searchable,
-        mut query: Query,
+        query: Query,
         known: Known,
         from: Option<Reached>,
-        mut count: u64,
+        mut distinct: u64,
         mut keep: impl FnMut(&Page, &Reached) -> Result<u64, PullError>,
     ) -> Result<End, PullError> {
-        query.push(("_count".to_owned(), self.args.page_size.to_string()));
-        let login = self.login();
-        let mut search = Search::new(self.client, self.session, resource, &query, known, &login);
+        let count = self.args.page_size;
+        let mut search = Search::new(self.client, self.session, resource, &query, count, known, self.login());
         let mut end = End::default();
         if let Some(Reached { pages, next: Some(next), total, cursor }) = from {
             search = search.resume(pages, &next, total)?;
@@ -260,13 +256,13 @@ impl Job<'_> {
                         cursor: end.cursor,
                     };
                     match keep(&page, &reached) {
-                        Ok(now) => count = now,
+                        Ok(now) => distinct = now,
                         Err(cause) => break Err(cause),
                     }
-                    if let Err(cause) = search.brought(count) {
+                    if let Err(cause) = search.brought(distinct) {
                         break Err(cause);
                     }
-                    progress.at(count, search.total(), self.client.traffic().1 - bytes_before);
+                    progress.at(distinct, search.total(), self.client.traffic().1 - bytes_before);
                 }
                 Ok(None) => break Ok(()),
                 Err(cause) => break Err(cause),
@@ -274,8 +270,8 @@ impl Job<'_> {
         };
         progress.finish();
         end.total = search.total();
-        end.cut_short = end.total.is_some_and(|total| (search.pages() as u64) * u64::from(self.args.page_size) < total);
-        outcome.map(|()| end).map_err(|cause| incomplete(cause, resource, count, search.total()))
+        end.cut_short = end.total.is_some_and(|total| search.room() < total);
+        outcome.map(|()| end).map_err(|cause| incomplete(cause, resource, distinct, search.total()))
     }
 }
 

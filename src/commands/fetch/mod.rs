@@ -9,6 +9,7 @@ mod report;
 use std::{
     io::stdout,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -31,7 +32,7 @@ use crate::{
     },
     auth::{session::Session, token::Grant},
     cli::{Fetch, Resource},
-    commands::{Context, aside, asked_to_stop, block_on, interruptible},
+    commands::{Context, aside, asked_to_stop, block_on_with_workers, interruptible},
     config::{ArchiveNote, Profile},
     error::{Error, Result},
     ui::Ui,
@@ -48,16 +49,17 @@ const REMIND_DAYS: i64 = 14;
 /// # Errors
 /// Any of the contract's.
 pub fn run(context: &Context, args: &Fetch) -> Result<()> {
+    let context = Context { jobs: usize::from(args.jobs), ..context.clone() };
     if args.all_profiles {
-        return everyone::run(context, args);
+        return everyone::run(&context, args);
     }
     if args.out == Path::new("-") {
         if context.ui.json() {
             return Err(Error::usage("--json and --out - both want standard output"));
         }
-        return one(context, args, async |job| job.to_stdout().await);
+        return block_on_with_workers(one(&context, args, async |job| job.to_stdout().await));
     }
-    let done = one(context, args, async |job| job.to_archive().await)?;
+    let done = block_on_with_workers(one(&context, args, async |job| job.to_archive().await))?;
     if context.ui.json() {
         context.ui.result_json(&done.json());
     } else {
@@ -67,7 +69,7 @@ pub fn run(context: &Context, args: &Fetch) -> Result<()> {
 }
 
 /// One profile's fetch, and what has to be waited for when it ends or is interrupted.
-fn one<T>(context: &Context, args: &Fetch, what: impl AsyncFnOnce(&Job<'_>) -> Result<T>) -> Result<T> {
+async fn one<T>(context: &Context, args: &Fetch, what: impl AsyncFnOnce(&Job<'_>) -> Result<T>) -> Result<T> {
     let profile = Profile::must_load(&context.paths, &context.profile)?;
     let query = claim_query(args, profile.api)?;
     let retry = RetryPolicy {
@@ -75,17 +77,15 @@ fn one<T>(context: &Context, args: &Fetch, what: impl AsyncFnOnce(&Job<'_>) -> R
         first_pause: Duration::from_millis(args.retry_delay),
         ..RetryPolicy::default()
     };
-    block_on(async {
-        let (client, session) = context.session(&context.profile, &profile, retry)?;
-        let job = Job { context, args, profile, query, client: &client, session: &session };
-        let result = interruptible(what(&job)).await;
-        // Whatever ended it: an answer to a renewal that is on its way has to reach the store.
-        session.settle(asked_to_stop()).await;
-        if result.is_ok() {
-            job.remind().await;
-        }
-        result
-    })
+    let (client, session) = context.session(&context.profile, &profile, retry)?;
+    let job = Job { context, args, profile, query, client: &client, session: &session };
+    let result = interruptible(what(&job)).await;
+    // Whatever ended it: an answer to a renewal that is on its way has to reach the store.
+    session.settle(asked_to_stop()).await;
+    if result.is_ok() {
+        job.remind().await;
+    }
+    result
 }
 
 /// One run of `fetch`.
@@ -94,7 +94,7 @@ struct Job<'a> {
     args: &'a Fetch,
     profile: Profile,
     query: Query,
-    client: &'a Client,
+    client: &'a Arc<Client>,
     session: &'a Session,
 }
 

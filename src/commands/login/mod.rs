@@ -61,7 +61,7 @@ async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<Prof
     // Whatever would fail after the person has consented should fail before: the new consent ends the
     // one of before the moment it is given.
     check_store(plan)?;
-    let client = Client::new(plan.server.clone(), RetryPolicy::default(), context.ui.clone())?;
+    let client = context.client(plan.server.clone(), RetryPolicy::default())?;
     let inbox = if plan.manual { Inbox::manual(plan.redirect.clone()) } else { listen(plan.redirect.clone())? };
     let redirect = inbox.redirect().as_str().to_owned();
     let request = Authorization::new(&plan.server, &plan.app.client_id, &redirect, plan.scopes.clone(), plan.lang)?;

@@ -1,0 +1,139 @@
+//! Pages asked for before their turn: a queue of requests under way, in the order of the search.
+//!
+//! The server's links give the form of an address ([`Address`]), and from it the addresses of the pages to
+//! come. What was asked for ahead is used only where a link then names it; whatever does not fit is dropped.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use tokio::task::JoinHandle;
+use url::Url;
+
+use super::{
+    address::Address,
+    client::{Bearer, Client, Failure, Wanted},
+    server::ApiVersion,
+};
+use crate::{
+    error::{Error, Exit},
+    fhir::bundle::Bundle,
+};
+
+/// Links that were not those expected, after which nothing is expected any more.
+const SURPRISES: u32 = 2;
+
+/// The pages under way.
+pub(super) struct Ahead {
+    search: Url,
+    start_name: &'static str,
+    asked: VecDeque<Asked>,
+    /// The address of the page whose turn it is, where it has one.
+    current: Option<Address>,
+    count: u64,
+    surprises: u32,
+}
+
+/// A page under way.
+struct Asked {
+    address: Address,
+    task: Task,
+}
+
+/// A task that ends when nobody waits for it any more.
+struct Task(JoinHandle<Result<Bundle, Failure>>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Ahead {
+    /// Of a search that begins with the page `first` of `count` resources.
+    pub(super) fn begin(first: &Url, api: ApiVersion, count: u64) -> Self {
+        let start_name = match api {
+            ApiVersion::V1 | ApiVersion::V2 => "startIndex",
+            ApiVersion::V3 => "_offset",
+        };
+        Self { search: first.clone(), start_name, asked: VecDeque::new(), current: None, count, surprises: 0 }
+    }
+
+    /// How many resources the page asks for whose turn it is.
+    pub(super) fn count(&self) -> u64 {
+        self.current.as_ref().map_or(self.count, |current| current.count)
+    }
+
+    /// The address of a link; the first page, which names no start, begins at 0.
+    pub(super) fn address(&self, url: &Url) -> Option<Address> {
+        if *url == self.search { Address::guess(url, self.start_name, 0, self.count) } else { Address::of(url) }
+    }
+
+    /// Turns to the page at `url`. What was asked for ahead and does not begin there is dropped.
+    pub(super) fn aim(&mut self, url: &Url) {
+        self.current = self.address(url);
+        let (Some(current), Some(front)) = (&self.current, self.asked.front()) else {
+            self.asked.clear();
+            return;
+        };
+        if !front.address.is_same_page(current) {
+            // A page that had to be made smaller is no surprise.
+            self.surprises += u32::from(front.address.count == current.count);
+            self.asked.clear();
+        }
+    }
+
+    /// Asks for this page and those after it that begin before `end`, as many as the pace allows at once.
+    pub(super) fn fill<B: Bearer>(&mut self, client: &Arc<Client>, bearer: &B, end: u64) {
+        let Some(current) = &self.current else { return };
+        if self.surprises >= SURPRISES {
+            return;
+        }
+        // The form of the newest link is the one to go by.
+        let mut address = match self.asked.back() {
+            Some(last) => current.at(last.address.start, last.address.count).next(),
+            None => current.clone(),
+        };
+        while self.asked.len() < client.pace().limit() && (address.start < end || self.asked.is_empty()) {
+            let is_first = address.start == 0 && address.count == self.count;
+            let url = if is_first { self.search.clone() } else { address.url().clone() };
+            let (client, bearer, wanted) = (Arc::clone(client), bearer.clone(), wanted(Some(&address)));
+            let task = tokio::spawn(async move { fetch(&client, &bearer, &url, wanted).await });
+            self.asked.push_back(Asked { address: address.clone(), task: Task(task) });
+            address = address.next();
+        }
+    }
+
+    /// The answer for the page at `url`, whose turn it is.
+    pub(super) async fn take<B: Bearer>(
+        &mut self,
+        client: &Arc<Client>,
+        bearer: &B,
+        url: &Url,
+    ) -> Result<Bundle, Failure> {
+        let Some(mut asked) = self.asked.pop_front() else {
+            return fetch(client, bearer, url, wanted(self.current.as_ref())).await;
+        };
+        (&mut asked.task.0).await.unwrap_or_else(|_| {
+            Err(Failure::Other(Error::new(Exit::Defect, "defect", "reading a page ended unexpectedly")))
+        })
+    }
+
+    /// Drops everything that is under way.
+    pub(super) fn stop(&mut self) {
+        self.asked.clear();
+    }
+}
+
+fn wanted(address: Option<&Address>) -> Wanted {
+    if address.and_then(Address::half).is_some() { Wanted::Divisible } else { Wanted::Fhir }
+}
+
+/// Asks for one page.
+pub(super) async fn fetch<B: Bearer>(
+    client: &Client,
+    bearer: &B,
+    url: &Url,
+    wanted: Wanted,
+) -> Result<Bundle, Failure> {
+    let read = |text| Bundle::split(text).map_err(|cause| cause.to_string());
+    client.get(bearer, url, wanted, read).await
+}

@@ -1,0 +1,229 @@
+//! How many requests may be under way at once, and when the next may begin: one pace for everyone who asks
+//! the same server, so that many profiles weigh no more on it than one.
+//!
+//! It starts at the number asked for, falls to half as soon as the server shows that it is too much (429,
+//! 5xx, time-outs, answers that take ever longer) and rises by one after a while of good answers.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Notify;
+
+/// No server's wish holds everyone for longer; whoever wants more patience has it in its retry policy.
+const LONGEST_HOLD: Duration = Duration::from_secs(120);
+/// An answer this many times as slow as the quickest shows that the server has too much to do.
+const SLOWER: u32 = 4;
+/// Differences below this are the network's.
+const NOTABLE: Duration = Duration::from_millis(1500);
+
+/// The pace of the requests to one server. Cheap to clone; clones share it.
+#[derive(Clone, Debug)]
+pub struct Pace(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    most: usize,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    limit: usize,
+    running: usize,
+    good: usize,
+    quickest: Option<Duration>,
+    not_before: Option<Instant>,
+}
+
+/// What a request has shown of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// It answers, and took this long to begin to.
+    Answers(Duration),
+    /// It has too much to do, and may have said how long it wants to be left alone.
+    TooMuch(Option<Duration>),
+    /// It has no more to give for this long, although this answer was good.
+    Spent(Duration),
+    /// Nothing that has to do with pace.
+    Nothing,
+}
+
+impl Pace {
+    /// At most this many requests at once (one at least).
+    #[must_use]
+    pub fn of(most: usize) -> Self {
+        let most = most.max(1);
+        let state = State { limit: most, running: 0, good: 0, quickest: None, not_before: None };
+        Self(Arc::new(Inner { most, state: Mutex::new(state), changed: Notify::new() }))
+    }
+
+    /// How many requests may be under way now.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.state().limit
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a turn.
+    pub async fn turn(&self) -> Turn {
+        loop {
+            let changed = self.0.changed.notified();
+            let mut changed = std::pin::pin!(changed);
+            // Whoever is told of a free place has to be waiting before looking for one.
+            changed.as_mut().enable();
+            let wait = {
+                let mut state = self.state();
+                let now = Instant::now();
+                match state.not_before.filter(|at| *at > now) {
+                    Some(at) => Some(at - now),
+                    None if state.running < state.limit => {
+                        state.running += 1;
+                        return Turn { pace: self.clone(), shown: Shown::Nothing };
+                    }
+                    None => None,
+                }
+            };
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => changed.await,
+            }
+        }
+    }
+
+    fn done(&self, shown: Shown) {
+        let mut state = self.state();
+        state.running -= 1;
+        match shown {
+            Shown::Nothing => {}
+            Shown::TooMuch(wait) => {
+                state.slow_down();
+                if let Some(wait) = wait.filter(|wait| *wait <= LONGEST_HOLD) {
+                    state.hold(wait);
+                }
+            }
+            Shown::Spent(wait) => state.hold(wait.min(LONGEST_HOLD)),
+            Shown::Answers(took) => {
+                let quickest = state.quickest.map_or(took, |quickest| quickest.min(took));
+                state.quickest = Some(quickest);
+                // Alone it is as slow: then it is not for our number.
+                if state.limit > 1 && took > quickest * SLOWER && took - quickest > NOTABLE {
+                    state.slow_down();
+                } else {
+                    state.good += 1;
+                    if state.limit < self.0.most && state.good >= 4 * state.limit {
+                        state.limit += 1;
+                        state.good = 0;
+                    }
+                }
+            }
+        }
+        drop(state);
+        self.0.changed.notify_waiters();
+    }
+}
+
+impl State {
+    fn slow_down(&mut self) {
+        self.limit = (self.limit / 2).max(1);
+        self.good = 0;
+        // What was quick under less load is forgotten slowly.
+        self.quickest = self.quickest.map(|quickest| quickest * 2);
+    }
+
+    fn hold(&mut self, wait: Duration) {
+        let until = Instant::now() + wait;
+        self.not_before = Some(self.not_before.map_or(until, |at| at.max(until)));
+    }
+}
+
+/// A request that may be under way; its place is free when this is dropped.
+#[derive(Debug)]
+pub struct Turn {
+    pace: Pace,
+    shown: Shown,
+}
+
+impl Turn {
+    /// Says what the request has shown.
+    pub fn shows(&mut self, shown: Shown) {
+        self.shown = shown;
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.pace.done(self.shown);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn answer(pace: &Pace, shown: Shown) {
+        pace.turn().await.shows(shown);
+    }
+
+    const GOOD: Shown = Shown::Answers(Duration::from_millis(100));
+
+    #[tokio::test]
+    async fn it_falls_at_once_and_rises_slowly() {
+        let pace = Pace::of(4);
+        answer(&pace, Shown::TooMuch(None)).await;
+        assert_eq!(pace.limit(), 2);
+        answer(&pace, Shown::TooMuch(None)).await;
+        answer(&pace, Shown::TooMuch(None)).await;
+        assert_eq!(pace.limit(), 1, "somebody may always ask");
+        let mut answers = 0;
+        while pace.limit() < 4 {
+            answer(&pace, GOOD).await;
+            answers += 1;
+        }
+        assert_eq!(answers, 4 + 8 + 12);
+        for _ in 0..100 {
+            answer(&pace, GOOD).await;
+        }
+        assert_eq!(pace.limit(), 4, "never above what was asked for");
+    }
+
+    #[tokio::test]
+    async fn answers_that_take_ever_longer_slow_it_down() {
+        let pace = Pace::of(4);
+        answer(&pace, GOOD).await;
+        answer(&pace, Shown::Answers(Duration::from_secs(1))).await;
+        assert_eq!(pace.limit(), 4, "no more than a bad moment of the network");
+        answer(&pace, Shown::Answers(Duration::from_secs(3))).await;
+        assert_eq!(pace.limit(), 2);
+    }
+
+    #[tokio::test]
+    async fn no_more_are_under_way_than_may_be_and_a_dropped_one_frees_its_place() {
+        let pace = Pace::of(2);
+        let (first, _second) = (pace.turn().await, pace.turn().await);
+        let third = tokio::spawn({
+            let pace = pace.clone();
+            async move { drop(pace.turn().await) }
+        });
+        tokio::task::yield_now().await;
+        assert!(!third.is_finished());
+        drop(first);
+        third.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_servers_wish_holds_everyone() {
+        let pace = Pace::of(2);
+        let before = Instant::now();
+        answer(&pace, Shown::TooMuch(Some(Duration::from_millis(20)))).await;
+        drop(pace.turn().await);
+        assert!(before.elapsed() >= Duration::from_millis(20));
+        answer(&pace, Shown::TooMuch(Some(Duration::from_secs(3600)))).await;
+        drop(pace.turn().await); // not held for an hour: whoever got that answer gives up
+    }
+}
