@@ -38,7 +38,7 @@ impl Exit {
 }
 
 /// A failure as it is told to a person or a script: what failed, why, and the next thing to type.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Error {
     /// The exit code.
     pub exit: Exit,

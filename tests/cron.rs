@@ -223,7 +223,7 @@ fn every_profile_is_pulled_and_the_worst_is_told() {
     stage.log_in(&["--profile", "b-fine"]);
     stage.control("POST", "consent", r#"{"enrollee":1}"#);
     stage.log_in(&["--profile", "c-fine"]);
-    let fetch = ["fetch", "eob", "--out", "study", "--all-profiles"];
+    let fetch = ["fetch", "eob", "--out", "study", "--all-profiles", "--jobs", "1"];
     let output = stage.run(&fetch);
     assert_code(&output, 77, &fetch);
     let (said, told) = (text(&output.stdout), text(&output.stderr));
@@ -257,7 +257,8 @@ fn every_profile_is_pulled_and_the_worst_is_told() {
 fn an_interrupt_ends_a_run_over_all_profiles() {
     let stage = Stage::logged_in(Setting { claims: 60, latency: Duration::from_millis(200), ..Setting::default() });
     stage.log_in(&["--profile", "second"]);
-    let mut fetch = Running::start(stage.bbdl(&["fetch", "eob", "--out", "study", "--all-profiles", "-v"]));
+    let mut fetch =
+        Running::start(stage.bbdl(&["fetch", "eob", "--out", "study", "--all-profiles", "--jobs", "1", "-v"]));
     fetch.until("GET /v2/");
     assert!(Command::new("kill").args(["-INT", &fetch.id().to_string()]).status().unwrap().success());
     assert_code(&fetch.finish(), 130, &[]);

@@ -29,7 +29,8 @@ fn stage(claims: usize) -> Stage {
 /// Everything again, although there is an archive.
 const FULL: [&str; 6] = ["fetch", "eob", "--out", "claims", "--json", "--full"];
 
-const FETCH: [&str; 5] = ["fetch", "eob", "--out", "claims", "--json"];
+/// One request after another: what happens to the third has to happen to the third page.
+const FETCH: [&str; 7] = ["fetch", "eob", "--out", "claims", "--json", "--jobs", "1"];
 
 fn eob(result: &Value) -> &Value {
     &result["resources"]["ExplanationOfBenefit"]
@@ -233,7 +234,8 @@ fn faults_that_stay_replace_nothing() {
         stage.expect(0, &FETCH);
         let before = snapshot(&stage.out());
         stage.faults(&[fault]);
-        let result = stage.expect_json(code, &["fetch", "eob", "--out", "claims", "--json", "--full", "--retry", "2"]);
+        let result = stage
+            .expect_json(code, &["fetch", "eob", "--out", "claims", "--json", "--full", "--retry", "2", "--jobs", "1"]);
         assert_eq!(result["error"]["kind"], kind, "{fault}: {result}");
         let message = result["error"]["message"].as_str().unwrap();
         if fault.ends_with("+1") && kind != "grant_revoked" {
@@ -276,11 +278,12 @@ fn an_outage_in_the_middle_of_a_first_pull_is_not_its_end() {
     ] {
         let stage = stage(200);
         stage.faults(faults);
-        let result = stage.expect_json(75, &["fetch", "eob", "--out", "claims", "--json", "--retry", "2"]);
+        let result =
+            stage.expect_json(75, &["fetch", "eob", "--out", "claims", "--json", "--retry", "2", "--jobs", "1"]);
         assert_eq!(result["error"]["kind"], "outage", "{faults:?}: {result}");
         assert!(!stage.out().join("manifest.json").exists());
         stage.faults(faults);
-        let piped = stage.run(&["fetch", "eob", "--out", "-", "-q", "--retry", "2"]);
+        let piped = stage.run(&["fetch", "eob", "--out", "-", "-q", "--retry", "2", "--jobs", "1"]);
         assert_code(&piped, 75, faults);
         assert!(text(&piped.stderr).contains("nothing, though there was before"), "{}", text(&piped.stderr));
     }

@@ -15,7 +15,8 @@ use std::{
 use serde_json::{Value, json};
 use support::{Setting, Stage, assert_code, ids, lines, text};
 
-const FETCH: [&str; 5] = ["fetch", "eob", "--out", "claims", "--json"];
+/// One request after another: what happens to the third has to happen to the third page.
+const FETCH: [&str; 7] = ["fetch", "eob", "--out", "claims", "--json", "--jobs", "1"];
 const FULL: [&str; 6] = ["fetch", "eob", "--out", "claims", "--json", "--full"];
 
 fn stage(claims: usize) -> Stage {

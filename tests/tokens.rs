@@ -14,7 +14,8 @@ fn stage(claims: usize) -> Stage {
     Stage::logged_in(Setting { claims, ..Setting::default() })
 }
 
-const FETCH: [&str; 5] = ["fetch", "eob", "--out", "claims", "--json"];
+/// One request after another: what happens to the third has to happen to the third page.
+const FETCH: [&str; 7] = ["fetch", "eob", "--out", "claims", "--json", "--jobs", "1"];
 
 fn token_requests(asked: &[String]) -> usize {
     asked.iter().filter(|row| row.contains("/o/token/")).count()

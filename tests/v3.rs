@@ -159,7 +159,7 @@ fn everything_of_api_v3_comes_home() {
     assert_code(&login.finish(), 0, &[]);
     let fetch = |more: &[&str]| {
         let mut command = support::bbdl(home.path());
-        command.args(["fetch", "all", "--out", "claims", "--json"]).args(more);
+        command.args(["fetch", "all", "--out", "claims", "--json", "--jobs", "1"]).args(more);
         let output = finished(command);
         assert_code(&output, 0, more);
         serde_json::from_str::<Value>(&text(&output.stdout)).unwrap()

@@ -57,7 +57,9 @@ fn api_v1_shows_the_claims_of_v2_in_its_own_shapes() {
 fn faults_at_v1_lose_nothing() {
     let stage = Stage::with(Setting { claims: 200, ..Setting::default() });
     stage.log_in(&["--api", "v1"]);
-    let fetch = |code, out: &str| stage.expect_json(code, &["fetch", "eob", "--out", out, "--json", "--retry", "2"]);
+    let fetch = |code, out: &str| {
+        stage.expect_json(code, &["fetch", "eob", "--out", out, "--json", "--retry", "2", "--jobs", "1"])
+    };
     for (number, (fault, code)) in [
         ("status=503@ExplanationOfBenefit#1+1", 0),
         ("close@ExplanationOfBenefit#1+2", 0),

@@ -25,6 +25,7 @@ const SURPRISES: u32 = 2;
 pub(super) struct Ahead {
     search: Url,
     start_name: &'static str,
+    has_totals: bool,
     asked: VecDeque<Asked>,
     /// The address of the page whose turn it is, where it has one.
     current: Option<Address>,
@@ -50,11 +51,19 @@ impl Drop for Task {
 impl Ahead {
     /// Of a search that begins with the page `first` of `count` resources.
     pub(super) fn begin(first: &Url, api: ApiVersion, count: u64) -> Self {
-        let start_name = match api {
-            ApiVersion::V1 | ApiVersion::V2 => "startIndex",
-            ApiVersion::V3 => "_offset",
+        let (start_name, has_totals) = match api {
+            ApiVersion::V1 | ApiVersion::V2 => ("startIndex", true),
+            ApiVersion::V3 => ("_offset", false),
         };
-        Self { search: first.clone(), start_name, asked: VecDeque::new(), current: None, count, surprises: 0 }
+        Self {
+            search: first.clone(),
+            start_name,
+            has_totals,
+            asked: VecDeque::new(),
+            current: None,
+            count,
+            surprises: 0,
+        }
     }
 
     /// How many resources the page asks for whose turn it is.
@@ -115,6 +124,18 @@ impl Ahead {
         (&mut asked.task.0).await.unwrap_or_else(|_| {
             Err(Failure::Other(Error::new(Exit::Defect, "defect", "reading a page ended unexpectedly")))
         })
+    }
+
+    /// Whether the page after this one shows that there is something: the server says so when it is asked
+    /// for a page behind the end.
+    pub(super) async fn shows_more(&mut self) -> bool {
+        let Some(mut asked) = self.asked.pop_front() else { return false };
+        match (&mut asked.task.0).await {
+            // The total of v3 is the page size, whatever there is.
+            Ok(Ok(bundle)) => !bundle.is_empty() || (self.has_totals && bundle.total.is_some_and(|total| total > 0)),
+            Ok(Err(Failure::Answer(problem))) => problem.past_the_end(),
+            _ => false,
+        }
     }
 
     /// Drops everything that is under way.

@@ -241,6 +241,9 @@ impl<B: Bearer> Search<B> {
                 self.total = self.total.or(self.trusted_total(&bundle));
                 return Ok(Read::Whole(bundle));
             };
+            if doubt == Doubt::Nothing && self.known == Known::Before(0) && self.ahead.shows_more().await {
+                self.known = Known::Before(1);
+            }
             // Only a first page may be empty because there is nothing; a later one was promised by a link.
             let unknown_but_empty = self.index == 0 && doubt == Doubt::Nothing && self.known == Known::Before(0);
             if doubts >= if unknown_but_empty { 1 } else { DOUBTS } {

@@ -66,8 +66,15 @@ struct Inner {
     store: Arc<dyn TokenStore>,
     identity: Identity,
     on_renewed: OnRenewed,
-    credential: Mutex<Credential>,
+    credential: Mutex<Live>,
     state: AtomicU8,
+}
+
+/// The tokens, and why they can no longer be renewed.
+struct Live {
+    credential: Credential,
+    /// A renewal that failed has failed for everyone who waited for it, too: its refresh token may be spent.
+    failed: Option<Error>,
 }
 
 impl Session {
@@ -96,14 +103,14 @@ impl Session {
             store,
             identity,
             on_renewed,
-            credential: Mutex::new(credential),
+            credential: Mutex::new(Live { credential, failed: None }),
             state: AtomicU8::new(AT_REST),
         })))
     }
 
     /// What is known of the grant at this moment.
     pub async fn grant(&self) -> Grant {
-        self.0.credential.lock().await.grant.clone()
+        self.0.credential.lock().await.credential.grant.clone()
     }
 
     /// For the moment before the process ends: waits for a renewal whose refresh token has been sent, until
@@ -129,13 +136,18 @@ impl Session {
         let rejected = rejected.map(|token| token.secret().clone());
         // A task of its own: whoever waits for it may be dropped, the answer may not.
         let task = tokio::spawn(async move {
-            let mut credential = inner.credential.lock().await;
+            let live = &mut *inner.credential.lock().await;
+            let credential = &mut live.credential;
             let stale = match &rejected {
                 Some(rejected) => rejected.matches(credential.access_token.expose()),
                 None => is_short_lived(&credential.grant),
             };
             if stale {
-                inner.renew(&mut credential, rejected.is_some()).await?;
+                if let Some(error) = &live.failed {
+                    return Err(error.clone());
+                }
+                let renewed = inner.renew(credential, rejected.is_some()).await;
+                renewed.inspect_err(|error| live.failed = Some(error.clone()))?;
             }
             Ok(AccessToken::new(credential.origin.clone(), credential.access_token.clone()))
         });
@@ -145,9 +157,10 @@ impl Session {
 
 impl Bearer for Session {
     async fn token(&self) -> Result<AccessToken> {
-        let credential = self.0.credential.lock().await;
+        let live = self.0.credential.lock().await;
+        let credential = &live.credential;
         if is_short_lived(&credential.grant) && credential.grant.refreshable {
-            drop(credential);
+            drop(live);
             return self.renewed_from(None).await;
         }
         Ok(AccessToken::new(credential.origin.clone(), credential.access_token.clone()))
