@@ -174,12 +174,13 @@ fn a_log_in_as_somebody_else_in_the_middle_of_a_pull_does_not_mix_two_people() {
     stage.control("POST", "consent", r#"{"enrollee":1}"#);
     stage.log_in(&["--profile", "other"]);
     stage.faults(&["expire-token@ExplanationOfBenefit#1+1"]);
-    let mut command = stage.bbdl(&["fetch", "eob", "--out", "claims", "-v", "--json"]);
+    let mut command = stage.bbdl(&[&FETCH[..], &["-v"]].concat());
     command.stdin(Stdio::null());
     let mut fetch = Running::start(command);
     fetch.until("GET /v2/fhir/ExplanationOfBenefit");
     let tokens = stage.home.path().join("tokens");
-    fs::copy(tokens.join("other.json"), tokens.join("default.json")).unwrap();
+    fs::copy(tokens.join("other.json"), tokens.join("copy")).unwrap();
+    fs::rename(tokens.join("copy"), tokens.join("default.json")).unwrap();
     let output = fetch.finish();
     assert_code(&output, 77, &[]);
     assert!(text(&output.stdout).contains("other_patient"), "{}", text(&output.stdout));

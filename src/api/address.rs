@@ -38,7 +38,8 @@ impl Address {
     /// The address of a page of this search, made before any link of the server's is known.
     pub(super) fn guess(search: &Url, start_name: &'static str, start: u64, count: u64) -> Option<Self> {
         let mut url = search.clone();
-        url.query_pairs_mut().append_pair(start_name, &start.to_string());
+        let query = url.query()?.replacen("_count=", &format!("{start_name}={start}&_count="), 1);
+        url.set_query(Some(&query));
         Self::of(&url).filter(|address| address.count == count)
     }
 

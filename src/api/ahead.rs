@@ -138,6 +138,11 @@ impl Ahead {
         }
     }
 
+    /// Asks for nothing ahead any more.
+    pub(super) fn expect_nothing(&mut self) {
+        self.surprises = SURPRISES;
+    }
+
     /// Drops everything that is under way.
     pub(super) fn stop(&mut self) {
         self.asked.clear();

@@ -140,6 +140,13 @@ impl<B: Bearer> Search<B> {
         Ok(self)
     }
 
+    /// Asks for nothing ahead of its turn: the first page is all that is wanted.
+    #[must_use]
+    pub fn without_haste(mut self) -> Self {
+        self.ahead.expect_nothing();
+        self
+    }
+
     /// The address of the page that follows those read, path and query; `None` at the end.
     #[must_use]
     pub fn next_link(&self) -> Option<&str> {

@@ -85,13 +85,15 @@ pub(super) struct Ledger {
     pub(super) lines: u64,
     pub(super) changes: u64,
     pub(super) tally: Tally,
+    /// Resources that came although their id had come before.
+    pub(super) repeated: u64,
 }
 
 impl Ledger {
     pub(super) fn new(mut expected: Expected, before: Before) -> Self {
         // A server that does not say whose token it is: what is kept, and then what comes, says it.
         expected.patient = expected.patient.or_else(|| before.patient().map(str::to_owned));
-        Self { expected, before, written: HashMap::new(), lines: 0, changes: 0, tally: Tally::default() }
+        Self { expected, before, written: HashMap::new(), lines: 0, changes: 0, tally: Tally::default(), repeated: 0 }
     }
 
     /// Enters a resource; `None` for one that came already and is no newer.
@@ -103,6 +105,7 @@ impl Ledger {
         self.belongs(header.patient.as_deref())?;
         let key = key(&header.id);
         let earlier = self.written.get(&key).map(|known| (known.place, known.verdict, known.last_updated));
+        self.repeated += u64::from(earlier.is_some());
         if earlier.is_some_and(|(_, _, last_updated)| last_updated >= header.last_updated) {
             return Ok(None);
         }
@@ -126,6 +129,13 @@ impl Ledger {
         self.changes += u64::from(change.is_some());
         self.written.insert(key, Known { place, verdict, last_updated: header.last_updated });
         Ok(Some(Entered { key, fingerprint, verdict, replaces: earlier.map(|(place, _, _)| place) }))
+    }
+
+    /// Whether a resource is written already, in this version or a newer one.
+    pub(super) fn has(&self, text: &str) -> bool {
+        Header::read(text).is_ok_and(|header| {
+            self.written.get(&key(&header.id)).is_some_and(|known| known.last_updated >= header.last_updated)
+        })
     }
 
     /// Every resource of a pull is of one person; the first that says of whom settles it.

@@ -217,6 +217,18 @@ impl Writer {
         self.ledger.tally.count
     }
 
+    /// How often a resource came again that had come before.
+    #[must_use]
+    pub fn repeated(&self) -> u64 {
+        self.ledger.repeated
+    }
+
+    /// Whether a resource is here, in this version or a newer one.
+    #[must_use]
+    pub fn has(&self, resource: &str) -> bool {
+        self.ledger.has(resource)
+    }
+
     /// Ends the file: everything is on the disk when this returns.
     ///
     /// # Errors

@@ -46,7 +46,8 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
     if let Some(what) = ask.path.strip_prefix("/__mock/") {
         return control::answer(&shared, &ask, what).into_response(accepts_gzip);
     }
-    let faults = shared.world().struck(&ask.path);
+    // With the query, so that a fault can be about one page.
+    let faults = shared.world().struck(&format!("{}?{}", ask.path, ask.raw_query));
     if !shared.latency.is_zero() {
         tokio::time::sleep(shared.latency).await;
     }

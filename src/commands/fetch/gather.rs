@@ -33,6 +33,9 @@ const FRESH_STARTS: u32 = 2;
 pub(super) struct End {
     cursor: Option<Timestamp>,
     pub(super) total: Option<u64>,
+    /// When the server answered with the first page, by its own clock.
+    answered: Option<Timestamp>,
+    pages: usize,
     /// Whether the links ended although the pages read cannot have held the total.
     pub(super) cut_short: bool,
 }
@@ -84,7 +87,7 @@ impl Job<'_> {
             let pull = pull.now();
             (pull.kept(resource.name()).cloned(), self.course(&pull, resource, grant))
         };
-        let mut shortfall = None;
+        let (mut shortfall, mut repeated) = (None, None);
         let mut first = self.left_over(pull, &course).await?;
         let mut starts = 0;
         loop {
@@ -124,6 +127,15 @@ impl Job<'_> {
             };
             let count = writer.distinct();
             let missing = end.missing(count);
+            let held = self.held_still(&course, &writer, &end, &mut repeated).await?;
+            if !held && starts < FRESH_STARTS {
+                self.ui().say("the claims changed on the server while they were being read: reading them again");
+                starts += 1;
+                continue;
+            }
+            if !held {
+                return Err(give_up(PullError::Shifted, resource));
+            }
             // The shortfall of before is that of the whole set, not of what is new.
             let as_before = |kept: &Entry| course.mode == Mode::Full && same_shortfall(kept, missing);
             let seen_before = shortfall == Some(missing) || kept.as_ref().is_some_and(as_before);
@@ -197,6 +209,47 @@ impl Job<'_> {
         }
     }
 
+    /// Whether the pages of API v3 fit together, whose totals do not tell. A claim that comes twice has
+    /// been moved to a later page, unless it does so at every reading. A claim that has been superseded is
+    /// gone and moves all those behind it to the page before, which may have been read by then: whatever
+    /// supersedes it was loaded meanwhile, and is looked for.
+    async fn held_still(
+        &self,
+        course: &Course,
+        writer: &Writer,
+        end: &End,
+        repeated: &mut Option<u64>,
+    ) -> Result<bool> {
+        let is_long = self.profile.api == ApiVersion::V3 && end.pages > 1;
+        if !is_long {
+            return Ok(true);
+        }
+        let before = repeated.replace(writer.repeated());
+        if writer.repeated() > 0 && before != *repeated {
+            return Ok(false);
+        }
+        let Some(since) = end
+            .answered
+            .filter(|_| course.mode == Mode::Full)
+            .and_then(|at| increment::before(&course.question.query, at, self.profile.api))
+        else {
+            return Ok(true);
+        };
+        let mut query = course.question.query.clone();
+        query.push(increment::parameter(since));
+        let (count, login) = (self.args.page_size, self.login());
+        let search = Search::new(self.client, self.session, course.resource, &query, count, Known::MaybeNothing, login);
+        let mut search = search.without_haste();
+        loop {
+            match search.next_page().await {
+                Ok(Some(page)) if page.bundle.resources().all(|resource| writer.has(resource)) => {}
+                Ok(Some(_)) => return Ok(false),
+                Ok(None) => return Ok(true),
+                Err(cause) => return Err(give_up(cause, course.resource)),
+            }
+        }
+    }
+
     /// "Nothing new" is also how API v1 and v2 answer when their data back end fails. Then the claims that
     /// are known to be there are not there either.
     async fn is_really_there(&self, course: &Course, kept: Option<&Entry>) -> Result<()> {
@@ -204,7 +257,8 @@ impl Job<'_> {
             return Ok(());
         }
         let (query, known) = (&course.question.query, Known::Before(kept.map_or(0, |entry| entry.count)));
-        let mut search = Search::new(self.client, self.session, course.resource, query, 1, known, self.login());
+        let search = Search::new(self.client, self.session, course.resource, query, 1, known, self.login());
+        let mut search = search.without_haste();
         search.next_page().await.map(|_| ()).map_err(|cause| give_up(cause, course.resource))
     }
 
@@ -246,6 +300,9 @@ impl Job<'_> {
         let outcome = loop {
             match search.next_page().await {
                 Ok(Some(page)) => {
+                    if page.index == 0 {
+                        end.answered = page.bundle.last_updated;
+                    }
                     if page.index == 0 && self.profile.api != ApiVersion::V3 {
                         end.cursor = page.bundle.last_updated;
                     }
@@ -269,7 +326,7 @@ impl Job<'_> {
             }
         };
         progress.finish();
-        end.total = search.total();
+        (end.total, end.pages) = (search.total(), search.pages());
         end.cut_short = end.total.is_some_and(|total| search.room() < total);
         outcome.map(|()| end).map_err(|cause| incomplete(cause, resource, distinct, search.total()))
     }

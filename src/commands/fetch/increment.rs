@@ -24,10 +24,16 @@ const EARLIEST: Timestamp = Timestamp::constant(1_581_465_600, 0);
 /// pull will do: nothing is kept, nothing is known of when it was loaded, or a bound was given already (the
 /// server refuses two on one side).
 pub(super) fn since(kept: &Entry, api: ApiVersion) -> Option<Timestamp> {
-    if kept.count == 0 || has_lower_bound(&kept.query) {
+    if kept.count == 0 { None } else { before(&kept.query, kept.cursor?, api) }
+}
+
+/// From when on something has to be asked for that was perhaps loaded after an answer of this instant;
+/// `None` where that cannot be asked with these filters.
+pub(super) fn before(query: &Query, answered: Timestamp, api: ApiVersion) -> Option<Timestamp> {
+    if has_lower_bound(query) {
         return None;
     }
-    let since = kept.cursor?.checked_sub(overlap(api)).ok()?;
+    let since = answered.checked_sub(overlap(api)).ok()?;
     (since >= EARLIEST).then_some(since)
 }
 
