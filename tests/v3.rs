@@ -166,7 +166,11 @@ fn everything_of_api_v3_comes_home() {
     };
     let result = fetch(&[]);
     let claims = &result["resources"]["ExplanationOfBenefit"];
-    assert_eq!((&claims["count"], &claims["requests"]), (&json!(5), &json!(6)), "{result}: three pages, and what was loaded meanwhile");
+    assert_eq!(
+        (&claims["count"], &claims["requests"]),
+        (&json!(5), &json!(6)),
+        "{result}: three pages, and what was loaded meanwhile"
+    );
     // The total of v3 is no total: nothing is missing, and nothing is said of it.
     assert!(claims.get("server_total").is_none());
     for (resource, count) in [("Patient", 1), ("Coverage", 5), ("UserInfo", 1), ("InsuranceCard", 1)] {

@@ -5,8 +5,11 @@
 
 pub(in crate::mock) mod dice;
 mod drug;
+mod facts;
 mod institutional;
 mod json;
+#[cfg(test)]
+mod likeness;
 mod lines;
 mod moment;
 mod parts;
@@ -19,11 +22,13 @@ pub(in crate::mock) mod tables;
 #[cfg(test)]
 mod tests;
 pub(in crate::mock) mod v1;
+pub(in crate::mock) mod v3;
 mod vocabulary;
 
 use jiff::{Timestamp, civil::Date};
 
 use dice::Dice;
+use facts::Facts;
 use json::Json;
 use moment::{Instant, days_after};
 use vocabulary::{Code, System};
@@ -153,6 +158,13 @@ impl Claim {
             Kind::Carrier | Kind::Dme => professional::write(json, self, created, &mut dice),
             _ => institutional::write(json, self, created, &mut dice),
         });
+    }
+
+    /// What v2 says of the claim. Our own text always reads back (the tests compare the two).
+    fn facts(&self) -> Facts {
+        let mut text = String::with_capacity(32_000);
+        self.write(LOADED, &mut text);
+        serde_json::from_str(&text).unwrap_or_default()
     }
 
     /// `resourceType`, `id` and `meta`.

@@ -11,37 +11,11 @@ use serde_json::Value;
 
 use super::super::people::Population;
 use super::super::records::{Records, Version};
-
-/// JSON paths with indices collapsed, and the kinds of value that stand there.
-type Paths = BTreeMap<String, BTreeSet<&'static str>>;
+use super::likeness::{Paths, paths};
 
 /// The share of our claims of a type that must have a path which all real ones have. Some leave a
 /// provider or a coding out, as the real ones of other years do.
 const MOST: usize = 85;
-
-fn collect(value: &Value, path: &str, paths: &mut Paths) {
-    let kind = match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(items) => {
-            items.iter().for_each(|item| collect(item, &format!("{path}[]"), paths));
-            "array"
-        }
-        Value::Object(members) => {
-            members.iter().for_each(|(name, member)| collect(member, &format!("{path}.{name}"), paths));
-            "object"
-        }
-    };
-    paths.entry(path.to_owned()).or_default().insert(kind);
-}
-
-fn paths(claim: &Value) -> Paths {
-    let mut found = Paths::new();
-    collect(claim, "", &mut found);
-    found
-}
 
 /// The real v2 claims by type; none where the shared payloads are not at hand.
 fn real_claims() -> Option<BTreeMap<String, Vec<Value>>> {

@@ -9,6 +9,10 @@ pub(super) enum System<'a> {
     Variable(&'a str),
     /// A code system of Blue Button v1 and v2.
     Bluebutton(&'a str),
+    /// A code system of Blue Button v3.
+    Fhir(&'a str),
+    /// An extension of Blue Button v3.
+    FhirExtension(&'a str),
     /// A code system of the CARIN guide for Blue Button.
     Carin(&'a str),
     /// A code system of HL7 Terminology.
@@ -22,6 +26,8 @@ impl Value for System<'_> {
         let (base, name) = match self {
             Self::Variable(name) => ("https://bluebutton.cms.gov/resources/variables/", name),
             Self::Bluebutton(name) => ("https://bluebutton.cms.gov/resources/codesystem/", name),
+            Self::Fhir(name) => ("https://bluebutton.cms.gov/fhir/CodeSystem/", name),
+            Self::FhirExtension(name) => ("https://bluebutton.cms.gov/fhir/StructureDefinition/", name),
             Self::Carin(name) => ("http://hl7.org/fhir/us/carin-bb/CodeSystem/", name),
             Self::Terminology(name) => ("http://terminology.hl7.org/CodeSystem/", name),
             Self::Url(name) => ("", name),

@@ -1,9 +1,9 @@
 //! Part D drug events (`pde`) in v1.
 
 use super::super::Claim;
+use super::super::facts::{Facts, Item, Quantity, Reference, named};
 use super::super::json::Json;
 use super::super::vocabulary::{Code, System, US_NPI};
-use super::facts::{Facts, Item, Quantity, Reference, named};
 use super::parts::{FIRST_MEMBER, extension, is_about, one_coding, priced};
 use super::sections::{PRIMARY, information, member};
 

@@ -1,12 +1,12 @@
 //! Claims of institutions in v1: hospital (in and out), nursing facility, home health, hospice.
 
 use super::super::dice::Dice;
+use super::super::facts::{Contained, Facts, Item, tail};
 use super::super::json::{Digits, Json};
 use super::super::parts::Cents;
 use super::super::tables::PROCEDURES;
 use super::super::vocabulary::{Code, HCPCS, System, US_NPI};
 use super::super::{Claim, Kind};
-use super::facts::{Contained, Facts, Item, tail};
 use super::parts::{FIRST_MEMBER, amount, copied, extension, money_extension, npi, one_coding};
 use super::revenue::item;
 use super::sections::{PRIMARY, diagnoses, information, member};

@@ -8,7 +8,6 @@
 //! [`Person::coverage_v1`]: super::person::Person::coverage_v1
 
 mod drug;
-mod facts;
 mod institutional;
 mod parts;
 mod person;
@@ -18,10 +17,10 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
+use super::facts::Facts;
 use super::json::Json;
 use super::vocabulary::{Code, System};
-use super::{Claim, Kind, LOADED, near_line_record, written};
-use facts::Facts;
+use super::{Claim, Kind, near_line_record, written};
 
 impl Claim {
     /// Appends the v1 ExplanationOfBenefit as compact JSON. It has no `created`, so that a claim is the
@@ -35,13 +34,6 @@ impl Claim {
             Kind::Carrier | Kind::Dme => professional::write(json, self, &facts),
             _ => institutional::write(json, self, &facts),
         });
-    }
-
-    /// What v2 says of the claim. Our own text always reads back (the tests compare the two).
-    fn facts(&self) -> Facts {
-        let mut text = String::with_capacity(32_000);
-        self.write(LOADED, &mut text);
-        serde_json::from_str(&text).unwrap_or_default()
     }
 
     /// `resourceType`, `id` and `meta`; v1 names no profile.

@@ -2,9 +2,9 @@
 
 use serde_json::Number;
 
+use super::super::facts::{Adjudication, Coding, Extension, Identifier, Money, Period, Quantity, Reference, tail};
 use super::super::json::{Json, Value};
 use super::super::vocabulary::{Code, System, US_NPI};
-use super::facts::{Adjudication, Coding, Extension, Identifier, Money, Period, Quantity, Reference, tail};
 
 /// The code system of care team roles in STU3.
 const ROLES: System<'static> = System::Url("http://hl7.org/fhir/claimcareteamrole");

@@ -4,10 +4,10 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::super::eastern;
+use super::super::facts::{Address, Extension, Identifier, Period, tail};
 use super::super::json::Json;
 use super::super::moment::Instant;
 use super::super::person::Person;
-use super::facts::{Address, Extension, Identifier, Period, tail};
 use super::parts::{extension, period};
 
 /// What v2 says of the person.

@@ -1,10 +1,10 @@
 //! Claims of doctors (`carrier`) and of equipment suppliers (`dme`) in v1.
 
+use super::super::facts::{Facts, Item, Member, named, tail};
 use super::super::json::Json;
 use super::super::parts::Cents;
 use super::super::vocabulary::{System, US_NPI};
 use super::super::{Claim, Kind};
-use super::facts::{Facts, Item, Member, named, tail};
 use super::parts::{
     FIRST_MEMBER, amount, coding, copied, extension, is_about, money_extension, one_coding, priced, provider, quantity,
     reasoned, role,

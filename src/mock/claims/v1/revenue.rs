@@ -1,10 +1,10 @@
 //! The revenue lines of an institution's claim in v1.
 
 use super::super::dice::Dice;
+use super::super::facts::{Coding, Item, named};
 use super::super::json::Json;
 use super::super::vocabulary::{Code, System, UNITS};
 use super::super::{Claim, Kind};
-use super::facts::{Coding, Item, named};
 use super::institutional::hcpcs;
 use super::parts::{extension, one_coding, priced, quantity, reasoned};
 

@@ -1,8 +1,8 @@
 //! The lists that several types of claims share: `information`, `diagnosis`, `careTeam` members.
 
+use super::super::facts::{Coding, Diagnosis, Extension, Facts, Information, Member, tail};
 use super::super::json::Json;
 use super::super::vocabulary::{Code, System};
-use super::facts::{Coding, Diagnosis, Extension, Facts, Information, Member, tail};
 use super::parts::{coding, extension, one_coding, period, provider, quantity, role};
 
 /// The variables that v1 tells in `information`, with their words. Beside each stands the category that

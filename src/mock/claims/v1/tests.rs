@@ -10,10 +10,9 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use super::super::dice::Dice;
+use super::super::likeness::{Paths, paths};
 use super::super::person::{PARTS, Person};
 use super::super::{Claim, LOADED};
-
-type Paths = BTreeMap<String, BTreeSet<&'static str>>;
 
 /// The share of our claims of a type that must have a path which all real ones have.
 const MOST: usize = 85;
@@ -25,30 +24,6 @@ const SELDOM: [(&str, &str); 4] = [
     ("outpatient", ".item[].modifier"),
     ("outpatient", ".item[].service.extension"),
 ];
-
-fn collect(value: &Value, path: &str, paths: &mut Paths) {
-    let kind = match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(items) => {
-            items.iter().for_each(|item| collect(item, &format!("{path}[]"), paths));
-            "array"
-        }
-        Value::Object(members) => {
-            members.iter().for_each(|(name, member)| collect(member, &format!("{path}.{name}"), paths));
-            "object"
-        }
-    };
-    paths.entry(path.to_owned()).or_default().insert(kind);
-}
-
-fn paths(value: &Value) -> Paths {
-    let mut found = Paths::new();
-    collect(value, "", &mut found);
-    found
-}
 
 /// The resources in the real v1 payloads whose file names begin so, by the first part of their ids;
 /// none where the shared payloads are not at hand.

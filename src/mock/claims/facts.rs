@@ -1,7 +1,7 @@
 //! The facts of a claim, read off its v2 resource.
 //!
-//! CMS fills v1 and v2 from the same row. Here the v2 resource stands for that row: what v1 says of a
-//! claim is taken from it, so that the two versions cannot tell different stories. Only what v1 needs
+//! CMS fills all versions from the same row. Here the v2 resource stands for that row: what v1 and v3 say
+//! of a claim is taken from it, so that no two versions can tell different stories. Only what they need
 //! is named; whatever is absent reads as empty.
 
 use serde::Deserialize;
@@ -17,6 +17,7 @@ pub(super) struct Facts {
     pub(super) status: String,
     #[serde(rename = "type")]
     pub(super) kind: Concept,
+    pub(super) billable_period: Period,
     pub(super) facility: Reference,
     pub(super) disposition: String,
     pub(super) care_team: Vec<Member>,
@@ -46,6 +47,21 @@ impl Facts {
         self.benefit_balance.iter().flat_map(|balance| &balance.financial)
     }
 
+    /// The amount of a CMS variable, wherever the header has it.
+    pub(super) fn amount(&self, variable: &str) -> Option<&Number> {
+        let is_it = |concept: &Concept| concept.coding.iter().any(|coding| tail(&coding.code) == variable);
+        let total = self.total.iter().find(|total| is_it(&total.category)).and_then(|total| total.amount.as_ref());
+        let balance = || self.balances().find(|balance| is_it(&balance.kind)).and_then(|it| it.used_money.as_ref());
+        let extension = || self.variable(variable).and_then(|extension| extension.value_money.as_ref());
+        total.or_else(balance).or_else(extension).map(|money| &money.value)
+    }
+
+    /// The count of a CMS variable.
+    pub(super) fn count(&self, variable: &str) -> Option<u64> {
+        let is_it = |concept: &Concept| concept.coding.iter().any(|coding| tail(&coding.code) == variable);
+        self.balances().find(|balance| is_it(&balance.kind)).and_then(|balance| balance.used_unsigned_int)
+    }
+
     /// Who does `role` in the care team.
     pub(super) fn member(&self, role: &str) -> Option<&Member> {
         self.care_team.iter().find(|member| member.role.has(role))
@@ -60,6 +76,15 @@ pub(super) fn named<'f>(extensions: &'f [Extension], name: &str) -> Option<&'f E
 /// The last part of a URL.
 pub(super) fn tail(url: &str) -> &str {
     url.rsplit('/').next().unwrap_or(url)
+}
+
+impl Item {
+    /// The amount of a CMS variable on this line.
+    pub(super) fn amount(&self, variable: &str) -> Option<&Number> {
+        let is_it = |concept: &Concept| concept.coding.iter().any(|coding| tail(&coding.code) == variable);
+        let found = self.adjudication.iter().find(|adjudication| is_it(&adjudication.category));
+        found.and_then(|adjudication| adjudication.amount.as_ref()).map(|money| &money.value)
+    }
 }
 
 /// A contained Organization or Observation.
@@ -202,6 +227,8 @@ pub(super) struct Item {
     pub(super) category: Concept,
     pub(super) product_or_service: Concept,
     pub(super) modifier: Vec<Concept>,
+    pub(super) serviced_period: Period,
+    pub(super) serviced_date: Option<String>,
     pub(super) location_codeable_concept: Concept,
     pub(super) location_address: Address,
     pub(super) quantity: Quantity,

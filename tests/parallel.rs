@@ -1,0 +1,214 @@
+//! Several pages at once: every claim exactly once and in the server's order, whatever comes first, fails, or
+//! changes meanwhile.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what goes wrong here fails the test")]
+
+mod support;
+
+use std::{collections::BTreeSet, fs, time::Duration};
+
+use serde_json::{Value, json};
+use support::{Running, Setting, Stage, assert_code, ids, lines, text};
+
+const FETCH: [&str; 7] = ["fetch", "eob", "--out", "claims", "--json", "--jobs", "4"];
+
+fn stage(claims: usize) -> Stage {
+    Stage::logged_in(Setting { claims, ..Setting::default() })
+}
+
+fn eob(result: &Value) -> &Value {
+    &result["resources"]["ExplanationOfBenefit"]
+}
+
+fn searches(stage: &Stage) -> Vec<String> {
+    stage.asked().into_iter().filter(|row| row.contains("/fhir/Expl")).collect()
+}
+
+/// What one request after another brings, as ids in their order.
+fn in_order(stage: &Stage) -> Vec<String> {
+    stage.expect(0, &["fetch", "eob", "--out", "one-by-one", "-q", "--jobs", "1"]);
+    ids(&lines(&stage.home.path().join("one-by-one/ExplanationOfBenefit.ndjson")))
+}
+
+fn kept(stage: &Stage) -> Vec<String> {
+    assert_eq!(stage.expect_json(0, &["verify", "claims", "--json"])["ok"], true);
+    ids(&stage.lines("ExplanationOfBenefit.ndjson"))
+}
+
+#[test]
+fn pages_are_asked_for_while_another_is_waited_for_and_stand_in_the_servers_order() {
+    let stage = stage(420);
+    let expected = in_order(&stage);
+    for format in ["ndjson", "json"] {
+        // The second page comes long after those behind it.
+        stage.faults(&["late=1500@startIndex=50#1"]);
+        stage.asked();
+        let result = stage.expect_json(0, &[&FETCH[..], &["--full", "--format", format]].concat());
+        assert_eq!(eob(&result)["count"], 420);
+        let asked = searches(&stage);
+        assert_eq!(asked.len(), 9, "each page once: {asked:?}");
+        assert_eq!(kept(&stage), expected);
+    }
+    let pages = stage.out().join("pages/ExplanationOfBenefit");
+    assert_eq!(fs::read_dir(&pages).unwrap().count(), 9);
+    let second: Value = serde_json::from_slice(&fs::read(pages.join("0002.json")).unwrap()).unwrap();
+    assert_eq!(second["entry"][0]["resource"]["id"], expected[50].as_str());
+}
+
+#[test]
+fn a_hanging_page_does_not_keep_the_others_from_being_asked_for() {
+    let stage = stage(250);
+    stage.faults(&["hang@startIndex=50"]);
+    stage.asked();
+    let mut fetch = Running::start(stage.bbdl(&["fetch", "eob", "--out", "claims", "-v"]));
+    for _ in [100, 150, 200] {
+        fetch.until("startIndex=");
+    }
+    assert!(std::process::Command::new("kill").args(["-INT", &fetch.id().to_string()]).status().unwrap().success());
+    assert_code(&fetch.finish(), 130, &[]);
+    // What came behind the hanging page cannot be kept; what came before it is.
+    stage.faults(&[]);
+    let output = stage.run(&["fetch", "eob", "--out", "claims"]);
+    assert_code(&output, 0, &[]);
+    assert!(text(&output.stderr).contains("1 pages (50 resources) are here already"), "{}", text(&output.stderr));
+    assert_eq!(kept(&stage).len(), 250);
+}
+
+#[test]
+fn a_short_list_costs_one_question_more_at_most_and_a_known_one_none() {
+    let stage = stage(30);
+    stage.asked();
+    stage.expect(0, &FETCH);
+    assert!(searches(&stage).len() <= 2);
+    stage.expect(0, &[&FETCH[..], &["--full"]].concat());
+    assert_eq!(searches(&stage).len(), 1, "it is known that there is one page");
+    stage.expect(0, &FETCH);
+    assert_eq!(searches(&stage).len(), 2, "nothing new, and the proof of it");
+}
+
+#[test]
+fn what_is_too_much_for_the_server_is_asked_for_in_smaller_pages() {
+    let stage = stage(230);
+    let expected = in_order(&stage);
+    for (faults, smallest, format) in [
+        // One page that is never answered whole; the others are.
+        (&["status=504@startIndex=100&_count=50"][..], 25, "ndjson"),
+        (&["status=504@startIndex=100&_count=50", "status=504@startIndex=100&_count=25"], 12, "json"),
+        (&["status=504@startIndex=100&_count=50", "status=504@startIndex=125&_count=25"], 12, "ndjson"),
+        // The very first, and all of them.
+        (&["status=504@Benefit?_count=50#1"], 25, "json"),
+        (&["status=504@_count=50"], 25, "ndjson"),
+        (&["status=504@_count=50", "status=504@_count=25"], 12, "json"),
+    ] {
+        stage.faults(faults);
+        stage.asked();
+        let _ = fs::remove_dir_all(stage.out());
+        let result = stage.expect_json(0, &[&FETCH[..], &["--format", format]].concat());
+        assert_eq!(eob(&result)["count"], 230, "{faults:?}");
+        let asked = searches(&stage);
+        assert!(asked.iter().any(|row| row.contains(&format!("_count={smallest}"))), "{faults:?}: {asked:?}");
+        assert!(!asked.iter().any(|row| row.contains("_count=6")), "{faults:?}: {asked:?}");
+        assert_eq!(kept(&stage), expected, "{faults:?}");
+    }
+    // Nothing is small enough: it is repeated as other failures are, and then told.
+    let _ = fs::remove_dir_all(stage.out());
+    stage.faults(&["status=504@ExplanationOfBenefit"]);
+    let result = stage.expect_json(75, &[&FETCH[..], &["--retry", "1", "--retry-delay", "1"]].concat());
+    assert_eq!(result["error"]["kind"], "server");
+    assert!(!stage.out().join("manifest.json").exists());
+}
+
+#[test]
+fn a_server_that_is_asked_too_much_is_left_alone_as_long_as_it_wants() {
+    let stage = stage(500);
+    stage.faults(&["throttle=1@ExplanationOfBenefit#3+2", "status=503@ExplanationOfBenefit#2+6"]);
+    let result = stage.expect_json(0, &[&FETCH[..], &["--retry-delay", "1"]].concat());
+    assert_eq!(eob(&result)["count"], 500);
+    assert_eq!(kept(&stage), in_order(&stage));
+    // A rate that does not allow four at once: what it leaves is enough.
+    stage.control("POST", "rate", r#"{"calls": 3, "seconds": 1}"#);
+    let _ = fs::remove_dir_all(stage.out());
+    let result = stage.expect_json(0, &FETCH);
+    assert_eq!(eob(&result)["count"], 500);
+}
+
+#[test]
+fn an_outage_on_the_first_page_is_not_believed_when_the_second_one_says_otherwise() {
+    let stage = stage(200);
+    stage.faults(&["empty@Benefit?_count=50"]);
+    let result = stage.expect_json(75, &[&FETCH[..], &["--retry", "2", "--retry-delay", "1"]].concat());
+    assert_eq!(result["error"]["kind"], "outage", "{result}");
+    // Alone, it would have to be.
+    let alone = ["fetch", "eob", "--out", "alone", "--json", "--jobs", "1", "--retry-delay", "1"];
+    assert_eq!(eob(&stage.expect_json(0, &alone))["count"], 0);
+    // Where there is nothing both pages say so.
+    let stage = self::stage(0);
+    assert_eq!(eob(&stage.expect_json(0, &FETCH))["count"], 0);
+}
+
+#[test]
+fn links_of_another_form_are_followed_as_they_are() {
+    let stage = stage(230);
+    let expected = in_order(&stage);
+    // The links name another host, and then another page than the one that was expected.
+    for fault in ["next-host=https://internal.example", "duplicate@startIndex=100#1"] {
+        stage.faults(&[fault]);
+        let result = stage.expect_json(0, &[&FETCH[..], &["--full"]].concat());
+        assert_eq!(eob(&result)["count"], 230, "{fault}");
+        assert_eq!(kept(&stage), expected, "{fault}");
+    }
+    // A page size of the server's own, and one that does not divide the number.
+    for size in ["7", "10", "33", "49"] {
+        let result = stage.expect_json(0, &[&FETCH[..], &["--full", "--page-size", size]].concat());
+        assert_eq!(eob(&result)["count"], 230, "{size}");
+        assert_eq!(kept(&stage), expected, "{size}");
+    }
+}
+
+#[test]
+fn claims_that_come_or_go_between_pages_that_are_read_at_once_are_there_exactly_once() {
+    for change in [json!({"add": 7}), json!({"remove": 5}), json!({"add": 30, "update": 20, "remove": 3})] {
+        let stage = Stage::logged_in(Setting { claims: 600, latency: Duration::from_millis(60), ..Setting::default() });
+        let mut fetch = Running::start(stage.bbdl(&["fetch", "eob", "--out", "claims", "-v", "--jobs", "4"]));
+        fetch.until("startIndex=150");
+        stage.control("POST", "claims", &change.to_string());
+        assert_code(&fetch.finish(), 0, &[&change.to_string()]);
+        let (kept, expected) = (kept(&stage), in_order(&stage));
+        assert_eq!(kept.len(), kept.iter().collect::<BTreeSet<_>>().len());
+        assert_eq!(kept, expected, "{change}");
+    }
+}
+
+#[test]
+fn an_expired_token_is_renewed_once_for_all_pages_under_way() {
+    let stage = stage(400);
+    stage.faults(&["expire-token@startIndex=100&#1"]);
+    stage.asked();
+    assert_eq!(eob(&stage.expect_json(0, &FETCH))["count"], 400);
+    let renewals = stage.asked().iter().filter(|row| row.contains("/o/token")).count();
+    assert_eq!(renewals, 1);
+    assert_eq!(kept(&stage), in_order(&stage));
+}
+
+#[test]
+fn one_slow_enrollee_holds_up_nobody() {
+    let stage = stage(60);
+    stage.control("POST", "consent", r#"{"enrollee":1}"#);
+    for name in ["x", "y"] {
+        stage.log_in(&["--profile", name]);
+    }
+    // The default profile is enrollee 0; x was replaced by y.
+    let slow = stage.expect_json(0, &["status", "--json"])["profiles"][0]["patient"].as_str().unwrap().to_owned();
+    stage.faults(&[&format!("late=2000@patient={slow}")]);
+    stage.expect(0, &["fetch", "eob", "--out", "study/default", "-q"]);
+    let fetch = stage.bbdl(&["fetch", "eob", "--out", "study", "--all-profiles", "--jobs", "2", "-v"]);
+    let output = support::finished(fetch);
+    assert_code(&output, 77, &[]);
+    let said = text(&output.stdout);
+    let place = |name: &str| said.find(&format!("{name}: ")).unwrap_or_else(|| panic!("{name}: {said}"));
+    assert!(place("y") < said.len());
+    assert!(
+        text(&output.stderr).lines().any(|line| line.starts_with("y: GET /v2/fhir/")),
+        "each line says whose it is"
+    );
+}
