@@ -36,8 +36,12 @@ struct ConsentOrder {
     #[serde(default)]
     enrollee: usize,
     /// The box for substance use treatment data, which only v3's page has.
-    #[serde(default)]
+    #[serde(default = "ticked")]
     samhsa: bool,
+}
+
+fn ticked() -> bool {
+    true
 }
 
 #[derive(Deserialize)]

@@ -11,7 +11,7 @@ use jiff::{Timestamp, civil::Date};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::records::{ClaimHeader, Enrollee, Records, Version};
+use super::records::{ClaimHeader, Enrollee, Marks, Records, Version};
 
 /// What the payload library of CMS's own tests has where a value changes at every run.
 const MASKED: &str = "\"IGNORED_FIELD\"";
@@ -163,6 +163,7 @@ fn header(head: &Head<'_>) -> Option<ClaimHeader> {
         kind: KINDS.into_iter().find(|known| *known == kind)?,
         last_updated: head.meta.last_updated.parse().unwrap_or(loaded),
         service_end: head.period.end.parse::<Date>().ok(),
+        marks: Marks::NONE,
     })
 }
 
@@ -207,15 +208,15 @@ impl Records for Files {
         }
     }
 
-    fn claims(&self, enrollee: usize) -> usize {
+    fn claims(&self, _: Version, enrollee: usize) -> usize {
         self.people[enrollee].claims.len()
     }
 
-    fn claim_header(&self, enrollee: usize, position: usize) -> ClaimHeader {
+    fn claim_header(&self, _: Version, enrollee: usize, position: usize) -> ClaimHeader {
         self.people[enrollee].claims[position].0.clone()
     }
 
-    fn find_claim(&self, enrollee: usize, id: &str) -> Option<usize> {
+    fn find_claim(&self, _: Version, enrollee: usize, id: &str) -> Option<usize> {
         self.people[enrollee].claims.iter().position(|(header, _)| header.id == id)
     }
 
@@ -273,7 +274,8 @@ mod tests {
         fs::write(dir.path().join("two.json"), claim("carrier--100", "4")).unwrap();
         fs::write(dir.path().join("noise.json"), "[1]").unwrap();
         let files = load(dir.path()).unwrap();
-        let ids: Vec<String> = (0..files.claims(0)).map(|position| files.claim_header(0, position).id).collect();
+        let ids: Vec<String> =
+            (0..files.claims(Version::V2, 0)).map(|position| files.claim_header(Version::V2, 0, position).id).collect();
         assert_eq!(ids, ["carrier--100", "pde--20", "carrier--3"]);
         let mut text = String::new();
         files.write_claim(Version::V2, 0, 1, Timestamp::UNIX_EPOCH, &mut text);

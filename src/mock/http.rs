@@ -24,7 +24,7 @@ pub(super) const LIMITS: [&str; 3] = ["x-ratelimit-limit", "x-ratelimit-remainin
 pub(super) type Pairs = Vec<(String, String)>;
 
 /// A request, read whole.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Ask {
     pub method: Method,
     pub path: String,

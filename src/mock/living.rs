@@ -24,6 +24,8 @@ pub struct Load {
     pub update: usize,
     /// How many go. No real load takes a claim away from API v2; tests of a full pull need it.
     pub remove: usize,
+    /// How many are replaced by a new claim. v1 and v2 keep the old one, cancelled; at v3 it vanishes.
+    pub supersede: usize,
     /// The `meta.lastUpdated` of what comes or changes; without it, this moment, or one after every other load.
     pub at: Option<Timestamp>,
 }
@@ -34,6 +36,7 @@ pub struct Loaded {
     added: Vec<String>,
     updated: Vec<String>,
     removed: Vec<String>,
+    superseded: Vec<String>,
 }
 
 /// Records, and what happened to them since.
@@ -57,6 +60,13 @@ struct Place {
     position: usize,
     version: u32,
     loaded: Option<Timestamp>,
+    is_superseded: bool,
+}
+
+impl Place {
+    fn of(position: usize, loaded: Option<Timestamp>) -> Self {
+        Self { position, version: 0, loaded, is_superseded: false }
+    }
 }
 
 impl Living {
@@ -68,11 +78,16 @@ impl Living {
         self.changed.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The claim that stands at this position now.
-    fn place(&self, enrollee: usize, position: usize) -> Place {
+    /// The claim that stands at this place now. What the base shows beyond its claims does not change.
+    fn standing(&self, enrollee: usize, place: usize) -> Place {
         let changed = self.changed();
-        let known = changed.people.get(&enrollee).and_then(|places| places.get(position)).copied();
-        known.unwrap_or(Place { position, version: 0, loaded: None })
+        let known = changed.people.get(&enrollee).and_then(|places| places.get(place)).copied();
+        known.unwrap_or(Place::of(place, None))
+    }
+
+    /// How many claims v3 has beyond those that the other versions have.
+    fn beyond(&self, enrollee: usize) -> usize {
+        self.base.claims(Version::V3, enrollee) - self.base.claims(Version::V2, enrollee)
     }
 
     /// Lets a load happen at `now`.
@@ -86,19 +101,19 @@ impl Living {
         });
         let at = Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at);
         let changed = &mut *self.changed.write().unwrap_or_else(PoisonError::into_inner);
-        let before = self.base.claims(load.enrollee);
+        let before = self.base.claims(Version::V2, load.enrollee);
         let places = changed
             .people
             .entry(load.enrollee)
-            .or_insert_with(|| (0..before).map(|position| Place { position, version: 0, loaded: None }).collect());
+            .or_insert_with(|| (0..before).map(|position| Place::of(position, None)).collect());
         let ever = changed.ever.entry(load.enrollee).or_insert(before);
-        if load.add > self.base.spare(load.enrollee, *ever) {
+        if load.add + load.supersede > self.base.spare(load.enrollee, *ever) {
             return Err("these records have no further claims".to_owned());
         }
-        if load.update + load.remove > places.len() {
+        if load.update + load.remove + load.supersede > places.len() {
             return Err(format!("there are only {} claims", places.len()));
         }
-        let id = |place: Place| self.base.claim_header(load.enrollee, place.position).id;
+        let id = |place: Place| self.base.claim_header(Version::V2, load.enrollee, place.position).id;
         let mut done = Loaded::default();
         // Spread over what is there, and elsewhere the next time.
         let spot = |number: usize, of: usize, length: usize| (number * length / of.max(1) + changed.loads) % length;
@@ -121,11 +136,20 @@ impl Living {
             }
             done.removed.push(id(places.remove(at_place)));
         }
-        for number in 0..load.add {
-            let place = Place { position: *ever, version: 0, loaded: Some(at) };
+        for number in 0..load.supersede {
+            let mut at_place = spot(number, load.supersede, places.len());
+            while places[at_place].loaded == Some(at) || places[at_place].is_superseded {
+                at_place = (at_place + 1) % places.len();
+            }
+            let place = &mut places[at_place];
+            (place.loaded, place.is_superseded) = (Some(at), true);
+            done.superseded.push(id(*place));
+        }
+        for number in 0..load.add + load.supersede {
+            let place = Place::of(*ever, Some(at));
             *ever += 1;
             done.added.push(id(place));
-            let at_place = spot(number, load.add, places.len() + 1);
+            let at_place = spot(number, load.add + load.supersede, places.len() + 1);
             places.insert(at_place, place);
         }
         changed.loads += 1;
@@ -135,11 +159,15 @@ impl Living {
 }
 
 /// The claim as it is after being loaded again: another date of loading and another payment.
-fn revised(text: &str, version: u32, loaded: Timestamp) -> String {
+fn revised(text: &str, place: Place, loaded: Timestamp) -> String {
+    let version = place.version;
     const UPDATED: &str = r#""lastUpdated":""#;
     const PAID: &str = r#""payment":{"amount":{"value":"#;
     let written = loaded.strftime("%Y-%m-%dT%H:%M:%S%.3f+00:00").to_string();
-    let text = replaced(text, UPDATED, |c| c == '"', &written);
+    let mut text = replaced(text, UPDATED, |c| c == '"', &written);
+    if place.is_superseded {
+        text = replaced(&text, r#""status":""#, |c| c == '"', "cancelled");
+    }
     if version == 0 {
         return text;
     }
@@ -166,39 +194,62 @@ impl Records for Living {
         self.base.enrollee(index)
     }
 
-    fn claims(&self, enrollee: usize) -> usize {
-        self.changed().people.get(&enrollee).map_or_else(|| self.base.claims(enrollee), Vec::len)
+    fn claims(&self, version: Version, enrollee: usize) -> usize {
+        let changed = self.changed();
+        let Some(places) = changed.people.get(&enrollee) else { return self.base.claims(version, enrollee) };
+        match version {
+            Version::V1 | Version::V2 => places.len(),
+            Version::V3 => places.iter().filter(|place| !place.is_superseded).count() + self.beyond(enrollee),
+        }
+    }
+
+    fn place(&self, version: Version, enrollee: usize, nth: usize) -> usize {
+        let changed = self.changed();
+        let Some(places) = changed.people.get(&enrollee) else { return self.base.place(version, enrollee, nth) };
+        if version != Version::V3 {
+            return nth;
+        }
+        let shown = (0..places.len()).rev().filter(|place| !places[*place].is_superseded);
+        shown.clone().nth(nth).unwrap_or_else(|| {
+            let own = self.base.claims(Version::V2, enrollee);
+            self.base.place(version, enrollee, own + (nth - shown.count()))
+        })
     }
 
     fn spare(&self, enrollee: usize, from: usize) -> usize {
         self.base.spare(enrollee, from)
     }
 
-    fn claim_header(&self, enrollee: usize, position: usize) -> ClaimHeader {
-        let place = self.place(enrollee, position);
-        let header = self.base.claim_header(enrollee, place.position);
+    fn claim_header(&self, version: Version, enrollee: usize, place: usize) -> ClaimHeader {
+        let place = self.standing(enrollee, place);
+        let header = self.base.claim_header(version, enrollee, place.position);
         ClaimHeader { last_updated: place.loaded.unwrap_or(header.last_updated), ..header }
     }
 
-    fn find_claim(&self, enrollee: usize, id: &str) -> Option<usize> {
+    fn find_claim(&self, version: Version, enrollee: usize, id: &str) -> Option<usize> {
         if !self.changed().people.contains_key(&enrollee) {
-            return self.base.find_claim(enrollee, id);
+            return self.base.find_claim(version, enrollee, id);
         }
-        (0..self.claims(enrollee)).find(|position| self.claim_header(enrollee, *position).id == id)
+        let places = (0..self.claims(version, enrollee)).map(|nth| self.place(version, enrollee, nth));
+        places.into_iter().find(|place| self.claim_header(version, enrollee, *place).id == id)
     }
 
-    fn write_claim(&self, version: Version, enrollee: usize, position: usize, created: Timestamp, out: &mut String) {
-        let place = self.place(enrollee, position);
+    fn write_claim(&self, version: Version, enrollee: usize, place: usize, created: Timestamp, out: &mut String) {
+        let place = self.standing(enrollee, place);
         let Some(loaded) = place.loaded else {
             return self.base.write_claim(version, enrollee, place.position, created, out);
         };
         let mut text = String::new();
         self.base.write_claim(version, enrollee, place.position, created, &mut text);
-        out.push_str(&revised(&text, place.version, loaded));
+        out.push_str(&revised(&text, place, loaded));
     }
 
     fn patient(&self, version: Version, enrollee: usize) -> String {
         self.base.patient(version, enrollee)
+    }
+
+    fn insurance_card(&self, enrollee: usize) -> Option<String> {
+        self.base.insurance_card(enrollee)
     }
 
     fn coverage(&self, version: Version, enrollee: usize) -> Vec<(String, String)> {
@@ -218,7 +269,7 @@ mod tests {
     use crate::mock::people::Population;
 
     fn ids(records: &Living) -> BTreeSet<String> {
-        (0..records.claims(0)).map(|position| records.claim_header(0, position).id).collect()
+        (0..records.claims(Version::V2, 0)).map(|place| records.claim_header(Version::V2, 0, place).id).collect()
     }
 
     #[test]
@@ -232,10 +283,10 @@ mod tests {
         assert_eq!(after.len(), 99);
         assert!(done.removed.iter().all(|id| before.contains(id) && !after.contains(id)));
         assert!(done.added.iter().all(|id| !before.contains(id) && after.contains(id)));
-        assert!(records.loaded() > loaded && records.claims(1) == 100);
+        assert!(records.loaded() > loaded && records.claims(Version::V2, 1) == 100);
         for id in done.added.iter().chain(&done.updated) {
-            let position = records.find_claim(0, id).unwrap();
-            assert_eq!(records.claim_header(0, position).last_updated, now);
+            let position = records.find_claim(Version::V2, 0, id).unwrap();
+            assert_eq!(records.claim_header(Version::V2, 0, position).last_updated, now);
             let mut text = String::new();
             records.write_claim(Version::V2, 0, position, now, &mut text);
             assert!(text.contains(r#""lastUpdated":"2027-01-01T00:00:00.000+00:00""#), "{id}");

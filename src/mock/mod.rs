@@ -166,7 +166,7 @@ impl Mock {
         let enrollees: Vec<_> = (0..records.enrollees().min(LONGEST))
             .map(|index| {
                 let person = records.enrollee(index);
-                json!({"username": person.username, "patient": person.patient, "name": person.name, "claims": records.claims(index)})
+                json!({"username": person.username, "patient": person.patient, "name": person.name, "claims": records.claims(version::Version::V2, index)})
             })
             .collect();
         json!({

@@ -8,8 +8,10 @@ use jiff::Timestamp;
 use super::claims::dice::Dice;
 use super::claims::person::{PARTS, Person};
 use super::claims::tables::{FAMILY_NAMES, GIVEN_NAMES};
-use super::claims::{Claim, LOADED};
+use super::claims::v3::Stage;
+use super::claims::{Claim, Kind, LOADED};
 use super::records::{ClaimHeader, Enrollee, Records, Version};
+use super::world::lasting_uuid;
 
 /// The number of the first person. CMS's own synthetic people count on from the same place.
 const FIRST_PATIENT: u64 = 20_140_000_000_001;
@@ -19,6 +21,14 @@ const STEP: u64 = 97;
 const ROOM: u64 = 100_000_000;
 /// The smallest claim number: eleven digits, as in the sandbox.
 const FIRST_NUMBER: u64 = 10_000_000_000;
+
+/// What v3 adds to a number of this series to have one of its own: finished claims, and those still worked on.
+/// Its order is by number, and all are negative: the finished ones come first.
+const FINISHED_V3: u64 = 5_000_000_000_000;
+const PARTIAL_V3: u64 = 1_000_000_000_000;
+/// From here on the places are those of what v3 alone shows: first claims that are still worked on, four for
+/// every hundred, then prior authorisations, one for every hundred.
+const BEYOND: usize = usize::MAX / 2;
 
 /// A number of people, each with the same number of claims.
 ///
@@ -63,6 +73,53 @@ impl Population {
         Claim::at(self.seed, enrollee as u64, position as u64, number, patient(enrollee))
     }
 
+    /// How many claims are still worked on, and how many prior authorisations there are.
+    fn beyond(&self) -> (usize, usize) {
+        if self.claims == 0 { (0, 0) } else { (self.claims.div_ceil(25), self.claims.div_ceil(100)) }
+    }
+
+    /// What stands at a place from [`BEYOND`] on. Such claims are made from the end of the person's room,
+    /// where no other claim comes from; none of them is a drug event.
+    fn claim_beyond(&self, enrollee: usize, place: usize) -> (Stage, Claim) {
+        const TRIES: usize = 8;
+        let nth = place - BEYOND;
+        let stage = if nth < self.beyond().0 { Stage::Partial } else { Stage::PriorAuthorization };
+        let last = usize::try_from(self.room / STEP).unwrap_or(usize::MAX).saturating_sub(1);
+        let tries = (0..TRIES).map(|one| self.claim(enrollee, last.saturating_sub(nth * TRIES + one)));
+        let claim = tries.into_iter().find(|claim| claim.kind != Kind::Pde);
+        (stage, claim.unwrap_or_else(|| self.claim(enrollee, last)))
+    }
+
+    /// The claim at a place, how v3 shows it, and its id there.
+    fn claim_v3(&self, enrollee: usize, place: usize) -> (Stage, Claim, String) {
+        if place < BEYOND {
+            let claim = self.claim(enrollee, place);
+            let id = format!("-{}", FINISHED_V3.saturating_add(claim.number));
+            return (Stage::Adjudicated, claim, id);
+        }
+        let (stage, claim) = self.claim_beyond(enrollee, place);
+        let id = match stage {
+            Stage::PriorAuthorization => lasting_uuid(&[self.seed, enrollee as u64, place as u64]),
+            _ => format!("-{}", PARTIAL_V3.saturating_add(claim.number)),
+        };
+        (stage, claim, id)
+    }
+
+    fn header_v3(&self, enrollee: usize, place: usize) -> ClaimHeader {
+        let (stage, claim, id) = self.claim_v3(enrollee, place);
+        ClaimHeader {
+            id,
+            kind: claim.kind.name(),
+            last_updated: claim.last_updated,
+            service_end: Some(claim.end),
+            marks: claim.marks_v3(stage),
+        }
+    }
+
+    fn patient_of(&self, version: Version, enrollee: usize) -> String {
+        version.patient(&self.enrollee(enrollee))
+    }
+
     fn person(&self, index: usize) -> Person<'static> {
         let mut dice = Dice::at(&[self.seed, index as u64, 0x7065_7273]);
         // The first people go through the names in order, so that a few of them already hold
@@ -84,8 +141,8 @@ fn patient(enrollee: usize) -> u64 {
 }
 
 impl Records for Population {
-    fn serves(&self, version: Version) -> bool {
-        version != Version::V3
+    fn serves(&self, _: Version) -> bool {
+        true
     }
 
     fn enrollees(&self) -> usize {
@@ -104,51 +161,86 @@ impl Records for Population {
         }
     }
 
-    fn claims(&self, _enrollee: usize) -> usize {
-        self.claims
+    fn claims(&self, version: Version, _enrollee: usize) -> usize {
+        let (partial, prior) = if version == Version::V3 { self.beyond() } else { (0, 0) };
+        self.claims + partial + prior
+    }
+
+    fn place(&self, version: Version, _enrollee: usize, nth: usize) -> usize {
+        match version {
+            Version::V1 | Version::V2 => nth,
+            // The larger the number, the smaller its negative.
+            Version::V3 if nth < self.claims => self.claims - 1 - nth,
+            Version::V3 => BEYOND + (nth - self.claims),
+        }
     }
 
     fn spare(&self, _enrollee: usize, from: usize) -> usize {
         usize::try_from(self.room / STEP).unwrap_or(usize::MAX).saturating_sub(from)
     }
 
-    fn claim_header(&self, enrollee: usize, position: usize) -> ClaimHeader {
-        let claim = self.claim(enrollee, position);
+    fn claim_header(&self, version: Version, enrollee: usize, place: usize) -> ClaimHeader {
+        if version == Version::V3 {
+            return self.header_v3(enrollee, place);
+        }
+        let claim = self.claim(enrollee, place);
         let kind = claim.kind.name();
         ClaimHeader {
             id: format!("{kind}--{}", claim.number),
             kind,
             last_updated: claim.last_updated,
             service_end: Some(claim.end),
+            marks: claim.marks_v3(Stage::Adjudicated),
         }
     }
 
-    fn find_claim(&self, enrollee: usize, id: &str) -> Option<usize> {
-        let (_, number) = id.split_once("--")?;
+    fn find_claim(&self, version: Version, enrollee: usize, id: &str) -> Option<usize> {
+        if enrollee >= self.enrollees {
+            return None;
+        }
+        let number = match version {
+            Version::V1 | Version::V2 => id.split_once("--")?.1.parse::<u64>().ok(),
+            Version::V3 => id.strip_prefix('-').and_then(|id| id.parse::<u64>().ok()?.checked_sub(FINISHED_V3)),
+        };
         let base = self.first.saturating_add((enrollee as u64).saturating_mul(self.room));
-        let position = number.parse::<u64>().ok()?.checked_sub(base)? / STEP;
-        let position = usize::try_from(position).ok().filter(|&position| position < self.claims)?;
-        let claim = self.claim(enrollee, position);
-        (enrollee < self.enrollees && id == format!("{}--{}", claim.kind.name(), claim.number)).then_some(position)
+        let place = number.and_then(|number| usize::try_from(number.checked_sub(base)? / STEP).ok());
+        let found = place.filter(|place| *place < self.claims);
+        let is_it = |place: &usize| self.claim_header(version, enrollee, *place).id == id;
+        let (partial, prior) = if version == Version::V3 { self.beyond() } else { (0, 0) };
+        found.filter(is_it).or_else(|| (BEYOND..BEYOND + partial + prior).find(is_it))
     }
 
-    fn write_claim(&self, version: Version, enrollee: usize, position: usize, created: Timestamp, out: &mut String) {
-        let claim = self.claim(enrollee, position);
+    fn write_claim(&self, version: Version, enrollee: usize, place: usize, created: Timestamp, out: &mut String) {
         match version {
-            Version::V1 => claim.write_v1(out),
-            Version::V2 | Version::V3 => claim.write(created, out),
+            Version::V1 => self.claim(enrollee, place).write_v1(out),
+            Version::V2 => self.claim(enrollee, place).write(created, out),
+            Version::V3 => {
+                let (stage, claim, id) = self.claim_v3(enrollee, place);
+                claim.write_v3(stage, &id, &self.patient_of(version, enrollee), out);
+            }
         }
     }
 
     fn patient(&self, version: Version, enrollee: usize) -> String {
         let person = self.person(enrollee);
-        if version == Version::V1 { person.patient_v1() } else { person.patient() }
+        match version {
+            Version::V1 => person.patient_v1(),
+            Version::V2 => person.patient(),
+            Version::V3 => person.patient_v3(&self.patient_of(version, enrollee)),
+        }
     }
 
     fn coverage(&self, version: Version, enrollee: usize) -> Vec<(String, String)> {
         let person = self.person(enrollee);
-        let coverage = |part| if version == Version::V1 { person.coverage_v1(part) } else { person.coverage(part) };
-        PARTS.iter().map(|&part| coverage(part)).collect()
+        match version {
+            Version::V1 => PARTS.iter().map(|&part| person.coverage_v1(part)).collect(),
+            Version::V2 => PARTS.iter().map(|&part| person.coverage(part)).collect(),
+            Version::V3 => person.coverage_v3(&self.patient_of(version, enrollee)),
+        }
+    }
+
+    fn insurance_card(&self, enrollee: usize) -> Option<String> {
+        Some(self.person(enrollee).insurance_card())
     }
 
     fn loaded(&self) -> Timestamp {
@@ -204,25 +296,26 @@ mod tests {
             let population = Population::new(42, 3, size);
             for enrollee in 0..3 {
                 let ids: Vec<String> =
-                    (0..size).map(|position| population.claim_header(enrollee, position).id).collect();
+                    (0..size).map(|position| population.claim_header(Version::V2, enrollee, position).id).collect();
                 assert!(ids.windows(2).all(|pair| order(&pair[0]) < order(&pair[1])), "{size}");
             }
         }
         for (people, size) in [(1, 1_000_000), (5000, 1_000_000), (3, 40_000_000)] {
             let population = Population::new(42, people, size);
             let spots = (0..size).step_by(9973).chain([size - 2, size - 1]);
-            let ids: Vec<String> = spots.map(|spot| population.claim_header(people - 1, spot).id).collect();
+            let ids: Vec<String> =
+                spots.map(|spot| population.claim_header(Version::V2, people - 1, spot).id).collect();
             let ids: BTreeSet<(&str, &str)> = ids.iter().map(|id| order(id)).collect();
             let lengths: BTreeSet<usize> = ids.iter().map(|(number, _)| number.len()).collect();
             assert_eq!(lengths.len(), 1, "as many digits everywhere");
             for position in (0..size - 1).step_by(size / 50).chain([size - 2]) {
-                let pair = [position, position + 1].map(|at| population.claim_header(people - 1, at).id);
+                let pair = [position, position + 1].map(|at| population.claim_header(Version::V2, people - 1, at).id);
                 assert!(order(&pair[0]) < order(&pair[1]), "{pair:?}");
             }
             // What one person's range ends with lies before what the next one's begins with.
             if people > 1 {
-                let last = population.claim_header(people - 2, size - 1).id;
-                assert!(order(&last).0 < order(&population.claim_header(people - 1, 0).id).0);
+                let last = population.claim_header(Version::V2, people - 2, size - 1).id;
+                assert!(order(&last).0 < order(&population.claim_header(Version::V2, people - 1, 0).id).0);
             }
         }
     }
@@ -234,7 +327,7 @@ mod tests {
         for enrollee in 0..12 {
             assert!(population.enrollee(enrollee).patient.starts_with("-2014000000"));
             for position in 0..700 {
-                let id = population.claim_header(enrollee, position).id;
+                let id = population.claim_header(Version::V2, enrollee, position).id;
                 assert!(order(&id).0.starts_with('-'), "{id}");
                 assert!(seen.insert(id));
             }
@@ -245,24 +338,24 @@ mod tests {
     fn a_claim_is_found_by_its_own_id_only() {
         let population = Population::new(5, 3, 3000);
         for position in (0..3000).step_by(7).chain([2999]) {
-            let id = population.claim_header(1, position).id;
-            assert_eq!(population.find_claim(1, &id), Some(position));
-            assert_eq!(population.find_claim(0, &id), None);
-            assert_eq!(population.find_claim(2, &id), None);
+            let id = population.claim_header(Version::V2, 1, position).id;
+            assert_eq!(population.find_claim(Version::V2, 1, &id), Some(position));
+            assert_eq!(population.find_claim(Version::V2, 0, &id), None);
+            assert_eq!(population.find_claim(Version::V2, 2, &id), None);
             let other_kind = if id.starts_with("pde") {
                 id.replace("pde", "snf")
             } else {
                 format!("pde{}", &id[id.find('-').unwrap()..])
             };
-            assert_eq!(population.find_claim(1, &other_kind), None);
-            assert_eq!(population.find_claim(1, &format!("{id}0")), None);
+            assert_eq!(population.find_claim(Version::V2, 1, &other_kind), None);
+            assert_eq!(population.find_claim(Version::V2, 1, &format!("{id}0")), None);
         }
-        let beyond = Population::new(5, 3, 3001).claim_header(1, 3000).id;
+        let beyond = Population::new(5, 3, 3001).claim_header(Version::V2, 1, 3000).id;
         for id in ["", "carrier", "carrier-1", "carrier--", "carrier--x", "carrier--99999999999999999999", &beyond] {
-            assert_eq!(population.find_claim(1, id), None, "{id}");
+            assert_eq!(population.find_claim(Version::V2, 1, id), None, "{id}");
         }
-        let of_nobody = Population::new(5, 4, 3000).claim_header(3, 0).id;
-        assert_eq!(population.find_claim(3, &of_nobody), None);
+        let of_nobody = Population::new(5, 4, 3000).claim_header(Version::V2, 3, 0).id;
+        assert_eq!(population.find_claim(Version::V2, 3, &of_nobody), None);
     }
 
     #[test]
@@ -272,7 +365,7 @@ mod tests {
         let (mut offsets, mut weekdays, mut years) = (BTreeSet::new(), BTreeMap::new(), BTreeSet::new());
         let mut dated = 0;
         for position in 0..800 {
-            let (header, claim) = (population.claim_header(1, position), parsed(&population, 1, position));
+            let (header, claim) = (population.claim_header(Version::V2, 1, position), parsed(&population, 1, position));
             assert_eq!(claim["id"], header.id.as_str());
             assert!(header.id.starts_with(header.kind));
             assert_eq!(claim["patient"]["reference"], "Patient/-20140000000002");
@@ -310,7 +403,7 @@ mod tests {
         let population = Population::new(3, 2, 10_000);
         let mut counts = BTreeMap::new();
         for position in 0..10_000 {
-            *counts.entry(population.claim_header(0, position).kind).or_insert(0) += 1;
+            *counts.entry(population.claim_header(Version::V2, 0, position).kind).or_insert(0) += 1;
         }
         let expected = [
             ("carrier", 5500),
@@ -324,7 +417,8 @@ mod tests {
         ];
         assert_eq!(counts, expected.into());
         for enrollee in 0..2 {
-            let first: BTreeSet<_> = (0..40).map(|position| population.claim_header(enrollee, position).kind).collect();
+            let first: BTreeSet<_> =
+                (0..40).map(|position| population.claim_header(Version::V2, enrollee, position).kind).collect();
             assert_eq!(first.len(), 8, "a small mock has every type");
         }
     }

@@ -35,10 +35,29 @@ pub struct ClaimHeader {
     pub last_updated: Timestamp,
     /// The through date (fill date of a drug event), which `service-date` filters on.
     pub service_end: Option<Date>,
+    /// What API v3 filters on besides.
+    pub marks: Marks,
 }
 
-/// A source of people and their resources. Everything is addressed by position, so that a source
-/// may make what it serves on the spot: nothing here needs more memory than one resource.
+/// Where a resource of API v3 comes from, and what it is labelled with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marks {
+    /// `meta.source`: `NCH`, `DDPS`, `FISS`, `MCS`, `VMS` or `CWF`.
+    pub source: &'static str,
+    /// Whether it bears the security label of treatment for substance use (42 CFR Part 2).
+    pub samhsa: bool,
+    /// `meta.tag`: system and code.
+    pub tags: &'static [(&'static str, &'static str)],
+}
+
+impl Marks {
+    /// Of a claim that nobody has said anything about.
+    pub const NONE: Self = Self { source: "NCH", samhsa: false, tags: &[] };
+}
+
+/// A source of people and their resources. A claim is addressed by its place, which is the same in all
+/// versions, so that a source may make what it serves on the spot: nothing here needs more memory than one
+/// resource. Each version has an order of its own.
 pub trait Records: Send + Sync {
     /// Whether there are resources as this version of the API shows them.
     fn serves(&self, version: Version) -> bool;
@@ -46,22 +65,31 @@ pub trait Records: Send + Sync {
     fn enrollees(&self) -> usize;
     /// The person at `index` (below [`Records::enrollees`]).
     fn enrollee(&self, index: usize) -> Enrollee;
-    /// How many claims that person has.
-    fn claims(&self, enrollee: usize) -> usize;
+    /// How many claims this version has of that person, those included that only some searches show.
+    fn claims(&self, version: Version, enrollee: usize) -> usize;
+    /// The place of the claim that is the `nth` (from 0) in the order of this version. v1 and v2: claim
+    /// number compared as text, then type; v3: claim number, then prior authorisations.
+    fn place(&self, _version: Version, _enrollee: usize, nth: usize) -> usize {
+        nth
+    }
     /// How many further claims can be made of that person, were there `from` already. They stand at the
-    /// positions from there on, although [`Records::claims`] does not count them.
+    /// places from there on, although [`Records::claims`] does not count them.
     fn spare(&self, _enrollee: usize, _from: usize) -> usize {
         0
     }
-    /// The claim at `position`, in the server's order: claim number compared as text, then type.
-    fn claim_header(&self, enrollee: usize, position: usize) -> ClaimHeader;
-    /// The position of the claim with this id, if the person has it.
-    fn find_claim(&self, enrollee: usize, id: &str) -> Option<usize>;
+    /// The claim at a place.
+    fn claim_header(&self, version: Version, enrollee: usize, place: usize) -> ClaimHeader;
+    /// The place of the claim with this id, if the person has it in this version.
+    fn find_claim(&self, version: Version, enrollee: usize, id: &str) -> Option<usize>;
     /// Appends the claim as compact JSON. `created` is the moment of the answer, which API v2 puts
     /// into every claim.
-    fn write_claim(&self, version: Version, enrollee: usize, position: usize, created: Timestamp, out: &mut String);
+    fn write_claim(&self, version: Version, enrollee: usize, place: usize, created: Timestamp, out: &mut String);
     /// The Patient resource as compact JSON.
     fn patient(&self, version: Version, enrollee: usize) -> String;
+    /// The digital insurance card, a Bundle as compact JSON, which API v3 alone has.
+    fn insurance_card(&self, _enrollee: usize) -> Option<String> {
+        None
+    }
     /// The Coverage resources (id, compact JSON).
     fn coverage(&self, version: Version, enrollee: usize) -> Vec<(String, String)>;
     /// When the data was last loaded: a Bundle's `meta.lastUpdated`.

@@ -1,5 +1,6 @@
 //! The state of the mock: app, clock, codes, tokens, grants, and what was asked.
 
+use super::claims::dice::Dice;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::{Timestamp, ToSpan, tz::Offset};
@@ -121,7 +122,7 @@ impl World {
             apps: vec![app],
             consent: Consent::default(),
             consent_enrollee: 0,
-            consent_samhsa: false,
+            consent_samhsa: true,
             arrivals: Arrivals::default(),
             throttle: Throttle::default(),
             offset: 0,
@@ -358,6 +359,19 @@ pub(super) fn uuid() -> String {
     let mut bytes = [0u8; 16];
     // A mock whose system has no randomness hands out one and the same id, and nothing worse.
     let _ = getrandom::fill(&mut bytes);
+    uuid_of(bytes)
+}
+
+/// A UUID that is the same for the same numbers.
+pub(super) fn lasting_uuid(parts: &[u64]) -> String {
+    let mut dice = Dice::at(parts);
+    let mut bytes = [0u8; 16];
+    bytes[..8].copy_from_slice(&dice.next().to_be_bytes());
+    bytes[8..].copy_from_slice(&dice.next().to_be_bytes());
+    uuid_of(bytes)
+}
+
+fn uuid_of(mut bytes: [u8; 16]) -> String {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();

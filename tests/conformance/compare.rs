@@ -156,10 +156,14 @@ fn json(stand: &Stand, row: &Row, answer: &Answer) -> Vec<String> {
         return vec![format!("no JSON: {}", shortened(&answer.body))];
     };
     // How many claims a filter finds, and so how many pages there are, is the data's.
-    let filtered = ["type=", "_lastUpdated=g", "service-date="].iter().any(|name| row.target.contains(name))
+    let filtered = ["type=", "_lastUpdated=g", "service-date=", "_tag="].iter().any(|name| row.target.contains(name))
         && !row.theme.starts_with("18");
     let mut found = keys(&recorded, &live, row.is_cut);
-    found.retain(|difference| !(filtered && difference.contains("entry")));
+    // The recording's stand-in lacks the step in which the data back end of v3 fills in a total.
+    let no_total = row.target.starts_with("/v3/fhir/");
+    found.retain(|difference| {
+        !(filtered && difference.contains("entry")) && !(no_total && difference.contains("total"))
+    });
     if recorded
         .get("resourceType")
         .is_some_and(|kind| kind != "Bundle" && kind != "CapabilityStatement" && kind != "OperationOutcome")
@@ -173,6 +177,7 @@ fn json(stand: &Stand, row: &Row, answer: &Answer) -> Vec<String> {
     for (key, value) in &recorded {
         let Some(other) = live.get(key) else { continue };
         let alike = match key.as_str() {
+            "total" if no_total => true,
             "total" | "link" if filtered => kind(value) == kind(other),
             "link" => links(value) == links(other),
             "scope" => set(value) == set(other),

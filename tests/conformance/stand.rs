@@ -116,21 +116,28 @@ impl Stand {
             self.learn(&format!("-302500000100{enrollee:02}"), &patient.replacen("-2014", "-3025", 1));
             self.learn(&format!("BBUser100{enrollee:02}"), &format!("BBUser{enrollee:05}"));
         }
-        let loaded = self.bundle(1, "")["meta"]["lastUpdated"].as_str().unwrap().to_owned();
+        let loaded = self.bundle("v2", 1, "")["meta"]["lastUpdated"].as_str().unwrap().to_owned();
         let quoted = |text: &str| text.replace(':', "%3A").replace('+', "%2B");
         self.learn(&quoted("2026-08-01T06:30:00.000+00:00"), &quoted(&loaded));
-        for (recorded, enrollee) in [("carrier--10000000000", 0), ("carrier--10001000000", 1)] {
-            let claim =
-                self.bundle(enrollee, "&type=carrier")["entry"][0]["resource"]["id"].as_str().unwrap().to_owned();
+        for (recorded, version, enrollee) in [
+            ("carrier--10000000000", "v2", 0),
+            ("carrier--10001000000", "v2", 1),
+            ("-4000000000399", "v3", 0),
+            ("-4000001000000", "v3", 1),
+        ] {
+            let claim = self.bundle(version, enrollee, "&type=carrier")["entry"][0]["resource"]["id"]
+                .as_str()
+                .unwrap()
+                .to_owned();
             self.learn(recorded, &claim);
         }
     }
 
-    /// A page of claims of v2.
-    fn bundle(&mut self, enrollee: usize, more: &str) -> Value {
+    /// A page of claims.
+    fn bundle(&mut self, version: &str, enrollee: usize, more: &str) -> Value {
         let plan = Plan { enrollee, ..crate::plan::plan(&crate::recorded::nobody()) };
         let (access, _) = self.tokens(&plan);
-        let url = format!("{}/v2/fhir/ExplanationOfBenefit?_count=1{more}", self.mock.url());
+        let url = format!("{}/{version}/fhir/ExplanationOfBenefit?_count=1{more}", self.mock.url());
         let answer = support::http("GET", &url, &[("Authorization", &format!("Bearer {access}"))], "");
         serde_json::from_str(&answer.body).unwrap()
     }

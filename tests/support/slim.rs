@@ -29,28 +29,28 @@ impl Records for Slim {
         self.0.enrollee(index)
     }
 
-    fn claims(&self, enrollee: usize) -> usize {
-        self.0.claims(enrollee)
+    fn claims(&self, version: Version, enrollee: usize) -> usize {
+        self.0.claims(version, enrollee)
     }
 
     fn spare(&self, enrollee: usize, from: usize) -> usize {
         self.0.spare(enrollee, from)
     }
 
-    fn claim_header(&self, enrollee: usize, position: usize) -> ClaimHeader {
-        self.0.claim_header(enrollee, position)
+    fn claim_header(&self, version: Version, enrollee: usize, place: usize) -> ClaimHeader {
+        self.0.claim_header(version, enrollee, place)
     }
 
-    fn find_claim(&self, enrollee: usize, id: &str) -> Option<usize> {
-        self.0.find_claim(enrollee, id)
+    fn find_claim(&self, version: Version, enrollee: usize, id: &str) -> Option<usize> {
+        self.0.find_claim(version, enrollee, id)
     }
 
-    fn write_claim(&self, _: Version, enrollee: usize, position: usize, created: Timestamp, out: &mut String) {
-        let ClaimHeader { id, last_updated, .. } = self.claim_header(enrollee, position);
+    fn write_claim(&self, version: Version, enrollee: usize, place: usize, created: Timestamp, out: &mut String) {
+        let ClaimHeader { id, last_updated, .. } = self.claim_header(version, enrollee, place);
         let patient = self.enrollee(enrollee).patient;
         let remark = "nothing to remark ".repeat(40);
         out.push_str(&format!(
-            r#"{{"resourceType":"ExplanationOfBenefit","id":"{id}","meta":{{"lastUpdated":"{last_updated}"}},"patient":{{"reference":"Patient/{patient}"}},"created":"{created}","payment":{{"amount":{{"value":{position}.50}}}},"remark":"{remark}"}}"#,
+            r#"{{"resourceType":"ExplanationOfBenefit","id":"{id}","meta":{{"lastUpdated":"{last_updated}"}},"patient":{{"reference":"Patient/{patient}"}},"created":"{created}","payment":{{"amount":{{"value":{place}.50}}}},"remark":"{remark}"}}"#,
         ));
     }
 

@@ -54,11 +54,11 @@ fn generate() -> BTreeMap<String, Vec<(Value, usize)>> {
     let mut claims = BTreeMap::<String, Vec<(Value, usize)>>::new();
     let mut text = String::new();
     for enrollee in 0..2 {
-        for position in 0..population.claims(enrollee) {
+        for position in 0..population.claims(Version::V2, enrollee) {
             text.clear();
             population.write_claim(Version::V2, enrollee, position, population.loaded(), &mut text);
             let claim = serde_json::from_str(&text).unwrap();
-            let kind = population.claim_header(enrollee, position).kind;
+            let kind = population.claim_header(Version::V2, enrollee, position).kind;
             claims.entry(kind.to_owned()).or_default().push((claim, text.len()));
         }
     }

@@ -27,6 +27,10 @@ struct Caller {
     patient: String,
     /// Whether this version knows the person; who is unknown gets no further than userinfo.
     is_known: bool,
+    /// Claims with the label of treatment for substance use are not for this token (v3).
+    without_samhsa: bool,
+    /// The app may see drug events alone (v3).
+    only_drugs: bool,
     now: Timestamp,
 }
 
@@ -74,14 +78,38 @@ fn answer_below(
             let words = format!("Request was throttled. Expected available in {wait} seconds.");
             Answer::detail(429, &words).with("retry-after", wait.to_string())
         }
-        (Some(status), _) => failing(status),
+        (Some(status), _) => failing(version, status),
         // No data stands behind this version here.
-        _ if !shared.records.serves(version) => failing(502),
+        _ if !shared.records.serves(version) => failing(version, 502),
+        (None, Some("$generate-insurance-card")) if version == Version::V3 => shared
+            .records
+            .insurance_card(caller.enrollee)
+            .map_or_else(|| failing(version, 404), |card| Answer::fhir(200, card)),
         (None, Some(id)) => read::answer(shared, &caller, resource, id),
-        (None, None) => search::answer(shared, ask, &caller, resource, faults),
+        (None, None) => search::answer(shared, &narrowed(ask, &caller, resource), &caller, resource, faults),
     };
     let numbers = [bucket.limit.to_string(), bucket.remaining.unwrap_or(0).to_string(), format!("{:?}", bucket.reset)];
     LIMITS.into_iter().zip(numbers).fold(answer, |answer, (name, value)| answer.with(name, value))
+}
+
+/// What the gateway asks of v3's data back end in place of what was asked of it: without what the enrollee
+/// keeps to themselves, and for an app of Part D with nothing but drug events.
+fn narrowed(ask: &Ask, caller: &Caller, resource: &str) -> Ask {
+    let mut asked = ask.clone();
+    if caller.version != Version::V3 || resource != "ExplanationOfBenefit" {
+        return asked;
+    }
+    if caller.without_samhsa {
+        asked.query.retain(|(name, _)| name != "_security:not");
+        asked.query.push(("_security:not".to_owned(), "42CFRPart2".to_owned()));
+    }
+    if caller.only_drugs {
+        asked.query.retain(|(name, _)| name != "_tag" && name != "_source");
+        asked.query.push(("_source".to_owned(), "DDPS".to_owned()));
+    } else if asked.query("_source").is_none() && asked.query("_tag").is_none() {
+        asked.query.push(("_source".to_owned(), "NCH,DDPS".to_owned()));
+    }
+    asked
 }
 
 /// The media type to answer with, refusals included: it is chosen before anything else is looked at.
@@ -126,9 +154,12 @@ fn backend(fault: &Kind) -> Option<u16> {
     if let Kind::Backend(status) = fault { Some(*status) } else { None }
 }
 
-/// What API v1 and v2 show of a failing back end.
-fn failing(status: u16) -> Answer {
+/// What is shown of a failing back end. v3's says nothing that the web server could make sense of when it
+/// fails for good, and what it refuses it refuses itself.
+fn failing(version: Version, status: u16) -> Answer {
     match status {
+        400..=499 if version == Version::V3 && status != 404 => params::refused(version, status, "Too many requests"),
+        500..=599 if version == Version::V3 => params::server_error(),
         404 => Answer::detail(404, "Not found."),
         400..=499 => Answer::detail(400, "An error occurred contacting the upstream server:Too many requests"),
         500 => Answer::spaced(500, &[("error", json!("Server Error (500)"))]),
@@ -210,6 +241,8 @@ fn authorized(
         version,
         patient: version.patient(&person),
         is_known: is_person,
+        without_samhsa: known.agreed.samhsa == Some(false),
+        only_drugs: app.part_d,
         now: world.now(),
     })
 }

@@ -1,4 +1,4 @@
-//! Search parameters of API v2: what is read, what is refused, what is dropped without a word.
+//! Search parameters: what is read, what is refused, what is dropped without a word.
 
 use jiff::{
     Timestamp, ToSpan,
@@ -6,9 +6,12 @@ use jiff::{
     tz::Offset,
 };
 
+use serde_json::json;
+
 use crate::mock::{
     http::{Answer, Ask},
     records::ClaimHeader,
+    version::Version,
 };
 
 const KINDS: [&str; 8] = ["carrier", "dme", "hha", "hospice", "inpatient", "outpatient", "pde", "snf"];
@@ -21,8 +24,9 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// `count` wins over `_count`; default 10, at most 50.
-    pub(super) fn read(ask: &Ask) -> Result<Self, Answer> {
+    /// `count` wins over `_count`; default 10, at most 50. At v3 `_offset` wins over `startIndex`, a page of
+    /// nothing is allowed, and a negative start makes the data back end fail.
+    pub(super) fn read(ask: &Ask, version: Version) -> Result<Self, Answer> {
         let integer = |name: &str| match ask.query(name) {
             None => Ok(None),
             Some(text) => text.trim().parse::<i64>().map(Some).map_err(|_| Answer::detail(400, "expected int")),
@@ -34,14 +38,32 @@ impl Window {
         match count {
             51.. => return Err(Answer::detail(400, "value must be at most 50")),
             ..0 => return Err(Answer::detail(400, "value must be at least 0")),
-            0 => return Err(upstream("Invalid pageSize '0'")),
+            0 if version != Version::V3 => return Err(upstream("Invalid pageSize '0'")),
             _ => {}
         }
-        let start = integer("startIndex")?.unwrap_or(0);
-        let too_low = |_| upstream(&format!("Value for startIndex cannot be negative: {start}"));
+        let offset = integer("_offset")?.filter(|_| version == Version::V3);
+        let start = offset.or(integer("startIndex")?).unwrap_or(0);
+        let too_low = |_| match version {
+            Version::V1 | Version::V2 => upstream(&format!("Value for startIndex cannot be negative: {start}")),
+            Version::V3 => server_error(),
+        };
         let start = usize::try_from(start).map_err(too_low)?;
         Ok(Self { start, count: usize::try_from(count).unwrap_or(10) })
     }
+}
+
+/// What the web server says when it cannot make sense of the data back end's answer.
+pub(super) fn server_error() -> Answer {
+    Answer::spaced(500, &[("error", json!("Server Error (500)"))])
+}
+
+/// A refusal of the data back end, as this version shows it.
+pub(super) fn refused(version: Version, status: u16, diagnostics: &str) -> Answer {
+    if version != Version::V3 {
+        return upstream(diagnostics);
+    }
+    let issue = json!({"severity": "error", "code": "processing", "diagnostics": diagnostics});
+    Answer::fhir(status, json!({"resourceType": "OperationOutcome", "issue": [issue]}).to_string())
 }
 
 /// A 400 of the data back end, as v1 and v2 show it.
@@ -82,17 +104,27 @@ pub(super) struct Filter {
     kinds: Option<Vec<&'static str>>,
     service: Vec<Bound>,
     updated: Vec<Bound>,
+    /// v3 only.
+    sources: Vec<Vec<&'static str>>,
+    tags: Vec<Vec<(String, String)>>,
+    without_samhsa: bool,
 }
 
 impl Filter {
     /// Reads the filters of a claim search.
-    pub(super) fn read(ask: &Ask) -> Result<Self, Answer> {
-        Ok(Self { kinds: kinds(ask)?, service: bounds(ask, "service-date")?, updated: bounds(ask, "_lastUpdated")? })
+    pub(super) fn read(ask: &Ask, version: Version) -> Result<Self, Answer> {
+        let (service, updated) = (bounds(ask, version, "service-date")?, bounds(ask, version, "_lastUpdated")?);
+        let filter = Self { kinds: kinds(ask, version)?, service, updated, ..Self::default() };
+        if version != Version::V3 {
+            return Ok(filter);
+        }
+        let without_samhsa = ask.query("_security:not").is_some_and(|label| label.contains("42CFRPart2"));
+        Ok(Self { sources: sources(ask)?, tags: tags(ask)?, without_samhsa, ..filter })
     }
 
     /// The date of loading alone, which Patient and Coverage searches filter on.
-    pub(super) fn of_loading(ask: &Ask) -> Result<Self, Answer> {
-        Ok(Self { updated: bounds(ask, "_lastUpdated")?, ..Self::default() })
+    pub(super) fn of_loading(ask: &Ask, version: Version) -> Result<Self, Answer> {
+        Ok(Self { updated: bounds(ask, version, "_lastUpdated")?, ..Self::default() })
     }
 
     /// Whether a resource loaded at this moment is wanted.
@@ -101,7 +133,12 @@ impl Filter {
     }
 
     pub(super) fn is_none(&self) -> bool {
-        self.kinds.is_none() && self.service.is_empty() && self.updated.is_empty()
+        self.kinds.is_none()
+            && self.service.is_empty()
+            && self.updated.is_empty()
+            && self.sources.is_empty()
+            && self.tags.is_empty()
+            && !self.without_samhsa
     }
 
     pub(super) fn holds(&self, claim: &ClaimHeader) -> bool {
@@ -112,6 +149,9 @@ impl Filter {
         self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&claim.kind))
             && self.holds_loaded(claim.last_updated)
             && (self.service.is_empty() || service().unwrap_or(false))
+            && self.sources.iter().all(|any| any.contains(&claim.marks.source))
+            && self.tags.iter().all(|any| any.iter().any(|(system, code)| claim.marks.tags.contains(&(system, code))))
+            && !(self.without_samhsa && claim.marks.samhsa)
     }
 }
 
@@ -144,17 +184,46 @@ impl Word {
     }
 }
 
-fn kinds(ask: &Ask) -> Result<Option<Vec<&'static str>>, Answer> {
+const SOURCES: [&str; 6] = ["DDPS", "NCH", "MCS", "VMS", "FISS", "CWF"];
+
+/// `_source`: what is shown of whom. Each value is a list of which one has to fit.
+fn sources(ask: &Ask) -> Result<Vec<Vec<&'static str>>, Answer> {
+    let known = |word: &str| SOURCES.into_iter().find(|source| *source == word.trim());
+    let values = ask.query.iter().filter(|(key, _)| key == "_source");
+    let sources = values.map(|(_, list)| list.split(',').map(known).collect::<Option<Vec<_>>>());
+    sources.collect::<Option<Vec<_>>>().ok_or_else(|| {
+        refused(Version::V3, 400, &format!("Unknown source. Supported sources are: [{}]", SOURCES.join(", ")))
+    })
+}
+
+/// `_tag`: every value is a list of which one has to fit.
+fn tags(ask: &Ask) -> Result<Vec<Vec<(String, String)>>, Answer> {
+    let read = |one: &str| {
+        let (system, code) = one.split_once('|').filter(|(system, code)| !system.is_empty() && !code.is_empty())?;
+        Some((system.to_owned(), code.to_owned()))
+    };
+    let values = ask.query.iter().filter(|(key, _)| key == "_tag");
+    let tags = values.map(|(_, list)| list.split(',').map(read).collect::<Option<Vec<_>>>());
+    tags.collect::<Option<Vec<_>>>()
+        .ok_or_else(|| refused(Version::V3, 400, "Searching by tag requires a token (system|code) to be specified."))
+}
+
+fn kinds(ask: &Ask, version: Version) -> Result<Option<Vec<&'static str>>, Answer> {
     let Some(text) = ask.query("type") else { return Ok(None) };
     let words: Option<Vec<Word>> = text.split(',').map(Word::read).collect();
     let words = words.ok_or_else(|| Answer::detail(400, "the type parameter value is not valid"))?;
+    let breaks = |word: &Word| matches!(word, Word::Any | Word::Nothing);
+    if version == Version::V3 && words.iter().any(breaks) {
+        // The other data back end does not know what to do with these.
+        return Err(server_error());
+    }
     if words.contains(&Word::Any) {
         return Ok(None);
     }
     Ok(Some(words.into_iter().filter_map(|word| if let Word::Kind(kind) = word { Some(kind) } else { None }).collect()))
 }
 
-fn bounds(ask: &Ask, name: &str) -> Result<Vec<Bound>, Answer> {
+fn bounds(ask: &Ask, version: Version, name: &str) -> Result<Vec<Bound>, Answer> {
     let mut bounds: Vec<Bound> = Vec::new();
     for (_, text) in ask.query.iter().filter(|(key, _)| key == name) {
         let operator = match text.get(..2) {
@@ -165,14 +234,16 @@ fn bounds(ask: &Ask, name: &str) -> Result<Vec<Bound>, Answer> {
             _ => return Err(Answer::detail(400, &format!("the {name} operator is not valid"))),
         };
         let (from, until) = span(&text[2..]).ok_or_else(|| {
-            upstream(&format!("HAPI-1882: Invalid date/time format: \"{}\"", text[2..].replace('"', "")))
+            let text = text[2..].replace('"', "");
+            refused(version, 400, &format!("HAPI-1882: Invalid date/time format: \"{text}\""))
         })?;
         let lower = |operator| matches!(operator, Operator::Gt | Operator::Ge);
         if bounds.iter().any(|bound| lower(bound.operator) == lower(operator)) {
             let side = if lower(operator) { "a lower" } else { "an upper" };
-            return Err(upstream(&format!(
+            let words = format!(
                 "HAPI-1885: Can not have multiple date range parameters for the same param that specify {side} bound"
-            )));
+            );
+            return Err(refused(version, 400, &words));
         }
         bounds.push(Bound { operator, from, until });
     }

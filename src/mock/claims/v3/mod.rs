@@ -21,6 +21,7 @@ use super::json::Json;
 use super::moment::Instant;
 use super::vocabulary::{Code, System};
 use super::{Claim, Kind};
+use crate::mock::records::Marks;
 use amounts::{HEADER, TOTALS};
 use parts::{dollars, status_of_benefit};
 
@@ -35,39 +36,26 @@ pub(in crate::mock) enum Stage {
     PriorAuthorization,
 }
 
-/// What a v3 search looks at besides dates.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::mock) struct Marks {
-    /// `meta.source`.
-    pub(in crate::mock) source: &'static str,
-    /// Whether it bears the security label of treatment for substance use (42 CFR Part 2).
-    pub(in crate::mock) samhsa: bool,
-    /// `meta.tag`: system and code.
-    pub(in crate::mock) tags: Vec<(&'static str, &'static str)>,
-}
-
-const SYSTEM_TYPE: &str = "https://bluebutton.cms.gov/fhir/CodeSystem/System-Type";
-const FINAL_ACTION: &str = "https://bluebutton.cms.gov/fhir/CodeSystem/Final-Action";
+const HISTORY: (&str, &str) = ("https://bluebutton.cms.gov/fhir/CodeSystem/System-Type", "NationalClaimsHistory");
+const SHARED: (&str, &str) = ("https://bluebutton.cms.gov/fhir/CodeSystem/System-Type", "SharedSystem");
+const DRUGS: (&str, &str) = ("https://bluebutton.cms.gov/fhir/CodeSystem/System-Type", "DDPS");
+const FINAL: (&str, &str) = ("https://bluebutton.cms.gov/fhir/CodeSystem/Final-Action", "FinalAction");
+const NOT_FINAL: (&str, &str) = ("https://bluebutton.cms.gov/fhir/CodeSystem/Final-Action", "NotFinalAction");
 /// What CMS calls itself.
 const INSURER: &str = "Centers for Medicare and Medicaid Services";
 
 impl Claim {
     /// What a search needs to know; nothing is written for it.
     pub(in crate::mock) fn marks_v3(&self, stage: Stage) -> Marks {
-        let (source, system) = match (stage, self.kind) {
-            (Stage::PriorAuthorization, _) => ("CWF", "SharedSystem"),
-            (Stage::Adjudicated, Kind::Pde) | (Stage::Partial, Kind::Pde) => ("DDPS", "DDPS"),
-            (Stage::Adjudicated, _) => ("NCH", "NationalClaimsHistory"),
-            (Stage::Partial, Kind::Carrier) => ("MCS", "SharedSystem"),
-            (Stage::Partial, Kind::Dme) => ("VMS", "SharedSystem"),
-            (Stage::Partial, _) => ("FISS", "SharedSystem"),
+        let (source, tags): (_, &[_]) = match (stage, self.kind) {
+            (Stage::PriorAuthorization, _) => ("CWF", &[SHARED]),
+            (Stage::Adjudicated, Kind::Pde) => ("DDPS", &[DRUGS, FINAL]),
+            (Stage::Partial, Kind::Pde) => ("DDPS", &[DRUGS, NOT_FINAL]),
+            (Stage::Adjudicated, _) => ("NCH", &[HISTORY, FINAL]),
+            (Stage::Partial, Kind::Carrier) => ("MCS", &[SHARED, NOT_FINAL]),
+            (Stage::Partial, Kind::Dme) => ("VMS", &[SHARED, NOT_FINAL]),
+            (Stage::Partial, _) => ("FISS", &[SHARED, NOT_FINAL]),
         };
-        let mut tags = vec![(SYSTEM_TYPE, system)];
-        match stage {
-            Stage::Adjudicated => tags.push((FINAL_ACTION, "FinalAction")),
-            Stage::Partial => tags.push((FINAL_ACTION, "NotFinalAction")),
-            Stage::PriorAuthorization => {}
-        }
         let samhsa = self.kind != Kind::Pde && self.dice.clone().below(1000) < 30;
         Marks { source, samhsa, tags }
     }
@@ -172,7 +160,7 @@ impl Claim {
                 });
             }
             json.put_list("tag", |json| {
-                for &(system, code) in &marks.tags {
+                for &(system, code) in marks.tags {
                     json.coding(Code(System::Url(system), code, ""));
                 }
             });

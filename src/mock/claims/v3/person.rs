@@ -181,7 +181,7 @@ impl Person<'_> {
     }
 
     /// The digital insurance card: new ids at every request, and its sentence in two languages.
-    pub(in crate::mock) fn insurance_card(&self, _patient: &str) -> String {
+    pub(in crate::mock) fn insurance_card(&self) -> String {
         let facts = self.facts_v3();
         let (patient, payer) = (uuid(), uuid());
         let mut out = String::with_capacity(12_000);

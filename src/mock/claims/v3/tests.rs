@@ -259,7 +259,7 @@ fn what_is_under_way_says_who_works_on_it() {
 
 #[test]
 fn an_insurance_card_has_new_ids_each_time_and_says_the_same() {
-    let card = |_| serde_json::from_str::<Value>(&person().insurance_card(PATIENT)).unwrap();
+    let card = |_| serde_json::from_str::<Value>(&person().insurance_card()).unwrap();
     let (first, second) = (card(0), card(1));
     assert_ne!(first["entry"][0]["fullUrl"], second["entry"][0]["fullUrl"]);
     assert_eq!(first["entry"][0]["resource"]["name"], second["entry"][0]["resource"]["name"]);
