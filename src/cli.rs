@@ -230,7 +230,7 @@ pub struct Fetch {
     #[arg(long, conflicts_with = "profile")]
     pub all_profiles: bool,
     /// Only claims of these types
-    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', ignore_case = true)]
     pub types: Vec<ClaimType>,
     /// Only claims with this service date: ge, gt, le or lt and a date; up to two
     #[arg(long, value_name = "OPDATE", value_parser = op_date)]
@@ -239,7 +239,7 @@ pub struct Fetch {
     #[arg(long, value_name = "OPINSTANT", value_parser = op_instant)]
     pub last_updated: Vec<String>,
     /// API v3: only claims from these sources
-    #[arg(long, value_name = "SOURCE", value_delimiter = ',')]
+    #[arg(long, value_name = "SOURCE", value_delimiter = ',', ignore_case = true)]
     pub source: Vec<Source>,
     /// Resources a page
     #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=50))]

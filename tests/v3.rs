@@ -1,5 +1,5 @@
 //! API v3, whose pages lie about their totals and name hosts that nobody can reach: recorded payloads,
-//! served in v3's manner over real sockets. (The mock has no data of v3.)
+//! served in v3's manner over real sockets.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 

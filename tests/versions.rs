@@ -1,13 +1,13 @@
-//! The client at the versions of the API that the mock has data for, beside v2 that all other tests use.
+//! The client at v1 and v3, beside v2 that all other tests use.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use serde_json::{Value, json};
-use support::{Setting, Stage, ids, lines};
+use support::{Running, Setting, Stage, ids, lines};
 
 fn claims(dir: &Path) -> Vec<Value> {
     lines(&dir.join("ExplanationOfBenefit.ndjson")).iter().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -52,11 +52,89 @@ fn api_v1_shows_the_claims_of_v2_in_its_own_shapes() {
     }
 }
 
+#[test]
+fn api_v3_comes_home_and_what_was_superseded_goes_with_a_full_pull() {
+    let stage = Stage::with(Setting { claims: 230, ..Setting::default() });
+    stage.log_in(&["--api", "v3"]);
+    let fetch = |more: &[&str]| stage.expect_json(0, &[&["fetch", "all", "--out", "claims", "--json"], more].concat());
+    let result = fetch(&[]);
+    let resources = &result["resources"];
+    assert_eq!(resources["ExplanationOfBenefit"]["count"], 230, "{result}");
+    for (resource, count) in [("Patient", 1), ("UserInfo", 1), ("InsuranceCard", 1)] {
+        assert_eq!(resources[resource]["count"], count, "{resource}");
+    }
+    assert!(resources["Coverage"]["count"].as_u64() >= Some(4));
+    assert_eq!(stage.expect_json(0, &["verify", "claims", "--json"])["ok"], true);
+    let numbers: Vec<i64> =
+        ids(&stage.lines("ExplanationOfBenefit.ndjson")).iter().map(|id| id.parse().unwrap()).collect();
+    assert!(numbers.is_sorted() && numbers[0] < 0, "v3 orders its claims by number");
+    assert!(claims(&stage.out()).iter().all(|claim| claim["outcome"] == "complete"));
+
+    // A claim is superseded: the increment brings the new one, and cannot know that the old one is gone.
+    let load = stage.control("POST", "claims", r#"{"supersede": 2, "update": 1}"#);
+    assert_eq!(load["superseded"].as_array().unwrap().len(), 2);
+    let row = fetch(&[])["resources"]["ExplanationOfBenefit"].clone();
+    assert_eq!((&row["mode"], &row["added"], &row["count"]), (&json!("incremental"), &json!(2), &json!(232)));
+    let row = fetch(&["--full"])["resources"]["ExplanationOfBenefit"].clone();
+    assert_eq!((&row["removed"], &row["count"]), (&json!(2), &json!(230)));
+
+    // What is still worked on, and what was only asked for, has to be asked for.
+    let partial = ["fetch", "eob", "--out", "partial", "--json", "--source"];
+    let result = stage.expect_json(0, &[&partial[..], &["FISS,MCS,VMS"]].concat());
+    let partial = claims(&stage.home.path().join("partial"));
+    assert_eq!(result["resources"]["ExplanationOfBenefit"]["count"], partial.len());
+    assert!(!partial.is_empty() && partial.iter().all(|claim| claim["outcome"] == "partial"));
+    let prior = stage.expect_json(0, &["fetch", "eob", "--out", "prior", "--json", "--source", "CWF"]);
+    assert!(prior["resources"]["ExplanationOfBenefit"]["count"].as_u64() > Some(0));
+    let prior = claims(&stage.home.path().join("prior"));
+    assert!(prior.iter().all(|claim| claim["use"] == "preauthorization"));
+
+    // Without the box of the consent page, claims that bear the label are not there.
+    stage.control("POST", "consent", r#"{"samhsa": false}"#);
+    stage.log_in(&["--api", "v3", "--profile", "private"]);
+    stage.expect(0, &["fetch", "eob", "--out", "private", "-q", "--profile", "private"]);
+    let private = claims(&stage.home.path().join("private"));
+    let labelled = claims(&stage.out()).iter().filter(|claim| claim["meta"].get("security").is_some()).count();
+    assert_eq!(private.len(), 230 - labelled);
+    assert!(labelled > 0 && private.iter().all(|claim| claim["meta"].get("security").is_none()));
+}
+
+#[test]
+fn a_claim_superseded_between_two_pages_of_v3_hides_no_other() {
+    for jobs in ["1", "4"] {
+        let latency = Duration::from_millis(100);
+        let stage = Stage::with(Setting { claims: 400, latency, ..Setting::default() });
+        stage.log_in(&["--api", "v3"]);
+        let mut fetch = Running::start(stage.bbdl(&["fetch", "eob", "--out", "claims", "-v", "--jobs", jobs]));
+        fetch.until("_offset=100");
+        // One more is gone than comes before it: what follows moves up.
+        stage.control("POST", "claims", r#"{"supersede": 6}"#);
+        support::assert_code(&fetch.finish(), 0, &[jobs]);
+        stage.expect(0, &["fetch", "eob", "--out", "again", "-q"]);
+        let file = "ExplanationOfBenefit.ndjson";
+        let (kept, there) = (ids(&stage.lines(file)), ids(&lines(&stage.home.path().join("again").join(file))));
+        assert_eq!((kept.len(), &kept), (400, &there), "{jobs}");
+    }
+}
+
 /// What the server gets wrong at v1 it gets wrong as at v2.
 #[test]
 fn faults_at_v1_lose_nothing() {
+    faults_lose_nothing("v1", &[("empty@ExplanationOfBenefit#1+1", 0), ("empty@ExplanationOfBenefit+1", 75)]);
+}
+
+/// At v3 a failing back end shows as a failure.
+#[test]
+fn faults_at_v3_lose_nothing() {
+    faults_lose_nothing(
+        "v3",
+        &[("backend=500@ExplanationOfBenefit#1+1", 0), ("backend=500@ExplanationOfBenefit+1", 75)],
+    );
+}
+
+fn faults_lose_nothing(api: &str, of_version: &[(&str, i32)]) {
     let stage = Stage::with(Setting { claims: 200, ..Setting::default() });
-    stage.log_in(&["--api", "v1"]);
+    stage.log_in(&["--api", api]);
     let fetch = |code, out: &str| {
         stage.expect_json(code, &["fetch", "eob", "--out", out, "--json", "--retry", "2", "--jobs", "1"])
     };
@@ -64,19 +142,18 @@ fn faults_at_v1_lose_nothing() {
         ("status=503@ExplanationOfBenefit#1+1", 0),
         ("close@ExplanationOfBenefit#1+2", 0),
         ("duplicate@ExplanationOfBenefit#1+1", 0),
-        ("empty@ExplanationOfBenefit#1+1", 0),
         ("expire-token@ExplanationOfBenefit#1+1", 0),
-        ("empty@ExplanationOfBenefit+1", 75),
         ("status=403@ExplanationOfBenefit+1", 77),
         ("next-loop@ExplanationOfBenefit", 65),
     ]
-    .into_iter()
+    .iter()
+    .chain(of_version)
     .enumerate()
     {
-        stage.faults(&[fault]);
+        stage.faults(&[*fault]);
         let out = format!("out{number}");
-        let result = fetch(code, &out);
-        if code == 0 {
+        let result = fetch(*code, &out);
+        if *code == 0 {
             assert_eq!(result["resources"]["ExplanationOfBenefit"]["count"], 200, "{fault}: {result}");
         } else {
             assert!(!stage.home.path().join(out).join("manifest.json").exists(), "{fault}");

@@ -49,6 +49,7 @@ fn who_withholds_treatment_data_at_v3_shows_no_claims_at_v2() {
     let status = |token: &str| {
         ["ExplanationOfBenefit", "Coverage"].map(|resource| ask(&mock, token, &format!("/v2/fhir/{resource}")).status)
     };
+    control(&mock, "consent", r#"{"samhsa": false}"#);
     assert_eq!(status(&v3_tokens(&mock).0), [403, 200]);
     control(&mock, "consent", r#"{"samhsa": true}"#);
     let (token, refreshed) = v3_tokens(&mock);

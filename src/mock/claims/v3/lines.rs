@@ -167,7 +167,7 @@ fn detail(json: &mut Json<'_>, claim: &Claim, item: &Item) {
     let is_drug = claim.kind == Kind::Pde;
     let billed =
         matches!(claim.kind, Kind::Dme | Kind::Hospice | Kind::Snf | Kind::Outpatient | Kind::Inpatient | Kind::Hha);
-    if !is_drug && !(billed && item.sequence == 1) {
+    if !(is_drug || (billed && item.sequence == 1)) {
         return;
     }
     let code = if is_drug { first_code(&item.product_or_service) } else { "00338011704" };
