@@ -10,7 +10,7 @@
 //!   that the pages no longer fit together: the caller starts again ([`PullError::Shifted`]).
 //! * Links that lead back, or on for ever without bringing anything, are refused.
 //!
-//! Pages are asked for ahead of their turn ([`super::ahead`]), as many at once as the pace allows. That
+//! Pages are asked for ahead of their turn (`ahead`), as many at once as the pace allows. That
 //! changes when a page is asked for, and nothing else: a page counts only when the page before it names it
 //! as the next. A page that is too much for the server is asked for again in smaller ones.
 
