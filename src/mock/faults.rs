@@ -22,6 +22,12 @@ pub(super) enum Kind {
     Close,
     /// Valid HTTP, JSON cut in half.
     Truncate,
+    /// A byte of the JSON is another one, and it is no JSON any more.
+    Corrupt,
+    /// A byte that no UTF-8 text has.
+    InvalidUtf8,
+    /// A resource so many megabytes larger than it was.
+    Huge(u64),
     /// A page of HTML with this status, as a CDN sends.
     Html(u16),
     /// The swallowed failure of v1 and v2: 200, no entries, total 0.
@@ -96,6 +102,9 @@ impl FromStr for Fault {
             "throttle" => Kind::Throttle(number("a number of seconds")?),
             "close" => Kind::Close,
             "truncate" => Kind::Truncate,
+            "corrupt" => Kind::Corrupt,
+            "invalid-utf8" => Kind::InvalidUtf8,
+            "huge" => Kind::Huge(number("a number of megabytes")?),
             "html" => Kind::Html(status()?),
             "empty" => Kind::Empty,
             "total" => Kind::Total(number("a number")?),

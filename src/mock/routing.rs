@@ -122,6 +122,28 @@ fn damaged(mut answer: Answer, faults: &[Kind]) -> Answer {
     if faults.contains(&Kind::Truncate) {
         answer.body.truncate(answer.body.len() / 2);
     }
+    // The quote in the middle: what follows it is text where structure was, and the other way round.
+    let middle = answer.body.len() / 2;
+    let quote = answer.body.iter().skip(middle).position(|byte| *byte == b'"').map(|at| middle + at);
+    if let Some(quote) = quote {
+        if faults.contains(&Kind::Corrupt) {
+            answer.body[quote] = b'#';
+        }
+        if faults.contains(&Kind::InvalidUtf8) {
+            answer.body[quote - 1] = 0xff;
+        }
+    }
+    let huge = faults.iter().find_map(|fault| if let Kind::Huge(megabytes) = fault { Some(*megabytes) } else { None });
+    if let Some(megabytes) = huge {
+        const RESOURCE: &[u8] = br#"{"resource":{"#;
+        let at =
+            answer.body.windows(RESOURCE.len()).position(|window| window == RESOURCE).map(|at| at + RESOURCE.len());
+        let megabytes = usize::try_from(megabytes).unwrap_or(0);
+        if let Some(at) = at {
+            let padding = format!(r#""padding":"{}","#, "x".repeat(megabytes * 1_000_000));
+            answer.body.splice(at..at, padding.into_bytes());
+        }
+    }
     if faults.contains(&Kind::Close) {
         answer.breaks = Some(Break::Within);
     }
