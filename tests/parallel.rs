@@ -60,7 +60,7 @@ fn a_hanging_page_does_not_keep_the_others_from_being_asked_for() {
     let stage = stage(250);
     stage.faults(&["hang@startIndex=50"]);
     stage.asked();
-    let mut fetch = Running::start(stage.bbdl(&["fetch", "eob", "--out", "claims", "-v"]));
+    let mut fetch = Running::start(stage.bbdl(&["fetch", "eob", "--out", "claims", "-v", "--jobs", "4"]));
     for _ in [100, 150, 200] {
         fetch.until("startIndex=");
     }

@@ -174,6 +174,8 @@ pub fn bbdl(home: &Path) -> Command {
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", home)
         .env("BBDL_HOME", home)
+        // What happens to the third request has to happen to the third page; `--jobs` says otherwise.
+        .env("BBDL_JOBS", "1")
         .env("BBDL_TOKEN_STORE", "file")
         .env("BBDL_RETRY_DELAY", "10")
         .current_dir(home)
