@@ -117,7 +117,7 @@ set edit:completion:arg-completer[bbdl] = {|@words|
             cand --last-updated 'Only what the server loaded then: ge, gt, le or lt and a date or instant; up to two'
             cand --source 'API v3: only claims from these sources'
             cand --page-size 'Resources a page'
-            cand --jobs 'How many requests may be under way at once, over all profiles; fewer while the server is slow'
+            cand --jobs 'How many requests may be under way at once to a server, over all profiles; fewer while it is slow'
             cand --retry 'How often to repeat a request that failed for a passing reason'
             cand --retry-delay 'The first pause before a repetition, in milliseconds; each later one is twice as long'
             cand --profile 'Which log-in to use'

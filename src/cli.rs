@@ -244,7 +244,7 @@ pub struct Fetch {
     /// Resources a page
     #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=50))]
     pub page_size: u32,
-    /// How many requests may be under way at once, over all profiles; fewer while the server is slow
+    /// How many requests may be under way at once to a server, over all profiles; fewer while it is slow
     #[arg(long, value_name = "N", default_value = "4", env = "BBDL_JOBS", value_parser = clap::value_parser!(u8).range(1..=16))]
     pub jobs: u8,
     /// How often to repeat a request that failed for a passing reason

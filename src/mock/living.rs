@@ -203,6 +203,11 @@ impl Records for Living {
         }
     }
 
+    fn finished(&self, version: Version, enrollee: usize) -> usize {
+        let beyond = if version == Version::V3 { self.beyond(enrollee) } else { 0 };
+        self.claims(version, enrollee) - beyond
+    }
+
     fn place(&self, version: Version, enrollee: usize, nth: usize) -> usize {
         let changed = self.changed();
         let Some(places) = changed.people.get(&enrollee) else { return self.base.place(version, enrollee, nth) };

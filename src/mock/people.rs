@@ -166,6 +166,10 @@ impl Records for Population {
         self.claims + partial + prior
     }
 
+    fn finished(&self, _: Version, _enrollee: usize) -> usize {
+        self.claims
+    }
+
     fn place(&self, version: Version, _enrollee: usize, nth: usize) -> usize {
         match version {
             Version::V1 | Version::V2 => nth,

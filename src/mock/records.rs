@@ -67,6 +67,10 @@ pub trait Records: Send + Sync {
     fn enrollee(&self, index: usize) -> Enrollee;
     /// How many claims this version has of that person, those included that only some searches show.
     fn claims(&self, version: Version, enrollee: usize) -> usize;
+    /// How many of them are finished: the first in the order of this version.
+    fn finished(&self, version: Version, enrollee: usize) -> usize {
+        self.claims(version, enrollee)
+    }
     /// The place of the claim that is the `nth` (from 0) in the order of this version. v1 and v2: claim
     /// number compared as text, then type; v3: claim number, then prior authorisations.
     fn place(&self, _version: Version, _enrollee: usize, nth: usize) -> usize {

@@ -33,7 +33,7 @@ const FRESH_STARTS: u32 = 2;
 pub(super) struct End {
     cursor: Option<Timestamp>,
     pub(super) total: Option<u64>,
-    /// When the server answered with the first page, by its own clock.
+    /// When the server answered with the first page of this run, by its own clock (v3).
     answered: Option<Timestamp>,
     pages: usize,
     /// Whether the links ended although the pages read cannot have held the total.
@@ -300,9 +300,8 @@ impl Job<'_> {
         let outcome = loop {
             match search.next_page().await {
                 Ok(Some(page)) => {
-                    if page.index == 0 {
-                        end.answered = page.bundle.last_updated;
-                    }
+                    // Of a run that goes on, too: what came before was shown to be the same.
+                    end.answered = end.answered.or(page.bundle.last_updated);
                     if page.index == 0 && self.profile.api != ApiVersion::V3 {
                         end.cursor = page.bundle.last_updated;
                     }

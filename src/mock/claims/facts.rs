@@ -87,6 +87,26 @@ impl Item {
     }
 }
 
+/// A Patient or Coverage of v2, as far as the other versions need it.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct PersonFacts {
+    pub(super) extension: Vec<Extension>,
+    pub(super) identifier: Vec<Identifier>,
+    pub(super) name: Vec<Name>,
+    pub(super) gender: String,
+    pub(super) birth_date: String,
+    pub(super) address: Vec<Address>,
+    pub(super) period: Option<Period>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Name {
+    pub(super) family: String,
+    pub(super) given: Vec<String>,
+}
+
 /// A contained Organization or Observation.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]

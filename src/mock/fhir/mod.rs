@@ -4,7 +4,7 @@ mod params;
 mod read;
 mod search;
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -94,11 +94,11 @@ fn answer_below(
 
 /// What the gateway asks of v3's data back end in place of what was asked of it: without what the enrollee
 /// keeps to themselves, and for an app of Part D with nothing but drug events.
-fn narrowed(ask: &Ask, caller: &Caller, resource: &str) -> Ask {
-    let mut asked = ask.clone();
+fn narrowed<'a>(ask: &'a Ask, caller: &Caller, resource: &str) -> Cow<'a, Ask> {
     if caller.version != Version::V3 || resource != "ExplanationOfBenefit" {
-        return asked;
+        return Cow::Borrowed(ask);
     }
+    let mut asked = ask.clone();
     if caller.without_samhsa {
         asked.query.retain(|(name, _)| name != "_security:not");
         asked.query.push(("_security:not".to_owned(), "42CFRPart2".to_owned()));
@@ -109,7 +109,7 @@ fn narrowed(ask: &Ask, caller: &Caller, resource: &str) -> Ask {
     } else if asked.query("_source").is_none() && asked.query("_tag").is_none() {
         asked.query.push(("_source".to_owned(), "NCH,DDPS".to_owned()));
     }
-    asked
+    Cow::Owned(asked)
 }
 
 /// The media type to answer with, refusals included: it is chosen before anything else is looked at.

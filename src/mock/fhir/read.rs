@@ -58,16 +58,20 @@ fn of_v3(shared: &Shared, caller: &Caller, resource: &str, id: &str) -> Answer {
             refused(Version::V3, 400, "ID is not a valid number")
         }
         "Patient" if id == caller.patient => Answer::fhir(200, records.patient(caller.version, caller.enrollee)),
-        "Patient" => {
-            let is_somebody = |index| caller.version.patient(&records.enrollee(index)) == id;
-            if (0..records.enrollees()).any(is_somebody) { absent() } else { unknown() }
-        }
+        "Patient" if is_somebody(shared, id) => absent(),
+        "Patient" => unknown(),
         "Coverage" => coverage_v3(shared, caller, id).unwrap_or_else(unknown),
         _ => claim(shared, caller, id).unwrap_or_else(|| {
             let is_somebodys = |index| records.find_claim(Version::V3, index, id).is_some();
             if (0..records.enrollees()).any(is_somebodys) { absent() } else { unknown() }
         }),
     }
+}
+
+/// Whether it is a person's id at v3.
+fn is_somebody(shared: &Shared, id: &str) -> bool {
+    let records = &shared.records;
+    (0..records.enrollees()).any(|index| Version::V3.patient(&records.enrollee(index)) == id)
 }
 
 fn is_uuid(id: &str) -> bool {
@@ -105,6 +109,5 @@ fn coverage_v3(shared: &Shared, caller: &Caller, id: &str) -> Option<Answer> {
     if person == caller.patient {
         return Some(Answer::detail(403, "You do not have permission to perform this action."));
     }
-    let is_somebody = |index| caller.version.patient(&records.enrollee(index)) == person;
-    (0..records.enrollees()).any(is_somebody).then(absent)
+    is_somebody(shared, person).then(absent)
 }

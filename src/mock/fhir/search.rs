@@ -115,6 +115,9 @@ fn find(records: &dyn Records, caller: &Caller, filter: &Filter) -> Found {
     if filter.is_none() {
         return Found::All(number);
     }
+    if filter.is_for_finished() {
+        return Found::All(records.finished(version, enrollee));
+    }
     let places = (0..number).map(|nth| records.place(version, enrollee, nth));
     Found::Some(places.filter(|place| filter.holds(&records.claim_header(version, enrollee, *place))).collect())
 }
@@ -308,11 +311,7 @@ impl<'a> Page<'a> {
         }
         links.push(("last", self.link(total.saturating_sub(1) / count * count)));
         links.push(("self", self.itself()));
-        let links: Vec<String> = links
-            .into_iter()
-            .map(|(relation, url)| format!(r#"{{"relation":"{relation}","url":{}}}"#, serde_json::json!(url)))
-            .collect();
-        let _ = write!(self.text, r#","link":[{}]"#, links.join(","));
+        self.write_links(links);
     }
 
     /// `next`, `previous` and `self`, and no others: `_offset` at the end of what was asked.
@@ -328,6 +327,10 @@ impl<'a> Page<'a> {
             }
         }
         links.push(("self", self.itself()));
+        self.write_links(links);
+    }
+
+    fn write_links(&mut self, links: Vec<(&str, String)>) {
         let links: Vec<String> = links
             .into_iter()
             .map(|(relation, url)| format!(r#"{{"relation":"{relation}","url":{}}}"#, serde_json::json!(url)))

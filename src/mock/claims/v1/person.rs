@@ -1,39 +1,18 @@
 //! The Patient and the four Coverage resources of a made-up person in v1.
 
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::super::eastern;
-use super::super::facts::{Address, Extension, Identifier, Period, tail};
+use super::super::facts::{Identifier, PersonFacts, tail};
 use super::super::json::Json;
 use super::super::moment::Instant;
 use super::super::person::Person;
 use super::parts::{extension, period};
 
-/// What v2 says of the person.
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Facts {
-    extension: Vec<Extension>,
-    identifier: Vec<Identifier>,
-    name: Vec<Name>,
-    gender: String,
-    birth_date: String,
-    address: Vec<Address>,
-    period: Option<Period>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Name {
-    family: String,
-    given: Vec<String>,
-}
-
 impl Person<'_> {
     /// The v1 Patient: as in v2, but with a hash in place of the Medicare number.
     pub(in crate::mock) fn patient_v1(&self) -> String {
-        let facts: Facts = serde_json::from_str(&self.patient()).unwrap_or_default();
+        let facts: PersonFacts = serde_json::from_str(&self.patient()).unwrap_or_default();
         let mut out = String::with_capacity(4096);
         Json::new(&mut out).object(|json| {
             self.head_v1(json, "Patient", format_args!("-{}", self.patient));
@@ -65,7 +44,7 @@ impl Person<'_> {
     /// The v1 Coverage of one of the parts of Medicare: its id and the resource.
     pub(in crate::mock) fn coverage_v1(&self, part: char) -> (String, String) {
         let (id, text) = self.coverage(part);
-        let facts: Facts = serde_json::from_str(&text).unwrap_or_default();
+        let facts: PersonFacts = serde_json::from_str(&text).unwrap_or_default();
         let mut out = String::with_capacity(20_000);
         Json::new(&mut out).object(|json| {
             self.head_v1(json, "Coverage", format_args!("{id}"));
@@ -103,7 +82,7 @@ impl Person<'_> {
 }
 
 /// CMS's own extensions. Those of US Core, which nest, came with v2.
-fn extensions(json: &mut Json<'_>, facts: &Facts) {
+fn extensions(json: &mut Json<'_>, facts: &PersonFacts) {
     json.put_list("extension", |json| {
         let own = facts.extension.iter().filter(|one| one.url.starts_with("https://bluebutton.cms.gov/"));
         own.for_each(|one| extension(json, one));

@@ -1,8 +1,6 @@
 //! The Patient, the Coverage resources and the insurance card of a made-up person in v3.
 
-use serde::Deserialize;
-
-use super::super::facts::{Address, Period, tail};
+use super::super::facts::{PersonFacts, tail};
 use super::super::json::Json;
 use super::super::moment::Instant;
 use super::super::person::Person;
@@ -10,32 +8,6 @@ use super::super::vocabulary::{Code, System};
 use super::INSURER;
 use super::parts::coded;
 use crate::mock::world::uuid;
-
-/// What v2 says of the person.
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Facts {
-    identifier: Vec<Identifier>,
-    name: Vec<Name>,
-    gender: String,
-    birth_date: String,
-    address: Vec<Address>,
-    period: Option<Period>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Identifier {
-    system: String,
-    value: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Name {
-    family: String,
-    given: Vec<String>,
-}
 
 /// A card of Medicare, as far as v3 has a Coverage for it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -86,14 +58,23 @@ impl Card {
     }
 }
 
+/// Since when, and whether Medicaid covers them as well.
+struct Cover {
+    is_dual: bool,
+    since: String,
+}
+
 impl Person<'_> {
-    fn facts_v3(&self) -> Facts {
+    fn facts_v3(&self) -> PersonFacts {
         serde_json::from_str(&self.patient()).unwrap_or_default()
     }
 
-    /// Whether Medicaid covers them as well, as v2's Coverage says it.
-    fn is_dual(&self) -> bool {
-        self.coverage('a').1.contains("state buy-in")
+    /// What v2's Coverage of part A says.
+    fn cover(&self) -> Cover {
+        let text = self.coverage('a').1;
+        let facts: PersonFacts = serde_json::from_str(&text).unwrap_or_default();
+        let since = facts.period.and_then(|period| period.start).unwrap_or_else(|| "2015-01-01".to_owned());
+        Cover { is_dual: text.contains("state buy-in"), since }
     }
 
     /// The v3 Patient.
@@ -127,13 +108,12 @@ impl Person<'_> {
 
     /// The v3 Coverage resources: id and text of each.
     pub(in crate::mock) fn coverage_v3(&self, patient: &str) -> Vec<(String, String)> {
-        let facts = self.facts_v3();
-        let is_dual = self.is_dual();
-        let cards = Card::ALL.into_iter().filter(|card| *card != Card::Dual || is_dual);
-        cards.map(|card| (card.id(patient), self.coverage_of(card, &facts, patient))).collect()
+        let (facts, cover) = (self.facts_v3(), self.cover());
+        let cards = Card::ALL.into_iter().filter(|card| *card != Card::Dual || cover.is_dual);
+        cards.map(|card| (card.id(patient), self.coverage_of(card, &facts, &cover, patient))).collect()
     }
 
-    fn coverage_of(&self, card: Card, facts: &Facts, patient: &str) -> String {
+    fn coverage_of(&self, card: Card, facts: &PersonFacts, cover: &Cover, patient: &str) -> String {
         let mut out = String::with_capacity(4096);
         let payer = if card.is_plan() { "insurer-org" } else { "cms-org" };
         Json::new(&mut out).object(|json| {
@@ -161,7 +141,7 @@ impl Person<'_> {
             json.put_list("extension", |json| extensions(json, card));
             json.put_list("identifier", |json| json.object(|json| member_number(json, facts, false)));
             json.put("status", "active");
-            self.covered(json, card, facts);
+            covered(json, card, facts, cover);
             json.put_object("beneficiary", |json| json.put("reference", format_args!("Patient/{patient}")));
             json.put_list("payor", |json| json.object(|json| json.put("reference", format_args!("#{payer}"))));
             plan_class(json, card);
@@ -169,20 +149,9 @@ impl Person<'_> {
         out
     }
 
-    /// What the insurance card and the Coverage have in common.
-    fn covered(&self, json: &mut Json<'_>, card: Card, facts: &Facts) {
-        let (code, words) = card.kind();
-        json.concept("type", &[Code(System::Url("https://nahdo.org/sopt"), code, words)]);
-        json.put("subscriberId", medicare_number(facts));
-        json.concept("relationship", &[Code(System::Terminology("subscriber-relationship"), "self", "Self")]);
-        let period: Facts = serde_json::from_str(&self.coverage('a').1).unwrap_or_default();
-        let start = period.period.and_then(|period| period.start).unwrap_or_else(|| "2015-01-01".to_owned());
-        json.put_object("period", |json| json.put("start", start.as_str()));
-    }
-
     /// The digital insurance card: new ids at every request, and its sentence in two languages.
     pub(in crate::mock) fn insurance_card(&self) -> String {
-        let facts = self.facts_v3();
+        let (facts, cover) = (self.facts_v3(), self.cover());
         let (patient, payer) = (uuid(), uuid());
         let mut out = String::with_capacity(12_000);
         Json::new(&mut out).object(|json| {
@@ -208,11 +177,10 @@ impl Person<'_> {
                     });
                     organization(json, INSURER);
                 });
-                let is_dual = self.is_dual();
                 for card in [Card::A, Card::B, Card::Dual] {
-                    if card != Card::Dual || is_dual {
+                    if card != Card::Dual || cover.is_dual {
                         let id = uuid();
-                        entry(json, &id, |json| self.card(json, card, &facts, [&id, &patient, &payer]));
+                        entry(json, &id, |json| self.card(json, card, (&facts, &cover), [&id, &patient, &payer]));
                     }
                 }
             });
@@ -220,7 +188,13 @@ impl Person<'_> {
         out
     }
 
-    fn card(&self, json: &mut Json<'_>, card: Card, facts: &Facts, [id, patient, payer]: [&str; 3]) {
+    fn card(
+        &self,
+        json: &mut Json<'_>,
+        card: Card,
+        (facts, cover): (&PersonFacts, &Cover),
+        [id, patient, payer]: [&str; 3],
+    ) {
         json.put("resourceType", "Coverage");
         json.put("id", id);
         self.meta(json, &["insurance-card/StructureDefinition/C4DIC-Coverage"]);
@@ -241,7 +215,7 @@ impl Person<'_> {
         });
         json.put("status", "active");
         json.put_object("subscriber", |json| json.put("reference", format_args!("Patient/{patient}")));
-        self.covered(json, card, facts);
+        covered(json, card, facts, cover);
         json.put_object("beneficiary", |json| json.put("reference", format_args!("Patient/{patient}")));
         json.put_list("payor", |json| json.object(|json| json.put("reference", format_args!("Organization/{payer}"))));
         plan_class(json, card);
@@ -257,6 +231,15 @@ impl Person<'_> {
     }
 }
 
+/// What the insurance card and the Coverage have in common.
+fn covered(json: &mut Json<'_>, card: Card, facts: &PersonFacts, cover: &Cover) {
+    let (code, words) = card.kind();
+    json.concept("type", &[Code(System::Url("https://nahdo.org/sopt"), code, words)]);
+    json.put("subscriberId", medicare_number(facts));
+    json.concept("relationship", &[Code(System::Terminology("subscriber-relationship"), "self", "Self")]);
+    json.put_object("period", |json| json.put("start", cover.since.as_str()));
+}
+
 /// What a made-up card asks of its owner, in English and Spanish.
 const CARE: &str = "This card is made up. Show a real one only to those who care for you.\n\nEsta tarjeta es inventada. Muestre una verdadera solamente a quienes le brindan atención médica. ¡ADVERTENCIA! No la preste.";
 
@@ -267,12 +250,12 @@ fn entry(json: &mut Json<'_>, id: &str, inside: impl FnOnce(&mut Json<'_>)) {
     });
 }
 
-fn medicare_number(facts: &Facts) -> &str {
+fn medicare_number(facts: &PersonFacts) -> &str {
     let own = facts.identifier.iter().find(|one| tail(&one.system) == "us-mbi");
     own.map_or("", |one| one.value.as_str())
 }
 
-fn member_number(json: &mut Json<'_>, facts: &Facts, since: bool) {
+fn member_number(json: &mut Json<'_>, facts: &PersonFacts, since: bool) {
     json.concept("type", &[Code(System::Terminology("v2-0203"), "MB", "")]);
     json.put("system", "http://hl7.org/fhir/sid/us-mbi");
     json.put("value", medicare_number(facts));
@@ -282,7 +265,7 @@ fn member_number(json: &mut Json<'_>, facts: &Facts, since: bool) {
 }
 
 /// Sex and race, as US Core has them.
-fn about(json: &mut Json<'_>, facts: &Facts) {
+fn about(json: &mut Json<'_>, facts: &PersonFacts) {
     const CORE: &str = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-";
     json.put_list("extension", |json| {
         json.object(|json| {
@@ -310,7 +293,7 @@ fn about(json: &mut Json<'_>, facts: &Facts) {
     });
 }
 
-fn named(json: &mut Json<'_>, facts: &Facts) {
+fn named(json: &mut Json<'_>, facts: &PersonFacts) {
     json.put_list("name", |json| {
         for name in &facts.name {
             json.object(|json| {
