@@ -389,12 +389,13 @@ fn tokens_that_have_come_wait_for_whoever_uses_the_profile() {
 #[test]
 fn an_interrupt_while_the_code_is_exchanged_does_not_lose_the_tokens() {
     for name in ["-INT", "-TERM", "-HUP"] {
-        let stage = Stage::with(Setting { claims: 3, faults: &["late=2500@o/token"], ..Setting::default() });
-        let mut login = Running::start(stage.login_command(&["-v"]));
+        let stage = Stage::with(Setting { claims: 3, faults: &["late=1000@o/token"], ..Setting::default() });
+        let login = stage.login_command(&["-v"]);
+        let mut login = Running::start(support::started_by(&support::HEEDING_SIGHUP, &login));
         let url = login.authorize_url();
         let location = callback_of(&url);
         let visit = std::thread::spawn(move || follow(&location));
-        // The code is spent, and the tokens arrive some time later, which a machine with much to do needs to be interrupted in.
+        // The code is spent, and the tokens arrive a second later.
         let asked = || stage.control("GET", "requests", "").to_string().contains("/o/token/");
         let deadline = Instant::now() + support::PATIENCE;
         while !asked() {

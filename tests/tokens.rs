@@ -286,16 +286,13 @@ fn a_record_that_cannot_be_read_can_be_forgotten() {
 #[test]
 fn nohup_keeps_a_fetch_alive() {
     let stage = Stage::logged_in(Setting { claims: 120, latency: Duration::from_millis(300), ..Setting::default() });
-    for (program, code) in [("env", 130), ("nohup", 0)] {
+    for (starter, code) in [(&support::HEEDING_SIGHUP[..], 130), (&["nohup"], 0)] {
         let inner = stage.bbdl(&["fetch", "eob", "--out", "claims", "-v"]);
-        let mut command = std::process::Command::new(program);
-        command.arg(inner.get_program()).args(inner.get_args()).env_clear().current_dir(stage.home.path());
-        command.envs(inner.get_envs().filter_map(|(key, value)| Some((key, value?)))).stdin(Stdio::null());
-        let mut fetch = Running::start(command);
+        let mut fetch = Running::start(support::started_by(starter, &inner));
         fetch.until("GET /v2/fhir/ExplanationOfBenefit");
         let hung_up = std::process::Command::new("kill").args(["-HUP", &fetch.id().to_string()]).status().unwrap();
         assert!(hung_up.success());
-        assert_code(&fetch.finish(), code, &[program]);
+        assert_code(&fetch.finish(), code, starter);
     }
 }
 

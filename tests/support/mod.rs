@@ -183,6 +183,20 @@ pub fn bbdl(home: &Path) -> Command {
     command
 }
 
+/// The same command, started by another program and its arguments.
+pub fn started_by(starter: &[&str], inner: &Command) -> Command {
+    let mut command = Command::new(starter[0]);
+    command.args(&starter[1..]).arg(inner.get_program()).args(inner.get_args()).env_clear().stdin(Stdio::null());
+    command.envs(inner.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    if let Some(dir) = inner.get_current_dir() {
+        command.current_dir(dir);
+    }
+    command
+}
+
+/// Whoever runs the tests may have SIGHUP ignored (`nohup`), and what they start inherits that.
+pub const HEEDING_SIGHUP: [&str; 2] = ["env", "--default-signal=HUP"];
+
 pub fn finished(mut command: Command) -> Output {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
