@@ -53,9 +53,7 @@ impl Archive {
     /// something else, [`Exit::Disk`].
     pub fn open(dir: &Path) -> Result<Self> {
         let own = dir.join(OWN);
-        if !own.exists() {
-            refuse_foreign(dir)?;
-        }
+        refuse_foreign(dir)?;
         durable::create_private_dir(&own).map_err(|cause| Error::disk("create", &own, &cause))?;
         let lock_file = own.join("lock");
         let lock = FileLock::acquire(&lock_file, LOCK_PATIENCE, "fetch").map_err(|cause| match cause {
@@ -156,7 +154,9 @@ fn refuse_foreign(dir: &Path) -> Result<()> {
         Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(()),
         Err(cause) => return Err(Error::disk("read", dir, &cause)),
     };
-    if entries.next().is_none() || dir.join("manifest.json").exists() {
+    // Looked at first and asked second: whatever another `bbdl` has put here since, its own directory was
+    // made before that.
+    if entries.next().is_none() || [OWN, manifest::FILE].iter().any(|name| dir.join(name).exists()) {
         return Ok(());
     }
     Err(Error::new(
@@ -165,4 +165,31 @@ fn refuse_foreign(dir: &Path) -> Result<()> {
         format!("{} is not empty and not an archive of bbdl's", dir.display()),
     )
     .hint("Nothing was changed. Give an empty or new directory with --out."))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Barrier, thread};
+
+    use super::*;
+
+    #[test]
+    fn a_new_archive_may_be_opened_by_several_at_once() {
+        const AT_ONCE: usize = 4;
+        let home = tempfile::tempdir().unwrap();
+        for round in 0..100 {
+            let dir = home.path().join(round.to_string());
+            let start = Barrier::new(AT_ONCE);
+            thread::scope(|scope| {
+                for _ in 0..AT_ONCE {
+                    scope.spawn(|| {
+                        start.wait();
+                        let archive = Archive::open(&dir).unwrap();
+                        fs::write(dir.join("claims.ndjson"), "{}\n").unwrap();
+                        drop(archive);
+                    });
+                }
+            });
+        }
+    }
 }
