@@ -125,6 +125,7 @@ Register-ArgumentCompleter -Native -CommandName 'bbdl' -ScriptBlock {
             [CompletionResult]::new('--source', '--source', [CompletionResultType]::ParameterName, 'API v3: only claims from these sources')
             [CompletionResult]::new('--page-size', '--page-size', [CompletionResultType]::ParameterName, 'Resources a page')
             [CompletionResult]::new('--jobs', '--jobs', [CompletionResultType]::ParameterName, 'How many requests may be under way at once to a server, over all profiles; fewer while it is slow')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'How long one answer may take, to its last byte; CMS''s own limit is 120 seconds')
             [CompletionResult]::new('--retry', '--retry', [CompletionResultType]::ParameterName, 'How often to repeat a request that failed for a passing reason')
             [CompletionResult]::new('--retry-delay', '--retry-delay', [CompletionResultType]::ParameterName, 'The first pause before a repetition, in milliseconds; each later one is twice as long')
             [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Which log-in to use')

@@ -213,7 +213,7 @@ _bbdl() {
             return 0
             ;;
         bbdl__subcmd__fetch)
-            opts="-q -v -h -V --out --format --full --all-profiles --type --service-date --last-updated --source --page-size --jobs --retry --retry-delay --profile --config --token-store --json --quiet --verbose --no-progress --no-input --color --help --version eob patient coverage userinfo insurance-card all"
+            opts="-q -v -h -V --out --format --full --all-profiles --type --service-date --last-updated --source --page-size --jobs --timeout --retry --retry-delay --profile --config --token-store --json --quiet --verbose --no-progress --no-input --color --help --version eob patient coverage userinfo insurance-card all"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -251,6 +251,10 @@ _bbdl() {
                     return 0
                     ;;
                 --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -118,6 +118,7 @@ set edit:completion:arg-completer[bbdl] = {|@words|
             cand --source 'API v3: only claims from these sources'
             cand --page-size 'Resources a page'
             cand --jobs 'How many requests may be under way at once to a server, over all profiles; fewer while it is slow'
+            cand --timeout 'How long one answer may take, to its last byte; CMS''s own limit is 120 seconds'
             cand --retry 'How often to repeat a request that failed for a passing reason'
             cand --retry-delay 'The first pause before a repetition, in milliseconds; each later one is twice as long'
             cand --profile 'Which log-in to use'

@@ -132,6 +132,7 @@ vms\t'Partially adjudicated equipment claims'
 cwf\t'Prior authorisations'"
 complete -c bbdl -n "__fish_bbdl_using_subcommand fetch" -l page-size -d 'Resources a page' -r
 complete -c bbdl -n "__fish_bbdl_using_subcommand fetch" -l jobs -d 'How many requests may be under way at once to a server, over all profiles; fewer while it is slow' -r
+complete -c bbdl -n "__fish_bbdl_using_subcommand fetch" -l timeout -d 'How long one answer may take, to its last byte; CMS\'s own limit is 120 seconds' -r
 complete -c bbdl -n "__fish_bbdl_using_subcommand fetch" -l retry -d 'How often to repeat a request that failed for a passing reason' -r
 complete -c bbdl -n "__fish_bbdl_using_subcommand fetch" -l retry-delay -d 'The first pause before a repetition, in milliseconds; each later one is twice as long' -r
 complete -c bbdl -n "__fish_bbdl_using_subcommand fetch" -l profile -d 'Which log-in to use' -r

@@ -247,6 +247,9 @@ pub struct Fetch {
     /// How many requests may be under way at once to a server, over all profiles; fewer while it is slow
     #[arg(long, value_name = "N", default_value = "4", env = "BBDL_JOBS", value_parser = clap::value_parser!(u8).range(1..=16))]
     pub jobs: u8,
+    /// How long one answer may take, to its last byte; CMS's own limit is 120 seconds
+    #[arg(long, value_name = "SECONDS", default_value = "130", env = "BBDL_TIMEOUT", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub timeout: u64,
     /// How often to repeat a request that failed for a passing reason
     #[arg(long, value_name = "N", default_value = "6", env = "BBDL_RETRY", value_parser = clap::value_parser!(u32).range(0..=20))]
     pub retry: u32,

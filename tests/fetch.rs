@@ -9,7 +9,7 @@ use std::{
     io::Read,
     net::TcpListener,
     os::unix::fs::PermissionsExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::Stdio,
     sync::{
         Arc,
@@ -20,7 +20,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use support::{Setting, Stage, assert_code, finished, has_program, ids, lines, shared, text};
+use support::{Setting, Stage, assert_code, finished, has_program, ids, lines, shared, snapshot, text};
 
 fn stage(claims: usize) -> Stage {
     Stage::logged_in(Setting { claims, ..Setting::default() })
@@ -174,100 +174,6 @@ fn the_command_line_is_checked_before_anything_is_asked() {
 }
 
 /// What passes: every claim is there in the end, exactly once.
-#[test]
-fn faults_that_pass_lose_nothing() {
-    let expected = {
-        let stage = stage(200);
-        stage.expect(0, &FETCH);
-        ids(&stage.lines("ExplanationOfBenefit.ndjson"))
-    };
-    for faults in [
-        &["status=503@ExplanationOfBenefit#2"][..],
-        &["status=500@ExplanationOfBenefit#1+2"],
-        &["html=504@ExplanationOfBenefit#1+1"],
-        &["status=400@ExplanationOfBenefit#1+1"],
-        &["backend=502@ExplanationOfBenefit#3"],
-        &["throttle=0@ExplanationOfBenefit#3"],
-        &["close@ExplanationOfBenefit#2+1"],
-        &["truncate@ExplanationOfBenefit#1+2"],
-        &["empty@ExplanationOfBenefit#1"],
-        &["empty@ExplanationOfBenefit#2+2"],
-        &["total=12@ExplanationOfBenefit#1+1"],
-        &["no-total@ExplanationOfBenefit"],
-        &["no-total@ExplanationOfBenefit#1"],
-        &["next-host=https://internal.example@ExplanationOfBenefit"],
-        &["duplicate@ExplanationOfBenefit"],
-        &["expire-token@ExplanationOfBenefit#1+1"],
-        &["revoke-token@nowhere", "expire-token@ExplanationOfBenefit#1"],
-    ] {
-        let stage = stage(200);
-        stage.faults(faults);
-        let output = stage.run(&FETCH);
-        assert_code(&output, 0, faults);
-        assert_eq!(ids(&stage.lines("ExplanationOfBenefit.ndjson")), expected, "{faults:?}");
-    }
-}
-
-/// What does not pass: the contract's exit code, what is missing, and the archive as it was.
-#[test]
-fn faults_that_stay_replace_nothing() {
-    for (fault, code, kind) in [
-        ("status=403@ExplanationOfBenefit+1", 77, "not_allowed"),
-        ("status=404@ExplanationOfBenefit+1", 65, "not_found"),
-        ("status=502@ExplanationOfBenefit+1", 75, "server"),
-        ("status=400@ExplanationOfBenefit+1", 75, "server"),
-        ("html=200@ExplanationOfBenefit+1", 65, "answer"),
-        ("throttle=3600@ExplanationOfBenefit+1", 75, "server"),
-        ("close@ExplanationOfBenefit+1", 75, "server"),
-        ("truncate@ExplanationOfBenefit+1", 65, "answer"),
-        ("empty@ExplanationOfBenefit+1", 75, "outage"),
-        ("empty@ExplanationOfBenefit", 75, "outage"),
-        ("next-loop@ExplanationOfBenefit", 65, "paging"),
-        ("next-path=/v2/fhir/Patient@ExplanationOfBenefit", 65, "paging"),
-        ("next-path=/v2/o/revoke/@ExplanationOfBenefit", 65, "paging"),
-        ("inactive@ExplanationOfBenefit+1", 77, "app_inactive"),
-        ("grant-over@ExplanationOfBenefit+1", 77, "grant_ended"),
-        ("revoke-grant@ExplanationOfBenefit+1", 77, "grant_revoked"),
-        ("redirect=http://127.0.0.1:9/x@ExplanationOfBenefit+1", 65, "answer"),
-    ] {
-        let stage = stage(200);
-        stage.expect(0, &FETCH);
-        let before = snapshot(&stage.out());
-        stage.faults(&[fault]);
-        let result = stage
-            .expect_json(code, &["fetch", "eob", "--out", "claims", "--json", "--full", "--retry", "2", "--jobs", "1"]);
-        assert_eq!(result["error"]["kind"], kind, "{fault}: {result}");
-        let message = result["error"]["message"].as_str().unwrap();
-        if fault.ends_with("+1") && kind != "grant_revoked" {
-            assert!(message.contains("50 of 200 had come, 150 are missing"), "{fault}: {message}");
-        }
-        if fault.starts_with("throttle") {
-            assert_eq!(result["error"]["retry_after_s"], 3600);
-        }
-        assert_eq!(snapshot(&stage.out()), before, "{fault}");
-    }
-}
-
-/// Every file of an archive with its content, lock and leftovers aside.
-fn snapshot(dir: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut files = Vec::new();
-    let mut todo = vec![dir.to_owned()];
-    while let Some(dir) = todo.pop() {
-        for entry in fs::read_dir(&dir).unwrap().flatten() {
-            let path = entry.path();
-            if entry.file_name() == ".bbdl" {
-                continue;
-            } else if path.is_dir() {
-                todo.push(path);
-            } else {
-                files.push((path.display().to_string(), fs::read(&path).unwrap()));
-            }
-        }
-    }
-    files.sort();
-    files
-}
-
 /// On a first pull nothing is known from before but what its own pages have said.
 #[test]
 fn an_outage_in_the_middle_of_a_first_pull_is_not_its_end() {
@@ -427,7 +333,7 @@ fn a_full_pull_replaces_an_archive_of_the_same_source_and_counts_what_changed() 
     let result = stage.expect_json(0, &FULL);
     assert_eq!((&eob(&result)["added"], &eob(&result)["unchanged"]), (&json!(0), &json!(120)));
     let after = snapshot(&stage.out());
-    let changed: Vec<&String> = before.iter().zip(&after).filter(|(a, b)| a != b).map(|(a, _)| &a.0).collect();
+    let changed: Vec<&PathBuf> = before.iter().zip(&after).filter(|(a, b)| a != b).map(|(a, _)| &a.0).collect();
     assert_eq!(changed.len(), 1, "{changed:?}");
     assert!(changed[0].ends_with("manifest.json"));
 

@@ -25,15 +25,27 @@ use crate::{
     ui::{Ui, size},
 };
 
-/// CMS's own limit is 120 s; a little more lets its error arrive.
-const WHOLE_REQUEST: Duration = Duration::from_secs(130);
 const CONNECT: Duration = Duration::from_secs(10);
-/// A page of fifty 450-line claims is about 100 MB; what is larger than this is an attack or a defect.
-const LARGEST_BODY: usize = 512 << 20;
+/// A page of fifty 450-line claims is about 100 MB. Of what is larger than this, less is asked for at once;
+/// if that is as large, it is an attack or a defect.
+const LARGEST_BODY: usize = 256 << 20;
 
-/// How many requests are under way at once where nobody asked for another number: polite, and about three
-/// times as fast as one.
-pub const POLITE: usize = 4;
+/// What one server is asked for at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How many requests are under way at once.
+    pub jobs: usize,
+    /// How long an answer may take, to its last byte.
+    pub patience: Duration,
+}
+
+impl Default for Limits {
+    /// Four requests at once are polite, and about three times as fast as one. CMS's own limit is 120 s; a
+    /// little more lets its error arrive.
+    fn default() -> Self {
+        Self { jobs: 4, patience: Duration::from_secs(130) }
+    }
+}
 
 /// Connections to one origin, and the pace of the requests over them. Cheap to clone; clones share both.
 #[derive(Clone, Debug)]
@@ -43,11 +55,11 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// Connections to `origin` with at most `most` requests at once.
+    /// Connections to `origin` within these limits.
     ///
     /// # Errors
     /// [`Exit::NotSetUp`] when TLS or the proxy settings of the environment cannot be used.
-    pub fn to(origin: &Origin, most: usize) -> Result<Self> {
+    pub fn to(origin: &Origin, limits: Limits) -> Result<Self> {
         // Fails only when a provider is there already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
@@ -55,7 +67,7 @@ impl Connections {
             .redirect(Policy::none())
             .referer(false)
             .connect_timeout(CONNECT)
-            .timeout(WHOLE_REQUEST);
+            .timeout(limits.patience);
         if origin.is_loopback() {
             // A proxy would see a token that plain http protects only by never leaving this machine.
             builder = builder.no_proxy();
@@ -64,7 +76,7 @@ impl Connections {
             Error::new(Exit::NotSetUp, "http", format!("cannot set up https: {cause}"))
                 .hint("Check HTTPS_PROXY, HTTP_PROXY and the system's certificates.")
         })?;
-        Ok(Self { http, pace: Pace::of(most) })
+        Ok(Self { http, pace: Pace::of(limits.jobs) })
     }
 }
 
@@ -264,7 +276,9 @@ impl Client {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|cause| broken(&cause))? {
             if body.len() + chunk.len() > LARGEST_BODY {
-                return Err(Problem::Unreadable { said: format!("it is larger than {}", size(LARGEST_BODY as u64)) });
+                return Err(Problem::TooMuch {
+                    said: format!("the answer is larger than {}", size(LARGEST_BODY as u64)),
+                });
             }
             body.extend_from_slice(&chunk);
         }

@@ -8,6 +8,8 @@
 //!   page is asked for again and then is a temporary failure.
 //! * A `total` that changes between two pages means that the set changed while it was being read, and
 //!   that the pages no longer fit together: the caller starts again ([`PullError::Shifted`]).
+//! * Where no total tells how many there are (API v3), an empty page that names a next one, or that the page
+//!   before it named, is asked for again; one that stays empty does not fit those before it.
 //! * Links that lead back, or on for ever without bringing anything, are refused.
 //!
 //! Pages are asked for ahead of their turn (`ahead`), as many at once as the pace allows. That
@@ -253,11 +255,17 @@ impl<B: Bearer> Search<B> {
             }
             // Only a first page may be empty because there is nothing; a later one was promised by a link.
             let unknown_but_empty = self.index == 0 && doubt == Doubt::Nothing && self.known == Known::Before(0);
-            if doubts >= if unknown_but_empty { 1 } else { DOUBTS } {
+            let enough = match doubt {
+                Doubt::Nothing if unknown_but_empty => 1,
+                _ => DOUBTS,
+            };
+            if doubts >= enough {
                 return match doubt {
                     Doubt::Nothing if unknown_but_empty => Ok(Read::Whole(bundle)),
                     Doubt::Nothing => Err(self.outage()),
                     Doubt::Changed => Err(PullError::Shifted),
+                    // Read from the beginning, no link names a page on which nothing is.
+                    Doubt::Hollow => Err(PullError::Shifted),
                 };
             }
             let policy = self.client.retry();
@@ -299,8 +307,14 @@ impl<B: Bearer> Search<B> {
         if nothing && self.index == 0 && self.known == Known::MaybeNothing {
             return None;
         }
-        if nothing {
-            return swallowed.then_some(Doubt::Nothing);
+        if nothing && swallowed {
+            return Some(Doubt::Nothing);
+        }
+        if nothing && self.index == 0 {
+            return None;
+        }
+        if bundle.is_empty() && total.or(self.total).is_none() {
+            return Some(Doubt::Hollow);
         }
         let before = self.total?;
         total.filter(|now| *now != before).map(|_| Doubt::Changed)
@@ -374,4 +388,6 @@ enum Doubt {
     Nothing,
     /// Its total is not that of the pages before it.
     Changed,
+    /// It is empty, though the page before it promised something, or it promises more itself.
+    Hollow,
 }

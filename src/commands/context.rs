@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     api::{
-        client::{Client, Connections, POLITE},
+        client::{Client, Connections, Limits},
         retry::RetryPolicy,
         server::{Origin, Server},
     },
@@ -37,8 +37,8 @@ pub struct Context {
     /// The token store named by flag or environment, if any. A profile's own comes next, and
     /// `config.toml` speaks for new log-ins only.
     pub token_store: Option<StoreKind>,
-    /// How many requests may be under way at once, to each server.
-    pub jobs: usize,
+    /// What each server is asked for at most.
+    pub limits: Limits,
     /// What is open by now.
     pub connections: Arc<Mutex<Vec<(Origin, Connections)>>>,
 }
@@ -69,7 +69,7 @@ impl Context {
             config,
             profile,
             token_store,
-            jobs: POLITE,
+            limits: Limits::default(),
             connections: Arc::default(),
         })
     }
@@ -90,7 +90,7 @@ impl Context {
         let connections = match known.iter().find(|(to, _)| to == origin) {
             Some((_, connections)) => connections.clone(),
             None => {
-                let connections = Connections::to(origin, self.jobs)?;
+                let connections = Connections::to(origin, self.limits)?;
                 known.push((origin.clone(), connections.clone()));
                 connections
             }

@@ -1,21 +1,18 @@
 //! Requests as the mock reads them, and answers as the real server writes them.
 
-use std::{
-    io::Write,
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::io::Write;
 
 use axum::{
-    body::{Body, HttpBody},
+    body::Body,
     http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode},
 };
-use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
-use http_body::{Frame, SizeHint};
 use serde_json::Value;
 
-use super::json;
+use super::{
+    body::{Breaking, Swollen},
+    json,
+};
 
 /// What every answer says of rate limits: numbers where a throttle was asked, else the word `None`.
 pub(super) const LIMITS: [&str; 3] = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"];
@@ -94,6 +91,8 @@ pub(super) struct Answer {
     pub body: Vec<u8>,
     /// Where the connection breaks, if it does.
     pub breaks: Option<Break>,
+    /// How many megabytes of blanks follow the body.
+    pub blanks: u64,
 }
 
 /// A connection that ends before its answer does.
@@ -107,7 +106,13 @@ pub(super) enum Break {
 
 impl Answer {
     pub(super) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: vec![("content-type", content_type.to_owned())], body: body.into(), breaks: None }
+        Self {
+            status,
+            headers: vec![("content-type", content_type.to_owned())],
+            body: body.into(),
+            breaks: None,
+            blanks: 0,
+        }
     }
 
     /// The compact JSON of FHIR views.
@@ -158,6 +163,7 @@ impl Answer {
     pub(super) fn into_response(self, accepts_gzip: bool) -> Response<Body> {
         const WORTH_IT: usize = 200;
         let zipped = (accepts_gzip && self.body.len() >= WORTH_IT).then(|| gzip(&self.body)).flatten();
+        let is_zipped = zipped.is_some();
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let fixed = [
@@ -172,7 +178,7 @@ impl Answer {
                 response.headers_mut().append(HeaderName::from_static(name), value);
             }
         }
-        if zipped.is_some() {
+        if is_zipped {
             response.headers_mut().insert("content-encoding", HeaderValue::from_static("gzip"));
         }
         response.headers_mut().entry("content-language").or_insert(HeaderValue::from_static("en"));
@@ -182,6 +188,7 @@ impl Answer {
         }
         let body = zipped.unwrap_or(self.body);
         *response.body_mut() = match self.breaks {
+            None if self.blanks > 0 => Body::new(Swollen::new(body, self.blanks, is_zipped)),
             None => Body::from(body),
             Some(at) => Body::new(Breaking::new(&body, at)),
         };
@@ -193,45 +200,6 @@ fn gzip(body: &[u8]) -> Option<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
     encoder.write_all(body).ok()?;
     encoder.finish().ok()
-}
-
-/// A body that comes to an end before its time: the connection closes.
-struct Breaking {
-    announced: u64,
-    half: Option<Bytes>,
-    flushed: bool,
-}
-
-impl Breaking {
-    fn new(body: &[u8], at: Break) -> Self {
-        let half = (at == Break::Within).then(|| Bytes::copy_from_slice(&body[..body.len() / 2]));
-        Self { announced: body.len() as u64, flushed: half.is_none(), half }
-    }
-}
-
-impl HttpBody for Breaking {
-    type Data = Bytes;
-    type Error = std::io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if let Some(half) = self.half.take() {
-            return Poll::Ready(Some(Ok(Frame::data(half))));
-        }
-        // A pause makes the server write what it has; without one the error would swallow the half.
-        if !self.flushed {
-            self.flushed = true;
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into())))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.announced)
-    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 
 mod apps;
 mod arrivals;
+mod body;
 mod claims;
 mod control;
+mod damage;
 pub mod data;
 pub mod faults;
 mod fhir;
@@ -23,6 +25,7 @@ mod signin;
 mod tests;
 mod throttle;
 mod version;
+mod wire;
 mod world;
 
 use std::{
@@ -65,7 +68,7 @@ pub struct Options {
     pub latency: Duration,
     /// What kind of access the app has.
     pub access: Access,
-    /// Other seeds have other client credentials.
+    /// Other seeds have other client credentials, and other luck with faults of chance.
     pub seed: u64,
     /// What goes wrong.
     pub faults: Vec<Fault>,
@@ -124,7 +127,7 @@ impl Mock {
             auto_consent: options.auto_consent,
             latency: options.latency,
             records: Living::new(options.records),
-            world: Mutex::new(World::new(app, options.faults)),
+            world: Mutex::new(World::new(app, options.seed, options.faults)),
         });
         let (stop, stopped) = oneshot::channel();
         let serving = Arc::clone(&shared);

@@ -5,30 +5,35 @@ use std::{io, sync::Arc, time::Duration};
 use axum::{
     Router,
     body::{Body, to_bytes},
-    extract::State,
+    extract::{ConnectInfo, State},
     http::{Request, Response},
 };
-use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::{
-    Shared, control,
+    Shared, control, damage,
     faults::Kind,
     fhir,
-    http::{Answer, Ask, Break, LIMITS, last},
+    http::{Answer, Ask},
     oauth::{authorize, discovery, revoke, token},
     pages, signin,
     version::Version,
+    wire::{Door, Wire},
 };
 
 /// No request of this API is larger.
 const LARGEST_REQUEST: usize = 1 << 20;
 
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) -> io::Result<()> {
-    axum::serve(listener, Router::new().fallback(handle).with_state(shared)).await
+    let service = Router::new().fallback(handle).with_state(shared);
+    axum::serve(Door::new(listener)?, service.into_make_service_with_connect_info::<Wire>()).await
 }
 
-async fn handle(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response<Body> {
+async fn handle(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(wire): ConnectInfo<Wire>,
+    request: Request<Body>,
+) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, LARGEST_REQUEST).await else {
         return Answer::html(413, pages::refused("413 Content Too Large")).into_response(false);
@@ -55,99 +60,20 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
         shared.world().note(&ask, 0);
         return std::future::pending().await;
     }
-    let answer = damaged(answered(&shared, &ask, &faults), &faults);
+    let mut answer = answered(&shared, &ask, &faults);
+    damage::in_text(&mut answer, &faults);
     shared.world().note(&ask, answer.status);
-    if let Some(late) = faults.iter().find_map(|fault| if let Kind::Late(late) = fault { Some(*late) } else { None }) {
+    if let Some(late) = faults.iter().find_map(|fault| if let Kind::Late(late, _) = fault { Some(*late) } else { None })
+    {
         tokio::time::sleep(Duration::from_millis(late)).await;
     }
-    answer.into_response(accepts_gzip)
+    damage::on_the_wire(answer.into_response(accepts_gzip), &faults, &wire).await
 }
 
 /// The answer, before anything is done to its bytes.
 fn answered(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Answer {
-    strike(shared, ask, faults);
-    faults.iter().find_map(instead).unwrap_or_else(|| route(shared, ask, faults))
-}
-
-/// Faults that change the world before the request is looked at.
-fn strike(shared: &Shared, ask: &Ask, faults: &[Kind]) {
-    let form = ask.form();
-    let world = &mut *shared.world();
-    // A refresh has no bearer token, but is somebody's too.
-    let refresh = last(&form, "refresh_token");
-    let Some(token) = ask.bearer().or(refresh) else { return };
-    let whose = world.token(token).map(|token| token.whose);
-    let Some(whose) = whose.or_else(|| world.refresh(token).map(|token| token.whose)) else { return };
-    for fault in faults {
-        match fault {
-            Kind::ExpireToken => world.expire(token),
-            Kind::RevokeToken => {
-                world.kill_pair(token);
-            }
-            Kind::RevokeGrant => world.delete_grant(whose),
-            Kind::GrantOver => world.end_grant(whose),
-            _ => {}
-        }
-    }
-}
-
-/// Faults that answer in place of the server, with the real server's bodies.
-fn instead(fault: &Kind) -> Option<Answer> {
-    let words = |status: u16| match status {
-        400 => json!({"detail": "An error occurred contacting the upstream server:Too many requests"}),
-        401 => json!({"detail": "Authentication credentials were not provided."}),
-        403 => json!({"detail": "You do not have permission to perform this action."}),
-        404 => json!({"detail": "Not found."}),
-        500 => json!({"error": "Server Error (500)"}),
-        502 => json!({"detail": "A failure occurred contacting the upstream server"}),
-        503 => json!({"detail": "Service temporarily unavailable, try again later."}),
-        _ => json!({"detail": "Something went wrong."}),
-    };
-    match fault {
-        Kind::Status(status) => Some(Answer::new(*status, "application/json", words(*status).to_string())),
-        Kind::Throttle(seconds) => {
-            let words = format!("Request was throttled. Expected available in {seconds} seconds.");
-            let answer = Answer::detail(429, &words).with("retry-after", seconds.to_string());
-            let limits = ["100000".to_owned(), "0".to_owned(), format!("{seconds}.0")];
-            Some(LIMITS.into_iter().zip(limits).fold(answer, |answer, (name, value)| answer.with(name, value)))
-        }
-        Kind::Html(status) => Some(Answer::html(*status, pages::refused("The CDN cannot reach its origin."))),
-        Kind::Redirect(to) => Some(Answer::redirect(302, to)),
-        _ => None,
-    }
-}
-
-/// Faults that damage the bytes of an answer.
-fn damaged(mut answer: Answer, faults: &[Kind]) -> Answer {
-    if faults.contains(&Kind::Truncate) {
-        answer.body.truncate(answer.body.len() / 2);
-    }
-    // The quote in the middle: what follows it is text where structure was, and the other way round.
-    let middle = answer.body.len() / 2;
-    let quote = answer.body.iter().skip(middle).position(|byte| *byte == b'"').map(|at| middle + at);
-    if let Some(quote) = quote {
-        if faults.contains(&Kind::Corrupt) {
-            answer.body[quote] = b'#';
-        }
-        if faults.contains(&Kind::InvalidUtf8) {
-            answer.body[quote - 1] = 0xff;
-        }
-    }
-    let huge = faults.iter().find_map(|fault| if let Kind::Huge(megabytes) = fault { Some(*megabytes) } else { None });
-    if let Some(megabytes) = huge {
-        const RESOURCE: &[u8] = br#"{"resource":{"#;
-        let at =
-            answer.body.windows(RESOURCE.len()).position(|window| window == RESOURCE).map(|at| at + RESOURCE.len());
-        let megabytes = usize::try_from(megabytes).unwrap_or(0);
-        if let Some(at) = at {
-            let padding = format!(r#""padding":"{}","#, "x".repeat(megabytes * 1_000_000));
-            answer.body.splice(at..at, padding.into_bytes());
-        }
-    }
-    if faults.contains(&Kind::Close) {
-        answer.breaks = Some(Break::Within);
-    }
-    answer
+    damage::to_the_world(shared, ask, faults);
+    faults.iter().find_map(damage::instead).unwrap_or_else(|| route(shared, ask, faults))
 }
 
 fn route(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Answer {

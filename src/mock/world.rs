@@ -1,6 +1,5 @@
 //! The state of the mock: app, clock, codes, tokens, grants, and what was asked.
 
-use super::claims::dice::Dice;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::{Timestamp, ToSpan, tz::Offset};
@@ -10,6 +9,7 @@ use super::{
     Access,
     apps::App,
     arrivals::{Arrivals, VISIT_LIFE, Visit},
+    claims::dice::Dice,
     faults::{Fault, Kind},
     http::Ask,
     throttle::Throttle,
@@ -108,6 +108,7 @@ pub(super) struct World {
     pub throttle: Throttle,
     offset: i64,
     faults: Vec<Fault>,
+    dice: Dice,
     codes: HashMap<String, Code>,
     tokens: HashMap<String, Token>,
     refreshes: HashMap<String, Refresh>,
@@ -117,7 +118,8 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(app: App, faults: Vec<Fault>) -> Self {
+    /// `seed` decides what is left to chance.
+    pub(super) fn new(app: App, seed: u64, faults: Vec<Fault>) -> Self {
         Self {
             apps: vec![app],
             consent: Consent::default(),
@@ -127,6 +129,7 @@ impl World {
             throttle: Throttle::default(),
             offset: 0,
             faults,
+            dice: Dice::at(&[seed]),
             codes: HashMap::new(),
             tokens: HashMap::new(),
             refreshes: HashMap::new(),
@@ -155,7 +158,7 @@ impl World {
 
     /// The faults that strike at this request.
     pub(super) fn struck(&mut self, path: &str) -> Vec<Kind> {
-        self.faults.iter_mut().filter_map(|fault| fault.strikes(path).then(|| fault.kind.clone())).collect()
+        self.faults.iter_mut().filter_map(|fault| fault.strikes(path, &mut self.dice)).collect()
     }
 
     // ---- log-in

@@ -10,33 +10,13 @@ mod disk;
 mod support;
 mod together;
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::{io::Write, path::Path};
 
 use serde_json::Value;
+use support::snapshot;
 
 const FETCH: [&str; 5] = ["fetch", "eob", "--out", "claims", "--json"];
 const EOB: &str = "ExplanationOfBenefit";
-
-/// Every file of an archive with its content, but those of which no reader needs to know.
-fn snapshot(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    let mut todo = vec![dir.to_owned()];
-    while let Some(within) = todo.pop() {
-        for path in fs::read_dir(&within).unwrap().map(|entry| entry.unwrap().path()) {
-            if path.is_dir() {
-                todo.extend((path.file_name().unwrap() != ".bbdl").then_some(path));
-            } else {
-                files.insert(path.strip_prefix(dir).unwrap().to_owned(), fs::read(&path).unwrap());
-            }
-        }
-    }
-    files
-}
 
 /// The claims of an archive, sorted, without what differs between two downloads.
 fn claims_in(dir: &Path) -> Vec<String> {

@@ -377,6 +377,26 @@ pub fn callback_of(authorize_url: &str) -> String {
     http("GET", authorize_url, &[], "").header("location").expect("no redirect").to_owned()
 }
 
+/// Every file of an archive with its content, lock and leftovers aside.
+pub fn snapshot(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    let mut todo = vec![dir.to_owned()];
+    while let Some(dir) = todo.pop() {
+        for entry in std::fs::read_dir(&dir).unwrap().flatten() {
+            let path = entry.path();
+            if entry.file_name() == ".bbdl" {
+                continue;
+            } else if path.is_dir() {
+                todo.push(path);
+            } else {
+                files.push((path.clone(), std::fs::read(&path).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
 /// The shared payloads, if they are here. With `CI=true` their absence is a failure.
 pub fn shared(path: &str) -> Option<PathBuf> {
     let found = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(path);

@@ -57,10 +57,10 @@ async fn all(context: &Context, args: &Fetch, names: &[ProfileName]) -> Result<V
     let mut running = JoinSet::new();
     let mut ends: Vec<Option<Result<Value>>> = names.iter().map(|_| None).collect();
     loop {
-        while running.len() < context.jobs
+        while running.len() < context.limits.jobs
             && let Some((place, name)) = waiting.next()
         {
-            let ui = if context.jobs > 1 { context.ui.speaking_of(name.as_str()) } else { context.ui.clone() };
+            let ui = if context.limits.jobs > 1 { context.ui.speaking_of(name.as_str()) } else { context.ui.clone() };
             let context = Context { ui, profile: name.clone(), ..context.clone() };
             let args = Fetch { out: args.out.join(name.as_str()), ..args.clone() };
             running.spawn(async move { (place, one(&context, &args, async |job| job.to_archive().await).await) });

@@ -141,7 +141,11 @@ impl Job<'_> {
             let seen_before = shortfall == Some(missing) || kept.as_ref().is_some_and(as_before);
             // API v1 and v2 count before they redact: a shortfall that stays the same is the answer. Links
             // that end before the total are not: the server names a next page whenever there is more.
-            if missing == 0 || (seen_before && !end.cut_short) {
+            // Nor are claims gone that the server still counts and the archive has.
+            let takes = kept.as_ref().is_some_and(|kept| {
+                course.mode == Mode::Full && count < kept.count && missing > kept_shortfall(kept).unwrap_or(0)
+            });
+            if missing == 0 || (seen_before && !end.cut_short && !takes) {
                 if course.mode == Mode::Incremental && count == 0 {
                     self.is_really_there(&course, kept.as_ref()).await?;
                 }
@@ -341,7 +345,12 @@ fn spoken(resource: Searchable) -> &'static str {
 }
 
 fn same_shortfall(kept: &Entry, missing: u64) -> bool {
-    kept.server_total.is_some_and(|total| total.saturating_sub(kept.count) == missing)
+    kept_shortfall(kept) == Some(missing)
+}
+
+/// How many fewer are kept than the server counted.
+fn kept_shortfall(kept: &Entry) -> Option<u64> {
+    kept.server_total.map(|total| total.saturating_sub(kept.count))
 }
 
 /// Says how much is missing when a search fails half-way.
@@ -364,7 +373,7 @@ pub(super) fn fell_short(resource: Searchable, end: &End, count: u64) -> Error {
         "shortfall",
         format!("{name}: {count} of {total} had come, {missing} are missing, and reading again did not settle it; nothing was replaced"),
     )
-    .hint("Run the same command again later; if it stays, report it to the server's operators.")
+    .hint("Run the same command again later. If it stays because less is shared now than before, fetch into a new directory; else report it to the server's operators.")
 }
 
 pub(super) fn give_up(cause: PullError, resource: Searchable) -> Error {

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     api::{
-        client::{Client, Failure, Wanted},
+        client::{Client, Failure, Limits, Wanted},
         pages::{Known, PullError},
         retry::RetryPolicy,
         server::Searchable,
@@ -49,7 +49,8 @@ const REMIND_DAYS: i64 = 14;
 /// # Errors
 /// Any of the contract's.
 pub fn run(context: &Context, args: &Fetch) -> Result<()> {
-    let context = Context { jobs: usize::from(args.jobs), ..context.clone() };
+    let limits = Limits { jobs: usize::from(args.jobs), patience: Duration::from_secs(args.timeout) };
+    let context = Context { limits, ..context.clone() };
     if args.all_profiles {
         return everyone::run(&context, args);
     }

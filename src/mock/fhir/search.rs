@@ -310,7 +310,7 @@ impl<'a> Page<'a> {
             links.push(("previous", self.link(start.saturating_sub(count))));
         }
         links.push(("last", self.link(total.saturating_sub(1) / count * count)));
-        links.push(("self", self.itself()));
+        links.push(("self", self.bent_self()));
         self.write_links(links);
     }
 
@@ -326,7 +326,7 @@ impl<'a> Page<'a> {
                 links.push(("previous", self.link_v3(start.saturating_sub(count))));
             }
         }
-        links.push(("self", self.itself()));
+        links.push(("self", self.bent_self()));
         self.write_links(links);
     }
 
@@ -426,6 +426,14 @@ impl<'a> Page<'a> {
         self.faults.iter().fold(link, |link, fault| match fault {
             Kind::NextHost(origin) => link.replacen(self.shared.url(), origin, 1),
             Kind::NextPath(path) => format!("{}{path}?{query}", self.shared.url()),
+            _ => link,
+        })
+    }
+
+    /// The `self` link, as faults want it.
+    fn bent_self(&self) -> String {
+        self.faults.iter().fold(self.itself(), |link, fault| match fault {
+            Kind::SelfHost(origin) => link.replacen(self.shared.url(), origin, 1),
             _ => link,
         })
     }

@@ -1,0 +1,194 @@
+//! Whatever the server and the network get wrong, at every version of the API: a pull ends with every
+//! claim exactly once, or it fails as the contract says and leaves the archive as it was.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "the table says how much it tried")]
+
+mod support;
+
+use std::{net::TcpStream, thread};
+
+use serde_json::Value;
+use support::{Setting, Stage, ids, lines, snapshot};
+
+const CLAIMS: usize = 130;
+const FILE: &str = "ExplanationOfBenefit.ndjson";
+
+/// How a pull must end.
+#[derive(Clone, Copy)]
+enum End {
+    /// With every claim exactly once, in the order they had.
+    Whole,
+    /// With so many claims more than there were before, and as they would come without a fault.
+    More(usize),
+    /// With this exit code and kind of error, and nothing replaced.
+    Fails(i32, &'static str),
+}
+
+use End::{Fails, More, Whole};
+
+/// A fault, and how pulls of v1 and v2, and those of v3, end under it.
+///
+/// `PAGE1` stands for every request for claims from the first on, `PAGE2` for those from the fifty-first on.
+type Row = (&'static str, End, End);
+
+const fn alike(fault: &'static str, end: End) -> Row {
+    (fault, end, end)
+}
+
+/// What passes, or does not matter.
+const PASSING: &[Row] = &[
+    alike("status=503@PAGE1#2", Whole),
+    alike("status=500@PAGE2#1", Whole),
+    alike("status=400@PAGE2#1", Whole),
+    alike("html=504@PAGE2#1", Whole),
+    alike("backend=502@PAGE1#2", Whole),
+    alike("backend=500@PAGE2#1", Whole),
+    alike("backend=504@PAGE2#1", Whole),
+    alike("throttle=0@PAGE1#2", Whole),
+    alike("throttle=1@PAGE2#1", Whole),
+    alike("close@PAGE2#2", Whole),
+    alike("reset@PAGE1#1", Whole),
+    alike("reset@PAGE2#2", Whole),
+    alike("reset=3000@PAGE2#1", Whole),
+    alike("refuse=100@PAGE2#1", Whole),
+    alike("truncate@PAGE2#1", Whole),
+    alike("corrupt@PAGE2#1", Whole),
+    alike("invalid-utf8@PAGE2#1", Whole),
+    alike("corrupt-gzip@PAGE2#1", Whole),
+    alike("length=100@PAGE2#1", Whole),
+    alike("length=-100@PAGE2#1", Whole),
+    alike("drip=2000000@PAGE2#1", Whole),
+    alike("late=1-60@PAGE1", Whole),
+    alike("status=502@PAGE1%25", Whole),
+    alike("huge=20@PAGE2#1", Whole),
+    alike("bomb=20@PAGE2#1", Whole),
+    alike("empty-next@PAGE2#1", Whole),
+    alike("duplicate@PAGE2", Whole),
+    alike("duplicate@PAGE2#1", Whole),
+    alike("total=12@PAGE2#1", Whole),
+    alike("no-total@PAGE1", Whole),
+    alike("no-total@PAGE1#1", Whole),
+    alike("next-host=https://internal.example@PAGE1", Whole),
+    alike("next-host=http://internal.example@PAGE1", Whole),
+    alike("self-host=https://internal.example@PAGE1", Whole),
+    alike("expire-token@PAGE2#1", Whole),
+    alike("revoke-token@nowhere", Whole),
+    // A swallowed failure is one of v1 and v2.
+    ("empty@PAGE1#1", Whole, Whole),
+    ("empty@PAGE2#2", Whole, Whole),
+    // Loads between two pages.
+    alike("load=1@PAGE2#1", More(1)),
+    alike("late-load=600@PAGE2#1", More(1)),
+    // The old claim stays, cancelled, at v1 and v2; at v3 it vanishes.
+    ("supersede=1@PAGE2#1", More(1), More(0)),
+];
+
+/// What stays.
+const LASTING: &[Row] = &[
+    alike("status=403@PAGE2", Fails(77, "not_allowed")),
+    alike("status=404@PAGE2", Fails(65, "not_found")),
+    alike("status=502@PAGE2", Fails(75, "server")),
+    alike("status=400@PAGE2", Fails(75, "server")),
+    alike("html=200@PAGE2", Fails(65, "answer")),
+    alike("throttle=3600@PAGE2", Fails(75, "server")),
+    alike("backend=500@PAGE2", Fails(75, "server")),
+    alike("backend=504@PAGE2", Fails(75, "server")),
+    alike("close@PAGE2", Fails(75, "server")),
+    alike("reset@PAGE2", Fails(75, "server")),
+    alike("reset=3000@PAGE2", Fails(75, "server")),
+    alike("truncate@PAGE2", Fails(65, "answer")),
+    alike("corrupt@PAGE2", Fails(65, "answer")),
+    alike("invalid-utf8@PAGE2", Fails(65, "answer")),
+    alike("corrupt-gzip@PAGE2", Fails(75, "server")),
+    alike("length=100@PAGE2", Fails(75, "server")),
+    alike("length=-100@PAGE2", Fails(75, "server")),
+    alike("drip=1@PAGE2", Fails(75, "server")),
+    alike("hang@PAGE2", Fails(75, "server")),
+    alike("bomb=300@PAGE2", Fails(75, "server")),
+    alike("next-loop@PAGE1", Fails(65, "paging")),
+    alike("next-path=/v2/fhir/Patient@PAGE1", Fails(65, "paging")),
+    alike("next-path=/v2/o/revoke/@PAGE1", Fails(65, "paging")),
+    ("total=260@PAGE1", Fails(75, "shortfall"), Whole),
+    alike("redirect=http://127.0.0.1:9/x@PAGE2", Fails(65, "answer")),
+    ("empty@PAGE2", Fails(75, "outage"), Fails(75, "shifted")),
+    ("empty@PAGE1", Fails(75, "outage"), Fails(75, "outage")),
+    ("empty-next@PAGE2", Fails(75, "shortfall"), Fails(75, "shifted")),
+    ("v3-closed@PAGE2", Whole, Fails(77, "not_allowed")),
+    ("v3-off@PAGE2", Whole, Fails(65, "not_found")),
+    // These end the access: nothing comes after them.
+    alike("inactive@PAGE2", Fails(77, "app_inactive")),
+    alike("grant-over@PAGE2", Fails(77, "grant_ended")),
+    alike("revoke-grant@PAGE2", Fails(77, "grant_revoked")),
+];
+
+#[test]
+fn faults_at_v1() {
+    at("v1", 0);
+}
+
+#[test]
+fn faults_at_v2() {
+    at("v2", 1);
+}
+
+#[test]
+fn faults_at_v3() {
+    at("v3", 0);
+}
+
+/// Tries every row at this version, one request at a time and four at once by turns.
+fn at(api: &str, parity: usize) {
+    let is_v3 = api == "v3";
+    let place = |fault: &str| {
+        let from = if is_v3 { "_offset=" } else { "startIndex=" };
+        fault.replace("PAGE1", "ExplanationOfBenefit").replace("PAGE2", from)
+    };
+    let stage = Stage::with(Setting { claims: CLAIMS, ..Setting::default() });
+    let kept = |out: &str| ids(&lines(&stage.home.path().join(out).join(FILE)));
+    stage.log_in(&["--api", api]);
+    stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
+    assert_eq!(kept("claims").len(), CLAIMS);
+    let rows = PASSING.iter().map(|row| (row, "3", "20")).chain(LASTING.iter().map(|row| (row, "1", "1")));
+    for (number, (row, retry, timeout)) in rows.enumerate() {
+        let jobs = if (number + parity).is_multiple_of(2) { "1" } else { "4" };
+        let what = format!("{} at {api}, {jobs} at once", row.0);
+        let fetch = |out: &str| {
+            let limits = ["--retry", retry, "--timeout", timeout, "--jobs", jobs];
+            let mut command = stage.bbdl(&[&["fetch", "eob", "--json", "--full", "--out", out], &limits[..]].concat());
+            command.env("BBDL_RETRY_DELAY", "40");
+            let output = support::finished(command);
+            (output.status.code(), serde_json::from_slice::<Value>(&output.stdout).unwrap())
+        };
+        let (ids_before, before) = (kept("claims"), snapshot(&stage.out()));
+        stage.faults(&[&place(row.0)]);
+        let (code, result) = fetch("claims");
+        // A port that refuses does so to tests as well.
+        while TcpStream::connect(stage.mock.url().trim_start_matches("http://")).is_err() {
+            thread::yield_now();
+        }
+        stage.faults(&[]);
+        match if is_v3 { row.2 } else { row.1 } {
+            Fails(expected, kind) => {
+                assert_eq!((code, result["error"]["kind"].as_str()), (Some(expected), Some(kind)), "{what}: {result}");
+                assert!(result["error"]["message"].as_str().is_some_and(|words| !words.is_empty()), "{what}");
+                assert!(snapshot(&stage.out()) == before, "{what}: the archive is another one");
+                if expected == 77 {
+                    stage.log_in(&["--api", api]);
+                }
+            }
+            Whole => {
+                assert_eq!(code, Some(0), "{what}: {result}");
+                assert!(kept("claims") == ids_before, "{what}: other claims, or in another order: {result}");
+            }
+            More(more) => {
+                assert_eq!(code, Some(0), "{what}: {result}");
+                assert_eq!(kept("claims").len(), ids_before.len() + more, "{what}: {result}");
+                stage.expect(0, &["fetch", "eob", "--out", "again", "--full", "-q"]);
+                assert!(kept("claims") == kept("again"), "{what}: other claims, or in another order");
+            }
+        }
+    }
+    assert_eq!(stage.expect_json(0, &["verify", "claims", "--json"])["ok"], true);
+    eprintln!("{api}: {} faults, each survived or refused as the contract says", PASSING.len() + LASTING.len());
+}
