@@ -175,3 +175,21 @@ fn help_fits_and_names_every_variable() {
     assert!(help(&["--version"]).starts_with("bbdl "));
     assert!(help(&["-h"]).lines().count() < 45);
 }
+
+/// What the docs show of a program in another language is what that program says.
+#[test]
+fn snippets_are_lines_of_programs_that_are_run() {
+    let mut shown = 0;
+    for (path, _) in pages() {
+        let text = fs::read_to_string(&path).unwrap();
+        for (fence, program) in [("```python\n", "tests/sdk/client.py"), ("```js\n", "tests/sdk/client.mjs")] {
+            let squeezed = |text: &str| text.lines().map(str::trim).collect::<Vec<_>>().join("\n");
+            let program = squeezed(&fs::read_to_string(root().join(program)).unwrap());
+            for snippet in text.split(fence).skip(1).map(|rest| rest.split("```").next().unwrap()) {
+                assert!(program.contains(squeezed(snippet).trim()), "{}:\n{snippet}", path.display());
+                shown += 1;
+            }
+        }
+    }
+    assert!(shown >= 2);
+}
