@@ -414,3 +414,48 @@ fn any_history_ends_as_one_full_pull_would() {
         })
         .unwrap();
 }
+
+/// What comes again is compared with the catalog beside the file. A file that was written to since is read.
+#[test]
+fn a_pull_without_news_reads_the_file_only_if_it_was_changed() {
+    let stage = Stage::logged_in(Setting { claims: 60, ..Setting::default() });
+    let fetch = ["fetch", "eob", "--out", "claims", "--json"];
+    // Loaded so short a time ago that it comes again with every pull.
+    load(&stage, &json!({"update": 1}));
+    stage.expect(0, &fetch);
+    let file = stage.out().join("ExplanationOfBenefit.ndjson");
+    let (bytes, changed) = (fs::read(&file).unwrap(), fs::metadata(&file).unwrap().modified().unwrap());
+    let write = |bytes: &[u8], at| {
+        fs::write(&file, bytes).unwrap();
+        fs::File::options().write(true).open(&file).unwrap().set_modified(at).unwrap();
+    };
+    let later = changed + Duration::from_secs(1);
+
+    // Damage that nobody can see is not looked for; `verify` does that.
+    let mut damaged = bytes.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    write(&damaged, changed);
+    let row = stage.expect_json(0, &fetch)["resources"]["ExplanationOfBenefit"].clone();
+    assert_eq!((&row["mode"], &row["unchanged"]), (&json!("incremental"), &json!(60)));
+    assert!(stage.asked().iter().any(|row| row.contains("_lastUpdated")), "it asked for what is new");
+    assert_eq!(stage.expect_json(65, &["verify", "claims", "--json"])["ok"], false);
+    write(&damaged, later);
+    stage.expect(65, &fetch);
+
+    // A file that came back from a backup is read once, and has a catalog again.
+    write(&bytes, later);
+    let catalog = stage.out().join(".bbdl/catalog/ExplanationOfBenefit");
+    let before = fs::read(&catalog).unwrap();
+    stage.expect(0, &fetch);
+    assert_ne!(fs::read(&catalog).unwrap(), before);
+    write(&damaged, later);
+    stage.expect(0, &fetch);
+    // News is never built upon a damaged file.
+    load(&stage, &json!({"add": 1}));
+    stage.expect(65, &fetch);
+    write(&bytes, later);
+    assert_eq!(stage.expect_json(0, &fetch)["resources"]["ExplanationOfBenefit"]["added"], 1);
+    write(&fs::read(&file).unwrap(), later);
+    assert_eq!(stage.expect_json(0, &["verify", "claims", "--json"])["ok"], true);
+}

@@ -17,7 +17,7 @@ use crate::{
 
 /// 128 bits of an id's SHA-256: a collision among a billion claims is less likely than a broken disk.
 pub type IdKey = [u8; 16];
-/// 128 bits of the SHA-256 of what a resource says, see [`Header::fingerprint`].
+/// XXH3-128 of what a resource says, see [`Header::fingerprint`]: no server gains anything by a collision.
 pub type Fingerprint = [u8; 16];
 
 /// The key of an id.

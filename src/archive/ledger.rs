@@ -71,9 +71,12 @@ pub(super) struct Place {
     pub(super) change: Option<u64>,
 }
 
+/// A resource that this pull has brought.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
     pub(super) place: Place,
     pub(super) verdict: Verdict,
+    pub(super) fingerprint: Fingerprint,
     pub(super) last_updated: Option<Timestamp>,
 }
 
@@ -127,7 +130,7 @@ impl Ledger {
         let place = Place { line: self.lines, change };
         self.lines += 1;
         self.changes += u64::from(change.is_some());
-        self.written.insert(key, Known { place, verdict, last_updated: header.last_updated });
+        self.written.insert(key, Known { place, verdict, fingerprint, last_updated: header.last_updated });
         Ok(Some(Entered { key, fingerprint, verdict, replaces: earlier.map(|(place, _, _)| place) }))
     }
 

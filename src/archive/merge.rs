@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::{
+    catalog::{self, Record, Subject},
     index::{Fingerprint, IdKey, for_each_line, key, not_as_it_was},
     lines::{create, hex, sync},
     manifest::Entry,
@@ -21,6 +22,9 @@ use crate::{
     error::{Error, Result},
     fhir::resource::Header,
 };
+
+/// A manifest may promise anything; this much room is made on its word.
+const MOST_AT_ONCE: usize = 1 << 20;
 
 /// What an increment did to a file.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -31,6 +35,8 @@ pub(super) struct Merged {
     pub(super) count: u64,
     pub(super) bytes: u64,
     pub(super) sha256: String,
+    /// Whether there is a new catalog.
+    pub(super) has_catalog: bool,
 }
 
 /// A resource of the increment, and what it means for the file of before.
@@ -52,13 +58,28 @@ enum Fate {
     Known,
 }
 
-/// The files of a merge. `out` and `changes` are written where anything was added or updated.
+impl Piece {
+    fn record(&self, key: IdKey) -> Record {
+        Record { key, fingerprint: self.fingerprint, last_updated: self.last_updated }
+    }
+
+    /// Whether the resource that is kept under its id says the same, or something newer: a replica of the
+    /// data back end may lag behind what was served before.
+    fn is_known(&self, kept: &Record) -> bool {
+        self.last_updated < kept.last_updated || self.fingerprint == kept.fingerprint
+    }
+}
+
+/// The files of a merge. `out` and `changes` are written where anything was added or updated, `new_catalog`
+/// wherever `catalog` was of no use.
 pub(super) struct Merge<'a> {
     pub(super) before: &'a Path,
     pub(super) entry: &'a Entry,
+    pub(super) catalog: &'a Path,
     pub(super) increment: &'a Path,
     pub(super) out: &'a Path,
     pub(super) changes: &'a Path,
+    pub(super) new_catalog: &'a Path,
 }
 
 impl Merge<'_> {
@@ -69,19 +90,30 @@ impl Merge<'_> {
     /// [`crate::error::Exit::Disk`].
     pub(super) fn perform(&self) -> Result<Merged> {
         let mut pieces = self.pieces()?;
-        self.compare(&mut pieces)?;
+        let Entry { count, bytes, sha256, .. } = self.entry.clone();
+        let as_before = Merged { count, bytes, sha256, ..Merged::default() };
+        let subject = Subject { path: self.before, bytes, sha256: &as_before.sha256 };
+        let is_known = |record: &Record| pieces.get(&record.key).is_some_and(|piece| piece.is_known(record));
+        if catalog::count(self.catalog, &subject, is_known) == Some(pieces.len()) {
+            return Ok(as_before);
+        }
+        let records = self.compare(&mut pieces)?;
         let mut in_order: Vec<&Piece> = pieces.values().filter(|piece| piece.fate != Fate::Known).collect();
         in_order.sort_unstable_by_key(|piece| piece.from);
         let count_of = |wanted: fn(Fate) -> bool| in_order.iter().filter(|piece| wanted(piece.fate)).count() as u64;
         let added = count_of(|fate| fate == Fate::Added);
         let updated = count_of(|fate| matches!(fate, Fate::Replaces(_)));
         if in_order.is_empty() {
-            let Entry { count, bytes, sha256, .. } = self.entry.clone();
-            return Ok(Merged { added, updated, count, bytes, sha256 });
+            catalog::write(self.new_catalog, &subject, records.into_iter())?;
+            return Ok(Merged { has_catalog: true, ..as_before });
         }
         let (bytes, sha256) = self.write(&in_order)?;
         self.write_changes(&in_order)?;
-        Ok(Merged { added, updated, count: self.entry.count + added, bytes, sha256 })
+        let is_old = |record: &Record| pieces.get(&record.key).is_none_or(|piece| piece.fate == Fate::Known);
+        let new = pieces.iter().filter(|(_, piece)| piece.fate != Fate::Known).map(|(key, piece)| piece.record(*key));
+        let subject = Subject { path: self.out, bytes, sha256: &sha256 };
+        catalog::write(self.new_catalog, &subject, records.into_iter().filter(is_old).chain(new))?;
+        Ok(Merged { added, updated, count: self.entry.count + added, bytes, sha256, has_catalog: true })
     }
 
     /// What the increment holds, as if all of it were new.
@@ -101,8 +133,9 @@ impl Merge<'_> {
         Ok(pieces)
     }
 
-    /// Reads the file of before once: is it what it was, and which of its lines come anew?
-    fn compare(&self, pieces: &mut HashMap<IdKey, Piece>) -> Result<()> {
+    /// Reads the file of before once: is it what it was, which of its lines come anew, and what does it hold?
+    fn compare(&self, pieces: &mut HashMap<IdKey, Piece>) -> Result<Vec<Record>> {
+        let mut records = Vec::with_capacity(usize::try_from(self.entry.count).unwrap_or(0).min(MOST_AT_ONCE));
         let size = fs::metadata(self.before).map_err(|_| not_as_it_was(self.before, "it is not there"))?.len();
         if size != self.entry.bytes {
             return Err(not_as_it_was(self.before, "its size is not that of the manifest"));
@@ -112,18 +145,15 @@ impl Merge<'_> {
             hash.update(line);
             hash.update(b"\n");
             let header = Header::read(line).map_err(|_| not_as_it_was(self.before, "a line is no resource"))?;
-            let Some(piece) = pieces.get_mut(&key(&header.id)) else { return Ok(()) };
-            // A replica of the data back end may lag behind what was served before.
-            let is_older = piece.last_updated < header.last_updated;
-            piece.fate = if is_older || piece.fingerprint == header.fingerprint(line) {
-                Fate::Known
-            } else {
-                Fate::Replaces(number)
-            };
+            let fingerprint = header.fingerprint(line);
+            let record = Record { key: key(&header.id), fingerprint, last_updated: header.last_updated };
+            records.push(record);
+            let Some(piece) = pieces.get_mut(&record.key) else { return Ok(()) };
+            piece.fate = if piece.is_known(&record) { Fate::Known } else { Fate::Replaces(number) };
             Ok(())
         })?;
         if hex(hash) == self.entry.sha256 {
-            return Ok(());
+            return Ok(records);
         }
         Err(not_as_it_was(self.before, "its checksum is not that of the manifest"))
     }
@@ -244,7 +274,10 @@ mod tests {
             };
             let [before, increment, out, changes] =
                 ["before", "increment", "out", "changes"].map(|name| self.path(name));
-            Merge { before: &before, entry: &entry, increment: &increment, out: &out, changes: &changes }.perform()
+            let (catalog, new_catalog) = (&self.path("catalog"), &self.path("new-catalog"));
+            let before = &before;
+            let (increment, out, changes) = (&increment, &out, &changes);
+            Merge { before, entry: &entry, catalog, increment, out, changes, new_catalog }.perform()
         }
 
         fn path(&self, name: &str) -> std::path::PathBuf {

@@ -4,6 +4,7 @@
 //! and then renames. Killed before the note, the archive is the old one; killed after it, the next
 //! `bbdl` that opens the archive finishes the renames, and it is the new one.
 
+mod catalog;
 mod changes;
 mod commit;
 pub mod index;

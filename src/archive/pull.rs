@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Archive,
+    catalog::{self, CATALOGS, Subject},
     commit::{Commit, PAGES, STAGE},
     index::Before,
     ledger::Expected,
@@ -98,6 +99,10 @@ impl Pull {
         format!("{resource}.ndjson")
     }
 
+    fn catalog(resource: &str) -> PathBuf {
+        Path::new(CATALOGS).join(resource)
+    }
+
     fn files(&self, resource: &'static str) -> Files {
         Files::of(self.archive.dir(), resource)
     }
@@ -153,7 +158,7 @@ impl Pull {
         let (file, files) = (Self::file(resource), self.files(resource));
         let removed = self.staged(&format!("removed.{resource}"));
         let gone = match self.kept(resource) {
-            Some(kept) => note_removed(&self.archive.dir().join(&kept.file), &finished.ids, &removed)?,
+            Some(kept) => note_removed(&self.archive.dir().join(&kept.file), &finished.written, &removed)?,
             None => 0,
         };
         let tally = &finished.tally;
@@ -165,8 +170,16 @@ impl Pull {
             kept => kept,
         };
         let changes = finished.has_changes.then(|| self.changes_of(resource));
+        let (lines, kept_at) = (files.lines(), self.archive.dir().join(&file));
+        let of = match &same {
+            Some(kept) => Subject { path: &kept_at, bytes: kept.bytes, sha256: &kept.sha256 },
+            None => Subject { path: &lines, bytes: finished.bytes, sha256: &finished.sha256 },
+        };
+        let catalog = self.staged(&format!("catalog.{resource}"));
+        catalog::write(&catalog, &of, finished.records())?;
+        self.move_in(&catalog, Self::catalog(resource));
         if same.is_none() {
-            self.move_in(&files.lines(), &file);
+            self.move_in(&lines, &file);
         }
         if let Some(changes) = &changes {
             self.move_in(&files.changes(), changes);
@@ -203,14 +216,27 @@ impl Pull {
         let resource = pulled.resource;
         let (file, files) = (Self::file(resource), self.files(resource));
         let (out, changed) = (self.staged(&file), self.staged(&format!("changes.{resource}")));
+        let new_catalog = self.staged(&format!("catalog.{resource}"));
         let merged = if finished.tally.count == 0 {
             let Entry { count, bytes, sha256, .. } = kept.clone();
             Merged { count, bytes, sha256, ..Merged::default() }
         } else {
             let before = self.archive.dir().join(&kept.file);
-            let increment = files.lines();
-            Merge { before: &before, entry: kept, increment: &increment, out: &out, changes: &changed }.perform()?
+            let (increment, catalog) = (files.lines(), self.archive.dir().join(Self::catalog(resource)));
+            Merge {
+                before: &before,
+                entry: kept,
+                catalog: &catalog,
+                increment: &increment,
+                out: &out,
+                changes: &changed,
+                new_catalog: &new_catalog,
+            }
+            .perform()?
         };
+        if merged.has_catalog {
+            self.move_in(&new_catalog, Self::catalog(resource));
+        }
         let is_news = merged.added + merged.updated > 0;
         let changes = is_news.then(|| self.changes_of(resource));
         if let Some(changes) = &changes {

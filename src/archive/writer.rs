@@ -2,7 +2,7 @@
 //! from which a later run can go on.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fs::{self, File, OpenOptions},
     io::{self, BufWriter, Read, Seek, SeekFrom, Write},
     path::Path,
@@ -12,9 +12,10 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::{
+    catalog::Record,
     changes::Changes,
     index::{Before, Fingerprint, IdKey, for_each_line, key},
-    ledger::{Entered, Expected, Ledger, Tally, Verdict},
+    ledger::{Entered, Expected, Known, Ledger, Tally, Verdict},
     lines::{BUFFER, create, drop_lines, hex, sync},
     partial::{Files, Journal, Left, Question, Reached},
 };
@@ -69,8 +70,19 @@ pub struct Finished {
     pub has_changes: bool,
     /// The Patient id they are all of, where any of them said so.
     pub patient: Option<String>,
-    /// Every id it holds.
-    pub ids: HashSet<IdKey>,
+    /// Every resource it holds.
+    pub(super) written: HashMap<IdKey, Known>,
+}
+
+impl Finished {
+    /// What it holds, for a catalog.
+    pub(super) fn records(&self) -> impl Iterator<Item = Record> {
+        self.written.iter().map(|(key, known)| Record {
+            key: *key,
+            fingerprint: known.fingerprint,
+            last_updated: known.last_updated,
+        })
+    }
 }
 
 impl Writer {
@@ -250,7 +262,7 @@ impl Writer {
             bytes: self.bytes,
             sha256: hex(self.hash),
             has_changes,
-            ids: self.ledger.written.into_keys().collect(),
+            written: self.ledger.written,
         })
     }
 }

@@ -5,8 +5,8 @@ use std::{borrow::Cow, ops::Range};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 use thiserror::Error;
+use xxhash_rust::xxh3::Xxh3;
 
 /// Why a text is no resource to keep.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl Header {
     /// this header was read from.
     #[must_use]
     pub fn fingerprint(&self, text: &str) -> [u8; 16] {
-        let mut hash = Sha256::new();
+        let mut hash = Xxh3::new();
         match &self.created {
             Some(range) => {
                 hash.update(&text.as_bytes()[..range.start]);
@@ -105,9 +105,7 @@ impl Header {
             }
             None => hash.update(text.as_bytes()),
         }
-        let mut short = [0; 16];
-        short.copy_from_slice(&hash.finalize()[..16]);
-        short
+        hash.digest128().to_le_bytes()
     }
 }
 
@@ -115,7 +113,7 @@ impl Header {
 /// then such white space goes. Inside strings JSON has no raw line breaks (RFC 8259 section 7).
 #[must_use]
 pub fn line(text: &str) -> Cow<'_, str> {
-    if !text.bytes().any(|byte| byte == b'\n' || byte == b'\r') {
+    if memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());

@@ -293,14 +293,15 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The lock stays; all else that was on its way is in place or gone.
+/// Lock and catalogs stay; all else that was on its way is in place or gone.
 fn nothing_is_left_over(out: &Path, point: u64) {
     let mut todo = vec![out.to_owned()];
     while let Some(dir) = todo.pop() {
         for path in fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()) {
             let name = path.strip_prefix(out).unwrap().display().to_string();
             assert!(!name.ends_with(".tmp"), "point {point}: {name}");
-            assert!(!path.is_file() || !name.starts_with(".bbdl/") || name == ".bbdl/lock", "point {point}: {name}");
+            let stays = name == ".bbdl/lock" || name.starts_with(".bbdl/catalog/");
+            assert!(!path.is_file() || !name.starts_with(".bbdl/") || stays, "point {point}: {name}");
             if path.is_dir() {
                 todo.push(path);
             }

@@ -85,7 +85,7 @@ fn changes_are_told_from_what_stayed() {
         ])],
     );
     let Tally { added, updated, unchanged, .. } = finished.tally;
-    let removed = note_removed(&dir.path().join("old"), &finished.ids, &dir.path().join("removed")).unwrap();
+    let removed = note_removed(&dir.path().join("old"), &finished.written, &dir.path().join("removed")).unwrap();
     assert_eq!((added, updated, unchanged, removed), (1, 1, 1, 1));
     let changes = fs::read_to_string(dir.path().join("changes")).unwrap();
     assert_eq!(changes, format!("{}\n{}\n", claim("b", LATE, 2), claim("c", LATE, 1)));
