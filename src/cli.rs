@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint, builder::FalseyValueParser};
 
-use crate::{api::server::ApiVersion, auth::store::StoreKind, config::ProfileName, mock::Access, ui::Color};
+use crate::{api::server::ApiVersion, auth::store::StoreKind, config::ProfileName, export, mock::Access, ui::Color};
 
 /// Bring a Medicare enrollee's own claims home from CMS's Blue Button API.
 #[derive(Debug, Parser)]
@@ -74,6 +74,10 @@ pub enum Command {
     Fetch(Fetch),
     /// Check that an archive is whole
     Verify(Verify),
+    /// Make one page of claims for people: sums, pictures, every claim
+    Report(Report),
+    /// Write claims as tables: CSV, Parquet, SQLite
+    Export(Export),
     /// Run an offline Blue Button with made-up people
     Mock(Mock),
     /// Show the whole job on made-up people: mock, log-in, fetch
@@ -281,6 +285,40 @@ pub struct Verify {
     /// The archive's directory
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub dir: PathBuf,
+}
+
+/// `bbdl report`
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "The page needs no network and asks nobody for anything. It holds health data: keep it as the archive.\n\nExample:\n  \
+        bbdl report claims --output claims.html"
+)]
+pub struct Report {
+    /// The archive's directory
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
+    /// Where the page goes; a file of that name is replaced
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+}
+
+/// `bbdl export`
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "Two tables, claims and lines; docs/export.md says what each column is and where it comes from.\n\nExamples:\n  \
+        bbdl export claims --to csv --output tables\n  \
+        bbdl export claims --to sqlite --output claims.db"
+)]
+pub struct Export {
+    /// The archive's directory
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
+    /// What to write
+    #[arg(long, value_name = "FORMAT")]
+    pub to: export::Format,
+    /// csv and parquet: the directory for both tables; sqlite: the file. What has these names is replaced
+    #[arg(long, short, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub output: PathBuf,
 }
 
 /// `bbdl mock`

@@ -2,11 +2,13 @@
 
 mod context;
 pub mod demo;
+pub mod export;
 pub mod fetch;
 pub mod generate;
 pub mod login;
 pub mod logout;
 pub mod mock;
+pub mod report;
 pub mod status;
 pub mod verify;
 
@@ -81,6 +83,8 @@ fn run(context: &Context, command: Command) -> Result<()> {
         Command::Status(args) => status::run(context, &args),
         Command::Fetch(args) => fetch::run(context, &args),
         Command::Verify(args) => verify::run(context, &args),
+        Command::Report(args) => report::run(context, &args),
+        Command::Export(args) => export::run(context, &args),
         Command::Mock(args) => mock::run(context, &args),
         Command::Demo(args) => demo::run(context, &args),
         Command::Completions(args) => generate::completions(context, &args),

@@ -1,5 +1,6 @@
 //! What came back, as text with known places in it. Nothing is re-serialised.
 
 pub mod bundle;
+pub mod claim;
 pub mod document;
 pub mod resource;

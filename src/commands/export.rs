@@ -1,0 +1,24 @@
+//! `bbdl export`: claims as tables.
+
+use serde_json::json;
+
+use crate::{
+    cli::Export,
+    commands::Context,
+    error::Result,
+    export::{Written, export},
+};
+
+/// Runs the command.
+///
+/// # Errors
+/// As [`export`].
+pub fn run(context: &Context, args: &Export) -> Result<()> {
+    let Written { claims, lines } = export(&args.dir, args.to, &args.output)?;
+    if context.ui.json() {
+        context.ui.result_json(&json!({"out": args.output, "claims": claims, "lines": lines}));
+    } else {
+        context.ui.say(format!("{claims} claims and {lines} lines are in {}", args.output.display()));
+    }
+    Ok(())
+}

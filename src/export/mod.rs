@@ -1,0 +1,138 @@
+//! Claims as tables: one row a claim, one row a line, the same columns whatever they are written to.
+
+mod columns;
+mod csv;
+mod parquet;
+mod sqlite;
+
+use std::path::{Path, PathBuf};
+
+pub use columns::{CLAIMS, Cell, Column, LINES, OfClaim, OfLine, Type};
+
+use crate::{
+    archive::{index::for_each_line, manifest::Manifest},
+    error::{Error, Exit, Result},
+    fhir::claim::Claim,
+};
+
+/// What to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// `claims.csv` and `lines.csv` in a directory.
+    Csv,
+    /// `claims.parquet` and `lines.parquet` in a directory.
+    Parquet,
+    /// One file with the tables `claims` and `lines`.
+    Sqlite,
+}
+
+/// Which of the two tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Table {
+    Claims,
+    Lines,
+}
+
+impl Table {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Claims => "claims",
+            Self::Lines => "lines",
+        }
+    }
+}
+
+/// Somewhere rows go; dropped without [`Sink::finish`], nothing is left in place.
+trait Sink {
+    fn row(&mut self, table: Table, cells: &[Cell<'_>]) -> Result<()>;
+    fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// How much was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Rows of the table of claims.
+    pub claims: u64,
+    /// Rows of the table of lines.
+    pub lines: u64,
+}
+
+/// Runs through the claims of an archive, one in memory at a time.
+///
+/// # Errors
+/// Those of `each`; [`Exit::Data`] where there is no archive of claims, or one that cannot be read; [`Exit::Disk`].
+pub fn each_claim(dir: &Path, each: impl FnMut(Claim) -> Result<()>) -> Result<()> {
+    each_claim_of(&file_of(dir)?, each)
+}
+
+/// Where the claims of an archive are.
+fn file_of(dir: &Path) -> Result<PathBuf> {
+    let none = || {
+        Error::new(Exit::Data, "no_claims", format!("{} has no claims", dir.display()))
+            .hint("Fetch them first: bbdl fetch eob --out DIR.")
+    };
+    let manifest = Manifest::load(dir)?.ok_or_else(none)?;
+    let entry = manifest.resources.get("ExplanationOfBenefit").ok_or_else(none)?;
+    let path = dir.join(&entry.file);
+    if path.exists() { Ok(path) } else { Err(none()) }
+}
+
+fn each_claim_of(path: &Path, mut each: impl FnMut(Claim) -> Result<()>) -> Result<()> {
+    for_each_line(path, |number, line| {
+        let claim = Claim::read(line).map_err(|_| {
+            Error::new(Exit::Data, "archive", format!("{}, line {number}: not JSON", path.display()))
+                .hint("Run bbdl verify, then fetch with --full.")
+        })?;
+        each(claim)
+    })
+}
+
+/// Writes the claims of the archive at `dir` to `output`. What is there under the same names is replaced when all is
+/// written.
+///
+/// # Errors
+/// As [`each_claim`].
+pub fn export(dir: &Path, format: Format, output: &Path) -> Result<Written> {
+    let file = file_of(dir)?;
+    let mut sink: Box<dyn Sink> = match format {
+        Format::Csv => Box::new(csv::Csv::create(output)?),
+        Format::Parquet => Box::new(parquet::Parquet::create(output)?),
+        Format::Sqlite => Box::new(sqlite::Sqlite::create(output)?),
+    };
+    let mut written = Written::default();
+    each_claim_of(&file, |claim| {
+        let cells: Vec<Cell<'_>> = CLAIMS.iter().map(|column| (column.of)(&claim)).collect();
+        sink.row(Table::Claims, &cells)?;
+        written.claims += 1;
+        for line in &claim.lines {
+            let cells: Vec<Cell<'_>> = LINES.iter().map(|column| (column.of)(&claim, line)).collect();
+            sink.row(Table::Lines, &cells)?;
+            written.lines += 1;
+        }
+        Ok(())
+    })?;
+    sink.finish()?;
+    Ok(written)
+}
+
+/// A file that takes its name when it is finished; private from its first byte.
+struct Fresh {
+    file: tempfile::NamedTempFile,
+    to: PathBuf,
+}
+
+impl Fresh {
+    fn create(to: &Path) -> Result<Self> {
+        let wrong = |cause: std::io::Error| Error::disk("create", to, &cause);
+        let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        crate::durable::create_private_dir(parent).map_err(wrong)?;
+        let file = tempfile::Builder::new().prefix(".bbdl-").suffix(".tmp").tempfile_in(parent).map_err(wrong)?;
+        Ok(Self { file, to: to.to_owned() })
+    }
+
+    fn keep(self) -> Result<()> {
+        let wrong = |cause: &std::io::Error| Error::disk("write", &self.to, cause);
+        self.file.as_file().sync_all().map_err(|cause| wrong(&cause))?;
+        self.file.persist(&self.to).map(|_| ()).map_err(|failed| Error::disk("write", &self.to, &failed.error))
+    }
+}

@@ -1,0 +1,141 @@
+//! Two Parquet files. Amounts are decimals with two places, so that sums are exact.
+
+use std::{path::Path, sync::Arc};
+
+use parquet::{
+    basic::Compression,
+    data_type::{ByteArray, ByteArrayType, Int64Type},
+    errors::ParquetError,
+    file::{properties::WriterProperties, writer::SerializedFileWriter},
+    schema::parser::parse_message_type,
+};
+use tempfile::NamedTempFile;
+
+use super::{CLAIMS, Cell, Fresh, LINES, Sink, Table, Type};
+use crate::error::{Error, Exit, Result};
+
+/// Rows that are held until they are written together.
+const GROUP: usize = 10_000;
+
+pub(super) struct Parquet {
+    claims: One,
+    lines: One,
+}
+
+struct One {
+    out: SerializedFileWriter<std::fs::File>,
+    columns: Vec<Held>,
+    rows: usize,
+    fresh: Fresh,
+}
+
+/// The cells of a column that are not written yet, and which rows have any.
+enum Held {
+    Texts(Vec<ByteArray>, Vec<i16>),
+    Numbers(Vec<i64>, Vec<i16>),
+}
+
+impl One {
+    fn create(dir: &Path, table: Table, columns: &[(&str, Type)]) -> Result<Self> {
+        let fresh = Fresh::create(&dir.join(format!("{}.parquet", table.name())))?;
+        let file = NamedTempFile::reopen(&fresh.file).map_err(|cause| Error::disk("write", &fresh.to, &cause))?;
+        let fields = columns.iter().map(|(name, kind)| match kind {
+            Type::Text => format!("optional byte_array {name} (string);"),
+            Type::Count => format!("optional int64 {name};"),
+            Type::Money => format!("optional int64 {name} (decimal(18, 2));"),
+        });
+        let message = format!("message {} {{ {} }}", table.name(), fields.collect::<String>());
+        let schema = parse_message_type(&message).map_err(|cause| wrong(&fresh, &cause))?;
+        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+        let out = SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties))
+            .map_err(|cause| wrong(&fresh, &cause))?;
+        let columns = columns.iter().map(|(_, kind)| match kind {
+            Type::Text => Held::Texts(Vec::new(), Vec::new()),
+            Type::Count | Type::Money => Held::Numbers(Vec::new(), Vec::new()),
+        });
+        Ok(Self { out, columns: columns.collect(), rows: 0, fresh })
+    }
+
+    fn row(&mut self, cells: &[Cell<'_>]) -> Result<()> {
+        for (column, cell) in self.columns.iter_mut().zip(cells) {
+            match (column, cell) {
+                (Held::Texts(texts, present), Cell::Text(text)) => {
+                    texts.push(text.as_bytes().to_vec().into());
+                    present.push(1);
+                }
+                (Held::Numbers(numbers, present), Cell::Count(number)) => {
+                    numbers.push(*number);
+                    present.push(1);
+                }
+                (Held::Numbers(numbers, present), Cell::Money(amount)) => {
+                    numbers.push(amount.0);
+                    present.push(1);
+                }
+                (Held::Texts(_, present) | Held::Numbers(_, present), _) => present.push(0),
+            }
+        }
+        self.rows += 1;
+        if self.rows == GROUP { self.write() } else { Ok(()) }
+    }
+
+    fn write(&mut self) -> Result<()> {
+        self.rows = 0;
+        self.group().map_err(|cause| wrong(&self.fresh, &cause))
+    }
+
+    fn group(&mut self) -> std::result::Result<(), ParquetError> {
+        let mut group = self.out.next_row_group()?;
+        for column in &mut self.columns {
+            let Some(mut writer) = group.next_column()? else { break };
+            match column {
+                Held::Texts(texts, present) => {
+                    writer.typed::<ByteArrayType>().write_batch(texts, Some(present), None)?;
+                    texts.clear();
+                    present.clear();
+                }
+                Held::Numbers(numbers, present) => {
+                    writer.typed::<Int64Type>().write_batch(numbers, Some(present), None)?;
+                    numbers.clear();
+                    present.clear();
+                }
+            }
+            writer.close()?;
+        }
+        group.close().map(|_| ())
+    }
+
+    fn finish(mut self) -> Result<()> {
+        if self.rows > 0 {
+            self.write()?;
+        }
+        self.out.close().map_err(|cause| wrong(&self.fresh, &cause))?;
+        self.fresh.keep()
+    }
+}
+
+impl Parquet {
+    pub(super) fn create(dir: &Path) -> Result<Self> {
+        let claims: Vec<_> = CLAIMS.iter().map(|column| (column.name, column.kind)).collect();
+        let lines: Vec<_> = LINES.iter().map(|column| (column.name, column.kind)).collect();
+        Ok(Self { claims: One::create(dir, Table::Claims, &claims)?, lines: One::create(dir, Table::Lines, &lines)? })
+    }
+}
+
+impl Sink for Parquet {
+    fn row(&mut self, table: Table, cells: &[Cell<'_>]) -> Result<()> {
+        match table {
+            Table::Claims => self.claims.row(cells),
+            Table::Lines => self.lines.row(cells),
+        }
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        self.claims.finish()?;
+        self.lines.finish()
+    }
+}
+
+fn wrong(fresh: &Fresh, cause: &ParquetError) -> Error {
+    Error::new(Exit::Disk, "disk", format!("cannot write {}: {cause}", fresh.to.display()))
+        .hint("Check the disk, or give another --output.")
+}

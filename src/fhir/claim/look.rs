@@ -1,0 +1,51 @@
+//! Looking things up in a resource of which any part may be missing or of another kind.
+
+use serde_json::Value;
+
+/// The elements of a list; none where there is no list.
+pub(super) fn each<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
+    value[name].as_array().into_iter().flatten()
+}
+
+/// A text that says something.
+pub(super) fn text<'v>(value: &'v Value, name: &str) -> Option<&'v str> {
+    value[name].as_str().map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// The last part of a URL: the name of a CMS variable, at v1 and v2.
+pub(super) fn tail(url: &str) -> &str {
+    url.rsplit('/').next().unwrap_or(url)
+}
+
+/// The coding of a concept whose system ends with one of these names and that has a code.
+pub(super) fn coding<'v>(concept: &'v Value, systems: &[&str]) -> Option<&'v Value> {
+    each(concept, "coding").find(|coding| {
+        text(coding, "code").is_some()
+            && text(coding, "system").is_some_and(|system| systems.contains(&tail(system.trim_end())))
+    })
+}
+
+/// Whether a concept has this code: at v1 and v2 the URL of a CMS variable, at v3 a bare word.
+pub(super) fn is(concept: &Value, code: &str) -> bool {
+    each(concept, "coding").any(|coding| coding["code"].as_str().is_some_and(|found| tail(found) == code))
+}
+
+/// The extension with a URL that ends like this.
+pub(super) fn extension<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
+    each(value, "extension").find(|extension| extension["url"].as_str().is_some_and(|url| tail(url) == name))
+}
+
+/// The supporting information of this category; v1 calls it `information`.
+pub(super) fn information<'v>(claim: &'v Value, category: &str) -> Option<&'v Value> {
+    ["supportingInfo", "information"]
+        .into_iter()
+        .flat_map(|name| each(claim, name))
+        .find(|info| is(&info["category"], category))
+}
+
+/// Words of the server's for a concept: its text, or the first display. Displays that hold a comma arrive
+/// in quotes.
+pub(super) fn words(concept: &Value) -> Option<String> {
+    let display = || each(concept, "coding").find_map(|coding| text(coding, "display"));
+    text(concept, "text").or_else(display).map(|words| words.trim_matches('"').to_owned())
+}

@@ -1,0 +1,212 @@
+//! Amounts: what a claim says under which of CMS's names, per kind and version.
+
+use std::{fmt, iter::Sum, ops::Add};
+
+use serde_json::Value;
+
+use super::{
+    Family,
+    look::{each, extension, is},
+};
+
+/// An amount of US dollars, in cents. v3 shows some amounts as binary fractions: those are rounded half up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cents(pub i64);
+
+impl Cents {
+    /// Reads a decimal number as JSON writes it; `None` for what is none, or beyond any claim.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        const MOST_DIGITS: usize = 15;
+        let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || whole.len() > MOST_DIGITS || !is_number(whole) || !is_number(fraction) {
+            return None;
+        }
+        let digit = |at: usize| fraction.as_bytes().get(at).map_or(0, |byte| i64::from(byte - b'0'));
+        let cents = whole.parse::<i64>().ok()? * 100 + digit(0) * 10 + digit(1) + i64::from(digit(2) >= 5);
+        Some(Self(if negative { -cents } else { cents }))
+    }
+
+    /// What `Money` has as its value. Amounts have fewer digits than a double keeps, so its shortest text is
+    /// the one that was sent.
+    fn of(money: &Value) -> Option<Self> {
+        money["value"].as_number().and_then(|number| Self::read(&number.to_string()))
+    }
+}
+
+impl fmt::Display for Cents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let cents = self.0.unsigned_abs();
+        write!(f, "{sign}{}.{:02}", cents / 100, cents % 100)
+    }
+}
+
+impl Add for Cents {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl Sum for Cents {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::default(), Add::add)
+    }
+}
+
+/// The amounts of a whole claim, as far as it says them. Lines do not add up to them in made-up data.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Amounts {
+    /// What was billed.
+    pub charged: Option<Cents>,
+    /// What Medicare allows for it.
+    pub allowed: Option<Cents>,
+    /// What Medicare paid; for a drug, what the plan paid.
+    pub medicare_paid: Option<Cents>,
+    /// Of that, to the provider.
+    pub paid_to_provider: Option<Cents>,
+    /// Of that, to the patient.
+    pub paid_to_patient: Option<Cents>,
+    /// The deductible applied.
+    pub deductible: Option<Cents>,
+    /// The coinsurance.
+    pub coinsurance: Option<Cents>,
+    /// What is not covered.
+    pub not_covered: Option<Cents>,
+    /// What the patient paid or owes. Where v1 and v2 do not say it of professional, inpatient and SNF claims: deductible and
+    /// coinsurance together.
+    pub patient_pays: Option<Cents>,
+    /// What another insurer paid.
+    pub other_paid: Option<Cents>,
+}
+
+impl Amounts {
+    pub(super) fn read(claim: &Value, family: Family) -> Self {
+        let header = |names: &[&str]| names.iter().find_map(|name| amount(claim, name));
+        let lines = |names: &[&str]| sum_of_lines(claim, names);
+        let payment = || Cents::of(&claim["payment"]["amount"]);
+        match family {
+            Family::Professional => {
+                let deductible = header(&["CLM_MDCR_DDCTBL_AMT", "carr_clm_cash_ddctbl_apld_amt"]);
+                let coinsurance = header(&["CLM_MDCR_COINSRNC_AMT"])
+                    .or_else(|| lines(&["CLM_LINE_MDCR_COINSRNC_AMT", "line_coinsrnc_amt"]));
+                Self {
+                    charged: header(&["CLM_SBMT_CHRG_AMT", "nch_carr_clm_sbmtd_chrg_amt"]),
+                    allowed: header(&["CLM_ALOWD_CHRG_AMT", "nch_carr_clm_alowd_amt"]),
+                    medicare_paid: payment(),
+                    paid_to_provider: header(&["CLM_PRVDR_PMT_AMT", "nch_clm_prvdr_pmt_amt"]),
+                    paid_to_patient: header(&["nch_clm_bene_pmt_amt"]).or_else(|| lines(&["CLM_LINE_BENE_PD_AMT"])),
+                    not_covered: header(&["CLM_NCVRD_CHRG_AMT"]),
+                    patient_pays: header(&["CLM_BENE_PMT_AMT"]).or(both(deductible, coinsurance)),
+                    other_paid: header(&["CLM_MDCR_PRFNL_PRMRY_PYR_AMT", "CLM_OTHR_TP_PD_AMT"]),
+                    deductible,
+                    coinsurance,
+                }
+            }
+            Family::Institutional => {
+                let deductible = header(&[
+                    "CLM_MDCR_DDCTBL_AMT",
+                    "CLM_MDCR_IP_BENE_DDCTBL_AMT",
+                    "nch_bene_ip_ddctbl_amt",
+                    "nch_bene_ptb_ddctbl_amt",
+                ]);
+                let stay = header(&["nch_bene_pta_coinsrnc_lblty_amt"]);
+                Self {
+                    charged: header(&["CLM_SBMT_CHRG_AMT", "clm_tot_chrg_amt"])
+                        .or_else(|| Cents::of(&claim["totalCost"])),
+                    allowed: header(&["CLM_ALOWD_CHRG_AMT"]),
+                    medicare_paid: payment(),
+                    paid_to_provider: header(&["CLM_PRVDR_PMT_AMT", "clm_op_prvdr_pmt_amt"])
+                        .or_else(|| lines(&["rev_cntr_prvdr_pmt_amt"])),
+                    paid_to_patient: header(&["CLM_MDCR_INSTNL_BENE_PD_AMT", "clm_op_bene_pmt_amt"])
+                        .or_else(|| lines(&["rev_cntr_bene_pmt_amt"])),
+                    coinsurance: header(&["CLM_MDCR_COINSRNC_AMT"])
+                        .or(stay)
+                        .or_else(|| header(&["nch_bene_ptb_coinsrnc_amt"])),
+                    not_covered: header(&["CLM_NCVRD_CHRG_AMT", "nch_ip_ncvrd_chrg_amt"])
+                        .or_else(|| lines(&["rev_cntr_ncvrd_chrg_amt"])),
+                    patient_pays: lines(&["CLM_LINE_BENE_PMT_AMT", "rev_cntr_ptnt_rspnsblty_pmt"])
+                        .or_else(|| both(deductible, stay)),
+                    other_paid: header(&["CLM_MDCR_INSTNL_PRMRY_PYR_AMT", "CLM_OTHR_TP_PD_AMT", "prpayamt"]),
+                    deductible,
+                }
+            }
+            Family::Drug => Self {
+                charged: header(&["TOT_RX_CST_AMT"]).or_else(|| lines(&["tot_rx_cst_amt"])),
+                medicare_paid: lines(&["CLM_LINE_CVRD_PD_AMT", "cvrd_d_plan_pd_amt"]),
+                patient_pays: header(&["CLM_BENE_PMT_AMT"]).or_else(|| lines(&["ptnt_pay_amt"])),
+                other_paid: header(&["CLM_OTHR_TP_PD_AMT"]),
+                ..Self::default()
+            },
+        }
+    }
+}
+
+/// Both together; unless both are known, neither says it.
+fn both(one: Option<Cents>, other: Option<Cents>) -> Option<Cents> {
+    Some(one? + other?)
+}
+
+/// The amount of a CMS name wherever the header has it: v3 moved some from `benefitBalance` to `total`, and v1
+/// has extensions.
+fn amount(claim: &Value, name: &str) -> Option<Cents> {
+    let listed = ["total", "adjudication"].into_iter().flat_map(|list| each(claim, list));
+    let listed = listed.filter(|entry| is(&entry["category"], name)).find_map(|entry| Cents::of(&entry["amount"]));
+    let balance = || {
+        let financial = each(claim, "benefitBalance").flat_map(|balance| each(balance, "financial"));
+        financial.filter(|entry| is(&entry["type"], name)).find_map(|entry| Cents::of(&entry["usedMoney"]))
+    };
+    listed.or_else(balance).or_else(|| extension(claim, name).and_then(|it| Cents::of(&it["valueMoney"])))
+}
+
+/// The amount of a line under the first of these names that it has.
+pub(super) fn of_line(line: &Value, names: &[&str]) -> Option<Cents> {
+    names.iter().find_map(|name| {
+        let found = each(line, "adjudication").filter(|entry| is(&entry["category"], name));
+        found.filter_map(|entry| Cents::of(&entry["amount"])).next()
+    })
+}
+
+/// Whether this line repeats the totals of all others (revenue centre 0001).
+pub(super) fn is_total_line(line: &Value) -> bool {
+    is(&line["revenue"], "0001")
+}
+
+/// The sum over the lines that have one of these names; `None` where no line has.
+fn sum_of_lines(claim: &Value, names: &[&str]) -> Option<Cents> {
+    let lines = each(claim, "item").filter(|line| !is_total_line(line));
+    lines.filter_map(|line| of_line(line, names)).reduce(Add::add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cents_are_read_from_decimal_text() {
+        for (text, cents) in [
+            ("37.5", 3750),
+            ("0", 0),
+            ("-10", -1000),
+            ("0.00", 0),
+            ("429788.28125", 42_978_828),
+            ("99816.1171875", 9_981_612),
+            ("0.005", 1),
+            ("-0.005", -1),
+            ("84999.37", 8_499_937),
+        ] {
+            assert_eq!(Cents::read(text), Some(Cents(cents)), "{text}");
+        }
+        for text in ["", "-", "1e5", "1,000", ".5", "NaN", "12345678901234567890", "1.x"] {
+            assert_eq!(Cents::read(text), None, "{text}");
+        }
+        assert_eq!(
+            ["-0.05", "12.30", "1000.00"],
+            [Cents(-5), Cents(1230), Cents(100_000)].map(|it| it.to_string()).each_ref().map(String::as_str)
+        );
+    }
+}

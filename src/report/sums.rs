@@ -1,0 +1,217 @@
+//! What claims come to together: by month, type, provider, drug and diagnosis.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use super::{
+    claims::{dollars, standing},
+    html::{Shown, Td, bars, table},
+};
+use crate::fhir::claim::{Cents, Claim, Kind};
+
+/// Longest list of its kind; a person's claims name hundreds of providers.
+const LONGEST: usize = 50;
+
+/// Amounts of several claims. A claim that does not say an amount adds nothing to it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    claims: u64,
+    charged: Cents,
+    paid: Cents,
+    share: Cents,
+}
+
+impl Sum {
+    fn take(&mut self, claim: &Claim) {
+        let amounts = &claim.amounts;
+        self.claims += 1;
+        self.charged = self.charged + amounts.charged.unwrap_or_default();
+        self.paid = self.paid + amounts.medicare_paid.unwrap_or_default();
+        self.share = self.share + amounts.patient_pays.unwrap_or_default();
+    }
+
+    fn cells(&self, name: &str) -> Vec<Td> {
+        let amounts = [self.charged, self.paid, self.share].map(|amount| Td::Number(dollars(Some(amount))));
+        let mut cells = vec![Td::Text(name.to_owned()), Td::Number(self.claims.to_string())];
+        cells.extend(amounts);
+        cells
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Sums {
+    all: Sum,
+    left_out: u64,
+    first: Option<String>,
+    last: Option<String>,
+    months: BTreeMap<String, Sum>,
+    years: BTreeMap<String, Sum>,
+    kinds: BTreeMap<Kind, Sum>,
+    providers: BTreeMap<String, Sum>,
+    drugs: BTreeMap<String, (Sum, u64)>,
+    diagnoses: BTreeMap<String, (String, u64)>,
+    stays: Vec<Vec<Td>>,
+}
+
+impl Sums {
+    pub(super) fn take(&mut self, claim: &Claim) {
+        if standing(claim).is_some() {
+            self.left_out += 1;
+            return;
+        }
+        self.all.take(claim);
+        if let (Some(start), Some(year)) = (&claim.start, claim.year()) {
+            self.first = self.first.take().into_iter().chain([start.clone()]).min();
+            self.last = self.last.take().into_iter().chain([start.clone()]).max();
+            self.years.entry(year.to_owned()).or_default().take(claim);
+            if let Some(month) = start.get(..7) {
+                self.months.entry(month.to_owned()).or_default().take(claim);
+            }
+        }
+        if let Some(kind) = claim.kind {
+            self.kinds.entry(kind).or_default().take(claim);
+        }
+        if let Some(provider) = &claim.provider {
+            self.providers.entry(provider.clone()).or_default().take(claim);
+        }
+        if claim.kind == Some(Kind::Pde) {
+            let line = claim.lines.first();
+            let name =
+                line.and_then(|line| line.words.clone().or_else(|| line.ndc.as_ref().map(|ndc| format!("NDC {ndc}"))));
+            if let Some(name) = name {
+                let (sum, days) = self.drugs.entry(name).or_default();
+                sum.take(claim);
+                *days += claim.days_supply.as_deref().and_then(|days| days.parse::<u64>().ok()).unwrap_or(0);
+            }
+        }
+        for diagnosis in &claim.diagnoses {
+            let (words, count) = self.diagnoses.entry(diagnosis.code.clone()).or_default();
+            *count += 1;
+            if let (true, Some(said)) = (words.is_empty(), &diagnosis.words) {
+                words.clone_from(said);
+            }
+        }
+        if matches!(claim.kind, Some(Kind::Inpatient | Kind::Snf)) {
+            let text = |text: &Option<String>| Td::Text(text.clone().unwrap_or_default());
+            self.stays.push(vec![
+                text(&claim.start),
+                text(&claim.end),
+                text(&claim.provider),
+                text(&claim.drg),
+                Td::Number(dollars(claim.amounts.charged)),
+                Td::Number(dollars(claim.amounts.medicare_paid)),
+                Td::Number(dollars(claim.amounts.patient_pays)),
+            ]);
+        }
+    }
+
+    pub(super) fn years(&self) -> impl Iterator<Item = &str> {
+        self.years.keys().rev().map(String::as_str)
+    }
+
+    pub(super) fn write_summary(&self, out: &mut String) {
+        let period = match (&self.first, &self.last) {
+            (Some(first), Some(last)) => format!("{first} to {last}"),
+            _ => "no dates".to_owned(),
+        };
+        out.push_str("<dl class=\"sums\">");
+        for (name, text) in [
+            ("Period", period),
+            ("Claims", self.all.claims.to_string()),
+            ("Billed", dollars(Some(self.all.charged))),
+            ("Medicare and plans paid", dollars(Some(self.all.paid))),
+            ("Your share", dollars(Some(self.all.share))),
+        ] {
+            let _ = write!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", Shown(&text));
+        }
+        out.push_str("</dl>\n");
+        if self.left_out > 0 {
+            let _ = writeln!(
+                out,
+                "<p class=\"quiet\">{} more are cancelled, still worked on, or only asked for; they are in no sum.</p>",
+                self.left_out
+            );
+        }
+    }
+
+    pub(super) fn write(&self, out: &mut String) {
+        let heads = |first| [(first, false), ("Claims", true), ("Billed", true), ("Paid", true), ("Your share", true)];
+        let rows = |sums: &mut dyn Iterator<Item = (String, Sum)>| {
+            sums.map(|(name, sum)| sum.cells(&name)).collect::<Vec<_>>()
+        };
+
+        out.push_str("<h2>What you may owe</h2>\n");
+        let years = rows(&mut self.years.iter().rev().map(|(year, sum)| (year.clone(), *sum)));
+        table(out, "By year of service", &heads("Year"), &years);
+
+        out.push_str("<h2>Spending</h2>\n<h3>By month: paid</h3>\n");
+        let newest: Vec<_> = self.months.iter().rev().take(24).collect();
+        let picture: Vec<_> =
+            newest.iter().rev().map(|(month, sum)| ((*month).clone(), sum.paid.0, dollars(Some(sum.paid)))).collect();
+        bars(out, "Paid by month, the last 24 months with claims; the numbers are in the table that follows", &picture);
+        out.push_str("<details><summary>All months as a table</summary>\n");
+        let months = rows(&mut self.months.iter().rev().map(|(month, sum)| (month.clone(), *sum)));
+        table(out, "By month", &heads("Month"), &months);
+        out.push_str("</details>\n<h3>By type of claim: paid</h3>\n");
+        let named = || self.kinds.iter().map(|(kind, sum)| (kind.words().to_owned(), *sum));
+        let picture: Vec<_> = named().map(|(name, sum)| (name, sum.paid.0, dollars(Some(sum.paid)))).collect();
+        bars(out, "Paid by type of claim; the numbers are in the table that follows", &picture);
+        table(out, "By type of claim", &heads("Type"), &rows(&mut named()));
+
+        let mut providers: Vec<_> = self.providers.iter().map(|(name, sum)| (name.clone(), *sum)).collect();
+        providers.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.claims));
+        if !providers.is_empty() {
+            out.push_str("<h2>Doctors and places</h2>\n");
+            let listed = rows(&mut providers.into_iter().take(LONGEST));
+            table(out, "Those with the most claims", &heads("Billed by"), &listed);
+        }
+        self.medicines(out);
+        if !self.stays.is_empty() {
+            out.push_str("<h2>Stays</h2>\n");
+            let heads = [
+                ("From", false),
+                ("Until", false),
+                ("Where", false),
+                ("DRG", false),
+                ("Billed", true),
+                ("Paid", true),
+                ("Your share", true),
+            ];
+            table(out, "In hospitals and nursing facilities", &heads, &self.stays);
+        }
+        self.conditions(out);
+    }
+
+    fn medicines(&self, out: &mut String) {
+        let mut drugs: Vec<_> = self.drugs.iter().collect();
+        drugs.sort_by_key(|(_, (sum, _))| std::cmp::Reverse(sum.claims));
+        if drugs.is_empty() {
+            return;
+        }
+        out.push_str("<h2>Medicines</h2>\n");
+        let heads =
+            [("Medicine", false), ("Fills", true), ("Days supplied", true), ("Cost", true), ("Your share", true)];
+        let rows = drugs.into_iter().take(LONGEST).map(|(name, (sum, days))| {
+            let days = if *days == 0 { String::new() } else { days.to_string() };
+            let amounts = [sum.charged, sum.share].map(|amount| Td::Number(dollars(Some(amount))));
+            [Td::Text(name.clone()), Td::Number(sum.claims.to_string()), Td::Number(days)]
+                .into_iter()
+                .chain(amounts)
+                .collect()
+        });
+        table(out, "Those filled most often", &heads, &rows.collect::<Vec<_>>());
+    }
+
+    fn conditions(&self, out: &mut String) {
+        let mut diagnoses: Vec<_> = self.diagnoses.iter().collect();
+        diagnoses.sort_by_key(|(_, (_, count))| std::cmp::Reverse(*count));
+        if diagnoses.is_empty() {
+            return;
+        }
+        out.push_str("<h2>Diagnoses</h2>\n");
+        let rows = diagnoses.into_iter().take(LONGEST).map(|(code, (words, count))| {
+            vec![Td::Text(code.clone()), Td::Text(words.clone()), Td::Number(count.to_string())]
+        });
+        let heads = [("Code", false), ("In the server's words", false), ("Claims", true)];
+        table(out, "Those named most often", &heads, &rows.collect::<Vec<_>>());
+    }
+}

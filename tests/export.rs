@@ -1,0 +1,255 @@
+//! Claims as tables and as a page: the same numbers in every format and version, from the right fields, and
+//! nothing of what others wrote as anything but text.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "how many columns are filled is what people ask for")]
+
+mod support;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use bbdl::{
+    export::{CLAIMS, Cell, LINES},
+    fhir::claim::{Cents, Claim, Kind},
+};
+use parquet::{
+    file::reader::{FileReader, SerializedFileReader},
+    record::RowAccessor,
+};
+use serde_json::Value;
+use support::{Setting, Stage, shared};
+
+/// A CSV file as its heads and rows.
+fn csv(path: &Path) -> (Vec<String>, Vec<Vec<String>>) {
+    let mut reader = csv::Reader::from_path(path).unwrap();
+    let heads = reader.headers().unwrap().iter().map(str::to_owned).collect();
+    let rows = reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect();
+    (heads, rows)
+}
+
+fn sum(rows: &[Vec<String>], column: usize) -> Cents {
+    rows.iter().filter_map(|row| Cents::read(&row[column])).sum()
+}
+
+fn sum_of_parquet(path: &Path, column: usize) -> (usize, Cents) {
+    let reader = SerializedFileReader::new(fs::File::open(path).unwrap()).unwrap();
+    let rows: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();
+    let cents = rows.iter().filter_map(|row| row.get_decimal(column).ok()).map(|it| {
+        let bytes: [u8; 8] = it.data().try_into().unwrap();
+        Cents(i64::from_be_bytes(bytes))
+    });
+    (rows.len(), cents.sum())
+}
+
+#[test]
+fn all_formats_say_the_same_at_every_version() {
+    for api in ["v1", "v2", "v3"] {
+        let stage = Stage::with(Setting { claims: 150, ..Setting::default() });
+        stage.log_in(&["--api", api]);
+        stage.expect(0, &["fetch", "all", "--out", "claims", "-q"]);
+        let written = stage.expect_json(0, &["export", "claims", "--to", "csv", "--output", "csv", "--json"]);
+        assert_eq!(written["claims"], 150);
+        stage.expect(0, &["export", "claims", "--to", "parquet", "--output", "tables"]);
+        stage.expect(0, &["export", "claims", "--to", "sqlite", "--output", "claims.db"]);
+        // Once more over what is there.
+        stage.expect(0, &["export", "claims", "--to", "sqlite", "--output", "claims.db"]);
+
+        let at = |path: &str| stage.home.path().join(path);
+        let database = rusqlite::Connection::open(at("claims.db")).unwrap();
+        for (table, names) in [
+            ("claims", CLAIMS.iter().map(|column| column.name).collect::<Vec<_>>()),
+            ("lines", LINES.iter().map(|column| column.name).collect()),
+        ] {
+            let (heads, rows) = csv(&at(&format!("csv/{table}.csv")));
+            assert_eq!(heads, names);
+            assert_eq!(rows.len() as u64, written[table].as_u64().unwrap());
+            for name in ["medicare_paid", "patient_pays", "charged"] {
+                let column = names.iter().position(|found| *found == name).unwrap();
+                let expected = sum(&rows, column);
+                assert!(expected > Cents(0), "{api} {table} {name}");
+                let parquet = sum_of_parquet(&at(&format!("tables/{table}.parquet")), column);
+                assert_eq!(parquet, (rows.len(), expected), "{api} {table} {name}");
+                let query = format!("select cast(round(sum({name}) * 100) as integer) from {table}");
+                let found: i64 = database.query_row(&query, [], |row| row.get(0)).unwrap();
+                assert_eq!(Cents(found), expected, "{api} {table} {name}");
+            }
+        }
+        let kinds: i64 =
+            database.query_row("select count(distinct claim_type) from claims", [], |row| row.get(0)).unwrap();
+        assert!(kinds >= 7, "{api}: {kinds}");
+        for path in ["csv/claims.csv", "tables/lines.parquet", "claims.db"] {
+            assert_eq!(fs::metadata(at(path)).unwrap().permissions().mode() & 0o777, 0o600, "{path}");
+        }
+        let left: Vec<PathBuf> = ["", "csv", "tables"]
+            .iter()
+            .flat_map(|dir| fs::read_dir(at(dir)).unwrap())
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "tmp"))
+            .collect();
+        assert!(left.is_empty(), "{left:?}");
+
+        stage.expect(0, &["report", "claims", "--output", "claims.html"]);
+        let page = fs::read_to_string(at("claims.html")).unwrap();
+        assert_eq!(page.matches("<details class=\"claim\"").count(), 150);
+    }
+}
+
+#[test]
+fn where_there_are_no_claims_it_says_so() {
+    let stage = Stage::logged_in(Setting { claims: 1, ..Setting::default() });
+    for command in [
+        &["export", "none", "--to", "csv", "--output", "out", "--json"][..],
+        &["report", "none", "--output", "out", "--json"],
+    ] {
+        assert_eq!(stage.expect_json(65, command)["error"]["kind"], "no_claims");
+    }
+    stage.expect(0, &["fetch", "patient", "--out", "claims", "-q"]);
+    assert_eq!(stage.expect_json(65, &["report", "claims", "--output", "out", "--json"])["error"]["kind"], "no_claims");
+    assert!(!stage.home.path().join("out").exists());
+    stage.expect(0, &["fetch", "eob", "--out", "eob", "-q"]);
+    stage.expect(74, &["report", "eob", "--output", "tokens/default.json/x.html"]);
+    stage.expect(74, &["export", "eob", "--to", "csv", "--output", "tokens/default.json"]);
+}
+
+/// A claim in which every text is an attack, and every shape another than it should be.
+#[test]
+fn hostile_claims_are_text() {
+    const ATTACK: &str = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"' onload='=cmd|'/C calc'!A0";
+    let stage = Stage::logged_in(Setting { claims: 2, ..Setting::default() });
+    stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
+    let file = stage.out().join("ExplanationOfBenefit.ndjson");
+    let mut claims: Vec<Value> = support::lines(&file).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    poison(&mut claims[0], ATTACK);
+    claims.push(serde_json::json!({
+        "resourceType": "ExplanationOfBenefit", "id": ["x"], "item": {"a": 1}, "type": [], "meta": 7, "careTeam": [null, 3],
+        "billablePeriod": {"start": ATTACK, "end": 9}, "total": [{"amount": {"value": "1e999"}}], "payment": {"amount": {"value": 1e300}},
+        "diagnosis": [[]], "contained": "no", "identifier": [{"system": 5}],
+    }));
+    let text: String = claims.iter().map(|claim| format!("{claim}\n")).collect();
+    fs::write(&file, text).unwrap();
+    stage.expect(0, &["report", "claims", "--output", "page.html"]);
+    let page = fs::read_to_string(stage.home.path().join("page.html")).unwrap();
+    assert!(!page.contains("<img") && !page.contains("alert(1)<") && page.matches("<script").count() == 1);
+    assert!(page.contains("&lt;script&gt;alert(1)"), "it is there, as text");
+    assert!(page.contains("default-src 'none'"));
+    assert!(!page.contains("http-equiv=\"refresh\"") && !page.contains("src=\"") && !page.contains("href=\""));
+    for format in ["csv", "parquet", "sqlite"] {
+        stage.expect(0, &["export", "claims", "--to", format, "--output", format]);
+    }
+    let (_, rows) = csv(&stage.home.path().join("csv/claims.csv"));
+    assert_eq!(rows.len(), 3);
+    assert!(rows.iter().flatten().all(|cell| !cell.starts_with(['=', '@', '+'])));
+}
+
+/// Every text but those by which a claim is found becomes the attack.
+fn poison(value: &mut Value, attack: &str) {
+    match value {
+        Value::String(text) if !text.contains("://") => attack.clone_into(text),
+        Value::Array(list) => list.iter_mut().for_each(|value| poison(value, attack)),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                if !matches!(name.as_str(), "resourceType" | "id" | "system" | "code" | "url") {
+                    poison(value, attack);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Amounts of the recorded claims, read by hand.
+#[test]
+fn amounts_of_recorded_claims_are_those_read_by_hand() {
+    let Some(data) = shared("data") else { return };
+    let read = |path: &str| Claim::read(&fs::read_to_string(data.join(path)).unwrap()).unwrap();
+    let cents = |text: &str| if text.is_empty() { None } else { Some(Cents::read(text).unwrap()) };
+    // charged, allowed, Medicare paid, deductible, coinsurance, not covered, patient pays
+    let table = [
+        ("v1/eob-carrier.json", Kind::Carrier, ["245.04", "166.23", "199.99", "777", "9.57", "", "786.57"]),
+        ("v1/eob-dme.json", Kind::Dme, ["1752.75", "754.79", "777.75", "777", "20.20", "", "797.20"]),
+        ("v1/eob-inpatient.json", Kind::Inpatient, ["84999.37", "", "7699.48", "112", "5", "33", "117"]),
+        ("v1/eob-snf.json", Kind::Snf, ["5555.03", "", "3333.33", "112", "5", "33", "117"]),
+        ("v1/eob-outpatient.json", Kind::Outpatient, ["8888.85", "", "693.11", "112", "175.73", "134.00", "500"]),
+        ("v1/eob-hha.json", Kind::Hha, ["199.99", "", "188", "", "", "24", ""]),
+        ("v1/eob-hospice.json", Kind::Hospice, ["199.99", "", "130.32", "", "", "300", ""]),
+        ("v1/eob-pde.json", Kind::Pde, ["550", "", "126.99", "", "", "", "235.85"]),
+        ("v2/eob-carrier.json", Kind::Carrier, ["245.04", "166.23", "199.99", "777", "9.57", "", "786.57"]),
+        ("v2/eob-inpatient.json", Kind::Inpatient, ["84999.37", "", "7699.48", "112", "5", "33", "117"]),
+        ("v2/eob-snf.json", Kind::Snf, ["5555.03", "", "3333.33", "112", "5", "33", "117"]),
+        ("v2/eob-outpatient.json", Kind::Outpatient, ["8888.85", "", "693.11", "112", "175.73", "134.00", "500"]),
+        ("v2/eob-hha.json", Kind::Hha, ["199.99", "", "188", "", "", "24", ""]),
+        ("v2/eob-hospice.json", Kind::Hospice, ["199.99", "", "130.32", "", "", "300", ""]),
+        ("v2/eob-pde.json", Kind::Pde, ["550", "", "126.99", "", "", "", "235.85"]),
+        ("v3/eob-carrier.json", Kind::Carrier, ["84909.15", "30.3", "448471.81", "924.67", "0", "", "12.23"]),
+        (
+            "v3/eob-inpatient.json",
+            Kind::Inpatient,
+            ["11335.3", "559626.44", "2690.19", "391.99", "0", "8645.11", "3.68"],
+        ),
+        (
+            "v3/eob-outpatient.json",
+            Kind::Outpatient,
+            ["528849.55", "0", "287712.84", "527.33", "22.5", "241136.71", "19.63"],
+        ),
+        ("v3/eob-snf.json", Kind::Snf, ["622674.57", "0", "254072.03", "36.15", "19", "368602.54", "16.65"]),
+        ("v3/eob-pde.json", Kind::Pde, ["1875346.98", "", "", "", "", "", "423.19"]),
+    ];
+    let mut wrong = Vec::new();
+    for (path, kind, expected) in table {
+        let claim = read(path);
+        let a = &claim.amounts;
+        let found = [a.charged, a.allowed, a.medicare_paid, a.deductible, a.coinsurance, a.not_covered, a.patient_pays];
+        if claim.kind != Some(kind) || found != expected.map(cents) {
+            wrong.push(format!(
+                "{path}: {:?} {:?}, not {expected:?}",
+                claim.kind,
+                found.map(|it| it.map(|it| it.to_string()))
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// How many of the recorded claims fill each column, per version and type; every claim has its type, number, id and
+/// some amount.
+#[test]
+fn columns_are_filled_from_every_recorded_claim() {
+    let Some(data) = shared("data") else { return };
+    let mut filled: BTreeMap<(&str, &str), BTreeMap<&str, usize>> = BTreeMap::new();
+    let mut claims: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for api in ["v1", "v2", "v3"] {
+        for entry in fs::read_dir(data.join(api)).unwrap() {
+            let value: Value = serde_json::from_str(&fs::read_to_string(entry.unwrap().path()).unwrap()).unwrap();
+            let entries = value["entry"].as_array().into_iter().flatten().map(|entry| &entry["resource"]);
+            for resource in entries.chain([&value]).filter(|it| it["resourceType"] == "ExplanationOfBenefit") {
+                let claim = Claim::read(&resource.to_string()).unwrap();
+                let kind = claim.kind.map_or("none", Kind::name);
+                if !claim.is_prior_authorization {
+                    assert_ne!(kind, "none", "{api} {}", claim.id);
+                }
+                *claims.entry((api, kind)).or_default() += 1;
+                let row = filled.entry((api, kind)).or_default();
+                for column in CLAIMS {
+                    *row.entry(column.name).or_default() += usize::from((column.of)(&claim) != Cell::Nothing);
+                }
+            }
+        }
+    }
+    for ((api, kind), row) in &filled {
+        let of = claims[&(*api, *kind)];
+        let cells: Vec<String> =
+            CLAIMS.iter().filter(|it| row[it.name] > 0).map(|it| format!("{} {}", it.name, row[it.name])).collect();
+        eprintln!("{api} {kind}, of {of}: {}", cells.join(", "));
+        if *kind != "none" {
+            for name in ["claim_id", "claim_number", "service_start"] {
+                assert!(row[name] * 10 >= of * 8, "{api} {kind} {name}: {} of {of}", row[name]);
+            }
+        }
+    }
+    assert!(filled.len() >= 24, "{}", filled.len());
+}
