@@ -41,6 +41,8 @@ Register-ArgumentCompleter -Native -CommandName 'bbdl' -ScriptBlock {
             [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show the log-ins of this machine and how long they last')
             [CompletionResult]::new('fetch', 'fetch', [CompletionResultType]::ParameterValue, 'Bring claims and other resources home')
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Check that an archive is whole')
+            [CompletionResult]::new('report', 'report', [CompletionResultType]::ParameterValue, 'Make one page of claims for people: sums, pictures, every claim')
+            [CompletionResult]::new('export', 'export', [CompletionResultType]::ParameterValue, 'Write claims as tables: CSV, Parquet, SQLite')
             [CompletionResult]::new('mock', 'mock', [CompletionResultType]::ParameterValue, 'Run an offline Blue Button with made-up people')
             [CompletionResult]::new('demo', 'demo', [CompletionResultType]::ParameterValue, 'Show the whole job on made-up people: mock, log-in, fetch')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completions of a shell')
@@ -165,6 +167,47 @@ Register-ArgumentCompleter -Native -CommandName 'bbdl' -ScriptBlock {
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             break
         }
+        'bbdl;report' {
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Where the page goes; a file of that name is replaced')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Where the page goes; a file of that name is replaced')
+            [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Which log-in to use')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Configuration file')
+            [CompletionResult]::new('--token-store', '--token-store', [CompletionResultType]::ParameterName, 'Where tokens are kept')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colours (NO_COLOR is honoured)')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print one machine-readable result on stdout')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more: every request; twice: every repetition as well')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more: every request; twice: every repetition as well')
+            [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Show no progress')
+            [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never ask anything')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'bbdl;export' {
+            [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'What to write')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'csv and parquet: the directory for both tables; sqlite: the file. What has these names is replaced')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'csv and parquet: the directory for both tables; sqlite: the file. What has these names is replaced')
+            [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Which log-in to use')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Configuration file')
+            [CompletionResult]::new('--token-store', '--token-store', [CompletionResultType]::ParameterName, 'Where tokens are kept')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colours (NO_COLOR is honoured)')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print one machine-readable result on stdout')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more: every request; twice: every repetition as well')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more: every request; twice: every repetition as well')
+            [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Show no progress')
+            [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never ask anything')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
         'bbdl;mock' {
             [CompletionResult]::new('--port', '--port', [CompletionResultType]::ParameterName, 'Port on 127.0.0.1; 0 for a free one')
             [CompletionResult]::new('--claims', '--claims', [CompletionResultType]::ParameterName, 'Claims of each enrollee')
@@ -253,6 +296,8 @@ Register-ArgumentCompleter -Native -CommandName 'bbdl' -ScriptBlock {
             [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show the log-ins of this machine and how long they last')
             [CompletionResult]::new('fetch', 'fetch', [CompletionResultType]::ParameterValue, 'Bring claims and other resources home')
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Check that an archive is whole')
+            [CompletionResult]::new('report', 'report', [CompletionResultType]::ParameterValue, 'Make one page of claims for people: sums, pictures, every claim')
+            [CompletionResult]::new('export', 'export', [CompletionResultType]::ParameterValue, 'Write claims as tables: CSV, Parquet, SQLite')
             [CompletionResult]::new('mock', 'mock', [CompletionResultType]::ParameterValue, 'Run an offline Blue Button with made-up people')
             [CompletionResult]::new('demo', 'demo', [CompletionResultType]::ParameterValue, 'Show the whole job on made-up people: mock, log-in, fetch')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completions of a shell')
@@ -273,6 +318,12 @@ Register-ArgumentCompleter -Native -CommandName 'bbdl' -ScriptBlock {
             break
         }
         'bbdl;help;verify' {
+            break
+        }
+        'bbdl;help;report' {
+            break
+        }
+        'bbdl;help;export' {
             break
         }
         'bbdl;help;mock' {

@@ -22,6 +22,9 @@ _bbdl() {
             bbdl,demo)
                 cmd="bbdl__subcmd__demo"
                 ;;
+            bbdl,export)
+                cmd="bbdl__subcmd__export"
+                ;;
             bbdl,fetch)
                 cmd="bbdl__subcmd__fetch"
                 ;;
@@ -40,6 +43,9 @@ _bbdl() {
             bbdl,mock)
                 cmd="bbdl__subcmd__mock"
                 ;;
+            bbdl,report)
+                cmd="bbdl__subcmd__report"
+                ;;
             bbdl,status)
                 cmd="bbdl__subcmd__status"
                 ;;
@@ -51,6 +57,9 @@ _bbdl() {
                 ;;
             bbdl__subcmd__help,demo)
                 cmd="bbdl__subcmd__help__subcmd__demo"
+                ;;
+            bbdl__subcmd__help,export)
+                cmd="bbdl__subcmd__help__subcmd__export"
                 ;;
             bbdl__subcmd__help,fetch)
                 cmd="bbdl__subcmd__help__subcmd__fetch"
@@ -70,6 +79,9 @@ _bbdl() {
             bbdl__subcmd__help,mock)
                 cmd="bbdl__subcmd__help__subcmd__mock"
                 ;;
+            bbdl__subcmd__help,report)
+                cmd="bbdl__subcmd__help__subcmd__report"
+                ;;
             bbdl__subcmd__help,status)
                 cmd="bbdl__subcmd__help__subcmd__status"
                 ;;
@@ -83,7 +95,7 @@ _bbdl() {
 
     case "${cmd}" in
         bbdl)
-            opts="-q -v -h -V --profile --config --token-store --json --quiet --verbose --no-progress --no-input --color --help --version login logout status fetch verify mock demo completions man help"
+            opts="-q -v -h -V --profile --config --token-store --json --quiet --verbose --no-progress --no-input --color --help --version login logout status fetch verify report export mock demo completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -212,6 +224,59 @@ _bbdl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bbdl__subcmd__export)
+            opts="-o -q -v -h -V --to --output --profile --config --token-store --json --quiet --verbose --no-progress --no-input --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -W "csv parquet sqlite" -- "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --token-store)
+                    COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bbdl__subcmd__fetch)
             opts="-q -v -h -V --out --format --full --all-profiles --type --service-date --last-updated --source --page-size --jobs --timeout --retry --retry-delay --profile --config --token-store --json --quiet --verbose --no-progress --no-input --color --help --version eob patient coverage userinfo insurance-card all"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -301,7 +366,7 @@ _bbdl() {
             return 0
             ;;
         bbdl__subcmd__help)
-            opts="login logout status fetch verify mock demo completions man help"
+            opts="login logout status fetch verify report export mock demo completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -329,6 +394,20 @@ _bbdl() {
             return 0
             ;;
         bbdl__subcmd__help__subcmd__demo)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bbdl__subcmd__help__subcmd__export)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -413,6 +492,20 @@ _bbdl() {
             return 0
             ;;
         bbdl__subcmd__help__subcmd__mock)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bbdl__subcmd__help__subcmd__report)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -660,6 +753,77 @@ _bbdl() {
                     ;;
                 --fault)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --token-store)
+                    COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bbdl__subcmd__report)
+            opts="-o -q -v -h -V --output --profile --config --token-store --json --quiet --verbose --no-progress --no-input --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                -o)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --profile)

@@ -38,6 +38,8 @@ set edit:completion:arg-completer[bbdl] = {|@words|
             cand status 'Show the log-ins of this machine and how long they last'
             cand fetch 'Bring claims and other resources home'
             cand verify 'Check that an archive is whole'
+            cand report 'Make one page of claims for people: sums, pictures, every claim'
+            cand export 'Write claims as tables: CSV, Parquet, SQLite'
             cand mock 'Run an offline Blue Button with made-up people'
             cand demo 'Show the whole job on made-up people: mock, log-in, fetch'
             cand completions 'Print the completions of a shell'
@@ -156,6 +158,45 @@ set edit:completion:arg-completer[bbdl] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
         }
+        &'bbdl;report'= {
+            cand -o 'Where the page goes; a file of that name is replaced'
+            cand --output 'Where the page goes; a file of that name is replaced'
+            cand --profile 'Which log-in to use'
+            cand --config 'Configuration file'
+            cand --token-store 'Where tokens are kept'
+            cand --color 'When to use colours (NO_COLOR is honoured)'
+            cand --json 'Print one machine-readable result on stdout'
+            cand -q 'Say only what went wrong'
+            cand --quiet 'Say only what went wrong'
+            cand -v 'Say more: every request; twice: every repetition as well'
+            cand --verbose 'Say more: every request; twice: every repetition as well'
+            cand --no-progress 'Show no progress'
+            cand --no-input 'Never ask anything'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
+        &'bbdl;export'= {
+            cand --to 'What to write'
+            cand -o 'csv and parquet: the directory for both tables; sqlite: the file. What has these names is replaced'
+            cand --output 'csv and parquet: the directory for both tables; sqlite: the file. What has these names is replaced'
+            cand --profile 'Which log-in to use'
+            cand --config 'Configuration file'
+            cand --token-store 'Where tokens are kept'
+            cand --color 'When to use colours (NO_COLOR is honoured)'
+            cand --json 'Print one machine-readable result on stdout'
+            cand -q 'Say only what went wrong'
+            cand --quiet 'Say only what went wrong'
+            cand -v 'Say more: every request; twice: every repetition as well'
+            cand --verbose 'Say more: every request; twice: every repetition as well'
+            cand --no-progress 'Show no progress'
+            cand --no-input 'Never ask anything'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+        }
         &'bbdl;mock'= {
             cand --port 'Port on 127.0.0.1; 0 for a free one'
             cand --claims 'Claims of each enrollee'
@@ -240,6 +281,8 @@ set edit:completion:arg-completer[bbdl] = {|@words|
             cand status 'Show the log-ins of this machine and how long they last'
             cand fetch 'Bring claims and other resources home'
             cand verify 'Check that an archive is whole'
+            cand report 'Make one page of claims for people: sums, pictures, every claim'
+            cand export 'Write claims as tables: CSV, Parquet, SQLite'
             cand mock 'Run an offline Blue Button with made-up people'
             cand demo 'Show the whole job on made-up people: mock, log-in, fetch'
             cand completions 'Print the completions of a shell'
@@ -255,6 +298,10 @@ set edit:completion:arg-completer[bbdl] = {|@words|
         &'bbdl;help;fetch'= {
         }
         &'bbdl;help;verify'= {
+        }
+        &'bbdl;help;report'= {
+        }
+        &'bbdl;help;export'= {
         }
         &'bbdl;help;mock'= {
         }

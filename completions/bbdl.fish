@@ -44,6 +44,8 @@ complete -c bbdl -n "__fish_bbdl_needs_command" -f -a "logout" -d 'End the log-i
 complete -c bbdl -n "__fish_bbdl_needs_command" -f -a "status" -d 'Show the log-ins of this machine and how long they last'
 complete -c bbdl -n "__fish_bbdl_needs_command" -f -a "fetch" -d 'Bring claims and other resources home'
 complete -c bbdl -n "__fish_bbdl_needs_command" -f -a "verify" -d 'Check that an archive is whole'
+complete -c bbdl -n "__fish_bbdl_needs_command" -f -a "report" -d 'Make one page of claims for people: sums, pictures, every claim'
+complete -c bbdl -n "__fish_bbdl_needs_command" -f -a "export" -d 'Write claims as tables: CSV, Parquet, SQLite'
 complete -c bbdl -n "__fish_bbdl_needs_command" -f -a "mock" -d 'Run an offline Blue Button with made-up people'
 complete -c bbdl -n "__fish_bbdl_needs_command" -f -a "demo" -d 'Show the whole job on made-up people: mock, log-in, fetch'
 complete -c bbdl -n "__fish_bbdl_needs_command" -f -a "completions" -d 'Print the completions of a shell'
@@ -167,6 +169,41 @@ complete -c bbdl -n "__fish_bbdl_using_subcommand verify" -l no-progress -d 'Sho
 complete -c bbdl -n "__fish_bbdl_using_subcommand verify" -l no-input -d 'Never ask anything'
 complete -c bbdl -n "__fish_bbdl_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bbdl -n "__fish_bbdl_using_subcommand verify" -s V -l version -d 'Print version'
+complete -c bbdl -n "__fish_bbdl_using_subcommand report" -s o -l output -d 'Where the page goes; a file of that name is replaced' -r -F
+complete -c bbdl -n "__fish_bbdl_using_subcommand report" -l profile -d 'Which log-in to use' -r
+complete -c bbdl -n "__fish_bbdl_using_subcommand report" -l config -d 'Configuration file' -r -F
+complete -c bbdl -n "__fish_bbdl_using_subcommand report" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
+file\t'A file only its owner can read'
+command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
+complete -c bbdl -n "__fish_bbdl_using_subcommand report" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c bbdl -n "__fish_bbdl_using_subcommand report" -l json -d 'Print one machine-readable result on stdout'
+complete -c bbdl -n "__fish_bbdl_using_subcommand report" -s q -l quiet -d 'Say only what went wrong'
+complete -c bbdl -n "__fish_bbdl_using_subcommand report" -s v -l verbose -d 'Say more: every request; twice: every repetition as well'
+complete -c bbdl -n "__fish_bbdl_using_subcommand report" -l no-progress -d 'Show no progress'
+complete -c bbdl -n "__fish_bbdl_using_subcommand report" -l no-input -d 'Never ask anything'
+complete -c bbdl -n "__fish_bbdl_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bbdl -n "__fish_bbdl_using_subcommand report" -s V -l version -d 'Print version'
+complete -c bbdl -n "__fish_bbdl_using_subcommand export" -l to -d 'What to write' -r -f -a "csv\t'`claims.csv` and `lines.csv` in a directory'
+parquet\t'`claims.parquet` and `lines.parquet` in a directory'
+sqlite\t'One file with the tables `claims` and `lines`'"
+complete -c bbdl -n "__fish_bbdl_using_subcommand export" -s o -l output -d 'csv and parquet: the directory for both tables; sqlite: the file. What has these names is replaced' -r -F
+complete -c bbdl -n "__fish_bbdl_using_subcommand export" -l profile -d 'Which log-in to use' -r
+complete -c bbdl -n "__fish_bbdl_using_subcommand export" -l config -d 'Configuration file' -r -F
+complete -c bbdl -n "__fish_bbdl_using_subcommand export" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
+file\t'A file only its owner can read'
+command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
+complete -c bbdl -n "__fish_bbdl_using_subcommand export" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c bbdl -n "__fish_bbdl_using_subcommand export" -l json -d 'Print one machine-readable result on stdout'
+complete -c bbdl -n "__fish_bbdl_using_subcommand export" -s q -l quiet -d 'Say only what went wrong'
+complete -c bbdl -n "__fish_bbdl_using_subcommand export" -s v -l verbose -d 'Say more: every request; twice: every repetition as well'
+complete -c bbdl -n "__fish_bbdl_using_subcommand export" -l no-progress -d 'Show no progress'
+complete -c bbdl -n "__fish_bbdl_using_subcommand export" -l no-input -d 'Never ask anything'
+complete -c bbdl -n "__fish_bbdl_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bbdl -n "__fish_bbdl_using_subcommand export" -s V -l version -d 'Print version'
 complete -c bbdl -n "__fish_bbdl_using_subcommand mock" -l port -d 'Port on 127.0.0.1; 0 for a free one' -r
 complete -c bbdl -n "__fish_bbdl_using_subcommand mock" -l claims -d 'Claims of each enrollee' -r
 complete -c bbdl -n "__fish_bbdl_using_subcommand mock" -l enrollees -d 'Number of enrollees' -r
@@ -239,13 +276,15 @@ complete -c bbdl -n "__fish_bbdl_using_subcommand man" -l no-progress -d 'Show n
 complete -c bbdl -n "__fish_bbdl_using_subcommand man" -l no-input -d 'Never ask anything'
 complete -c bbdl -n "__fish_bbdl_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bbdl -n "__fish_bbdl_using_subcommand man" -s V -l version -d 'Print version'
-complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify mock demo completions man help" -f -a "login" -d 'Log in at Blue Button, in the browser'
-complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify mock demo completions man help" -f -a "logout" -d 'End the log-in at the server and forget its tokens'
-complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify mock demo completions man help" -f -a "status" -d 'Show the log-ins of this machine and how long they last'
-complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify mock demo completions man help" -f -a "fetch" -d 'Bring claims and other resources home'
-complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify mock demo completions man help" -f -a "verify" -d 'Check that an archive is whole'
-complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify mock demo completions man help" -f -a "mock" -d 'Run an offline Blue Button with made-up people'
-complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify mock demo completions man help" -f -a "demo" -d 'Show the whole job on made-up people: mock, log-in, fetch'
-complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify mock demo completions man help" -f -a "completions" -d 'Print the completions of a shell'
-complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify mock demo completions man help" -f -a "man" -d 'Write the man pages'
-complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify mock demo completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export mock demo completions man help" -f -a "login" -d 'Log in at Blue Button, in the browser'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export mock demo completions man help" -f -a "logout" -d 'End the log-in at the server and forget its tokens'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export mock demo completions man help" -f -a "status" -d 'Show the log-ins of this machine and how long they last'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export mock demo completions man help" -f -a "fetch" -d 'Bring claims and other resources home'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export mock demo completions man help" -f -a "verify" -d 'Check that an archive is whole'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export mock demo completions man help" -f -a "report" -d 'Make one page of claims for people: sums, pictures, every claim'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export mock demo completions man help" -f -a "export" -d 'Write claims as tables: CSV, Parquet, SQLite'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export mock demo completions man help" -f -a "mock" -d 'Run an offline Blue Button with made-up people'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export mock demo completions man help" -f -a "demo" -d 'Show the whole job on made-up people: mock, log-in, fetch'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export mock demo completions man help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export mock demo completions man help" -f -a "man" -d 'Write the man pages'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export mock demo completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -1,6 +1,7 @@
 //! The pages in a real browser: the mock's, and the listener's own.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "a skipped check says so")]
 
 mod support;
 
@@ -89,7 +90,8 @@ impl Driver {
         }
         let mut arguments: Vec<String> = QUIET.map(str::to_owned).to_vec();
         arguments.push(format!("--user-data-dir={}", browser.home.path().display()));
-        let wanted = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": arguments}}}});
+        let options = json!({"goog:chromeOptions": {"args": arguments}, "goog:loggingPrefs": {"browser": "ALL"}});
+        let wanted = json!({"capabilities": {"alwaysMatch": options}});
         let answer = support::http(
             "POST",
             &format!("{base}/session"),
@@ -118,6 +120,23 @@ impl Driver {
         let id = element.as_object().and_then(|map| map.values().next()).and_then(Value::as_str);
         let id = id.unwrap_or_else(|| panic!("{selector}: {element}"));
         self.ask("POST", &format!("element/{id}/click"), &json!({}));
+    }
+
+    /// Runs a script in the page; what it returns.
+    fn run(&self, script: &str) -> Value {
+        self.ask("POST", "execute/sync", &json!({"script": script, "args": []}))
+    }
+
+    /// Waits until a script in the page returns this.
+    fn until(&self, script: &str, expected: &Value) {
+        let deadline = std::time::Instant::now() + support::PATIENCE;
+        loop {
+            let found = self.run(script);
+            if &found == expected {
+                return;
+            }
+            assert!(std::time::Instant::now() < deadline, "{script}: {found}, not {expected}");
+        }
     }
 
     /// Waits until the page has these words: a click returns before what it leads to is there.
@@ -189,5 +208,59 @@ fn a_person_can_click_through_the_mocks_pages() {
         } else {
             browser.shows("not granted");
         }
+    }
+}
+
+/// The page of `bbdl report`: no error on the console, search and filter work, and nothing that keeps anybody
+/// from reading it. The checker of accessibility is axe-core; `BBDL_AXE` says where its script is.
+#[test]
+fn a_person_can_read_and_search_the_report() {
+    if !has_program("chromium") || !has_program("chromedriver") {
+        return;
+    }
+    let axe = std::env::var_os("BBDL_AXE").map(|path| std::fs::read_to_string(path).unwrap());
+    if axe.is_none() {
+        eprintln!("skipped: accessibility, since BBDL_AXE does not say where axe.min.js is");
+    }
+    let browser = Driver::start();
+    for api in ["v1", "v2", "v3"] {
+        let stage = Stage::with(Setting { claims: 200, ..Setting::default() });
+        stage.log_in(&["--api", api]);
+        stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
+        stage.control("POST", "claims", r#"{"add": 2}"#);
+        stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
+        stage.expect(0, &["report", "claims", "--output", "claims.html"]);
+        browser.go(&format!("file://{}", stage.home.path().join("claims.html").display()));
+        browser.shows("With the last pull 2 claims came, 0 changed and 0 went.");
+        browser.until("return document.querySelectorAll('.claim').length", &json!(202));
+        assert_eq!(
+            browser.run(
+                "return Array.from(document.querySelectorAll('.mark')).filter(it => it.textContent === 'new').length"
+            ),
+            2
+        );
+        assert_eq!(browser.run("return document.getElementById('find').hidden"), false);
+
+        let shown = "return Array.from(document.querySelectorAll('.claim')).filter(it => !it.hidden).length";
+        let drugs = browser.run("return document.querySelectorAll('.claim[data-kind=pde]').length");
+        assert!(drugs.as_u64().is_some_and(|drugs| (1..202).contains(&drugs)), "{drugs}");
+        browser.click("#kind option[value=pde]");
+        browser.until(shown, &drugs);
+        browser.shows(&format!("{drugs} of 202 claims"));
+        browser.run("document.getElementById('words').value = 'no claim says this'; document.getElementById('find').dispatchEvent(new Event('input'))");
+        browser.until(shown, &json!(0));
+        browser.run("document.getElementById('words').value = ''; document.getElementById('kind').value = ''; document.getElementById('find').dispatchEvent(new Event('input'))");
+        browser.until(shown, &json!(202));
+        browser.click(".claim summary");
+        browser.until("return document.querySelector('.claim').open", &json!(true));
+
+        if let Some(axe) = &axe {
+            let script = format!(
+                "{axe}; return axe.run().then(found => found.violations.map(it => it.id + ': ' + it.help + ' ' + it.nodes.slice(0, 3).map(node => node.html).join(' ')))"
+            );
+            assert_eq!(browser.run(&script), json!([]), "{api}");
+        }
+        let log = browser.ask("POST", "se/log", &json!({"type": "browser"}));
+        assert_eq!(log, json!([]), "{api}");
     }
 }

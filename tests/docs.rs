@@ -51,7 +51,7 @@ exec "$REAL_BBDL" "${arguments[@]}"
 
 #[test]
 fn every_command_of_the_docs_works_as_written() {
-    if !["bash", "curl", "jq"].into_iter().all(has_program) {
+    if !["bash", "curl", "jq", "sqlite3"].into_iter().all(has_program) {
         return;
     }
     for (path, script) in pages().into_iter().filter(|(_, script)| !script.is_empty()) {

@@ -16,10 +16,12 @@ function look() {
   said.textContent = `${shown} of ${claims.length} claims`;
 }
 let waiting;
-find.addEventListener("input", () => {
-  clearTimeout(waiting);
-  waiting = setTimeout(look, 100);
-});
+for (const what of ["input", "change"]) {
+  find.addEventListener(what, () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(look, 100);
+  });
+}
 find.addEventListener("submit", (event) => event.preventDefault());
 find.hidden = false;
 let opened = [];

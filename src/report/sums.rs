@@ -110,7 +110,9 @@ impl Sums {
 
     pub(super) fn write_summary(&self, out: &mut String) {
         let period = match (&self.first, &self.last) {
-            (Some(first), Some(last)) => format!("{first} to {last}"),
+            (Some(first), Some(last)) => {
+                format!("{} to {}", first.replace('-', "\u{2011}"), last.replace('-', "\u{2011}"))
+            }
             _ => "no dates".to_owned(),
         };
         out.push_str("<dl class=\"sums\">");
