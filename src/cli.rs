@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint, builder::FalseyValueParser};
 
-use crate::{api::server::ApiVersion, auth::store::StoreKind, config::ProfileName, export, mock::Access, ui::Color};
+use crate::{
+    api::server::ApiVersion, auth::store::StoreKind, config::ProfileName, export, fhir::claim::Kind, mock::Access,
+    ui::Color,
+};
 
 /// Bring a Medicare enrollee's own claims home from CMS's Blue Button API.
 #[derive(Debug, Parser)]
@@ -180,27 +183,6 @@ pub enum Resource {
     All,
 }
 
-/// The eight kinds of claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ClaimType {
-    /// Doctors and other professionals
-    Carrier,
-    /// Durable medical equipment
-    Dme,
-    /// Home health
-    Hha,
-    /// Hospice
-    Hospice,
-    /// Hospital stays
-    Inpatient,
-    /// Hospital outpatient
-    Outpatient,
-    /// Prescription drugs (Part D events)
-    Pde,
-    /// Skilled nursing facilities
-    Snf,
-}
-
 /// How a download is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -235,7 +217,7 @@ pub struct Fetch {
     pub all_profiles: bool,
     /// Only claims of these types
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', ignore_case = true)]
-    pub types: Vec<ClaimType>,
+    pub types: Vec<Kind>,
     /// Only claims with this service date: ge, gt, le or lt and a date; up to two
     #[arg(long, value_name = "OPDATE", value_parser = op_date)]
     pub service_date: Vec<String>,

@@ -4,10 +4,12 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Write},
-    path::Path,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
+
+use tempfile::NamedTempFile;
 
 use crate::error::shown;
 
@@ -21,16 +23,61 @@ use crate::error::shown;
 /// # Errors
 /// What the file system says; the temporary file is removed.
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let dir = directory_of(path);
-    create_private_dir(dir)?;
-    clear_temporaries(dir, ABANDONED);
-    let mut temporary = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(dir)?;
-    // tempfile asks for 0600, from which a umask such as 0277 would still take our own right to write.
-    private_file(temporary.as_file())?;
-    temporary.write_all(bytes)?;
-    temporary.as_file().sync_all()?;
-    temporary.persist(path).map_err(|failed| failed.error)?;
-    sync_dir(dir)
+    let mut fresh = Fresh::begin(path)?;
+    fresh.temporary.write_all(bytes)?;
+    fresh.keep()
+}
+
+/// A file that takes its place when it is whole, as [`write_private`] writes one; dropped before, it is gone.
+pub struct Fresh {
+    temporary: NamedTempFile,
+    place: PathBuf,
+}
+
+impl Fresh {
+    /// Begins a file that is to be at `place`.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn begin(place: &Path) -> io::Result<Self> {
+        let dir = directory_of(place);
+        create_private_dir(dir)?;
+        clear_temporaries(dir, ABANDONED);
+        let temporary = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(dir)?;
+        // tempfile asks for 0600, from which a umask such as 0277 would still take our own right to write.
+        private_file(temporary.as_file())?;
+        Ok(Self { temporary, place: place.to_owned() })
+    }
+
+    /// Where it is to be.
+    #[must_use]
+    pub fn place(&self) -> &Path {
+        &self.place
+    }
+
+    /// Where it is until then.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.temporary.path()
+    }
+
+    /// The file, open for writing once more.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn file(&self) -> io::Result<File> {
+        self.temporary.reopen()
+    }
+
+    /// Puts it in place: on the disk when this returns.
+    ///
+    /// # Errors
+    /// What the file system says; the temporary file is removed.
+    pub fn keep(self) -> io::Result<()> {
+        self.temporary.as_file().sync_all()?;
+        self.temporary.persist(&self.place).map_err(|failed| failed.error)?;
+        sync_dir(directory_of(&self.place))
+    }
 }
 
 /// The names of files on their way to their place.

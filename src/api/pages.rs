@@ -255,11 +255,7 @@ impl<B: Bearer> Search<B> {
             }
             // Only a first page may be empty because there is nothing; a later one was promised by a link.
             let unknown_but_empty = self.index == 0 && doubt == Doubt::Nothing && self.known == Known::Before(0);
-            let enough = match doubt {
-                Doubt::Nothing if unknown_but_empty => 1,
-                _ => DOUBTS,
-            };
-            if doubts >= enough {
+            if doubts >= if unknown_but_empty { 1 } else { DOUBTS } {
                 return match doubt {
                     Doubt::Nothing if unknown_but_empty => Ok(Read::Whole(bundle)),
                     Doubt::Nothing => Err(self.outage()),

@@ -1,30 +1,27 @@
-//! Two files of comma-separated values (RFC 4180).
+//! Comma-separated values (RFC 4180).
 
-use std::{borrow::Cow, io::BufWriter, path::Path};
+use std::{borrow::Cow, fs::File, io::BufWriter};
 
 use csv::Writer;
-use tempfile::NamedTempFile;
 
-use super::{CLAIMS, Cell, Fresh, LINES, Sink, Table};
-use crate::error::{Error, Result};
+use super::{Cell, Rows, Table, keep};
+use crate::{
+    durable::Fresh,
+    error::{Error, Result},
+};
 
 pub(super) struct Csv {
-    claims: One,
-    lines: One,
-}
-
-struct One {
-    out: Writer<BufWriter<std::fs::File>>,
+    out: Writer<BufWriter<File>>,
     fresh: Fresh,
 }
 
-impl One {
-    fn create(dir: &Path, table: Table, names: impl Iterator<Item = &'static str>) -> Result<Self> {
-        let fresh = Fresh::create(&dir.join(format!("{}.csv", table.name())))?;
-        let wrong = |cause: std::io::Error| Error::disk("write", &fresh.to, &cause);
-        let file = NamedTempFile::reopen(&fresh.file).map_err(wrong)?;
-        let mut out = Writer::from_writer(BufWriter::with_capacity(1 << 16, file));
-        out.write_record(names).map_err(|cause| wrong(cause.into()))?;
+impl Rows for Csv {
+    const EXTENSION: &'static str = "csv";
+
+    fn begin(fresh: Fresh, table: Table) -> Result<Self> {
+        let wrong = |cause: std::io::Error| Error::disk("write", fresh.place(), &cause);
+        let mut out = Writer::from_writer(BufWriter::with_capacity(1 << 16, fresh.file().map_err(wrong)?));
+        out.write_record(table.columns().iter().map(|(name, _)| name)).map_err(|cause| wrong(cause.into()))?;
         Ok(Self { out, fresh })
     }
 
@@ -38,36 +35,12 @@ impl One {
         let texts: Vec<Cow<'_, str>> = texts.collect();
         self.out
             .write_record(texts.iter().map(|text| text.as_bytes()))
-            .map_err(|cause| Error::disk("write", &self.fresh.to, &cause.into()))
+            .map_err(|cause| Error::disk("write", self.fresh.place(), &cause.into()))
     }
 
     fn finish(mut self) -> Result<()> {
-        self.out.flush().map_err(|cause| Error::disk("write", &self.fresh.to, &cause))?;
-        drop(self.out);
-        self.fresh.keep()
-    }
-}
-
-impl Csv {
-    pub(super) fn create(dir: &Path) -> Result<Self> {
-        Ok(Self {
-            claims: One::create(dir, Table::Claims, CLAIMS.iter().map(|column| column.name))?,
-            lines: One::create(dir, Table::Lines, LINES.iter().map(|column| column.name))?,
-        })
-    }
-}
-
-impl Sink for Csv {
-    fn row(&mut self, table: Table, cells: &[Cell<'_>]) -> Result<()> {
-        match table {
-            Table::Claims => self.claims.row(cells),
-            Table::Lines => self.lines.row(cells),
-        }
-    }
-
-    fn finish(self: Box<Self>) -> Result<()> {
-        self.claims.finish()?;
-        self.lines.finish()
+        self.out.flush().map_err(|cause| Error::disk("write", self.fresh.place(), &cause))?;
+        keep(self.fresh)
     }
 }
 

@@ -11,6 +11,7 @@ pub use columns::{CLAIMS, Cell, Column, LINES, OfClaim, OfLine, Type};
 
 use crate::{
     archive::{index::for_each_line, manifest::Manifest},
+    durable::Fresh,
     error::{Error, Exit, Result},
     fhir::claim::Claim,
 };
@@ -40,12 +41,72 @@ impl Table {
             Self::Lines => "lines",
         }
     }
+
+    /// Names and types of its columns, in order.
+    fn columns(self) -> Vec<(&'static str, Type)> {
+        match self {
+            Self::Claims => CLAIMS.iter().map(|column| (column.name, column.kind)).collect(),
+            Self::Lines => LINES.iter().map(|column| (column.name, column.kind)).collect(),
+        }
+    }
 }
 
 /// Somewhere rows go; dropped without [`Sink::finish`], nothing is left in place.
 trait Sink {
     fn row(&mut self, table: Table, cells: &[Cell<'_>]) -> Result<()>;
     fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// One file with one of the tables.
+trait Rows: Sized {
+    /// Its file's name ends like this.
+    const EXTENSION: &'static str;
+
+    fn begin(fresh: Fresh, table: Table) -> Result<Self>;
+    fn row(&mut self, cells: &[Cell<'_>]) -> Result<()>;
+    fn finish(self) -> Result<()>;
+}
+
+/// A directory with a file for each table.
+struct Pair<R> {
+    claims: R,
+    lines: R,
+}
+
+impl<R: Rows> Pair<R> {
+    fn create(dir: &Path) -> Result<Self> {
+        let file = |table: Table| R::begin(begin(&dir.join(format!("{}.{}", table.name(), R::EXTENSION)))?, table);
+        Ok(Self { claims: file(Table::Claims)?, lines: file(Table::Lines)? })
+    }
+}
+
+impl<R: Rows> Sink for Pair<R> {
+    fn row(&mut self, table: Table, cells: &[Cell<'_>]) -> Result<()> {
+        match table {
+            Table::Claims => self.claims.row(cells),
+            Table::Lines => self.lines.row(cells),
+        }
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        self.claims.finish()?;
+        self.lines.finish()
+    }
+}
+
+fn begin(place: &Path) -> Result<Fresh> {
+    Fresh::begin(place).map_err(|cause| Error::disk("create", place, &cause))
+}
+
+fn keep(fresh: Fresh) -> Result<()> {
+    let place = fresh.place().to_owned();
+    fresh.keep().map_err(|cause| Error::disk("write", &place, &cause))
+}
+
+/// A library that writes a file says why it cannot.
+fn unwritten(fresh: &Fresh, cause: &dyn std::fmt::Display) -> Error {
+    Error::new(Exit::Disk, "disk", format!("cannot write {}: {cause}", fresh.place().display()))
+        .hint("Check the disk, or give another --output.")
 }
 
 /// How much was written.
@@ -95,9 +156,9 @@ fn each_claim_of(path: &Path, mut each: impl FnMut(Claim) -> Result<()>) -> Resu
 pub fn export(dir: &Path, format: Format, output: &Path) -> Result<Written> {
     let file = file_of(dir)?;
     let mut sink: Box<dyn Sink> = match format {
-        Format::Csv => Box::new(csv::Csv::create(output)?),
-        Format::Parquet => Box::new(parquet::Parquet::create(output)?),
-        Format::Sqlite => Box::new(sqlite::Sqlite::create(output)?),
+        Format::Csv => Box::new(Pair::<csv::Csv>::create(output)?),
+        Format::Parquet => Box::new(Pair::<parquet::Parquet>::create(output)?),
+        Format::Sqlite => Box::new(sqlite::Sqlite::create(begin(output)?)?),
     };
     let mut written = Written::default();
     each_claim_of(&file, |claim| {
@@ -113,26 +174,4 @@ pub fn export(dir: &Path, format: Format, output: &Path) -> Result<Written> {
     })?;
     sink.finish()?;
     Ok(written)
-}
-
-/// A file that takes its name when it is finished; private from its first byte.
-struct Fresh {
-    file: tempfile::NamedTempFile,
-    to: PathBuf,
-}
-
-impl Fresh {
-    fn create(to: &Path) -> Result<Self> {
-        let wrong = |cause: std::io::Error| Error::disk("create", to, &cause);
-        let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        crate::durable::create_private_dir(parent).map_err(wrong)?;
-        let file = tempfile::Builder::new().prefix(".bbdl-").suffix(".tmp").tempfile_in(parent).map_err(wrong)?;
-        Ok(Self { file, to: to.to_owned() })
-    }
-
-    fn keep(self) -> Result<()> {
-        let wrong = |cause: &std::io::Error| Error::disk("write", &self.to, cause);
-        self.file.as_file().sync_all().map_err(|cause| wrong(&cause))?;
-        self.file.persist(&self.to).map(|_| ()).map_err(|failed| Error::disk("write", &self.to, &failed.error))
-    }
 }

@@ -1,6 +1,6 @@
-//! Two Parquet files. Amounts are decimals with two places, so that sums are exact.
+//! Parquet. Amounts are decimals with two places, so that sums are exact.
 
-use std::{path::Path, sync::Arc};
+use std::{fs::File, sync::Arc};
 
 use parquet::{
     basic::Compression,
@@ -9,21 +9,18 @@ use parquet::{
     file::{properties::WriterProperties, writer::SerializedFileWriter},
     schema::parser::parse_message_type,
 };
-use tempfile::NamedTempFile;
 
-use super::{CLAIMS, Cell, Fresh, LINES, Sink, Table, Type};
-use crate::error::{Error, Exit, Result};
+use super::{Cell, Rows, Table, Type, keep, unwritten};
+use crate::{
+    durable::Fresh,
+    error::{Error, Result},
+};
 
 /// Rows that are held until they are written together.
 const GROUP: usize = 10_000;
 
 pub(super) struct Parquet {
-    claims: One,
-    lines: One,
-}
-
-struct One {
-    out: SerializedFileWriter<std::fs::File>,
+    out: SerializedFileWriter<File>,
     columns: Vec<Held>,
     rows: usize,
     fresh: Fresh,
@@ -35,20 +32,22 @@ enum Held {
     Numbers(Vec<i64>, Vec<i16>),
 }
 
-impl One {
-    fn create(dir: &Path, table: Table, columns: &[(&str, Type)]) -> Result<Self> {
-        let fresh = Fresh::create(&dir.join(format!("{}.parquet", table.name())))?;
-        let file = NamedTempFile::reopen(&fresh.file).map_err(|cause| Error::disk("write", &fresh.to, &cause))?;
+impl Rows for Parquet {
+    const EXTENSION: &'static str = "parquet";
+
+    fn begin(fresh: Fresh, table: Table) -> Result<Self> {
+        let file = fresh.file().map_err(|cause| Error::disk("write", fresh.place(), &cause))?;
+        let columns = table.columns();
         let fields = columns.iter().map(|(name, kind)| match kind {
             Type::Text => format!("optional byte_array {name} (string);"),
             Type::Count => format!("optional int64 {name};"),
             Type::Money => format!("optional int64 {name} (decimal(18, 2));"),
         });
         let message = format!("message {} {{ {} }}", table.name(), fields.collect::<String>());
-        let schema = parse_message_type(&message).map_err(|cause| wrong(&fresh, &cause))?;
+        let schema = parse_message_type(&message).map_err(|cause| unwritten(&fresh, &cause))?;
         let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
         let out = SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties))
-            .map_err(|cause| wrong(&fresh, &cause))?;
+            .map_err(|cause| unwritten(&fresh, &cause))?;
         let columns = columns.iter().map(|(_, kind)| match kind {
             Type::Text => Held::Texts(Vec::new(), Vec::new()),
             Type::Count | Type::Money => Held::Numbers(Vec::new(), Vec::new()),
@@ -78,9 +77,19 @@ impl One {
         if self.rows == GROUP { self.write() } else { Ok(()) }
     }
 
+    fn finish(mut self) -> Result<()> {
+        if self.rows > 0 {
+            self.write()?;
+        }
+        self.out.close().map_err(|cause| unwritten(&self.fresh, &cause))?;
+        keep(self.fresh)
+    }
+}
+
+impl Parquet {
     fn write(&mut self) -> Result<()> {
         self.rows = 0;
-        self.group().map_err(|cause| wrong(&self.fresh, &cause))
+        self.group().map_err(|cause| unwritten(&self.fresh, &cause))
     }
 
     fn group(&mut self) -> std::result::Result<(), ParquetError> {
@@ -103,39 +112,4 @@ impl One {
         }
         group.close().map(|_| ())
     }
-
-    fn finish(mut self) -> Result<()> {
-        if self.rows > 0 {
-            self.write()?;
-        }
-        self.out.close().map_err(|cause| wrong(&self.fresh, &cause))?;
-        self.fresh.keep()
-    }
-}
-
-impl Parquet {
-    pub(super) fn create(dir: &Path) -> Result<Self> {
-        let claims: Vec<_> = CLAIMS.iter().map(|column| (column.name, column.kind)).collect();
-        let lines: Vec<_> = LINES.iter().map(|column| (column.name, column.kind)).collect();
-        Ok(Self { claims: One::create(dir, Table::Claims, &claims)?, lines: One::create(dir, Table::Lines, &lines)? })
-    }
-}
-
-impl Sink for Parquet {
-    fn row(&mut self, table: Table, cells: &[Cell<'_>]) -> Result<()> {
-        match table {
-            Table::Claims => self.claims.row(cells),
-            Table::Lines => self.lines.row(cells),
-        }
-    }
-
-    fn finish(self: Box<Self>) -> Result<()> {
-        self.claims.finish()?;
-        self.lines.finish()
-    }
-}
-
-fn wrong(fresh: &Fresh, cause: &ParquetError) -> Error {
-    Error::new(Exit::Disk, "disk", format!("cannot write {}: {cause}", fresh.to.display()))
-        .hint("Check the disk, or give another --output.")
 }

@@ -357,11 +357,12 @@ fn kept_shortfall(kept: &Entry) -> Option<u64> {
 fn incomplete(cause: PullError, resource: Searchable, count: u64, total: Option<u64>) -> PullError {
     let PullError::Failed(mut error) = cause else { return PullError::Shifted };
     if count > 0 || total.is_some() {
+        let name = resource.name();
         let missing = match total {
-            Some(total) => format!("{count} of {total} had come, {} are missing", total.saturating_sub(count)),
-            None => format!("{count} had come, how many are missing is not known"),
+            Some(total) => format!("{count} of {total} {name} had come, {} are missing", total.saturating_sub(count)),
+            None => format!("{count} {name} had come, how many are missing is not known"),
         };
-        error.message = format!("{}; {missing} {}; nothing was replaced", error.message, resource.name());
+        error.message = format!("{}; {missing}; nothing was replaced", error.message);
     }
     PullError::Failed(error)
 }

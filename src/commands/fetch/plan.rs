@@ -4,8 +4,9 @@ use crate::{
     api::server::{ApiVersion, Searchable},
     archive::manifest::Query,
     auth::token::Grant,
-    cli::{self, ClaimType, Fetch, Resource},
+    cli::{self, Fetch, Resource},
     error::{Error, Exit, Result},
+    fhir::claim::Kind,
 };
 
 /// Something to fetch.
@@ -121,7 +122,7 @@ pub(super) fn claim_query(args: &Fetch, api: ApiVersion) -> Result<Query> {
     }
     let mut query = Query::new();
     // The same filters in another order are the same filters.
-    let types = in_order(args.types.iter().map(|kind| type_name(*kind)));
+    let types = in_order(args.types.iter().map(|kind| Kind::name(*kind)));
     if !types.is_empty() {
         query.push(("type".to_owned(), types.join(",")));
     }
@@ -148,19 +149,6 @@ fn one_bound_a_side(flag: &str, bounds: &[String]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn type_name(kind: ClaimType) -> &'static str {
-    match kind {
-        ClaimType::Carrier => "carrier",
-        ClaimType::Dme => "dme",
-        ClaimType::Hha => "hha",
-        ClaimType::Hospice => "hospice",
-        ClaimType::Inpatient => "inpatient",
-        ClaimType::Outpatient => "outpatient",
-        ClaimType::Pde => "pde",
-        ClaimType::Snf => "snf",
-    }
 }
 
 fn source_name(source: cli::Source) -> &'static str {

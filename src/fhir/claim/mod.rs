@@ -15,23 +15,23 @@ use look::{coding, each, information, is, text};
 pub use money::{Amounts, Cents};
 
 /// CMS's own types of claims. The FHIR type and the profile group them in ways that are often wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
 pub enum Kind {
-    /// Physicians and suppliers.
+    /// Doctors and other professionals
     Carrier,
-    /// Durable medical equipment.
+    /// Durable medical equipment
     Dme,
-    /// Home health agency.
+    /// Home health
     Hha,
-    /// Hospice.
+    /// Hospice
     Hospice,
-    /// Inpatient hospital.
+    /// Hospital stays
     Inpatient,
-    /// Outpatient hospital.
+    /// Hospital outpatient
     Outpatient,
-    /// Part D prescription drug event.
+    /// Prescription drugs (Part D events)
     Pde,
-    /// Skilled nursing facility.
+    /// Skilled nursing facilities
     Snf,
 }
 

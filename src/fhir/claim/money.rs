@@ -77,7 +77,7 @@ pub struct Amounts {
     pub coinsurance: Option<Cents>,
     /// What is not covered.
     pub not_covered: Option<Cents>,
-    /// What the patient paid or owes. Where v1 and v2 do not say it of professional, inpatient and SNF claims: deductible and
+    /// What the patient paid or owes. Where professional claims do not say it, nor v1 and v2 of a stay: deductible and
     /// coinsurance together.
     pub patient_pays: Option<Cents>,
     /// What another insurer paid.
