@@ -42,16 +42,25 @@ struct Lock {
     turned: Notify,
 }
 
+impl Lock {
+    /// Until when it is shut; asked once for each time that it was shut.
+    fn turned_until(&self) -> Option<Instant> {
+        locked(&self.until).take()
+    }
+}
+
 impl Door {
     /// A door that is open.
     pub(super) fn new(listener: TcpListener) -> io::Result<Self> {
         Ok(Self { address: listener.local_addr()?, listener: Some(listener), lock: Arc::default() })
     }
 
-    /// Refuses connections until it is time, then opens again.
-    async fn stay_shut(&mut self, until: Instant) {
+    /// Refuses connections until it is time, then opens again. Whoever shuts it meanwhile is heard.
+    async fn stay_shut(&mut self) {
         self.listener = None;
-        tokio::time::sleep_until(until.into()).await;
+        while let Some(until) = self.lock.turned_until() {
+            tokio::time::sleep_until(until.into()).await;
+        }
         while self.listener.is_none() {
             match TcpListener::bind(self.address).await {
                 Ok(listener) => self.listener = Some(listener),
@@ -68,9 +77,8 @@ impl Listener for Door {
 
     async fn accept(&mut self) -> (Stream, SocketAddr) {
         loop {
-            let shut = locked(&self.lock.until).take();
-            if let Some(until) = shut {
-                self.stay_shut(until).await;
+            if locked(&self.lock.until).is_some() {
+                self.stay_shut().await;
             }
             let Some(listener) = &self.listener else { continue };
             tokio::select! {
