@@ -22,6 +22,9 @@ _bbdl() {
             bbdl,demo)
                 cmd="bbdl__subcmd__demo"
                 ;;
+            bbdl,doctor)
+                cmd="bbdl__subcmd__doctor"
+                ;;
             bbdl,export)
                 cmd="bbdl__subcmd__export"
                 ;;
@@ -43,6 +46,9 @@ _bbdl() {
             bbdl,mock)
                 cmd="bbdl__subcmd__mock"
                 ;;
+            bbdl,purge)
+                cmd="bbdl__subcmd__purge"
+                ;;
             bbdl,report)
                 cmd="bbdl__subcmd__report"
                 ;;
@@ -57,6 +63,9 @@ _bbdl() {
                 ;;
             bbdl__subcmd__help,demo)
                 cmd="bbdl__subcmd__help__subcmd__demo"
+                ;;
+            bbdl__subcmd__help,doctor)
+                cmd="bbdl__subcmd__help__subcmd__doctor"
                 ;;
             bbdl__subcmd__help,export)
                 cmd="bbdl__subcmd__help__subcmd__export"
@@ -79,6 +88,9 @@ _bbdl() {
             bbdl__subcmd__help,mock)
                 cmd="bbdl__subcmd__help__subcmd__mock"
                 ;;
+            bbdl__subcmd__help,purge)
+                cmd="bbdl__subcmd__help__subcmd__purge"
+                ;;
             bbdl__subcmd__help,report)
                 cmd="bbdl__subcmd__help__subcmd__report"
                 ;;
@@ -95,7 +107,7 @@ _bbdl() {
 
     case "${cmd}" in
         bbdl)
-            opts="-q -v -h -V --profile --config --token-store --json --quiet --verbose --no-progress --no-input --color --help --version login logout status fetch verify report export mock demo completions man help"
+            opts="-q -v -h -V --profile --config --token-store --json --quiet --verbose --no-progress --no-input --ca-cert --color --help --version login logout status fetch verify report export doctor purge mock demo completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -124,6 +136,21 @@ _bbdl() {
                     COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
                     return 0
                     ;;
+                --ca-cert)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -136,7 +163,7 @@ _bbdl() {
             return 0
             ;;
         bbdl__subcmd__completions)
-            opts="-q -v -h -V --profile --config --token-store --json --quiet --verbose --no-progress --no-input --color --help --version bash elvish fish powershell zsh"
+            opts="-q -v -h -V --profile --config --token-store --json --quiet --verbose --no-progress --no-input --ca-cert --color --help --version bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -165,6 +192,21 @@ _bbdl() {
                     COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
                     return 0
                     ;;
+                --ca-cert)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -177,7 +219,7 @@ _bbdl() {
             return 0
             ;;
         bbdl__subcmd__demo)
-            opts="-q -v -h -V --out --profile --config --token-store --json --quiet --verbose --no-progress --no-input --color --help --version"
+            opts="-q -v -h -V --out --profile --config --token-store --json --quiet --verbose --no-progress --no-input --ca-cert --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -213,6 +255,77 @@ _bbdl() {
                     COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
                     return 0
                     ;;
+                --ca-cert)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bbdl__subcmd__doctor)
+            opts="-q -v -h -V --profile --config --token-store --json --quiet --verbose --no-progress --no-input --ca-cert --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --token-store)
+                    COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -225,7 +338,7 @@ _bbdl() {
             return 0
             ;;
         bbdl__subcmd__export)
-            opts="-o -q -v -h -V --to --output --profile --config --token-store --json --quiet --verbose --no-progress --no-input --color --help --version"
+            opts="-o -q -v -h -V --to --output --profile --config --token-store --json --quiet --verbose --no-progress --no-input --ca-cert --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -266,6 +379,21 @@ _bbdl() {
                     COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
                     return 0
                     ;;
+                --ca-cert)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -278,7 +406,7 @@ _bbdl() {
             return 0
             ;;
         bbdl__subcmd__fetch)
-            opts="-q -v -h -V --out --format --full --all-profiles --type --service-date --last-updated --source --page-size --jobs --timeout --retry --retry-delay --profile --config --token-store --json --quiet --verbose --no-progress --no-input --color --help --version eob patient coverage userinfo insurance-card all"
+            opts="-q -v -h -V --out --format --full --all-profiles --type --service-date --last-updated --source --page-size --jobs --timeout --retry --retry-delay --profile --config --token-store --json --quiet --verbose --no-progress --no-input --ca-cert --color --help --version eob patient coverage userinfo insurance-card all"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -354,6 +482,21 @@ _bbdl() {
                     COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
                     return 0
                     ;;
+                --ca-cert)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -366,7 +509,7 @@ _bbdl() {
             return 0
             ;;
         bbdl__subcmd__help)
-            opts="login logout status fetch verify report export mock demo completions man help"
+            opts="login logout status fetch verify report export doctor purge mock demo completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -394,6 +537,20 @@ _bbdl() {
             return 0
             ;;
         bbdl__subcmd__help__subcmd__demo)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bbdl__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -505,6 +662,20 @@ _bbdl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bbdl__subcmd__help__subcmd__purge)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bbdl__subcmd__help__subcmd__report)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -548,7 +719,7 @@ _bbdl() {
             return 0
             ;;
         bbdl__subcmd__login)
-            opts="-q -v -h -V --sandbox --production --server --api --client-id --client-secret-file --redirect-uri --no-browser --manual --scope --lang --timeout --profile --config --token-store --json --quiet --verbose --no-progress --no-input --color --help --version"
+            opts="-q -v -h -V --sandbox --production --server --api --client-id --client-secret-file --redirect-uri --no-browser --manual --scope --lang --timeout --profile --config --token-store --json --quiet --verbose --no-progress --no-input --ca-cert --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -620,6 +791,21 @@ _bbdl() {
                     COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
                     return 0
                     ;;
+                --ca-cert)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -632,7 +818,7 @@ _bbdl() {
             return 0
             ;;
         bbdl__subcmd__logout)
-            opts="-q -v -h -V --local --profile --config --token-store --json --quiet --verbose --no-progress --no-input --color --help --version"
+            opts="-q -v -h -V --local --profile --config --token-store --json --quiet --verbose --no-progress --no-input --ca-cert --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -659,6 +845,21 @@ _bbdl() {
                     ;;
                 --token-store)
                     COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --color)
@@ -673,7 +874,7 @@ _bbdl() {
             return 0
             ;;
         bbdl__subcmd__man)
-            opts="-q -v -h -V --profile --config --token-store --json --quiet --verbose --no-progress --no-input --color --help --version"
+            opts="-q -v -h -V --profile --config --token-store --json --quiet --verbose --no-progress --no-input --ca-cert --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -702,6 +903,21 @@ _bbdl() {
                     COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
                     return 0
                     ;;
+                --ca-cert)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -714,7 +930,7 @@ _bbdl() {
             return 0
             ;;
         bbdl__subcmd__mock)
-            opts="-q -v -h -V --port --claims --enrollees --seed --data --auto-consent --latency --access --fault --profile --config --token-store --json --quiet --verbose --no-progress --no-input --color --help --version"
+            opts="-q -v -h -V --port --claims --enrollees --seed --data --auto-consent --latency --access --fault --profile --config --token-store --json --quiet --verbose --no-progress --no-input --ca-cert --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -778,6 +994,77 @@ _bbdl() {
                     COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
                     return 0
                     ;;
+                --ca-cert)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bbdl__subcmd__purge)
+            opts="-q -v -h -V --yes --all-profiles --profile --config --token-store --json --quiet --verbose --no-progress --no-input --ca-cert --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --token-store)
+                    COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -790,7 +1077,7 @@ _bbdl() {
             return 0
             ;;
         bbdl__subcmd__report)
-            opts="-o -q -v -h -V --output --profile --config --token-store --json --quiet --verbose --no-progress --no-input --color --help --version"
+            opts="-o -q -v -h -V --output --profile --config --token-store --json --quiet --verbose --no-progress --no-input --ca-cert --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -849,6 +1136,21 @@ _bbdl() {
                     COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
                     return 0
                     ;;
+                --ca-cert)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -861,7 +1163,7 @@ _bbdl() {
             return 0
             ;;
         bbdl__subcmd__status)
-            opts="-q -v -h -V --online --profile --config --token-store --json --quiet --verbose --no-progress --no-input --color --help --version"
+            opts="-q -v -h -V --online --profile --config --token-store --json --quiet --verbose --no-progress --no-input --ca-cert --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -888,6 +1190,21 @@ _bbdl() {
                     ;;
                 --token-store)
                     COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --color)
@@ -902,7 +1219,7 @@ _bbdl() {
             return 0
             ;;
         bbdl__subcmd__verify)
-            opts="-q -v -h -V --profile --config --token-store --json --quiet --verbose --no-progress --no-input --color --help --version"
+            opts="-q -v -h -V --profile --config --token-store --json --quiet --verbose --no-progress --no-input --ca-cert --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -929,6 +1246,21 @@ _bbdl() {
                     ;;
                 --token-store)
                     COMPREPLY=($(compgen -W "keyring file command" -- "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --color)

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_bbdl_global_optspecs
-    string join \n profile= config= token-store= json q/quiet v/verbose no-progress no-input color= h/help V/version
+    string join \n profile= config= token-store= json q/quiet v/verbose no-progress no-input ca-cert= color= h/help V/version
 end
 
 function __fish_bbdl_needs_command
@@ -29,6 +29,7 @@ complete -c bbdl -n "__fish_bbdl_needs_command" -l config -d 'Configuration file
 complete -c bbdl -n "__fish_bbdl_needs_command" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
 file\t'A file only its owner can read'
 command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
+complete -c bbdl -n "__fish_bbdl_needs_command" -l ca-cert -d 'Trust the certificates in this file (PEM) as well, as those of a proxy that looks into TLS' -r -F
 complete -c bbdl -n "__fish_bbdl_needs_command" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -46,6 +47,8 @@ complete -c bbdl -n "__fish_bbdl_needs_command" -f -a "fetch" -d 'Bring claims a
 complete -c bbdl -n "__fish_bbdl_needs_command" -f -a "verify" -d 'Check that an archive is whole'
 complete -c bbdl -n "__fish_bbdl_needs_command" -f -a "report" -d 'Make one page of claims for people: sums, pictures, every claim'
 complete -c bbdl -n "__fish_bbdl_needs_command" -f -a "export" -d 'Write claims as tables: CSV, Parquet, SQLite'
+complete -c bbdl -n "__fish_bbdl_needs_command" -f -a "doctor" -d 'Check this machine and its log-ins: what would go wrong, and what to do about it'
+complete -c bbdl -n "__fish_bbdl_needs_command" -f -a "purge" -d 'Delete a log-in, its tokens and the archives filled with it'
 complete -c bbdl -n "__fish_bbdl_needs_command" -f -a "mock" -d 'Run an offline Blue Button with made-up people'
 complete -c bbdl -n "__fish_bbdl_needs_command" -f -a "demo" -d 'Show the whole job on made-up people: mock, log-in, fetch'
 complete -c bbdl -n "__fish_bbdl_needs_command" -f -a "completions" -d 'Print the completions of a shell'
@@ -67,6 +70,7 @@ complete -c bbdl -n "__fish_bbdl_using_subcommand login" -l config -d 'Configura
 complete -c bbdl -n "__fish_bbdl_using_subcommand login" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
 file\t'A file only its owner can read'
 command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
+complete -c bbdl -n "__fish_bbdl_using_subcommand login" -l ca-cert -d 'Trust the certificates in this file (PEM) as well, as those of a proxy that looks into TLS' -r -F
 complete -c bbdl -n "__fish_bbdl_using_subcommand login" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -86,6 +90,7 @@ complete -c bbdl -n "__fish_bbdl_using_subcommand logout" -l config -d 'Configur
 complete -c bbdl -n "__fish_bbdl_using_subcommand logout" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
 file\t'A file only its owner can read'
 command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
+complete -c bbdl -n "__fish_bbdl_using_subcommand logout" -l ca-cert -d 'Trust the certificates in this file (PEM) as well, as those of a proxy that looks into TLS' -r -F
 complete -c bbdl -n "__fish_bbdl_using_subcommand logout" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -102,6 +107,7 @@ complete -c bbdl -n "__fish_bbdl_using_subcommand status" -l config -d 'Configur
 complete -c bbdl -n "__fish_bbdl_using_subcommand status" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
 file\t'A file only its owner can read'
 command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
+complete -c bbdl -n "__fish_bbdl_using_subcommand status" -l ca-cert -d 'Trust the certificates in this file (PEM) as well, as those of a proxy that looks into TLS' -r -F
 complete -c bbdl -n "__fish_bbdl_using_subcommand status" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -142,6 +148,7 @@ complete -c bbdl -n "__fish_bbdl_using_subcommand fetch" -l config -d 'Configura
 complete -c bbdl -n "__fish_bbdl_using_subcommand fetch" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
 file\t'A file only its owner can read'
 command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
+complete -c bbdl -n "__fish_bbdl_using_subcommand fetch" -l ca-cert -d 'Trust the certificates in this file (PEM) as well, as those of a proxy that looks into TLS' -r -F
 complete -c bbdl -n "__fish_bbdl_using_subcommand fetch" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -159,6 +166,7 @@ complete -c bbdl -n "__fish_bbdl_using_subcommand verify" -l config -d 'Configur
 complete -c bbdl -n "__fish_bbdl_using_subcommand verify" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
 file\t'A file only its owner can read'
 command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
+complete -c bbdl -n "__fish_bbdl_using_subcommand verify" -l ca-cert -d 'Trust the certificates in this file (PEM) as well, as those of a proxy that looks into TLS' -r -F
 complete -c bbdl -n "__fish_bbdl_using_subcommand verify" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -175,6 +183,7 @@ complete -c bbdl -n "__fish_bbdl_using_subcommand report" -l config -d 'Configur
 complete -c bbdl -n "__fish_bbdl_using_subcommand report" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
 file\t'A file only its owner can read'
 command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
+complete -c bbdl -n "__fish_bbdl_using_subcommand report" -l ca-cert -d 'Trust the certificates in this file (PEM) as well, as those of a proxy that looks into TLS' -r -F
 complete -c bbdl -n "__fish_bbdl_using_subcommand report" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -194,6 +203,7 @@ complete -c bbdl -n "__fish_bbdl_using_subcommand export" -l config -d 'Configur
 complete -c bbdl -n "__fish_bbdl_using_subcommand export" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
 file\t'A file only its owner can read'
 command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
+complete -c bbdl -n "__fish_bbdl_using_subcommand export" -l ca-cert -d 'Trust the certificates in this file (PEM) as well, as those of a proxy that looks into TLS' -r -F
 complete -c bbdl -n "__fish_bbdl_using_subcommand export" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -204,6 +214,40 @@ complete -c bbdl -n "__fish_bbdl_using_subcommand export" -l no-progress -d 'Sho
 complete -c bbdl -n "__fish_bbdl_using_subcommand export" -l no-input -d 'Never ask anything'
 complete -c bbdl -n "__fish_bbdl_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bbdl -n "__fish_bbdl_using_subcommand export" -s V -l version -d 'Print version'
+complete -c bbdl -n "__fish_bbdl_using_subcommand doctor" -l profile -d 'Which log-in to use' -r
+complete -c bbdl -n "__fish_bbdl_using_subcommand doctor" -l config -d 'Configuration file' -r -F
+complete -c bbdl -n "__fish_bbdl_using_subcommand doctor" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
+file\t'A file only its owner can read'
+command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
+complete -c bbdl -n "__fish_bbdl_using_subcommand doctor" -l ca-cert -d 'Trust the certificates in this file (PEM) as well, as those of a proxy that looks into TLS' -r -F
+complete -c bbdl -n "__fish_bbdl_using_subcommand doctor" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c bbdl -n "__fish_bbdl_using_subcommand doctor" -l json -d 'Print one machine-readable result on stdout'
+complete -c bbdl -n "__fish_bbdl_using_subcommand doctor" -s q -l quiet -d 'Say only what went wrong'
+complete -c bbdl -n "__fish_bbdl_using_subcommand doctor" -s v -l verbose -d 'Say more: every request; twice: every repetition as well'
+complete -c bbdl -n "__fish_bbdl_using_subcommand doctor" -l no-progress -d 'Show no progress'
+complete -c bbdl -n "__fish_bbdl_using_subcommand doctor" -l no-input -d 'Never ask anything'
+complete -c bbdl -n "__fish_bbdl_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bbdl -n "__fish_bbdl_using_subcommand doctor" -s V -l version -d 'Print version'
+complete -c bbdl -n "__fish_bbdl_using_subcommand purge" -l profile -d 'Which log-in to use' -r
+complete -c bbdl -n "__fish_bbdl_using_subcommand purge" -l config -d 'Configuration file' -r -F
+complete -c bbdl -n "__fish_bbdl_using_subcommand purge" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
+file\t'A file only its owner can read'
+command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
+complete -c bbdl -n "__fish_bbdl_using_subcommand purge" -l ca-cert -d 'Trust the certificates in this file (PEM) as well, as those of a proxy that looks into TLS' -r -F
+complete -c bbdl -n "__fish_bbdl_using_subcommand purge" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c bbdl -n "__fish_bbdl_using_subcommand purge" -l yes -d 'Do not ask'
+complete -c bbdl -n "__fish_bbdl_using_subcommand purge" -l all-profiles -d 'Every profile of this machine, instead of one'
+complete -c bbdl -n "__fish_bbdl_using_subcommand purge" -l json -d 'Print one machine-readable result on stdout'
+complete -c bbdl -n "__fish_bbdl_using_subcommand purge" -s q -l quiet -d 'Say only what went wrong'
+complete -c bbdl -n "__fish_bbdl_using_subcommand purge" -s v -l verbose -d 'Say more: every request; twice: every repetition as well'
+complete -c bbdl -n "__fish_bbdl_using_subcommand purge" -l no-progress -d 'Show no progress'
+complete -c bbdl -n "__fish_bbdl_using_subcommand purge" -l no-input -d 'Never ask anything'
+complete -c bbdl -n "__fish_bbdl_using_subcommand purge" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bbdl -n "__fish_bbdl_using_subcommand purge" -s V -l version -d 'Print version'
 complete -c bbdl -n "__fish_bbdl_using_subcommand mock" -l port -d 'Port on 127.0.0.1; 0 for a free one' -r
 complete -c bbdl -n "__fish_bbdl_using_subcommand mock" -l claims -d 'Claims of each enrollee' -r
 complete -c bbdl -n "__fish_bbdl_using_subcommand mock" -l enrollees -d 'Number of enrollees' -r
@@ -219,6 +263,7 @@ complete -c bbdl -n "__fish_bbdl_using_subcommand mock" -l config -d 'Configurat
 complete -c bbdl -n "__fish_bbdl_using_subcommand mock" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
 file\t'A file only its owner can read'
 command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
+complete -c bbdl -n "__fish_bbdl_using_subcommand mock" -l ca-cert -d 'Trust the certificates in this file (PEM) as well, as those of a proxy that looks into TLS' -r -F
 complete -c bbdl -n "__fish_bbdl_using_subcommand mock" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -236,6 +281,7 @@ complete -c bbdl -n "__fish_bbdl_using_subcommand demo" -l config -d 'Configurat
 complete -c bbdl -n "__fish_bbdl_using_subcommand demo" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
 file\t'A file only its owner can read'
 command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
+complete -c bbdl -n "__fish_bbdl_using_subcommand demo" -l ca-cert -d 'Trust the certificates in this file (PEM) as well, as those of a proxy that looks into TLS' -r -F
 complete -c bbdl -n "__fish_bbdl_using_subcommand demo" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -251,6 +297,7 @@ complete -c bbdl -n "__fish_bbdl_using_subcommand completions" -l config -d 'Con
 complete -c bbdl -n "__fish_bbdl_using_subcommand completions" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
 file\t'A file only its owner can read'
 command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
+complete -c bbdl -n "__fish_bbdl_using_subcommand completions" -l ca-cert -d 'Trust the certificates in this file (PEM) as well, as those of a proxy that looks into TLS' -r -F
 complete -c bbdl -n "__fish_bbdl_using_subcommand completions" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -266,6 +313,7 @@ complete -c bbdl -n "__fish_bbdl_using_subcommand man" -l config -d 'Configurati
 complete -c bbdl -n "__fish_bbdl_using_subcommand man" -l token-store -d 'Where tokens are kept' -r -f -a "keyring\t'The system\'s keyring: Secret Service, macOS Keychain or Windows Credential Manager'
 file\t'A file only its owner can read'
 command\t'A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND'"
+complete -c bbdl -n "__fish_bbdl_using_subcommand man" -l ca-cert -d 'Trust the certificates in this file (PEM) as well, as those of a proxy that looks into TLS' -r -F
 complete -c bbdl -n "__fish_bbdl_using_subcommand man" -l color -d 'When to use colours (NO_COLOR is honoured)' -r -f -a "auto\t'On a terminal that can, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -276,15 +324,17 @@ complete -c bbdl -n "__fish_bbdl_using_subcommand man" -l no-progress -d 'Show n
 complete -c bbdl -n "__fish_bbdl_using_subcommand man" -l no-input -d 'Never ask anything'
 complete -c bbdl -n "__fish_bbdl_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bbdl -n "__fish_bbdl_using_subcommand man" -s V -l version -d 'Print version'
-complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export mock demo completions man help" -f -a "login" -d 'Log in at Blue Button, in the browser'
-complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export mock demo completions man help" -f -a "logout" -d 'End the log-in at the server and forget its tokens'
-complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export mock demo completions man help" -f -a "status" -d 'Show the log-ins of this machine and how long they last'
-complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export mock demo completions man help" -f -a "fetch" -d 'Bring claims and other resources home'
-complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export mock demo completions man help" -f -a "verify" -d 'Check that an archive is whole'
-complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export mock demo completions man help" -f -a "report" -d 'Make one page of claims for people: sums, pictures, every claim'
-complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export mock demo completions man help" -f -a "export" -d 'Write claims as tables: CSV, Parquet, SQLite'
-complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export mock demo completions man help" -f -a "mock" -d 'Run an offline Blue Button with made-up people'
-complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export mock demo completions man help" -f -a "demo" -d 'Show the whole job on made-up people: mock, log-in, fetch'
-complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export mock demo completions man help" -f -a "completions" -d 'Print the completions of a shell'
-complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export mock demo completions man help" -f -a "man" -d 'Write the man pages'
-complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export mock demo completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export doctor purge mock demo completions man help" -f -a "login" -d 'Log in at Blue Button, in the browser'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export doctor purge mock demo completions man help" -f -a "logout" -d 'End the log-in at the server and forget its tokens'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export doctor purge mock demo completions man help" -f -a "status" -d 'Show the log-ins of this machine and how long they last'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export doctor purge mock demo completions man help" -f -a "fetch" -d 'Bring claims and other resources home'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export doctor purge mock demo completions man help" -f -a "verify" -d 'Check that an archive is whole'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export doctor purge mock demo completions man help" -f -a "report" -d 'Make one page of claims for people: sums, pictures, every claim'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export doctor purge mock demo completions man help" -f -a "export" -d 'Write claims as tables: CSV, Parquet, SQLite'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export doctor purge mock demo completions man help" -f -a "doctor" -d 'Check this machine and its log-ins: what would go wrong, and what to do about it'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export doctor purge mock demo completions man help" -f -a "purge" -d 'Delete a log-in, its tokens and the archives filled with it'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export doctor purge mock demo completions man help" -f -a "mock" -d 'Run an offline Blue Button with made-up people'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export doctor purge mock demo completions man help" -f -a "demo" -d 'Show the whole job on made-up people: mock, log-in, fetch'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export doctor purge mock demo completions man help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export doctor purge mock demo completions man help" -f -a "man" -d 'Write the man pages'
+complete -c bbdl -n "__fish_bbdl_using_subcommand help; and not __fish_seen_subcommand_from login logout status fetch verify report export doctor purge mock demo completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

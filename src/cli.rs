@@ -59,6 +59,9 @@ pub struct Global {
     /// Never ask anything
     #[arg(long, global = true, env = "BBDL_NO_INPUT", value_parser = FalseyValueParser::new())]
     pub no_input: bool,
+    /// Trust the certificates in this file (PEM) as well, as those of a proxy that looks into TLS
+    #[arg(long, global = true, value_name = "FILE", env = "BBDL_CA_CERT", value_hint = ValueHint::FilePath)]
+    pub ca_cert: Option<PathBuf>,
     /// When to use colours (NO_COLOR is honoured)
     #[arg(long, global = true, value_name = "WHEN", env = "BBDL_COLOR")]
     pub color: Option<Color>,
@@ -81,6 +84,10 @@ pub enum Command {
     Report(Report),
     /// Write claims as tables: CSV, Parquet, SQLite
     Export(Export),
+    /// Check this machine and its log-ins: what would go wrong, and what to do about it
+    Doctor,
+    /// Delete a log-in, its tokens and the archives filled with it
+    Purge(Purge),
     /// Run an offline Blue Button with made-up people
     Mock(Mock),
     /// Show the whole job on made-up people: mock, log-in, fetch
@@ -164,6 +171,23 @@ pub struct Status {
     /// Ask the server as well whether each log-in still works
     #[arg(long)]
     pub online: bool,
+}
+
+/// `bbdl purge`
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "What would go is shown first, and asked about. Files in an archive's directory that are not bbdl's stay. \
+        Pages and tables made by report and export are not known to bbdl: delete those yourself.\n\nExamples:\n  \
+        bbdl purge --profile mum\n  \
+        bbdl purge --all-profiles --yes"
+)]
+pub struct Purge {
+    /// Do not ask
+    #[arg(long, env = "BBDL_YES", value_parser = FalseyValueParser::new())]
+    pub yes: bool,
+    /// Every profile of this machine, instead of one
+    #[arg(long, conflicts_with = "profile")]
+    pub all_profiles: bool,
 }
 
 /// What can be fetched.

@@ -120,6 +120,12 @@ impl Paths {
         }
     }
 
+    /// The directories in which secrets and records are, those that are not there included.
+    #[must_use]
+    pub fn private_dirs(&self) -> [PathBuf; 3] {
+        [self.state.clone(), self.state.join("profiles"), self.state.join("tokens")]
+    }
+
     /// The names of all profiles, sorted.
     ///
     /// # Errors
@@ -323,6 +329,8 @@ pub struct ConfigFile {
     pub no_input: bool,
     /// `--color`
     pub color: Option<Color>,
+    /// `--ca-cert`
+    pub ca_cert: Option<PathBuf>,
     /// Log-in defaults for every profile.
     pub login: LoginDefaults,
     /// Log-in defaults for single profiles: `[profiles.NAME]`.

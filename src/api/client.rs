@@ -7,7 +7,7 @@ use std::{
 
 use jiff::Timestamp;
 use reqwest::{
-    Response,
+    Certificate, Response,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
     redirect::Policy,
 };
@@ -55,11 +55,11 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// Connections to `origin` within these limits.
+    /// Connections to `origin` within these limits. `authorities` are trusted besides the system's.
     ///
     /// # Errors
     /// [`Exit::NotSetUp`] when TLS or the proxy settings of the environment cannot be used.
-    pub fn to(origin: &Origin, limits: Limits) -> Result<Self> {
+    pub fn to(origin: &Origin, limits: Limits, authorities: Vec<Certificate>) -> Result<Self> {
         // Fails only when a provider is there already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
@@ -68,15 +68,26 @@ impl Connections {
             .referer(false)
             .connect_timeout(CONNECT)
             .timeout(limits.patience);
+        if !authorities.is_empty() {
+            builder = builder.tls_certs_merge(authorities);
+        }
         if origin.is_loopback() {
             // A proxy would see a token that plain http protects only by never leaving this machine.
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(|cause| {
             Error::new(Exit::NotSetUp, "http", format!("cannot set up https: {cause}"))
-                .hint("Check HTTPS_PROXY, HTTP_PROXY and the system's certificates.")
+                .hint("Check HTTPS_PROXY, HTTP_PROXY, --ca-cert and the system's certificates.")
         })?;
         Ok(Self { http, pace: Pace::of(limits.jobs) })
+    }
+
+    /// Asks for a page that needs no token, once.
+    ///
+    /// # Errors
+    /// What the network says.
+    pub async fn look(&self, url: Url, patience: Duration) -> reqwest::Result<Response> {
+        self.http.get(url).timeout(patience).send().await
     }
 }
 

@@ -143,6 +143,22 @@ pub fn empty(dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Removes an archive; the answer is whether its directory is gone with it, or stays for what others keep
+/// there.
+///
+/// # Errors
+/// As [`empty`].
+pub fn remove(dir: &Path) -> Result<bool> {
+    empty(dir)?;
+    let own = dir.join(OWN);
+    forgiving(fs::remove_dir_all(&own)).map_err(|cause| Error::disk("remove", &own, &cause))?;
+    match fs::remove_dir(dir) {
+        Ok(()) => Ok(true),
+        Err(cause) if cause.kind() == ErrorKind::DirectoryNotEmpty => Ok(false),
+        Err(cause) => Err(Error::disk("remove", dir, &cause)),
+    }
+}
+
 fn forgiving(result: std::io::Result<()>) -> std::io::Result<()> {
     result.or_else(|cause| if cause.kind() == ErrorKind::NotFound { Ok(()) } else { Err(cause) })
 }

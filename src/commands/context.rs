@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use reqwest::Certificate;
+
 use crate::{
     api::{
         client::{Client, Connections, Limits},
@@ -37,6 +39,8 @@ pub struct Context {
     /// The token store named by flag or environment, if any. A profile's own comes next, and
     /// `config.toml` speaks for new log-ins only.
     pub token_store: Option<StoreKind>,
+    /// Certificates that are trusted besides the system's, if a file of them is named.
+    pub ca_cert: Option<PathBuf>,
     /// What each server is asked for at most.
     pub limits: Limits,
     /// What is open by now.
@@ -63,12 +67,14 @@ impl Context {
             None => named.parse().map_err(|why: String| Error::new(Exit::NotSetUp, "config", why))?,
         };
         let token_store = global.token_store;
+        let ca_cert = global.ca_cert.clone().or_else(|| config.ca_cert.clone());
         Ok(Self {
             ui: Ui::new(manner(&global, &config)),
             paths,
             config,
             profile,
             token_store,
+            ca_cert,
             limits: Limits::default(),
             connections: Arc::default(),
         })
@@ -85,17 +91,34 @@ impl Context {
     /// # Errors
     /// As [`Connections::to`].
     pub fn client(&self, server: Server, retry: RetryPolicy) -> Result<Client> {
+        Ok(Client::new(self.connections(server.origin())?, server, retry, self.ui.clone()))
+    }
+
+    /// The connections to an origin, opened where nobody has yet.
+    ///
+    /// # Errors
+    /// As [`Connections::to`].
+    pub fn connections(&self, origin: &Origin) -> Result<Connections> {
         let mut known = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        let origin = server.origin();
-        let connections = match known.iter().find(|(to, _)| to == origin) {
+        Ok(match known.iter().find(|(to, _)| to == origin) {
             Some((_, connections)) => connections.clone(),
             None => {
-                let connections = Connections::to(origin, self.limits)?;
+                let connections = Connections::to(origin, self.limits, self.authorities()?)?;
                 known.push((origin.clone(), connections.clone()));
                 connections
             }
+        })
+    }
+
+    fn authorities(&self) -> Result<Vec<Certificate>> {
+        let Some(path) = &self.ca_cert else { return Ok(Vec::new()) };
+        let refuse = |why: String| {
+            Error::new(Exit::NotSetUp, "ca_cert", format!("{}: {why}", path.display()))
+                .hint("Name a file with certificates in PEM: -----BEGIN CERTIFICATE-----")
         };
-        Ok(Client::new(connections, server, retry, self.ui.clone()))
+        let text = std::fs::read(path).map_err(|cause| refuse(cause.to_string()))?;
+        let found = Certificate::from_pem_bundle(&text).map_err(|cause| refuse(cause.to_string()))?;
+        if found.is_empty() { Err(refuse("there is no certificate in it".to_owned())) } else { Ok(found) }
     }
 
     /// A logged-in session of a profile.

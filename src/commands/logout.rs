@@ -20,6 +20,8 @@ use crate::{
     error::{Error, Exit, Result},
 };
 
+const LIVES_ON: &str = "the grant may live on at the server until it ends or is withdrawn at Medicare.gov";
+
 /// What became of the grant at the server.
 enum Ended {
     /// Revoked now.
@@ -47,17 +49,32 @@ pub fn run(context: &Context, args: &Logout) -> Result<()> {
     let (revoked, said) = match ended {
         Ended::Revoked => (true, "the server has ended the grant, and the tokens here are forgotten"),
         Ended::Already => (true, "the server no longer knew this log-in; the tokens here are forgotten"),
-        Ended::LeftAlone => (
-            false,
-            "the tokens here are forgotten; the grant lives on at the server until it ends or is withdrawn at Medicare.gov",
-        ),
+        Ended::LeftAlone => (false, "the tokens here are forgotten"),
     };
+    let lives_on = if revoked { String::new() } else { format!("; {LIVES_ON}") };
     if context.ui.json() {
         context.ui.result_json(&json!({"profile": name.as_str(), "revoked": revoked}));
     } else {
-        context.ui.say(format!("Profile \"{name}\": {said}. Archives were not touched."));
+        context.ui.say(format!("Profile \"{name}\": {said}{lives_on}. Archives were not touched."));
     }
     Ok(())
+}
+
+/// Ends a log-in for good: at the server where that can be had, and here in any case.
+///
+/// # Errors
+/// When the token store does not let go of its record, and [`Exit::Disk`].
+pub(super) fn end(context: &Context, profile: &Profile) -> Result<()> {
+    let name = &context.profile;
+    let store = context.store(context.token_store.unwrap_or(profile.token_store));
+    match end_at_server(context, profile, &*store) {
+        Ok(Ended::Revoked | Ended::Already) => {}
+        Ok(Ended::LeftAlone) => context.ui.warn(LIVES_ON),
+        Err(error) if error.exit == Exit::Interrupted => return Err(error),
+        Err(error) => context.ui.warn(format!("{}; {LIVES_ON}", error.message)),
+    }
+    store.delete(name.as_str())?;
+    Profile::forget(&context.paths, name)
 }
 
 fn end_at_server(context: &Context, profile: &Profile, store: &dyn TokenStore) -> Result<Ended> {
@@ -134,7 +151,7 @@ impl Bearer for Fixed {
 }
 
 fn not_ended(failure: &TokenFailure, local: &str) -> Error {
-    let message = format!("the grant could not be ended at the server ({failure}); the tokens are kept");
+    let message = format!("the grant could not be ended at the server ({failure})");
     let only_here = format!("forget the tokens only here: {local}");
     match failure {
         // The server deletes the grant before it looks at the secret.
@@ -148,6 +165,7 @@ fn not_ended(failure: &TokenFailure, local: &str) -> Error {
             Error::new(Exit::PersonMustAct, "not_allowed", message)
                 .hint(format!("The enrollee can disconnect the app at Medicare.gov; then {only_here}"))
         }
-        _ => Error::new(Exit::TryAgain, "revoke", message).hint(format!("Run the same command again, or {only_here}")),
+        _ => Error::new(Exit::TryAgain, "revoke", message)
+            .hint(format!("The tokens are kept. Run the same command again, or {only_here}")),
     }
 }

@@ -2,12 +2,14 @@
 
 mod context;
 pub mod demo;
+pub mod doctor;
 pub mod export;
 pub mod fetch;
 pub mod generate;
 pub mod login;
 pub mod logout;
 pub mod mock;
+pub mod purge;
 pub mod report;
 pub mod status;
 pub mod verify;
@@ -85,6 +87,8 @@ fn run(context: &Context, command: Command) -> Result<()> {
         Command::Verify(args) => verify::run(context, &args),
         Command::Report(args) => report::run(context, &args),
         Command::Export(args) => export::run(context, &args),
+        Command::Doctor => doctor::run(context),
+        Command::Purge(args) => purge::run(context, &args),
         Command::Mock(args) => mock::run(context, &args),
         Command::Demo(args) => demo::run(context, &args),
         Command::Completions(args) => generate::completions(context, &args),

@@ -1,0 +1,259 @@
+//! `bbdl doctor`: what would go wrong, before it does, and what to do about it.
+
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    path::Path,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use reqwest::header::DATE;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{
+    api::{
+        client::network_words,
+        server::{Origin, Server},
+    },
+    auth::store::StoreKind,
+    commands::{Context, block_on},
+    config::{Profile, ProfileName},
+    error::{Error, Exit, Result, shown},
+    ui::size,
+};
+
+/// How a thing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Ok,
+    Warn,
+    Fail,
+}
+
+/// A thing looked at.
+#[derive(Debug, Serialize)]
+struct Finding {
+    check: &'static str,
+    state: State,
+    found: String,
+    /// What to do, where anything is.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    fix: String,
+}
+
+impl Finding {
+    fn ok(check: &'static str, found: impl Into<String>) -> Self {
+        Self { check, state: State::Ok, found: found.into(), fix: String::new() }
+    }
+
+    fn warn(check: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { check, state: State::Warn, found: found.into(), fix: fix.into() }
+    }
+
+    fn fail(check: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { check, state: State::Fail, found: found.into(), fix: fix.into() }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`Exit::NotSetUp`] when anything failed.
+pub fn run(context: &Context) -> Result<()> {
+    let mut findings = vec![loopback(), browser(), proxies()];
+    findings.extend(context.paths.private_dirs().iter().filter_map(|dir| directory(dir)));
+    let names = context.paths.profiles()?;
+    if names.is_empty() {
+        findings.push(Finding::warn("log-in", "there is none", "bbdl login --sandbox  (or --production)"));
+        findings.push(store(
+            context,
+            context.token_store.or(context.config.token_store).unwrap_or_default(),
+            &context.profile,
+        ));
+    }
+    let mut servers: Vec<Origin> = Vec::new();
+    for name in &names {
+        match Profile::load(&context.paths, name) {
+            Ok(None) => {}
+            Ok(Some(profile)) => {
+                findings.push(store(context, context.token_store.unwrap_or(profile.token_store), name));
+                findings.extend(grant(name, &profile));
+                for archive in &profile.archives {
+                    findings.extend(directory(&archive.out));
+                    findings.extend(free_space(&archive.out));
+                }
+                let origin = profile.server().origin().clone();
+                if !servers.contains(&origin) {
+                    findings.extend(server(context, &profile.server())?);
+                    servers.push(origin);
+                }
+            }
+            Err(error) => findings.push(Finding::fail("log-in", error.message, error.hint)),
+        }
+    }
+    let failed = findings.iter().filter(|finding| finding.state == State::Fail).count();
+    if context.ui.json() {
+        context.ui.result_json(&json!({"ok": failed == 0, "findings": findings}));
+    } else {
+        for Finding { check, state, found, fix } in &findings {
+            let state = match state {
+                State::Ok => "ok",
+                State::Warn => "look",
+                State::Fail => "FAIL",
+            };
+            let fix = if fix.is_empty() { String::new() } else { format!("\n      next: {fix}") };
+            context.ui.result(format!("{state:4}  {check}: {found}{fix}"));
+        }
+    }
+    if failed == 0 {
+        return Ok(());
+    }
+    let error = Error::new(Exit::NotSetUp, "doctor", format!("{failed} of {} checks failed", findings.len()))
+        .hint("Each says above what to do.");
+    Err(if context.ui.json() { error.already_reported() } else { error })
+}
+
+/// A log-in needs a port of this machine's own.
+fn loopback() -> Finding {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, 0)) {
+        Ok(_) => Finding::ok("redirect listener", "a port on 127.0.0.1 can be had"),
+        Err(cause) => Finding::fail(
+            "redirect listener",
+            format!("no port on 127.0.0.1: {cause}"),
+            "Log in with --manual, which asks for the address that the browser ends at.",
+        ),
+    }
+}
+
+fn is_set(name: &str) -> bool {
+    std::env::var_os(name).is_some_and(|value| !value.is_empty())
+}
+
+fn browser() -> Finding {
+    let has_screen = !cfg!(all(unix, not(target_os = "macos"))) || is_set("DISPLAY") || is_set("WAYLAND_DISPLAY");
+    if is_set("BROWSER") || has_screen {
+        return Finding::ok(
+            "browser",
+            if is_set("BROWSER") { "named by BROWSER" } else { "there is a screen for one" },
+        );
+    }
+    Finding::warn(
+        "browser",
+        "there is no screen here, and BROWSER names none",
+        "Log in with --no-browser and open the address elsewhere; docs/logging-in.md says how from another machine.",
+    )
+}
+
+fn proxies() -> Finding {
+    let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+    match names.into_iter().find(|name| is_set(name)) {
+        // The address may hold a password.
+        Some(name) => Finding::ok("proxy", format!("{name} is set: CMS is asked through it")),
+        None => Finding::ok("proxy", "none: CMS is asked directly"),
+    }
+}
+
+/// Where tokens and records are, nobody else looks.
+fn directory(dir: &Path) -> Option<Finding> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(dir).ok()?.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Some(Finding::warn(
+                "permissions",
+                format!("{} is open to others ({mode:03o})", dir.display()),
+                format!("chmod 700 '{}'", dir.display()),
+            ));
+        }
+    }
+    let probe = tempfile::Builder::new().prefix(".bbdl-").suffix(".tmp").tempfile_in(dir);
+    Some(match probe {
+        Ok(_) => Finding::ok("permissions", format!("{} is private, and can be written to", dir.display())),
+        Err(cause) => Finding::fail(
+            "permissions",
+            format!("{} cannot be written to: {cause}", dir.display()),
+            "Make it yours, or set BBDL_HOME to another directory.",
+        ),
+    })
+}
+
+/// A first pull of a long life with Medicare is some hundred megabytes, twice while it is put in place.
+#[cfg(unix)]
+fn free_space(dir: &Path) -> Option<Finding> {
+    const LITTLE: u64 = 1 << 30;
+    let system = rustix::fs::statvfs(dir).ok()?;
+    let free = system.f_bavail.saturating_mul(system.f_frsize);
+    let found = format!("{} free for {}", size(free), dir.display());
+    Some(if free < LITTLE {
+        Finding::warn("free space", found, "Make room, or fetch into a directory on another disk.")
+    } else {
+        Finding::ok("free space", found)
+    })
+}
+
+#[cfg(not(unix))]
+fn free_space(_: &Path) -> Option<Finding> {
+    None
+}
+
+/// Whether the token store answers, and has what a profile needs.
+fn store(context: &Context, kind: StoreKind, name: &ProfileName) -> Finding {
+    let what = format!("{} store, profile {name}", kind);
+    match context.store(kind).load(name.as_str()) {
+        Ok(Some(_)) => Finding::ok("tokens", format!("{what}: there")),
+        Ok(None) => Finding::warn("tokens", format!("{what}: none"), format!("bbdl login --profile {name}")),
+        Err(cause) => Finding::fail("tokens", format!("{what}: {}", shown(&cause.to_string())), cause.hint()),
+    }
+}
+
+/// How long a consent still lasts.
+fn grant(name: &ProfileName, profile: &Profile) -> Option<Finding> {
+    const SOON: i64 = 30 * 24 * 3600;
+    let until = profile.grant.grant_expires?;
+    let left = until.as_second() - Timestamp::now().as_second();
+    let day = until.strftime("%Y-%m-%d");
+    let again = format!("bbdl login --profile {name}");
+    Some(if left <= 0 {
+        Finding::fail("consent", format!("{name}: over since {day}"), again)
+    } else if left < SOON {
+        Finding::warn("consent", format!("{name}: until {day}"), again)
+    } else {
+        Finding::ok("consent", format!("{name}: until {day}"))
+    })
+}
+
+/// Whether the server answers, over TLS that is trusted, and thinks it is the same time.
+fn server(context: &Context, server: &Server) -> Result<Vec<Finding>> {
+    const DRIFT: i64 = 120;
+    const PATIENCE: Duration = Duration::from_secs(15);
+    let origin = server.origin().to_string();
+    let connections = context.connections(server.origin())?;
+    let asked = block_on(async { Ok(connections.look(server.backend_health(), PATIENCE).await) })?;
+    let response = match asked {
+        Ok(response) => response,
+        Err(cause) => {
+            let fix = "Check the network, HTTPS_PROXY, --ca-cert and the system's certificates; then whether the address is right.";
+            return Ok(vec![Finding::fail("server", format!("{origin}: {}", network_words(&cause)), fix)]);
+        }
+    };
+    let status = response.status().as_u16();
+    let mut findings = vec![if status == 200 {
+        Finding::ok("server", format!("{origin} answers"))
+    } else {
+        Finding::warn("server", format!("{origin} answers with {status}"), "Try again later.")
+    }];
+    let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+    let date = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()).map(|date| date.timestamp());
+    if let Some(date) = date {
+        let drift = (Timestamp::now().as_second() - date.as_second()).abs();
+        findings.push(if drift > DRIFT {
+            Finding::warn("clock", format!("{drift} seconds from {origin}'s"), "Set this machine's clock.")
+        } else {
+            Finding::ok("clock", "the same as the server's")
+        });
+    }
+    Ok(findings)
+}
