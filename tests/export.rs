@@ -253,3 +253,64 @@ fn columns_are_filled_from_every_recorded_claim() {
     }
     assert!(filled.len() >= 24, "{}", filled.len());
 }
+
+/// Exports what is in `claims`, and has DuckDB, pandas and sqlite3 read and compare it.
+fn read_back(stage: &Stage, python: &std::ffi::OsStr) {
+    for (format, output) in [("csv", "csv"), ("parquet", "tables"), ("sqlite", "claims.db")] {
+        stage.expect(0, &["export", "claims", "--to", format, "--output", output]);
+    }
+    let mut check = std::process::Command::new(python);
+    check.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tables.py")).args(["csv", "tables", "claims.db"]);
+    check.current_dir(stage.home.path());
+    let output = support::finished(check);
+    support::assert_code(&output, 0, &["tables.py"]);
+    eprint!("{}", support::text(&output.stdout));
+}
+
+/// `BBDL_PYTHON` is a Python with duckdb, pandas and pyarrow.
+fn python() -> Option<std::ffi::OsString> {
+    let python = std::env::var_os("BBDL_PYTHON");
+    if python.is_none() {
+        eprintln!("skipped: BBDL_PYTHON names no Python with duckdb, pandas and pyarrow");
+        assert!(std::env::var_os("CI").is_none(), "CI has to have it");
+    }
+    python
+}
+
+#[test]
+fn duckdb_pandas_and_sqlite_read_the_same() {
+    let Some(python) = python() else { return };
+    for api in ["v1", "v2", "v3"] {
+        let stage = Stage::with(Setting { claims: 300, ..Setting::default() });
+        stage.log_in(&["--api", api]);
+        stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
+        read_back(&stage, &python);
+    }
+}
+
+#[test]
+fn they_read_the_same_of_every_recorded_claim() {
+    let (Some(python), Some(data)) = (python(), shared("data")) else { return };
+    let stage = Stage::logged_in(Setting { claims: 1, ..Setting::default() });
+    stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
+    let mut claims: BTreeMap<String, Value> = BTreeMap::new();
+    for api in ["v1", "v2", "v3"] {
+        for entry in fs::read_dir(data.join(api)).unwrap() {
+            let mut value: Value = serde_json::from_str(&fs::read_to_string(entry.unwrap().path()).unwrap()).unwrap();
+            let bundled: Vec<Value> =
+                value["entry"].as_array_mut().into_iter().flatten().map(|entry| entry["resource"].take()).collect();
+            for mut claim in bundled.into_iter().chain([value]) {
+                if claim["resourceType"] == "ExplanationOfBenefit" {
+                    // The same claim stands in several recordings, and at several versions.
+                    let id = format!("{api}{}", claim["id"].as_str().unwrap_or_default());
+                    claim["id"] = id.as_str().into();
+                    claims.insert(id, claim);
+                }
+            }
+        }
+    }
+    assert!(claims.len() > 100, "{}", claims.len());
+    let text: String = claims.values().map(|claim| format!("{claim}\n")).collect();
+    fs::write(stage.out().join("ExplanationOfBenefit.ndjson"), text).unwrap();
+    read_back(&stage, &python);
+}

@@ -1,5 +1,9 @@
 //! The columns of both tables; `docs/export.md` says where each comes from.
 
+use std::borrow::Cow;
+
+use jiff::civil::Date;
+
 use crate::fhir::claim::{Cents, Claim, Coded, Kind, Line};
 
 /// What a cell holds.
@@ -7,8 +11,12 @@ use crate::fhir::claim::{Cents, Claim, Coded, Kind, Line};
 pub enum Cell<'c> {
     /// The claim does not say.
     Nothing,
-    /// Words, codes, dates.
-    Text(std::borrow::Cow<'c, str>),
+    /// Words and codes.
+    Text(Cow<'c, str>),
+    /// A day.
+    Day(Date),
+    /// Codes, in the claim's order; there may be none.
+    List(Vec<&'c str>),
     /// A count, or yes (1) and no (0).
     Count(i64),
     /// US dollars.
@@ -18,8 +26,12 @@ pub enum Cell<'c> {
 /// What the cells of a column are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
-    /// Words, codes, dates.
+    /// Words and codes.
     Text,
+    /// A day.
+    Day,
+    /// Codes, in the claim's order.
+    List,
     /// A count.
     Count,
     /// US dollars with two decimals.
@@ -49,13 +61,13 @@ fn money(amount: Option<Cents>) -> Cell<'static> {
     amount.map_or(Cell::Nothing, Cell::Money)
 }
 
-fn joined<'c>(parts: impl Iterator<Item = &'c str>) -> Cell<'c> {
-    let parts: Vec<&str> = parts.collect();
-    if parts.is_empty() { Cell::Nothing } else { Cell::Text(parts.join(" ").into()) }
+/// What is no whole day is none: a column of days holds nothing else.
+fn day(text: &Option<String>) -> Cell<'_> {
+    text.as_deref().and_then(|text| text.get(..10)?.parse().ok()).map_or(Cell::Nothing, Cell::Day)
 }
 
 fn codes(coded: &[Coded]) -> Cell<'_> {
-    joined(coded.iter().map(|coded| coded.code.as_str()))
+    Cell::List(coded.iter().map(|coded| coded.code.as_str()).collect())
 }
 
 fn count(number: usize) -> Cell<'static> {
@@ -77,14 +89,17 @@ pub const CLAIMS: &[Column<OfClaim>] = &[
     column!("status", Text, |claim| text(&claim.status)),
     column!("outcome", Text, |claim| text(&claim.outcome)),
     column!("source", Text, |claim| text(&claim.source)),
-    column!("service_start", Text, |claim| text(&claim.start)),
-    column!("service_end", Text, |claim| text(&claim.end)),
+    column!("service_start", Day, |claim| day(&claim.start)),
+    column!("service_end", Day, |claim| day(&claim.end)),
     column!("provider", Text, |claim| text(&claim.provider)),
     column!("provider_npi", Text, |claim| text(&claim.provider_npi)),
     column!("practitioner", Text, |claim| text(&claim.practitioner)),
-    column!("principal_diagnosis", Text, |claim| codes(claim.diagnoses.get(..1).unwrap_or_default())),
-    column!("diagnoses", Text, |claim| codes(&claim.diagnoses)),
-    column!("procedures", Text, |claim| codes(&claim.procedures)),
+    column!("principal_diagnosis", Text, |claim| {
+        claim.diagnoses.first().map_or(Cell::Nothing, |first| Cell::Text(first.code.as_str().into()))
+    }),
+    column!("diagnoses", List, |claim| codes(&claim.diagnoses)),
+    column!("procedures", List, |claim| codes(&claim.procedures)),
+    column!("days_supply", Text, |claim| text(&claim.days_supply)),
     column!("drg", Text, |claim| text(&claim.drg)),
     column!("charged", Money, |claim| money(claim.amounts.charged)),
     column!("allowed", Money, |claim| money(claim.amounts.allowed)),
@@ -106,10 +121,10 @@ pub const LINES: &[Column<OfLine>] = &[
     column!("line", Count, |_, line| {
         line.sequence.and_then(|number| i64::try_from(number).ok()).map_or(Cell::Nothing, Cell::Count)
     }),
-    column!("service_start", Text, |_, line| text(&line.start)),
-    column!("service_end", Text, |_, line| text(&line.end)),
+    column!("service_start", Day, |_, line| day(&line.start)),
+    column!("service_end", Day, |_, line| day(&line.end)),
     column!("code", Text, |_, line| text(&line.code)),
-    column!("modifiers", Text, |_, line| joined(line.modifiers.iter().map(String::as_str))),
+    column!("modifiers", List, |_, line| Cell::List(line.modifiers.iter().map(String::as_str).collect())),
     column!("revenue_center", Text, |_, line| text(&line.revenue)),
     column!("words", Text, |_, line| text(&line.words)),
     column!("place", Text, |_, line| text(&line.place)),
@@ -122,4 +137,54 @@ pub const LINES: &[Column<OfLine>] = &[
     column!("coinsurance", Money, |_, line| money(line.coinsurance)),
     column!("patient_pays", Money, |_, line| money(line.patient_pays)),
     column!("is_total", Count, |_, line| count(usize::from(line.is_total))),
+];
+
+/// A table of what a claim has several of; only a database has it. The first column of each is the claim's id.
+pub struct Detail {
+    /// Its name.
+    pub name: &'static str,
+    /// Names and types of its columns, after `claim_id`.
+    pub columns: &'static [(&'static str, Type)],
+    /// The rows of a claim, without its id.
+    pub rows: for<'c> fn(&'c Claim) -> Vec<Vec<Cell<'c>>>,
+}
+
+fn coded(list: &[Coded]) -> Vec<Vec<Cell<'_>>> {
+    let rows = list.iter().enumerate().map(|(index, it)| {
+        vec![count(index + 1), Cell::Text(it.code.as_str().into()), text(&it.system), text(&it.words)]
+    });
+    rows.collect()
+}
+
+const CODED: &[(&str, Type)] =
+    &[("position", Type::Count), ("code", Type::Text), ("system", Type::Text), ("words", Type::Text)];
+
+/// The tables beside [`CLAIMS`] and [`LINES`].
+pub const DETAILS: &[Detail] = &[
+    Detail { name: "diagnoses", columns: CODED, rows: |claim| coded(&claim.diagnoses) },
+    Detail { name: "procedures", columns: CODED, rows: |claim| coded(&claim.procedures) },
+    Detail {
+        name: "care_team",
+        columns: &[("role", Type::Text), ("name", Type::Text), ("npi", Type::Text)],
+        rows: |claim| {
+            claim
+                .care_team
+                .iter()
+                .map(|member| vec![text(&member.role), text(&member.name), text(&member.npi)])
+                .collect()
+        },
+    },
+    Detail {
+        name: "amounts",
+        columns: &[("name", Type::Text), ("cents", Type::Count)],
+        rows: |claim| {
+            let amounts = CLAIMS.iter().filter(|column| column.kind == Type::Money);
+            amounts
+                .filter_map(|column| match (column.of)(claim) {
+                    Cell::Money(amount) => Some(vec![Cell::Text(column.name.into()), Cell::Count(amount.0)]),
+                    _ => None,
+                })
+                .collect()
+        },
+    },
 ];

@@ -29,6 +29,8 @@ impl Rows for Csv {
         let texts = cells.iter().map(|cell| match cell {
             Cell::Nothing => Cow::Borrowed(""),
             Cell::Text(text) => harmless(text),
+            Cell::Day(day) => day.to_string().into(),
+            Cell::List(codes) => harmless(&codes.join(" ")).into_owned().into(),
             Cell::Count(count) => count.to_string().into(),
             Cell::Money(amount) => amount.to_string().into(),
         });

@@ -7,7 +7,7 @@ mod sqlite;
 
 use std::path::{Path, PathBuf};
 
-pub use columns::{CLAIMS, Cell, Column, LINES, OfClaim, OfLine, Type};
+pub use columns::{CLAIMS, Cell, Column, DETAILS, Detail, LINES, OfClaim, OfLine, Type};
 
 use crate::{
     archive::{index::for_each_line, manifest::Manifest},
@@ -23,7 +23,7 @@ pub enum Format {
     Csv,
     /// `claims.parquet` and `lines.parquet` in a directory.
     Parquet,
-    /// One file with the tables `claims` and `lines`.
+    /// One file with the tables `claims` and `lines`, and one for each thing that a claim has several of.
     Sqlite,
 }
 
@@ -54,6 +54,12 @@ impl Table {
 /// Somewhere rows go; dropped without [`Sink::finish`], nothing is left in place.
 trait Sink {
     fn row(&mut self, table: Table, cells: &[Cell<'_>]) -> Result<()>;
+
+    /// What the claim has several of, where there are tables for it.
+    fn details(&mut self, _: &Claim) -> Result<()> {
+        Ok(())
+    }
+
     fn finish(self: Box<Self>) -> Result<()>;
 }
 
@@ -164,6 +170,7 @@ pub fn export(dir: &Path, format: Format, output: &Path) -> Result<Written> {
     each_claim_of(&file, |claim| {
         let cells: Vec<Cell<'_>> = CLAIMS.iter().map(|column| (column.of)(&claim)).collect();
         sink.row(Table::Claims, &cells)?;
+        sink.details(&claim)?;
         written.claims += 1;
         for line in &claim.lines {
             let cells: Vec<Cell<'_>> = LINES.iter().map(|column| (column.of)(&claim, line)).collect();

@@ -2,9 +2,10 @@
 
 use std::{fs::File, sync::Arc};
 
+use jiff::civil::Date;
 use parquet::{
     basic::Compression,
-    data_type::{ByteArray, ByteArrayType, Int64Type},
+    data_type::{ByteArray, ByteArrayType, Int32Type, Int64Type},
     errors::ParquetError,
     file::{properties::WriterProperties, writer::SerializedFileWriter},
     schema::parser::parse_message_type,
@@ -30,6 +31,10 @@ pub(super) struct Parquet {
 enum Held {
     Texts(Vec<ByteArray>, Vec<i16>),
     Numbers(Vec<i64>, Vec<i16>),
+    /// Days since 1970-01-01.
+    Days(Vec<i32>, Vec<i16>),
+    /// Codes; whether there is one (1) or the list is empty (0); whether it continues a list (1) or begins one (0).
+    Lists(Vec<ByteArray>, Vec<i16>, Vec<i16>),
 }
 
 impl Rows for Parquet {
@@ -40,6 +45,10 @@ impl Rows for Parquet {
         let columns = table.columns();
         let fields = columns.iter().map(|(name, kind)| match kind {
             Type::Text => format!("optional byte_array {name} (string);"),
+            Type::Day => format!("optional int32 {name} (date);"),
+            Type::List => format!(
+                "required group {name} (list) {{ repeated group list {{ required byte_array element (string); }} }}"
+            ),
             Type::Count => format!("optional int64 {name};"),
             Type::Money => format!("optional int64 {name} (decimal(18, 2));"),
         });
@@ -50,6 +59,8 @@ impl Rows for Parquet {
             .map_err(|cause| unwritten(&fresh, &cause))?;
         let columns = columns.iter().map(|(_, kind)| match kind {
             Type::Text => Held::Texts(Vec::new(), Vec::new()),
+            Type::Day => Held::Days(Vec::new(), Vec::new()),
+            Type::List => Held::Lists(Vec::new(), Vec::new(), Vec::new()),
             Type::Count | Type::Money => Held::Numbers(Vec::new(), Vec::new()),
         });
         Ok(Self { out, columns: columns.collect(), rows: 0, fresh })
@@ -70,7 +81,20 @@ impl Rows for Parquet {
                     numbers.push(amount.0);
                     present.push(1);
                 }
-                (Held::Texts(_, present) | Held::Numbers(_, present), _) => present.push(0),
+                (Held::Days(days, present), Cell::Day(day)) => {
+                    days.push((*day - Date::constant(1970, 1, 1)).get_days());
+                    present.push(1);
+                }
+                (Held::Lists(codes, present, continues), Cell::List(list)) if !list.is_empty() => {
+                    codes.extend(list.iter().map(|code| ByteArray::from(code.as_bytes().to_vec())));
+                    present.extend(list.iter().map(|_| 1));
+                    continues.extend((0..list.len()).map(|index| i16::from(index > 0)));
+                }
+                (Held::Lists(_, present, continues), _) => {
+                    present.push(0);
+                    continues.push(0);
+                }
+                (Held::Texts(_, present) | Held::Numbers(_, present) | Held::Days(_, present), _) => present.push(0),
             }
         }
         self.rows += 1;
@@ -101,6 +125,17 @@ impl Parquet {
                     writer.typed::<ByteArrayType>().write_batch(texts, Some(present), None)?;
                     texts.clear();
                     present.clear();
+                }
+                Held::Days(days, present) => {
+                    writer.typed::<Int32Type>().write_batch(days, Some(present), None)?;
+                    days.clear();
+                    present.clear();
+                }
+                Held::Lists(codes, present, continues) => {
+                    writer.typed::<ByteArrayType>().write_batch(codes, Some(present), Some(continues))?;
+                    codes.clear();
+                    present.clear();
+                    continues.clear();
                 }
                 Held::Numbers(numbers, present) => {
                     writer.typed::<Int64Type>().write_batch(numbers, Some(present), None)?;

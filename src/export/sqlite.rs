@@ -1,14 +1,19 @@
-//! An SQLite database with two tables.
+//! An SQLite database: the two tables, one for each thing that a claim has several of, and views of what people ask.
 
 use rusqlite::{Connection, ToSql, types::ToSqlOutput};
 
-use super::{Cell, Sink, Table, Type, keep, unwritten};
-use crate::{durable::Fresh, error::Result};
+use super::{Cell, DETAILS, Sink, Table, Type, keep, unwritten};
+use crate::{durable::Fresh, error::Result, fhir::claim::Claim};
+
+/// What counts: neither cancelled, nor asked for in advance, nor still worked on.
+const VIEWS: &str = include_str!("views.sql");
 
 pub(super) struct Sqlite {
     connection: Connection,
     /// What inserts a row, per table.
     inserts: [(Table, String); 2],
+    /// What inserts a row into each of [`DETAILS`].
+    details: Vec<String>,
     fresh: Fresh,
 }
 
@@ -17,6 +22,8 @@ impl ToSql for Cell<'_> {
         Ok(match self {
             Self::Nothing => rusqlite::types::Null.into(),
             Self::Text(text) => text.as_ref().into(),
+            Self::Day(day) => day.to_string().into(),
+            Self::List(codes) => codes.join(" ").into(),
             Self::Count(count) => (*count).into(),
             // The column's affinity makes a number of it; SQLite has no decimals.
             Self::Money(amount) => amount.to_string().into(),
@@ -30,28 +37,33 @@ impl Sqlite {
         // Nobody sees the file before it is whole, and then it is synced.
         let settings = "pragma journal_mode = off; pragma synchronous = off; begin;";
         let tables = [Table::Claims, Table::Lines];
-        let created: String = tables.into_iter().map(create).collect();
+        let mut created: String = tables.map(|table| create(table.name(), &table.columns())).concat();
+        for detail in DETAILS {
+            let columns = [&[("claim_id", Type::Text)], detail.columns].concat();
+            created += &create(detail.name, &columns);
+        }
         connection.execute_batch(&(settings.to_owned() + &created)).map_err(|cause| unwritten(&fresh, &cause))?;
-        let inserts = tables.map(|table| {
-            let places = vec!["?"; table.columns().len()].join(", ");
-            (table, format!("insert into {} values ({places})", table.name()))
-        });
-        Ok(Self { connection, inserts, fresh })
+        let insert =
+            |name: &str, columns: usize| format!("insert into {name} values ({})", vec!["?"; columns].join(", "));
+        let inserts = tables.map(|table| (table, insert(table.name(), table.columns().len())));
+        let details = DETAILS.iter().map(|detail| insert(detail.name, 1 + detail.columns.len())).collect();
+        Ok(Self { connection, inserts, details, fresh })
     }
 }
 
 /// The statement that makes a table.
-fn create(table: Table) -> String {
-    let columns = table.columns().into_iter().map(|(name, kind)| {
+fn create(table: &str, columns: &[(&str, Type)]) -> String {
+    let columns = columns.iter().map(|(name, kind)| {
         let affinity = match kind {
-            Type::Text => "text",
+            // A day as SQLite's own functions read it.
+            Type::Text | Type::Day | Type::List => "text",
             Type::Count => "integer",
             Type::Money => "numeric",
         };
-        let key = if table == Table::Claims && name == "claim_id" { " primary key" } else { "" };
+        let key = if table == Table::Claims.name() && *name == "claim_id" { " primary key" } else { "" };
         format!("\"{name}\" {affinity}{key}")
     });
-    format!("create table {} ({});", table.name(), columns.collect::<Vec<_>>().join(", "))
+    format!("create table {table} ({});", columns.collect::<Vec<_>>().join(", "))
 }
 
 impl Sink for Sqlite {
@@ -64,9 +76,22 @@ impl Sink for Sqlite {
         Ok(())
     }
 
+    fn details(&mut self, claim: &Claim) -> Result<()> {
+        let wrong = |cause: rusqlite::Error| unwritten(&self.fresh, &cause);
+        for (detail, insert) in DETAILS.iter().zip(&self.details) {
+            let rows = (detail.rows)(claim);
+            let mut insert = self.connection.prepare_cached(insert).map_err(wrong)?;
+            for mut row in rows {
+                row.insert(0, Cell::Text(claim.id.as_str().into()));
+                insert.execute(rusqlite::params_from_iter(row)).map_err(wrong)?;
+            }
+        }
+        Ok(())
+    }
+
     fn finish(self: Box<Self>) -> Result<()> {
-        let end = "create index lines_of_claim on lines (claim_id); commit;";
-        self.connection.execute_batch(end).map_err(|cause| unwritten(&self.fresh, &cause))?;
+        let end = format!("{VIEWS} commit;");
+        self.connection.execute_batch(&end).map_err(|cause| unwritten(&self.fresh, &cause))?;
         self.connection.close().map_err(|(_, cause)| unwritten(&self.fresh, &cause))?;
         keep(self.fresh)
     }

@@ -115,8 +115,21 @@ enum Family {
 pub struct Coded {
     /// The code as it was sent.
     pub code: String,
+    /// Its code system's URL.
+    pub system: Option<String>,
     /// Its display.
     pub words: Option<String>,
+}
+
+/// Somebody who took part in the care.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The code of the role.
+    pub role: Option<String>,
+    /// A name, where the server gives one.
+    pub name: Option<String>,
+    /// National Provider Identifier.
+    pub npi: Option<String>,
 }
 
 /// A claim, as far as people ask about it.
@@ -146,6 +159,8 @@ pub struct Claim {
     pub provider_npi: Option<String>,
     /// Who treated or prescribed: a name, where the server gives one.
     pub practitioner: Option<String>,
+    /// Everybody in the care team, in its order.
+    pub care_team: Vec<Member>,
     /// Diagnoses, the principal one first.
     pub diagnoses: Vec<Coded>,
     /// Procedures of an institutional claim (ICD).
@@ -193,6 +208,7 @@ impl Claim {
             provider,
             provider_npi,
             practitioner: practitioner(claim),
+            care_team: care_team(claim),
             diagnoses: diagnoses(claim),
             procedures: each(claim, "procedure")
                 .filter_map(|procedure| first_code(&procedure["procedureCodeableConcept"]))
@@ -276,13 +292,28 @@ fn billed_by(claim: &Value) -> (Option<String>, Option<String>) {
     (found.or_else(|| member(claim, &["primary"])), number)
 }
 
+/// The name that the care team or the provider's resource gives a member.
+fn name_of(claim: &Value, member: &Value) -> Option<String> {
+    let provider = &member["provider"];
+    text(provider, "display").map(str::to_owned).or_else(|| contained(claim, provider).and_then(name))
+}
+
 /// The name of the first member of the care team in one of these roles, if it has one.
 fn member(claim: &Value, roles: &[&str]) -> Option<String> {
     let in_role = |member: &&Value| roles.iter().any(|role| is(&member["role"], role));
-    each(claim, "careTeam").filter(in_role).find_map(|member| {
+    each(claim, "careTeam").filter(in_role).find_map(|member| name_of(claim, member))
+}
+
+fn care_team(claim: &Value) -> Vec<Member> {
+    let read = |member: &Value| {
         let provider = &member["provider"];
-        text(provider, "display").map(str::to_owned).or_else(|| contained(claim, provider).and_then(name))
-    })
+        let resource = contained(claim, provider);
+        let number = npi(std::iter::once(&provider["identifier"]));
+        let number = number.or_else(|| npi(resource.into_iter().flat_map(|it| each(it, "identifier"))));
+        let role = each(&member["role"], "coding").find_map(|coding| text(coding, "code"));
+        Member { role: role.map(str::to_owned), name: name_of(claim, member), npi: number }
+    };
+    each(claim, "careTeam").map(read).collect()
 }
 
 fn practitioner(claim: &Value) -> Option<String> {
@@ -300,9 +331,10 @@ fn first_code(concept: &Value) -> Option<Coded> {
                 .is_some_and(|system| system.contains("unknown-icd-version") || system.contains("data-absent-reason"))
         })
     };
-    let code = codings().find_map(|coding| text(coding, "code"))?;
+    let (code, system) = codings().find_map(|coding| Some((text(coding, "code")?, text(coding, "system"))))?;
     let words = codings().find_map(|coding| text(coding, "display"));
-    Some(Coded { code: code.to_owned(), words: words.map(|words| words.trim_matches('"').to_owned()) })
+    let system = system.map(str::to_owned);
+    Some(Coded { code: code.to_owned(), system, words: words.map(|words| words.trim_matches('"').to_owned()) })
 }
 
 fn diagnoses(claim: &Value) -> Vec<Coded> {

@@ -1,0 +1,42 @@
+-- Indexes for the joins below, and views that answer what people ask. Sums are of what counts: a claim that was
+-- cancelled, only asked for in advance or is still worked on is in none.
+create index lines_of_claim on lines (claim_id);
+create index diagnoses_of_claim on diagnoses (claim_id);
+create index diagnoses_by_code on diagnoses (code);
+create index procedures_of_claim on procedures (claim_id);
+create index care_team_of_claim on care_team (claim_id);
+create index amounts_of_claim on amounts (claim_id, name);
+create index claims_by_day on claims (service_start);
+
+create view settled as
+    select * from claims
+    where status is not 'cancelled' and is_prior_authorization = 0 and outcome is not 'partial';
+
+create view by_year as
+    select substr(service_start, 1, 4) as year, claim_type, count(distinct settled.claim_id) as claims,
+        sum(case when name = 'charged' then cents end) / 100.0 as charged,
+        sum(case when name = 'medicare_paid' then cents end) / 100.0 as medicare_paid,
+        sum(case when name = 'patient_pays' then cents end) / 100.0 as patient_pays
+    from settled left join amounts using (claim_id)
+    group by 1, 2;
+
+create view by_provider as
+    select provider, provider_npi, count(distinct settled.claim_id) as claims,
+        min(service_start) as first_day, max(service_end) as last_day,
+        sum(case when name = 'medicare_paid' then cents end) / 100.0 as medicare_paid,
+        sum(case when name = 'patient_pays' then cents end) / 100.0 as patient_pays
+    from settled left join amounts using (claim_id)
+    where provider is not null or provider_npi is not null
+    group by 1, 2;
+
+create view medicines as
+    select service_start as filled, words, ndc, units, days_supply, settled.patient_pays, settled.claim_id
+    from settled join (select claim_id, max(words) as words, max(ndc) as ndc, max(units) as units from lines group by 1)
+        using (claim_id)
+    where claim_type = 'pde';
+
+create view by_diagnosis as
+    select code, max(words) as words, count(distinct claim_id) as claims,
+        min(service_start) as first_day, max(service_end) as last_day
+    from diagnoses join settled using (claim_id)
+    group by 1;
