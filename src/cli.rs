@@ -1,11 +1,17 @@
 //! What a person may type. No behaviour here; help texts, completions and man pages come from this.
 
-use std::path::PathBuf;
+use std::{ffi::OsStr, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint, builder::FalseyValueParser};
+use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
 use crate::{
-    api::server::ApiVersion, auth::store::StoreKind, config::ProfileName, export, fhir::claim::Kind, mock::Access,
+    api::server::ApiVersion,
+    auth::store::StoreKind,
+    config::{self, ProfileName},
+    export,
+    fhir::claim::Kind,
+    mock::Access,
     ui::Color,
 };
 
@@ -36,7 +42,7 @@ pub struct Cli {
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// Which log-in to use
-    #[arg(long, global = true, value_name = "NAME", env = "BBDL_PROFILE")]
+    #[arg(long, global = true, value_name = "NAME", env = "BBDL_PROFILE", add = ArgValueCompleter::new(profiles))]
     pub profile: Option<ProfileName>,
     /// Configuration file
     #[arg(long, global = true, value_name = "FILE", env = "BBDL_CONFIG", value_hint = ValueHint::FilePath)]
@@ -384,6 +390,13 @@ pub struct Man {
     /// Directory for the pages; - writes bbdl(1) to standard output
     #[arg(value_name = "DIR", default_value = "-", value_hint = ValueHint::DirPath)]
     pub dir: PathBuf,
+}
+
+/// The log-ins of this machine, for a shell that completes a name.
+fn profiles(begun: &OsStr) -> Vec<CompletionCandidate> {
+    let begun = begun.to_string_lossy();
+    let names = config::profile_names().into_iter().filter(|name| name.as_str().starts_with(&*begun));
+    names.map(|name| CompletionCandidate::new(name.to_string())).collect()
 }
 
 /// An operator and a date; other operators, and none, the server refuses.

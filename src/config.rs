@@ -144,6 +144,18 @@ impl Paths {
     }
 }
 
+/// `BBDL_HOME`, where it is set.
+#[must_use]
+pub fn home() -> Option<PathBuf> {
+    std::env::var_os("BBDL_HOME").filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// The names of all profiles, or none where they cannot be had: for a shell that completes one.
+#[must_use]
+pub fn profile_names() -> Vec<ProfileName> {
+    Paths::find(home().as_deref(), None).and_then(|paths| paths.profiles()).unwrap_or_default()
+}
+
 /// A short name for a home directory: profiles of the same name below two homes are not the same.
 fn home_mark(home: &Path) -> String {
     let whole = std::path::absolute(home).unwrap_or_else(|_| home.to_owned());

@@ -171,3 +171,38 @@ fn purge_leaves_other_profiles_and_works_without_the_server() {
     stage.expect(0, &["purge", "--yes", "--all-profiles"]);
     assert!(!stage.home.path().join("claims").exists());
 }
+
+/// What bash offers after the words, with the committed script.
+fn offered(stage: &Stage, words: &[&str]) -> Vec<String> {
+    let completions = Path::new(env!("CARGO_MANIFEST_DIR")).join("completions/bbdl.bash");
+    let script = "source \"$1\"; shift; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); COMP_TYPE=9
+        complete -p bbdl >/dev/null || exit 1
+        _clap_complete_bbdl bbdl \"${!#}\" 2>/dev/null; printf '%s\\n' \"${COMPREPLY[@]}\"";
+    let binary = Path::new(env!("CARGO_BIN_EXE_bbdl"));
+    let path = format!("{}:{}", binary.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let mut bash = stage.bbdl(&[]);
+    bash.env("PATH", path);
+    let mut inner = Command::new("bash");
+    inner
+        .args(["--norc", "-c", script, "bash"])
+        .arg(completions)
+        .args(words)
+        .env_clear()
+        .current_dir(stage.home.path());
+    inner.envs(bash.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    let output = finished(inner);
+    assert_code(&output, 0, words);
+    text(&output.stdout).lines().map(|line| line.trim().to_owned()).collect()
+}
+
+#[test]
+fn a_shell_completes_commands_values_and_the_names_of_profiles() {
+    let stage = Stage::logged_in(Setting::default());
+    stage.log_in(&["--profile", "mum"]);
+    assert_eq!(offered(&stage, &["bbdl", "status", "--profile", ""]), ["default", "mum"]);
+    assert_eq!(offered(&stage, &["bbdl", "status", "--profile", "m"]), ["mum"]);
+    assert!(offered(&stage, &["bbdl", "fetch", "eob", "--type", ""]).contains(&"hospice".to_owned()));
+    let resources = offered(&stage, &["bbdl", "fetch", ""]);
+    assert!(["eob", "insurance-card", "all"].iter().all(|it| resources.contains(&(*it).to_owned())), "{resources:?}");
+    assert_eq!(offered(&stage, &["bbdl", "doc"]), ["doctor"]);
+}

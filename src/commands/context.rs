@@ -20,7 +20,7 @@ use crate::{
         token::Grant,
     },
     cli::{Cli, Command, Global},
-    config::{ConfigFile, Paths, Profile, ProfileName},
+    config::{self, ConfigFile, Paths, Profile, ProfileName},
     error::{Error, Exit, Result},
     ui::{Manner, Ui},
 };
@@ -56,7 +56,7 @@ impl Context {
     }
 
     fn settle(global: Global) -> Result<Self> {
-        let home = std::env::var_os("BBDL_HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
+        let home = config::home();
         let paths = Paths::find(home.as_deref(), global.config.as_deref())?;
         let mut config = ConfigFile::load(&paths, global.config.is_some())?;
         config.token_store_command =

@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use clap::CommandFactory;
+use clap_complete::env::{CompleteEnv, Shells};
 
 use crate::{
     cli::{Cli, Completions, Man},
@@ -10,14 +11,33 @@ use crate::{
     error::{Error, Exit, Result},
 };
 
-/// Prints the completions of a shell.
+/// The environment variable by which a shell asks for completions; its value is the shell's name.
+pub const ASKED_BY_A_SHELL: &str = "BBDL_COMPLETE";
+
+/// Answers a shell.
+#[must_use]
+pub fn complete() -> Exit {
+    let answered = CompleteEnv::with_factory(Cli::command)
+        .var(ASKED_BY_A_SHELL)
+        .try_complete(std::env::args_os(), std::env::current_dir().ok().as_deref());
+    // Whoever completes a word wants no message on the line.
+    if matches!(answered, Ok(true)) { Exit::Done } else { Exit::Usage }
+}
+
+/// Prints what makes a shell ask [`complete`]: so it knows the names of profiles as well.
 ///
 /// # Errors
 /// None that a person could mend.
 pub fn completions(context: &Context, args: &Completions) -> Result<()> {
+    let defect = |why: String| Error::new(Exit::Defect, "completions", format!("completions cannot be made: {why}"));
+    let shells = Shells::builtins();
+    let name = args.shell.to_string();
+    let shell = shells.completer(&name).ok_or_else(|| defect(format!("no such shell: {name}")))?;
     let mut text = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "bbdl", &mut text);
-    context.ui.result(String::from_utf8_lossy(&text).trim_end());
+    shell
+        .write_registration(ASKED_BY_A_SHELL, "bbdl", "bbdl", "bbdl", &mut text)
+        .map_err(|cause| defect(cause.to_string()))?;
+    context.ui.result(String::from_utf8_lossy(&text).trim());
     Ok(())
 }
 

@@ -29,6 +29,9 @@ use crate::{
 /// Runs the program; everything a person has to see has been said when it returns.
 #[must_use]
 pub fn main() -> Exit {
+    if std::env::var_os(generate::ASKED_BY_A_SHELL).is_some() {
+        return generate::complete();
+    }
     let json = json_is_wanted();
     silence_panics(json);
     let cli = match Cli::try_parse() {
