@@ -65,7 +65,11 @@ pub(super) fn bars(out: &mut String, title: &str, rows: &[(String, i64, String)]
     const WIDTH: i64 = 440;
     let most = rows.iter().map(|(_, amount, _)| *amount).max().unwrap_or(0).max(1);
     let height = rows.len() * ROW;
-    let _ = write!(out, "<svg viewBox=\"0 0 720 {height}\" role=\"img\" aria-label=\"{}\">", Shown(title));
+    let _ = write!(
+        out,
+        "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\"><svg viewBox=\"0 0 720 {height}\" role=\"img\" aria-label=\"{0}\">",
+        Shown(title)
+    );
     for (at, (name, amount, label)) in rows.iter().enumerate() {
         let length = i128::from((*amount).max(0)) * i128::from(WIDTH) / i128::from(most);
         let (top, middle) = (at * ROW + 3, at * ROW + 16);
@@ -79,7 +83,7 @@ pub(super) fn bars(out: &mut String, title: &str, rows: &[(String, i64, String)]
             Shown(label)
         );
     }
-    out.push_str("</svg>\n");
+    out.push_str("</svg></div>\n");
 }
 
 #[cfg(test)]

@@ -1,6 +1,11 @@
 //! What claims come to together: by month, type, provider, drug and diagnosis.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+};
+
+use jiff::civil::Date;
 
 use super::{
     claims::{dollars, standing},
@@ -11,26 +16,51 @@ use crate::fhir::claim::{Cents, Claim, Kind};
 /// Longest list of its kind; a person's claims name hundreds of providers.
 const LONGEST: usize = 50;
 
-/// Amounts of several claims. A claim that does not say an amount adds nothing to it.
+/// Amounts of several claims. A claim that does not say an amount adds nothing to it; where none says it, there
+/// is no sum.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sum {
     claims: u64,
-    charged: Cents,
-    paid: Cents,
-    share: Cents,
+    charged: Option<Cents>,
+    paid: Option<Cents>,
+    share: Option<Cents>,
+}
+
+fn add(sum: &mut Option<Cents>, amount: Option<Cents>) {
+    if let Some(amount) = amount {
+        *sum = Some(sum.unwrap_or_default() + amount);
+    }
+}
+
+/// A month, counted from the year 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Month(i32);
+
+impl Month {
+    /// The month of a day; none for what is no day.
+    fn of(day: &str) -> Option<Self> {
+        let day: Date = day.get(..10)?.parse().ok()?;
+        Some(Self(i32::from(day.year()) * 12 + i32::from(day.month()) - 1))
+    }
+}
+
+impl fmt::Display for Month {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}", self.0.div_euclid(12), self.0.rem_euclid(12) + 1)
+    }
 }
 
 impl Sum {
     fn take(&mut self, claim: &Claim) {
         let amounts = &claim.amounts;
         self.claims += 1;
-        self.charged = self.charged + amounts.charged.unwrap_or_default();
-        self.paid = self.paid + amounts.medicare_paid.unwrap_or_default();
-        self.share = self.share + amounts.patient_pays.unwrap_or_default();
+        add(&mut self.charged, amounts.charged);
+        add(&mut self.paid, amounts.medicare_paid);
+        add(&mut self.share, amounts.patient_pays);
     }
 
     fn cells(&self, name: &str) -> Vec<Td> {
-        let amounts = [self.charged, self.paid, self.share].map(|amount| Td::Number(dollars(Some(amount))));
+        let amounts = [self.charged, self.paid, self.share].map(|amount| Td::Number(dollars(amount)));
         let mut cells = vec![Td::Text(name.to_owned()), Td::Number(self.claims.to_string())];
         cells.extend(amounts);
         cells
@@ -43,7 +73,7 @@ pub(super) struct Sums {
     left_out: u64,
     first: Option<String>,
     last: Option<String>,
-    months: BTreeMap<String, Sum>,
+    months: BTreeMap<Month, Sum>,
     years: BTreeMap<String, Sum>,
     kinds: BTreeMap<Kind, Sum>,
     providers: BTreeMap<String, Sum>,
@@ -63,8 +93,8 @@ impl Sums {
             self.first = self.first.take().into_iter().chain([start.clone()]).min();
             self.last = self.last.take().into_iter().chain([start.clone()]).max();
             self.years.entry(year.to_owned()).or_default().take(claim);
-            if let Some(month) = start.get(..7) {
-                self.months.entry(month.to_owned()).or_default().take(claim);
+            if let Some(month) = Month::of(start) {
+                self.months.entry(month).or_default().take(claim);
             }
         }
         if let Some(kind) = claim.kind {
@@ -119,9 +149,9 @@ impl Sums {
         for (name, text) in [
             ("Period", period),
             ("Claims", self.all.claims.to_string()),
-            ("Billed", dollars(Some(self.all.charged))),
-            ("Medicare and plans paid", dollars(Some(self.all.paid))),
-            ("Your share", dollars(Some(self.all.share))),
+            ("Billed", dollars(self.all.charged)),
+            ("Medicare and plans paid", dollars(self.all.paid)),
+            ("Your share", dollars(self.all.share)),
         ] {
             let _ = write!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", Shown(&text));
         }
@@ -146,16 +176,23 @@ impl Sums {
         table(out, "By year of service", &heads("Year"), &years);
 
         out.push_str("<h2>Spending</h2>\n<h3>By month: paid</h3>\n");
-        let newest: Vec<_> = self.months.iter().rev().take(24).collect();
-        let picture: Vec<_> =
-            newest.iter().rev().map(|(month, sum)| ((*month).clone(), sum.paid.0, dollars(Some(sum.paid)))).collect();
-        bars(out, "Paid by month, the last 24 months with claims; the numbers are in the table that follows", &picture);
+        let newest = self.months.keys().next_back().map_or(0, |month| month.0);
+        let oldest = self.months.keys().next().map_or(0, |month| month.0).max(newest - 23);
+        let picture: Vec<_> = (oldest..=newest)
+            .filter(|_| !self.months.is_empty())
+            .map(|month| {
+                let paid = self.months.get(&Month(month)).and_then(|sum| sum.paid).unwrap_or_default();
+                (Month(month).to_string(), paid.0, dollars(Some(paid)))
+            })
+            .collect();
+        bars(out, "Paid by month, the last 24 months; the numbers are in the table that follows", &picture);
         out.push_str("<details><summary>All months as a table</summary>\n");
-        let months = rows(&mut self.months.iter().rev().map(|(month, sum)| (month.clone(), *sum)));
+        let months = rows(&mut self.months.iter().rev().map(|(month, sum)| (month.to_string(), *sum)));
         table(out, "By month", &heads("Month"), &months);
         out.push_str("</details>\n<h3>By type of claim: paid</h3>\n");
         let named = || self.kinds.iter().map(|(kind, sum)| (kind.words().to_owned(), *sum));
-        let picture: Vec<_> = named().map(|(name, sum)| (name, sum.paid.0, dollars(Some(sum.paid)))).collect();
+        let picture: Vec<_> =
+            named().map(|(name, sum)| (name, sum.paid.unwrap_or_default().0, dollars(sum.paid))).collect();
         bars(out, "Paid by type of claim; the numbers are in the table that follows", &picture);
         table(out, "By type of claim", &heads("Type"), &rows(&mut named()));
 
@@ -194,7 +231,7 @@ impl Sums {
             [("Medicine", false), ("Fills", true), ("Days supplied", true), ("Cost", true), ("Your share", true)];
         let rows = drugs.into_iter().take(LONGEST).map(|(name, (sum, days))| {
             let days = if *days == 0 { String::new() } else { days.to_string() };
-            let amounts = [sum.charged, sum.share].map(|amount| Td::Number(dollars(Some(amount))));
+            let amounts = [sum.charged, sum.share].map(|amount| Td::Number(dollars(amount)));
             [Td::Text(name.clone()), Td::Number(sum.claims.to_string()), Td::Number(days)]
                 .into_iter()
                 .chain(amounts)
@@ -215,5 +252,31 @@ impl Sums {
         });
         let heads = [("Code", false), ("In the server's words", false), ("Claims", true)];
         table(out, "Those named most often", &heads, &rows.collect::<Vec<_>>());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn months_are_counted_and_shown_and_what_is_no_day_has_none() {
+        for day in ["2024-12-31", "2025-01-01", "0001-01-01"] {
+            assert_eq!(Month::of(day).map(|month| month.to_string()).as_deref(), day.get(..7));
+        }
+        assert_eq!(Month::of("2025-01-01").map(|it| it.0), Month::of("2024-12-31").map(|it| it.0 + 1));
+        for other in ["", "2024-12", "2024-13-01", "<script>al"] {
+            assert_eq!(Month::of(other), None);
+        }
+    }
+
+    #[test]
+    fn what_no_claim_says_has_no_sum() {
+        let mut sum = None;
+        add(&mut sum, None);
+        assert_eq!(sum, None);
+        add(&mut sum, Some(Cents(0)));
+        add(&mut sum, Some(Cents(7)));
+        assert_eq!(sum, Some(Cents(7)));
     }
 }

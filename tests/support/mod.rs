@@ -409,6 +409,30 @@ pub fn shared(path: &str) -> Option<PathBuf> {
 }
 
 /// Whether a program is there. With `CI=true` its absence is a failure.
+/// Every recorded claim of all versions once, one a line, with its version before its id.
+pub fn recorded_claims() -> Option<String> {
+    let data = shared("data")?;
+    let mut claims = std::collections::BTreeMap::new();
+    for api in ["v1", "v2", "v3"] {
+        for entry in std::fs::read_dir(data.join(api)).unwrap() {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            let mut value: Value = serde_json::from_str(&text).unwrap();
+            let bundled: Vec<Value> =
+                value["entry"].as_array_mut().into_iter().flatten().map(|entry| entry["resource"].take()).collect();
+            for mut claim in bundled.into_iter().chain([value]) {
+                if claim["resourceType"] == "ExplanationOfBenefit" {
+                    // The same claim stands in several recordings, and at several versions.
+                    let id = format!("{api}{}", claim["id"].as_str().unwrap_or_default());
+                    claim["id"] = id.as_str().into();
+                    claims.insert(id, claim);
+                }
+            }
+        }
+    }
+    assert!(claims.len() > 100, "{}", claims.len());
+    Some(claims.values().map(|claim| format!("{claim}\n")).collect())
+}
+
 pub fn has_program(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|dir| dir.join(name).is_file());
