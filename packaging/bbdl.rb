@@ -1,0 +1,23 @@
+# The Homebrew formula. A release fills in where its source is and its checksum: see .github/workflows/release.yml.
+class Bbdl < Formula
+  desc "Bring a Medicare enrollee's own claims home from CMS's Blue Button API"
+  homepage "@REPOSITORY@"
+  url "@REPOSITORY@/archive/refs/tags/@TAG@.tar.gz"
+  sha256 "@SHA256@"
+  license any_of: ["MIT", "Apache-2.0"]
+
+  depends_on "rust" => :build
+
+  def install
+    system "cargo", "install", *std_cargo_args
+    man1.install Dir["docs/man/*.1"]
+    bash_completion.install "completions/bbdl.bash" => "bbdl"
+    zsh_completion.install "completions/_bbdl"
+    fish_completion.install "completions/bbdl.fish"
+  end
+
+  test do
+    system bin/"bbdl", "demo", "--out", testpath/"demo"
+    system bin/"bbdl", "verify", testpath/"demo"
+  end
+end
