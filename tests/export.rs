@@ -285,6 +285,10 @@ fn duckdb_pandas_and_sqlite_read_the_same() {
         stage.log_in(&["--api", api]);
         stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
         read_back(&stage, &python);
+        let mut example = std::process::Command::new(&python);
+        example.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples/read.py")).args(["claims", "tables"]);
+        example.current_dir(stage.home.path());
+        support::assert_code(&support::finished(example), 0, &["read.py"]);
     }
 }
 
