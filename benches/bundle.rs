@@ -5,7 +5,11 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use std::sync::OnceLock;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    sync::OnceLock,
+};
 
 use bbdl::fhir::{bundle::Bundle, resource::Header};
 use divan::{Bencher, counter::BytesCount};
@@ -16,25 +20,23 @@ fn main() {
     divan::main();
 }
 
-/// A mock with one profile for each version, kept for all benches.
+/// A mock, kept for all benches.
 fn stage() -> &'static Stage {
     static STAGE: OnceLock<Stage> = OnceLock::new();
-    STAGE.get_or_init(|| {
-        let stage = Stage::with(Setting { claims: 2000, ..Setting::default() });
-        for api in ["v1", "v2", "v3"] {
-            stage.log_in(&["--api", api, "--profile", api]);
-        }
-        stage
-    })
+    STAGE.get_or_init(|| Stage::with(Setting { claims: 2000, ..Setting::default() }))
+}
+
+/// Where a page of fifty claims is, and the token that opens it: of a new log-in, which ends the one before.
+fn opened(api: &str) -> (String, String) {
+    let stage = stage();
+    stage.log_in(&["--api", api]);
+    let bearer = format!("Bearer {}", stage.tokens()["access_token"].as_str().unwrap());
+    (format!("{}/{api}/fhir/ExplanationOfBenefit?_count=50", stage.mock.url()), bearer)
 }
 
 /// A page of fifty claims, as the mock serves it.
 fn page(api: &str) -> String {
-    let stage = stage();
-    let record = std::fs::read_to_string(stage.home.path().join(format!("tokens/{api}.json"))).unwrap();
-    let token: Value = serde_json::from_str(&record).unwrap();
-    let bearer = format!("Bearer {}", token["access_token"].as_str().unwrap());
-    let url = format!("{}/{api}/fhir/ExplanationOfBenefit?_count=50", stage.mock.url());
+    let (url, bearer) = opened(api);
     let answer = http("GET", &url, &[("Authorization", &bearer)], "");
     assert_eq!(answer.status, 200);
     answer.body
@@ -67,5 +69,18 @@ fn read_headers_and_fingerprints(bencher: Bencher<'_, '_>) {
 /// Over a connection of its own, not compressed.
 #[divan::bench(args = ["v1", "v2", "v3"])]
 fn page_of_the_mock(bencher: Bencher<'_, '_>, api: &str) {
-    bencher.counter(BytesCount::of_str(&page(api))).bench(|| page(api));
+    let (url, bearer) = opened(api);
+    let whole = url.strip_prefix("http://").unwrap();
+    let (host, path) = whole.split_once('/').unwrap();
+    let request =
+        format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {bearer}\r\nConnection: close\r\n\r\n");
+    let mut bytes = Vec::with_capacity(4 << 20);
+    let mut ask = || {
+        bytes.clear();
+        let mut stream = TcpStream::connect(host).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.read_to_end(&mut bytes).unwrap()
+    };
+    let size = ask();
+    bencher.counter(BytesCount::new(size)).bench_local(ask);
 }

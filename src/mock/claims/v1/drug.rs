@@ -8,7 +8,7 @@ use super::parts::{FIRST_MEMBER, extension, is_about, one_coding, priced};
 use super::sections::{PRIMARY, information, member};
 
 /// Writes the inside of the resource.
-pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts) {
+pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>) {
     claim.head_v1(json);
     claim.identity_v1(json, facts);
     json.period("billablePeriod", claim.start, claim.end);
@@ -33,7 +33,7 @@ pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts) {
     }
 }
 
-fn pharmacy(json: &mut Json<'_>, pharmacy: &Reference) {
+fn pharmacy(json: &mut Json<'_>, pharmacy: &Reference<'_>) {
     if let Some(npi) = &pharmacy.identifier {
         json.put_object("identifier", |json| {
             json.concept("type", &[Code(US_NPI, "NPI", "National Provider Identifier")]);
@@ -44,7 +44,7 @@ fn pharmacy(json: &mut Json<'_>, pharmacy: &Reference) {
     json.put_some("display", pharmacy.display.as_deref());
 }
 
-fn item(json: &mut Json<'_>, claim: &Claim, facts: &Facts, line: &Item) {
+fn item(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>, line: &Item<'_>) {
     json.put("sequence", line.sequence);
     json.put_list("careTeamLinkId", |json| json.item(FIRST_MEMBER));
     if let Some(drug) = line.product_or_service.coding.first() {
@@ -75,6 +75,6 @@ fn item(json: &mut Json<'_>, claim: &Claim, facts: &Facts, line: &Item) {
     });
 }
 
-fn value(json: &mut Json<'_>, quantity: Option<&Quantity>) {
+fn value(json: &mut Json<'_>, quantity: Option<&Quantity<'_>>) {
     json.put_some("value", quantity.and_then(|quantity| quantity.value.as_ref()));
 }

@@ -12,7 +12,7 @@ use super::revenue::item;
 use super::sections::{PRIMARY, diagnoses, information, member};
 
 /// Writes the inside of the resource.
-pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts) {
+pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>) {
     // Chance for what v2 does not tell, apart from the chance that makes v2.
     let mut dice = Dice::at(&[claim.dice.clone().next(), 0x0076_3100]);
     let organization = facts.contained.iter().find(|one| one.resource_type == "Organization");
@@ -43,7 +43,10 @@ pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts) {
     claim.insurance_v1(json, facts);
     stay(json, claim, facts);
     json.put_list("item", |json| {
-        facts.item.iter().for_each(|line: &Item| json.object(|json| item(json, claim, &mut dice, performing, line)));
+        facts
+            .item
+            .iter()
+            .for_each(|line: &Item<'_>| json.object(|json| item(json, claim, &mut dice, performing, line)));
     });
     amount(json, "totalCost", facts.total.first().and_then(|total| total.amount.as_ref()));
     json.put_object("payment", |json| amount(json, "amount", facts.payment.amount.as_ref()));
@@ -51,7 +54,7 @@ pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts) {
 }
 
 /// The sums that v2 has in `benefitBalance`, and what it has in extensions.
-fn extensions(json: &mut Json<'_>, facts: &Facts, dice: &mut Dice) {
+fn extensions(json: &mut Json<'_>, facts: &Facts<'_>, dice: &mut Dice) {
     let medical = ["ime_op_clm_val_amt", "dsh_op_clm_val_amt", "clm_uncompd_care_pmt_amt"];
     copied(json, medical.map(|name| facts.variable(name)));
     let mut primary_payer = None;
@@ -76,7 +79,7 @@ fn extensions(json: &mut Json<'_>, facts: &Facts, dice: &mut Dice) {
 }
 
 /// `provider` with CMS's own number, `organization` with the national one.
-fn biller(json: &mut Json<'_>, organization: &Contained) {
+fn biller(json: &mut Json<'_>, organization: &Contained<'_>) {
     json.put_object("provider", |json| {
         json.put_object("identifier", |json| {
             json.put("system", System::Variable("prvdr_num"));
@@ -87,7 +90,7 @@ fn biller(json: &mut Json<'_>, organization: &Contained) {
     json.put_object("organization", |json| known_by_npi(json, organization));
 }
 
-fn known_by_npi(json: &mut Json<'_>, organization: &Contained) {
+fn known_by_npi(json: &mut Json<'_>, organization: &Contained<'_>) {
     let System::Url(national) = US_NPI else { return };
     if let Some(identifier) = organization.identifier.iter().find(|one| one.system == national) {
         npi(json, &identifier.value);
@@ -96,7 +99,7 @@ fn known_by_npi(json: &mut Json<'_>, organization: &Contained) {
 }
 
 /// Writes the team in v1's order; returns the number of the member that lines refer to.
-fn care_team(json: &mut Json<'_>, facts: &Facts) -> u64 {
+fn care_team(json: &mut Json<'_>, facts: &Facts<'_>) -> u64 {
     let roles = [
         ("operating", ("assist", "Assisting Provider")),
         ("otheroperating", ("other", "Other")),
@@ -114,7 +117,7 @@ fn care_team(json: &mut Json<'_>, facts: &Facts) -> u64 {
 }
 
 /// v2's procedures, with one coding each. Outpatients now and then have one that only v1 tells.
-fn procedures(json: &mut Json<'_>, claim: &Claim, facts: &Facts, dice: &mut Dice) {
+fn procedures(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>, dice: &mut Dice) {
     if claim.kind == Kind::Outpatient && dice.percent(10) {
         let (code, words) = dice.pick(PROCEDURES);
         json.put_list("procedure", |json| {
@@ -141,7 +144,7 @@ fn procedures(json: &mut Json<'_>, claim: &Claim, facts: &Facts, dice: &mut Dice
 }
 
 /// `hospitalization`: home health has no end, hospice counts its periods.
-fn stay(json: &mut Json<'_>, claim: &Claim, facts: &Facts) {
+fn stay(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>) {
     let Some(stay) = facts.information("admissionperiod").and_then(|info| info.timing_period.as_ref()) else { return };
     json.put_object("hospitalization", |json| {
         if claim.kind == Kind::Hospice {
@@ -153,7 +156,7 @@ fn stay(json: &mut Json<'_>, claim: &Claim, facts: &Facts) {
 }
 
 /// `benefitBalance`: v1 keeps only days and visits there.
-fn balance(json: &mut Json<'_>, claim: &Claim, facts: &Facts) {
+fn balance(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>) {
     if claim.kind == Kind::Outpatient {
         return;
     }

@@ -26,7 +26,8 @@ impl Claim {
     /// Appends the v1 ExplanationOfBenefit as compact JSON. It has no `created`, so that a claim is the
     /// same text at every request.
     pub(in crate::mock) fn write_v1(&self, out: &mut String) {
-        let facts = self.facts();
+        let text = self.as_v2();
+        let facts = Facts::of(&text);
         let mut json = Json::new(out);
         json.whole_amounts = self.dice.clone().percent(12);
         json.object(|json| match self.kind {
@@ -44,7 +45,7 @@ impl Claim {
     }
 
     /// `identifier`, `status`, `type` and `patient`.
-    fn identity_v1(&self, json: &mut Json<'_>, facts: &Facts) {
+    fn identity_v1(&self, json: &mut Json<'_>, facts: &Facts<'_>) {
         json.put_list("identifier", |json| {
             for identifier in &facts.identifier {
                 json.object(|json| {
@@ -60,7 +61,7 @@ impl Claim {
 
     /// CMS's number, Blue Button's word, FHIR's, the record, the service. The server calls outpatient
     /// claims professional, and has no FHIR word for equipment and home health.
-    fn types_v1(&self, json: &mut Json<'_>, facts: &Facts) {
+    fn types_v1(&self, json: &mut Json<'_>, facts: &Facts<'_>) {
         for system in ["nch_clm_type_cd", "eob-type"] {
             if let Some(coding) = facts.kind.of(system) {
                 parts::coding(json, coding);
@@ -85,7 +86,7 @@ impl Claim {
     }
 
     /// `insurance`: one object in STU3, which points to one of the person's four coverages.
-    fn insurance_v1(&self, json: &mut Json<'_>, facts: &Facts) {
+    fn insurance_v1(&self, json: &mut Json<'_>, facts: &Facts<'_>) {
         let part = match self.kind {
             Kind::Carrier | Kind::Dme | Kind::Hha | Kind::Outpatient => 'b',
             Kind::Hospice | Kind::Inpatient | Kind::Snf => 'a',

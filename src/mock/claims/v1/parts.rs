@@ -20,11 +20,11 @@ impl Value for &Number {
 pub(super) const FIRST_MEMBER: u64 = 2;
 
 /// A coding as v2 has it.
-pub(super) fn coding(json: &mut Json<'_>, coding: &Coding) {
+pub(super) fn coding(json: &mut Json<'_>, coding: &Coding<'_>) {
     json.object(|json| inside_coding(json, coding));
 }
 
-fn inside_coding(json: &mut Json<'_>, coding: &Coding) {
+fn inside_coding(json: &mut Json<'_>, coding: &Coding<'_>) {
     json.put("system", coding.system.as_str());
     json.put_some("version", coding.version.as_deref());
     json.put("code", coding.code.as_str());
@@ -32,12 +32,12 @@ fn inside_coding(json: &mut Json<'_>, coding: &Coding) {
 }
 
 /// `"coding": [ … ]` of one coding.
-pub(super) fn one_coding(json: &mut Json<'_>, one: &Coding) {
+pub(super) fn one_coding(json: &mut Json<'_>, one: &Coding<'_>) {
     json.put_list("coding", |json| coding(json, one));
 }
 
 /// `"name": {"system", "value"}`.
-pub(super) fn identifier(json: &mut Json<'_>, name: &str, identifier: &Identifier) {
+pub(super) fn identifier(json: &mut Json<'_>, name: &str, identifier: &Identifier<'_>) {
     json.put_object(name, |json| {
         json.put("system", identifier.system.as_str());
         json.put("value", identifier.value.as_str());
@@ -61,7 +61,7 @@ pub(super) fn amount(json: &mut Json<'_>, name: &str, money: Option<&Money>) {
 }
 
 /// `"name": {"value", …}`.
-pub(super) fn quantity(json: &mut Json<'_>, name: &str, quantity: &Quantity) {
+pub(super) fn quantity(json: &mut Json<'_>, name: &str, quantity: &Quantity<'_>) {
     json.put_object(name, |json| {
         json.put_some("value", quantity.value.as_ref());
         json.put_some("unit", quantity.unit.as_deref());
@@ -71,7 +71,7 @@ pub(super) fn quantity(json: &mut Json<'_>, name: &str, quantity: &Quantity) {
 }
 
 /// `"name": {"start", "end"}`.
-pub(super) fn period(json: &mut Json<'_>, name: &str, period: &Period) {
+pub(super) fn period(json: &mut Json<'_>, name: &str, period: &Period<'_>) {
     json.put_object(name, |json| {
         json.put_some("start", period.start.as_deref());
         json.put_some("end", period.end.as_deref());
@@ -79,7 +79,7 @@ pub(super) fn period(json: &mut Json<'_>, name: &str, period: &Period) {
 }
 
 /// An extension as v2 has it, but for the shape of money.
-pub(super) fn extension(json: &mut Json<'_>, extension: &Extension) {
+pub(super) fn extension(json: &mut Json<'_>, extension: &Extension<'_>) {
     json.object(|json| {
         json.put("url", extension.url.as_str());
         if let Some(coding) = &extension.value_coding {
@@ -97,7 +97,7 @@ pub(super) fn extension(json: &mut Json<'_>, extension: &Extension) {
 }
 
 /// Those of `extensions` that there are.
-pub(super) fn copied<'f>(json: &mut Json<'_>, extensions: impl IntoIterator<Item = Option<&'f Extension>>) {
+pub(super) fn copied<'e, 'f: 'e>(json: &mut Json<'_>, extensions: impl IntoIterator<Item = Option<&'e Extension<'f>>>) {
     extensions.into_iter().flatten().for_each(|one| extension(json, one));
 }
 
@@ -110,7 +110,7 @@ pub(super) fn money_extension(json: &mut Json<'_>, variable: &str, value: impl V
 }
 
 /// `"identifier"` of somebody with a National Provider Identifier, and the name where one is known.
-pub(super) fn provider(json: &mut Json<'_>, provider: &Reference) {
+pub(super) fn provider(json: &mut Json<'_>, provider: &Reference<'_>) {
     if let Some(identifier) = &provider.identifier {
         npi(json, &identifier.value);
     }
@@ -131,13 +131,13 @@ pub(super) fn role(json: &mut Json<'_>, code: &str, words: &str) {
 }
 
 /// `"category"` of an adjudication: the CMS variable alone, without CARIN's word.
-fn category(json: &mut Json<'_>, variable: &Coding) {
+fn category(json: &mut Json<'_>, variable: &Coding<'_>) {
     json.put_object("category", |json| one_coding(json, variable));
 }
 
 /// What v2 adjudicates with an amount; adjudications that only give a reason are left out, since v2
 /// does not say by which variable.
-pub(super) fn priced(json: &mut Json<'_>, adjudication: &Adjudication, reason: Option<Code<'_>>) {
+pub(super) fn priced(json: &mut Json<'_>, adjudication: &Adjudication<'_>, reason: Option<Code<'_>>) {
     // CARIN's word comes first in v2; the variable is the coding whose code is a URL.
     let variable = adjudication.category.coding.iter().find(|coding| coding.code.contains("/variables/"));
     let (Some(variable), Some(_)) = (variable, &adjudication.amount) else { return };
@@ -154,12 +154,12 @@ pub(super) fn priced(json: &mut Json<'_>, adjudication: &Adjudication, reason: O
 }
 
 /// Whether an adjudication is about this CMS variable.
-pub(super) fn is_about(adjudication: &Adjudication, variable: &str) -> bool {
+pub(super) fn is_about(adjudication: &Adjudication<'_>, variable: &str) -> bool {
     adjudication.category.coding.iter().any(|coding| tail(&coding.code) == variable)
 }
 
 /// An adjudication that gives a reason instead of an amount.
-pub(super) fn reasoned(json: &mut Json<'_>, variable: &str, words: &str, reason: &Coding) {
+pub(super) fn reasoned(json: &mut Json<'_>, variable: &str, words: &str, reason: &Coding<'_>) {
     json.object(|json| {
         json.put_object("category", |json| {
             json.put_list("coding", |json| json.variable_code("adjudication", variable, words));

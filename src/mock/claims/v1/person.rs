@@ -12,7 +12,8 @@ use super::parts::{extension, period};
 impl Person<'_> {
     /// The v1 Patient: as in v2, but with a hash in place of the Medicare number.
     pub(in crate::mock) fn patient_v1(&self) -> String {
-        let facts: PersonFacts = serde_json::from_str(&self.patient()).unwrap_or_default();
+        let text = self.patient();
+        let facts = PersonFacts::of(&text);
         let mut out = String::with_capacity(4096);
         Json::new(&mut out).object(|json| {
             self.head_v1(json, "Patient", format_args!("-{}", self.patient));
@@ -44,7 +45,7 @@ impl Person<'_> {
     /// The v1 Coverage of one of the parts of Medicare: its id and the resource.
     pub(in crate::mock) fn coverage_v1(&self, part: char) -> (String, String) {
         let (id, text) = self.coverage(part);
-        let facts: PersonFacts = serde_json::from_str(&text).unwrap_or_default();
+        let facts = PersonFacts::of(&text);
         let mut out = String::with_capacity(20_000);
         Json::new(&mut out).object(|json| {
             self.head_v1(json, "Coverage", format_args!("{id}"));
@@ -82,14 +83,14 @@ impl Person<'_> {
 }
 
 /// CMS's own extensions. Those of US Core, which nest, came with v2.
-fn extensions(json: &mut Json<'_>, facts: &PersonFacts) {
+fn extensions(json: &mut Json<'_>, facts: &PersonFacts<'_>) {
     json.put_list("extension", |json| {
         let own = facts.extension.iter().filter(|one| one.url.starts_with("https://bluebutton.cms.gov/"));
         own.for_each(|one| extension(json, one));
     });
 }
 
-fn identifier(json: &mut Json<'_>, identifier: &Identifier) {
+fn identifier(json: &mut Json<'_>, identifier: &Identifier<'_>) {
     json.object(|json| {
         if tail(&identifier.system) == "us-mbi" {
             json.put("system", "https://bluebutton.cms.gov/resources/identifier/mbi-hash");

@@ -15,7 +15,7 @@ use super::sections::{PRIMARY, diagnoses, drug_beside, information};
 const HCPCS_VERSION: &str = "3";
 
 /// Writes the inside of the resource.
-pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts) {
+pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>) {
     claim.head_v1(json);
     let referring = facts.member("referring");
     json.put_list("contained", |json| contained(json, claim, facts, referring));
@@ -37,7 +37,7 @@ pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts) {
 }
 
 /// The referral (`#1`) and the laboratory value (`#2`), where the claim has them.
-fn contained(json: &mut Json<'_>, claim: &Claim, facts: &Facts, referring: Option<&Member>) {
+fn contained(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>, referring: Option<&Member<'_>>) {
     if let Some(referring) = referring {
         json.object(|json| {
             json.put("resourceType", "ReferralRequest");
@@ -64,7 +64,7 @@ fn contained(json: &mut Json<'_>, claim: &Claim, facts: &Facts, referring: Optio
 }
 
 /// What v2 has in extensions, and the sums that it has in `benefitBalance`.
-fn extensions(json: &mut Json<'_>, facts: &Facts) {
+fn extensions(json: &mut Json<'_>, facts: &Facts<'_>) {
     money_extension(json, "prpayamt", Cents(0));
     let variables = ["carr_num", "carr_clm_cntl_num", "carr_clm_pmt_dnl_cd", "asgmntcd", "clm_clncl_tril_num"];
     copied(json, variables.map(|name| facts.variable(name)));
@@ -76,7 +76,7 @@ fn extensions(json: &mut Json<'_>, facts: &Facts) {
 }
 
 /// One member, who answers for all lines; the group they bill for is an extension of theirs.
-fn care_team(json: &mut Json<'_>, facts: &Facts) {
+fn care_team(json: &mut Json<'_>, facts: &Facts<'_>) {
     let Some(performing) = facts.member("performing") else { return };
     json.object(|json| {
         json.put_list("extension", |json| {
@@ -102,7 +102,7 @@ fn care_team(json: &mut Json<'_>, facts: &Facts) {
     });
 }
 
-fn item(json: &mut Json<'_>, claim: &Claim, facts: &Facts, line: &Item) {
+fn item(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>, line: &Item<'_>) {
     json.put_list("extension", |json| {
         let known = ["suplrnum", "dmerc_line_scrn_svgs_amt", "dmerc_line_mtus_cnt", "carr_line_mtus_cd"]
             .into_iter()
@@ -155,7 +155,7 @@ fn hcpcs(json: &mut Json<'_>, code: Option<&str>) {
     });
 }
 
-fn adjudications(json: &mut Json<'_>, claim: &Claim, line: &Item) {
+fn adjudications(json: &mut Json<'_>, claim: &Claim, line: &Item<'_>) {
     let reduced = line.adjudication.iter().find_map(|one| one.reason.as_ref()?.coding.first());
     if let (Kind::Carrier, Some(reduced)) = (claim.kind, reduced) {
         let words = "Carrier Line Reduced Payment Physician Assistant Code";

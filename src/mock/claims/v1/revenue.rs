@@ -9,7 +9,7 @@ use super::institutional::hcpcs;
 use super::parts::{extension, one_coding, priced, quantity, reasoned};
 
 /// One revenue line; `performing` is the number of who answers for it. `dice` decides what only v1 tells.
-pub(super) fn item(json: &mut Json<'_>, claim: &Claim, dice: &mut Dice, performing: u64, line: &Item) {
+pub(super) fn item(json: &mut Json<'_>, claim: &Claim, dice: &mut Dice, performing: u64, line: &Item<'_>) {
     let drug = named(&line.product_or_service.extension, "ndc").and_then(|one| one.value_coding.as_ref());
     drug_quantity(json, claim, drug, line);
     json.put("sequence", line.sequence);
@@ -36,7 +36,7 @@ pub(super) fn item(json: &mut Json<'_>, claim: &Claim, dice: &mut Dice, performi
 }
 
 /// The extension with how much of a drug was given, where the line has one.
-fn drug_quantity(json: &mut Json<'_>, claim: &Claim, drug: Option<&Coding>, line: &Item) {
+fn drug_quantity(json: &mut Json<'_>, claim: &Claim, drug: Option<&Coding<'_>>, line: &Item<'_>) {
     if drug.is_none() && !matches!(claim.kind, Kind::Snf | Kind::Hha | Kind::Hospice) {
         return;
     }
@@ -56,7 +56,7 @@ fn drug_quantity(json: &mut Json<'_>, claim: &Claim, drug: Option<&Coding>, line
     });
 }
 
-fn revenue_center(json: &mut Json<'_>, line: &Item) {
+fn revenue_center(json: &mut Json<'_>, line: &Item<'_>) {
     let deductible = line.revenue.of("rev_cntr_ddctbl_coinsrnc_cd");
     if deductible.is_some() || !line.revenue.extension.is_empty() {
         json.put_list("extension", |json| {
@@ -72,7 +72,7 @@ fn revenue_center(json: &mut Json<'_>, line: &Item) {
 }
 
 /// v2's modifiers without the unit of the drug, which stands among them there.
-fn modifiers(json: &mut Json<'_>, claim: &Claim, dice: &mut Dice, line: &Item) {
+fn modifiers(json: &mut Json<'_>, claim: &Claim, dice: &mut Dice, line: &Item<'_>) {
     let theirs = line.modifier.iter().filter_map(|modifier| modifier.of("hcpcs"));
     let mut codes: Vec<&str> = theirs.map(|coding| coding.code.as_str()).collect();
     if claim.kind == Kind::Outpatient && dice.percent(10) {
@@ -83,7 +83,7 @@ fn modifiers(json: &mut Json<'_>, claim: &Claim, dice: &mut Dice, line: &Item) {
     }
 }
 
-fn adjudications(json: &mut Json<'_>, claim: &Claim, line: &Item) {
+fn adjudications(json: &mut Json<'_>, claim: &Claim, line: &Item<'_>) {
     let variable = "rev_cntr_1st_ansi_cd";
     let words = "Revenue Center 1st ANSI Code";
     match line.adjudication.iter().find_map(|one| one.reason.as_ref()?.coding.first()) {

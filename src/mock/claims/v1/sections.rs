@@ -31,7 +31,7 @@ const INFORMATION: [(&str, &str, &str); 20] = [
 ];
 
 /// The list `information`. `pharmacy` is the kind of pharmacy, which v1 tells here a second time.
-pub(super) fn information(json: &mut Json<'_>, facts: &Facts, pharmacy: Option<&Coding>) {
+pub(super) fn information(json: &mut Json<'_>, facts: &Facts<'_>, pharmacy: Option<&Coding<'_>>) {
     let mut sequence = 0;
     json.put_list("information", |json| {
         for (variable, carin, words) in INFORMATION {
@@ -50,7 +50,7 @@ pub(super) fn information(json: &mut Json<'_>, facts: &Facts, pharmacy: Option<&
     });
 }
 
-fn one_information(json: &mut Json<'_>, (sequence, variable, words): (u64, &str, &str), info: &Information) {
+fn one_information(json: &mut Json<'_>, (sequence, variable, words): (u64, &str, &str), info: &Information<'_>) {
     json.put("sequence", sequence);
     information_category(json, variable, words);
     if let Some(code) = &info.code {
@@ -75,7 +75,7 @@ fn information_category(json: &mut Json<'_>, variable: &str, words: &str) {
 
 /// The list `diagnosis`. v1 tells the diagnosis related group of a stay here, before all others, and
 /// names no kind for those that merely accompany.
-pub(super) fn diagnoses(json: &mut Json<'_>, facts: &Facts) {
+pub(super) fn diagnoses(json: &mut Json<'_>, facts: &Facts<'_>) {
     let group = facts.information("clm_drg_cd").and_then(|info| info.code.as_ref()?.coding.first());
     json.put_list("diagnosis", |json| {
         if let Some(group) = group {
@@ -91,7 +91,7 @@ pub(super) fn diagnoses(json: &mut Json<'_>, facts: &Facts) {
     });
 }
 
-fn one_diagnosis(json: &mut Json<'_>, sequence: u64, diagnosis: &Diagnosis) {
+fn one_diagnosis(json: &mut Json<'_>, sequence: u64, diagnosis: &Diagnosis<'_>) {
     if !diagnosis.extension.is_empty() {
         json.put_list("extension", |json| diagnosis.extension.iter().for_each(|one| extension(json, one)));
     }
@@ -108,7 +108,7 @@ fn one_diagnosis(json: &mut Json<'_>, sequence: u64, diagnosis: &Diagnosis) {
 }
 
 /// A member of the care team with nothing but a number and a role.
-pub(super) fn member(json: &mut Json<'_>, sequence: u64, member: &Member, (code, words): (&str, &str)) {
+pub(super) fn member(json: &mut Json<'_>, sequence: u64, member: &Member<'_>, (code, words): (&str, &str)) {
     json.object(|json| {
         json.put("sequence", sequence);
         json.put_object("provider", |json| provider(json, &member.provider));
@@ -120,6 +120,6 @@ pub(super) fn member(json: &mut Json<'_>, sequence: u64, member: &Member, (code,
 pub(super) const PRIMARY: (&str, &str) = ("primary", "Primary provider");
 
 /// A drug that stands beside a service: v1 makes it an extension of the line.
-pub(super) fn drug_beside(json: &mut Json<'_>, extensions: &[Extension]) {
+pub(super) fn drug_beside(json: &mut Json<'_>, extensions: &[Extension<'_>]) {
     extensions.iter().filter(|one| tail(&one.url) == "ndc").for_each(|one| extension(json, one));
 }

@@ -10,7 +10,7 @@ use super::parts::{Information, code, first_code, period, quantity};
 const NUBC: &str = "https://www.nubc.org/CodeSystem/";
 const DRGS: &str = "https://www.cms.gov/Medicare/Medicare-Fee-for-Service-Payment/AcuteInpatientPPS/MS-DRG-Classifications-and-Software";
 
-pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts, stage: Stage) {
+pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>, stage: Stage) {
     let mut info = Information { json, sequence: 0 };
     let processed = claim.processed();
     let adjustment = match (claim.kind, claim.is_deleted()) {
@@ -51,7 +51,7 @@ fn contractor(info: &mut Information<'_, '_>, claim: &Claim) {
     info.of("CLM_CNTRCTR_NUM", "Claim Contractor Number", |json| code(json, "CLM-CNTRCTR-NUM", number, ""));
 }
 
-fn professional(info: &mut Information<'_, '_>, claim: &Claim, facts: &Facts) {
+fn professional(info: &mut Information<'_, '_>, claim: &Claim, facts: &Facts<'_>) {
     info.carin("clmrecvddate", |json| json.put("timingDate", claim.end));
     contractor(info, claim);
     if claim.kind == Kind::Carrier {
@@ -80,7 +80,7 @@ fn professional(info: &mut Information<'_, '_>, claim: &Claim, facts: &Facts) {
     }
 }
 
-fn institutional(info: &mut Information<'_, '_>, claim: &Claim, facts: &Facts) {
+fn institutional(info: &mut Information<'_, '_>, claim: &Claim, facts: &Facts<'_>) {
     let coded = |name: &str| facts.information(name).and_then(|it| it.code.as_ref()).map(first_code);
     let bill = coded("typeofbill").unwrap_or("1");
     let class = facts.variable("clm_srvc_clsfctn_type_cd").and_then(|it| it.value_coding.as_ref());
@@ -150,7 +150,7 @@ fn institutional(info: &mut Information<'_, '_>, claim: &Claim, facts: &Facts) {
     }
 }
 
-fn drug(info: &mut Information<'_, '_>, claim: &Claim, facts: &Facts) {
+fn drug(info: &mut Information<'_, '_>, claim: &Claim, facts: &Facts<'_>) {
     let coded = |name: &str| facts.information(name).and_then(|it| it.code.as_ref()).map_or("0", first_code);
     let counted = |name: &str| facts.information(name).and_then(|it| it.value_quantity.as_ref()?.value.as_ref());
     info.of("CLM_SBMT_FRMT_CD", "Claim Submission Format Code", |json| {

@@ -11,7 +11,7 @@ const HCPCS: &str = "https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets";
 const CPT: &str = "http://www.ama-assn.org/go/cpt";
 const PLACES: &str = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set";
 
-pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts, item: &Item) {
+pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>, item: &Item<'_>) {
     let kind = claim.kind;
     json.object(|json| {
         extensions(json, kind, item);
@@ -77,7 +77,7 @@ fn revenue_words(code: &str) -> &'static str {
     }
 }
 
-fn extensions(json: &mut Json<'_>, kind: Kind, item: &Item) {
+fn extensions(json: &mut Json<'_>, kind: Kind, item: &Item<'_>) {
     if kind == Kind::Pde {
         return;
     }
@@ -116,7 +116,7 @@ fn extensions(json: &mut Json<'_>, kind: Kind, item: &Item) {
 }
 
 /// What was done or given. CPT's codes are five digits, HCPCS's begin with a letter.
-fn product(json: &mut Json<'_>, item: &Item, kind: Kind) {
+fn product(json: &mut Json<'_>, item: &Item<'_>, kind: Kind) {
     let code = first_code(&item.product_or_service);
     json.put_object("productOrService", |json| {
         if code.is_empty() || code == "not-applicable" {
@@ -134,7 +134,7 @@ fn product(json: &mut Json<'_>, item: &Item, kind: Kind) {
 }
 
 /// One concept with all modifiers; institutional and equipment lines have one at least.
-fn modifiers(json: &mut Json<'_>, item: &Item, kind: Kind) {
+fn modifiers(json: &mut Json<'_>, item: &Item<'_>, kind: Kind) {
     let codes: Vec<&str> = item.modifier.iter().map(first_code).filter(|code| !code.is_empty()).collect();
     if kind == Kind::Pde || (codes.is_empty() && kind == Kind::Carrier && item.sequence > 1) {
         return;
@@ -151,7 +151,7 @@ fn modifiers(json: &mut Json<'_>, item: &Item, kind: Kind) {
     });
 }
 
-fn served(json: &mut Json<'_>, claim: &Claim, facts: &Facts, item: &Item) {
+fn served(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>, item: &Item<'_>) {
     let date = item.serviced_date.as_deref();
     match (claim.kind, date) {
         (Kind::Pde | Kind::Dme, Some(date)) => json.put("servicedDate", date),
@@ -163,7 +163,7 @@ fn served(json: &mut Json<'_>, claim: &Claim, facts: &Facts, item: &Item) {
 }
 
 /// The drug: of a drug event, and of a line that was billed for one.
-fn detail(json: &mut Json<'_>, claim: &Claim, item: &Item) {
+fn detail(json: &mut Json<'_>, claim: &Claim, item: &Item<'_>) {
     let is_drug = claim.kind == Kind::Pde;
     let billed =
         matches!(claim.kind, Kind::Dme | Kind::Hospice | Kind::Snf | Kind::Outpatient | Kind::Inpatient | Kind::Hha);

@@ -68,7 +68,8 @@ impl Claim {
     /// Appends the v3 ExplanationOfBenefit as compact JSON; the same text at every request. `id` and
     /// `patient` are its own and the Patient's id of v3.
     pub(in crate::mock) fn write_v3(&self, stage: Stage, id: &str, patient: &str, out: &mut String) {
-        let facts = self.facts();
+        let text = self.as_v2();
+        let facts = Facts::of(&text);
         let mut json = Json::new(out);
         if stage == Stage::PriorAuthorization {
             return json.object(|json| prior::write(json, self, &facts, id, patient));
@@ -200,7 +201,7 @@ impl Claim {
     }
 
     /// The insurer, who billed, and what was measured.
-    fn contained_v3(&self, json: &mut Json<'_>, facts: &Facts) {
+    fn contained_v3(&self, json: &mut Json<'_>, facts: &Facts<'_>) {
         json.put_list("contained", |json| {
             if self.kind != Kind::Pde {
                 parts::organization(json, "insurer-org", None, INSURER);
@@ -215,7 +216,7 @@ impl Claim {
         });
     }
 
-    fn diagnoses(&self, json: &mut Json<'_>, facts: &Facts) {
+    fn diagnoses(&self, json: &mut Json<'_>, facts: &Facts<'_>) {
         if facts.diagnosis.is_empty() {
             return;
         }
@@ -226,7 +227,7 @@ impl Claim {
         });
     }
 
-    fn diagnosis(&self, json: &mut Json<'_>, one: &Diagnosis, sequence: u64) {
+    fn diagnosis(&self, json: &mut Json<'_>, one: &Diagnosis<'_>, sequence: u64) {
         json.put("sequence", sequence);
         json.put_object("diagnosisCodeableConcept", |json| {
             json.put_list("coding", |json| {
@@ -256,7 +257,7 @@ impl Claim {
         }
     }
 
-    fn payment_v3(&self, json: &mut Json<'_>, facts: &Facts) {
+    fn payment_v3(&self, json: &mut Json<'_>, facts: &Facts<'_>) {
         json.put_object("payment", |json| match (&facts.payment.amount, self.kind) {
             (Some(money), kind) if kind != Kind::Pde => dollars(json, "amount", &money.value),
             _ => json.put(
@@ -270,33 +271,33 @@ impl Claim {
 const CONTROL: [&str; 7] = ["RIF", "JHV", "BIX", "RYL", "SAG", "WDP", "KQT"];
 
 /// Who billed: the provider's National Provider Identifier.
-fn biller(facts: &Facts) -> Option<&str> {
+fn biller<'e>(facts: &'e Facts<'_>) -> Option<&'e str> {
     let named = facts.contained.iter().filter(|one| one.resource_type == "Organization");
     let numbers = named.flat_map(|one| &one.identifier).filter(|one| one.value.len() == 10);
     let own = numbers.map(|one| one.value.as_str()).next();
     own.or_else(|| performer(facts)?.provider.identifier.as_ref().map(|one| one.value.as_str()))
 }
 
-fn performer(facts: &Facts) -> Option<&Member> {
+fn performer<'e, 'f>(facts: &'e Facts<'f>) -> Option<&'e Member<'f>> {
     facts.member("performing").or_else(|| facts.member("prescribing"))
 }
 
-fn biller_name(facts: &Facts) -> String {
+fn biller_name<'e>(facts: &'e Facts<'_>) -> &'e str {
     let organization = facts.contained.iter().find(|one| one.resource_type == "Organization" && !one.name.is_empty());
-    let person = || performer(facts).and_then(|member| member.provider.display.clone());
-    organization.map(|one| one.name.clone()).or_else(person).unwrap_or_else(|| "Provider Group".to_owned())
+    let person = || performer(facts).and_then(|member| member.provider.display.as_deref());
+    organization.map(|one| one.name.as_str()).or_else(person).unwrap_or("Provider Group")
 }
 
 /// A reference to who billed, or that it is not known.
-fn provider(json: &mut Json<'_>, facts: &Facts) {
+fn provider(json: &mut Json<'_>, facts: &Facts<'_>) {
     json.put_object("provider", |json| match biller(facts) {
         Some(npi) => json.put("reference", format_args!("#{npi}")),
         None => parts::absent(json),
     });
 }
 
-fn care_team(json: &mut Json<'_>, facts: &Facts, kind: Kind) {
-    let members: Vec<(&Member, (&str, &str))> =
+fn care_team(json: &mut Json<'_>, facts: &Facts<'_>, kind: Kind) {
+    let members: Vec<(&Member<'_>, (&str, &str))> =
         facts.care_team.iter().filter_map(|member| Some((member, parts::role_v3(member)?))).collect();
     if members.is_empty() {
         return;
@@ -308,7 +309,7 @@ fn care_team(json: &mut Json<'_>, facts: &Facts, kind: Kind) {
     });
 }
 
-fn procedures(json: &mut Json<'_>, facts: &Facts) {
+fn procedures(json: &mut Json<'_>, facts: &Facts<'_>) {
     if facts.procedure.is_empty() {
         return;
     }

@@ -16,7 +16,7 @@ pub(super) fn dollars(json: &mut Json<'_>, name: &str, value: impl Value) {
 }
 
 /// `"name": {"start", "end"}`, where there is one.
-pub(super) fn period(json: &mut Json<'_>, name: &str, period: &Period) {
+pub(super) fn period(json: &mut Json<'_>, name: &str, period: &Period<'_>) {
     if period.start.is_none() && period.end.is_none() {
         return;
     }
@@ -85,7 +85,7 @@ pub(super) fn organization(json: &mut Json<'_>, id: &str, number: Option<&str>, 
 }
 
 /// A contained Observation: what a laboratory measured.
-pub(super) fn observation(json: &mut Json<'_>, place: usize, one: &Contained, number: u64) {
+pub(super) fn observation(json: &mut Json<'_>, place: usize, one: &Contained<'_>, number: u64) {
     json.object(|json| {
         json.put("resourceType", "Observation");
         json.put("id", format_args!("line-observation-{place}"));
@@ -114,7 +114,7 @@ pub(super) fn observation(json: &mut Json<'_>, place: usize, one: &Contained, nu
 }
 
 /// The role that v3 gives to a member of v2's care team, and its words.
-pub(super) fn role_v3(member: &Member) -> Option<(&'static str, &'static str)> {
+pub(super) fn role_v3(member: &Member<'_>) -> Option<(&'static str, &'static str)> {
     [
         ("performing", ("rendering", "Rendering provider")),
         ("referring", ("referring", "Referring")),
@@ -129,7 +129,7 @@ pub(super) fn role_v3(member: &Member) -> Option<(&'static str, &'static str)> {
 }
 
 /// A member of the care team.
-pub(super) fn member(json: &mut Json<'_>, member: &Member, (role, words): (&str, &str), kind: Kind, sequence: u64) {
+pub(super) fn member(json: &mut Json<'_>, member: &Member<'_>, (role, words): (&str, &str), kind: Kind, sequence: u64) {
     json.put("sequence", sequence);
     json.put_object("provider", |json| {
         json.put("type", "Practitioner");
@@ -198,6 +198,6 @@ pub(super) fn quantity(json: &mut Json<'_>, name: &str, value: impl Value, unit:
 }
 
 /// The code that v2 gives in a concept: the first one, or nothing.
-pub(super) fn first_code(concept: &super::super::facts::Concept) -> &str {
+pub(super) fn first_code<'e>(concept: &'e super::super::facts::Concept<'_>) -> &'e str {
     concept.coding.first().map_or("", |coding| tail(&coding.code))
 }

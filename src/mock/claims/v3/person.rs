@@ -65,21 +65,18 @@ struct Cover {
 }
 
 impl Person<'_> {
-    fn facts_v3(&self) -> PersonFacts {
-        serde_json::from_str(&self.patient()).unwrap_or_default()
-    }
-
     /// What v2's Coverage of part A says.
     fn cover(&self) -> Cover {
         let text = self.coverage('a').1;
-        let facts: PersonFacts = serde_json::from_str(&text).unwrap_or_default();
-        let since = facts.period.and_then(|period| period.start).unwrap_or_else(|| "2015-01-01".to_owned());
+        let period = PersonFacts::of(&text).period;
+        let since = period.and_then(|period| period.start).map_or_else(|| "2015-01-01".into(), |it| it.to_string());
         Cover { is_dual: text.contains("state buy-in"), since }
     }
 
     /// The v3 Patient.
     pub(in crate::mock) fn patient_v3(&self, id: &str) -> String {
-        let facts = self.facts_v3();
+        let text = self.patient();
+        let facts = PersonFacts::of(&text);
         let mut out = String::with_capacity(2048);
         Json::new(&mut out).object(|json| {
             json.put("resourceType", "Patient");
@@ -108,12 +105,13 @@ impl Person<'_> {
 
     /// The v3 Coverage resources: id and text of each.
     pub(in crate::mock) fn coverage_v3(&self, patient: &str) -> Vec<(String, String)> {
-        let (facts, cover) = (self.facts_v3(), self.cover());
+        let text = self.patient();
+        let (facts, cover) = (PersonFacts::of(&text), self.cover());
         let cards = Card::ALL.into_iter().filter(|card| *card != Card::Dual || cover.is_dual);
         cards.map(|card| (card.id(patient), self.coverage_of(card, &facts, &cover, patient))).collect()
     }
 
-    fn coverage_of(&self, card: Card, facts: &PersonFacts, cover: &Cover, patient: &str) -> String {
+    fn coverage_of(&self, card: Card, facts: &PersonFacts<'_>, cover: &Cover, patient: &str) -> String {
         let mut out = String::with_capacity(4096);
         let payer = if card.is_plan() { "insurer-org" } else { "cms-org" };
         Json::new(&mut out).object(|json| {
@@ -151,7 +149,8 @@ impl Person<'_> {
 
     /// The digital insurance card: new ids at every request, and its sentence in two languages.
     pub(in crate::mock) fn insurance_card(&self) -> String {
-        let (facts, cover) = (self.facts_v3(), self.cover());
+        let text = self.patient();
+        let (facts, cover) = (PersonFacts::of(&text), self.cover());
         let (patient, payer) = (uuid(), uuid());
         let mut out = String::with_capacity(12_000);
         Json::new(&mut out).object(|json| {
@@ -192,7 +191,7 @@ impl Person<'_> {
         &self,
         json: &mut Json<'_>,
         card: Card,
-        (facts, cover): (&PersonFacts, &Cover),
+        (facts, cover): (&PersonFacts<'_>, &Cover),
         [id, patient, payer]: [&str; 3],
     ) {
         json.put("resourceType", "Coverage");
@@ -232,7 +231,7 @@ impl Person<'_> {
 }
 
 /// What the insurance card and the Coverage have in common.
-fn covered(json: &mut Json<'_>, card: Card, facts: &PersonFacts, cover: &Cover) {
+fn covered(json: &mut Json<'_>, card: Card, facts: &PersonFacts<'_>, cover: &Cover) {
     let (code, words) = card.kind();
     json.concept("type", &[Code(System::Url("https://nahdo.org/sopt"), code, words)]);
     json.put("subscriberId", medicare_number(facts));
@@ -250,12 +249,12 @@ fn entry(json: &mut Json<'_>, id: &str, inside: impl FnOnce(&mut Json<'_>)) {
     });
 }
 
-fn medicare_number(facts: &PersonFacts) -> &str {
+fn medicare_number<'e>(facts: &'e PersonFacts<'_>) -> &'e str {
     let own = facts.identifier.iter().find(|one| tail(&one.system) == "us-mbi");
     own.map_or("", |one| one.value.as_str())
 }
 
-fn member_number(json: &mut Json<'_>, facts: &PersonFacts, since: bool) {
+fn member_number(json: &mut Json<'_>, facts: &PersonFacts<'_>, since: bool) {
     json.concept("type", &[Code(System::Terminology("v2-0203"), "MB", "")]);
     json.put("system", "http://hl7.org/fhir/sid/us-mbi");
     json.put("value", medicare_number(facts));
@@ -265,7 +264,7 @@ fn member_number(json: &mut Json<'_>, facts: &PersonFacts, since: bool) {
 }
 
 /// Sex and race, as US Core has them.
-fn about(json: &mut Json<'_>, facts: &PersonFacts) {
+fn about(json: &mut Json<'_>, facts: &PersonFacts<'_>) {
     const CORE: &str = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-";
     json.put_list("extension", |json| {
         json.object(|json| {
@@ -293,7 +292,7 @@ fn about(json: &mut Json<'_>, facts: &PersonFacts) {
     });
 }
 
-fn named(json: &mut Json<'_>, facts: &PersonFacts) {
+fn named(json: &mut Json<'_>, facts: &PersonFacts<'_>) {
     json.put_list("name", |json| {
         for name in &facts.name {
             json.object(|json| {

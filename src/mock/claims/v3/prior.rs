@@ -10,7 +10,7 @@ use super::{INSURER, Stage, biller, biller_name};
 
 const ASKED: &[(&str, &str)] = &[("G0299", "Non-affirmed"), ("G0162", "Pending"), ("G0151", "Affirmed")];
 
-pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts, id: &str, patient: &str) {
+pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>, id: &str, patient: &str) {
     let marks = claim.marks_v3(Stage::PriorAuthorization);
     json.put("resourceType", "ExplanationOfBenefit");
     json.put("id", id);
