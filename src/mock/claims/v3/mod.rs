@@ -207,7 +207,7 @@ impl Claim {
                 parts::organization(json, "insurer-org", None, INSURER);
             }
             if let Some(npi) = biller(facts) {
-                parts::organization(json, npi, Some(npi), &biller_name(facts));
+                parts::organization(json, npi, Some(npi), biller_name(facts));
             }
             let observed = facts.contained.iter().filter(|one| one.resource_type == "Observation");
             for (place, one) in observed.enumerate() {

@@ -26,7 +26,7 @@ pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>, id: &
     });
     let npi = biller(facts).unwrap_or("9000000001");
     json.put_list("contained", |json| {
-        parts::organization(json, npi, Some(npi), &biller_name(facts));
+        parts::organization(json, npi, Some(npi), biller_name(facts));
         parts::organization(json, "insurer-org", None, INSURER);
     });
     json.put_list("identifier", |json| {
