@@ -349,6 +349,19 @@ pub struct ConfigFile {
     pub profiles: std::collections::BTreeMap<String, LoginDefaults>,
 }
 
+/// What to do about a key that there is not: the name nearest to it among those that there are, which the parser
+/// lists.
+fn correction(complaint: &str) -> String {
+    const FAR: usize = 3;
+    let mut names = complaint.split('`').skip(1).step_by(2);
+    let typed = names.next().unwrap_or_default();
+    let nearest = names.map(|name| (strsim::damerau_levenshtein(typed, name), name)).min();
+    match nearest {
+        Some((distance, name)) if distance <= FAR => format!("Did you mean {name}? Correct or remove that line."),
+        _ => "Correct or remove that line.".to_owned(),
+    }
+}
+
 /// Defaults of `bbdl login`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -393,7 +406,7 @@ impl ConfigFile {
         toml::from_str(&text).map_err(|cause| {
             let line = cause.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
             Error::new(Exit::NotSetUp, "config", format!("{}, line {line}: {}", path.display(), cause.message().trim()))
-                .hint("Correct or remove that line.")
+                .hint(correction(cause.message()))
         })
     }
 
@@ -464,6 +477,9 @@ mod tests {
         let error = ConfigFile::load(&paths, false).unwrap_err();
         assert_eq!(error.exit, Exit::NotSetUp);
         assert!(error.message.contains("line 3") && error.message.contains("sever"), "{}", error.message);
+        assert!(error.hint.starts_with("Did you mean server?"), "{}", error.hint);
+        assert_eq!(correction("unknown field `colour_of_the_sky`, expected `color`"), "Correct or remove that line.");
+        assert_eq!(correction("no words at all"), "Correct or remove that line.");
     }
 
     #[test]
