@@ -29,6 +29,14 @@ fn doctor_finds_a_new_machine_in_order_and_says_how_to_begin() {
     assert_eq!(finding(&doctor, "browser")["state"], "warn", "there is no screen in the tests");
     let login = finding(&doctor, "log-in");
     assert!(login["fix"].as_str().unwrap().starts_with("bbdl login"), "{login}");
+    // No keyring, and nothing in it: another store can still be chosen.
+    let mut without = stage.bbdl(&["doctor", "--json", "--token-store", "keyring"]);
+    without.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere");
+    let output = finished(without);
+    assert_code(&output, 0, &["doctor"]);
+    let doctor: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let tokens = finding(&doctor, "tokens");
+    assert!(tokens["state"] == "warn" && tokens["fix"].as_str().unwrap().contains("--token-store file"), "{tokens}");
 }
 
 #[test]

@@ -67,11 +67,11 @@ pub fn run(context: &Context) -> Result<()> {
     let names = context.paths.profiles()?;
     if names.is_empty() {
         findings.push(Finding::warn("log-in", "there is none", "bbdl login --sandbox  (or --production)"));
-        findings.push(store(
-            context,
-            context.token_store.or(context.config.token_store).unwrap_or_default(),
-            &context.profile,
-        ));
+        let kind = context.token_store.or(context.config.token_store).unwrap_or_default();
+        let tokens = store(context, kind, &context.profile);
+        // Nothing of the person's is in a store that cannot be used, and another can still be chosen.
+        let state = if tokens.state == State::Fail { State::Warn } else { tokens.state };
+        findings.push(Finding { state, ..tokens });
     }
     let mut servers: Vec<Origin> = Vec::new();
     for name in &names {
