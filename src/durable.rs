@@ -40,6 +40,10 @@ impl Fresh {
     /// # Errors
     /// What the file system says.
     pub fn begin(place: &Path) -> io::Result<Self> {
+        // A rename would put a file where a device or a pipe was.
+        if fs::metadata(place).is_ok_and(|there| !there.is_file()) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is something that is not a file"));
+        }
         let dir = directory_of(place);
         create_private_dir(dir)?;
         clear_temporaries(dir, ABANDONED);

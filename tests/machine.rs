@@ -214,3 +214,36 @@ fn a_shell_completes_commands_values_and_the_names_of_profiles() {
     assert!(["eob", "insurance-card", "all"].iter().all(|it| resources.contains(&(*it).to_owned())), "{resources:?}");
     assert_eq!(offered(&stage, &["bbdl", "doc"]), ["doctor"]);
 }
+
+#[test]
+fn a_directory_with_a_home_of_bbdls_in_it_is_no_archive() {
+    let stage = Stage::new();
+    let person = stage.home.path().join("person");
+    let home = person.join(".bbdl");
+    fs::create_dir_all(person.join("pages")).unwrap();
+    fs::write(person.join("pages/book.txt"), "my own").unwrap();
+    let at_home = |mut command: Command| {
+        command.env("BBDL_HOME", &home);
+        command
+    };
+    stage.log_in_with(at_home(stage.login_command(&[])));
+    for out in ["person", "person/.bbdl"] {
+        let fetch = ["fetch", "eob", "--out", out, "-q"];
+        assert_code(&finished(at_home(stage.bbdl(&fetch))), 65, &fetch);
+    }
+    assert_code(&finished(at_home(stage.bbdl(&["purge", "--yes"]))), 0, &["purge"]);
+    assert!(person.join("pages/book.txt").exists() && home.join("locks").exists());
+}
+
+#[test]
+fn what_is_no_file_is_not_replaced_by_one() {
+    let stage = Stage::logged_in(Setting { claims: 1, ..Setting::default() });
+    stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
+    let pipe = stage.home.path().join("pipe");
+    let mut mkfifo = Command::new("mkfifo");
+    mkfifo.arg(&pipe);
+    assert_code(&finished(mkfifo), 0, &["mkfifo"]);
+    stage.expect(74, &["report", "claims", "--output", "pipe"]);
+    stage.expect(74, &["export", "claims", "--to", "sqlite", "--output", "pipe"]);
+    assert!(!fs::metadata(&pipe).unwrap().is_file());
+}

@@ -151,7 +151,13 @@ pub fn empty(dir: &Path) -> Result<()> {
 pub fn remove(dir: &Path) -> Result<bool> {
     empty(dir)?;
     let own = dir.join(OWN);
-    forgiving(fs::remove_dir_all(&own)).map_err(|cause| Error::disk("remove", &own, &cause))?;
+    for path in [commit::STAGE, partial::PARTIAL, catalog::CATALOGS].map(|name| dir.join(name)) {
+        forgiving(fs::remove_dir_all(&path)).map_err(|cause| Error::disk("remove", &path, &cause))?;
+    }
+    let lock = own.join("lock");
+    forgiving(fs::remove_file(&lock)).map_err(|cause| Error::disk("remove", &lock, &cause))?;
+    // What else is in it is not ours, and keeps it where it is.
+    let _ = fs::remove_dir(&own);
     match fs::remove_dir(dir) {
         Ok(()) => Ok(true),
         Err(cause) if cause.kind() == ErrorKind::DirectoryNotEmpty => Ok(false),
@@ -161,6 +167,12 @@ pub fn remove(dir: &Path) -> Result<bool> {
 
 fn forgiving(result: std::io::Result<()>) -> std::io::Result<()> {
     result.or_else(|cause| if cause.kind() == ErrorKind::NotFound { Ok(()) } else { Err(cause) })
+}
+
+/// Whether this `.bbdl` is where somebody has the profiles and tokens of all their log-ins (`BBDL_HOME`), and so
+/// no archive's.
+fn is_home(own: &Path) -> bool {
+    ["profiles", "tokens", "locks", "config.toml"].iter().any(|name| own.join(name).exists())
 }
 
 /// A directory that is not an archive and not empty is nobody's to write into.
@@ -173,7 +185,8 @@ fn refuse_foreign(dir: &Path) -> Result<()> {
     };
     // Looked at first and asked second: whatever another `bbdl` has put here since, its own directory was
     // made before that.
-    if entries.next().is_none() || [OWN, manifest::FILE].iter().any(|name| dir.join(name).exists()) {
+    let is_ours = || [OWN, manifest::FILE].iter().any(|name| dir.join(name).exists());
+    if entries.next().is_none() || (is_ours() && !is_home(&dir.join(OWN))) {
         return Ok(());
     }
     Err(Error::new(
