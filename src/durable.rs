@@ -23,9 +23,15 @@ use crate::error::shown;
 /// # Errors
 /// What the file system says; the temporary file is removed.
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut fresh = Fresh::begin(path)?;
-    fresh.temporary.write_all(bytes)?;
-    fresh.keep()
+    Fresh::begin(path)?.write_and_keep(bytes)
+}
+
+/// As [`write_private`], for a place that a person named.
+///
+/// # Errors
+/// As [`Fresh::begin_where_told`].
+pub fn write_where_told(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    Fresh::begin_where_told(path)?.write_and_keep(bytes)
 }
 
 /// A file that takes its place when it is whole, as [`write_private`] writes one; dropped before, it is gone.
@@ -35,15 +41,23 @@ pub struct Fresh {
 }
 
 impl Fresh {
+    /// As [`Fresh::begin`], for a place that a person named.
+    ///
+    /// # Errors
+    /// What the file system says; that something else than a file is there: a rename would put a file where a
+    /// device or a pipe was.
+    pub fn begin_where_told(place: &Path) -> io::Result<Self> {
+        if fs::metadata(place).is_ok_and(|there| !there.is_file()) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is something that is not a file"));
+        }
+        Self::begin(place)
+    }
+
     /// Begins a file that is to be at `place`.
     ///
     /// # Errors
     /// What the file system says.
     pub fn begin(place: &Path) -> io::Result<Self> {
-        // A rename would put a file where a device or a pipe was.
-        if fs::metadata(place).is_ok_and(|there| !there.is_file()) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is something that is not a file"));
-        }
         let dir = directory_of(place);
         create_private_dir(dir)?;
         clear_temporaries(dir, ABANDONED);
@@ -51,6 +65,11 @@ impl Fresh {
         // tempfile asks for 0600, from which a umask such as 0277 would still take our own right to write.
         private_file(temporary.as_file())?;
         Ok(Self { temporary, place: place.to_owned() })
+    }
+
+    fn write_and_keep(mut self, bytes: &[u8]) -> io::Result<()> {
+        self.temporary.write_all(bytes)?;
+        self.keep()
     }
 
     /// Where it is to be.

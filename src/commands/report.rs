@@ -15,7 +15,7 @@ use crate::{
 /// As [`crate::report::report`], and [`crate::error::Exit::Disk`].
 pub fn run(context: &Context, args: &Report) -> Result<()> {
     let report = crate::report::report(&args.dir)?;
-    durable::write_private(&args.output, report.html.as_bytes())
+    durable::write_where_told(&args.output, report.html.as_bytes())
         .map_err(|cause| Error::disk("write", &args.output, &cause))?;
     let (out, claims) = (args.output.display(), report.claims);
     if context.ui.json() {

@@ -101,7 +101,7 @@ impl<R: Rows> Sink for Pair<R> {
 }
 
 fn begin(place: &Path) -> Result<Fresh> {
-    Fresh::begin(place).map_err(|cause| Error::disk("create", place, &cause))
+    Fresh::begin_where_told(place).map_err(|cause| Error::disk("create", place, &cause))
 }
 
 fn keep(fresh: Fresh) -> Result<()> {
