@@ -257,12 +257,17 @@ fn every_profile_is_pulled_and_the_worst_is_told() {
 fn an_interrupt_ends_a_run_over_all_profiles() {
     let stage = Stage::logged_in(Setting { claims: 60, latency: Duration::from_millis(200), ..Setting::default() });
     stage.log_in(&["--profile", "second"]);
-    let mut fetch =
-        Running::start(stage.bbdl(&["fetch", "eob", "--out", "study", "--all-profiles", "--jobs", "1", "-v"]));
+    let fetch = ["fetch", "eob", "--out", "study", "--all-profiles", "--jobs", "1", "-v", "--json"];
+    let mut fetch = Running::start(stage.bbdl(&fetch));
     fetch.until("GET /v2/");
     assert!(Command::new("kill").args(["-INT", &fetch.id().to_string()]).status().unwrap().success());
-    assert_code(&fetch.finish(), 130, &[]);
+    let output = fetch.finish();
+    assert_code(&output, 130, &[]);
     assert!(!stage.home.path().join("study/second").exists());
+    // What became of each is told all the same.
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let kinds: Vec<_> = told["profiles"].as_array().unwrap().iter().map(|row| &row["error"]["kind"]).collect();
+    assert_eq!(kinds, ["interrupted", "interrupted"], "{told}");
 }
 
 /// Lets the consent of the default profile end so many days from now, on this machine's paper.

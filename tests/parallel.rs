@@ -179,6 +179,77 @@ fn claims_that_come_or_go_between_pages_that_are_read_at_once_are_there_exactly_
     }
 }
 
+/// Lets the claims change while the second page is on its way, and waits for the end.
+fn change_while_fetching(stage: &Stage, out: &str, loads: &[Value]) -> std::process::Output {
+    let mut fetch = Running::start(stage.bbdl(&["fetch", "eob", "--out", out, "-v"]));
+    fetch.until("200, ");
+    for load in loads {
+        stage.control("POST", "claims", &load.to_string());
+    }
+    fetch.finish()
+}
+
+/// Three claims come, one in each third of the list, and three of the first page go: the total is the same,
+/// and the second page has moved up.
+fn as_many_come_as_go() -> [Value; 4] {
+    [json!({"add": 3}), json!({"remove": 1}), json!({"remove": 1}), json!({"remove": 1})]
+}
+
+#[test]
+fn a_claim_that_slips_from_one_page_into_another_that_was_read_is_not_lost() {
+    // A claim of the first page goes away, so that the first one of the second page moves to the first.
+    let at_v3 = [vec![json!({"remove": 3})], vec![json!({"add": 3, "remove": 3})], vec![json!({"supersede": 3})]];
+    for (api, changes) in
+        [("v1", &[as_many_come_as_go().to_vec()][..]), ("v2", &[as_many_come_as_go().to_vec()]), ("v3", &at_v3)]
+    {
+        for loads in changes {
+            let stage = Stage::with(Setting { claims: 130, latency: Duration::from_millis(200), ..Setting::default() });
+            stage.log_in(&["--api", api]);
+            let output = change_while_fetching(&stage, "claims", loads);
+            assert_code(&output, 0, &[api]);
+            assert!(text(&output.stderr).contains("reading them again"), "{api}: {loads:?}: {}", text(&output.stderr));
+            assert_eq!(kept(&stage), in_order(&stage), "{api}: {loads:?}");
+        }
+    }
+}
+
+#[test]
+fn an_increment_of_several_pages_is_whole_as_well() {
+    let stage = Stage::with(Setting { claims: 60, latency: Duration::from_millis(200), ..Setting::default() });
+    stage.log_in(&["--api", "v3"]);
+    stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
+    stage.control("POST", "claims", r#"{"add":140}"#);
+    let output = change_while_fetching(&stage, "claims", &[json!({"remove": 4})]);
+    assert_code(&output, 0, &[]);
+    assert!(text(&output.stderr).contains("reading them again"), "{}", text(&output.stderr));
+    let kept: BTreeSet<String> = kept(&stage).into_iter().collect();
+    let missing: Vec<String> = in_order(&stage).into_iter().filter(|id| !kept.contains(id)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn a_pipe_gets_every_claim_as_well_or_the_exit_code_says_that_it_did_not() {
+    for (api, loads) in [("v2", as_many_come_as_go().to_vec()), ("v3", vec![json!({"remove": 3})])] {
+        let stage = Stage::with(Setting { claims: 130, latency: Duration::from_millis(200), ..Setting::default() });
+        stage.log_in(&["--api", api]);
+        let output = change_while_fetching(&stage, "-", &loads);
+        assert_code(&output, 0, &[api]);
+        let written = ids(&text(&output.stdout).lines().map(str::to_owned).collect::<Vec<_>>());
+        let distinct: BTreeSet<&String> = written.iter().collect();
+        assert_eq!(written.len(), distinct.len(), "{api}: each once");
+        let missing: Vec<String> = in_order(&stage).into_iter().filter(|id| !distinct.contains(id)).collect();
+        assert!(missing.is_empty(), "{api}: {missing:?}");
+        // Links that end before the total has come are no end.
+        if api == "v2" {
+            stage.faults(&["total=260@ExplanationOfBenefit"]);
+            let output = stage.run(&["fetch", "eob", "--out", "-"]);
+            assert_code(&output, 75, &[]);
+            let said = text(&output.stderr);
+            assert!(said.contains("what was written is not the whole answer"), "{said}");
+        }
+    }
+}
+
 #[test]
 fn an_expired_token_is_renewed_once_for_all_pages_under_way() {
     let stage = stage(400);

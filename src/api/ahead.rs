@@ -71,6 +71,16 @@ impl Ahead {
         self.current.as_ref().map_or(self.count, |current| current.count)
     }
 
+    /// The address of the page whose turn it is, where it has one.
+    pub(super) fn page(&self) -> Option<&Address> {
+        self.current.as_ref()
+    }
+
+    /// Where that page begins in the search.
+    pub(super) fn start(&self) -> Option<u64> {
+        self.current.as_ref().map(|current| current.start)
+    }
+
     /// The address of a link; the first page, which names no start, begins at 0.
     pub(super) fn address(&self, url: &Url) -> Option<Address> {
         if *url == self.search { Address::guess(url, self.start_name, 0, self.count) } else { Address::of(url) }

@@ -7,4 +7,5 @@ pub mod pace;
 pub mod pages;
 pub mod problem;
 pub mod retry;
+mod seams;
 pub mod server;

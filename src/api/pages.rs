@@ -11,6 +11,9 @@
 //! * Where no total tells how many there are (API v3), an empty page that names a next one, or that the page
 //!   before it named, is asked for again; one that stays empty does not fit those before it.
 //! * Links that lead back, or on for ever without bringing anything, are refused.
+//! * A resource that went away while the pages were read moves all those behind it, and may have moved one of
+//!   them out of both pages. Where that can have happened ([`Search::fits_together`]), it is looked at each
+//!   place where two pages meet whether anything lies between them.
 //!
 //! Pages are asked for ahead of their turn (`ahead`), as many at once as the pace allows. That
 //! changes when a page is asked for, and nothing else: a page counts only when the page before it names it
@@ -18,7 +21,9 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use jiff::Timestamp;
 use url::Url;
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
     address::Address,
@@ -26,11 +31,12 @@ use super::{
     client::{Bearer, Client, Failure, Wanted},
     problem::Problem,
     retry::chance,
+    seams::Seams,
     server::{ApiVersion, Searchable, shown},
 };
 use crate::{
     error::{Error, Exit},
-    fhir::bundle::Bundle,
+    fhir::{bundle::Bundle, seam::Seam},
 };
 
 /// How often a page is asked for again that looks like a swallowed failure of the back end.
@@ -68,7 +74,14 @@ pub struct Search<B> {
     ahead: Ahead,
     index: usize,
     room: u64,
-    seen: HashSet<String>,
+    /// Addresses of pages that were read or are to be read, in sixteen bytes each.
+    seen: HashSet<u128>,
+    seams: Seams,
+    /// The date of the first page, and whether a later one bore another.
+    dated: Option<Option<Timestamp>>,
+    moved: bool,
+    /// Whether the filters let a resource leave the set that is loaded again.
+    may_lose: bool,
     drought: u32,
     distinct: u64,
     total: Option<u64>,
@@ -76,6 +89,23 @@ pub struct Search<B> {
     parts: Option<Parts>,
     recoveries: u32,
     login: String,
+}
+
+/// How far a search was read that goes on.
+#[derive(Debug)]
+pub struct SoFar {
+    /// Pages read.
+    pub pages: usize,
+    /// The link of the page that follows them.
+    pub next: String,
+    /// The total that was named.
+    pub total: Option<u64>,
+    /// The date of the first page, where it matters.
+    pub dated: Option<Timestamp>,
+    /// Where these pages meet.
+    pub seams: Vec<Seam>,
+    /// The id of the last resource of the last of them.
+    pub last: Option<String>,
 }
 
 /// A stretch of a search that is being read in smaller pages.
@@ -115,7 +145,11 @@ impl<B: Bearer> Search<B> {
             bearer: bearer.clone(),
             resource,
             base,
-            seen: HashSet::from([first.as_str().to_owned()]),
+            seen: HashSet::from([xxh3_128(first.as_str().as_bytes())]),
+            seams: Seams::of(client.server().api()),
+            dated: None,
+            moved: false,
+            may_lose: query.iter().any(|(name, value)| may_lose(name, value)),
             ahead: Ahead::begin(&first, client.server().api(), u64::from(count)),
             next: Some(first),
             index: 0,
@@ -130,15 +164,17 @@ impl<B: Bearer> Search<B> {
         }
     }
 
-    /// Goes on after the first `pages` pages, with the link that followed them and the total that was named.
+    /// Goes on after the first pages, from where `so_far` says.
     ///
     /// # Errors
     /// [`PullError::Failed`] for a link that does not belong to this search.
-    pub fn resume(mut self, pages: usize, next: &str, total: Option<u64>) -> Result<Self, PullError> {
-        self.index = pages;
-        self.room = self.ahead.count() * pages as u64;
-        self.total = total;
-        self.next = Some(self.follow(next)?);
+    pub fn resume(mut self, so_far: SoFar) -> Result<Self, PullError> {
+        self.index = so_far.pages;
+        self.room = self.ahead.count() * so_far.pages as u64;
+        self.total = so_far.total;
+        self.dated = so_far.dated.map(Some);
+        self.seams.go_on(so_far.seams, so_far.last);
+        self.next = Some(self.follow(&so_far.next)?);
         Ok(self)
     }
 
@@ -174,6 +210,34 @@ impl<B: Bearer> Search<B> {
         self.room
     }
 
+    /// Where the newest page and the one before it meet.
+    #[must_use]
+    pub fn newest_seam(&self) -> Option<&Seam> {
+        self.seams.newest(self.ahead.start())
+    }
+
+    /// The id of the last resource of the newest page.
+    #[must_use]
+    pub fn last_id(&self) -> Option<&str> {
+        self.seams.last()
+    }
+
+    /// Whether the pages that were read, to the last, have everything that was there all the while.
+    ///
+    /// API v1 and v2 take nothing away, and their totals tell what comes. Only where the data were loaded
+    /// while the pages were read (their dates differ), or where the filters let go what is loaded again, can
+    /// one have moved out of its page with the total staying the same. At v3 claims vanish and nothing tells
+    /// of it.
+    ///
+    /// # Errors
+    /// [`PullError::Failed`] where that cannot be found out.
+    pub async fn fits_together(&self) -> Result<bool, PullError> {
+        if self.client.server().api() != ApiVersion::V3 && !self.moved && !self.may_lose {
+            return Ok(true);
+        }
+        self.seams.hold(&self.client, &self.bearer).await.map_err(|failure| self.failed(failure))
+    }
+
     /// Tells how many distinct resources there are after the last page; pages that bring nothing new
     /// must not go on for ever.
     ///
@@ -206,6 +270,8 @@ impl<B: Bearer> Search<B> {
             }
         };
         self.room += self.ahead.count();
+        self.seams.page(self.ahead.page(), &bundle);
+        self.moved |= *self.dated.get_or_insert(bundle.last_updated) != bundle.last_updated;
         self.next = match &bundle.next {
             Some(link) => Some(self.follow(link)?),
             None => None,
@@ -348,7 +414,7 @@ impl<B: Bearer> Search<B> {
 
     fn follow(&mut self, link: &str) -> Result<Url, PullError> {
         let url = self.client.server().follow(&self.base, link).map_err(|cause| self.refuse(cause.to_string()))?;
-        if !self.seen.insert(url.as_str().to_owned()) {
+        if !self.seen.insert(xxh3_128(url.as_str().as_bytes())) {
             return Err(self.refuse(format!("page {} leads back to a page already read", self.index + 1)));
         }
         Ok(self.grown(url))
@@ -368,6 +434,11 @@ impl<B: Bearer> Search<B> {
         }
         address.at(address.start, parts.count).url().clone()
     }
+}
+
+/// Whether a resource that is loaded again can drop out of what this parameter selects.
+fn may_lose(name: &str, value: &str) -> bool {
+    name == "service-date" || (name == "_lastUpdated" && value.starts_with('l'))
 }
 
 /// What came of asking for a page.

@@ -19,7 +19,10 @@ use super::{
     lines::hex,
     manifest::{Query, Source},
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    fhir::seam::Seam,
+};
 
 /// Where pulls under way are, below the archive.
 pub(super) const PARTIAL: &str = ".bbdl/partial";
@@ -50,6 +53,12 @@ pub struct Reached {
     pub total: Option<u64>,
     /// The transaction time of the first page.
     pub cursor: Option<Timestamp>,
+    /// Where pages meet: the newest page and the one before it; of a pull that goes on, all of them.
+    #[serde(default)]
+    pub seams: Vec<Seam>,
+    /// The id of the last resource of the newest page.
+    #[serde(default)]
+    pub last: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -209,8 +218,11 @@ impl Left {
             _ => None,
         };
         let Some((mark, end)) = marks.pop() else { return Ok(None) };
+        let mut seams: Vec<Seam> = marks.into_iter().flat_map(|(mark, _)| mark.reached.seams).collect();
+        seams.extend(mark.reached.seams);
+        let reached = Reached { seams, ..mark.reached };
         let journal = Journal::resume(files, end)?;
-        Ok(Some(Self { reached: mark.reached, bytes: mark.bytes, beyond, journal }))
+        Ok(Some(Self { reached, bytes: mark.bytes, beyond, journal }))
     }
 }
 
@@ -297,7 +309,10 @@ mod tests {
             hash.update(&line);
             text += &line;
             let next = (page < 3 || !ended).then(|| format!("/next?page={}", page + 1));
-            journal.mark(text.len() as u64, &hash, &Reached { pages: page, next, total, cursor: None }).unwrap();
+            let seam = Seam { at: 50 * page as u64, before: format!("-{page}"), after: format!("-{}", page + 1) };
+            let (seams, last) = (vec![seam], Some(format!("-{page}")));
+            let reached = Reached { pages: page, next, total, cursor: None, seams, last };
+            journal.mark(text.len() as u64, &hash, &reached).unwrap();
         }
         fs::write(files.lines(), text).unwrap();
         files

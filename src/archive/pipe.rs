@@ -1,26 +1,47 @@
 //! Resources on their way to a pipe.
 
-use std::io::{self, Write};
+use std::{
+    collections::HashSet,
+    io::{self, Write},
+};
 
 use super::{
-    index::Before,
-    ledger::{Expected, Ledger, Tally},
+    index::{Before, IdKey, key},
+    ledger::{Expected, Ledger},
 };
 use crate::{
     error::{Error, Exit, Result},
-    fhir::{bundle::Bundle, resource::line},
+    fhir::{
+        bundle::Bundle,
+        resource::{Header, line},
+    },
 };
 
-/// Resources on their way to a pipe: each once, nothing kept but ids.
+/// Resources on their way to a pipe: each once, nothing kept but ids. One that comes again in a newer version
+/// is written again, behind the older one.
 pub struct Pipe<W> {
     out: W,
     ledger: Ledger,
+    written: u64,
+    /// What this reading has brought, where it is not the first.
+    again: Option<Again>,
+}
+
+#[derive(Default)]
+struct Again {
+    ids: HashSet<IdKey>,
+    repeated: u64,
 }
 
 impl<W: Write> Pipe<W> {
     /// Writes to `out`.
     pub fn new(out: W, expected: Expected) -> Self {
-        Self { out, ledger: Ledger::new(expected, Before::nothing()) }
+        Self { out, ledger: Ledger::new(expected, Before::nothing()), written: 0, again: None }
+    }
+
+    /// What comes now is the whole set from its beginning, once more.
+    pub fn begin_anew(&mut self) {
+        self.again = Some(Again::default());
     }
 
     /// Writes the resources of a page.
@@ -30,20 +51,43 @@ impl<W: Write> Pipe<W> {
     pub fn page(&mut self, bundle: &Bundle) -> Result<()> {
         for text in bundle.resources() {
             let line = line(text);
+            if let Some(again) = &mut self.again {
+                let is_new = Header::read(&line).is_ok_and(|header| again.ids.insert(key(&header.id)));
+                again.repeated += u64::from(!is_new);
+            }
             if self.ledger.enter(&line)?.is_some() {
                 self.out
                     .write_all(line.as_bytes())
                     .and_then(|()| self.out.write_all(b"\n"))
                     .map_err(|cause| pipe(&cause))?;
+                self.written += 1;
             }
         }
         self.out.flush().map_err(|cause| pipe(&cause))
     }
 
-    /// What was written.
+    /// Lines written.
     #[must_use]
-    pub fn tally(&self) -> &Tally {
-        &self.ledger.tally
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// How many distinct resources this reading has brought.
+    #[must_use]
+    pub fn distinct(&self) -> u64 {
+        self.again.as_ref().map_or(self.ledger.tally.count, |again| again.ids.len() as u64)
+    }
+
+    /// How often a resource came again in this reading that had come in it before.
+    #[must_use]
+    pub fn repeated(&self) -> u64 {
+        self.again.as_ref().map_or(self.ledger.repeated, |again| again.repeated)
+    }
+
+    /// Whether a resource is written, in this version or a newer one.
+    #[must_use]
+    pub fn has(&self, resource: &str) -> bool {
+        self.ledger.has(resource)
     }
 }
 

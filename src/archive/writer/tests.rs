@@ -160,7 +160,7 @@ fn files_are_private() {
 }
 
 fn reached(pages: usize, total: Option<u64>) -> Reached {
-    Reached { pages, next: Some(format!("/next?page={pages}")), total, cursor: None }
+    Reached { pages, next: Some(format!("/next?page={pages}")), total, cursor: None, seams: Vec::new(), last: None }
 }
 
 /// A pull that stops after its second page, in the middle of its third.

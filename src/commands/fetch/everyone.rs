@@ -16,7 +16,7 @@ use crate::{
 /// Runs the command: goes on after a profile has failed, and fails with the worst of what happened.
 ///
 /// # Errors
-/// That of the profile that fared worst; [`Exit::Interrupted`] at once.
+/// That of the profile that fared worst, an interrupt before all others.
 pub(super) fn run(context: &Context, args: &Fetch) -> Result<()> {
     if args.out == Path::new("-") {
         return Err(Error::usage("--all-profiles needs a directory with --out"));
@@ -55,9 +55,11 @@ pub(super) fn run(context: &Context, args: &Fetch) -> Result<()> {
 async fn all(context: &Context, args: &Fetch, names: &[ProfileName]) -> Result<Vec<Result<Value>>> {
     let mut waiting = names.iter().enumerate();
     let mut running = JoinSet::new();
+    let mut stopped = false;
     let mut ends: Vec<Option<Result<Value>>> = names.iter().map(|_| None).collect();
     loop {
-        while running.len() < context.limits.jobs
+        while !stopped
+            && running.len() < context.limits.jobs
             && let Some((place, name)) = waiting.next()
         {
             let ui = if context.limits.jobs > 1 { context.ui.speaking_of(name.as_str()) } else { context.ui.clone() };
@@ -68,17 +70,18 @@ async fn all(context: &Context, args: &Fetch, names: &[ProfileName]) -> Result<V
         let Some(ended) = running.join_next().await else { break };
         let (place, end) =
             ended.map_err(|_| Error::new(Exit::Defect, "defect", "fetching for a profile ended unexpectedly"))?;
-        if let Err(error) = &end
-            && error.exit == Exit::Interrupted
-        {
-            while running.join_next().await.is_some() {}
-            return Err(end.err().unwrap_or_else(|| Error::new(Exit::Interrupted, "interrupted", "interrupted")));
+        if end.as_ref().is_err_and(|error| error.exit == Exit::Interrupted) {
+            // Those under way hear it as well; what is complete of any of them is told all the same.
+            stopped = true;
+            ends[place] = Some(end.map(|_| Value::Null));
+            continue;
         }
         ends[place] = Some(
             end.map(|done| tell(context, &names[place], done)).inspect_err(|error| warn(context, &names[place], error)),
         );
     }
-    Ok(ends.into_iter().flatten().collect())
+    let never_begun = || Err(Error::new(Exit::Interrupted, "interrupted", "interrupted before it was its turn"));
+    Ok(ends.into_iter().map(|end| end.unwrap_or_else(never_begun)).collect())
 }
 
 fn tell(context: &Context, name: &ProfileName, done: Done) -> Value {

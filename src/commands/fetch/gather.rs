@@ -1,14 +1,17 @@
 //! One search into an archive: everything or what is new, from the beginning or from where an earlier run
 //! stopped, as often as it takes to have a set that fits together.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    io::stdout,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use jiff::Timestamp;
 
 use super::{Job, increment, plan::Target};
 use crate::{
     api::{
-        pages::{Known, Page, PullError, Search},
+        pages::{Known, Page, PullError, Search, SoFar},
         server::{ApiVersion, Searchable},
     },
     archive::{
@@ -16,6 +19,7 @@ use crate::{
         ledger::Expected,
         manifest::{Entry, Mode, PullRow, Query},
         partial::{Question, Reached},
+        pipe::Pipe,
         pull::Pulled,
         writer::{Taken, Writer},
     },
@@ -23,6 +27,7 @@ use crate::{
     cli::Format,
     commands::aside,
     error::{Error, Exit, Result},
+    ui::Ui,
 };
 
 /// How often a pull begins anew because the set changed while it was read.
@@ -30,20 +35,73 @@ const FRESH_STARTS: u32 = 2;
 
 /// What is known when a search has been read to its end.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct End {
+struct End {
     cursor: Option<Timestamp>,
-    pub(super) total: Option<u64>,
+    total: Option<u64>,
     /// When the server answered with the first page of this run, by its own clock (v3).
     answered: Option<Timestamp>,
     pages: usize,
     /// Whether the links ended although the pages read cannot have held the total.
-    pub(super) cut_short: bool,
+    cut_short: bool,
 }
 
 impl End {
     /// How many fewer there are than the server's total.
     fn missing(&self, count: u64) -> u64 {
         self.total.map_or(0, |total| total.saturating_sub(count))
+    }
+}
+
+/// The readings of one search: how often it has begun anew, and what earlier ones came to.
+#[derive(Default)]
+struct Readings {
+    starts: u32,
+    shortfall: Option<u64>,
+    repeated: Option<u64>,
+}
+
+/// How often resources came in a reading that had come in it before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repeats {
+    /// Never, or as often as in the reading before.
+    None,
+    /// Another number than in the reading before.
+    Others,
+}
+
+impl Readings {
+    /// The set changed while it was read, or the reading failed.
+    fn shifted(&mut self, cause: PullError, resource: Searchable, ui: &Ui) -> Result<()> {
+        if !matches!(cause, PullError::Shifted) || self.starts == FRESH_STARTS {
+            return Err(give_up(cause, resource));
+        }
+        ui.say("the claims changed on the server while they were being read: reading them again");
+        self.starts += 1;
+        Ok(())
+    }
+
+    /// A reading came to fewer resources than the server's total.
+    fn fell_short(&mut self, resource: Searchable, end: &End, count: u64, ui: &Ui) -> Result<()> {
+        if self.starts == FRESH_STARTS {
+            return Err(fell_short(resource, end, count));
+        }
+        let missing = end.missing(count);
+        ui.say(format!("{missing} fewer {} than the server's total: reading them again", resource.name()));
+        self.shortfall = Some(missing);
+        self.starts += 1;
+        Ok(())
+    }
+
+    /// Whether a reading from which so many are missing is all there is. API v1 and v2 count before they
+    /// redact: a shortfall that stays the same is the answer, or one that `was_so_before`. Links that end
+    /// before the total are no such shortfall (`never`): the server names a next page whenever there is more.
+    fn is_whole(&self, missing: u64, was_so_before: bool, never: bool) -> bool {
+        missing == 0 || ((self.shortfall == Some(missing) || was_so_before) && !never)
+    }
+
+    fn repeats(&mut self, repeated: u64) -> Repeats {
+        let before = self.repeated.replace(repeated);
+        if repeated > 0 && before != self.repeated { Repeats::Others } else { Repeats::None }
     }
 }
 
@@ -87,9 +145,8 @@ impl Job<'_> {
             let pull = pull.now();
             (pull.kept(resource.name()).cloned(), self.course(&pull, resource, grant))
         };
-        let (mut shortfall, mut repeated) = (None, None);
+        let mut readings = Readings::default();
         let mut first = self.left_over(pull, &course).await?;
-        let mut starts = 0;
         loop {
             let (mut writer, from) = match first.take() {
                 Some((writer, reached)) => (writer, Some(reached)),
@@ -118,46 +175,72 @@ impl Job<'_> {
                     self.ui().say("what an earlier run has left does not fit: reading from the beginning");
                     continue;
                 }
-                Err(PullError::Shifted) if starts < FRESH_STARTS => {
-                    self.ui().say("the claims changed on the server while they were being read: reading them again");
-                    starts += 1;
+                Err(cause) => {
+                    readings.shifted(cause, resource, self.ui())?;
                     continue;
                 }
-                Err(cause) => return Err(give_up(cause, resource)),
             };
-            let count = writer.distinct();
-            let missing = end.missing(count);
-            let held = self.held_still(&course, &writer, &end, &mut repeated).await?;
-            if !held && starts < FRESH_STARTS {
-                self.ui().say("the claims changed on the server while they were being read: reading them again");
-                starts += 1;
+            let (count, repeated) = (writer.distinct(), writer.repeated());
+            let asked = (resource, &course.question.query, course.mode);
+            if !self.held_still(asked, &end, readings.repeats(repeated), |claim| writer.has(claim)).await? {
+                readings.shifted(PullError::Shifted, resource, self.ui())?;
                 continue;
             }
-            if !held {
-                return Err(give_up(PullError::Shifted, resource));
-            }
             // The shortfall of before is that of the whole set, not of what is new.
+            let missing = end.missing(count);
             let as_before = |kept: &Entry| course.mode == Mode::Full && same_shortfall(kept, missing);
-            let seen_before = shortfall == Some(missing) || kept.as_ref().is_some_and(as_before);
-            // API v1 and v2 count before they redact: a shortfall that stays the same is the answer. Links
-            // that end before the total are not: the server names a next page whenever there is more.
+            let was_so_before = kept.as_ref().is_some_and(as_before);
             // Nor are claims gone that the server still counts and the archive has.
             let takes = kept.as_ref().is_some_and(|kept| {
                 course.mode == Mode::Full && count < kept.count && missing > kept_shortfall(kept).unwrap_or(0)
             });
-            if missing == 0 || (seen_before && !end.cut_short && !takes) {
+            if readings.is_whole(missing, was_so_before, end.cut_short || takes) {
                 if course.mode == Mode::Incremental && count == 0 {
                     self.is_really_there(&course, kept.as_ref()).await?;
                 }
                 let pulled = self.pulled(&course, &end, started, traffic);
                 return pull.with(move |pull| pull.add(writer, pulled).cloned()).await?;
             }
-            if starts == FRESH_STARTS {
-                return Err(fell_short(resource, &end, count));
+            readings.fell_short(resource, &end, count, self.ui())?;
+        }
+    }
+
+    /// Writes one resource type to stdout: what every reading brings and an earlier one has not.
+    pub(super) async fn search_to_stdout(&self, resource: Searchable, grant: &Grant) -> Result<u64> {
+        let expected = Expected { kind: resource.name(), patient: grant.patient.clone() };
+        let mut pipe = Pipe::new(stdout().lock(), expected);
+        let query = self.filters(Target::Search(resource));
+        let (mut readings, mut known) = (Readings::default(), 0);
+        loop {
+            let read = self.read(resource, query.clone(), Known::Before(known), None, 0, |page, _| {
+                pipe.page(&page.bundle).map_err(PullError::Failed)?;
+                Ok(pipe.distinct())
+            });
+            let read = read.await;
+            let count = pipe.distinct();
+            known = known.max(count);
+            match read {
+                Err(cause) => readings.shifted(cause, resource, self.ui())?,
+                Ok(end) => {
+                    let asked = (resource, &query, Mode::Full);
+                    let repeats = readings.repeats(pipe.repeated());
+                    let missing = end.missing(count);
+                    if !self.held_still(asked, &end, repeats, |claim| pipe.has(claim)).await? {
+                        readings.shifted(PullError::Shifted, resource, self.ui())?;
+                    } else if readings.is_whole(missing, false, end.cut_short) {
+                        if let Some(total) = end.total.filter(|total| *total != count) {
+                            self.ui().warn(format!(
+                                "{}: the server's total is {total}, and it sent {count}",
+                                resource.name()
+                            ));
+                        }
+                        return Ok(pipe.written());
+                    } else {
+                        readings.fell_short(resource, &end, count, self.ui())?;
+                    }
+                }
             }
-            self.ui().say(format!("{missing} fewer {} than the server's total: reading them again", resource.name()));
-            shortfall = Some(missing);
-            starts += 1;
+            pipe.begin_anew();
         }
     }
 
@@ -213,43 +296,40 @@ impl Job<'_> {
         }
     }
 
-    /// Whether the pages of API v3 fit together, whose totals do not tell. A claim that comes twice has
+    /// Whether the set of API v3, whose totals do not tell, stayed as it was. A claim that comes twice has
     /// been moved to a later page, unless it does so at every reading. A claim that has been superseded is
-    /// gone and moves all those behind it to the page before, which may have been read by then: whatever
-    /// supersedes it was loaded meanwhile, and is looked for.
+    /// gone, and whatever supersedes it was loaded meanwhile, and is looked for: `has` says whether a
+    /// resource has been read.
     async fn held_still(
         &self,
-        course: &Course,
-        writer: &Writer,
+        (resource, query, mode): (Searchable, &Query, Mode),
         end: &End,
-        repeated: &mut Option<u64>,
+        repeats: Repeats,
+        has: impl Fn(&str) -> bool,
     ) -> Result<bool> {
         let is_long = self.profile.api == ApiVersion::V3 && end.pages > 1;
         if !is_long {
             return Ok(true);
         }
-        let before = repeated.replace(writer.repeated());
-        if writer.repeated() > 0 && before != *repeated {
+        if repeats == Repeats::Others {
             return Ok(false);
         }
-        let Some(since) = end
-            .answered
-            .filter(|_| course.mode == Mode::Full)
-            .and_then(|at| increment::before(&course.question.query, at, self.profile.api))
+        let Some(since) =
+            end.answered.filter(|_| mode == Mode::Full).and_then(|at| increment::before(query, at, self.profile.api))
         else {
             return Ok(true);
         };
-        let mut query = course.question.query.clone();
+        let mut query = query.clone();
         query.push(increment::parameter(since));
         let (count, login) = (self.args.page_size, self.login());
-        let search = Search::new(self.client, self.session, course.resource, &query, count, Known::MaybeNothing, login);
+        let search = Search::new(self.client, self.session, resource, &query, count, Known::MaybeNothing, login);
         let mut search = search.without_haste();
         loop {
             match search.next_page().await {
-                Ok(Some(page)) if page.bundle.resources().all(|resource| writer.has(resource)) => {}
+                Ok(Some(page)) if page.bundle.resources().all(&has) => {}
                 Ok(Some(_)) => return Ok(false),
                 Ok(None) => return Ok(true),
-                Err(cause) => return Err(give_up(cause, course.resource)),
+                Err(cause) => return Err(give_up(cause, resource)),
             }
         }
     }
@@ -283,7 +363,7 @@ impl Job<'_> {
 
     /// Reads a search to its end, handing each page to `keep` with how far it was read by then; `keep` says
     /// how many resources there are. `distinct` is how many there are before.
-    pub(super) async fn read(
+    async fn read(
         &self,
         resource: Searchable,
         query: Query,
@@ -295,8 +375,8 @@ impl Job<'_> {
         let count = self.args.page_size;
         let mut search = Search::new(self.client, self.session, resource, &query, count, known, self.login());
         let mut end = End::default();
-        if let Some(Reached { pages, next: Some(next), total, cursor }) = from {
-            search = search.resume(pages, &next, total)?;
+        if let Some(Reached { pages, next: Some(next), total, cursor, seams, last }) = from {
+            search = search.resume(SoFar { pages, next, total, dated: cursor, seams, last })?;
             end.cursor = cursor;
         }
         let mut progress = self.ui().progress(spoken(resource));
@@ -314,6 +394,8 @@ impl Job<'_> {
                         next: search.next_link().map(str::to_owned),
                         total: search.total(),
                         cursor: end.cursor,
+                        seams: search.newest_seam().cloned().into_iter().collect(),
+                        last: search.last_id().map(str::to_owned),
                     };
                     match keep(&page, &reached) {
                         Ok(now) => distinct = now,
@@ -324,7 +406,13 @@ impl Job<'_> {
                     }
                     progress.at(distinct, search.total(), self.client.traffic().1 - bytes_before);
                 }
-                Ok(None) => break Ok(()),
+                Ok(None) => {
+                    break match search.fits_together().await {
+                        Ok(true) => Ok(()),
+                        Ok(false) => Err(PullError::Shifted),
+                        Err(cause) => Err(cause),
+                    };
+                }
                 Err(cause) => break Err(cause),
             }
         };
@@ -367,7 +455,7 @@ fn incomplete(cause: PullError, resource: Searchable, count: u64, total: Option<
     PullError::Failed(error)
 }
 
-pub(super) fn fell_short(resource: Searchable, end: &End, count: u64) -> Error {
+fn fell_short(resource: Searchable, end: &End, count: u64) -> Error {
     let (name, missing, total) = (resource.name(), end.missing(count), end.total.unwrap_or_default());
     Error::new(
         Exit::TryAgain,
@@ -377,7 +465,7 @@ pub(super) fn fell_short(resource: Searchable, end: &End, count: u64) -> Error {
     .hint("Run the same command again later. If it stays because less is shared now than before, fetch into a new directory; else report it to the server's operators.")
 }
 
-pub(super) fn give_up(cause: PullError, resource: Searchable) -> Error {
+fn give_up(cause: PullError, resource: Searchable) -> Error {
     match cause {
         PullError::Failed(error) => error,
         PullError::Shifted => Error::new(

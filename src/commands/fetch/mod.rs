@@ -7,7 +7,6 @@ mod plan;
 mod report;
 
 use std::{
-    io::stdout,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -19,15 +18,12 @@ use serde_json::{Map, Value};
 use crate::{
     api::{
         client::{Client, Failure, Limits, Wanted},
-        pages::{Known, PullError},
         retry::RetryPolicy,
         server::Searchable,
     },
     archive::{
         Archive, Pull,
-        ledger::Expected,
         manifest::{Entry, Mode, PullRow, Query, Source},
-        pipe::Pipe,
         pull::Pulled,
     },
     auth::{session::Session, token::Grant},
@@ -37,7 +33,7 @@ use crate::{
     error::{Error, Result},
     ui::Ui,
 };
-use gather::{Held, fell_short, give_up};
+use gather::Held;
 use plan::{Target, choose, claim_query};
 use report::Done;
 
@@ -217,33 +213,16 @@ impl Job<'_> {
         let (grant, targets, _) = self.plan().await?;
         for target in &targets {
             match target {
-                Target::Search(resource) => self.search_to_stdout(*resource, &grant).await?,
+                Target::Search(resource) => {
+                    let count = self.search_to_stdout(*resource, &grant).await.map_err(part_of_it)?;
+                    self.ui().say(format!("{count} {} written to standard output", resource.name()));
+                }
                 Target::UserInfo | Target::InsuranceCard => {
                     let text = self.document(*target).await?;
                     self.ui().result(crate::fhir::resource::line(&text));
                 }
             }
         }
-        Ok(())
-    }
-
-    async fn search_to_stdout(&self, resource: Searchable, grant: &Grant) -> Result<()> {
-        let expected = Expected { kind: resource.name(), patient: grant.patient.clone() };
-        let mut pipe = Pipe::new(stdout().lock(), expected);
-        let query = self.filters(Target::Search(resource));
-        let read = self.read(resource, query, Known::Before(0), None, 0, |page, _| {
-            pipe.page(&page.bundle).map_err(PullError::Failed)?;
-            Ok(pipe.tally().count)
-        });
-        let end = read.await.map_err(|cause| give_up(cause, resource))?;
-        let count = pipe.tally().count;
-        if end.cut_short {
-            return Err(fell_short(resource, &end, count));
-        }
-        if let Some(total) = end.total.filter(|total| *total != count) {
-            self.ui().warn(format!("{}: the server's total is {total}, and it sent {count}", resource.name()));
-        }
-        self.ui().say(format!("{count} {} written to standard output", resource.name()));
         Ok(())
     }
 
@@ -272,6 +251,12 @@ impl Job<'_> {
             self.ui().warn(format!("the archive is complete, but `bbdl status` will not know of it: {error}"));
         }
     }
+}
+
+/// A failure after which what stands on stdout is not the whole answer.
+fn part_of_it(mut error: Error) -> Error {
+    error.message = error.message.replace("; nothing was replaced", "; what was written is not the whole answer");
+    error
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {
