@@ -1,109 +1,33 @@
 //! One search into an archive: everything or what is new, from the beginning or from where an earlier run
 //! stopped, as often as it takes to have a set that fits together.
 
-use std::{
-    io::stdout,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use super::{Job, increment, plan::Target};
+use super::{
+    Job, increment,
+    plan::Target,
+    reading::{End, Readings, give_up},
+};
 use crate::{
     api::{
-        pages::{Known, Page, PullError, Search, SoFar},
+        pages::{Known, PullError, Search},
         server::{ApiVersion, Searchable},
     },
     archive::{
         Pull,
         ledger::Expected,
-        manifest::{Entry, Mode, PullRow, Query},
+        manifest::{Entry, Mode, PullRow},
         partial::{Question, Reached},
-        pipe::Pipe,
         pull::Pulled,
         writer::{Taken, Writer},
     },
     auth::token::Grant,
     cli::Format,
     commands::aside,
-    error::{Error, Exit, Result},
-    ui::Ui,
+    error::{Exit, Result},
 };
-
-/// How often a pull begins anew because the set changed while it was read.
-const FRESH_STARTS: u32 = 2;
-
-/// What is known when a search has been read to its end.
-#[derive(Clone, Copy, Debug, Default)]
-struct End {
-    cursor: Option<Timestamp>,
-    total: Option<u64>,
-    /// When the server answered with the first page of this run, by its own clock (v3).
-    answered: Option<Timestamp>,
-    pages: usize,
-    /// Whether the links ended although the pages read cannot have held the total.
-    cut_short: bool,
-}
-
-impl End {
-    /// How many fewer there are than the server's total.
-    fn missing(&self, count: u64) -> u64 {
-        self.total.map_or(0, |total| total.saturating_sub(count))
-    }
-}
-
-/// The readings of one search: how often it has begun anew, and what earlier ones came to.
-#[derive(Default)]
-struct Readings {
-    starts: u32,
-    shortfall: Option<u64>,
-    repeated: Option<u64>,
-}
-
-/// How often resources came in a reading that had come in it before.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Repeats {
-    /// Never, or as often as in the reading before.
-    None,
-    /// Another number than in the reading before.
-    Others,
-}
-
-impl Readings {
-    /// The set changed while it was read, or the reading failed.
-    fn shifted(&mut self, cause: PullError, resource: Searchable, ui: &Ui) -> Result<()> {
-        if !matches!(cause, PullError::Shifted) || self.starts == FRESH_STARTS {
-            return Err(give_up(cause, resource));
-        }
-        ui.say("the claims changed on the server while they were being read: reading them again");
-        self.starts += 1;
-        Ok(())
-    }
-
-    /// A reading came to fewer resources than the server's total.
-    fn fell_short(&mut self, resource: Searchable, end: &End, count: u64, ui: &Ui) -> Result<()> {
-        if self.starts == FRESH_STARTS {
-            return Err(fell_short(resource, end, count));
-        }
-        let missing = end.missing(count);
-        ui.say(format!("{missing} fewer {} than the server's total: reading them again", resource.name()));
-        self.shortfall = Some(missing);
-        self.starts += 1;
-        Ok(())
-    }
-
-    /// Whether a reading from which so many are missing is all there is. API v1 and v2 count before they
-    /// redact: a shortfall that stays the same is the answer, or one that `was_so_before`. Links that end
-    /// before the total are no such shortfall (`never`): the server names a next page whenever there is more.
-    fn is_whole(&self, missing: u64, was_so_before: bool, never: bool) -> bool {
-        missing == 0 || ((self.shortfall == Some(missing) || was_so_before) && !never)
-    }
-
-    fn repeats(&mut self, repeated: u64) -> Repeats {
-        let before = self.repeated.replace(repeated);
-        if repeated > 0 && before != self.repeated { Repeats::Others } else { Repeats::None }
-    }
-}
 
 /// A pull whose work on the disk is done aside: reading and merging a large archive takes its time.
 pub(super) struct Held(Arc<Mutex<Pull>>);
@@ -205,45 +129,6 @@ impl Job<'_> {
         }
     }
 
-    /// Writes one resource type to stdout: what every reading brings and an earlier one has not.
-    pub(super) async fn search_to_stdout(&self, resource: Searchable, grant: &Grant) -> Result<u64> {
-        let expected = Expected { kind: resource.name(), patient: grant.patient.clone() };
-        let mut pipe = Pipe::new(stdout().lock(), expected);
-        let query = self.filters(Target::Search(resource));
-        let (mut readings, mut known) = (Readings::default(), 0);
-        loop {
-            let read = self.read(resource, query.clone(), Known::Before(known), None, 0, |page, _| {
-                pipe.page(&page.bundle).map_err(PullError::Failed)?;
-                Ok(pipe.distinct())
-            });
-            let read = read.await;
-            let count = pipe.distinct();
-            known = known.max(count);
-            match read {
-                Err(cause) => readings.shifted(cause, resource, self.ui())?,
-                Ok(end) => {
-                    let asked = (resource, &query, Mode::Full);
-                    let repeats = readings.repeats(pipe.repeated());
-                    let missing = end.missing(count);
-                    if !self.held_still(asked, &end, repeats, |claim| pipe.has(claim)).await? {
-                        readings.shifted(PullError::Shifted, resource, self.ui())?;
-                    } else if readings.is_whole(missing, false, end.cut_short) {
-                        if let Some(total) = end.total.filter(|total| *total != count) {
-                            self.ui().warn(format!(
-                                "{}: the server's total is {total}, and it sent {count}",
-                                resource.name()
-                            ));
-                        }
-                        return Ok(pipe.written());
-                    } else {
-                        readings.fell_short(resource, &end, count, self.ui())?;
-                    }
-                }
-            }
-            pipe.begin_anew();
-        }
-    }
-
     /// What is asked: all of it, or what is new since the last pull. A person's Patient and Coverage
     /// resources are one page, and asked for whole.
     fn course(&self, pull: &Pull, resource: Searchable, grant: &Grant) -> Course {
@@ -296,44 +181,6 @@ impl Job<'_> {
         }
     }
 
-    /// Whether the set of API v3, whose totals do not tell, stayed as it was. A claim that comes twice has
-    /// been moved to a later page, unless it does so at every reading. A claim that has been superseded is
-    /// gone, and whatever supersedes it was loaded meanwhile, and is looked for: `has` says whether a
-    /// resource has been read.
-    async fn held_still(
-        &self,
-        (resource, query, mode): (Searchable, &Query, Mode),
-        end: &End,
-        repeats: Repeats,
-        has: impl Fn(&str) -> bool,
-    ) -> Result<bool> {
-        let is_long = self.profile.api == ApiVersion::V3 && end.pages > 1;
-        if !is_long {
-            return Ok(true);
-        }
-        if repeats == Repeats::Others {
-            return Ok(false);
-        }
-        let Some(since) =
-            end.answered.filter(|_| mode == Mode::Full).and_then(|at| increment::before(query, at, self.profile.api))
-        else {
-            return Ok(true);
-        };
-        let mut query = query.clone();
-        query.push(increment::parameter(since));
-        let (count, login) = (self.args.page_size, self.login());
-        let search = Search::new(self.client, self.session, resource, &query, count, Known::MaybeNothing, login);
-        let mut search = search.without_haste();
-        loop {
-            match search.next_page().await {
-                Ok(Some(page)) if page.bundle.resources().all(&has) => {}
-                Ok(Some(_)) => return Ok(false),
-                Ok(None) => return Ok(true),
-                Err(cause) => return Err(give_up(cause, resource)),
-            }
-        }
-    }
-
     /// "Nothing new" is also how API v1 and v2 answer when their data back end fails. Then the claims that
     /// are known to be there are not there either.
     async fn is_really_there(&self, course: &Course, kept: Option<&Entry>) -> Result<()> {
@@ -360,76 +207,6 @@ impl Job<'_> {
         })
         .await
     }
-
-    /// Reads a search to its end, handing each page to `keep` with how far it was read by then; `keep` says
-    /// how many resources there are. `distinct` is how many there are before.
-    async fn read(
-        &self,
-        resource: Searchable,
-        query: Query,
-        known: Known,
-        from: Option<Reached>,
-        mut distinct: u64,
-        mut keep: impl FnMut(&Page, &Reached) -> Result<u64, PullError>,
-    ) -> Result<End, PullError> {
-        let count = self.args.page_size;
-        let mut search = Search::new(self.client, self.session, resource, &query, count, known, self.login());
-        let mut end = End::default();
-        if let Some(Reached { pages, next: Some(next), total, cursor, seams, last }) = from {
-            search = search.resume(SoFar { pages, next, total, dated: cursor, seams, last })?;
-            end.cursor = cursor;
-        }
-        let mut progress = self.ui().progress(spoken(resource));
-        let (_, bytes_before) = self.client.traffic();
-        let outcome = loop {
-            match search.next_page().await {
-                Ok(Some(page)) => {
-                    // Of a run that goes on, too: what came before was shown to be the same.
-                    end.answered = end.answered.or(page.bundle.last_updated);
-                    if page.index == 0 && self.profile.api != ApiVersion::V3 {
-                        end.cursor = page.bundle.last_updated;
-                    }
-                    let reached = Reached {
-                        pages: search.pages(),
-                        next: search.next_link().map(str::to_owned),
-                        total: search.total(),
-                        cursor: end.cursor,
-                        seams: search.newest_seam().cloned().into_iter().collect(),
-                        last: search.last_id().map(str::to_owned),
-                    };
-                    match keep(&page, &reached) {
-                        Ok(now) => distinct = now,
-                        Err(cause) => break Err(cause),
-                    }
-                    if let Err(cause) = search.brought(distinct) {
-                        break Err(cause);
-                    }
-                    progress.at(distinct, search.total(), self.client.traffic().1 - bytes_before);
-                }
-                Ok(None) => {
-                    break match search.fits_together().await {
-                        Ok(true) => Ok(()),
-                        Ok(false) => Err(PullError::Shifted),
-                        Err(cause) => Err(cause),
-                    };
-                }
-                Err(cause) => break Err(cause),
-            }
-        };
-        progress.finish();
-        (end.total, end.pages) = (search.total(), search.pages());
-        end.cut_short = end.total.is_some_and(|total| search.room() < total);
-        outcome.map(|()| end).map_err(|cause| incomplete(cause, resource, distinct, search.total()))
-    }
-}
-
-/// A resource type as people call it, short enough for a narrow terminal.
-fn spoken(resource: Searchable) -> &'static str {
-    match resource {
-        Searchable::ExplanationOfBenefit => "claims",
-        Searchable::Patient => "patient",
-        Searchable::Coverage => "coverage",
-    }
 }
 
 fn same_shortfall(kept: &Entry, missing: u64) -> bool {
@@ -439,43 +216,4 @@ fn same_shortfall(kept: &Entry, missing: u64) -> bool {
 /// How many fewer are kept than the server counted.
 fn kept_shortfall(kept: &Entry) -> Option<u64> {
     kept.server_total.map(|total| total.saturating_sub(kept.count))
-}
-
-/// Says how much is missing when a search fails half-way.
-fn incomplete(cause: PullError, resource: Searchable, count: u64, total: Option<u64>) -> PullError {
-    let PullError::Failed(mut error) = cause else { return PullError::Shifted };
-    if count > 0 || total.is_some() {
-        let name = resource.name();
-        let missing = match total {
-            Some(total) => format!("{count} of {total} {name} had come, {} are missing", total.saturating_sub(count)),
-            None => format!("{count} {name} had come, how many are missing is not known"),
-        };
-        error.message = format!("{}; {missing}; nothing was replaced", error.message);
-    }
-    PullError::Failed(error)
-}
-
-fn fell_short(resource: Searchable, end: &End, count: u64) -> Error {
-    let (name, missing, total) = (resource.name(), end.missing(count), end.total.unwrap_or_default());
-    Error::new(
-        Exit::TryAgain,
-        "shortfall",
-        format!("{name}: {count} of {total} had come, {missing} are missing, and reading again did not settle it; nothing was replaced"),
-    )
-    .hint("Run the same command again later. If it stays because less is shared now than before, fetch into a new directory; else report it to the server's operators.")
-}
-
-fn give_up(cause: PullError, resource: Searchable) -> Error {
-    match cause {
-        PullError::Failed(error) => error,
-        PullError::Shifted => Error::new(
-            Exit::TryAgain,
-            "shifted",
-            format!(
-                "{}: the set on the server kept changing while it was being read; nothing was replaced",
-                resource.name()
-            ),
-        )
-        .hint("Run the same command again later."),
-    }
 }

@@ -4,7 +4,9 @@ mod everyone;
 mod gather;
 mod increment;
 mod plan;
+mod reading;
 mod report;
+mod stream;
 
 use std::{
     path::{Path, PathBuf},

@@ -1,0 +1,241 @@
+//! A search read once, from its beginning or from where an earlier run stopped, and what is made of it.
+
+use jiff::Timestamp;
+
+use super::{Job, increment};
+use crate::{
+    api::{
+        pages::{Known, Page, PullError, Search, SoFar},
+        server::{ApiVersion, Searchable},
+    },
+    archive::{
+        manifest::{Mode, Query},
+        partial::Reached,
+    },
+    error::{Error, Exit, Result},
+    ui::Ui,
+};
+
+/// How often a pull begins anew because the set changed while it was read.
+const FRESH_STARTS: u32 = 2;
+
+/// What is known when a search has been read to its end.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct End {
+    pub(super) cursor: Option<Timestamp>,
+    pub(super) total: Option<u64>,
+    /// When the server answered with the first page of this run, by its own clock (v3).
+    answered: Option<Timestamp>,
+    pages: usize,
+    /// Whether the links ended although the pages read cannot have held the total.
+    pub(super) cut_short: bool,
+}
+
+impl End {
+    /// How many fewer there are than the server's total.
+    pub(super) fn missing(&self, count: u64) -> u64 {
+        self.total.map_or(0, |total| total.saturating_sub(count))
+    }
+}
+
+/// The readings of one search: how often it has begun anew, and what earlier ones came to.
+#[derive(Default)]
+pub(super) struct Readings {
+    starts: u32,
+    shortfall: Option<u64>,
+    repeated: Option<u64>,
+}
+
+/// How often resources came in a reading that had come in it before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeats {
+    /// Never, or as often as in the reading before.
+    None,
+    /// Another number than in the reading before.
+    Others,
+}
+
+impl Readings {
+    /// The set changed while it was read, or the reading failed.
+    pub(super) fn shifted(&mut self, cause: PullError, resource: Searchable, ui: &Ui) -> Result<()> {
+        if !matches!(cause, PullError::Shifted) || self.starts == FRESH_STARTS {
+            return Err(give_up(cause, resource));
+        }
+        ui.say("the claims changed on the server while they were being read: reading them again");
+        self.starts += 1;
+        Ok(())
+    }
+
+    /// A reading came to fewer resources than the server's total.
+    pub(super) fn fell_short(&mut self, resource: Searchable, end: &End, count: u64, ui: &Ui) -> Result<()> {
+        if self.starts == FRESH_STARTS {
+            return Err(fell_short(resource, end, count));
+        }
+        let missing = end.missing(count);
+        ui.say(format!("{missing} fewer {} than the server's total: reading them again", resource.name()));
+        self.shortfall = Some(missing);
+        self.starts += 1;
+        Ok(())
+    }
+
+    /// Whether a reading from which so many are missing is all there is. API v1 and v2 count before they
+    /// redact: a shortfall that stays the same is the answer, or one that `was_so_before`. Links that end
+    /// before the total are no such shortfall (`never`): the server names a next page whenever there is more.
+    pub(super) fn is_whole(&self, missing: u64, was_so_before: bool, never: bool) -> bool {
+        missing == 0 || ((self.shortfall == Some(missing) || was_so_before) && !never)
+    }
+
+    pub(super) fn repeats(&mut self, repeated: u64) -> Repeats {
+        let before = self.repeated.replace(repeated);
+        if repeated > 0 && before != self.repeated { Repeats::Others } else { Repeats::None }
+    }
+}
+
+impl Job<'_> {
+    /// Reads a search to its end, handing each page to `keep` with how far it was read by then; `keep` says
+    /// how many resources there are. `distinct` is how many there are before.
+    pub(super) async fn read(
+        &self,
+        resource: Searchable,
+        query: Query,
+        known: Known,
+        from: Option<Reached>,
+        mut distinct: u64,
+        mut keep: impl FnMut(&Page, &Reached) -> Result<u64, PullError>,
+    ) -> Result<End, PullError> {
+        let count = self.args.page_size;
+        let mut search = Search::new(self.client, self.session, resource, &query, count, known, self.login());
+        let mut end = End::default();
+        if let Some(Reached { pages, next: Some(next), total, cursor, seams, last }) = from {
+            search = search.resume(SoFar { pages, next, total, dated: cursor, seams, last })?;
+            end.cursor = cursor;
+        }
+        let mut progress = self.ui().progress(spoken(resource));
+        let (_, bytes_before) = self.client.traffic();
+        let outcome = loop {
+            match search.next_page().await {
+                Ok(Some(page)) => {
+                    // Of a run that goes on, too: what came before was shown to be the same.
+                    end.answered = end.answered.or(page.bundle.last_updated);
+                    if page.index == 0 && self.profile.api != ApiVersion::V3 {
+                        end.cursor = page.bundle.last_updated;
+                    }
+                    let reached = Reached {
+                        pages: search.pages(),
+                        next: search.next_link().map(str::to_owned),
+                        total: search.total(),
+                        cursor: end.cursor,
+                        seams: search.newest_seam().cloned().into_iter().collect(),
+                        last: search.last_id().map(str::to_owned),
+                    };
+                    match keep(&page, &reached) {
+                        Ok(now) => distinct = now,
+                        Err(cause) => break Err(cause),
+                    }
+                    if let Err(cause) = search.brought(distinct) {
+                        break Err(cause);
+                    }
+                    progress.at(distinct, search.total(), self.client.traffic().1 - bytes_before);
+                }
+                Ok(None) => {
+                    break match search.fits_together().await {
+                        Ok(true) => Ok(()),
+                        Ok(false) => Err(PullError::Shifted),
+                        Err(cause) => Err(cause),
+                    };
+                }
+                Err(cause) => break Err(cause),
+            }
+        };
+        progress.finish();
+        (end.total, end.pages) = (search.total(), search.pages());
+        end.cut_short = end.total.is_some_and(|total| search.room() < total);
+        outcome.map(|()| end).map_err(|cause| incomplete(cause, resource, distinct, search.total()))
+    }
+
+    /// Whether the set of API v3, whose totals do not tell, stayed as it was. A claim that comes twice has
+    /// been moved to a later page, unless it does so at every reading. A claim that has been superseded is
+    /// gone, and whatever supersedes it was loaded meanwhile, and is looked for: `has` says whether a
+    /// resource has been read.
+    pub(super) async fn held_still(
+        &self,
+        (resource, query, mode): (Searchable, &Query, Mode),
+        end: &End,
+        repeats: Repeats,
+        has: impl Fn(&str) -> bool,
+    ) -> Result<bool> {
+        let is_long = self.profile.api == ApiVersion::V3 && end.pages > 1;
+        if !is_long {
+            return Ok(true);
+        }
+        if repeats == Repeats::Others {
+            return Ok(false);
+        }
+        let Some(since) =
+            end.answered.filter(|_| mode == Mode::Full).and_then(|at| increment::before(query, at, self.profile.api))
+        else {
+            return Ok(true);
+        };
+        let mut query = query.clone();
+        query.push(increment::parameter(since));
+        let (count, login) = (self.args.page_size, self.login());
+        let search = Search::new(self.client, self.session, resource, &query, count, Known::MaybeNothing, login);
+        let mut search = search.without_haste();
+        loop {
+            match search.next_page().await {
+                Ok(Some(page)) if page.bundle.resources().all(&has) => {}
+                Ok(Some(_)) => return Ok(false),
+                Ok(None) => return Ok(true),
+                Err(cause) => return Err(give_up(cause, resource)),
+            }
+        }
+    }
+}
+
+/// A resource type as people call it, short enough for a narrow terminal.
+fn spoken(resource: Searchable) -> &'static str {
+    match resource {
+        Searchable::ExplanationOfBenefit => "claims",
+        Searchable::Patient => "patient",
+        Searchable::Coverage => "coverage",
+    }
+}
+
+/// Says how much is missing when a search fails half-way.
+fn incomplete(cause: PullError, resource: Searchable, count: u64, total: Option<u64>) -> PullError {
+    let PullError::Failed(mut error) = cause else { return PullError::Shifted };
+    if count > 0 || total.is_some() {
+        let name = resource.name();
+        let missing = match total {
+            Some(total) => format!("{count} of {total} {name} had come, {} are missing", total.saturating_sub(count)),
+            None => format!("{count} {name} had come, how many are missing is not known"),
+        };
+        error.message = format!("{}; {missing}; nothing was replaced", error.message);
+    }
+    PullError::Failed(error)
+}
+
+fn fell_short(resource: Searchable, end: &End, count: u64) -> Error {
+    let (name, missing, total) = (resource.name(), end.missing(count), end.total.unwrap_or_default());
+    Error::new(
+        Exit::TryAgain,
+        "shortfall",
+        format!("{name}: {count} of {total} had come, {missing} are missing, and reading again did not settle it; nothing was replaced"),
+    )
+    .hint("Run the same command again later. If it stays because less is shared now than before, fetch into a new directory; else report it to the server's operators.")
+}
+
+pub(super) fn give_up(cause: PullError, resource: Searchable) -> Error {
+    match cause {
+        PullError::Failed(error) => error,
+        PullError::Shifted => Error::new(
+            Exit::TryAgain,
+            "shifted",
+            format!(
+                "{}: the set on the server kept changing while it was being read; nothing was replaced",
+                resource.name()
+            ),
+        )
+        .hint("Run the same command again later."),
+    }
+}
