@@ -105,7 +105,30 @@ fn push_string(out: &mut String, mut rest: &str) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
     use super::*;
+
+    proptest! {
+        /// What a reader takes is what it was; what it refuses, it is only given if it can take it then.
+        #[test]
+        fn what_can_be_read_says_the_same(text in r#"[\[{]{0,3}([\[\]{}",:\\uéd8D0-9e.+\- ]|\\u[dD][89a-f]00|"a":|1e999|null){0,40}[\]}]{0,3}"#) {
+            let mended = mended(&text);
+            if let Ok(value) = serde_json::from_str::<Value>(&text) {
+                prop_assert_eq!(serde_json::from_str::<Value>(&mended).unwrap(), value);
+            }
+        }
+
+        #[test]
+        fn any_string_keeps_what_it_says(said in any::<String>(), lone in 0xd800_u16..0xe000) {
+            let written = Value::from(said.as_str()).to_string();
+            let text = format!("[{written},\"\\u{lone:04x}\",{written}]");
+            prop_assert!(serde_json::from_str::<Value>(&text).is_err());
+            let value: Value = serde_json::from_str(&mended(&text)).unwrap();
+            prop_assert_eq!(value, serde_json::json!([said.as_str(), "\u{fffd}", said.as_str()]));
+        }
+    }
 
     #[test]
     fn halves_of_pairs_are_replaced_and_whole_pairs_stay() {
@@ -134,7 +157,7 @@ mod tests {
         assert_eq!(mended(&deep(DEEPEST)), deep(DEEPEST));
         assert_eq!(mended(&deep(100_000)), deep(DEEPEST).replace('1', "null"));
         let text = format!(r#"{{"a":{},"b":[{{"c":"]}}["}}]}}"#, deep(200));
-        let value: serde_json::Value = serde_json::from_str(&mended(&text)).unwrap();
+        let value: Value = serde_json::from_str(&mended(&text)).unwrap();
         assert_eq!(value["b"][0]["c"], "]}[");
     }
 

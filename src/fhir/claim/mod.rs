@@ -164,9 +164,27 @@ fn number(claim: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+
+    const WHOLE: &str = r##"{"id":"1","use":"claim","status":"active","type":{"coding":[{"system":"x/eob-type","code":"CARRIER"}]},
+        "billablePeriod":{"start":"2024-01-01","end":"2024-01-02"},"careTeam":[{"role":{"coding":[{"code":"performing"}]},"provider":{"reference":"#p"}}],
+        "contained":[{"id":"p","name":[{"family":"F","given":["G"]}],"identifier":[{"system":"x/us-npi","value":"12"}]}],
+        "total":[{"category":{"coding":[{"code":"CLM_SBMT_CHRG_AMT"}]},"amount":{"value":1.5}}],"diagnosis":[{"type":[{"coding":[{"code":"principal"}]}],
+        "diagnosisCodeableConcept":{"coding":[{"code":"A"}]}}],"item":[{"sequence":1,"quantity":{"value":1},"modifier":[{"coding":[{"code":"M"}]}]}]}"##;
+
+    proptest! {
+        /// Any part of a claim may be anything.
+        #[test]
+        fn no_claim_makes_it_panic(at in 0..WHOLE.len(), length in 0..60_usize, by in r#"[\[\]{}",:\\ud80-9e\-é\x00 ]{0,12}|null|\[\]|"\\ud800"|-1e999"#) {
+            let end = (at + length).min(WHOLE.len());
+            if let (Some(before), Some(after)) = (WHOLE.get(..at), WHOLE.get(end..)) {
+                let _ = Claim::read(&format!("{before}{by}{after}"));
+            }
+        }
+    }
 
     fn read(claim: &Value) -> Claim {
         Claim::read(&claim.to_string()).unwrap()
