@@ -22,19 +22,10 @@ fn claim(number: u32, paid: &str, more: &str) -> String {
     )
 }
 
-#[test]
-fn one_odd_claim_keeps_nobody_from_the_others() {
+/// A stage with an archive of these claims, fetched from a mock that serves them as they are.
+fn fetched(claims: &[String]) -> Stage {
     let payloads = tempfile::tempdir().unwrap();
-    let deep = format!("{}{}", "[".repeat(3000), "]".repeat(3000));
-    let odd = [
-        claim(1, "10.25", ""),
-        claim(2, "1.00", r#","provider":{"display":"Dr. \ud800 Half"}"#),
-        claim(3, "1e400", ""),
-        claim(4, "2.00", &format!(r#","extension":{deep}"#)),
-        claim(5, "1e300", ""),
-        claim(6, "4.00", r#","provider":{"display":"=cmd\u0000\u001b[2J"}"#),
-    ];
-    for (index, text) in odd.iter().enumerate() {
+    for (index, text) in claims.iter().enumerate() {
         fs::write(payloads.path().join(format!("{index}.json")), text).unwrap();
     }
     let patient = format!(r#"{{"resourceType":"Patient","id":"{PERSON}"}}"#);
@@ -44,6 +35,21 @@ fn one_odd_claim_keeps_nobody_from_the_others() {
     stage.log_in(&["--api", "v2"]);
     stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
     stage.expect(0, &["verify", "claims"]);
+    stage
+}
+
+#[test]
+fn one_odd_claim_keeps_nobody_from_the_others() {
+    let deep = format!("{}{}", "[".repeat(3000), "]".repeat(3000));
+    let odd = [
+        claim(1, "10.25", ""),
+        claim(2, "1.00", r#","provider":{"display":"Dr. \ud800 Half"}"#),
+        claim(3, "1e400", ""),
+        claim(4, "2.00", &format!(r#","extension":{deep}"#)),
+        claim(5, "1e300", ""),
+        claim(6, "4.00", r#","provider":{"display":"=cmd\u0000\u001b[2J"}"#),
+    ];
+    let stage = fetched(&odd);
     let kept = fs::read_to_string(stage.home.path().join("claims/ExplanationOfBenefit.ndjson")).unwrap();
     assert!(kept.contains("\\ud800") && kept.contains("1e400") && kept.contains(&deep), "kept as it was sent");
 
@@ -80,4 +86,40 @@ fn one_odd_claim_keeps_nobody_from_the_others() {
     assert_eq!(page.matches("<details class=\"claim\"").count(), 6);
     assert!(page.contains("Of 4 claims something cannot be shown here"));
     assert!(page.contains("$17.25"), "the sum of what is known");
+}
+
+/// Three that do not stand although their status says nothing, and two that do.
+#[test]
+fn what_does_not_stand_is_shown_and_in_no_sum() {
+    const VARIABLE: &str = "https://bluebutton.cms.gov/resources/variables/";
+    let entry = |code: &str| {
+        format!(r#","extension":[{{"url":"{VARIABLE}carr_clm_entry_cd","valueCoding":{{"code":"{code}"}}}}]"#)
+    };
+    let deleted = format!(
+        r#","supportingInfo":[{{"category":{{"coding":[{{"code":"{VARIABLE}adjstmt_dltn_cd"}}]}},"code":{{"coding":[{{"code":"D"}}]}}}}]"#
+    );
+    let stage = fetched(&[
+        claim(1, "10.25", &entry("1")),
+        claim(2, "100.00", &entry("3")),
+        claim(3, "1000.00", &deleted),
+        claim(4, "10000.00", r#","outcome":"partial""#),
+        claim(5, "2.50", &entry("5")),
+    ]);
+    stage.expect(0, &["export", "claims", "--to", "sqlite", "--output", "claims.db"]);
+    let database = rusqlite::Connection::open(stage.home.path().join("claims.db")).unwrap();
+    let cents = |from: &str| -> i64 {
+        let query = format!("select cast(round(sum(medicare_paid) * 100) as integer) from {from}");
+        database.query_row(&query, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!((cents("claims"), cents("settled"), cents("by_year")), (1_111_275, 1275, 1275));
+    let mut left_out = database.prepare("select standing, claims from left_out order by 1").unwrap();
+    let left_out = left_out.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let left_out: Vec<(String, i64)> = left_out.map(Result::unwrap).collect();
+    assert_eq!(left_out, ["cancelled", "deleted", "partial"].map(|name| (name.to_owned(), 1)));
+
+    stage.expect(0, &["report", "claims", "--output", "claims.html"]);
+    let page = fs::read_to_string(stage.home.path().join("claims.html")).unwrap();
+    assert_eq!(page.matches("<details class=\"claim\"").count(), 5, "all are shown");
+    assert!(page.contains("3 more are shown and in no sum: 1 cancelled, 1 deleted, 1 still worked on."));
+    assert!(page.contains("<dd>$12.75</dd>") && !page.contains("11,112.75"));
 }
