@@ -63,7 +63,16 @@ fn money(amount: Option<Cents>) -> Cell<'static> {
 
 /// What is no whole day is none: a column of days holds nothing else.
 fn day(text: &Option<String>) -> Cell<'_> {
-    text.as_deref().and_then(|text| text.get(..10)?.parse().ok()).map_or(Cell::Nothing, Cell::Day)
+    let day = |text: &str| -> Option<Date> {
+        // FHIR's date, or the date of its dateTime; the parser takes other notations as well.
+        let (day, rest) = text.split_at_checked(10)?;
+        let is_written_out = day
+            .bytes()
+            .enumerate()
+            .all(|(at, byte)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() });
+        (is_written_out && (rest.is_empty() || rest.starts_with('T'))).then(|| day.parse().ok()).flatten()
+    };
+    text.as_deref().and_then(day).map_or(Cell::Nothing, Cell::Day)
 }
 
 fn codes(coded: &[Coded]) -> Cell<'_> {
@@ -86,6 +95,7 @@ pub const CLAIMS: &[Column<OfClaim>] = &[
     column!("claim_number", Text, |claim| text(&claim.number)),
     column!("claim_type", Text, |claim| claim.kind.map_or(Cell::Nothing, |kind| Cell::Text(Kind::name(kind).into()))),
     column!("is_prior_authorization", Count, |claim| count(usize::from(claim.is_prior_authorization))),
+    column!("standing", Text, |claim| Cell::Text(claim.standing.name().into())),
     column!("status", Text, |claim| text(&claim.status)),
     column!("outcome", Text, |claim| text(&claim.outcome)),
     column!("source", Text, |claim| text(&claim.source)),
@@ -94,8 +104,13 @@ pub const CLAIMS: &[Column<OfClaim>] = &[
     column!("provider", Text, |claim| text(&claim.provider)),
     column!("provider_npi", Text, |claim| text(&claim.provider_npi)),
     column!("practitioner", Text, |claim| text(&claim.practitioner)),
+    column!("practitioner_npi", Text, |claim| text(&claim.practitioner_npi)),
     column!("principal_diagnosis", Text, |claim| {
-        claim.diagnoses.first().map_or(Cell::Nothing, |first| Cell::Text(first.code.as_str().into()))
+        claim
+            .diagnoses
+            .first()
+            .filter(|_| claim.has_principal_diagnosis)
+            .map_or(Cell::Nothing, |first| Cell::Text(first.code.as_str().into()))
     }),
     column!("diagnoses", List, |claim| codes(&claim.diagnoses)),
     column!("procedures", List, |claim| codes(&claim.procedures)),
@@ -113,6 +128,7 @@ pub const CLAIMS: &[Column<OfClaim>] = &[
     column!("other_paid", Money, |claim| money(claim.amounts.other_paid)),
     column!("lines", Count, |claim| count(claim.lines.len())),
     column!("last_updated", Text, |claim| text(&claim.last_updated)),
+    column!("is_incomplete", Count, |claim| count(usize::from(claim.is_incomplete))),
 ];
 
 /// One row a line.

@@ -122,6 +122,8 @@ pub struct Written {
     pub claims: u64,
     /// Rows of the table of lines.
     pub lines: u64,
+    /// Of the claims, those of which something could not be read ([`Claim::is_incomplete`]).
+    pub incomplete: u64,
 }
 
 /// Runs through the claims of an archive, one in memory at a time.
@@ -172,6 +174,7 @@ pub fn export(dir: &Path, format: Format, output: &Path) -> Result<Written> {
         sink.row(Table::Claims, &cells)?;
         sink.details(&claim)?;
         written.claims += 1;
+        written.incomplete += u64::from(claim.is_incomplete);
         for line in &claim.lines {
             let cells: Vec<Cell<'_>> = LINES.iter().map(|column| (column.of)(&claim, line)).collect();
             sink.row(Table::Lines, &cells)?;

@@ -5,7 +5,7 @@ use rusqlite::{Connection, ToSql, types::ToSqlOutput};
 use super::{Cell, DETAILS, Sink, Table, Type, keep, unwritten};
 use crate::{durable::Fresh, error::Result, fhir::claim::Claim};
 
-/// What counts: neither cancelled, nor asked for in advance, nor still worked on.
+/// What people ask, of the claims that stand.
 const VIEWS: &str = include_str!("views.sql");
 
 pub(super) struct Sqlite {

@@ -1,5 +1,5 @@
 -- Indexes for the joins below, and views that answer what people ask. Sums are of what counts: a claim that was
--- cancelled, only asked for in advance or is still worked on is in none.
+-- cancelled, deleted or replaced, only asked for in advance or is still worked on is in none (`standing`).
 create index lines_of_claim on lines (claim_id);
 create index diagnoses_of_claim on diagnoses (claim_id);
 create index diagnoses_by_code on diagnoses (code);
@@ -10,7 +10,10 @@ create index claims_by_day on claims (service_start);
 
 create view settled as
     select * from claims
-    where status is not 'cancelled' and is_prior_authorization = 0 and outcome is not 'partial';
+    where standing = 'final';
+
+create view left_out as
+    select standing, count(*) as claims from claims where standing <> 'final' group by 1;
 
 create view by_year as
     select substr(service_start, 1, 4) as year, claim_type, count(distinct settled.claim_id) as claims,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::html::{Shown, Td, table};
-use crate::fhir::claim::{Cents, Claim, Coded};
+use crate::fhir::claim::{Cents, Claim, Coded, Standing};
 
 /// An amount as people write it; nothing where there is none.
 pub(super) fn dollars(amount: Option<Cents>) -> String {
@@ -20,17 +20,9 @@ pub(super) fn dollars(amount: Option<Cents>) -> String {
     format!("{}${grouped}.{cents}", if amount.0 < 0 { "-" } else { "" })
 }
 
-/// What is no final, active claim, in a word.
+/// What is in no sum, and why.
 pub(super) fn standing(claim: &Claim) -> Option<&'static str> {
-    if claim.is_prior_authorization {
-        Some("prior authorisation")
-    } else if claim.status.as_deref() == Some("cancelled") {
-        Some("cancelled")
-    } else if claim.outcome.as_deref() == Some("partial") {
-        Some("still worked on")
-    } else {
-        None
-    }
+    (claim.standing != Standing::Final).then(|| claim.standing.words())
 }
 
 fn coded(coded: &Coded) -> String {

@@ -146,6 +146,6 @@ fn list(out: &mut String, sums: &Sums, shown: &[(String, String)]) {
 const CLOSING: &str = "</main>\n<footer>\n<h2>Where these numbers come from</h2>\n\
 <p>Each is the claim's own, from the field of CMS's that means it: what was billed, what Medicare (or, for a drug, the plan) paid, and what was left \
 to you. Where a claim does not say a number, the place is empty and sums leave it out. For claims of doctors and suppliers, and for stays, older versions \
-of the data do not say your share: it is the deductible and the coinsurance together. Cancelled claims, prior authorisations and claims that are still \
-worked on are shown, and are in no sum. A supplement or another insurer may have paid your share. This is not a bill.</p>\n\
+of the data do not say your share: it is the deductible and the coinsurance together. Claims that were cancelled, \
+deleted or replaced, that are still worked on, or that only ask in advance are shown, and are in no sum. A supplement or another insurer may have paid your share. This is not a bill.</p>\n\
 <p>Words for procedure codes are licensed and not here; your provider can tell you what a code means.</p>\n</footer>\n";

@@ -8,10 +8,10 @@ use std::{
 use jiff::civil::Date;
 
 use super::{
-    claims::{dollars, standing},
+    claims::dollars,
     html::{Shown, Td, bars, table},
 };
-use crate::fhir::claim::{Cents, Claim, Kind};
+use crate::fhir::claim::{Cents, Claim, Kind, Standing};
 
 /// Longest list of its kind; a person's claims name hundreds of providers.
 const LONGEST: usize = 50;
@@ -70,7 +70,8 @@ impl Sum {
 #[derive(Default)]
 pub(super) struct Sums {
     all: Sum,
-    left_out: u64,
+    left_out: BTreeMap<Standing, u64>,
+    incomplete: u64,
     first: Option<String>,
     last: Option<String>,
     months: BTreeMap<Month, Sum>,
@@ -84,23 +85,26 @@ pub(super) struct Sums {
 
 impl Sums {
     pub(super) fn take(&mut self, claim: &Claim) {
-        if standing(claim).is_some() {
-            self.left_out += 1;
+        self.incomplete += u64::from(claim.is_incomplete);
+        if claim.standing != Standing::Final {
+            *self.left_out.entry(claim.standing).or_default() += 1;
             return;
         }
         self.all.take(claim);
         if let (Some(start), Some(year)) = (&claim.start, claim.year()) {
-            self.first = self.first.take().into_iter().chain([start.clone()]).min();
-            self.last = self.last.take().into_iter().chain([start.clone()]).max();
             self.years.entry(year.to_owned()).or_default().take(claim);
+            // What is no day has no place in a period.
             if let Some(month) = Month::of(start) {
+                self.first = self.first.take().into_iter().chain([start.clone()]).min();
+                self.last = self.last.take().into_iter().chain([start.clone()]).max();
                 self.months.entry(month).or_default().take(claim);
             }
         }
         if let Some(kind) = claim.kind {
             self.kinds.entry(kind).or_default().take(claim);
         }
-        if let Some(provider) = &claim.provider {
+        // Doctors' claims of v1 name who treated, and seldom who billed.
+        if let Some(provider) = claim.provider.as_ref().or(claim.practitioner.as_ref()) {
             self.providers.entry(provider.clone()).or_default().take(claim);
         }
         if claim.kind == Some(Kind::Pde) {
@@ -156,11 +160,21 @@ impl Sums {
             let _ = write!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", Shown(&text));
         }
         out.push_str("</dl>\n");
-        if self.left_out > 0 {
+        if !self.left_out.is_empty() {
+            let reasons = Standing::LEFT_OUT.iter().filter_map(|it| Some((self.left_out.get(it)?, it.words())));
+            let reasons: Vec<String> = reasons.map(|(count, words)| format!("{count} {words}")).collect();
             let _ = writeln!(
                 out,
-                "<p class=\"quiet\">{} more are cancelled, still worked on, or only asked for; they are in no sum.</p>",
-                self.left_out
+                "<p class=\"quiet\">{} more are shown and in no sum: {}.</p>",
+                self.left_out.values().sum::<u64>(),
+                reasons.join(", ")
+            );
+        }
+        if self.incomplete > 0 {
+            let _ = writeln!(
+                out,
+                "<p class=\"quiet\">Of {} claims something cannot be shown here; it is in the archive.</p>",
+                self.incomplete
             );
         }
     }
@@ -201,7 +215,7 @@ impl Sums {
         if !providers.is_empty() {
             out.push_str("<h2>Doctors and places</h2>\n");
             let listed = rows(&mut providers.into_iter().take(LONGEST));
-            table(out, "Those with the most claims", &heads("Billed by"), &listed);
+            table(out, "Those with the most claims", &heads("Billed or treated by"), &listed);
         }
         self.medicines(out);
         if !self.stays.is_empty() {

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::{
     Family, Kind,
-    look::{coding, each, extension, text, words},
-    money::{Cents, is_total_line, of_line},
+    look::{coding, display, each, extension, said, text, words},
+    money::{Beyond, Cents, is_total_line, of_line},
 };
 
 /// A line of a claim.
@@ -25,7 +25,7 @@ pub struct Line {
     pub revenue: Option<String>,
     /// What the server calls the line: revenue centre, type of service or drug.
     pub words: Option<String>,
-    /// Place of service, in the server's words or as its code.
+    /// Place of service, in the server's words or as its code; of an institution, the state.
     pub place: Option<String>,
     /// National Drug Code.
     pub ndc: Option<String>,
@@ -48,40 +48,35 @@ pub struct Line {
 }
 
 impl Line {
-    pub(super) fn read(line: &Value, kind: Option<Kind>, family: Family) -> Self {
+    pub(super) fn read(line: &Value, kind: Option<Kind>, family: Family, beyond: &Beyond) -> Self {
         // v1 says `service`.
         let product = if line["service"].is_null() { &line["productOrService"] } else { &line["service"] };
         let period = &line["servicedPeriod"];
-        let serviced = text(line, "servicedDate");
-        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let serviced = said(line, "servicedDate");
         let ndc = ndc(line, product);
+        // Beside the revenue centre there may be a coding that says what its charges are subject to.
         let revenue = coding(&line["revenue"], &["CLM-REV-CNTR-CD", "rev_cntr"])
-            .or_else(|| each(&line["revenue"], "coding").find(|coding| text(coding, "code").is_some()));
-        let amount = |names: &[&str]| of_line(line, names);
+            .or_else(|| coding(&line["revenue"], &["RevenueCodes"]));
+        let amount = |names: &[&str]| of_line(line, names, beyond);
         Self {
             sequence: line["sequence"].as_u64(),
-            start: owned(serviced.or_else(|| text(period, "start"))),
-            end: owned(serviced.or_else(|| text(period, "end"))),
+            start: serviced.clone().or_else(|| said(period, "start")),
+            end: serviced.or_else(|| said(period, "end")),
             code: coding(product, &["hcpcs", "cpt", "HCPCSReleaseCodeSets", "hcpcs_cd", "HIPPSCodes"])
-                .and_then(|coding| owned(text(coding, "code"))),
+                .and_then(|coding| said(coding, "code")),
             modifiers: each(line, "modifier")
                 .flat_map(|modifier| each(modifier, "coding"))
-                // v2 hides the unit of a drug's quantity here.
-                .filter(|coding| !text(coding, "system").is_some_and(|system| system.contains("unitsofmeasure")))
-                .filter_map(|coding| owned(text(coding, "code")))
+                .filter(|coding| !is_unit(coding))
+                .filter_map(|coding| said(coding, "code"))
                 .collect(),
-            revenue: revenue.and_then(|coding| owned(text(coding, "code"))),
-            words: ndc
-                .and_then(|coding| owned(text(coding, "display")))
-                .or_else(|| words(&line["revenue"]))
-                .or_else(|| words(&line["category"])),
-            place: words(&line["locationCodeableConcept"]).or_else(|| {
-                each(&line["locationCodeableConcept"], "coding").find_map(|coding| owned(text(coding, "code")))
-            }),
-            ndc: ndc.and_then(|coding| owned(text(coding, "code"))),
+            revenue: revenue.and_then(|coding| said(coding, "code")),
+            words: ndc.and_then(display).or_else(|| revenue.and_then(display)).or_else(|| words(&line["category"])),
+            place: place(line),
+            ndc: ndc.and_then(|coding| said(coding, "code")),
             units: units(line, family),
             charged: amount(&[
                 "CLM_LINE_SBMT_CHRG_AMT",
+                "TOT_RX_CST_AMT",
                 "line_sbmtd_chrg_amt",
                 "rev_cntr_tot_chrg_amt",
                 "tot_rx_cst_amt",
@@ -94,30 +89,56 @@ impl Line {
                 "cvrd_d_plan_pd_amt",
             ]),
             deductible: amount(&["CLM_LINE_MDCR_DDCTBL_AMT", "line_bene_ptb_ddctbl_amt", "rev_cntr_cash_ddctbl_amt"]),
-            coinsurance: amount(&[
-                "CLM_LINE_MDCR_COINSRNC_AMT",
-                "line_coinsrnc_amt",
-                "rev_cntr_coinsrnc_wge_adjstd_c",
-                "rev_cntr_rdcd_coinsrnc_amt",
-            ]),
+            coinsurance: amount(&["CLM_LINE_MDCR_COINSRNC_AMT", "CLM_LINE_INSTNL_ADJSTD_AMT", "line_coinsrnc_amt"])
+                .or_else(|| outpatient_coinsurance(line, beyond)),
             patient_pays: amount(&["CLM_LINE_BENE_PMT_AMT", "rev_cntr_ptnt_rspnsblty_pmt", "ptnt_pay_amt"]),
             is_total: kind.is_some() && is_total_line(line),
         }
     }
 }
 
+/// v1 and v2 have two: where the provider has reduced it, the reduced one is what is owed; else it is 0.
+fn outpatient_coinsurance(line: &Value, beyond: &Beyond) -> Option<Cents> {
+    let reduced = of_line(line, &["rev_cntr_rdcd_coinsrnc_amt"], beyond);
+    let whole = of_line(line, &["rev_cntr_coinsrnc_wge_adjstd_c"], beyond);
+    reduced.filter(|amount| *amount != Cents(0)).or(whole).or(reduced)
+}
+
+/// v2 hides the unit of a drug's quantity among the modifiers.
+fn is_unit(modifier: &Value) -> bool {
+    text(modifier, "system").is_some_and(|system| system.contains("unitsofmeasure"))
+}
+
+fn place(line: &Value) -> Option<String> {
+    let place = &line["locationCodeableConcept"];
+    words(place)
+        .or_else(|| each(place, "coding").find_map(|coding| said(coding, "code")))
+        .or_else(|| said(&line["locationAddress"], "state"))
+}
+
 /// The coding of the drug: of the product itself, of a compound's first part, or beside the product.
 fn ndc<'v>(line: &'v Value, product: &'v Value) -> Option<&'v Value> {
     let of_details = || each(line, "detail").find_map(|detail| coding(&detail["productOrService"], &["ndc"]));
-    let beside = || extension(line, "ndc").map(|extension| &extension["valueCoding"]);
+    // v1 has it at the line, v2 at the product.
+    let beside = || extension(line, "ndc").or_else(|| extension(product, "ndc")).map(|it| &it["valueCoding"]);
     coding(product, &["ndc"]).or_else(of_details).or_else(beside)
 }
 
-/// v2 has the quantity of a drug where the units of an institutional line belong.
+/// Units of service. v2 has the quantity of a drug where those of an institutional line belong, and the units beside
+/// it; where there is a drug's unit and nothing beside it, units are not said.
 fn units(line: &Value, family: Family) -> Option<String> {
-    let beside = extension(line, "rev_cntr_unit_cnt").map(|extension| &extension["valueQuantity"]["value"]);
-    let beside = beside.filter(|_| family == Family::Institutional);
-    beside.unwrap_or(&line["quantity"]["value"]).as_number().map(ToString::to_string)
+    let quantity = &line["quantity"]["value"];
+    let units = if family == Family::Institutional {
+        let is_of_drug = || each(line, "modifier").flat_map(|modifier| each(modifier, "coding")).any(is_unit);
+        match extension(line, "rev_cntr_unit_cnt") {
+            Some(beside) => &beside["valueQuantity"]["value"],
+            None if is_of_drug() => &Value::Null,
+            None => quantity,
+        }
+    } else {
+        quantity
+    };
+    units.as_number().map(ToString::to_string)
 }
 
 #[cfg(test)]
@@ -126,7 +147,8 @@ mod tests {
 
     #[test]
     fn a_line_of_nothing_is_nothing() {
-        let line = Line::read(&serde_json::json!({"revenue": 7, "item": "x"}), None, Family::Professional);
+        let line =
+            Line::read(&serde_json::json!({"revenue": 7, "item": "x"}), None, Family::Professional, &Beyond::default());
         assert_eq!(line, Line::default());
     }
 }

@@ -1,5 +1,7 @@
 //! Looking things up in a resource of which any part may be missing or of another kind.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 /// The elements of a list; none where there is no list.
@@ -10,6 +12,16 @@ pub(super) fn each<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v
 /// A text that says something.
 pub(super) fn text<'v>(value: &'v Value, name: &str) -> Option<&'v str> {
     value[name].as_str().map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// A text to be shown. Control characters, which no field of a claim has, would end a row or a program that reads
+/// it: each is U+FFFD here, so that it is seen that something stood there.
+pub(super) fn said(value: &Value, name: &str) -> Option<String> {
+    text(value, name).map(|text| clean(text).into_owned())
+}
+
+pub(super) fn clean(text: &str) -> Cow<'_, str> {
+    if text.chars().any(char::is_control) { text.replace(char::is_control, "\u{fffd}").into() } else { text.into() }
 }
 
 /// The last part of a URL: the name of a CMS variable, at v1 and v2.
@@ -43,9 +55,21 @@ pub(super) fn information<'v>(claim: &'v Value, category: &str) -> Option<&'v Va
         .find(|info| is(&info["category"], category))
 }
 
-/// Words of the server's for a concept: its text, or the first display. Displays that hold a comma arrive
-/// in quotes.
+/// The code that a claim has under the name of this variable: as supporting information, or as an extension.
+pub(super) fn code_of<'v>(holder: &'v Value, variable: &str) -> Option<&'v str> {
+    let informed = || {
+        let info = information(holder, variable)?;
+        each(&info["code"], "coding").find_map(|coding| text(coding, "code"))
+    };
+    informed().or_else(|| text(&extension(holder, variable)?["valueCoding"], "code"))
+}
+
+/// A display. Those that hold a comma arrive in quotes.
+pub(super) fn display(coding: &Value) -> Option<String> {
+    text(coding, "display").map(|words| clean(words.trim_matches('"')).into_owned())
+}
+
+/// Words of the server's for a concept: its text, or the first display.
 pub(super) fn words(concept: &Value) -> Option<String> {
-    let display = || each(concept, "coding").find_map(|coding| text(coding, "display"));
-    text(concept, "text").or_else(display).map(|words| words.trim_matches('"').to_owned())
+    said(concept, "text").or_else(|| each(concept, "coding").find_map(display))
 }

@@ -4,133 +4,26 @@
 //! not there. CMS's own names are preferred to the words of the Implementation Guide, which are shared by several
 //! amounts and sometimes wrong.
 
+mod codes;
+mod kind;
 mod lines;
 mod look;
+mod mend;
 mod money;
+mod people;
+mod standing;
 
 use serde_json::Value;
 
+pub use codes::Coded;
+pub use kind::Kind;
+use kind::{Family, Version};
 pub use lines::Line;
-use look::{coding, each, information, is, text};
+use look::{each, is, said, text};
+use money::Beyond;
 pub use money::{Amounts, Cents};
-
-/// CMS's own types of claims. The FHIR type and the profile group them in ways that are often wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
-pub enum Kind {
-    /// Doctors and other professionals
-    Carrier,
-    /// Durable medical equipment
-    Dme,
-    /// Home health
-    Hha,
-    /// Hospice
-    Hospice,
-    /// Hospital stays
-    Inpatient,
-    /// Hospital outpatient
-    Outpatient,
-    /// Prescription drugs (Part D events)
-    Pde,
-    /// Skilled nursing facilities
-    Snf,
-}
-
-impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::Carrier, Self::Dme, Self::Hha, Self::Hospice, Self::Inpatient, Self::Outpatient, Self::Pde, Self::Snf];
-
-    /// CMS's short name, as in `--type`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Carrier => "carrier",
-            Self::Dme => "dme",
-            Self::Hha => "hha",
-            Self::Hospice => "hospice",
-            Self::Inpatient => "inpatient",
-            Self::Outpatient => "outpatient",
-            Self::Pde => "pde",
-            Self::Snf => "snf",
-        }
-    }
-
-    /// What people call it.
-    #[must_use]
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Carrier => "Doctor or supplier",
-            Self::Dme => "Medical equipment",
-            Self::Hha => "Home health",
-            Self::Hospice => "Hospice",
-            Self::Inpatient => "Hospital stay",
-            Self::Outpatient => "Outpatient hospital",
-            Self::Pde => "Prescription drug",
-            Self::Snf => "Nursing facility",
-        }
-    }
-
-    fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(name))
-    }
-
-    /// From the number that v3 has for it, with those of claims that are still worked on.
-    fn numbered(code: &str) -> Option<Self> {
-        Some(match code {
-            "71" | "72" | "1700" | "2700" => Self::Carrier,
-            "81" | "82" | "1800" | "2800" => Self::Dme,
-            "50" | "1081" | "1082" | "1091" | "1098" | "1900" | "2081" | "2082" | "2091" | "2098" | "2900" => {
-                Self::Hospice
-            }
-            "10" | "1032" | "1033" | "1039" | "1042" | "1066" | "1092" | "2032" | "2033" | "2039" | "2042" | "2066"
-            | "2092" => Self::Hha,
-            "60" | "61" | "62" | "63" | "64" | "1011" | "1041" | "1069" | "2011" | "2041" | "2069" => Self::Inpatient,
-            "20" | "30" | "1018" | "1021" | "2018" | "2021" => Self::Snf,
-            "1" | "2" | "3" | "4" => Self::Pde,
-            "40" => Self::Outpatient,
-            other if other.len() == 4 && (other.starts_with("10") || other.starts_with("20")) => Self::Outpatient,
-            _ => return None,
-        })
-    }
-
-    fn family(self) -> Family {
-        match self {
-            Self::Carrier | Self::Dme => Family::Professional,
-            Self::Pde => Family::Drug,
-            _ => Family::Institutional,
-        }
-    }
-}
-
-/// Types that keep their amounts under the same names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Family {
-    Professional,
-    Institutional,
-    Drug,
-}
-
-/// A code with the server's words for it, if it has any.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Coded {
-    /// The code as it was sent.
-    pub code: String,
-    /// Its code system's URL.
-    pub system: Option<String>,
-    /// Its display.
-    pub words: Option<String>,
-}
-
-/// Somebody who took part in the care.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// The code of the role.
-    pub role: Option<String>,
-    /// A name, where the server gives one.
-    pub name: Option<String>,
-    /// National Provider Identifier.
-    pub npi: Option<String>,
-}
+pub use people::Member;
+pub use standing::Standing;
 
 /// A claim, as far as people ask about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -143,15 +36,17 @@ pub struct Claim {
     pub kind: Option<Kind>,
     /// Whether it only asks whether something would be paid (`use` is `preauthorization`); it has no money.
     pub is_prior_authorization: bool,
+    /// Whether it is to be counted.
+    pub standing: Standing,
     /// `status`: `active`, `cancelled`.
     pub status: Option<String>,
     /// `outcome`: `complete`, `partial`.
     pub outcome: Option<String>,
     /// v3: from which of CMS's systems it is (`meta.source`).
     pub source: Option<String>,
-    /// First day of service.
+    /// First day of service, as the claim says it: it may be no day, and later than the last.
     pub start: Option<String>,
-    /// Last day of service.
+    /// Last day of service, as the claim says it.
     pub end: Option<String>,
     /// Who billed: a name, where the server gives one.
     pub provider: Option<String>,
@@ -159,10 +54,14 @@ pub struct Claim {
     pub provider_npi: Option<String>,
     /// Who treated or prescribed: a name, where the server gives one.
     pub practitioner: Option<String>,
+    /// Who treated or prescribed: National Provider Identifier.
+    pub practitioner_npi: Option<String>,
     /// Everybody in the care team, in its order.
     pub care_team: Vec<Member>,
     /// Diagnoses, the principal one first.
     pub diagnoses: Vec<Coded>,
+    /// Whether the claim says that the first is the principal one.
+    pub has_principal_diagnosis: bool,
     /// Procedures of an institutional claim (ICD).
     pub procedures: Vec<Coded>,
     /// Diagnosis related group of a stay.
@@ -175,63 +74,84 @@ pub struct Claim {
     pub lines: Vec<Line>,
     /// `meta.lastUpdated`.
     pub last_updated: Option<String>,
+    /// Whether something of it could not be read as it was sent: half a surrogate pair, a number or an amount beyond
+    /// any claim, nesting beyond any reader. The rest is here.
+    pub is_incomplete: bool,
 }
 
 impl Claim {
-    /// Reads an ExplanationOfBenefit of API v1 (STU3), v2 or v3.
+    /// Reads an ExplanationOfBenefit of API v1 (STU3), v2 or v3. One that is JSON and yet cannot be read as it was
+    /// sent is read without that part, see [`Claim::is_incomplete`].
     ///
     /// # Errors
     /// When the text is no JSON.
     pub fn read(text: &str) -> serde_json::Result<Self> {
-        serde_json::from_str(text).map(|value: Value| Self::of(&value))
+        if let Ok(value) = serde_json::from_str::<Value>(text) {
+            return Ok(Self::of(&value));
+        }
+        let value: Value = serde_json::from_str(&mend::mended(text))?;
+        Ok(Self { is_incomplete: true, ..Self::of(&value) })
     }
 
     fn of(claim: &Value) -> Self {
-        let owned = |text: Option<&str>| text.map(str::to_owned);
-        let kind = kind(claim);
+        let kind = kind::kind(claim);
+        let version = Version::of(claim);
         let family = kind.map_or(Family::Professional, Kind::family);
-        let period = &claim["billablePeriod"];
-        let served = claim["item"].get(0).map_or(&Value::Null, |line| line);
-        let served = text(served, "servicedDate").or_else(|| text(&served["servicedPeriod"], "start"));
-        let (provider, provider_npi) = billed_by(claim);
-        let is_prior_authorization = text(claim, "use") == Some("preauthorization");
+        let (start, end) = served(claim);
+        let provider = people::billed_by(claim, version, family);
+        let practitioner = people::practitioner(claim, version, family);
+        let (diagnoses, has_principal_diagnosis) = codes::diagnoses(claim);
+        let standing = Standing::of(claim, version);
+        let is_prior_authorization = standing == Standing::PriorAuthorization;
+        let beyond = Beyond::default();
         Self {
             id: text(claim, "id").unwrap_or_default().to_owned(),
             number: number(claim),
             kind,
             is_prior_authorization,
-            status: owned(text(claim, "status")),
-            outcome: owned(text(claim, "outcome")),
-            source: owned(text(&claim["meta"], "source")),
-            start: owned(text(period, "start").or(served)),
-            end: owned(text(period, "end").or_else(|| text(period, "start")).or(served)),
-            provider,
-            provider_npi,
-            practitioner: practitioner(claim),
-            care_team: care_team(claim),
-            diagnoses: diagnoses(claim),
-            procedures: each(claim, "procedure")
-                .filter_map(|procedure| first_code(&procedure["procedureCodeableConcept"]))
-                .collect(),
-            drg: drg(claim),
-            days_supply: days_supply(claim),
-            amounts: if is_prior_authorization { Amounts::default() } else { Amounts::read(claim, family) },
-            lines: each(claim, "item").map(|line| Line::read(line, kind, family)).collect(),
-            last_updated: owned(text(&claim["meta"], "lastUpdated")),
+            standing,
+            status: said(claim, "status"),
+            outcome: said(claim, "outcome"),
+            source: said(&claim["meta"], "source"),
+            start,
+            end,
+            provider: provider.name,
+            provider_npi: provider.npi,
+            practitioner: practitioner.name,
+            practitioner_npi: practitioner.npi,
+            care_team: people::care_team(claim),
+            diagnoses,
+            has_principal_diagnosis,
+            procedures: codes::procedures(claim),
+            drg: codes::drg(claim),
+            days_supply: codes::days_supply(claim),
+            amounts: if is_prior_authorization { Amounts::default() } else { Amounts::read(claim, family, &beyond) },
+            lines: each(claim, "item").map(|line| Line::read(line, kind, family, &beyond)).collect(),
+            last_updated: said(&claim["meta"], "lastUpdated"),
+            is_incomplete: beyond.is_met(),
         }
     }
 
     /// The year of service, where it is known.
     #[must_use]
     pub fn year(&self) -> Option<&str> {
-        self.start.as_deref().and_then(|date| date.get(..4)).filter(|year| year.bytes().all(|it| it.is_ascii_digit()))
+        let start = self.start.as_deref()?;
+        let (year, rest) = start.split_at_checked(4)?;
+        (year.bytes().all(|it| it.is_ascii_digit()) && (rest.is_empty() || rest.starts_with('-'))).then_some(year)
     }
 }
 
-fn kind(claim: &Value) -> Option<Kind> {
-    let named = coding(&claim["type"], &["eob-type", "EOB-TYPE"]).and_then(|coding| text(coding, "code"));
-    let numbered = || coding(&claim["type"], &["CLM-TYPE-CD"]).and_then(|coding| text(coding, "code"));
-    named.and_then(Kind::named).or_else(|| numbered().and_then(Kind::numbered))
+/// First and last day of service. Old drug events have no period, and the day on their only line.
+fn served(claim: &Value) -> (Option<String>, Option<String>) {
+    let period = &claim["billablePeriod"];
+    let (start, end) = (said(period, "start"), said(period, "end"));
+    if start.is_some() || end.is_some() {
+        return (start, end);
+    }
+    let line = claim["item"].get(0).unwrap_or(&Value::Null);
+    let day = said(line, "servicedDate");
+    let period = &line["servicedPeriod"];
+    (day.clone().or_else(|| said(period, "start")), day.or_else(|| said(period, "end")))
 }
 
 fn number(claim: &Value) -> Option<String> {
@@ -239,132 +159,141 @@ fn number(claim: &Value) -> Option<String> {
         let system = text(identifier, "system").map(look::tail);
         matches!(system, Some("clm_id" | "pde_id")) || (system.is_none() && is(&identifier["type"], "uc"))
     };
-    each(claim, "identifier").find(is_number).and_then(|identifier| text(identifier, "value")).map(str::to_owned)
+    each(claim, "identifier").find(is_number).and_then(|identifier| said(identifier, "value"))
 }
 
-/// The contained resource that a reference names.
-fn contained<'v>(claim: &'v Value, reference: &Value) -> Option<&'v Value> {
-    let id = text(reference, "reference")?.strip_prefix('#')?;
-    each(claim, "contained").find(|resource| text(resource, "id") == Some(id))
-}
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
 
-/// Numbers that stand for none.
-fn is_meaningless(number: &str) -> bool {
-    number.bytes().all(|byte| byte == b'9') || number.bytes().all(|byte| byte == b'0')
-}
+    use super::*;
 
-/// The National Provider Identifier among identifiers, which v2 sometimes gives without a system.
-fn npi<'v>(identifiers: impl Iterator<Item = &'v Value>) -> Option<String> {
-    let is_npi = |identifier: &&Value| {
-        let system = text(identifier, "system").map(look::tail);
-        matches!(system, Some("us-npi" | "carr_clm_blg_npi_num"))
-            || is(&identifier["type"], "npi")
-            || is(&identifier["type"], "NPI")
-    };
-    identifiers
-        .filter(is_npi)
-        .filter_map(|identifier| text(identifier, "value"))
-        .find(|number| !is_meaningless(number))
-        .map(str::to_owned)
-}
+    const WHOLE: &str = r##"{"id":"1","use":"claim","status":"active","type":{"coding":[{"system":"x/eob-type","code":"CARRIER"}]},
+        "billablePeriod":{"start":"2024-01-01","end":"2024-01-02"},"careTeam":[{"role":{"coding":[{"code":"performing"}]},"provider":{"reference":"#p"}}],
+        "contained":[{"id":"p","name":[{"family":"F","given":["G"]}],"identifier":[{"system":"x/us-npi","value":"12"}]}],
+        "total":[{"category":{"coding":[{"code":"CLM_SBMT_CHRG_AMT"}]},"amount":{"value":1.5}}],"diagnosis":[{"type":[{"coding":[{"code":"principal"}]}],
+        "diagnosisCodeableConcept":{"coding":[{"code":"A"}]}}],"item":[{"sequence":1,"quantity":{"value":1},"modifier":[{"coding":[{"code":"M"}]}]}]}"##;
 
-/// The name of an organization or a person.
-fn name(resource: &Value) -> Option<String> {
-    if let Some(name) = text(resource, "name") {
-        return Some(name.to_owned());
-    }
-    let name = each(resource, "name").next()?;
-    let given = each(name, "given").filter_map(Value::as_str);
-    let parts: Vec<&str> = given.chain(text(name, "family")).collect();
-    text(name, "text").map(str::to_owned).or_else(|| (!parts.is_empty()).then(|| parts.join(" ")))
-}
-
-/// Name and NPI of who billed. v1 has them at `organization`, v2 and v3 at `provider`, itself or contained.
-fn billed_by(claim: &Value) -> (Option<String>, Option<String>) {
-    let (mut found, mut number) = (None, None);
-    for place in ["provider", "organization", "facility"] {
-        let reference = &claim[place];
-        let resource = contained(claim, reference);
-        found = found.or_else(|| text(reference, "display").map(str::to_owned)).or_else(|| resource.and_then(name));
-        let own = || npi(std::iter::once(&reference["identifier"]));
-        number = number.or_else(own).or_else(|| npi(resource.into_iter().flat_map(|it| each(it, "identifier"))));
-    }
-    (found.or_else(|| member(claim, &["primary"])), number)
-}
-
-/// The name that the care team or the provider's resource gives a member.
-fn name_of(claim: &Value, member: &Value) -> Option<String> {
-    let provider = &member["provider"];
-    text(provider, "display").map(str::to_owned).or_else(|| contained(claim, provider).and_then(name))
-}
-
-/// The name of the first member of the care team in one of these roles, if it has one.
-fn member(claim: &Value, roles: &[&str]) -> Option<String> {
-    let in_role = |member: &&Value| roles.iter().any(|role| is(&member["role"], role));
-    each(claim, "careTeam").filter(in_role).find_map(|member| name_of(claim, member))
-}
-
-fn care_team(claim: &Value) -> Vec<Member> {
-    let read = |member: &Value| {
-        let provider = &member["provider"];
-        let resource = contained(claim, provider);
-        let number = npi(std::iter::once(&provider["identifier"]));
-        let number = number.or_else(|| npi(resource.into_iter().flat_map(|it| each(it, "identifier"))));
-        let role = each(&member["role"], "coding").find_map(|coding| text(coding, "code"));
-        Member { role: role.map(str::to_owned), name: name_of(claim, member), npi: number }
-    };
-    each(claim, "careTeam").map(read).collect()
-}
-
-fn practitioner(claim: &Value) -> Option<String> {
-    member(claim, &["performing", "rendering", "attending", "prescribing"])
-        // v1 has the treating physician, and of a drug the prescriber, as primary.
-        .or_else(|| member(claim, &["primary", "operating", "otheroperating"]))
-}
-
-/// The first code of a concept that is one.
-fn first_code(concept: &Value) -> Option<Coded> {
-    let codings = || {
-        each(concept, "coding").filter(|coding| {
-            // A code of no known version, and a product that is spelled out to be absent.
-            !text(coding, "system")
-                .is_some_and(|system| system.contains("unknown-icd-version") || system.contains("data-absent-reason"))
-        })
-    };
-    let (code, system) = codings().find_map(|coding| Some((text(coding, "code")?, text(coding, "system"))))?;
-    let words = codings().find_map(|coding| text(coding, "display"));
-    let system = system.map(str::to_owned);
-    Some(Coded { code: code.to_owned(), system, words: words.map(|words| words.trim_matches('"').to_owned()) })
-}
-
-fn diagnoses(claim: &Value) -> Vec<Coded> {
-    let is_principal = |diagnosis: &&Value| each(diagnosis, "type").any(|kind| is(kind, "principal"));
-    let (mut first, mut others): (Vec<_>, Vec<_>) = each(claim, "diagnosis").partition(is_principal);
-    first.append(&mut others);
-    let mut found: Vec<Coded> = Vec::new();
-    for coded in first.into_iter().filter_map(|diagnosis| first_code(&diagnosis["diagnosisCodeableConcept"])) {
-        if !found.contains(&coded) {
-            found.push(coded);
+    proptest! {
+        /// Any part of a claim may be anything.
+        #[test]
+        fn no_claim_makes_it_panic(at in 0..WHOLE.len(), length in 0..60_usize, by in r#"[\[\]{}",:\\ud80-9e\-é\x00 ]{0,12}|null|\[\]|"\\ud800"|-1e999"#) {
+            let end = (at + length).min(WHOLE.len());
+            if let (Some(before), Some(after)) = (WHOLE.get(..at), WHOLE.get(end..)) {
+                let _ = Claim::read(&format!("{before}{by}{after}"));
+            }
         }
     }
-    found
-}
 
-fn days_supply(claim: &Value) -> Option<String> {
-    let informed = information(claim, "dayssupply").map(|info| &info["valueQuantity"]["value"]);
-    let quantity = &claim["item"][0]["quantity"];
-    let beside = || look::extension(quantity, "days_suply_num").map(|extension| &extension["valueQuantity"]["value"]);
-    informed.or_else(beside).and_then(Value::as_number).map(ToString::to_string)
-}
+    fn read(claim: &Value) -> Claim {
+        Claim::read(&claim.to_string()).unwrap()
+    }
 
-fn drg(claim: &Value) -> Option<String> {
-    let informed = || {
-        let info = information(claim, "clm_drg_cd").or_else(|| information(claim, "drg"))?;
-        each(&info["code"], "coding").find_map(|coding| text(coding, "code"))
-    };
-    let packaged = || {
-        each(claim, "diagnosis")
-            .find_map(|diagnosis| coding(&diagnosis["packageCode"], &["clm_drg_cd"])?["code"].as_str())
-    };
-    informed().or_else(packaged).map(str::to_owned)
+    /// A carrier claim of v1, v2 or v3 as far as the version shows, with something added.
+    fn carrier(version: &str, more: &Value) -> Value {
+        let (system, name) = match version {
+            "v3" => ("https://bluebutton.cms.gov/fhir/CodeSystem/CLM-TYPE-CD", "71"),
+            _ => ("https://bluebutton.cms.gov/resources/codesystem/eob-type", "CARRIER"),
+        };
+        let mut claim = json!({"id": "1", "type": {"coding": [{"system": system, "code": name}]}});
+        if version != "v1" {
+            claim["use"] = "claim".into();
+        }
+        for (name, value) in more.as_object().unwrap() {
+            claim[name] = value.clone();
+        }
+        claim
+    }
+
+    #[test]
+    fn primary_is_who_treated_at_v1_and_who_billed_at_v2() {
+        let member = |role: &str, name: &str, number: &str| {
+            json!({"role": {"coding": [{"code": role}]}, "provider": {
+                "display": name, "identifier": {"system": "http://hl7.org/fhir/sid/us-npi", "value": number},
+            }})
+        };
+        let team = json!({"careTeam": [member("primary", "First", "11"), member("performing", "Second", "22")]});
+        let names =
+            |claim: &Claim| (claim.provider.clone(), claim.practitioner.clone(), claim.practitioner_npi.clone());
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(names(&read(&carrier("v1", &team))), (None, some("First"), some("11")));
+        assert_eq!(names(&read(&carrier("v2", &team))), (some("First"), some("Second"), some("22")));
+        assert_eq!(names(&read(&carrier("v3", &team))), (None, None, None));
+        let team = json!({"careTeam": [member("rendering", "Third", "33")]});
+        assert_eq!(names(&read(&carrier("v3", &team))), (None, some("Third"), some("33")));
+    }
+
+    #[test]
+    fn days_that_contradict_each_other_are_what_the_claim_says() {
+        let dated = |period: Value| {
+            let claim = read(&json!({"id": "1", "billablePeriod": period}));
+            (claim.year().map(str::to_owned), claim.start, claim.end)
+        };
+        let some = |text: &str| Some(text.to_owned());
+        let backwards = dated(json!({"start": "2024-02-02", "end": "2023-01-01"}));
+        assert_eq!(backwards, (some("2024"), some("2024-02-02"), some("2023-01-01")));
+        // What has no end has none.
+        assert_eq!(dated(json!({"start": "2024-02"})), (some("2024"), some("2024-02"), None));
+        assert_eq!(dated(json!({"start": "20240202", "end": []})), (None, some("20240202"), None));
+        assert_eq!(dated(json!({"start": "9999\u{202e}x"})).0, None);
+        assert_eq!(dated(json!({"start": "é24"})).0, None);
+    }
+
+    #[test]
+    fn an_amount_beyond_any_claim_is_none_and_noted() {
+        for (value, cents) in [
+            ("1e2", Some(10_000)),
+            ("1.5E1", Some(1500)),
+            ("0.1e1", Some(100)),
+            ("1e13", None),
+            ("1e300", None),
+            ("-1e300", None),
+            ("1e400", None),
+            ("1e-400", Some(0)),
+            ("1e-7", Some(0)),
+            ("5e-3", Some(1)),
+            ("99999999999999999999999999999999", None),
+        ] {
+            let claim = carrier("v2", &json!({}));
+            let text =
+                claim.to_string().replacen('{', &format!("{{\"payment\":{{\"amount\":{{\"value\":{value}}}}},"), 1);
+            let claim = Claim::read(&text).unwrap();
+            assert_eq!(claim.amounts.medicare_paid.map(|it| it.0), cents, "{value}");
+            assert_eq!(claim.is_incomplete, cents.is_none(), "{value}");
+            assert_eq!(claim.id, "1");
+        }
+    }
+
+    #[test]
+    fn what_a_parser_refuses_costs_only_itself() {
+        let deep = format!("{}1{}", "[".repeat(5000), "]".repeat(5000));
+        let text = format!(
+            r#"{{"id":"7","status":"active","meta":{{"source":"a\ud800b","x":{deep}}},"billablePeriod":{{"start":"2024-01-01","end":1e999}}}}"#
+        );
+        assert!(serde_json::from_str::<Value>(&text).is_err());
+        let claim = Claim::read(&text).unwrap();
+        assert_eq!((claim.id.as_str(), claim.is_incomplete), ("7", true));
+        assert_eq!(claim.source.as_deref(), Some("a\u{fffd}b"));
+        assert_eq!((claim.start.as_deref(), claim.end), (Some("2024-01-01"), None));
+        for text in ["", "{", "{\"id\":\"1\"", "[1e400", "\"\\ud800", "{\"id\":\"\u{1}\"}"] {
+            assert!(Claim::read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_made_of_nothing_and_control_characters_are_seen() {
+        let claim = read(&json!({
+            "id": "1", "use": "claim", "status": "\u{0}=1+1\u{7}\nx", "careTeam": [{}, {"role": {"coding": []}}],
+            "diagnosis": [{"diagnosisCodeableConcept": {"coding": []}}, {"type": [{"coding": [{"code": "principal"}]}]}],
+            "procedure": [{"procedureCodeableConcept": {"coding": [{"code": " "}]}}], "total": [{}], "item": [{"modifier": [{"coding": []}]}],
+            "supportingInfo": [{"category": {"coding": []}}], "identifier": [{}],
+        }));
+        assert_eq!(claim.status.as_deref(), Some("\u{fffd}=1+1\u{fffd}\u{fffd}x"));
+        assert!(claim.diagnoses.is_empty() && claim.procedures.is_empty() && !claim.has_principal_diagnosis);
+        assert_eq!((claim.lines.len(), claim.amounts, claim.number), (1, Amounts::default(), None));
+        let other = read(&json!({"id": "1", "diagnosis": [{"type": [{"coding": [{"code": "other"}]}],
+            "diagnosisCodeableConcept": {"coding": [{"code": "A01"}]}}]}));
+        assert!(!other.has_principal_diagnosis && other.diagnoses.len() == 1);
+    }
 }

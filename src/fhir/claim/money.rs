@@ -1,6 +1,6 @@
 //! Amounts: what a claim says under which of CMS's names, per kind and version.
 
-use std::{fmt, iter::Sum, ops::Add};
+use std::{cell::Cell, fmt, iter::Sum, ops::Add};
 
 use serde_json::Value;
 
@@ -17,7 +17,8 @@ impl Cents {
     /// Reads a decimal number as JSON writes it; `None` for what is none, or beyond any claim.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
-        const MOST_DIGITS: usize = 15;
+        // With two more for the cents that is as many as a double keeps.
+        const MOST_DIGITS: usize = 13;
         let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
         let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
@@ -30,9 +31,25 @@ impl Cents {
     }
 
     /// What `Money` has as its value. Amounts have fewer digits than a double keeps, so its shortest text is
-    /// the one that was sent.
-    fn of(money: &Value) -> Option<Self> {
-        money["value"].as_number().and_then(|number| Self::read(&number.to_string()))
+    /// the one that was sent. One that is beyond any claim is noted.
+    fn of(money: &Value, beyond: &Beyond) -> Option<Self> {
+        // A double is written out without an exponent here.
+        let number = money["value"].as_f64()?;
+        let read = Self::read(&number.to_string());
+        if read.is_none() {
+            beyond.0.set(true);
+        }
+        read
+    }
+}
+
+/// Whether an amount was met that no claim has and no column holds.
+#[derive(Debug, Default)]
+pub(super) struct Beyond(Cell<bool>);
+
+impl Beyond {
+    pub(super) fn is_met(&self) -> bool {
+        self.0.get()
     }
 }
 
@@ -85,10 +102,10 @@ pub struct Amounts {
 }
 
 impl Amounts {
-    pub(super) fn read(claim: &Value, family: Family) -> Self {
-        let header = |names: &[&str]| names.iter().find_map(|name| amount(claim, name));
-        let lines = |names: &[&str]| sum_of_lines(claim, names);
-        let payment = || Cents::of(&claim["payment"]["amount"]);
+    pub(super) fn read(claim: &Value, family: Family, beyond: &Beyond) -> Self {
+        let header = |names: &[&str]| names.iter().find_map(|name| amount(claim, name, beyond));
+        let lines = |names: &[&str]| sum_of_lines(claim, names, beyond);
+        let payment = || Cents::of(&claim["payment"]["amount"], beyond);
         match family {
             Family::Professional => {
                 let deductible = header(&["CLM_MDCR_DDCTBL_AMT", "carr_clm_cash_ddctbl_apld_amt"]);
@@ -96,13 +113,16 @@ impl Amounts {
                     .or_else(|| lines(&["CLM_LINE_MDCR_COINSRNC_AMT", "line_coinsrnc_amt"]));
                 Self {
                     charged: header(&["CLM_SBMT_CHRG_AMT", "nch_carr_clm_sbmtd_chrg_amt"]),
-                    allowed: header(&["CLM_ALOWD_CHRG_AMT", "nch_carr_clm_alowd_amt"]),
+                    allowed: header(&["CLM_ALOWD_CHRG_AMT", "nch_carr_clm_alowd_amt"])
+                        .or_else(|| lines(&["CLM_LINE_ALOWD_CHRG_AMT"])),
                     medicare_paid: payment(),
                     paid_to_provider: header(&["CLM_PRVDR_PMT_AMT", "nch_clm_prvdr_pmt_amt"]),
                     paid_to_patient: header(&["nch_clm_bene_pmt_amt"]).or_else(|| lines(&["CLM_LINE_BENE_PD_AMT"])),
-                    not_covered: header(&["CLM_NCVRD_CHRG_AMT"]),
+                    not_covered: header(&["CLM_NCVRD_CHRG_AMT"]).or_else(|| lines(&["CLM_LINE_NCVRD_CHRG_AMT"])),
                     patient_pays: header(&["CLM_BENE_PMT_AMT"]).or(both(deductible, coinsurance)),
-                    other_paid: header(&["CLM_MDCR_PRFNL_PRMRY_PYR_AMT", "CLM_OTHR_TP_PD_AMT"]),
+                    // v2 has it on the lines only.
+                    other_paid: header(&["CLM_MDCR_PRFNL_PRMRY_PYR_AMT", "CLM_OTHR_TP_PD_AMT", "prpayamt"])
+                        .or_else(|| lines(&["line_bene_prmry_pyr_pd_amt"])),
                     deductible,
                     coinsurance,
                 }
@@ -117,7 +137,8 @@ impl Amounts {
                 let stay = header(&["nch_bene_pta_coinsrnc_lblty_amt"]);
                 Self {
                     charged: header(&["CLM_SBMT_CHRG_AMT", "clm_tot_chrg_amt"])
-                        .or_else(|| Cents::of(&claim["totalCost"])),
+                        .or_else(|| Cents::of(&claim["totalCost"], beyond))
+                        .or_else(|| unnamed_total(claim, beyond)),
                     allowed: header(&["CLM_ALOWD_CHRG_AMT"]),
                     medicare_paid: payment(),
                     paid_to_provider: header(&["CLM_PRVDR_PMT_AMT", "clm_op_prvdr_pmt_amt"])
@@ -129,9 +150,13 @@ impl Amounts {
                         .or_else(|| header(&["nch_bene_ptb_coinsrnc_amt"])),
                     not_covered: header(&["CLM_NCVRD_CHRG_AMT", "nch_ip_ncvrd_chrg_amt"])
                         .or_else(|| lines(&["rev_cntr_ncvrd_chrg_amt"])),
-                    patient_pays: lines(&["CLM_LINE_BENE_PMT_AMT", "rev_cntr_ptnt_rspnsblty_pmt"])
+                    // v3 has the header's since before 2026 and of claims that are still worked on.
+                    patient_pays: header(&["CLM_BENE_PMT_AMT"])
+                        .or_else(|| lines(&["CLM_LINE_BENE_PMT_AMT", "rev_cntr_ptnt_rspnsblty_pmt"]))
                         .or_else(|| both(deductible, stay)),
-                    other_paid: header(&["CLM_MDCR_INSTNL_PRMRY_PYR_AMT", "CLM_OTHR_TP_PD_AMT", "prpayamt"]),
+                    // In 2025 v3 had the primary payer's payment under the professional name, among the totals.
+                    other_paid: total(claim, "CLM_MDCR_PRFNL_PRMRY_PYR_AMT", beyond)
+                        .or_else(|| header(&["CLM_MDCR_INSTNL_PRMRY_PYR_AMT", "CLM_OTHR_TP_PD_AMT", "prpayamt"])),
                     deductible,
                 }
             }
@@ -151,24 +176,41 @@ fn both(one: Option<Cents>, other: Option<Cents>) -> Option<Cents> {
     Some(one? + other?)
 }
 
+/// The amount that `total` has under a CMS name.
+fn total(claim: &Value, name: &str, beyond: &Beyond) -> Option<Cents> {
+    listed(claim, "total", name, beyond)
+}
+
+/// The amount that a list of amounts with categories has under a CMS name.
+fn listed(holder: &Value, list: &str, name: &str, beyond: &Beyond) -> Option<Cents> {
+    let entries = each(holder, list).filter(|entry| is(&entry["category"], name));
+    entries.filter_map(|entry| Cents::of(&entry["amount"], beyond)).next()
+}
+
 /// The amount of a CMS name wherever the header has it: v3 moved some from `benefitBalance` to `total`, and v1
 /// has extensions.
-fn amount(claim: &Value, name: &str) -> Option<Cents> {
-    let listed = ["total", "adjudication"].into_iter().flat_map(|list| each(claim, list));
-    let listed = listed.filter(|entry| is(&entry["category"], name)).find_map(|entry| Cents::of(&entry["amount"]));
+fn amount(claim: &Value, name: &str, beyond: &Beyond) -> Option<Cents> {
     let balance = || {
         let financial = each(claim, "benefitBalance").flat_map(|balance| each(balance, "financial"));
-        financial.filter(|entry| is(&entry["type"], name)).find_map(|entry| Cents::of(&entry["usedMoney"]))
+        financial.filter(|entry| is(&entry["type"], name)).find_map(|entry| Cents::of(&entry["usedMoney"], beyond))
     };
-    listed.or_else(balance).or_else(|| extension(claim, name).and_then(|it| Cents::of(&it["valueMoney"])))
+    total(claim, name, beyond)
+        .or_else(|| listed(claim, "adjudication", name, beyond))
+        .or_else(balance)
+        .or_else(|| extension(claim, name).and_then(|it| Cents::of(&it["valueMoney"], beyond)))
+}
+
+/// In 2021 v2 had the charge of a stay as its only total, without a category.
+fn unnamed_total(claim: &Value, beyond: &Beyond) -> Option<Cents> {
+    match claim["total"].as_array()?.as_slice() {
+        [only] if only["category"].is_null() => Cents::of(&only["amount"], beyond),
+        _ => None,
+    }
 }
 
 /// The amount of a line under the first of these names that it has.
-pub(super) fn of_line(line: &Value, names: &[&str]) -> Option<Cents> {
-    names.iter().find_map(|name| {
-        let found = each(line, "adjudication").filter(|entry| is(&entry["category"], name));
-        found.filter_map(|entry| Cents::of(&entry["amount"])).next()
-    })
+pub(super) fn of_line(line: &Value, names: &[&str], beyond: &Beyond) -> Option<Cents> {
+    names.iter().find_map(|name| listed(line, "adjudication", name, beyond))
 }
 
 /// Whether this line repeats the totals of all others (revenue centre 0001).
@@ -177,9 +219,9 @@ pub(super) fn is_total_line(line: &Value) -> bool {
 }
 
 /// The sum over the lines that have one of these names; `None` where no line has.
-fn sum_of_lines(claim: &Value, names: &[&str]) -> Option<Cents> {
+fn sum_of_lines(claim: &Value, names: &[&str], beyond: &Beyond) -> Option<Cents> {
     let lines = each(claim, "item").filter(|line| !is_total_line(line));
-    lines.filter_map(|line| of_line(line, names)).reduce(Add::add)
+    lines.filter_map(|line| of_line(line, names, beyond)).reduce(Add::add)
 }
 
 #[cfg(test)]
@@ -201,7 +243,7 @@ mod tests {
         ] {
             assert_eq!(Cents::read(text), Some(Cents(cents)), "{text}");
         }
-        for text in ["", "-", "1e5", "1,000", ".5", "NaN", "12345678901234567890", "1.x"] {
+        for text in ["", "-", "1e5", "1,000", ".5", "NaN", "12345678901234567890", "12345678901234", "1.x"] {
             assert_eq!(Cents::read(text), None, "{text}");
         }
         assert_eq!(

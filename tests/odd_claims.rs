@@ -1,0 +1,125 @@
+//! Claims that are JSON and that a common reader refuses: they are fetched and kept as they were sent, and must not keep
+//! anybody from the tables and the page of all others.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::fs;
+
+use bbdl::mock::data;
+use support::{Setting, Stage};
+
+/// Id, provider, Medicare's payment, whether something is missing, last day.
+type Row = (String, Option<String>, Option<f64>, i64, String);
+
+const PERSON: &str = "-20140000000001";
+
+/// A doctor's claim with so much in `more` that is odd.
+fn claim(number: u32, paid: &str, more: &str) -> String {
+    format!(
+        r#"{{"resourceType":"ExplanationOfBenefit","id":"carrier--{number}","meta":{{"lastUpdated":"2024-01-0{number}T00:00:00Z"}},"status":"active","use":"claim","patient":{{"reference":"Patient/{PERSON}"}},"type":{{"coding":[{{"system":"https://bluebutton.cms.gov/resources/codesystem/eob-type","code":"CARRIER"}}]}},"billablePeriod":{{"start":"2024-01-0{number}","end":"2023-01-01"}},"payment":{{"amount":{{"value":{paid},"currency":"USD"}}}}{more}}}"#
+    )
+}
+
+/// A stage with an archive of these claims, fetched from a mock that serves them as they are.
+fn fetched(claims: &[String]) -> Stage {
+    let payloads = tempfile::tempdir().unwrap();
+    for (index, text) in claims.iter().enumerate() {
+        fs::write(payloads.path().join(format!("{index}.json")), text).unwrap();
+    }
+    let patient = format!(r#"{{"resourceType":"Patient","id":"{PERSON}"}}"#);
+    fs::write(payloads.path().join("patient.json"), patient).unwrap();
+    let records = Box::new(data::load(payloads.path()).unwrap());
+    let stage = Stage::with(Setting { records: Some(records), ..Setting::default() });
+    stage.log_in(&["--api", "v2"]);
+    stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
+    stage.expect(0, &["verify", "claims"]);
+    stage
+}
+
+#[test]
+fn one_odd_claim_keeps_nobody_from_the_others() {
+    let deep = format!("{}{}", "[".repeat(3000), "]".repeat(3000));
+    let odd = [
+        claim(1, "10.25", ""),
+        claim(2, "1.00", r#","provider":{"display":"Dr. \ud800 Half"}"#),
+        claim(3, "1e400", ""),
+        claim(4, "2.00", &format!(r#","extension":{deep}"#)),
+        claim(5, "1e300", ""),
+        claim(6, "4.00", r#","provider":{"display":"=cmd\u0000\u001b[2J"}"#),
+    ];
+    let stage = fetched(&odd);
+    let kept = fs::read_to_string(stage.home.path().join("claims/ExplanationOfBenefit.ndjson")).unwrap();
+    assert!(kept.contains("\\ud800") && kept.contains("1e400") && kept.contains(&deep), "kept as it was sent");
+
+    for (format, output) in [("csv", "csv"), ("parquet", "parquet"), ("sqlite", "claims.db")] {
+        let said = stage.expect_json(0, &["export", "claims", "--to", format, "--output", output, "--json"]);
+        assert_eq!((said["claims"].as_u64(), said["incomplete"].as_u64()), (Some(6), Some(4)), "{format}: {said}");
+    }
+    let output = stage.run(&["export", "claims", "--to", "sqlite", "--output", "claims.db"]);
+    let warning = String::from_utf8(output.stderr).unwrap();
+    assert!(warning.contains("of 4 claims") && !warning.contains("carrier--"), "{warning}");
+
+    let database = rusqlite::Connection::open(stage.home.path().join("claims.db")).unwrap();
+    let mut rows = database
+        .prepare("select claim_id, provider, medicare_paid, is_incomplete, service_end from claims order by 1")
+        .unwrap();
+    let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))).unwrap();
+    let rows: Vec<Row> = rows.map(Result::unwrap).collect();
+    let expected = [
+        ("carrier--1", None, Some(10.25), 0),
+        ("carrier--2", Some("Dr. \u{fffd} Half"), Some(1.0), 1),
+        ("carrier--3", None, None, 1),
+        ("carrier--4", None, Some(2.0), 1),
+        ("carrier--5", None, None, 1),
+        ("carrier--6", Some("=cmd\u{fffd}\u{fffd}[2J"), Some(4.0), 0),
+    ];
+    for (row, expected) in rows.iter().zip(expected) {
+        assert_eq!((row.0.as_str(), row.1.as_deref(), row.2, row.3), expected);
+        assert_eq!(row.4, "2023-01-01", "an end before the beginning stays what the claim says");
+    }
+    assert_eq!(rows.len(), 6);
+
+    stage.expect(0, &["report", "claims", "--output", "claims.html"]);
+    let page = fs::read_to_string(stage.home.path().join("claims.html")).unwrap();
+    assert_eq!(page.matches("<details class=\"claim\"").count(), 6);
+    assert!(page.contains("Of 4 claims something cannot be shown here"));
+    assert!(page.contains("$17.25"), "the sum of what is known");
+}
+
+/// Three that do not stand although their status says nothing, and two that do.
+#[test]
+fn what_does_not_stand_is_shown_and_in_no_sum() {
+    const VARIABLE: &str = "https://bluebutton.cms.gov/resources/variables/";
+    let entry = |code: &str| {
+        format!(r#","extension":[{{"url":"{VARIABLE}carr_clm_entry_cd","valueCoding":{{"code":"{code}"}}}}]"#)
+    };
+    let deleted = format!(
+        r#","supportingInfo":[{{"category":{{"coding":[{{"code":"{VARIABLE}adjstmt_dltn_cd"}}]}},"code":{{"coding":[{{"code":"D"}}]}}}}]"#
+    );
+    let stage = fetched(&[
+        claim(1, "10.25", &entry("1")),
+        claim(2, "100.00", &entry("3")),
+        claim(3, "1000.00", &deleted),
+        claim(4, "10000.00", r#","outcome":"partial""#),
+        claim(5, "2.50", &entry("5")),
+    ]);
+    stage.expect(0, &["export", "claims", "--to", "sqlite", "--output", "claims.db"]);
+    let database = rusqlite::Connection::open(stage.home.path().join("claims.db")).unwrap();
+    let cents = |from: &str| -> i64 {
+        let query = format!("select cast(round(sum(medicare_paid) * 100) as integer) from {from}");
+        database.query_row(&query, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!((cents("claims"), cents("settled"), cents("by_year")), (1_111_275, 1275, 1275));
+    let mut left_out = database.prepare("select standing, claims from left_out order by 1").unwrap();
+    let left_out = left_out.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let left_out: Vec<(String, i64)> = left_out.map(Result::unwrap).collect();
+    assert_eq!(left_out, ["cancelled", "deleted", "partial"].map(|name| (name.to_owned(), 1)));
+
+    stage.expect(0, &["report", "claims", "--output", "claims.html"]);
+    let page = fs::read_to_string(stage.home.path().join("claims.html")).unwrap();
+    assert_eq!(page.matches("<details class=\"claim\"").count(), 5, "all are shown");
+    assert!(page.contains("3 more are shown and in no sum: 1 cancelled, 1 deleted, 1 still worked on."));
+    assert!(page.contains("<dd>$12.75</dd>") && !page.contains("11,112.75"));
+}
