@@ -224,28 +224,35 @@ impl<B: Bearer> Search<B> {
 
     /// Whether the pages that were read, to the last, have everything that was there all the while.
     ///
-    /// API v1 and v2 take nothing away, and their totals tell what comes. Only where the data were loaded
-    /// while the pages were read (their dates differ), or where the filters let go what is loaded again, can
-    /// one have moved out of its page with the total staying the same. At v3 claims vanish and nothing tells
-    /// of it.
+    /// API v1 and v2 take nothing away, and their totals tell what comes. Only where there are no totals, where
+    /// the data were loaded while the pages were read (their dates differ), or where the filters let go what
+    /// is loaded again, can one have moved out of its page unnoticed. At v3 claims vanish and nothing tells of
+    /// it.
     ///
     /// # Errors
     /// [`PullError::Failed`] where that cannot be found out.
     pub async fn fits_together(&self) -> Result<bool, PullError> {
-        if self.client.server().api() != ApiVersion::V3 && !self.moved && !self.may_lose {
+        let has_totals = self.client.server().api() != ApiVersion::V3 && self.total.is_some();
+        if has_totals && !self.moved && !self.may_lose {
             return Ok(true);
         }
         self.seams.hold(&self.client, &self.bearer).await.map_err(|failure| self.failed(failure))
     }
 
     /// Tells how many distinct resources there are after the last page; pages that bring nothing new
-    /// must not go on for ever.
+    /// must not go on for ever, and neither must pages beyond the total. (Of pages before it all may be
+    /// nothing that may be shared.)
     ///
     /// # Errors
     /// [`PullError::Failed`] when they do.
     pub fn brought(&mut self, distinct: u64) -> Result<(), PullError> {
-        self.drought = if distinct > self.distinct { 0 } else { self.drought + 1 };
+        let before_the_total = self.total.is_some_and(|total| self.room < total);
+        self.drought = if distinct > self.distinct || before_the_total { 0 } else { self.drought + 1 };
         self.distinct = distinct;
+        let most = self.total.map(|total| total + self.ahead.count());
+        if self.next.is_some() && most.is_some_and(|most| distinct > most) {
+            return Err(self.refuse("there is more than the server's total, and no end of it".to_owned()));
+        }
         if self.drought > LONGEST_DROUGHT && self.next.is_some() {
             return Err(
                 self.refuse(format!("{LONGEST_DROUGHT} pages in a row brought nothing new and named a next one"))

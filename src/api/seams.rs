@@ -13,12 +13,16 @@ use super::{
 };
 use crate::{
     error::{Error, Exit},
-    fhir::{bundle::Bundle, resource::Header, seam::Seam},
+    fhir::{
+        bundle::Bundle,
+        resource::Header,
+        seam::{Seam, Sight, is_number},
+    },
 };
 
-/// How far around a seam is looked: at its two resources, and if these are not there (whatever came or went
-/// since moved them), as far as the server's largest page allows.
-const REACHES: [u64; 2] = [1, 25];
+/// How many pages to each side of a seam are looked at, at the most: what may not be shared is left out of a
+/// page, and so many in a row are nobody's.
+const WIDEST: u64 = 8;
 
 /// Where the pages of a search meet, as far as it was read.
 pub(super) struct Seams {
@@ -43,20 +47,21 @@ impl Seams {
     /// Takes note of a page, and of the seam before it.
     pub(super) fn page(&mut self, address: Option<&Address>, bundle: &Bundle) {
         self.form = address.cloned().or(self.form.take());
-        let before = self.last.take();
-        self.last = bundle.resources().last().and_then(id);
-        let after = bundle.resources().next().and_then(id);
-        let (Some(before), Some(after), Some(address)) = (before, after, address) else { return };
+        let ends = bundle.resources().next().zip(bundle.resources().last());
+        // A page of which nothing may be shared: the next one meets the one before.
+        let Some((after, last)) = ends.and_then(|(first, last)| id(first).zip(id(last))) else { return };
+        let before = self.last.replace(last);
+        let (Some(before), Some(address)) = (before, address) else { return };
         // A page that begins with the end of the one before shows by itself that nothing lies between them.
-        if before != after && self.is_ordered(&before) && self.is_ordered(&after) {
-            self.found.push(Seam { at: address.start, before, after });
+        // Prior authorisations of API v3 stand in no order that two pages could agree on.
+        if before != after && self.is_ordered(&before) {
+            let after = Some(after).filter(|after| self.is_ordered(after));
+            self.found.push(Seam { at: address.start, count: address.count, before, after });
         }
     }
 
-    /// API v3 lists claims by their number, and then prior authorisations, whose ids are no numbers, in an
-    /// order that nothing fixes.
     fn is_ordered(&self, id: &str) -> bool {
-        self.api != ApiVersion::V3 || id.strip_prefix('-').unwrap_or(id).bytes().all(|byte| byte.is_ascii_digit())
+        self.api != ApiVersion::V3 || is_number(id)
     }
 
     /// The seam before the newest page, where that begins at `start`.
@@ -92,20 +97,55 @@ impl Seams {
     }
 }
 
+/// Looks at a seam: first at its two places, and if its resources are not there (whatever came, went or may
+/// not be shared moved them), farther and farther around, in pages of a size that the server has given.
 async fn holds<B: Bearer>(client: &Client, bearer: &B, form: &Address, seam: &Seam) -> Result<bool, Failure> {
-    for reach in REACHES {
-        let stretch = form.at(seam.at.saturating_sub(reach), 2 * reach);
-        match fetch(client, bearer, stretch.url(), Wanted::Fhir).await {
-            Ok(bundle) if seam.holds_in(bundle.resources().filter_map(id)) => return Ok(true),
-            Ok(_) => {}
-            // There is less than there was.
-            Err(Failure::Answer(problem)) if problem.past_the_end() => {}
+    let (mut reach, mut answered) = (1, false);
+    loop {
+        let from = seam.at.saturating_sub(reach);
+        let Some((ids, ended)) = stretch(client, bearer, form, (from, seam.at + reach), seam.count).await? else {
             // A server that gives only the pages that it has named itself: nothing can be told of it.
-            Err(Failure::Answer(Problem::NotFound | Problem::Invalid { .. })) => return Ok(true),
+            return Ok(!answered);
+        };
+        match seam.in_sight(&ids) {
+            Sight::Holds => return Ok(true),
+            Sight::Broken => return Ok(false),
+            Sight::Unseen if from == 0 && ended => return Ok(false),
+            Sight::Unseen if reach >= WIDEST * seam.count => return Ok(true),
+            Sight::Unseen => {}
+        }
+        answered = true;
+        reach = if reach == 1 { (seam.count / 2).max(2) } else { reach * 2 };
+    }
+}
+
+/// The ids of the resources from one place to another, and whether the search ends there; `None` where the
+/// server does not accept the question.
+async fn stretch<B: Bearer>(
+    client: &Client,
+    bearer: &B,
+    form: &Address,
+    (from, to): (u64, u64),
+    most: u64,
+) -> Result<Option<(Vec<String>, bool)>, Failure> {
+    let (mut at, mut ids) = (from, Vec::new());
+    while at < to {
+        let count = most.min(to - at).max(1);
+        match fetch(client, bearer, form.at(at, count).url(), Wanted::Fhir).await {
+            Ok(bundle) => {
+                ids.extend(bundle.resources().filter_map(id));
+                if bundle.next.is_none() {
+                    return Ok(Some((ids, true)));
+                }
+            }
+            // There is less than there was.
+            Err(Failure::Answer(problem)) if problem.past_the_end() => return Ok(Some((ids, true))),
+            Err(Failure::Answer(Problem::NotFound | Problem::Invalid { .. })) => return Ok(None),
             Err(failure) => return Err(failure),
         }
+        at += count;
     }
-    Ok(false)
+    Ok(Some((ids, false)))
 }
 
 fn id(resource: &str) -> Option<String> {

@@ -309,7 +309,8 @@ mod tests {
             hash.update(&line);
             text += &line;
             let next = (page < 3 || !ended).then(|| format!("/next?page={}", page + 1));
-            let seam = Seam { at: 50 * page as u64, before: format!("-{page}"), after: format!("-{}", page + 1) };
+            let (before, after) = (format!("-{page}"), Some(format!("-{}", page + 1)));
+            let seam = Seam { at: 50 * page as u64, count: 50, before, after };
             let (seams, last) = (vec![seam], Some(format!("-{page}")));
             let reached = Reached { pages: page, next, total, cursor: None, seams, last };
             journal.mark(text.len() as u64, &hash, &reached).unwrap();

@@ -12,47 +12,94 @@ use serde::{Deserialize, Serialize};
 pub struct Seam {
     /// The place in the search, from 0, at which the later page was asked for.
     pub at: u64,
+    /// How many resources the later page was asked for: so many the server can give at once.
+    pub count: u64,
     /// The id of the last resource of the page before.
     pub before: String,
-    /// The id of the first resource of the page after.
-    pub after: String,
+    /// The id of the first resource of the page after; none where that is a prior authorisation of API v3,
+    /// all of which stand behind the claims, in an order that nothing fixes.
+    pub after: Option<String>,
+}
+
+/// What a stretch of a search shows of a seam.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// The one follows the other.
+    Holds,
+    /// Something else stands before or behind one of them.
+    Broken,
+    /// Neither: they are not in this stretch, or at its end.
+    Unseen,
 }
 
 impl Seam {
-    /// Whether the one follows the other in these ids, which are a stretch of the search at one moment.
-    /// A resource that the server repeats is there once.
-    pub fn holds_in(&self, ids: impl IntoIterator<Item = String>) -> bool {
-        let mut last = None;
-        for id in ids {
-            if last.as_ref() == Some(&self.before) && id == self.after {
-                return true;
-            }
-            last = Some(id);
+    /// What these ids show, which are a stretch of the search. A resource that the server repeats counts
+    /// once.
+    #[must_use]
+    pub fn in_sight(&self, ids: &[String]) -> Sight {
+        let mut ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        ids.dedup();
+        if let Some(place) = ids.iter().rposition(|id| *id == self.before) {
+            return match ids.get(place + 1) {
+                Some(next) if self.is_after(next) => Sight::Holds,
+                Some(_) => Sight::Broken,
+                None => Sight::Unseen,
+            };
         }
-        false
+        match ids.iter().position(|id| self.is_after(id)) {
+            None | Some(0) => Sight::Unseen,
+            Some(_) => Sight::Broken,
+        }
     }
+
+    fn is_after(&self, id: &str) -> bool {
+        self.after.as_deref().map_or_else(|| !is_number(id), |after| after == id)
+    }
+}
+
+/// Whether this is the id of a claim of API v3: a number, negative for people who do not exist.
+#[must_use]
+pub fn is_number(id: &str) -> bool {
+    let digits = id.strip_prefix('-').unwrap_or(id);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn ids(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
     #[test]
     fn a_seam_holds_where_the_one_follows_the_other() {
-        let seam = Seam { at: 50, before: "b".into(), after: "c".into() };
-        for (ids, holds) in [
-            ("b c", true),
-            ("a b c d", true),
-            ("a b b c d", true),
-            // Something lies between them, one of them is gone, or there is nothing.
-            ("b x c", false),
-            ("b d", false),
-            ("a c", false),
-            ("c b", false),
-            ("b", false),
-            ("", false),
+        let seam = Seam { at: 50, count: 50, before: "b".into(), after: Some("c".into()) };
+        for (text, sight) in [
+            ("b c", Sight::Holds),
+            ("a b c d", Sight::Holds),
+            ("a b b c d", Sight::Holds),
+            // Something lies between them, or one of them is gone.
+            ("b x c", Sight::Broken),
+            ("b d", Sight::Broken),
+            ("a c", Sight::Broken),
+            ("c b x", Sight::Broken),
+            // They may be farther on.
+            ("a b", Sight::Unseen),
+            ("c d", Sight::Unseen),
+            ("x y", Sight::Unseen),
+            ("", Sight::Unseen),
         ] {
-            assert_eq!(seam.holds_in(ids.split_whitespace().map(str::to_owned)), holds, "{ids}");
+            assert_eq!(seam.in_sight(&ids(text)), sight, "{text}");
         }
+    }
+
+    #[test]
+    fn behind_the_last_claim_of_v3_any_prior_authorisation_may_stand_and_no_claim() {
+        let seam = Seam { at: 50, count: 50, before: "-7".into(), after: None };
+        assert_eq!(seam.in_sight(&ids("-8 -7 0a1b-2c")), Sight::Holds);
+        assert_eq!(seam.in_sight(&ids("-8 -7 -6 0a1b-2c")), Sight::Broken);
+        assert_eq!(seam.in_sight(&ids("-8 -6 0a1b-2c")), Sight::Broken);
+        assert_eq!(seam.in_sight(&ids("-9 -8")), Sight::Unseen);
     }
 }
