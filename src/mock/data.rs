@@ -384,6 +384,14 @@ impl Records for Files {
         coverage.iter().map(|(id, text)| (id.clone(), text.clone())).collect()
     }
 
+    /// The Patient and the Coverages: a card in a file says of nobody whose it is.
+    fn insurance_card(&self, enrollee: usize) -> Option<String> {
+        let coverage = self.coverage(Version::V3, enrollee).into_iter().map(|(_, text)| text);
+        let resources = std::iter::once(self.patient(Version::V3, enrollee)).chain(coverage);
+        let entries: Vec<String> = resources.map(|text| format!(r#"{{"resource":{text}}}"#)).collect();
+        Some(format!(r#"{{"resourceType":"Bundle","type":"collection","entry":[{}]}}"#, entries.join(",")))
+    }
+
     fn loaded(&self) -> Timestamp {
         LOADED.parse().unwrap_or(Timestamp::UNIX_EPOCH)
     }
@@ -455,5 +463,7 @@ mod tests {
         assert_eq!(told, [("-8", "pde", "DDPS"), ("-9", "snf", "FISS")], "the finished one first");
         assert!(v3[0].marks.samhsa && v3[0].marks.tags.len() == 2 && !v3[1].marks.samhsa);
         assert_eq!(files.finished(Version::V3, 0), 1);
+        let card: serde_json::Value = serde_json::from_str(&files.insurance_card(0).unwrap()).unwrap();
+        assert_eq!(card["entry"].as_array().unwrap().len(), 2, "{card}");
     }
 }
