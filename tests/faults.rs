@@ -79,6 +79,7 @@ const PASSING: &[Row] = &[
     // Loads between two pages.
     alike("load=1@PAGE2#1", More(1)),
     alike("late-load=600@PAGE2#1", More(1)),
+    alike("update=1@PAGE2#1", More(0)),
     // The old claim stays, cancelled, at v1 and v2; at v3 it vanishes.
     ("supersede=1@PAGE2#1", More(1), More(0)),
 ];

@@ -44,6 +44,7 @@ pub(super) fn to_the_world(shared: &Shared, ask: &Ask, faults: &[Kind]) {
             Kind::RevokeGrant => world.delete_grant(whose),
             Kind::GrantOver => world.end_grant(whose),
             Kind::Load(claims) => load(Load { add: *claims, ..Load::default() }),
+            Kind::Update(claims) => load(Load { update: *claims, ..Load::default() }),
             Kind::Supersede(claims) => load(Load { supersede: *claims, ..Load::default() }),
             Kind::LateLoad(seconds) => {
                 load(Load { add: 1, at: now.checked_sub(seconds.seconds()).ok(), ..Load::default() });

@@ -18,6 +18,21 @@ const MASKED: &str = "\"IGNORED_FIELD\"";
 const LOADED: &str = "2026-11-16T09:00:00Z";
 const KINDS: [&str; 8] = ["carrier", "dme", "hha", "hospice", "inpatient", "outpatient", "pde", "snf"];
 
+/// What claims of v3 are labelled with, where the files have anything of the kind.
+const SYSTEM: &str = "https://bluebutton.cms.gov/fhir/CodeSystem/System-Type";
+const ACTION: &str = "https://bluebutton.cms.gov/fhir/CodeSystem/Final-Action";
+const TAGS: [&[(&str, &str)]; 7] = [
+    &[(SYSTEM, "NationalClaimsHistory"), (ACTION, "FinalAction")],
+    &[(SYSTEM, "NationalClaimsHistory"), (ACTION, "NotFinalAction")],
+    &[(SYSTEM, "DDPS"), (ACTION, "FinalAction")],
+    &[(SYSTEM, "DDPS"), (ACTION, "NotFinalAction")],
+    &[(SYSTEM, "SharedSystem"), (ACTION, "FinalAction")],
+    &[(SYSTEM, "SharedSystem"), (ACTION, "NotFinalAction")],
+    &[(SYSTEM, "SharedSystem")],
+];
+const FINISHED: [&str; 2] = ["NCH", "DDPS"];
+const WORKED_ON: [&str; 4] = ["FISS", "MCS", "VMS", "CWF"];
+
 /// People and resources found in files.
 #[derive(Debug, Default)]
 pub struct Files {
@@ -27,11 +42,43 @@ pub struct Files {
 #[derive(Debug, Default)]
 struct Person {
     id: String,
+    v1: Held,
+    v2: Held,
+    v3: Held,
+}
+
+impl Person {
+    fn of(&self, version: Version) -> &Held {
+        match version {
+            Version::V1 => &self.v1,
+            Version::V2 => &self.v2,
+            Version::V3 => &self.v3,
+        }
+    }
+
+    fn of_mut(&mut self, version: Version) -> &mut Held {
+        match version {
+            Version::V1 => &mut self.v1,
+            Version::V2 => &mut self.v2,
+            Version::V3 => &mut self.v3,
+        }
+    }
+
+    fn claims(&self) -> usize {
+        VERSIONS.iter().map(|version| self.of(*version).claims.len()).sum()
+    }
+}
+
+/// What there is of somebody in one version.
+#[derive(Debug, Default)]
+struct Held {
     patient: Option<String>,
     coverage: BTreeMap<String, String>,
-    /// By number as text and type: the server's order.
+    /// In the server's order: by number as text and type; at v3 the finished ones first.
     claims: Vec<(ClaimHeader, String)>,
 }
+
+const VERSIONS: [Version; 3] = [Version::V1, Version::V2, Version::V3];
 
 #[derive(Deserialize)]
 struct Head<'a> {
@@ -49,6 +96,38 @@ struct Head<'a> {
     beneficiary: Reference,
     #[serde(rename = "billablePeriod", default)]
     period: Period,
+    /// An object in STU3, a list in R4.
+    #[serde(borrow)]
+    insurance: Option<&'a RawValue>,
+    /// Its codings, where it has any.
+    #[serde(rename = "type", borrow)]
+    concept: Option<&'a RawValue>,
+}
+
+impl Head<'_> {
+    /// The version of the API that writes such a resource. STU3 names no profiles, v3 gives each its version.
+    fn version(&self) -> Version {
+        let is_versioned = self.meta.profile.iter().any(|profile| profile.contains('|'));
+        if self.kind == "ExplanationOfBenefit" {
+            let is_stu3 = self.insurance.is_some_and(|insurance| insurance.get().starts_with('{'));
+            return match () {
+                () if is_versioned || kind_in(&self.id).is_none() => Version::V3,
+                () if is_stu3 => Version::V1,
+                () => Version::V2,
+            };
+        }
+        match (is_versioned, self.meta.profile.is_empty()) {
+            (true, _) => Version::V3,
+            (false, true) => Version::V1,
+            (false, false) => Version::V2,
+        }
+    }
+}
+
+/// The type that claim ids of v1 and v2 begin with.
+fn kind_in(id: &str) -> Option<&'static str> {
+    let (kind, _) = id.split_once('-')?;
+    KINDS.into_iter().find(|known| *known == kind)
 }
 
 #[derive(Deserialize)]
@@ -62,6 +141,23 @@ struct Entry<'a> {
 struct Meta {
     #[serde(rename = "lastUpdated")]
     last_updated: String,
+    source: String,
+    profile: Vec<String>,
+    security: Vec<Coding>,
+    tag: Vec<Coding>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Coding {
+    system: String,
+    code: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Concept {
+    coding: Vec<Coding>,
 }
 
 #[derive(Default, Deserialize)]
@@ -79,8 +175,9 @@ struct Period {
 /// Reads every JSON file below `dir` that is a Bundle, a claim, a Patient or a Coverage; anything else
 /// is passed over. Of resources with one id the first counts, in the order of the files' names.
 ///
-/// Everyone whom a claim or coverage speaks of is an enrollee; those with the most claims come first.
-/// Someone of whom there is no Patient or no Coverage gets a bare one.
+/// Each resource is served by the version of the API that writes such ones. Everyone whom a claim or coverage
+/// speaks of is an enrollee; those with the most claims come first. Someone of whom there is no Patient or no
+/// Coverage gets a bare one.
 ///
 /// # Errors
 /// When the directory cannot be read, or holds nothing of the kind.
@@ -95,9 +192,16 @@ pub fn load(dir: &Path) -> Result<Files, String> {
     }
     let mut people: Vec<Person> = people.into_values().collect();
     for person in &mut people {
-        person.claims.sort_by(|(a, _), (b, _)| order(&a.id).cmp(&order(&b.id)));
+        for version in VERSIONS {
+            let is_v3 = version == Version::V3;
+            let place = |claim: &ClaimHeader| is_v3 && !FINISHED.contains(&claim.marks.source);
+            person
+                .of_mut(version)
+                .claims
+                .sort_by(|(a, _), (b, _)| (place(a), order(is_v3, &a.id)).cmp(&(place(b), order(is_v3, &b.id))));
+        }
     }
-    people.sort_by_key(|person| std::cmp::Reverse(person.claims.len()));
+    people.sort_by_key(|person| std::cmp::Reverse(person.claims()));
     if people.is_empty() {
         return Err(format!("{} holds no Bundle, ExplanationOfBenefit, Patient or Coverage", dir.display()));
     }
@@ -119,6 +223,7 @@ fn walk(dir: &Path, paths: &mut Vec<PathBuf>) -> Result<(), String> {
 
 fn take(text: &str, people: &mut BTreeMap<String, Person>) {
     let Ok(head) = serde_json::from_str::<Head<'_>>(text) else { return };
+    let version = head.version();
     let of = |reference: &Reference| reference.reference.strip_prefix("Patient/").map(str::to_owned);
     let known = |people: &mut BTreeMap<String, Person>, id: String| {
         people.entry(id.clone()).or_insert_with(|| Person { id, ..Person::default() });
@@ -132,43 +237,64 @@ fn take(text: &str, people: &mut BTreeMap<String, Person>) {
         "Patient" if !head.id.is_empty() => {
             known(people, head.id.clone());
             if let Some(person) = people.get_mut(&head.id) {
-                person.patient.get_or_insert_with(|| compact(text));
+                person.of_mut(version).patient.get_or_insert_with(|| compact(text));
             }
         }
         "Coverage" => {
             let Some(id) = of(&head.beneficiary) else { return };
             known(people, id.clone());
             if let Some(person) = people.get_mut(&id) {
-                person.coverage.entry(head.id).or_insert_with(|| compact(text));
+                person.of_mut(version).coverage.entry(head.id).or_insert_with(|| compact(text));
             }
         }
         "ExplanationOfBenefit" => {
-            let (Some(id), Some(header)) = (of(&head.patient), header(&head)) else { return };
+            let (Some(id), Some(header)) = (of(&head.patient), header(&head, version)) else { return };
             known(people, id.clone());
-            if let Some(person) = people.get_mut(&id)
-                && !person.claims.iter().any(|(other, _)| other.id == header.id)
-            {
-                person.claims.push((header, compact(text)));
+            let Some(held) = people.get_mut(&id).map(|person| person.of_mut(version)) else { return };
+            if !held.claims.iter().any(|(other, _)| other.id == header.id) {
+                held.claims.push((header, compact(text)));
             }
         }
         _ => {}
     }
 }
 
-fn header(head: &Head<'_>) -> Option<ClaimHeader> {
-    let kind = head.id.split_once('-')?.0;
+fn header(head: &Head<'_>, version: Version) -> Option<ClaimHeader> {
     let loaded = LOADED.parse().unwrap_or(Timestamp::UNIX_EPOCH);
+    if head.id.is_empty() {
+        return None;
+    }
     Some(ClaimHeader {
         id: head.id.clone(),
-        kind: KINDS.into_iter().find(|known| *known == kind)?,
+        kind: if version == Version::V3 { kind_of(head) } else { kind_in(&head.id)? },
         last_updated: head.meta.last_updated.parse().unwrap_or(loaded),
         service_end: head.period.end.parse::<Date>().ok(),
-        marks: Marks::NONE,
+        marks: if version == Version::V3 { marks(&head.meta) } else { Marks::NONE },
     })
 }
 
-fn order(id: &str) -> (&str, &str) {
-    id.split_once('-').map_or((id, ""), |(kind, number)| (number, kind))
+/// The type of a claim of v3: a word among its codings. Prior authorisations are home health's.
+fn kind_of(head: &Head<'_>) -> &'static str {
+    let concept: Concept = head.concept.and_then(|it| serde_json::from_str(it.get()).ok()).unwrap_or_default();
+    let mut words = concept.coding.iter().map(|coding| coding.code.to_ascii_lowercase());
+    words.find_map(|word| KINDS.into_iter().find(|known| *known == word)).unwrap_or("hha")
+}
+
+fn marks(meta: &Meta) -> Marks {
+    let same = |tags: &&&[(&str, &str)]| {
+        let has = |&(system, code): &(&str, &str)| meta.tag.iter().any(|tag| tag.system == system && tag.code == code);
+        tags.len() == meta.tag.len() && tags.iter().all(has)
+    };
+    Marks {
+        source: FINISHED.into_iter().chain(WORKED_ON).find(|known| *known == meta.source).unwrap_or("NCH"),
+        samhsa: meta.security.iter().any(|label| label.code == "42CFRPart2"),
+        tags: TAGS.iter().find(same).copied().unwrap_or_default(),
+    }
+}
+
+/// The number as text before the type; at v3 the id is the number.
+fn order(is_v3: bool, id: &str) -> (&str, &str) {
+    if is_v3 { (id, "") } else { id.split_once('-').map_or((id, ""), |(kind, number)| (number, kind)) }
 }
 
 /// The resource on one line, its numbers and texts untouched.
@@ -188,9 +314,10 @@ fn compact(text: &str) -> String {
 }
 
 impl Records for Files {
-    /// The files are served as they are; whoever gives those of another version asks for this one.
+    /// Every version of which there are claims; v2 where there are none at all.
     fn serves(&self, version: Version) -> bool {
-        version == Version::V2
+        let has = |version: Version| self.people.iter().any(|person| !person.of(version).claims.is_empty());
+        has(version) || (version == Version::V2 && !VERSIONS.into_iter().any(has))
     }
 
     fn enrollees(&self) -> usize {
@@ -208,34 +335,45 @@ impl Records for Files {
         }
     }
 
-    fn claims(&self, _: Version, enrollee: usize) -> usize {
-        self.people[enrollee].claims.len()
+    fn claims(&self, version: Version, enrollee: usize) -> usize {
+        self.people[enrollee].of(version).claims.len()
     }
 
-    fn claim_header(&self, _: Version, enrollee: usize, position: usize) -> ClaimHeader {
-        self.people[enrollee].claims[position].0.clone()
+    fn finished(&self, version: Version, enrollee: usize) -> usize {
+        let claims = &self.people[enrollee].of(version).claims;
+        claims.iter().filter(|(claim, _)| FINISHED.contains(&claim.marks.source)).count()
     }
 
-    fn find_claim(&self, _: Version, enrollee: usize, id: &str) -> Option<usize> {
-        self.people[enrollee].claims.iter().position(|(header, _)| header.id == id)
+    fn claim_header(&self, version: Version, enrollee: usize, position: usize) -> ClaimHeader {
+        self.people[enrollee].of(version).claims[position].0.clone()
     }
 
-    fn write_claim(&self, _: Version, enrollee: usize, position: usize, _: Timestamp, out: &mut String) {
-        out.push_str(&self.people[enrollee].claims[position].1);
+    fn find_claim(&self, version: Version, enrollee: usize, id: &str) -> Option<usize> {
+        self.people[enrollee].of(version).claims.iter().position(|(header, _)| header.id == id)
     }
 
-    fn patient(&self, _: Version, enrollee: usize) -> String {
+    fn write_claim(&self, version: Version, enrollee: usize, position: usize, _: Timestamp, out: &mut String) {
+        out.push_str(&self.people[enrollee].of(version).claims[position].1);
+    }
+
+    fn patient(&self, version: Version, enrollee: usize) -> String {
         let person = &self.people[enrollee];
-        person.patient.clone().unwrap_or_else(|| {
+        // Those of v2 need not name a profile, and then pass for v1's.
+        let beside = || person.v1.patient.clone().filter(|_| version == Version::V2);
+        person.of(version).patient.clone().or_else(beside).unwrap_or_else(|| {
             let mut text = String::new();
             let _ = write!(text, r#"{{"resourceType":"Patient","id":"{}"}}"#, person.id);
             text
         })
     }
 
-    fn coverage(&self, _: Version, enrollee: usize) -> Vec<(String, String)> {
+    fn coverage(&self, version: Version, enrollee: usize) -> Vec<(String, String)> {
         let person = &self.people[enrollee];
-        if person.coverage.is_empty() {
+        let mut coverage = &person.of(version).coverage;
+        if coverage.is_empty() && version == Version::V2 {
+            coverage = &person.v1.coverage;
+        }
+        if coverage.is_empty() {
             let id = format!("part-a-{}", person.id);
             let text = format!(
                 r#"{{"resourceType":"Coverage","id":"{id}","meta":{{"lastUpdated":"{LOADED}"}},"status":"active","beneficiary":{{"reference":"Patient/{}"}}}}"#,
@@ -243,7 +381,15 @@ impl Records for Files {
             );
             return vec![(id, text)];
         }
-        person.coverage.iter().map(|(id, text)| (id.clone(), text.clone())).collect()
+        coverage.iter().map(|(id, text)| (id.clone(), text.clone())).collect()
+    }
+
+    /// The Patient and the Coverages: a card in a file says of nobody whose it is.
+    fn insurance_card(&self, enrollee: usize) -> Option<String> {
+        let coverage = self.coverage(Version::V3, enrollee).into_iter().map(|(_, text)| text);
+        let resources = std::iter::once(self.patient(Version::V3, enrollee)).chain(coverage);
+        let entries: Vec<String> = resources.map(|text| format!(r#"{{"resource":{text}}}"#)).collect();
+        Some(format!(r#"{{"resourceType":"Bundle","type":"collection","entry":[{}]}}"#, entries.join(",")))
     }
 
     fn loaded(&self) -> Timestamp {
@@ -281,5 +427,43 @@ mod tests {
         files.write_claim(Version::V2, 0, 1, Timestamp::UNIX_EPOCH, &mut text);
         assert_eq!(text, claim("pde--20", "1.50").replace("IGNORED_FIELD", LOADED));
         assert!(load(&dir.path().join("sub/none")).is_err());
+    }
+
+    #[test]
+    fn each_resource_is_of_the_version_that_writes_such_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let claim = |name: &str, id: &str, rest: &str| {
+            let text = format!(
+                r#"{{"resourceType":"ExplanationOfBenefit","id":"{id}","patient":{{"reference":"Patient/-1"}},{rest}}}"#
+            );
+            fs::write(dir.path().join(name), text).unwrap();
+        };
+        claim("1.json", "carrier--1", r#""insurance":{"coverage":{}}"#);
+        claim("2.json", "carrier--1", r#""insurance":[]"#);
+        let profile = r#""profile":["x|2.2.0"]"#;
+        claim(
+            "3.json",
+            "-9",
+            &format!(r#""meta":{{"source":"FISS",{profile}}},"type":{{"coding":[{{"code":"SNF"}}]}}"#),
+        );
+        let labels = r#""security":[{"code":"42CFRPart2"}],"tag":[{"system":"https://bluebutton.cms.gov/fhir/CodeSystem/Final-Action","code":"FinalAction"},{"system":"https://bluebutton.cms.gov/fhir/CodeSystem/System-Type","code":"DDPS"}]"#;
+        claim(
+            "4.json",
+            "-8",
+            &format!(r#""meta":{{"source":"DDPS",{profile},{labels}}},"type":{{"coding":[{{"code":"PDE"}}]}}"#),
+        );
+        let files = load(dir.path()).unwrap();
+        let heads = |version| -> Vec<_> {
+            (0..files.claims(version, 0)).map(|at| files.claim_header(version, 0, at)).collect()
+        };
+        assert!(VERSIONS.into_iter().all(|version| files.serves(version)));
+        assert_eq!((heads(Version::V1).len(), heads(Version::V2).len()), (1, 1));
+        let v3 = heads(Version::V3);
+        let told: Vec<_> = v3.iter().map(|one| (one.id.as_str(), one.kind, one.marks.source)).collect();
+        assert_eq!(told, [("-8", "pde", "DDPS"), ("-9", "snf", "FISS")], "the finished one first");
+        assert!(v3[0].marks.samhsa && v3[0].marks.tags.len() == 2 && !v3[1].marks.samhsa);
+        assert_eq!(files.finished(Version::V3, 0), 1);
+        let card: serde_json::Value = serde_json::from_str(&files.insurance_card(0).unwrap()).unwrap();
+        assert_eq!(card["entry"].as_array().unwrap().len(), 2, "{card}");
     }
 }

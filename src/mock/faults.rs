@@ -62,6 +62,8 @@ pub(super) enum Kind {
     SelfHost(String),
     /// So many claims come before this request is answered.
     Load(usize),
+    /// So many claims are loaded again, with another payment, before this request is answered.
+    Update(usize),
     /// So many claims are superseded before this request is answered.
     Supersede(usize),
     /// A claim comes before this request is answered, loaded so many seconds ago as it says.
@@ -155,6 +157,7 @@ impl FromStr for Fault {
             "next-loop" => Kind::NextLoop,
             "self-host" => Kind::SelfHost(argument.trim_end_matches('/').to_owned()),
             "load" => Kind::Load(size("a number of claims")?),
+            "update" => Kind::Update(size("a number of claims")?),
             "supersede" => Kind::Supersede(size("a number of claims")?),
             "late-load" => {
                 Kind::LateLoad(i64::try_from(number("a number of seconds")?).map_err(|_| "that is too long ago")?)

@@ -87,7 +87,7 @@ impl Living {
 
     /// How many claims v3 has beyond those that the other versions have.
     fn beyond(&self, enrollee: usize) -> usize {
-        self.base.claims(Version::V3, enrollee) - self.base.claims(Version::V2, enrollee)
+        self.base.claims(Version::V3, enrollee) - self.base.finished(Version::V3, enrollee)
     }
 
     /// Lets a load happen at `now`.
@@ -95,13 +95,18 @@ impl Living {
         if load.enrollee >= self.base.enrollees() {
             return Err(format!("there is no enrollee {}", load.enrollee));
         }
+        let before = self.base.claims(Version::V2, load.enrollee);
+        // Files may hold other claims for each version; made-up ones are the same in all.
+        let differ = |version| self.base.serves(version) && self.base.finished(version, load.enrollee) != before;
+        if !self.base.serves(Version::V2) || differ(Version::V1) || differ(Version::V3) {
+            return Err("a load needs the same claims in every version, or v2 alone".to_owned());
+        }
         let at = load.at.unwrap_or_else(|| {
             let after = self.loaded().checked_add(1.millisecond()).unwrap_or(now);
             now.max(after)
         });
         let at = Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at);
         let changed = &mut *self.changed.write().unwrap_or_else(PoisonError::into_inner);
-        let before = self.base.claims(Version::V2, load.enrollee);
         let places = changed
             .people
             .entry(load.enrollee)

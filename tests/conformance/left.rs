@@ -19,14 +19,7 @@ const DIFFERENT: &[(&str, &str, &str)] = &[
         "=v3 insurance card",
         "the recording's stand-in gives the card an id; the data back end itself gives it none",
     ),
-    ("11", "v2 read one EOB", CLAIM),
-    ("11", "v2 the same again", CLAIM),
-    ("11", "v2 read with trailing slash", CLAIM),
-    ("11", "v2 read + junk after the id", CLAIM),
 ];
-
-const CLAIM: &str =
-    "replayed, but the recorded claim happens to hold a blood test in `contained`, which the mock's do not";
 
 const FAILURE: &str = "the recording's stand-in fails in JSON (502); the data back end itself fails in plain text, which the gateway answers with 500";
 

@@ -125,11 +125,14 @@ impl Stand {
             ("-4000000000399", "v3", 0),
             ("-4000001000000", "v3", 1),
         ] {
-            let claim = self.bundle(version, enrollee, "&type=carrier")["entry"][0]["resource"]["id"]
-                .as_str()
-                .unwrap()
-                .to_owned();
-            self.learn(recorded, &claim);
+            let page = self.bundle(version, enrollee, "&type=carrier");
+            // The recorded claims hold a blood test; so do a tenth of ours.
+            let tested = |claim: &&Value| {
+                let contained = claim["contained"].as_array().into_iter().flatten();
+                contained.into_iter().any(|one| one["resourceType"] == "Observation")
+            };
+            let mut claims = page["entry"].as_array().unwrap().iter().map(|entry| &entry["resource"]);
+            self.learn(recorded, claims.find(tested).unwrap()["id"].as_str().unwrap());
         }
     }
 
@@ -137,7 +140,7 @@ impl Stand {
     fn bundle(&mut self, version: &str, enrollee: usize, more: &str) -> Value {
         let plan = Plan { enrollee, ..crate::plan::plan(&crate::recorded::nobody()) };
         let (access, _) = self.tokens(&plan);
-        let url = format!("{}/{version}/fhir/ExplanationOfBenefit?_count=1{more}", self.mock.url());
+        let url = format!("{}/{version}/fhir/ExplanationOfBenefit?_count=50{more}", self.mock.url());
         let answer = support::http("GET", &url, &[("Authorization", &format!("Bearer {access}"))], "");
         serde_json::from_str(&answer.body).unwrap()
     }

@@ -6,11 +6,12 @@
 
 use std::{borrow::Cow, fmt, ops::Deref};
 
+use super::json::{Json, Value};
+use super::tape::Tape;
 use serde::{
     Deserialize, Deserializer,
     de::{Error, Visitor},
 };
-use serde_json::Number;
 
 /// A text of the resource, borrowed from it where nothing in it is escaped.
 #[derive(Default)]
@@ -70,6 +71,29 @@ impl<'de: 'f, 'f> Deserialize<'de> for Text<'f> {
     }
 }
 
+/// A number with the text that v2 gave it: `40` stays `40`, `37.5` stays `37.5`. It is never read as one.
+#[derive(Clone, Copy)]
+pub(super) struct Figure<'f>(&'f str);
+
+impl<'de: 'f, 'f> Deserialize<'de> for Figure<'f> {
+    /// A tape gives the text of a number to whoever asks for text.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&'f str>::deserialize(deserializer).map(Self)
+    }
+}
+
+impl fmt::Display for Figure<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Value for Figure<'_> {
+    fn write(&self, json: &mut Json<'_>) {
+        json.raw(self.0);
+    }
+}
+
 /// An ExplanationOfBenefit of v2.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", bound(deserialize = "'de: 'f"))]
@@ -95,9 +119,9 @@ pub(super) struct Facts<'f> {
 }
 
 impl<'f> Facts<'f> {
-    /// Reads them off the text of v2. Our own text always reads back (the tests compare the two).
-    pub(super) fn of(text: &'f str) -> Self {
-        serde_json::from_str(text).unwrap_or_default()
+    /// Reads them off what v2 would write. That always reads back (the tests compare the versions).
+    pub(super) fn of(tape: &'f Tape) -> Self {
+        tape.read().unwrap_or_default()
     }
 
     /// The extension of a CMS variable.
@@ -107,7 +131,7 @@ impl<'f> Facts<'f> {
 
     /// The entry of `supportingInfo` with a category of this code: a CMS variable or a word of CARIN's.
     pub(super) fn information(&self, code: &str) -> Option<&Information<'f>> {
-        self.supporting_info.iter().find(|info| info.category.coding.iter().any(|coding| tail(&coding.code) == code))
+        self.supporting_info.iter().find(|info| info.category.is_about(code))
     }
 
     /// Everything that `benefitBalance` counts or sums up.
@@ -116,18 +140,16 @@ impl<'f> Facts<'f> {
     }
 
     /// The amount of a CMS variable, wherever the header has it.
-    pub(super) fn amount(&self, variable: &str) -> Option<&Number> {
-        let is_it = |concept: &Concept<'_>| concept.coding.iter().any(|coding| tail(&coding.code) == variable);
-        let total = self.total.iter().find(|total| is_it(&total.category)).and_then(|total| total.amount.as_ref());
-        let balance = || self.balances().find(|balance| is_it(&balance.kind)).and_then(|it| it.used_money.as_ref());
-        let extension = || self.variable(variable).and_then(|extension| extension.value_money.as_ref());
-        total.or_else(balance).or_else(extension).map(|money| &money.value)
+    pub(super) fn amount(&self, variable: &str) -> Option<Figure<'f>> {
+        let total = self.total.iter().find(|total| total.category.is_about(variable)).and_then(|total| total.amount);
+        let balance = || self.balances().find(|balance| balance.kind.is_about(variable)).and_then(|it| it.used_money);
+        let extension = || self.variable(variable).and_then(|extension| extension.value_money);
+        total.or_else(balance).or_else(extension).map(|money| money.value)
     }
 
     /// The count of a CMS variable.
     pub(super) fn count(&self, variable: &str) -> Option<u64> {
-        let is_it = |concept: &Concept<'_>| concept.coding.iter().any(|coding| tail(&coding.code) == variable);
-        self.balances().find(|balance| is_it(&balance.kind)).and_then(|balance| balance.used_unsigned_int)
+        self.balances().find(|balance| balance.kind.is_about(variable)).and_then(|balance| balance.used_unsigned_int)
     }
 
     /// Who does `role` in the care team.
@@ -138,7 +160,12 @@ impl<'f> Facts<'f> {
 
 /// The extension of the CMS variable `name` in a list.
 pub(super) fn named<'e, 'f>(extensions: &'e [Extension<'f>], name: &str) -> Option<&'e Extension<'f>> {
-    extensions.iter().find(|extension| tail(&extension.url) == name)
+    extensions.iter().find(|extension| ends_in(&extension.url, name))
+}
+
+/// Whether `name` is the last part of a URL, or the whole of what is none.
+pub(super) fn ends_in(url: &str, name: &str) -> bool {
+    url.strip_suffix(name).is_some_and(|base| base.is_empty() || base.ends_with('/'))
 }
 
 /// The last part of a URL.
@@ -148,10 +175,9 @@ pub(super) fn tail(url: &str) -> &str {
 
 impl<'f> Item<'f> {
     /// The amount of a CMS variable on this line.
-    pub(super) fn amount(&self, variable: &str) -> Option<&Number> {
-        let is_it = |concept: &Concept<'_>| concept.coding.iter().any(|coding| tail(&coding.code) == variable);
-        let found = self.adjudication.iter().find(|adjudication| is_it(&adjudication.category));
-        found.and_then(|adjudication| adjudication.amount.as_ref()).map(|money| &money.value)
+    pub(super) fn amount(&self, variable: &str) -> Option<Figure<'f>> {
+        let found = self.adjudication.iter().find(|adjudication| adjudication.category.is_about(variable));
+        found.and_then(|adjudication| adjudication.amount).map(|money| money.value)
     }
 }
 
@@ -215,9 +241,14 @@ impl<'f> Concept<'f> {
         self.coding.iter().any(|coding| coding.code == code)
     }
 
+    /// Whether one of the codings is the URL of this CMS variable, or this word.
+    pub(super) fn is_about(&self, variable: &str) -> bool {
+        self.coding.iter().any(|coding| ends_in(&coding.code, variable))
+    }
+
     /// The coding whose system ends so.
     pub(super) fn of(&self, system: &str) -> Option<&Coding<'f>> {
-        self.coding.iter().find(|coding| tail(&coding.system) == system)
+        self.coding.iter().find(|coding| ends_in(&coding.system, system))
     }
 }
 
@@ -227,7 +258,7 @@ pub(super) struct Extension<'f> {
     pub(super) url: Text<'f>,
     pub(super) value_coding: Option<Coding<'f>>,
     pub(super) value_identifier: Option<Identifier<'f>>,
-    pub(super) value_money: Option<Money>,
+    pub(super) value_money: Option<Money<'f>>,
     pub(super) value_quantity: Option<Quantity<'f>>,
     pub(super) value_date: Option<Text<'f>>,
 }
@@ -240,15 +271,16 @@ pub(super) struct Identifier<'f> {
     pub(super) period: Option<Period<'f>>,
 }
 
-#[derive(Deserialize)]
-pub(super) struct Money {
-    pub(super) value: Number,
+#[derive(Clone, Copy, Deserialize)]
+pub(super) struct Money<'f> {
+    #[serde(borrow)]
+    pub(super) value: Figure<'f>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'f"))]
 pub(super) struct Quantity<'f> {
-    pub(super) value: Option<Number>,
+    pub(super) value: Option<Figure<'f>>,
     pub(super) unit: Option<Text<'f>>,
     pub(super) system: Option<Text<'f>>,
     pub(super) code: Option<Text<'f>>,
@@ -343,14 +375,14 @@ pub(super) struct Adjudication<'f> {
     pub(super) extension: Vec<Extension<'f>>,
     pub(super) category: Concept<'f>,
     pub(super) reason: Option<Concept<'f>>,
-    pub(super) amount: Option<Money>,
+    pub(super) amount: Option<Money<'f>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'f"))]
 pub(super) struct Payment<'f> {
     pub(super) date: Option<Text<'f>>,
-    pub(super) amount: Option<Money>,
+    pub(super) amount: Option<Money<'f>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -364,6 +396,6 @@ pub(super) struct Balance<'f> {
 pub(super) struct Financial<'f> {
     #[serde(rename = "type")]
     pub(super) kind: Concept<'f>,
-    pub(super) used_money: Option<Money>,
+    pub(super) used_money: Option<Money<'f>>,
     pub(super) used_unsigned_int: Option<u64>,
 }

@@ -5,9 +5,15 @@
 
 use std::fmt::{self, Write};
 
+use super::tape::{Kind, Node, Tape};
+
 /// Appends JSON to a string. Keys and values go out in the order of the calls.
 pub(super) struct Json<'a> {
     out: &'a mut String,
+    /// Where the values are put down if they are recorded instead of written.
+    nodes: Option<&'a mut Vec<Node>>,
+    /// The key of the next value, while recording.
+    name: &'static str,
     /// True where the next key or value needs no comma before it.
     fresh: bool,
     /// Whether whole amounts go out without `.0`. The server keeps the scale of the database's
@@ -24,7 +30,12 @@ pub(super) trait Value {
 impl<'a> Json<'a> {
     /// A writer that appends to `out`.
     pub(super) fn new(out: &'a mut String) -> Self {
-        Self { out, fresh: true, whole_amounts: false }
+        Self { out, nodes: None, name: "", fresh: true, whole_amounts: false }
+    }
+
+    /// One that records instead: neither keys nor separators nor escapes are written.
+    pub(super) fn recording(tape: &'a mut Tape) -> Self {
+        Self { nodes: Some(&mut tape.nodes), ..Self::new(&mut tape.text) }
     }
 
     fn separate(&mut self) {
@@ -34,7 +45,11 @@ impl<'a> Json<'a> {
         self.fresh = false;
     }
 
-    fn key(&mut self, name: &str) {
+    fn key(&mut self, name: &'static str) {
+        if self.nodes.is_some() {
+            self.name = name;
+            return;
+        }
         self.separate();
         self.out.push('"');
         self.out.push_str(name);
@@ -44,18 +59,33 @@ impl<'a> Json<'a> {
 
     /// A value in a list.
     pub(super) fn item(&mut self, value: impl Value) {
-        self.separate();
+        if self.nodes.is_none() {
+            self.separate();
+            return value.write(self);
+        }
+        let from = self.out.len();
         value.write(self);
+        let to = self.out.len();
+        self.record(Kind::Plain, from, to);
+    }
+
+    /// Puts a value down and forgets its key; its place, where values are recorded.
+    fn record(&mut self, kind: Kind, from: usize, to: usize) -> Option<usize> {
+        let key = std::mem::take(&mut self.name);
+        self.nodes.as_mut().map(|nodes| {
+            nodes.push(Node { key, kind, from, to });
+            nodes.len() - 1
+        })
     }
 
     /// `"name": value`.
-    pub(super) fn put(&mut self, name: &str, value: impl Value) {
+    pub(super) fn put(&mut self, name: &'static str, value: impl Value) {
         self.key(name);
         self.item(value);
     }
 
     /// `"name": value`, or nothing when there is none.
-    pub(super) fn put_some(&mut self, name: &str, value: Option<impl Value>) {
+    pub(super) fn put_some(&mut self, name: &'static str, value: Option<impl Value>) {
         if let Some(value) = value {
             self.put(name, value);
         }
@@ -63,22 +93,31 @@ impl<'a> Json<'a> {
 
     /// An object in a list, or the outermost one.
     pub(super) fn object(&mut self, inside: impl FnOnce(&mut Self)) {
-        self.enclosed('{', '}', inside);
+        self.enclosed(Kind::Object, inside);
     }
 
     /// `"name": { … }`.
-    pub(super) fn put_object(&mut self, name: &str, inside: impl FnOnce(&mut Self)) {
+    pub(super) fn put_object(&mut self, name: &'static str, inside: impl FnOnce(&mut Self)) {
         self.key(name);
-        self.enclosed('{', '}', inside);
+        self.enclosed(Kind::Object, inside);
     }
 
     /// `"name": [ … ]`.
-    pub(super) fn put_list(&mut self, name: &str, inside: impl FnOnce(&mut Self)) {
+    pub(super) fn put_list(&mut self, name: &'static str, inside: impl FnOnce(&mut Self)) {
         self.key(name);
-        self.enclosed('[', ']', inside);
+        self.enclosed(Kind::List, inside);
     }
 
-    fn enclosed(&mut self, open: char, close: char, inside: impl FnOnce(&mut Self)) {
+    fn enclosed(&mut self, kind: Kind, inside: impl FnOnce(&mut Self)) {
+        if let Some(place) = self.record(kind, 0, 0) {
+            inside(self);
+            if let Some(nodes) = &mut self.nodes {
+                let to = nodes.len();
+                nodes[place].to = to;
+            }
+            return;
+        }
+        let (open, close) = if kind == Kind::List { ('[', ']') } else { ('{', '}') };
         self.separate();
         self.out.push(open);
         self.fresh = true;
@@ -103,11 +142,15 @@ impl<'a> Json<'a> {
             rest /= 10;
         }
         let start = at.min(buffer.len() - width.clamp(1, buffer.len()));
-        self.out.extend(buffer[start..].iter().map(|&digit| char::from(digit)));
+        // Digits are text; the check costs less than pushing them one by one.
+        self.out.push_str(std::str::from_utf8(&buffer[start..]).unwrap_or_default());
     }
 
     /// Appends the inside of a string, escaped as RFC 8259 section 7 asks.
     pub(super) fn escaped(&mut self, text: &str) {
+        if self.nodes.is_some() {
+            return self.out.push_str(text);
+        }
         // Without a branch in the loop: nearly no text has anything to escape.
         let odd = text.bytes().fold(false, |odd, byte| odd | (byte < 0x20) | (byte == b'"') | (byte == b'\\'));
         if !odd {

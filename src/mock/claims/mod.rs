@@ -19,6 +19,7 @@ mod revenue;
 mod sections;
 mod stay;
 pub(in crate::mock) mod tables;
+mod tape;
 #[cfg(test)]
 mod tests;
 pub(in crate::mock) mod v1;
@@ -30,6 +31,7 @@ use jiff::{Timestamp, civil::Date};
 use dice::Dice;
 use json::Json;
 use moment::{Instant, days_after};
+use tape::Tape;
 use vocabulary::{Code, System};
 
 /// When the data was last loaded. Fixed, so that the same seed serves the same bytes on any day.
@@ -149,7 +151,10 @@ impl Claim {
 
     /// Appends the resource as compact JSON.
     pub(super) fn write(&self, created: Timestamp, out: &mut String) {
-        let mut json = Json::new(out);
+        self.put_down(created, Json::new(out));
+    }
+
+    fn put_down(&self, created: Timestamp, mut json: Json<'_>) {
         let mut dice = self.dice.clone();
         json.whole_amounts = dice.percent(12);
         json.object(|json| match self.kind {
@@ -160,10 +165,10 @@ impl Claim {
     }
 
     /// What v2 says of the claim: v1 and v3 read their [`facts::Facts`] off it.
-    fn as_v2(&self) -> String {
-        let mut text = String::with_capacity(32_000);
-        self.write(LOADED, &mut text);
-        text
+    fn as_v2(&self) -> Tape {
+        let mut tape = Tape::new();
+        self.put_down(LOADED, Json::recording(&mut tape));
+        tape
     }
 
     /// `resourceType`, `id` and `meta`.

@@ -73,7 +73,7 @@ impl Json<'_> {
     }
 
     /// `"name": {"coding": [ … ]}`.
-    pub(super) fn concept(&mut self, name: &str, codes: &[Code<'_>]) {
+    pub(super) fn concept(&mut self, name: &'static str, codes: &[Code<'_>]) {
         self.put_object(name, |json| json.codings(codes));
     }
 
@@ -115,7 +115,7 @@ impl Json<'_> {
     }
 
     /// An extension that holds one plain value under `key`.
-    pub(super) fn variable_value(&mut self, name: &str, key: &str, value: impl Value) {
+    pub(super) fn variable_value(&mut self, name: &str, key: &'static str, value: impl Value) {
         self.object(|json| {
             json.put("url", System::Variable(name));
             json.put(key, value);
@@ -131,7 +131,7 @@ impl Json<'_> {
     }
 
     /// `"name": {"value": 37.5, "currency": "USD"}`.
-    pub(super) fn money(&mut self, name: &str, amount: Cents) {
+    pub(super) fn money(&mut self, name: &'static str, amount: Cents) {
         self.put_object(name, |json| {
             json.put("value", amount);
             json.put("currency", "USD");
@@ -188,7 +188,7 @@ impl Json<'_> {
     }
 
     /// `"billablePeriod"`-like start and end.
-    pub(super) fn period(&mut self, name: &str, start: Date, end: Date) {
+    pub(super) fn period(&mut self, name: &'static str, start: Date, end: Date) {
         self.put_object(name, |json| {
             json.put("start", start);
             json.put("end", end);

@@ -20,6 +20,9 @@ use crate::mock::{
 };
 
 const FORMAT: &str = "application/fhir+json";
+/// Room made at once for a page: this many bytes for each of so many claims, about what they take at v3.
+const CLAIM: usize = 32 << 10;
+const USUAL: usize = 50;
 
 /// What a search found: places of claims, all of them where nothing was filtered.
 enum Found {
@@ -201,6 +204,7 @@ impl<'a> Page<'a> {
         let header = |nth| records.claim_header(caller.version, caller.enrollee, found.at(records, caller, nth));
         let newest = self.places(found.len()).map(|nth| header(nth).last_updated).max();
         let places = self.open(found.len(), newest)?;
+        self.text.reserve(places.len().min(USUAL) * CLAIM);
         let before = self.has(&Kind::Duplicate).then(|| places.start.checked_sub(1)).flatten();
         for place in before.into_iter().chain(places) {
             self.entry();

@@ -76,5 +76,5 @@ fn item(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>, line: &Item<'_>) 
 }
 
 fn value(json: &mut Json<'_>, quantity: Option<&Quantity<'_>>) {
-    json.put_some("value", quantity.and_then(|quantity| quantity.value.as_ref()));
+    json.put_some("value", quantity.and_then(|quantity| quantity.value));
 }

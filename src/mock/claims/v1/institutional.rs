@@ -1,7 +1,7 @@
 //! Claims of institutions in v1: hospital (in and out), nursing facility, home health, hospice.
 
 use super::super::dice::Dice;
-use super::super::facts::{Contained, Facts, Item, tail};
+use super::super::facts::{Contained, Facts, Item, ends_in, tail};
 use super::super::json::{Digits, Json};
 use super::super::parts::Cents;
 use super::super::tables::PROCEDURES;
@@ -60,8 +60,8 @@ fn extensions(json: &mut Json<'_>, facts: &Facts<'_>, dice: &mut Dice) {
     let mut primary_payer = None;
     for balance in facts.balances() {
         match (balance.kind.coding.first(), &balance.used_money) {
-            (Some(variable), Some(money)) if tail(&variable.code) == "prpayamt" => primary_payer = Some(&money.value),
-            (Some(variable), Some(money)) => money_extension(json, tail(&variable.code), &money.value),
+            (Some(variable), Some(money)) if ends_in(&variable.code, "prpayamt") => primary_payer = Some(money.value),
+            (Some(variable), Some(money)) => money_extension(json, tail(&variable.code), money.value),
             _ => {}
         }
     }
@@ -178,7 +178,7 @@ fn balance(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>) {
                     }
                 }
                 let visits = facts.information("clm_hha_tot_visit_cnt").and_then(|info| info.value_quantity.as_ref());
-                if let Some(visits) = visits.and_then(|visits| visits.value.as_ref()) {
+                if let Some(visits) = visits.and_then(|visits| visits.value) {
                     json.object(|json| {
                         json.put_object("type", |json| {
                             let words = "Claim HHA Total Visit Count";

@@ -26,8 +26,8 @@ impl Claim {
     /// Appends the v1 ExplanationOfBenefit as compact JSON. It has no `created`, so that a claim is the
     /// same text at every request.
     pub(in crate::mock) fn write_v1(&self, out: &mut String) {
-        let text = self.as_v2();
-        let facts = Facts::of(&text);
+        let tape = self.as_v2();
+        let facts = Facts::of(&tape);
         let mut json = Json::new(out);
         json.whole_amounts = self.dice.clone().percent(12);
         json.object(|json| match self.kind {

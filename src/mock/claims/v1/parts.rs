@@ -1,20 +1,11 @@
 //! The building blocks of v1, as FHIR STU3 writes them.
 
-use serde_json::Number;
-
-use super::super::facts::{Adjudication, Coding, Extension, Identifier, Money, Period, Quantity, Reference, tail};
+use super::super::facts::{Adjudication, Coding, Extension, Identifier, Money, Period, Quantity, Reference};
 use super::super::json::{Json, Value};
 use super::super::vocabulary::{Code, System, US_NPI};
 
 /// The code system of care team roles in STU3.
 const ROLES: System<'static> = System::Url("http://hl7.org/fhir/claimcareteamrole");
-
-/// A number with the text that v2 gave it: `40` stays `40`, `37.5` stays `37.5`.
-impl Value for &Number {
-    fn write(&self, json: &mut Json<'_>) {
-        json.raw(&self.to_string());
-    }
-}
 
 /// The first number of a care team: CMS counts from 2 in v1.
 pub(super) const FIRST_MEMBER: u64 = 2;
@@ -37,7 +28,7 @@ pub(super) fn one_coding(json: &mut Json<'_>, one: &Coding<'_>) {
 }
 
 /// `"name": {"system", "value"}`.
-pub(super) fn identifier(json: &mut Json<'_>, name: &str, identifier: &Identifier<'_>) {
+pub(super) fn identifier(json: &mut Json<'_>, name: &'static str, identifier: &Identifier<'_>) {
     json.put_object(name, |json| {
         json.put("system", identifier.system.as_str());
         json.put("value", identifier.value.as_str());
@@ -45,7 +36,7 @@ pub(super) fn identifier(json: &mut Json<'_>, name: &str, identifier: &Identifie
 }
 
 /// A sum of US dollars: STU3 makes money a quantity whose code is the currency.
-pub(super) fn dollars(json: &mut Json<'_>, name: &str, value: impl Value) {
+pub(super) fn dollars(json: &mut Json<'_>, name: &'static str, value: impl Value) {
     json.put_object(name, |json| {
         json.put("value", value);
         json.put("system", "urn:iso:std:iso:4217");
@@ -54,16 +45,16 @@ pub(super) fn dollars(json: &mut Json<'_>, name: &str, value: impl Value) {
 }
 
 /// [`dollars`] of an amount that v2 has; nothing where it has none.
-pub(super) fn amount(json: &mut Json<'_>, name: &str, money: Option<&Money>) {
+pub(super) fn amount(json: &mut Json<'_>, name: &'static str, money: Option<&Money<'_>>) {
     if let Some(money) = money {
-        dollars(json, name, &money.value);
+        dollars(json, name, money.value);
     }
 }
 
 /// `"name": {"value", …}`.
-pub(super) fn quantity(json: &mut Json<'_>, name: &str, quantity: &Quantity<'_>) {
+pub(super) fn quantity(json: &mut Json<'_>, name: &'static str, quantity: &Quantity<'_>) {
     json.put_object(name, |json| {
-        json.put_some("value", quantity.value.as_ref());
+        json.put_some("value", quantity.value);
         json.put_some("unit", quantity.unit.as_deref());
         json.put_some("system", quantity.system.as_deref());
         json.put_some("code", quantity.code.as_deref());
@@ -71,7 +62,7 @@ pub(super) fn quantity(json: &mut Json<'_>, name: &str, quantity: &Quantity<'_>)
 }
 
 /// `"name": {"start", "end"}`.
-pub(super) fn period(json: &mut Json<'_>, name: &str, period: &Period<'_>) {
+pub(super) fn period(json: &mut Json<'_>, name: &'static str, period: &Period<'_>) {
     json.put_object(name, |json| {
         json.put_some("start", period.start.as_deref());
         json.put_some("end", period.end.as_deref());
@@ -155,7 +146,7 @@ pub(super) fn priced(json: &mut Json<'_>, adjudication: &Adjudication<'_>, reaso
 
 /// Whether an adjudication is about this CMS variable.
 pub(super) fn is_about(adjudication: &Adjudication<'_>, variable: &str) -> bool {
-    adjudication.category.coding.iter().any(|coding| tail(&coding.code) == variable)
+    adjudication.category.is_about(variable)
 }
 
 /// An adjudication that gives a reason instead of an amount.

@@ -70,7 +70,7 @@ fn extensions(json: &mut Json<'_>, facts: &Facts<'_>) {
     copied(json, variables.map(|name| facts.variable(name)));
     for balance in facts.balances() {
         if let (Some(variable), Some(money)) = (balance.kind.coding.first(), &balance.used_money) {
-            money_extension(json, tail(&variable.code), &money.value);
+            money_extension(json, tail(&variable.code), money.value);
         }
     }
 }

@@ -44,7 +44,7 @@ fn drug_quantity(json: &mut Json<'_>, claim: &Claim, drug: Option<&Coding<'_>>, 
         json.object(|json| {
             json.put("url", System::Variable("rev_cntr_ndc_qty"));
             json.put_object("valueQuantity", |json| {
-                match &line.quantity.value {
+                match line.quantity.value {
                     Some(value) => json.put("value", value),
                     None => json.put("value", 1),
                 }

@@ -1,6 +1,6 @@
 //! The lists that several types of claims share: `information`, `diagnosis`, `careTeam` members.
 
-use super::super::facts::{Coding, Diagnosis, Extension, Facts, Information, Member, tail};
+use super::super::facts::{Coding, Diagnosis, Extension, Facts, Information, Member, ends_in};
 use super::super::json::Json;
 use super::super::vocabulary::{Code, System};
 use super::parts::{coding, extension, one_coding, period, provider, quantity, role};
@@ -121,5 +121,5 @@ pub(super) const PRIMARY: (&str, &str) = ("primary", "Primary provider");
 
 /// A drug that stands beside a service: v1 makes it an extension of the line.
 pub(super) fn drug_beside(json: &mut Json<'_>, extensions: &[Extension<'_>]) {
-    extensions.iter().filter(|one| tail(&one.url) == "ndc").for_each(|one| extension(json, one));
+    extensions.iter().filter(|one| ends_in(&one.url, "ndc")).for_each(|one| extension(json, one));
 }

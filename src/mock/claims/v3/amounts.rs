@@ -1,8 +1,7 @@
 //! The amounts of v3: what they are called there, and which of v2's they are.
 
-use serde_json::Number;
-
 use super::super::Kind;
+use super::super::facts::Figure;
 use super::super::json::Json;
 use super::super::vocabulary::{
     BENEFIT, COINSURANCE, Code, DEDUCTIBLE, DISCOUNT, ELIGIBLE, NONCOVERED, PAID_BY_PATIENT, PAID_TO_PATIENT,
@@ -44,10 +43,10 @@ pub(super) struct Amount {
 
 impl Amount {
     /// Writes it; 0 where the claim has none, as the server does.
-    pub(super) fn write<'n>(
+    pub(super) fn write<'f>(
         &self,
         json: &mut Json<'_>,
-        money: &impl Fn(&str) -> Option<&'n Number>,
+        money: &impl Fn(&str) -> Option<Figure<'f>>,
         count: &impl Fn(&str) -> Option<u64>,
     ) {
         json.object(|json| {

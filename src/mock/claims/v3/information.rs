@@ -131,8 +131,7 @@ fn institutional(info: &mut Information<'_, '_>, claim: &Claim, facts: &Facts<'_
             code(json, "CLM-FI-ACTN-CD", &action.code, "");
         });
     }
-    let pints =
-        facts.information("nch_blood_pnts_frnshd_qty").and_then(|it| it.value_quantity.as_ref()?.value.as_ref());
+    let pints = facts.information("nch_blood_pnts_frnshd_qty").and_then(|it| it.value_quantity.as_ref()?.value);
     info.of("CLM_BLOOD_PT_FRNSH_QTY", "Blood Pints Furnished Quantity", |json| {
         json.put_object("valueQuantity", |json| {
             match pints {
@@ -152,7 +151,7 @@ fn institutional(info: &mut Information<'_, '_>, claim: &Claim, facts: &Facts<'_
 
 fn drug(info: &mut Information<'_, '_>, claim: &Claim, facts: &Facts<'_>) {
     let coded = |name: &str| facts.information(name).and_then(|it| it.code.as_ref()).map_or("0", first_code);
-    let counted = |name: &str| facts.information(name).and_then(|it| it.value_quantity.as_ref()?.value.as_ref());
+    let counted = |name: &str| facts.information(name).and_then(|it| it.value_quantity.as_ref()?.value);
     info.of("CLM_SBMT_FRMT_CD", "Claim Submission Format Code", |json| {
         code(json, "CLM-SBMT-FRMT-CD", "N", "NCPDP ELECTRONIC SUBMISSION");
     });

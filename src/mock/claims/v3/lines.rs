@@ -44,7 +44,7 @@ pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>, item:
             let place = first_code(&item.location_codeable_concept);
             json.concept("locationCodeableConcept", &[Code(System::Url(PLACES), place, "")]);
         }
-        let units = item.quantity.value.as_ref();
+        let units = item.quantity.value;
         match units {
             Some(units) => quantity(json, "quantity", units, (kind == Kind::Pde).then_some("ML"), false),
             None => quantity(json, "quantity", 1, None, false),
@@ -175,7 +175,7 @@ fn detail(json: &mut Json<'_>, claim: &Claim, item: &Item<'_>) {
         json.object(|json| {
             json.put("sequence", 1);
             json.concept("productOrService", &[Code(NDC, code, "")]);
-            match &item.quantity.value {
+            match item.quantity.value {
                 Some(value) if is_drug => quantity(json, "quantity", value, Some("mL"), true),
                 _ => quantity(json, "quantity", 10, Some("mL"), true),
             }

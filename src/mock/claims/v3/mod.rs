@@ -68,8 +68,8 @@ impl Claim {
     /// Appends the v3 ExplanationOfBenefit as compact JSON; the same text at every request. `id` and
     /// `patient` are its own and the Patient's id of v3.
     pub(in crate::mock) fn write_v3(&self, stage: Stage, id: &str, patient: &str, out: &mut String) {
-        let text = self.as_v2();
-        let facts = Facts::of(&text);
+        let tape = self.as_v2();
+        let facts = Facts::of(&tape);
         let mut json = Json::new(out);
         if stage == Stage::PriorAuthorization {
             return json.object(|json| prior::write(json, self, &facts, id, patient));
@@ -259,7 +259,7 @@ impl Claim {
 
     fn payment_v3(&self, json: &mut Json<'_>, facts: &Facts<'_>) {
         json.put_object("payment", |json| match (&facts.payment.amount, self.kind) {
-            (Some(money), kind) if kind != Kind::Pde => dollars(json, "amount", &money.value),
+            (Some(money), kind) if kind != Kind::Pde => dollars(json, "amount", money.value),
             _ => json.put(
                 "date",
                 facts.payment.date.as_deref().map_or(self.processed(), |date| date.parse().unwrap_or(self.processed())),

@@ -8,7 +8,7 @@ use super::super::vocabulary::{Code, INFO, System, UNITS, US_NPI};
 const NPI_TYPE: Code<'static> = Code(System::Terminology("v2-0203"), "NPI", "National provider identifier");
 
 /// `"name": {"value", "currency"}`.
-pub(super) fn dollars(json: &mut Json<'_>, name: &str, value: impl Value) {
+pub(super) fn dollars(json: &mut Json<'_>, name: &'static str, value: impl Value) {
     json.put_object(name, |json| {
         json.put("value", value);
         json.put("currency", "USD");
@@ -16,7 +16,7 @@ pub(super) fn dollars(json: &mut Json<'_>, name: &str, value: impl Value) {
 }
 
 /// `"name": {"start", "end"}`, where there is one.
-pub(super) fn period(json: &mut Json<'_>, name: &str, period: &Period<'_>) {
+pub(super) fn period(json: &mut Json<'_>, name: &'static str, period: &Period<'_>) {
     if period.start.is_none() && period.end.is_none() {
         return;
     }
@@ -107,7 +107,7 @@ pub(super) fn observation(json: &mut Json<'_>, place: usize, one: &Contained<'_>
                 });
             });
         });
-        if let Some(value) = &one.value_quantity.value {
+        if let Some(value) = one.value_quantity.value {
             json.put("valueString", format_args!("{value}"));
         }
     });
@@ -186,7 +186,13 @@ pub(super) fn code(json: &mut Json<'_>, system: &str, code: &str, words: &str) {
 }
 
 /// A count of something.
-pub(super) fn quantity(json: &mut Json<'_>, name: &str, value: impl Value, unit: Option<&str>, is_measured: bool) {
+pub(super) fn quantity(
+    json: &mut Json<'_>,
+    name: &'static str,
+    value: impl Value,
+    unit: Option<&str>,
+    is_measured: bool,
+) {
     json.put_object(name, |json| {
         json.put("value", value);
         json.put_some("unit", unit);
