@@ -2,7 +2,7 @@
 //! from which a later run can go on.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     fs::{self, File, OpenOptions},
     io::{self, BufWriter, Read, Seek, SeekFrom, Write},
     path::Path,
@@ -15,7 +15,7 @@ use super::{
     catalog::Record,
     changes::Changes,
     index::{Before, Fingerprint, IdKey, for_each_line, key},
-    ledger::{Entered, Expected, Known, Ledger, Tally, Verdict},
+    ledger::{Entered, Expected, Known, Ledger, Tally, Verdict, Written},
     lines::{BUFFER, create, drop_lines, hex, sync},
     partial::{Files, Journal, Left, Question, Reached},
 };
@@ -58,7 +58,6 @@ pub enum Taken {
 }
 
 /// A finished resource file: synced, not yet in place.
-#[derive(Debug)]
 pub struct Finished {
     /// What it holds.
     pub tally: Tally,
@@ -70,17 +69,20 @@ pub struct Finished {
     pub has_changes: bool,
     /// The Patient id they are all of, where any of them said so.
     pub patient: Option<String>,
-    /// Every resource it holds.
-    pub(super) written: HashMap<IdKey, Known>,
+    /// Every resource it holds, and those that a later page has replaced.
+    pub(super) written: Written,
+    superseded: HashSet<u64>,
+    /// Whether all that was kept before has come again.
+    pub(super) has_all_of_before: bool,
 }
 
 impl Finished {
     /// What it holds, for a catalog.
-    pub(super) fn records(&self) -> impl Iterator<Item = Record> {
-        self.written.iter().map(|(key, known)| Record {
-            key: *key,
-            fingerprint: known.fingerprint,
-            last_updated: known.last_updated,
+    pub(super) fn records(&self) -> impl Iterator<Item = Result<Record>> {
+        let rows = self.written.rows().iter().zip(0..).filter(|(_, line)| !self.superseded.contains(line));
+        rows.map(|(row, _)| {
+            let Known { key, fingerprint, last_updated, .. } = Known::from_row(&row?);
+            Ok(Record { key, fingerprint, last_updated })
         })
     }
 }
@@ -117,13 +119,14 @@ impl Writer {
         pages_kept: bool,
     ) -> Self {
         let changes = Changes::new(files.changes(), !before.is_first());
+        let ledger = Ledger::on_disk(expected, before, files.dir());
         Self {
             files,
             journal,
             out,
             hash: Sha256::new(),
             bytes: 0,
-            ledger: Ledger::new(expected, before),
+            ledger,
             superseded: HashSet::new(),
             changes,
             pages_kept,
@@ -257,6 +260,8 @@ impl Writer {
             durable::sync_dir(&pages).map_err(|cause| Error::disk("sync", &pages, &cause))?;
         }
         Ok(Finished {
+            has_all_of_before: self.ledger.has_all_of_before(),
+            superseded: self.superseded,
             patient: self.ledger.expected.patient,
             tally: self.ledger.tally,
             bytes: self.bytes,
