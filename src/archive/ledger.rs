@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::{Error, Exit, Result},
-    fhir::resource::Header,
+    fhir::resource::{Header, ResourceError},
 };
 
 /// What a writer expects of every resource.
@@ -153,7 +153,16 @@ impl Ledger {
 
     /// Enters a resource; `None` for one that came already and is no newer.
     pub(super) fn enter(&mut self, text: &str) -> Result<Option<Entered>> {
-        let header = Header::read(text).map_err(|cause| self.wrong(&cause.to_string()))?;
+        self.enter_with(&Header::read(text), text)
+    }
+
+    /// Enters a resource whose header is known.
+    pub(super) fn enter_with(
+        &mut self,
+        header: &std::result::Result<Header, ResourceError>,
+        text: &str,
+    ) -> Result<Option<Entered>> {
+        let header = header.as_ref().map_err(|cause| self.wrong(&cause.to_string()))?;
         if header.kind != self.expected.kind {
             return Err(self.wrong(&format!("a {}", crate::error::shown(&header.kind))));
         }

@@ -2,6 +2,7 @@
 //! from which a later run can go on.
 
 use std::{
+    borrow::Cow,
     collections::HashSet,
     fs::{self, File, OpenOptions},
     io::{self, BufWriter, Read, Seek, SeekFrom, Write},
@@ -24,7 +25,7 @@ use crate::{
     error::{Error, Result},
     fhir::{
         bundle::Bundle,
-        resource::{Header, line},
+        resource::{Header, ResourceError, line},
     },
 };
 
@@ -176,8 +177,8 @@ impl Writer {
     pub fn page(&mut self, index: usize, bundle: &Bundle) -> Result<Taken> {
         let again = self.again.take().filter(|again| again.index == index);
         let mut brought = Vec::new();
-        for text in bundle.resources() {
-            let entered = self.resource(text)?;
+        for (text, header) in bundle.entries() {
+            let entered = self.resource(text, header)?;
             brought.extend(entered.filter(|_| again.is_some()).map(|entered| (entered.key, entered.fingerprint)));
         }
         if again.is_some_and(|again| again.brought != brought) {
@@ -201,10 +202,14 @@ impl Writer {
         self.journal.mark(self.bytes, &self.hash, reached)
     }
 
-    fn resource(&mut self, text: &str) -> Result<Option<Entered>> {
-        // What is compared is the line, since the line is what was kept before.
+    fn resource(&mut self, text: &str, header: &std::result::Result<Header, ResourceError>) -> Result<Option<Entered>> {
         let line = line(text);
-        let Some(entered) = self.ledger.enter(&line)? else { return Ok(None) };
+        let entered = match &line {
+            Cow::Borrowed(line) => self.ledger.enter_with(header, line)?,
+            // What is compared is the line, since the line is what was kept before.
+            Cow::Owned(line) => self.ledger.enter(line)?,
+        };
+        let Some(entered) = entered else { return Ok(None) };
         self.out
             .write_all(line.as_bytes())
             .and_then(|()| self.out.write_all(b"\n"))
