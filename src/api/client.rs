@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     error::{Error, Exit, Result},
+    fhir::spare,
     secret::Secret,
     ui::{Ui, size},
 };
@@ -319,12 +320,9 @@ enum Body {
 
 impl Body {
     fn of(headers: &HeaderMap) -> Self {
+        let body = Limited(spare::take());
         let is_gzip = text(headers, &CONTENT_ENCODING).is_some_and(|encoding| encoding.eq_ignore_ascii_case("gzip"));
-        if is_gzip {
-            Self::Gzip(Box::new(MultiGzDecoder::new(Limited::default())))
-        } else {
-            Self::Plain(Limited::default())
-        }
+        if is_gzip { Self::Gzip(Box::new(MultiGzDecoder::new(body))) } else { Self::Plain(body) }
     }
 
     fn take(&mut self, chunk: &[u8]) -> io::Result<()> {
@@ -342,7 +340,6 @@ impl Body {
     }
 }
 
-#[derive(Default)]
 struct Limited(Vec<u8>);
 
 impl Write for Limited {

@@ -184,3 +184,25 @@ fn check_permissions(dir: &Path, name: &Path, problems: &mut Vec<String>) {
 
 #[cfg(not(unix))]
 fn check_permissions(_: &Path, _: &Path, _: &mut Vec<String>) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_comes_again_is_counted_and_hashes_that_are_alike_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("claims.ndjson");
+        let claim = |id: &str, kind: &str| format!(r#"{{"resourceType":"{kind}","id":"{id}"}}"#);
+        let lines = ["a", "b", "a", "c", "a", "d"].map(|id| claim(id, "Patient"));
+        fs::write(&path, lines.join("\n") + "\n" + &claim("b", "Coverage") + "\nnothing\n").unwrap();
+        let mut ids = Ids::default();
+        ["a", "b", "a", "c", "a", "d"].iter().for_each(|id| ids.enter(id));
+        // As if the hash of another had been that of "d".
+        ids.alike.insert(ids.seed.hash_one("d"));
+        assert_eq!(ids.duplicates(&path, "Patient").unwrap(), 2);
+        let mut ids = Ids::default();
+        ["a", "b", "c", "d"].iter().for_each(|id| ids.enter(id));
+        assert_eq!(ids.duplicates(&path, "Patient").unwrap(), 0);
+    }
+}

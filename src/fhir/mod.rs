@@ -4,3 +4,4 @@ pub mod bundle;
 pub mod claim;
 pub mod document;
 pub mod resource;
+pub mod spare;
