@@ -217,7 +217,8 @@ mod tests {
     #[test]
     fn one_pass_reads_what_two_read() {
         let read = |text: &str| {
-            (Bundle::split(text.to_owned()), Bundle::in_steps(text).map(|parts| parts.with(text.to_owned())))
+            let (one, two) = (String::from(text), String::from(text));
+            (Bundle::split(one), Bundle::in_steps(text).map(|parts| parts.with(two)))
         };
         let claim = r#"{"resourceType":"ExplanationOfBenefit","id":"a-1","meta":{"lastUpdated":"2026-11-16T09:00:00.000+00:00"},"patient":{"reference":"Patient/-1"},"created":"2026-11-16","n":[1.50,{"id":"x}"}]}"#;
         let mut resources: Vec<String> = [
