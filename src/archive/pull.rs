@@ -133,8 +133,8 @@ impl Pull {
     /// # Errors
     /// As [`Pull::writer`].
     pub fn resume(&self, expected: Expected, question: &Question, now: Timestamp) -> Result<Option<(Writer, Reached)>> {
-        let before = self.before(expected.kind, question)?;
-        Writer::resume(self.files(expected.kind), question, expected, before, now)
+        let kind = expected.kind;
+        Writer::resume(self.files(kind), question, expected, || self.before(kind, question), now)
     }
 
     /// Adds a finished resource file to what the commit will put in place: of a full pull as it is, of an

@@ -135,7 +135,8 @@ impl Writer {
         }
     }
 
-    /// Goes on with what an earlier run has left of the same question; `None` where there is nothing.
+    /// Goes on with what an earlier run has left of the same question; `None` where there is nothing, and then
+    /// `before` is not asked for, which may have gigabytes to read.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`], and [`crate::error::Exit::Data`] for lines that do not belong here.
@@ -143,7 +144,7 @@ impl Writer {
         files: Files,
         question: &Question,
         expected: Expected,
-        before: Before,
+        before: impl FnOnce() -> Result<Before>,
         now: Timestamp,
     ) -> Result<Option<(Self, Reached)>> {
         let Some(Left { reached, bytes, beyond, journal }) = Left::find(&files, question, now)? else {
@@ -161,7 +162,7 @@ impl Writer {
         let file = OpenOptions::new().append(true).open(&path).map_err(wrong)?;
         file.set_len(bytes).map_err(wrong)?;
         let out = BufWriter::with_capacity(BUFFER, file);
-        let mut writer = Self::new(files, journal, out, expected, before, question.pages_kept);
+        let mut writer = Self::new(files, journal, out, expected, before()?, question.pages_kept);
         for_each_line(&path, |_, line| {
             let Some(entered) = writer.ledger.enter(line)? else { return Ok(()) };
             writer.count(line, &entered)

@@ -178,7 +178,7 @@ fn cut_short(dir: &Path, total: Option<u64>) {
 
 fn resume(dir: &Path) -> (Writer, Reached) {
     let now = Timestamp::UNIX_EPOCH;
-    Writer::resume(files(dir), &question(), expected(), Before::nothing(), now).unwrap().unwrap()
+    Writer::resume(files(dir), &question(), expected(), || Ok(Before::nothing()), now).unwrap().unwrap()
 }
 
 #[test]
