@@ -77,3 +77,32 @@ fn every_resource_of_every_recorded_bundle_comes_back_byte_for_byte() {
     }
     assert!(bundles >= 20 && resources >= 120, "{bundles} bundles, {resources} resources");
 }
+
+/// The largest claims have 450 lines; a page of fifty is many times what any buffer holds.
+#[test]
+fn pages_of_the_largest_claims_arrive_whole() {
+    let files = tempfile::tempdir().unwrap();
+    let code =
+        |line: usize| format!(r#"{{"sequence":{line},"productOrService":{{"text":"{}"}}}}"#, "0123456789".repeat(40));
+    let lines = (1..=450).map(code).collect::<Vec<_>>().join(",");
+    let claims: Vec<String> = (100..210)
+        .map(|number| {
+            format!(
+                r#"{{"resourceType":"ExplanationOfBenefit","id":"carrier--{number}","meta":{{"lastUpdated":"2026-11-16T09:00:00Z"}},"patient":{{"reference":"Patient/-1"}},"billablePeriod":{{"start":"2024-01-01","end":"2024-01-02"}},"item":[{lines}]}}"#
+            )
+        })
+        .collect();
+    for (number, claim) in claims.iter().enumerate() {
+        std::fs::write(files.path().join(format!("{number}.json")), claim).unwrap();
+    }
+    std::fs::write(files.path().join("patient.json"), r#"{"resourceType":"Patient","id":"-1"}"#).unwrap();
+    let records = bbdl::mock::data::load(files.path()).unwrap();
+    let stage = support::Stage::logged_in(support::Setting { records: Some(Box::new(records)), ..Default::default() });
+    let result = stage.expect_json(0, &["fetch", "eob", "--out", "claims", "--json"]);
+    assert_eq!(result["resources"]["ExplanationOfBenefit"]["count"], 110, "{result}");
+    let (mut sent, mut kept) = (claims, stage.lines("ExplanationOfBenefit.ndjson"));
+    sent.sort_unstable();
+    kept.sort_unstable();
+    assert!(kept == sent, "{} claims, {} bytes", kept.len(), kept.concat().len());
+    stage.expect(0, &["verify", "claims"]);
+}

@@ -1,14 +1,19 @@
 //! One HTTP client: bearer token, gzip, time-outs, repetition. One origin, no redirects.
 
 use std::{
+    io::{self, ErrorKind, Write},
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
+use flate2::write::MultiGzDecoder;
 use jiff::Timestamp;
 use reqwest::{
     Certificate, Response,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{
+        ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+        RETRY_AFTER, WWW_AUTHENTICATE,
+    },
     redirect::Policy,
 };
 use url::Url;
@@ -21,6 +26,7 @@ use super::{
 };
 use crate::{
     error::{Error, Exit, Result},
+    fhir::spare,
     secret::Secret,
     ui::{Ui, size},
 };
@@ -255,8 +261,8 @@ impl Client {
             Wanted::Json => "application/json",
         };
         let mut turn = self.connections.pace.turn().await;
-        let request =
-            self.connections.http.get(url.clone()).header(AUTHORIZATION, authorization).header(ACCEPT, accept);
+        let request = self.connections.http.get(url.clone()).header(AUTHORIZATION, authorization);
+        let request = request.header(ACCEPT, accept).header(ACCEPT_ENCODING, "gzip");
         let started = Instant::now();
         self.requests.fetch_add(1, Ordering::Relaxed);
         let sent = request.send().await;
@@ -284,15 +290,11 @@ impl Client {
         let mut response = sent.map_err(|cause| broken(&cause))?;
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
-        let mut body = Vec::new();
+        let mut body = Body::of(&headers);
         while let Some(chunk) = response.chunk().await.map_err(|cause| broken(&cause))? {
-            if body.len() + chunk.len() > LARGEST_BODY {
-                return Err(Problem::TooMuch {
-                    said: format!("the answer is larger than {}", size(LARGEST_BODY as u64)),
-                });
-            }
-            body.extend_from_slice(&chunk);
+            body.take(&chunk).map_err(|cause| unusable(&cause))?;
         }
+        let body = body.finish().map_err(|cause| unusable(&cause))?;
         self.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
         if status != 200 {
             let head = Head {
@@ -308,6 +310,58 @@ impl Client {
         }
         String::from_utf8(body).map_err(|_| Problem::Unreadable { said: "it is not UTF-8".to_owned() })
     }
+}
+
+/// A body as it arrives, decompressed on the way, up to [`LARGEST_BODY`].
+enum Body {
+    Plain(Limited),
+    Gzip(Box<MultiGzDecoder<Limited>>),
+}
+
+impl Body {
+    fn of(headers: &HeaderMap) -> Self {
+        let body = Limited(spare::take());
+        let is_gzip = text(headers, &CONTENT_ENCODING).is_some_and(|encoding| encoding.eq_ignore_ascii_case("gzip"));
+        if is_gzip { Self::Gzip(Box::new(MultiGzDecoder::new(body))) } else { Self::Plain(body) }
+    }
+
+    fn take(&mut self, chunk: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(body) => body.write_all(chunk),
+            Self::Gzip(body) => body.write_all(chunk),
+        }
+    }
+
+    fn finish(self) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Plain(body) => Ok(body.0),
+            Self::Gzip(body) => body.finish().map(|body| body.0),
+        }
+    }
+}
+
+struct Limited(Vec<u8>);
+
+impl Write for Limited {
+    fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+        if self.0.len() + part.len() > LARGEST_BODY {
+            return Err(ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(part);
+        Ok(part.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What is wrong with a body that came.
+fn unusable(cause: &io::Error) -> Problem {
+    if cause.kind() == ErrorKind::FileTooLarge {
+        return Problem::TooMuch { said: format!("the answer is larger than {}", size(LARGEST_BODY as u64)) };
+    }
+    Problem::network(format!("the answer does not decompress: {}", crate::error::shown(&cause.to_string())))
 }
 
 /// What went wrong below HTTP. An answer that does not come in time is too much for the server.
@@ -365,6 +419,47 @@ mod tests {
         for (remaining, reset) in [("3", "1.5"), ("None", "None"), ("0", "-1"), ("0", "inf"), ("0", "None")] {
             assert_eq!(spent(&headers(remaining, reset)), None, "{remaining} {reset}");
         }
+    }
+
+    fn received(encoding: &'static str, chunks: &[&[u8]]) -> std::result::Result<Vec<u8>, Problem> {
+        let mut body = Body::of(&HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(encoding))]));
+        for chunk in chunks {
+            body.take(chunk).map_err(|cause| unusable(&cause))?;
+        }
+        body.finish().map_err(|cause| unusable(&cause))
+    }
+
+    fn packed(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn a_body_is_what_was_packed_however_it_is_cut() {
+        let text = "claims, ".repeat(50_000);
+        let whole = packed(text.as_bytes());
+        for length in [1, 7, 1000, whole.len()] {
+            let chunks: Vec<&[u8]> = whole.chunks(length).collect();
+            assert_eq!(received("gzip", &chunks).unwrap(), text.as_bytes(), "{length}");
+        }
+        assert_eq!(received("identity", &[b"cla", b"ims"]).unwrap(), b"claims");
+        // RFC 1952 section 2.2: members simply follow one another.
+        assert_eq!(received("GZIP", &[&packed(b"cla"), &packed(b"ims")]).unwrap(), b"claims");
+        for at in [whole.len() - 1, whole.len() / 2, 20, 1, 0] {
+            let cut = received("gzip", &[&whole[..at]]);
+            assert!(matches!(cut, Err(Problem::Temporary { .. })), "{at}: {}", cut.is_ok());
+        }
+        let mut damaged = whole.clone();
+        damaged[whole.len() - 6] ^= 1;
+        assert!(matches!(received("gzip", &[&damaged]), Err(Problem::Temporary { .. })));
+    }
+
+    #[test]
+    fn a_body_that_unpacks_to_too_much_is_not_unpacked() {
+        let bomb = packed(&vec![b' '; LARGEST_BODY + 1]);
+        assert!(bomb.len() < LARGEST_BODY / 100);
+        assert!(matches!(received("gzip", &[&bomb]), Err(Problem::TooMuch { .. })));
     }
 
     #[test]

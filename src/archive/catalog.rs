@@ -25,7 +25,7 @@ pub(super) const CATALOGS: &str = ".bbdl/catalog";
 
 /// Which layout of catalogs this is.
 const LAYOUT: &[u8; 8] = b"bbdlcat1";
-const RECORD: usize = 40;
+pub(super) const RECORD: usize = 40;
 
 /// One resource of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(super) struct Record {
 }
 
 impl Record {
-    fn to_bytes(self) -> [u8; RECORD] {
+    pub(super) fn to_bytes(self) -> [u8; RECORD] {
         let mut bytes = [0; RECORD];
         bytes[..16].copy_from_slice(&self.key);
         bytes[16..32].copy_from_slice(&self.fingerprint);
@@ -45,7 +45,7 @@ impl Record {
         bytes
     }
 
-    fn from_bytes(bytes: [u8; RECORD]) -> Self {
+    pub(super) fn from_bytes(bytes: [u8; RECORD]) -> Self {
         let (mut key, mut fingerprint, mut at) = ([0; 16], [0; 16], [0; 8]);
         key.copy_from_slice(&bytes[..16]);
         fingerprint.copy_from_slice(&bytes[16..32]);
@@ -78,7 +78,7 @@ impl Subject<'_> {
 ///
 /// # Errors
 /// [`crate::error::Exit::Disk`].
-pub(super) fn write(path: &Path, of: &Subject<'_>, records: impl Iterator<Item = Record>) -> Result<()> {
+pub(super) fn write(path: &Path, of: &Subject<'_>, records: impl Iterator<Item = Result<Record>>) -> Result<()> {
     let wrong = |cause: io::Error| Error::disk("write", path, &cause);
     let mut out = create(path)?;
     let mut sum = Xxh3::new();
@@ -88,7 +88,7 @@ pub(super) fn write(path: &Path, of: &Subject<'_>, records: impl Iterator<Item =
     };
     put(&of.head().map_err(|cause| Error::disk("read", of.path, &cause))?).map_err(wrong)?;
     for record in records {
-        put(&record.to_bytes()).map_err(wrong)?;
+        put(&record?.to_bytes()).map_err(wrong)?;
     }
     let sum = sum.digest128().to_le_bytes();
     out.write_all(&sum).map_err(wrong)?;
@@ -139,7 +139,7 @@ mod tests {
         let (file, path) = (dir.path().join("claims.ndjson"), dir.path().join("catalog"));
         fs::write(&file, "claims").unwrap();
         let of = Subject { path: &file, bytes: 6, sha256: "abc" };
-        write(&path, &of, (0..100).map(record)).unwrap();
+        write(&path, &of, (0..100).map(|number| Ok(record(number)))).unwrap();
         let mut found = Vec::new();
         let all = |record: &Record| {
             found.push(*record);

@@ -2,7 +2,6 @@
 //! tells added from changed.
 
 use std::{
-    collections::HashMap,
     fs::File,
     io::{BufRead, BufReader},
     path::Path,
@@ -10,6 +9,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
+use super::table::Table;
 use crate::{
     error::{Error, Exit, Result},
     fhir::resource::Header,
@@ -29,11 +29,14 @@ pub fn key(id: &str) -> IdKey {
 }
 
 /// The resources of an archive's file as it stood before: key and content of each.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Before {
-    kept: Option<HashMap<IdKey, Fingerprint>>,
+    kept: Option<Table<ROW>>,
     patient: Option<String>,
 }
+
+/// Key and content of a resource.
+const ROW: usize = 16 + 16;
 
 impl Before {
     /// Nothing was there before: what comes now is the first of its kind.
@@ -42,16 +45,16 @@ impl Before {
         Self::default()
     }
 
-    /// Reads a file of one resource a line, one line in memory at a time.
+    /// Reads a file of one resource a line, one line in memory at a time; what of many has to be remembered
+    /// is on the disk that `scratch` is on.
     ///
     /// # Errors
     /// [`Exit::Data`] for a line that is no resource, [`Exit::Disk`].
-    pub fn read(path: &Path) -> Result<Self> {
-        let mut before = Self { kept: Some(HashMap::new()), patient: None };
+    pub fn read(path: &Path, scratch: &Path) -> Result<Self> {
+        let mut before = Self { kept: Some(Table::on_disk(scratch)), patient: None };
         for_each_line(path, |number, line| {
             let header = Header::read(line).map_err(|cause| damaged(path, number, &cause.to_string()))?;
-            before.enter(header, line);
-            Ok(())
+            before.enter(header, line)
         })?;
         Ok(before)
     }
@@ -60,27 +63,43 @@ impl Before {
     ///
     /// # Errors
     /// [`Exit::Disk`].
-    pub fn salvage(path: &Path) -> Result<Self> {
-        let mut before = Self { kept: Some(HashMap::new()), patient: None };
-        each_line(path, |_, line| {
-            if let Some((line, header)) = line.and_then(|line| Some((line, Header::read(line).ok()?))) {
-                before.enter(header, line);
-            }
-            Ok(())
+    pub fn salvage(path: &Path, scratch: &Path) -> Result<Self> {
+        let mut before = Self { kept: Some(Table::on_disk(scratch)), patient: None };
+        each_line(path, |_, line| match line.and_then(|line| Some((line, Header::read(line).ok()?))) {
+            Some((line, header)) => before.enter(header, line),
+            None => Ok(()),
         })?;
         Ok(before)
     }
 
-    fn enter(&mut self, header: Header, line: &str) {
-        let fingerprint = header.fingerprint(line);
-        self.kept.get_or_insert_default().insert(key(&header.id), fingerprint);
+    fn enter(&mut self, header: Header, line: &str) -> Result<()> {
+        let Some(kept) = &mut self.kept else { return Ok(()) };
+        let (mut row, key) = ([0; ROW], key(&header.id));
+        row[..16].copy_from_slice(&key);
+        row[16..].copy_from_slice(&header.fingerprint(line));
+        let earlier = kept.find(&key)?.map(|(number, _)| number);
+        kept.put(&key, &row, earlier)?;
         self.patient = self.patient.take().or(header.patient);
+        Ok(())
     }
 
     /// What was kept under this id.
-    #[must_use]
-    pub fn get(&self, key: &IdKey) -> Option<&Fingerprint> {
-        self.kept.as_ref()?.get(key)
+    ///
+    /// # Errors
+    /// [`Exit::Disk`].
+    pub fn get(&self, key: &IdKey) -> Result<Option<Fingerprint>> {
+        let Some(kept) = &self.kept else { return Ok(None) };
+        let found = kept.find(key)?;
+        Ok(found.map(|(_, row)| {
+            let mut fingerprint = [0; 16];
+            fingerprint.copy_from_slice(&row[16..]);
+            fingerprint
+        }))
+    }
+
+    /// How many ids were kept; `None` where there was no earlier pull.
+    pub(super) fn number(&self) -> Option<u64> {
+        self.kept.as_ref().map(|kept| kept.len() as u64)
     }
 
     /// Whether there was no earlier pull.

@@ -1,7 +1,7 @@
 //! Files of one resource a line: made, synced, thinned out, compared.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     fs::{self, File, OpenOptions},
     io::{self, BufRead, BufReader, BufWriter, Write},
     path::Path,
@@ -10,8 +10,8 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    index::{IdKey, each_line, key},
-    ledger::Known,
+    index::{each_line, key},
+    ledger::Written,
 };
 use crate::{
     durable,
@@ -68,13 +68,13 @@ pub(super) fn drop_lines(path: &Path, superseded: &HashSet<u64>) -> Result<(u64,
 }
 
 /// Writes the ids of the file at `previous` that are not in `written`, one `{"resourceType","id"}` a line.
-pub(super) fn note_removed(previous: &Path, written: &HashMap<IdKey, Known>, removed: &Path) -> Result<u64> {
+pub(super) fn note_removed(previous: &Path, written: &Written, removed: &Path) -> Result<u64> {
     let mut count = 0;
     let mut out = None;
     // A full pull is also how a damaged file is healed: what cannot be read there is not removed by the server.
     each_line(previous, |_, text| {
         let Some(Ok(header)) = text.map(Header::read) else { return Ok(()) };
-        if written.contains_key(&key(&header.id)) {
+        if written.find(&key(&header.id))?.is_some() {
             return Ok(());
         }
         count += 1;

@@ -1,9 +1,8 @@
 //! An increment joined to the file of before: changed resources in their old places, new ones at the end.
 //!
-//! The file of before is streamed; what is in memory is a few bytes for each resource of the increment.
+//! Both files are streamed; what is in memory is a few bytes for each resource of the increment.
 
 use std::{
-    collections::HashMap,
     fs::{self, File},
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
     path::Path,
@@ -13,18 +12,17 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::{
-    catalog::{self, Record, Subject},
-    index::{Fingerprint, IdKey, for_each_line, key, not_as_it_was},
+    catalog::{self, RECORD, Record, Subject},
+    index::{for_each_line, key, not_as_it_was},
     lines::{create, hex, sync},
     manifest::Entry,
+    rows::Rows,
+    table::Table,
 };
 use crate::{
     error::{Error, Result},
     fhir::resource::Header,
 };
-
-/// A manifest may promise anything; this much room is made on its word.
-const MOST_AT_ONCE: usize = 1 << 20;
 
 /// What an increment did to a file.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -39,34 +37,88 @@ pub(super) struct Merged {
     pub(super) has_catalog: bool,
 }
 
-/// A resource of the increment, and what it means for the file of before.
+/// A resource of the increment.
 struct Piece {
-    from: u64,
-    length: usize,
+    record: Record,
+    /// To the nanosecond, other than that of a record.
     last_updated: Option<Timestamp>,
-    fingerprint: Fingerprint,
-    fate: Fate,
+    /// Where its line is, without the line break.
+    from: u64,
+    length: u64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    /// Not in the file of before.
-    Added,
-    /// In place of the line with this number (from 1).
-    Replaces(u64),
-    /// The line of before says the same, or something newer.
-    Known,
-}
+const PIECE: usize = RECORD + 16 + 8 + 8;
 
 impl Piece {
-    fn record(&self, key: IdKey) -> Record {
-        Record { key, fingerprint: self.fingerprint, last_updated: self.last_updated }
+    fn to_row(&self) -> [u8; PIECE] {
+        let mut row = [0; PIECE];
+        row[..RECORD].copy_from_slice(&self.record.to_bytes());
+        let at = self.last_updated.map_or(i128::MIN, Timestamp::as_nanosecond);
+        row[RECORD..RECORD + 16].copy_from_slice(&at.to_le_bytes());
+        row[RECORD + 16..RECORD + 24].copy_from_slice(&self.from.to_le_bytes());
+        row[RECORD + 24..].copy_from_slice(&self.length.to_le_bytes());
+        row
+    }
+
+    fn from_row(row: &[u8; PIECE]) -> Self {
+        let (mut record, mut at, mut from, mut length) = ([0; RECORD], [0; 16], [0; 8], [0; 8]);
+        record.copy_from_slice(&row[..RECORD]);
+        at.copy_from_slice(&row[RECORD..RECORD + 16]);
+        from.copy_from_slice(&row[RECORD + 16..RECORD + 24]);
+        length.copy_from_slice(&row[RECORD + 24..]);
+        Self {
+            record: Record::from_bytes(record),
+            last_updated: Timestamp::from_nanosecond(i128::from_le_bytes(at)).ok(),
+            from: u64::from_le_bytes(from),
+            length: u64::from_le_bytes(length),
+        }
     }
 
     /// Whether the resource that is kept under its id says the same, or something newer: a replica of the
     /// data back end may lag behind what was served before.
     fn is_known(&self, kept: &Record) -> bool {
-        self.last_updated < kept.last_updated || self.fingerprint == kept.fingerprint
+        self.last_updated < kept.last_updated || self.record.fingerprint == kept.fingerprint
+    }
+}
+
+/// What a resource of the increment means for the file of before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// Not in the file of before.
+    Added,
+    /// In place of a line.
+    Replaces,
+    /// The line of before says the same, or something newer.
+    Known,
+}
+
+/// The resources of the increment, in its order, and what each means.
+struct Pieces {
+    table: Table<PIECE>,
+    fates: Vec<Fate>,
+    /// Line of the file of before (from 1) and number of the piece in its place, in the order of the lines.
+    replaced: Rows<16>,
+}
+
+impl Pieces {
+    fn get(&self, number: usize) -> Result<Piece> {
+        self.table.rows().get(number).map(|row| Piece::from_row(&row))
+    }
+
+    fn number(&self, fate: Fate) -> u64 {
+        self.fates.iter().filter(|one| **one == fate).count() as u64
+    }
+
+    /// A record of the file of before, unless the increment has something else in its place.
+    fn unless_replaced(&self, record: Record) -> Result<Option<Record>> {
+        let found = self.table.find(&record.key)?;
+        Ok(found.is_none_or(|(number, _)| self.fates[number] == Fate::Known).then_some(record))
+    }
+
+    /// Those with one of these fates, in order.
+    fn with(&self, fates: &[Fate]) -> impl Iterator<Item = Result<Piece>> {
+        let chosen = move |number: &usize| fates.contains(&self.fates[*number]);
+        (0..self.fates.len()).filter(chosen).map(|number| self.get(number))
     }
 }
 
@@ -80,6 +132,8 @@ pub(super) struct Merge<'a> {
     pub(super) out: &'a Path,
     pub(super) changes: &'a Path,
     pub(super) new_catalog: &'a Path,
+    /// A directory on the disk for what is too much for the memory.
+    pub(super) scratch: &'a Path,
 }
 
 impl Merge<'_> {
@@ -93,64 +147,74 @@ impl Merge<'_> {
         let Entry { count, bytes, sha256, .. } = self.entry.clone();
         let as_before = Merged { count, bytes, sha256, ..Merged::default() };
         let subject = Subject { path: self.before, bytes, sha256: &as_before.sha256 };
-        let is_known = |record: &Record| pieces.get(&record.key).is_some_and(|piece| piece.is_known(record));
-        if catalog::count(self.catalog, &subject, is_known) == Some(pieces.len()) {
+        let is_known = |record: &Record| {
+            // What cannot be looked up is as good as unknown: the file is read.
+            let found = pieces.table.find(&record.key).ok().flatten();
+            found.is_some_and(|(_, row)| Piece::from_row(&row).is_known(record))
+        };
+        if catalog::count(self.catalog, &subject, is_known) == Some(pieces.table.len()) {
             return Ok(as_before);
         }
         let records = self.compare(&mut pieces)?;
-        let mut in_order: Vec<&Piece> = pieces.values().filter(|piece| piece.fate != Fate::Known).collect();
-        in_order.sort_unstable_by_key(|piece| piece.from);
-        let count_of = |wanted: fn(Fate) -> bool| in_order.iter().filter(|piece| wanted(piece.fate)).count() as u64;
-        let added = count_of(|fate| fate == Fate::Added);
-        let updated = count_of(|fate| matches!(fate, Fate::Replaces(_)));
-        if in_order.is_empty() {
-            catalog::write(self.new_catalog, &subject, records.into_iter())?;
+        let (added, updated) = (pieces.number(Fate::Added), pieces.number(Fate::Replaces));
+        let records = records.iter().map(|row| row.map(Record::from_bytes));
+        if added + updated == 0 {
+            catalog::write(self.new_catalog, &subject, records)?;
             return Ok(Merged { has_catalog: true, ..as_before });
         }
-        let (bytes, sha256) = self.write(&in_order)?;
-        self.write_changes(&in_order)?;
-        let is_old = |record: &Record| pieces.get(&record.key).is_none_or(|piece| piece.fate == Fate::Known);
-        let new = pieces.iter().filter(|(_, piece)| piece.fate != Fate::Known).map(|(key, piece)| piece.record(*key));
+        let (bytes, sha256) = self.write(&pieces)?;
+        self.write_changes(&pieces)?;
+        let old = records.filter_map(|record| record.and_then(|record| pieces.unless_replaced(record)).transpose());
+        let new = pieces.with(&NEWS).map(|piece| piece.map(|piece| piece.record));
         let subject = Subject { path: self.out, bytes, sha256: &sha256 };
-        catalog::write(self.new_catalog, &subject, records.into_iter().filter(is_old).chain(new))?;
+        catalog::write(self.new_catalog, &subject, old.chain(new))?;
         Ok(Merged { added, updated, count: self.entry.count + added, bytes, sha256, has_catalog: true })
     }
 
     /// What the increment holds, as if all of it were new.
-    fn pieces(&self) -> Result<HashMap<IdKey, Piece>> {
-        let mut pieces = HashMap::new();
-        let mut at = 0;
+    fn pieces(&self) -> Result<Pieces> {
+        let (mut table, mut fates, mut at) = (Table::on_disk(self.scratch), Vec::new(), 0);
         for_each_line(self.increment, |_, line| {
-            let from = at;
-            at += line.len() as u64 + 1;
+            let (from, length) = (at, line.len() as u64);
+            at += length + 1;
             let Ok(header) = Header::read(line) else { return Ok(()) };
-            let fingerprint = header.fingerprint(line);
-            let piece =
-                Piece { from, length: line.len(), last_updated: header.last_updated, fingerprint, fate: Fate::Added };
-            pieces.insert(key(&header.id), piece);
-            Ok(())
+            let (key, fingerprint, last_updated) = (key(&header.id), header.fingerprint(line), header.last_updated);
+            let piece = Piece { record: Record { key, fingerprint, last_updated }, last_updated, from, length };
+            let earlier = table.find(&key)?.map(|(number, _)| number);
+            if let Some(earlier) = earlier {
+                fates[earlier] = Fate::Known;
+            }
+            fates.push(Fate::Added);
+            table.put(&key, &piece.to_row(), earlier)
         })?;
-        Ok(pieces)
+        Ok(Pieces { table, fates, replaced: Rows::on_disk(self.scratch) })
     }
 
     /// Reads the file of before once: is it what it was, which of its lines come anew, and what does it hold?
-    fn compare(&self, pieces: &mut HashMap<IdKey, Piece>) -> Result<Vec<Record>> {
-        let mut records = Vec::with_capacity(usize::try_from(self.entry.count).unwrap_or(0).min(MOST_AT_ONCE));
+    fn compare(&self, pieces: &mut Pieces) -> Result<Rows<RECORD>> {
+        let mut records = Rows::on_disk(self.scratch);
         let size = fs::metadata(self.before).map_err(|_| not_as_it_was(self.before, "it is not there"))?.len();
         if size != self.entry.bytes {
             return Err(not_as_it_was(self.before, "its size is not that of the manifest"));
         }
         let mut hash = Sha256::new();
-        for_each_line(self.before, |number, line| {
+        for_each_line(self.before, |line_number, line| {
             hash.update(line);
             hash.update(b"\n");
             let header = Header::read(line).map_err(|_| not_as_it_was(self.before, "a line is no resource"))?;
             let fingerprint = header.fingerprint(line);
             let record = Record { key: key(&header.id), fingerprint, last_updated: header.last_updated };
-            records.push(record);
-            let Some(piece) = pieces.get_mut(&record.key) else { return Ok(()) };
-            piece.fate = if piece.is_known(&record) { Fate::Known } else { Fate::Replaces(number) };
-            Ok(())
+            records.push(&record.to_bytes())?;
+            let Some((number, row)) = pieces.table.find(&record.key)? else { return Ok(()) };
+            if Piece::from_row(&row).is_known(&record) {
+                pieces.fates[number] = Fate::Known;
+                return Ok(());
+            }
+            pieces.fates[number] = Fate::Replaces;
+            let mut place = [0; 16];
+            place[..8].copy_from_slice(&line_number.to_le_bytes());
+            place[8..].copy_from_slice(&(number as u64).to_le_bytes());
+            pieces.replaced.push(&place)
         })?;
         if hex(hash) == self.entry.sha256 {
             return Ok(records);
@@ -158,11 +222,8 @@ impl Merge<'_> {
         Err(not_as_it_was(self.before, "its checksum is not that of the manifest"))
     }
 
-    fn write(&self, pieces: &[&Piece]) -> Result<(u64, String)> {
-        let replaced: HashMap<u64, &Piece> = pieces
-            .iter()
-            .filter_map(|piece| if let Fate::Replaces(number) = piece.fate { Some((number, *piece)) } else { None })
-            .collect();
+    fn write(&self, pieces: &Pieces) -> Result<(u64, String)> {
+        let mut replaced = pieces.replaced.iter().map(|row| row.map(place)).peekable();
         let mut increment = self.open(self.increment)?;
         let mut out = Hashed { out: create(self.out)?, hash: Sha256::new(), bytes: 0 };
         let wrong = |cause: io::Error| Error::disk("write", self.out, &cause);
@@ -174,13 +235,13 @@ impl Merge<'_> {
             if read == 0 {
                 break;
             }
-            if let Some(piece) = replaced.get(&number) {
-                self.copy(&mut increment, piece, &mut line)?;
+            if let Some(place) = replaced.next_if(|place| place.as_ref().map_or(true, |(at, _)| *at == number)) {
+                self.copy(&mut increment, &pieces.get(place?.1)?, &mut line)?;
             }
             out.write_all(&line).map_err(wrong)?;
         }
-        for piece in pieces.iter().filter(|piece| piece.fate == Fate::Added) {
-            self.copy(&mut increment, piece, &mut line)?;
+        for piece in pieces.with(&[Fate::Added]) {
+            self.copy(&mut increment, &piece?, &mut line)?;
             out.write_all(&line).map_err(wrong)?;
         }
         let Hashed { out, hash, bytes } = out;
@@ -188,12 +249,12 @@ impl Merge<'_> {
         Ok((bytes, hex(hash)))
     }
 
-    fn write_changes(&self, pieces: &[&Piece]) -> Result<()> {
+    fn write_changes(&self, pieces: &Pieces) -> Result<()> {
         let mut increment = self.open(self.increment)?;
         let mut out = create(self.changes)?;
         let mut line = Vec::new();
-        for piece in pieces {
-            self.copy(&mut increment, piece, &mut line)?;
+        for piece in pieces.with(&NEWS) {
+            self.copy(&mut increment, &piece?, &mut line)?;
             out.write_all(&line).map_err(|cause| Error::disk("write", self.changes, &cause))?;
         }
         sync(out, self.changes)
@@ -201,7 +262,7 @@ impl Merge<'_> {
 
     /// Reads a piece, with its line break.
     fn copy(&self, increment: &mut File, piece: &Piece, line: &mut Vec<u8>) -> Result<()> {
-        line.resize(piece.length + 1, 0);
+        line.resize(usize::try_from(piece.length).unwrap_or(usize::MAX).saturating_add(1), 0);
         increment
             .seek(SeekFrom::Start(piece.from))
             .and_then(|_| increment.read_exact(line))
@@ -211,6 +272,17 @@ impl Merge<'_> {
     fn open(&self, path: &Path) -> Result<File> {
         fs::File::open(path).map_err(|cause| Error::disk("read", path, &cause))
     }
+}
+
+/// What changes the file of before.
+const NEWS: [Fate; 2] = [Fate::Added, Fate::Replaces];
+
+/// A line of the file of before, and which piece is in its place.
+fn place(row: [u8; 16]) -> (u64, usize) {
+    let (mut line, mut piece) = ([0; 8], [0; 8]);
+    line.copy_from_slice(&row[..8]);
+    piece.copy_from_slice(&row[8..]);
+    (u64::from_le_bytes(line), usize::try_from(u64::from_le_bytes(piece)).unwrap_or(usize::MAX))
 }
 
 struct Hashed<W> {
@@ -277,7 +349,8 @@ mod tests {
             let (catalog, new_catalog) = (&self.path("catalog"), &self.path("new-catalog"));
             let before = &before;
             let (increment, out, changes) = (&increment, &out, &changes);
-            Merge { before, entry: &entry, catalog, increment, out, changes, new_catalog }.perform()
+            let scratch = self.dir.path();
+            Merge { before, entry: &entry, catalog, increment, out, changes, new_catalog, scratch }.perform()
         }
 
         fn path(&self, name: &str) -> std::path::PathBuf {
@@ -301,6 +374,30 @@ mod tests {
         let merged = merged.unwrap();
         assert_eq!((merged.added, merged.updated, merged.count, merged.bytes), (2, 2, 5, expected.len() as u64));
         assert_eq!(merged.sha256, hex(Sha256::new_with_prefix(&expected)));
+    }
+
+    /// Far more than stay in memory: each thousandth claim is changed, every seventh comes again, ten are new.
+    #[test]
+    fn many_are_merged_like_few() {
+        let name = |number: usize| format!("claim-{number}");
+        let before: Vec<String> = (0..3000).map(|number| claim(&name(number), 1, 1)).collect();
+        let changed = |number: usize| number % 1000 == 500;
+        let increment: Vec<String> = (0..3010)
+            .filter(|number| number % 7 == 0 || changed(*number) || *number >= 3000)
+            .map(|number| claim(&name(number), 1 + u32::from(changed(number)), 1 + u32::from(changed(number))))
+            .collect();
+        let (case, merged) = Case::merge(&before, &increment);
+        let merged = merged.unwrap();
+        assert_eq!((merged.added, merged.updated, merged.count), (10, 3, 3010));
+        let expected: Vec<String> = (0..3010)
+            .map(|number| claim(&name(number), 1 + u32::from(changed(number)), 1 + u32::from(changed(number))))
+            .collect();
+        assert_eq!(case.read("out").unwrap(), text(&expected));
+        // The new catalog is that of the new file: the same increment brings nothing, without reading it.
+        fs::rename(case.path("out"), case.path("before")).unwrap();
+        fs::rename(case.path("new-catalog"), case.path("catalog")).unwrap();
+        let again = case.perform(&merged.sha256, merged.count, merged.bytes).unwrap();
+        assert_eq!((again.added, again.updated, again.has_catalog), (0, 0, false));
     }
 
     #[test]

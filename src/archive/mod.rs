@@ -15,6 +15,8 @@ mod merge;
 pub mod partial;
 pub mod pipe;
 pub mod pull;
+mod rows;
+mod table;
 pub mod verify;
 pub mod writer;
 

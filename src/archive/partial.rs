@@ -6,6 +6,7 @@
 //! and so nothing in it is believed before the hash agrees.
 
 use std::{
+    collections::VecDeque,
     fs::{self, File, OpenOptions},
     io::{BufRead, BufReader, ErrorKind, Read, Write},
     path::{Path, PathBuf},
@@ -84,6 +85,11 @@ pub(super) struct Files {
 impl Files {
     pub(super) fn of(archive: &Path, resource: &'static str) -> Self {
         Self { dir: archive.join(PARTIAL), resource }
+    }
+
+    /// Where they are.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// The lines.
@@ -201,25 +207,31 @@ impl Left {
             return Ok(None);
         }
         let mut end = first.len() as u64;
-        let mut marks = Vec::new();
+        // No more than the last two are needed, and of the others where pages meet; of a long pull there are thousands.
+        let (mut marks, mut seams) = (VecDeque::<(Mark, u64)>::new(), Vec::new());
+        let path = files.lines();
+        let mut kept = Kept::open(&path)?;
         for line in lines {
             let Ok(mark) = serde_json::from_slice::<Mark>(&line) else { break };
+            if !kept.as_mut().map_or(Ok(false), |kept| kept.agrees_with(&mark))? {
+                break;
+            }
             end += line.len() as u64;
-            marks.push((mark, end));
+            marks.push_back((mark, end));
+            if marks.len() > 2 {
+                seams.extend(marks.pop_front().into_iter().flat_map(|(mark, _)| mark.reached.seams));
+            }
         }
-        let good = count_good(&files.lines(), marks.iter().map(|(mark, _)| mark))?;
-        marks.truncate(good);
         // An end that was reached is asked for again: what was true then may not be now.
-        let ended = marks.last().is_some_and(|(mark, _)| mark.reached.next.is_none());
-        let last = if ended { marks.pop().map(|(mark, _)| mark) } else { None };
-        let beyond = match (marks.last(), last) {
-            (Some((mark, _)), None) if mark.reached.total.is_none() => marks.pop().map(|(mark, _)| mark.bytes),
+        let ended = marks.back().is_some_and(|(mark, _)| mark.reached.next.is_none());
+        let last = if ended { marks.pop_back().map(|(mark, _)| mark) } else { None };
+        let beyond = match (marks.back(), last) {
+            (Some((mark, _)), None) if mark.reached.total.is_none() => marks.pop_back().map(|(mark, _)| mark.bytes),
             (Some((mark, _)), Some(last)) if mark.reached.total.is_none() => Some(last.bytes),
             _ => None,
         };
-        let Some((mark, end)) = marks.pop() else { return Ok(None) };
-        let mut seams: Vec<Seam> = marks.into_iter().flat_map(|(mark, _)| mark.reached.seams).collect();
-        seams.extend(mark.reached.seams);
+        let Some((mark, end)) = marks.pop_back() else { return Ok(None) };
+        seams.extend(marks.into_iter().flat_map(|(mark, _)| mark.reached.seams).chain(mark.reached.seams));
         let reached = Reached { seams, ..mark.reached };
         let journal = Journal::resume(files, end)?;
         Ok(Some(Self { reached, bytes: mark.bytes, beyond, journal }))
@@ -235,26 +247,33 @@ fn whole_lines(mut journal: impl BufRead) -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
-/// How many marks from the first on the file agrees with.
-fn count_good<'m>(path: &Path, marks: impl Iterator<Item = &'m Mark>) -> Result<usize> {
-    let mut file = match File::open(path) {
-        Ok(file) => BufReader::with_capacity(1 << 18, file),
-        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(0),
-        Err(cause) => return Err(Error::disk("read", path, &cause)),
-    };
-    let mut hash = Sha256::new();
-    let (mut at, mut good) = (0, 0);
-    for mark in marks {
-        let Some(length) = mark.bytes.checked_sub(at) else { break };
-        let copied =
-            digest(&mut (&mut file).take(length), &mut hash).map_err(|cause| Error::disk("read", path, &cause))?;
-        at += copied;
-        if copied < length || hex(hash.clone()) != mark.sha256 {
-            break;
+/// The file of lines, read as far as marks agree with it.
+struct Kept<'a> {
+    path: &'a Path,
+    file: BufReader<File>,
+    hash: Sha256,
+    at: u64,
+}
+
+impl<'a> Kept<'a> {
+    fn open(path: &'a Path) -> Result<Option<Self>> {
+        match File::open(path) {
+            Ok(file) => {
+                Ok(Some(Self { path, file: BufReader::with_capacity(1 << 18, file), hash: Sha256::new(), at: 0 }))
+            }
+            Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(Error::disk("read", path, &cause)),
         }
-        good += 1;
     }
-    Ok(good)
+
+    /// Whether the file agrees with the next mark.
+    fn agrees_with(&mut self, mark: &Mark) -> Result<bool> {
+        let Some(length) = mark.bytes.checked_sub(self.at) else { return Ok(false) };
+        let copied = digest(&mut (&mut self.file).take(length), &mut self.hash)
+            .map_err(|cause| Error::disk("read", self.path, &cause))?;
+        self.at += copied;
+        Ok(copied == length && hex(self.hash.clone()) == mark.sha256)
+    }
 }
 
 /// Hashes what is left of a file; says how much it was.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Archive,
+    Archive, OWN,
     catalog::{self, CATALOGS, Subject},
     commit::{Commit, PAGES, STAGE},
     index::Before,
@@ -110,11 +110,10 @@ impl Pull {
     /// The resources of before that an answer to `question` is compared with. An increment is compared
     /// when it is merged.
     fn before(&self, resource: &str, question: &Question) -> Result<Before> {
+        let (dir, scratch) = (self.archive.dir(), self.archive.dir().join(OWN));
         match self.kept(resource) {
-            Some(entry) if question.since.is_none() && !self.repairs => {
-                Before::read(&self.archive.dir().join(&entry.file))
-            }
-            Some(entry) if question.since.is_none() => Before::salvage(&self.archive.dir().join(&entry.file)),
+            Some(entry) if question.since.is_none() && !self.repairs => Before::read(&dir.join(&entry.file), &scratch),
+            Some(entry) if question.since.is_none() => Before::salvage(&dir.join(&entry.file), &scratch),
             _ => Ok(Before::nothing()),
         }
     }
@@ -134,8 +133,8 @@ impl Pull {
     /// # Errors
     /// As [`Pull::writer`].
     pub fn resume(&self, expected: Expected, question: &Question, now: Timestamp) -> Result<Option<(Writer, Reached)>> {
-        let before = self.before(expected.kind, question)?;
-        Writer::resume(self.files(expected.kind), question, expected, before, now)
+        let kind = expected.kind;
+        Writer::resume(self.files(kind), question, expected, || self.before(kind, question), now)
     }
 
     /// Adds a finished resource file to what the commit will put in place: of a full pull as it is, of an
@@ -158,8 +157,10 @@ impl Pull {
         let (file, files) = (Self::file(resource), self.files(resource));
         let removed = self.staged(&format!("removed.{resource}"));
         let gone = match self.kept(resource) {
-            Some(kept) => note_removed(&self.archive.dir().join(&kept.file), &finished.written, &removed)?,
-            None => 0,
+            Some(kept) if !finished.has_all_of_before => {
+                note_removed(&self.archive.dir().join(&kept.file), &finished.written, &removed)?
+            }
+            _ => 0,
         };
         let tally = &finished.tally;
         let nothing_new = tally.added + tally.updated + gone == 0;
@@ -231,6 +232,7 @@ impl Pull {
                 out: &out,
                 changes: &changed,
                 new_catalog: &new_catalog,
+                scratch: &self.archive.dir().join(OWN),
             }
             .perform()?
         };

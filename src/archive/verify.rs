@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     fs::{self, File},
+    hash::{BuildHasher, RandomState},
     io::{BufRead, BufReader, ErrorKind},
     path::Path,
 };
@@ -12,9 +13,10 @@ use sha2::{Digest, Sha256};
 
 use super::{
     OWN, commit,
-    index::key,
+    index::{each_line, key},
     lines::hex,
     manifest::{self, Entry, Manifest},
+    table::Numbers,
 };
 use crate::{
     error::{Error, Exit, Result},
@@ -79,7 +81,7 @@ fn check_file(dir: &Path, resource: &str, entry: &Entry, problems: &mut Vec<Stri
         Err(cause) => return Err(Error::disk("read", &path, &cause)),
     };
     let mut reader = BufReader::with_capacity(1 << 18, file);
-    let (mut hash, mut bytes, mut seen, mut line) = (Sha256::new(), 0u64, HashSet::new(), Vec::new());
+    let (mut hash, mut bytes, mut ids, mut line) = (Sha256::new(), 0u64, Ids::default(), Vec::new());
     let lines = entry.file.ends_with(".ndjson");
     loop {
         line.clear();
@@ -95,11 +97,12 @@ fn check_file(dir: &Path, resource: &str, entry: &Entry, problems: &mut Vec<Stri
         bytes += line.len() as u64;
         findings.count += 1;
         match identity(&line, lines.then_some(resource)) {
-            Some(Some(id)) if !seen.insert(key(&id)) => findings.duplicates += 1,
-            Some(_) => {}
+            Some(Some(id)) => ids.enter(&id),
+            Some(None) => {}
             None => findings.bad_lines += 1,
         }
     }
+    findings.duplicates = ids.duplicates(&path, resource)?;
     findings.sha256_ok = hex(hash) == entry.sha256;
     let mut tell = |wrong: bool, what: String| {
         if wrong {
@@ -112,6 +115,40 @@ fn check_file(dir: &Path, resource: &str, entry: &Entry, problems: &mut Vec<Stri
     tell(findings.duplicates > 0, format!("{} resources whose id came before", findings.duplicates));
     tell(findings.bad_lines > 0, format!("{} lines that are no {resource} with an id", findings.bad_lines));
     Ok(findings)
+}
+
+/// The ids of a file, as hashes of eight bytes: those that are alike are looked at once more.
+#[derive(Default)]
+struct Ids {
+    seed: RandomState,
+    seen: Numbers,
+    alike: HashSet<u64>,
+}
+
+impl Ids {
+    fn enter(&mut self, id: &str) {
+        let number = self.seed.hash_one(id);
+        if !self.seen.insert(number) {
+            self.alike.insert(number);
+        }
+    }
+
+    /// How many resources of the file, read once more, have an id that came before.
+    fn duplicates(self, path: &Path, resource: &str) -> Result<u64> {
+        let Self { seed, seen, alike } = self;
+        drop(seen);
+        if alike.is_empty() {
+            return Ok(0);
+        }
+        let (mut seen, mut duplicates) = (HashSet::new(), 0);
+        each_line(path, |_, line| {
+            let header = line.and_then(|line| Header::read(line).ok()).filter(|header| header.kind == resource);
+            let alike = header.filter(|header| alike.contains(&seed.hash_one(header.id.as_str())));
+            duplicates += u64::from(alike.is_some_and(|header| !seen.insert(key(&header.id))));
+            Ok(())
+        })?;
+        Ok(duplicates)
+    }
 }
 
 /// The id of a line that is a whole resource of this type. A document (userinfo, insurance card) has
@@ -147,3 +184,25 @@ fn check_permissions(dir: &Path, name: &Path, problems: &mut Vec<String>) {
 
 #[cfg(not(unix))]
 fn check_permissions(_: &Path, _: &Path, _: &mut Vec<String>) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_comes_again_is_counted_and_hashes_that_are_alike_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("claims.ndjson");
+        let claim = |id: &str, kind: &str| format!(r#"{{"resourceType":"{kind}","id":"{id}"}}"#);
+        let lines = ["a", "b", "a", "c", "a", "d"].map(|id| claim(id, "Patient"));
+        fs::write(&path, lines.join("\n") + "\n" + &claim("b", "Coverage") + "\nnothing\n").unwrap();
+        let mut ids = Ids::default();
+        ["a", "b", "a", "c", "a", "d"].iter().for_each(|id| ids.enter(id));
+        // As if the hash of another had been that of "d".
+        ids.alike.insert(ids.seed.hash_one("d"));
+        assert_eq!(ids.duplicates(&path, "Patient").unwrap(), 2);
+        let mut ids = Ids::default();
+        ["a", "b", "c", "d"].iter().for_each(|id| ids.enter(id));
+        assert_eq!(ids.duplicates(&path, "Patient").unwrap(), 0);
+    }
+}

@@ -2,7 +2,8 @@
 //! from which a later run can go on.
 
 use std::{
-    collections::{HashMap, HashSet},
+    borrow::Cow,
+    collections::HashSet,
     fs::{self, File, OpenOptions},
     io::{self, BufWriter, Read, Seek, SeekFrom, Write},
     path::Path,
@@ -15,7 +16,7 @@ use super::{
     catalog::Record,
     changes::Changes,
     index::{Before, Fingerprint, IdKey, for_each_line, key},
-    ledger::{Entered, Expected, Known, Ledger, Tally, Verdict},
+    ledger::{Entered, Expected, Known, Ledger, Tally, Verdict, Written},
     lines::{BUFFER, create, drop_lines, hex, sync},
     partial::{Files, Journal, Left, Question, Reached},
 };
@@ -24,7 +25,7 @@ use crate::{
     error::{Error, Result},
     fhir::{
         bundle::Bundle,
-        resource::{Header, line},
+        resource::{Header, ResourceError, line},
     },
 };
 
@@ -58,7 +59,6 @@ pub enum Taken {
 }
 
 /// A finished resource file: synced, not yet in place.
-#[derive(Debug)]
 pub struct Finished {
     /// What it holds.
     pub tally: Tally,
@@ -70,17 +70,20 @@ pub struct Finished {
     pub has_changes: bool,
     /// The Patient id they are all of, where any of them said so.
     pub patient: Option<String>,
-    /// Every resource it holds.
-    pub(super) written: HashMap<IdKey, Known>,
+    /// Every resource it holds, and those that a later page has replaced.
+    pub(super) written: Written,
+    superseded: HashSet<u64>,
+    /// Whether all that was kept before has come again.
+    pub(super) has_all_of_before: bool,
 }
 
 impl Finished {
     /// What it holds, for a catalog.
-    pub(super) fn records(&self) -> impl Iterator<Item = Record> {
-        self.written.iter().map(|(key, known)| Record {
-            key: *key,
-            fingerprint: known.fingerprint,
-            last_updated: known.last_updated,
+    pub(super) fn records(&self) -> impl Iterator<Item = Result<Record>> {
+        let rows = self.written.rows().iter().zip(0..).filter(|(_, line)| !self.superseded.contains(line));
+        rows.map(|(row, _)| {
+            let Known { key, fingerprint, last_updated, .. } = Known::from_row(&row?);
+            Ok(Record { key, fingerprint, last_updated })
         })
     }
 }
@@ -117,13 +120,14 @@ impl Writer {
         pages_kept: bool,
     ) -> Self {
         let changes = Changes::new(files.changes(), !before.is_first());
+        let ledger = Ledger::on_disk(expected, before, files.dir());
         Self {
             files,
             journal,
             out,
             hash: Sha256::new(),
             bytes: 0,
-            ledger: Ledger::new(expected, before),
+            ledger,
             superseded: HashSet::new(),
             changes,
             pages_kept,
@@ -131,7 +135,8 @@ impl Writer {
         }
     }
 
-    /// Goes on with what an earlier run has left of the same question; `None` where there is nothing.
+    /// Goes on with what an earlier run has left of the same question; `None` where there is nothing, and then
+    /// `before` is not asked for, which may have gigabytes to read.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`], and [`crate::error::Exit::Data`] for lines that do not belong here.
@@ -139,7 +144,7 @@ impl Writer {
         files: Files,
         question: &Question,
         expected: Expected,
-        before: Before,
+        before: impl FnOnce() -> Result<Before>,
         now: Timestamp,
     ) -> Result<Option<(Self, Reached)>> {
         let Some(Left { reached, bytes, beyond, journal }) = Left::find(&files, question, now)? else {
@@ -157,7 +162,7 @@ impl Writer {
         let file = OpenOptions::new().append(true).open(&path).map_err(wrong)?;
         file.set_len(bytes).map_err(wrong)?;
         let out = BufWriter::with_capacity(BUFFER, file);
-        let mut writer = Self::new(files, journal, out, expected, before, question.pages_kept);
+        let mut writer = Self::new(files, journal, out, expected, before()?, question.pages_kept);
         for_each_line(&path, |_, line| {
             let Some(entered) = writer.ledger.enter(line)? else { return Ok(()) };
             writer.count(line, &entered)
@@ -173,8 +178,8 @@ impl Writer {
     pub fn page(&mut self, index: usize, bundle: &Bundle) -> Result<Taken> {
         let again = self.again.take().filter(|again| again.index == index);
         let mut brought = Vec::new();
-        for text in bundle.resources() {
-            let entered = self.resource(text)?;
+        for (text, header) in bundle.entries() {
+            let entered = self.resource(text, header)?;
             brought.extend(entered.filter(|_| again.is_some()).map(|entered| (entered.key, entered.fingerprint)));
         }
         if again.is_some_and(|again| again.brought != brought) {
@@ -198,10 +203,14 @@ impl Writer {
         self.journal.mark(self.bytes, &self.hash, reached)
     }
 
-    fn resource(&mut self, text: &str) -> Result<Option<Entered>> {
-        // What is compared is the line, since the line is what was kept before.
+    fn resource(&mut self, text: &str, header: &std::result::Result<Header, ResourceError>) -> Result<Option<Entered>> {
         let line = line(text);
-        let Some(entered) = self.ledger.enter(&line)? else { return Ok(None) };
+        let entered = match &line {
+            Cow::Borrowed(line) => self.ledger.enter_with(header, line)?,
+            // What is compared is the line, since the line is what was kept before.
+            Cow::Owned(line) => self.ledger.enter(line)?,
+        };
+        let Some(entered) = entered else { return Ok(None) };
         self.out
             .write_all(line.as_bytes())
             .and_then(|()| self.out.write_all(b"\n"))
@@ -257,6 +266,8 @@ impl Writer {
             durable::sync_dir(&pages).map_err(|cause| Error::disk("sync", &pages, &cause))?;
         }
         Ok(Finished {
+            has_all_of_before: self.ledger.has_all_of_before(),
+            superseded: self.superseded,
             patient: self.ledger.expected.patient,
             tally: self.ledger.tally,
             bytes: self.bytes,

@@ -7,6 +7,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+use super::{
+    resource::{Header, Placed, ResourceError},
+    spare,
+};
+
 /// Why a text is no page of a search.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum BundleError {
@@ -30,7 +35,7 @@ pub enum BundleError {
 #[derive(Debug)]
 pub struct Bundle {
     text: String,
-    resources: Vec<Range<usize>>,
+    resources: Vec<Resource>,
     /// `Bundle.total`. A hint at most: API v3 fills it with the page size.
     pub total: Option<u64>,
     /// The link with relation `next`, as the server wrote it.
@@ -39,8 +44,16 @@ pub struct Bundle {
     pub last_updated: Option<Timestamp>,
 }
 
+/// Where a resource is, and its header.
+#[derive(Debug)]
+struct Resource {
+    place: Range<usize>,
+    header: Result<Header, ResourceError>,
+}
+
 #[derive(Deserialize)]
-struct Wire<'a> {
+#[serde(bound(deserialize = "R: Deserialize<'de>"))]
+struct Wire<'a, R> {
     #[serde(rename = "resourceType", borrow, default)]
     resource_type: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -49,8 +62,8 @@ struct Wire<'a> {
     total: Option<&'a RawValue>,
     #[serde(borrow, default)]
     link: Vec<Link<'a>>,
-    #[serde(borrow, default)]
-    entry: Vec<Entry<'a>>,
+    #[serde(default = "Vec::new")]
+    entry: Vec<Entry<R>>,
 }
 
 #[derive(Deserialize)]
@@ -68,9 +81,41 @@ struct Link<'a> {
 }
 
 #[derive(Deserialize)]
-struct Entry<'a> {
-    #[serde(borrow, default)]
-    resource: Option<&'a RawValue>,
+#[serde(bound(deserialize = "R: Deserialize<'de>"))]
+struct Entry<R> {
+    #[serde(default = "nothing")]
+    resource: Option<R>,
+}
+
+fn nothing<R>() -> Option<R> {
+    None
+}
+
+/// A Bundle without its text.
+struct Parts {
+    resources: Vec<Resource>,
+    total: Option<u64>,
+    next: Option<String>,
+    last_updated: Option<Timestamp>,
+}
+
+impl Parts {
+    fn with(self, text: String) -> Bundle {
+        let Self { resources, total, next, last_updated } = self;
+        Bundle { text, resources, total, next, last_updated }
+    }
+}
+
+impl<R> Wire<'_, R> {
+    fn into_parts(self, resources: Vec<Resource>) -> Result<Parts, BundleError> {
+        if self.resource_type != "Bundle" {
+            return Err(BundleError::NotABundle(crate::error::shown(&self.resource_type)));
+        }
+        let total = self.total.and_then(|raw| raw.get().parse().ok());
+        let next = self.link.into_iter().find(|link| link.relation == "next").map(|link| link.url.into_owned());
+        let last_updated = self.meta.and_then(|meta| meta.last_updated).and_then(|text| text.parse().ok());
+        Ok(Parts { resources, total, next, last_updated })
+    }
 }
 
 impl Bundle {
@@ -79,25 +124,39 @@ impl Bundle {
     /// # Errors
     /// [`BundleError`] where the text is not a Bundle.
     pub fn split(text: String) -> Result<Self, BundleError> {
-        let wire: Wire<'_> = serde_json::from_str(&text)
+        let in_one = serde_json::from_str::<Wire<'_, Placed<'_>>>(&text).ok().and_then(|mut wire| {
+            let entries = std::mem::take(&mut wire.entry);
+            let settled = entries.into_iter().map(|entry| {
+                let (place, header) = entry.resource?.settle(&text)?;
+                Some(Resource { place, header })
+            });
+            let resources = settled.collect::<Option<Vec<_>>>()?;
+            Some(wire.into_parts(resources))
+        });
+        let parts = match in_one {
+            Some(parts) => parts,
+            None => Self::in_steps(&text),
+        }?;
+        Ok(parts.with(text))
+    }
+
+    /// The same, each resource looked at by itself: what is written in an unusual way, and what is wrong.
+    fn in_steps(text: &str) -> Result<Parts, BundleError> {
+        let mut wire: Wire<'_, &RawValue> = serde_json::from_str(text)
             .map_err(|cause| BundleError::NotJson { line: cause.line(), column: cause.column() })?;
-        if wire.resource_type != "Bundle" {
-            return Err(BundleError::NotABundle(crate::error::shown(&wire.resource_type)));
-        }
+        let entries = std::mem::take(&mut wire.entry);
+        // What it is comes first.
+        let parts = wire.into_parts(Vec::new())?;
         let start = text.as_ptr() as usize;
-        let resources = wire
-            .entry
+        let resources = entries
             .iter()
             .map(|entry| {
                 let raw = entry.resource.ok_or(BundleError::EmptyEntry)?.get();
                 let offset = raw.as_ptr() as usize - start;
-                Ok(offset..offset + raw.len())
+                Ok(Resource { place: offset..offset + raw.len(), header: Header::read(raw) })
             })
             .collect::<Result<_, _>>()?;
-        let total = wire.total.and_then(|raw| raw.get().parse().ok());
-        let next = wire.link.into_iter().find(|link| link.relation == "next").map(|link| link.url.into_owned());
-        let last_updated = wire.meta.and_then(|meta| meta.last_updated).and_then(|text| text.parse().ok());
-        Ok(Self { resources, total, next, last_updated, text })
+        Ok(Parts { resources, ..parts })
     }
 
     /// The Bundle byte for byte as served.
@@ -108,7 +167,12 @@ impl Bundle {
 
     /// The resources in the server's order, byte for byte as served.
     pub fn resources(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.resources.iter().map(|range| &self.text[range.clone()])
+        self.resources.iter().map(|resource| &self.text[resource.place.clone()])
+    }
+
+    /// The resources with their headers.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = (&str, &Result<Header, ResourceError>)> {
+        self.resources.iter().map(|resource| (&self.text[resource.place.clone()], &resource.header))
     }
 
     /// How many resources there are.
@@ -121,6 +185,12 @@ impl Bundle {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.resources.is_empty()
+    }
+}
+
+impl Drop for Bundle {
+    fn drop(&mut self) {
+        spare::give(std::mem::take(&mut self.text));
     }
 }
 
@@ -141,6 +211,62 @@ mod tests {
         assert_eq!(bundle.total, Some(2));
         assert_eq!(bundle.next.as_deref(), Some("b&c"));
         assert_eq!(bundle.last_updated, "2026-11-16T09:00:00Z".parse().ok());
+    }
+
+    /// A text means the same whether it can be read in one pass or not.
+    #[test]
+    fn one_pass_reads_what_two_read() {
+        let read = |text: &str| {
+            let (one, two) = (String::from(text), String::from(text));
+            (Bundle::split(one), Bundle::in_steps(text).map(|parts| parts.with(two)))
+        };
+        let claim = r#"{"resourceType":"ExplanationOfBenefit","id":"a-1","meta":{"lastUpdated":"2026-11-16T09:00:00.000+00:00"},"patient":{"reference":"Patient/-1"},"created":"2026-11-16","n":[1.50,{"id":"x}"}]}"#;
+        let mut resources: Vec<String> = [
+            claim,
+            "{ \t\"id\" :\r\n\"1\" , \"z\":{} \n}",
+            "{}",
+            "[]",
+            "7",
+            "null",
+            r#"["Patient","1"]"#,
+            r#"{"id":1}"#,
+            r#"{"id":"1","id":"2"}"#,
+            r#"{"i\u0064":"1"}"#,
+            r#"{"":"","id":"\u00e9\n"}"#,
+            r#"{"id":"1","x":1,"x":2}"#,
+            r#"{"id":"1","meta":null,"patient":null,"created":null}"#,
+            r#"{"id":"1","patient":["Patient/1"],"created":[1, 2]}"#,
+            r#"{"id":"1","meta":{"lastUpdated":1}}"#,
+            r#"{"id":"1","patient":{"reference":"Patient/1","reference":"Patient/2"}}"#,
+            r#"{"resourceType":"Patient","id":"1","beneficiary":{"reference":"Group/2"}}"#,
+            r#"{"id":"1",}"#,
+            r#"{"id" "1"}"#,
+        ]
+        .map(str::to_owned)
+        .into();
+        // And the claim with each of its bytes another, or gone.
+        for at in 0..claim.len() {
+            resources.extend(
+                ['"', '\\', '{', '}', ' ', 'x'].map(|other| format!("{}{other}{}", &claim[..at], &claim[at + 1..])),
+            );
+            resources.push(format!("{}{}", &claim[..at], &claim[at + 1..]));
+        }
+        let mut whole = 0;
+        for resource in resources {
+            for text in [
+                format!(
+                    r#"{{"resourceType":"Bundle","total":2,"entry":[{{"resource":{resource}}},{{"resource": {claim} }}]}}"#
+                ),
+                format!(
+                    r#"{{"entry":[{{"fullUrl":"x","resource":{resource},"search":{{"mode":"match"}}}}],"resourceType":"Bundle"}}"#
+                ),
+            ] {
+                let (one, two) = read(&text);
+                assert_eq!(format!("{one:?}"), format!("{two:?}"), "{text}");
+                whole += u32::from(one.is_ok());
+            }
+        }
+        assert!(whole > 1000, "{whole}");
     }
 
     #[test]

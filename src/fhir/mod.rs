@@ -5,3 +5,4 @@ pub mod claim;
 pub mod document;
 pub mod resource;
 pub mod seam;
+pub mod spare;

@@ -1,9 +1,12 @@
 //! A resource: its text, and the few facts that keeping it needs.
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, fmt, ops::Range};
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, Visitor},
+};
 use serde_json::value::RawValue;
 use thiserror::Error;
 use xxhash_rust::xxh3::Xxh3;
@@ -35,7 +38,7 @@ pub struct Header {
     created: Option<Range<usize>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Wire<'a> {
     #[serde(rename = "resourceType", borrow, default)]
     kind: Cow<'a, str>,
@@ -69,7 +72,11 @@ impl Header {
     /// # Errors
     /// [`ResourceError`] for what cannot be kept under an id.
     pub fn read(text: &str) -> Result<Self, ResourceError> {
-        let wire: Wire<'_> = serde_json::from_str(text).map_err(|_| ResourceError::NotAnObject)?;
+        Self::of(serde_json::from_str(text).map_err(|_| ResourceError::NotAnObject)?, text)
+    }
+
+    /// `wire` was read from `text`.
+    fn of(wire: Wire<'_>, text: &str) -> Result<Self, ResourceError> {
         if wire.id.is_empty() {
             return Err(ResourceError::NoId(crate::error::shown(&wire.kind)));
         }
@@ -106,6 +113,89 @@ impl Header {
             None => hash.update(text.as_bytes()),
         }
         hash.digest128().to_le_bytes()
+    }
+}
+
+/// A resource as it stands in a larger text, its header read on the way: one pass over both.
+///
+/// Only what is written as everybody writes it is read so. A member's name with an escape in it, or one that comes
+/// twice, is refused here, and [`Header::read`] says what it is.
+pub(super) struct Placed<'a> {
+    wire: Wire<'a>,
+    /// The name of its first member, and the value of its last: where it begins and ends.
+    first: &'a str,
+    last: &'a RawValue,
+}
+
+impl Placed<'_> {
+    /// Where in `text`, from which it was read, the resource is, and its header.
+    pub(super) fn settle(self, text: &str) -> Option<(Range<usize>, Result<Header, ResourceError>)> {
+        const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
+        let offset = |part: &str| (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize);
+        let before = text.get(..offset(self.first)?)?.strip_suffix('"')?.trim_end_matches(BLANKS);
+        let last = self.last.get();
+        let after = text.get(offset(last)? + last.len()..)?.trim_start_matches(BLANKS);
+        let place = before.strip_suffix('{')?.len()..text.len() - after.strip_prefix('}')?.len();
+        let header = Header::of(self.wire, text.get(place.clone())?);
+        Some((place, header))
+    }
+}
+
+impl<'de> Deserialize<'de> for Placed<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Members)
+    }
+}
+
+struct Members;
+
+/// A member of which there may be one.
+struct Once<T>(Option<T>);
+
+impl<'de, T: Deserialize<'de>> Once<T> {
+    fn set<E: serde::de::Error>(&mut self, value: &'de RawValue) -> Result<(), E> {
+        let value = serde_json::from_str(value.get()).map_err(E::custom)?;
+        if self.0.replace(value).is_some() { Err(E::custom("twice")) } else { Ok(()) }
+    }
+}
+
+#[derive(Default, Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Placed<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a resource")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Placed<'de>, A::Error> {
+        let (mut kind, mut id, mut meta) = (Once::<Text<'_>>(None), Once::<Text<'_>>(None), Once(None));
+        let (mut patient, mut beneficiary, mut created) = (Once(None), Once(None), Once(None));
+        let mut ends = None;
+        while let Some(name) = map.next_key::<&'de str>()? {
+            let value: &'de RawValue = map.next_value()?;
+            ends = Some((ends.map_or(name, |(first, _)| first), value));
+            match name {
+                "resourceType" => kind.set(value)?,
+                "id" => id.set(value)?,
+                "meta" => meta.set(value)?,
+                "patient" => patient.set(value)?,
+                "beneficiary" => beneficiary.set(value)?,
+                "created" => created.set(value)?,
+                _ => {}
+            }
+        }
+        let (first, last) = ends.ok_or_else(|| A::Error::custom("nothing"))?;
+        let wire = Wire {
+            kind: kind.0.unwrap_or_default().0,
+            id: id.0.unwrap_or_default().0,
+            meta: meta.0.flatten(),
+            patient: patient.0.flatten(),
+            beneficiary: beneficiary.0.flatten(),
+            created: created.0.flatten(),
+        };
+        Ok(Placed { wire, first, last })
     }
 }
 

@@ -74,7 +74,7 @@ fn changes_are_told_from_what_stayed() {
     );
     fs::rename(dir.path().join("new"), dir.path().join("old")).unwrap();
     assert!(!dir.path().join("changes").exists());
-    let before = Before::read(&dir.path().join("old")).unwrap();
+    let before = Before::read(&dir.path().join("old"), dir.path()).unwrap();
     let finished = write(
         dir.path(),
         before,
@@ -100,7 +100,7 @@ fn a_newer_version_on_a_later_page_is_never_lost() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), Before::nothing(), &[page(&[claim("a", EARLY, 1), claim("b", EARLY, 1)])]);
     fs::rename(dir.path().join("new"), dir.path().join("old")).unwrap();
-    let before = || Before::read(&dir.path().join("old")).unwrap();
+    let before = || Before::read(&dir.path().join("old"), dir.path()).unwrap();
     let pages = [page(&[claim("a", EARLY, 1), claim("b", EARLY, 1)]), page(&[claim("a", LATE, 2)])];
     let finished = write(dir.path(), before(), &pages);
     let Tally { count, added, updated, unchanged, .. } = finished.tally;
@@ -131,7 +131,7 @@ fn the_first_resource_says_whose_a_pull_is_when_nobody_else_does() {
     assert_eq!(writer.page(1, &page(&[of("c", "-2")])).unwrap_err().kind, "other_patient");
     // And so does what is kept from before.
     fs::write(dir.path().join("old"), of("a", "-1") + "\n").unwrap();
-    let mut writer = start(Before::read(&dir.path().join("old")).unwrap());
+    let mut writer = start(Before::read(&dir.path().join("old"), dir.path()).unwrap());
     assert_eq!(writer.page(0, &page(&[of("c", "-2")])).unwrap_err().kind, "other_patient");
 }
 
@@ -178,7 +178,7 @@ fn cut_short(dir: &Path, total: Option<u64>) {
 
 fn resume(dir: &Path) -> (Writer, Reached) {
     let now = Timestamp::UNIX_EPOCH;
-    Writer::resume(files(dir), &question(), expected(), Before::nothing(), now).unwrap().unwrap()
+    Writer::resume(files(dir), &question(), expected(), || Ok(Before::nothing()), now).unwrap().unwrap()
 }
 
 #[test]
