@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, ErrorKind, Write},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicI64, AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use reqwest::{
     Certificate, Response,
     header::{
-        ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-        RETRY_AFTER, WWW_AUTHENTICATE,
+        ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName,
+        HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
     },
     redirect::Policy,
 };
@@ -164,13 +164,23 @@ pub struct Client {
     ui: Ui,
     requests: AtomicU64,
     bytes: AtomicU64,
+    /// The server's clock as of its newest answer, in seconds; 0 where it has not told it.
+    clock: AtomicI64,
 }
 
 impl Client {
     /// A client for one server, over connections to it.
     #[must_use]
     pub fn new(connections: Connections, server: Server, retry: RetryPolicy, ui: Ui) -> Self {
-        Self { connections, server, retry, ui, requests: AtomicU64::new(0), bytes: AtomicU64::new(0) }
+        Self {
+            connections,
+            server,
+            retry,
+            ui,
+            requests: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            clock: AtomicI64::new(0),
+        }
     }
 
     /// The server asked.
@@ -207,6 +217,14 @@ impl Client {
     #[must_use]
     pub fn traffic(&self) -> (u64, u64) {
         (self.requests.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+    }
+
+    /// The server's clock as of its newest answer (`Date`, RFC 9110 section 6.6.1), where it has told it; to the
+    /// second, and never earlier than it was.
+    #[must_use]
+    pub fn clock(&self) -> Option<Timestamp> {
+        let told = Timestamp::from_second(self.clock.load(Ordering::Relaxed)).ok()?;
+        (told > Timestamp::UNIX_EPOCH).then(|| told.checked_add(jiff::SignedDuration::from_secs(1)).unwrap_or(told))
     }
 
     /// Gets a document and reads it with `read`, whose refusal counts as an unreadable answer and is
@@ -290,6 +308,9 @@ impl Client {
         let mut response = sent.map_err(|cause| broken(&cause))?;
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
+        if let Some(date) = text(&headers, &DATE).and_then(|text| jiff::fmt::rfc2822::parse(text).ok()) {
+            self.clock.fetch_max(date.timestamp().as_second(), Ordering::Relaxed);
+        }
         let mut body = Body::of(&headers);
         while let Some(chunk) = response.chunk().await.map_err(|cause| broken(&cause))? {
             body.take(&chunk).map_err(|cause| unusable(&cause))?;

@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     error::{Error, Exit, Result},
-    fhir::resource::{Header, ResourceError},
+    fhir::{
+        resource::{Header, ResourceError},
+        seam::is_number,
+    },
 };
 
 /// What a writer expects of every resource.
@@ -44,6 +47,26 @@ impl Tally {
             Verdict::Updated => &mut self.updated,
             Verdict::Unchanged => &mut self.unchanged,
         }
+    }
+}
+
+/// The resources that came more than once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Repeated {
+    /// How often one came again.
+    pub number: u64,
+    /// Which they were, as a sum: the same ones have the same.
+    pub which: u64,
+    /// Whether one of them is no claim of API v3 (a prior authorisation), whose place nothing fixes.
+    pub is_unordered: bool,
+}
+
+impl Repeated {
+    pub(super) fn count(&mut self, id: &str, key: &IdKey) {
+        let part = key.first_chunk().copied().map_or(0, u64::from_le_bytes);
+        self.number += 1;
+        self.which = self.which.wrapping_add(part);
+        self.is_unordered |= !is_number(id);
     }
 }
 
@@ -131,7 +154,7 @@ pub(super) struct Ledger {
     pub(super) changes: u64,
     pub(super) tally: Tally,
     /// Resources that came although their id had come before.
-    pub(super) repeated: u64,
+    pub(super) repeated: Repeated,
 }
 
 impl Ledger {
@@ -148,7 +171,7 @@ impl Ledger {
     fn begin(mut expected: Expected, before: Before, written: Written) -> Self {
         // A server that does not say whose token it is: what is kept, and then what comes, says it.
         expected.patient = expected.patient.or_else(|| before.patient().map(str::to_owned));
-        Self { expected, before, written, changes: 0, tally: Tally::default(), repeated: 0 }
+        Self { expected, before, written, changes: 0, tally: Tally::default(), repeated: Repeated::default() }
     }
 
     /// Enters a resource; `None` for one that came already and is no newer.
@@ -169,7 +192,9 @@ impl Ledger {
         self.belongs(header.patient.as_deref())?;
         let key = key(&header.id);
         let earlier = self.written.find(&key)?.map(|(number, row)| (number, Known::from_row(&row)));
-        self.repeated += u64::from(earlier.is_some());
+        if earlier.is_some() {
+            self.repeated.count(&header.id, &key);
+        }
         if earlier.is_some_and(|(_, known)| known.last_updated >= header.last_updated) {
             return Ok(None);
         }

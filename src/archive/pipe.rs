@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     index::{Before, IdKey, key},
-    ledger::{Expected, Ledger},
+    ledger::{Expected, Ledger, Repeated},
 };
 use crate::{
     error::{Error, Exit, Result},
@@ -30,7 +30,17 @@ pub struct Pipe<W> {
 #[derive(Default)]
 struct Again {
     ids: HashSet<IdKey>,
-    repeated: u64,
+    repeated: Repeated,
+}
+
+impl Again {
+    fn came(&mut self, line: &str) {
+        let Ok(header) = Header::read(line) else { return };
+        let key = key(&header.id);
+        if !self.ids.insert(key) {
+            self.repeated.count(&header.id, &key);
+        }
+    }
 }
 
 impl<W: Write> Pipe<W> {
@@ -52,8 +62,7 @@ impl<W: Write> Pipe<W> {
         for text in bundle.resources() {
             let line = line(text);
             if let Some(again) = &mut self.again {
-                let is_new = Header::read(&line).is_ok_and(|header| again.ids.insert(key(&header.id)));
-                again.repeated += u64::from(!is_new);
+                again.came(&line);
             }
             if self.ledger.enter(&line)?.is_some() {
                 self.out
@@ -78,9 +87,9 @@ impl<W: Write> Pipe<W> {
         self.again.as_ref().map_or(self.ledger.tally.count, |again| again.ids.len() as u64)
     }
 
-    /// How often a resource came again in this reading that had come in it before.
+    /// The resources that came again in this reading.
     #[must_use]
-    pub fn repeated(&self) -> u64 {
+    pub fn repeated(&self) -> Repeated {
         self.again.as_ref().map_or(self.ledger.repeated, |again| again.repeated)
     }
 

@@ -13,7 +13,7 @@ use super::{
     Archive, OWN,
     catalog::{self, CATALOGS, Subject},
     commit::{Commit, PAGES, STAGE},
-    index::Before,
+    index::{Before, not_as_it_was},
     ledger::Expected,
     lines::{hex, note_removed},
     manifest::{self, Entry, Manifest, Mode, PullRow, Query, Source},
@@ -38,6 +38,9 @@ pub struct Pulled {
     pub query: Query,
     /// Up to which instant of the server's everything is here.
     pub cursor: Option<Timestamp>,
+    /// The server's clock when it answered, where it has told it: nothing was loaded later than that,
+    /// whatever a resource says of itself.
+    pub clock: Option<Timestamp>,
     /// What the server said the number is.
     pub server_total: Option<u64>,
     /// When it began.
@@ -57,6 +60,13 @@ pub struct Pull {
     rows: usize,
     searched: Vec<&'static str>,
     repairs: bool,
+}
+
+impl Pulled {
+    /// An instant of loading as far as it can be believed.
+    fn believed(&self, loaded: Option<Timestamp>) -> Option<Timestamp> {
+        loaded.map(|loaded| self.clock.map_or(loaded, |clock| loaded.min(clock)))
+    }
 }
 
 impl Pull {
@@ -167,7 +177,7 @@ impl Pull {
         let kept = self.kept(resource).filter(|kept| nothing_new && kept.count == tally.count).cloned();
         let same = match kept {
             // A file that is damaged is not left in place because its ids are the same.
-            Some(kept) if self.repairs && !is_intact(&self.archive.dir().join(&kept.file), &kept)? => None,
+            Some(kept) if !is_intact(&self.archive.dir().join(&kept.file), &kept)? => None,
             kept => kept,
         };
         let changes = finished.has_changes.then(|| self.changes_of(resource));
@@ -202,7 +212,7 @@ impl Pull {
             sha256: finished.sha256.clone(),
             query: pulled.query.clone(),
             // Nothing may be an outage that looks like an answer: the next pull asks for everything again.
-            cursor: pulled.cursor.or(tally.newest).filter(|_| tally.count > 0),
+            cursor: pulled.believed(pulled.cursor.or(tally.newest)).filter(|_| tally.count > 0),
             server_total: pulled.server_total.filter(|total| *total != tally.count),
         };
         let entry = match same {
@@ -219,6 +229,7 @@ impl Pull {
         let (out, changed) = (self.staged(&file), self.staged(&format!("changes.{resource}")));
         let new_catalog = self.staged(&format!("catalog.{resource}"));
         let merged = if finished.tally.count == 0 {
+            is_there(&self.archive.dir().join(&kept.file), kept)?;
             let Entry { count, bytes, sha256, .. } = kept.clone();
             Merged { count, bytes, sha256, ..Merged::default() }
         } else {
@@ -247,13 +258,15 @@ impl Pull {
             self.add_pages(&files, resource)?;
         }
         // An empty answer may be an outage that looks like one: it proves nothing about what was loaded.
-        let reached = pulled.cursor.or(finished.tally.newest).filter(|_| finished.tally.count > 0);
+        let reached = pulled.believed(pulled.cursor.or(finished.tally.newest)).filter(|_| finished.tally.count > 0);
         let entry = Entry {
             count: merged.count,
             bytes: merged.bytes,
             sha256: merged.sha256,
             // Replicas of the server may lag: what was there once is behind us.
-            cursor: kept.cursor.max(reached),
+            cursor: pulled.believed(kept.cursor).max(reached),
+            // What the server counts and does not send stays as much as it was.
+            server_total: kept.server_total.map(|total| total + merged.added),
             ..kept.clone()
         };
         let row = self.row(pulled, [merged.added, merged.updated, kept.count - merged.updated, 0], changes);
@@ -366,6 +379,16 @@ impl Pull {
             Files::of(self.archive.dir(), resource).clear()?;
         }
         Ok(&self.manifest)
+    }
+}
+
+/// Whether a file is there in the size that the manifest says: an increment that brings nothing builds on it
+/// without reading it.
+fn is_there(path: &Path, entry: &Entry) -> Result<()> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.len() == entry.bytes => Ok(()),
+        Ok(_) => Err(not_as_it_was(path, "its size is not that of the manifest")),
+        Err(_) => Err(not_as_it_was(path, "it is not there")),
     }
 }
 

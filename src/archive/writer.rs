@@ -16,7 +16,7 @@ use super::{
     catalog::Record,
     changes::Changes,
     index::{Before, Fingerprint, IdKey, for_each_line, key},
-    ledger::{Entered, Expected, Known, Ledger, Tally, Verdict, Written},
+    ledger::{Entered, Expected, Known, Ledger, Repeated, Tally, Verdict, Written},
     lines::{BUFFER, create, drop_lines, hex, sync},
     partial::{Files, Journal, Left, Question, Reached},
 };
@@ -238,9 +238,9 @@ impl Writer {
         self.ledger.tally.count
     }
 
-    /// How often a resource came again that had come before.
+    /// The resources that came again.
     #[must_use]
-    pub fn repeated(&self) -> u64 {
+    pub fn repeated(&self) -> Repeated {
         self.ledger.repeated
     }
 

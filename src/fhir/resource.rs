@@ -60,6 +60,14 @@ struct Meta<'a> {
     last_updated: Option<Cow<'a, str>>,
 }
 
+/// The id in a reference to a Patient, be it `Patient/-1`, of a version of it, or with the server before it
+/// (FHIR R4, section 2.3.0.3).
+fn patient(reference: &str) -> Option<&str> {
+    let reference = reference.split("/_history/").next()?;
+    let (before, id) = reference.rsplit_once('/')?;
+    (before == "Patient" || before.ends_with("/Patient")).then_some(id).filter(|id| !id.is_empty())
+}
+
 #[derive(Deserialize)]
 struct Reference<'a> {
     #[serde(borrow, default)]
@@ -80,9 +88,7 @@ impl Header {
         if wire.id.is_empty() {
             return Err(ResourceError::NoId(crate::error::shown(&wire.kind)));
         }
-        let of_reference = |reference: Reference<'_>| {
-            reference.reference.and_then(|text| text.strip_prefix("Patient/").map(str::to_owned))
-        };
+        let of_reference = |reference: Reference<'_>| patient(&reference.reference?).map(str::to_owned);
         let patient = match &*wire.kind {
             "Patient" => Some(wire.id.to_string()),
             _ => wire.patient.or(wire.beneficiary).and_then(of_reference),

@@ -62,6 +62,9 @@ async fn handle(
     }
     let mut answer = answered(&shared, &ask, &faults);
     damage::in_text(&mut answer, &faults);
+    // By the mock's clock, which may have been moved.
+    let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&shared.world().now());
+    answer.headers.extend(date.ok().map(|date| ("date", date)));
     shared.world().note(&ask, answer.status);
     if let Some(late) = faults.iter().find_map(|fault| if let Kind::Late(late, _) = fault { Some(*late) } else { None })
     {

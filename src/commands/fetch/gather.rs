@@ -67,7 +67,7 @@ impl Job<'_> {
         let traffic = self.client.traffic();
         let (kept, mut course) = {
             let pull = pull.now();
-            (pull.kept(resource.name()).cloned(), self.course(&pull, resource, grant))
+            (pull.kept(resource.name()).cloned(), self.course(&pull, resource, grant, !self.args.full))
         };
         let mut readings = Readings::default();
         let mut first = self.left_over(pull, &course).await?;
@@ -104,9 +104,22 @@ impl Job<'_> {
                     continue;
                 }
             };
-            let (count, repeated) = (writer.distinct(), writer.repeated());
+            let clock = self.client.clock();
+            if course.question.since.zip(clock).is_some_and(|(since, clock)| since > clock) {
+                self.ui().say("the archive's cursor is ahead of the server's clock: reading everything");
+                course = self.course(&pull.now(), resource, grant, false);
+                continue;
+            }
+            let is_behind = course.mode == Mode::Full
+                && kept.as_ref().and_then(|kept| kept.cursor).zip(end.cursor).is_some_and(|(kept, now)| now < kept);
+            if is_behind && readings.ask_another() {
+                self.ui().say("the server answers from before what is kept: reading again");
+                continue;
+            }
+            let count = writer.distinct();
             let asked = (resource, &course.question.query, course.mode);
-            if !self.held_still(asked, &end, readings.repeats(repeated), |claim| writer.has(claim)).await? {
+            let repeats = (count, readings.repeats(writer.repeated()));
+            if !self.held_still(asked, &end, repeats, |claim| writer.has(claim)).await? {
                 readings.shifted(PullError::Shifted, resource, self.ui())?;
                 continue;
             }
@@ -121,6 +134,10 @@ impl Job<'_> {
             if readings.is_whole(missing, was_so_before, end.cut_short || takes) {
                 if course.mode == Mode::Incremental && count == 0 {
                     self.is_really_there(&course, kept.as_ref()).await?;
+                    // That the data back end works now is no proof that it did a moment ago.
+                    if self.profile.api != ApiVersion::V3 && readings.ask_again() {
+                        continue;
+                    }
                 }
                 let pulled = self.pulled(&course, &end, started, traffic);
                 return pull.with(move |pull| pull.add(writer, pulled).cloned()).await?;
@@ -131,11 +148,11 @@ impl Job<'_> {
 
     /// What is asked: all of it, or what is new since the last pull. A person's Patient and Coverage
     /// resources are one page, and asked for whole.
-    fn course(&self, pull: &Pull, resource: Searchable, grant: &Grant) -> Course {
+    fn course(&self, pull: &Pull, resource: Searchable, grant: &Grant, may_be_partial: bool) -> Course {
         let kept = pull.kept(resource.name());
         let pages_kept = self.args.format == Format::Json;
-        let may_be_partial = resource == Searchable::ExplanationOfBenefit
-            && !self.args.full
+        let may_be_partial = may_be_partial
+            && resource == Searchable::ExplanationOfBenefit
             && (!pages_kept || pull.has_pages(resource.name()));
         let since = kept.filter(|_| may_be_partial).and_then(|kept| increment::since(kept, self.profile.api));
         let question = Question {
@@ -174,6 +191,7 @@ impl Job<'_> {
             mode: course.mode,
             query: course.question.query.clone(),
             cursor: end.cursor,
+            clock: self.client.clock(),
             server_total: end.total,
             started,
             requests: requests - before.0,

@@ -180,6 +180,7 @@ impl Job<'_> {
             mode: Mode::Full,
             query: Query::new(),
             cursor: None,
+            clock: None,
             server_total: None,
             started,
             requests: requests_now - requests,

@@ -9,6 +9,7 @@ use crate::{
         server::{ApiVersion, Searchable},
     },
     archive::{
+        ledger::Repeated,
         manifest::{Mode, Query},
         partial::Reached,
     },
@@ -43,15 +44,19 @@ impl End {
 pub(super) struct Readings {
     starts: u32,
     shortfall: Option<u64>,
-    repeated: Option<u64>,
+    repeated: Option<Repeated>,
+    /// Whether an answer that says "nothing new" was asked for again.
+    asked_again: bool,
+    /// Whether an answer of a server that is behind what is kept was asked for again.
+    was_behind: bool,
 }
 
-/// How often resources came in a reading that had come in it before.
+/// Which resources came in a reading that had come in it before.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repeats {
-    /// Never, or as often as in the reading before.
+    /// None, or the same as in the reading before.
     None,
-    /// Another number than in the reading before.
+    /// Others than in the reading before.
     Others,
 }
 
@@ -85,9 +90,22 @@ impl Readings {
         missing == 0 || ((self.shortfall == Some(missing) || was_so_before) && !never)
     }
 
-    pub(super) fn repeats(&mut self, repeated: u64) -> Repeats {
+    /// A server that lists a claim twice does so at every reading. Prior authorisations that come twice have
+    /// changed places, and each may have taken the place of one that has not come.
+    pub(super) fn repeats(&mut self, repeated: Repeated) -> Repeats {
         let before = self.repeated.replace(repeated);
-        if repeated > 0 && before != self.repeated { Repeats::Others } else { Repeats::None }
+        let as_ever = before == self.repeated && !repeated.is_unordered;
+        if repeated.number > 0 && !as_ever { Repeats::Others } else { Repeats::None }
+    }
+
+    /// Whether this is the first time that nothing new came.
+    pub(super) fn ask_again(&mut self) -> bool {
+        !std::mem::replace(&mut self.asked_again, true)
+    }
+
+    /// Whether this is the first time that the answer is older than what is kept.
+    pub(super) fn ask_another(&mut self) -> bool {
+        !std::mem::replace(&mut self.was_behind, true)
     }
 }
 
@@ -161,7 +179,7 @@ impl Job<'_> {
         &self,
         (resource, query, mode): (Searchable, &Query, Mode),
         end: &End,
-        repeats: Repeats,
+        (distinct, repeats): (u64, Repeats),
         has: impl Fn(&str) -> bool,
     ) -> Result<bool> {
         let is_long = self.profile.api == ApiVersion::V3 && end.pages > 1;
@@ -181,10 +199,15 @@ impl Job<'_> {
         let (count, login) = (self.args.page_size, self.login());
         let search = Search::new(self.client, self.session, resource, &query, count, Known::MaybeNothing, login);
         let mut search = search.without_haste();
+        // No more of them can be here than there are.
+        let most = distinct + u64::from(self.args.page_size);
+        let mut looked_at = 0;
         loop {
             match search.next_page().await {
-                Ok(Some(page)) if page.bundle.resources().all(&has) => {}
-                Ok(Some(_)) => return Ok(false),
+                Ok(Some(page)) if looked_at <= most && page.bundle.resources().all(&has) => {
+                    looked_at += page.bundle.len() as u64;
+                }
+                Ok(Some(_)) | Err(PullError::Shifted) => return Ok(false),
                 Ok(None) => return Ok(true),
                 Err(cause) => return Err(give_up(cause, resource)),
             }

@@ -32,7 +32,7 @@ impl Job<'_> {
                 Err(cause) => readings.shifted(cause, resource, self.ui())?,
                 Ok(end) => {
                     let asked = (resource, &query, Mode::Full);
-                    let repeats = readings.repeats(pipe.repeated());
+                    let repeats = (count, readings.repeats(pipe.repeated()));
                     let missing = end.missing(count);
                     if !self.held_still(asked, &end, repeats, |claim| pipe.has(claim)).await? {
                         readings.shifted(PullError::Shifted, resource, self.ui())?;
