@@ -1,11 +1,12 @@
 //! What a person sees: messages, progress, questions, and results on stdout.
 //!
 //! Results go to stdout and everything else to stderr; nothing outside this file prints. A stream
-//! that was closed by its reader is no reason to fail: messages are written and forgotten.
+//! that was closed by its reader is no reason to fail, and messages are written and forgotten; a result that
+//! could not be written is a failure ([`Ui::delivered`]).
 
 use std::{
-    io::{IsTerminal, Write, stderr, stdin, stdout},
-    sync::Arc,
+    io::{self, BufWriter, IsTerminal, Write, stderr, stdin, stdout},
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -48,13 +49,21 @@ pub struct Manner {
 
 /// The one voice of the program.
 #[derive(Clone, Debug)]
-pub struct Ui(Arc<Manner>);
+pub struct Ui(
+    Arc<Manner>,
+    /// Why a result did not come to stdout, the first time it happened; all voices of a run share it.
+    Arc<OnceLock<Error>>,
+);
 
 impl Ui {
     /// A voice with these manners.
     #[must_use]
     pub fn new(manner: Manner) -> Self {
-        Self(Arc::new(manner))
+        Self(Arc::new(manner), Arc::default())
+    }
+
+    fn with(&self, manner: Manner) -> Self {
+        Self(Arc::new(manner), Arc::clone(&self.1))
     }
 
     /// A voice that says only errors: for tests and for runs inside a run.
@@ -72,14 +81,14 @@ impl Ui {
     /// The same voice for a step whose result is not the one asked for.
     #[must_use]
     pub fn without_json(&self) -> Self {
-        Self::new(Manner { json: false, ..(*self.0).clone() })
+        self.with(Manner { json: false, ..(*self.0).clone() })
     }
 
     /// The same voice for one of several things that happen at once: its lines say which, and it shows no
     /// progress.
     #[must_use]
     pub fn speaking_of(&self, name: &str) -> Self {
-        Self::new(Manner { about: Some(name.to_owned()), no_progress: true, ..(*self.0).clone() })
+        self.with(Manner { about: Some(name.to_owned()), no_progress: true, ..(*self.0).clone() })
     }
 
     fn named(&self, text: &str) -> String {
@@ -126,8 +135,31 @@ impl Ui {
     /// A result for people, on stdout.
     pub fn result(&self, text: impl AsRef<str>) {
         let mut out = stdout().lock();
-        let _ = writeln!(out, "{}", text.as_ref());
-        let _ = out.flush();
+        if let Err(cause) = writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush())
+            && cause.kind() != io::ErrorKind::BrokenPipe
+        {
+            let _ = self.1.set(Error::stdout(&cause));
+        }
+    }
+
+    /// A long result, on stdout, as it is made. A reader who has seen enough and left is no failure.
+    ///
+    /// # Errors
+    /// Those of `write`, which says of a failure to write what [`Error::stdout`] does.
+    pub fn stream(&self, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+        let mut out = BufWriter::with_capacity(1 << 16, stdout().lock());
+        let written = write(&mut out).and_then(|()| out.flush().map_err(|cause| Error::stdout(&cause)));
+        // What is still held was refused once.
+        drop(out.into_parts());
+        written.or_else(|error| if error.kind == Error::READER_LEFT { Ok(()) } else { Err(error) })
+    }
+
+    /// Whether all results came to stdout.
+    ///
+    /// # Errors
+    /// [`Exit::Disk`] where one did not: whoever waits for it must not take nothing for an answer.
+    pub fn delivered(&self) -> Result<()> {
+        self.1.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
     /// The one line that says what a successful run has done, on stdout; `-q` silences it.
