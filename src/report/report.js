@@ -28,6 +28,7 @@ function unpack(claim) {
     const element = into.appendChild(document.createElement(name));
     if (text !== undefined) element.textContent = text;
     if (isNumber) element.className = "n";
+    else if (name === "td" && /^\S{1,10}$/.test(text)) element.className = "s";
     return element;
   };
   const whole = document.createDocumentFragment();
