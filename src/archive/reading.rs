@@ -223,10 +223,10 @@ pub fn refuse_own(output: &Path) -> Result<()> {
         let below = whole.strip_prefix(dir).ok().and_then(|below| below.components().next());
         // As file systems see it that know no case.
         let first = below.map(|first| first.as_os_str().to_string_lossy().to_lowercase()).unwrap_or_default();
-        let files = manifest.resources.values().map(|entry| entry.file.to_lowercase());
+        let mut files = manifest.resources.values().map(|entry| entry.file.to_lowercase());
         let is_own = [manifest::FILE, "changes", commit::PAGES, OWN].contains(&first.as_str())
             || LATER.contains(&first.as_str())
-            || files.into_iter().any(|file| file == first);
+            || files.any(|file| file == first);
         if is_own {
             return Err(Error::usage(format!("{} belongs to the archive {}", output.display(), dir.display()))
                 .hint("Nothing was changed. Give another --output."));
@@ -269,7 +269,12 @@ mod tests {
         archive(dir.path(), "{\"a\":1}\n{\"ä\":2}\n");
         let mut reading = Reading::open(dir.path(), "ExplanationOfBenefit").unwrap();
         let mut found = Vec::new();
-        reading.each(|_, place, text| Ok(found.push((place, text.to_owned())))).unwrap();
+        reading
+            .each(|_, place, text| {
+                found.push((place, text.to_owned()));
+                Ok(())
+            })
+            .unwrap();
         let mut again = String::from("left from before");
         for (place, text) in found.iter().rev() {
             reading.at(*place, &mut again).unwrap();

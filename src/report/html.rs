@@ -38,7 +38,7 @@ pub(super) fn table(out: &mut String, caption: &str, heads: &[(&str, bool)], row
     }
     let _ = write!(
         out,
-        "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\"><table><caption>{0}</caption><thead><tr>",
+        "<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"{0}\"><table><caption>{0}</caption><thead><tr>",
         Shown(caption)
     );
     for (head, is_number) in heads {
@@ -74,7 +74,7 @@ pub(super) fn bars(out: &mut String, title: &str, rows: &[(String, i64, String)]
     let height = rows.len() * ROW;
     let _ = write!(
         out,
-        "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\"><svg viewBox=\"0 0 480 {height}\" role=\"img\" aria-label=\"{0}\">",
+        "<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"{0}\"><svg viewBox=\"0 0 480 {height}\" role=\"img\" aria-label=\"{0}\">",
         Shown(title)
     );
     for (at, (name, amount, label)) in rows.iter().enumerate() {

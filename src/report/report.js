@@ -47,7 +47,7 @@ function unpack(claim) {
     const wide = made("div", whole);
     wide.className = "wide";
     wide.tabIndex = 0;
-    wide.setAttribute("role", "region");
+    wide.setAttribute("role", "group");
     wide.setAttribute("aria-label", "Lines");
     const table = made("table", wide);
     made("caption", table, "Lines");
