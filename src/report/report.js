@@ -14,8 +14,9 @@ function look() {
     claim.hidden = !fits;
     shown += fits ? 1 : 0;
   });
-  // Who is not laid out is taken for as high as it was.
-  document.body.classList.toggle("filtered", shown < claims.length);
+  // What is not laid out is taken for as high as it was.
+  for (const some of document.querySelectorAll(".some")) some.hidden = !some.querySelector(".claim:not([hidden])");
+  document.body.classList.toggle("filtered", shown <= 2000);
   said.textContent = `${shown} of ${claims.length} claims`;
 }
 // Where there are many claims, what is behind the click are three texts (claims.rs): sums, facts and lines. What is made of
