@@ -52,10 +52,10 @@ pub(super) fn show(out: &mut String, claim: &Claim, is_new: bool, packed: bool) 
     let who = drug.or(claim.provider.as_deref()).or(claim.practitioner.as_deref()).unwrap_or_default();
     let mark = if is_new { " <span class=\"mark\">new</span>" } else { "" };
     let standing = standing(claim).map_or(String::new(), |word| format!(" <span class=\"mark\">{word}</span>"));
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<details class=\"claim\" data-kind=\"{kind}\" data-year=\"{}\"><summary><span class=\"row\"><span>{}</span><span>{kind_words}</span>\
-         <span class=\"who\">{}{mark}{standing}</span><span class=\"n\">{}</span><span class=\"n\">{}</span></span></summary>\n",
+         <span class=\"who\">{}{mark}{standing}</span><span class=\"n\">{}</span><span class=\"n\">{}</span></span></summary>",
         Shown(claim.year().unwrap_or_default()),
         Shown(claim.start.as_deref().unwrap_or("no date")),
         Shown(who),
