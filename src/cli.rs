@@ -45,7 +45,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "NAME", env = "BBDL_PROFILE", add = ArgValueCompleter::new(profiles))]
     pub profile: Option<ProfileName>,
     /// Configuration file
-    #[arg(long, global = true, value_name = "FILE", env = "BBDL_CONFIG", value_hint = ValueHint::FilePath)]
+    #[arg(long, global = true, value_name = "FILE", env = "BBDL_CONFIG", hide_short_help = true, value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
     /// Where tokens are kept
     #[arg(long, global = true, value_name = "STORE", env = "BBDL_TOKEN_STORE")]
@@ -60,16 +60,16 @@ pub struct Global {
     #[arg(short, long, global = true, action = ArgAction::Count, env = "BBDL_VERBOSE")]
     pub verbose: u8,
     /// Show no progress
-    #[arg(long, global = true, env = "BBDL_NO_PROGRESS", value_parser = FalseyValueParser::new())]
+    #[arg(long, global = true, env = "BBDL_NO_PROGRESS", hide_short_help = true, value_parser = FalseyValueParser::new())]
     pub no_progress: bool,
     /// Never ask anything
-    #[arg(long, global = true, env = "BBDL_NO_INPUT", value_parser = FalseyValueParser::new())]
+    #[arg(long, global = true, env = "BBDL_NO_INPUT", hide_short_help = true, value_parser = FalseyValueParser::new())]
     pub no_input: bool,
     /// Trust the certificates in this file (PEM) as well, as those of a proxy that looks into TLS
-    #[arg(long, global = true, value_name = "FILE", env = "BBDL_CA_CERT", value_hint = ValueHint::FilePath)]
+    #[arg(long, global = true, value_name = "FILE", env = "BBDL_CA_CERT", hide_short_help = true, value_hint = ValueHint::FilePath)]
     pub ca_cert: Option<PathBuf>,
     /// When to use colours (NO_COLOR is honoured)
-    #[arg(long, global = true, value_name = "WHEN", env = "BBDL_COLOR")]
+    #[arg(long, global = true, value_name = "WHEN", env = "BBDL_COLOR", hide_short_help = true)]
     pub color: Option<Color>,
 }
 
@@ -91,6 +91,9 @@ pub enum Command {
     /// Write claims as tables: CSV, Parquet, SQLite
     Export(Export),
     /// Check this machine and its log-ins: what would go wrong, and what to do about it
+    #[command(
+        after_help = "Examples:\n  bbdl doctor\n  bbdl doctor --json | jq '.findings[] | select(.state != \"ok\")'"
+    )]
     Doctor,
     /// Delete a log-in, its tokens and the archives filled with it
     Purge(Purge),
@@ -107,9 +110,14 @@ pub enum Command {
 /// `bbdl login`
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "The client secret is read from --client-secret-file, from BBDL_CLIENT_SECRET, from what an earlier \
+    after_help = "Examples:\n  \
+        bbdl login --sandbox --client-id ID --client-secret-file secret.txt\n  \
+        bbdl login --production --profile mum --no-browser\n  \
+        bbdl login --sandbox --redirect-uri http://localhost:8080/callback",
+    after_long_help = "The client secret is read from --client-secret-file, from BBDL_CLIENT_SECRET, from what an earlier \
         log-in kept, or asked for. It is never taken from the command line.\n\n\
         The server may also come from BBDL_SERVER (sandbox, production or a URL), BBDL_SANDBOX=1 or BBDL_PRODUCTION=1.\n\n\
+        The command of --token-store command comes from BBDL_TOKEN_STORE_COMMAND or config.toml.\n\n\
         Examples:\n  \
         bbdl login --sandbox --client-id ID --client-secret-file secret.txt\n  \
         bbdl login --production --profile mum --no-browser\n  \
@@ -144,13 +152,13 @@ pub struct Login {
     #[arg(long, env = "BBDL_MANUAL", value_parser = FalseyValueParser::new())]
     pub manual: bool,
     /// Ask for this scope (may be given several times) [default: all that bbdl can use]
-    #[arg(long, value_name = "SCOPE", env = "BBDL_SCOPE", value_delimiter = ' ')]
+    #[arg(long, value_name = "SCOPE", env = "BBDL_SCOPE", hide_short_help = true, value_delimiter = ' ')]
     pub scope: Vec<String>,
     /// Language of CMS's pages
-    #[arg(long, value_name = "LANG", env = "BBDL_LANG")]
+    #[arg(long, value_name = "LANG", env = "BBDL_LANG", hide_short_help = true)]
     pub lang: Option<Lang>,
     /// How long to wait for the log-in, in seconds [default: 300]
-    #[arg(long, value_name = "SECONDS", env = "BBDL_TIMEOUT", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "SECONDS", env = "BBDL_TIMEOUT", hide_short_help = true, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: Option<u64>,
 }
 
@@ -165,6 +173,7 @@ pub enum Lang {
 
 /// `bbdl logout`
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  bbdl logout\n  bbdl logout --profile mum --local")]
 pub struct Logout {
     /// Only forget the tokens here; leave the grant at the server
     #[arg(long)]
@@ -173,6 +182,9 @@ pub struct Logout {
 
 /// `bbdl status`
 #[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "Examples:\n  bbdl status\n  bbdl status --online\n  bbdl status --json | jq -r '.profiles[] | [.name, .days_left] | @tsv'"
+)]
 pub struct Status {
     /// Ask the server as well whether each log-in still works
     #[arg(long)]
@@ -258,19 +270,19 @@ pub struct Fetch {
     #[arg(long, value_name = "SOURCE", value_delimiter = ',', ignore_case = true)]
     pub source: Vec<Source>,
     /// Resources a page
-    #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=50))]
+    #[arg(long, value_name = "N", default_value = "50", hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=50))]
     pub page_size: u32,
     /// How many requests may be under way at once to a server, over all profiles; fewer while it is slow
     #[arg(long, value_name = "N", default_value = "4", env = "BBDL_JOBS", value_parser = clap::value_parser!(u8).range(1..=16))]
     pub jobs: u8,
     /// How long one answer may take, to its last byte; CMS's own limit is 120 seconds
-    #[arg(long, value_name = "SECONDS", default_value = "130", env = "BBDL_TIMEOUT", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    #[arg(long, value_name = "SECONDS", default_value = "130", env = "BBDL_REQUEST_TIMEOUT", hide_short_help = true, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub timeout: u64,
     /// How often to repeat a request that failed for a passing reason
-    #[arg(long, value_name = "N", default_value = "6", env = "BBDL_RETRY", value_parser = clap::value_parser!(u32).range(0..=20))]
+    #[arg(long, value_name = "N", default_value = "6", env = "BBDL_RETRY", hide_short_help = true, value_parser = clap::value_parser!(u32).range(0..=20))]
     pub retry: u32,
     /// The first pause before a repetition, in milliseconds; each later one is twice as long
-    #[arg(long, value_name = "MS", default_value = "1000", env = "BBDL_RETRY_DELAY", value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    #[arg(long, value_name = "MS", default_value = "1000", env = "BBDL_RETRY_DELAY", hide_short_help = true, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     pub retry_delay: u64,
 }
 
@@ -293,6 +305,7 @@ pub enum Source {
 
 /// `bbdl verify`
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  bbdl verify claims\n  bbdl verify claims --json | jq .problems")]
 pub struct Verify {
     /// The archive's directory
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -302,14 +315,15 @@ pub struct Verify {
 /// `bbdl report`
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "The page needs no network and asks nobody for anything. It holds health data: keep it as the archive.\n\nExample:\n  \
-        bbdl report claims --output claims.html"
+    after_help = "The page needs no network and asks nobody for anything. It holds health data: keep it as the archive.\n\nExamples:\n  \
+        bbdl report claims --output claims.html\n  \
+        bbdl report claims --output - > claims.html"
 )]
 pub struct Report {
     /// The archive's directory
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub dir: PathBuf,
-    /// Where the page goes; a file of that name is replaced
+    /// Where the page goes; a file of that name is replaced. - for standard output
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
 }
@@ -371,6 +385,7 @@ pub struct Mock {
 
 /// `bbdl demo`
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  bbdl demo\n  bbdl demo --out somewhere")]
 pub struct Demo {
     /// Where the archive goes
     #[arg(long, value_name = "DIR", default_value = "bbdl-demo", value_hint = ValueHint::DirPath)]
@@ -379,6 +394,9 @@ pub struct Demo {
 
 /// `bbdl completions`
 #[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "Examples:\n  bbdl completions bash > ~/.local/share/bash-completion/completions/bbdl\n  bbdl completions zsh > ~/.zfunc/_bbdl\n  bbdl completions fish > ~/.config/fish/completions/bbdl.fish"
+)]
 pub struct Completions {
     /// The shell
     pub shell: clap_complete::Shell,
@@ -386,6 +404,7 @@ pub struct Completions {
 
 /// `bbdl man`
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  man -l <(bbdl man -)\n  bbdl man ~/.local/share/man/man1")]
 pub struct Man {
     /// Directory for the pages; - writes bbdl(1) to standard output
     #[arg(value_name = "DIR", default_value = "-", value_hint = ValueHint::DirPath)]

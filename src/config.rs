@@ -228,8 +228,17 @@ impl Profile {
     pub fn must_load(paths: &Paths, name: &ProfileName) -> Result<Self> {
         Self::load(paths, name)?.ok_or_else(|| {
             let option = profile_option(name);
+            let known = paths.profiles().unwrap_or_default();
+            let near = known.iter().map(|it| (strsim::damerau_levenshtein(it.as_str(), name.as_str()), it)).min();
+            let login = format!("bbdl login --sandbox{option}  (or --production)");
+            let hint = match near {
+                Some((distance, near)) if distance <= FAR => {
+                    format!("Did you mean --profile {near}? Or log in: {login}")
+                }
+                _ => format!("Log in first: {login}"),
+            };
             Error::new(Exit::NotSetUp, "no_profile", format!("there is no profile \"{name}\" on this machine"))
-                .hint(format!("Log in first: bbdl login --sandbox{option}  (or --production)"))
+                .hint(hint)
         })
     }
 
@@ -349,10 +358,12 @@ pub struct ConfigFile {
     pub profiles: std::collections::BTreeMap<String, LoginDefaults>,
 }
 
+/// Letters by which a name may differ from the one that was meant.
+const FAR: usize = 3;
+
 /// What to do about a key that there is not: the name nearest to it among those that there are, which the parser
 /// lists.
 fn correction(complaint: &str) -> String {
-    const FAR: usize = 3;
     let mut names = complaint.split('`').skip(1).step_by(2);
     let typed = names.next().unwrap_or_default();
     let nearest = names.map(|name| (strsim::damerau_levenshtein(typed, name), name)).min();

@@ -26,14 +26,6 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Fresh::begin(path)?.write_and_keep(bytes)
 }
 
-/// As [`write_private`], for a place that a person named.
-///
-/// # Errors
-/// As [`Fresh::begin_where_told`].
-pub fn write_where_told(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    Fresh::begin_where_told(path)?.write_and_keep(bytes)
-}
-
 /// A file that takes its place when it is whole, as [`write_private`] writes one; dropped before, it is gone.
 pub struct Fresh {
     temporary: NamedTempFile,
@@ -97,9 +89,25 @@ impl Fresh {
     /// # Errors
     /// What the file system says; the temporary file is removed.
     pub fn keep(self) -> io::Result<()> {
-        self.temporary.as_file().sync_all()?;
-        self.temporary.persist(&self.place).map_err(|failed| failed.error)?;
-        sync_dir(directory_of(&self.place))
+        Self::keep_all([self])
+    }
+
+    /// Puts files that belong together in their places, as nearly at once as a file system can: all of them are on
+    /// the disk before the first is renamed, and the renames follow each other. Who reads or is killed between
+    /// them finds the first new and the next old.
+    ///
+    /// # Errors
+    /// What the file system says; temporary files that are not in place are removed.
+    pub fn keep_all<const N: usize>(files: [Self; N]) -> io::Result<()> {
+        for file in &files {
+            file.temporary.as_file().sync_all()?;
+        }
+        let mut places = Vec::with_capacity(N);
+        for Self { temporary, place } in files {
+            temporary.persist(&place).map_err(|failed| failed.error)?;
+            places.push(place);
+        }
+        places.iter().try_for_each(|place| sync_dir(directory_of(place)))
     }
 }
 

@@ -111,6 +111,17 @@ impl Error {
         Self::new(Exit::Disk, "disk", format!("cannot {doing} {}: {cause}", path.display())).hint(hint)
     }
 
+    /// The kind of [`Error::stdout`] that is nobody's fault: whoever read stdout has closed it.
+    pub const READER_LEFT: &str = "reader_left";
+
+    /// A result cannot be written to standard output.
+    #[must_use]
+    pub fn stdout(cause: &std::io::Error) -> Self {
+        let kind = if cause.kind() == std::io::ErrorKind::BrokenPipe { Self::READER_LEFT } else { "stdout" };
+        Self::new(Exit::Disk, kind, format!("the result cannot be written to standard output: {cause}"))
+            .hint("What was to be done is done, and what there was to say of it is lost. Free some space, or send it elsewhere.")
+    }
+
     /// The command line asks for something that makes no sense together.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, "usage", message)

@@ -1,14 +1,16 @@
 //! What a person sees: messages, progress, questions, and results on stdout.
 //!
 //! Results go to stdout and everything else to stderr; nothing outside this file prints. A stream
-//! that was closed by its reader is no reason to fail: messages are written and forgotten.
+//! that was closed by its reader is no reason to fail, and messages are written and forgotten; a result that
+//! could not be written is a failure ([`Ui::delivered`]).
 
 use std::{
-    io::{IsTerminal, Write, stderr, stdin, stdout},
-    sync::Arc,
+    io::{self, BufWriter, IsTerminal, Write, stderr, stdin, stdout},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
+use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::error::{Error, Exit, Result};
@@ -48,13 +50,43 @@ pub struct Manner {
 
 /// The one voice of the program.
 #[derive(Clone, Debug)]
-pub struct Ui(Arc<Manner>);
+pub struct Ui(Arc<Manner>, Arc<Streams>);
+
+/// What all voices of a run share.
+#[derive(Debug, Default)]
+struct Streams {
+    /// Why a result did not come to stdout, the first time it happened.
+    lost: OnceLock<Error>,
+    /// The bar that is on the terminal now: lines go above it, not into it.
+    bar: Mutex<Option<ProgressBar>>,
+}
+
+impl Streams {
+    fn bar(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
+        self.bar.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn line_to_stderr(&self, text: &str) {
+        // One write a line: lines of several threads must not be cut into each other.
+        let write = || {
+            let _ = stderr().lock().write_all(format!("{text}\n").as_bytes());
+        };
+        match &*self.bar() {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+}
 
 impl Ui {
     /// A voice with these manners.
     #[must_use]
     pub fn new(manner: Manner) -> Self {
-        Self(Arc::new(manner))
+        Self(Arc::new(manner), Arc::default())
+    }
+
+    fn with(&self, manner: Manner) -> Self {
+        Self(Arc::new(manner), Arc::clone(&self.1))
     }
 
     /// A voice that says only errors: for tests and for runs inside a run.
@@ -72,14 +104,14 @@ impl Ui {
     /// The same voice for a step whose result is not the one asked for.
     #[must_use]
     pub fn without_json(&self) -> Self {
-        Self::new(Manner { json: false, ..(*self.0).clone() })
+        self.with(Manner { json: false, ..(*self.0).clone() })
     }
 
     /// The same voice for one of several things that happen at once: its lines say which, and it shows no
     /// progress.
     #[must_use]
     pub fn speaking_of(&self, name: &str) -> Self {
-        Self::new(Manner { about: Some(name.to_owned()), no_progress: true, ..(*self.0).clone() })
+        self.with(Manner { about: Some(name.to_owned()), no_progress: true, ..(*self.0).clone() })
     }
 
     fn named(&self, text: &str) -> String {
@@ -101,33 +133,56 @@ impl Ui {
     /// Says something a person wants to know.
     pub fn say(&self, text: impl AsRef<str>) {
         if !self.0.quiet {
-            line_to_stderr(&self.named(text.as_ref()));
+            self.1.line_to_stderr(&self.named(text.as_ref()));
         }
     }
 
     /// Says what the person was waiting to be told; `-q` does not silence it.
     pub fn tell(&self, text: impl AsRef<str>) {
-        line_to_stderr(&self.named(text.as_ref()));
+        self.1.line_to_stderr(&self.named(text.as_ref()));
     }
 
     /// Says something a person has to know; `-q` does not silence it.
     pub fn warn(&self, text: impl AsRef<str>) {
         let label = self.painted("33", "warning:");
-        line_to_stderr(&format!("{label} {}", self.named(text.as_ref())));
+        self.1.line_to_stderr(&format!("{label} {}", self.named(text.as_ref())));
     }
 
     /// Says something only `-v` (level 1) or `-vv` (level 2) asks for.
     pub fn trace(&self, level: u8, text: impl FnOnce() -> String) {
         if self.0.verbose >= level && !self.0.quiet {
-            line_to_stderr(&self.named(&text()));
+            self.1.line_to_stderr(&self.named(&text()));
         }
     }
 
     /// A result for people, on stdout.
     pub fn result(&self, text: impl AsRef<str>) {
         let mut out = stdout().lock();
-        let _ = writeln!(out, "{}", text.as_ref());
-        let _ = out.flush();
+        if let Err(cause) = writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush())
+            && cause.kind() != io::ErrorKind::BrokenPipe
+        {
+            let _ = self.1.lost.set(Error::stdout(&cause));
+        }
+    }
+
+    /// A long result, on stdout, as it is made. A reader who has seen enough and left is no failure.
+    ///
+    /// # Errors
+    /// Those of `write`, which says of a failure to write what [`Error::stdout`] does.
+    pub fn stream(&self, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+        let mut out = BufWriter::with_capacity(1 << 16, stdout().lock());
+        let written = write(&mut out).and_then(|()| out.flush().map_err(|cause| Error::stdout(&cause)));
+        // What is still held was refused once.
+        drop(out.into_parts());
+        written.or_else(|error| if error.kind == Error::READER_LEFT { Ok(()) } else { Err(error) })
+    }
+
+    /// Whether all results came to stdout.
+    ///
+    /// # Errors
+    /// [`Exit::Disk`] where one did not: whoever waits for it must not take nothing for an answer.
+    pub fn delivered(&self) -> Result<()> {
+        self.1.lost.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
     /// The one line that says what a successful run has done, on stdout; `-q` silences it.
@@ -145,9 +200,9 @@ impl Ui {
     /// A failure: a sentence, what to do, and with `--json` the same as an object on stdout.
     pub fn failure(&self, error: &Error) {
         let label = self.painted("1;31", "error:");
-        line_to_stderr(&format!("{label} {}", error.message));
+        self.1.line_to_stderr(&format!("{label} {}", error.message));
         if !error.hint.is_empty() {
-            line_to_stderr(&format!("  {} {}", self.painted("36", "next:"), error.hint));
+            self.1.line_to_stderr(&format!("  {} {}", self.painted("36", "next:"), error.hint));
         }
         if self.0.json && !error.reported {
             self.failure_json(error);
@@ -199,11 +254,13 @@ impl Ui {
         let bar = (wanted && stderr().is_terminal() && !dumb).then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.set_prefix(what.to_owned());
+            *self.1.bar() = Some(bar.clone());
             bar
         });
         Progress {
             bar,
-            ui: wanted.then(|| self.clone()),
+            wanted,
+            ui: self.clone(),
             what: what.to_owned(),
             started: Instant::now(),
             last_line: Instant::now(),
@@ -229,15 +286,11 @@ fn no_answer(question: &str) -> Error {
         .hint("Give it as an option or environment variable (see `bbdl login --help`), or run this on a terminal.")
 }
 
-fn line_to_stderr(text: &str) {
-    // One write a line: lines of several threads must not be cut into each other.
-    let _ = stderr().lock().write_all(format!("{text}\n").as_bytes());
-}
-
 /// How far a download is: a bar on a terminal, a line now and then elsewhere.
 pub struct Progress {
     bar: Option<ProgressBar>,
-    ui: Option<Ui>,
+    wanted: bool,
+    ui: Ui,
     what: String,
     started: Instant,
     last_line: Instant,
@@ -246,6 +299,8 @@ pub struct Progress {
 impl Progress {
     /// Between two lines where there is no terminal.
     const SPARSE: Duration = Duration::from_secs(10);
+    /// Columns below which there is no room for a bar.
+    const NARROW: u16 = 60;
 
     /// `done` resources of `total` (where the server said) and `bytes` have arrived.
     pub fn at(&mut self, done: u64, total: Option<u64>, bytes: u64) {
@@ -253,30 +308,42 @@ impl Progress {
             let seconds = self.started.elapsed().as_secs_f64().max(0.1);
             #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
             let rate = done as f64 / seconds;
-            let mut message = format!("{}, {rate:.0}/s", size(bytes));
-            if let Some(total) = total.filter(|total| *total >= done) {
+            let so_far = format!("{}, {rate:.0}/s", size(bytes));
+            let is_narrow = Term::stderr().size().1 < Self::NARROW;
+            let message = if let Some(total) = total.filter(|total| *total >= done) {
                 bar.set_length(total);
-                bar.set_style(style("{prefix} {pos}/{len} {wide_bar} {msg}"));
                 #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
                 let left = (total - done) as f64 / rate.max(0.01);
-                message += &format!(", {left:.0} s left");
+                // What does not fit would be wrapped, and then stay.
+                let (template, left) = if is_narrow {
+                    ("{prefix} {pos}/{len} {wide_msg}", format!("{left:.0} s left"))
+                } else {
+                    ("{prefix} {pos}/{len} {wide_bar} {msg}", format!("{so_far}, {left:.0} s left"))
+                };
+                bar.set_style(style(template));
+                left
             } else {
-                bar.set_style(style("{prefix} {pos} {spinner} {msg}"));
-            }
+                bar.set_style(style("{prefix} {pos} {spinner} {wide_msg}"));
+                so_far
+            };
             bar.set_position(done);
             bar.set_message(message);
-        } else if let Some(ui) = &self.ui
-            && self.last_line.elapsed() >= Self::SPARSE
-        {
+        } else if self.wanted && self.last_line.elapsed() >= Self::SPARSE {
             self.last_line = Instant::now();
             let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
-            ui.say(format!("{}: {done}{of}, {}", self.what, size(bytes)));
+            self.ui.say(format!("{}: {done}{of}, {}", self.what, size(bytes)));
         }
     }
 
     /// Takes the display away; what follows is said by the caller.
-    pub fn finish(self) {
-        if let Some(bar) = self.bar {
+    pub fn finish(self) {}
+}
+
+impl Drop for Progress {
+    /// However it ends: what is said next stands on a line of its own.
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            *self.ui.1.bar() = None;
             bar.finish_and_clear();
         }
     }

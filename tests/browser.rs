@@ -267,10 +267,47 @@ fn a_person_can_read_and_search_the_report() {
 
         browser.finds_nothing_wrong(axe.as_deref());
     }
+    // Of many claims each is made when it is opened, of the same words as where there are few.
+    let stage = Stage::with(Setting { claims: 2_001, ..Setting::default() });
+    stage.log_in(&[]);
+    stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
+    stage.expect(0, &["report", "claims", "--output", "many.html"]);
+    let mut few = stage.lines("ExplanationOfBenefit.ndjson");
+    let newest = |text: &String| {
+        let claim: Value = serde_json::from_str(text).unwrap();
+        claim["billablePeriod"]["start"].as_str().unwrap().to_owned()
+    };
+    few.sort_by_key(newest);
+    let few: String = few[few.len() - 200..].iter().map(|line| format!("{line}\n")).collect();
+    stage.keep_instead(&few);
+    stage.expect(0, &["report", "claims", "--output", "few.html"]);
+    let behind = "const all = Array.from(document.querySelectorAll('.claim')).slice(0, 150);
+        all.forEach(it => it.open = true);
+        return new Promise(done => requestAnimationFrame(() => setTimeout(() => {
+            const found = all.map(it => it.dataset.kind + it.querySelector('.row').innerText + Array.from(it.querySelectorAll('dt, dd, th, td'), cell => cell.tagName + cell.className + cell.textContent).join('|'));
+            all.slice(2).forEach(it => it.open = false);
+            done(found.sort());
+        }, 200)));";
+    let [many, few] = ["many.html", "few.html"].map(|page| {
+        browser.go(&format!("file://{}", stage.home.path().join(page).display()));
+        let found = browser.run(behind);
+        // The checker needs minutes for thousands of claims; a hundred are like all others.
+        browser.run("document.querySelectorAll('.some').forEach((it, at) => at > 0 && it.remove())");
+        browser.finds_nothing_wrong(axe.as_deref());
+        found
+    });
+    assert_eq!(many.as_array().map(Vec::len), Some(150));
+    let inside = |many: &Value, few: &Value| {
+        let (many, few) = (many.as_array().unwrap(), few.as_array().unwrap());
+        many.iter().filter(|it| few.contains(it)).count()
+    };
+    // Claims of one day stand in another order where the file has been sorted.
+    assert!(inside(&many, &few) > 140, "{} of 150", inside(&many, &few));
+
     let Some(recorded) = support::recorded_claims() else { return };
     let stage = Stage::logged_in(Setting { claims: 1, ..Setting::default() });
     stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
-    std::fs::write(stage.out().join("ExplanationOfBenefit.ndjson"), &recorded).unwrap();
+    stage.keep_instead(&recorded);
     stage.expect(0, &["report", "claims", "--output", "claims.html"]);
     browser.go(&format!("file://{}", stage.home.path().join("claims.html").display()));
     browser.until("return document.querySelectorAll('.claim').length", &json!(recorded.lines().count()));

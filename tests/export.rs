@@ -116,6 +116,105 @@ fn where_there_are_no_claims_it_says_so() {
     stage.expect(74, &["export", "eob", "--to", "csv", "--output", "tokens/default.json"]);
 }
 
+/// What `verify` refuses is no source of numbers, and what was made before stays.
+#[test]
+fn nothing_is_made_of_a_damaged_archive() {
+    let stage = Stage::logged_in(Setting { claims: 30, ..Setting::default() });
+    stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
+    let commands: [&[&str]; 4] = [
+        &["export", "claims", "--to", "csv", "--output", "tables"],
+        &["export", "claims", "--to", "parquet", "--output", "tables"],
+        &["export", "claims", "--to", "sqlite", "--output", "claims.db"],
+        &["report", "claims", "--output", "claims.html"],
+    ];
+    let made = [
+        "tables/claims.csv",
+        "tables/lines.csv",
+        "tables/claims.parquet",
+        "tables/lines.parquet",
+        "claims.db",
+        "claims.html",
+    ];
+    for command in commands {
+        stage.expect(0, command);
+    }
+    let read = || made.map(|path| fs::read(stage.home.path().join(path)).unwrap());
+    let before = read();
+    let file = stage.out().join("ExplanationOfBenefit.ndjson");
+    let whole = fs::read_to_string(&file).unwrap();
+    let paid = whole.rfind("\"value\":1").unwrap();
+    let mut other = whole.clone();
+    other.replace_range(paid..paid + 9, "\"value\":2");
+    for damaged in [other.as_str(), &whole[..whole.len() / 2], &whole[1..]] {
+        fs::write(&file, damaged).unwrap();
+        stage.expect(65, &["verify", "claims"]);
+        for command in commands {
+            let error = stage.expect_json(65, &[command, &["--json"]].concat())["error"].clone();
+            assert!(error["hint"].as_str().unwrap().contains("--full"), "{error}");
+        }
+    }
+    let first = whole.lines().next().unwrap();
+    stage.keep_instead(&format!("{whole}{first}\n"));
+    stage.expect(65, &["verify", "claims"]);
+    for command in commands {
+        let error = stage.expect_json(65, &[command, &["--json"]].concat())["error"].clone();
+        assert!(error["message"].as_str().unwrap().contains("id came before"), "{error}");
+    }
+    fs::remove_file(&file).unwrap();
+    for command in commands {
+        stage.expect(65, command);
+    }
+    assert!(read() == before, "what was made of the whole archive is still there");
+    stage.keep_instead(&whole);
+    for command in commands {
+        stage.expect(0, command);
+    }
+}
+
+#[test]
+fn places_that_would_do_harm_are_refused() {
+    let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
+    stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
+    let before = support::snapshot(&stage.out());
+    for own in ["claims/manifest.json", "claims/ExplanationOfBenefit.ndjson", "claims/.bbdl/lock", "claims/changes"] {
+        stage.expect(2, &["report", "claims", "--output", own]);
+        stage.expect(2, &["export", "claims", "--to", "sqlite", "--output", own]);
+    }
+    stage.expect(2, &["export", "claims", "--to", "csv", "--output", "claims/pages"]);
+    assert!(support::snapshot(&stage.out()) == before);
+    // Beside them is their owner's affair.
+    stage.expect(0, &["report", "claims", "--output", "claims/report.html"]);
+    stage.expect(0, &["verify", "claims"]);
+
+    // A page goes to a pipe, and tables do not.
+    let page = stage.expect(0, &["report", "claims", "--output", "-"]);
+    assert!(page == fs::read_to_string(stage.out().join("report.html")).unwrap());
+    stage.expect(2, &["report", "claims", "--output", "-", "--json"]);
+    for format in ["csv", "parquet", "sqlite"] {
+        let refused = stage.run(&["export", "claims", "--to", format, "--output", "-"]);
+        support::assert_code(&refused, 2, &[format]);
+        assert!(support::text(&refused.stderr).contains("next: Name where it goes"));
+    }
+    assert!(!stage.home.path().join("-").exists());
+}
+
+/// So many claims that what is behind each click is made by the page's own script; a browser opens one in
+/// `tests/browser.rs`.
+#[test]
+fn a_page_of_many_claims_is_written_newest_first_and_says_the_same() {
+    let stage = Stage::with(Setting { claims: 2_001, ..Setting::default() });
+    stage.log_in(&[]);
+    stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
+    stage.expect(0, &["report", "claims", "--output", "claims.html"]);
+    let page = fs::read_to_string(stage.home.path().join("claims.html")).unwrap();
+    assert_eq!(page.matches("<details class=\"claim\"").count(), 2_001);
+    assert_eq!(page.matches("<div class=\"some\">").count(), 21);
+    assert_eq!(page.matches("<pre>").count(), 3 * 2_001);
+    let dates: Vec<&str> =
+        page.split("class=\"row\"><span>").skip(1).map(|rest| rest.split('<').next().unwrap()).collect();
+    assert!(dates.is_sorted_by(|one, other| one >= other) && dates.len() == 2_001);
+}
+
 /// A claim in which every text is an attack, and every shape another than it should be.
 #[test]
 fn hostile_claims_are_text() {
@@ -131,7 +230,7 @@ fn hostile_claims_are_text() {
         "diagnosis": [[]], "contained": "no", "identifier": [{"system": 5}],
     }));
     let text: String = claims.iter().map(|claim| format!("{claim}\n")).collect();
-    fs::write(&file, text).unwrap();
+    stage.keep_instead(&text);
     stage.expect(0, &["report", "claims", "--output", "page.html"]);
     let page = fs::read_to_string(stage.home.path().join("page.html")).unwrap();
     assert!(!page.contains("<img") && !page.contains("alert(1)<") && page.matches("<script").count() == 1);
@@ -302,6 +401,6 @@ fn they_read_the_same_of_every_recorded_claim() {
     let (Some(python), Some(claims)) = (python(), support::recorded_claims()) else { return };
     let stage = Stage::logged_in(Setting { claims: 1, ..Setting::default() });
     stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
-    fs::write(stage.out().join("ExplanationOfBenefit.ndjson"), claims).unwrap();
+    stage.keep_instead(&claims);
     read_back(&stage, &python);
 }

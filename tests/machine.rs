@@ -247,3 +247,156 @@ fn what_is_no_file_is_not_replaced_by_one() {
     stage.expect(74, &["export", "claims", "--to", "sqlite", "--output", "pipe"]);
     assert!(!fs::metadata(&pipe).unwrap().is_file());
 }
+
+/// A result that cannot be written is no success: whoever reads nothing would take it for an answer.
+#[test]
+fn a_result_that_is_lost_is_a_failure_and_a_reader_that_leaves_is_none() {
+    let stage = Stage::logged_in(Setting { claims: 60, ..Setting::default() });
+    stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
+    let full = |arguments: &[&str]| {
+        let mut command = stage.bbdl(arguments);
+        command.stdout(fs::OpenOptions::new().write(true).open("/dev/full").unwrap()).stderr(Stdio::piped());
+        let output = command.spawn().unwrap().wait_with_output().unwrap();
+        assert_code(&output, 74, arguments);
+        let said = text(&output.stderr);
+        assert!(said.contains("standard output") && said.contains("next: "), "{arguments:?}: {said}");
+    };
+    let commands: [&[&str]; 15] = [
+        &["status"],
+        &["status", "--json"],
+        &["verify", "claims", "--json"],
+        &["doctor"],
+        &["doctor", "--json"],
+        &["fetch", "eob", "--out", "claims"],
+        &["fetch", "eob", "--out", "claims", "--json"],
+        &["report", "claims", "--output", "-"],
+        &["report", "claims", "--output", "x.html", "--json"],
+        &["export", "claims", "--to", "csv", "--output", "x", "--json"],
+        &["completions", "zsh"],
+        &["man", "-"],
+        &["mock"],
+        &["--help"],
+        &["--version"],
+    ];
+    for command in commands {
+        full(command);
+    }
+    for command in ["man -", "completions bash", "report claims --output -", "status --json", "--help"] {
+        let line = format!("'{}' {command} | head -c 1 > first; echo ${{PIPESTATUS[0]}}", env!("CARGO_BIN_EXE_bbdl"));
+        let output = finished(support::started_by(&["bash", "-c", &line], &stage.bbdl(&[])));
+        assert_eq!((text(&output.stdout).trim(), text(&output.stderr).as_str()), ("0", ""), "{command}");
+    }
+}
+
+/// What a terminal of this width is sent, in a run that has to wait for its pages.
+fn at_a_terminal(stage: &Stage, columns: u16, environment: &[(&str, &str)], arguments: &str) -> String {
+    let inner = format!("stty cols {columns} rows 24; exec '{}' {arguments}", env!("CARGO_BIN_EXE_bbdl"));
+    let mut command = Command::new("script");
+    command.args(["-qefc", &inner, "/dev/null"]).current_dir(stage.home.path()).env("TERM", "xterm");
+    for (key, value) in stage.bbdl(&[]).get_envs().filter(|(key, _)| *key != "BBDL_NO_PROGRESS") {
+        command.env(key, value.unwrap_or_default());
+    }
+    command.envs(environment.iter().copied());
+    let output = finished(command);
+    assert_code(&output, 0, &[arguments]);
+    text(&output.stdout)
+}
+
+/// The text of a line without what only moves the cursor or paints.
+fn plain(line: &str) -> String {
+    let mut plain = String::new();
+    let mut parts = line.split("\u{1b}[");
+    plain.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let end = part.find(|it: char| it.is_ascii_alphabetic()).map_or(part.len(), |end| end + 1);
+        plain.push_str(&part[end..]);
+    }
+    plain
+}
+
+#[test]
+fn progress_fits_the_terminal_and_is_nowhere_else() {
+    let latency = std::time::Duration::from_millis(120);
+    let stage = Stage::logged_in(Setting { claims: 400, latency, ..Setting::default() });
+    for columns in [40, 80, 200] {
+        let said = at_a_terminal(&stage, columns, &[], &format!("fetch eob --out at{columns} --jobs 2 -v"));
+        let lines: Vec<String> = said.split(['\r', '\n']).map(plain).collect();
+        let bars: Vec<&String> = lines.iter().filter(|line| line.contains("/400 ")).collect();
+        assert!(bars.iter().any(|bar| bar.contains("s left")), "{said:?}");
+        for bar in bars {
+            assert!(bar.chars().count() <= usize::from(columns), "{columns}: {bar:?}");
+            assert!(!bar.contains("GET "), "a line is in the bar: {bar:?}");
+        }
+    }
+    for environment in [("TERM", "dumb"), ("BBDL_NO_PROGRESS", "1")] {
+        let said = at_a_terminal(&stage, 80, &[environment], "fetch eob --out dumb --full");
+        assert!(!said.contains('\u{1b}') && !said.contains("s left"), "{environment:?}: {said:?}");
+    }
+    let piped = stage.run(&["fetch", "eob", "--out", "piped"]);
+    let failed = stage.run(&["fetch", "eob", "--out", "piped/.bbdl/lock"]);
+    for stream in [&piped.stdout, &piped.stderr, &failed.stderr] {
+        assert!(!stream.contains(&0x1b) && !stream.contains(&b'\r'), "{}", text(stream));
+    }
+    assert!(at_a_terminal(&stage, 80, &[("BBDL_COLOR", "always")], "status --online").contains("default"));
+}
+
+#[test]
+fn a_name_that_is_nearly_right_is_offered() {
+    let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
+    stage.log_in(&["--profile", "grandma"]);
+    for command in [
+        &["status", "--json", "--profile", "grandm"][..],
+        &["fetch", "eob", "--out", "x", "--json", "--profile", "gramdma"],
+    ] {
+        let error = stage.expect_json(78, command)["error"].clone();
+        assert_eq!(error["kind"], "no_profile");
+        assert!(error["hint"].as_str().unwrap().starts_with("Did you mean --profile grandma?"), "{error}");
+    }
+    assert_eq!(
+        stage.expect_json(0, &["status", "--json", "--profile", "grandma"])["profiles"].as_array().unwrap().len(),
+        1
+    );
+    assert_eq!(stage.expect_json(0, &["status", "--json"])["profiles"].as_array().unwrap().len(), 2);
+    // The later log-in has ended the one before.
+    stage.expect(0, &["fetch", "eob", "--out", "claims", "-q", "--profile", "grandma"]);
+    for command in [&["verify", "claim", "--json"][..], &["report", "claim", "--output", "x.html", "--json"]] {
+        let error = stage.expect_json(65, command)["error"].clone();
+        assert!(error["hint"].as_str().unwrap().contains("claims"), "{error}");
+    }
+}
+
+/// A proxy is asked for the server, and is not where `NO_PROXY` names it. No name of `.invalid` is ever found.
+#[test]
+fn a_proxy_is_used_unless_the_server_is_left_out() {
+    let stage = Stage::logged_in(Setting::default());
+    let profile = stage.home.path().join("profiles/default.json");
+    let text_of = fs::read_to_string(&profile).unwrap();
+    fs::write(&profile, text_of.replace(stage.mock.url(), "https://claims.invalid")).unwrap();
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", proxy.local_addr().unwrap());
+    let asked = std::thread::spawn({
+        let proxy = proxy.try_clone().unwrap();
+        move || {
+            let mut line = String::new();
+            BufReader::new(proxy.accept().unwrap().0).read_line(&mut line).unwrap();
+            line
+        }
+    });
+    let doctor = |environment: &[(&str, &str)]| {
+        let mut command = stage.bbdl(&["doctor", "--json"]);
+        command.env("HTTPS_PROXY", &address).envs(environment.iter().copied());
+        let output = finished(command);
+        assert_code(&output, 78, &["doctor"]);
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let found = doctor(&[]);
+    assert_eq!(asked.join().unwrap().trim(), "CONNECT claims.invalid:443 HTTP/1.1");
+    assert!(finding(&found, "proxy")["found"].as_str().unwrap().contains("through it"));
+    proxy.set_nonblocking(true).unwrap();
+    while proxy.accept().is_ok() {}
+    let found = doctor(&[("NO_PROXY", ".invalid,cms.gov")]);
+    assert!(finding(&found, "proxy")["found"].as_str().unwrap().contains("leaves CMS out"), "{found}");
+    assert_eq!(proxy.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    let found = doctor(&[("HTTPS_PROXY", "ftp://proxy")]);
+    assert_eq!(finding(&found, "proxy")["state"], "fail");
+}

@@ -15,6 +15,7 @@ mod merge;
 pub mod partial;
 pub mod pipe;
 pub mod pull;
+pub mod reading;
 mod rows;
 mod table;
 pub mod verify;

@@ -54,7 +54,7 @@ pub struct Findings {
 pub fn verify(dir: &Path) -> Result<Report> {
     let manifest = Manifest::load(dir)?.ok_or_else(|| {
         Error::new(Exit::Data, "not_an_archive", format!("{} has no manifest.json", dir.display()))
-            .hint("Give the directory that was given to `bbdl fetch` with --out.")
+            .hint(super::reading::nearest(dir))
     })?;
     let mut problems = Vec::new();
     let mut resources = BTreeMap::new();

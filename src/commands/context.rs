@@ -36,6 +36,8 @@ pub struct Context {
     pub config: ConfigFile,
     /// The profile named, or the default one.
     pub profile: ProfileName,
+    /// Whether it was named by flag or environment.
+    pub profile_is_named: bool,
     /// The token store named by flag or environment, if any. A profile's own comes next, and
     /// `config.toml` speaks for new log-ins only.
     pub token_store: Option<StoreKind>,
@@ -73,6 +75,7 @@ impl Context {
             paths,
             config,
             profile,
+            profile_is_named: global.profile.is_some(),
             token_store,
             ca_cert,
             limits: Limits::default(),

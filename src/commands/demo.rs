@@ -130,6 +130,7 @@ fn next_steps(out: &Path) -> String {
     format!(
         "\nThe archive is in {out}. Look at it:\n\n  \
          bbdl verify {out}\n  \
+         bbdl report {out} --output claims.html\n  \
          wc -l {out}/*.ndjson\n  \
          head -1 {out}/ExplanationOfBenefit.ndjson | jq .\n  \
          jq -r '[.id, .billablePeriod.end, .payment.amount.value] | @tsv' {out}/ExplanationOfBenefit.ndjson\n  \

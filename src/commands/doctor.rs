@@ -147,12 +147,39 @@ fn browser() -> Finding {
 }
 
 fn proxies() -> Finding {
-    let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-    match names.into_iter().find(|name| is_set(name)) {
-        // The address may hold a password.
-        Some(name) => Finding::ok("proxy", format!("{name} is set: CMS is asked through it")),
-        None => Finding::ok("proxy", "none: CMS is asked directly"),
+    let first = |names: &[&'static str]| names.iter().copied().find(|name| is_set(name));
+    let Some(name) = first(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]) else {
+        return Finding::ok("proxy", "none: CMS is asked directly");
+    };
+    // The address may hold a password.
+    if !std::env::var(name).is_ok_and(|address| is_proxy(&address)) {
+        let fix = format!("Set {name} to an address like http://proxy.example.org:3128, or unset it.");
+        return Finding::fail("proxy", format!("{name} is no address of a proxy"), fix);
     }
+    let excepted = first(&["NO_PROXY", "no_proxy"]);
+    let excepts = |name: &&str| std::env::var(name).is_ok_and(|list| leaves_out(&list, "api.bluebutton.cms.gov"));
+    match excepted.filter(excepts) {
+        Some(except) => {
+            Finding::ok("proxy", format!("{name} is set, and {except} leaves CMS out: it is asked directly"))
+        }
+        None => Finding::ok("proxy", format!("{name} is set: CMS is asked through it")),
+    }
+}
+
+/// With or without a scheme, as the client takes it.
+fn is_proxy(address: &str) -> bool {
+    let address = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
+    url::Url::parse(&address).is_ok_and(|url| {
+        url.has_host() && matches!(url.scheme(), "http" | "https" | "socks4" | "socks4a" | "socks5" | "socks5h")
+    })
+}
+
+/// Whether a list such as `NO_PROXY` names a host, a domain that it is in, or everything.
+fn leaves_out(list: &str, host: &str) -> bool {
+    list.split(',').map(|name| name.trim().trim_start_matches('.')).any(|name| {
+        name == "*"
+            || (!name.is_empty() && host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+    })
 }
 
 /// Where tokens and records are, nobody else looks.
@@ -256,4 +283,29 @@ fn server(context: &Context, server: &Server) -> Result<Vec<Finding>> {
         });
     }
     Ok(findings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_of_a_proxy() {
+        for list in ["*", "cms.gov", ".cms.gov", "localhost, api.bluebutton.cms.gov"] {
+            assert!(leaves_out(list, "api.bluebutton.cms.gov"), "{list}");
+        }
+        for list in ["", ",", "xcms.gov", "s.gov", "sandbox.bluebutton.cms.gov"] {
+            assert!(!leaves_out(list, "api.bluebutton.cms.gov"), "{list}");
+        }
+    }
+
+    #[test]
+    fn what_is_an_address_of_a_proxy() {
+        for address in ["http://127.0.0.1:9", "proxy:3128", "socks5h://u:p@proxy:1080"] {
+            assert!(is_proxy(address), "{address}");
+        }
+        for address in ["ftp://proxy", "http://", "http://pro xy"] {
+            assert!(!is_proxy(address), "{address}");
+        }
+    }
 }

@@ -1,19 +1,28 @@
 //! `bbdl export`: claims as tables.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use crate::{
     cli::Export,
     commands::Context,
-    error::Result,
-    export::{Written, export},
+    error::{Error, Result},
+    export::{Format, Written, export},
 };
 
 /// Runs the command.
 ///
 /// # Errors
-/// As [`export`].
+/// As [`export`], and [`crate::error::Exit::Usage`] for standard output.
 pub fn run(context: &Context, args: &Export) -> Result<()> {
+    if args.output == Path::new("-") {
+        let (what, instead) = match args.to {
+            Format::Sqlite => ("a database cannot be written to a pipe", "--output claims.db"),
+            _ => ("two tables do not go to one standard output", "--output DIR"),
+        };
+        return Err(Error::usage(what).hint(format!("Name where it goes: {instead}.")));
+    }
     let Written { claims, lines, incomplete } = export(&args.dir, args.to, &args.output)?;
     if context.ui.json() {
         context

@@ -33,6 +33,8 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             .hint("Give another --port, or 0 for a free one.")
     })?;
     context.ui.result(mock.announcement());
+    // Nobody could find it.
+    context.ui.delivered()?;
     context.ui.say(format!("A mock Blue Button is at {}. Stop it with Ctrl-C.", mock.url()));
     mock.wait();
     Ok(())

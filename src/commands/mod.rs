@@ -43,7 +43,7 @@ pub fn main() -> Exit {
         Err((ui, error)) => return failed(&ui, &error),
     };
     // The hook has said what there is to say of a panic; what is left is its exit code.
-    match std::panic::catch_unwind(AssertUnwindSafe(|| run(&context, command))) {
+    match std::panic::catch_unwind(AssertUnwindSafe(|| run(&context, command).and_then(|()| context.ui.delivered()))) {
         Ok(Ok(())) => Exit::Done,
         Ok(Err(error)) => failed(&context.ui, &error),
         Err(_) => Exit::Defect,
@@ -62,9 +62,14 @@ fn json_is_wanted() -> bool {
 
 /// Help and version go to stdout and are no failure; the rest is exit 2.
 fn not_understood(refusal: &clap::Error, json: bool) -> Exit {
-    let _ = refusal.print();
+    let printed = refusal.print().and_then(|()| std::io::Write::flush(&mut std::io::stdout()));
     if !refusal.use_stderr() {
-        return Exit::Done;
+        return match printed {
+            Err(cause) if cause.kind() != std::io::ErrorKind::BrokenPipe => {
+                failed(&Ui::quiet(), &Error::stdout(&cause))
+            }
+            _ => Exit::Done,
+        };
     }
     if json {
         let text = refusal.to_string();

@@ -23,11 +23,18 @@ const REMIND_DAYS: i64 = 30;
 /// Runs the command.
 ///
 /// # Errors
-/// [`crate::error::Exit::Disk`] when the profiles cannot be read.
+/// [`Exit::Disk`] when the profiles cannot be read, [`Exit::NotSetUp`] when one was named and is not there.
 pub fn run(context: &Context, args: &Status) -> Result<()> {
     let now = Timestamp::now();
     let mut rows = Vec::new();
-    for name in context.paths.profiles()? {
+    let names = if context.profile_is_named {
+        // What was asked for by name has to be there.
+        Profile::must_load(&context.paths, &context.profile)?;
+        vec![context.profile.clone()]
+    } else {
+        context.paths.profiles()?
+    };
+    for name in names {
         let profile = match Profile::load(&context.paths, &name) {
             Ok(Some(profile)) => profile,
             Ok(None) => continue,

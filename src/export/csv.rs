@@ -4,7 +4,7 @@ use std::{borrow::Cow, fs::File, io::BufWriter};
 
 use csv::Writer;
 
-use super::{Cell, Rows, Table, keep};
+use super::{Cell, Rows, Table};
 use crate::{
     durable::Fresh,
     error::{Error, Result},
@@ -40,19 +40,23 @@ impl Rows for Csv {
             .map_err(|cause| Error::disk("write", self.fresh.place(), &cause.into()))
     }
 
-    fn finish(mut self) -> Result<()> {
+    fn finish(mut self) -> Result<Fresh> {
         self.out.flush().map_err(|cause| Error::disk("write", self.fresh.place(), &cause))?;
-        keep(self.fresh)
+        Ok(self.fresh)
     }
 }
 
-/// A spreadsheet takes a cell that begins like a formula for one, and what the server sent is not ours. An
-/// apostrophe makes it text; negative numbers are left as they are.
+/// A spreadsheet takes a cell that begins like a formula for one, also after what it does not show, and what the
+/// server sent is not ours. An apostrophe makes it text; numbers are left as they are.
 fn harmless(text: &str) -> Cow<'_, str> {
     let is_number = || {
-        text.strip_prefix(['-', '+']).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
+        text.strip_prefix(['-', '+'])
+            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
     };
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number() {
+    let seen = text.trim_start_matches(|it: char| it.is_whitespace() || it.is_control() || it == '\u{feff}');
+    let begins_hidden = text.starts_with(['\t', '\r', '\n', '\0']);
+    // Full-width signs are signs to some spreadsheets.
+    if (begins_hidden || seen.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])) && !is_number() {
         format!("'{text}").into()
     } else {
         text.into()
@@ -65,7 +69,9 @@ mod tests {
 
     #[test]
     fn formulas_are_text() {
-        for formula in ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1"] {
+        for formula in
+            ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\0=1", " =1", "\u{feff}=1", "\0", "-", "＝1"]
+        {
             assert_eq!(harmless(formula), format!("'{formula}"));
         }
         for text in ["-9956159512864", "carrier--12", "", "Smith = Sons", "2026-01-01"] {

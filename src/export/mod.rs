@@ -5,12 +5,15 @@ mod csv;
 mod parquet;
 mod sqlite;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub use columns::{CLAIMS, Cell, Column, DETAILS, Detail, LINES, OfClaim, OfLine, Type};
 
 use crate::{
-    archive::{index::for_each_line, manifest::Manifest},
+    archive::{
+        manifest::Manifest,
+        reading::{Ids, Place, Reading, damaged, refuse_own},
+    },
     durable::Fresh,
     error::{Error, Exit, Result},
     fhir::claim::Claim,
@@ -70,7 +73,8 @@ trait Rows: Sized {
 
     fn begin(fresh: Fresh, table: Table) -> Result<Self>;
     fn row(&mut self, cells: &[Cell<'_>]) -> Result<()>;
-    fn finish(self) -> Result<()>;
+    /// Everything is in the file, which is not yet in its place.
+    fn finish(self) -> Result<Fresh>;
 }
 
 /// A directory with a file for each table.
@@ -95,12 +99,14 @@ impl<R: Rows> Sink for Pair<R> {
     }
 
     fn finish(self: Box<Self>) -> Result<()> {
-        self.claims.finish()?;
-        self.lines.finish()
+        let (claims, lines) = (self.claims.finish()?, self.lines.finish()?);
+        let place = claims.place().to_owned();
+        Fresh::keep_all([claims, lines]).map_err(|cause| Error::disk("write", &place, &cause))
     }
 }
 
 fn begin(place: &Path) -> Result<Fresh> {
+    refuse_own(place)?;
     Fresh::begin_where_told(place).map_err(|cause| Error::disk("create", place, &cause))
 }
 
@@ -126,50 +132,67 @@ pub struct Written {
     pub incomplete: u64,
 }
 
-/// Runs through the claims of an archive, one in memory at a time.
-///
-/// # Errors
-/// Those of `each`; [`Exit::Data`] where there is no archive of claims, or one that cannot be read; [`Exit::Disk`].
-pub fn each_claim(dir: &Path, each: impl FnMut(Claim) -> Result<()>) -> Result<()> {
-    each_claim_of(&file_of(dir)?, each)
-}
+/// The claims of an archive, held open.
+pub struct Claims(Reading);
 
-/// Where the claims of an archive are.
-fn file_of(dir: &Path) -> Result<PathBuf> {
-    let none = || {
-        Error::new(Exit::Data, "no_claims", format!("{} has no claims", dir.display()))
-            .hint("Fetch them first: bbdl fetch eob --out DIR.")
-    };
-    let manifest = Manifest::load(dir)?.ok_or_else(none)?;
-    let entry = manifest.resources.get("ExplanationOfBenefit").ok_or_else(none)?;
-    let path = dir.join(&entry.file);
-    if path.exists() { Ok(path) } else { Err(none()) }
-}
+impl Claims {
+    /// Opens the claims of the archive at `dir`.
+    ///
+    /// # Errors
+    /// As [`Reading::open`].
+    pub fn open(dir: &Path) -> Result<Self> {
+        Reading::open(dir, "ExplanationOfBenefit").map(Self)
+    }
 
-fn each_claim_of(path: &Path, mut each: impl FnMut(Claim) -> Result<()>) -> Result<()> {
-    for_each_line(path, |number, line| {
-        let claim = Claim::read(line).map_err(|_| {
-            Error::new(Exit::Data, "archive", format!("{}, line {number}: not JSON", path.display()))
-                .hint("Run bbdl verify, then fetch with --full.")
+    /// What the archive says of itself.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        self.0.manifest()
+    }
+
+    /// Runs through them, one in memory at a time. What `each` made of them counts only if this returns no error.
+    ///
+    /// # Errors
+    /// Those of `each`; [`Exit::Data`] where the file cannot be read, is not what the manifest says, or has an id
+    /// twice; [`Exit::Disk`].
+    pub fn each(&mut self, mut each: impl FnMut(Place, Claim) -> Result<()>) -> Result<()> {
+        let (path, mut ids) = (self.0.path().to_owned(), Ids::default());
+        self.0.each(|number, place, line| {
+            let claim = read(line).ok_or_else(|| damaged(&path, &format!("line {number}: not JSON")))?;
+            ids.note(&claim.id);
+            each(place, claim)
         })?;
-        each(claim)
-    })
+        ids.are_single(&path)
+    }
+
+    /// One that [`Claims::each`] came by; `line` is room that can be used again.
+    ///
+    /// # Errors
+    /// As [`Reading::at`].
+    pub fn at(&mut self, place: Place, line: &mut String) -> Result<Claim> {
+        self.0.at(place, line)?;
+        read(line).ok_or_else(|| damaged(self.0.path(), "it changed while it was read"))
+    }
+}
+
+fn read(line: &str) -> Option<Claim> {
+    Claim::read(line).ok()
 }
 
 /// Writes the claims of the archive at `dir` to `output`. What is there under the same names is replaced when all is
-/// written.
+/// written and the archive was found to be what its manifest says.
 ///
 /// # Errors
-/// As [`each_claim`].
+/// As [`Claims::each`]; [`Exit::Usage`] where `output` is one of an archive's own files.
 pub fn export(dir: &Path, format: Format, output: &Path) -> Result<Written> {
-    let file = file_of(dir)?;
+    let mut archive = Claims::open(dir)?;
     let mut sink: Box<dyn Sink> = match format {
         Format::Csv => Box::new(Pair::<csv::Csv>::create(output)?),
         Format::Parquet => Box::new(Pair::<parquet::Parquet>::create(output)?),
         Format::Sqlite => Box::new(sqlite::Sqlite::create(begin(output)?)?),
     };
     let mut written = Written::default();
-    each_claim_of(&file, |claim| {
+    archive.each(|_, claim| {
         let cells: Vec<Cell<'_>> = CLAIMS.iter().map(|column| (column.of)(&claim)).collect();
         sink.row(Table::Claims, &cells)?;
         sink.details(&claim)?;

@@ -11,7 +11,7 @@ use parquet::{
     schema::parser::parse_message_type,
 };
 
-use super::{Cell, Rows, Table, Type, keep, unwritten};
+use super::{Cell, Rows, Table, Type, unwritten};
 use crate::{
     durable::Fresh,
     error::{Error, Result},
@@ -101,12 +101,12 @@ impl Rows for Parquet {
         if self.rows == GROUP { self.write() } else { Ok(()) }
     }
 
-    fn finish(mut self) -> Result<()> {
+    fn finish(mut self) -> Result<Fresh> {
         if self.rows > 0 {
             self.write()?;
         }
         self.out.close().map_err(|cause| unwritten(&self.fresh, &cause))?;
-        keep(self.fresh)
+        Ok(self.fresh)
     }
 }
 

@@ -3,7 +3,11 @@
 use rusqlite::{Connection, ToSql, types::ToSqlOutput};
 
 use super::{Cell, DETAILS, Sink, Table, Type, keep, unwritten};
-use crate::{durable::Fresh, error::Result, fhir::claim::Claim};
+use crate::{
+    durable::Fresh,
+    error::{Error, Exit, Result},
+    fhir::claim::Claim,
+};
 
 /// What people ask, of the claims that stand.
 const VIEWS: &str = include_str!("views.sql");
@@ -68,7 +72,14 @@ fn create(table: &str, columns: &[(&str, Type)]) -> String {
 
 impl Sink for Sqlite {
     fn row(&mut self, table: Table, cells: &[Cell<'_>]) -> Result<()> {
-        let wrong = |cause: rusqlite::Error| unwritten(&self.fresh, &cause);
+        let wrong = |cause: rusqlite::Error| match cause.sqlite_error_code() {
+            // Known before the whole file is read.
+            Some(rusqlite::ErrorCode::ConstraintViolation) => {
+                Error::new(Exit::Data, "archive", "the archive is damaged: a claim's id came before")
+                    .hint("Nothing was written. See bbdl verify; fetch everything anew with bbdl fetch --full.")
+            }
+            _ => unwritten(&self.fresh, &cause),
+        };
         for (_, insert) in self.inserts.iter().filter(|(of, _)| *of == table) {
             let mut insert = self.connection.prepare_cached(insert).map_err(wrong)?;
             insert.execute(rusqlite::params_from_iter(cells)).map_err(wrong)?;

@@ -36,28 +36,47 @@ fn all(list: &[Coded]) -> String {
     list.iter().map(coded).collect::<Vec<_>>().join("; ")
 }
 
-/// One claim.
-pub(super) fn shown(claim: &Claim, is_new: bool) -> String {
-    let mut out = String::new();
+/// One claim; where there are many, what is behind the click is packed ([`pack`]).
+pub(super) fn show(out: &mut String, claim: &Claim, is_new: bool, packed: bool) {
     let kind = claim.kind.map_or("", |kind| kind.name());
     let kind_words = claim.kind.map_or("Claim", |kind| kind.words());
     let drug = claim.lines.iter().find_map(|line| line.ndc.as_ref().and(line.words.as_deref()));
     let who = drug.or(claim.provider.as_deref()).or(claim.practitioner.as_deref()).unwrap_or_default();
     let mark = if is_new { " <span class=\"mark\">new</span>" } else { "" };
     let standing = standing(claim).map_or(String::new(), |word| format!(" <span class=\"mark\">{word}</span>"));
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<details class=\"claim\" data-kind=\"{kind}\" data-year=\"{}\"><summary><span class=\"row\"><span>{}</span><span>{kind_words}</span>\
-         <span class=\"who\">{}{mark}{standing}</span><span class=\"n\">{}</span><span class=\"n\">{}</span></span></summary>\n<dl class=\"sums\">",
+         <span class=\"who\">{}{mark}{standing}</span><span class=\"n\">{}</span><span class=\"n\">{}</span></span></summary>",
         Shown(claim.year().unwrap_or_default()),
         Shown(claim.start.as_deref().unwrap_or("no date")),
         Shown(who),
         labelled("billed", claim.amounts.charged),
         labelled("you", claim.amounts.patient_pays),
     );
+    let what = [sums(claim, kind), facts(claim)];
+    if packed {
+        pack(out, &what, &lines(claim));
+    } else {
+        for (class, facts) in [" class=\"sums\"", ""].iter().zip(&what) {
+            let _ = write!(out, "<dl{class}>");
+            for (name, text) in facts {
+                let _ = write!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", Shown(text));
+            }
+            out.push_str("</dl>\n");
+        }
+        table(out, "Lines", &HEADS, &lines(claim));
+    }
+    out.push_str("</details>\n");
+}
+
+/// Names and what the claim says for them; what it does not say is left out.
+type Facts = Vec<(&'static str, String)>;
+
+fn sums(claim: &Claim, kind: &str) -> Facts {
     let amounts = &claim.amounts;
     let paid = if kind == "pde" { "Plan paid" } else { "Medicare paid" };
-    for (name, amount) in [
+    let sums = [
         ("Billed", amounts.charged),
         ("Allowed", amounts.allowed),
         (paid, amounts.medicare_paid),
@@ -67,12 +86,13 @@ pub(super) fn shown(claim: &Claim, is_new: bool) -> String {
         ("Not covered", amounts.not_covered),
         ("Your share", amounts.patient_pays),
         ("Other insurer paid", amounts.other_paid.filter(|amount| amount.0 != 0)),
-    ] {
-        fact(&mut out, name, &dollars(amount));
-    }
-    out.push_str("</dl>\n<dl>");
+    ];
+    said(sums.into_iter().map(|(name, amount)| (name, dollars(amount))))
+}
+
+fn facts(claim: &Claim) -> Facts {
     let until = claim.end.as_deref().filter(|end| Some(*end) != claim.start.as_deref());
-    for (name, text) in [
+    let facts = [
         ("Until", until.unwrap_or_default().to_owned()),
         ("Billed by", claim.provider.clone().unwrap_or_default()),
         ("NPI", claim.provider_npi.clone().unwrap_or_default()),
@@ -82,56 +102,70 @@ pub(super) fn shown(claim: &Claim, is_new: bool) -> String {
         ("Diagnosis related group", claim.drg.clone().unwrap_or_default()),
         ("Days supplied", claim.days_supply.clone().unwrap_or_default()),
         ("Claim number", claim.number.clone().unwrap_or_default()),
-    ] {
-        fact(&mut out, name, &text);
+    ];
+    said(facts.into_iter())
+}
+
+fn said(facts: impl Iterator<Item = (&'static str, String)>) -> Facts {
+    facts.filter(|(_, text)| !text.is_empty()).collect()
+}
+
+/// Sums, facts and lines as a text each, with a fact or line of the claim a line, and tabs. [`Shown`] leaves neither
+/// tabs nor line breaks in what others wrote.
+fn pack(out: &mut String, what: &[Facts; 2], rows: &[Vec<Td>]) {
+    for facts in what {
+        out.push_str("<pre>");
+        for (name, text) in facts {
+            let _ = writeln!(out, "{name}\t{}", Shown(text));
+        }
+        out.push_str("</pre>");
     }
-    out.push_str("</dl>\n");
-    lines(&mut out, claim);
-    out.push_str("</details>\n");
-    out
+    out.push_str("<pre>");
+    if !rows.is_empty() {
+        let heads: Vec<_> = HEADS.iter().map(|(head, _)| *head).collect();
+        let _ = writeln!(out, "{}", heads.join("\t"));
+    }
+    for row in rows {
+        for (at, Td::Text(text) | Td::Number(text)) in row.iter().enumerate() {
+            let _ = write!(out, "{}{}", if at == 0 { "" } else { "\t" }, Shown(text));
+        }
+        out.push('\n');
+    }
+    out.push_str("</pre>");
 }
 
 fn labelled(word: &str, amount: Option<Cents>) -> String {
     if amount.is_none() { String::new() } else { format!("{word} {}", dollars(amount)) }
 }
 
-fn fact(out: &mut String, name: &str, text: &str) {
-    if !text.is_empty() {
-        let _ = write!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", Shown(text));
-    }
-}
+const HEADS: [(&str, bool); 8] = [
+    ("Line", true),
+    ("Date", false),
+    ("Code", false),
+    ("What", false),
+    ("Units", true),
+    ("Billed", true),
+    ("Paid", true),
+    ("Your share", true),
+];
 
-fn lines(out: &mut String, claim: &Claim) {
-    let rows: Vec<Vec<Td>> = claim
-        .lines
-        .iter()
-        .map(|line| {
-            let code = line.code.as_ref().or(line.ndc.as_ref()).or(line.revenue.as_ref());
-            let modifiers = line.modifiers.join(" ");
-            let words = if line.is_total { Some("Total of this claim") } else { line.words.as_deref() };
-            vec![
-                Td::Number(line.sequence.map(|number| number.to_string()).unwrap_or_default()),
-                Td::Text(line.start.clone().unwrap_or_default()),
-                Td::Text(format!("{} {modifiers}", code.map(String::as_str).unwrap_or_default()).trim().to_owned()),
-                Td::Text(words.or(line.place.as_deref()).unwrap_or_default().to_owned()),
-                Td::Number(line.units.clone().unwrap_or_default()),
-                Td::Number(dollars(line.charged)),
-                Td::Number(dollars(line.medicare_paid)),
-                Td::Number(dollars(line.patient_pays)),
-            ]
-        })
-        .collect();
-    let heads = [
-        ("Line", true),
-        ("Date", false),
-        ("Code", false),
-        ("What", false),
-        ("Units", true),
-        ("Billed", true),
-        ("Paid", true),
-        ("Your share", true),
-    ];
-    table(out, "Lines", &heads, &rows);
+fn lines(claim: &Claim) -> Vec<Vec<Td>> {
+    let rows = claim.lines.iter().map(|line| {
+        let code = line.code.as_ref().or(line.ndc.as_ref()).or(line.revenue.as_ref());
+        let modifiers = line.modifiers.join(" ");
+        let words = if line.is_total { Some("Total of this claim") } else { line.words.as_deref() };
+        vec![
+            Td::Number(line.sequence.map(|number| number.to_string()).unwrap_or_default()),
+            Td::Text(line.start.clone().unwrap_or_default()),
+            Td::Text(format!("{} {modifiers}", code.map(String::as_str).unwrap_or_default()).trim().to_owned()),
+            Td::Text(words.or(line.place.as_deref()).unwrap_or_default().to_owned()),
+            Td::Number(line.units.clone().unwrap_or_default()),
+            Td::Number(dollars(line.charged)),
+            Td::Number(dollars(line.medicare_paid)),
+            Td::Number(dollars(line.patient_pays)),
+        ]
+    });
+    rows.collect()
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ impl fmt::Display for Shown<'_> {
 }
 
 /// A cell of a table.
+#[derive(Clone)]
 pub(super) enum Td {
     Text(String),
     Number(String),
@@ -37,7 +38,7 @@ pub(super) fn table(out: &mut String, caption: &str, heads: &[(&str, bool)], row
     }
     let _ = write!(
         out,
-        "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\"><table><caption>{0}</caption><thead><tr>",
+        "<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"{0}\"><table><caption>{0}</caption><thead><tr>",
         Shown(caption)
     );
     for (head, is_number) in heads {
@@ -49,6 +50,8 @@ pub(super) fn table(out: &mut String, caption: &str, heads: &[(&str, bool)], row
         out.push_str("<tr>");
         for cell in row {
             let _ = match cell {
+                // A date or code is not to be broken at its hyphens.
+                Td::Text(text) if is_short(text) => write!(out, "<td class=\"s\">{}</td>", Shown(text)),
                 Td::Text(text) => write!(out, "<td>{}</td>", Shown(text)),
                 Td::Number(text) => write!(out, "<td class=\"n\">{}</td>", Shown(text)),
             };
@@ -58,16 +61,20 @@ pub(super) fn table(out: &mut String, caption: &str, heads: &[(&str, bool)], row
     out.push_str("</tbody></table></div>\n");
 }
 
+fn is_short(text: &str) -> bool {
+    (1..=10).contains(&text.chars().count()) && !text.contains(char::is_whitespace)
+}
+
 /// A picture of amounts as bars, with words for those who do not see it; the table beside it has the numbers.
 pub(super) fn bars(out: &mut String, title: &str, rows: &[(String, i64, String)]) {
     const ROW: usize = 22;
-    const LEFT: i64 = 170;
-    const WIDTH: i64 = 440;
+    const LEFT: i64 = 150;
+    const WIDTH: i64 = 220;
     let most = rows.iter().map(|(_, amount, _)| *amount).max().unwrap_or(0).max(1);
     let height = rows.len() * ROW;
     let _ = write!(
         out,
-        "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\"><svg viewBox=\"0 0 720 {height}\" role=\"img\" aria-label=\"{0}\">",
+        "<div class=\"wide\" tabindex=\"0\" role=\"group\" aria-label=\"{0}\"><svg viewBox=\"0 0 480 {height}\" role=\"img\" aria-label=\"{0}\">",
         Shown(title)
     );
     for (at, (name, amount, label)) in rows.iter().enumerate() {

@@ -4,7 +4,12 @@ mod claims;
 mod html;
 mod sums;
 
-use std::{collections::HashSet, fmt::Write as _, path::Path};
+use std::{
+    collections::HashSet,
+    fmt::Write as _,
+    io::{self, Write},
+    path::Path,
+};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use html::Shown;
@@ -12,60 +17,114 @@ use sha2::{Digest, Sha256};
 use sums::Sums;
 
 use crate::{
-    archive::{index::each_line, manifest::Manifest},
-    error::Result,
-    export::each_claim,
-    fhir::{claim::Kind, resource::Header},
+    archive::{
+        index::{IdKey, each_line, key},
+        manifest::Manifest,
+        reading::Place,
+    },
+    error::{Error, Result},
+    export::Claims,
+    fhir::{
+        claim::{Claim, Kind},
+        resource::Header,
+    },
 };
 
 const STYLE: &str = include_str!("report.css");
 const SCRIPT: &str = include_str!("report.js");
 
-/// A page, and how many claims are on it.
+/// From here on the lines of a claim are one text, which the script makes a table of when the claim is opened: a
+/// browser has a hundred times the work with tables that nobody looks at. Without script the text is what is seen.
+const MANY: usize = 2_000;
+/// Of so many claims, as many are laid out together or not at all.
+const TOGETHER: usize = 100;
+
+/// The claims of an archive, looked through once: what they come to is known, and where each stands.
 pub struct Report {
-    /// The whole document.
-    pub html: String,
-    /// Claims shown.
-    pub claims: u64,
+    claims: Claims,
+    sums: Sums,
+    news: News,
+    /// The newest first; claims of a day as they are in the archive.
+    order: Vec<(std::cmp::Reverse<Day>, Place)>,
 }
 
-/// Makes the page of the archive at `dir`.
-///
-/// # Errors
-/// As [`each_claim`].
-pub fn report(dir: &Path) -> Result<Report> {
-    let manifest = Manifest::load(dir)?;
-    let news = News::of(dir, manifest.as_ref())?;
-    let (mut sums, mut shown) = (Sums::default(), Vec::new());
-    each_claim(dir, |claim| {
-        sums.take(&claim);
-        let date = claim.start.clone().unwrap_or_default();
-        shown.push((date, claims::shown(&claim, news.ids.contains(&claim.id))));
-        Ok(())
-    })?;
-    // The newest first; claims of a day stay as they are in the archive.
-    shown.sort_by(|(one, _), (other, _)| other.cmp(one));
-    let mut out = String::with_capacity(shown.iter().map(|(_, text)| text.len()).sum::<usize>() + 100_000);
-    head(&mut out);
-    opening(&mut out, manifest.as_ref(), &sums, &news);
-    sums.write(&mut out);
-    list(&mut out, &sums, &shown);
-    out.push_str(CLOSING);
-    let _ = writeln!(out, "<script>{SCRIPT}</script>\n</body>\n</html>");
-    Ok(Report { html: out, claims: shown.len() as u64 })
+/// The first ten letters of a date, for sorting.
+type Day = [u8; 10];
+
+fn day(claim: &Claim) -> Day {
+    let mut day = Day::default();
+    let date = claim.start.as_deref().unwrap_or_default().as_bytes();
+    let length = date.len().min(day.len());
+    day[..length].copy_from_slice(&date[..length]);
+    day
+}
+
+impl Report {
+    /// Looks through the archive at `dir`.
+    ///
+    /// # Errors
+    /// As [`Claims::each`].
+    pub fn of(dir: &Path) -> Result<Self> {
+        let mut claims = Claims::open(dir)?;
+        let news = News::of(dir, claims.manifest())?;
+        let (mut sums, mut order) = (Sums::default(), Vec::new());
+        claims.each(|place, claim| {
+            sums.take(&claim);
+            order.push((std::cmp::Reverse(day(&claim)), place));
+            Ok(())
+        })?;
+        order.sort_unstable();
+        Ok(Self { claims, sums, news, order })
+    }
+
+    /// Claims that will be shown.
+    #[must_use]
+    pub fn claims(&self) -> u64 {
+        self.order.len() as u64
+    }
+
+    /// Writes the page, a claim at a time; `wrong` says what a failure to write is.
+    ///
+    /// # Errors
+    /// As [`Claims::at`], and what `wrong` makes of a failure.
+    pub fn write(mut self, out: &mut impl Write, wrong: impl Fn(&io::Error) -> Error) -> Result<()> {
+        let mut put = |text: &mut String| {
+            out.write_all(text.as_bytes()).map_err(|cause| wrong(&cause))?;
+            text.clear();
+            Ok(())
+        };
+        let mut text = String::new();
+        head(&mut text);
+        opening(&mut text, self.claims.manifest(), &self.sums, &self.news);
+        self.sums.write(&mut text);
+        put(&mut text)?;
+        finder(&mut text, &self.sums, self.order.len());
+        let (is_long, mut line) = (self.order.len() > MANY, String::new());
+        for (at, (_, place)) in self.order.iter().enumerate() {
+            if is_long && at.is_multiple_of(TOGETHER) {
+                text.push_str(if at == 0 { "<div class=\"some\">\n" } else { "</div>\n<div class=\"some\">\n" });
+            }
+            let claim = self.claims.at(*place, &mut line)?;
+            claims::show(&mut text, &claim, self.news.ids.contains(&key(&claim.id)), is_long);
+            put(&mut text)?;
+        }
+        text.push_str(if is_long { "</div>\n" } else { "" });
+        text.push_str(CLOSING);
+        let _ = writeln!(text, "<script>{SCRIPT}</script>\n</body>\n</html>");
+        put(&mut text)
+    }
 }
 
 /// What the last pull brought.
 #[derive(Default)]
 struct News {
-    ids: HashSet<String>,
+    ids: HashSet<IdKey>,
     words: String,
 }
 
 impl News {
-    fn of(dir: &Path, manifest: Option<&Manifest>) -> Result<Self> {
-        let pulls = manifest.map(|manifest| manifest.pulls.as_slice()).unwrap_or_default();
-        let mut pulls = pulls.iter().rev().filter(|row| row.resource == "ExplanationOfBenefit");
+    fn of(dir: &Path, manifest: &Manifest) -> Result<Self> {
+        let mut pulls = manifest.pulls.iter().rev().filter(|row| row.resource == "ExplanationOfBenefit");
         let Some(last) = pulls.next() else { return Ok(Self::default()) };
         if pulls.next().is_none() {
             return Ok(Self { words: "This was the first pull: everything is new.".to_owned(), ..Self::default() });
@@ -73,7 +132,7 @@ impl News {
         let mut ids = HashSet::new();
         if let Some(changes) = &last.changes {
             each_line(&dir.join(changes), |_, line| {
-                ids.extend(line.and_then(|line| Header::read(line).ok()).map(|header| header.id));
+                ids.extend(line.and_then(|line| Header::read(line).ok()).map(|header| key(&header.id)));
                 Ok(())
             })?;
         }
@@ -104,10 +163,9 @@ fn head(out: &mut String) {
     );
 }
 
-fn opening(out: &mut String, manifest: Option<&Manifest>, sums: &Sums, news: &News) {
-    let last =
-        manifest.and_then(|manifest| manifest.pulls.last()).map(|row| row.finished.strftime("%Y-%m-%d").to_string());
-    let server = manifest.map(|manifest| manifest.source.server.to_string()).unwrap_or_default();
+fn opening(out: &mut String, manifest: &Manifest, sums: &Sums, news: &News) {
+    let last = manifest.pulls.last().map(|row| row.finished.strftime("%Y-%m-%d").to_string());
+    let server = manifest.source.server.to_string();
     let _ = write!(
         out,
         "<header><h1>Medicare claims</h1>\n<p class=\"quiet\">As of {}, from {}. {}</p></header>\n<main>\n",
@@ -118,7 +176,7 @@ fn opening(out: &mut String, manifest: Option<&Manifest>, sums: &Sums, news: &Ne
     sums.write_summary(out);
 }
 
-fn list(out: &mut String, sums: &Sums, shown: &[(String, String)]) {
+fn finder(out: &mut String, sums: &Sums, claims: usize) {
     out.push_str(
         "<h2>Claims</h2>\n<form class=\"find\" id=\"find\" role=\"search\" hidden>\
          <div><label for=\"words\">Search</label><input id=\"words\" type=\"search\" autocomplete=\"off\"></div>\
@@ -133,14 +191,8 @@ fn list(out: &mut String, sums: &Sums, shown: &[(String, String)]) {
     for year in sums.years() {
         let _ = write!(out, "<option>{}</option>", Shown(year));
     }
-    let _ = write!(
-        out,
-        "</select></div></form>\n<p class=\"quiet\" id=\"found\" role=\"status\">{} claims</p>\n",
-        shown.len()
-    );
-    for (_, claim) in shown {
-        out.push_str(claim);
-    }
+    let _ =
+        write!(out, "</select></div></form>\n<p class=\"quiet\" id=\"found\" role=\"status\">{claims} claims</p>\n");
 }
 
 const CLOSING: &str = "</main>\n<footer>\n<h2>Where these numbers come from</h2>\n\

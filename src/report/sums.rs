@@ -1,6 +1,7 @@
 //! What claims come to together: by month, type, provider, drug and diagnosis.
 
 use std::{
+    cmp::Reverse,
     collections::BTreeMap,
     fmt::{self, Write as _},
 };
@@ -80,7 +81,9 @@ pub(super) struct Sums {
     providers: BTreeMap<String, Sum>,
     drugs: BTreeMap<String, (Sum, u64)>,
     diagnoses: BTreeMap<String, (String, u64)>,
-    stays: Vec<Vec<Td>>,
+    /// The newest first, up to [`LONGEST`]; whoever stays as often has more claims than a page shows.
+    stays: BTreeMap<(Reverse<String>, u64), Vec<Td>>,
+    stays_seen: u64,
 }
 
 impl Sums {
@@ -126,7 +129,9 @@ impl Sums {
         }
         if matches!(claim.kind, Some(Kind::Inpatient | Kind::Snf)) {
             let text = |text: &Option<String>| Td::Text(text.clone().unwrap_or_default());
-            self.stays.push(vec![
+            self.stays_seen += 1;
+            let newest_first = (Reverse(claim.start.clone().unwrap_or_default()), self.stays_seen);
+            let row = vec![
                 text(&claim.start),
                 text(&claim.end),
                 text(&claim.provider),
@@ -134,7 +139,11 @@ impl Sums {
                 Td::Number(dollars(claim.amounts.charged)),
                 Td::Number(dollars(claim.amounts.medicare_paid)),
                 Td::Number(dollars(claim.amounts.patient_pays)),
-            ]);
+            ];
+            self.stays.insert(newest_first, row);
+            if self.stays.len() > LONGEST {
+                self.stays.pop_last();
+            }
         }
     }
 
@@ -211,7 +220,7 @@ impl Sums {
         table(out, "By type of claim", &heads("Type"), &rows(&mut named()));
 
         let mut providers: Vec<_> = self.providers.iter().map(|(name, sum)| (name.clone(), *sum)).collect();
-        providers.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.claims));
+        providers.sort_by_key(|(_, sum)| Reverse(sum.claims));
         if !providers.is_empty() {
             out.push_str("<h2>Doctors and places</h2>\n");
             let listed = rows(&mut providers.into_iter().take(LONGEST));
@@ -229,14 +238,20 @@ impl Sums {
                 ("Paid", true),
                 ("Your share", true),
             ];
-            table(out, "In hospitals and nursing facilities", &heads, &self.stays);
+            let shown = self.stays.len();
+            let caption = match self.stays_seen {
+                all if all > shown as u64 => format!("In hospitals and nursing facilities, the last {shown} of {all}"),
+                _ => "In hospitals and nursing facilities".to_owned(),
+            };
+            let rows: Vec<Vec<Td>> = self.stays.values().cloned().collect();
+            table(out, &caption, &heads, &rows);
         }
         self.conditions(out);
     }
 
     fn medicines(&self, out: &mut String) {
         let mut drugs: Vec<_> = self.drugs.iter().collect();
-        drugs.sort_by_key(|(_, (sum, _))| std::cmp::Reverse(sum.claims));
+        drugs.sort_by_key(|(_, (sum, _))| Reverse(sum.claims));
         if drugs.is_empty() {
             return;
         }
@@ -256,7 +271,7 @@ impl Sums {
 
     fn conditions(&self, out: &mut String) {
         let mut diagnoses: Vec<_> = self.diagnoses.iter().collect();
-        diagnoses.sort_by_key(|(_, (_, count))| std::cmp::Reverse(*count));
+        diagnoses.sort_by_key(|(_, (_, count))| Reverse(*count));
         if diagnoses.is_empty() {
             return;
         }
