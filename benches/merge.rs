@@ -65,6 +65,7 @@ fn bring(dir: &Path, mode: Mode, pages: &[Bundle]) -> (Pull, PullRow) {
         mode,
         query: Vec::new(),
         cursor: Some(now),
+        clock: None,
         server_total: None,
         started: now,
         requests: 0,

@@ -83,7 +83,7 @@ fn a_short_list_costs_one_question_more_at_most_and_a_known_one_none() {
     stage.expect(0, &[&FETCH[..], &["--full"]].concat());
     assert_eq!(searches(&stage).len(), 1, "it is known that there is one page");
     stage.expect(0, &FETCH);
-    assert_eq!(searches(&stage).len(), 2, "nothing new, and the proof of it");
+    assert_eq!(searches(&stage).len(), 3, "nothing new, the proof that the server can answer, and nothing new again");
 }
 
 #[test]

@@ -7,95 +7,37 @@ mod support;
 
 use std::{
     collections::HashMap,
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
-    thread,
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use serde_json::{Value, json};
-use support::{Running, assert_code, finished, follow, ids, lines, shared, text};
+use support::{assert_code, finished, ids, lines, server::Server, shared, text};
 
 /// Two claims a page, whatever is asked for: the recorded bundle has five.
 const PAGE: usize = 2;
 
-struct Server {
-    url: String,
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-impl Server {
-    fn start(payloads: PathBuf) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let noted = Arc::clone(&asked);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (payloads, noted) = (payloads.clone(), Arc::clone(&noted));
-                thread::spawn(move || answer(stream, &payloads, &noted));
+fn serve(payloads: PathBuf) -> Server {
+    let cards = AtomicU32::new(0);
+    Server::start(move |url| {
+        let query: HashMap<String, String> = url.query_pairs().into_owned().collect();
+        let file = |name: &str| of_one_person(&payloads.join(name));
+        let body = match url.path() {
+            "/v3/fhir/ExplanationOfBenefit" => page(&file("eob-search-bundle.json"), &query),
+            "/v3/fhir/Patient" => file("patient-search-bundle.json"),
+            "/v3/fhir/Coverage" => file("coverage-search-bundle.json"),
+            "/v3/fhir/Patient/$generate-insurance-card" => {
+                // Fresh ids at each call.
+                let fresh = format!("{:08x}-0000-4000-8000-000000000000", cards.fetch_add(1, Ordering::Relaxed));
+                let card: Value = serde_json::from_str(&file("insurance-card.json")).unwrap();
+                let id = card["entry"][0]["fullUrl"].as_str().unwrap().strip_prefix("urn:uuid:").unwrap();
+                file("insurance-card.json").replace(id, &fresh)
             }
-        });
-        Self { url, asked }
-    }
-}
-
-fn answer(mut stream: TcpStream, payloads: &Path, asked: &Mutex<Vec<String>>) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut line = String::new();
-    reader.read_line(&mut line).unwrap();
-    let Some(target) = line.split(' ').nth(1).map(str::to_owned) else { return };
-    let mut length = 0;
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).unwrap();
-        if let Some(value) = header.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-        if header.trim().is_empty() {
-            break;
-        }
-    }
-    reader.read_exact(&mut vec![0; length]).unwrap();
-    asked.lock().unwrap().push(target.clone());
-    let url = url::Url::parse(&format!("http://here{target}")).unwrap();
-    let query: HashMap<String, String> = url.query_pairs().into_owned().collect();
-    let file = |name: &str| of_one_person(&payloads.join(name));
-    let (head, body) = match url.path() {
-        "/v3/o/authorize/" => {
-            assert!(query["scope"].contains("patient/ExplanationOfBenefit.rs"));
-            (
-                format!("302 Found\r\nLocation: {}?code=abcdefghijkl&state={}", query["redirect_uri"], query["state"]),
-                String::new(),
-            )
-        }
-        "/v3/o/token/" => {
-            let scope =
-                "patient/Patient.rs patient/Coverage.rs patient/ExplanationOfBenefit.rs profile openid launch/patient";
-            let token = json!({"access_token": "token", "token_type": "Bearer", "expires_in": 3600, "scope": scope, "refresh_token": "again"});
-            ("200 OK".to_owned(), token.to_string())
-        }
-        "/v3/fhir/ExplanationOfBenefit" => ("200 OK".to_owned(), page(&file("eob-search-bundle.json"), &query)),
-        "/v3/fhir/Patient" => ("200 OK".to_owned(), file("patient-search-bundle.json")),
-        "/v3/fhir/Coverage" => ("200 OK".to_owned(), file("coverage-search-bundle.json")),
-        "/v3/fhir/Patient/$generate-insurance-card" => {
-            // Fresh ids at each call.
-            let fresh = format!("{:08x}-0000-4000-8000-000000000000", asked.lock().unwrap().len());
-            let card: Value = serde_json::from_str(&file("insurance-card.json")).unwrap();
-            let id = card["entry"][0]["fullUrl"].as_str().unwrap().strip_prefix("urn:uuid:").unwrap();
-            ("200 OK".to_owned(), file("insurance-card.json").replace(id, &fresh))
-        }
-        "/v3/connect/userinfo" => ("200 OK".to_owned(), file("userinfo.json")),
-        _ => ("404 Not Found".to_owned(), "{}".to_owned()),
-    };
-    let kind = if url.path().starts_with("/v3/fhir/") { "application/fhir+json" } else { "application/json" };
-    let head = format!(
-        "HTTP/1.1 {head}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
-    // A client that has gone away is no business of this server's.
-    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
+            "/v3/connect/userinfo" => file("userinfo.json"),
+            _ => return (404, "{}".to_owned()),
+        };
+        (200, body)
+    })
 }
 
 /// A recorded payload with its person's id replaced: the recordings are of several people.
@@ -141,22 +83,10 @@ fn page(bundle: &str, query: &HashMap<String, String>) -> String {
 #[test]
 fn everything_of_api_v3_comes_home() {
     let Some(payloads) = shared("data/v3") else { return };
-    let server = Server::start(payloads.clone());
+    let server = serve(payloads.clone());
     let home = tempfile::tempdir().unwrap();
-    let mut command = support::bbdl(home.path());
-    command.env("BBDL_CLIENT_SECRET", "secret").args([
-        "login",
-        "--api",
-        "v3",
-        "--server",
-        &server.url,
-        "--client-id",
-        "id",
-        "--no-browser",
-    ]);
-    let mut login = Running::start(command);
-    follow(&login.authorize_url());
-    assert_code(&login.finish(), 0, &[]);
+    server.log_in(home.path(), "v3");
+    assert!(server.asked().concat().contains("patient%2FExplanationOfBenefit.rs"));
     let fetch = |more: &[&str]| {
         let mut command = support::bbdl(home.path());
         command.args(["fetch", "all", "--out", "claims", "--json", "--jobs", "1"]).args(more);
@@ -189,21 +119,15 @@ fn everything_of_api_v3_comes_home() {
             .map(|name| std::fs::read(home.path().join("claims").join(name)).unwrap())
     };
     let before = files();
-    server.asked.lock().unwrap().clear();
+    let before_it = server.asked();
     let result = fetch(&[]);
     let claims = &result["resources"]["ExplanationOfBenefit"];
     assert_eq!(
         (&claims["mode"], &claims["unchanged"], &claims["requests"]),
         (&json!("incremental"), &json!(5), &json!(1))
     );
-    assert!(
-        server
-            .asked
-            .lock()
-            .unwrap()
-            .iter()
-            .any(|target| target.contains("_lastUpdated=ge2026-04-17T00%3A00%3A00.000Z"))
-    );
+    let asked_then = server.asked();
+    assert!(asked_then.iter().any(|target| target.contains("_lastUpdated=ge2026-04-17T00%3A00%3A00.000Z")));
     // The insurance card came with other ids, and says what it said.
     assert_eq!(result["resources"]["InsuranceCard"]["unchanged"], 1);
     assert!(files() == before);
@@ -218,7 +142,7 @@ fn everything_of_api_v3_comes_home() {
     assert!(summary(&["--full"]).contains("without partially adjudicated claims: --source"));
     assert!(!summary(&[]).contains("--source"));
     assert_eq!(fetch(&["--full"])["resources"]["ExplanationOfBenefit"]["unchanged"], 5);
-    let asked = server.asked.lock().unwrap().join("\n");
+    let asked = [before_it, asked_then, server.asked()].concat().join("\n");
     assert!(asked.contains("_count=50") && asked.contains("_offset=4"), "{asked}");
     assert!(!asked.contains("/v2/"), "{asked}");
 }

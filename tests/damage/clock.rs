@@ -86,7 +86,7 @@ fn pulls_at(times: &[&str], zone: &str) {
         let result: Value = serde_json::from_slice(&output.stdout).unwrap();
         let row = eob(&result);
         assert_eq!((&row["added"], &row["updated"]), (&json!(0), &json!(0)), "{text_of_time}: {result}");
-        loaded = loaded.checked_add(jiff::SignedDuration::from_hours(7 * 24)).unwrap();
+        loaded = loaded.checked_add(jiff::SignedDuration::from_hours(2 * 24)).unwrap();
         load(&stage, &json!({"add": 7, "update": 3, "at": loaded}));
         count += 7;
     }

@@ -25,6 +25,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub mod secret_service;
+pub mod server;
 pub mod slim;
 
 /// No step of any test takes longer.
@@ -422,7 +423,6 @@ pub fn shared(path: &str) -> Option<PathBuf> {
     None
 }
 
-/// Whether a program is there. With `CI=true` its absence is a failure.
 /// Every recorded claim of all versions once, one a line, with its version before its id.
 pub fn recorded_claims() -> Option<String> {
     let data = shared("data")?;
@@ -447,6 +447,7 @@ pub fn recorded_claims() -> Option<String> {
     Some(claims.values().map(|claim| format!("{claim}\n")).collect())
 }
 
+/// Whether a program is there. With `CI=true` its absence is a failure.
 pub fn has_program(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|dir| dir.join(name).is_file());

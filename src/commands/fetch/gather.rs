@@ -132,12 +132,12 @@ impl Job<'_> {
                 course.mode == Mode::Full && count < kept.count && missing > kept_shortfall(kept).unwrap_or(0)
             });
             if readings.is_whole(missing, was_so_before, end.cut_short || takes) {
-                if course.mode == Mode::Incremental && count == 0 {
+                let may_be_outage =
+                    course.mode == Mode::Incremental && count == 0 && self.profile.api != ApiVersion::V3;
+                if may_be_outage && readings.ask_again() {
                     self.is_really_there(&course, kept.as_ref()).await?;
                     // That the data back end works now is no proof that it did a moment ago.
-                    if self.profile.api != ApiVersion::V3 && readings.ask_again() {
-                        continue;
-                    }
+                    continue;
                 }
                 let pulled = self.pulled(&course, &end, started, traffic);
                 return pull.with(move |pull| pull.add(writer, pulled).cloned()).await?;
@@ -202,9 +202,6 @@ impl Job<'_> {
     /// "Nothing new" is also how API v1 and v2 answer when their data back end fails. Then the claims that
     /// are known to be there are not there either.
     async fn is_really_there(&self, course: &Course, kept: Option<&Entry>) -> Result<()> {
-        if self.profile.api == ApiVersion::V3 {
-            return Ok(());
-        }
         let (query, known) = (&course.question.query, Known::Before(kept.map_or(0, |entry| entry.count)));
         let search = Search::new(self.client, self.session, course.resource, query, 1, known, self.login());
         let mut search = search.without_haste();

@@ -1,0 +1,306 @@
+//! Where pages meet, at a server of our own that does what no mock of the real one can be made to do: claims that
+//! move between any two requests, claims that may not be shared, pages that are too much.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    process::Output,
+    sync::{Arc, Mutex},
+};
+
+use serde_json::{Value, json};
+use support::{assert_code, finished, ids, lines, server::Server, text};
+use tempfile::TempDir;
+use url::Url;
+
+/// What a server has and does.
+#[derive(Clone, Default)]
+struct Shelf {
+    api: &'static str,
+    /// Claims and prior authorisations, in the server's order.
+    items: Vec<String>,
+    /// Those that it counts and does not send.
+    redacted: BTreeSet<String>,
+    /// What more than so many at once is answered with, if anything.
+    most: Option<(u64, u16)>,
+    /// Before the request for claims with this number (from 1).
+    before: HashMap<usize, Change>,
+    dates: HashMap<String, String>,
+    searches: usize,
+}
+
+type Change = Arc<dyn Fn(&mut Vec<String>) + Send + Sync>;
+
+fn remove(id: u32) -> Change {
+    Arc::new(move |items| items.retain(|item| *item != id.to_string()))
+}
+
+impl Shelf {
+    fn of(api: &'static str, claims: std::ops::Range<u32>) -> Self {
+        Self { api, items: claims.map(|id| id.to_string()).collect(), ..Self::default() }
+    }
+
+    fn with_authorisations(mut self, number: u32) -> Self {
+        self.items.extend((0..number).map(authorisation));
+        self
+    }
+
+    fn redact(mut self, claims: std::ops::Range<u32>) -> Self {
+        self.redacted.extend(claims.map(|id| id.to_string()));
+        self
+    }
+
+    fn change(mut self, at: usize, change: Change) -> Self {
+        self.before.insert(at, change);
+        self
+    }
+
+    fn id(&self, item: &str) -> String {
+        if self.api == "v3" { item.to_owned() } else { format!("carrier-{item}") }
+    }
+
+    fn answer(&mut self, url: &Url) -> (u16, String) {
+        if url.path().ends_with("/userinfo") {
+            return (200, json!({"sub": "-1", "patient": "-1"}).to_string());
+        }
+        if !url.path().ends_with("/fhir/ExplanationOfBenefit") {
+            return (404, "{}".to_owned());
+        }
+        self.searches += 1;
+        if let Some(change) = self.before.get(&self.searches) {
+            change(&mut self.items);
+        }
+        let query: HashMap<String, String> = url.query_pairs().into_owned().collect();
+        let number = |name: &str| query.get(name).map(|text| text.parse::<u64>().unwrap());
+        let start_name = if self.api == "v3" { "_offset" } else { "startIndex" };
+        let (start, count) = (number(start_name).unwrap_or(0), number("_count").unwrap_or(10));
+        if let Some((_, status)) = self.most.filter(|(most, _)| count > *most) {
+            return (status, json!({"detail": "value must be less"}).to_string());
+        }
+        let since = query.get("_lastUpdated").map(|text| text.trim_start_matches("ge").to_owned());
+        let date = |item: &String| self.dates.get(item).map_or("2026-01-01T00:00:00.000Z", String::as_str);
+        let found: Vec<&String> =
+            self.items.iter().filter(|item| since.as_ref().is_none_or(|since| date(item) >= since.as_str())).collect();
+        let total = found.len() as u64;
+        if self.api != "v3" && start > 0 && start >= total {
+            let words = format!(
+                "An error occurred contacting the upstream server:Value for startIndex ({start}) must be less than than result size ({total})"
+            );
+            return (400, json!({"detail": words}).to_string());
+        }
+        let page = found.iter().skip(start as usize).take(count as usize);
+        let entries: Vec<Value> = page
+            .filter(|item| !self.redacted.contains(**item))
+            .map(|item| {
+                json!({"resource": {"resourceType": "ExplanationOfBenefit", "id": self.id(item),
+                    "meta": {"lastUpdated": date(item)}, "patient": {"reference": "Patient/-1"}}})
+            })
+            .collect();
+        let mut links = vec![json!({"relation": "self", "url": url.as_str()})];
+        if start + count < total {
+            let mut next = url.clone();
+            let others = query.iter().filter(|(name, _)| *name != start_name && *name != "_count");
+            next.query_pairs_mut().clear().extend_pairs(others).append_pair(start_name, &(start + count).to_string());
+            next.query_pairs_mut().append_pair("_count", &count.to_string());
+            links.push(json!({"relation": "next", "url": next.as_str()}));
+        }
+        let total = if self.api == "v3" { count } else { total };
+        let bundle = json!({"resourceType": "Bundle", "type": "searchset", "total": total,
+            "meta": {"lastUpdated": "2026-11-20T00:00:00Z"}, "link": links, "entry": entries});
+        (200, bundle.to_string())
+    }
+}
+
+fn authorisation(number: u32) -> String {
+    format!("{number:08x}-0000-4000-8000-000000000000")
+}
+
+/// A server with this shelf, and a home that is logged in there.
+struct Scene {
+    shelf: Arc<Mutex<Shelf>>,
+    home: TempDir,
+    server: Server,
+}
+
+impl Scene {
+    fn of(shelf: Shelf) -> Self {
+        let (api, shelf) = (shelf.api, Arc::new(Mutex::new(shelf)));
+        let shared = Arc::clone(&shelf);
+        let server = Server::start(move |url| shared.lock().unwrap().answer(url));
+        let home = tempfile::tempdir().unwrap();
+        server.log_in(home.path(), api);
+        Self { shelf, home, server }
+    }
+
+    fn fetch(&self, more: &[&str]) -> Output {
+        let mut command = support::bbdl(self.home.path());
+        command.args(["fetch", "eob", "--out", "claims", "--retry", "1", "--json"]).args(more);
+        finished(command)
+    }
+
+    /// Fetches, and expects everything that the server sends by now.
+    fn brings_all(&self, what: &str, more: &[&str]) -> Value {
+        let output = self.fetch(more);
+        assert_code(&output, 0, &[what]);
+        self.has_all(what);
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    fn has_all(&self, what: &str) {
+        let kept: BTreeSet<String> =
+            ids(&lines(&self.home.path().join("claims/ExplanationOfBenefit.ndjson"))).into_iter().collect();
+        let shelf = self.shelf.lock().unwrap();
+        let wanted = shelf.items.iter().filter(|item| !shelf.redacted.contains(*item)).map(|item| shelf.id(item));
+        let missing: Vec<String> = wanted.filter(|id| !kept.contains(id)).collect();
+        assert!(missing.is_empty(), "{what}: {missing:?} are missing");
+    }
+
+    fn fails(&self, code: i32, kind: &str, more: &[&str]) {
+        let output = self.fetch(more);
+        assert_code(&output, code, &[kind]);
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(told["error"]["kind"], kind, "{}", text(&output.stderr));
+    }
+}
+
+/// A filter that claims can leave, so that v2's seams are looked at.
+const FILTER: [&str; 2] = ["--service-date", "ge2014-01-01"];
+
+#[test]
+fn the_last_claim_and_the_first_prior_authorisation_have_a_seam_as_well() {
+    let shelf = Shelf::of("v3", 1000..1051).with_authorisations(10).change(2, remove(1003));
+    Scene::of(shelf).brings_all("1050 moves to the first page", &["--source", "cwf,nch"]);
+}
+
+#[test]
+fn prior_authorisations_that_change_places_are_not_believed_because_as_many_come_twice() {
+    let swap: Change = Arc::new(|items| items.swap(25, 70));
+    let mut shelf = Shelf::of("v3", 1000..1020).with_authorisations(60);
+    // Each reading has two pages: the second one of each is another than it was.
+    for at in 1..40 {
+        shelf = shelf.change(2 * at, Arc::clone(&swap));
+    }
+    Scene::of(shelf).fails(75, "shifted", &["--source", "cwf,nch"]);
+    // Where they hold still in the end, all of them come.
+    let shelf = Shelf::of("v3", 1000..1020).with_authorisations(60).change(2, swap);
+    Scene::of(shelf).brings_all("they hold still", &["--source", "cwf,nch"]);
+}
+
+#[test]
+fn claims_that_may_not_be_shared_neither_hide_a_slip_nor_look_like_one() {
+    // One at a seam, many around one, a whole page of them; the total counts them all.
+    for (redacted, size) in
+        [(1019..1020, "20"), (1024..1050, "50"), (1010..1020, "10"), (1049..1051, "50"), (1000..1060, "50")]
+    {
+        let what = format!("{redacted:?} in pages of {size}");
+        let scene = Scene::of(Shelf::of("v2", 1000..1100).redact(redacted.clone()));
+        let arguments = [&FILTER[..], &["--page-size", size]].concat();
+        scene.brings_all(&what, &arguments);
+        scene.brings_all(&what, &[&arguments[..], &["--full"]].concat());
+    }
+    // And a claim that slips over a page of which nothing is shared is found.
+    let scene = Scene::of(Shelf::of("v2", 1000..1040).redact(1010..1020));
+    let arguments = [&FILTER[..], &["--page-size", "10", "--full"]].concat();
+    scene.brings_all("at rest", &arguments);
+    let slip: Change = Arc::new(|items| {
+        items.retain(|item| item != "1003");
+        items.push("2000".to_owned());
+    });
+    {
+        let mut shelf = scene.shelf.lock().unwrap();
+        let third = shelf.searches + 3;
+        shelf.before.insert(third, slip);
+    }
+    scene.brings_all("1020 slips over the redacted page", &arguments);
+}
+
+#[test]
+fn a_seam_is_looked_at_in_pages_of_a_size_that_the_server_gives() {
+    // More than twenty-five at once is too much, and one claim beside a seam may not be shared.
+    let shelf = Shelf { most: Some((25, 504)), ..Shelf::of("v2", 1000..1060).redact(1024..1025) };
+    Scene::of(shelf).brings_all("halved", &FILTER);
+    // More than twenty is refused, and a claim slips.
+    let shelf = Shelf { most: Some((20, 400)), ..Shelf::of("v3", 1000..1060).change(2, remove(1003)) };
+    Scene::of(shelf).brings_all("at most twenty", &["--page-size", "20"]);
+}
+
+#[test]
+fn many_small_pages_of_which_nothing_may_be_shared_are_no_drought() {
+    Scene::of(Shelf::of("v2", 1000..1060).redact(1010..1035)).brings_all("one at a time", &["--page-size", "1"]);
+}
+
+#[test]
+fn the_shortfall_stays_what_it_was_through_increments() {
+    let scene = Scene::of(Shelf::of("v2", 1000..1040).redact(1010..1012));
+    scene.brings_all("first", &FILTER);
+    {
+        let mut shelf = scene.shelf.lock().unwrap();
+        shelf.items.push("2000".to_owned());
+        shelf.dates.insert("2000".to_owned(), "2026-11-20T00:00:00.000Z".to_owned());
+    }
+    let result = scene.brings_all("increment", &FILTER);
+    assert_eq!(result["resources"]["ExplanationOfBenefit"]["server_total"], 41, "{result}");
+    // Its date was corrected, and it has left the filter.
+    scene.shelf.lock().unwrap().items.retain(|item| item != "1003");
+    let result = scene.brings_all("full", &[&FILTER[..], &["--full"]].concat());
+    assert_eq!(result["resources"]["ExplanationOfBenefit"]["removed"], 1, "{result}");
+}
+
+#[test]
+fn lists_without_end_are_refused() {
+    // At v2 more than the total.
+    let scene = Scene::of(Shelf::of("v2", 1000..1060));
+    {
+        let mut shelf = scene.shelf.lock().unwrap();
+        for at in 1..200 {
+            let change: Change = Arc::new(move |items| {
+                let next = 1060 + 50 * at as u32;
+                items.extend((next..next + 50).map(|id| id.to_string()));
+            });
+            shelf.before.insert(at, change);
+        }
+    }
+    scene.fails(75, "shifted", &[]);
+    // The list of v3 that shows whether something was loaded meanwhile, with a next page for ever.
+    let home = tempfile::tempdir().unwrap();
+    let shelf = Mutex::new(Shelf::of("v3", 1000..1120));
+    let server = Server::start(move |url| {
+        let mut shelf = shelf.lock().unwrap();
+        if !url.query().unwrap_or_default().contains("_lastUpdated") {
+            return shelf.answer(url);
+        }
+        let offset: u64 =
+            url.query_pairs().find(|(name, _)| name == "_offset").map_or(0, |(_, value)| value.parse().unwrap());
+        let plain = Url::parse("http://here/v3/fhir/ExplanationOfBenefit?_count=50").unwrap();
+        let mut bundle: Value = serde_json::from_str(&shelf.answer(&plain).1).unwrap();
+        let next = format!("{url}&x=1").replace(&format!("_offset={offset}&"), "");
+        let next = next.replace("_count", &format!("_offset={}&_count", offset + 50));
+        bundle["link"] = json!([{"relation": "next", "url": next}]);
+        (200, bundle.to_string())
+    });
+    server.log_in(home.path(), "v3");
+    let mut command = support::bbdl(home.path());
+    command.args(["fetch", "eob", "--out", "claims", "--json"]);
+    let output = finished(command);
+    assert!([65, 75].contains(&output.status.code().unwrap()), "{}", text(&output.stderr));
+    assert!(server.asked().len() < 60);
+}
+
+#[test]
+fn a_claim_of_somebody_else_is_known_by_a_reference_of_any_form() {
+    for reference in ["https://x.example/v2/fhir/Patient/-777", "Patient/-777/_history/2"] {
+        let scene = Scene::of(Shelf::of("v2", 1000..1003));
+        let reference = reference.to_owned();
+        let shelf = Arc::clone(&scene.shelf);
+        let server = Server::start(move |url| {
+            let (status, body) = shelf.lock().unwrap().answer(url);
+            (status, body.replacen("Patient/-1", &reference, 1))
+        });
+        server.log_in(scene.home.path(), "v2");
+        scene.fails(65, "other_patient", &[]);
+        drop(scene.server);
+    }
+}
