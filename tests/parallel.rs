@@ -263,23 +263,25 @@ fn an_expired_token_is_renewed_once_for_all_pages_under_way() {
 
 #[test]
 fn one_slow_enrollee_holds_up_nobody() {
-    let stage = stage(60);
+    let stage = stage(260);
     stage.control("POST", "consent", r#"{"enrollee":1}"#);
     for name in ["x", "y"] {
         stage.log_in(&["--profile", name]);
     }
-    // The default profile is enrollee 0; x was replaced by y.
+    // The default profile is enrollee 0; x was replaced by y. All pages of the default's but the first are slow.
     let slow = stage.expect_json(0, &["status", "--json"])["profiles"][0]["patient"].as_str().unwrap().to_owned();
-    stage.faults(&[&format!("late=2000@patient={slow}")]);
-    stage.expect(0, &["fetch", "eob", "--out", "study/default", "-q"]);
+    stage.faults(&[&format!("late=1500@patient={slow}")]);
     let fetch = stage.bbdl(&["fetch", "eob", "--out", "study", "--all-profiles", "--jobs", "2", "-v"]);
     let output = support::finished(fetch);
     assert_code(&output, 77, &[]);
-    let said = text(&output.stdout);
-    let place = |name: &str| said.find(&format!("{name}: ")).unwrap_or_else(|| panic!("{name}: {said}"));
-    assert!(place("y") < said.len());
-    assert!(
-        text(&output.stderr).lines().any(|line| line.starts_with("y: GET /v2/fhir/")),
-        "each line says whose it is"
-    );
+    for name in ["default", "y"] {
+        assert_eq!(lines(&stage.home.path().join(format!("study/{name}/ExplanationOfBenefit.ndjson"))).len(), 260);
+    }
+    // Each line says whose it is. The last page of one came before the first slow page of the other.
+    let said = text(&output.stderr);
+    let rows: Vec<&str> = said.lines().collect();
+    let last_quick = rows.iter().rposition(|row| row.starts_with("y: GET /v2/fhir/")).unwrap();
+    let is_slow = |row: &&str| row.starts_with("default: GET ") && row.contains("startIndex");
+    let first_slow = rows.iter().position(is_slow).unwrap();
+    assert!(last_quick < first_slow, "{said}");
 }

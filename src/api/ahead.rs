@@ -111,7 +111,7 @@ impl Ahead {
             Some(last) => current.at(last.address.start, last.address.count).next(),
             None => current.clone(),
         };
-        while self.asked.len() < client.pace().limit() && (address.start < end || self.asked.is_empty()) {
+        while self.asked.len() < client.at_once() && (address.start < end || self.asked.is_empty()) {
             let is_first = address.start == 0 && address.count == self.count;
             let url = if is_first { self.search.clone() } else { address.url().clone() };
             let (client, bearer, wanted) = (Arc::clone(client), bearer.clone(), wanted(Some(&address)));

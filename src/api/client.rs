@@ -19,7 +19,7 @@ use reqwest::{
 use url::Url;
 
 use super::{
-    pace::{Pace, Shown},
+    pace::{Pace, Share, Shown},
     problem::{Head, Problem},
     retry::{RetryPolicy, chance},
     server::{Origin, Server, shown},
@@ -159,6 +159,7 @@ pub enum Wanted {
 /// Asks the server; counts what was asked and what came.
 pub struct Client {
     connections: Connections,
+    share: Share,
     server: Server,
     retry: RetryPolicy,
     ui: Ui,
@@ -173,6 +174,7 @@ impl Client {
     #[must_use]
     pub fn new(connections: Connections, server: Server, retry: RetryPolicy, ui: Ui) -> Self {
         Self {
+            share: connections.pace.join(),
             connections,
             server,
             retry,
@@ -195,10 +197,10 @@ impl Client {
         &self.connections.http
     }
 
-    /// How many requests may be under way at once.
+    /// How many requests of this client may be under way at once.
     #[must_use]
-    pub fn pace(&self) -> &Pace {
-        &self.connections.pace
+    pub fn at_once(&self) -> usize {
+        self.share.limit()
     }
 
     /// How often to repeat.

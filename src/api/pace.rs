@@ -32,10 +32,31 @@ struct Inner {
 #[derive(Debug)]
 struct State {
     limit: usize,
+    /// How many clients ask at this pace.
+    clients: usize,
     running: usize,
     good: usize,
     quickest: Option<Duration>,
     not_before: Option<Instant>,
+}
+
+/// One client's share of a pace: no enrollee whose pages are slow takes the turns of the others.
+#[derive(Debug)]
+pub struct Share(Pace);
+
+impl Share {
+    /// How many requests this client may have under way now, one at least.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        let state = self.0.state();
+        (state.limit / state.clients.max(1)).max(1)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.0.state().clients -= 1;
+    }
 }
 
 /// What a request has shown of the server.
@@ -56,7 +77,7 @@ impl Pace {
     #[must_use]
     pub fn of(most: usize) -> Self {
         let most = most.max(1);
-        let state = State { limit: most, running: 0, good: 0, quickest: None, not_before: None };
+        let state = State { limit: most, clients: 0, running: 0, good: 0, quickest: None, not_before: None };
         Self(Arc::new(Inner { most, state: Mutex::new(state), changed: Notify::new() }))
     }
 
@@ -64,6 +85,13 @@ impl Pace {
     #[must_use]
     pub fn limit(&self) -> usize {
         self.state().limit
+    }
+
+    /// A client comes to ask at this pace, until what is given back is dropped.
+    #[must_use]
+    pub fn join(&self) -> Share {
+        self.state().clients += 1;
+        Share(self.clone())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -80,7 +80,7 @@ impl Seams {
         let mut waiting = self.found.iter();
         let mut running = JoinSet::new();
         loop {
-            while running.len() < client.pace().limit()
+            while running.len() < client.at_once()
                 && let Some(seam) = waiting.next()
             {
                 let (client, bearer, form, seam) = (Arc::clone(client), bearer.clone(), form.clone(), seam.clone());

@@ -13,6 +13,10 @@ use crate::{
     error::{Error, Exit, Result},
 };
 
+/// How many profiles are under way for each request that may be: one that waits for the server to recover, or
+/// for its lock, leaves its turn to the others. One request at a time is also one profile after the other.
+const PROFILES_A_REQUEST: usize = 4;
+
 /// Runs the command: goes on after a profile has failed, and fails with the worst of what happened.
 ///
 /// # Errors
@@ -54,15 +58,19 @@ pub(super) fn run(context: &Context, args: &Fetch) -> Result<()> {
 /// became of each is said as it happens, and given back in the order of the names.
 async fn all(context: &Context, args: &Fetch, names: &[ProfileName]) -> Result<Vec<Result<Value>>> {
     let mut waiting = names.iter().enumerate();
+    let at_once = match context.limits.jobs {
+        1 => 1,
+        jobs => PROFILES_A_REQUEST * jobs,
+    };
     let mut running = JoinSet::new();
     let mut stopped = false;
     let mut ends: Vec<Option<Result<Value>>> = names.iter().map(|_| None).collect();
     loop {
         while !stopped
-            && running.len() < context.limits.jobs
+            && running.len() < at_once
             && let Some((place, name)) = waiting.next()
         {
-            let ui = if context.limits.jobs > 1 { context.ui.speaking_of(name.as_str()) } else { context.ui.clone() };
+            let ui = if at_once > 1 { context.ui.speaking_of(name.as_str()) } else { context.ui.clone() };
             let context = Context { ui, profile: name.clone(), ..context.clone() };
             let args = Fetch { out: args.out.join(name.as_str()), ..args.clone() };
             running.spawn(async move { (place, one(&context, &args, async |job| job.to_archive().await).await) });
