@@ -15,11 +15,13 @@ use super::{
 };
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Clock {
     advance_seconds: i64,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Grants {
     /// Away with the grants and the access tokens under them.
     #[serde(default)]
@@ -30,6 +32,7 @@ struct Grants {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ConsentOrder {
     #[serde(default)]
     answer: Consent,
@@ -45,6 +48,7 @@ fn ticked() -> bool {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct PersonOrder {
     enrollee: usize,
     standing: Standing,
@@ -68,10 +72,7 @@ pub(super) fn answer(shared: &Shared, ask: &Ask, what: &str) -> Answer {
             shared.world().set_faults(Vec::new());
             done()
         }
-        ("POST", "clock") => order(ask, |clock: Clock| {
-            shared.world().advance(clock.advance_seconds);
-            Ok(())
-        }),
+        ("POST", "clock") => order(ask, |clock: Clock| shared.world().advance(clock.advance_seconds)),
         ("POST", "grants") => order(ask, |grants: Grants| {
             if grants.revoke || grants.forget {
                 shared.world().delete_all_grants(grants.revoke);
@@ -88,6 +89,9 @@ pub(super) fn answer(shared: &Shared, ask: &Ask, what: &str) -> Answer {
             Ok(())
         }),
         ("POST", "people") => order(ask, |order: PersonOrder| {
+            if order.enrollee >= shared.records.enrollees() {
+                return Err(format!("there is no enrollee {}", order.enrollee));
+            }
             shared.world().arrivals.set_standing(order.enrollee, order.standing);
             Ok(())
         }),

@@ -10,7 +10,7 @@ use axum::{
         header::{CONTENT_ENCODING, CONTENT_LENGTH},
     },
 };
-use jiff::ToSpan;
+use jiff::SignedDuration;
 use serde_json::json;
 
 use super::{
@@ -47,7 +47,7 @@ pub(super) fn to_the_world(shared: &Shared, ask: &Ask, faults: &[Kind]) {
             Kind::Update(claims) => load(Load { update: *claims, ..Load::default() }),
             Kind::Supersede(claims) => load(Load { supersede: *claims, ..Load::default() }),
             Kind::LateLoad(seconds) => {
-                load(Load { add: 1, at: now.checked_sub(seconds.seconds()).ok(), ..Load::default() });
+                load(Load { add: 1, at: now.checked_sub(SignedDuration::from_secs(*seconds)).ok(), ..Load::default() });
             }
             _ => {}
         }

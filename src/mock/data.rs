@@ -212,9 +212,11 @@ fn walk(dir: &Path, paths: &mut Vec<PathBuf>) -> Result<(), String> {
     let entries = fs::read_dir(dir).map_err(|cause| format!("cannot read {}: {cause}", dir.display()))?;
     for entry in entries.flatten() {
         let path = entry.path();
-        if path.is_dir() {
+        // What a link names may be anywhere, and what is no file may never end.
+        let Ok(kind) = entry.file_type() else { continue };
+        if kind.is_dir() {
             walk(&path, paths)?;
-        } else if path.extension().is_some_and(|extension| extension == "json") {
+        } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "json") {
             paths.push(path);
         }
     }

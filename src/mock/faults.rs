@@ -221,7 +221,9 @@ impl<'t> Counts<'t> {
 impl Fault {
     /// What strikes at this path now, if it does; counts down.
     pub(super) fn strikes(&mut self, path: &str, dice: &mut Dice) -> Option<Kind> {
-        if !path.contains(&self.path) || self.times == Some(0) {
+        // With a mark after the last parameter as after the others, so that `_offset=50&` is one page wherever it
+        // stands.
+        if !format!("{path}&").contains(&self.path) || self.times == Some(0) {
             return None;
         }
         if self.skip > 0 {

@@ -112,11 +112,20 @@ impl Living {
             .entry(load.enrollee)
             .or_insert_with(|| (0..before).map(|position| Place::of(position, None)).collect());
         let ever = changed.ever.entry(load.enrollee).or_insert(before);
-        if load.add + load.supersede > self.base.spare(load.enrollee, *ever) {
+        let come = load.add.checked_add(load.supersede);
+        if come.is_none_or(|come| come > self.base.spare(load.enrollee, *ever)) {
             return Err("these records have no further claims".to_owned());
         }
-        if load.update + load.remove + load.supersede > places.len() {
+        let leave = load.remove.checked_add(load.supersede);
+        let touched = leave.and_then(|leave| leave.checked_add(load.update));
+        if touched.is_none_or(|touched| touched > places.len()) {
             return Err(format!("there are only {} claims", places.len()));
+        }
+        // What has just changed does not go, and what was superseded is not so again. An update may take one of
+        // the others each time.
+        let free = places.iter().filter(|place| place.loaded != Some(at) && !place.is_superseded).count();
+        if leave.is_some_and(|leave| leave > 0 && leave > free.saturating_sub(load.update)) {
+            return Err(format!("only {free} claims have not changed at that instant"));
         }
         let id = |place: Place| self.base.claim_header(Version::V2, load.enrollee, place.position).id;
         let mut done = Loaded::default();

@@ -9,6 +9,7 @@ use axum::{
     http::{Request, Response},
 };
 use tokio::net::TcpListener;
+use url::{Host, Url};
 
 use super::{
     Shared, control, damage,
@@ -47,6 +48,13 @@ async fn handle(
         headers: parts.headers,
         body: body.to_vec(),
     };
+    // A page of the internet that gets a browser to ask here (DNS rebinding) asks under its own name.
+    let is_here = |host: &str| Url::parse(&format!("http://{host}")).is_ok_and(|url| is_loopback(&url));
+    let foreign = ask.header("host").is_some_and(|host| !is_here(host));
+    let stranger = |origin: &str| !Url::parse(origin).is_ok_and(|url| is_loopback(&url));
+    if foreign || (ask.path.starts_with("/__mock/") && ask.header("origin").is_some_and(stranger)) {
+        return Answer::html(400, pages::refused("400 Bad Request")).into_response(false);
+    }
     let accepts_gzip = ask.header("accept-encoding").is_some_and(|value| value.contains("gzip"));
     if let Some(what) = ask.path.strip_prefix("/__mock/") {
         return control::answer(&shared, &ask, what).into_response(accepts_gzip);
@@ -100,6 +108,9 @@ fn route(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Answer {
         "connect/userinfo" | "connect/userinfo/" => fhir::userinfo(shared, ask, version, faults),
         "connect/.well-known/openid-configuration" => discovery::openid(shared.url(), version, ask),
         "fhir/.well-known/smart-configuration" => discovery::smart(shared.url(), version, ask),
+        "fhir/metadata" if faults.iter().any(|fault| matches!(fault, Kind::Backend(_))) => {
+            Answer::fhir(504, r#"{"detail":"The data back end cannot be reached."}"#)
+        }
         "fhir/metadata" => discovery::metadata(shared.url(), version, ask),
         _ => {
             if let Some(uuid) = rest.strip_prefix("o/authorize/").and_then(|rest| rest.strip_suffix('/')) {
@@ -138,6 +149,15 @@ fn unversioned(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Option<Answer> {
     }
 }
 
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
 /// Well, unless the data back end was asked about and is failing.
 fn health(check: &str, faults: &[Kind]) -> Answer {
     let failing = faults.iter().any(|fault| matches!(fault, Kind::Backend(_)));
@@ -147,6 +167,10 @@ fn health(check: &str, faults: &[Kind]) -> Answer {
             "application/json",
             r#"{"detail":"Service temporarily unavailable, try again later."}"#,
         );
+    }
+    let known = ["", "/external", "/external_v2", "/sls", "/db", "/bfd", "/bfd_v2"];
+    if !known.contains(&check.trim_end_matches('/')) {
+        return Answer::html(404, pages::no_such_page());
     }
     Answer::new(200, "application/json", r#"{"message":"all's well"}"#)
 }

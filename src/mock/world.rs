@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use jiff::{Timestamp, ToSpan, tz::Offset};
+use jiff::{SignedDuration, Timestamp, ToSpan, tz::Offset};
 use serde::Serialize;
 
 use super::{
@@ -141,11 +141,15 @@ impl World {
     /// The mock's own time.
     pub(super) fn now(&self) -> Timestamp {
         let now = Timestamp::now();
-        now.checked_add(self.offset.seconds()).unwrap_or(now)
+        now.checked_add(SignedDuration::from_secs(self.offset)).unwrap_or(now)
     }
 
-    pub(super) fn advance(&mut self, seconds: i64) {
-        self.offset += seconds;
+    /// Moves the mock's clock, no farther than a century from the real one.
+    pub(super) fn advance(&mut self, seconds: i64) -> Result<(), String> {
+        const CENTURY: u64 = 100 * 366 * 24 * 3600;
+        let offset = self.offset.checked_add(seconds).filter(|offset| offset.unsigned_abs() <= CENTURY);
+        self.offset = offset.ok_or("that is more than a century from now")?;
+        Ok(())
     }
 
     pub(super) fn set_faults(&mut self, faults: Vec<Fault>) {
@@ -311,10 +315,15 @@ impl World {
             "refresh_token",
             "access_token",
             "req_token",
+            "relay",
+            "client_assertion",
+            "id_token",
+            // An address with parameters of its own.
+            "next",
         ]
         .into();
         let query = ask.query.iter().map(|(key, value)| {
-            let value = if secrets.contains(key.as_str()) { "…" } else { value };
+            let value = if secrets.contains(key.to_ascii_lowercase().as_str()) { "…" } else { value };
             format!("{key}={value}")
         });
         self.asked.push(Asked {

@@ -162,7 +162,8 @@ fn failing(version: Version, status: u16) -> Answer {
         500..=599 if version == Version::V3 => params::server_error(),
         404 => Answer::detail(404, "Not found."),
         400..=499 => Answer::detail(400, "An error occurred contacting the upstream server:Too many requests"),
-        500 => Answer::spaced(500, &[("error", json!("Server Error (500)"))]),
+        // Nobody answers: the web server has nothing to translate.
+        504 => Answer::spaced(500, &[("error", json!("Server Error (500)"))]),
         _ => Answer::detail(502, "A failure occurred contacting the upstream server"),
     }
 }

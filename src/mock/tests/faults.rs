@@ -147,7 +147,8 @@ fn a_hanging_request_hinders_nobody_and_the_log_keeps_no_secret() {
     let (mock, token, _) = with(r#"["hang@Coverage#1"]"#);
     let address = mock.url().strip_prefix("http://").unwrap().to_owned();
     let mut socket = TcpStream::connect(address).unwrap();
-    let request = format!("GET /v2/fhir/Coverage?x=1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let request =
+        format!("GET /v2/fhir/Coverage?x=1 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n");
     socket.write_all(request.as_bytes()).unwrap();
     let hung = |log: &Value| {
         log.as_array().unwrap().iter().any(|row| row["path"] == "/v2/fhir/Coverage" && row["status"] == 0)
@@ -199,4 +200,83 @@ fn a_mock_is_made_by_its_seed_and_stops_when_dropped() {
     assert!(address.starts_with("127.0.0.1:"));
     drop(one);
     assert!(TcpStream::connect(address).is_err());
+}
+
+/// A control request that may be refused.
+fn ordered(mock: &Mock, what: &str, body: &str) -> u16 {
+    send(mock, "POST", &format!("/__mock/{what}"), &[("Content-Type", "application/json")], body).unwrap().status
+}
+
+#[test]
+fn orders_that_cannot_be_obeyed_are_refused_and_the_mock_goes_on() {
+    let mock = mock(Access::ThirteenMonth);
+    let all = get(&mock, "/health").status;
+    assert_eq!(all, 200);
+    let count = mock_claims(&mock);
+    let update = format!(r#"{{"update":{count},"at":"2026-11-20T00:00:00Z"}}"#);
+    assert_eq!(ordered(&mock, "claims", &update), 200);
+    assert_eq!(ordered(&mock, "claims", r#"{"remove":1,"at":"2026-11-20T00:00:00Z"}"#), 400);
+    assert_eq!(ordered(&mock, "claims", &format!(r#"{{"supersede":{count}}}"#)), 200);
+    assert_eq!(ordered(&mock, "claims", &format!(r#"{{"update":2,"supersede":{count}}}"#)), 400);
+    assert_eq!(ordered(&mock, "claims", r#"{"add":18446744073709551615,"supersede":1}"#), 400);
+    assert_eq!(ordered(&mock, "clock", r#"{"advance_seconds":1000000000000000000}"#), 400);
+    assert_eq!(ordered(&mock, "clock", r#"{"advance_seconds":9223372036854775807}"#), 400);
+    assert_eq!(ordered(&mock, "grants", r#"{"revok":true}"#), 400);
+    assert_eq!(ordered(&mock, "consent", r#"{"anser":"deny"}"#), 400);
+    assert_eq!(ordered(&mock, "people", r#"{"enrollee":99999999,"standing":"unknown"}"#), 400);
+    control(&mock, "faults", r#"["late-load=9223372036854775807#1"]"#);
+    let (token, _) = tokens(&mock);
+    let _ = ask(&mock, &token, CLAIMS);
+    assert_eq!(get(&mock, "/health").status, 200);
+}
+
+/// How many claims the first enrollee has.
+fn mock_claims(mock: &Mock) -> u64 {
+    let (token, _) = tokens(mock);
+    ask(mock, &token, CLAIMS).json()["total"].as_u64().unwrap()
+}
+
+#[test]
+fn a_failing_back_end_is_shown_as_the_real_gateway_shows_it() {
+    let (mock, token, _) = with("[]");
+    for (fault, version, status) in
+        [(500, "v2", 502), (503, "v1", 502), (504, "v2", 500), (404, "v2", 404), (429, "v1", 400), (502, "v3", 500)]
+    {
+        control(&mock, "faults", &format!(r#"["backend={fault}#1"]"#));
+        let got = ask(&mock, &token, &format!("/{version}/fhir/ExplanationOfBenefit"));
+        assert_eq!(got.status, status, "{fault} at {version}");
+    }
+    control(&mock, "faults", r#"["backend=502#1"]"#);
+    assert_eq!(get(&mock, "/v2/fhir/metadata").status, 504);
+    assert_eq!(get(&mock, "/v2/fhir/metadata").status, 200);
+    assert_eq!(get(&mock, "/health/nonsense").status, 404);
+}
+
+#[test]
+fn one_page_is_one_page_at_v3_as_well() {
+    let (mock, token, _) = with(r#"["status=503@_offset=5&"]"#);
+    let page = |from: u32| ask(&mock, &token, &format!("/v3/fhir/ExplanationOfBenefit?_count=5&_offset={from}")).status;
+    assert_eq!((page(0), page(5), page(50)), (200, 503, 200));
+}
+
+#[test]
+fn what_was_asked_is_told_without_secrets_whatever_they_stand_in() {
+    let mock = mock(Access::ThirteenMonth);
+    let _ = get(&mock, "/mymedicare/login?next=/v2/o/authorize/?state=secret-state%26code_challenge=secret-challenge");
+    let _ = get(&mock, "/login/?relay=secret-relay&Code=secret-code");
+    let told = get(&mock, "/__mock/requests");
+    assert!(told.text().contains("next=") && !told.text().contains("secret-"), "{}", told.text());
+}
+
+#[test]
+fn a_page_of_the_internet_is_not_answered() {
+    let mock = mock(Access::ThirteenMonth);
+    let status = |headers: &[(&str, &str)], target: &str| send(&mock, "GET", target, headers, "").unwrap().status;
+    assert_eq!(status(&[("Origin", "https://evil.example")], "/__mock/requests"), 400);
+    assert_eq!(status(&[("Origin", "http://localhost:3000")], "/__mock/requests"), 200);
+    let mut socket = TcpStream::connect(mock.url().strip_prefix("http://").unwrap()).unwrap();
+    socket.write_all(b"GET /health HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
 }
