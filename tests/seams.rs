@@ -304,3 +304,16 @@ fn a_claim_of_somebody_else_is_known_by_a_reference_of_any_form() {
         drop(scene.server);
     }
 }
+
+#[test]
+fn a_refusal_without_its_body_is_a_refusal() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start(|url| {
+        let is_userinfo = url.path().ends_with("/userinfo");
+        if is_userinfo { (200, json!({"sub": "-1", "patient": "-1"}).to_string()) } else { (403, String::new()) }
+    });
+    server.log_in(home.path(), "v2");
+    let mut command = support::bbdl(home.path());
+    command.args(["fetch", "eob", "--out", "claims", "--json"]);
+    assert_code(&finished(command), 77, &["refused"]);
+}

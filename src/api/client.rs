@@ -280,7 +280,7 @@ impl Client {
             Wanted::Fhir | Wanted::Divisible => "application/fhir+json",
             Wanted::Json => "application/json",
         };
-        let mut turn = self.connections.pace.turn().await;
+        let mut turn = self.share.turn().await;
         let request = self.connections.http.get(url.clone()).header(AUTHORIZATION, authorization);
         let request = request.header(ACCEPT, accept).header(ACCEPT_ENCODING, "gzip");
         let started = Instant::now();
@@ -314,10 +314,19 @@ impl Client {
             self.clock.fetch_max(date.timestamp().as_second(), Ordering::Relaxed);
         }
         let mut body = Body::of(&headers);
+        let mut taken = Ok(());
         while let Some(chunk) = response.chunk().await.map_err(|cause| broken(&cause))? {
-            body.take(&chunk).map_err(|cause| unusable(&cause))?;
+            taken = body.take(&chunk);
+            if taken.is_err() {
+                break;
+            }
         }
-        let body = body.finish().map_err(|cause| unusable(&cause))?;
+        let body = match taken.and_then(|()| body.finish()) {
+            Ok(body) => body,
+            // What a refusal means is in its head, whatever became of its body.
+            Err(_) if status != 200 => Vec::new(),
+            Err(cause) => return Err(unusable(&cause)),
+        };
         self.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
         if status != 200 {
             let head = Head {
@@ -344,7 +353,8 @@ enum Body {
 impl Body {
     fn of(headers: &HeaderMap) -> Self {
         let body = Limited(spare::take());
-        let is_gzip = text(headers, &CONTENT_ENCODING).is_some_and(|encoding| encoding.eq_ignore_ascii_case("gzip"));
+        let is_gzip = text(headers, &CONTENT_ENCODING)
+            .is_some_and(|encoding| ["gzip", "x-gzip"].iter().any(|name| encoding.eq_ignore_ascii_case(name)));
         if is_gzip { Self::Gzip(Box::new(MultiGzDecoder::new(body))) } else { Self::Plain(body) }
     }
 
@@ -466,6 +476,7 @@ mod tests {
             let chunks: Vec<&[u8]> = whole.chunks(length).collect();
             assert_eq!(received("gzip", &chunks).unwrap(), text.as_bytes(), "{length}");
         }
+        assert_eq!(received("x-gzip", &[&whole]).unwrap(), text.as_bytes(), "RFC 9110 section 8.4.1.3");
         assert_eq!(received("identity", &[b"cla", b"ims"]).unwrap(), b"claims");
         // RFC 1952 section 2.2: members simply follow one another.
         assert_eq!(received("GZIP", &[&packed(b"cla"), &packed(b"ims")]).unwrap(), b"claims");

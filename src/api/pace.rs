@@ -36,26 +36,36 @@ struct State {
     clients: usize,
     running: usize,
     good: usize,
-    quickest: Option<Duration>,
     not_before: Option<Instant>,
 }
 
 /// One client's share of a pace: no enrollee whose pages are slow takes the turns of the others.
+///
+/// What is slow is told by the quickest answer to the same client: some enrollees have more than others.
 #[derive(Debug)]
-pub struct Share(Pace);
+pub struct Share {
+    pace: Pace,
+    quickest: Arc<Mutex<Option<Duration>>>,
+}
 
 impl Share {
     /// How many requests this client may have under way now, one at least.
     #[must_use]
     pub fn limit(&self) -> usize {
-        let state = self.0.state();
+        let state = self.pace.state();
         (state.limit / state.clients.max(1)).max(1)
+    }
+
+    /// Waits for a turn.
+    pub async fn turn(&self) -> Turn {
+        self.pace.free().await;
+        Turn { pace: self.pace.clone(), quickest: Arc::clone(&self.quickest), shown: Shown::Nothing }
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.0.state().clients -= 1;
+        self.pace.state().clients -= 1;
     }
 }
 
@@ -77,7 +87,7 @@ impl Pace {
     #[must_use]
     pub fn of(most: usize) -> Self {
         let most = most.max(1);
-        let state = State { limit: most, clients: 0, running: 0, good: 0, quickest: None, not_before: None };
+        let state = State { limit: most, clients: 0, running: 0, good: 0, not_before: None };
         Self(Arc::new(Inner { most, state: Mutex::new(state), changed: Notify::new() }))
     }
 
@@ -91,15 +101,15 @@ impl Pace {
     #[must_use]
     pub fn join(&self) -> Share {
         self.state().clients += 1;
-        Share(self.clone())
+        Share { pace: self.clone(), quickest: Arc::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a turn.
-    pub async fn turn(&self) -> Turn {
+    /// Waits for a place, and takes it.
+    async fn free(&self) {
         loop {
             let changed = self.0.changed.notified();
             let mut changed = std::pin::pin!(changed);
@@ -112,7 +122,7 @@ impl Pace {
                     Some(at) => Some(at - now),
                     None if state.running < state.limit => {
                         state.running += 1;
-                        return Turn { pace: self.clone(), shown: Shown::Nothing };
+                        return;
                     }
                     None => None,
                 }
@@ -124,7 +134,7 @@ impl Pace {
         }
     }
 
-    fn done(&self, shown: Shown) {
+    fn done(&self, shown: Shown, quickest: &mut Option<Duration>) {
         let mut state = self.state();
         state.running -= 1;
         match shown {
@@ -137,11 +147,13 @@ impl Pace {
             }
             Shown::Spent(wait) => state.hold(wait.min(LONGEST_HOLD)),
             Shown::Answers(took) => {
-                let quickest = state.quickest.map_or(took, |quickest| quickest.min(took));
-                state.quickest = Some(quickest);
+                let least = quickest.map_or(took, |quickest| quickest.min(took));
+                *quickest = Some(least);
                 // Alone it is as slow: then it is not for our number.
-                if state.limit > 1 && took > quickest * SLOWER && took - quickest > NOTABLE {
+                if state.limit > 1 && took > least * SLOWER && took - least > NOTABLE {
                     state.slow_down();
+                    // What was quick under less load is forgotten slowly.
+                    *quickest = Some(least * 2);
                 } else {
                     state.good += 1;
                     if state.limit < self.0.most && state.good >= 4 * state.limit {
@@ -160,8 +172,6 @@ impl State {
     fn slow_down(&mut self) {
         self.limit = (self.limit / 2).max(1);
         self.good = 0;
-        // What was quick under less load is forgotten slowly.
-        self.quickest = self.quickest.map(|quickest| quickest * 2);
     }
 
     fn hold(&mut self, wait: Duration) {
@@ -174,6 +184,7 @@ impl State {
 #[derive(Debug)]
 pub struct Turn {
     pace: Pace,
+    quickest: Arc<Mutex<Option<Duration>>>,
     shown: Shown,
 }
 
@@ -186,7 +197,8 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.pace.done(self.shown);
+        let mut quickest = self.quickest.lock().unwrap_or_else(PoisonError::into_inner);
+        self.pace.done(self.shown, &mut quickest);
     }
 }
 
@@ -194,8 +206,8 @@ impl Drop for Turn {
 mod tests {
     use super::*;
 
-    async fn answer(pace: &Pace, shown: Shown) {
-        pace.turn().await.shows(shown);
+    async fn answer(share: &Share, shown: Shown) {
+        share.turn().await.shows(shown);
     }
 
     const GOOD: Shown = Shown::Answers(Duration::from_millis(100));
@@ -203,19 +215,20 @@ mod tests {
     #[tokio::test]
     async fn it_falls_at_once_and_rises_slowly() {
         let pace = Pace::of(4);
-        answer(&pace, Shown::TooMuch(None)).await;
+        let share = pace.join();
+        answer(&share, Shown::TooMuch(None)).await;
         assert_eq!(pace.limit(), 2);
-        answer(&pace, Shown::TooMuch(None)).await;
-        answer(&pace, Shown::TooMuch(None)).await;
+        answer(&share, Shown::TooMuch(None)).await;
+        answer(&share, Shown::TooMuch(None)).await;
         assert_eq!(pace.limit(), 1, "somebody may always ask");
         let mut answers = 0;
         while pace.limit() < 4 {
-            answer(&pace, GOOD).await;
+            answer(&share, GOOD).await;
             answers += 1;
         }
         assert_eq!(answers, 4 + 8 + 12);
         for _ in 0..100 {
-            answer(&pace, GOOD).await;
+            answer(&share, GOOD).await;
         }
         assert_eq!(pace.limit(), 4, "never above what was asked for");
     }
@@ -223,20 +236,32 @@ mod tests {
     #[tokio::test]
     async fn answers_that_take_ever_longer_slow_it_down() {
         let pace = Pace::of(4);
-        answer(&pace, GOOD).await;
-        answer(&pace, Shown::Answers(Duration::from_secs(1))).await;
+        let share = pace.join();
+        answer(&share, GOOD).await;
+        answer(&share, Shown::Answers(Duration::from_secs(1))).await;
         assert_eq!(pace.limit(), 4, "no more than a bad moment of the network");
-        answer(&pace, Shown::Answers(Duration::from_secs(3))).await;
+        answer(&share, Shown::Answers(Duration::from_secs(3))).await;
         assert_eq!(pace.limit(), 2);
     }
 
     #[tokio::test]
+    async fn what_is_slow_for_one_client_is_not_so_for_the_server() {
+        let pace = Pace::of(4);
+        let (quick, slow) = (pace.join(), pace.join());
+        for _ in 0..10 {
+            answer(&quick, GOOD).await;
+            answer(&slow, Shown::Answers(Duration::from_secs(3))).await;
+        }
+        assert_eq!(pace.limit(), 4);
+    }
+
+    #[tokio::test]
     async fn no_more_are_under_way_than_may_be_and_a_dropped_one_frees_its_place() {
-        let pace = Pace::of(2);
-        let (first, _second) = (pace.turn().await, pace.turn().await);
+        let share = Arc::new(Pace::of(2).join());
+        let (first, _second) = (share.turn().await, share.turn().await);
         let third = tokio::spawn({
-            let pace = pace.clone();
-            async move { drop(pace.turn().await) }
+            let share = Arc::clone(&share);
+            async move { drop(share.turn().await) }
         });
         tokio::task::yield_now().await;
         assert!(!third.is_finished());
@@ -246,12 +271,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_servers_wish_holds_everyone() {
-        let pace = Pace::of(2);
+        let share = Pace::of(2).join();
         let before = Instant::now();
-        answer(&pace, Shown::TooMuch(Some(Duration::from_millis(20)))).await;
-        drop(pace.turn().await);
+        answer(&share, Shown::TooMuch(Some(Duration::from_millis(20)))).await;
+        drop(share.turn().await);
         assert!(before.elapsed() >= Duration::from_millis(20));
-        answer(&pace, Shown::TooMuch(Some(Duration::from_secs(3600)))).await;
-        drop(pace.turn().await); // not held for an hour: whoever got that answer gives up
+        answer(&share, Shown::TooMuch(Some(Duration::from_secs(3600)))).await;
+        drop(share.turn().await); // not held for an hour: whoever got that answer gives up
     }
 }

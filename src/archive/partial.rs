@@ -113,7 +113,8 @@ impl Files {
 
     /// Forgets the pull, the journal first: without it nothing is believed.
     pub(super) fn clear(&self) -> Result<()> {
-        for path in [self.journal(), self.lines(), self.changes()] {
+        // The last is what lines are dropped into, before it takes the place of the others.
+        for path in [self.journal(), self.lines(), self.changes(), self.lines().with_extension("kept")] {
             forgiving(fs::remove_file(&path), &path)?;
         }
         let pages = self.pages();
@@ -351,8 +352,12 @@ mod tests {
         assert_eq!(pages(&begun(dir.path(), None, false), &question(), now()), Some((2, 14, Some(21))));
         assert_eq!(pages(&begun(dir.path(), Some(150), true), &question(), now()), Some((2, 14, None)));
         assert_eq!(pages(&begun(dir.path(), None, true), &question(), now()), Some((2, 14, Some(21))));
+        // Claims that a kill left while lines were dropped go as well.
+        let half = files.lines().with_extension("kept");
+        fs::write(&half, "claims").unwrap();
         files.clear().unwrap();
         assert_eq!(pages(&files, &question(), now()), None);
+        assert!(!half.exists());
     }
 
     #[test]

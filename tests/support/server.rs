@@ -90,8 +90,10 @@ fn answer(mut stream: TcpStream, asked: &Mutex<Vec<String>>, handler: &Handler) 
         (format!("{status} Status"), body)
     };
     let kind = if url.path().contains("/fhir/") { "application/fhir+json" } else { "application/json" };
+    // As gateways do that strip bodies and leave the head as it was.
+    let encoding = if body.is_empty() { "Content-Encoding: gzip\r\n" } else { "" };
     let head = format!(
-        "HTTP/1.1 {head}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 {head}\r\n{encoding}Content-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
     // A client that has gone away is no business of this server's.
