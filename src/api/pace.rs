@@ -91,12 +91,6 @@ impl Pace {
         Self(Arc::new(Inner { most, state: Mutex::new(state), changed: Notify::new() }))
     }
 
-    /// How many requests may be under way now.
-    #[must_use]
-    pub fn limit(&self) -> usize {
-        self.state().limit
-    }
-
     /// A client comes to ask at this pace, until what is given back is dropped.
     #[must_use]
     pub fn join(&self) -> Share {
@@ -205,6 +199,12 @@ impl Drop for Turn {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Pace {
+        fn limit(&self) -> usize {
+            self.state().limit
+        }
+    }
 
     async fn answer(share: &Share, shown: Shown) {
         share.turn().await.shows(shown);

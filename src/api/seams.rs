@@ -15,7 +15,6 @@ use crate::{
     error::{Error, Exit},
     fhir::{
         bundle::Bundle,
-        resource::Header,
         seam::{Seam, Sight, is_number},
     },
 };
@@ -47,9 +46,8 @@ impl Seams {
     /// Takes note of a page, and of the seam before it.
     pub(super) fn page(&mut self, address: Option<&Address>, bundle: &Bundle) {
         self.form = address.cloned().or(self.form.take());
-        let ends = bundle.resources().next().zip(bundle.resources().last());
         // A page of which nothing may be shared: the next one meets the one before.
-        let Some((after, last)) = ends.and_then(|(first, last)| id(first).zip(id(last))) else { return };
+        let Some((after, last)) = ids(bundle).next().zip(ids(bundle).last()) else { return };
         let before = self.last.replace(last);
         let (Some(before), Some(address)) = (before, address) else { return };
         // A page that begins with the end of the one before shows by itself that nothing lies between them.
@@ -128,26 +126,27 @@ async fn stretch<B: Bearer>(
     (from, to): (u64, u64),
     most: u64,
 ) -> Result<Option<(Vec<String>, bool)>, Failure> {
-    let (mut at, mut ids) = (from, Vec::new());
+    let (mut at, mut found) = (from, Vec::new());
     while at < to {
         let count = most.min(to - at).max(1);
         match fetch(client, bearer, form.at(at, count).url(), Wanted::Fhir).await {
             Ok(bundle) => {
-                ids.extend(bundle.resources().filter_map(id));
+                found.extend(ids(&bundle));
                 if bundle.next.is_none() {
-                    return Ok(Some((ids, true)));
+                    return Ok(Some((found, true)));
                 }
             }
             // There is less than there was.
-            Err(Failure::Answer(problem)) if problem.past_the_end() => return Ok(Some((ids, true))),
+            Err(Failure::Answer(problem)) if problem.past_the_end() => return Ok(Some((found, true))),
             Err(Failure::Answer(Problem::NotFound | Problem::Invalid { .. })) => return Ok(None),
             Err(failure) => return Err(failure),
         }
         at += count;
     }
-    Ok(Some((ids, false)))
+    Ok(Some((found, false)))
 }
 
-fn id(resource: &str) -> Option<String> {
-    Header::read(resource).ok().map(|header| header.id)
+/// The ids of a page; what has none is refused where it is written.
+fn ids(bundle: &Bundle) -> impl Iterator<Item = String> {
+    bundle.entries().filter_map(|(_, header)| Some(header.as_ref().ok()?.id.clone()))
 }

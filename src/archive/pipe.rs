@@ -34,8 +34,7 @@ struct Again {
 }
 
 impl Again {
-    fn came(&mut self, line: &str) {
-        let Ok(header) = Header::read(line) else { return };
+    fn came(&mut self, header: &Header) {
         let key = key(&header.id);
         if !self.ids.insert(key) {
             self.repeated.count(&header.id, &key);
@@ -59,12 +58,12 @@ impl<W: Write> Pipe<W> {
     /// # Errors
     /// [`Exit::Data`] for a resource that does not belong here, [`Exit::Disk`] when the reader is gone.
     pub fn page(&mut self, bundle: &Bundle) -> Result<()> {
-        for text in bundle.resources() {
-            let line = line(text);
-            if let Some(again) = &mut self.again {
-                again.came(&line);
+        for (text, header) in bundle.entries() {
+            if let (Some(again), Ok(header)) = (&mut self.again, header) {
+                again.came(header);
             }
-            if self.ledger.enter(&line)?.is_some() {
+            if self.ledger.enter_with(header, text)?.is_some() {
+                let line = line(text);
                 self.out
                     .write_all(line.as_bytes())
                     .and_then(|()| self.out.write_all(b"\n"))

@@ -60,6 +60,16 @@ struct Course {
     known: Known,
 }
 
+impl Course {
+    /// The same, and all of it.
+    fn whole(mut self, kept: Option<&Entry>) -> Self {
+        self.question.since = None;
+        self.mode = Mode::Full;
+        self.known = Known::Before(kept.map_or(0, |entry| entry.count));
+        self
+    }
+}
+
 impl Job<'_> {
     /// Brings one resource type into the pull.
     pub(super) async fn search_to_archive(&self, pull: &Held, resource: Searchable, grant: &Grant) -> Result<PullRow> {
@@ -67,7 +77,7 @@ impl Job<'_> {
         let traffic = self.client.traffic();
         let (kept, mut course) = {
             let pull = pull.now();
-            (pull.kept(resource.name()).cloned(), self.course(&pull, resource, grant, !self.args.full))
+            (pull.kept(resource.name()).cloned(), self.course(&pull, resource, grant))
         };
         let mut readings = Readings::default();
         let mut first = self.left_over(pull, &course).await?;
@@ -107,7 +117,7 @@ impl Job<'_> {
             let clock = self.client.clock();
             if course.question.since.zip(clock).is_some_and(|(since, clock)| since > clock) {
                 self.ui().say("the archive's cursor is ahead of the server's clock: reading everything");
-                course = self.course(&pull.now(), resource, grant, false);
+                course = course.whole(kept.as_ref());
                 continue;
             }
             let is_behind = course.mode == Mode::Full
@@ -118,8 +128,8 @@ impl Job<'_> {
             }
             let count = writer.distinct();
             let asked = (resource, &course.question.query, course.mode);
-            let repeats = (count, readings.repeats(writer.repeated()));
-            if !self.held_still(asked, &end, repeats, |claim| writer.has(claim)).await? {
+            let brought = (count, readings.moved(writer.repeated()));
+            if !self.held_still(asked, &end, brought, |claim| writer.has(claim)).await? {
                 readings.shifted(PullError::Shifted, resource, self.ui())?;
                 continue;
             }
@@ -148,11 +158,11 @@ impl Job<'_> {
 
     /// What is asked: all of it, or what is new since the last pull. A person's Patient and Coverage
     /// resources are one page, and asked for whole.
-    fn course(&self, pull: &Pull, resource: Searchable, grant: &Grant, may_be_partial: bool) -> Course {
+    fn course(&self, pull: &Pull, resource: Searchable, grant: &Grant) -> Course {
         let kept = pull.kept(resource.name());
         let pages_kept = self.args.format == Format::Json;
-        let may_be_partial = may_be_partial
-            && resource == Searchable::ExplanationOfBenefit
+        let may_be_partial = resource == Searchable::ExplanationOfBenefit
+            && !self.args.full
             && (!pages_kept || pull.has_pages(resource.name()));
         let since = kept.filter(|_| may_be_partial).and_then(|kept| increment::since(kept, self.profile.api));
         let question = Question {
@@ -163,11 +173,9 @@ impl Job<'_> {
             pages_kept,
         };
         let patient = grant.patient.clone().or_else(|| pull.patient().map(str::to_owned));
-        let (mode, known) = match since {
-            Some(_) => (Mode::Incremental, Known::MaybeNothing),
-            None => (Mode::Full, Known::Before(kept.map_or(0, |entry| entry.count))),
-        };
-        Course { resource, mode, question, expected: Expected { kind: resource.name(), patient }, known }
+        let expected = Expected { kind: resource.name(), patient };
+        let course = Course { resource, mode: Mode::Incremental, question, expected, known: Known::MaybeNothing };
+        if since.is_some() { course } else { course.whole(kept) }
     }
 
     /// What an earlier run has left of the same question, said aloud.

@@ -51,17 +51,8 @@ pub(super) struct Readings {
     was_behind: bool,
 }
 
-/// Which resources came in a reading that had come in it before.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Repeats {
-    /// None, or the same as in the reading before.
-    None,
-    /// Others than in the reading before.
-    Others,
-}
-
 impl Readings {
-    /// The set changed while it was read, or the reading failed.
+    /// The set changed while it was read (or the reading failed): is it read again?
     pub(super) fn shifted(&mut self, cause: PullError, resource: Searchable, ui: &Ui) -> Result<()> {
         if !matches!(cause, PullError::Shifted) || self.starts == FRESH_STARTS {
             return Err(give_up(cause, resource));
@@ -90,12 +81,11 @@ impl Readings {
         missing == 0 || ((self.shortfall == Some(missing) || was_so_before) && !never)
     }
 
-    /// A server that lists a claim twice does so at every reading. Prior authorisations that come twice have
-    /// changed places, and each may have taken the place of one that has not come.
-    pub(super) fn repeats(&mut self, repeated: Repeated) -> Repeats {
-        let before = self.repeated.replace(repeated);
-        let as_ever = before == self.repeated && !repeated.is_unordered;
-        if repeated.number > 0 && !as_ever { Repeats::Others } else { Repeats::None }
+    /// Whether what came twice in a reading has changed places. A server that lists a claim twice does so at every
+    /// reading; prior authorisations have no places, and each that comes twice may stand for one that has not come.
+    pub(super) fn moved(&mut self, repeated: Repeated) -> bool {
+        let as_ever = self.repeated.replace(repeated) == Some(repeated) && !repeated.is_unordered;
+        repeated.number > 0 && !as_ever
     }
 
     /// Whether this is the first time that nothing new came.
@@ -179,14 +169,14 @@ impl Job<'_> {
         &self,
         (resource, query, mode): (Searchable, &Query, Mode),
         end: &End,
-        (distinct, repeats): (u64, Repeats),
+        (distinct, moved): (u64, bool),
         has: impl Fn(&str) -> bool,
     ) -> Result<bool> {
         let is_long = self.profile.api == ApiVersion::V3 && end.pages > 1;
         if !is_long {
             return Ok(true);
         }
-        if repeats == Repeats::Others {
+        if moved {
             return Ok(false);
         }
         let Some(since) =

@@ -32,9 +32,9 @@ impl Job<'_> {
                 Err(cause) => readings.shifted(cause, resource, self.ui())?,
                 Ok(end) => {
                     let asked = (resource, &query, Mode::Full);
-                    let repeats = (count, readings.repeats(pipe.repeated()));
+                    let brought = (count, readings.moved(pipe.repeated()));
                     let missing = end.missing(count);
-                    if !self.held_still(asked, &end, repeats, |claim| pipe.has(claim)).await? {
+                    if !self.held_still(asked, &end, brought, |claim| pipe.has(claim)).await? {
                         readings.shifted(PullError::Shifted, resource, self.ui())?;
                     } else if readings.is_whole(missing, false, end.cut_short) {
                         if let Some(total) = end.total.filter(|total| *total != count) {
