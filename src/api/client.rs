@@ -26,7 +26,6 @@ use super::{
 };
 use crate::{
     error::{Error, Exit, Result},
-    fhir::spare,
     secret::Secret,
     ui::{Ui, size},
 };
@@ -352,7 +351,7 @@ enum Body {
 
 impl Body {
     fn of(headers: &HeaderMap) -> Self {
-        let body = Limited(spare::take());
+        let body = Limited(Vec::new());
         let is_gzip = text(headers, &CONTENT_ENCODING)
             .is_some_and(|encoding| ["gzip", "x-gzip"].iter().any(|name| encoding.eq_ignore_ascii_case(name)));
         if is_gzip { Self::Gzip(Box::new(MultiGzDecoder::new(body))) } else { Self::Plain(body) }

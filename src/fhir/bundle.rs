@@ -7,10 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::{
-    resource::{Header, Placed, ResourceError},
-    spare,
-};
+use super::resource::{Header, Placed, ResourceError};
 
 /// Why a text is no page of a search.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -185,12 +182,6 @@ impl Bundle {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.resources.is_empty()
-    }
-}
-
-impl Drop for Bundle {
-    fn drop(&mut self) {
-        spare::give(std::mem::take(&mut self.text));
     }
 }
 

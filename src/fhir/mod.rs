@@ -5,4 +5,3 @@ pub mod claim;
 pub mod document;
 pub mod resource;
 pub mod seam;
-pub mod spare;
