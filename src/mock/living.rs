@@ -47,11 +47,49 @@ pub(super) struct Living {
 
 #[derive(Default)]
 struct Changed {
-    people: HashMap<usize, Vec<Place>>,
+    people: HashMap<usize, Claims>,
     /// How many claims each of them ever had: where the next one is found.
     ever: HashMap<usize, usize>,
     loaded: Option<Timestamp>,
     loads: usize,
+}
+
+/// The claims of somebody to whom something happened.
+#[derive(Default)]
+struct Claims {
+    /// In the order of v1 and v2.
+    places: Vec<Place>,
+    /// Which of them are superseded, in rising order: v3 does not show these.
+    hidden: Vec<usize>,
+}
+
+impl Claims {
+    /// To be done when places have changed.
+    fn index(&mut self) {
+        let hidden = self.places.iter().enumerate().filter(|(_, place)| place.is_superseded);
+        self.hidden = hidden.map(|(at, _)| at).collect();
+    }
+
+    /// How many v3 shows.
+    fn shown(&self) -> usize {
+        self.places.len() - self.hidden.len()
+    }
+
+    /// The place of the `nth` that v3 shows, whose order is the other way round.
+    fn shown_at(&self, nth: usize) -> Option<usize> {
+        let from_the_start = self.shown().checked_sub(nth + 1)?;
+        // Before the hidden place number i there are `hidden[i] - i` that are shown.
+        let (mut low, mut high) = (0, self.hidden.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.hidden[middle] - middle <= from_the_start {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Some(from_the_start + low)
+    }
 }
 
 /// A claim as it stands: which one, and whether it was loaded again.
@@ -81,7 +119,7 @@ impl Living {
     /// The claim that stands at this place now. What the base shows beyond its claims does not change.
     fn standing(&self, enrollee: usize, place: usize) -> Place {
         let changed = self.changed();
-        let known = changed.people.get(&enrollee).and_then(|places| places.get(place)).copied();
+        let known = changed.people.get(&enrollee).and_then(|claims| claims.places.get(place)).copied();
         known.unwrap_or(Place::of(place, None))
     }
 
@@ -107,10 +145,11 @@ impl Living {
         });
         let at = Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at);
         let changed = &mut *self.changed.write().unwrap_or_else(PoisonError::into_inner);
-        let places = changed
-            .people
-            .entry(load.enrollee)
-            .or_insert_with(|| (0..before).map(|position| Place::of(position, None)).collect());
+        let claims = changed.people.entry(load.enrollee).or_insert_with(|| Claims {
+            places: (0..before).map(|position| Place::of(position, None)).collect(),
+            hidden: Vec::new(),
+        });
+        let places = &mut claims.places;
         let ever = changed.ever.entry(load.enrollee).or_insert(before);
         let come = load.add.checked_add(load.supersede);
         if come.is_none_or(|come| come > self.base.spare(load.enrollee, *ever)) {
@@ -166,6 +205,7 @@ impl Living {
             let at_place = spot(number, load.add + load.supersede, places.len() + 1);
             places.insert(at_place, place);
         }
+        claims.index();
         changed.loads += 1;
         changed.loaded = changed.loaded.max(Some(at));
         Ok(done)
@@ -178,20 +218,26 @@ fn revised(text: &str, place: Place, loaded: Timestamp) -> String {
     const UPDATED: &str = r#""lastUpdated":""#;
     const PAID: &str = r#""payment":{"amount":{"value":"#;
     let written = loaded.strftime("%Y-%m-%dT%H:%M:%S%.3f+00:00").to_string();
-    let mut text = replaced(text, UPDATED, |c| c == '"', &written);
+    let mut text = replaced(text, UPDATED, &['"'], &written);
     if place.is_superseded {
-        text = replaced(&text, r#""status":""#, |c| c == '"', "cancelled");
+        text = replaced(&text, r#""status":""#, &['"'], "cancelled");
     }
     if version == 0 {
         return text;
     }
-    replaced(&text, PAID, |c| c == ',' || c == '}', &format!("{version}.{:02}", version % 100))
+    replaced(&text, PAID, &[',', '}'], &format!("{version}.{:02}", version % 100))
 }
 
-/// Replaces what stands between the first `start` and the next `end`.
-fn replaced(text: &str, start: &str, end: impl Fn(char) -> bool, by: &str) -> String {
+/// Replaces what stands between the first `start` and the next of these ends. One behind a backslash is none.
+fn replaced(text: &str, start: &str, ends: &[char], by: &str) -> String {
     let Some(from) = text.find(start).map(|at| at + start.len()) else { return text.to_owned() };
-    let length = text[from..].find(end).unwrap_or(0);
+    let mut is_escaped = false;
+    let is_end = |c: char| {
+        let is_end = !is_escaped && ends.contains(&c);
+        is_escaped = !is_escaped && c == '\\';
+        is_end
+    };
+    let length = text[from..].find(is_end).unwrap_or(0);
     format!("{}{by}{}", &text[..from], &text[from + length..])
 }
 
@@ -210,10 +256,10 @@ impl Records for Living {
 
     fn claims(&self, version: Version, enrollee: usize) -> usize {
         let changed = self.changed();
-        let Some(places) = changed.people.get(&enrollee) else { return self.base.claims(version, enrollee) };
+        let Some(claims) = changed.people.get(&enrollee) else { return self.base.claims(version, enrollee) };
         match version {
-            Version::V1 | Version::V2 => places.len(),
-            Version::V3 => places.iter().filter(|place| !place.is_superseded).count() + self.beyond(enrollee),
+            Version::V1 | Version::V2 => claims.places.len(),
+            Version::V3 => claims.shown() + self.beyond(enrollee),
         }
     }
 
@@ -224,14 +270,13 @@ impl Records for Living {
 
     fn place(&self, version: Version, enrollee: usize, nth: usize) -> usize {
         let changed = self.changed();
-        let Some(places) = changed.people.get(&enrollee) else { return self.base.place(version, enrollee, nth) };
+        let Some(claims) = changed.people.get(&enrollee) else { return self.base.place(version, enrollee, nth) };
         if version != Version::V3 {
             return nth;
         }
-        let shown = (0..places.len()).rev().filter(|place| !places[*place].is_superseded);
-        shown.clone().nth(nth).unwrap_or_else(|| {
+        claims.shown_at(nth).unwrap_or_else(|| {
             let own = self.base.claims(Version::V2, enrollee);
-            self.base.place(version, enrollee, own + (nth - shown.count()))
+            self.base.place(version, enrollee, own + (nth - claims.shown()))
         })
     }
 
@@ -246,11 +291,21 @@ impl Records for Living {
     }
 
     fn find_claim(&self, version: Version, enrollee: usize, id: &str) -> Option<usize> {
-        if !self.changed().people.contains_key(&enrollee) {
-            return self.base.find_claim(version, enrollee, id);
+        let found = self.base.find_claim(version, enrollee, id);
+        let changed = self.changed();
+        let Some(claims) = changed.people.get(&enrollee) else { return found };
+        let own = self.base.claims(Version::V2, enrollee);
+        if found.is_some_and(|position| position >= own) {
+            return found;
         }
-        let places = (0..self.claims(version, enrollee)).map(|nth| self.place(version, enrollee, nth));
-        places.into_iter().find(|place| self.claim_header(version, enrollee, *place).id == id)
+        // The base finds what it counts; what has come since it makes, and does not count.
+        let is_it = |position| match found {
+            Some(found) => found == position,
+            None => position >= own && self.base.claim_header(version, enrollee, position).id == id,
+        };
+        let at = claims.places.iter().position(|place| is_it(place.position))?;
+        let is_shown = version != Version::V3 || !claims.places[at].is_superseded;
+        is_shown.then_some(at)
     }
 
     fn write_claim(&self, version: Version, enrollee: usize, place: usize, created: Timestamp, out: &mut String) {
@@ -314,6 +369,46 @@ mod tests {
         // Another load at the same moment is a later one.
         records.load(&Load { update: 1, ..Load::default() }, now).unwrap();
         assert!(records.loaded() > now);
+    }
+
+    /// The order of v3 by its definition: from the last place to the first, without those that are superseded.
+    #[test]
+    fn v3_shows_the_same_after_many_loads_and_finds_it_again() {
+        let records = Living::new(Box::new(Population::new(3, 1, 60)));
+        let now = "2027-01-01T00:00:00Z".parse().unwrap();
+        let mut superseded = BTreeSet::new();
+        for number in 0..12 {
+            let load =
+                Load { add: number % 3, update: 2, remove: number % 2, supersede: number % 4, ..Load::default() };
+            superseded.extend(records.load(&load, now).unwrap().superseded);
+        }
+        let id = |version, place| records.claim_header(version, 0, place).id;
+        let old: Vec<usize> = (0..records.claims(Version::V2, 0)).collect();
+        let shown: Vec<usize> =
+            old.into_iter().rev().filter(|at| !superseded.contains(&id(Version::V2, *at))).collect();
+        let finished: Vec<usize> =
+            (0..records.finished(Version::V3, 0)).map(|nth| records.place(Version::V3, 0, nth)).collect();
+        assert!(superseded.len() > 10 && finished == shown, "{finished:?} {shown:?}");
+        for nth in 0..records.claims(Version::V3, 0) {
+            let place = records.place(Version::V3, 0, nth);
+            assert_eq!(records.find_claim(Version::V3, 0, &id(Version::V3, place)), Some(place), "{nth}");
+        }
+        for place in 0..records.claims(Version::V2, 0) {
+            assert_eq!(records.find_claim(Version::V2, 0, &id(Version::V2, place)), Some(place));
+            if superseded.contains(&id(Version::V2, place)) {
+                assert_eq!(records.find_claim(Version::V3, 0, &id(Version::V3, place)), None, "superseded");
+            }
+        }
+    }
+
+    #[test]
+    fn a_revised_text_stays_json_whatever_stood_there() {
+        let text = r#"{"status":"a\"b\\","meta":{"lastUpdated":"x\",y"},"payment":{"amount":{"value":3}}}"#;
+        let place = Place { version: 3, is_superseded: true, ..Place::of(0, None) };
+        let revised = revised(text, place, Timestamp::UNIX_EPOCH);
+        let value: serde_json::Value =
+            serde_json::from_str(&revised).unwrap_or_else(|cause| panic!("{cause} {revised}"));
+        assert_eq!((&value["status"], &value["payment"]["amount"]["value"]), (&"cancelled".into(), &3.03.into()));
     }
 
     #[test]
