@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::Write,
     fs,
     path::{Path, PathBuf},
 };
@@ -11,7 +10,10 @@ use jiff::{Timestamp, civil::Date};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::records::{ClaimHeader, Enrollee, Marks, Records, Version};
+use super::{
+    json::quoted,
+    records::{ClaimHeader, Enrollee, Marks, Records, Version},
+};
 
 /// What the payload library of CMS's own tests has where a value changes at every run.
 const MASKED: &str = "\"IGNORED_FIELD\"";
@@ -362,11 +364,12 @@ impl Records for Files {
         let person = &self.people[enrollee];
         // Those of v2 need not name a profile, and then pass for v1's.
         let beside = || person.v1.patient.clone().filter(|_| version == Version::V2);
-        person.of(version).patient.clone().or_else(beside).unwrap_or_else(|| {
-            let mut text = String::new();
-            let _ = write!(text, r#"{{"resourceType":"Patient","id":"{}"}}"#, person.id);
-            text
-        })
+        person
+            .of(version)
+            .patient
+            .clone()
+            .or_else(beside)
+            .unwrap_or_else(|| format!(r#"{{"resourceType":"Patient","id":{}}}"#, quoted(&person.id)))
     }
 
     fn coverage(&self, version: Version, enrollee: usize) -> Vec<(String, String)> {
@@ -378,8 +381,9 @@ impl Records for Files {
         if coverage.is_empty() {
             let id = format!("part-a-{}", person.id);
             let text = format!(
-                r#"{{"resourceType":"Coverage","id":"{id}","meta":{{"lastUpdated":"{LOADED}"}},"status":"active","beneficiary":{{"reference":"Patient/{}"}}}}"#,
-                person.id
+                r#"{{"resourceType":"Coverage","id":{},"meta":{{"lastUpdated":"{LOADED}"}},"status":"active","beneficiary":{{"reference":{}}}}}"#,
+                quoted(&id),
+                quoted(&format!("Patient/{}", person.id))
             );
             return vec![(id, text)];
         }
@@ -467,5 +471,30 @@ mod tests {
         assert_eq!(files.finished(Version::V3, 0), 1);
         let card: serde_json::Value = serde_json::from_str(&files.insurance_card(0).unwrap()).unwrap();
         assert_eq!(card["entry"].as_array().unwrap().len(), 2, "{card}");
+    }
+
+    #[test]
+    fn ids_of_any_letters_are_written_as_json_has_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = "a\"b\\c\u{1}\n\u{2028}</script>";
+        let claim = serde_json::json!({
+            "resourceType": "ExplanationOfBenefit", "id": format!("carrier--1{id}"), "insurance": [],
+            "patient": {"reference": format!("Patient/{id}")},
+        });
+        fs::write(dir.path().join("claim.json"), claim.to_string()).unwrap();
+        let files = load(dir.path()).unwrap();
+        let read = |text: &str| {
+            serde_json::from_str::<serde_json::Value>(text).unwrap_or_else(|cause| panic!("{cause}: {text}"))
+        };
+        for version in VERSIONS {
+            assert_eq!(read(&files.patient(version, 0))["id"], id);
+            let [(part, text)] = &files.coverage(version, 0)[..] else { panic!("one cover") };
+            assert_eq!((&read(text)["id"], part), (&part.as_str().into(), &format!("part-a-{id}")));
+            assert_eq!(read(text)["beneficiary"]["reference"], format!("Patient/{id}"));
+        }
+        assert_eq!(read(&files.insurance_card(0).unwrap())["entry"].as_array().unwrap().len(), 2);
+        let mut text = String::new();
+        files.write_claim(Version::V2, 0, 0, Timestamp::UNIX_EPOCH, &mut text);
+        assert_eq!(read(&text), claim);
     }
 }

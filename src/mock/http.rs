@@ -159,6 +159,12 @@ impl Answer {
         self
     }
 
+    /// The same JSON over several lines, so many blanks a step.
+    pub(super) fn indented(mut self, blanks: usize) -> Self {
+        self.body = json::indented(&self.body, blanks);
+        self
+    }
+
     /// What goes over the wire: gzip where asked for and worth it, and the headers that every answer has.
     pub(super) fn into_response(self, accepts_gzip: bool) -> Response<Body> {
         const WORTH_IT: usize = 200;

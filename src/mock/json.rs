@@ -38,6 +38,63 @@ pub(super) fn spaced(value: &impl Serialize) -> Vec<u8> {
     out
 }
 
+/// A text in quotation marks, what JSON does not allow between them escaped.
+pub(super) fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+/// Compact JSON over several lines, as Python's `json.dumps(…, indent=blanks)` writes it: numbers, texts and the
+/// order of the keys are untouched.
+pub(super) fn indented(compact: &[u8], blanks: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(compact.len() * 2);
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    let line = |out: &mut Vec<u8>, depth: usize| {
+        out.push(b'\n');
+        out.resize(out.len() + depth * blanks, b' ');
+    };
+    for (at, &byte) in compact.iter().enumerate() {
+        if in_string {
+            out.push(byte);
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => in_string = false,
+                _ => {}
+            }
+            continue;
+        }
+        match byte {
+            b'{' | b'[' => {
+                out.push(byte);
+                depth += 1;
+                // Empty ones stay on their line.
+                if !matches!(compact.get(at + 1), Some(b'}' | b']')) {
+                    line(&mut out, depth);
+                }
+            }
+            b'}' | b']' => {
+                depth = depth.saturating_sub(1);
+                if !matches!(out.last(), Some(b'{' | b'[')) {
+                    line(&mut out, depth);
+                }
+                out.push(byte);
+            }
+            b',' => {
+                out.push(byte);
+                line(&mut out, depth);
+            }
+            b':' => out.extend_from_slice(b": "),
+            // Between the parts of JSON that was not quite compact.
+            b' ' | b'\n' => {}
+            _ => {
+                in_string = byte == b'"';
+                out.push(byte);
+            }
+        }
+    }
+    out
+}
+
 struct Spaced;
 
 impl Formatter for Spaced {
@@ -59,6 +116,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn indented_json_is_what_serde_would_have_written() {
+        let text = r#"{"a":[],"b":{},"c":[1.50,{"d":"x, \"y\": {z"},[2]],"e":"\\"}"#;
+        let value: Value = serde_json::from_str(text).unwrap();
+        let mut pretty = Vec::new();
+        let formatter = serde_json::ser::PrettyFormatter::with_indent(b"   ");
+        value.serialize(&mut serde_json::Serializer::with_formatter(&mut pretty, formatter)).unwrap();
+        let pretty = String::from_utf8(pretty).unwrap().replace("1.5,", "1.50,");
+        assert_eq!(String::from_utf8(indented(text.as_bytes(), 3)).unwrap(), pretty);
+        assert_eq!(indented(br#"{"a": [1, 2]}"#, 1), b"{\n \"a\": [\n  1,\n  2\n ]\n}");
+    }
 
     #[test]
     fn keys_keep_their_order_and_separators_have_blanks() {
