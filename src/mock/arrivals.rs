@@ -5,7 +5,11 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::world::{uuid, word};
+use super::{
+    kept::Kept,
+    version::Version,
+    world::{uuid, word},
+};
 
 /// The address of a consent page is good for ten minutes.
 pub(super) const VISIT_LIFE: i64 = 600;
@@ -32,6 +36,7 @@ pub(super) enum Standing {
 #[derive(Clone, Debug)]
 pub(super) struct Visit {
     pub enrollee: usize,
+    pub version: Version,
     pub query: String,
     pub csrf: String,
     pub until: Timestamp,
@@ -41,10 +46,10 @@ pub(super) struct Visit {
 #[derive(Default)]
 pub(super) struct Arrivals {
     /// Where to go on after the log-in, by the number that the log-in server hands back.
-    relays: HashMap<String, String>,
+    relays: Kept<String>,
     /// Who has logged in, by the word of the log-in server for it.
-    signed_in: HashMap<String, usize>,
-    visits: HashMap<String, Visit>,
+    signed_in: Kept<usize>,
+    visits: Kept<Visit>,
     standings: HashMap<usize, Standing>,
 }
 
@@ -53,7 +58,9 @@ impl Arrivals {
     pub(super) fn leave(&mut self, next: String) -> String {
         let digits = |text: String| text.bytes().map(|byte| char::from(b'0' + byte % 10)).collect::<String>();
         let relay = digits(word(26));
-        self.relays.insert(relay.clone(), next);
+        // Nothing says when one is over.
+        let weight = next.len();
+        self.relays.put(relay.clone(), next, weight, |_| false);
         relay
     }
 
@@ -62,10 +69,15 @@ impl Arrivals {
         self.relays.get(relay).map(String::as_str)
     }
 
+    /// The word that a form sent from a consent page has to have.
+    pub(super) fn csrf() -> String {
+        word(64)
+    }
+
     /// Somebody has logged in; returns the log-in server's word for it.
     pub(super) fn sign_in(&mut self, enrollee: usize) -> String {
         let token = word(40);
-        self.signed_in.insert(token.clone(), enrollee);
+        self.signed_in.put(token.clone(), enrollee, 0, |_| false);
         token
     }
 
@@ -73,11 +85,19 @@ impl Arrivals {
         self.signed_in.get(token).copied()
     }
 
-    /// Opens a consent page; returns its name in the address.
-    pub(super) fn open(&mut self, enrollee: usize, query: String, until: Timestamp) -> String {
+    /// Opens a consent page at `now`; returns its name in the address.
+    pub(super) fn open(&mut self, visit: Visit, now: Timestamp) -> String {
         let uuid = uuid();
-        self.visits.insert(uuid.clone(), Visit { enrollee, query, csrf: word(64), until });
+        let weight = visit.query.len();
+        // An unknown one is answered like one that is over.
+        self.visits.put(uuid.clone(), visit, weight, |visit| visit.until <= now);
         uuid
+    }
+
+    /// Ends the visit whose consent page has this word in its forms; the page is gone then.
+    pub(super) fn close(&mut self, csrf: &str, now: Timestamp) -> Option<Visit> {
+        let uuid = self.visits.find(|visit| visit.csrf == csrf && visit.until > now)?.to_owned();
+        self.visits.take(&uuid)
     }
 
     pub(super) fn visit(&self, uuid: &str) -> Option<&Visit> {

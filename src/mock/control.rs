@@ -11,7 +11,7 @@ use super::{
     http::{Answer, Ask},
     records::Records as _,
     throttle::Rate,
-    world::{Consent, word},
+    world::{Consent, Switches, word},
 };
 
 #[derive(Deserialize)]
@@ -58,9 +58,9 @@ struct PersonOrder {
 pub(super) fn answer(shared: &Shared, ask: &Ask, what: &str) -> Answer {
     let done = || json(200, &json!({"ok": true}));
     match (ask.method.as_str(), what) {
-        ("GET", "requests") => json(200, &json!(shared.world().asked())),
+        ("GET", "requests") => json(200, &json!(shared.world().log.asked())),
         ("DELETE", "requests") => {
-            shared.world().forget_asked();
+            shared.world().log.forget();
             done()
         }
         ("POST", "faults") => order(ask, |specs: Vec<String>| {
@@ -93,6 +93,10 @@ pub(super) fn answer(shared: &Shared, ask: &Ask, what: &str) -> Answer {
                 return Err(format!("there is no enrollee {}", order.enrollee));
             }
             shared.world().arrivals.set_standing(order.enrollee, order.standing);
+            Ok(())
+        }),
+        ("POST", "switches") => order(ask, |switches: Switches| {
+            shared.world().switches = switches;
             Ok(())
         }),
         ("POST", "rate") => order(ask, |rate: Option<Rate>| {

@@ -219,6 +219,11 @@ impl<'t> Counts<'t> {
 }
 
 impl Fault {
+    /// Whether it has struck as often as it was to.
+    pub(super) fn is_over(&self) -> bool {
+        self.times == Some(0)
+    }
+
     /// What strikes at this path now, if it does; counts down.
     pub(super) fn strikes(&mut self, path: &str, dice: &mut Dice) -> Option<Kind> {
         // With a mark after the last parameter as after the others, so that `_offset=50&` is one page wherever it

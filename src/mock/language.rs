@@ -61,6 +61,12 @@ pub(super) struct Words {
     pub treatment: &'static str,
     pub connect: &'static str,
     pub deny: &'static str,
+    pub switch: &'static str,
+    pub will_be_shared: &'static str,
+    pub personal_required: &'static str,
+    pub coverage_required: &'static str,
+    pub claims_required: &'static str,
+    pub drugs_required: &'static str,
 }
 
 impl Words {
@@ -89,6 +95,12 @@ const ENGLISH: Words = Words {
     treatment: "Share data about treatment of alcohol and substance use too",
     connect: "Connect",
     deny: "Deny",
+    switch: "Switch account",
+    will_be_shared: "These will be shared:",
+    personal_required: "Personal information (required): name, address, birth date, race and sex",
+    coverage_required: "Coverage (required)",
+    claims_required: "Claims (required)",
+    drugs_required: "Prescription drug claims (required)",
 };
 
 const SPANISH: Words = Words {
@@ -106,6 +118,12 @@ const SPANISH: Words = Words {
     treatment: "Compartir también los datos sobre el tratamiento por consumo de alcohol y sustancias",
     connect: "Conectar",
     deny: "Rechazar",
+    switch: "Cambiar de cuenta",
+    will_be_shared: "Se compartirán:",
+    personal_required: "Datos personales (obligatorio): nombre, dirección, fecha de nacimiento, raza y sexo",
+    coverage_required: "Cobertura (obligatorio)",
+    claims_required: "Reclamaciones (obligatorio)",
+    drugs_required: "Reclamaciones de medicamentos recetados (obligatorio)",
 };
 
 #[cfg(test)]

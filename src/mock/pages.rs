@@ -1,8 +1,12 @@
 //! The pages a person sees at the mock. Everything from outside is escaped.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
-use super::{apps::App, language::Language, records::Records, version::Version, world::in_thirteen_months};
+use super::{
+    apps::App, language::Language, oauth::is_personal, records::Records, version::Version, world::in_thirteen_months,
+};
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
@@ -50,6 +54,9 @@ pub(super) fn log_in(records: &dyn Records, relay: &str, language: Language) -> 
     page_in(language, words.log_in, &form)
 }
 
+/// Of a form that was not sent from its own page.
+pub(super) const FORGED: &str = "CSRF verification failed. Request aborted.";
+
 /// What the app wants, and for how long.
 pub(super) struct Consent<'a> {
     pub app: &'a App,
@@ -57,6 +64,14 @@ pub(super) struct Consent<'a> {
     pub version: Version,
     pub language: Language,
     pub csrf: &'a str,
+    /// What is asked for.
+    pub scopes: &'a BTreeSet<String>,
+    /// The fields that repeat the request, as the real form does.
+    pub repeated: &'a [(&'a str, &'a str)],
+}
+
+fn hidden(name: &str, value: &str) -> String {
+    format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">\n", escape(value))
 }
 
 impl Consent<'_> {
@@ -66,29 +81,53 @@ impl Consent<'_> {
         let box_of = |name: &str, state: &str, label: &str| {
             format!("<label><input type=\"checkbox\" name=\"{name}\" value=\"True\"{state}> {label}</label>")
         };
-        let choice = match self.version {
-            Version::V1 | Version::V2 => box_of("share_demographic_scopes", " checked", words.personal),
+        let repeated: String = self.repeated.iter().map(|(name, value)| hidden(name, value)).collect();
+        let csrf = hidden("csrfmiddlewaretoken", self.csrf);
+        // Of two fields with one name the last counts: the box, where it is ticked.
+        let fields = match self.version {
+            Version::V1 | Version::V2 => {
+                let unticked = hidden("share_demographic_scopes", "False");
+                let asked = box_of("share_demographic_scopes", " checked", words.personal);
+                format!("<p>{}</p>\n{unticked}{asked}\n{csrf}{repeated}", words.shared)
+            }
             // Nobody can withhold that at v3; of substance use treatment they are asked instead.
             Version::V3 => {
+                let whole = hidden("share_demographic_scopes", "True");
+                let unticked = hidden("share_samhsa_data", "False");
                 let asked = box_of("share_samhsa_data", "", words.treatment);
-                format!("<input type=\"hidden\" name=\"share_demographic_scopes\" value=\"True\">\n{asked}")
+                format!("{}{whole}{repeated}{unticked}{asked}\n{csrf}", self.required())
             }
         };
         let form = format!(
-            "<p>{name}, <strong>{app}</strong> {asks}{duration}.</p>\n<form method=\"post\">\n\
-             <input type=\"hidden\" name=\"csrfmiddlewaretoken\" value=\"{csrf}\">\n<p>{shared}</p>\n{choice}\n\
+            "<p>{name}, <strong>{app}</strong> {asks}{duration}.</p>\n<form method=\"post\">\n{fields}\
              <button class=\"main\" type=\"submit\" name=\"allow\" value=\"Allow\">{connect}</button>\n\
-             <button type=\"submit\">{deny}</button>\n</form>",
+             <button type=\"submit\">{deny}</button>\n</form>\n\
+             <form method=\"post\" action=\"/v3/o/permission-logout\">\n{csrf}\
+             <button type=\"submit\">{switch}</button>\n</form>",
             name = escape(self.name),
             app = escape(&self.app.name),
             asks = words.asks,
             duration = words.duration(self.app.access, in_thirteen_months(now)),
-            csrf = self.csrf,
-            shared = words.shared,
             connect = words.connect,
             deny = words.deny,
+            switch = words.switch,
         );
         page_in(self.language, words.consent, &form)
+    }
+
+    /// What v3 says of the data that nobody can withhold: one line each for what is asked for.
+    fn required(&self) -> String {
+        let words = self.language.words();
+        let asked = |resource: &str| self.scopes.iter().any(|scope| scope.starts_with(&format!("patient/{resource}.")));
+        let claims = if self.app.part_d { words.drugs_required } else { words.claims_required };
+        let lines = [
+            (self.scopes.iter().any(|scope| is_personal(scope)), words.personal_required),
+            (asked("Coverage"), words.coverage_required),
+            (asked("ExplanationOfBenefit"), claims),
+        ];
+        let lines: String =
+            lines.iter().filter(|(is_asked, _)| *is_asked).map(|(_, line)| format!("<li>{line}</li>\n")).collect();
+        if lines.is_empty() { lines } else { format!("<p>{}</p>\n<ul>\n{lines}</ul>\n", words.will_be_shared) }
     }
 }
 

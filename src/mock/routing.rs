@@ -65,7 +65,7 @@ async fn handle(
         tokio::time::sleep(shared.latency).await;
     }
     if faults.contains(&Kind::Hang) {
-        shared.world().note(&ask, 0);
+        shared.world().log.note(&ask, 0);
         return std::future::pending().await;
     }
     let mut answer = answered(&shared, &ask, &faults);
@@ -73,7 +73,7 @@ async fn handle(
     // By the mock's clock, which may have been moved.
     let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&shared.world().now());
     answer.headers.extend(date.ok().map(|date| ("date", date)));
-    shared.world().note(&ask, answer.status);
+    shared.world().log.note(&ask, answer.status);
     if let Some(late) = faults.iter().find_map(|fault| if let Kind::Late(late, _) = fault { Some(*late) } else { None })
     {
         tokio::time::sleep(Duration::from_millis(late)).await;
@@ -111,13 +111,17 @@ fn route(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Answer {
         "fhir/metadata" if faults.iter().any(|fault| matches!(fault, Kind::Backend(_))) => {
             Answer::fhir(504, r#"{"detail":"The data back end cannot be reached."}"#)
         }
-        "fhir/metadata" => discovery::metadata(shared.url(), version, ask),
+        "fhir/metadata" => {
+            let has_audit = shared.world().switches.enable_auditevents;
+            discovery::metadata(shared.url(), version, has_audit, ask)
+        }
+        "o/permission-logout" if version == Version::V3 => signin::switch_account(shared, ask),
         _ => {
             if let Some(uuid) = rest.strip_prefix("o/authorize/").and_then(|rest| rest.strip_suffix('/')) {
                 return authorize::consent(shared, ask, version, uuid);
             }
             let expired = rest.strip_prefix("o/expire_authenticated_user/").and_then(|rest| rest.strip_suffix('/'));
-            if let Some(patient) = expired {
+            if let Some(patient) = expired.filter(|_| shared.world().switches.expire_grant_endpoint) {
                 return revoke::expire(shared, ask, version, patient);
             }
             rest.strip_prefix("fhir/")
@@ -134,7 +138,7 @@ fn unversioned(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Option<Answer> {
         "/.well-known/openid-configuration-v3" if !faults.contains(&Kind::V3Off) => {
             Some(discovery::openid(shared.url(), Version::V3, ask))
         }
-        "/.well-known/public-applications" => Some(discovery::apps(shared.url(), &shared.world().apps, ask)),
+        path if path.starts_with("/.well-known/") => apps(shared, path.trim_start_matches("/.well-known/"), ask),
         "/mymedicare/login" => Some(signin::login(shared, ask)),
         "/sso/authorize" => Some(signin::choose(shared, ask)),
         "/login/" => Some(signin::chosen(shared, ask)),
@@ -146,6 +150,20 @@ fn unversioned(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Option<Answer> {
             .strip_prefix("/health")
             .filter(|rest| rest.is_empty() || rest.starts_with('/'))
             .map(|rest| health(rest, faults).with("allow", "GET, HEAD, OPTIONS")),
+    }
+}
+
+/// The lists of apps, which v2 has under a second name.
+fn apps(shared: &Shared, list: &str, ask: &Ask) -> Option<Answer> {
+    let world = shared.world();
+    if !world.switches.wellknown_applications {
+        return None;
+    }
+    match list.strip_suffix("-v2").unwrap_or(list) {
+        "public-applications" => Some(discovery::public_apps(shared.url(), &world.apps, ask)),
+        "applications" => Some(discovery::apps(shared.url(), &world.apps, ask)),
+        "application-labels" => Some(discovery::labels()),
+        _ => None,
     }
 }
 

@@ -88,8 +88,23 @@ pub(super) fn back(shared: &Shared, ask: &Ask) -> Answer {
     if let Some(refusal) = unknown(world.arrivals.standing(enrollee), version, last(&request, "redirect_uri")) {
         return refusal;
     }
-    let uuid = world.open_visit(enrollee, query.to_owned());
+    let uuid = world.open_visit(enrollee, version, query.to_owned());
     Answer::redirect(302, &format!("{path}{uuid}/?{query}"))
+}
+
+/// `/v3/o/permission-logout`: the consent page's "switch account", at every version. Whoever had logged in is so no
+/// longer, and the same request begins anew. What the real server answers is not known; it forgets its session.
+pub(super) fn switch_account(shared: &Shared, ask: &Ask) -> Answer {
+    if ask.method != "POST" {
+        return Answer::html(405, String::new()).with("allow", "POST, OPTIONS");
+    }
+    let form = ask.form();
+    let world = &mut *shared.world();
+    let now = world.now();
+    match last(&form, "csrfmiddlewaretoken").and_then(|csrf| world.arrivals.close(csrf, now)) {
+        Some(visit) => leave(visit.version, &visit.query),
+        None => Answer::html(403, pages::refused(pages::FORGED)),
+    }
 }
 
 /// What somebody sees whom the data back end of this version does not know, or knows twice.

@@ -18,7 +18,12 @@ pub(super) struct Rate {
 pub(super) struct Throttle {
     rate: Option<Rate>,
     calls: HashMap<String, Vec<Timestamp>>,
+    /// With so many tokens it is time to forget those that have not called for long.
+    full: usize,
 }
+
+/// So many tokens are always kept.
+const FEW: usize = 1_000;
 
 /// What a call is told about its bucket.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,7 +37,7 @@ pub(super) struct Bucket {
 impl Throttle {
     /// Another rate; none: the default one, which nobody reaches.
     pub(super) fn set(&mut self, rate: Option<Rate>) {
-        *self = Self { rate, calls: HashMap::new() };
+        *self = Self { rate, calls: HashMap::new(), full: FEW };
     }
 
     /// Counts a call.
@@ -41,6 +46,10 @@ impl Throttle {
             return Bucket { limit: 100_000, remaining: Some(99_999), reset: 1.0 };
         };
         let span = SignedDuration::from_secs(rate.seconds);
+        if self.calls.len() >= self.full {
+            self.calls.retain(|_, calls| calls.iter().any(|at| now.duration_since(*at) < span));
+            self.full = FEW.max(self.calls.len() * 2);
+        }
         let calls = self.calls.entry(token.to_owned()).or_default();
         calls.retain(|at| now.duration_since(*at) < span);
         let reset = calls.first().map_or(span, |first| span - now.duration_since(*first)).as_secs_f64();
@@ -67,5 +76,9 @@ mod tests {
         assert_eq!(left(&mut throttle, "b", 2), Some(1));
         assert_eq!(throttle.call("a", at(10)), Bucket { limit: 2, remaining: None, reset: 50.0 });
         assert_eq!(left(&mut throttle, "a", 60), Some(0));
+        for token in 0..FEW as i64 * 3 {
+            left(&mut throttle, &token.to_string(), 100 + token);
+        }
+        assert!(throttle.calls.len() <= FEW, "{}", throttle.calls.len());
     }
 }

@@ -1,9 +1,9 @@
-//! The state of the mock: app, clock, codes, tokens, grants, and what was asked.
+//! The state of the mock: apps, clock, switches, codes, tokens, grants.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::{SignedDuration, Timestamp, ToSpan, tz::Offset};
-use serde::Serialize;
+use serde::Deserialize;
 
 use super::{
     Access,
@@ -11,8 +11,10 @@ use super::{
     arrivals::{Arrivals, VISIT_LIFE, Visit},
     claims::dice::Dice,
     faults::{Fault, Kind},
-    http::Ask,
+    kept::Kept,
+    log::Log,
     throttle::Throttle,
+    version::Version,
 };
 
 /// An authorization code lives 60 seconds.
@@ -85,16 +87,22 @@ pub(super) struct Pair {
     pub expiration: Option<Timestamp>,
 }
 
-/// One request, as `GET /__mock/requests` lists it.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Asked {
-    method: String,
-    path: String,
-    query: String,
-    status: u16,
-    authorization: bool,
-    /// When it was answered, by the wall clock: [`World::advance`] does not move it.
-    at: Timestamp,
+/// What the real server has behind switches that nobody outside knows the state of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Switches {
+    /// `AuditEvent` at v3; off, since it is for aligned networks.
+    pub enable_auditevents: bool,
+    /// The lists of apps below `/.well-known/`.
+    pub wellknown_applications: bool,
+    /// `expire_authenticated_user`.
+    pub expire_grant_endpoint: bool,
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Self { enable_auditevents: false, wellknown_applications: true, expire_grant_endpoint: true }
+    }
 }
 
 /// Everything that changes.
@@ -106,15 +114,19 @@ pub(super) struct World {
     pub consent_samhsa: bool,
     pub arrivals: Arrivals,
     pub throttle: Throttle,
+    pub switches: Switches,
+    pub log: Log,
     offset: i64,
     faults: Vec<Fault>,
     dice: Dice,
-    codes: HashMap<String, Code>,
+    codes: Kept<Code>,
+    /// A new consent ends those before it, so there are no more than people, apps and codes spent in one minute.
     tokens: HashMap<String, Token>,
+    /// The living ones, of which the same holds.
     refreshes: HashMap<String, Refresh>,
+    spent: Kept<Refresh>,
     /// The end of a grant, if it has one.
     grants: HashMap<Whose, Option<Timestamp>>,
-    asked: Vec<Asked>,
 }
 
 impl World {
@@ -127,14 +139,16 @@ impl World {
             consent_samhsa: true,
             arrivals: Arrivals::default(),
             throttle: Throttle::default(),
+            switches: Switches::default(),
+            log: Log::default(),
             offset: 0,
             faults,
             dice: Dice::at(&[seed]),
-            codes: HashMap::new(),
+            codes: Kept::default(),
             tokens: HashMap::new(),
             refreshes: HashMap::new(),
+            spent: Kept::default(),
             grants: HashMap::new(),
-            asked: Vec::new(),
         }
     }
 
@@ -162,14 +176,16 @@ impl World {
 
     /// The faults that strike at this request.
     pub(super) fn struck(&mut self, path: &str) -> Vec<Kind> {
-        self.faults.iter_mut().filter_map(|fault| fault.strikes(path, &mut self.dice)).collect()
+        let struck = self.faults.iter_mut().filter_map(|fault| fault.strikes(path, &mut self.dice)).collect();
+        self.faults.retain(|fault| !fault.is_over());
+        struck
     }
 
     // ---- log-in
 
-    pub(super) fn open_visit(&mut self, enrollee: usize, query: String) -> String {
-        let until = self.after(VISIT_LIFE);
-        self.arrivals.open(enrollee, query, until)
+    pub(super) fn open_visit(&mut self, enrollee: usize, version: Version, query: String) -> String {
+        let (until, now) = (self.after(VISIT_LIFE), self.now());
+        self.arrivals.open(Visit { enrollee, version, query, csrf: Arrivals::csrf(), until }, now)
     }
 
     pub(super) fn visit(&self, uuid: &str) -> Option<&Visit> {
@@ -180,11 +196,15 @@ impl World {
     pub(super) fn connect(&mut self, whose: Whose, redirect_uri: String, challenge: String, agreed: Agreed) -> String {
         self.tokens.retain(|_, token| token.whose != whose);
         self.refreshes.retain(|_, refresh| refresh.whose != whose);
+        self.spent.retain(|refresh| refresh.whose != whose);
         let end = (self.access(whose) == Access::ThirteenMonth).then(|| in_thirteen_months(self.now()));
         self.grants.insert(whose, end);
         let code = word(30);
-        let until = self.after(CODE_LIFE);
-        self.codes.insert(code.clone(), Code { whose, redirect_uri, challenge, agreed, until });
+        let (until, now) = (self.after(CODE_LIFE), self.now());
+        let weight = redirect_uri.len() + challenge.len() + agreed.scopes.iter().map(String::len).sum::<usize>();
+        // An unknown one is refused like one that is over.
+        let made = Code { whose, redirect_uri, challenge, agreed, until };
+        self.codes.put(code.clone(), made, weight, |code| code.until <= now);
         code
     }
 
@@ -204,21 +224,29 @@ impl World {
     }
 
     pub(super) fn spend_code(&mut self, code: &str) -> Option<Pair> {
-        let code = self.codes.remove(code)?;
+        let code = self.codes.take(code)?;
         Some(self.issue(code.whose, code.agreed))
     }
 
     pub(super) fn refresh(&self, token: &str) -> Option<&Refresh> {
-        self.refreshes.get(token)
+        self.refreshes.get(token).or_else(|| self.spent.get(token))
     }
 
     /// A refresh: the old pair dies at once, with no time of grace. Scopes given up here are gone for good.
     pub(super) fn rotate(&mut self, token: &str, scopes: BTreeSet<String>) -> Option<Pair> {
-        let old = self.refreshes.get_mut(token)?;
-        old.spent = true;
+        let old = self.refreshes.get(token)?;
         let (whose, access, samhsa) = (old.whose, old.access.clone(), old.agreed.samhsa);
+        self.spend(token);
         self.tokens.remove(&access);
         Some(self.issue(whose, Agreed { scopes, samhsa }))
+    }
+
+    /// From here on this refresh token is refused in other words than an unknown one.
+    fn spend(&mut self, token: &str) {
+        if let Some(refresh) = self.refreshes.remove(token) {
+            let agreed = Agreed { scopes: BTreeSet::new(), ..refresh.agreed };
+            self.spent.put(token.to_owned(), Refresh { spent: true, agreed, ..refresh }, 0, |_| false);
+        }
     }
 
     fn issue(&mut self, whose: Whose, agreed: Agreed) -> Pair {
@@ -240,6 +268,12 @@ impl World {
         self.tokens.get(token)
     }
 
+    /// How many access tokens and living refresh tokens there are.
+    #[cfg(test)]
+    pub(super) fn tokens(&self) -> (usize, usize) {
+        (self.tokens.len(), self.refreshes.len())
+    }
+
     pub(super) fn expire(&mut self, token: &str) {
         let now = self.now();
         if let Some(token) = self.tokens.get_mut(token) {
@@ -250,14 +284,12 @@ impl World {
     /// Ends a pair by either of its tokens; says whose it was.
     pub(super) fn kill_pair(&mut self, token: &str) -> Option<Whose> {
         if let Some(access) = self.tokens.remove(token) {
-            if let Some(refresh) = self.refreshes.get_mut(&access.refresh) {
-                refresh.spent = true;
-            }
+            self.spend(&access.refresh);
             return Some(access.whose);
         }
-        let refresh = self.refreshes.get_mut(token)?;
-        refresh.spent = true;
+        let refresh = self.refresh(token)?;
         let (access, whose) = (refresh.access.clone(), refresh.whose);
+        self.spend(token);
         self.tokens.remove(&access);
         Some(whose)
     }
@@ -295,53 +327,6 @@ impl World {
     pub(super) fn end_grant(&mut self, whose: Whose) {
         let now = self.now();
         self.grants.insert(whose, Some(now));
-    }
-
-    // ---- what was asked
-
-    pub(super) fn note(&mut self, ask: &Ask, status: u16) {
-        // A test that never looks must not fill the memory of a mock that serves for days.
-        const LONGEST: usize = 100_000;
-        if self.asked.len() >= LONGEST {
-            self.asked.drain(..LONGEST / 2);
-        }
-        let secrets: HashSet<&str> = [
-            "code",
-            "state",
-            "code_challenge",
-            "code_verifier",
-            "client_secret",
-            "token",
-            "refresh_token",
-            "access_token",
-            "req_token",
-            "relay",
-            "client_assertion",
-            "id_token",
-            // An address with parameters of its own.
-            "next",
-        ]
-        .into();
-        let query = ask.query.iter().map(|(key, value)| {
-            let value = if secrets.contains(key.to_ascii_lowercase().as_str()) { "…" } else { value };
-            format!("{key}={value}")
-        });
-        self.asked.push(Asked {
-            method: ask.method.to_string(),
-            path: ask.path.clone(),
-            query: query.collect::<Vec<_>>().join("&"),
-            status,
-            authorization: ask.headers.contains_key("authorization"),
-            at: Timestamp::now(),
-        });
-    }
-
-    pub(super) fn asked(&self) -> &[Asked] {
-        &self.asked
-    }
-
-    pub(super) fn forget_asked(&mut self) {
-        self.asked.clear();
     }
 }
 

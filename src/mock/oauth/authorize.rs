@@ -183,12 +183,36 @@ pub(in crate::mock) fn consent(shared: &Shared, ask: &Ask, version: Version, uui
     if ask.method != "POST" {
         let name = shared.records.enrollee(visit.enrollee).name;
         let language = Language::of(&request, ask);
-        let page = pages::Consent { app: &world.apps[app], name: &name, version, language, csrf: &visit.csrf };
+        let scopes = scopes(&asked, &world.apps[app]);
+        let scope = scopes.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+        let redirect_uri = world.apps[app].redirect_uri(&request).unwrap_or_default();
+        let given = |name| (name, last(&request, name).unwrap_or_default());
+        // In the order of the recorded forms.
+        let repeated = [
+            ("redirect_uri", redirect_uri),
+            ("scope", &scope),
+            given("nonce"),
+            given("client_id"),
+            given("state"),
+            given("response_type"),
+            given("code_challenge"),
+            given("code_challenge_method"),
+            given("claims"),
+        ];
+        let page = pages::Consent {
+            app: &world.apps[app],
+            name: &name,
+            version,
+            language,
+            csrf: &visit.csrf,
+            scopes: &scopes,
+            repeated: &repeated,
+        };
         return Answer::html(200, page.page(world.now())).with("content-language", language.tag());
     }
     let form = ask.form();
     if last(&form, "csrfmiddlewaretoken") != Some(visit.csrf.as_str()) {
-        return Answer::html(403, pages::refused("CSRF verification failed. Request aborted."));
+        return Answer::html(403, pages::refused(pages::FORGED));
     }
     let ticked = |name: &str| last(&form, name) == Some("True");
     let answer = match (last(&form, "allow"), ticked("share_demographic_scopes")) {

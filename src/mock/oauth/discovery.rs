@@ -70,18 +70,20 @@ pub(in crate::mock) fn smart(url: &str, version: Version, ask: &Ask) -> Answer {
     document(ask, &fields)
 }
 
-/// `metadata`: the CapabilityStatement, as far as a client can use it.
-pub(in crate::mock) fn metadata(url: &str, version: Version, ask: &Ask) -> Answer {
+/// `metadata`: the CapabilityStatement, as far as a client can use it. It names AuditEvent where there is such a thing.
+pub(in crate::mock) fn metadata(url: &str, version: Version, has_audit: bool, ask: &Ask) -> Answer {
     let resource = |name: &str| json!({"type": name, "interaction": [{"code": "read"}, {"code": "search-type"}]});
     let uris = [("token", "token"), ("authorize", "authorize"), ("revoke", "revoke_token")]
         .map(|(name, path)| json!({"url": name, "valueUri": format!("{url}/{}/o/{path}", version.published())}));
+    let mut resources = vec![resource("Patient"), resource("Coverage"), resource("ExplanationOfBenefit")];
+    resources.extend((has_audit && version == Version::V3).then(|| resource("AuditEvent")));
     let rest = json!([{
         "mode": "server",
         "security": {
             "service": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/restful-security-service", "code": "OAuth"}]}],
             "extension": [{"url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris", "extension": uris}],
         },
-        "resource": [resource("Patient"), resource("Coverage"), resource("ExplanationOfBenefit")],
+        "resource": resources,
     }]);
     let div = "<div xmlns=\"http://www.w3.org/1999/xhtml\">A mock Blue Button</div>";
     let at = json!({"description": "bbdl mock", "url": format!("{url}/{}/fhir", version.name())});
@@ -106,25 +108,72 @@ pub(in crate::mock) fn metadata(url: &str, version: Version, ask: &Ask) -> Answe
 }
 
 /// `public-applications`: the registered apps, ten a page.
-pub(in crate::mock) fn apps(url: &str, apps: &[App], ask: &Ask) -> Answer {
-    const PAGE: usize = 10;
-    let page = ask.query("page").and_then(|page| page.parse::<usize>().ok()).unwrap_or(1).max(1);
-    let link = |page: usize| json!(format!("{url}/.well-known/public-applications?page={page}"));
-    let listed = apps.iter().skip((page - 1) * PAGE).take(PAGE).map(|app| {
+pub(in crate::mock) fn public_apps(url: &str, apps: &[App], ask: &Ask) -> Answer {
+    let Some((Paged { next, previous, count }, apps)) = Paged::of(url, apps, ask) else { return no_such_part() };
+    let listed = apps.iter().map(|app| {
         json!({
             "name": app.name, "description": "", "website_uri": "https://example.com", "tos_uri": "https://example.com/tos",
             "privacy_policy_uri": "https://example.com/privacy",
             "contacts": [{"system": "phone", "value": null}, {"system": "email", "value": "app@example.com"}],
         })
     });
-    let body = crate::mock::json::Fields(&[
-        ("next", if page * PAGE < apps.len() { link(page + 1) } else { Value::Null }),
-        ("previous", if page > 1 { link(page - 1) } else { Value::Null }),
-        ("count", json!(apps.len())),
-        ("publisher", json!({})),
-        ("results", Value::Array(listed.collect())),
-    ])
-    .compact();
+    let fields = [("next", next), ("previous", previous), ("count", count), ("publisher", json!({}))];
+    list(fields.into(), listed.collect())
+}
+
+/// `applications`: those that are active, in the shape of the web server's `apps/wellknown/serializers.py`; no
+/// recording has it.
+pub(in crate::mock) fn apps(url: &str, apps: &[App], ask: &Ask) -> Answer {
+    let mut active: Vec<(usize, &App)> = apps.iter().enumerate().filter(|(_, app)| app.active).collect();
+    active.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
+    let Some((Paged { next, previous, count }, active)) = Paged::of(url, &active, ask) else { return no_such_part() };
+    let listed = active.iter().map(|(at, app)| {
+        json!({
+            "id": at + 1, "name": app.name, "website_uri": "https://example.com", "logo_uri": "",
+            "tos_uri": "https://example.com/tos", "policy_uri": "https://example.com/privacy",
+            "support_email": "app@example.com", "support_phone_number": null, "description": "", "labels": [],
+        })
+    });
+    list([("count", count), ("next", next), ("previous", previous)].into(), listed.collect())
+}
+
+/// `application-labels`: no app here has one.
+pub(in crate::mock) fn labels() -> Answer {
+    list([("count", json!(0)), ("next", Value::Null), ("previous", Value::Null)].into(), Vec::new())
+}
+
+/// Where in a list a page stands: links to those beside it, or null.
+struct Paged {
+    next: Value,
+    previous: Value,
+    count: Value,
+}
+
+impl Paged {
+    /// The page that is asked for, ten things long, if there is such a one.
+    fn of<'t, T>(url: &str, things: &'t [T], ask: &Ask) -> Option<(Self, &'t [T])> {
+        const PAGE: usize = 10;
+        let last = things.len().div_ceil(PAGE).max(1);
+        let page = ask.query("page").map_or(Some(1), |page| page.parse().ok());
+        let page = page.filter(|page| (1..=last).contains(page))?;
+        let link = |page: usize| json!(format!("{url}{}?page={page}", ask.path));
+        let paged = Self {
+            next: if page < last { link(page + 1) } else { Value::Null },
+            previous: if page > 1 { link(page - 1) } else { Value::Null },
+            count: json!(things.len()),
+        };
+        Some((paged, &things[(page - 1) * PAGE..things.len().min(page * PAGE)]))
+    }
+}
+
+/// Django REST framework's words for a page that there is not.
+fn no_such_part() -> Answer {
+    Answer::new(404, "application/json", r#"{"detail":"Invalid page."}"#)
+}
+
+fn list(mut fields: Vec<(&str, Value)>, results: Vec<Value>) -> Answer {
+    fields.push(("results", Value::Array(results)));
+    let body = crate::mock::json::Fields(&fields).compact();
     Answer::new(200, "application/json", body).with("allow", "GET, HEAD, OPTIONS")
 }
 

@@ -127,9 +127,10 @@ fn refresh(world: &mut World, app: usize, form: &Pairs, version: Version, faults
     if known.spent {
         return Err(refused(400, "invalid_grant"));
     }
-    let narrowed: BTreeSet<String> = match last(form, "scope") {
+    // An empty `scope` is none at all; blanks alone are a word of no letters, which nobody holds (oauthlib's rule).
+    let narrowed: BTreeSet<String> = match last(form, "scope").filter(|scope| !scope.is_empty()) {
         None => known.agreed.scopes.clone(),
-        Some(scope) => scope.split_whitespace().map(str::to_owned).collect(),
+        Some(scope) => scope.trim().split(' ').map(str::to_owned).collect(),
     };
     let held = |scope: &String| known.agreed.scopes.contains(scope) || is_part(scope, &known.agreed.scopes);
     if !narrowed.iter().all(held) {

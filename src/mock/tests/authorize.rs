@@ -98,6 +98,129 @@ fn a_person_logs_in_and_consents() {
 }
 
 #[test]
+fn the_form_repeats_the_request_as_the_real_one_does() {
+    let mock = with_pages();
+    for (version, first, last) in [
+        ("v2", "share_demographic_scopes=False share_demographic_scopes=True csrfmiddlewaretoken", "claims"),
+        (
+            "v3",
+            "share_demographic_scopes=True",
+            "claims share_samhsa_data=False share_samhsa_data=True csrfmiddlewaretoken",
+        ),
+    ] {
+        let scope = "patient/Patient.rs patient/Coverage.rs patient/ExplanationOfBenefit.rs";
+        let request = authorization(&mock, &[("scope", Some(scope)), ("state", Some("\"<script>&0123456789"))]);
+        let page = get(&mock, &log_in(&mock, &request.replacen("v2", version, 1)));
+        let form = page.text().split("<form").nth(1).unwrap();
+        let fields = form.split("<input ").skip(1).map(|input| {
+            let part =
+                |name: &str| input.split(&format!("{name}=\"")).nth(1).map(|rest| rest.split('"').next().unwrap());
+            let (name, value) = (part("name").unwrap(), part("value").unwrap());
+            if name.starts_with("share_") { format!("{name}={value}") } else { name.to_owned() }
+        });
+        let names = "redirect_uri scope nonce client_id state response_type code_challenge code_challenge_method";
+        assert_eq!(fields.collect::<Vec<_>>().join(" "), format!("{first} {names} {last}"));
+        assert_eq!(field(form, "scope").split(' ').count(), 3);
+        assert_eq!(field(form, "state"), "&quot;&lt;script&gt;&amp;0123456789");
+        assert_eq!(field(form, "redirect_uri"), REDIRECT);
+    }
+}
+
+#[test]
+fn the_page_of_v3_marks_what_nobody_can_withhold() {
+    let mock = with_pages();
+    let made = send(&mock, "POST", "/__mock/apps", &[], r#"{"part_d": true}"#).unwrap().json();
+    let drugs = made["client_id"].as_str().unwrap();
+    let marks = |client: &str, lang: &str, scope: &str| {
+        let asked = [("client_id", Some(client)), ("lang", Some(lang)), ("scope", Some(scope))];
+        let page = get(&mock, &log_in(&mock, &authorization(&mock, &asked).replacen("v2", "v3", 1)));
+        let marks = page.text().split("<li>").skip(1).map(|line| line.split("</li>").next().unwrap().to_owned());
+        marks.collect::<Vec<_>>()
+    };
+    let all = "profile patient/Coverage.rs patient/ExplanationOfBenefit.rs";
+    let personal = "Personal information (required): name, address, birth date, race and sex";
+    assert_eq!(marks(mock.client_id(), "en", all), [personal, "Coverage (required)", "Claims (required)"]);
+    assert_eq!(marks(drugs, "en", all)[2], "Prescription drug claims (required)");
+    assert_eq!(marks(drugs, "es", all)[2], "Reclamaciones de medicamentos recetados (obligatorio)");
+    assert_eq!(marks(drugs, "en", "patient/Coverage.s"), ["Coverage (required)"], "nothing but what is asked for");
+}
+
+#[test]
+fn somebody_else_can_log_in_instead() {
+    let mock = with_pages();
+    let request = authorization(&mock, &[("lang", Some("es"))]);
+    let address = log_in(&mock, &request);
+    let csrf = field(get(&mock, &address).text(), "csrfmiddlewaretoken");
+    let switch = |csrf: &str| form(&mock, "/v3/o/permission-logout", &[], &[("csrfmiddlewaretoken", csrf)]);
+    assert_eq!((switch("x").status, get(&mock, "/v3/o/permission-logout").status), (403, 405));
+    assert_eq!(get(&mock, &address).status, 200);
+    let got = switch(&csrf);
+    assert_eq!((got.status, got.header("location")), (302, get(&mock, &request).header("location")), "as at first");
+    assert_eq!((get(&mock, &address).status, switch(&csrf).status), (404, 403), "nobody is logged in there");
+    control(&mock, "faults", r#"["v3-off"]"#);
+    assert_eq!(switch(&csrf).status, 404);
+}
+
+#[test]
+fn what_was_asked_is_listed_without_what_opens_a_page() {
+    let mock = with_pages();
+    let address = log_in(&mock, &authorization(&mock, &[]));
+    let uuid = address.split("/authorize/").nth(1).unwrap().split('/').next().unwrap();
+    assert_eq!((get(&mock, &address).status, uuid.len()), (200, 36));
+    let long = "x".repeat(60_000);
+    get(&mock, &format!("/v2/fhir/Patient?type={long}"));
+    let listed = get(&mock, "/__mock/requests");
+    assert!(!listed.text().contains(uuid) && listed.text().contains("/v2/o/authorize/…/"), "{listed:?}");
+    assert!(!listed.text().contains(STATE) && listed.text().len() < 10_000, "{}", listed.text().len());
+}
+
+#[test]
+fn log_ins_that_nobody_finishes_are_not_kept_for_ever() {
+    let mock = with_pages();
+    let query = "x".repeat(60_000);
+    let address = log_in(&mock, &authorization(&mock, &[]));
+    // Each is about 60 kB; they would be 60 MB together.
+    let relays: Vec<String> = (0..1000)
+        .map(|number| {
+            let got = get(&mock, &format!("/mymedicare/login?next=/v2/o/authorize/?n={number}{query}"));
+            sent_back(&got, "relay").unwrap()
+        })
+        .collect();
+    let known = |relay: &str| {
+        let got = get(&mock, &format!("/mymedicare/sls-callback?req_token=x&relay={relay}"));
+        !got.text().contains("The requested state was not found")
+    };
+    assert!(!known(&relays[0]) && !known(&relays[700]) && known(&relays[999]));
+    assert_eq!(get(&mock, &address).status, 200, "who has logged in is another matter");
+}
+
+#[test]
+fn lists_of_apps_are_behind_a_switch() {
+    let mock = with_pages();
+    for number in 0..12 {
+        let active = number != 11;
+        let app = format!(r#"{{"name": "App {number:02}", "active": {active}}}"#);
+        assert_eq!(send(&mock, "POST", "/__mock/apps", &[], &app).unwrap().status, 200);
+    }
+    let list = |path: &str| get(&mock, &format!("/.well-known/{path}"));
+    let (public, apps) = (list("public-applications").json(), list("applications").json());
+    assert_eq!((&public["count"], &apps["count"]), (&13.into(), &12.into()), "those that are active");
+    let next = format!("{}/.well-known/applications?page=2", mock.url());
+    assert_eq!((apps["next"].as_str(), apps["results"][0]["name"].as_str()), (Some(&*next), Some("App 00")));
+    let second = get(&mock, &next).json();
+    assert_eq!((second["results"].as_array().unwrap().len(), second["next"].is_null()), (2, true));
+    assert_eq!(get(&mock, &next.replace("=2", "=3")).text(), r#"{"detail":"Invalid page."}"#);
+    assert_eq!(list("application-labels").json()["results"], serde_json::json!([]));
+    assert_eq!(list("applications-v2").json()["count"], 12);
+    control(&mock, "switches", r#"{"wellknown_applications": false, "expire_grant_endpoint": false}"#);
+    for path in ["public-applications", "applications", "applications-v2", "application-labels"] {
+        assert_eq!(list(path).status, 404, "{path}");
+    }
+    assert_eq!(post(&mock, "/v2/o/expire_authenticated_user/-1/", &[]).status, 404);
+    assert_eq!(list("openid-configuration").status, 200);
+}
+
+#[test]
 fn what_is_withheld_is_missing_from_the_token() {
     let mock = with_pages();
     let address = log_in(&mock, &authorization(&mock, &[]));

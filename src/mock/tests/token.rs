@@ -301,3 +301,44 @@ fn introspection_and_expiry() {
     assert_eq!(ask(&mock, &access, "/v2/fhir/Patient").status, 401);
     assert_eq!(refresh(&mock, &token).status, 403);
 }
+
+#[test]
+fn an_empty_scope_narrows_nothing() {
+    let mock = mock(Access::ThirteenMonth);
+    let (_, first) = tokens(&mock);
+    let with = |token: &str, scope: &str| {
+        post(&mock, "/v2/o/token/", &[("grant_type", "refresh_token"), ("refresh_token", token), ("scope", scope)])
+    };
+    let got = with(&first, " ");
+    assert_eq!((got.status, got.text()), (400, r#"{"error": "invalid_scope"}"#), "a word of no letters");
+    let got = with(&first, "");
+    assert_eq!(got.json()["scope"].as_str().unwrap().split(' ').count(), 9, "{got:?}");
+    let (token, _) = pair(&got);
+    assert_eq!(ask(&mock, &token, "/v2/fhir/Patient").status, 200);
+}
+
+/// Much more than can be kept: what is asked of the latest is answered as ever, and the oldest are unknown.
+#[test]
+fn spent_refresh_tokens_are_remembered_for_long_and_not_for_ever() {
+    use crate::mock::{
+        apps::Registration,
+        world::{Agreed, Whose, World},
+    };
+    let app = Registration::default().app("a".to_owned(), "b".to_owned());
+    let mut world = World::new(app, 1, Vec::new());
+    let whose = Whose { app: 0, enrollee: 0 };
+    let scopes: std::collections::BTreeSet<String> = ["openid".to_owned()].into();
+    let agreed = Agreed { scopes: scopes.clone(), samhsa: None };
+    let code = world.connect(whose, REDIRECT.to_owned(), String::new(), agreed);
+    let mut pair = world.spend_code(&code).unwrap();
+    let mut spent = Vec::new();
+    for _ in 0..10_100 {
+        spent.push(pair.refresh.clone());
+        pair = world.rotate(&pair.refresh, scopes.clone()).unwrap();
+    }
+    assert!(spent[..100].iter().all(|token| world.refresh(token).is_none()));
+    assert!(spent[100..].iter().all(|token| world.refresh(token).is_some_and(|token| token.spent)));
+    assert!(world.rotate(&spent[10_000], scopes.clone()).is_none() && world.token(&pair.access).is_some());
+    assert!(world.refresh(&pair.refresh).is_some_and(|token| !token.spent), "the living one is not among them");
+    assert_eq!(world.tokens(), (1, 1));
+}
