@@ -37,32 +37,54 @@ struct Caller {
 const FHIR: &str = "application/fhir+json";
 
 const RESOURCES: [&str; 3] = ["Patient", "Coverage", "ExplanationOfBenefit"];
+/// Behind a switch, for aligned networks: nobody else's token may have a scope for it.
+const AUDIT: &str = "AuditEvent";
 
 /// Everything below `/vN/fhir/` that needs a token.
 pub(super) fn answer(shared: &Shared, ask: &Ask, version: Version, rest: &str, faults: &[Kind]) -> Answer {
+    let rest = decoded(rest);
     let rest = rest.trim_end_matches('/');
     let (resource, id) = rest.split_once('/').map_or((rest, None), |(resource, id)| (resource, Some(id)));
-    if !RESOURCES.contains(&resource) {
-        return Answer::html(404, pages::no_such_page());
-    }
+    let is_audit = version == Version::V3 && rest.contains(AUDIT) && shared.world().switches.enable_auditevents;
+    let needed = match (version, id) {
+        (Version::V3, Some("$generate-insurance-card")) if resource == "Patient" => Needed::Card,
+        (_, Some(_)) if RESOURCES.contains(&resource) => Needed::Read(resource),
+        (_, None) if RESOURCES.contains(&resource) => Needed::Search(resource),
+        // The real routes are anchored at neither end, and the paths that scopes cover are.
+        _ if is_audit || RESOURCES.iter().any(|known| rest.contains(known)) => Needed::Nothing,
+        _ => return Answer::html(404, pages::no_such_page()),
+    };
     let answer = match renderer(ask) {
         None => Answer::detail(406, "Could not satisfy the request Accept header."),
-        Some(media_type) => answer_below(shared, ask, (version, resource, id), faults).with_type(media_type),
+        Some(Renderer { media_type, indent }) => {
+            let answer = answer_below(shared, ask, (version, resource, id), needed, faults).with_type(media_type);
+            match indent {
+                None => answer,
+                Some(blanks) => answer.indented(blanks),
+            }
+        }
     };
     answer.with("allow", "GET, HEAD, OPTIONS")
+}
+
+/// A path as it was meant: `%24` is the dollar of the insurance card's.
+fn decoded(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') {
+        return Cow::Borrowed(path);
+    }
+    // Read as the value of a form, but that a plus, a mark between fields and one within a field are themselves.
+    let field = path.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
+    let pair = form_urlencoded::parse(field.as_bytes()).next();
+    Cow::Owned(pair.map_or(String::new(), |(path, _)| path.into_owned()))
 }
 
 fn answer_below(
     shared: &Shared,
     ask: &Ask,
     (version, resource, id): (Version, &str, Option<&str>),
+    needed: Needed<'_>,
     faults: &[Kind],
 ) -> Answer {
-    let needed = match (version, resource, id) {
-        (Version::V3, "Patient", Some("$generate-insurance-card")) => Needed::Card,
-        (_, _, Some(_)) => Needed::Read(resource),
-        (_, _, None) => Needed::Search(resource),
-    };
     let caller = match authorized(shared, ask, version, needed, faults) {
         Err(refusal) => return refusal,
         Ok(caller) => caller,
@@ -112,13 +134,29 @@ fn narrowed<'a>(ask: &'a Ask, caller: &Caller, resource: &str) -> Cow<'a, Ask> {
     Cow::Owned(asked)
 }
 
-/// The media type to answer with, refusals included: it is chosen before anything else is looked at.
-fn renderer(ask: &Ask) -> Option<&'static str> {
-    let Some(accept) = ask.header("accept") else { return Some(FHIR) };
-    accept.split(',').find_map(|kind| match kind.split(';').next().unwrap_or_default().trim() {
-        "*/*" | "application/*" | FHIR => Some(FHIR),
-        "application/json" => Some("application/json"),
-        _ => None,
+/// How the JSON of an answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Renderer {
+    media_type: &'static str,
+    /// The blanks of each step, where it is not to be compact.
+    indent: Option<usize>,
+}
+
+/// The media type to answer with, refusals included: it is chosen before anything else is looked at. With
+/// `; indent=2` the JSON is spread over lines, eight blanks a step at most (Django REST framework's rule).
+fn renderer(ask: &Ask) -> Option<Renderer> {
+    const DEEPEST: i64 = 8;
+    let Some(accept) = ask.header("accept") else { return Some(Renderer { media_type: FHIR, indent: None }) };
+    accept.split(',').find_map(|kind| {
+        let mut words = kind.split(';').map(str::trim);
+        let media_type = match words.next().unwrap_or_default() {
+            "*/*" | "application/*" | FHIR => FHIR,
+            "application/json" => "application/json",
+            _ => return None,
+        };
+        let asked = words.find_map(|word| word.strip_prefix("indent=")).and_then(|blanks| blanks.parse::<i64>().ok());
+        let indent = asked.and_then(|blanks| usize::try_from(blanks.min(DEEPEST)).ok()).filter(|blanks| *blanks > 0);
+        Some(Renderer { media_type, indent })
     })
 }
 
@@ -130,6 +168,8 @@ enum Needed<'a> {
     /// The insurance card of v3, made of Patient and Coverage.
     Card,
     Profile,
+    /// A path that no scope covers.
+    Nothing,
 }
 
 impl Needed<'_> {
@@ -146,6 +186,7 @@ impl Needed<'_> {
             Self::Search(resource) => any(resource, ["read", "rs", "s"]),
             Self::Card => Self::Read("Patient").is_in(scopes) && Self::Search("Coverage").is_in(scopes),
             Self::Profile => scopes.contains("profile"),
+            Self::Nothing => false,
         }
     }
 }
@@ -166,6 +207,16 @@ fn failing(version: Version, status: u16) -> Answer {
         504 => Answer::spaced(500, &[("error", json!("Server Error (500)"))]),
         _ => Answer::detail(502, "A failure occurred contacting the upstream server"),
     }
+}
+
+/// Whether claims are refused to this token, since v1 and v2 cannot leave out what it must not see: an app held to
+/// Part D sees drug claims alone, and who was asked at v3 may have kept substance use treatment to themselves.
+///
+/// The API page has both under v1 and v2 (its 4.4) and calls the check the "v2 EOB rule" (its 4.1), which is its name
+/// and not how far it reaches: in the web server's `apps/fhir/bluebutton/permissions.py` v3 alone passes
+/// `V2ExplanationOfBenefitPermission`. The recordings have v2 and v3.
+fn hides_claims(version: Version, needed: Needed<'_>, part_d: bool, samhsa: Option<bool>) -> bool {
+    version != Version::V3 && needed.is_claims() && (part_d || samhsa == Some(false))
 }
 
 /// The checks of the real server in its order: token, app, grant, scope and method.
@@ -232,8 +283,7 @@ fn authorized(
     if gated && faults.contains(&Kind::V3Closed) {
         return Err(Answer::detail(403, &app.too_early()));
     }
-    // v2 cannot leave out what these tokens must not see.
-    if version == Version::V2 && needed.is_claims() && (app.part_d || known.agreed.samhsa == Some(false)) {
+    if hides_claims(version, needed, app.part_d, known.agreed.samhsa) {
         return forbidden();
     }
     let person = shared.records.enrollee(known.whose.enrollee);

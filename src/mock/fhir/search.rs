@@ -89,6 +89,9 @@ fn page(shared: &Shared, ask: &Ask, caller: &Caller, resource: &str, faults: &[K
                 let system = identifier.split('|').next().unwrap_or_default();
                 return Err(upstream(&format!("Search query by '{system}' is only supported in POST request")));
             }
+            if is_v3 {
+                identified(ask)?;
+            }
             let filter = Filter::of_loading(ask, caller.version)?;
             let patient = records.patient(caller.version, caller.enrollee);
             page.texts(
@@ -162,6 +165,19 @@ fn strict(ask: &Ask, resource: &str) -> Result<(), Answer> {
         return Err(refused(Version::V3, 400, &words));
     }
     Ok(())
+}
+
+/// v3's data back end finds people by Medicare number, and refuses every other `identifier`, an empty one included
+/// (its `FhirInputConverter`).
+fn identified(ask: &Ask) -> Result<(), Answer> {
+    const NUMBER: &str = "http://hl7.org/fhir/sid/us-mbi";
+    let Some(identifier) = ask.query("identifier") else { return Ok(()) };
+    let (system, value) = identifier.split_once('|').unwrap_or(("", identifier));
+    match () {
+        () if value.trim().is_empty() => Err(refused(Version::V3, 400, "Value is missing")),
+        () if system != NUMBER => Err(refused(Version::V3, 400, "Invalid or missing system")),
+        () => Ok(()),
+    }
 }
 
 /// A Bundle being written.

@@ -179,6 +179,9 @@ fn reads_give_what_searches_give() {
         assert_eq!(ask(&mock, &token, &format!("/v2/fhir/{target}")).json()["id"], *claim, "{target}");
     }
     assert_eq!(ask(&mock, &token, &format!("/v2/fhir/Patient/{patient}")).json()["id"], *patient);
+    let encoded = claim.replace('-', "%2D");
+    assert_eq!(ask(&mock, &token, &format!("/v2/fhir/ExplanationOfBenefit/{encoded}")).json()["id"], *claim);
+    assert_eq!(ask(&mock, &token, "/v3/fhir/Patient/%24generate-insurance-card").status, 200);
     let pattern = "ExplanationOfBenefit ID pattern: 'zzz' does not match expected pattern: {alphaString}-{idNumber}";
     for (target, status, expected) in [
         ("ExplanationOfBenefit/carrier--99", 404, NOT_FOUND.to_owned()),
@@ -247,6 +250,19 @@ fn methods_and_media_types_have_their_limits() {
         let got = with("GET", search, &[("Accept", accept)], "");
         let expected = expected.map_or((406, "application/fhir+json"), |kind| (200, kind));
         assert_eq!((got.status, got.header("content-type").unwrap()), expected, "{accept}");
+    }
+    let compact = with("GET", "/v3/fhir/Patient", &[("Accept", "application/json")], "");
+    let pretty = with("GET", "/v3/fhir/Patient", &[("Accept", "application/json; indent=2")], "");
+    assert_eq!(pretty.header("content-type"), Some("application/json"));
+    assert!(pretty.text().starts_with("{\n  \"resourceType\": \"Bundle\",\n  \"id\": "), "{pretty:?}");
+    let without_blanks = |text: &str| text.split_whitespace().collect::<String>();
+    let after_date = |got: &Got| without_blanks(got.text().split_once("\"type\"").unwrap().1);
+    assert_eq!(after_date(&pretty), after_date(&compact), "nothing but blanks differs");
+    let small = with("GET", "/v2/fhir/Patient/-1", &[("Accept", "application/json;indent=99")], "");
+    assert_eq!(small.text(), "{\n        \"detail\": \"Not found.\"\n}", "no deeper than eight");
+    for plain in ["application/json; indent=0", "application/json; indent=x", "application/json; indent=-1"] {
+        let got = with("GET", "/v2/fhir/Patient/-1", &[("Accept", plain)], "");
+        assert_eq!(got.text(), NOT_FOUND, "{plain}");
     }
     let got = with("GET", search, &[("Accept-Encoding", "gzip")], "");
     assert_eq!(got.header("content-encoding"), Some("gzip"));
@@ -335,4 +351,54 @@ fn payloads() -> Option<std::path::PathBuf> {
         eprintln!("skipped: no recorded payloads at {}", dir.display());
     }
     None
+}
+
+#[test]
+fn routes_are_not_anchored_and_scopes_are() {
+    let mock = mock(Access::ThirteenMonth);
+    let (token, _) = tokens(&mock);
+    let forbidden = r#"{"detail":"You do not have permission to perform this action."}"#;
+    for path in ["/v2/fhir/foo/Patient/", "/v1/fhir/foo/Patient/-1", "/v3/fhir/ExplanationOfBenefits"] {
+        let got = ask(&mock, &token, path);
+        assert_eq!((got.status, got.text()), (403, forbidden), "{path}");
+        assert_eq!(get(&mock, path).status, 401, "{path} without a token");
+    }
+    for path in ["/v2/fhir/Claim", "/v2/fhir/foo/", "/v3/fhir/AuditEvent", "/v2/fhir/metadata/"] {
+        let got = ask(&mock, &token, path);
+        assert!(got.status == 404 && got.text().contains("<html"), "{path} {got:?}");
+    }
+}
+
+#[test]
+fn audit_events_are_behind_a_switch_and_in_nobodys_scopes() {
+    let mock = mock(Access::ThirteenMonth);
+    let (token, _) = tokens(&mock);
+    let named = |version: &str| get(&mock, &format!("/{version}/fhir/metadata")).text().contains("AuditEvent");
+    assert!(!named("v3"));
+    control(&mock, "switches", r#"{"enable_auditevents": true}"#);
+    for path in ["/v3/fhir/AuditEvent", "/v3/fhir/AuditEvent/", "/v3/fhir/AuditEvent/1"] {
+        assert_eq!((ask(&mock, &token, path).status, get(&mock, path).status), (403, 401), "{path}");
+    }
+    assert_eq!(ask(&mock, &token, "/v2/fhir/AuditEvent").status, 404);
+    assert!(named("v3") && !named("v2"));
+}
+
+#[test]
+fn people_are_found_at_v3_by_medicare_number_alone() {
+    let mock = mock(Access::ThirteenMonth);
+    let (token, _) = tokens(&mock);
+    let with =
+        |identifier: &str| ask(&mock, &token, &format!("/v3/fhir/Patient?{}", encoded(&[("identifier", identifier)])));
+    for (identifier, words) in [
+        ("", "Value is missing"),
+        ("http://hl7.org/fhir/sid/us-mbi|", "Value is missing"),
+        ("1S00E00AA00", "Invalid or missing system"),
+        ("http://example.com|1S00E00AA00", "Invalid or missing system"),
+    ] {
+        let got = with(identifier);
+        let answer = got.json();
+        assert_eq!((got.status, answer["resourceType"].as_str()), (400, Some("OperationOutcome")), "{identifier}");
+        assert_eq!(answer["issue"][0]["diagnostics"], words, "{identifier}");
+    }
+    assert_eq!(with("http://hl7.org/fhir/sid/us-mbi|1S00E00AA00").status, 200, "as recorded");
 }

@@ -44,17 +44,48 @@ fn v3_wants_a_scope_and_names_no_reason_for_a_refused_refresh() {
 }
 
 #[test]
-fn who_withholds_treatment_data_at_v3_shows_no_claims_at_v2() {
+fn who_withholds_treatment_data_at_v3_shows_no_claims_at_v1_and_v2() {
     let mock = mock(Access::ThirteenMonth);
     let status = |token: &str| {
-        ["ExplanationOfBenefit", "Coverage"].map(|resource| ask(&mock, token, &format!("/v2/fhir/{resource}")).status)
+        [
+            "v1/fhir/ExplanationOfBenefit",
+            "v2/fhir/ExplanationOfBenefit",
+            "v2/fhir/Coverage",
+            "v3/fhir/ExplanationOfBenefit",
+        ]
+        .map(|path| ask(&mock, token, &format!("/{path}")).status)
     };
     control(&mock, "consent", r#"{"samhsa": false}"#);
-    assert_eq!(status(&v3_tokens(&mock).0), [403, 200]);
+    assert_eq!(status(&v3_tokens(&mock).0), [403, 403, 200, 200]);
     control(&mock, "consent", r#"{"samhsa": true}"#);
     let (token, refreshed) = v3_tokens(&mock);
-    assert_eq!(status(&token), [200, 200]);
-    assert_eq!(status(&pair(&refresh(&mock, &refreshed)).0), [200, 200], "a refresh keeps it");
+    assert_eq!(status(&token), [200; 4]);
+    assert_eq!(status(&pair(&refresh(&mock, &refreshed)).0), [200; 4], "a refresh keeps it");
+}
+
+#[test]
+fn an_app_held_to_part_d_sees_drug_claims_at_v3_and_none_elsewhere() {
+    let mock = mock(Access::ThirteenMonth);
+    let made = send(&mock, "POST", "/__mock/apps", &[], r#"{"part_d": true}"#).unwrap().json();
+    let word = |name: &str| made[name].as_str().unwrap().to_owned();
+    let (id, theirs) = (word("client_id"), basic(&word("client_id"), &word("client_secret")));
+    let code = code(&mock, &[("client_id", Some(&id))]);
+    let pairs = [
+        ("grant_type", "authorization_code"),
+        ("code", &code),
+        ("redirect_uri", REDIRECT),
+        ("code_verifier", VERIFIER),
+    ];
+    let (token, _) = pair(&form(&mock, "/v2/o/token/", &[("Authorization", &theirs)], &pairs));
+    for version in ["v1", "v2"] {
+        let got = ask(&mock, &token, &format!("/{version}/fhir/ExplanationOfBenefit"));
+        assert!(got.status == 403 && got.text().contains("permission"), "{version} {got:?}");
+        assert_eq!(ask(&mock, &token, &format!("/{version}/fhir/ExplanationOfBenefit/carrier--1")).status, 403);
+        assert_eq!(ask(&mock, &token, &format!("/{version}/fhir/Coverage")).status, 200, "{version}");
+    }
+    let claims = ask(&mock, &token, "/v3/fhir/ExplanationOfBenefit?_source=NCH&_count=50").json();
+    let claims = claims["entry"].as_array().unwrap();
+    assert!(!claims.is_empty() && claims.iter().all(|entry| entry["resource"]["meta"]["source"] == "DDPS"));
 }
 
 #[test]
