@@ -7,6 +7,7 @@ mod support;
 
 use std::{path::Path, process::Command, time::Duration};
 
+use base64::Engine;
 use bbdl::mock::{Access, Mock, Options, people::Population};
 use serde_json::{Value, json};
 use support::{Running, Setting, Stage, assert_code, finished, has_program, text};
@@ -207,7 +208,7 @@ fn a_person_can_click_through_the_mocks_pages() {
         browser.click("button[type=submit]");
         browser.shows("13 months");
         if withheld {
-            browser.click("input[name=share_demographic_scopes]");
+            browser.click("input[type=checkbox][name=share_demographic_scopes]");
         }
         browser.click(if granted { "button[name=allow]" } else { "button:not([name=allow])" });
         let output = login.finish();
@@ -219,6 +220,60 @@ fn a_person_can_click_through_the_mocks_pages() {
         } else {
             browser.shows("not granted");
         }
+    }
+}
+
+/// Log-in and consent of every version in both languages: nothing that keeps anybody from reading them, and the
+/// way back to the log-in. `BBDL_SHOTS` names a directory for pictures of them.
+#[test]
+fn the_mocks_pages_can_be_read_by_everybody() {
+    if !has_program("chromium") || !has_program("chromedriver") {
+        return;
+    }
+    let axe = std::env::var_os("BBDL_AXE").map(|path| std::fs::read_to_string(path).unwrap());
+    let shots = std::env::var_os("BBDL_SHOTS").map(std::path::PathBuf::from);
+    let mock = Mock::start(Options {
+        port: 0,
+        auto_consent: false,
+        latency: Duration::ZERO,
+        access: Access::ThirteenMonth,
+        seed: 5,
+        faults: Vec::new(),
+        records: Box::new(Population::new(5, 3, 3)),
+    })
+    .unwrap();
+    let post = |path: &str, body: &str| support::http("POST", &format!("{}/__mock/{path}", mock.url()), &[], body);
+    let drugs: Value = serde_json::from_str(&post("apps", r#"{"part_d": true}"#).body).unwrap();
+    let browser = Driver::start();
+    for (version, client, language, words) in [
+        ("v1", mock.client_id(), "es", "durante 13 meses"),
+        ("v2", mock.client_id(), "en", "Share my personal information too"),
+        ("v3", mock.client_id(), "en", "Claims (required)"),
+        ("v3", mock.client_id(), "es", "Reclamaciones (obligatorio)"),
+        ("v3", drugs["client_id"].as_str().unwrap(), "en", "Prescription drug claims (required)"),
+    ] {
+        let query = format!(
+            "response_type=code&client_id={client}&redirect_uri=http%3A%2F%2F127.0.0.1%3A9%2Fcallback&state=0123456789abcdef\
+             &code_challenge=x&code_challenge_method=S256&lang={language}\
+             &scope=profile%20patient%2FCoverage.rs%20patient%2FExplanationOfBenefit.rs"
+        );
+        browser.go(&format!("{}/{version}/o/authorize/?{query}", mock.url()));
+        browser.shows("BBUser00001");
+        browser.finds_nothing_wrong(axe.as_deref());
+        browser.click("button[type=submit]");
+        browser.shows(words);
+        browser.finds_nothing_wrong(axe.as_deref());
+        if let Some(shots) = &shots {
+            let picture = browser.ask("GET", "screenshot", &Value::Null);
+            let picture = base64::prelude::BASE64_STANDARD.decode(picture.as_str().unwrap()).unwrap();
+            std::fs::write(shots.join(format!("{version}-{language}-{}.png", &client[..4])), picture).unwrap();
+        }
+        // Somebody else logs in after all.
+        browser.click("form[action='/v3/o/permission-logout'] button");
+        browser.shows("BBUser00001");
+        browser.click("option:nth-of-type(2)");
+        browser.click("button[type=submit]");
+        browser.shows(words);
     }
 }
 

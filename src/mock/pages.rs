@@ -20,6 +20,7 @@ fn page_in(language: Language, title: &str, main: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"{lang}\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title} – mock Blue Button</title>\n\
+         <link rel=\"icon\" href=\"data:,\">\n\
          <style>\n:root {{ color-scheme: light dark; }}\nbody {{ font: 1.0625rem/1.5 system-ui, sans-serif; margin: 0; }}\n\
          header {{ background: #0b4778; color: #fff; padding: .75rem 1.5rem; }}\nmain {{ max-width: 40rem; margin: 0 auto; padding: 1.5rem; }}\n\
          h1 {{ line-height: 1.2; }}\nlabel {{ display: block; margin: 1rem 0; }}\nselect, button {{ font: inherit; padding: .5rem 1rem; }}\n\
