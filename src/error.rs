@@ -106,6 +106,9 @@ impl Error {
             std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
                 "Check who owns the directory and whether it may be written to."
             }
+            _ if is_shortage_of_files(cause) => {
+                "Too many files are open: allow more (ulimit -n), or do less at once (--jobs)."
+            }
             _ => "Check the disk and run the same command again.",
         };
         Self::new(Exit::Disk, "disk", format!("cannot {doing} {}: {cause}", path.display())).hint(hint)
@@ -166,9 +169,23 @@ pub fn shown(text: &str) -> String {
     out.trim().to_owned()
 }
 
+/// Whether this process (EMFILE) or the machine (ENFILE) has no file left to open, which is no fault of the disk.
+fn is_shortage_of_files(cause: &std::io::Error) -> bool {
+    cfg!(unix) && matches!(cause.raw_os_error(), Some(23 | 24))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::shown;
+    use super::{Error, shown};
+
+    #[cfg(unix)]
+    #[test]
+    fn too_many_open_files_are_no_fault_of_the_disk() {
+        let path = std::path::Path::new("claims");
+        let hint = |code| Error::disk("open", path, &std::io::Error::from_raw_os_error(code)).hint;
+        assert!(hint(24).contains("ulimit"), "{}", hint(24));
+        assert!(hint(28).contains("space"), "{}", hint(28));
+    }
 
     #[test]
     fn text_from_outside_loses_escapes_and_identifiers() {

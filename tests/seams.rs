@@ -30,6 +30,8 @@ struct Shelf {
     before: HashMap<usize, Change>,
     dates: HashMap<String, String>,
     searches: usize,
+    /// How many more questions for two claims are answered, where that is limited.
+    looks: Option<usize>,
 }
 
 type Change = Arc<dyn Fn(&mut Vec<String>) + Send + Sync>;
@@ -79,6 +81,10 @@ impl Shelf {
         let (start, count) = (number(start_name).unwrap_or(0), number("_count").unwrap_or(10));
         if let Some((_, status)) = self.most.filter(|(most, _)| count > *most) {
             return (status, json!({"detail": "value must be less"}).to_string());
+        }
+        if let Some(looks) = self.looks.as_mut().filter(|_| count == 2) {
+            let Some(fewer) = looks.checked_sub(1) else { return (500, "{}".to_owned()) };
+            *looks = fewer;
         }
         let since = query.get("_lastUpdated").map(|text| text.trim_start_matches("ge").to_owned());
         let date = |item: &String| self.dates.get(item).map_or("2026-01-01T00:00:00.000Z", String::as_str);
@@ -173,6 +179,32 @@ const FILTER: [&str; 2] = ["--service-date", "ge2014-01-01"];
 fn the_last_claim_and_the_first_prior_authorisation_have_a_seam_as_well() {
     let shelf = Shelf::of("v3", 1000..1051).with_authorisations(10).change(2, remove(1003));
     Scene::of(shelf).brings_all("1050 moves to the first page", &["--source", "cwf,nch"]);
+}
+
+#[test]
+fn a_pull_that_is_cut_short_each_time_between_its_pages_comes_to_its_end() {
+    // Eleven seams, of which each run sees four.
+    let scene = Scene::of(Shelf::of("v3", 1000..1600));
+    let arguments = ["--jobs", "1", "--retry", "0"];
+    for run in 1..=2 {
+        scene.shelf.lock().unwrap().looks = Some(4);
+        scene.fails(75, "server", &arguments);
+        assert!(!scene.home.path().join("claims/ExplanationOfBenefit.ndjson").exists(), "run {run}");
+    }
+    scene.shelf.lock().unwrap().looks = Some(4);
+    scene.brings_all("the third run", &arguments);
+    // What was seen to hold is not a reason to believe what changes behind it.
+    let scene = Scene::of(Shelf::of("v3", 1000..1600));
+    scene.shelf.lock().unwrap().looks = Some(8);
+    scene.fails(75, "server", &arguments);
+    {
+        let mut shelf = scene.shelf.lock().unwrap();
+        (shelf.looks, shelf.dates) =
+            (None, HashMap::from([("1700".to_owned(), "2026-11-20T00:00:00.000Z".to_owned())]));
+        shelf.items.retain(|item| item != "1003");
+        shelf.items.push("1700".to_owned());
+    }
+    scene.brings_all("superseded between two runs", &arguments);
 }
 
 #[test]

@@ -34,6 +34,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// A page of fifty 450-line claims is about 100 MB. Of what is larger than this, less is asked for at once;
 /// if that is as large, it is an attack or a defect.
 const LARGEST_BODY: usize = 256 << 20;
+/// A refusal is a few words; what is longer says nothing that is needed.
+const LARGEST_REFUSAL: usize = 1 << 20;
 
 /// What one server is asked for at most.
 #[derive(Clone, Copy, Debug)]
@@ -312,7 +314,7 @@ impl Client {
         if let Some(date) = text(&headers, &DATE).and_then(|text| jiff::fmt::rfc2822::parse(text).ok()) {
             self.clock.fetch_max(date.timestamp().as_second(), Ordering::Relaxed);
         }
-        let mut body = Body::of(&headers);
+        let mut body = Body::of(&headers, if status == 200 { LARGEST_BODY } else { LARGEST_REFUSAL });
         let mut taken = Ok(());
         while let Some(chunk) = response.chunk().await.map_err(|cause| broken(&cause))? {
             taken = body.take(&chunk);
@@ -343,15 +345,15 @@ impl Client {
     }
 }
 
-/// A body as it arrives, decompressed on the way, up to [`LARGEST_BODY`].
+/// A body as it arrives, decompressed on the way, up to a limit.
 enum Body {
     Plain(Limited),
     Gzip(Box<MultiGzDecoder<Limited>>),
 }
 
 impl Body {
-    fn of(headers: &HeaderMap) -> Self {
-        let body = Limited(Vec::new());
+    fn of(headers: &HeaderMap, most: usize) -> Self {
+        let body = Limited { bytes: Vec::new(), most };
         let is_gzip = text(headers, &CONTENT_ENCODING)
             .is_some_and(|encoding| ["gzip", "x-gzip"].iter().any(|name| encoding.eq_ignore_ascii_case(name)));
         if is_gzip { Self::Gzip(Box::new(MultiGzDecoder::new(body))) } else { Self::Plain(body) }
@@ -366,20 +368,35 @@ impl Body {
 
     fn finish(self) -> io::Result<Vec<u8>> {
         match self {
-            Self::Plain(body) => Ok(body.0),
-            Self::Gzip(body) => body.finish().map(|body| body.0),
+            Self::Plain(body) => Ok(body.bytes),
+            Self::Gzip(body) => body.finish().map(|body| body.bytes),
         }
     }
 }
 
-struct Limited(Vec<u8>);
+struct Limited {
+    bytes: Vec<u8>,
+    most: usize,
+}
+
+/// An answer that is no short one.
+const NOT_SHORT: usize = 1 << 16;
+/// Room for an answer that is no short one, of which only what is used becomes memory. Allocators give what is
+/// larger than 32 MiB (glibc's largest `M_MMAP_THRESHOLD`) to nobody else and give it back whole. Pages of the
+/// heap in its place come and go in several threads, and small things that stay keep them from being given back:
+/// that was more than all the rest of a long pull.
+const ROOM: usize = 33 << 20;
 
 impl Write for Limited {
     fn write(&mut self, part: &[u8]) -> io::Result<usize> {
-        if self.0.len() + part.len() > LARGEST_BODY {
+        if self.bytes.len() + part.len() > self.most {
             return Err(ErrorKind::FileTooLarge.into());
         }
-        self.0.extend_from_slice(part);
+        let length = self.bytes.len() + part.len();
+        if length > NOT_SHORT && self.bytes.capacity() < ROOM {
+            self.bytes.reserve_exact(ROOM.max(length) - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(part);
         Ok(part.len())
     }
 
@@ -454,7 +471,12 @@ mod tests {
     }
 
     fn received(encoding: &'static str, chunks: &[&[u8]]) -> std::result::Result<Vec<u8>, Problem> {
-        let mut body = Body::of(&HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(encoding))]));
+        received_up_to(LARGEST_BODY, encoding, chunks)
+    }
+
+    fn received_up_to(most: usize, encoding: &'static str, chunks: &[&[u8]]) -> std::result::Result<Vec<u8>, Problem> {
+        let headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static(encoding))]);
+        let mut body = Body::of(&headers, most);
         for chunk in chunks {
             body.take(chunk).map_err(|cause| unusable(&cause))?;
         }
@@ -493,6 +515,9 @@ mod tests {
         let bomb = packed(&vec![b' '; LARGEST_BODY + 1]);
         assert!(bomb.len() < LARGEST_BODY / 100);
         assert!(matches!(received("gzip", &[&bomb]), Err(Problem::TooMuch { .. })));
+        let words = packed(&vec![b' '; LARGEST_REFUSAL + 1]);
+        assert!(matches!(received_up_to(LARGEST_REFUSAL, "gzip", &[&words]), Err(Problem::TooMuch { .. })));
+        assert_eq!(received("gzip", &[&words]).unwrap().len(), LARGEST_REFUSAL + 1);
     }
 
     #[test]

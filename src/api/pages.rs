@@ -35,7 +35,7 @@ use super::{
     server::{ApiVersion, Searchable, shown},
 };
 use crate::{
-    error::{Error, Exit},
+    error::{Error, Exit, Result as Outcome},
     fhir::{bundle::Bundle, seam::Seam},
 };
 
@@ -229,14 +229,16 @@ impl<B: Bearer> Search<B> {
     /// is loaded again, can one have moved out of its page unnoticed. At v3 claims vanish and nothing tells of
     /// it.
     ///
+    /// `held` is told up to which place it has been looked: what was seen there need not be looked at again.
+    ///
     /// # Errors
     /// [`PullError::Failed`] where that cannot be found out.
-    pub async fn fits_together(&self) -> Result<bool, PullError> {
+    pub async fn fits_together(&self, held: impl FnMut(u64) -> Outcome<()>) -> Result<bool, PullError> {
         let has_totals = self.client.server().api() != ApiVersion::V3 && self.total.is_some();
         if has_totals && !self.moved && !self.may_lose {
             return Ok(true);
         }
-        self.seams.hold(&self.client, &self.bearer).await.map_err(|failure| self.failed(failure))
+        self.seams.hold(&self.client, &self.bearer, held).await.map_err(|failure| self.failed(failure))
     }
 
     /// Tells how many distinct resources there are after the last page; pages that bring nothing new

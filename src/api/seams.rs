@@ -1,6 +1,6 @@
 //! Whether nothing lies between the pages of a search that was read: each seam is looked at once more.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use tokio::task::JoinSet;
 
@@ -12,7 +12,7 @@ use super::{
     server::ApiVersion,
 };
 use crate::{
-    error::{Error, Exit},
+    error::{Error, Exit, Result as Outcome},
     fhir::{
         bundle::Bundle,
         seam::{Seam, Sight, is_number},
@@ -54,7 +54,7 @@ impl Seams {
         // Prior authorisations of API v3 stand in no order that two pages could agree on.
         if before != after && self.is_ordered(&before) {
             let after = Some(after).filter(|after| self.is_ordered(after));
-            self.found.push(Seam { at: address.start, count: address.count, before, after });
+            self.found.push(Seam::between(&before, after.as_deref(), address.start, address.count));
         }
     }
 
@@ -72,24 +72,41 @@ impl Seams {
         self.last.as_deref()
     }
 
-    /// Looks at all of them, as many at once as the pace allows.
-    pub(super) async fn hold<B: Bearer>(&self, client: &Arc<Client>, bearer: &B) -> Result<bool, Failure> {
+    /// Looks at all of them, as many at once as the pace allows. `held` is told up to which place all of them
+    /// hold, whenever that is farther: both pages were read by then, and nothing can move between them any more.
+    pub(super) async fn hold<B: Bearer>(
+        &self,
+        client: &Arc<Client>,
+        bearer: &B,
+        mut held: impl FnMut(u64) -> Outcome<()>,
+    ) -> Result<bool, Failure> {
         let Some(form) = &self.form else { return Ok(true) };
-        let mut waiting = self.found.iter();
-        let mut running = JoinSet::new();
+        let mut waiting = self.found.iter().enumerate();
+        let (mut running, mut under_way) = (JoinSet::new(), BTreeSet::new());
+        let (mut begun, mut told) = (0, 0);
         loop {
             while running.len() < client.at_once()
-                && let Some(seam) = waiting.next()
+                && let Some((index, seam)) = waiting.next()
             {
                 let (client, bearer, form, seam) = (Arc::clone(client), bearer.clone(), form.clone(), seam.clone());
-                running.spawn(async move { holds(&client, &bearer, &form, &seam).await });
+                running.spawn(async move { (index, holds(&client, &bearer, &form, &seam).await) });
+                under_way.insert(index);
+                begun = index + 1;
             }
             let Some(looked) = running.join_next().await else { return Ok(true) };
-            let looked = looked.map_err(|_| {
+            let (index, looked) = looked.map_err(|_| {
                 Failure::Other(Error::new(Exit::Defect, "defect", "looking between two pages ended unexpectedly"))
             })?;
             if !looked? {
                 return Ok(false);
+            }
+            under_way.remove(&index);
+            let hold = under_way.first().copied().unwrap_or(begun);
+            if hold > told
+                && let Some(last) = self.found.get(hold - 1)
+            {
+                held(last.at).map_err(Failure::Other)?;
+                told = hold;
             }
         }
     }

@@ -12,6 +12,7 @@ pub mod ledger;
 mod lines;
 pub mod manifest;
 mod merge;
+mod numbers;
 pub mod partial;
 pub mod pipe;
 pub mod pull;

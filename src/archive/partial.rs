@@ -2,7 +2,7 @@
 //!
 //! While a search is read, its lines are in `.bbdl/partial/<Resource>.ndjson`, and after each page a line
 //! in the journal beside it says how long that file is, what its SHA-256 is up to there, and which link
-//! the server named next. Nothing here is synced: the journal may promise what a power cut has taken,
+//! the server named next; when all have come, up to where nothing lies between them. Nothing here is synced: the journal may promise what a power cut has taken,
 //! and so nothing in it is believed before the hash agrees.
 
 use std::{
@@ -54,7 +54,8 @@ pub struct Reached {
     pub total: Option<u64>,
     /// The transaction time of the first page.
     pub cursor: Option<Timestamp>,
-    /// Where pages meet: the newest page and the one before it; of a pull that goes on, all of them.
+    /// Where pages meet: the newest page and the one before it; of a pull that goes on, all that have not been
+    /// seen to hold.
     #[serde(default)]
     pub seams: Vec<Seam>,
     /// The id of the last resource of the newest page.
@@ -74,6 +75,12 @@ struct Mark {
     sha256: String,
     #[serde(flatten)]
     reached: Reached,
+}
+
+/// Between the pages before this place in the search nothing lies.
+#[derive(Serialize, Deserialize)]
+struct Held {
+    held: u64,
 }
 
 /// The files of one resource type's pull under way.
@@ -158,6 +165,11 @@ impl Journal {
         self.write(&Mark { bytes, sha256: hex(hash.clone()), reached: reached.clone() })
     }
 
+    /// Notes up to which place nothing lies between the pages.
+    pub(super) fn held(&mut self, held: u64) -> Result<()> {
+        self.write(&Held { held })
+    }
+
     fn write(&mut self, line: &impl Serialize) -> Result<()> {
         let mut text = serde_json::to_string(line).unwrap_or_default();
         text.push('\n');
@@ -212,7 +224,13 @@ impl Left {
         let (mut marks, mut seams) = (VecDeque::<(Mark, u64)>::new(), Vec::new());
         let path = files.lines();
         let mut kept = Kept::open(&path)?;
+        let mut held = None;
         for line in lines {
+            if let Ok(Held { held: at }) = serde_json::from_slice(&line) {
+                held = held.max(Some(at));
+                end += line.len() as u64;
+                continue;
+            }
             let Ok(mark) = serde_json::from_slice::<Mark>(&line) else { break };
             if !kept.as_mut().map_or(Ok(false), |kept| kept.agrees_with(&mark))? {
                 break;
@@ -233,8 +251,12 @@ impl Left {
         };
         let Some((mark, end)) = marks.pop_back() else { return Ok(None) };
         seams.extend(marks.into_iter().flat_map(|(mark, _)| mark.reached.seams).chain(mark.reached.seams));
+        seams.retain(|seam| Some(seam.at) > held);
         let reached = Reached { seams, ..mark.reached };
-        let journal = Journal::resume(files, end)?;
+        let mut journal = Journal::resume(files, end)?;
+        if let Some(held) = held {
+            journal.held(held)?;
+        }
         Ok(Some(Self { reached, bytes: mark.bytes, beyond, journal }))
     }
 }
@@ -329,8 +351,8 @@ mod tests {
             hash.update(&line);
             text += &line;
             let next = (page < 3 || !ended).then(|| format!("/next?page={}", page + 1));
-            let (before, after) = (format!("-{page}"), Some(format!("-{}", page + 1)));
-            let seam = Seam { at: 50 * page as u64, count: 50, before, after };
+            let (before, after) = (format!("-{page}"), format!("-{}", page + 1));
+            let seam = Seam::between(&before, Some(&after), 50 * page as u64, 50);
             let (seams, last) = (vec![seam], Some(format!("-{page}")));
             let reached = Reached { pages: page, next, total, cursor: None, seams, last };
             journal.mark(text.len() as u64, &hash, &reached).unwrap();
@@ -358,6 +380,22 @@ mod tests {
         files.clear().unwrap();
         assert_eq!(pages(&files, &question(), now()), None);
         assert!(!half.exists());
+    }
+
+    #[test]
+    fn where_pages_were_seen_to_meet_nobody_looks_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = begun(dir.path(), Some(200), true);
+        let places = |files: &Files| {
+            let left = Left::find(files, &question(), now()).unwrap().unwrap();
+            left.reached.seams.iter().map(|seam| seam.at).collect::<Vec<_>>()
+        };
+        assert_eq!(places(&files), [50, 100]);
+        let files = begun(dir.path(), Some(200), true);
+        Journal { out: open(&files.journal(), false).unwrap(), path: files.journal() }.held(50).unwrap();
+        assert_eq!(places(&files), [100]);
+        // And what was noted stays so.
+        assert_eq!(places(&files), [100]);
     }
 
     #[test]

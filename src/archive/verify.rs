@@ -16,7 +16,7 @@ use super::{
     index::{each_line, key},
     lines::hex,
     manifest::{self, Entry, Manifest},
-    table::Numbers,
+    numbers::Numbers,
 };
 use crate::{
     error::{Error, Exit, Result},
@@ -81,7 +81,7 @@ fn check_file(dir: &Path, resource: &str, entry: &Entry, problems: &mut Vec<Stri
         Err(cause) => return Err(Error::disk("read", &path, &cause)),
     };
     let mut reader = BufReader::with_capacity(1 << 18, file);
-    let (mut hash, mut bytes, mut ids, mut line) = (Sha256::new(), 0u64, Ids::default(), Vec::new());
+    let (mut hash, mut bytes, mut ids, mut line) = (Sha256::new(), 0u64, Ids::none(), Vec::new());
     let lines = entry.file.ends_with(".ndjson");
     loop {
         line.clear();
@@ -97,7 +97,7 @@ fn check_file(dir: &Path, resource: &str, entry: &Entry, problems: &mut Vec<Stri
         bytes += line.len() as u64;
         findings.count += 1;
         match identity(&line, lines.then_some(resource)) {
-            Some(Some(id)) => ids.enter(&id),
+            Some(Some(id)) => ids.enter(&id)?,
             Some(None) => {}
             None => findings.bad_lines += 1,
         }
@@ -118,7 +118,6 @@ fn check_file(dir: &Path, resource: &str, entry: &Entry, problems: &mut Vec<Stri
 }
 
 /// The ids of a file, as hashes of eight bytes: those that are alike are looked at once more.
-#[derive(Default)]
 struct Ids {
     seed: RandomState,
     seen: Numbers,
@@ -126,11 +125,17 @@ struct Ids {
 }
 
 impl Ids {
-    fn enter(&mut self, id: &str) {
+    /// In memory, since nothing may be written where an archive is looked at.
+    fn none() -> Self {
+        Self { seed: RandomState::new(), seen: Numbers::in_memory(), alike: HashSet::new() }
+    }
+
+    fn enter(&mut self, id: &str) -> Result<()> {
         let number = self.seed.hash_one(id);
-        if !self.seen.insert(number) {
+        if !self.seen.insert(number)? {
             self.alike.insert(number);
         }
+        Ok(())
     }
 
     /// How many resources of the file, read once more, have an id that came before.
@@ -196,13 +201,13 @@ mod tests {
         let claim = |id: &str, kind: &str| format!(r#"{{"resourceType":"{kind}","id":"{id}"}}"#);
         let lines = ["a", "b", "a", "c", "a", "d"].map(|id| claim(id, "Patient"));
         fs::write(&path, lines.join("\n") + "\n" + &claim("b", "Coverage") + "\nnothing\n").unwrap();
-        let mut ids = Ids::default();
-        ["a", "b", "a", "c", "a", "d"].iter().for_each(|id| ids.enter(id));
+        let mut ids = Ids::none();
+        ["a", "b", "a", "c", "a", "d"].iter().for_each(|id| ids.enter(id).unwrap());
         // As if the hash of another had been that of "d".
         ids.alike.insert(ids.seed.hash_one("d"));
         assert_eq!(ids.duplicates(&path, "Patient").unwrap(), 2);
-        let mut ids = Ids::default();
-        ["a", "b", "c", "d"].iter().for_each(|id| ids.enter(id));
+        let mut ids = Ids::none();
+        ["a", "b", "c", "d"].iter().for_each(|id| ids.enter(id).unwrap());
         assert_eq!(ids.duplicates(&path, "Patient").unwrap(), 0);
     }
 }

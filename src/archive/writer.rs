@@ -203,6 +203,14 @@ impl Writer {
         self.journal.mark(self.bytes, &self.hash, reached)
     }
 
+    /// Notes that up to this place in the search nothing lies between the pages.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Disk`].
+    pub fn seams_hold(&mut self, at: u64) -> Result<()> {
+        self.journal.held(at)
+    }
+
     fn resource(&mut self, text: &str, header: &std::result::Result<Header, ResourceError>) -> Result<Option<Entered>> {
         let line = line(text);
         let entered = match &line {

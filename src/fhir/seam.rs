@@ -1,6 +1,7 @@
 //! Where two pages of a search meet.
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The last resource of a page and the first one of the page after it.
 ///
@@ -14,11 +15,11 @@ pub struct Seam {
     pub at: u64,
     /// How many resources the later page was asked for: so many the server can give at once.
     pub count: u64,
-    /// The id of the last resource of the page before.
-    pub before: String,
-    /// The id of the first resource of the page after; none where that is a prior authorisation of API v3,
+    /// The last resource of the page before: XXH3-64 of its id, of which a long search has many.
+    before: u64,
+    /// The first resource of the page after; none where that is a prior authorisation of API v3,
     /// all of which stand behind the claims, in an order that nothing fixes.
-    pub after: Option<String>,
+    after: Option<u64>,
 }
 
 /// What a stretch of a search shows of a seam.
@@ -33,13 +34,19 @@ pub enum Sight {
 }
 
 impl Seam {
+    /// The seam between the resources with these ids, before the page of `count` that begins at `at`.
+    #[must_use]
+    pub fn between(before: &str, after: Option<&str>, at: u64, count: u64) -> Self {
+        Self { at, count, before: hash(before), after: after.map(hash) }
+    }
+
     /// What these ids show, which are a stretch of the search. A resource that the server repeats counts
     /// once.
     #[must_use]
     pub fn in_sight(&self, ids: &[String]) -> Sight {
         let mut ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         ids.dedup();
-        if let Some(place) = ids.iter().rposition(|id| *id == self.before) {
+        if let Some(place) = ids.iter().rposition(|id| hash(id) == self.before) {
             return match ids.get(place + 1) {
                 Some(next) if self.is_after(next) => Sight::Holds,
                 Some(_) => Sight::Broken,
@@ -53,8 +60,12 @@ impl Seam {
     }
 
     fn is_after(&self, id: &str) -> bool {
-        self.after.as_deref().map_or_else(|| !is_number(id), |after| after == id)
+        self.after.map_or_else(|| !is_number(id), |after| after == hash(id))
     }
+}
+
+fn hash(id: &str) -> u64 {
+    xxh3_64(id.as_bytes())
 }
 
 /// Whether this is the id of a claim of API v3: a number, negative for people who do not exist.
@@ -74,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_seam_holds_where_the_one_follows_the_other() {
-        let seam = Seam { at: 50, count: 50, before: "b".into(), after: Some("c".into()) };
+        let seam = Seam::between("b", Some("c"), 50, 50);
         for (text, sight) in [
             ("b c", Sight::Holds),
             ("a b c d", Sight::Holds),
@@ -96,7 +107,7 @@ mod tests {
 
     #[test]
     fn behind_the_last_claim_of_v3_any_prior_authorisation_may_stand_and_no_claim() {
-        let seam = Seam { at: 50, count: 50, before: "-7".into(), after: None };
+        let seam = Seam::between("-7", None, 50, 50);
         assert_eq!(seam.in_sight(&ids("-8 -7 0a1b-2c")), Sight::Holds);
         assert_eq!(seam.in_sight(&ids("-8 -7 -6 0a1b-2c")), Sight::Broken);
         assert_eq!(seam.in_sight(&ids("-8 -6 0a1b-2c")), Sight::Broken);

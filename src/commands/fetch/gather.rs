@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use super::{
     Job, increment,
     plan::Target,
-    reading::{End, Readings, give_up},
+    reading::{End, Keeper, Readings, give_up},
 };
 use crate::{
     api::{
-        pages::{Known, PullError, Search},
+        pages::{Known, Page, PullError, Search},
         server::{ApiVersion, Searchable},
     },
     archive::{
@@ -220,15 +220,21 @@ impl Job<'_> {
         let mut query = course.question.query.clone();
         query.extend(course.question.since.map(increment::parameter));
         let count = writer.distinct();
-        self.read(course.resource, query, course.known, from, count, |page, reached| {
-            let taken = writer.page(page.index, &page.bundle).map_err(PullError::Failed)?;
-            if taken == Taken::Shifted {
-                return Err(PullError::Shifted);
-            }
-            writer.reached(reached).map_err(PullError::Failed)?;
-            Ok(writer.distinct())
-        })
-        .await
+        self.read(course.resource, query, course.known, from, count, writer).await
+    }
+}
+
+impl Keeper for Writer {
+    fn take(&mut self, page: &Page, reached: &Reached) -> Result<u64, PullError> {
+        if self.page(page.index, &page.bundle).map_err(PullError::Failed)? == Taken::Shifted {
+            return Err(PullError::Shifted);
+        }
+        self.reached(reached).map_err(PullError::Failed)?;
+        Ok(self.distinct())
+    }
+
+    fn held(&mut self, at: u64) -> Result<()> {
+        self.seams_hold(at)
     }
 }
 

@@ -99,9 +99,16 @@ impl Readings {
     }
 }
 
+/// Whoever keeps what is read.
+pub(super) trait Keeper {
+    /// Takes a page, and how far the search was read by then; says how many resources there are.
+    fn take(&mut self, page: &Page, reached: &Reached) -> Result<u64, PullError>;
+    /// All pages are there, and up to this place nothing lies between them.
+    fn held(&mut self, at: u64) -> Result<()>;
+}
+
 impl Job<'_> {
-    /// Reads a search to its end, handing each page to `keep` with how far it was read by then; `keep` says
-    /// how many resources there are. `distinct` is how many there are before.
+    /// Reads a search to its end, handing each page to `keeper`. `distinct` is how many resources there are before.
     pub(super) async fn read(
         &self,
         resource: Searchable,
@@ -109,7 +116,7 @@ impl Job<'_> {
         known: Known,
         from: Option<Reached>,
         mut distinct: u64,
-        mut keep: impl FnMut(&Page, &Reached) -> Result<u64, PullError>,
+        keeper: &mut impl Keeper,
     ) -> Result<End, PullError> {
         let count = self.args.page_size;
         let mut search = Search::new(self.client, self.session, resource, &query, count, known, self.login());
@@ -136,7 +143,7 @@ impl Job<'_> {
                         seams: search.newest_seam().cloned().into_iter().collect(),
                         last: search.last_id().map(str::to_owned),
                     };
-                    match keep(&page, &reached) {
+                    match keeper.take(&page, &reached) {
                         Ok(now) => distinct = now,
                         Err(cause) => break Err(cause),
                     }
@@ -146,7 +153,7 @@ impl Job<'_> {
                     progress.at(distinct, search.total(), self.client.traffic().1 - bytes_before);
                 }
                 Ok(None) => {
-                    break match search.fits_together().await {
+                    break match search.fits_together(|at| keeper.held(at)).await {
                         Ok(true) => Ok(()),
                         Ok(false) => Err(PullError::Shifted),
                         Err(cause) => Err(cause),

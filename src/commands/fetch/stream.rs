@@ -1,14 +1,18 @@
 //! One search onto standard output: nothing is kept, and still nothing is left out.
 
-use std::io::stdout;
+use std::io::{Write, stdout};
 
-use super::{Job, plan::Target, reading::Readings};
+use super::{
+    Job,
+    plan::Target,
+    reading::{Keeper, Readings},
+};
 use crate::{
     api::{
-        pages::{Known, PullError},
+        pages::{Known, Page, PullError},
         server::Searchable,
     },
-    archive::{ledger::Expected, manifest::Mode, pipe::Pipe},
+    archive::{ledger::Expected, manifest::Mode, partial::Reached, pipe::Pipe},
     auth::token::Grant,
     error::Result,
 };
@@ -21,11 +25,7 @@ impl Job<'_> {
         let query = self.filters(Target::Search(resource));
         let (mut readings, mut known) = (Readings::default(), 0);
         loop {
-            let read = self.read(resource, query.clone(), Known::Before(known), None, 0, |page, _| {
-                pipe.page(&page.bundle).map_err(PullError::Failed)?;
-                Ok(pipe.distinct())
-            });
-            let read = read.await;
+            let read = self.read(resource, query.clone(), Known::Before(known), None, 0, &mut pipe).await;
             let count = pipe.distinct();
             known = known.max(count);
             match read {
@@ -51,5 +51,17 @@ impl Job<'_> {
             }
             pipe.begin_anew();
         }
+    }
+}
+
+impl<W: Write> Keeper for Pipe<W> {
+    fn take(&mut self, page: &Page, _: &Reached) -> Result<u64, PullError> {
+        self.page(&page.bundle).map_err(PullError::Failed)?;
+        Ok(self.distinct())
+    }
+
+    /// What is read from a pipe is read in one run: nobody goes on with it.
+    fn held(&mut self, _: u64) -> Result<()> {
+        Ok(())
     }
 }
