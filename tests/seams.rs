@@ -185,7 +185,7 @@ fn the_last_claim_and_the_first_prior_authorisation_have_a_seam_as_well() {
 fn a_pull_that_is_cut_short_each_time_between_its_pages_comes_to_its_end() {
     // Eleven seams, of which each run sees four.
     let scene = Scene::of(Shelf::of("v3", 1000..1600));
-    let arguments = ["--jobs", "1", "--retry", "0"];
+    let arguments = ["--jobs", "1"];
     for run in 1..=2 {
         scene.shelf.lock().unwrap().looks = Some(4);
         scene.fails(75, "server", &arguments);
