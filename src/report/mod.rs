@@ -5,6 +5,7 @@ mod html;
 mod sums;
 
 use std::{
+    cmp::Reverse,
     collections::HashSet,
     fmt::Write as _,
     io::{self, Write},
@@ -13,6 +14,7 @@ use std::{
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use html::Shown;
+use jiff::civil::Date;
 use sha2::{Digest, Sha256};
 use sums::Sums;
 
@@ -24,10 +26,7 @@ use crate::{
     },
     error::{Error, Result},
     export::Claims,
-    fhir::{
-        claim::{Claim, Kind},
-        resource::Header,
-    },
+    fhir::{claim::Kind, resource::Header},
 };
 
 const STYLE: &str = include_str!("report.css");
@@ -45,18 +44,7 @@ pub struct Report {
     sums: Sums,
     news: News,
     /// The newest first; claims of a day as they are in the archive.
-    order: Vec<(std::cmp::Reverse<Day>, Place)>,
-}
-
-/// The first ten letters of a date, for sorting.
-type Day = [u8; 10];
-
-fn day(claim: &Claim) -> Day {
-    let mut day = Day::default();
-    let date = claim.start.as_deref().unwrap_or_default().as_bytes();
-    let length = date.len().min(day.len());
-    day[..length].copy_from_slice(&date[..length]);
-    day
+    order: Vec<(Reverse<Option<Date>>, Place)>,
 }
 
 impl Report {
@@ -70,7 +58,7 @@ impl Report {
         let (mut sums, mut order) = (Sums::default(), Vec::new());
         claims.each(|place, claim| {
             sums.take(&claim);
-            order.push((std::cmp::Reverse(day(&claim)), place));
+            order.push((Reverse(claim.first_day()), place));
             Ok(())
         })?;
         order.sort_unstable();
@@ -185,11 +173,17 @@ fn finder(out: &mut String, sums: &Sums, claims: usize) {
     for kind in Kind::ALL {
         let _ = write!(out, "<option value=\"{}\">{}</option>", kind.name(), kind.words());
     }
+    if sums.is_one_untyped() {
+        let _ = write!(out, "<option value=\"{}\">Of no known type</option>", claims::UNKNOWN);
+    }
     out.push_str(
         "</select></div><div><label for=\"year\">Year</label><select id=\"year\"><option value=\"\">All</option>",
     );
     for year in sums.years() {
-        let _ = write!(out, "<option>{}</option>", Shown(year));
+        let _ = match year {
+            claims::UNKNOWN => write!(out, "<option value=\"{year}\">No date</option>"),
+            year => write!(out, "<option>{}</option>", Shown(year)),
+        };
     }
     let _ =
         write!(out, "</select></div></form>\n<p class=\"quiet\" id=\"found\" role=\"status\">{claims} claims</p>\n");
@@ -197,7 +191,7 @@ fn finder(out: &mut String, sums: &Sums, claims: usize) {
 
 const CLOSING: &str = "</main>\n<footer>\n<h2>Where these numbers come from</h2>\n\
 <p>Each is the claim's own, from the field of CMS's that means it: what was billed, what Medicare (or, for a drug, the plan) paid, and what was left \
-to you. Where a claim does not say a number, the place is empty and sums leave it out. For claims of doctors and suppliers, and for stays, older versions \
-of the data do not say your share: it is the deductible and the coinsurance together. Claims that were cancelled, \
+to you. Where a claim does not say a number, the place is empty and sums leave it out. One number is computed: your share, which is \
+the deductible, the coinsurance and the blood deductible together (for a drug, what was paid at the pharmacy). Claims that were cancelled, \
 deleted or replaced, that are still worked on, or that only ask in advance are shown, and are in no sum. A supplement or another insurer may have paid your share. This is not a bill.</p>\n\
 <p>Words for procedure codes are licensed and not here; your provider can tell you what a code means.</p>\n</footer>\n";

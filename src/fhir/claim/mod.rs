@@ -16,9 +16,11 @@ mod standing;
 use serde_json::Value;
 
 pub use codes::Coded;
+use jiff::civil::Date;
 pub use kind::Kind;
 use kind::{Family, Version};
 pub use lines::Line;
+pub use look::day;
 use look::{each, is, said, text};
 use money::Beyond;
 pub use money::{Amounts, Cents};
@@ -104,6 +106,10 @@ impl Claim {
         let standing = Standing::of(claim, version);
         let is_prior_authorization = standing == Standing::PriorAuthorization;
         let beyond = Beyond::default();
+        let mut amounts =
+            if is_prior_authorization { Amounts::default() } else { Amounts::read(claim, family, &beyond) };
+        let mut lines: Vec<Line> = each(claim, "item").map(|line| Line::read(line, kind, family, &beyond)).collect();
+        lines::unsay_zeros(&mut lines, &mut amounts);
         Self {
             id: text(claim, "id").unwrap_or_default().to_owned(),
             number: number(claim),
@@ -125,19 +131,32 @@ impl Claim {
             procedures: codes::procedures(claim),
             drg: codes::drg(claim),
             days_supply: codes::days_supply(claim),
-            amounts: if is_prior_authorization { Amounts::default() } else { Amounts::read(claim, family, &beyond) },
-            lines: each(claim, "item").map(|line| Line::read(line, kind, family, &beyond)).collect(),
+            amounts,
+            lines,
             last_updated: said(&claim["meta"], "lastUpdated"),
             is_incomplete: beyond.is_met(),
         }
     }
 
-    /// The year of service, where it is known.
+    /// The first day of service, where the claim says a whole day.
+    #[must_use]
+    pub fn first_day(&self) -> Option<Date> {
+        day(self.start.as_deref()?)
+    }
+
+    /// The year of the first day of service.
     #[must_use]
     pub fn year(&self) -> Option<&str> {
-        let start = self.start.as_deref()?;
-        let (year, rest) = start.split_at_checked(4)?;
-        (year.bytes().all(|it| it.is_ascii_digit()) && (rest.is_empty() || rest.starts_with('-'))).then_some(year)
+        self.first_day()?;
+        self.start.as_deref()?.get(..4)
+    }
+
+    /// Who this claim is by, for people: who billed, else who treated, by name; else a number.
+    #[must_use]
+    pub fn who(&self) -> Option<String> {
+        let number = || self.provider_npi.as_ref().or(self.practitioner_npi.as_ref()).map(|npi| format!("NPI {npi}"));
+        // Doctors' claims of v1 name who treated, and seldom who billed.
+        self.provider.clone().or_else(|| self.practitioner.clone()).or_else(number)
     }
 }
 
@@ -234,7 +253,9 @@ mod tests {
         let backwards = dated(json!({"start": "2024-02-02", "end": "2023-01-01"}));
         assert_eq!(backwards, (some("2024"), some("2024-02-02"), some("2023-01-01")));
         // What has no end has none.
-        assert_eq!(dated(json!({"start": "2024-02"})), (some("2024"), some("2024-02"), None));
+        assert_eq!(dated(json!({"start": "2024-02"})), (None, some("2024-02"), None));
+        assert_eq!(dated(json!({"start": "2024-02-30"})).0, None);
+        assert_eq!(dated(json!({"start": "2024-02-03T23:00:00-05:00"})).0, some("2024"));
         assert_eq!(dated(json!({"start": "20240202", "end": []})), (None, some("20240202"), None));
         assert_eq!(dated(json!({"start": "9999\u{202e}x"})).0, None);
         assert_eq!(dated(json!({"start": "é24"})).0, None);
