@@ -61,7 +61,7 @@ impl Line {
             .or_else(|| coding(&line["revenue"], &["RevenueCodes"]));
         let amount = |names: &[&str]| of_line(line, names, beyond);
         let deductible = amount(&["CLM_LINE_MDCR_DDCTBL_AMT", "line_bene_ptb_ddctbl_amt", "rev_cntr_cash_ddctbl_amt"]);
-        let coinsurance = amount(&["CLM_LINE_MDCR_COINSRNC_AMT", "CLM_LINE_INSTNL_ADJSTD_AMT", "line_coinsrnc_amt"])
+        let coinsurance = amount(&["CLM_LINE_MDCR_COINSRNC_AMT", "line_coinsrnc_amt"])
             .or_else(|| outpatient_coinsurance(line, beyond));
         let blood = amount(&["CLM_LINE_BLOOD_DDCTBL_AMT", "rev_cntr_blood_ddctbl_amt"]);
         // As of the whole claim, 0 says nothing, but of a drug.
@@ -108,10 +108,10 @@ impl Line {
     }
 }
 
-/// v1 and v2 have two: where the provider has reduced it, the reduced one is what is owed; else it is 0.
+/// Institutional lines have two: where the provider has reduced it, the reduced one is what is owed; else it is 0.
 fn outpatient_coinsurance(line: &Value, beyond: &Beyond) -> Option<Cents> {
-    let reduced = of_line(line, &["rev_cntr_rdcd_coinsrnc_amt"], beyond);
-    let whole = of_line(line, &["rev_cntr_coinsrnc_wge_adjstd_c"], beyond);
+    let reduced = of_line(line, &["CLM_LINE_INSTNL_RDCD_AMT", "rev_cntr_rdcd_coinsrnc_amt"], beyond);
+    let whole = of_line(line, &["CLM_LINE_INSTNL_ADJSTD_AMT", "rev_cntr_coinsrnc_wge_adjstd_c"], beyond);
     reduced.filter(|amount| *amount != Cents(0)).or(whole).or(reduced)
 }
 

@@ -5,7 +5,7 @@ use std::{cell::Cell, fmt, iter::Sum, ops::Add};
 use serde_json::Value;
 
 use super::{
-    Family,
+    Family, Kind,
     look::{each, extension, is},
 };
 
@@ -112,7 +112,7 @@ pub struct Amounts {
 }
 
 impl Amounts {
-    pub(super) fn read(claim: &Value, family: Family, beyond: &Beyond) -> Self {
+    pub(super) fn read(claim: &Value, kind: Option<Kind>, beyond: &Beyond) -> Self {
         let header = |names: &[&str]| names.iter().find_map(|name| amount(claim, name, beyond));
         let lines = |names: &[&str]| sum_of_lines(claim, names, beyond);
         let payment = || Cents::of(&claim["payment"]["amount"], beyond);
@@ -120,7 +120,7 @@ impl Amounts {
         // Paid by the patient; what is `BENE_PD` went to him.
         let patient_paid =
             paid(header(&["CLM_BENE_PMT_AMT"]), || lines(&["CLM_LINE_BENE_PMT_AMT", "rev_cntr_ptnt_rspnsblty_pmt"]));
-        match family {
+        match kind.map_or(Family::Professional, Kind::family) {
             Family::Professional => {
                 let deductible = header(&["CLM_MDCR_DDCTBL_AMT", "carr_clm_cash_ddctbl_apld_amt"]);
                 let coinsurance = header(&["CLM_MDCR_COINSRNC_AMT"])
@@ -135,8 +135,10 @@ impl Amounts {
                     not_covered: header(&["CLM_NCVRD_CHRG_AMT"]).or_else(|| lines(&["CLM_LINE_NCVRD_CHRG_AMT"])),
                     patient_pays: share([deductible, coinsurance, blood_deductible]),
                     // v2 has it on the lines only, and v1 may have a header of 0 beside lines that say more.
-                    other_paid: header(&["CLM_MDCR_PRFNL_PRMRY_PYR_AMT", "CLM_OTHR_TP_PD_AMT"])
-                        .or_else(|| rather(lines(&["line_bene_prmry_pyr_pd_amt"]), || header(&["prpayamt"]))),
+                    other_paid: header(&["CLM_MDCR_PRFNL_PRMRY_PYR_AMT", "CLM_OTHR_TP_PD_AMT"]).or_else(|| {
+                        let of_lines = lines(&["CLM_BENE_PRMRY_PYR_PD_AMT", "line_bene_prmry_pyr_pd_amt"]);
+                        rather(of_lines, || header(&["prpayamt"]))
+                    }),
                     patient_paid,
                     deductible,
                     coinsurance,
@@ -144,27 +146,33 @@ impl Amounts {
                 }
             }
             Family::Institutional => {
-                let deductible = header(&[
-                    "CLM_MDCR_DDCTBL_AMT",
-                    "CLM_MDCR_IP_BENE_DDCTBL_AMT",
-                    "nch_bene_ip_ddctbl_amt",
-                    "nch_bene_ptb_ddctbl_amt",
-                ]);
+                // Of a stay v3's CLM_MDCR_DDCTBL_AMT is no deductible, but all deductions together, v1's and v2's
+                // nch_ip_tot_ddctn_amt (CMS's data dictionary of v3, "Inpatient/Outpatient Total Deduction Amount").
+                let (deductible, all_deductions) = if matches!(kind, Some(Kind::Inpatient | Kind::Snf)) {
+                    (
+                        header(&["CLM_MDCR_IP_BENE_DDCTBL_AMT", "nch_bene_ip_ddctbl_amt"]),
+                        header(&["CLM_MDCR_DDCTBL_AMT", "nch_ip_tot_ddctn_amt"]),
+                    )
+                } else {
+                    (header(&["CLM_MDCR_DDCTBL_AMT", "nch_bene_ptb_ddctbl_amt"]), None)
+                };
                 let coinsurance =
                     header(&["CLM_MDCR_COINSRNC_AMT", "nch_bene_pta_coinsrnc_lblty_amt", "nch_bene_ptb_coinsrnc_amt"]);
                 Self {
                     charged: header(&["CLM_SBMT_CHRG_AMT", "clm_tot_chrg_amt"])
                         .or_else(|| Cents::of(&claim["totalCost"], beyond))
                         .or_else(|| unnamed_total(claim, beyond)),
-                    allowed: header(&["CLM_ALOWD_CHRG_AMT"]),
+                    // v3 has it for all types, and of most institutions 0: it is the sum of what lines of doctors and
+                    // suppliers are allowed.
+                    allowed: header(&["CLM_ALOWD_CHRG_AMT"]).filter(|amount| *amount != Cents(0)),
                     medicare_paid: payment(),
                     paid_to_provider: header(&["CLM_PRVDR_PMT_AMT", "clm_op_prvdr_pmt_amt"])
                         .or_else(|| lines(&["rev_cntr_prvdr_pmt_amt"])),
                     paid_to_patient: header(&["CLM_MDCR_INSTNL_BENE_PD_AMT", "clm_op_bene_pmt_amt"])
                         .or_else(|| lines(&["rev_cntr_bene_pmt_amt"])),
                     not_covered: header(&["CLM_NCVRD_CHRG_AMT", "nch_ip_ncvrd_chrg_amt"])
-                        .or_else(|| lines(&["rev_cntr_ncvrd_chrg_amt"])),
-                    patient_pays: share([deductible, coinsurance, blood_deductible]),
+                        .or_else(|| lines(&["CLM_LINE_NCVRD_CHRG_AMT", "rev_cntr_ncvrd_chrg_amt"])),
+                    patient_pays: rather(share([deductible, coinsurance, blood_deductible]), || all_deductions),
                     patient_paid,
                     // In 2025 v3 had the primary payer's payment under the professional name, among the totals.
                     other_paid: total(claim, "CLM_MDCR_PRFNL_PRMRY_PYR_AMT", beyond)
