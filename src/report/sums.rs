@@ -186,7 +186,7 @@ impl Sums {
             ("Billed", dollars(self.all.charged)),
             ("Medicare and plans paid", dollars(self.all.paid)),
             ("Your share", dollars(self.all.share)),
-            ("You paid, as far as claims say", dollars(self.all.out_of_pocket)),
+            ("You paid, claims say", dollars(self.all.out_of_pocket)),
         ]
         .into_iter()
         .filter(|(_, text)| !text.is_empty())
