@@ -2,6 +2,7 @@
 
 mod claims;
 mod html;
+mod spill;
 mod sums;
 
 use std::{
@@ -16,13 +17,13 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use html::Shown;
 use jiff::civil::Date;
 use sha2::{Digest, Sha256};
+use spill::{Kept, Spill, Spilled};
 use sums::Sums;
 
 use crate::{
     archive::{
         index::{IdKey, each_line, key},
         manifest::Manifest,
-        reading::Place,
     },
     error::{Error, Result},
     export::Claims,
@@ -34,35 +35,41 @@ const SCRIPT: &str = include_str!("report.js");
 
 /// From here on the lines of a claim are one text, which the script makes a table of when the claim is opened: a
 /// browser has a hundred times the work with tables that nobody looks at. Without script the text is what is seen.
-const MANY: usize = 2_000;
+const MANY: u64 = 2_000;
 /// Of so many claims, as many are laid out together or not at all.
 const TOGETHER: usize = 100;
 
-/// The claims of an archive, looked through once: what they come to is known, and where each stands.
+/// The claims of an archive, looked through once: what they come to is known, and how the page shows each.
 pub struct Report {
-    claims: Claims,
+    manifest: Manifest,
     sums: Sums,
     news: News,
+    shown: Spilled,
     /// The newest first; claims of a day as they are in the archive.
-    order: Vec<(Reverse<Option<Date>>, Place)>,
+    order: Vec<(Reverse<Option<Date>>, Kept)>,
 }
 
 impl Report {
-    /// Looks through the archive at `dir`.
+    /// Looks through the archive at `dir`. How the page shows each claim is kept in a file without a name in `room`
+    /// until [`Report::write`]: memory does not grow with them, and none is read twice.
     ///
     /// # Errors
-    /// As [`Claims::each`].
-    pub fn of(dir: &Path) -> Result<Self> {
+    /// As [`Claims::each`]; [`crate::error::Exit::Disk`] where there is no room.
+    pub fn of(dir: &Path, room: &Path) -> Result<Self> {
         let mut claims = Claims::open(dir)?;
         let news = News::of(dir, claims.manifest())?;
-        let (mut sums, mut order) = (Sums::default(), Vec::new());
-        claims.each(|place, claim| {
+        let (mut sums, mut order, mut text) = (Sums::default(), Vec::new(), String::new());
+        let is_long = claims.count() > MANY;
+        let mut spill = Spill::begin(room)?;
+        claims.each(|claim| {
             sums.take(&claim);
-            order.push((Reverse(claim.first_day()), place));
+            text.clear();
+            claims::show(&mut text, &claim, news.ids.contains(&key(&claim.id)), is_long);
+            order.push((Reverse(claim.first_day()), spill.keep(&text)?));
             Ok(())
         })?;
         order.sort_unstable();
-        Ok(Self { claims, sums, news, order })
+        Ok(Self { manifest: claims.manifest().clone(), sums, news, shown: spill.written()?, order })
     }
 
     /// Claims that will be shown.
@@ -74,32 +81,32 @@ impl Report {
     /// Writes the page, a claim at a time; `wrong` says what a failure to write is.
     ///
     /// # Errors
-    /// As [`Claims::at`], and what `wrong` makes of a failure.
+    /// [`crate::error::Exit::Disk`] where a claim cannot be read again, and what `wrong` makes of a failure.
     pub fn write(mut self, out: &mut impl Write, wrong: impl Fn(&io::Error) -> Error) -> Result<()> {
-        let mut put = |text: &mut String| {
-            out.write_all(text.as_bytes()).map_err(|cause| wrong(&cause))?;
-            text.clear();
-            Ok(())
-        };
+        let mut put = |text: &[u8]| out.write_all(text).map_err(|cause| wrong(&cause));
         let mut text = String::new();
         head(&mut text);
-        opening(&mut text, self.claims.manifest(), &self.sums, &self.news);
+        opening(&mut text, &self.manifest, &self.sums, &self.news);
         self.sums.write(&mut text);
-        put(&mut text)?;
         finder(&mut text, &self.sums, self.order.len());
-        let (is_long, mut line) = (self.order.len() > MANY, String::new());
-        for (at, (_, place)) in self.order.iter().enumerate() {
+        put(text.as_bytes())?;
+        let is_long = self.order.len() as u64 > MANY;
+        let mut claim = Vec::new();
+        for (at, (_, kept)) in self.order.iter().enumerate() {
+            claim.clear();
             if is_long && at.is_multiple_of(TOGETHER) {
-                text.push_str(if at == 0 { "<div class=\"some\">\n" } else { "</div>\n<div class=\"some\">\n" });
+                let end: &[u8] = if at == 0 { b"" } else { b"</div>\n" };
+                claim.extend_from_slice(end);
+                claim.extend_from_slice(b"<div class=\"some\">\n");
             }
-            let claim = self.claims.at(*place, &mut line)?;
-            claims::show(&mut text, &claim, self.news.ids.contains(&key(&claim.id)), is_long);
-            put(&mut text)?;
+            self.shown.read(*kept, &mut claim)?;
+            put(&claim)?;
         }
+        text.clear();
         text.push_str(if is_long { "</div>\n" } else { "" });
         text.push_str(CLOSING);
         let _ = writeln!(text, "<script>{SCRIPT}</script>\n</body>\n</html>");
-        put(&mut text)
+        put(text.as_bytes())
     }
 }
 
