@@ -1,6 +1,7 @@
 //! Docs are true: every shell command in README.md and docs/ is run, and what is generated is fresh.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "a skipped check says so")]
 
 mod support;
 
@@ -132,6 +133,33 @@ fn completions_and_man_pages_are_fresh() {
         let kept = fs::read_to_string(&path).unwrap_or_default();
         // Not the two texts: nobody wants to read them.
         assert!(kept == text, "{} is stale: BBDL_UPDATE=1 cargo test --test docs", path.display());
+    }
+}
+
+/// Completions are taken by the shells that are here (bash is in `tests/machine.rs`; elvish has its editor only on a
+/// terminal, and PowerShell is in no registry that this project uses).
+#[test]
+fn completions_are_taken_by_zsh_and_fish() {
+    let home = tempfile::tempdir().unwrap();
+    let binary = Path::new(env!("CARGO_BIN_EXE_bbdl")).parent().unwrap();
+    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+    let zsh = "autoload -Uz compinit; compinit -u -d dump; source $COMPLETIONS/_bbdl; whence -w ${_comps[bbdl]}";
+    let fish = "source $COMPLETIONS/bbdl.fish; complete -C 'bbdl fet'; complete -C 'bbdl fetch --type car'";
+    for (shell, flags, script, said) in [
+        ("zsh", "-f", zsh, &["_clap_dynamic_completer_bbdl: function"][..]),
+        ("fish", "-N", fish, &["fetch\tBring claims", "carrier\tDoctors"]),
+    ] {
+        if Command::new(shell).arg("--version").output().is_err() {
+            eprintln!("skipped: there is no {shell}");
+            continue;
+        }
+        let mut command = Command::new(shell);
+        command.args([flags, "-c", script]).env("PATH", &path).env("HOME", home.path()).current_dir(home.path());
+        command.env("COMPLETIONS", root().join("completions"));
+        let output = finished(command);
+        assert_code(&output, 0, &[shell]);
+        let found = text(&output.stdout);
+        assert!(said.iter().all(|words| found.contains(words)), "{shell}: {found}");
     }
 }
 

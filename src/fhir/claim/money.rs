@@ -103,9 +103,9 @@ pub struct Amounts {
     /// What is not covered.
     pub not_covered: Option<Cents>,
     /// What the patient is responsible for, his share: deductible, coinsurance and blood deductible together; of a drug
-    /// what was paid at the pharmacy ([`share`]).
+    /// what was paid at the pharmacy.
     pub patient_pays: Option<Cents>,
-    /// What the claim says the patient has paid the provider ([`paid`]).
+    /// What the claim says the patient has paid the provider.
     pub patient_paid: Option<Cents>,
     /// What another insurer paid.
     pub other_paid: Option<Cents>,
