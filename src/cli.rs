@@ -23,10 +23,11 @@ use crate::{
     propagate_version = true,
     max_term_width = 100,
     after_help = "Examples:\n  \
-        bbdl demo                                  see the whole job done on made-up people, offline\n  \
-        bbdl login --sandbox                       log in once, in the browser\n  \
-        bbdl fetch eob --out claims                bring all claims into the directory \"claims\"\n  \
-        bbdl status                                which log-ins there are and how long they last"
+        bbdl demo                     the whole job on made-up people, offline\n  \
+        bbdl login --sandbox          log in once, in the browser\n  \
+        bbdl fetch eob --out claims   bring all claims into the directory \"claims\"",
+    disable_help_flag = true,
+    disable_version_flag = true
 )]
 pub struct Cli {
     /// The command.
@@ -48,16 +49,16 @@ pub struct Global {
     #[arg(long, global = true, value_name = "FILE", env = "BBDL_CONFIG", hide_short_help = true, value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
     /// Where tokens are kept
-    #[arg(long, global = true, value_name = "STORE", env = "BBDL_TOKEN_STORE")]
+    #[arg(long, global = true, value_name = "STORE", env = "BBDL_TOKEN_STORE", hide_short_help = true)]
     pub token_store: Option<StoreKind>,
-    /// Print one machine-readable result on stdout
+    /// Print one JSON result on stdout
     #[arg(long, global = true, env = "BBDL_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,
     /// Say only what went wrong
-    #[arg(short, long, global = true, env = "BBDL_QUIET", value_parser = FalseyValueParser::new())]
+    #[arg(short, long, global = true, env = "BBDL_QUIET", hide_short_help = true, value_parser = FalseyValueParser::new())]
     pub quiet: bool,
     /// Say more: every request; twice: every repetition as well
-    #[arg(short, long, global = true, action = ArgAction::Count, env = "BBDL_VERBOSE")]
+    #[arg(short, long, global = true, action = ArgAction::Count, env = "BBDL_VERBOSE", hide_short_help = true)]
     pub verbose: u8,
     /// Show no progress
     #[arg(long, global = true, env = "BBDL_NO_PROGRESS", hide_short_help = true, value_parser = FalseyValueParser::new())]
@@ -71,6 +72,12 @@ pub struct Global {
     /// When to use colours (NO_COLOR is honoured)
     #[arg(long, global = true, value_name = "WHEN", env = "BBDL_COLOR", hide_short_help = true)]
     pub color: Option<Color>,
+    /// Print help; --help has every option
+    #[arg(short, long, global = true, action = ArgAction::Help)]
+    pub help: Option<bool>,
+    /// Print version
+    #[arg(short = 'V', long, global = true, action = ArgAction::Version)]
+    pub version: Option<bool>,
 }
 
 /// The commands.
@@ -90,7 +97,7 @@ pub enum Command {
     Report(Report),
     /// Write claims as tables: CSV, Parquet, SQLite
     Export(Export),
-    /// Check this machine and its log-ins: what would go wrong, and what to do about it
+    /// Check this machine and its log-ins: what would go wrong
     #[command(
         after_help = "Examples:\n  bbdl doctor\n  bbdl doctor --json | jq '.findings[] | select(.state != \"ok\")'"
     )]
@@ -131,7 +138,7 @@ pub struct Login {
     #[arg(long, group = "environment")]
     pub production: bool,
     /// Another server: scheme, host and port
-    #[arg(long, value_name = "URL", group = "environment", value_hint = ValueHint::Url)]
+    #[arg(long, value_name = "URL", group = "environment", hide_short_help = true, value_hint = ValueHint::Url)]
     pub server: Option<String>,
     /// API version [default: v2]
     #[arg(long, value_name = "VERSION", env = "BBDL_API")]
@@ -139,17 +146,17 @@ pub struct Login {
     /// The app's client id
     #[arg(long, value_name = "ID", env = "BBDL_CLIENT_ID")]
     pub client_id: Option<String>,
-    /// File with the app's client secret; - for standard input
+    /// File with the app's secret, or -
     #[arg(long, value_name = "FILE", env = "BBDL_CLIENT_SECRET_FILE", value_hint = ValueHint::FilePath)]
     pub client_secret_file: Option<PathBuf>,
     /// The redirect URI registered for the app [default: http://127.0.0.1/callback, on any free port]
-    #[arg(long, value_name = "URI", env = "BBDL_REDIRECT_URI")]
+    #[arg(long, value_name = "URI", env = "BBDL_REDIRECT_URI", hide_short_help = true)]
     pub redirect_uri: Option<String>,
-    /// Do not open a browser; only print the address to visit
+    /// Only print the address to visit
     #[arg(long, env = "BBDL_NO_BROWSER", value_parser = FalseyValueParser::new())]
     pub no_browser: bool,
     /// Do not listen for the redirect; read the redirected address or the code from standard input
-    #[arg(long, env = "BBDL_MANUAL", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "BBDL_MANUAL", hide_short_help = true, value_parser = FalseyValueParser::new())]
     pub manual: bool,
     /// Ask for this scope (may be given several times) [default: all that bbdl can use]
     #[arg(long, value_name = "SCOPE", env = "BBDL_SCOPE", hide_short_help = true, value_delimiter = ' ')]
@@ -240,40 +247,40 @@ pub enum Format {
 #[command(after_help = "Examples:\n  \
         bbdl fetch eob --out claims\n  \
         bbdl fetch all --out claims --json\n  \
-        bbdl fetch eob --type pde,carrier --service-date ge2025-01-01 --out - | jq -r .id")]
+        bbdl fetch eob --type pde --service-date ge2025-01-01 --out - | jq -r .id")]
 pub struct Fetch {
     /// What to fetch
     #[arg(required = true, value_name = "RESOURCE")]
     pub resources: Vec<Resource>,
-    /// The archive's directory; - writes NDJSON to standard output
+    /// The archive's directory; - for standard output
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub out: PathBuf,
     /// How to keep it
-    #[arg(long, value_name = "FORMAT", default_value = "ndjson")]
+    #[arg(long, value_name = "FORMAT", default_value = "ndjson", hide_short_help = true)]
     pub format: Format,
-    /// Fetch everything again, not only what is new, and drop what the server no longer has
+    /// Fetch everything again, and drop what the server no longer has
     #[arg(long)]
     pub full: bool,
-    /// Fetch for every profile, each into a directory of its own below DIR
+    /// For every profile, each into its own directory
     #[arg(long, conflicts_with = "profile")]
     pub all_profiles: bool,
     /// Only claims of these types
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', ignore_case = true)]
     pub types: Vec<Kind>,
-    /// Only claims with this service date: ge, gt, le or lt and a date; up to two
+    /// Only claims served then: ge, gt, le or lt and a date; up to two
     #[arg(long, value_name = "OPDATE", value_parser = op_date)]
     pub service_date: Vec<String>,
     /// Only what the server loaded then: ge, gt, le or lt and a date or instant; up to two
-    #[arg(long, value_name = "OPINSTANT", value_parser = op_instant)]
+    #[arg(long, value_name = "OPINSTANT", value_parser = op_instant, hide_short_help = true)]
     pub last_updated: Vec<String>,
     /// API v3: only claims from these sources
-    #[arg(long, value_name = "SOURCE", value_delimiter = ',', ignore_case = true)]
+    #[arg(long, value_name = "SOURCE", value_delimiter = ',', ignore_case = true, hide_short_help = true)]
     pub source: Vec<Source>,
     /// Resources a page
     #[arg(long, value_name = "N", default_value = "50", hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=50))]
     pub page_size: u32,
     /// How many requests may be under way at once to a server, over all profiles; fewer while it is slow
-    #[arg(long, value_name = "N", default_value = "4", env = "BBDL_JOBS", value_parser = clap::value_parser!(u8).range(1..=16))]
+    #[arg(long, value_name = "N", default_value = "4", env = "BBDL_JOBS", hide_short_help = true, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub jobs: u8,
     /// How long one answer may take, to its last byte; CMS's own limit is 120 seconds
     #[arg(long, value_name = "SECONDS", default_value = "130", env = "BBDL_REQUEST_TIMEOUT", hide_short_help = true, value_parser = clap::value_parser!(u64).range(1..=3_600))]
@@ -363,10 +370,10 @@ pub struct Mock {
     /// Number of enrollees
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub enrollees: u32,
-    /// Other people, other claims, other credentials
+    /// Other people, claims and credentials
     #[arg(long, value_name = "N", default_value = "1")]
     pub seed: u64,
-    /// Serve the FHIR payloads found in this directory instead
+    /// Serve the FHIR payloads in this directory
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data: Option<PathBuf>,
     /// Let a plain GET finish a log-in, without pages
@@ -378,7 +385,7 @@ pub struct Mock {
     /// What kind of access the app has
     #[arg(long, value_name = "CATEGORY", default_value = "thirteen-month")]
     pub access: Access,
-    /// Misbehave (may be given several times); see docs/mock.md
+    /// Misbehave (repeatable); see docs/mock.md
     #[arg(long, value_name = "SPEC")]
     pub fault: Vec<String>,
 }

@@ -123,6 +123,12 @@ impl Driver {
         self.ask("POST", &format!("element/{id}/click"), &json!({}));
     }
 
+    /// Makes the page so many pixels wide.
+    fn is_wide(&self, pixels: u32) {
+        let size = json!({"width": pixels, "height": 900, "deviceScaleFactor": 1, "mobile": false});
+        self.ask("POST", "goog/cdp/execute", &json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": size}));
+    }
+
     /// Runs a script in the page; what it returns.
     fn run(&self, script: &str) -> Value {
         self.ask("POST", "execute/sync", &json!({"script": script, "args": []}))
@@ -321,6 +327,19 @@ fn a_person_can_read_and_search_the_report() {
         browser.until("return document.querySelector('.claim').open", &json!(true));
 
         browser.finds_nothing_wrong(axe.as_deref());
+
+        // On a telephone nothing is cut off: the share is the last of a row's cells.
+        browser.is_wide(360);
+        browser.until("return innerWidth", &json!(360));
+        let cut = "const wide = Array.from(document.querySelectorAll('.wide')).filter(it => it.checkVisibility());
+            const shares = Array.from(document.querySelectorAll('td[data-head=\"Your share\"]')).filter(it => it.checkVisibility() && it.textContent);
+            const room = document.documentElement.clientWidth;
+            const inside = it => it.getBoundingClientRect().right <= room;
+            return [document.documentElement.scrollWidth - room, wide.filter(it => it.scrollWidth > it.clientWidth).length,
+                wide.length > 3 && shares.length > 3, shares.filter(it => !inside(it)).length]";
+        assert_eq!(browser.run(cut), json!([0, 0, true, 0]));
+        browser.finds_nothing_wrong(axe.as_deref());
+        browser.is_wide(1280);
     }
     // Of many claims each is made when it is opened, of the same words as where there are few.
     let stage = Stage::with(Setting { claims: 2_001, ..Setting::default() });

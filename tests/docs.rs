@@ -1,6 +1,7 @@
 //! Docs are true: every shell command in README.md and docs/ is run, and what is generated is fresh.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::print_stderr, reason = "a skipped check says so")]
 
 mod support;
 
@@ -135,6 +136,33 @@ fn completions_and_man_pages_are_fresh() {
     }
 }
 
+/// Completions are taken by the shells that are here (bash is in `tests/machine.rs`; elvish has its editor only on a
+/// terminal, and PowerShell is in no registry that this project uses).
+#[test]
+fn completions_are_taken_by_zsh_and_fish() {
+    let home = tempfile::tempdir().unwrap();
+    let binary = Path::new(env!("CARGO_BIN_EXE_bbdl")).parent().unwrap();
+    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+    let zsh = "autoload -Uz compinit; compinit -u -d dump; source $COMPLETIONS/_bbdl; whence -w ${_comps[bbdl]}";
+    let fish = "source $COMPLETIONS/bbdl.fish; complete -C 'bbdl fet'; complete -C 'bbdl fetch --type car'";
+    for (shell, flags, script, said) in [
+        ("zsh", "-f", zsh, &["_clap_dynamic_completer_bbdl: function"][..]),
+        ("fish", "-N", fish, &["fetch\tBring claims", "carrier\tDoctors"]),
+    ] {
+        if Command::new(shell).arg("--version").output().is_err() {
+            eprintln!("skipped: there is no {shell}");
+            continue;
+        }
+        let mut command = Command::new(shell);
+        command.args([flags, "-c", script]).env("PATH", &path).env("HOME", home.path()).current_dir(home.path());
+        command.env("COMPLETIONS", root().join("completions"));
+        let output = finished(command);
+        assert_code(&output, 0, &[shell]);
+        let found = text(&output.stdout);
+        assert!(said.iter().all(|words| found.contains(words)), "{shell}: {found}");
+    }
+}
+
 #[test]
 fn help_fits_and_names_every_variable() {
     let home = tempfile::tempdir().unwrap();
@@ -177,7 +205,22 @@ fn help_fits_and_names_every_variable() {
         assert!(login.contains(&format!("BBDL_{name}")), "BBDL_{name}");
     }
     assert!(help(&["--version"]).starts_with("bbdl "));
-    assert!(help(&["-h"]).lines().count() <= 48);
+    // The short help of each command fits a screen of 80 columns and 30 lines, and shows how the command is used.
+    let commands = help(&["-h"]);
+    let commands = commands.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let names: Vec<&str> = commands.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
+    assert!(names.len() > 12, "{names:?}");
+    for name in names.into_iter().filter(|name| *name != "help").map(Some).chain([None]) {
+        let mut command = support::bbdl(home.path());
+        command.env("COLUMNS", "80").args(name).arg("-h");
+        let output = finished(command);
+        assert_code(&output, 0, &["-h"]);
+        let short = text(&output.stdout);
+        assert!(short.lines().count() <= 30 && short.contains("\nExamples:\n"), "{name:?}: {short}");
+        assert!(short.lines().all(|line| line.chars().count() <= 80), "{name:?}: {short}");
+    }
+    // What is not there is in the long one.
+    assert!(!help(&["fetch", "-h"]).contains("--retry-delay") && help(&["fetch", "--help"]).contains("--retry-delay"));
 }
 
 /// What the docs show of a program in another language is what that program says.

@@ -267,42 +267,80 @@ fn amounts_of_recorded_claims_are_those_read_by_hand() {
     let Some(data) = shared("data") else { return };
     let read = |path: &str| Claim::read(&fs::read_to_string(data.join(path)).unwrap()).unwrap();
     let cents = |text: &str| if text.is_empty() { None } else { Some(Cents::read(text).unwrap()) };
-    // charged, allowed, Medicare paid, deductible, coinsurance, not covered, patient pays
+    // charged, allowed, Medicare paid, deductible, coinsurance, blood deductible, not covered, share, paid by the patient,
+    // paid by others
     let table = [
-        ("v1/eob-carrier.json", Kind::Carrier, ["245.04", "166.23", "199.99", "777", "9.57", "", "786.57"]),
-        ("v1/eob-dme.json", Kind::Dme, ["1752.75", "754.79", "777.75", "777", "20.20", "", "797.20"]),
-        ("v1/eob-inpatient.json", Kind::Inpatient, ["84999.37", "", "7699.48", "112", "5", "33", "117"]),
-        ("v1/eob-snf.json", Kind::Snf, ["5555.03", "", "3333.33", "112", "5", "33", "117"]),
-        ("v1/eob-outpatient.json", Kind::Outpatient, ["8888.85", "", "693.11", "112", "175.73", "134.00", "500"]),
-        ("v1/eob-hha.json", Kind::Hha, ["199.99", "", "188", "", "", "24", ""]),
-        ("v1/eob-hospice.json", Kind::Hospice, ["199.99", "", "130.32", "", "", "300", ""]),
-        ("v1/eob-pde.json", Kind::Pde, ["550", "", "126.99", "", "", "", "235.85"]),
-        ("v2/eob-carrier.json", Kind::Carrier, ["245.04", "166.23", "199.99", "777", "9.57", "", "786.57"]),
-        ("v2/eob-inpatient.json", Kind::Inpatient, ["84999.37", "", "7699.48", "112", "5", "33", "117"]),
-        ("v2/eob-snf.json", Kind::Snf, ["5555.03", "", "3333.33", "112", "5", "33", "117"]),
-        ("v2/eob-outpatient.json", Kind::Outpatient, ["8888.85", "", "693.11", "112", "175.73", "134.00", "500"]),
-        ("v2/eob-hha.json", Kind::Hha, ["199.99", "", "188", "", "", "24", ""]),
-        ("v2/eob-hospice.json", Kind::Hospice, ["199.99", "", "130.32", "", "", "300", ""]),
-        ("v2/eob-pde.json", Kind::Pde, ["550", "", "126.99", "", "", "", "235.85"]),
-        ("v3/eob-carrier.json", Kind::Carrier, ["84909.15", "30.3", "448471.81", "924.67", "0", "", "12.23"]),
+        (
+            "v1/eob-carrier.json",
+            Kind::Carrier,
+            ["245.04", "166.23", "199.99", "777", "9.57", "", "", "786.57", "", "0"],
+        ),
+        // The header says that no other insurer paid, the only line 11.0.
+        ("v1/eob-dme.json", Kind::Dme, ["1752.75", "754.79", "777.75", "777", "20.20", "", "", "797.20", "", "11"]),
+        ("v1/eob-inpatient.json", Kind::Inpatient, ["84999.37", "", "7699.48", "112", "5", "6", "33", "123", "", "11"]),
+        ("v1/eob-snf.json", Kind::Snf, ["5555.03", "", "3333.33", "112", "5", "6", "33", "123", "", "11"]),
+        (
+            "v1/eob-outpatient.json",
+            Kind::Outpatient,
+            ["8888.85", "", "693.11", "112", "175.73", "6", "134.00", "293.73", "500", "11"],
+        ),
+        ("v1/eob-hha.json", Kind::Hha, ["199.99", "", "188", "", "", "", "24", "", "", "11"]),
+        ("v1/eob-hospice.json", Kind::Hospice, ["199.99", "", "130.32", "", "", "", "300", "", "", "0"]),
+        ("v1/eob-pde.json", Kind::Pde, ["550", "", "126.99", "", "", "", "", "235.85", "235.85", ""]),
+        (
+            "v2/eob-carrier.json",
+            Kind::Carrier,
+            ["245.04", "166.23", "199.99", "777", "9.57", "", "", "786.57", "", "0"],
+        ),
+        ("v2/eob-dme.json", Kind::Dme, ["1752.75", "754.79", "777.75", "777", "20.20", "", "", "797.20", "", "11"]),
+        ("v2/eob-inpatient.json", Kind::Inpatient, ["84999.37", "", "7699.48", "112", "5", "6", "33", "123", "", "11"]),
+        ("v2/eob-snf.json", Kind::Snf, ["5555.03", "", "3333.33", "112", "5", "6", "33", "123", "", "11"]),
+        (
+            "v2/eob-outpatient.json",
+            Kind::Outpatient,
+            ["8888.85", "", "693.11", "112", "175.73", "6", "134.00", "293.73", "500", "11"],
+        ),
+        ("v2/eob-hha.json", Kind::Hha, ["199.99", "", "188", "", "", "", "24", "", "", "11"]),
+        ("v2/eob-hospice.json", Kind::Hospice, ["199.99", "", "130.32", "", "", "", "300", "", "", "0"]),
+        ("v2/eob-pde.json", Kind::Pde, ["550", "", "126.99", "", "", "", "", "235.85", "235.85", ""]),
+        (
+            "v3/eob-carrier.json",
+            Kind::Carrier,
+            ["84909.15", "30.3", "448471.81", "924.67", "0", "", "", "924.67", "12.23", "334.24"],
+        ),
         (
             "v3/eob-inpatient.json",
             Kind::Inpatient,
-            ["11335.3", "559626.44", "2690.19", "391.99", "0", "8645.11", "3.68"],
+            ["11335.3", "559626.44", "2690.19", "14.34", "0", "0.01", "8645.11", "14.35", "3.68", "3896.3"],
         ),
         (
             "v3/eob-outpatient.json",
             Kind::Outpatient,
-            ["528849.55", "0", "287712.84", "527.33", "22.5", "241136.71", "19.63"],
+            ["528849.55", "", "287712.84", "527.33", "22.5", "9.33", "241136.71", "559.16", "19.63", "2343.18"],
         ),
-        ("v3/eob-snf.json", Kind::Snf, ["622674.57", "0", "254072.03", "36.15", "19", "368602.54", "16.65"]),
-        ("v3/eob-pde.json", Kind::Pde, ["1875346.98", "", "", "", "", "", "423.19"]),
+        (
+            "v3/eob-snf.json",
+            Kind::Snf,
+            ["622674.57", "", "254072.03", "21.68", "19", "3.15", "368602.54", "43.83", "16.65", "3184.78"],
+        ),
+        ("v3/eob-pde.json", Kind::Pde, ["1875346.98", "", "", "", "", "", "", "423.19", "423.19", "107.38"]),
     ];
     let mut wrong = Vec::new();
     for (path, kind, expected) in table {
         let claim = read(path);
         let a = &claim.amounts;
-        let found = [a.charged, a.allowed, a.medicare_paid, a.deductible, a.coinsurance, a.not_covered, a.patient_pays];
+        let found = [
+            a.charged,
+            a.allowed,
+            a.medicare_paid,
+            a.deductible,
+            a.coinsurance,
+            a.blood_deductible,
+            a.not_covered,
+            a.patient_pays,
+            a.patient_paid,
+            a.other_paid,
+        ];
         if claim.kind != Some(kind) || found != expected.map(cents) {
             wrong.push(format!(
                 "{path}: {:?} {:?}, not {expected:?}",
@@ -403,4 +441,33 @@ fn they_read_the_same_of_every_recorded_claim() {
     stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
     stage.keep_instead(&claims);
     read_back(&stage, &python);
+}
+
+/// What the 39 recorded outpatient claims of v2 come to, by what they say is the patient's responsibility, and by
+/// deductible, coinsurance and blood deductible.
+#[test]
+fn no_recorded_share_is_zero_where_its_claim_says_more() {
+    let Some(claims) = support::recorded_claims() else { return };
+    let (mut outpatient, mut shares, mut paid, mut contradicted) = (0, Cents(0), Cents(0), 0);
+    for line in claims.lines() {
+        let value: Value = serde_json::from_str(line).unwrap();
+        let claim = Claim::read(line).unwrap();
+        let a = &claim.amounts;
+        let said = [a.deductible, a.coinsurance, a.blood_deductible].into_iter().flatten().sum::<Cents>();
+        if claim.kind != Some(Kind::Pde) && said != Cents(0) {
+            assert_ne!(a.patient_pays, Some(Cents(0)), "{}", claim.id);
+        }
+        if claim.id.starts_with("v2") && claim.kind == Some(Kind::Outpatient) {
+            outpatient += 1;
+            shares = shares + a.patient_pays.unwrap();
+            paid = paid + a.patient_paid.unwrap_or_default();
+            contradicted += u32::from(a.patient_paid.is_none() && said > Cents(0));
+            // Lines that are not priced say nothing.
+            let header = value["payment"]["amount"]["value"].as_f64().unwrap();
+            let lines: Vec<_> = claim.lines.iter().filter_map(|line| line.medicare_paid).collect();
+            assert!(header <= 0.0 || lines.is_empty() || lines.iter().any(|it| it.0 > 0), "{}", claim.id);
+        }
+    }
+    assert_eq!((outpatient, contradicted), (39, 22));
+    assert_eq!((paid.to_string(), shares.to_string()), ("500.00".to_owned(), "2563.73".to_owned()));
 }

@@ -88,6 +88,63 @@ fn one_odd_claim_keeps_nobody_from_the_others() {
     assert!(page.contains("$17.25"), "the sum of what is known");
 }
 
+/// Claims that do not say when, what kind or by whom they are have rows of their own: each table comes to the same.
+#[test]
+fn rows_always_come_to_the_total() {
+    let stage = fetched(&[
+        claim(
+            1,
+            "1.00",
+            r#","provider":{"identifier":{"system":"http://hl7.org/fhir/sid/us-npi","value":"1234567890"}}"#,
+        ),
+        claim(2, "\"20.00\"", "").replace("\"start\":\"2024-01-02\"", "\"start\":\"2024-13-02\""),
+        claim(3, "300.00", "").replace("CARRIER", "NONE"),
+        claim(4, "4000.00", "").replace("\"start\":\"2024-01-04\",", ""),
+        claim(5, "\"50,000\"", r#","provider":{"display":"Somebody"}"#),
+    ]);
+    let said = stage.expect_json(0, &["export", "claims", "--to", "sqlite", "--output", "claims.db", "--json"]);
+    assert_eq!((said["claims"].as_u64(), said["incomplete"].as_u64()), (Some(5), Some(1)));
+    let database = rusqlite::Connection::open(stage.home.path().join("claims.db")).unwrap();
+    for view in ["by_year", "by_provider"] {
+        let query = format!("select sum(claims), cast(round(sum(medicare_paid) * 100) as integer) from {view}");
+        let sums: (i64, i64) = database.query_row(&query, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        assert_eq!(sums, (5, 432_100), "{view}");
+    }
+    let rows = |query: &str| -> Vec<(String, String, i64)> {
+        let mut query = database.prepare(query).unwrap();
+        let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let row = |one: &str, other: &str, claims| (one.to_owned(), other.to_owned(), claims);
+    assert_eq!(
+        rows("select year, claim_type, claims from by_year order by 1, 2"),
+        [row("2024", "carrier", 2), row("2024", "unknown", 1), row("unknown", "carrier", 2)]
+    );
+    assert_eq!(
+        rows("select provider, coalesce(npi, ''), claims from by_provider order by 1"),
+        [row("NPI 1234567890", "1234567890", 1), row("Somebody", "", 1), row("unknown", "", 3)]
+    );
+
+    stage.expect(0, &["report", "claims", "--output", "claims.html"]);
+    let page = fs::read_to_string(stage.home.path().join("claims.html")).unwrap();
+    assert!(
+        page.contains("<dd>$4,321.00</dd>")
+            && page.contains("<dd>2024\u{2011}01\u{2011}01 to 2024\u{2011}01\u{2011}05</dd>")
+    );
+    assert!(!page.contains("2024\u{2011}13"), "what is no day reaches no period");
+    assert!(page.contains("5 of the 5 claims do not say your share"));
+    // By year, by month and by type: the claims of the rows are all claims.
+    for caption in ["By year of service", "By month", "By type of claim"] {
+        let table =
+            page.split(&format!("<caption>{caption}</caption>")).nth(1).unwrap().split("</table>").next().unwrap();
+        let counts = table.split("data-head=\"Claims\">").skip(1).map(|rest| rest.split('<').next().unwrap());
+        assert_eq!(counts.map(|count| count.parse::<u64>().unwrap()).sum::<u64>(), 5, "{caption}: {table}");
+    }
+    assert!(page.contains(">NPI 1234567890</td>"));
+    assert!(page.contains("<option value=\"unknown\">No date</option>"));
+    assert!(page.contains("data-kind=\"unknown\"") && page.contains("data-year=\"unknown\""));
+}
+
 /// Three that do not stand although their status says nothing, and two that do.
 #[test]
 fn what_does_not_stand_is_shown_and_in_no_sum() {

@@ -68,6 +68,17 @@ for detail, column in (("diagnoses", "diagnoses"), ("procedures", "procedures"))
 views = [name for (name,) in database.execute("select name from sqlite_master where type = 'view'")]
 for view in views:
     said.append(f"{view}: {len(database.execute(f'select * from {view}').fetchall())} rows")
-total = database.execute("select sum(claims) from by_year").fetchone()[0]
-assert total == database.execute("select count(*) from settled").fetchone()[0]
+# Rows of a view come to the total, claim by claim and cent by cent.
+settled = database.execute("select count(*) from settled").fetchone()[0]
+for view, columns in (
+    ("by_year", ("charged", "medicare_paid", "patient_pays", "patient_paid")),
+    ("by_provider", ("medicare_paid", "patient_pays", "patient_paid")),
+):
+    assert settled == database.execute(f"select sum(claims) from {view}").fetchone()[0], view
+    for column in columns:
+        in_view = database.execute(f"select cast(round(total({column}) * 100) as integer) from {view}").fetchone()
+        in_claims = database.execute(
+            "select cast(total(cents) as integer) from settled join amounts using (claim_id) where name = ?", (column,)
+        ).fetchone()
+        assert in_view == in_claims, (view, column, in_view, in_claims)
 print("; ".join(said))

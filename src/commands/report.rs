@@ -29,12 +29,14 @@ pub fn run(context: &Context, args: &cli::Report) -> Result<()> {
         if context.ui.json() {
             return Err(Error::usage("--json and --output - both want standard output"));
         }
-        let report = Report::of(&args.dir)?;
+        // Beside nothing that is named: where the system keeps what is for a moment.
+        let report = Report::of(&args.dir, &std::env::temp_dir())?;
         return context.ui.stream(|mut out| report.write(&mut out, Error::stdout));
     }
     refuse_own(&args.output)?;
     let wrong = |cause: &io::Error| Error::disk("write", &args.output, cause);
-    let report = Report::of(&args.dir)?;
+    let room = args.output.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let report = Report::of(&args.dir, room)?;
     let fresh = Fresh::begin_where_told(&args.output).map_err(|cause| wrong(&cause))?;
     let claims = report.claims();
     let mut page = BufWriter::with_capacity(BUFFER, fresh.file().map_err(|cause| wrong(&cause))?);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use jiff::civil::Date;
 
-use crate::fhir::claim::{Cents, Claim, Coded, Kind, Line};
+use crate::fhir::claim::{self, Cents, Claim, Coded, Kind, Line};
 
 /// What a cell holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,16 +63,7 @@ fn money(amount: Option<Cents>) -> Cell<'static> {
 
 /// What is no whole day is none: a column of days holds nothing else.
 fn day(text: &Option<String>) -> Cell<'_> {
-    let day = |text: &str| -> Option<Date> {
-        // FHIR's date, or the date of its dateTime; the parser takes other notations as well.
-        let (day, rest) = text.split_at_checked(10)?;
-        let is_written_out = day
-            .bytes()
-            .enumerate()
-            .all(|(at, byte)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() });
-        (is_written_out && (rest.is_empty() || rest.starts_with('T'))).then(|| day.parse().ok()).flatten()
-    };
-    text.as_deref().and_then(day).map_or(Cell::Nothing, Cell::Day)
+    text.as_deref().and_then(claim::day).map_or(Cell::Nothing, Cell::Day)
 }
 
 fn codes(coded: &[Coded]) -> Cell<'_> {
@@ -123,8 +114,10 @@ pub const CLAIMS: &[Column<OfClaim>] = &[
     column!("paid_to_patient", Money, |claim| money(claim.amounts.paid_to_patient)),
     column!("deductible", Money, |claim| money(claim.amounts.deductible)),
     column!("coinsurance", Money, |claim| money(claim.amounts.coinsurance)),
+    column!("blood_deductible", Money, |claim| money(claim.amounts.blood_deductible)),
     column!("not_covered", Money, |claim| money(claim.amounts.not_covered)),
     column!("patient_pays", Money, |claim| money(claim.amounts.patient_pays)),
+    column!("patient_paid", Money, |claim| money(claim.amounts.patient_paid)),
     column!("other_paid", Money, |claim| money(claim.amounts.other_paid)),
     column!("lines", Count, |claim| count(claim.lines.len())),
     column!("last_updated", Text, |claim| text(&claim.last_updated)),
@@ -152,6 +145,7 @@ pub const LINES: &[Column<OfLine>] = &[
     column!("deductible", Money, |_, line| money(line.deductible)),
     column!("coinsurance", Money, |_, line| money(line.coinsurance)),
     column!("patient_pays", Money, |_, line| money(line.patient_pays)),
+    column!("patient_paid", Money, |_, line| money(line.patient_paid)),
     column!("is_total", Count, |_, line| count(usize::from(line.is_total))),
 ];
 

@@ -12,7 +12,7 @@ pub use columns::{CLAIMS, Cell, Column, DETAILS, Detail, LINES, OfClaim, OfLine,
 use crate::{
     archive::{
         manifest::Manifest,
-        reading::{Ids, Place, Reading, damaged, refuse_own},
+        reading::{Ids, Reading, damaged, refuse_own},
     },
     durable::Fresh,
     error::{Error, Exit, Result},
@@ -132,6 +132,9 @@ pub struct Written {
     pub incomplete: u64,
 }
 
+/// The resource that is a claim.
+const CLAIM: &str = "ExplanationOfBenefit";
+
 /// The claims of an archive, held open.
 pub struct Claims(Reading);
 
@@ -141,7 +144,7 @@ impl Claims {
     /// # Errors
     /// As [`Reading::open`].
     pub fn open(dir: &Path) -> Result<Self> {
-        Reading::open(dir, "ExplanationOfBenefit").map(Self)
+        Reading::open(dir, CLAIM).map(Self)
     }
 
     /// What the archive says of itself.
@@ -150,33 +153,26 @@ impl Claims {
         self.0.manifest()
     }
 
+    /// How many there are, by the manifest; [`Claims::each`] refuses a file of others.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.manifest().resources.get(CLAIM).map_or(0, |entry| entry.count)
+    }
+
     /// Runs through them, one in memory at a time. What `each` made of them counts only if this returns no error.
     ///
     /// # Errors
     /// Those of `each`; [`Exit::Data`] where the file cannot be read, is not what the manifest says, or has an id
     /// twice; [`Exit::Disk`].
-    pub fn each(&mut self, mut each: impl FnMut(Place, Claim) -> Result<()>) -> Result<()> {
+    pub fn each(&mut self, mut each: impl FnMut(Claim) -> Result<()>) -> Result<()> {
         let (path, mut ids) = (self.0.path().to_owned(), Ids::default());
-        self.0.each(|number, place, line| {
-            let claim = read(line).ok_or_else(|| damaged(&path, &format!("line {number}: not JSON")))?;
+        self.0.each(|number, _, line| {
+            let claim = Claim::read(line).ok().ok_or_else(|| damaged(&path, &format!("line {number}: not JSON")))?;
             ids.note(&claim.id);
-            each(place, claim)
+            each(claim)
         })?;
         ids.are_single(&path)
     }
-
-    /// One that [`Claims::each`] came by; `line` is room that can be used again.
-    ///
-    /// # Errors
-    /// As [`Reading::at`].
-    pub fn at(&mut self, place: Place, line: &mut String) -> Result<Claim> {
-        self.0.at(place, line)?;
-        read(line).ok_or_else(|| damaged(self.0.path(), "it changed while it was read"))
-    }
-}
-
-fn read(line: &str) -> Option<Claim> {
-    Claim::read(line).ok()
 }
 
 /// Writes the claims of the archive at `dir` to `output`. What is there under the same names is replaced when all is
@@ -192,7 +188,7 @@ pub fn export(dir: &Path, format: Format, output: &Path) -> Result<Written> {
         Format::Sqlite => Box::new(sqlite::Sqlite::create(begin(output)?)?),
     };
     let mut written = Written::default();
-    archive.each(|_, claim| {
+    archive.each(|claim| {
         let cells: Vec<Cell<'_>> = CLAIMS.iter().map(|column| (column.of)(&claim)).collect();
         sink.row(Table::Claims, &cells)?;
         sink.details(&claim)?;

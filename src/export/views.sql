@@ -15,26 +15,35 @@ create view settled as
 create view left_out as
     select standing, count(*) as claims from claims where standing <> 'final' group by 1;
 
+-- Every claim is in one row: what does not say its day, type or anybody is under 'unknown'.
 create view by_year as
-    select substr(service_start, 1, 4) as year, claim_type, count(distinct settled.claim_id) as claims,
+    select coalesce(substr(service_start, 1, 4), 'unknown') as year, coalesce(claim_type, 'unknown') as claim_type,
+        count(distinct settled.claim_id) as claims,
         sum(case when name = 'charged' then cents end) / 100.0 as charged,
         sum(case when name = 'medicare_paid' then cents end) / 100.0 as medicare_paid,
-        sum(case when name = 'patient_pays' then cents end) / 100.0 as patient_pays
+        sum(case when name = 'patient_pays' then cents end) / 100.0 as patient_pays,
+        sum(case when name = 'patient_paid' then cents end) / 100.0 as patient_paid
     from settled left join amounts using (claim_id)
     group by 1, 2;
 
+-- Who billed, else who treated; of whom there is a number only, that.
 create view by_provider as
-    select provider, provider_npi, count(distinct settled.claim_id) as claims,
+    select coalesce(provider, practitioner, 'NPI ' || coalesce(provider_npi, practitioner_npi), 'unknown') as provider,
+        case when provider is not null then provider_npi
+            when practitioner is not null then practitioner_npi
+            else coalesce(provider_npi, practitioner_npi) end as npi,
+        count(distinct settled.claim_id) as claims,
         min(service_start) as first_day, max(service_end) as last_day,
         sum(case when name = 'medicare_paid' then cents end) / 100.0 as medicare_paid,
-        sum(case when name = 'patient_pays' then cents end) / 100.0 as patient_pays
+        sum(case when name = 'patient_pays' then cents end) / 100.0 as patient_pays,
+        sum(case when name = 'patient_paid' then cents end) / 100.0 as patient_paid
     from settled left join amounts using (claim_id)
-    where provider is not null or provider_npi is not null
     group by 1, 2;
 
 create view medicines as
     select service_start as filled, words, ndc, units, days_supply, settled.patient_pays, settled.claim_id
-    from settled join (select claim_id, max(words) as words, max(ndc) as ndc, max(units) as units from lines group by 1)
+    from settled left join
+        (select claim_id, max(words) as words, max(ndc) as ndc, max(units) as units from lines group by 1)
         using (claim_id)
     where claim_type = 'pde';
 

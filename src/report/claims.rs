@@ -20,6 +20,20 @@ pub(super) fn dollars(amount: Option<Cents>) -> String {
     format!("{}${grouped}.{cents}", if amount.0 < 0 { "-" } else { "" })
 }
 
+/// What the search has for claims without a day or a type.
+pub(super) const UNKNOWN: &str = "unknown";
+
+/// Days in words: as people write them where they are a plain number, else as the claim has them.
+pub(super) fn days(text: &str) -> String {
+    Cents::read(text).map_or_else(|| text.to_owned(), plain)
+}
+
+/// A number of hundredths without what needs not be said.
+pub(super) fn plain(hundredths: Cents) -> String {
+    let text = hundredths.to_string();
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// What is in no sum, and why.
 pub(super) fn standing(claim: &Claim) -> Option<&'static str> {
     (claim.standing != Standing::Final).then(|| claim.standing.words())
@@ -38,21 +52,21 @@ fn all(list: &[Coded]) -> String {
 
 /// One claim; where there are many, what is behind the click is packed ([`pack`]).
 pub(super) fn show(out: &mut String, claim: &Claim, is_new: bool, packed: bool) {
-    let kind = claim.kind.map_or("", |kind| kind.name());
+    let kind = claim.kind.map_or(UNKNOWN, |kind| kind.name());
     let kind_words = claim.kind.map_or("Claim", |kind| kind.words());
     let drug = claim.lines.iter().find_map(|line| line.ndc.as_ref().and(line.words.as_deref()));
-    let who = drug.or(claim.provider.as_deref()).or(claim.practitioner.as_deref()).unwrap_or_default();
+    let who = drug.map(str::to_owned).or_else(|| claim.who()).unwrap_or_default();
     let mark = if is_new { " <span class=\"mark\">new</span>" } else { "" };
     let standing = standing(claim).map_or(String::new(), |word| format!(" <span class=\"mark\">{word}</span>"));
     let _ = writeln!(
         out,
         "<details class=\"claim\" data-kind=\"{kind}\" data-year=\"{}\"><summary><span class=\"row\"><span>{}</span><span>{kind_words}</span>\
          <span class=\"who\">{}{mark}{standing}</span><span class=\"n\">{}</span><span class=\"n\">{}</span></span></summary>",
-        Shown(claim.year().unwrap_or_default()),
+        Shown(claim.year().unwrap_or(UNKNOWN)),
         Shown(claim.start.as_deref().unwrap_or("no date")),
-        Shown(who),
+        Shown(&who),
         labelled("billed", claim.amounts.charged),
-        labelled("you", claim.amounts.patient_pays),
+        labelled("your share", claim.amounts.patient_pays),
     );
     let what = [sums(claim, kind), facts(claim)];
     if packed {
@@ -83,8 +97,10 @@ fn sums(claim: &Claim, kind: &str) -> Facts {
         ("Paid to you", amounts.paid_to_patient.filter(|amount| amount.0 != 0)),
         ("Deductible", amounts.deductible),
         ("Coinsurance", amounts.coinsurance),
+        ("Blood deductible", amounts.blood_deductible.filter(|amount| amount.0 != 0)),
         ("Not covered", amounts.not_covered),
         ("Your share", amounts.patient_pays),
+        ("You paid", amounts.patient_paid),
         ("Other insurer paid", amounts.other_paid.filter(|amount| amount.0 != 0)),
     ];
     said(sums.into_iter().map(|(name, amount)| (name, dollars(amount))))
@@ -100,7 +116,7 @@ fn facts(claim: &Claim) -> Facts {
         ("Diagnoses", all(&claim.diagnoses)),
         ("Procedures", all(&claim.procedures)),
         ("Diagnosis related group", claim.drg.clone().unwrap_or_default()),
-        ("Days supplied", claim.days_supply.clone().unwrap_or_default()),
+        ("Days supplied", claim.days_supply.as_deref().map(days).unwrap_or_default()),
         ("Claim number", claim.number.clone().unwrap_or_default()),
     ];
     said(facts.into_iter())

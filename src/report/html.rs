@@ -48,12 +48,16 @@ pub(super) fn table(out: &mut String, caption: &str, heads: &[(&str, bool)], row
     out.push_str("</tr></thead><tbody>\n");
     for row in rows {
         out.push_str("<tr>");
-        for cell in row {
+        for (cell, (head, _)) in row.iter().zip(heads) {
+            // On narrow screens a row is a list of its cells, each with its head.
+            let head = Shown(head);
             let _ = match cell {
                 // A date or code is not to be broken at its hyphens.
-                Td::Text(text) if is_short(text) => write!(out, "<td class=\"s\">{}</td>", Shown(text)),
-                Td::Text(text) => write!(out, "<td>{}</td>", Shown(text)),
-                Td::Number(text) => write!(out, "<td class=\"n\">{}</td>", Shown(text)),
+                Td::Text(text) if is_short(text) => {
+                    write!(out, "<td class=\"s\" data-head=\"{head}\">{}</td>", Shown(text))
+                }
+                Td::Text(text) => write!(out, "<td data-head=\"{head}\">{}</td>", Shown(text)),
+                Td::Number(text) => write!(out, "<td class=\"n\" data-head=\"{head}\">{}</td>", Shown(text)),
             };
         }
         out.push_str("</tr>\n");

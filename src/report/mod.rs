@@ -2,9 +2,11 @@
 
 mod claims;
 mod html;
+mod spill;
 mod sums;
 
 use std::{
+    cmp::Reverse,
     collections::HashSet,
     fmt::Write as _,
     io::{self, Write},
@@ -13,21 +15,19 @@ use std::{
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use html::Shown;
+use jiff::civil::Date;
 use sha2::{Digest, Sha256};
+use spill::{Kept, Spill, Spilled};
 use sums::Sums;
 
 use crate::{
     archive::{
         index::{IdKey, each_line, key},
         manifest::Manifest,
-        reading::Place,
     },
     error::{Error, Result},
     export::Claims,
-    fhir::{
-        claim::{Claim, Kind},
-        resource::Header,
-    },
+    fhir::{claim::Kind, resource::Header},
 };
 
 const STYLE: &str = include_str!("report.css");
@@ -35,46 +35,41 @@ const SCRIPT: &str = include_str!("report.js");
 
 /// From here on the lines of a claim are one text, which the script makes a table of when the claim is opened: a
 /// browser has a hundred times the work with tables that nobody looks at. Without script the text is what is seen.
-const MANY: usize = 2_000;
+const MANY: u64 = 2_000;
 /// Of so many claims, as many are laid out together or not at all.
 const TOGETHER: usize = 100;
 
-/// The claims of an archive, looked through once: what they come to is known, and where each stands.
+/// The claims of an archive, looked through once: what they come to is known, and how the page shows each.
 pub struct Report {
-    claims: Claims,
+    manifest: Manifest,
     sums: Sums,
     news: News,
+    shown: Spilled,
     /// The newest first; claims of a day as they are in the archive.
-    order: Vec<(std::cmp::Reverse<Day>, Place)>,
-}
-
-/// The first ten letters of a date, for sorting.
-type Day = [u8; 10];
-
-fn day(claim: &Claim) -> Day {
-    let mut day = Day::default();
-    let date = claim.start.as_deref().unwrap_or_default().as_bytes();
-    let length = date.len().min(day.len());
-    day[..length].copy_from_slice(&date[..length]);
-    day
+    order: Vec<(Reverse<Option<Date>>, Kept)>,
 }
 
 impl Report {
-    /// Looks through the archive at `dir`.
+    /// Looks through the archive at `dir`. How the page shows each claim is kept in a file without a name in `room`
+    /// until [`Report::write`]: memory does not grow with them, and none is read twice.
     ///
     /// # Errors
-    /// As [`Claims::each`].
-    pub fn of(dir: &Path) -> Result<Self> {
+    /// As [`Claims::each`]; [`crate::error::Exit::Disk`] where there is no room.
+    pub fn of(dir: &Path, room: &Path) -> Result<Self> {
         let mut claims = Claims::open(dir)?;
         let news = News::of(dir, claims.manifest())?;
-        let (mut sums, mut order) = (Sums::default(), Vec::new());
-        claims.each(|place, claim| {
+        let (mut sums, mut order, mut text) = (Sums::default(), Vec::new(), String::new());
+        let is_long = claims.count() > MANY;
+        let mut spill = Spill::begin(room)?;
+        claims.each(|claim| {
             sums.take(&claim);
-            order.push((std::cmp::Reverse(day(&claim)), place));
+            text.clear();
+            claims::show(&mut text, &claim, news.ids.contains(&key(&claim.id)), is_long);
+            order.push((Reverse(claim.first_day()), spill.keep(&text)?));
             Ok(())
         })?;
         order.sort_unstable();
-        Ok(Self { claims, sums, news, order })
+        Ok(Self { manifest: claims.manifest().clone(), sums, news, shown: spill.written()?, order })
     }
 
     /// Claims that will be shown.
@@ -86,32 +81,32 @@ impl Report {
     /// Writes the page, a claim at a time; `wrong` says what a failure to write is.
     ///
     /// # Errors
-    /// As [`Claims::at`], and what `wrong` makes of a failure.
+    /// [`crate::error::Exit::Disk`] where a claim cannot be read again, and what `wrong` makes of a failure.
     pub fn write(mut self, out: &mut impl Write, wrong: impl Fn(&io::Error) -> Error) -> Result<()> {
-        let mut put = |text: &mut String| {
-            out.write_all(text.as_bytes()).map_err(|cause| wrong(&cause))?;
-            text.clear();
-            Ok(())
-        };
+        let mut put = |text: &[u8]| out.write_all(text).map_err(|cause| wrong(&cause));
         let mut text = String::new();
         head(&mut text);
-        opening(&mut text, self.claims.manifest(), &self.sums, &self.news);
+        opening(&mut text, &self.manifest, &self.sums, &self.news);
         self.sums.write(&mut text);
-        put(&mut text)?;
         finder(&mut text, &self.sums, self.order.len());
-        let (is_long, mut line) = (self.order.len() > MANY, String::new());
-        for (at, (_, place)) in self.order.iter().enumerate() {
+        put(text.as_bytes())?;
+        let is_long = self.order.len() as u64 > MANY;
+        let mut claim = Vec::new();
+        for (at, (_, kept)) in self.order.iter().enumerate() {
+            claim.clear();
             if is_long && at.is_multiple_of(TOGETHER) {
-                text.push_str(if at == 0 { "<div class=\"some\">\n" } else { "</div>\n<div class=\"some\">\n" });
+                let end: &[u8] = if at == 0 { b"" } else { b"</div>\n" };
+                claim.extend_from_slice(end);
+                claim.extend_from_slice(b"<div class=\"some\">\n");
             }
-            let claim = self.claims.at(*place, &mut line)?;
-            claims::show(&mut text, &claim, self.news.ids.contains(&key(&claim.id)), is_long);
-            put(&mut text)?;
+            self.shown.read(*kept, &mut claim)?;
+            put(&claim)?;
         }
+        text.clear();
         text.push_str(if is_long { "</div>\n" } else { "" });
         text.push_str(CLOSING);
         let _ = writeln!(text, "<script>{SCRIPT}</script>\n</body>\n</html>");
-        put(&mut text)
+        put(text.as_bytes())
     }
 }
 
@@ -185,11 +180,17 @@ fn finder(out: &mut String, sums: &Sums, claims: usize) {
     for kind in Kind::ALL {
         let _ = write!(out, "<option value=\"{}\">{}</option>", kind.name(), kind.words());
     }
+    if sums.is_one_untyped() {
+        let _ = write!(out, "<option value=\"{}\">Of no known type</option>", claims::UNKNOWN);
+    }
     out.push_str(
         "</select></div><div><label for=\"year\">Year</label><select id=\"year\"><option value=\"\">All</option>",
     );
     for year in sums.years() {
-        let _ = write!(out, "<option>{}</option>", Shown(year));
+        let _ = match year {
+            claims::UNKNOWN => write!(out, "<option value=\"{year}\">No date</option>"),
+            year => write!(out, "<option>{}</option>", Shown(year)),
+        };
     }
     let _ =
         write!(out, "</select></div></form>\n<p class=\"quiet\" id=\"found\" role=\"status\">{claims} claims</p>\n");
@@ -197,7 +198,7 @@ fn finder(out: &mut String, sums: &Sums, claims: usize) {
 
 const CLOSING: &str = "</main>\n<footer>\n<h2>Where these numbers come from</h2>\n\
 <p>Each is the claim's own, from the field of CMS's that means it: what was billed, what Medicare (or, for a drug, the plan) paid, and what was left \
-to you. Where a claim does not say a number, the place is empty and sums leave it out. For claims of doctors and suppliers, and for stays, older versions \
-of the data do not say your share: it is the deductible and the coinsurance together. Claims that were cancelled, \
+to you. Where a claim does not say a number, the place is empty and sums leave it out. One number is computed: your share, which is \
+the deductible, the coinsurance and the blood deductible together (for a drug, what was paid at the pharmacy). Claims that were cancelled, \
 deleted or replaced, that are still worked on, or that only ask in advance are shown, and are in no sum. A supplement or another insurer may have paid your share. This is not a bill.</p>\n\
 <p>Words for procedure codes are licensed and not here; your provider can tell you what a code means.</p>\n</footer>\n";

@@ -25,9 +25,10 @@ function unpack(claim) {
   const packed = claim.querySelectorAll(":scope > pre");
   if (packed.length !== 3) return;
   const parts = Array.from(packed, (part) => part.textContent.split("\n").filter(Boolean).map((row) => row.split("\t")));
-  const made = (name, into, text, isNumber) => {
+  const made = (name, into, text, isNumber, head) => {
     const element = into.appendChild(document.createElement(name));
     if (text !== undefined) element.textContent = text;
+    if (head !== undefined) element.dataset.head = head;
     if (isNumber) element.className = "n";
     else if (name === "td" && /^\S{1,10}$/.test(text)) element.className = "s";
     return element;
@@ -57,7 +58,7 @@ function unpack(claim) {
     const body = made("tbody", table);
     for (const line of lines.slice(1)) {
       const row = made("tr", body);
-      line.forEach((text, at) => made("td", row, text, numbers.has(at)));
+      line.forEach((text, at) => made("td", row, text, numbers.has(at), lines[0][at]));
     }
   }
   packed.forEach((part) => part.remove());

@@ -9,7 +9,7 @@ use std::{
 use jiff::civil::Date;
 
 use super::{
-    claims::dollars,
+    claims::{UNKNOWN, dollars, plain},
     html::{Shown, Td, bars, table},
 };
 use crate::fhir::claim::{Cents, Claim, Kind, Standing};
@@ -25,6 +25,10 @@ struct Sum {
     charged: Option<Cents>,
     paid: Option<Cents>,
     share: Option<Cents>,
+    /// Claims that say a share.
+    with_share: u64,
+    /// What the patient has paid.
+    out_of_pocket: Option<Cents>,
 }
 
 fn add(sum: &mut Option<Cents>, amount: Option<Cents>) {
@@ -38,10 +42,8 @@ fn add(sum: &mut Option<Cents>, amount: Option<Cents>) {
 struct Month(i32);
 
 impl Month {
-    /// The month of a day; none for what is no day.
-    fn of(day: &str) -> Option<Self> {
-        let day: Date = day.get(..10)?.parse().ok()?;
-        Some(Self(i32::from(day.year()) * 12 + i32::from(day.month()) - 1))
+    fn of(day: Date) -> Self {
+        Self(i32::from(day.year()) * 12 + i32::from(day.month()) - 1)
     }
 }
 
@@ -58,6 +60,8 @@ impl Sum {
         add(&mut self.charged, amounts.charged);
         add(&mut self.paid, amounts.medicare_paid);
         add(&mut self.share, amounts.patient_pays);
+        self.with_share += u64::from(amounts.patient_pays.is_some());
+        add(&mut self.out_of_pocket, amounts.patient_paid);
     }
 
     fn cells(&self, name: &str) -> Vec<Td> {
@@ -68,21 +72,35 @@ impl Sum {
     }
 }
 
+/// What the fills of a medicine come to.
+#[derive(Default)]
+struct Drug {
+    sum: Sum,
+    /// Hundredths of days: the claim need not say a whole number.
+    days: Cents,
+    /// Fills that say for how many days.
+    with_days: u64,
+}
+
 #[derive(Default)]
 pub(super) struct Sums {
     all: Sum,
     left_out: BTreeMap<Standing, u64>,
     incomplete: u64,
-    first: Option<String>,
-    last: Option<String>,
+    first: Option<Date>,
+    last: Option<Date>,
     months: BTreeMap<Month, Sum>,
     years: BTreeMap<String, Sum>,
+    /// Claims that do not say on which day.
+    undated: Sum,
     kinds: BTreeMap<Kind, Sum>,
+    /// Claims of no known type.
+    untyped: Sum,
     providers: BTreeMap<String, Sum>,
-    drugs: BTreeMap<String, (Sum, u64)>,
+    drugs: BTreeMap<String, Drug>,
     diagnoses: BTreeMap<String, (String, u64)>,
     /// The newest first, up to [`LONGEST`]; whoever stays as often has more claims than a page shows.
-    stays: BTreeMap<(Reverse<String>, u64), Vec<Td>>,
+    stays: BTreeMap<(Reverse<Option<Date>>, u64), Vec<Td>>,
     stays_seen: u64,
 }
 
@@ -94,30 +112,30 @@ impl Sums {
             return;
         }
         self.all.take(claim);
-        if let (Some(start), Some(year)) = (&claim.start, claim.year()) {
-            self.years.entry(year.to_owned()).or_default().take(claim);
-            // What is no day has no place in a period.
-            if let Some(month) = Month::of(start) {
-                self.first = self.first.take().into_iter().chain([start.clone()]).min();
-                self.last = self.last.take().into_iter().chain([start.clone()]).max();
-                self.months.entry(month).or_default().take(claim);
-            }
+        // What is no day has no place in a period.
+        if let Some(day) = claim.first_day() {
+            self.first = Some(self.first.map_or(day, |first| first.min(day)));
+            self.last = Some(self.last.map_or(day, |last| last.max(day)));
+            self.months.entry(Month::of(day)).or_default().take(claim);
+            self.years.entry(format!("{:04}", day.year())).or_default().take(claim);
+        } else {
+            self.undated.take(claim);
         }
-        if let Some(kind) = claim.kind {
-            self.kinds.entry(kind).or_default().take(claim);
-        }
-        // Doctors' claims of v1 name who treated, and seldom who billed.
-        if let Some(provider) = claim.provider.as_ref().or(claim.practitioner.as_ref()) {
-            self.providers.entry(provider.clone()).or_default().take(claim);
+        claim.kind.map_or(&mut self.untyped, |kind| self.kinds.entry(kind).or_default()).take(claim);
+        if let Some(who) = claim.who() {
+            self.providers.entry(who).or_default().take(claim);
         }
         if claim.kind == Some(Kind::Pde) {
             let line = claim.lines.first();
             let name =
                 line.and_then(|line| line.words.clone().or_else(|| line.ndc.as_ref().map(|ndc| format!("NDC {ndc}"))));
             if let Some(name) = name {
-                let (sum, days) = self.drugs.entry(name).or_default();
-                sum.take(claim);
-                *days += claim.days_supply.as_deref().and_then(|days| days.parse::<u64>().ok()).unwrap_or(0);
+                let drug = self.drugs.entry(name).or_default();
+                drug.sum.take(claim);
+                if let Some(days) = claim.days_supply.as_deref().and_then(Cents::read) {
+                    drug.days = drug.days + days;
+                    drug.with_days += 1;
+                }
             }
         }
         for diagnosis in &claim.diagnoses {
@@ -130,11 +148,11 @@ impl Sums {
         if matches!(claim.kind, Some(Kind::Inpatient | Kind::Snf)) {
             let text = |text: &Option<String>| Td::Text(text.clone().unwrap_or_default());
             self.stays_seen += 1;
-            let newest_first = (Reverse(claim.start.clone().unwrap_or_default()), self.stays_seen);
+            let newest_first = (Reverse(claim.first_day()), self.stays_seen);
             let row = vec![
                 text(&claim.start),
                 text(&claim.end),
-                text(&claim.provider),
+                text(&claim.who()),
                 text(&claim.drg),
                 Td::Number(dollars(claim.amounts.charged)),
                 Td::Number(dollars(claim.amounts.medicare_paid)),
@@ -148,14 +166,17 @@ impl Sums {
     }
 
     pub(super) fn years(&self) -> impl Iterator<Item = &str> {
-        self.years.keys().rev().map(String::as_str)
+        let unknown = (self.undated.claims > 0).then_some(UNKNOWN);
+        self.years.keys().rev().map(String::as_str).chain(unknown)
+    }
+
+    pub(super) fn is_one_untyped(&self) -> bool {
+        self.untyped.claims > 0
     }
 
     pub(super) fn write_summary(&self, out: &mut String) {
         let period = match (&self.first, &self.last) {
-            (Some(first), Some(last)) => {
-                format!("{} to {}", first.replace('-', "\u{2011}"), last.replace('-', "\u{2011}"))
-            }
+            (Some(first), Some(last)) => format!("{first} to {last}").replace('-', "\u{2011}"),
             _ => "no dates".to_owned(),
         };
         out.push_str("<dl class=\"sums\">");
@@ -165,10 +186,24 @@ impl Sums {
             ("Billed", dollars(self.all.charged)),
             ("Medicare and plans paid", dollars(self.all.paid)),
             ("Your share", dollars(self.all.share)),
-        ] {
+            ("You paid, claims say", dollars(self.all.out_of_pocket)),
+        ]
+        .into_iter()
+        .filter(|(_, text)| !text.is_empty())
+        {
             let _ = write!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", Shown(&text));
         }
         out.push_str("</dl>\n");
+        match self.all.claims - self.all.with_share {
+            0 => {}
+            unsaid => {
+                let _ = writeln!(
+                    out,
+                    "<p class=\"quiet\">{unsaid} of the {} claims do not say your share; they add nothing to it.</p>",
+                    self.all.claims
+                );
+            }
+        }
         if !self.left_out.is_empty() {
             let reasons = Standing::LEFT_OUT.iter().filter_map(|it| Some((self.left_out.get(it)?, it.words())));
             let reasons: Vec<String> = reasons.map(|(count, words)| format!("{count} {words}")).collect();
@@ -190,13 +225,23 @@ impl Sums {
 
     pub(super) fn write(&self, out: &mut String) {
         let heads = |first| [(first, false), ("Claims", true), ("Billed", true), ("Paid", true), ("Your share", true)];
+        // So that all rows together are all claims.
+        let and = |word: &str, sum: Sum| (sum.claims > 0).then(|| (word.to_owned(), sum));
         let rows = |sums: &mut dyn Iterator<Item = (String, Sum)>| {
             sums.map(|(name, sum)| sum.cells(&name)).collect::<Vec<_>>()
         };
 
         out.push_str("<h2>What you may owe</h2>\n");
-        let years = rows(&mut self.years.iter().rev().map(|(year, sum)| (year.clone(), *sum)));
-        table(out, "By year of service", &heads("Year"), &years);
+        let mut years = Vec::new();
+        let named = self.years.iter().rev().map(|(year, sum)| (year.clone(), *sum));
+        for (name, sum) in named.chain(and("No date", self.undated)) {
+            let mut row = sum.cells(&name);
+            row.push(Td::Number(dollars(sum.out_of_pocket)));
+            years.push(row);
+        }
+        let with_paid: Vec<_> = heads("Year").into_iter().chain([("You paid", true)]).collect();
+        table(out, "By year of service", &with_paid, &years);
+        out.push_str(SHARE);
 
         out.push_str("<h2>Spending</h2>\n<h3>By month: paid</h3>\n");
         let newest = self.months.keys().next_back().map_or(0, |month| month.0);
@@ -210,10 +255,14 @@ impl Sums {
             .collect();
         bars(out, "Paid by month, the last 24 months; the numbers are in the table that follows", &picture);
         out.push_str("<details><summary>All months as a table</summary>\n");
-        let months = rows(&mut self.months.iter().rev().map(|(month, sum)| (month.to_string(), *sum)));
+        let named = self.months.iter().rev().map(|(month, sum)| (month.to_string(), *sum));
+        let months = rows(&mut named.chain(and("No date", self.undated)));
         table(out, "By month", &heads("Month"), &months);
         out.push_str("</details>\n<h3>By type of claim: paid</h3>\n");
-        let named = || self.kinds.iter().map(|(kind, sum)| (kind.words().to_owned(), *sum));
+        let named = || {
+            let kinds = self.kinds.iter().map(|(kind, sum)| (kind.words().to_owned(), *sum));
+            kinds.chain(and("Of no known type", self.untyped))
+        };
         let picture: Vec<_> =
             named().map(|(name, sum)| (name, sum.paid.unwrap_or_default().0, dollars(sum.paid))).collect();
         bars(out, "Paid by type of claim; the numbers are in the table that follows", &picture);
@@ -251,15 +300,20 @@ impl Sums {
 
     fn medicines(&self, out: &mut String) {
         let mut drugs: Vec<_> = self.drugs.iter().collect();
-        drugs.sort_by_key(|(_, (sum, _))| Reverse(sum.claims));
+        drugs.sort_by_key(|(_, drug)| Reverse(drug.sum.claims));
         if drugs.is_empty() {
             return;
         }
         out.push_str("<h2>Medicines</h2>\n");
         let heads =
             [("Medicine", false), ("Fills", true), ("Days supplied", true), ("Cost", true), ("Your share", true)];
-        let rows = drugs.into_iter().take(LONGEST).map(|(name, (sum, days))| {
-            let days = if *days == 0 { String::new() } else { days.to_string() };
+        let rows = drugs.into_iter().take(LONGEST).map(|(name, drug)| {
+            let sum = &drug.sum;
+            let days = match drug.with_days {
+                0 => String::new(),
+                all if all == sum.claims => plain(drug.days),
+                some => format!("{} ({some} of {} fills)", plain(drug.days), sum.claims),
+            };
             let amounts = [sum.charged, sum.share].map(|amount| Td::Number(dollars(amount)));
             [Td::Text(name.clone()), Td::Number(sum.claims.to_string()), Td::Number(days)]
                 .into_iter()
@@ -284,28 +338,10 @@ impl Sums {
     }
 }
 
+/// What the two numbers mean, and what they do not.
+const SHARE: &str = "<p class=\"quiet\">Your share is what the claims make you responsible for: deductible, coinsurance and blood deductible; for \
+a drug, what was paid at the pharmacy. You paid is what claims say you gave the provider; most do not say it. The two are never added up, and \
+neither is a bill.</p>\n";
+
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn months_are_counted_and_shown_and_what_is_no_day_has_none() {
-        for day in ["2024-12-31", "2025-01-01", "0001-01-01"] {
-            assert_eq!(Month::of(day).map(|month| month.to_string()).as_deref(), day.get(..7));
-        }
-        assert_eq!(Month::of("2025-01-01").map(|it| it.0), Month::of("2024-12-31").map(|it| it.0 + 1));
-        for other in ["", "2024-12", "2024-13-01", "<script>al"] {
-            assert_eq!(Month::of(other), None);
-        }
-    }
-
-    #[test]
-    fn what_no_claim_says_has_no_sum() {
-        let mut sum = None;
-        add(&mut sum, None);
-        assert_eq!(sum, None);
-        add(&mut sum, Some(Cents(0)));
-        add(&mut sum, Some(Cents(7)));
-        assert_eq!(sum, Some(Cents(7)));
-    }
-}
+mod tests;

@@ -53,7 +53,7 @@ pub(super) fn days_supply(claim: &Value) -> Option<String> {
     let informed = information(claim, "dayssupply").map(|info| &info["valueQuantity"]["value"]);
     let quantity = &claim["item"][0]["quantity"];
     let beside = || look::extension(quantity, "days_suply_num").map(|extension| &extension["valueQuantity"]["value"]);
-    informed.or_else(beside).and_then(Value::as_number).map(ToString::to_string)
+    informed.or_else(beside).and_then(look::number)
 }
 
 /// The diagnosis related group: v1 has it among the diagnoses.

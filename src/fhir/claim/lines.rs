@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::{
     Family, Kind,
-    look::{coding, display, each, extension, said, text, words},
-    money::{Beyond, Cents, is_total_line, of_line},
+    look::{coding, display, each, extension, number, said, text, words},
+    money::{Amounts, Beyond, Cents, is_total_line, of_line, share, uncontradicted},
 };
 
 /// A line of a claim.
@@ -41,8 +41,10 @@ pub struct Line {
     pub deductible: Option<Cents>,
     /// Coinsurance.
     pub coinsurance: Option<Cents>,
-    /// What the patient paid or owes.
+    /// The patient's share: deductible, coinsurance and blood deductible together; of a drug what was paid for it.
     pub patient_pays: Option<Cents>,
+    /// What the patient has paid.
+    pub patient_paid: Option<Cents>,
     /// Whether it only repeats the totals of all others: revenue centre 0001.
     pub is_total: bool,
 }
@@ -58,6 +60,15 @@ impl Line {
         let revenue = coding(&line["revenue"], &["CLM-REV-CNTR-CD", "rev_cntr"])
             .or_else(|| coding(&line["revenue"], &["RevenueCodes"]));
         let amount = |names: &[&str]| of_line(line, names, beyond);
+        let deductible = amount(&["CLM_LINE_MDCR_DDCTBL_AMT", "line_bene_ptb_ddctbl_amt", "rev_cntr_cash_ddctbl_amt"]);
+        let coinsurance = amount(&["CLM_LINE_MDCR_COINSRNC_AMT", "line_coinsrnc_amt"])
+            .or_else(|| outpatient_coinsurance(line, beyond));
+        let blood = amount(&["CLM_LINE_BLOOD_DDCTBL_AMT", "rev_cntr_blood_ddctbl_amt"]);
+        // As of the whole claim, 0 says nothing, but of a drug.
+        let at_the_pharmacy = amount(&["ptnt_pay_amt"]);
+        let patient_paid = amount(&["CLM_LINE_BENE_PMT_AMT", "rev_cntr_ptnt_rspnsblty_pmt"])
+            .filter(|paid| *paid != Cents(0))
+            .or(at_the_pharmacy);
         Self {
             sequence: line["sequence"].as_u64(),
             start: serviced.clone().or_else(|| said(period, "start")),
@@ -88,19 +99,19 @@ impl Line {
                 "rev_cntr_pmt_amt_amt",
                 "cvrd_d_plan_pd_amt",
             ]),
-            deductible: amount(&["CLM_LINE_MDCR_DDCTBL_AMT", "line_bene_ptb_ddctbl_amt", "rev_cntr_cash_ddctbl_amt"]),
-            coinsurance: amount(&["CLM_LINE_MDCR_COINSRNC_AMT", "CLM_LINE_INSTNL_ADJSTD_AMT", "line_coinsrnc_amt"])
-                .or_else(|| outpatient_coinsurance(line, beyond)),
-            patient_pays: amount(&["CLM_LINE_BENE_PMT_AMT", "rev_cntr_ptnt_rspnsblty_pmt", "ptnt_pay_amt"]),
+            patient_pays: uncontradicted(share([deductible, coinsurance, blood]), patient_paid).or(at_the_pharmacy),
+            patient_paid,
+            deductible,
+            coinsurance,
             is_total: kind.is_some() && is_total_line(line),
         }
     }
 }
 
-/// v1 and v2 have two: where the provider has reduced it, the reduced one is what is owed; else it is 0.
+/// Institutional lines have two: where the provider has reduced it, the reduced one is what is owed; else it is 0.
 fn outpatient_coinsurance(line: &Value, beyond: &Beyond) -> Option<Cents> {
-    let reduced = of_line(line, &["rev_cntr_rdcd_coinsrnc_amt"], beyond);
-    let whole = of_line(line, &["rev_cntr_coinsrnc_wge_adjstd_c"], beyond);
+    let reduced = of_line(line, &["CLM_LINE_INSTNL_RDCD_AMT", "rev_cntr_rdcd_coinsrnc_amt"], beyond);
+    let whole = of_line(line, &["CLM_LINE_INSTNL_ADJSTD_AMT", "rev_cntr_coinsrnc_wge_adjstd_c"], beyond);
     reduced.filter(|amount| *amount != Cents(0)).or(whole).or(reduced)
 }
 
@@ -138,7 +149,32 @@ fn units(line: &Value, family: Family) -> Option<String> {
     } else {
         quantity
     };
-    units.as_number().map(ToString::to_string)
+    number(units)
+}
+
+/// Where a claim and its lines contradict each other by a 0, the 0 says nothing. A share is then what the lines say. Lines
+/// that all say 0 where their claim says more do not say it: of institutional claims CMS fills them only where a price
+/// was made for each line.
+pub(super) fn unsay_zeros(lines: &mut [Line], amounts: &mut Amounts) {
+    if amounts.patient_pays == Some(Cents(0)) {
+        let of_lines: Cents = lines.iter().filter(|line| !line.is_total).filter_map(|line| line.patient_pays).sum();
+        amounts.patient_pays = match of_lines {
+            Cents(1..) => Some(of_lines),
+            _ => uncontradicted(amounts.patient_pays, amounts.patient_paid),
+        };
+    }
+    type Part = fn(&mut Line) -> &mut Option<Cents>;
+    let parts: [(Option<Cents>, Part); 2] = [
+        (amounts.medicare_paid, |line| &mut line.medicare_paid),
+        (amounts.patient_pays, |line| &mut line.patient_pays),
+    ];
+    for (whole, part) in parts {
+        let is_contradicted = whole.is_some_and(|amount| amount > Cents(0))
+            && lines.iter_mut().all(|line| part(line).is_none_or(|amount| amount == Cents(0)));
+        if is_contradicted {
+            lines.iter_mut().for_each(|line| *part(line) = None);
+        }
+    }
 }
 
 #[cfg(test)]

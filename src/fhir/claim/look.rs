@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
+use jiff::civil::Date;
 use serde_json::Value;
+
+use super::Cents;
 
 /// The elements of a list; none where there is no list.
 pub(super) fn each<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
@@ -22,6 +25,25 @@ pub(super) fn said(value: &Value, name: &str) -> Option<String> {
 
 pub(super) fn clean(text: &str) -> Cow<'_, str> {
     if text.chars().any(char::is_control) { text.replace(char::is_control, "\u{fffd}").into() } else { text.into() }
+}
+
+/// A number as it was sent: as such, or as a text that is a plain decimal.
+pub(super) fn number(value: &Value) -> Option<String> {
+    match value {
+        Value::Number(number) => Some(number.to_string()),
+        Value::String(text) => Cents::read(text.trim()).map(|_| text.trim().to_owned()),
+        _ => None,
+    }
+}
+
+/// The day that a date or an instant names; `None` for what is no whole day, and for what is no day at all.
+#[must_use]
+pub fn day(text: &str) -> Option<Date> {
+    // FHIR's date, or the date of its dateTime; the parser takes other notations as well.
+    let (day, rest) = text.split_at_checked(10)?;
+    let is_written_out =
+        day.bytes().enumerate().all(|(at, byte)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() });
+    (is_written_out && (rest.is_empty() || rest.starts_with('T'))).then(|| day.parse().ok()).flatten()
 }
 
 /// The last part of a URL: the name of a CMS variable, at v1 and v2.

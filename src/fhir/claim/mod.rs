@@ -16,9 +16,11 @@ mod standing;
 use serde_json::Value;
 
 pub use codes::Coded;
+use jiff::civil::Date;
 pub use kind::Kind;
 use kind::{Family, Version};
 pub use lines::Line;
+pub use look::day;
 use look::{each, is, said, text};
 use money::Beyond;
 pub use money::{Amounts, Cents};
@@ -104,6 +106,9 @@ impl Claim {
         let standing = Standing::of(claim, version);
         let is_prior_authorization = standing == Standing::PriorAuthorization;
         let beyond = Beyond::default();
+        let mut amounts = if is_prior_authorization { Amounts::default() } else { Amounts::read(claim, kind, &beyond) };
+        let mut lines: Vec<Line> = each(claim, "item").map(|line| Line::read(line, kind, family, &beyond)).collect();
+        lines::unsay_zeros(&mut lines, &mut amounts);
         Self {
             id: text(claim, "id").unwrap_or_default().to_owned(),
             number: number(claim),
@@ -125,19 +130,32 @@ impl Claim {
             procedures: codes::procedures(claim),
             drg: codes::drg(claim),
             days_supply: codes::days_supply(claim),
-            amounts: if is_prior_authorization { Amounts::default() } else { Amounts::read(claim, family, &beyond) },
-            lines: each(claim, "item").map(|line| Line::read(line, kind, family, &beyond)).collect(),
+            amounts,
+            lines,
             last_updated: said(&claim["meta"], "lastUpdated"),
             is_incomplete: beyond.is_met(),
         }
     }
 
-    /// The year of service, where it is known.
+    /// The first day of service, where the claim says a whole day.
+    #[must_use]
+    pub fn first_day(&self) -> Option<Date> {
+        day(self.start.as_deref()?)
+    }
+
+    /// The year of the first day of service.
     #[must_use]
     pub fn year(&self) -> Option<&str> {
-        let start = self.start.as_deref()?;
-        let (year, rest) = start.split_at_checked(4)?;
-        (year.bytes().all(|it| it.is_ascii_digit()) && (rest.is_empty() || rest.starts_with('-'))).then_some(year)
+        self.first_day()?;
+        self.start.as_deref()?.get(..4)
+    }
+
+    /// Who this claim is by, for people: who billed, else who treated, by name; else a number.
+    #[must_use]
+    pub fn who(&self) -> Option<String> {
+        let number = || self.provider_npi.as_ref().or(self.practitioner_npi.as_ref()).map(|npi| format!("NPI {npi}"));
+        // Doctors' claims of v1 name who treated, and seldom who billed.
+        self.provider.clone().or_else(|| self.practitioner.clone()).or_else(number)
     }
 }
 
@@ -163,137 +181,4 @@ fn number(claim: &Value) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::*;
-
-    const WHOLE: &str = r##"{"id":"1","use":"claim","status":"active","type":{"coding":[{"system":"x/eob-type","code":"CARRIER"}]},
-        "billablePeriod":{"start":"2024-01-01","end":"2024-01-02"},"careTeam":[{"role":{"coding":[{"code":"performing"}]},"provider":{"reference":"#p"}}],
-        "contained":[{"id":"p","name":[{"family":"F","given":["G"]}],"identifier":[{"system":"x/us-npi","value":"12"}]}],
-        "total":[{"category":{"coding":[{"code":"CLM_SBMT_CHRG_AMT"}]},"amount":{"value":1.5}}],"diagnosis":[{"type":[{"coding":[{"code":"principal"}]}],
-        "diagnosisCodeableConcept":{"coding":[{"code":"A"}]}}],"item":[{"sequence":1,"quantity":{"value":1},"modifier":[{"coding":[{"code":"M"}]}]}]}"##;
-
-    proptest! {
-        /// Any part of a claim may be anything.
-        #[test]
-        fn no_claim_makes_it_panic(at in 0..WHOLE.len(), length in 0..60_usize, by in r#"[\[\]{}",:\\ud80-9e\-é\x00 ]{0,12}|null|\[\]|"\\ud800"|-1e999"#) {
-            let end = (at + length).min(WHOLE.len());
-            if let (Some(before), Some(after)) = (WHOLE.get(..at), WHOLE.get(end..)) {
-                let _ = Claim::read(&format!("{before}{by}{after}"));
-            }
-        }
-    }
-
-    fn read(claim: &Value) -> Claim {
-        Claim::read(&claim.to_string()).unwrap()
-    }
-
-    /// A carrier claim of v1, v2 or v3 as far as the version shows, with something added.
-    fn carrier(version: &str, more: &Value) -> Value {
-        let (system, name) = match version {
-            "v3" => ("https://bluebutton.cms.gov/fhir/CodeSystem/CLM-TYPE-CD", "71"),
-            _ => ("https://bluebutton.cms.gov/resources/codesystem/eob-type", "CARRIER"),
-        };
-        let mut claim = json!({"id": "1", "type": {"coding": [{"system": system, "code": name}]}});
-        if version != "v1" {
-            claim["use"] = "claim".into();
-        }
-        for (name, value) in more.as_object().unwrap() {
-            claim[name] = value.clone();
-        }
-        claim
-    }
-
-    #[test]
-    fn primary_is_who_treated_at_v1_and_who_billed_at_v2() {
-        let member = |role: &str, name: &str, number: &str| {
-            json!({"role": {"coding": [{"code": role}]}, "provider": {
-                "display": name, "identifier": {"system": "http://hl7.org/fhir/sid/us-npi", "value": number},
-            }})
-        };
-        let team = json!({"careTeam": [member("primary", "First", "11"), member("performing", "Second", "22")]});
-        let names =
-            |claim: &Claim| (claim.provider.clone(), claim.practitioner.clone(), claim.practitioner_npi.clone());
-        let some = |text: &str| Some(text.to_owned());
-        assert_eq!(names(&read(&carrier("v1", &team))), (None, some("First"), some("11")));
-        assert_eq!(names(&read(&carrier("v2", &team))), (some("First"), some("Second"), some("22")));
-        assert_eq!(names(&read(&carrier("v3", &team))), (None, None, None));
-        let team = json!({"careTeam": [member("rendering", "Third", "33")]});
-        assert_eq!(names(&read(&carrier("v3", &team))), (None, some("Third"), some("33")));
-    }
-
-    #[test]
-    fn days_that_contradict_each_other_are_what_the_claim_says() {
-        let dated = |period: Value| {
-            let claim = read(&json!({"id": "1", "billablePeriod": period}));
-            (claim.year().map(str::to_owned), claim.start, claim.end)
-        };
-        let some = |text: &str| Some(text.to_owned());
-        let backwards = dated(json!({"start": "2024-02-02", "end": "2023-01-01"}));
-        assert_eq!(backwards, (some("2024"), some("2024-02-02"), some("2023-01-01")));
-        // What has no end has none.
-        assert_eq!(dated(json!({"start": "2024-02"})), (some("2024"), some("2024-02"), None));
-        assert_eq!(dated(json!({"start": "20240202", "end": []})), (None, some("20240202"), None));
-        assert_eq!(dated(json!({"start": "9999\u{202e}x"})).0, None);
-        assert_eq!(dated(json!({"start": "é24"})).0, None);
-    }
-
-    #[test]
-    fn an_amount_beyond_any_claim_is_none_and_noted() {
-        for (value, cents) in [
-            ("1e2", Some(10_000)),
-            ("1.5E1", Some(1500)),
-            ("0.1e1", Some(100)),
-            ("1e13", None),
-            ("1e300", None),
-            ("-1e300", None),
-            ("1e400", None),
-            ("1e-400", Some(0)),
-            ("1e-7", Some(0)),
-            ("5e-3", Some(1)),
-            ("99999999999999999999999999999999", None),
-        ] {
-            let claim = carrier("v2", &json!({}));
-            let text =
-                claim.to_string().replacen('{', &format!("{{\"payment\":{{\"amount\":{{\"value\":{value}}}}},"), 1);
-            let claim = Claim::read(&text).unwrap();
-            assert_eq!(claim.amounts.medicare_paid.map(|it| it.0), cents, "{value}");
-            assert_eq!(claim.is_incomplete, cents.is_none(), "{value}");
-            assert_eq!(claim.id, "1");
-        }
-    }
-
-    #[test]
-    fn what_a_parser_refuses_costs_only_itself() {
-        let deep = format!("{}1{}", "[".repeat(5000), "]".repeat(5000));
-        let text = format!(
-            r#"{{"id":"7","status":"active","meta":{{"source":"a\ud800b","x":{deep}}},"billablePeriod":{{"start":"2024-01-01","end":1e999}}}}"#
-        );
-        assert!(serde_json::from_str::<Value>(&text).is_err());
-        let claim = Claim::read(&text).unwrap();
-        assert_eq!((claim.id.as_str(), claim.is_incomplete), ("7", true));
-        assert_eq!(claim.source.as_deref(), Some("a\u{fffd}b"));
-        assert_eq!((claim.start.as_deref(), claim.end), (Some("2024-01-01"), None));
-        for text in ["", "{", "{\"id\":\"1\"", "[1e400", "\"\\ud800", "{\"id\":\"\u{1}\"}"] {
-            assert!(Claim::read(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn nothing_is_made_of_nothing_and_control_characters_are_seen() {
-        let claim = read(&json!({
-            "id": "1", "use": "claim", "status": "\u{0}=1+1\u{7}\nx", "careTeam": [{}, {"role": {"coding": []}}],
-            "diagnosis": [{"diagnosisCodeableConcept": {"coding": []}}, {"type": [{"coding": [{"code": "principal"}]}]}],
-            "procedure": [{"procedureCodeableConcept": {"coding": [{"code": " "}]}}], "total": [{}], "item": [{"modifier": [{"coding": []}]}],
-            "supportingInfo": [{"category": {"coding": []}}], "identifier": [{}],
-        }));
-        assert_eq!(claim.status.as_deref(), Some("\u{fffd}=1+1\u{fffd}\u{fffd}x"));
-        assert!(claim.diagnoses.is_empty() && claim.procedures.is_empty() && !claim.has_principal_diagnosis);
-        assert_eq!((claim.lines.len(), claim.amounts, claim.number), (1, Amounts::default(), None));
-        let other = read(&json!({"id": "1", "diagnosis": [{"type": [{"coding": [{"code": "other"}]}],
-            "diagnosisCodeableConcept": {"coding": [{"code": "A01"}]}}]}));
-        assert!(!other.has_principal_diagnosis && other.diagnoses.len() == 1);
-    }
-}
+mod tests;

@@ -1,0 +1,95 @@
+//! Claims as the page shows them, out of memory from when they are read until it is known which comes first.
+
+use std::{
+    fs::File,
+    io::{BufWriter, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    durable::create_private_dir,
+    error::{Error, Result},
+};
+
+/// What is gathered before it is written.
+const BUFFER: usize = 1 << 16;
+
+/// A file without a name (`O_TMPFILE` where there is such a thing): nobody else can open it, whatever its mode, and
+/// nothing of it is left when the program ends, however it ends.
+pub(super) struct Spill {
+    file: BufWriter<File>,
+    /// What was written.
+    end: u64,
+    /// Where it is, for whoever is told what went wrong.
+    dir: PathBuf,
+}
+
+/// Where a text stands.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Kept {
+    offset: u64,
+    length: usize,
+}
+
+impl Spill {
+    /// Begins one in the directory `dir`, where there is to be room for the page as well.
+    pub(super) fn begin(dir: &Path) -> Result<Self> {
+        let file = create_private_dir(dir).and_then(|()| tempfile::tempfile_in(dir));
+        let file = file.map_err(|cause| Error::disk("create a file in", dir, &cause))?;
+        Ok(Self { file: BufWriter::with_capacity(BUFFER, file), end: 0, dir: dir.to_owned() })
+    }
+
+    /// Keeps a text.
+    pub(super) fn keep(&mut self, text: &str) -> Result<Kept> {
+        self.file.write_all(text.as_bytes()).map_err(|cause| Error::disk("write in", &self.dir, &cause))?;
+        let kept = Kept { offset: self.end, length: text.len() };
+        self.end += text.len() as u64;
+        Ok(kept)
+    }
+
+    /// Ends writing.
+    pub(super) fn written(self) -> Result<Spilled> {
+        let dir = self.dir;
+        let file = self.file.into_inner().map_err(|cause| Error::disk("write in", &dir, cause.error()))?;
+        Ok(Spilled { file, dir })
+    }
+}
+
+/// A [`Spill`] to be read.
+pub(super) struct Spilled {
+    file: File,
+    dir: PathBuf,
+}
+
+impl Spilled {
+    /// Appends what was kept there.
+    pub(super) fn read(&mut self, kept: Kept, into: &mut Vec<u8>) -> Result<()> {
+        let from = into.len();
+        into.resize(from + kept.length, 0);
+        let read = self.file.seek(SeekFrom::Start(kept.offset)).and_then(|_| self.file.read_exact(&mut into[from..]));
+        read.map_err(|cause| Error::disk("read in", &self.dir, &cause))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_comes_back_in_any_order_and_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut spill = Spill::begin(dir.path()).unwrap();
+        let texts = ["one", "", "zwölf", &"x".repeat(3 * BUFFER)];
+        let kept: Vec<Kept> = texts.iter().map(|text| spill.keep(text).unwrap()).collect();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "while it is written");
+        let mut spilled = spill.written().unwrap();
+        for at in [2, 0, 3, 1] {
+            let mut read = b"<".to_vec();
+            spilled.read(kept[at], &mut read).unwrap();
+            assert_eq!(read, format!("<{}", texts[at]).into_bytes());
+        }
+        assert!(Spill::begin(&dir.path().join("file")).is_ok(), "a directory that is missing is made");
+        std::fs::write(dir.path().join("no"), "").unwrap();
+        assert!(Spill::begin(&dir.path().join("no")).is_err());
+    }
+}
