@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader, Read, Seek, SeekFrom},
+    io::{BufRead, BufReader, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
@@ -15,14 +15,6 @@ use super::{
     manifest::{self, Entry, Manifest},
 };
 use crate::error::{Error, Exit, Result};
-
-/// Where a line stands in its file, without its line break.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    offset: u64,
-    /// No line is as long as 4 GB: no answer may be.
-    length: u32,
-}
 
 /// A file of one resource a line, held open: a pull that puts another in its place changes nothing here.
 pub struct Reading {
@@ -81,12 +73,12 @@ impl Reading {
     ///
     /// # Errors
     /// Those of `each`; [`Exit::Data`] where the file is not what the manifest says; [`Exit::Disk`].
-    pub fn each(&mut self, mut each: impl FnMut(u64, Place, &str) -> Result<()>) -> Result<()> {
+    pub fn each(&mut self, mut each: impl FnMut(u64, &str) -> Result<()>) -> Result<()> {
         let path = &self.path;
         let unread = |cause: std::io::Error| Error::disk("read", path, &cause);
         self.file.seek(SeekFrom::Start(0)).map_err(unread)?;
         let mut reader = BufReader::with_capacity(1 << 18, &self.file);
-        let (mut hash, mut count, mut offset, mut line) = (Sha256::new(), 0, 0, Vec::new());
+        let (mut hash, mut count, mut line) = (Sha256::new(), 0, Vec::new());
         loop {
             line.clear();
             if reader.read_until(b'\n', &mut line).map_err(unread)? == 0 {
@@ -94,13 +86,10 @@ impl Reading {
             }
             hash.update(&line);
             count += 1;
-            let read = line.len() as u64;
             let text = line.strip_suffix(b"\n").unwrap_or(&line);
             let wrong = |why: &str| damaged(path, &format!("line {count}: {why}"));
             let text = std::str::from_utf8(text).map_err(|_| wrong("not UTF-8"))?;
-            let length = u32::try_from(text.len()).map_err(|_| wrong("too long"))?;
-            each(count, Place { offset, length }, text)?;
-            offset += read;
+            each(count, text)?;
         }
         if hex(hash) != self.entry.sha256 {
             return Err(damaged(path, "its checksum is not that of the manifest"));
@@ -108,20 +97,6 @@ impl Reading {
         if count != self.entry.count {
             return Err(damaged(path, &format!("{count} resources, and the manifest says {}", self.entry.count)));
         }
-        Ok(())
-    }
-
-    /// The line at a place that [`Reading::each`] named, into `text`.
-    ///
-    /// # Errors
-    /// [`Exit::Disk`]; [`Exit::Data`] where it is no longer text.
-    pub fn at(&mut self, place: Place, text: &mut String) -> Result<()> {
-        let unread = |cause: std::io::Error| Error::disk("read", &self.path, &cause);
-        let mut bytes = std::mem::take(text).into_bytes();
-        bytes.resize(place.length as usize, 0);
-        self.file.seek(SeekFrom::Start(place.offset)).map_err(unread)?;
-        self.file.read_exact(&mut bytes).map_err(unread)?;
-        *text = String::from_utf8(bytes).map_err(|_| damaged(&self.path, "it changed while it was read"))?;
         Ok(())
     }
 }
@@ -264,26 +239,24 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_found_again_where_they_were_and_a_changed_file_is_refused() {
+    fn lines_are_read_and_a_changed_file_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         archive(dir.path(), "{\"a\":1}\n{\"ä\":2}\n");
         let mut reading = Reading::open(dir.path(), "ExplanationOfBenefit").unwrap();
-        let mut found = Vec::new();
-        reading
-            .each(|_, place, text| {
-                found.push((place, text.to_owned()));
+        // As often as one likes.
+        for _ in 0..2 {
+            let mut found = Vec::new();
+            let each = |number, text: &str| {
+                found.push((number, text.to_owned()));
                 Ok(())
-            })
-            .unwrap();
-        let mut again = String::from("left from before");
-        for (place, text) in found.iter().rev() {
-            reading.at(*place, &mut again).unwrap();
-            assert_eq!(&again, text);
+            };
+            reading.each(each).unwrap();
+            assert_eq!(found, [(1, "{\"a\":1}".to_owned()), (2, "{\"ä\":2}".to_owned())]);
         }
         let file = dir.path().join("ExplanationOfBenefit.ndjson");
         fs::write(&file, "{\"a\":1}\n{\"ä\":3}\n").unwrap();
         let mut changed = Reading::open(dir.path(), "ExplanationOfBenefit").unwrap();
-        assert_eq!(changed.each(|_, _, _| Ok(())).unwrap_err().exit, Exit::Data);
+        assert_eq!(changed.each(|_, _| Ok(())).unwrap_err().exit, Exit::Data);
         fs::write(&file, "{}\n").unwrap();
         assert!(Reading::open(dir.path(), "ExplanationOfBenefit").is_err());
     }

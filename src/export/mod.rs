@@ -166,7 +166,7 @@ impl Claims {
     /// twice; [`Exit::Disk`].
     pub fn each(&mut self, mut each: impl FnMut(Claim) -> Result<()>) -> Result<()> {
         let (path, mut ids) = (self.0.path().to_owned(), Ids::default());
-        self.0.each(|number, _, line| {
+        self.0.each(|number, line| {
             let claim = Claim::read(line).ok().ok_or_else(|| damaged(&path, &format!("line {number}: not JSON")))?;
             ids.note(&claim.id);
             each(claim)
