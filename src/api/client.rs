@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     error::{Error, Exit, Result},
+    fhir::room,
     secret::Secret,
     ui::{Ui, size},
 };
@@ -379,22 +380,17 @@ struct Limited {
     most: usize,
 }
 
-/// An answer that is no short one.
-const NOT_SHORT: usize = 1 << 16;
-/// Room for an answer that is no short one, of which only what is used becomes memory. Allocators give what is
-/// larger than 32 MiB (glibc's largest `M_MMAP_THRESHOLD`) to nobody else and give it back whole. Pages of the
-/// heap in its place come and go in several threads, and small things that stay keep them from being given back:
-/// that was more than all the rest of a long pull.
-const ROOM: usize = 33 << 20;
+/// An answer of more than this has the room of a page.
+const SHORT: usize = 1 << 16;
 
 impl Write for Limited {
     fn write(&mut self, part: &[u8]) -> io::Result<usize> {
         if self.bytes.len() + part.len() > self.most {
             return Err(ErrorKind::FileTooLarge.into());
         }
-        let length = self.bytes.len() + part.len();
-        if length > NOT_SHORT && self.bytes.capacity() < ROOM {
-            self.bytes.reserve_exact(ROOM.max(length) - self.bytes.len());
+        if self.bytes.len() + part.len() > SHORT && self.bytes.capacity() < room::ROOM {
+            let short = std::mem::replace(&mut self.bytes, room::take());
+            self.bytes.extend_from_slice(&short);
         }
         self.bytes.extend_from_slice(part);
         Ok(part.len())

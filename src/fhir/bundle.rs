@@ -7,7 +7,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::resource::{Header, Placed, ResourceError};
+use super::{
+    resource::{Header, Placed, ResourceError},
+    room,
+};
 
 /// Why a text is no page of a search.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -182,6 +185,12 @@ impl Bundle {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.resources.is_empty()
+    }
+}
+
+impl Drop for Bundle {
+    fn drop(&mut self) {
+        room::give(std::mem::take(&mut self.text));
     }
 }
 

@@ -4,4 +4,5 @@ pub mod bundle;
 pub mod claim;
 pub mod document;
 pub mod resource;
+pub mod room;
 pub mod seam;
