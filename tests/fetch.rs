@@ -223,6 +223,28 @@ fn an_archive_is_one_enrollees_even_if_the_server_does_not_say_whose() {
     assert_eq!(snapshot(&stage.out()), before);
 }
 
+/// An insurance card does not say whose it is, and userinfo does.
+#[test]
+fn a_document_of_somebody_else_does_not_get_among_the_claims() {
+    let stage = Stage::with(Setting { claims: 20, faults: &["no-patient@o/token"], ..Setting::default() });
+    let scopes = ["openid", "patient/Patient.rs", "patient/Coverage.rs", "patient/ExplanationOfBenefit.rs"];
+    let log_in = |more: &[&str]| {
+        let asked = scopes.iter().chain(more).flat_map(|scope| ["--scope", *scope]);
+        stage.log_in(&["--api", "v3"].into_iter().chain(asked).collect::<Vec<_>>());
+    };
+    log_in(&[]);
+    stage.expect(0, &["fetch", "insurance-card", "eob", "--out", "claims", "--json"]);
+    let before = snapshot(&stage.out());
+    stage.control("POST", "consent", r#"{"enrollee":1}"#);
+    log_in(&[]);
+    let card = ["fetch", "insurance-card", "--out", "claims", "--json"];
+    assert_eq!(stage.expect_json(65, &card)["error"]["kind"], "other_patient");
+    log_in(&["profile"]);
+    let userinfo = ["fetch", "userinfo", "--out", "claims", "--json"];
+    assert_eq!(stage.expect_json(65, &userinfo)["error"]["kind"], "other_patient");
+    assert_eq!(snapshot(&stage.out()), before);
+}
+
 #[test]
 fn a_first_pull_of_nothing_is_believed_after_asking_twice() {
     let stage = stage(0);

@@ -32,6 +32,8 @@ struct Shelf {
     searches: usize,
     /// How many more questions for two claims are answered, where that is limited.
     looks: Option<usize>,
+    /// What is answered with 503, by path and query.
+    refuses: Option<fn(&str) -> bool>,
 }
 
 type Change = Arc<dyn Fn(&mut Vec<String>) + Send + Sync>;
@@ -70,6 +72,9 @@ impl Shelf {
         }
         if !url.path().ends_with("/fhir/ExplanationOfBenefit") {
             return (404, "{}".to_owned());
+        }
+        if self.refuses.is_some_and(|refuses| refuses(url.as_str())) {
+            return (503, "{}".to_owned());
         }
         self.searches += 1;
         if let Some(change) = self.before.get(&self.searches) {
@@ -205,6 +210,85 @@ fn a_pull_that_is_cut_short_each_time_between_its_pages_comes_to_its_end() {
         shelf.items.push("1700".to_owned());
     }
     scene.brings_all("superseded between two runs", &arguments);
+}
+
+/// Reads ten pages and looks at where they meet, and fails at the question after that.
+fn read_and_looked_at() -> (Scene, std::path::PathBuf) {
+    let scene = Scene::of(Shelf::of("v3", 1000..1500));
+    scene.shelf.lock().unwrap().refuses = Some(|url| url.contains("_lastUpdated"));
+    scene.fails(75, "server", &["--jobs", "1"]);
+    let journal = scene.home.path().join("claims/.bbdl/partial/ExplanationOfBenefit.journal");
+    assert_eq!(std::fs::read_to_string(&journal).unwrap().lines().last(), Some(r#"{"held":450}"#));
+    (scene, journal)
+}
+
+#[test]
+fn what_was_seen_of_pages_that_are_read_again_counts_for_them_no_more() {
+    let (scene, journal) = read_and_looked_at();
+    // Of the ten pages three are gone, as after a power cut; that they met is still noted.
+    let text = std::fs::read_to_string(&journal).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    std::fs::write(&journal, format!("{}\n{}\n", lines[..8].join("\n"), lines.last().unwrap())).unwrap();
+    {
+        let mut shelf = scene.shelf.lock().unwrap();
+        shelf.refuses = Some(|url| url.contains("_count=2"));
+        // A claim is superseded after the first page of this run: another one slips between two pages.
+        let second = shelf.searches + 2;
+        let supersede: Change = Arc::new(|items| {
+            items.retain(|item| item != "1009");
+            items.push("2000".to_owned());
+        });
+        shelf.dates.insert("2000".to_owned(), "2026-11-20T00:00:00.000Z".to_owned());
+        shelf.before.insert(second, supersede);
+    }
+    scene.fails(75, "server", &["--jobs", "1"]);
+    scene.shelf.lock().unwrap().refuses = None;
+    scene.brings_all("after another run", &["--jobs", "1"]);
+}
+
+#[test]
+fn a_server_that_has_nothing_to_say_costs_no_pages() {
+    let (scene, journal) = read_and_looked_at();
+    let before = std::fs::read(&journal).unwrap();
+    scene.shelf.lock().unwrap().refuses = Some(|_| true);
+    for _ in 0..3 {
+        scene.fails(75, "server", &[]);
+        assert_eq!(std::fs::read(&journal).unwrap(), before);
+    }
+    scene.shelf.lock().unwrap().refuses = None;
+    let searches = scene.shelf.lock().unwrap().searches;
+    scene.brings_all("at last", &["--jobs", "1"]);
+    // The last page and what was loaded lately; and where the last page meets the one before it.
+    assert!(scene.shelf.lock().unwrap().searches - searches <= 4);
+}
+
+#[test]
+fn a_list_of_nothing_ends() {
+    let home = tempfile::tempdir().unwrap();
+    let claim = json!({"resource": {"resourceType": "ExplanationOfBenefit", "id": "carrier-1",
+        "patient": {"reference": "Patient/-1"}}});
+    // A total that is too large to be one, and pages on which nothing is.
+    let server = Server::start(move |url| {
+        if url.path().ends_with("/userinfo") {
+            return (200, json!({"sub": "-1", "patient": "-1"}).to_string());
+        }
+        let start: u64 =
+            url.query_pairs().find(|(name, _)| name == "startIndex").map_or(0, |(_, value)| value.parse().unwrap());
+        let mut next = url.clone();
+        next.query_pairs_mut().clear().append_pair("startIndex", &(start + 5000).to_string());
+        next.query_pairs_mut().append_pair("_count", "5000");
+        let entries = if start == 0 { vec![claim.clone()] } else { Vec::new() };
+        let bundle = json!({"resourceType": "Bundle", "total": u64::MAX, "entry": entries,
+            "link": [{"relation": "next", "url": next.as_str()}]});
+        (200, bundle.to_string())
+    });
+    server.log_in(home.path(), "v2");
+    let mut command = support::bbdl(home.path());
+    command.args(["fetch", "eob", "--out", "claims", "--json"]);
+    let output = finished(command);
+    assert_code(&output, 65, &[]);
+    assert!(text(&output.stdout).contains("in a row"), "{}", text(&output.stdout));
+    assert!(server.asked().len() < 60);
 }
 
 #[test]

@@ -187,6 +187,31 @@ fn a_log_in_as_somebody_else_in_the_middle_of_a_pull_does_not_mix_two_people() {
     assert!(!stage.out().join("manifest.json").exists());
 }
 
+/// Where the server does not say whose a log-in is, another log-in is not taken for the same person's.
+#[test]
+fn a_log_in_of_nobody_knows_whom_in_the_middle_of_a_pull_is_not_taken_for_the_same() {
+    let setting = Setting { claims: 120, latency: Duration::from_millis(600), ..Setting::default() };
+    let stage = Stage::with(Setting { faults: &["no-patient@o/token"], ..setting });
+    stage.log_in(&[]);
+    // Another second: another consent.
+    stage.control("POST", "clock", r#"{"advance_seconds": 5}"#);
+    stage.control("POST", "consent", r#"{"enrollee":1}"#);
+    stage.log_in(&["--profile", "other"]);
+    stage.faults(&["expire-token@userinfo#1+1"]);
+    let mut command = stage.bbdl(&["fetch", "all", "--out", "claims", "--json", "-v"]);
+    command.stdin(Stdio::null());
+    let mut fetch = Running::start(command);
+    // Whose it is was asked; userinfo is asked for once more at the end.
+    fetch.until("GET /v2/connect/userinfo");
+    let tokens = stage.home.path().join("tokens");
+    fs::copy(tokens.join("other.json"), tokens.join("copy")).unwrap();
+    fs::rename(tokens.join("copy"), tokens.join("default.json")).unwrap();
+    let output = fetch.finish();
+    assert_code(&output, 77, &[]);
+    assert!(text(&output.stdout).contains("other_patient"), "{}", text(&output.stdout));
+    assert!(!stage.out().join("manifest.json").exists());
+}
+
 #[test]
 fn a_store_that_cannot_be_written_keeps_the_refresh_token_from_being_spent() {
     use std::os::unix::fs::PermissionsExt;

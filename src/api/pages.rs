@@ -43,6 +43,8 @@ use crate::{
 const DOUBTS: u32 = 3;
 /// Pages in a row that bring nothing new and still name a next one.
 const LONGEST_DROUGHT: u32 = 20;
+/// Resources before the total that do not come, since they may not be shared.
+const LONGEST_REDACTION: u64 = 100_000;
 /// How often the pages grow again after one had to be asked for in parts.
 const RECOVERIES: u32 = 2;
 
@@ -83,6 +85,7 @@ pub struct Search<B> {
     /// Whether the filters let a resource leave the set that is loaded again.
     may_lose: bool,
     drought: u32,
+    redacted: u64,
     distinct: u64,
     total: Option<u64>,
     known: Known,
@@ -106,6 +109,8 @@ pub struct SoFar {
     pub seams: Vec<Seam>,
     /// The id of the last resource of the last of them.
     pub last: Option<String>,
+    /// Whether one of them bore another date than the first.
+    pub moved: bool,
 }
 
 /// A stretch of a search that is being read in smaller pages.
@@ -155,6 +160,7 @@ impl<B: Bearer> Search<B> {
             index: 0,
             room: 0,
             drought: 0,
+            redacted: 0,
             distinct: 0,
             total: None,
             known,
@@ -172,7 +178,7 @@ impl<B: Bearer> Search<B> {
         self.index = so_far.pages;
         self.room = self.ahead.count() * so_far.pages as u64;
         self.total = so_far.total;
-        self.dated = so_far.dated.map(Some);
+        (self.dated, self.moved) = (so_far.dated.map(Some), so_far.moved);
         self.seams.go_on(so_far.seams, so_far.last);
         self.next = Some(self.follow(&so_far.next)?);
         Ok(self)
@@ -196,6 +202,12 @@ impl<B: Bearer> Search<B> {
     #[must_use]
     pub fn total(&self) -> Option<u64> {
         self.total
+    }
+
+    /// Whether a page bore another date than the first one.
+    #[must_use]
+    pub fn moved(&self) -> bool {
+        self.moved
     }
 
     /// How many pages were read.
@@ -249,11 +261,18 @@ impl<B: Bearer> Search<B> {
     /// [`PullError::Failed`] when they do.
     pub fn brought(&mut self, distinct: u64) -> Result<(), PullError> {
         let before_the_total = self.total.is_some_and(|total| self.room < total);
-        self.drought = if distinct > self.distinct || before_the_total { 0 } else { self.drought + 1 };
+        (self.drought, self.redacted) = match before_the_total {
+            _ if distinct > self.distinct => (0, 0),
+            true => (0, self.redacted + self.ahead.count()),
+            false => (self.drought + 1, 0),
+        };
         self.distinct = distinct;
-        let most = self.total.map(|total| total + self.ahead.count());
+        let most = self.total.map(|total| total.saturating_add(self.ahead.count()));
         if self.next.is_some() && most.is_some_and(|most| distinct > most) {
             return Err(self.refuse("there is more than the server's total, and no end of it".to_owned()));
+        }
+        if self.redacted > LONGEST_REDACTION && self.next.is_some() {
+            return Err(self.refuse(format!("nothing came of more than {LONGEST_REDACTION} resources in a row")));
         }
         if self.drought > LONGEST_DROUGHT && self.next.is_some() {
             return Err(

@@ -130,13 +130,21 @@ pub fn for_each_line(path: &Path, mut each: impl FnMut(u64, &str) -> Result<()>)
 ///
 /// # Errors
 /// Those of `each`, and [`Exit::Disk`].
-pub fn each_line(path: &Path, mut each: impl FnMut(u64, Option<&str>) -> Result<()>) -> Result<()> {
+pub fn each_line(path: &Path, each: impl FnMut(u64, Option<&str>) -> Result<()>) -> Result<()> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(cause) => return Err(Error::disk("read", path, &cause)),
     };
-    let mut reader = BufReader::with_capacity(1 << 18, file);
+    each_line_of(BufReader::with_capacity(1 << 18, file), path, each)
+}
+
+/// As [`each_line`], of the file at `path` as far as `reader` goes.
+pub(super) fn each_line_of(
+    mut reader: impl BufRead,
+    path: &Path,
+    mut each: impl FnMut(u64, Option<&str>) -> Result<()>,
+) -> Result<()> {
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
@@ -148,7 +156,7 @@ pub fn each_line(path: &Path, mut each: impl FnMut(u64, Option<&str>) -> Result<
     Ok(())
 }
 
-fn damaged(path: &Path, line: u64, why: &str) -> Error {
+pub(super) fn damaged(path: &Path, line: u64, why: &str) -> Error {
     not_as_it_was(path, &format!("line {line}: {why}"))
 }
 

@@ -61,6 +61,9 @@ pub struct Reached {
     /// The id of the last resource of the newest page.
     #[serde(default)]
     pub last: Option<String>,
+    /// Whether a page bore another date than the first one.
+    #[serde(default)]
+    pub moved: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -140,6 +143,16 @@ fn forgiving(result: std::io::Result<()>, path: &Path) -> Result<()> {
 pub(super) struct Journal {
     path: PathBuf,
     out: File,
+    cut: Option<Cut>,
+}
+
+/// What becomes of a journal with which a pull goes on, once there is something new to note: until then it stays as
+/// it is, since a server may have nothing to say this time, and the next.
+struct Cut {
+    /// How much of it stays true.
+    end: u64,
+    /// Up to where of that the pages were seen to meet.
+    held: Option<u64>,
 }
 
 impl Journal {
@@ -147,17 +160,15 @@ impl Journal {
     pub(super) fn begin(files: &Files, question: &Question, now: Timestamp) -> Result<Self> {
         let path = files.journal();
         let head = Head { question: question.clone(), started: now };
-        let mut journal = Self { out: open(&path, true)?, path };
+        let mut journal = Self { out: open(&path, true)?, path, cut: None };
         journal.write(&head)?;
         Ok(journal)
     }
 
-    /// Goes on with a journal of which `kept` is the part that is true.
-    fn resume(files: &Files, kept: u64) -> Result<Self> {
+    /// Goes on with a journal.
+    fn resume(files: &Files, cut: Cut) -> Result<Self> {
         let path = files.journal();
-        let out = open(&path, false)?;
-        out.set_len(kept).map_err(|cause| Error::disk("write", &path, &cause))?;
-        Ok(Self { path, out })
+        Ok(Self { out: open(&path, false)?, path, cut: Some(cut) })
     }
 
     /// Notes a page that is wholly in the file.
@@ -171,6 +182,12 @@ impl Journal {
     }
 
     fn write(&mut self, line: &impl Serialize) -> Result<()> {
+        if let Some(Cut { end, held }) = self.cut.take() {
+            self.out.set_len(end).map_err(|cause| Error::disk("write", &self.path, &cause))?;
+            if let Some(held) = held {
+                self.held(held)?;
+            }
+        }
         let mut text = serde_json::to_string(line).unwrap_or_default();
         text.push('\n');
         self.out.write_all(text.as_bytes()).map_err(|cause| Error::disk("write", &self.path, &cause))
@@ -193,7 +210,7 @@ pub(super) struct Left {
     pub(super) bytes: u64,
     /// Where the file of lines ends that the page after that point had brought, if that page is there.
     pub(super) beyond: Option<u64>,
-    /// The journal, cut to that point.
+    /// The journal, cut to that point as soon as it goes on.
     pub(super) journal: Journal,
 }
 
@@ -251,12 +268,11 @@ impl Left {
         };
         let Some((mark, end)) = marks.pop_back() else { return Ok(None) };
         seams.extend(marks.into_iter().flat_map(|(mark, _)| mark.reached.seams).chain(mark.reached.seams));
+        // What was seen of pages that are read again counts for them no more.
+        let held = seams.iter().map(|seam: &Seam| seam.at).filter(|at| Some(*at) <= held).max();
         seams.retain(|seam| Some(seam.at) > held);
         let reached = Reached { seams, ..mark.reached };
-        let mut journal = Journal::resume(files, end)?;
-        if let Some(held) = held {
-            journal.held(held)?;
-        }
+        let journal = Journal::resume(files, Cut { end, held })?;
         Ok(Some(Self { reached, bytes: mark.bytes, beyond, journal }))
     }
 }
@@ -354,7 +370,7 @@ mod tests {
             let (before, after) = (format!("-{page}"), format!("-{}", page + 1));
             let seam = Seam::between(&before, Some(&after), 50 * page as u64, 50);
             let (seams, last) = (vec![seam], Some(format!("-{page}")));
-            let reached = Reached { pages: page, next, total, cursor: None, seams, last };
+            let reached = Reached { pages: page, next, total, cursor: None, seams, last, moved: false };
             journal.mark(text.len() as u64, &hash, &reached).unwrap();
         }
         fs::write(files.lines(), text).unwrap();
@@ -392,10 +408,21 @@ mod tests {
         };
         assert_eq!(places(&files), [50, 100]);
         let files = begun(dir.path(), Some(200), true);
-        Journal { out: open(&files.journal(), false).unwrap(), path: files.journal() }.held(50).unwrap();
-        assert_eq!(places(&files), [100]);
-        // And what was noted stays so.
-        assert_eq!(places(&files), [100]);
+        let path = files.journal();
+        Journal { out: open(&path, false).unwrap(), path, cut: None }.held(150).unwrap();
+        // Of two pages the third is read again: where it meets the others has not been looked at then.
+        assert!(places(&files).is_empty());
+        // As long as nothing comes, nothing is noted.
+        assert!(places(&files).is_empty());
+        let Left { mut journal, .. } = Left::find(&files, &question(), now()).unwrap().unwrap();
+        let (text, mut hash) = (fs::read_to_string(files.lines()).unwrap(), Sha256::new());
+        hash.update(&text);
+        let seams = vec![Seam::between("-2", Some("-4"), 150, 50)];
+        let (next, last) = (Some("/next?page=4".to_owned()), Some("-4".to_owned()));
+        let reached = Reached { pages: 3, next, total: Some(200), cursor: None, seams, last, moved: true };
+        journal.mark(text.len() as u64, &hash, &reached).unwrap();
+        assert_eq!(places(&files), [150]);
+        assert!(Left::find(&files, &question(), now()).unwrap().unwrap().reached.moved);
     }
 
     #[test]

@@ -293,11 +293,13 @@ impl Pull {
         format!("changes/{}.{resource}.ndjson", self.id)
     }
 
-    /// Adds a single document (userinfo, insurance card). One that says what is kept already stays away.
+    /// Adds a single document (userinfo, insurance card) of `patient`, where it says of whom. One that says what is
+    /// kept already stays away.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`].
-    pub fn add_document(&mut self, text: &str, pulled: Pulled) -> Result<&PullRow> {
+    pub fn add_document(&mut self, text: &str, patient: Option<String>, pulled: Pulled) -> Result<&PullRow> {
+        self.manifest.source.patient = self.manifest.source.patient.take().or(patient);
         let resource = pulled.resource;
         let file = format!("{resource}.json");
         let is_kept = |entry: &&Entry| {

@@ -5,7 +5,7 @@ use std::{
     borrow::Cow,
     collections::HashSet,
     fs::{self, File, OpenOptions},
-    io::{self, BufWriter, Read, Seek, SeekFrom, Write},
+    io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write},
     path::Path,
 };
 
@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::{
     catalog::Record,
     changes::Changes,
-    index::{Before, Fingerprint, IdKey, for_each_line, key},
+    index::{Before, Fingerprint, IdKey, damaged, each_line_of, key},
     ledger::{Entered, Expected, Known, Ledger, Repeated, Tally, Verdict, Written},
     lines::{BUFFER, create, drop_lines, hex, sync},
     partial::{Files, Journal, Left, Question, Reached},
@@ -40,6 +40,8 @@ pub struct Writer {
     superseded: HashSet<u64>,
     changes: Changes,
     pages_kept: bool,
+    /// Of a pull that goes on, how much of the file of lines stays, and how many Bundles, as soon as a page comes.
+    cut: Option<(u64, usize)>,
     again: Option<Again>,
 }
 
@@ -131,6 +133,7 @@ impl Writer {
             superseded: HashSet::new(),
             changes,
             pages_kept,
+            cut: None,
             again: None,
         }
     }
@@ -160,14 +163,15 @@ impl Writer {
             None => None,
         };
         let file = OpenOptions::new().append(true).open(&path).map_err(wrong)?;
-        file.set_len(bytes).map_err(wrong)?;
         let out = BufWriter::with_capacity(BUFFER, file);
         let mut writer = Self::new(files, journal, out, expected, before()?, question.pages_kept);
-        for_each_line(&path, |_, line| {
+        let kept = BufReader::with_capacity(BUFFER, File::open(&path).map_err(wrong)?.take(bytes));
+        each_line_of(kept, &path, |number, line| {
+            let line = line.ok_or_else(|| damaged(&path, number, "not UTF-8"))?;
             let Some(entered) = writer.ledger.enter(line)? else { return Ok(()) };
             writer.count(line, &entered)
         })?;
-        writer.again = again;
+        (writer.cut, writer.again) = (Some((bytes, reached.pages)), again);
         Ok(Some((writer, reached)))
     }
 
@@ -176,6 +180,7 @@ impl Writer {
     /// # Errors
     /// [`crate::error::Exit::Data`] for a resource that does not belong here, [`crate::error::Exit::Disk`].
     pub fn page(&mut self, index: usize, bundle: &Bundle) -> Result<Taken> {
+        self.go_on()?;
         let again = self.again.take().filter(|again| again.index == index);
         let mut brought = Vec::new();
         for (text, header) in bundle.entries() {
@@ -192,6 +197,20 @@ impl Writer {
             sync(out, &path)?;
         }
         Ok(Taken::Kept)
+    }
+
+    /// Leaves out what is beyond the place from which the pull goes on. Not before a page has come: from a server
+    /// that has nothing to say, a pull would lose a page at each try.
+    fn go_on(&mut self) -> Result<()> {
+        let Some((bytes, pages)) = self.cut.take() else { return Ok(()) };
+        let path = self.files.lines();
+        self.out.get_ref().set_len(bytes).map_err(|cause| Error::disk("write", &path, &cause))?;
+        if self.pages_kept {
+            let dir = self.files.pages();
+            let beyond = (pages..).map(|index| dir.join(page_name(index))).take_while(|path| path.exists());
+            beyond.for_each(|path| drop(fs::remove_file(path)));
+        }
+        Ok(())
     }
 
     /// Notes that everything up to here is in the file, and where the search goes on.
@@ -263,6 +282,7 @@ impl Writer {
     /// # Errors
     /// [`crate::error::Exit::Disk`].
     pub(super) fn finish(mut self) -> Result<Finished> {
+        self.go_on()?;
         let path = self.files.lines();
         sync(self.out, &path)?;
         if !self.superseded.is_empty() {
@@ -291,10 +311,8 @@ pub(super) fn page_name(index: usize) -> String {
     format!("{:04}.json", index + 1)
 }
 
-/// Whether the Bundles of the first `number` pages are there; what is there beyond them goes.
+/// Whether the Bundles of the first `number` pages are there.
 fn have_pages(dir: &Path, number: usize) -> bool {
-    let beyond = (number..).map(|index| dir.join(page_name(index))).take_while(|path| path.exists());
-    beyond.for_each(|path| drop(fs::remove_file(path)));
     (0..number).all(|index| dir.join(page_name(index)).exists())
 }
 

@@ -202,11 +202,14 @@ impl Inner {
         let _lock = self.lock().await?;
         let stored = read(&*self.store, &self.identity)?;
         if !stored.access_token.matches(current.access_token.expose()) {
-            if stored.origin != current.origin || stored.grant.patient != current.grant.patient {
+            if stored.origin != current.origin || !stored.grant.is_of_the_same_person(&current.grant) {
                 return Err(Error::new(
                     Exit::PersonMustAct,
                     "other_patient",
-                    format!("somebody else has logged in as profile \"{}\" in the meantime", self.identity.profile),
+                    format!(
+                        "somebody else may have logged in as profile \"{}\" in the meantime",
+                        self.identity.profile
+                    ),
                 )
                 .hint("Nothing of theirs was fetched. Give each person a profile of their own: --profile NAME"));
             }

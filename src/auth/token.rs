@@ -54,6 +54,16 @@ impl Grant {
         ["read", "rs", "s"].iter().any(|verb| self.scopes.contains(&format!("patient/{resource}.{verb}")))
     }
 
+    /// Whether another grant is certainly of the same enrollee: it names the same Patient id, or, of servers that name
+    /// none, it is the same consent (a renewal leaves its end as it is, and a new log-in has another).
+    #[must_use]
+    pub fn is_of_the_same_person(&self, other: &Self) -> bool {
+        match (&self.patient, &other.patient) {
+            (Some(one), Some(other)) => one == other,
+            _ => self.grant_expires.is_some() && self.grant_expires == other.grant_expires,
+        }
+    }
+
     /// Whether the scopes cover userinfo.
     #[must_use]
     pub fn allows_userinfo(&self) -> bool {

@@ -160,7 +160,15 @@ fn files_are_private() {
 }
 
 fn reached(pages: usize, total: Option<u64>) -> Reached {
-    Reached { pages, next: Some(format!("/next?page={pages}")), total, cursor: None, seams: Vec::new(), last: None }
+    Reached {
+        pages,
+        next: Some(format!("/next?page={pages}")),
+        total,
+        cursor: None,
+        seams: Vec::new(),
+        last: None,
+        moved: false,
+    }
 }
 
 /// A pull that stops after its second page, in the middle of its third.

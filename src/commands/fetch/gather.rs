@@ -37,6 +37,11 @@ impl Held {
         Self(Arc::new(Mutex::new(pull)))
     }
 
+    /// The Patient id of this archive, as far as it is known.
+    pub(super) fn patient(&self) -> Option<String> {
+        self.now().patient().map(str::to_owned)
+    }
+
     /// What is known without the disk.
     fn now(&self) -> MutexGuard<'_, Pull> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 use crate::{
     api::{
         client::{Client, Failure, Limits, Wanted},
+        pages::{Known, Search},
         retry::RetryPolicy,
         server::Searchable,
     },
@@ -32,7 +33,7 @@ use crate::{
     cli::{Fetch, Resource},
     commands::{Context, aside, asked_to_stop, block_on_with_workers, interruptible},
     config::{ArchiveNote, Profile},
-    error::{Error, Result},
+    error::{Error, Exit, Result},
     ui::Ui,
 };
 use gather::Held;
@@ -102,9 +103,13 @@ impl Job<'_> {
     async fn plan(&self) -> Result<(Grant, Vec<Target>, Vec<&'static str>)> {
         let mut grant = self.session.grant().await;
         if grant.patient.is_none() && grant.allows_userinfo() {
-            grant.patient = self.whose().await?;
+            grant.patient = patient_of(&self.document(Target::UserInfo).await?);
         }
         let (targets, withheld) = choose(&self.args.resources, self.profile.api, &grant, &self.login())?;
+        // A card does not say whose it is: its ids are made up at each call.
+        if grant.patient.is_none() && targets.contains(&Target::InsuranceCard) {
+            grant.patient = self.whose().await?;
+        }
         if !withheld.is_empty() {
             self.ui().say(format!("withheld by the enrollee: {}", withheld.join(", ")));
         }
@@ -144,6 +149,10 @@ impl Job<'_> {
         for target in &targets {
             archive.accepts(&source, target.name(), &self.filters(*target))?;
         }
+        let knows_whose = archive.manifest().is_some_and(|manifest| manifest.source.patient.is_some());
+        if targets.contains(&Target::InsuranceCard) && source.patient.is_none() && knows_whose {
+            return Err(other_patient(Target::InsuranceCard, "nothing says whose it would be"));
+        }
         let pull = Held::new(Pull::begin(archive, source, self.args.full, Timestamp::now()));
         let mut rows = Vec::new();
         for target in &targets {
@@ -174,6 +183,11 @@ impl Job<'_> {
         let started = Timestamp::now();
         let (requests, bytes) = self.client.traffic();
         let text = self.document(target).await?;
+        let said = if target == Target::UserInfo { patient_of(&text) } else { None };
+        let known = grant.patient.clone().or_else(|| pull.patient());
+        if said.as_ref().zip(known).is_some_and(|(said, known)| *said != known) {
+            return Err(other_patient(target, "it is of another enrollee than what is kept or was asked for"));
+        }
         let (requests_now, bytes_now) = self.client.traffic();
         let pulled = Pulled {
             resource: target.name(),
@@ -186,14 +200,15 @@ impl Job<'_> {
             requests: requests_now - requests,
             received: bytes_now - bytes,
         };
-        pull.with(move |pull| pull.add_document(&text, pulled).cloned()).await?
+        pull.with(move |pull| pull.add_document(&text, said, pulled).cloned()).await?
     }
 
-    /// Whose log-in this is, where the token answer did not say.
+    /// Whose log-in this is, where neither token answer nor userinfo say.
     async fn whose(&self) -> Result<Option<String>> {
-        let userinfo: Map<String, Value> =
-            serde_json::from_str(&self.document(Target::UserInfo).await?).unwrap_or_default();
-        Ok(userinfo.get("patient").and_then(Value::as_str).filter(|id| !id.is_empty()).map(str::to_owned))
+        let (resource, login) = (Searchable::Patient, self.login());
+        let search = Search::new(self.client, self.session, resource, &[], 1, Known::MaybeNothing, login);
+        let page = search.without_haste().next_page().await.map_err(|cause| reading::give_up(cause, resource))?;
+        Ok(page.and_then(|page| Some(page.bundle.entries().next()?.1.as_ref().ok()?.id.clone())))
     }
 
     async fn document(&self, target: Target) -> Result<String> {
@@ -243,7 +258,7 @@ impl Job<'_> {
         let ours = &self.profile;
         let noted = Profile::update(paths, name, |profile| {
             // Somebody else may have logged in under this name meanwhile: it is no archive of theirs.
-            let same_person = profile.grant.patient == ours.grant.patient;
+            let same_person = profile.grant.is_of_the_same_person(&ours.grant);
             if profile.server != ours.server || profile.api != ours.api || !same_person {
                 return;
             }
@@ -254,6 +269,17 @@ impl Job<'_> {
             self.ui().warn(format!("the archive is complete, but `bbdl status` will not know of it: {error}"));
         }
     }
+}
+
+/// The Patient id that userinfo names.
+fn patient_of(userinfo: &str) -> Option<String> {
+    let userinfo: Map<String, Value> = serde_json::from_str(userinfo).unwrap_or_default();
+    userinfo.get("patient").and_then(Value::as_str).filter(|id| !id.is_empty()).map(str::to_owned)
+}
+
+fn other_patient(target: Target, why: &str) -> Error {
+    Error::new(Exit::Data, "other_patient", format!("{}: {why}", target.name()))
+        .hint("Nothing was replaced. Give each enrollee an --out directory and a --profile of their own.")
 }
 
 /// A failure after which what stands on stdout is not the whole answer.

@@ -121,8 +121,8 @@ impl Job<'_> {
         let count = self.args.page_size;
         let mut search = Search::new(self.client, self.session, resource, &query, count, known, self.login());
         let mut end = End::default();
-        if let Some(Reached { pages, next: Some(next), total, cursor, seams, last }) = from {
-            search = search.resume(SoFar { pages, next, total, dated: cursor, seams, last })?;
+        if let Some(Reached { pages, next: Some(next), total, cursor, seams, last, moved }) = from {
+            search = search.resume(SoFar { pages, next, total, dated: cursor, seams, last, moved })?;
             end.cursor = cursor;
         }
         let mut progress = self.ui().progress(spoken(resource));
@@ -142,6 +142,7 @@ impl Job<'_> {
                         cursor: end.cursor,
                         seams: search.newest_seam().cloned().into_iter().collect(),
                         last: search.last_id().map(str::to_owned),
+                        moved: search.moved(),
                     };
                     match keeper.take(&page, &reached) {
                         Ok(now) => distinct = now,

@@ -301,7 +301,7 @@ fn store(context: &Context, plan: &Plan, answer: TokenAnswer, scopes: &[String])
     let same = |profile: &Profile| {
         profile.server == *plan.server.origin()
             && profile.api == plan.server.api()
-            && profile.grant.patient == grant.patient
+            && profile.grant.is_of_the_same_person(&grant)
     };
     let archives = before.as_ref().filter(|profile| same(profile)).map(|profile| profile.archives.clone());
     let credential = Credential {
