@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{
-    index::{Fingerprint, IdKey},
+    key::{Fingerprint, IdKey},
     lines::{create, sync},
 };
 use crate::error::{Error, Result};

@@ -1,5 +1,4 @@
-//! Ids already seen, in constant room each: what keeps a claim from being written twice, and what
-//! tells added from changed.
+//! The resources of a file as it stood before, in constant room each: what tells added from changed.
 
 use std::{
     fs::File,
@@ -7,26 +6,14 @@ use std::{
     path::Path,
 };
 
-use sha2::{Digest, Sha256};
-
-use super::table::Table;
+use super::{
+    key::{Fingerprint, IdKey, key},
+    table::Table,
+};
 use crate::{
     error::{Error, Exit, Result},
     fhir::resource::Header,
 };
-
-/// 128 bits of an id's SHA-256: a collision among a billion claims is less likely than a broken disk.
-pub type IdKey = [u8; 16];
-/// XXH3-128 of what a resource says, see [`Header::fingerprint`]: no server gains anything by a collision.
-pub type Fingerprint = [u8; 16];
-
-/// The key of an id.
-#[must_use]
-pub fn key(id: &str) -> IdKey {
-    let mut key = [0; 16];
-    key.copy_from_slice(&Sha256::digest(id.as_bytes())[..16]);
-    key
-}
 
 /// The resources of an archive's file as it stood before: key and content of each.
 #[derive(Default)]

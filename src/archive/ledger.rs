@@ -5,7 +5,8 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::{
-    index::{Before, Fingerprint, IdKey, key},
+    index::Before,
+    key::{Fingerprint, IdKey, key},
     table::Table,
 };
 use crate::{

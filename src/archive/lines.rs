@@ -9,10 +9,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::{
-    index::{each_line, key},
-    ledger::Written,
-};
+use super::{index::each_line, key::key, ledger::Written};
 use crate::{
     durable,
     error::{Error, Result},

@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 
 use super::{
     catalog::{self, RECORD, Record, Subject},
-    index::{for_each_line, key, not_as_it_was},
+    index::{for_each_line, not_as_it_was},
+    key::key,
     lines::{create, hex, sync},
     manifest::Entry,
     rows::Rows,

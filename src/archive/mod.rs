@@ -8,6 +8,7 @@ mod catalog;
 mod changes;
 mod commit;
 pub mod index;
+pub mod key;
 pub mod ledger;
 mod lines;
 pub mod manifest;

@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    index::{Before, IdKey, key},
+    index::Before,
+    key::{IdKey, key},
     ledger::{Expected, Ledger, Repeated},
 };
 use crate::{

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Archive, OWN, commit, has_unfinished_commit,
-    index::{IdKey, key},
+    key::{IdKey, key},
     lines::hex,
     manifest::{self, Entry, Manifest},
 };

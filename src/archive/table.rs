@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
 };
 
-use super::{index::IdKey, numbers::Numbers, rows::Rows};
+use super::{key::IdKey, numbers::Numbers, rows::Rows};
 use crate::error::{Error, Exit, Result};
 
 /// Rows of `SIZE` bytes that begin with a key, each key once.
@@ -95,7 +95,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::archive::index::key;
+    use crate::archive::key::key;
 
     /// Hashes of which hardly any two are different.
     #[derive(Default)]

@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 
 use super::{
     OWN, commit,
-    index::{each_line, key},
+    index::each_line,
+    key::key,
     lines::hex,
     manifest::{self, Entry, Manifest},
     numbers::Numbers,

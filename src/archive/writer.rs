@@ -15,7 +15,8 @@ use sha2::{Digest, Sha256};
 use super::{
     catalog::Record,
     changes::Changes,
-    index::{Before, Fingerprint, IdKey, damaged, each_line_of, key},
+    index::{Before, damaged, each_line_of},
+    key::{Fingerprint, IdKey, key},
     ledger::{Entered, Expected, Known, Ledger, Repeated, Tally, Verdict, Written},
     lines::{BUFFER, create, drop_lines, hex, sync},
     partial::{Files, Journal, Left, Question, Reached},

@@ -22,7 +22,8 @@ use sums::Sums;
 
 use crate::{
     archive::{
-        index::{IdKey, each_line, key},
+        index::each_line,
+        key::{IdKey, key},
         manifest::Manifest,
     },
     error::{Error, Result},
