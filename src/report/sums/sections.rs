@@ -1,6 +1,6 @@
 //! The sums as sections of the page.
 
-use std::{cmp::Reverse, fmt::Write as _};
+use std::{cmp::Reverse, collections::BTreeMap, fmt::Write as _};
 
 use jiff::civil::Date;
 
@@ -159,8 +159,14 @@ impl Sums {
         }
         let mut providers: Vec<_> = self.providers.iter().collect();
         providers.sort_by_key(|(_, provider)| Reverse(provider.sum.claims));
+        let mut names = BTreeMap::new();
+        providers.iter().filter_map(|(_, it)| it.name.as_ref()).for_each(|name| *names.entry(name).or_insert(0) += 1);
         let rows = providers.into_iter().take(LONGEST).map(|(who, provider)| {
             let name = match (&provider.name, who) {
+                // Several of one name are told apart.
+                (Some(name), Who::Npi(npi)) if names.get(name).is_some_and(|count| *count > 1) => {
+                    format!("{name} (NPI {npi})")
+                }
                 (Some(name), _) | (None, Who::Named(name)) => name.clone(),
                 (None, Who::Npi(npi)) => format!("NPI {npi}"),
             };

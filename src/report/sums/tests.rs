@@ -65,6 +65,7 @@ fn who_has_only_a_number_is_listed_by_it() {
     sums.take(&by(None, Some("1"), None));
     sums.take(&by(Some("B"), Some("1"), None));
     sums.take(&by(Some("A"), None, None));
+    sums.take(&by(Some("A"), Some("9"), None));
     sums.take(&by(None, None, None));
     let mut page = String::new();
     sums.doctors_and_places(&mut page);
@@ -72,8 +73,8 @@ fn who_has_only_a_number_is_listed_by_it() {
         let cell = format!("data-head=\"{head}\">");
         page.split(&cell).skip(1).map(|rest| rest.split('<').next().unwrap().to_owned()).collect()
     };
-    assert_eq!(rows("Billed or treated by"), ["B", "NPI 1234567890", "NPI 1999999999", "A"]);
-    assert_eq!(rows("Claims"), ["3", "1", "1", "1"]);
+    assert_eq!(rows("Billed or treated by"), ["B", "NPI 1234567890", "NPI 1999999999", "A (NPI 9)", "A"]);
+    assert_eq!(rows("Claims"), ["3", "1", "1", "1", "1"]);
     assert!(page.contains("1 claim names nobody."), "{page}");
 }
 
