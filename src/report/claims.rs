@@ -8,6 +8,9 @@ use crate::fhir::claim::{Cents, Claim, Coded, Decision, Kind, Standing};
 /// An amount as people write it; nothing where there is none.
 pub(super) fn dollars(amount: Option<Cents>) -> String {
     let Some(amount) = amount else { return String::new() };
+    if amount.plus(Cents(0)).is_none() {
+        return "too much to say".to_owned();
+    }
     let text = Cents(amount.0.saturating_abs()).to_string();
     let (whole, cents) = text.split_once('.').unwrap_or((&text, "00"));
     let mut grouped = String::new();

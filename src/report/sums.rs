@@ -42,9 +42,12 @@ struct Sum {
     out_of_pocket: Option<Cents>,
 }
 
+/// A sum of more than can be said, and whatever is added to it. [`Cents::plus`] makes none of it again.
+const BEYOND: Cents = Cents(i64::MAX);
+
 fn add(sum: &mut Option<Cents>, amount: Option<Cents>) {
     if let Some(amount) = amount {
-        *sum = Some(sum.unwrap_or_default() + amount);
+        *sum = Some(sum.unwrap_or_default().plus(amount).unwrap_or(BEYOND));
     }
 }
 

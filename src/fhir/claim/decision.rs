@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Cents, Family, look::code_of};
+use super::{Amounts, Cents, Family, look::code_of};
 
 /// What became of a claim that Medicare did not pay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,7 +33,7 @@ impl Decision {
         }
     }
 
-    pub(super) fn of(claim: &Value, family: Family, medicare_paid: Option<Cents>) -> Option<Self> {
+    pub(super) fn of(claim: &Value, family: Family, amounts: &Amounts) -> Option<Self> {
         let code = |names: &[&str]| names.iter().find_map(|name| code_of(claim, name));
         let switch = ["clm_mco_pd_sw", "CLM_MDCR_INSTNL_MCO_PD_SW", "CLM-MDCR-INSTNL-MCO-PD-SW"];
         if family == Family::Institutional && code(&switch) == Some("1") {
@@ -48,8 +48,10 @@ impl Decision {
                 .is_some_and(|code| code != "P"),
             Family::Drug => false,
         };
-        // Made-up claims have such codes beside payments: what was paid was not denied.
-        let is_paid = medicare_paid.is_some_and(|paid| paid > Cents(0));
-        (is_denied && !is_paid).then_some(Self::Denied)
+        // Made-up claims have such codes beside payments: what was paid was not denied, nor was what the patient has a
+        // part of, such as a deductible that is all of it.
+        let is_split =
+            [amounts.medicare_paid, amounts.patient_pays].into_iter().flatten().any(|amount| amount > Cents(0));
+        (is_denied && !is_split).then_some(Self::Denied)
     }
 }

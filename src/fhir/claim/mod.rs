@@ -113,7 +113,7 @@ impl Claim {
         let mut amounts = if is_prior_authorization { Amounts::default() } else { Amounts::read(claim, kind, &beyond) };
         let mut lines: Vec<Line> = each(claim, "item").map(|line| Line::read(line, kind, family, &beyond)).collect();
         lines::unsay_zeros(&mut lines, &mut amounts, &beyond);
-        let decision = if is_prior_authorization { None } else { Decision::of(claim, family, amounts.medicare_paid) };
+        let decision = if is_prior_authorization { None } else { Decision::of(claim, family, &amounts) };
         if decision.is_some() {
             amounts.patient_pays = None;
             lines.iter_mut().for_each(|line| line.patient_pays = None);

@@ -278,6 +278,19 @@ fn what_medicare_did_not_pay_has_no_share() {
 }
 
 #[test]
+fn what_the_patient_has_a_part_of_was_not_denied() {
+    let mut claim = json!({"id": "1", "use": "claim", "type": {"coding": [{"system": "x/eob-type", "code": "INPATIENT"}]},
+        "payment": {"amount": {"value": 0}},
+        "extension": [{"url": "x/clm_mdcr_non_pmt_rsn_cd", "valueCoding": {"code": "N"}}],
+        "total": [{"category": {"coding": [{"code": "nch_bene_ip_ddctbl_amt"}]}, "amount": {"value": 112}},
+            {"category": {"coding": [{"code": "nch_bene_pta_coinsrnc_lblty_amt"}]}, "amount": {"value": 0}}]});
+    let all_deductible = read(&claim);
+    assert_eq!((all_deductible.decision, all_deductible.amounts.patient_pays), (None, Some(Cents(11_200))));
+    claim["total"][0]["amount"]["value"] = 0.into();
+    assert_eq!(read(&claim).decision, Some(Decision::Denied));
+}
+
+#[test]
 fn a_diagnosis_is_named_once_with_words_and_filler_is_none() {
     let coding = |system: &str, code: &str, display: &str| json!({"diagnosisCodeableConcept": {"coding": [{"system": system, "code": code, "display": display}]}});
     let claim = read(&json!({"id": "1", "diagnosis": [

@@ -185,4 +185,10 @@ fn what_no_claim_says_has_no_sum() {
     add(&mut sum, Some(Cents(0)));
     add(&mut sum, Some(Cents(7)));
     assert_eq!(sum, Some(Cents(7)));
+    // More than can be said stays that, whatever comes.
+    for _ in 0..2_000 {
+        add(&mut sum, Cents::read("9999999999999.99"));
+    }
+    add(&mut sum, Cents::read("-9999999999999.99"));
+    assert_eq!(dollars(sum), "too much to say");
 }
