@@ -145,6 +145,65 @@ fn rows_always_come_to_the_total() {
     assert!(page.contains("data-kind=\"unknown\"") && page.contains("data-year=\"unknown\""));
 }
 
+/// One number is one row, whatever names it is given; a name without a number is another.
+#[test]
+fn a_provider_is_known_by_its_number() {
+    let by = |number: u32, name: Option<&str>, npi: Option<&str>| {
+        let mut provider = serde_json::Map::new();
+        if let Some(name) = name {
+            provider.insert("display".to_owned(), name.into());
+        }
+        if let Some(npi) = npi {
+            let identifier = serde_json::json!({"system": "http://hl7.org/fhir/sid/us-npi", "value": npi});
+            provider.insert("identifier".to_owned(), identifier);
+        }
+        claim(number, "1.00", &format!(r#","provider":{}"#, serde_json::Value::Object(provider)))
+    };
+    let stage = fetched(&[
+        by(1, Some("OLD NAME"), Some("1234567890")),
+        by(2, Some("ZEBRA CLINIC"), Some("1234567890")),
+        by(3, None, Some("1234567890")),
+        by(4, Some("OLD NAME"), None),
+        by(5, None, None),
+    ]);
+    stage.expect(0, &["export", "claims", "--to", "sqlite", "--output", "claims.db"]);
+    let database = rusqlite::Connection::open(stage.home.path().join("claims.db")).unwrap();
+    let mut query = database
+        .prepare(
+            "select provider, npi, claims, cast(round(medicare_paid * 100) as integer) from by_provider order by 1",
+        )
+        .unwrap();
+    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))).unwrap();
+    let rows: Vec<(String, Option<String>, i64, i64)> = rows.map(Result::unwrap).collect();
+    let expected = [
+        ("OLD NAME".to_owned(), None, 1, 100),
+        ("ZEBRA CLINIC".to_owned(), Some("1234567890".to_owned()), 3, 300),
+        ("unknown".to_owned(), None, 1, 100),
+    ];
+    assert_eq!(rows, expected);
+    stage.expect(0, &["report", "claims", "--output", "claims.html"]);
+    let page = fs::read_to_string(stage.home.path().join("claims.html")).unwrap();
+    assert!(page.contains(">ZEBRA CLINIC</td><td class=\"n\" data-head=\"Claims\">3</td>"));
+    assert!(page.contains("1 claim names nobody."));
+}
+
+/// An id is as clean in a table as all else.
+#[test]
+fn control_characters_of_an_id_reach_no_table() {
+    let stage = fetched(&[claim(1, "1.00", ""), claim(2, "2.00", "")]);
+    let mut odd = stage.lines("ExplanationOfBenefit.ndjson").join("\n") + "\n";
+    odd = odd.replace("\"carrier--1\"", "\"carrier\\n\\u0000--1\"");
+    stage.keep_instead(&odd);
+    for (format, output) in [("csv", "csv"), ("sqlite", "claims.db")] {
+        stage.expect(0, &["export", "claims", "--to", format, "--output", output]);
+    }
+    let text = fs::read_to_string(stage.home.path().join("csv/claims.csv")).unwrap();
+    assert!(text.contains("\ncarrier\u{fffd}\u{fffd}--1,") && text.lines().count() == 3, "{text}");
+    let database = rusqlite::Connection::open(stage.home.path().join("claims.db")).unwrap();
+    let joined = "select count(*) from claims join amounts using (claim_id) where claim_id like 'carrier__--1'";
+    assert!(database.query_row::<i64, _, _>(joined, [], |row| row.get(0)).unwrap() > 0);
+}
+
 /// Three that do not stand although their status says nothing, and two that do.
 #[test]
 fn what_does_not_stand_is_shown_and_in_no_sum() {

@@ -29,14 +29,21 @@ pub fn run(context: &Context, args: &cli::Report) -> Result<()> {
         if context.ui.json() {
             return Err(Error::usage("--json and --output - both want standard output"));
         }
-        // Beside nothing that is named: where the system keeps what is for a moment.
-        let report = Report::of(&args.dir, &std::env::temp_dir())?;
-        return context.ui.stream(|mut out| report.write(&mut out, Error::stdout));
+        let report = Report::of(&args.dir, None)?;
+        let written = context.ui.stream(|mut out| report.write(&mut out, Error::stdout));
+        return written.map_err(|error| match error.kind {
+            "stdout" => error.hint("The page is not whole. Free some space, or send it elsewhere."),
+            _ => error,
+        });
     }
     refuse_own(&args.output)?;
+    if is_standard_output(&args.output) {
+        return Err(Error::usage(format!("{} is no place for a file", args.output.display()))
+            .hint("Use --output - for standard output."));
+    }
     let wrong = |cause: &io::Error| Error::disk("write", &args.output, cause);
     let room = args.output.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let report = Report::of(&args.dir, room)?;
+    let report = Report::of(&args.dir, Some(room))?;
     let fresh = Fresh::begin_where_told(&args.output).map_err(|cause| wrong(&cause))?;
     let claims = report.claims();
     let mut page = BufWriter::with_capacity(BUFFER, fresh.file().map_err(|cause| wrong(&cause))?);
@@ -44,11 +51,17 @@ pub fn run(context: &Context, args: &cli::Report) -> Result<()> {
     let page = page.into_inner().map_err(|cause| wrong(cause.error()))?;
     let bytes = page.metadata().map_err(|cause| wrong(&cause))?.len();
     fresh.keep().map_err(|cause| wrong(&cause))?;
+    let counted = if claims == 1 { "1 claim".to_owned() } else { format!("{claims} claims") };
     if context.ui.json() {
         context.ui.result_json(&json!({"out": args.output, "claims": claims, "bytes": bytes}));
     } else {
         let out = args.output.display();
-        context.ui.say(format!("{claims} claims on one page, {out}. It holds health data: keep it to yourself."));
+        context.ui.say(format!("{counted} on one page, {out}. It holds health data: keep it to yourself."));
     }
     Ok(())
+}
+
+/// Whether it is another name of standard output, at whose place no file can be put.
+fn is_standard_output(output: &Path) -> bool {
+    ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| output == Path::new(name))
 }

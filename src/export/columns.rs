@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use jiff::civil::Date;
 
-use crate::fhir::claim::{self, Cents, Claim, Coded, Kind, Line};
+use crate::fhir::claim::{self, Cents, Claim, Coded, Decision, Kind, Line};
 
 /// What a cell holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +57,11 @@ fn text(text: &Option<String>) -> Cell<'_> {
     text.as_deref().map_or(Cell::Nothing, |text| Cell::Text(text.into()))
 }
 
+/// The claim's id, as it is shown: among claims it is told apart by what was sent.
+fn id(claim: &Claim) -> Cell<'_> {
+    Cell::Text(claim::clean(&claim.id))
+}
+
 fn money(amount: Option<Cents>) -> Cell<'static> {
     amount.map_or(Cell::Nothing, Cell::Money)
 }
@@ -82,11 +87,14 @@ macro_rules! column {
 
 /// One row a claim.
 pub const CLAIMS: &[Column<OfClaim>] = &[
-    column!("claim_id", Text, |claim| Cell::Text(claim.id.as_str().into())),
+    column!("claim_id", Text, |claim| id(claim)),
     column!("claim_number", Text, |claim| text(&claim.number)),
     column!("claim_type", Text, |claim| claim.kind.map_or(Cell::Nothing, |kind| Cell::Text(Kind::name(kind).into()))),
     column!("is_prior_authorization", Count, |claim| count(usize::from(claim.is_prior_authorization))),
     column!("standing", Text, |claim| Cell::Text(claim.standing.name().into())),
+    column!("decision", Text, |claim| {
+        claim.decision.map_or(Cell::Nothing, |decision| Cell::Text(Decision::name(decision).into()))
+    }),
     column!("status", Text, |claim| text(&claim.status)),
     column!("outcome", Text, |claim| text(&claim.outcome)),
     column!("source", Text, |claim| text(&claim.source)),
@@ -126,7 +134,7 @@ pub const CLAIMS: &[Column<OfClaim>] = &[
 
 /// One row a line.
 pub const LINES: &[Column<OfLine>] = &[
-    column!("claim_id", Text, |claim, _| Cell::Text(claim.id.as_str().into())),
+    column!("claim_id", Text, |claim, _| id(claim)),
     column!("line", Count, |_, line| {
         line.sequence.and_then(|number| i64::try_from(number).ok()).map_or(Cell::Nothing, Cell::Count)
     }),

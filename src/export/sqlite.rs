@@ -6,7 +6,7 @@ use super::{Cell, DETAILS, Sink, Table, Type, keep, unwritten};
 use crate::{
     durable::Fresh,
     error::{Error, Exit, Result},
-    fhir::claim::Claim,
+    fhir::claim::{Claim, clean},
 };
 
 /// What people ask, of the claims that stand.
@@ -93,7 +93,7 @@ impl Sink for Sqlite {
             let rows = (detail.rows)(claim);
             let mut insert = self.connection.prepare_cached(insert).map_err(wrong)?;
             for mut row in rows {
-                row.insert(0, Cell::Text(claim.id.as_str().into()));
+                row.insert(0, Cell::Text(clean(&claim.id)));
                 insert.execute(rusqlite::params_from_iter(row)).map_err(wrong)?;
             }
         }

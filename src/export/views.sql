@@ -26,19 +26,23 @@ create view by_year as
     from settled left join amounts using (claim_id)
     group by 1, 2;
 
--- Who billed, else who treated; of whom there is a number only, that.
+-- Who billed, else who treated: one row a number (NPI), with the last of the names that claims have for it; of whom there
+-- is a number only, that; of whom there is a name only, one row a name.
 create view by_provider as
-    select coalesce(provider, practitioner, 'NPI ' || coalesce(provider_npi, practitioner_npi), 'unknown') as provider,
-        case when provider is not null then provider_npi
-            when practitioner is not null then practitioner_npi
-            else coalesce(provider_npi, practitioner_npi) end as npi,
-        count(distinct settled.claim_id) as claims,
+    with who as (
+        select claim_id, service_start, service_end, coalesce(provider, practitioner) as name,
+            case when provider is not null then provider_npi
+                when practitioner is not null then practitioner_npi
+                else coalesce(provider_npi, practitioner_npi) end as npi
+        from settled)
+    select coalesce(max(who.name), 'NPI ' || who.npi, 'unknown') as provider, who.npi as npi,
+        count(distinct who.claim_id) as claims,
         min(service_start) as first_day, max(service_end) as last_day,
-        sum(case when name = 'medicare_paid' then cents end) / 100.0 as medicare_paid,
-        sum(case when name = 'patient_pays' then cents end) / 100.0 as patient_pays,
-        sum(case when name = 'patient_paid' then cents end) / 100.0 as patient_paid
-    from settled left join amounts using (claim_id)
-    group by 1, 2;
+        sum(case when amounts.name = 'medicare_paid' then cents end) / 100.0 as medicare_paid,
+        sum(case when amounts.name = 'patient_pays' then cents end) / 100.0 as patient_pays,
+        sum(case when amounts.name = 'patient_paid' then cents end) / 100.0 as patient_paid
+    from who left join amounts using (claim_id)
+    group by who.npi, case when who.npi is null then who.name end;
 
 create view medicines as
     select service_start as filled, words, ndc, units, days_supply, settled.patient_pays, settled.claim_id

@@ -3,11 +3,14 @@
 use std::fmt::Write as _;
 
 use super::html::{Shown, Td, table};
-use crate::fhir::claim::{Cents, Claim, Coded, Standing};
+use crate::fhir::claim::{Cents, Claim, Coded, Decision, Kind, Standing};
 
 /// An amount as people write it; nothing where there is none.
 pub(super) fn dollars(amount: Option<Cents>) -> String {
     let Some(amount) = amount else { return String::new() };
+    if amount.plus(Cents(0)).is_none() {
+        return "too much to say".to_owned();
+    }
     let text = Cents(amount.0.saturating_abs()).to_string();
     let (whole, cents) = text.split_once('.').unwrap_or((&text, "00"));
     let mut grouped = String::new();
@@ -34,6 +37,11 @@ pub(super) fn plain(hundredths: Cents) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// How many of what: "1 claim", "2 claims".
+pub(super) fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// What is in no sum, and why.
 pub(super) fn standing(claim: &Claim) -> Option<&'static str> {
     (claim.standing != Standing::Final).then(|| claim.standing.words())
@@ -50,27 +58,41 @@ fn all(list: &[Coded]) -> String {
     list.iter().map(coded).collect::<Vec<_>>().join("; ")
 }
 
-/// One claim; where there are many, what is behind the click is packed ([`pack`]).
-pub(super) fn show(out: &mut String, claim: &Claim, is_new: bool, packed: bool) {
+/// Who the claim is by; of a drug, what it is.
+fn headline(claim: &Claim) -> String {
+    // Lines of others may have drugs as well, and words that are of a revenue centre.
+    let drug = || claim.lines.iter().find_map(|line| line.ndc.as_ref().and(line.words.clone()));
+    (claim.kind == Some(Kind::Pde)).then(drug).flatten().or_else(|| claim.who()).unwrap_or_default()
+}
+
+/// What is to be seen before anything else: whether it is new, whether it counts, who paid.
+fn marks(claim: &Claim, news: Option<&'static str>) -> String {
+    let sent = claim.amounts.paid_to_patient.filter(|sent| sent.0 != 0);
+    let sent = sent.map(|sent| format!("Medicare sent you {}", dollars(Some(sent))));
+    let words = [news, standing(claim), claim.decision.map(Decision::words), sent.as_deref()];
+    words.into_iter().flatten().map(|word| format!(" <span class=\"mark\">{word}</span>")).collect()
+}
+
+/// One claim, with a mark if it came or changed; where there are many, what is behind the click is packed ([`pack`]).
+pub(super) fn show(out: &mut String, claim: &Claim, news: Option<&'static str>, packed: bool) {
     let kind = claim.kind.map_or(UNKNOWN, |kind| kind.name());
     let kind_words = claim.kind.map_or("Claim", |kind| kind.words());
-    let drug = claim.lines.iter().find_map(|line| line.ndc.as_ref().and(line.words.as_deref()));
-    let who = drug.map(str::to_owned).or_else(|| claim.who()).unwrap_or_default();
-    let mark = if is_new { " <span class=\"mark\">new</span>" } else { "" };
-    let standing = standing(claim).map_or(String::new(), |word| format!(" <span class=\"mark\">{word}</span>"));
+    let share = if claim.kind == Some(Kind::Pde) { "at pharmacy" } else { "your share" };
     let _ = writeln!(
         out,
         "<details class=\"claim\" data-kind=\"{kind}\" data-year=\"{}\"><summary><span class=\"row\"><span>{}</span><span>{kind_words}</span>\
-         <span class=\"who\">{}{mark}{standing}</span><span class=\"n\">{}</span><span class=\"n\">{}</span></span></summary>",
+         <span class=\"who\">{}{}</span><span class=\"n\">{}</span><span class=\"n\">{}</span></span></summary>",
         Shown(claim.year().unwrap_or(UNKNOWN)),
         Shown(claim.start.as_deref().unwrap_or("no date")),
-        Shown(&who),
+        Shown(&headline(claim)),
+        marks(claim, news),
         labelled("billed", claim.amounts.charged),
-        labelled("your share", claim.amounts.patient_pays),
+        labelled(share, claim.amounts.patient_pays),
     );
-    let what = [sums(claim, kind), facts(claim)];
+    let what = [sums(claim), facts(claim)];
+    let heads = heads(claim);
     if packed {
-        pack(out, &what, &lines(claim));
+        pack(out, &what, &heads, &lines(claim));
     } else {
         for (class, facts) in [" class=\"sums\"", ""].iter().zip(&what) {
             let _ = write!(out, "<dl{class}>");
@@ -79,7 +101,7 @@ pub(super) fn show(out: &mut String, claim: &Claim, is_new: bool, packed: bool) 
             }
             out.push_str("</dl>\n");
         }
-        table(out, "Lines", &HEADS, &lines(claim));
+        table(out, "Lines", &heads, &lines(claim));
     }
     out.push_str("</details>\n");
 }
@@ -87,20 +109,24 @@ pub(super) fn show(out: &mut String, claim: &Claim, is_new: bool, packed: bool) 
 /// Names and what the claim says for them; what it does not say is left out.
 type Facts = Vec<(&'static str, String)>;
 
-fn sums(claim: &Claim, kind: &str) -> Facts {
+fn sums(claim: &Claim) -> Facts {
     let amounts = &claim.amounts;
-    let paid = if kind == "pde" { "Plan paid" } else { "Medicare paid" };
+    let is_drug = claim.kind == Some(Kind::Pde);
+    let is_of_plan = is_drug || claim.decision == Some(Decision::MedicareAdvantage);
+    let paid = if is_of_plan { "Plan paid" } else { "Medicare paid" };
+    // Of a drug both are the same.
+    let share = if is_drug { "At the pharmacy" } else { "Your share" };
     let sums = [
         ("Billed", amounts.charged),
         ("Allowed", amounts.allowed),
         (paid, amounts.medicare_paid),
-        ("Paid to you", amounts.paid_to_patient.filter(|amount| amount.0 != 0)),
+        ("Medicare sent you", amounts.paid_to_patient.filter(|amount| amount.0 != 0)),
         ("Deductible", amounts.deductible),
         ("Coinsurance", amounts.coinsurance),
         ("Blood deductible", amounts.blood_deductible.filter(|amount| amount.0 != 0)),
         ("Not covered", amounts.not_covered),
-        ("Your share", amounts.patient_pays),
-        ("You paid", amounts.patient_paid),
+        (share, amounts.patient_pays),
+        ("You paid", amounts.patient_paid.filter(|_| !is_drug)),
         ("Other insurer paid", amounts.other_paid.filter(|amount| amount.0 != 0)),
     ];
     said(sums.into_iter().map(|(name, amount)| (name, dollars(amount))))
@@ -128,7 +154,7 @@ fn said(facts: impl Iterator<Item = (&'static str, String)>) -> Facts {
 
 /// Sums, facts and lines as a text each, with a fact or line of the claim a line, and tabs. [`Shown`] leaves neither
 /// tabs nor line breaks in what others wrote.
-fn pack(out: &mut String, what: &[Facts; 2], rows: &[Vec<Td>]) {
+fn pack(out: &mut String, what: &[Facts; 2], heads: &Heads, rows: &[Vec<Td>]) {
     for facts in what {
         out.push_str("<pre>");
         for (name, text) in facts {
@@ -138,7 +164,7 @@ fn pack(out: &mut String, what: &[Facts; 2], rows: &[Vec<Td>]) {
     }
     out.push_str("<pre>");
     if !rows.is_empty() {
-        let heads: Vec<_> = HEADS.iter().map(|(head, _)| *head).collect();
+        let heads: Vec<_> = heads.iter().map(|(head, _)| *head).collect();
         let _ = writeln!(out, "{}", heads.join("\t"));
     }
     for row in rows {
@@ -154,16 +180,22 @@ fn labelled(word: &str, amount: Option<Cents>) -> String {
     if amount.is_none() { String::new() } else { format!("{word} {}", dollars(amount)) }
 }
 
-const HEADS: [(&str, bool); 8] = [
-    ("Line", true),
-    ("Date", false),
-    ("Code", false),
-    ("What", false),
-    ("Units", true),
-    ("Billed", true),
-    ("Paid", true),
-    ("Your share", true),
-];
+/// Heads of the table of lines, and whether a column has numbers.
+type Heads = [(&'static str, bool); 8];
+
+fn heads(claim: &Claim) -> Heads {
+    let share = if claim.kind == Some(Kind::Pde) { "At the pharmacy" } else { "Your share" };
+    [
+        ("Line", true),
+        ("Date", false),
+        ("Code", false),
+        ("What", false),
+        ("Units", true),
+        ("Billed", true),
+        ("Paid", true),
+        (share, true),
+    ]
+}
 
 fn lines(claim: &Claim) -> Vec<Vec<Td>> {
     let rows = claim.lines.iter().map(|line| {

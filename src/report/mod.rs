@@ -26,9 +26,13 @@ use crate::{
         key::{IdKey, key},
         manifest::Manifest,
     },
+    durable::create_private_dir,
     error::{Error, Result},
     export::Claims,
-    fhir::{claim::Kind, resource::Header},
+    fhir::{
+        claim::{Kind, day},
+        resource::Header,
+    },
 };
 
 const STYLE: &str = include_str!("report.css");
@@ -51,21 +55,30 @@ pub struct Report {
 }
 
 impl Report {
-    /// Looks through the archive at `dir`. How the page shows each claim is kept in a file without a name in `room`
-    /// until [`Report::write`]: memory does not grow with them, and none is read twice.
+    /// Looks through the archive at `dir`. How the page shows each claim is kept in a file without a name in `room`,
+    /// which is made if it is missing, or where the system keeps what is for a moment, until [`Report::write`]: memory
+    /// does not grow with them, and none is read twice.
     ///
     /// # Errors
     /// As [`Claims::each`]; [`crate::error::Exit::Disk`] where there is no room.
-    pub fn of(dir: &Path, room: &Path) -> Result<Self> {
+    pub fn of(dir: &Path, room: Option<&Path>) -> Result<Self> {
         let mut claims = Claims::open(dir)?;
         let news = News::of(dir, claims.manifest())?;
         let (mut sums, mut order, mut text) = (Sums::default(), Vec::new(), String::new());
         let is_long = claims.count() > MANY;
-        let mut spill = Spill::begin(room)?;
+        let mut spill = match room {
+            Some(room) => {
+                create_private_dir(room).map_err(|cause| Error::disk("create a file in", room, &cause))?;
+                Spill::begin(room)?
+            }
+            None => Spill::begin(&std::env::temp_dir())
+                .map_err(|error| error.hint("TMPDIR names another directory, and --output FILE needs none."))?,
+        };
         claims.each(|claim| {
             sums.take(&claim);
             text.clear();
-            claims::show(&mut text, &claim, news.ids.contains(&key(&claim.id)), is_long);
+            let mark = news.ids.contains(&key(&claim.id)).then_some(news.mark);
+            claims::show(&mut text, &claim, mark, is_long);
             order.push((Reverse(claim.first_day()), spill.keep(&text)?));
             Ok(())
         })?;
@@ -88,7 +101,7 @@ impl Report {
         let mut text = String::new();
         head(&mut text);
         opening(&mut text, &self.manifest, &self.sums, &self.news);
-        self.sums.write(&mut text);
+        self.sums.write(&mut text, self.news.pulled);
         finder(&mut text, &self.sums, self.order.len());
         put(text.as_bytes())?;
         let is_long = self.order.len() as u64 > MANY;
@@ -111,10 +124,15 @@ impl Report {
     }
 }
 
-/// What the last pull brought.
+/// What the last pull of claims brought.
 #[derive(Default)]
 struct News {
+    /// When it was.
+    pulled: Option<Date>,
+    /// The claims that came or changed.
     ids: HashSet<IdKey>,
+    /// What they are.
+    mark: &'static str,
     words: String,
 }
 
@@ -122,8 +140,10 @@ impl News {
     fn of(dir: &Path, manifest: &Manifest) -> Result<Self> {
         let mut pulls = manifest.pulls.iter().rev().filter(|row| row.resource == "ExplanationOfBenefit");
         let Some(last) = pulls.next() else { return Ok(Self::default()) };
+        let pulled = day(&last.finished.strftime("%Y-%m-%d").to_string());
         if pulls.next().is_none() {
-            return Ok(Self { words: "This was the first pull: everything is new.".to_owned(), ..Self::default() });
+            let words = "This was the first pull: everything is new.".to_owned();
+            return Ok(Self { pulled, words, ..Self::default() });
         }
         let mut ids = HashSet::new();
         if let Some(changes) = &last.changes {
@@ -135,10 +155,17 @@ impl News {
         let words = match (last.added, last.updated, last.removed) {
             (0, 0, 0) => "The last pull brought nothing new.".to_owned(),
             (added, updated, removed) => {
-                format!("With the last pull {added} claims came, {updated} changed and {removed} went.")
+                let added = claims::counted(added, "claim");
+                format!("With the last pull {added} came, {updated} changed and {removed} went.")
             }
         };
-        Ok(Self { ids, words })
+        // The file has both, and does not tell them apart.
+        let mark = match (last.added, last.updated) {
+            (_, 0) => "new",
+            (0, _) => "changed",
+            _ => "new or changed",
+        };
+        Ok(Self { pulled, ids, mark, words })
     }
 }
 
@@ -160,12 +187,11 @@ fn head(out: &mut String) {
 }
 
 fn opening(out: &mut String, manifest: &Manifest, sums: &Sums, news: &News) {
-    let last = manifest.pulls.last().map(|row| row.finished.strftime("%Y-%m-%d").to_string());
     let server = manifest.source.server.to_string();
     let _ = write!(
         out,
         "<header><h1>Medicare claims</h1>\n<p class=\"quiet\">As of {}, from {}. {}</p></header>\n<main>\n",
-        Shown(&last.unwrap_or_default()),
+        Shown(&news.pulled.map(|day| day.to_string()).unwrap_or_default()),
         Shown(&server),
         Shown(&news.words)
     );
@@ -193,13 +219,17 @@ fn finder(out: &mut String, sums: &Sums, claims: usize) {
             year => write!(out, "<option>{}</option>", Shown(year)),
         };
     }
-    let _ =
-        write!(out, "</select></div></form>\n<p class=\"quiet\" id=\"found\" role=\"status\">{claims} claims</p>\n");
+    let _ = write!(
+        out,
+        "</select></div></form>\n<p class=\"quiet\" id=\"found\" role=\"status\">{}</p>\n",
+        claims::counted(claims as u64, "claim")
+    );
 }
 
 const CLOSING: &str = "</main>\n<footer>\n<h2>Where these numbers come from</h2>\n\
 <p>Each is the claim's own, from the field of CMS's that means it: what was billed, what Medicare (or, for a drug, the plan) paid, and what was left \
 to you. Where a claim does not say a number, the place is empty and sums leave it out. One number is computed: your share, which is \
-the deductible, the coinsurance and the blood deductible together (for a drug, what was paid at the pharmacy). Claims that were cancelled, \
+the deductible, the coinsurance and the blood deductible together. A prescription has none: what was paid for it at the pharmacy stands for \
+itself. Nor have claims that Medicare did not pay, or that a Medicare Advantage plan paid. Claims that were cancelled, \
 deleted or replaced, that are still worked on, or that only ask in advance are shown, and are in no sum. A supplement or another insurer may have paid your share. This is not a bill.</p>\n\
 <p>Words for procedure codes are licensed and not here; your provider can tell you what a code means.</p>\n</footer>\n";

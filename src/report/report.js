@@ -17,7 +17,7 @@ function look() {
   // What is not laid out is taken for as high as it was.
   for (const some of document.querySelectorAll(".some")) some.hidden = !some.querySelector(".claim:not([hidden])");
   document.body.classList.toggle("filtered", shown <= 2000);
-  said.textContent = `${shown} of ${claims.length} claims`;
+  said.textContent = `${shown} of ${claims.length} ${claims.length === 1 ? "claim" : "claims"}`;
 }
 // Where there are many claims, what is behind the click are three texts (claims.rs): sums, facts and lines. What is made of
 // them is set as text again.

@@ -6,10 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{
-    durable::create_private_dir,
-    error::{Error, Result},
-};
+use crate::error::{Error, Result};
 
 /// What is gathered before it is written.
 const BUFFER: usize = 1 << 16;
@@ -32,10 +29,10 @@ pub(super) struct Kept {
 }
 
 impl Spill {
-    /// Begins one in the directory `dir`, where there is to be room for the page as well.
+    /// Begins one in the directory `dir`, where there is to be room for the page as well. A directory that is missing is
+    /// not made.
     pub(super) fn begin(dir: &Path) -> Result<Self> {
-        let file = create_private_dir(dir).and_then(|()| tempfile::tempfile_in(dir));
-        let file = file.map_err(|cause| Error::disk("create a file in", dir, &cause))?;
+        let file = tempfile::tempfile_in(dir).map_err(|cause| Error::disk("create a file in", dir, &cause))?;
         Ok(Self { file: BufWriter::with_capacity(BUFFER, file), end: 0, dir: dir.to_owned() })
     }
 
@@ -88,7 +85,7 @@ mod tests {
             spilled.read(kept[at], &mut read).unwrap();
             assert_eq!(read, format!("<{}", texts[at]).into_bytes());
         }
-        assert!(Spill::begin(&dir.path().join("file")).is_ok(), "a directory that is missing is made");
+        assert!(Spill::begin(&dir.path().join("dir")).is_err() && !dir.path().join("dir").exists());
         std::fs::write(dir.path().join("no"), "").unwrap();
         assert!(Spill::begin(&dir.path().join("no")).is_err());
     }

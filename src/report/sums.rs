@@ -1,18 +1,20 @@
 //! What claims come to together: by month, type, provider, drug and diagnosis.
 
+mod sections;
+
 use std::{
     cmp::Reverse,
-    collections::BTreeMap,
-    fmt::{self, Write as _},
+    collections::{BTreeMap, BTreeSet},
+    fmt,
 };
 
 use jiff::civil::Date;
 
 use super::{
-    claims::{UNKNOWN, dollars, plain},
-    html::{Shown, Td, bars, table},
+    claims::{UNKNOWN, dollars},
+    html::Td,
 };
-use crate::fhir::claim::{Cents, Claim, Kind, Standing};
+use crate::fhir::claim::{Cents, Claim, Decision, Kind, Standing};
 
 /// Longest list of its kind; a person's claims name hundreds of providers.
 const LONGEST: usize = 50;
@@ -24,16 +26,28 @@ struct Sum {
     claims: u64,
     charged: Option<Cents>,
     paid: Option<Cents>,
+    /// Claims that do not say what was paid.
+    unsaid_paid: u64,
+    /// What Medicare sent to the patient.
+    sent: Option<Cents>,
+    /// The patient's share, of all but drugs.
     share: Option<Cents>,
-    /// Claims that say a share.
-    with_share: u64,
-    /// What the patient has paid.
+    /// Claims that do not say a share, and could.
+    unsaid_share: u64,
+    /// What was paid for drugs at the pharmacy.
+    at_pharmacy: Option<Cents>,
+    /// Fills that do not say it.
+    unsaid_at_pharmacy: u64,
+    /// What the patient has paid, but for drugs.
     out_of_pocket: Option<Cents>,
 }
 
+/// A sum of more than can be said, and whatever is added to it. [`Cents::plus`] makes none of it again.
+const BEYOND: Cents = Cents(i64::MAX);
+
 fn add(sum: &mut Option<Cents>, amount: Option<Cents>) {
     if let Some(amount) = amount {
-        *sum = Some(sum.unwrap_or_default() + amount);
+        *sum = Some(sum.unwrap_or_default().plus(amount).unwrap_or(BEYOND));
     }
 }
 
@@ -59,17 +73,40 @@ impl Sum {
         self.claims += 1;
         add(&mut self.charged, amounts.charged);
         add(&mut self.paid, amounts.medicare_paid);
-        add(&mut self.share, amounts.patient_pays);
-        self.with_share += u64::from(amounts.patient_pays.is_some());
-        add(&mut self.out_of_pocket, amounts.patient_paid);
+        self.unsaid_paid += u64::from(amounts.medicare_paid.is_none());
+        add(&mut self.sent, amounts.paid_to_patient);
+        if claim.kind == Some(Kind::Pde) {
+            // What was paid there is no share that is still to be paid.
+            add(&mut self.at_pharmacy, amounts.patient_pays);
+            self.unsaid_at_pharmacy += u64::from(amounts.patient_pays.is_none());
+        } else {
+            add(&mut self.share, amounts.patient_pays);
+            self.unsaid_share += u64::from(amounts.patient_pays.is_none() && claim.decision.is_none());
+            add(&mut self.out_of_pocket, amounts.patient_paid);
+        }
     }
 
     fn cells(&self, name: &str) -> Vec<Td> {
-        let amounts = [self.charged, self.paid, self.share].map(|amount| Td::Number(dollars(amount)));
+        let amounts = [self.charged, self.paid, self.share, self.at_pharmacy];
+        let amounts = amounts.map(|amount| Td::Number(dollars(amount)));
         let mut cells = vec![Td::Text(name.to_owned()), Td::Number(self.claims.to_string())];
         cells.extend(amounts);
         cells
     }
+}
+
+/// Whoever has a number is known by it, whatever name a claim gives.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Who {
+    Npi(String),
+    Named(String),
+}
+
+/// What the claims of somebody come to, and a name for him, if one of them has one.
+#[derive(Default)]
+struct Provider {
+    name: Option<String>,
+    sum: Sum,
 }
 
 /// What the fills of a medicine come to.
@@ -86,7 +123,13 @@ struct Drug {
 pub(super) struct Sums {
     all: Sum,
     left_out: BTreeMap<Standing, u64>,
+    /// Of those that count, what Medicare did not pay.
+    decided: BTreeMap<Decision, u64>,
     incomplete: u64,
+    /// Years of all claims that are shown, in a sum or not; the search asks for them.
+    shown_years: BTreeSet<String>,
+    is_one_undated: bool,
+    is_one_untyped: bool,
     first: Option<Date>,
     last: Option<Date>,
     months: BTreeMap<Month, Sum>,
@@ -96,7 +139,9 @@ pub(super) struct Sums {
     kinds: BTreeMap<Kind, Sum>,
     /// Claims of no known type.
     untyped: Sum,
-    providers: BTreeMap<String, Sum>,
+    providers: BTreeMap<Who, Provider>,
+    /// Claims that name nobody.
+    nameless: u64,
     drugs: BTreeMap<String, Drug>,
     diagnoses: BTreeMap<String, (String, u64)>,
     /// The newest first, up to [`LONGEST`]; whoever stays as often has more claims than a page shows.
@@ -107,11 +152,22 @@ pub(super) struct Sums {
 impl Sums {
     pub(super) fn take(&mut self, claim: &Claim) {
         self.incomplete += u64::from(claim.is_incomplete);
+        match claim.year() {
+            Some(year) if !self.shown_years.contains(year) => {
+                self.shown_years.insert(year.to_owned());
+            }
+            Some(_) => {}
+            None => self.is_one_undated = true,
+        }
+        self.is_one_untyped |= claim.kind.is_none();
         if claim.standing != Standing::Final {
             *self.left_out.entry(claim.standing).or_default() += 1;
             return;
         }
         self.all.take(claim);
+        if let Some(decision) = claim.decision {
+            *self.decided.entry(decision).or_default() += 1;
+        }
         // What is no day has no place in a period.
         if let Some(day) = claim.first_day() {
             self.first = Some(self.first.map_or(day, |first| first.min(day)));
@@ -122,9 +178,7 @@ impl Sums {
             self.undated.take(claim);
         }
         claim.kind.map_or(&mut self.untyped, |kind| self.kinds.entry(kind).or_default()).take(claim);
-        if let Some(who) = claim.who() {
-            self.providers.entry(who).or_default().take(claim);
-        }
+        self.take_provider(claim);
         if claim.kind == Some(Kind::Pde) {
             let line = claim.lines.first();
             let name =
@@ -165,183 +219,34 @@ impl Sums {
         }
     }
 
+    fn take_provider(&mut self, claim: &Claim) {
+        let (name, npi) = claim.party();
+        let who = match (name, npi) {
+            (_, Some(npi)) => Who::Npi(npi.to_owned()),
+            (Some(name), None) => Who::Named(name.to_owned()),
+            (None, None) => {
+                self.nameless += 1;
+                return;
+            }
+        };
+        let provider = self.providers.entry(who).or_default();
+        provider.sum.take(claim);
+        // The last of them, as in the view of a database.
+        if name > provider.name.as_deref() {
+            provider.name = name.map(str::to_owned);
+        }
+    }
+
+    /// What the search offers: all years of claims that are shown.
     pub(super) fn years(&self) -> impl Iterator<Item = &str> {
-        let unknown = (self.undated.claims > 0).then_some(UNKNOWN);
-        self.years.keys().rev().map(String::as_str).chain(unknown)
+        let unknown = self.is_one_undated.then_some(UNKNOWN);
+        self.shown_years.iter().rev().map(String::as_str).chain(unknown)
     }
 
     pub(super) fn is_one_untyped(&self) -> bool {
-        self.untyped.claims > 0
-    }
-
-    pub(super) fn write_summary(&self, out: &mut String) {
-        let period = match (&self.first, &self.last) {
-            (Some(first), Some(last)) => format!("{first} to {last}").replace('-', "\u{2011}"),
-            _ => "no dates".to_owned(),
-        };
-        out.push_str("<dl class=\"sums\">");
-        for (name, text) in [
-            ("Period", period),
-            ("Claims", self.all.claims.to_string()),
-            ("Billed", dollars(self.all.charged)),
-            ("Medicare and plans paid", dollars(self.all.paid)),
-            ("Your share", dollars(self.all.share)),
-            ("You paid, claims say", dollars(self.all.out_of_pocket)),
-        ]
-        .into_iter()
-        .filter(|(_, text)| !text.is_empty())
-        {
-            let _ = write!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", Shown(&text));
-        }
-        out.push_str("</dl>\n");
-        match self.all.claims - self.all.with_share {
-            0 => {}
-            unsaid => {
-                let _ = writeln!(
-                    out,
-                    "<p class=\"quiet\">{unsaid} of the {} claims do not say your share; they add nothing to it.</p>",
-                    self.all.claims
-                );
-            }
-        }
-        if !self.left_out.is_empty() {
-            let reasons = Standing::LEFT_OUT.iter().filter_map(|it| Some((self.left_out.get(it)?, it.words())));
-            let reasons: Vec<String> = reasons.map(|(count, words)| format!("{count} {words}")).collect();
-            let _ = writeln!(
-                out,
-                "<p class=\"quiet\">{} more are shown and in no sum: {}.</p>",
-                self.left_out.values().sum::<u64>(),
-                reasons.join(", ")
-            );
-        }
-        if self.incomplete > 0 {
-            let _ = writeln!(
-                out,
-                "<p class=\"quiet\">Of {} claims something cannot be shown here; it is in the archive.</p>",
-                self.incomplete
-            );
-        }
-    }
-
-    pub(super) fn write(&self, out: &mut String) {
-        let heads = |first| [(first, false), ("Claims", true), ("Billed", true), ("Paid", true), ("Your share", true)];
-        // So that all rows together are all claims.
-        let and = |word: &str, sum: Sum| (sum.claims > 0).then(|| (word.to_owned(), sum));
-        let rows = |sums: &mut dyn Iterator<Item = (String, Sum)>| {
-            sums.map(|(name, sum)| sum.cells(&name)).collect::<Vec<_>>()
-        };
-
-        out.push_str("<h2>What you may owe</h2>\n");
-        let mut years = Vec::new();
-        let named = self.years.iter().rev().map(|(year, sum)| (year.clone(), *sum));
-        for (name, sum) in named.chain(and("No date", self.undated)) {
-            let mut row = sum.cells(&name);
-            row.push(Td::Number(dollars(sum.out_of_pocket)));
-            years.push(row);
-        }
-        let with_paid: Vec<_> = heads("Year").into_iter().chain([("You paid", true)]).collect();
-        table(out, "By year of service", &with_paid, &years);
-        out.push_str(SHARE);
-
-        out.push_str("<h2>Spending</h2>\n<h3>By month: paid</h3>\n");
-        let newest = self.months.keys().next_back().map_or(0, |month| month.0);
-        let oldest = self.months.keys().next().map_or(0, |month| month.0).max(newest - 23);
-        let picture: Vec<_> = (oldest..=newest)
-            .filter(|_| !self.months.is_empty())
-            .map(|month| {
-                let paid = self.months.get(&Month(month)).and_then(|sum| sum.paid).unwrap_or_default();
-                (Month(month).to_string(), paid.0, dollars(Some(paid)))
-            })
-            .collect();
-        bars(out, "Paid by month, the last 24 months; the numbers are in the table that follows", &picture);
-        out.push_str("<details><summary>All months as a table</summary>\n");
-        let named = self.months.iter().rev().map(|(month, sum)| (month.to_string(), *sum));
-        let months = rows(&mut named.chain(and("No date", self.undated)));
-        table(out, "By month", &heads("Month"), &months);
-        out.push_str("</details>\n<h3>By type of claim: paid</h3>\n");
-        let named = || {
-            let kinds = self.kinds.iter().map(|(kind, sum)| (kind.words().to_owned(), *sum));
-            kinds.chain(and("Of no known type", self.untyped))
-        };
-        let picture: Vec<_> =
-            named().map(|(name, sum)| (name, sum.paid.unwrap_or_default().0, dollars(sum.paid))).collect();
-        bars(out, "Paid by type of claim; the numbers are in the table that follows", &picture);
-        table(out, "By type of claim", &heads("Type"), &rows(&mut named()));
-
-        let mut providers: Vec<_> = self.providers.iter().map(|(name, sum)| (name.clone(), *sum)).collect();
-        providers.sort_by_key(|(_, sum)| Reverse(sum.claims));
-        if !providers.is_empty() {
-            out.push_str("<h2>Doctors and places</h2>\n");
-            let listed = rows(&mut providers.into_iter().take(LONGEST));
-            table(out, "Those with the most claims", &heads("Billed or treated by"), &listed);
-        }
-        self.medicines(out);
-        if !self.stays.is_empty() {
-            out.push_str("<h2>Stays</h2>\n");
-            let heads = [
-                ("From", false),
-                ("Until", false),
-                ("Where", false),
-                ("DRG", false),
-                ("Billed", true),
-                ("Paid", true),
-                ("Your share", true),
-            ];
-            let shown = self.stays.len();
-            let caption = match self.stays_seen {
-                all if all > shown as u64 => format!("In hospitals and nursing facilities, the last {shown} of {all}"),
-                _ => "In hospitals and nursing facilities".to_owned(),
-            };
-            let rows: Vec<Vec<Td>> = self.stays.values().cloned().collect();
-            table(out, &caption, &heads, &rows);
-        }
-        self.conditions(out);
-    }
-
-    fn medicines(&self, out: &mut String) {
-        let mut drugs: Vec<_> = self.drugs.iter().collect();
-        drugs.sort_by_key(|(_, drug)| Reverse(drug.sum.claims));
-        if drugs.is_empty() {
-            return;
-        }
-        out.push_str("<h2>Medicines</h2>\n");
-        let heads =
-            [("Medicine", false), ("Fills", true), ("Days supplied", true), ("Cost", true), ("Your share", true)];
-        let rows = drugs.into_iter().take(LONGEST).map(|(name, drug)| {
-            let sum = &drug.sum;
-            let days = match drug.with_days {
-                0 => String::new(),
-                all if all == sum.claims => plain(drug.days),
-                some => format!("{} ({some} of {} fills)", plain(drug.days), sum.claims),
-            };
-            let amounts = [sum.charged, sum.share].map(|amount| Td::Number(dollars(amount)));
-            [Td::Text(name.clone()), Td::Number(sum.claims.to_string()), Td::Number(days)]
-                .into_iter()
-                .chain(amounts)
-                .collect()
-        });
-        table(out, "Those filled most often", &heads, &rows.collect::<Vec<_>>());
-    }
-
-    fn conditions(&self, out: &mut String) {
-        let mut diagnoses: Vec<_> = self.diagnoses.iter().collect();
-        diagnoses.sort_by_key(|(_, (_, count))| Reverse(*count));
-        if diagnoses.is_empty() {
-            return;
-        }
-        out.push_str("<h2>Diagnoses</h2>\n");
-        let rows = diagnoses.into_iter().take(LONGEST).map(|(code, (words, count))| {
-            vec![Td::Text(code.clone()), Td::Text(words.clone()), Td::Number(count.to_string())]
-        });
-        let heads = [("Code", false), ("In the server's words", false), ("Claims", true)];
-        table(out, "Those named most often", &heads, &rows.collect::<Vec<_>>());
+        self.is_one_untyped
     }
 }
-
-/// What the two numbers mean, and what they do not.
-const SHARE: &str = "<p class=\"quiet\">Your share is what the claims make you responsible for: deductible, coinsurance and blood deductible; for \
-a drug, what was paid at the pharmacy. You paid is what claims say you gave the provider; most do not say it. The two are never added up, and \
-neither is a bill.</p>\n";
 
 #[cfg(test)]
 mod tests;

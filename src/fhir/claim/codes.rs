@@ -28,18 +28,26 @@ fn first_code(concept: &Value) -> Option<Coded> {
     Some(Coded { code, system, words: codings().find_map(display) })
 }
 
-/// Diagnoses, the principal one first, and whether there is one: a claim need not name it.
+/// What stands where no diagnosis is: 9999999. ICD codes of so many equal digits there are none; `9999` (999.9) is one.
+fn is_filler(code: &str) -> bool {
+    let digits = || code.bytes().filter(|byte| *byte != b'.');
+    digits().count() > 5 && (digits().all(|byte| byte == b'9') || digits().all(|byte| byte == b'0'))
+}
+
+/// Diagnoses, the principal one first, each code once, and whether there is a principal one: a claim need not name it.
 pub(super) fn diagnoses(claim: &Value) -> (Vec<Coded>, bool) {
     let is_principal = |diagnosis: &&Value| each(diagnosis, "type").any(|kind| is(kind, "principal"));
     let (first, others): (Vec<_>, Vec<_>) = each(claim, "diagnosis").partition(is_principal);
-    let read = |diagnosis: &Value| first_code(&diagnosis["diagnosisCodeableConcept"]);
+    let read = |diagnosis: &Value| first_code(&diagnosis["diagnosisCodeableConcept"]).filter(|it| !is_filler(&it.code));
     let mut found: Vec<Coded> = first.into_iter().filter_map(read).collect();
     let has_principal = !found.is_empty();
     found.extend(others.into_iter().filter_map(read));
     let mut once: Vec<Coded> = Vec::with_capacity(found.len());
     for coded in found {
-        if !once.contains(&coded) {
-            once.push(coded);
+        match once.iter_mut().find(|before| before.code == coded.code) {
+            Some(before) if before.words.is_none() && coded.words.is_some() => *before = coded,
+            Some(_) => {}
+            None => once.push(coded),
         }
     }
     (once, has_principal)

@@ -99,7 +99,8 @@ impl Line {
                 "rev_cntr_pmt_amt_amt",
                 "cvrd_d_plan_pd_amt",
             ]),
-            patient_pays: uncontradicted(share([deductible, coinsurance, blood]), patient_paid).or(at_the_pharmacy),
+            patient_pays: uncontradicted(share([deductible, coinsurance, blood], beyond), patient_paid)
+                .or(at_the_pharmacy),
             patient_paid,
             deductible,
             coinsurance,
@@ -155,11 +156,12 @@ fn units(line: &Value, family: Family) -> Option<String> {
 /// Where a claim and its lines contradict each other by a 0, the 0 says nothing. A share is then what the lines say. Lines
 /// that all say 0 where their claim says more do not say it: of institutional claims CMS fills them only where a price
 /// was made for each line.
-pub(super) fn unsay_zeros(lines: &mut [Line], amounts: &mut Amounts) {
+pub(super) fn unsay_zeros(lines: &mut [Line], amounts: &mut Amounts, beyond: &Beyond) {
     if amounts.patient_pays == Some(Cents(0)) {
-        let of_lines: Cents = lines.iter().filter(|line| !line.is_total).filter_map(|line| line.patient_pays).sum();
+        let of_lines = lines.iter().filter(|line| !line.is_total).filter_map(|line| line.patient_pays);
+        let of_lines = beyond.sum(of_lines);
         amounts.patient_pays = match of_lines {
-            Cents(1..) => Some(of_lines),
+            Some(Cents(1..)) => of_lines,
             _ => uncontradicted(amounts.patient_pays, amounts.patient_paid),
         };
     }

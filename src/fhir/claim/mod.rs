@@ -5,6 +5,7 @@
 //! amounts and sometimes wrong.
 
 mod codes;
+mod decision;
 mod kind;
 mod lines;
 mod look;
@@ -16,11 +17,12 @@ mod standing;
 use serde_json::Value;
 
 pub use codes::Coded;
+pub use decision::Decision;
 use jiff::civil::Date;
 pub use kind::Kind;
 use kind::{Family, Version};
 pub use lines::Line;
-pub use look::day;
+pub use look::{clean, day};
 use look::{each, is, said, text};
 use money::Beyond;
 pub use money::{Amounts, Cents};
@@ -40,6 +42,8 @@ pub struct Claim {
     pub is_prior_authorization: bool,
     /// Whether it is to be counted.
     pub standing: Standing,
+    /// Where Medicare did not pay: what became of it. Such a claim has no share.
+    pub decision: Option<Decision>,
     /// `status`: `active`, `cancelled`.
     pub status: Option<String>,
     /// `outcome`: `complete`, `partial`.
@@ -108,13 +112,19 @@ impl Claim {
         let beyond = Beyond::default();
         let mut amounts = if is_prior_authorization { Amounts::default() } else { Amounts::read(claim, kind, &beyond) };
         let mut lines: Vec<Line> = each(claim, "item").map(|line| Line::read(line, kind, family, &beyond)).collect();
-        lines::unsay_zeros(&mut lines, &mut amounts);
+        lines::unsay_zeros(&mut lines, &mut amounts, &beyond);
+        let decision = if is_prior_authorization { None } else { Decision::of(claim, family, &amounts) };
+        if decision.is_some() {
+            amounts.patient_pays = None;
+            lines.iter_mut().for_each(|line| line.patient_pays = None);
+        }
         Self {
             id: text(claim, "id").unwrap_or_default().to_owned(),
             number: number(claim),
             kind,
             is_prior_authorization,
             standing,
+            decision,
             status: said(claim, "status"),
             outcome: said(claim, "outcome"),
             source: said(&claim["meta"], "source"),
@@ -150,12 +160,24 @@ impl Claim {
         self.start.as_deref()?.get(..4)
     }
 
-    /// Who this claim is by, for people: who billed, else who treated, by name; else a number.
+    /// Who this claim is by: name and National Provider Identifier of who billed, else of who treated, if one of them has
+    /// a name; else the number of one.
+    #[must_use]
+    pub fn party(&self) -> (Option<&str>, Option<&str>) {
+        let (billed, treated) = (self.provider_npi.as_deref(), self.practitioner_npi.as_deref());
+        // Doctors' claims of v1 name who treated, and seldom who billed.
+        match (self.provider.as_deref(), self.practitioner.as_deref()) {
+            (Some(name), _) => (Some(name), billed),
+            (None, Some(name)) => (Some(name), treated),
+            (None, None) => (None, billed.or(treated)),
+        }
+    }
+
+    /// The same for people: a name, else a number.
     #[must_use]
     pub fn who(&self) -> Option<String> {
-        let number = || self.provider_npi.as_ref().or(self.practitioner_npi.as_ref()).map(|npi| format!("NPI {npi}"));
-        // Doctors' claims of v1 name who treated, and seldom who billed.
-        self.provider.clone().or_else(|| self.practitioner.clone()).or_else(number)
+        let (name, npi) = self.party();
+        name.map(str::to_owned).or_else(|| npi.map(|npi| format!("NPI {npi}")))
     }
 }
 

@@ -30,6 +30,13 @@ impl Cents {
         Some(Self(if negative { -cents } else { cents }))
     }
 
+    /// The sum of both; `None` for what a column of 18 digits does not hold.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Option<Self> {
+        const MOST: u64 = 999_999_999_999_999_999;
+        self.0.checked_add(other.0).filter(|cents| cents.unsigned_abs() <= MOST).map(Self)
+    }
+
     /// What `Money` has as its value. Amounts have fewer digits than a double keeps, so its shortest text is
     /// the one that was sent. A text is read where it is a plain decimal. What is beyond any claim, or no amount, is
     /// noted.
@@ -56,6 +63,16 @@ pub(super) struct Beyond(Cell<bool>);
 impl Beyond {
     pub(super) fn is_met(&self) -> bool {
         self.0.get()
+    }
+
+    /// The sum of amounts; `None` where there are none, and, noted, where they come to more than a column holds.
+    pub(super) fn sum(&self, mut amounts: impl Iterator<Item = Cents>) -> Option<Cents> {
+        let first = amounts.next()?;
+        let sum = amounts.try_fold(first, Cents::plus);
+        if sum.is_none() {
+            self.0.set(true);
+        }
+        sum
     }
 }
 
@@ -133,7 +150,7 @@ impl Amounts {
                     paid_to_provider: header(&["CLM_PRVDR_PMT_AMT", "nch_clm_prvdr_pmt_amt"]),
                     paid_to_patient: header(&["nch_clm_bene_pmt_amt"]).or_else(|| lines(&["CLM_LINE_BENE_PD_AMT"])),
                     not_covered: header(&["CLM_NCVRD_CHRG_AMT"]).or_else(|| lines(&["CLM_LINE_NCVRD_CHRG_AMT"])),
-                    patient_pays: share([deductible, coinsurance, blood_deductible]),
+                    patient_pays: share([deductible, coinsurance, blood_deductible], beyond),
                     // v2 has it on the lines only, and v1 may have a header of 0 beside lines that say more.
                     other_paid: header(&["CLM_MDCR_PRFNL_PRMRY_PYR_AMT", "CLM_OTHR_TP_PD_AMT"]).or_else(|| {
                         let of_lines = lines(&["CLM_BENE_PRMRY_PYR_PD_AMT", "line_bene_prmry_pyr_pd_amt"]);
@@ -172,7 +189,7 @@ impl Amounts {
                         .or_else(|| lines(&["rev_cntr_bene_pmt_amt"])),
                     not_covered: header(&["CLM_NCVRD_CHRG_AMT", "nch_ip_ncvrd_chrg_amt"])
                         .or_else(|| lines(&["CLM_LINE_NCVRD_CHRG_AMT", "rev_cntr_ncvrd_chrg_amt"])),
-                    patient_pays: rather(share([deductible, coinsurance, blood_deductible]), || all_deductions),
+                    patient_pays: rather(share([deductible, coinsurance, blood_deductible], beyond), || all_deductions),
                     patient_paid,
                     // In 2025 v3 had the primary payer's payment under the professional name, among the totals.
                     other_paid: total(claim, "CLM_MDCR_PRFNL_PRMRY_PYR_AMT", beyond)
@@ -206,8 +223,8 @@ impl Amounts {
 /// that are priced for it fill it (with coinsurance and deductible), and all others leave it 0. Of the 39 outpatient
 /// claims of v2 that were recorded 38 have 0, and 22 of these say a deductible or a coinsurance: taken for the share it
 /// comes to 500.00, deductible, coinsurance and blood come to 2563.73 (293.73 of them the one claim's that says 500.00).
-pub(super) fn share([deductible, coinsurance, blood]: [Option<Cents>; 3]) -> Option<Cents> {
-    Some(deductible? + coinsurance? + blood.unwrap_or_default())
+pub(super) fn share([deductible, coinsurance, blood]: [Option<Cents>; 3], beyond: &Beyond) -> Option<Cents> {
+    beyond.sum([deductible?, coinsurance?, blood.unwrap_or_default()].into_iter())
 }
 
 /// A share, unless it is 0 where the patient has paid something: then one of the two says nothing.
@@ -270,7 +287,7 @@ pub(super) fn is_total_line(line: &Value) -> bool {
 /// The sum over the lines that have one of these names; `None` where no line has.
 fn sum_of_lines(claim: &Value, names: &[&str], beyond: &Beyond) -> Option<Cents> {
     let lines = each(claim, "item").filter(|line| !is_total_line(line));
-    lines.filter_map(|line| of_line(line, names, beyond)).reduce(Add::add)
+    beyond.sum(lines.filter_map(|line| of_line(line, names, beyond)))
 }
 
 #[cfg(test)]

@@ -229,3 +229,89 @@ fn nothing_is_made_of_nothing_and_control_characters_are_seen() {
         "diagnosisCodeableConcept": {"coding": [{"code": "A01"}]}}]}));
     assert!(!other.has_principal_diagnosis && other.diagnoses.len() == 1);
 }
+
+/// A claim with a code in its supporting information, or in an extension of its header.
+fn coded(kind: &str, named: &str, code: &str, paid: f64, is_extension: bool) -> Claim {
+    let url = format!("https://bluebutton.cms.gov/resources/variables/{named}");
+    let coding = json!({"coding": [{"code": code}]});
+    let mut claim = json!({"id": "1", "use": "claim", "type": {"coding": [{"system": "x/eob-type", "code": kind}]},
+        "payment": {"amount": {"value": paid}},
+        "total": [{"category": {"coding": [{"code": "CLM_MDCR_DDCTBL_AMT"}]}, "amount": {"value": 0}},
+            {"category": {"coding": [{"code": "CLM_MDCR_COINSRNC_AMT"}]}, "amount": {"value": 0}}],
+        "item": [{"adjudication": [{"category": {"coding": [{"code": "CLM_LINE_MDCR_DDCTBL_AMT"}]}, "amount": {"value": 0}},
+            {"category": {"coding": [{"code": "CLM_LINE_MDCR_COINSRNC_AMT"}]}, "amount": {"value": 0}}]}]});
+    if is_extension {
+        claim["extension"] = json!([{"url": url, "valueCoding": {"code": code}}]);
+    } else {
+        claim["supportingInfo"] = json!([{"category": {"coding": [{"code": named}]}, "code": coding}]);
+    }
+    read(&claim)
+}
+
+#[test]
+fn what_medicare_did_not_pay_has_no_share() {
+    const DENIED: Option<Decision> = Some(Decision::Denied);
+    const PLAN: Option<Decision> = Some(Decision::MedicareAdvantage);
+    for (kind, named, code, paid, is_extension, decision) in [
+        ("CARRIER", "carr_clm_pmt_dnl_cd", "0", 0.0, true, DENIED),
+        ("DME", "carr_clm_pmt_dnl_cd", "D", 0.0, true, DENIED),
+        ("CARRIER", "CLM-CARR-PMT-DNL-CD", "#", 0.0, true, DENIED),
+        ("CARRIER", "CLM_CARR_PMT_DNL_CD", "00", 0.0, false, DENIED),
+        // To whom it paid.
+        ("CARRIER", "carr_clm_pmt_dnl_cd", "1", 0.0, true, None),
+        ("CARRIER", "carr_clm_pmt_dnl_cd", "A", 0.0, true, None),
+        // What was paid was not denied.
+        ("CARRIER", "CLM_CARR_PMT_DNL_CD", "00", 5.0, false, None),
+        ("INPATIENT", "clm_mdcr_non_pmt_rsn_cd", "B", 0.0, true, DENIED),
+        ("SNF", "CLM_MDCR_NPMT_RSN_CD", "N", 0.0, false, DENIED),
+        ("HHA", "clm_mdcr_non_pmt_rsn_cd", "P", 0.0, true, None),
+        ("SNF", "clm_mdcr_non_pmt_rsn_cd", "B", 5.0, true, None),
+        ("INPATIENT", "clm_mco_pd_sw", "1", 0.0, false, PLAN),
+        ("HOSPICE", "CLM_MDCR_INSTNL_MCO_PD_SW", "1", 5.0, false, PLAN),
+        ("INPATIENT", "clm_mco_pd_sw", "0", 0.0, false, None),
+    ] {
+        let claim = coded(kind, named, code, paid, is_extension);
+        let share = (decision.is_none()).then_some(Cents(0));
+        let found = (claim.decision, claim.amounts.patient_pays, claim.lines[0].patient_pays);
+        assert_eq!(found, (decision, share, share), "{kind} {named} {code} {paid}");
+    }
+}
+
+#[test]
+fn what_the_patient_has_a_part_of_was_not_denied() {
+    let mut claim = json!({"id": "1", "use": "claim", "type": {"coding": [{"system": "x/eob-type", "code": "INPATIENT"}]},
+        "payment": {"amount": {"value": 0}},
+        "extension": [{"url": "x/clm_mdcr_non_pmt_rsn_cd", "valueCoding": {"code": "N"}}],
+        "total": [{"category": {"coding": [{"code": "nch_bene_ip_ddctbl_amt"}]}, "amount": {"value": 112}},
+            {"category": {"coding": [{"code": "nch_bene_pta_coinsrnc_lblty_amt"}]}, "amount": {"value": 0}}]});
+    let all_deductible = read(&claim);
+    assert_eq!((all_deductible.decision, all_deductible.amounts.patient_pays), (None, Some(Cents(11_200))));
+    claim["total"][0]["amount"]["value"] = 0.into();
+    assert_eq!(read(&claim).decision, Some(Decision::Denied));
+}
+
+#[test]
+fn a_diagnosis_is_named_once_with_words_and_filler_is_none() {
+    let coding = |system: &str, code: &str, display: &str| json!({"diagnosisCodeableConcept": {"coding": [{"system": system, "code": code, "display": display}]}});
+    let claim = read(&json!({"id": "1", "diagnosis": [
+        coding("icd-10", "I10", ""), coding("icd-9-cm", "9999999", ""), coding("icd-10-cm", "I10", "HYPERTENSION"),
+        coding("icd-9-cm", "9999", "COMPLIC MED CARE"), coding("icd-10", "I10", "OTHER WORDS"), coding("icd-10", "999.9999", ""),
+        coding("icd-10", "0000000", ""),
+    ]}));
+    let found: Vec<_> = claim.diagnoses.iter().map(|it| (it.code.as_str(), it.words.as_deref())).collect();
+    assert_eq!(found, [("I10", Some("HYPERTENSION")), ("9999", Some("COMPLIC MED CARE"))]);
+}
+
+#[test]
+fn a_sum_of_lines_that_no_column_holds_is_none() {
+    let line: &[(&str, f64)] = &[("line_coinsrnc_amt", 9_999_999_999_999.0), ("line_bene_ptb_ddctbl_amt", 0.0)];
+    let owed = [("carr_clm_cash_ddctbl_apld_amt", 1.0)];
+    for (lines, coinsurance) in [(1_000, Some(999_999_999_999_900_000)), (1_001, None), (10_000, None)] {
+        let claim = billed("CARRIER", &owed, &vec![line; lines]);
+        assert_eq!(claim.amounts.coinsurance.map(|it| it.0), coinsurance, "{lines}");
+        assert_eq!(claim.amounts.patient_pays.map(|it| it.0), coinsurance.map(|it| it + 100), "{lines}");
+        assert_eq!(claim.is_incomplete, coinsurance.is_none(), "{lines}");
+    }
+    assert_eq!(Cents(999_999_999_999_999_999).plus(Cents(1)), None);
+    assert_eq!(Cents(i64::MIN).plus(Cents(-1)), None);
+}

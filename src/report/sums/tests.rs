@@ -1,6 +1,7 @@
 //! Sums of claims that do not say everything.
 
 use super::*;
+use crate::fhir::claim::Amounts;
 
 #[test]
 fn months_are_counted_and_shown() {
@@ -25,7 +26,7 @@ fn what_is_no_day_reaches_no_period_and_has_a_row_of_its_own() {
     assert_eq!((dated, in_months, sums.undated.claims, sums.untyped.claims), (2, 2, 5, 7));
     assert_eq!(sums.years().collect::<Vec<_>>(), ["2025", "2024", UNKNOWN]);
     let mut page = String::new();
-    sums.write(&mut page);
+    sums.write(&mut page, None);
     assert!(page.contains(">No date</td>") && page.contains(">Of no known type</td>"), "{page}");
 }
 
@@ -61,7 +62,119 @@ fn who_has_only_a_number_is_listed_by_it() {
     sums.take(&by(None, Some("1234567890"), Some("22")));
     sums.take(&by(None, None, Some("1999999999")));
     sums.take(&by(Some("A"), Some("1"), None));
-    assert_eq!(sums.providers.keys().collect::<Vec<_>>(), ["A", "NPI 1234567890", "NPI 1999999999"]);
+    sums.take(&by(None, Some("1"), None));
+    sums.take(&by(Some("B"), Some("1"), None));
+    sums.take(&by(Some("A"), None, None));
+    sums.take(&by(Some("A"), Some("9"), None));
+    sums.take(&by(None, None, None));
+    let mut page = String::new();
+    sums.doctors_and_places(&mut page);
+    let rows = |head: &str| -> Vec<String> {
+        let cell = format!("data-head=\"{head}\">");
+        page.split(&cell).skip(1).map(|rest| rest.split('<').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(rows("Billed or treated by"), ["B", "NPI 1234567890", "NPI 1999999999", "A (NPI 9)", "A"]);
+    assert_eq!(rows("Claims"), ["3", "1", "1", "1", "1"]);
+    assert!(page.contains("1 claim names nobody."), "{page}");
+}
+
+fn summary(sums: &Sums) -> String {
+    let mut page = String::new();
+    sums.write_summary(&mut page);
+    page
+}
+
+#[test]
+fn what_was_paid_at_the_pharmacy_is_in_no_share() {
+    let amounts = |share, paid| Amounts { patient_pays: share, patient_paid: paid, ..Amounts::default() };
+    let drug = |paid: Option<i64>| Claim {
+        kind: Some(Kind::Pde),
+        start: Some("2024-01-01".to_owned()),
+        amounts: amounts(paid.map(Cents), paid.map(Cents)),
+        ..Claim::default()
+    };
+    let doctor = Claim {
+        kind: Some(Kind::Carrier),
+        start: Some("2024-02-01".to_owned()),
+        amounts: amounts(Some(Cents(100)), Some(Cents(7))),
+        ..Claim::default()
+    };
+    let mut sums = Sums::default();
+    [drug(Some(1000)), drug(None), doctor].iter().for_each(|claim| sums.take(claim));
+    let said = summary(&sums);
+    for cell in [
+        "<dt>Your share</dt><dd>$1.00</dd>",
+        "<dt>At the pharmacy</dt><dd>$10.00</dd>",
+        "<dt>You paid, claims say</dt><dd>$0.07</dd>",
+        "1 of the 3 claims does not say what was paid at the pharmacy",
+        "3 of the 3 claims do not say what was paid,",
+    ] {
+        assert!(said.contains(cell), "{cell}: {said}");
+    }
+    assert!(!said.contains("not say your share"), "{said}");
+    let mut page = String::new();
+    sums.write(&mut page, None);
+    let year = page.split("By year of service</caption>").nth(1).unwrap().split("</table>").next().unwrap();
+    for cell in [">$1.00</td>", ">$10.00</td>", ">$0.07</td>"] {
+        assert!(year.contains(cell), "{cell}: {year}");
+    }
+    // Where nothing is said of what was paid, no bar says that it was nothing.
+    assert!(!page.contains("$0.00"), "{page}");
+}
+
+#[test]
+fn what_counts_nowhere_can_be_found_and_has_no_sections() {
+    let mut sums = Sums::default();
+    for start in [Some("2019-01-01"), None] {
+        let claim = Claim { standing: Standing::Cancelled, start: start.map(str::to_owned), ..Claim::default() };
+        sums.take(&claim);
+    }
+    assert_eq!(sums.years().collect::<Vec<_>>(), ["2019", UNKNOWN]);
+    assert!(sums.is_one_untyped());
+    let mut page = String::new();
+    sums.write(&mut page, None);
+    assert_eq!(page, "");
+    assert!(summary(&sums).contains("2 more are shown and in no sum: 2 cancelled."));
+}
+
+#[test]
+fn a_single_one_is_said_as_one() {
+    let mut sums = Sums::default();
+    sums.take(&Claim { standing: Standing::Deleted, is_incomplete: true, ..Claim::default() });
+    sums.take(&Claim { decision: Some(Decision::Denied), ..Claim::default() });
+    sums.take(&Claim::default());
+    let said = summary(&sums);
+    for words in [
+        "1 more is shown and in no sum: 1 deleted.",
+        "Of 1 claim something cannot be shown here",
+        "1 of the 2 claims does not say your share",
+        "Medicare did not pay 1 claim.",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+}
+
+#[test]
+fn the_picture_of_months_ends_when_the_claims_were_fetched() {
+    let dated = |start: &str| Claim {
+        start: Some(start.to_owned()),
+        amounts: Amounts { medicare_paid: Some(Cents(100)), ..Amounts::default() },
+        ..Claim::default()
+    };
+    let mut sums = Sums::default();
+    ["2024-03-01", "2023-01-01", "9999-12-31"].iter().for_each(|day| sums.take(&dated(day)));
+    let mut page = String::new();
+    sums.write(&mut page, "2024-04-10".parse().ok());
+    let picture = page.split("<svg").nth(1).unwrap().split("</svg>").next().unwrap();
+    assert!(picture.contains("2024-03<") && picture.contains("2023-01<") && !picture.contains("9999"), "{picture}");
+    assert_eq!(picture.matches("$1.00").count(), 2, "{picture}");
+    assert_eq!(picture.matches("<rect").count(), 15);
+    assert!(page.contains(">9999-12</td>"), "the table has it");
+    let mut page = String::new();
+    let mut sums = Sums::default();
+    sums.take(&dated("9999-12-31"));
+    sums.write(&mut page, "2024-04-10".parse().ok());
+    assert!(!page.contains("By month: paid"), "no picture of nothing");
 }
 
 #[test]
@@ -72,4 +185,10 @@ fn what_no_claim_says_has_no_sum() {
     add(&mut sum, Some(Cents(0)));
     add(&mut sum, Some(Cents(7)));
     assert_eq!(sum, Some(Cents(7)));
+    // More than can be said stays that, whatever comes.
+    for _ in 0..2_000 {
+        add(&mut sum, Cents::read("9999999999999.99"));
+    }
+    add(&mut sum, Cents::read("-9999999999999.99"));
+    assert_eq!(dollars(sum), "too much to say");
 }
