@@ -29,7 +29,9 @@ pub fn run(context: &Context, args: &Export) -> Result<()> {
             .ui
             .result_json(&json!({"out": args.output, "claims": claims, "lines": lines, "incomplete": incomplete}));
     } else {
-        context.ui.say(format!("{claims} claims and {lines} lines are in {}", args.output.display()));
+        let many = |number: u64, what| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+        let (claims, lines) = (many(claims, "claim"), many(lines, "line"));
+        context.ui.say(format!("{claims} and {lines} are in {}", args.output.display()));
     }
     if incomplete > 0 {
         context.ui.warn(format!(
