@@ -212,6 +212,25 @@ fn a_pull_that_is_cut_short_each_time_between_its_pages_comes_to_its_end() {
     scene.brings_all("superseded between two runs", &arguments);
 }
 
+#[test]
+fn what_came_twice_before_a_pull_was_cut_short_is_not_forgotten() {
+    let swap: Change = Arc::new(|items| items.swap(25, 70));
+    let shelf = Shelf::of("v3", 1000..1020).with_authorisations(100).change(3, swap);
+    let scene = Scene::of(shelf);
+    let arguments = ["--source", "cwf,nch", "--page-size", "20", "--jobs", "1"];
+    scene.shelf.lock().unwrap().refuses = Some(|url| url.contains("_offset=100"));
+    scene.fails(75, "server", &arguments);
+    scene.shelf.lock().unwrap().refuses = None;
+    scene.brings_all("going on after a swap", &arguments);
+}
+
+#[test]
+fn a_prior_authorisation_that_goes_away_takes_no_other_with_it() {
+    let first_goes: Change = Arc::new(|items| items.retain(|item| *item != authorisation(0)));
+    let shelf = Shelf::of("v3", 1000..1010).with_authorisations(120).change(3, first_goes);
+    Scene::of(shelf).brings_all("all but the first", &["--source", "cwf,nch", "--jobs", "1"]);
+}
+
 /// Reads ten pages and looks at where they meet, and fails at the question after that.
 fn read_and_looked_at() -> (Scene, std::path::PathBuf) {
     let scene = Scene::of(Shelf::of("v3", 1000..1500));
@@ -299,7 +318,11 @@ fn prior_authorisations_that_change_places_are_not_believed_because_as_many_come
     for at in 1..40 {
         shelf = shelf.change(2 * at, Arc::clone(&swap));
     }
-    Scene::of(shelf).fails(75, "shifted", &["--source", "cwf,nch"]);
+    let scene = Scene::of(shelf);
+    scene.fails(75, "shifted", &["--source", "cwf,nch"]);
+    // A reading that was refused is nothing to go on with.
+    scene.shelf.lock().unwrap().before.clear();
+    scene.brings_all("after three readings that were refused", &["--source", "cwf,nch"]);
     // Where they hold still in the end, all of them come.
     let shelf = Shelf::of("v3", 1000..1020).with_authorisations(60).change(2, swap);
     Scene::of(shelf).brings_all("they hold still", &["--source", "cwf,nch"]);
@@ -432,4 +455,61 @@ fn a_refusal_without_its_body_is_a_refusal() {
     let mut command = support::bbdl(home.path());
     command.args(["fetch", "eob", "--out", "claims", "--json"]);
     assert_code(&finished(command), 77, &["refused"]);
+}
+
+/// A server that does not say whose a log-in is, of which `whose` says whose it is.
+fn discreet(scope: &'static str, whose: Arc<Mutex<&'static str>>) -> Server {
+    Server::granting(scope, move |url| {
+        let path = url.path().rsplit('/').next().unwrap();
+        let of_one = |resource: Value| json!({"resourceType": "Bundle", "entry": [{"resource": resource}]});
+        let body = match path {
+            "userinfo" if whose.lock().unwrap().is_empty() => json!({"sub": "somebody", "name": "Somebody Else"}),
+            "userinfo" => json!({"sub": *whose.lock().unwrap(), "patient": *whose.lock().unwrap()}),
+            "ExplanationOfBenefit" => of_one(json!({"resourceType": "ExplanationOfBenefit", "id": "1",
+                "patient": {"reference": "Patient/-1"}})),
+            "Coverage" => of_one(json!({"resourceType": "Coverage", "id": "part-a",
+                "beneficiary": {"reference": "Patient/-1"}})),
+            "Patient" => of_one(json!({"resourceType": "Patient", "id": "-1"})),
+            _ => json!({"resourceType": "Bundle", "type": "collection"}),
+        };
+        (200, body.to_string())
+    })
+}
+
+fn fetched(home: &TempDir, what: &[&str]) -> Output {
+    let mut command = support::bbdl(home.path());
+    command.arg("fetch").args(what).args(["--out", "claims", "--retry", "0", "--json"]);
+    finished(command)
+}
+
+#[test]
+fn a_document_of_nobody_knows_whom_does_not_replace_somebodys() {
+    let (whose, home) = (Arc::new(Mutex::new("-1")), tempfile::tempdir().unwrap());
+    let server = discreet("patient/ExplanationOfBenefit.rs profile", Arc::clone(&whose));
+    server.log_in(home.path(), "v2");
+    assert_code(&fetched(&home, &["eob", "userinfo"]), 0, &[]);
+    let kept = std::fs::read(home.path().join("claims/UserInfo.json")).unwrap();
+    *whose.lock().unwrap() = "";
+    let output = fetched(&home, &["userinfo"]);
+    assert_code(&output, 65, &[]);
+    assert!(text(&output.stdout).contains("other_patient"), "{}", text(&output.stdout));
+    // Where it was not asked for by its name, the claims come all the same.
+    assert_code(&fetched(&home, &["all"]), 0, &[]);
+    assert_eq!(std::fs::read(home.path().join("claims/UserInfo.json")).unwrap(), kept);
+}
+
+#[test]
+fn whose_card_it_is_says_the_person_where_nothing_else_does() {
+    let (whose, home) = (Arc::new(Mutex::new("")), tempfile::tempdir().unwrap());
+    let server = discreet(support::server::SCOPE, whose);
+    server.log_in(home.path(), "v3");
+    assert_code(&fetched(&home, &["insurance-card"]), 0, &[]);
+    let manifest = std::fs::read_to_string(home.path().join("claims/manifest.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&manifest).unwrap()["source"]["patient"], "-1");
+    assert_code(&fetched(&home, &["all"]), 0, &[]);
+    // The log-in is its own, whoever it is of.
+    let mut status = support::bbdl(home.path());
+    status.args(["status", "--json"]);
+    let status = finished(status);
+    assert!(text(&status.stdout).contains("\"archives\":[{"), "{}", text(&status.stdout));
 }

@@ -86,6 +86,7 @@ pub struct Search<B> {
     may_lose: bool,
     drought: u32,
     redacted: u64,
+    unordered: Option<(usize, String)>,
     distinct: u64,
     total: Option<u64>,
     known: Known,
@@ -95,7 +96,7 @@ pub struct Search<B> {
 }
 
 /// How far a search was read that goes on.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct SoFar {
     /// Pages read.
     pub pages: usize,
@@ -111,6 +112,8 @@ pub struct SoFar {
     pub last: Option<String>,
     /// Whether one of them bore another date than the first.
     pub moved: bool,
+    /// The first of them with resources that stand in no fixed order: which it is, and its link.
+    pub unordered: Option<(usize, String)>,
 }
 
 /// A stretch of a search that is being read in smaller pages.
@@ -154,6 +157,7 @@ impl<B: Bearer> Search<B> {
             seams: Seams::of(client.server().api()),
             dated: None,
             moved: false,
+            unordered: None,
             may_lose: query.iter().any(|(name, value)| may_lose(name, value)),
             ahead: Ahead::begin(&first, client.server().api(), u64::from(count)),
             next: Some(first),
@@ -178,7 +182,7 @@ impl<B: Bearer> Search<B> {
         self.index = so_far.pages;
         self.room = self.ahead.count() * so_far.pages as u64;
         self.total = so_far.total;
-        (self.dated, self.moved) = (so_far.dated.map(Some), so_far.moved);
+        (self.dated, self.moved, self.unordered) = (so_far.dated.map(Some), so_far.moved, so_far.unordered);
         self.seams.go_on(so_far.seams, so_far.last);
         self.next = Some(self.follow(&so_far.next)?);
         Ok(self)
@@ -208,6 +212,13 @@ impl<B: Bearer> Search<B> {
     #[must_use]
     pub fn moved(&self) -> bool {
         self.moved
+    }
+
+    /// The first page with resources that stand in no fixed order (prior authorisations of API v3): which it is,
+    /// and its link.
+    #[must_use]
+    pub fn unordered(&self) -> Option<&(usize, String)> {
+        self.unordered.as_ref()
     }
 
     /// How many pages were read.
@@ -299,6 +310,10 @@ impl<B: Bearer> Search<B> {
         };
         self.room += self.ahead.count();
         self.seams.page(self.ahead.page(), &bundle);
+        if self.unordered.is_none() && self.seams.is_unordered(&bundle) {
+            let url = self.ahead.page().map_or(&url, |address| address.url());
+            self.unordered = Some((self.index, url[url::Position::BeforePath..].to_owned()));
+        }
         self.moved |= *self.dated.get_or_insert(bundle.last_updated) != bundle.last_updated;
         self.next = match &bundle.next {
             Some(link) => Some(self.follow(link)?),

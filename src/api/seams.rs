@@ -58,6 +58,11 @@ impl Seams {
         }
     }
 
+    /// Whether there are resources on a page that no two pages need agree on the order of.
+    pub(super) fn is_unordered(&self, bundle: &Bundle) -> bool {
+        self.api == ApiVersion::V3 && !ids(bundle).all(|id| is_number(&id))
+    }
+
     fn is_ordered(&self, id: &str) -> bool {
         self.api != ApiVersion::V3 || is_number(id)
     }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
+    ledger::Repeated,
     lines::hex,
     manifest::{Query, Source},
 };
@@ -64,6 +65,9 @@ pub struct Reached {
     /// Whether a page bore another date than the first one.
     #[serde(default)]
     pub moved: bool,
+    /// The first page with resources that stand in no fixed order: which it is, and its link.
+    #[serde(default)]
+    pub unordered: Option<(usize, String)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -76,6 +80,9 @@ struct Head {
 struct Mark {
     bytes: u64,
     sha256: String,
+    /// What had come more than once: the lines do not tell.
+    #[serde(default)]
+    repeated: Repeated,
     #[serde(flatten)]
     reached: Reached,
 }
@@ -172,8 +179,8 @@ impl Journal {
     }
 
     /// Notes a page that is wholly in the file.
-    pub(super) fn mark(&mut self, bytes: u64, hash: &Sha256, reached: &Reached) -> Result<()> {
-        self.write(&Mark { bytes, sha256: hex(hash.clone()), reached: reached.clone() })
+    pub(super) fn mark(&mut self, bytes: u64, hash: &Sha256, repeated: Repeated, reached: &Reached) -> Result<()> {
+        self.write(&Mark { bytes, sha256: hex(hash.clone()), repeated, reached: reached.clone() })
     }
 
     /// Notes up to which place nothing lies between the pages.
@@ -208,6 +215,8 @@ pub(super) struct Left {
     pub(super) reached: Reached,
     /// How long the file of lines is at that point.
     pub(super) bytes: u64,
+    /// What had come more than once by then.
+    pub(super) repeated: Repeated,
     /// Where the file of lines ends that the page after that point had brought, if that page is there.
     pub(super) beyond: Option<u64>,
     /// The journal, cut to that point as soon as it goes on.
@@ -273,7 +282,7 @@ impl Left {
         seams.retain(|seam| Some(seam.at) > held);
         let reached = Reached { seams, ..mark.reached };
         let journal = Journal::resume(files, Cut { end, held })?;
-        Ok(Some(Self { reached, bytes: mark.bytes, beyond, journal }))
+        Ok(Some(Self { reached, bytes: mark.bytes, repeated: mark.repeated, beyond, journal }))
     }
 }
 
@@ -370,8 +379,9 @@ mod tests {
             let (before, after) = (format!("-{page}"), format!("-{}", page + 1));
             let seam = Seam::between(&before, Some(&after), 50 * page as u64, 50);
             let (seams, last) = (vec![seam], Some(format!("-{page}")));
-            let reached = Reached { pages: page, next, total, cursor: None, seams, last, moved: false };
-            journal.mark(text.len() as u64, &hash, &reached).unwrap();
+            let reached =
+                Reached { pages: page, next, total, cursor: None, seams, last, moved: false, unordered: None };
+            journal.mark(text.len() as u64, &hash, Repeated::default(), &reached).unwrap();
         }
         fs::write(files.lines(), text).unwrap();
         files
@@ -419,10 +429,13 @@ mod tests {
         hash.update(&text);
         let seams = vec![Seam::between("-2", Some("-4"), 150, 50)];
         let (next, last) = (Some("/next?page=4".to_owned()), Some("-4".to_owned()));
-        let reached = Reached { pages: 3, next, total: Some(200), cursor: None, seams, last, moved: true };
-        journal.mark(text.len() as u64, &hash, &reached).unwrap();
+        let reached =
+            Reached { pages: 3, next, total: Some(200), cursor: None, seams, last, moved: true, unordered: None };
+        let repeated = Repeated { number: 2, which: u64::MAX, is_unordered: true };
+        journal.mark(text.len() as u64, &hash, repeated, &reached).unwrap();
         assert_eq!(places(&files), [150]);
-        assert!(Left::find(&files, &question(), now()).unwrap().unwrap().reached.moved);
+        let left = Left::find(&files, &question(), now()).unwrap().unwrap();
+        assert!(left.reached.moved && left.repeated == repeated);
     }
 
     #[test]

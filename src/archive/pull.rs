@@ -137,6 +137,14 @@ impl Pull {
         Writer::begin(self.files(expected.kind), question, expected, before, now)
     }
 
+    /// Forgets what was read of a resource type: it was shown not to fit together, and nobody is to go on with it.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Disk`].
+    pub fn forget(&self, resource: &'static str) -> Result<()> {
+        self.files(resource).clear()
+    }
+
     /// Goes on with the file of a resource type that an earlier run began, where it asked the same not
     /// long ago; says how far it came.
     ///

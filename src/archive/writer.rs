@@ -151,7 +151,7 @@ impl Writer {
         before: impl FnOnce() -> Result<Before>,
         now: Timestamp,
     ) -> Result<Option<(Self, Reached)>> {
-        let Some(Left { reached, bytes, beyond, journal }) = Left::find(&files, question, now)? else {
+        let Some(Left { reached, bytes, repeated, beyond, journal }) = Left::find(&files, question, now)? else {
             return Ok(None);
         };
         if question.pages_kept && !have_pages(&files.pages(), reached.pages) {
@@ -172,6 +172,8 @@ impl Writer {
             let Some(entered) = writer.ledger.enter(line)? else { return Ok(()) };
             writer.count(line, &entered)
         })?;
+        // Of what came again there is no line, and of what was replaced the older one is counted once more.
+        writer.ledger.repeated = repeated;
         (writer.cut, writer.again) = (Some((bytes, reached.pages)), again);
         Ok(Some((writer, reached)))
     }
@@ -209,7 +211,9 @@ impl Writer {
         if self.pages_kept {
             let dir = self.files.pages();
             let beyond = (pages..).map(|index| dir.join(page_name(index))).take_while(|path| path.exists());
-            beyond.for_each(|path| drop(fs::remove_file(path)));
+            for path in beyond {
+                fs::remove_file(&path).map_err(|cause| Error::disk("clear", &path, &cause))?;
+            }
         }
         Ok(())
     }
@@ -220,7 +224,7 @@ impl Writer {
     /// [`crate::error::Exit::Disk`].
     pub fn reached(&mut self, reached: &Reached) -> Result<()> {
         self.out.flush().map_err(|cause| Error::disk("write", &self.files.lines(), &cause))?;
-        self.journal.mark(self.bytes, &self.hash, reached)
+        self.journal.mark(self.bytes, &self.hash, self.ledger.repeated, reached)
     }
 
     /// Notes that up to this place in the search nothing lies between the pages.

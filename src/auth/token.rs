@@ -39,6 +39,9 @@ pub struct Grant {
     pub access_category: AccessCategory,
     /// When the enrollee's consent ends, by the server's clock.
     pub grant_expires: Option<Timestamp>,
+    /// A random number of this log-in, which stays through renewals.
+    #[serde(default)]
+    pub log_in: Option<u64>,
 }
 
 impl Grant {
@@ -55,12 +58,12 @@ impl Grant {
     }
 
     /// Whether another grant is certainly of the same enrollee: it names the same Patient id, or, of servers that name
-    /// none, it is the same consent (a renewal leaves its end as it is, and a new log-in has another).
+    /// none, it is of the same log-in.
     #[must_use]
     pub fn is_of_the_same_person(&self, other: &Self) -> bool {
         match (&self.patient, &other.patient) {
             (Some(one), Some(other)) => one == other,
-            _ => self.grant_expires.is_some() && self.grant_expires == other.grant_expires,
+            _ => self.log_in.is_some() && self.log_in == other.log_in,
         }
     }
 
@@ -201,7 +204,10 @@ impl TokenAnswer {
             (_, Some(_)) => AccessCategory::ThirteenMonth,
             _ => AccessCategory::Unknown,
         };
-        let before = Grant { access_category, grant_expires, ..Grant::default() };
+        let mut log_in = [0; 8];
+        // Without a source of chance there is no number, and nothing is taken for the same.
+        let log_in = getrandom::fill(&mut log_in).is_ok().then_some(u64::from_le_bytes(log_in) >> 11);
+        let before = Grant { access_category, grant_expires, log_in, ..Grant::default() };
         self.into_renewed(&before, asked, now)
     }
 
@@ -222,6 +228,7 @@ impl TokenAnswer {
             refreshable: self.refresh_token.is_some() && before.access_category != AccessCategory::OneTime,
             access_category: before.access_category,
             grant_expires: self.access_grant_expiration.as_deref().and_then(instant).or(before.grant_expires),
+            log_in: before.log_in,
         };
         let access = Secret::new(self.access_token.into_secret());
         (access, self.refresh_token.map(|token| Secret::new(token.into_secret())), grant)

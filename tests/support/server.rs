@@ -25,8 +25,17 @@ pub struct Server {
     asked: Arc<Mutex<Vec<String>>>,
 }
 
+/// What is granted, unless a test says something else.
+pub const SCOPE: &str =
+    "patient/Patient.rs patient/Coverage.rs patient/ExplanationOfBenefit.rs profile openid launch/patient";
+
 impl Server {
     pub fn start(handler: impl Fn(&Url) -> Said + Send + Sync + 'static) -> Self {
+        Self::granting(SCOPE, handler)
+    }
+
+    /// A server whose token answers name these scopes.
+    pub fn granting(scope: &'static str, handler: impl Fn(&Url) -> Said + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -34,7 +43,7 @@ impl Server {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (noted, handler) = (Arc::clone(&noted), Arc::clone(&handler));
-                thread::spawn(move || answer(stream, &noted, &*handler));
+                thread::spawn(move || answer(stream, &noted, scope, &*handler));
             }
         });
         Self { url, asked }
@@ -56,7 +65,7 @@ impl Server {
     }
 }
 
-fn answer(mut stream: TcpStream, asked: &Mutex<Vec<String>>, handler: &Handler) {
+fn answer(mut stream: TcpStream, asked: &Mutex<Vec<String>>, scope: &str, handler: &Handler) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();
@@ -80,8 +89,6 @@ fn answer(mut stream: TcpStream, asked: &Mutex<Vec<String>>, handler: &Handler) 
         let (back, state) = (parameter("redirect_uri").unwrap(), parameter("state").unwrap());
         (format!("302 Found\r\nLocation: {back}?code=abcdefghijkl&state={state}"), String::new())
     } else if url.path().ends_with("/o/token/") {
-        let scope =
-            "patient/Patient.rs patient/Coverage.rs patient/ExplanationOfBenefit.rs profile openid launch/patient";
         let token = json!({"access_token": "token", "token_type": "Bearer", "expires_in": 3600, "scope": scope,
             "refresh_token": "again"});
         ("200 OK".to_owned(), token.to_string())

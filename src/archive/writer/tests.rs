@@ -168,6 +168,7 @@ fn reached(pages: usize, total: Option<u64>) -> Reached {
         seams: Vec::new(),
         last: None,
         moved: false,
+        unordered: None,
     }
 }
 

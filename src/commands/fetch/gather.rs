@@ -114,8 +114,11 @@ impl Job<'_> {
                     self.ui().say("what an earlier run has left does not fit: reading from the beginning");
                     continue;
                 }
-                Err(cause) => {
-                    readings.shifted(cause, resource, self.ui())?;
+                // What came before a failure is gone on from.
+                Err(cause @ PullError::Failed(_)) => return Err(give_up(cause, resource)),
+                Err(PullError::Shifted) => {
+                    let again = readings.shifted(resource, self.ui());
+                    self.or_forget(pull, resource, again).await?;
                     continue;
                 }
             };
@@ -135,7 +138,8 @@ impl Job<'_> {
             let asked = (resource, &course.question.query, course.mode);
             let brought = (count, readings.moved(writer.repeated()));
             if !self.held_still(asked, &end, brought, |claim| writer.has(claim)).await? {
-                readings.shifted(PullError::Shifted, resource, self.ui())?;
+                let again = readings.shifted(resource, self.ui());
+                self.or_forget(pull, resource, again).await?;
                 continue;
             }
             // The shortfall of before is that of the whole set, not of what is new.
@@ -157,8 +161,17 @@ impl Job<'_> {
                 let pulled = self.pulled(&course, &end, started, traffic);
                 return pull.with(move |pull| pull.add(writer, pulled).cloned()).await?;
             }
-            readings.fell_short(resource, &end, count, self.ui())?;
+            let again = readings.fell_short(resource, &end, count, self.ui());
+            self.or_forget(pull, resource, again).await?;
         }
+    }
+
+    /// Where a reading does not count and there is no other: what it has left is nothing to go on with.
+    async fn or_forget(&self, pull: &Held, resource: Searchable, again: Result<()>) -> Result<()> {
+        if again.is_err() {
+            pull.with(move |pull| pull.forget(resource.name())).await??;
+        }
+        again
     }
 
     /// What is asked: all of it, or what is new since the last pull. A person's Patient and Coverage

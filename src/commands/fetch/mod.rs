@@ -106,8 +106,9 @@ impl Job<'_> {
             grant.patient = patient_of(&self.document(Target::UserInfo).await?);
         }
         let (targets, withheld) = choose(&self.args.resources, self.profile.api, &grant, &self.login())?;
-        // A card does not say whose it is: its ids are made up at each call.
-        if grant.patient.is_none() && targets.contains(&Target::InsuranceCard) {
+        // A card does not say whose it is (its ids are made up at each call), and an archive wants to know.
+        let has_card = targets.contains(&Target::InsuranceCard);
+        if grant.patient.is_none() && has_card && self.args.out != Path::new("-") {
             grant.patient = self.whose().await?;
         }
         if !withheld.is_empty() {
@@ -141,7 +142,7 @@ impl Job<'_> {
 
     async fn to_archive(&self) -> Result<Done> {
         let began = Instant::now();
-        let (grant, targets, mut withheld) = self.plan().await?;
+        let (grant, mut targets, mut withheld) = self.plan().await?;
         let out = absolute(&self.args.out)?;
         let dir = out.clone();
         let archive = aside(move || Archive::open(&dir)).await??;
@@ -150,8 +151,8 @@ impl Job<'_> {
             archive.accepts(&source, target.name(), &self.filters(*target))?;
         }
         let knows_whose = archive.manifest().is_some_and(|manifest| manifest.source.patient.is_some());
-        if targets.contains(&Target::InsuranceCard) && source.patient.is_none() && knows_whose {
-            return Err(other_patient(Target::InsuranceCard, "nothing says whose it would be"));
+        if source.patient.is_none() && knows_whose {
+            self.leave_out_documents(&mut targets)?;
         }
         let pull = Held::new(Pull::begin(archive, source, self.args.full, Timestamp::now()));
         let mut rows = Vec::new();
@@ -174,6 +175,22 @@ impl Job<'_> {
         let done = Done { profile, api: self.profile.api, out, rows, withheld, elapsed: began.elapsed() };
         done.warn(self.ui());
         Ok(done)
+    }
+
+    /// Where nothing says whose log-in this is, and the archive is somebody's: claims say whose they are, documents do
+    /// not.
+    fn leave_out_documents(&self, targets: &mut Vec<Target>) -> Result<()> {
+        let of_nobody = |target: &Target| !matches!(target, Target::Search(_));
+        let Some(first) = targets.iter().copied().find(of_nobody) else { return Ok(()) };
+        let why = "nothing says whose it would be, and the archive is somebody's";
+        if !self.args.resources.contains(&Resource::All) {
+            return Err(other_patient(first, why));
+        }
+        for target in targets.iter().filter(|target| of_nobody(target)) {
+            self.ui().say(format!("{}: {why}; what is kept stays", target.name()));
+        }
+        targets.retain(|target| !of_nobody(target));
+        Ok(())
     }
 
     async fn one_to_archive(&self, pull: &Held, target: Target, grant: &Grant) -> Result<PullRow> {

@@ -13,6 +13,7 @@ use crate::{
         manifest::{Mode, Query},
         partial::Reached,
     },
+    auth::session::Session,
     error::{Error, Exit, Result},
     ui::Ui,
 };
@@ -21,13 +22,15 @@ use crate::{
 const FRESH_STARTS: u32 = 2;
 
 /// What is known when a search has been read to its end.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct End {
     pub(super) cursor: Option<Timestamp>,
     pub(super) total: Option<u64>,
     /// When the server answered with the first page of this run, by its own clock (v3).
     answered: Option<Timestamp>,
     pages: usize,
+    /// The link from which resources stand in no fixed order, where that is more than a page.
+    unordered: Option<String>,
     /// Whether the links ended although the pages read cannot have held the total.
     pub(super) cut_short: bool,
 }
@@ -52,10 +55,10 @@ pub(super) struct Readings {
 }
 
 impl Readings {
-    /// The set changed while it was read (or the reading failed): is it read again?
-    pub(super) fn shifted(&mut self, cause: PullError, resource: Searchable, ui: &Ui) -> Result<()> {
-        if !matches!(cause, PullError::Shifted) || self.starts == FRESH_STARTS {
-            return Err(give_up(cause, resource));
+    /// The set changed while it was read: is it read again?
+    pub(super) fn shifted(&mut self, resource: Searchable, ui: &Ui) -> Result<()> {
+        if self.starts == FRESH_STARTS {
+            return Err(give_up(PullError::Shifted, resource));
         }
         ui.say("the claims changed on the server while they were being read: reading them again");
         self.starts += 1;
@@ -121,8 +124,8 @@ impl Job<'_> {
         let count = self.args.page_size;
         let mut search = Search::new(self.client, self.session, resource, &query, count, known, self.login());
         let mut end = End::default();
-        if let Some(Reached { pages, next: Some(next), total, cursor, seams, last, moved }) = from {
-            search = search.resume(SoFar { pages, next, total, dated: cursor, seams, last, moved })?;
+        if let Some(Reached { pages, next: Some(next), total, cursor, seams, last, moved, unordered }) = from {
+            search = search.resume(SoFar { pages, next, total, dated: cursor, seams, last, moved, unordered })?;
             end.cursor = cursor;
         }
         let mut progress = self.ui().progress(spoken(resource));
@@ -143,6 +146,7 @@ impl Job<'_> {
                         seams: search.newest_seam().cloned().into_iter().collect(),
                         last: search.last_id().map(str::to_owned),
                         moved: search.moved(),
+                        unordered: search.unordered().cloned(),
                     };
                     match keeper.take(&page, &reached) {
                         Ok(now) => distinct = now,
@@ -165,6 +169,8 @@ impl Job<'_> {
         };
         progress.finish();
         (end.total, end.pages) = (search.total(), search.pages());
+        let unordered = search.unordered().filter(|(page, _)| page + 1 < search.pages());
+        end.unordered = unordered.map(|(_, link)| link.clone());
         end.cut_short = end.total.is_some_and(|total| search.room() < total);
         outcome.map(|()| end).map_err(|cause| incomplete(cause, resource, distinct, search.total()))
     }
@@ -187,6 +193,22 @@ impl Job<'_> {
         if moved {
             return Ok(false);
         }
+        let (count, login) = (self.args.page_size, self.login());
+        // No more of them can be here than there are.
+        let most = distinct + u64::from(count);
+        if let Some(next) = end.unordered.clone() {
+            // In no order, one that goes away may take any other with it: all of them are looked for once more.
+            let known = Known::MaybeNothing;
+            let search = Search::new(self.client, self.session, resource, query, count, known, login.clone());
+            let so_far = SoFar { pages: 1, next, ..SoFar::default() };
+            let still = match search.without_haste().resume(so_far) {
+                Ok(search) => self.has_all_of(search, resource, most, &has).await?,
+                Err(cause) => return Err(give_up(cause, resource)),
+            };
+            if !still {
+                return Ok(false);
+            }
+        }
         let Some(since) =
             end.answered.filter(|_| mode == Mode::Full).and_then(|at| increment::before(query, at, self.profile.api))
         else {
@@ -194,11 +216,18 @@ impl Job<'_> {
         };
         let mut query = query.clone();
         query.push(increment::parameter(since));
-        let (count, login) = (self.args.page_size, self.login());
         let search = Search::new(self.client, self.session, resource, &query, count, Known::MaybeNothing, login);
-        let mut search = search.without_haste();
-        // No more of them can be here than there are.
-        let most = distinct + u64::from(self.args.page_size);
+        self.has_all_of(search.without_haste(), resource, most, &has).await
+    }
+
+    /// Whether all resources of a search, `most` of them at most, have been read.
+    async fn has_all_of(
+        &self,
+        mut search: Search<Session>,
+        resource: Searchable,
+        most: u64,
+        has: impl Fn(&str) -> bool,
+    ) -> Result<bool> {
         let mut looked_at = 0;
         loop {
             match search.next_page().await {

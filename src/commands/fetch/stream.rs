@@ -5,7 +5,7 @@ use std::io::{Write, stdout};
 use super::{
     Job,
     plan::Target,
-    reading::{Keeper, Readings},
+    reading::{Keeper, Readings, give_up},
 };
 use crate::{
     api::{
@@ -29,13 +29,14 @@ impl Job<'_> {
             let count = pipe.distinct();
             known = known.max(count);
             match read {
-                Err(cause) => readings.shifted(cause, resource, self.ui())?,
+                Err(cause @ PullError::Failed(_)) => return Err(give_up(cause, resource)),
+                Err(PullError::Shifted) => readings.shifted(resource, self.ui())?,
                 Ok(end) => {
                     let asked = (resource, &query, Mode::Full);
                     let brought = (count, readings.moved(pipe.repeated()));
                     let missing = end.missing(count);
                     if !self.held_still(asked, &end, brought, |claim| pipe.has(claim)).await? {
-                        readings.shifted(PullError::Shifted, resource, self.ui())?;
+                        readings.shifted(resource, self.ui())?;
                     } else if readings.is_whole(missing, false, end.cut_short) {
                         if let Some(total) = end.total.filter(|total| *total != count) {
                             self.ui().warn(format!(
