@@ -100,6 +100,7 @@ pub(super) fn answer(shared: &Shared, ask: &Ask, what: &str) -> Answer {
             Ok(())
         }),
         ("POST", "rate") => order(ask, |rate: Option<Rate>| {
+            let rate = rate.map(Rate::checked).transpose()?;
             shared.world().throttle.set(rate);
             Ok(())
         }),

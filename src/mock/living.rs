@@ -3,7 +3,7 @@
 //! Nothing is kept of people to whom nothing happened; of the others, a few bytes a claim.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{PoisonError, RwLock, RwLockReadGuard},
 };
 
@@ -28,6 +28,11 @@ pub struct Load {
     pub supersede: usize,
     /// The `meta.lastUpdated` of what comes or changes; without it, this moment, or one after every other load.
     pub at: Option<Timestamp>,
+}
+
+impl Load {
+    /// More claims than these are not touched by one load.
+    pub(super) const MOST: usize = 100_000;
 }
 
 /// The ids that a load was about.
@@ -133,6 +138,10 @@ impl Living {
         if load.enrollee >= self.base.enrollees() {
             return Err(format!("there is no enrollee {}", load.enrollee));
         }
+        let all = [load.add, load.update, load.remove, load.supersede].into_iter().try_fold(0, usize::checked_add);
+        if all.is_none_or(|all| all > Load::MOST) {
+            return Err(format!("a load has {} claims at most", Load::MOST));
+        }
         let before = self.base.claims(Version::V2, load.enrollee);
         // Files may hold other claims for each version; made-up ones are the same in all.
         let differ = |version| self.base.serves(version) && self.base.finished(version, load.enrollee) != before;
@@ -170,25 +179,32 @@ impl Living {
         let mut done = Loaded::default();
         // Spread over what is there, and elsewhere the next time.
         let spot = |number: usize, of: usize, length: usize| (number * length / of.max(1) + changed.loads) % length;
-        let mut touched = Vec::new();
+        let mut touched = HashSet::new();
         for number in 0..load.update {
             let mut at_place = spot(number, load.update, places.len());
             while touched.contains(&at_place) {
                 at_place = (at_place + 1) % places.len();
             }
-            touched.push(at_place);
+            touched.insert(at_place);
             let place = &mut places[at_place];
             (place.version, place.loaded) = (place.version + 1, Some(at));
             done.updated.push(id(*place));
         }
+        let mut gone = HashSet::new();
         for number in 0..load.remove {
             let mut at_place = spot(number, load.remove, places.len());
             // What has just changed is not what goes.
-            while places[at_place].loaded == Some(at) {
+            while places[at_place].loaded == Some(at) || gone.contains(&at_place) {
                 at_place = (at_place + 1) % places.len();
             }
-            done.removed.push(id(places.remove(at_place)));
+            gone.insert(at_place);
+            done.removed.push(id(places[at_place]));
         }
+        let mut number = 0;
+        places.retain(|_| {
+            number += 1;
+            !gone.contains(&(number - 1))
+        });
         for number in 0..load.supersede {
             let mut at_place = spot(number, load.supersede, places.len());
             while places[at_place].loaded == Some(at) || places[at_place].is_superseded {
@@ -198,12 +214,25 @@ impl Living {
             (place.loaded, place.is_superseded) = (Some(at), true);
             done.superseded.push(id(*place));
         }
-        for number in 0..load.add + load.supersede {
-            let place = Place::of(*ever, Some(at));
-            *ever += 1;
-            done.added.push(id(place));
-            let at_place = spot(number, load.add + load.supersede, places.len() + 1);
-            places.insert(at_place, place);
+        let come = load.add + load.supersede;
+        let mut new: Vec<(usize, Place)> = (0..come)
+            .map(|number| {
+                let place = Place::of(*ever + number, Some(at));
+                done.added.push(id(place));
+                (spot(number, come, places.len() + 1), place)
+            })
+            .collect();
+        *ever += come;
+        // Each before what stood at its spot, all in one go.
+        new.sort_by_key(|(at_place, _)| *at_place);
+        let old = std::mem::take(places);
+        places.reserve(old.len() + new.len());
+        let mut new = new.into_iter().peekable();
+        for (at_place, place) in old.into_iter().map(Some).chain([None]).enumerate() {
+            while let Some((_, new)) = new.next_if(|(spot, _)| *spot <= at_place) {
+                places.push(new);
+            }
+            places.extend(place);
         }
         claims.index();
         changed.loads += 1;
@@ -291,21 +320,24 @@ impl Records for Living {
     }
 
     fn find_claim(&self, version: Version, enrollee: usize, id: &str) -> Option<usize> {
-        let found = self.base.find_claim(version, enrollee, id);
         let changed = self.changed();
-        let Some(claims) = changed.people.get(&enrollee) else { return found };
-        let own = self.base.claims(Version::V2, enrollee);
-        if found.is_some_and(|position| position >= own) {
-            return found;
-        }
+        let Some(claims) = changed.people.get(&enrollee) else { return self.base.find_claim(version, enrollee, id) };
         // The base finds what it counts; what has come since it makes, and does not count.
-        let is_it = |position| match found {
-            Some(found) => found == position,
-            None => position >= own && self.base.claim_header(version, enrollee, position).id == id,
-        };
-        let at = claims.places.iter().position(|place| is_it(place.position))?;
-        let is_shown = version != Version::V3 || !claims.places[at].is_superseded;
-        is_shown.then_some(at)
+        let found = self.base.find_made(version, enrollee, id);
+        if let Some(at) = found.and_then(|found| claims.places.iter().position(|place| place.position == found)) {
+            let is_shown = version != Version::V3 || !claims.places[at].is_superseded;
+            return is_shown.then_some(at);
+        }
+        let own = self.base.claims(Version::V2, enrollee);
+        self.base.find_claim(version, enrollee, id).filter(|position| *position >= own)
+    }
+
+    fn find_made(&self, version: Version, enrollee: usize, id: &str) -> Option<usize> {
+        self.base.find_made(version, enrollee, id)
+    }
+
+    fn owners(&self, version: Version, id: &str) -> Vec<usize> {
+        self.base.owners(version, id)
     }
 
     fn write_claim(&self, version: Version, enrollee: usize, place: usize, created: Timestamp, out: &mut String) {
@@ -322,8 +354,8 @@ impl Records for Living {
         self.base.patient(version, enrollee)
     }
 
-    fn insurance_card(&self, enrollee: usize) -> Option<String> {
-        self.base.insurance_card(enrollee)
+    fn insurance_card(&self, enrollee: usize, call: u64) -> Option<String> {
+        self.base.insurance_card(enrollee, call)
     }
 
     fn coverage(&self, version: Version, enrollee: usize) -> Vec<(String, String)> {
@@ -411,6 +443,27 @@ mod tests {
         assert_eq!((&value["status"], &value["payment"]["amount"]["value"]), (&"cancelled".into(), &3.03.into()));
     }
 
+    /// Hundreds of seconds where each claim made room for itself.
+    #[test]
+    fn a_large_load_is_one_step() {
+        let records = Living::new(Box::new(Population::new(1, 1, 600_000)));
+        let now = "2027-01-01T00:00:00Z".parse().unwrap();
+        let started = std::time::Instant::now();
+        let third = Load::MOST / 3;
+        let load = Load { add: third, remove: third, update: third, ..Load::default() };
+        let done = records.load(&load, now).unwrap();
+        records.load(&Load { add: Load::MOST, ..Load::default() }, now).unwrap();
+        assert_eq!(records.claims(Version::V2, 0), 600_000 + Load::MOST);
+        let removed: BTreeSet<_> = done.removed.iter().collect();
+        assert_eq!((removed.len(), removed.contains(&done.updated[0])), (third, false));
+        assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
+        let shown = &records.changed().people[&0];
+        let positions: BTreeSet<usize> = shown.places.iter().map(|place| place.position).collect();
+        assert_eq!(positions.len(), shown.places.len(), "each once");
+        let new = shown.places[..10_000].iter().filter(|place| place.position >= 600_000).count();
+        assert!((1_000..4_000).contains(&new), "spread over what is there: {new}");
+    }
+
     #[test]
     fn what_cannot_happen_is_refused() {
         let records = Living::new(Box::new(Population::new(1, 1, 3)));
@@ -418,6 +471,9 @@ mod tests {
             Load { enrollee: 1, ..Load::default() },
             Load { update: 4, ..Load::default() },
             Load { update: 2, remove: 2, ..Load::default() },
+            Load { add: Load::MOST + 1, ..Load::default() },
+            Load { add: Load::MOST, supersede: 1, ..Load::default() },
+            Load { add: usize::MAX, update: usize::MAX, ..Load::default() },
         ] {
             assert!(records.load(&load, Timestamp::UNIX_EPOCH).is_err(), "{load:?}");
         }

@@ -103,10 +103,11 @@ fn answer_below(
         (Some(status), _) => failing(version, status),
         // No data stands behind this version here.
         _ if !shared.records.serves(version) => failing(version, 502),
-        (None, Some("$generate-insurance-card")) if version == Version::V3 => shared
-            .records
-            .insurance_card(caller.enrollee)
-            .map_or_else(|| failing(version, 404), |card| Answer::fhir(200, card)),
+        (None, Some("$generate-insurance-card")) if version == Version::V3 => {
+            let call = shared.world().next_card(caller.enrollee);
+            let card = shared.records.insurance_card(caller.enrollee, call);
+            card.map_or_else(|| failing(version, 404), |card| Answer::fhir(200, card))
+        }
         (None, Some(id)) => read::answer(shared, &caller, resource, id),
         (None, None) => search::answer(shared, &narrowed(ask, &caller, resource), &caller, resource, faults),
     };

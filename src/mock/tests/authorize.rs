@@ -267,10 +267,20 @@ fn a_consent_page_is_good_for_ten_minutes() {
     let address = log_in(&mock, &authorization(&mock, &[]));
     control(&mock, "clock", r#"{"advance_seconds": 599}"#);
     assert_eq!(get(&mock, &address).status, 200);
+    let csrf = field(get(&mock, &address).text(), "csrfmiddlewaretoken");
     control(&mock, "clock", r#"{"advance_seconds": 2}"#);
-    let got = get(&mock, &address);
-    assert_eq!((got.status, got.text()), (404, r#"{"status_code": 404, "message": "Not found."}"#));
-    assert_eq!(get(&mock, "/v2/o/authorize/123/").status, 404);
+    let start = get(&mock, &authorization(&mock, &[])).header("location").unwrap().to_owned();
+    let click = [("csrfmiddlewaretoken", csrf.as_str()), ("allow", "Allow")];
+    for got in [get(&mock, &address), form(&mock, &address, &[], &click)] {
+        assert_eq!((got.status, got.header("location")), (302, Some(&*start)), "the log-in starts over");
+    }
+    assert_eq!(form(&mock, &address, &[], &[("allow", "Allow")]).status, 403, "without the CSRF field");
+    let got = form(&mock, "/v3/o/permission-logout", &[], &click[..1]);
+    assert_eq!((got.status, got.header("location")), (302, Some(&*start)), "somebody else logs in");
+    for unknown in [&*address, "/v2/o/authorize/123/"] {
+        let got = get(&mock, unknown);
+        assert_eq!((got.status, got.text()), (404, r#"{"status_code": 404, "message": "Not found."}"#));
+    }
 }
 
 #[test]
