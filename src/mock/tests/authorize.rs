@@ -146,6 +146,51 @@ fn the_page_of_v3_marks_what_nobody_can_withhold() {
 }
 
 #[test]
+fn the_page_of_v1_and_v2_speaks_of_what_is_asked_for() {
+    let mock = with_pages();
+    let (claims, coverage) = ("patient/ExplanationOfBenefit.read", "patient/Coverage.rs");
+    let too = "Share my personal information too: name";
+    for (lang, scope, sentence, label) in [
+        ("en", None, Some("Your claims and your coverage will be shared."), Some(too)),
+        (
+            "en",
+            Some(format!("{claims} {coverage} openid")),
+            Some("Your claims and your coverage will be shared."),
+            None,
+        ),
+        ("en", Some(format!("{claims} profile")), Some("Your claims will be shared."), Some(too)),
+        ("en", Some(coverage.to_owned()), Some("Your coverage will be shared."), None),
+        ("en", Some("patient/Patient.r".to_owned()), None, Some("Share my personal information: name")),
+        ("en", Some("launch/patient".to_owned()), None, None),
+        ("es", Some(claims.to_owned()), Some("Se compartirán sus reclamaciones."), None),
+        (
+            "es",
+            Some(format!("{coverage} profile")),
+            Some("Se compartirá su cobertura."),
+            Some("Compartir también mis datos"),
+        ),
+        ("es", Some("profile".to_owned()), None, Some("Compartir mis datos personales: nombre")),
+    ] {
+        for version in ["v1", "v2"] {
+            let asked = authorization(&mock, &[("lang", Some(lang)), ("scope", scope.as_deref())]);
+            let address = log_in(&mock, &asked.replacen("v2", version, 1));
+            let page = get(&mock, &address);
+            let form_of_page = page.text().split("<form").nth(1).unwrap();
+            let sentences: Vec<&str> =
+                form_of_page.split("<p>").skip(1).map(|p| p.split("</p>").next().unwrap()).collect();
+            assert_eq!(sentences, sentence.into_iter().collect::<Vec<_>>(), "{lang} {scope:?}");
+            assert_eq!(form_of_page.matches("checkbox").count(), usize::from(label.is_some()), "{lang} {scope:?}");
+            assert!(label.is_none_or(|label| form_of_page.contains(&format!("checked> {label}"))), "{form_of_page}");
+            assert!(form_of_page.contains("type=\"hidden\" name=\"share_demographic_scopes\" value=\"False\""));
+            let click = [("csrfmiddlewaretoken", &*field(page.text(), "csrfmiddlewaretoken")), ("allow", "Allow")];
+            let shares = label.is_none() || sentence.is_some();
+            let got = form(&mock, &address, &[], &click);
+            assert_eq!(sent_back(&got, "code").is_some(), shares, "{scope:?} {got:?}");
+        }
+    }
+}
+
+#[test]
 fn somebody_else_can_log_in_instead() {
     let mock = with_pages();
     let request = authorization(&mock, &[("lang", Some("es"))]);
