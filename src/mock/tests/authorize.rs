@@ -254,6 +254,11 @@ fn lists_of_apps_are_behind_a_switch() {
     assert_eq!((apps["next"].as_str(), apps["results"][0]["name"].as_str()), (Some(&*next), Some("App 00")));
     let second = get(&mock, &next).json();
     assert_eq!((second["results"].as_array().unwrap().len(), second["next"].is_null()), (2, true));
+    let page = |query: &str| get(&mock, &format!("/.well-known/applications{query}")).json();
+    let first = next.split('?').next().unwrap();
+    assert_eq!((&page("?page=last"), second["previous"].as_str()), (&second, Some(first)));
+    assert_eq!(page("?page=2&b=1&b=2&a=x+y")["previous"], format!("{first}?a=x+y&b=1&b=2"));
+    assert_eq!(page("?z=1&a=")["next"], format!("{first}?a=&page=2&z=1"));
     assert_eq!(get(&mock, &next.replace("=2", "=3")).text(), r#"{"detail":"Invalid page."}"#);
     assert_eq!(list("application-labels").json()["results"], serde_json::json!([]));
     assert_eq!(list("applications-v2").json()["count"], 12);
