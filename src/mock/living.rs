@@ -154,25 +154,26 @@ impl Living {
         });
         let at = Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at);
         let changed = &mut *self.changed.write().unwrap_or_else(PoisonError::into_inner);
+        // Who is refused is still somebody to whom nothing happened.
+        let ever = changed.ever.get(&load.enrollee).copied().unwrap_or(before);
+        let there = changed.people.get(&load.enrollee).map_or(before, |claims| claims.places.len());
+        let come = load.add + load.supersede;
+        if come > self.base.spare(load.enrollee, ever) {
+            return Err("these records have no further claims".to_owned());
+        }
+        let leave = load.remove + load.supersede;
+        if leave + load.update > there {
+            return Err(format!("there are only {there} claims"));
+        }
         let claims = changed.people.entry(load.enrollee).or_insert_with(|| Claims {
             places: (0..before).map(|position| Place::of(position, None)).collect(),
             hidden: Vec::new(),
         });
         let places = &mut claims.places;
-        let ever = changed.ever.entry(load.enrollee).or_insert(before);
-        let come = load.add.checked_add(load.supersede);
-        if come.is_none_or(|come| come > self.base.spare(load.enrollee, *ever)) {
-            return Err("these records have no further claims".to_owned());
-        }
-        let leave = load.remove.checked_add(load.supersede);
-        let touched = leave.and_then(|leave| leave.checked_add(load.update));
-        if touched.is_none_or(|touched| touched > places.len()) {
-            return Err(format!("there are only {} claims", places.len()));
-        }
         // What has just changed does not go, and what was superseded is not so again. An update may take one of
         // the others each time.
         let free = places.iter().filter(|place| place.loaded != Some(at) && !place.is_superseded).count();
-        if leave.is_some_and(|leave| leave > 0 && leave > free.saturating_sub(load.update)) {
+        if leave > 0 && leave > free.saturating_sub(load.update) {
             return Err(format!("only {free} claims have not changed at that instant"));
         }
         let id = |place: Place| self.base.claim_header(Version::V2, load.enrollee, place.position).id;
@@ -214,15 +215,14 @@ impl Living {
             (place.loaded, place.is_superseded) = (Some(at), true);
             done.superseded.push(id(*place));
         }
-        let come = load.add + load.supersede;
         let mut new: Vec<(usize, Place)> = (0..come)
             .map(|number| {
-                let place = Place::of(*ever + number, Some(at));
+                let place = Place::of(ever + number, Some(at));
                 done.added.push(id(place));
                 (spot(number, come, places.len() + 1), place)
             })
             .collect();
-        *ever += come;
+        changed.ever.insert(load.enrollee, ever + come);
         // Each before what stood at its spot, all in one go.
         new.sort_by_key(|(at_place, _)| *at_place);
         let old = std::mem::take(places);
@@ -477,5 +477,6 @@ mod tests {
         ] {
             assert!(records.load(&load, Timestamp::UNIX_EPOCH).is_err(), "{load:?}");
         }
+        assert!(records.changed().people.is_empty(), "nothing is kept of people to whom nothing happened");
     }
 }
