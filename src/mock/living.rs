@@ -10,7 +10,10 @@ use std::{
 use jiff::{Timestamp, ToSpan};
 use serde::Deserialize;
 
-use super::records::{ClaimHeader, Enrollee, Records, Version};
+use super::{
+    records::{ClaimHeader, Enrollee, Records, Version},
+    slots::Slots,
+};
 
 /// What happens to a person's claims at once: one load of the data back end.
 #[derive(Debug, Default, Deserialize)]
@@ -191,21 +194,22 @@ impl Living {
             (place.version, place.loaded) = (place.version + 1, Some(at));
             done.updated.push(id(*place));
         }
-        let mut gone = HashSet::new();
+        let mut there = Slots::new(places.len());
+        let mut is_gone = vec![false; places.len()];
         for number in 0..load.remove {
-            let mut at_place = spot(number, load.remove, places.len());
+            let length = places.len() - number;
+            let mut nth = spot(number, load.remove, length);
             // What has just changed is not what goes.
-            while places[at_place].loaded == Some(at) || gone.contains(&at_place) {
-                at_place = (at_place + 1) % places.len();
+            while places[there.nth(nth)].loaded == Some(at) {
+                nth = (nth + 1) % length;
             }
-            gone.insert(at_place);
+            let at_place = there.nth(nth);
+            there.take(at_place);
+            is_gone[at_place] = true;
             done.removed.push(id(places[at_place]));
         }
-        let mut number = 0;
-        places.retain(|_| {
-            number += 1;
-            !gone.contains(&(number - 1))
-        });
+        let mut is_gone = is_gone.into_iter();
+        places.retain(|_| is_gone.next() != Some(true));
         for number in 0..load.supersede {
             let mut at_place = spot(number, load.supersede, places.len());
             while places[at_place].loaded == Some(at) || places[at_place].is_superseded {
@@ -215,25 +219,19 @@ impl Living {
             (place.loaded, place.is_superseded) = (Some(at), true);
             done.superseded.push(id(*place));
         }
-        let mut new: Vec<(usize, Place)> = (0..come)
-            .map(|number| {
-                let place = Place::of(ever + number, Some(at));
-                done.added.push(id(place));
-                (spot(number, come, places.len() + 1), place)
-            })
-            .collect();
-        changed.ever.insert(load.enrollee, ever + come);
-        // Each before what stood at its spot, all in one go.
-        new.sort_by_key(|(at_place, _)| *at_place);
-        let old = std::mem::take(places);
-        places.reserve(old.len() + new.len());
-        let mut new = new.into_iter().peekable();
-        for (at_place, place) in old.into_iter().map(Some).chain([None]).enumerate() {
-            while let Some((_, new)) = new.next_if(|(spot, _)| *spot <= at_place) {
-                places.push(new);
-            }
-            places.extend(place);
+        // Each at its spot among those that are there by then; from the last back, its slot in the end is known.
+        let length = places.len();
+        let mut free = Slots::new(length + come);
+        let mut whole = vec![None; length + come];
+        for number in (0..come).rev() {
+            let slot = free.nth(spot(number, come, length + number + 1));
+            free.take(slot);
+            whole[slot] = Some(Place::of(ever + number, Some(at)));
         }
+        done.added = (0..come).map(|number| id(Place::of(ever + number, Some(at)))).collect();
+        changed.ever.insert(load.enrollee, ever + come);
+        let mut old = std::mem::take(places).into_iter();
+        *places = whole.into_iter().filter_map(|new| new.or_else(|| old.next())).collect();
         claims.index();
         changed.loads += 1;
         changed.loaded = changed.loaded.max(Some(at));
@@ -441,6 +439,30 @@ mod tests {
         let value: serde_json::Value =
             serde_json::from_str(&revised).unwrap_or_else(|cause| panic!("{cause} {revised}"));
         assert_eq!((&value["status"], &value["payment"]["amount"]["value"]), (&"cancelled".into(), &3.03.into()));
+    }
+
+    /// Where claims come to stand, by its definition: one after another.
+    #[test]
+    fn claims_come_and_go_as_if_one_after_another() {
+        let records = Living::new(Box::new(Population::new(1, 1, 60)));
+        let now = "2027-01-01T00:00:00Z".parse().unwrap();
+        let mut expected: Vec<usize> = (0..60).collect();
+        let mut ever = 60;
+        for (loads, (add, remove)) in [(140, 0), (0, 4), (3, 5), (1, 1), (70, 90), (2, 0)].into_iter().enumerate() {
+            records.load(&Load { add, remove, ..Load::default() }, now).unwrap();
+            for number in 0..remove {
+                let length = expected.len();
+                expected.remove((number * length / remove + loads) % length);
+            }
+            for number in 0..add {
+                let length = expected.len() + 1;
+                expected.insert((number * length / add + loads) % length, ever);
+                ever += 1;
+            }
+            let positions: Vec<usize> =
+                records.changed().people[&0].places.iter().map(|place| place.position).collect();
+            assert_eq!(positions, expected, "{loads}");
+        }
     }
 
     /// Hundreds of seconds where each claim made room for itself.
