@@ -89,14 +89,14 @@ impl Arrivals {
     pub(super) fn open(&mut self, visit: Visit, now: Timestamp) -> String {
         let uuid = uuid();
         let weight = visit.query.len();
-        // An unknown one is answered like one that is over.
+        // One that is over sends its person to the log-in again for as long as there is room for it.
         self.visits.put(uuid.clone(), visit, weight, |visit| visit.until <= now);
         uuid
     }
 
-    /// Ends the visit whose consent page has this word in its forms; the page is gone then.
-    pub(super) fn close(&mut self, csrf: &str, now: Timestamp) -> Option<Visit> {
-        let uuid = self.visits.find(|visit| visit.csrf == csrf && visit.until > now)?.to_owned();
+    /// Ends the visit whose consent page has this word in its forms, be it over or not; the page is gone then.
+    pub(super) fn close(&mut self, csrf: &str) -> Option<Visit> {
+        let uuid = self.visits.find(|visit| visit.csrf == csrf)?.to_owned();
         self.visits.take(&uuid)
     }
 

@@ -58,7 +58,7 @@ struct PersonOrder {
 pub(super) fn answer(shared: &Shared, ask: &Ask, what: &str) -> Answer {
     let done = || json(200, &json!({"ok": true}));
     match (ask.method.as_str(), what) {
-        ("GET", "requests") => json(200, &json!(shared.world().log.asked())),
+        ("GET", "requests") => Answer::new(200, "application/json", shared.world().log.listed()),
         ("DELETE", "requests") => {
             shared.world().log.forget();
             done()
@@ -100,6 +100,7 @@ pub(super) fn answer(shared: &Shared, ask: &Ask, what: &str) -> Answer {
             Ok(())
         }),
         ("POST", "rate") => order(ask, |rate: Option<Rate>| {
+            let rate = rate.map(Rate::checked).transpose()?;
             shared.world().throttle.set(rate);
             Ok(())
         }),

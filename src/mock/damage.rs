@@ -98,20 +98,34 @@ pub(super) fn in_text(answer: &mut Answer, faults: &[Kind]) {
     }
     let huge = faults.iter().find_map(|fault| if let Kind::Huge(megabytes) = fault { Some(*megabytes) } else { None });
     if let Some(megabytes) = huge {
-        const RESOURCE: &[u8] = br#"{"resource":{"#;
-        let at =
-            answer.body.windows(RESOURCE.len()).position(|window| window == RESOURCE).map(|at| at + RESOURCE.len());
-        let megabytes = usize::try_from(megabytes).unwrap_or(0);
-        if let Some(at) = at {
-            let padding = format!(r#""padding":"{}","#, "x".repeat(megabytes * 1_000_000));
-            answer.body.splice(at..at, padding.into_bytes());
-        }
+        swell(&mut answer.body, usize::try_from(megabytes).unwrap_or(0).saturating_mul(1_000_000));
     }
     if faults.contains(&Kind::Close) {
         answer.breaks = Some(Break::Within);
     }
     answer.blanks =
         faults.iter().find_map(|fault| if let Kind::Bomb(blanks) = fault { Some(*blanks) } else { None }).unwrap_or(0);
+}
+
+/// Makes the first resource of a page, or an answer without any, so many bytes larger. The JSON may be indented.
+fn swell(body: &mut Vec<u8>, bytes: usize) {
+    const RESOURCE: &[u8] = br#""resource":"#;
+    let blanks = |at: usize| body[at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let after = body.windows(RESOURCE.len()).position(|window| window == RESOURCE).map_or(0, |at| at + RESOURCE.len());
+    let start = after + blanks(after);
+    if body.get(start) != Some(&b'{') {
+        return;
+    }
+    let first = start + 1 + blanks(start + 1);
+    // An object that is empty takes no comma.
+    if body.get(first) != Some(&b'"') {
+        return;
+    }
+    let mut padding = br#""padding":""#.to_vec();
+    padding.resize(padding.len() + bytes, b'x');
+    padding.extend_from_slice(b"\",");
+    padding.extend_from_slice(&body[start + 1..first]);
+    body.splice(first..first, padding);
 }
 
 /// Faults below HTTP, on the last way out.

@@ -391,7 +391,7 @@ impl Records for Files {
     }
 
     /// The Patient and the Coverages: a card in a file says of nobody whose it is.
-    fn insurance_card(&self, enrollee: usize) -> Option<String> {
+    fn insurance_card(&self, enrollee: usize, _: u64) -> Option<String> {
         let coverage = self.coverage(Version::V3, enrollee).into_iter().map(|(_, text)| text);
         let resources = std::iter::once(self.patient(Version::V3, enrollee)).chain(coverage);
         let entries: Vec<String> = resources.map(|text| format!(r#"{{"resource":{text}}}"#)).collect();
@@ -469,7 +469,7 @@ mod tests {
         assert_eq!(told, [("-8", "pde", "DDPS"), ("-9", "snf", "FISS")], "the finished one first");
         assert!(v3[0].marks.samhsa && v3[0].marks.tags.len() == 2 && !v3[1].marks.samhsa);
         assert_eq!(files.finished(Version::V3, 0), 1);
-        let card: serde_json::Value = serde_json::from_str(&files.insurance_card(0).unwrap()).unwrap();
+        let card: serde_json::Value = serde_json::from_str(&files.insurance_card(0, 0).unwrap()).unwrap();
         assert_eq!(card["entry"].as_array().unwrap().len(), 2, "{card}");
     }
 
@@ -492,7 +492,7 @@ mod tests {
             assert_eq!((&read(text)["id"], part), (&part.as_str().into(), &format!("part-a-{id}")));
             assert_eq!(read(text)["beneficiary"]["reference"], format!("Patient/{id}"));
         }
-        assert_eq!(read(&files.insurance_card(0).unwrap())["entry"].as_array().unwrap().len(), 2);
+        assert_eq!(read(&files.insurance_card(0, 0).unwrap())["entry"].as_array().unwrap().len(), 2);
         let mut text = String::new();
         files.write_claim(Version::V2, 0, 0, Timestamp::UNIX_EPOCH, &mut text);
         assert_eq!(read(&text), claim);

@@ -2,7 +2,12 @@
 
 use std::str::FromStr;
 
-use super::claims::dice::Dice;
+use super::{claims::dice::Dice, living::Load};
+
+/// The most megabytes that a resource may become larger by, since they are made at once.
+const HUGEST: u64 = 1_000;
+/// The most megabytes of blanks, which are made as they are sent: more are not received in a day.
+const LARGEST_BOMB: u64 = 100_000;
 
 /// A fault: what goes wrong, where, how often, after how many requests that would match, with what chance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +124,12 @@ impl FromStr for Fault {
         let size = |what: &str| {
             number(what).and_then(|number| usize::try_from(number).map_err(|_| format!("{number} is too large")))
         };
+        let at_most = |most: u64, what: &str| {
+            number(what).and_then(|number| {
+                if number <= most { Ok(number) } else { Err(format!("fault {name}: {number} is more than {most}")) }
+            })
+        };
+        let claims = || at_most(Load::MOST as u64, "a number of claims").map(|number| number as usize);
         let status = || {
             let number = number("a status")?;
             u16::try_from(number)
@@ -143,11 +154,11 @@ impl FromStr for Fault {
             },
             "drip" => Kind::Drip(size("a number of bytes a second")?.max(1)),
             "corrupt-gzip" => Kind::CorruptGzip,
-            "bomb" => Kind::Bomb(number("a number of megabytes")?),
+            "bomb" => Kind::Bomb(at_most(LARGEST_BOMB, "a number of megabytes")?),
             "truncate" => Kind::Truncate,
             "corrupt" => Kind::Corrupt,
             "invalid-utf8" => Kind::InvalidUtf8,
-            "huge" => Kind::Huge(number("a number of megabytes")?),
+            "huge" => Kind::Huge(at_most(HUGEST, "a number of megabytes")?),
             "html" => Kind::Html(status()?),
             "empty" => Kind::Empty,
             "total" => Kind::Total(number("a number")?),
@@ -156,9 +167,9 @@ impl FromStr for Fault {
             "next-path" => Kind::NextPath(argument.to_owned()),
             "next-loop" => Kind::NextLoop,
             "self-host" => Kind::SelfHost(argument.trim_end_matches('/').to_owned()),
-            "load" => Kind::Load(size("a number of claims")?),
-            "update" => Kind::Update(size("a number of claims")?),
-            "supersede" => Kind::Supersede(size("a number of claims")?),
+            "load" => Kind::Load(claims()?),
+            "update" => Kind::Update(claims()?),
+            "supersede" => Kind::Supersede(claims()?),
             "late-load" => {
                 Kind::LateLoad(i64::try_from(number("a number of seconds")?).map_err(|_| "that is too long ago")?)
             }
@@ -289,8 +300,14 @@ mod tests {
     fn what_is_no_fault_is_told() {
         for bad in
             ["", "status", "status=abc", "status=99", "nonsense", "throttle=x", "length=0", "late=9-1", "close%101"]
+                .into_iter()
+                .chain(["huge=1001", "huge=1000000", "huge=18446744073709", "bomb=100001", "bomb=18446744073709551615"])
+                .chain(["load=100001", "update=100001", "supersede=18446744073709551615"])
         {
             assert!(bad.parse::<Fault>().is_err(), "{bad}");
+        }
+        for good in ["huge=1000", "bomb=100000", "load=100000"] {
+            assert!(good.parse::<Fault>().is_ok(), "{good}");
         }
     }
 }

@@ -15,9 +15,29 @@ pub(super) enum Language {
 impl Language {
     /// What `lang` in an authorization request asks for, else the browser's `Accept-Language`.
     pub(super) fn of(request: &Pairs, ask: &Ask) -> Self {
-        let preferred = || ask.header("accept-language").and_then(|list| list.split([',', ';']).next());
-        let asked = last(request, "lang").filter(|lang| matches!(*lang, "en" | "es"));
-        Self::called(asked.or_else(preferred).unwrap_or_default())
+        match last(request, "lang") {
+            Some("es") => Self::Spanish,
+            Some("en") => Self::English,
+            _ => Self::preferred(ask.header("accept-language").unwrap_or_default()),
+        }
+    }
+
+    /// The language that a browser likes best of these two, by weight and then by place; English where it names
+    /// neither before it takes any (Django's rule for `Accept-Language`, RFC 9110 section 12.5.4).
+    fn preferred(list: &str) -> Self {
+        let weighed = |part: &str| {
+            let mut words = part.split(';').map(str::trim);
+            let tag = words.next().unwrap_or_default().to_ascii_lowercase();
+            let weight = words.next().map_or(Some(1.0), |word| word.strip_prefix("q=")?.trim().parse::<f32>().ok())?;
+            (weight > 0.0 && weight <= 1.0).then_some((tag, weight))
+        };
+        let mut tags: Vec<(String, f32)> = list.split(',').filter_map(weighed).collect();
+        tags.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+        let known = tags.iter().map(|(tag, _)| tag.split('-').next().unwrap_or_default());
+        match known.into_iter().find(|tag| matches!(*tag, "en" | "es" | "*")) {
+            Some("es") => Self::Spanish,
+            _ => Self::English,
+        }
     }
 
     /// By a language tag; every other language is English.
@@ -56,8 +76,10 @@ pub(super) struct Words {
     pub hour: &'static str,
     pub months: &'static str,
     pub date: &'static str,
-    pub shared: &'static str,
-    pub personal: &'static str,
+    /// That claims and coverage, claims alone, or coverage alone will be shared.
+    pub shared: [&'static str; 3],
+    /// The box for personal information, beside others and alone.
+    pub personal: [&'static str; 2],
     pub treatment: &'static str,
     pub connect: &'static str,
     pub deny: &'static str,
@@ -90,8 +112,15 @@ const ENGLISH: Words = Words {
     hour: "for 1 hour",
     months: "for 13 months, until",
     date: "%B %-d, %Y",
-    shared: "Your claims and your coverage will be shared.",
-    personal: "Share my personal information too: name, address, birth date, race and sex",
+    shared: [
+        "Your claims and your coverage will be shared.",
+        "Your claims will be shared.",
+        "Your coverage will be shared.",
+    ],
+    personal: [
+        "Share my personal information too: name, address, birth date, race and sex",
+        "Share my personal information: name, address, birth date, race and sex",
+    ],
     treatment: "Share data about treatment of alcohol and substance use too",
     connect: "Connect",
     deny: "Deny",
@@ -113,8 +142,15 @@ const SPANISH: Words = Words {
     hour: "durante 1 hora",
     months: "durante 13 meses, hasta el",
     date: "%-d/%-m/%Y",
-    shared: "Se compartirán sus reclamaciones y su cobertura.",
-    personal: "Compartir también mis datos personales: nombre, dirección, fecha de nacimiento, raza y sexo",
+    shared: [
+        "Se compartirán sus reclamaciones y su cobertura.",
+        "Se compartirán sus reclamaciones.",
+        "Se compartirá su cobertura.",
+    ],
+    personal: [
+        "Compartir también mis datos personales: nombre, dirección, fecha de nacimiento, raza y sexo",
+        "Compartir mis datos personales: nombre, dirección, fecha de nacimiento, raza y sexo",
+    ],
     treatment: "Compartir también los datos sobre el tratamiento por consumo de alcohol y sustancias",
     connect: "Conectar",
     deny: "Rechazar",
@@ -129,6 +165,26 @@ const SPANISH: Words = Words {
 #[cfg(test)]
 mod tests {
     use super::Language;
+
+    #[test]
+    fn the_language_that_a_browser_likes_best_counts() {
+        for (list, expected) in [
+            ("en;q=0.5, es;q=0.9", "es"),
+            ("en;q=0.5,es-PR", "es"),
+            ("es;q=0.5,en", "en"),
+            ("fr,es;q=0.7,en;q=0.3", "es"),
+            ("fr,*;q=0.5,es;q=0.1", "en"),
+            ("es;q=0,fr", "en"),
+            ("ES-mx", "es"),
+            ("es,en", "es"),
+            ("en,es", "en"),
+            ("est", "en"),
+            ("es;q=x", "en"),
+            ("", "en"),
+        ] {
+            assert_eq!(Language::preferred(list).tag(), expected, "{list}");
+        }
+    }
 
     #[test]
     fn languages_are_read_off_their_tags() {

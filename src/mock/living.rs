@@ -3,14 +3,17 @@
 //! Nothing is kept of people to whom nothing happened; of the others, a few bytes a claim.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{PoisonError, RwLock, RwLockReadGuard},
 };
 
 use jiff::{Timestamp, ToSpan};
 use serde::Deserialize;
 
-use super::records::{ClaimHeader, Enrollee, Records, Version};
+use super::{
+    records::{ClaimHeader, Enrollee, Records, Version},
+    slots::Slots,
+};
 
 /// What happens to a person's claims at once: one load of the data back end.
 #[derive(Debug, Default, Deserialize)]
@@ -28,6 +31,11 @@ pub struct Load {
     pub supersede: usize,
     /// The `meta.lastUpdated` of what comes or changes; without it, this moment, or one after every other load.
     pub at: Option<Timestamp>,
+}
+
+impl Load {
+    /// More claims than these are not touched by one load.
+    pub(super) const MOST: usize = 100_000;
 }
 
 /// The ids that a load was about.
@@ -133,6 +141,10 @@ impl Living {
         if load.enrollee >= self.base.enrollees() {
             return Err(format!("there is no enrollee {}", load.enrollee));
         }
+        let all = [load.add, load.update, load.remove, load.supersede].into_iter().try_fold(0, usize::checked_add);
+        if all.is_none_or(|all| all > Load::MOST) {
+            return Err(format!("a load has {} claims at most", Load::MOST));
+        }
         let before = self.base.claims(Version::V2, load.enrollee);
         // Files may hold other claims for each version; made-up ones are the same in all.
         let differ = |version| self.base.serves(version) && self.base.finished(version, load.enrollee) != before;
@@ -145,50 +157,59 @@ impl Living {
         });
         let at = Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at);
         let changed = &mut *self.changed.write().unwrap_or_else(PoisonError::into_inner);
+        // Who is refused is still somebody to whom nothing happened.
+        let ever = changed.ever.get(&load.enrollee).copied().unwrap_or(before);
+        let there = changed.people.get(&load.enrollee).map_or(before, |claims| claims.places.len());
+        let come = load.add + load.supersede;
+        if come > self.base.spare(load.enrollee, ever) {
+            return Err("these records have no further claims".to_owned());
+        }
+        let leave = load.remove + load.supersede;
+        if leave + load.update > there {
+            return Err(format!("there are only {there} claims"));
+        }
         let claims = changed.people.entry(load.enrollee).or_insert_with(|| Claims {
             places: (0..before).map(|position| Place::of(position, None)).collect(),
             hidden: Vec::new(),
         });
         let places = &mut claims.places;
-        let ever = changed.ever.entry(load.enrollee).or_insert(before);
-        let come = load.add.checked_add(load.supersede);
-        if come.is_none_or(|come| come > self.base.spare(load.enrollee, *ever)) {
-            return Err("these records have no further claims".to_owned());
-        }
-        let leave = load.remove.checked_add(load.supersede);
-        let touched = leave.and_then(|leave| leave.checked_add(load.update));
-        if touched.is_none_or(|touched| touched > places.len()) {
-            return Err(format!("there are only {} claims", places.len()));
-        }
         // What has just changed does not go, and what was superseded is not so again. An update may take one of
         // the others each time.
         let free = places.iter().filter(|place| place.loaded != Some(at) && !place.is_superseded).count();
-        if leave.is_some_and(|leave| leave > 0 && leave > free.saturating_sub(load.update)) {
+        if leave > 0 && leave > free.saturating_sub(load.update) {
             return Err(format!("only {free} claims have not changed at that instant"));
         }
         let id = |place: Place| self.base.claim_header(Version::V2, load.enrollee, place.position).id;
         let mut done = Loaded::default();
         // Spread over what is there, and elsewhere the next time.
         let spot = |number: usize, of: usize, length: usize| (number * length / of.max(1) + changed.loads) % length;
-        let mut touched = Vec::new();
+        let mut touched = HashSet::new();
         for number in 0..load.update {
             let mut at_place = spot(number, load.update, places.len());
             while touched.contains(&at_place) {
                 at_place = (at_place + 1) % places.len();
             }
-            touched.push(at_place);
+            touched.insert(at_place);
             let place = &mut places[at_place];
             (place.version, place.loaded) = (place.version + 1, Some(at));
             done.updated.push(id(*place));
         }
+        let mut there = Slots::new(places.len());
+        let mut is_gone = vec![false; places.len()];
         for number in 0..load.remove {
-            let mut at_place = spot(number, load.remove, places.len());
+            let length = places.len() - number;
+            let mut nth = spot(number, load.remove, length);
             // What has just changed is not what goes.
-            while places[at_place].loaded == Some(at) {
-                at_place = (at_place + 1) % places.len();
+            while places[there.nth(nth)].loaded == Some(at) {
+                nth = (nth + 1) % length;
             }
-            done.removed.push(id(places.remove(at_place)));
+            let at_place = there.nth(nth);
+            there.take(at_place);
+            is_gone[at_place] = true;
+            done.removed.push(id(places[at_place]));
         }
+        let mut is_gone = is_gone.into_iter();
+        places.retain(|_| is_gone.next() != Some(true));
         for number in 0..load.supersede {
             let mut at_place = spot(number, load.supersede, places.len());
             while places[at_place].loaded == Some(at) || places[at_place].is_superseded {
@@ -198,13 +219,19 @@ impl Living {
             (place.loaded, place.is_superseded) = (Some(at), true);
             done.superseded.push(id(*place));
         }
-        for number in 0..load.add + load.supersede {
-            let place = Place::of(*ever, Some(at));
-            *ever += 1;
-            done.added.push(id(place));
-            let at_place = spot(number, load.add + load.supersede, places.len() + 1);
-            places.insert(at_place, place);
+        // Each at its spot among those that are there by then; from the last back, its slot in the end is known.
+        let length = places.len();
+        let mut free = Slots::new(length + come);
+        let mut whole = vec![None; length + come];
+        for number in (0..come).rev() {
+            let slot = free.nth(spot(number, come, length + number + 1));
+            free.take(slot);
+            whole[slot] = Some(Place::of(ever + number, Some(at)));
         }
+        done.added = (0..come).map(|number| id(Place::of(ever + number, Some(at)))).collect();
+        changed.ever.insert(load.enrollee, ever + come);
+        let mut old = std::mem::take(places).into_iter();
+        *places = whole.into_iter().filter_map(|new| new.or_else(|| old.next())).collect();
         claims.index();
         changed.loads += 1;
         changed.loaded = changed.loaded.max(Some(at));
@@ -291,21 +318,24 @@ impl Records for Living {
     }
 
     fn find_claim(&self, version: Version, enrollee: usize, id: &str) -> Option<usize> {
-        let found = self.base.find_claim(version, enrollee, id);
         let changed = self.changed();
-        let Some(claims) = changed.people.get(&enrollee) else { return found };
-        let own = self.base.claims(Version::V2, enrollee);
-        if found.is_some_and(|position| position >= own) {
-            return found;
-        }
+        let Some(claims) = changed.people.get(&enrollee) else { return self.base.find_claim(version, enrollee, id) };
         // The base finds what it counts; what has come since it makes, and does not count.
-        let is_it = |position| match found {
-            Some(found) => found == position,
-            None => position >= own && self.base.claim_header(version, enrollee, position).id == id,
-        };
-        let at = claims.places.iter().position(|place| is_it(place.position))?;
-        let is_shown = version != Version::V3 || !claims.places[at].is_superseded;
-        is_shown.then_some(at)
+        let found = self.base.find_made(version, enrollee, id);
+        if let Some(at) = found.and_then(|found| claims.places.iter().position(|place| place.position == found)) {
+            let is_shown = version != Version::V3 || !claims.places[at].is_superseded;
+            return is_shown.then_some(at);
+        }
+        let own = self.base.claims(Version::V2, enrollee);
+        self.base.find_claim(version, enrollee, id).filter(|position| *position >= own)
+    }
+
+    fn find_made(&self, version: Version, enrollee: usize, id: &str) -> Option<usize> {
+        self.base.find_made(version, enrollee, id)
+    }
+
+    fn owners(&self, version: Version, id: &str) -> Vec<usize> {
+        self.base.owners(version, id)
     }
 
     fn write_claim(&self, version: Version, enrollee: usize, place: usize, created: Timestamp, out: &mut String) {
@@ -322,8 +352,8 @@ impl Records for Living {
         self.base.patient(version, enrollee)
     }
 
-    fn insurance_card(&self, enrollee: usize) -> Option<String> {
-        self.base.insurance_card(enrollee)
+    fn insurance_card(&self, enrollee: usize, call: u64) -> Option<String> {
+        self.base.insurance_card(enrollee, call)
     }
 
     fn coverage(&self, version: Version, enrollee: usize) -> Vec<(String, String)> {
@@ -411,6 +441,51 @@ mod tests {
         assert_eq!((&value["status"], &value["payment"]["amount"]["value"]), (&"cancelled".into(), &3.03.into()));
     }
 
+    /// Where claims come to stand, by its definition: one after another.
+    #[test]
+    fn claims_come_and_go_as_if_one_after_another() {
+        let records = Living::new(Box::new(Population::new(1, 1, 60)));
+        let now = "2027-01-01T00:00:00Z".parse().unwrap();
+        let mut expected: Vec<usize> = (0..60).collect();
+        let mut ever = 60;
+        for (loads, (add, remove)) in [(140, 0), (0, 4), (3, 5), (1, 1), (70, 90), (2, 0)].into_iter().enumerate() {
+            records.load(&Load { add, remove, ..Load::default() }, now).unwrap();
+            for number in 0..remove {
+                let length = expected.len();
+                expected.remove((number * length / remove + loads) % length);
+            }
+            for number in 0..add {
+                let length = expected.len() + 1;
+                expected.insert((number * length / add + loads) % length, ever);
+                ever += 1;
+            }
+            let positions: Vec<usize> =
+                records.changed().people[&0].places.iter().map(|place| place.position).collect();
+            assert_eq!(positions, expected, "{loads}");
+        }
+    }
+
+    /// Hundreds of seconds where each claim made room for itself.
+    #[test]
+    fn a_large_load_is_one_step() {
+        let records = Living::new(Box::new(Population::new(1, 1, 600_000)));
+        let now = "2027-01-01T00:00:00Z".parse().unwrap();
+        let started = std::time::Instant::now();
+        let third = Load::MOST / 3;
+        let load = Load { add: third, remove: third, update: third, ..Load::default() };
+        let done = records.load(&load, now).unwrap();
+        records.load(&Load { add: Load::MOST, ..Load::default() }, now).unwrap();
+        assert_eq!(records.claims(Version::V2, 0), 600_000 + Load::MOST);
+        let removed: BTreeSet<_> = done.removed.iter().collect();
+        assert_eq!((removed.len(), removed.contains(&done.updated[0])), (third, false));
+        assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
+        let shown = &records.changed().people[&0];
+        let positions: BTreeSet<usize> = shown.places.iter().map(|place| place.position).collect();
+        assert_eq!(positions.len(), shown.places.len(), "each once");
+        let new = shown.places[..10_000].iter().filter(|place| place.position >= 600_000).count();
+        assert!((1_000..4_000).contains(&new), "spread over what is there: {new}");
+    }
+
     #[test]
     fn what_cannot_happen_is_refused() {
         let records = Living::new(Box::new(Population::new(1, 1, 3)));
@@ -418,8 +493,12 @@ mod tests {
             Load { enrollee: 1, ..Load::default() },
             Load { update: 4, ..Load::default() },
             Load { update: 2, remove: 2, ..Load::default() },
+            Load { add: Load::MOST + 1, ..Load::default() },
+            Load { add: Load::MOST, supersede: 1, ..Load::default() },
+            Load { add: usize::MAX, update: usize::MAX, ..Load::default() },
         ] {
             assert!(records.load(&load, Timestamp::UNIX_EPOCH).is_err(), "{load:?}");
         }
+        assert!(records.changed().people.is_empty(), "nothing is kept of people to whom nothing happened");
     }
 }

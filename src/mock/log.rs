@@ -10,27 +10,56 @@ use super::http::Ask;
 
 /// A test that never looks must not fill the memory.
 const MOST: usize = 100_000;
-/// So many bytes of paths and queries at most.
-const HEAVIEST: usize = 64 << 20;
+/// So many bytes of paths and queries at most, as they are listed.
+const HEAVIEST: usize = 16 << 20;
 /// What is longer is cut off, in bytes: paths and queries each.
 const LONGEST: usize = 2_000;
+/// So many letters and digits in a row, or more, are a token, a code, a verifier: no name of this API is as long.
+const TOKEN: usize = 30;
+/// More digits in a row are the number that the log-in server hands back: no id is as long.
+const NUMBER: usize = 20;
 
-const SECRETS: [&str; 14] = [
+/// Parameters whose values are told, unless they look like something else. All others may be secrets, or hold one.
+const TOLD: [&str; 19] = [
+    "_count",
+    "count",
+    "startIndex",
+    "_offset",
+    "_lastUpdated",
+    "service-date",
+    "type",
+    "_source",
+    "_tag",
+    "_security:not",
+    "patient",
+    "beneficiary",
+    "_id",
+    "_format",
+    "response_type",
+    "scope",
+    "lang",
+    "code_challenge_method",
+    "page",
+];
+
+/// Parameters whose names are told, and nothing else.
+const NAMED: [&str; 16] = [
+    "client_id",
+    "redirect_uri",
     "code",
     "state",
+    "nonce",
     "code_challenge",
     "code_verifier",
     "client_secret",
-    "token",
-    "refresh_token",
     "access_token",
+    "refresh_token",
+    "token",
     "req_token",
     "relay",
-    "client_assertion",
-    "id_token",
-    "csrfmiddlewaretoken",
-    // An address with parameters of its own.
     "next",
+    "identifier",
+    "login_hint",
 ];
 
 /// One request.
@@ -46,8 +75,10 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// How long its texts are where they are listed: in JSON.
     fn weight(&self) -> usize {
-        self.path.len() + self.query.len()
+        let escaped = |text: &str| text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+        escaped(&self.path) + escaped(&self.query)
     }
 }
 
@@ -60,14 +91,11 @@ pub(super) struct Log {
 
 impl Log {
     pub(super) fn note(&mut self, ask: &Ask, status: u16) {
-        let query = ask.query.iter().map(|(key, value)| {
-            let is_secret = SECRETS.iter().any(|secret| key.eq_ignore_ascii_case(secret));
-            format!("{key}={}", if is_secret { "…" } else { value })
-        });
+        let query = ask.query.iter().map(|(key, value)| told(key, value));
         let asked = Asked {
             // Anything may be sent for a method.
             method: if ask.method.as_str().len() > 20 { "…".to_owned() } else { ask.method.to_string() },
-            path: cut(without_visit(&ask.path)),
+            path: cut(without_secrets(&ask.path)),
             query: cut(query.collect::<Vec<_>>().join("&")),
             status,
             authorization: ask.headers.contains_key("authorization"),
@@ -81,8 +109,9 @@ impl Log {
         }
     }
 
-    pub(super) fn asked(&self) -> &VecDeque<Asked> {
-        &self.asked
+    /// All of it as JSON.
+    pub(super) fn listed(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.asked).unwrap_or_default()
     }
 
     pub(super) fn forget(&mut self) {
@@ -90,17 +119,95 @@ impl Log {
     }
 }
 
-/// The address of a consent page is as good as the log-in that led there.
-fn without_visit(path: &str) -> String {
-    const PAGE: &str = "/o/authorize/";
-    match path.find(PAGE).map(|at| path.split_at(at + PAGE.len())) {
-        Some((page, uuid)) if !uuid.is_empty() => format!("{page}…{}", if uuid.ends_with('/') { "/" } else { "" }),
-        _ => path.to_owned(),
+/// A parameter as far as it is told: a name that nobody knows may be a token itself.
+fn told(key: &str, value: &str) -> String {
+    const ID: usize = 40;
+    let is_id = || value.len() == ID && value.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    match key {
+        "client_id" if is_id() || !is_secret(value) => format!("{key}={value}"),
+        "redirect_uri" => format!("{key}={}", address(value)),
+        _ if TOLD.contains(&key) && !is_secret(value) => format!("{key}={value}"),
+        _ if TOLD.contains(&key) || NAMED.contains(&key) => format!("{key}=…"),
+        _ => "…=…".to_owned(),
     }
 }
 
+/// An address without its parameters, however they are written.
+fn address(value: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || ":/.-_[]".contains(c);
+    let (plain, rest) = value.split_at(value.find(|c| !is_plain(c)).unwrap_or(value.len()));
+    // Before an @ stand a name and a password.
+    if value.contains('@') || plain.split('/').any(is_secret) {
+        return "…".to_owned();
+    }
+    format!("{plain}{}", if rest.is_empty() { "" } else { "…" })
+}
+
+/// Whether a text may be a secret or hold one: something with a name and a value, or what no name of this API looks
+/// like.
+fn is_secret(text: &str) -> bool {
+    let is_long = text.split(|c: char| !c.is_alphanumeric() && !"-._~".contains(c)).any(|run| run.len() >= TOKEN);
+    let has_number = text.split(|c: char| !c.is_numeric()).any(|digits| digits.len() > NUMBER);
+    is_long || has_number || text.contains(['=', '?', '&', ';', '%']) || text.contains(char::is_control)
+}
+
+/// A path without the names of consent pages, each as good as the log-in that led there, and without what looks like
+/// a token. It is told as it came where there is nothing of the kind in it.
+fn without_secrets(path: &str) -> String {
+    let path_as_meant = decoded(path);
+    let mut before = [String::new(), String::new()];
+    let (mut is_page, mut is_whole) = (false, true);
+    let mut part = |part: &str| {
+        let name = part.trim().to_ascii_lowercase();
+        if matches!(name.as_str(), "" | "." | "…") {
+            return part.to_owned();
+        }
+        let is_person = || part.strip_prefix('-').unwrap_or(part).bytes().all(|byte| byte.is_ascii_digit());
+        is_page = is_page || before == ["o", "authorize"];
+        let is_hidden = is_page
+            || (before[1] == "expire_authenticated_user" && !is_person())
+            // The ids of prior authorizations.
+            || (is_secret(part) && !(before == ["fhir", "explanationofbenefit"] && is_uuid(part)));
+        before = [std::mem::take(&mut before[1]), name];
+        is_whole &= !is_hidden;
+        if is_hidden { "…".to_owned() } else { part.to_owned() }
+    };
+    let told: Vec<String> = path_as_meant.split(['/', '\\']).map(&mut part).collect();
+    if is_whole { path.to_owned() } else { told.join("/") }
+}
+
+/// What a path says once nothing in it is percent-encoded any more, however often it was.
+fn decoded(path: &str) -> String {
+    const OFTEN: usize = 8;
+    let mut text = path.to_owned();
+    for _ in 0..OFTEN {
+        let bytes = text.as_bytes();
+        let mut plain = Vec::with_capacity(bytes.len());
+        let mut at = 0;
+        while let Some(&byte) = bytes.get(at) {
+            let digit = |at: usize| bytes.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+            let code = (byte == b'%').then(|| Some(digit(at + 1)? * 16 + digit(at + 2)?)).flatten();
+            let code = code.and_then(|code| u8::try_from(code).ok());
+            plain.push(code.unwrap_or(byte));
+            at += if code.is_some() { 3 } else { 1 };
+        }
+        if plain.len() == bytes.len() {
+            break;
+        }
+        text = String::from_utf8_lossy(&plain).into_owned();
+    }
+    text
+}
+
+fn is_uuid(text: &str) -> bool {
+    let lengths = text.split('-').map(str::len);
+    lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+}
+
 /// At most [`LONGEST`] bytes of a text, with a mark where there were more.
-fn cut(mut text: String) -> String {
+fn cut(text: String) -> String {
+    // Each of them would be six bytes where it is listed.
+    let mut text = text.replace(char::is_control, "\u{fffd}");
     if text.len() > LONGEST {
         let end = (0..=LONGEST).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(end);
@@ -127,34 +234,149 @@ mod tests {
         }
     }
 
+    fn path(path: &str) -> String {
+        let mut log = Log::default();
+        log.note(&ask(path, &[]), 200);
+        log.asked[0].path.clone()
+    }
+
+    fn query(text: &str) -> String {
+        let pairs: Vec<(String, String)> = form_urlencoded::parse(text.as_bytes()).into_owned().collect();
+        let pairs: Vec<(&str, &str)> = pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let mut log = Log::default();
+        log.note(&ask("/", &pairs), 200);
+        log.asked[0].query.clone()
+    }
+
+    const UUID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
+    const SECRET: &str = "Zx9Qw8Er7Ty6Ui5Op4As3Df2Gh1Jk0";
+
     #[test]
     fn what_opens_something_is_left_out() {
-        let mut log = Log::default();
-        log.note(&ask("/v2/o/authorize/8d7a-11/", &[("State", "s3cret"), ("scope", "openid")]), 200);
-        log.note(&ask("/v3/o/authorize/8d7a-11", &[]), 404);
-        log.note(&ask("/v2/o/authorize/", &[]), 302);
-        let paths: Vec<_> = log.asked().iter().map(|asked| asked.path.as_str()).collect();
-        assert_eq!(paths, ["/v2/o/authorize/…/", "/v3/o/authorize/…", "/v2/o/authorize/"]);
-        assert_eq!(log.asked()[0].query, "State=…&scope=openid");
+        for (given, expected) in [
+            ("/v2/o/authorize/8d7a-11/", "/v2/o/authorize/…/"),
+            ("/v3/o/authorize/8d7a-11", "/v3/o/authorize/…"),
+            ("/v2/o/authorize/", "/v2/o/authorize/"),
+        ] {
+            assert_eq!(path(given), expected);
+        }
+        assert_eq!(query("State=s3cret&scope=openid&state=x"), "…=…&scope=openid&state=…");
+    }
+
+    #[test]
+    fn no_spelling_of_a_path_shows_a_secret() {
+        let paths = [
+            "/v2/o/authorize%2FUUID/",
+            "/v2/o/authorize%252FUUID/",
+            "/v2/o/%61uthorize/UUID/",
+            "/v2/o/%2561uthorize/UUID/",
+            "/v2/O/AUTHORIZE/UUID/",
+            "/v2//o//authorize//UUID/",
+            "/v2/o/./authorize/UUID/",
+            "/v2/o/authorize/./UUID/x",
+            "/v2/o/x/../authorize/UUID/",
+            "/v2/o/authorize%20/UUID/",
+            "/v2\\o\\authorize\\UUID",
+            "/v2/fhir/Patient/UUID",
+            "/v2/fhir/Patient/SECRET",
+            "/v3/fhir/ExplanationOfBenefit/SECRET",
+            "/callback/code=s3cret",
+            "/callback/code%3Ds3cret",
+            "/callback/12345678901234567890123456",
+            "/v2/o/authorize%3Fcode=s3cret",
+            "/v2/o/expire_authenticated_user/SECRET/",
+            "/v2/o/expire_authenticated_user/s3cret/",
+        ];
+        for given in paths {
+            let told = path(&given.replace("UUID", UUID).replace("SECRET", SECRET));
+            assert!(told.contains('…'), "{given}: {told}");
+            assert!(["s3cret", UUID, SECRET, "12345678901234567890123456"].iter().all(|secret| !told.contains(secret)));
+        }
+        for told in [
+            "/v2/fhir/ExplanationOfBenefit/outpatient--10344810963",
+            "/v3/fhir/ExplanationOfBenefit/-5010000000001",
+            "/v3/fhir/ExplanationOfBenefit/0f8fad5b-d9cb-469f-a165-70867728950e",
+            "/v2/fhir/Patient/-20140000000001/",
+            "/v3/fhir/Coverage/part-a--30250000000001",
+            "/v3/fhir/Patient/%24generate-insurance-card",
+            "/v2/o/expire_authenticated_user/-20140000000001/",
+            "//v2/o/revoke_token",
+            "/.well-known/openid-configuration-v3",
+        ] {
+            assert_eq!(path(told), told, "as it came");
+        }
+    }
+
+    #[test]
+    fn no_spelling_of_a_parameter_shows_a_secret() {
+        let queries = [
+            "code%5B%5D=s3cret",
+            "code%20=s3cret",
+            "+code=s3cret",
+            "a=1&amp;code=s3cret",
+            "a=1;code=s3cret",
+            "_count=1;code=s3cret",
+            "_count=1%26code%3Ds3cret",
+            "client-secret=s3cret",
+            "clientSecret=s3cret",
+            "csrf_token=s3cret",
+            "bearer=s3cret",
+            "Authorization=s3cret",
+            "id_token_hint=s3cret",
+            "uuid=s3cret",
+            "s3cret",
+            "s3cret=1",
+            "client_id=SECRET",
+            "patient=SECRET",
+            "redirect_uri=http://127.0.0.1:5/callback%3Fcode%3Ds3cret",
+            "redirect_uri=http://127.0.0.1:5/callback%253Fcode%253Ds3cret",
+            "redirect_uri=http://127.0.0.1:5/callback%23s3cret",
+            "redirect_uri=http://me:s3cret@127.0.0.1/callback",
+            "redirect_uri=http://127.0.0.1:5/SECRET",
+        ];
+        for given in queries {
+            let told = query(&given.replace("SECRET", SECRET));
+            assert!(told.contains('…') && !told.contains("s3cret") && !told.contains(SECRET), "{given}: {told}");
+        }
+        let id = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJ0123";
+        for told in [
+            "_count=50&startIndex=100&type=carrier,pde&_lastUpdated=gt2026-11-20T00:00:00.000-05:00",
+            "_offset=50&_source=NCH,DDPS&_security:not=42CFRPart2&patient=-30250000000001",
+            "_tag=https://bluebutton.cms.gov/fhir/CodeSystem/System-Type|NationalClaimsHistory",
+            "type=https://bluebutton.cms.gov/resources/codesystem/eob-type|pde",
+            "scope=openid patient/ExplanationOfBenefit.read launch/patient",
+            &format!("client_id={id}&redirect_uri=http://127.0.0.1:51234/callback"),
+            "redirect_uri=http://localhost:3001/api/bluebutton/callback/",
+        ] {
+            assert_eq!(query(told), told, "as it was asked");
+        }
     }
 
     #[test]
     fn neither_long_requests_nor_many_fill_the_memory() {
         let mut log = Log::default();
-        let long = "ü".repeat(30_000);
-        log.note(&ask(&format!("/{long}"), &[("type", &long)]), 404);
-        let asked = &log.asked()[0];
-        assert!(asked.path.len() <= LONGEST + 3 && asked.query.len() <= LONGEST + 3 && asked.query.ends_with('…'));
+        let long = "ü,\"\u{1}".repeat(30_000);
+        log.note(&ask(&format!("/{}", "ü".repeat(30_000)), &[("type", &long), (&long, "")]), 404);
+        let many = "\",\u{fffd},".repeat(500);
+        log.note(&ask(&"/a\\\"".repeat(30_000), &[("type", &many)]), 404);
+        for asked in &log.asked {
+            assert!(asked.path.len() <= LONGEST + 3 && asked.query.len() <= LONGEST + 3 && asked.query.ends_with('…'));
+        }
         for number in 0..MOST + 10 {
             log.note(&ask(&format!("/{number}"), &[]), 404);
         }
-        assert_eq!((log.asked().len(), log.asked()[0].path.as_str()), (MOST, "/10"));
-        let long = "x".repeat(LONGEST);
-        for _ in 0..HEAVIEST / LONGEST + 10 {
-            log.note(&ask("", &[(&long, "")]), 404);
-        }
-        assert!(log.weight <= HEAVIEST && log.asked().len() < HEAVIEST / LONGEST, "{}", log.asked().len());
+        assert_eq!((log.asked.len(), log.asked[0].path.as_str()), (MOST, "/10"));
         log.forget();
-        assert_eq!((log.asked().len(), log.weight), (0, 0));
+        let before = ask("/x\u{1}", &[("type", &many)]);
+        log.note(&before, 404);
+        let entry = log.listed().len() - log.weight;
+        assert!(entry < 200, "what is counted is what is listed: {entry} bytes more");
+        for _ in 0..HEAVIEST / LONGEST + 10 {
+            log.note(&before, 404);
+        }
+        assert!(log.weight <= HEAVIEST && log.weight > HEAVIEST - 3 * LONGEST, "{}", log.weight);
+        assert!(log.listed().len() < HEAVIEST + log.asked.len() * 200);
+        log.forget();
+        assert_eq!((log.asked.len(), log.weight), (0, 0));
     }
 }

@@ -23,6 +23,7 @@ pub mod people;
 pub mod records;
 mod routing;
 mod signin;
+mod slots;
 #[cfg(test)]
 mod tests;
 mod throttle;

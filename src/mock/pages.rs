@@ -88,8 +88,20 @@ impl Consent<'_> {
         let fields = match self.version {
             Version::V1 | Version::V2 => {
                 let unticked = hidden("share_demographic_scopes", "False");
-                let asked = box_of("share_demographic_scopes", " checked", words.personal);
-                format!("<p>{}</p>\n{unticked}{asked}\n{csrf}{repeated}", words.shared)
+                let (claims, coverage) = (self.asks_for("ExplanationOfBenefit"), self.asks_for("Coverage"));
+                let [both, claims_alone, coverage_alone] = words.shared;
+                let shared = match (claims, coverage) {
+                    (true, true) => format!("<p>{both}</p>\n"),
+                    (true, false) => format!("<p>{claims_alone}</p>\n"),
+                    (false, true) => format!("<p>{coverage_alone}</p>\n"),
+                    (false, false) => String::new(),
+                };
+                let [too, alone] = words.personal;
+                let label = if claims || coverage { too } else { alone };
+                let is_asked = self.scopes.iter().any(|scope| is_personal(scope));
+                let asked =
+                    if is_asked { box_of("share_demographic_scopes", " checked", label) + "\n" } else { String::new() };
+                format!("{shared}{unticked}{asked}{csrf}{repeated}")
             }
             // Nobody can withhold that at v3; of substance use treatment they are asked instead.
             Version::V3 => {
@@ -116,15 +128,19 @@ impl Consent<'_> {
         page_in(self.language, words.consent, &form)
     }
 
+    /// Whether resources of this type are asked for.
+    fn asks_for(&self, resource: &str) -> bool {
+        self.scopes.iter().any(|scope| scope.starts_with(&format!("patient/{resource}.")))
+    }
+
     /// What v3 says of the data that nobody can withhold: one line each for what is asked for.
     fn required(&self) -> String {
         let words = self.language.words();
-        let asked = |resource: &str| self.scopes.iter().any(|scope| scope.starts_with(&format!("patient/{resource}.")));
         let claims = if self.app.part_d { words.drugs_required } else { words.claims_required };
         let lines = [
             (self.scopes.iter().any(|scope| is_personal(scope)), words.personal_required),
-            (asked("Coverage"), words.coverage_required),
-            (asked("ExplanationOfBenefit"), claims),
+            (self.asks_for("Coverage"), words.coverage_required),
+            (self.asks_for("ExplanationOfBenefit"), claims),
         ];
         let lines: String =
             lines.iter().filter(|(is_asked, _)| *is_asked).map(|(_, line)| format!("<li>{line}</li>\n")).collect();

@@ -11,7 +11,7 @@ use super::claims::tables::{FAMILY_NAMES, GIVEN_NAMES};
 use super::claims::v3::Stage;
 use super::claims::{Claim, Kind, LOADED};
 use super::records::{ClaimHeader, Enrollee, Records, Version};
-use super::world::lasting_uuid;
+use super::world::{lasting_number, lasting_uuid, uuid_number};
 
 /// The number of the first person. CMS's own synthetic people count on from the same place.
 const FIRST_PATIENT: u64 = 20_140_000_000_001;
@@ -29,6 +29,8 @@ const PARTIAL_V3: u64 = 1_000_000_000_000;
 /// From here on the places are those of what v3 alone shows: first claims that are still worked on, four for
 /// every hundred, then prior authorisations, one for every hundred.
 const BEYOND: usize = usize::MAX / 2;
+/// So many claims each of them is chosen from.
+const TRIES: usize = 8;
 
 /// A number of people, each with the same number of claims.
 ///
@@ -73,6 +75,35 @@ impl Population {
         Claim::at(self.seed, enrollee as u64, position as u64, number, patient(enrollee))
     }
 
+    /// The position that a claim with this number would have.
+    fn position(&self, enrollee: usize, number: u64) -> Option<usize> {
+        let base = self.first.saturating_add((enrollee as u64).saturating_mul(self.room));
+        let position = usize::try_from(number.checked_sub(base)? / STEP).ok()?;
+        (position <= self.last()).then_some(position)
+    }
+
+    /// The last position of anybody's room.
+    fn last(&self) -> usize {
+        usize::try_from(self.room / STEP).unwrap_or(usize::MAX).saturating_sub(1)
+    }
+
+    /// The place of a claim still worked on by its number, counted back from the end of the room as
+    /// [`Self::claim_beyond`] does. Only that at the very end may stand for several places.
+    fn find_partial(&self, enrollee: usize, number: u64, is_it: impl Fn(&usize) -> bool) -> Option<usize> {
+        let (position, last, partial) = (self.position(enrollee, number)?, self.last(), self.beyond().0);
+        let nth = last.checked_sub(position)? / TRIES;
+        let all = if position == last { 0..partial } else { nth..partial.min(nth + 1) };
+        all.map(|nth| BEYOND + nth).find(is_it)
+    }
+
+    /// The place of a prior authorization: its id says nothing of it.
+    fn find_authorization(&self, enrollee: usize, id: &str) -> Option<usize> {
+        let number = uuid_number(id)?;
+        let (partial, prior) = self.beyond();
+        let mut places = BEYOND + partial..BEYOND + partial + prior;
+        places.find(|place| lasting_number(&[self.seed, enrollee as u64, *place as u64]) == number)
+    }
+
     /// How many claims are still worked on, and how many prior authorisations there are.
     fn beyond(&self) -> (usize, usize) {
         if self.claims == 0 { (0, 0) } else { (self.claims.div_ceil(25), self.claims.div_ceil(100)) }
@@ -81,10 +112,9 @@ impl Population {
     /// What stands at a place from [`BEYOND`] on. Such claims are made from the end of the person's room,
     /// where no other claim comes from; none of them is a drug event.
     fn claim_beyond(&self, enrollee: usize, place: usize) -> (Stage, Claim) {
-        const TRIES: usize = 8;
         let nth = place - BEYOND;
         let stage = if nth < self.beyond().0 { Stage::Partial } else { Stage::PriorAuthorization };
-        let last = usize::try_from(self.room / STEP).unwrap_or(usize::MAX).saturating_sub(1);
+        let last = self.last();
         let tries = (0..TRIES).map(|one| self.claim(enrollee, last.saturating_sub(nth * TRIES + one)));
         let claim = tries.into_iter().find(|claim| claim.kind != Kind::Pde);
         (stage, claim.unwrap_or_else(|| self.claim(enrollee, last)))
@@ -134,6 +164,11 @@ impl Population {
         let last_updated = LOADED - jiff::SignedDuration::from_secs(seconds);
         Person { patient: patient(index), given, family, last_updated, dice }
     }
+}
+
+/// What stands behind the minus of a claim's id at v3.
+fn number_v3(id: &str) -> Option<u64> {
+    id.strip_prefix('-')?.parse().ok()
 }
 
 fn patient(enrollee: usize) -> u64 {
@@ -199,19 +234,37 @@ impl Records for Population {
     }
 
     fn find_claim(&self, version: Version, enrollee: usize, id: &str) -> Option<usize> {
+        self.find_made(version, enrollee, id).filter(|place| *place < self.claims || *place >= BEYOND)
+    }
+
+    fn find_made(&self, version: Version, enrollee: usize, id: &str) -> Option<usize> {
         if enrollee >= self.enrollees {
             return None;
         }
-        let number = match version {
-            Version::V1 | Version::V2 => id.split_once("--")?.1.parse::<u64>().ok(),
-            Version::V3 => id.strip_prefix('-').and_then(|id| id.parse::<u64>().ok()?.checked_sub(FINISHED_V3)),
-        };
-        let base = self.first.saturating_add((enrollee as u64).saturating_mul(self.room));
-        let place = number.and_then(|number| usize::try_from(number.checked_sub(base)? / STEP).ok());
-        let found = place.filter(|place| *place < self.claims);
         let is_it = |place: &usize| self.claim_header(version, enrollee, *place).id == id;
-        let (partial, prior) = if version == Version::V3 { self.beyond() } else { (0, 0) };
-        found.filter(is_it).or_else(|| (BEYOND..BEYOND + partial + prior).find(is_it))
+        if version != Version::V3 {
+            let number = id.split_once("--")?.1.parse().ok()?;
+            return self.position(enrollee, number).filter(is_it);
+        }
+        let Some(number) = number_v3(id) else { return self.find_authorization(enrollee, id) };
+        let finished = number.checked_sub(FINISHED_V3).and_then(|number| self.position(enrollee, number));
+        let partial = || self.find_partial(enrollee, number.checked_sub(PARTIAL_V3)?, is_it);
+        finished.filter(is_it).or_else(partial)
+    }
+
+    fn owners(&self, version: Version, id: &str) -> Vec<usize> {
+        let number = match version {
+            Version::V1 | Version::V2 => id.split_once("--").and_then(|(_, number)| number.parse::<u64>().ok()),
+            Version::V3 => number_v3(id),
+        };
+        let Some(number) = number else {
+            // Nothing in the id of a prior authorization says whose it is.
+            let anybody = if version == Version::V3 && uuid_number(id).is_some() { self.enrollees } else { 0 };
+            return (0..anybody).collect();
+        };
+        let series: &[u64] = if version == Version::V3 { &[FINISHED_V3, PARTIAL_V3] } else { &[0] };
+        let owner = |added: &u64| usize::try_from(number.checked_sub(added + self.first)? / self.room).ok();
+        series.iter().filter_map(owner).filter(|owner| *owner < self.enrollees).collect()
     }
 
     fn write_claim(&self, version: Version, enrollee: usize, place: usize, created: Timestamp, out: &mut String) {
@@ -243,8 +296,13 @@ impl Records for Population {
         }
     }
 
-    fn insurance_card(&self, enrollee: usize) -> Option<String> {
-        Some(self.person(enrollee).insurance_card())
+    fn insurance_card(&self, enrollee: usize, call: u64) -> Option<String> {
+        let mut nth = 0;
+        let id = || {
+            nth += 1;
+            lasting_uuid(&[self.seed, enrollee as u64, call, nth, 0x6361_7264])
+        };
+        Some(self.person(enrollee).insurance_card(id))
     }
 
     fn loaded(&self) -> Timestamp {
@@ -360,6 +418,54 @@ mod tests {
         }
         let of_nobody = Population::new(5, 4, 3000).claim_header(Version::V2, 3, 0).id;
         assert_eq!(population.find_claim(Version::V2, 3, &of_nobody), None);
+    }
+
+    #[test]
+    fn claims_of_v3_are_found_by_their_ids_and_whose_they_are_by_the_number() {
+        let population = Population::new(5, 4, 3000);
+        let id = |enrollee, place| population.claim_header(Version::V3, enrollee, place).id;
+        let first: Vec<String> =
+            (0..population.claims(Version::V3, 1)).map(|nth| id(1, population.place(Version::V3, 1, nth))).collect();
+        assert_eq!(first.len(), 3000 + 120 + 30);
+        for (nth, of_one) in first.iter().enumerate().skip(2900) {
+            let place = population.place(Version::V3, 1, nth);
+            let found = population.find_claim(Version::V3, 1, of_one).unwrap();
+            assert_eq!((found, id(1, found)), (place, of_one.clone()));
+            assert_eq!(population.find_claim(Version::V3, 2, of_one), None);
+            let owners = population.owners(Version::V3, of_one);
+            assert!(if nth < 3120 { owners == [1] } else { owners == [0, 1, 2, 3] }, "{of_one} {owners:?}");
+        }
+        let spare = id(1, 3000);
+        assert_eq!(population.find_claim(Version::V3, 1, &spare), None);
+        assert_eq!(population.find_made(Version::V3, 1, &spare), Some(3000));
+        let uuid = "0f8fad5b-d9cb-469f-a165-70867728950e";
+        for nothing in ["123", "-123", "-99999999999999999999", "-", "", uuid, "-5000000000000", "-1000000000000"] {
+            assert_eq!(population.find_claim(Version::V3, 1, nothing), None, "{nothing}");
+        }
+        let upper = first.last().unwrap().to_ascii_uppercase();
+        assert_eq!(population.find_claim(Version::V3, 1, &upper), None, "ids are texts");
+    }
+
+    /// Ten seconds and more where every claim beyond was made to look at its id.
+    #[test]
+    fn an_id_that_nobody_has_is_not_looked_for_among_all_claims() {
+        let population = Population::new(5, 1000, 1_000_000);
+        let started = std::time::Instant::now();
+        for id in ["123", "-123", "-1100000000123", "-5100000000123"] {
+            let owners = population.owners(Version::V3, id);
+            assert!(owners.len() <= 1, "{owners:?}");
+            assert!(owners.into_iter().all(|owner| population.find_claim(Version::V3, owner, id).is_none()), "{id}");
+        }
+        assert!(started.elapsed().as_millis() < 500, "{:?}", started.elapsed());
+        let uuid = "0f8fad5b-d9cb-469f-a165-70867728950e";
+        assert!(
+            population
+                .owners(Version::V3, uuid)
+                .into_iter()
+                .take(20)
+                .all(|owner| { population.find_claim(Version::V3, owner, uuid).is_none() })
+        );
+        assert!(started.elapsed().as_millis() < 1_000, "{:?}", started.elapsed());
     }
 
     #[test]

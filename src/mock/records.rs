@@ -85,13 +85,22 @@ pub trait Records: Send + Sync {
     fn claim_header(&self, version: Version, enrollee: usize, place: usize) -> ClaimHeader;
     /// The place of the claim with this id, if the person has it in this version.
     fn find_claim(&self, version: Version, enrollee: usize, id: &str) -> Option<usize>;
+    /// The same, among those too that are made and not counted ([`Records::spare`]).
+    fn find_made(&self, version: Version, enrollee: usize, id: &str) -> Option<usize> {
+        self.find_claim(version, enrollee, id)
+    }
+    /// The people of whom one may have the claim with this id, as far as the id says it.
+    fn owners(&self, _version: Version, _id: &str) -> Vec<usize> {
+        (0..self.enrollees()).collect()
+    }
     /// Appends the claim as compact JSON. `created` is the moment of the answer, which API v2 puts
     /// into every claim.
     fn write_claim(&self, version: Version, enrollee: usize, place: usize, created: Timestamp, out: &mut String);
     /// The Patient resource as compact JSON.
     fn patient(&self, version: Version, enrollee: usize) -> String;
-    /// The digital insurance card, a Bundle as compact JSON, which API v3 alone has.
-    fn insurance_card(&self, _enrollee: usize) -> Option<String> {
+    /// The digital insurance card, a Bundle as compact JSON, which API v3 alone has. Its ids are others at each
+    /// `call`, the number of those before it.
+    fn insurance_card(&self, _enrollee: usize, _call: u64) -> Option<String> {
         None
     }
     /// The Coverage resources (id, compact JSON).

@@ -100,8 +100,7 @@ pub(super) fn switch_account(shared: &Shared, ask: &Ask) -> Answer {
     }
     let form = ask.form();
     let world = &mut *shared.world();
-    let now = world.now();
-    match last(&form, "csrfmiddlewaretoken").and_then(|csrf| world.arrivals.close(csrf, now)) {
+    match last(&form, "csrfmiddlewaretoken").and_then(|csrf| world.arrivals.close(csrf)) {
         Some(visit) => leave(visit.version, &visit.query),
         None => Answer::html(403, pages::refused(pages::FORGED)),
     }

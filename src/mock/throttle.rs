@@ -34,6 +34,17 @@ pub(super) struct Bucket {
     pub reset: f64,
 }
 
+impl Rate {
+    /// A rate that can be counted by.
+    pub(super) fn checked(self) -> Result<Self, String> {
+        const LONGEST: i64 = 1_000_000_000;
+        if (1..=LONGEST).contains(&self.seconds) {
+            return Ok(self);
+        }
+        Err(format!("seconds: {} is not from 1 to {LONGEST}", self.seconds))
+    }
+}
+
 impl Throttle {
     /// Another rate; none: the default one, which nobody reaches.
     pub(super) fn set(&mut self, rate: Option<Rate>) {
@@ -52,8 +63,8 @@ impl Throttle {
         }
         let calls = self.calls.entry(token.to_owned()).or_default();
         calls.retain(|at| now.duration_since(*at) < span);
-        let reset = calls.first().map_or(span, |first| span - now.duration_since(*first)).as_secs_f64();
-        let remaining = rate.calls.checked_sub(calls.len() + 1);
+        let reset = calls.first().map_or(span, |first| span.saturating_sub(now.duration_since(*first))).as_secs_f64();
+        let remaining = rate.calls.checked_sub(calls.len().saturating_add(1));
         if remaining.is_some() {
             calls.push(now);
         }
@@ -64,6 +75,18 @@ impl Throttle {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_goes_back_stops_nothing() {
+        let mut throttle = Throttle::default();
+        throttle.set(Some(Rate { calls: 1, seconds: i64::MAX }));
+        throttle.call("a", Timestamp::MAX);
+        assert_eq!(throttle.call("a", Timestamp::MIN).remaining, None);
+        for seconds in [i64::MIN, -1, 0, 1_000_000_001, i64::MAX] {
+            assert!(Rate { calls: 1, seconds }.checked().is_err(), "{seconds}");
+        }
+        assert!([1, 1_000_000_000].into_iter().all(|seconds| Rate { calls: 0, seconds }.checked().is_ok()));
+    }
 
     #[test]
     fn calls_are_counted_by_token_and_forgotten_in_time() {

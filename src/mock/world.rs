@@ -116,6 +116,8 @@ pub(super) struct World {
     pub throttle: Throttle,
     pub switches: Switches,
     pub log: Log,
+    /// How many insurance cards each person has been shown.
+    cards: HashMap<usize, u64>,
     offset: i64,
     faults: Vec<Fault>,
     dice: Dice,
@@ -141,6 +143,7 @@ impl World {
             throttle: Throttle::default(),
             switches: Switches::default(),
             log: Log::default(),
+            cards: HashMap::new(),
             offset: 0,
             faults,
             dice: Dice::at(&[seed]),
@@ -166,6 +169,13 @@ impl World {
         Ok(())
     }
 
+    /// How many insurance cards this person was shown before this one.
+    pub(super) fn next_card(&mut self, enrollee: usize) -> u64 {
+        let shown = self.cards.entry(enrollee).or_insert(0);
+        *shown = shown.wrapping_add(1);
+        shown.wrapping_sub(1)
+    }
+
     pub(super) fn set_faults(&mut self, faults: Vec<Fault>) {
         self.faults = faults;
     }
@@ -188,8 +198,11 @@ impl World {
         self.arrivals.open(Visit { enrollee, version, query, csrf: Arrivals::csrf(), until }, now)
     }
 
-    pub(super) fn visit(&self, uuid: &str) -> Option<&Visit> {
-        self.arrivals.visit(uuid).filter(|visit| visit.until > self.now())
+    /// Who is at the consent page of this name, and whether it is too late for that page.
+    pub(super) fn visit(&self, uuid: &str) -> Option<(Visit, bool)> {
+        let visit = self.arrivals.visit(uuid)?.clone();
+        let is_over = visit.until <= self.now();
+        Some((visit, is_over))
     }
 
     /// The click on Connect: a new grant, and the end of every earlier token of this person and app.
@@ -361,16 +374,29 @@ pub(super) fn uuid() -> String {
 
 /// A UUID that is the same for the same numbers.
 pub(super) fn lasting_uuid(parts: &[u64]) -> String {
-    let mut dice = Dice::at(parts);
-    let mut bytes = [0u8; 16];
-    bytes[..8].copy_from_slice(&dice.next().to_be_bytes());
-    bytes[8..].copy_from_slice(&dice.next().to_be_bytes());
-    uuid_of(bytes)
+    uuid_of(lasting_number(parts).to_be_bytes())
 }
 
-fn uuid_of(mut bytes: [u8; 16]) -> String {
+/// The number that [`lasting_uuid`] writes: what is compared where there are many.
+pub(super) fn lasting_number(parts: &[u64]) -> u128 {
+    let mut dice = Dice::at(parts);
+    let (high, low) = (dice.next(), dice.next());
+    u128::from_be_bytes(of_version_4((u128::from(high) << 64 | u128::from(low)).to_be_bytes()))
+}
+
+/// The number of a UUID as this mock writes them; none of any other text.
+pub(super) fn uuid_number(text: &str) -> Option<u128> {
+    let number = u128::from_str_radix(&text.replace('-', ""), 16).ok()?;
+    (uuid_of(number.to_be_bytes()) == text).then_some(number)
+}
+
+fn of_version_4(mut bytes: [u8; 16]) -> [u8; 16] {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    bytes
+}
+
+fn uuid_of(bytes: [u8; 16]) -> String {
+    let hex: String = of_version_4(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }

@@ -103,10 +103,11 @@ fn answer_below(
         (Some(status), _) => failing(version, status),
         // No data stands behind this version here.
         _ if !shared.records.serves(version) => failing(version, 502),
-        (None, Some("$generate-insurance-card")) if version == Version::V3 => shared
-            .records
-            .insurance_card(caller.enrollee)
-            .map_or_else(|| failing(version, 404), |card| Answer::fhir(200, card)),
+        (None, Some("$generate-insurance-card")) if version == Version::V3 => {
+            let call = shared.world().next_card(caller.enrollee);
+            let card = shared.records.insurance_card(caller.enrollee, call);
+            card.map_or_else(|| failing(version, 404), |card| Answer::fhir(200, card))
+        }
         (None, Some(id)) => read::answer(shared, &caller, resource, id),
         (None, None) => search::answer(shared, &narrowed(ask, &caller, resource), &caller, resource, faults),
     };
@@ -142,22 +143,55 @@ struct Renderer {
     indent: Option<usize>,
 }
 
-/// The media type to answer with, refusals included: it is chosen before anything else is looked at. With
-/// `; indent=2` the JSON is spread over lines, eight blanks a step at most (Django REST framework's rule).
+/// The media type to answer with, refusals included: it is chosen before anything else is looked at. The most exact
+/// of those asked for counts, whatever their weights; with `; indent=2` the JSON is spread over lines, eight blanks a
+/// step at most (Django REST framework's rules).
 fn renderer(ask: &Ask) -> Option<Renderer> {
-    const DEEPEST: i64 = 8;
+    const JSON: &str = "application/json";
     let Some(accept) = ask.header("accept") else { return Some(Renderer { media_type: FHIR, indent: None }) };
-    accept.split(',').find_map(|kind| {
-        let mut words = kind.split(';').map(str::trim);
-        let media_type = match words.next().unwrap_or_default() {
-            "*/*" | "application/*" | FHIR => FHIR,
-            "application/json" => "application/json",
-            _ => return None,
-        };
-        let asked = words.find_map(|word| word.strip_prefix("indent=")).and_then(|blanks| blanks.parse::<i64>().ok());
-        let indent = asked.and_then(|blanks| usize::try_from(blanks.min(DEEPEST)).ok()).filter(|blanks| *blanks > 0);
-        Some(Renderer { media_type, indent })
+    let asked: Vec<Wanted> = accept.split(',').map(Wanted::read).collect();
+    (0..=3).rev().find_map(|exact| {
+        [FHIR, JSON].into_iter().find_map(|media_type| {
+            let wanted = asked.iter().find(|wanted| wanted.exact == exact && wanted.fits(media_type))?;
+            Some(Renderer { media_type, indent: wanted.indent })
+        })
     })
+}
+
+/// One media type of an `Accept` header.
+struct Wanted {
+    name: String,
+    /// 3 with parameters of its own, 2 without, 1 with any second half, 0 with any first half.
+    exact: u8,
+    indent: Option<usize>,
+}
+
+impl Wanted {
+    fn read(text: &str) -> Self {
+        const DEEPEST: i64 = 8;
+        let mut words = text.split(';').map(str::trim);
+        let name = words.next().unwrap_or_default().to_ascii_lowercase();
+        let pairs = words.filter_map(|word| word.split_once('='));
+        let pairs: Vec<_> = pairs.map(|(key, value)| (key.trim().to_ascii_lowercase(), value.trim())).collect();
+        let exact = match name.split_once('/') {
+            Some(("*", _)) => 0,
+            Some((_, "*")) => 1,
+            _ if pairs.iter().all(|(key, _)| key == "q") => 2,
+            _ => 3,
+        };
+        let asked = pairs.iter().rev().find(|(key, _)| key == "indent");
+        let blanks = asked.and_then(|(_, blanks)| blanks.trim_matches('"').trim().parse::<i64>().ok());
+        let indent = blanks.and_then(|blanks| usize::try_from(blanks.min(DEEPEST)).ok()).filter(|blanks| *blanks > 0);
+        Self { name, exact, indent }
+    }
+
+    fn fits(&self, media_type: &str) -> bool {
+        let (Some((kind, part)), Some((our_kind, our_part))) = (self.name.split_once('/'), media_type.split_once('/'))
+        else {
+            return false;
+        };
+        (kind == "*" || kind == our_kind) && (part == "*" || part == our_part)
+    }
 }
 
 /// What a token must allow.
@@ -320,4 +354,40 @@ pub(super) fn userinfo(shared: &Shared, ask: &Ask, version: Version, faults: &[K
 /// An instant as the data back end writes it.
 fn instant(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.3f+00:00").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderMap, HeaderValue, Method};
+
+    use super::*;
+
+    #[test]
+    fn the_most_exact_media_type_counts_in_any_case() {
+        let renderer = |accept: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("accept", HeaderValue::from_static(accept));
+            let (path, raw_query) = (String::new(), String::new());
+            let ask = Ask { method: Method::GET, path, raw_query, query: Vec::new(), headers, body: Vec::new() };
+            renderer(&ask).map(|Renderer { media_type, indent }| (media_type, indent))
+        };
+        const JSON: &str = "application/json";
+        for (accept, expected) in [
+            ("APPLICATION/JSON", Some((JSON, None))),
+            ("Application/FHIR+json", Some((FHIR, None))),
+            ("*/*, application/json", Some((JSON, None))),
+            ("application/*, application/json;q=0.1", Some((JSON, None))),
+            ("application/json, application/fhir+json", Some((FHIR, None))),
+            ("application/fhir+json, application/json; indent=2", Some((JSON, Some(2)))),
+            ("application/json; indent=\"4\"", Some((JSON, Some(4)))),
+            ("application/json;Indent=99", Some((JSON, Some(8)))),
+            ("application/json; indent=-1", Some((JSON, None))),
+            ("*/*; indent=2", Some((FHIR, Some(2)))),
+            ("*/json", Some((JSON, None))),
+            ("text/html, application/xml", None),
+            ("", None),
+        ] {
+            assert_eq!(renderer(accept), expected, "{accept}");
+        }
+    }
 }

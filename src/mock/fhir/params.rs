@@ -273,7 +273,9 @@ fn span(text: &str) -> Option<(Timestamp, Timestamp)> {
         _ => return None,
     };
     let first: Date = first.parse().ok()?;
-    Some((midnight(first)?, midnight(first.checked_add(length).ok()?)?))
+    // The last days there are have no midnight after them.
+    let until = first.checked_add(length).ok().and_then(midnight).unwrap_or(Timestamp::MAX);
+    Some((midnight(first).unwrap_or(Timestamp::MAX), until))
 }
 
 fn midnight(date: Date) -> Option<Timestamp> {
@@ -318,6 +320,9 @@ mod tests {
             (Operator::Le, "2024-02", "2024-02-29T12:00:00Z", true),
             (Operator::Gt, "2024-01-01T00:00:00+00:00", "2024-01-01T00:00:00Z", false),
             (Operator::Le, "2024-01-01T00:00:00.000Z", "2024-01-01T00:00:00Z", true),
+            (Operator::Ge, "9999", "2024-01-01T00:00:00Z", false),
+            (Operator::Le, "9999-12-31", "2024-01-01T00:00:00Z", true),
+            (Operator::Lt, "9999-12", "2024-01-01T00:00:00Z", true),
         ] {
             assert_eq!(holds(operator, text, at), expected, "{operator:?} {text} {at}");
         }

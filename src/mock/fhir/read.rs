@@ -63,7 +63,7 @@ fn of_v3(shared: &Shared, caller: &Caller, resource: &str, id: &str) -> Answer {
         "Coverage" => coverage_v3(shared, caller, id).unwrap_or_else(unknown),
         _ => claim(shared, caller, id).unwrap_or_else(|| {
             let is_somebodys = |index| records.find_claim(Version::V3, index, id).is_some();
-            if (0..records.enrollees()).any(is_somebodys) { absent() } else { unknown() }
+            if records.owners(Version::V3, id).into_iter().any(is_somebodys) { absent() } else { unknown() }
         }),
     }
 }

@@ -168,9 +168,18 @@ fn back(app: &App, request: &Pairs, parameters: &[(&str, &str)]) -> Answer {
 /// `/vN/o/authorize/<uuid>/`: the consent page and its answer.
 pub(in crate::mock) fn consent(shared: &Shared, ask: &Ask, version: Version, uuid: &str) -> Answer {
     let world = &mut *shared.world();
-    let Some(visit) = world.visit(uuid).cloned() else {
+    let Some((visit, is_over)) = world.visit(uuid) else {
         return messaged(404, "Not found.");
     };
+    let is_post = ask.method == "POST";
+    let form = if is_post { ask.form() } else { Pairs::new() };
+    if is_post && last(&form, "csrfmiddlewaretoken") != Some(visit.csrf.as_str()) {
+        return Answer::html(403, pages::refused(pages::FORGED));
+    }
+    // Ten minutes later the log-in starts over.
+    if is_over {
+        return signin::leave(visit.version, &visit.query);
+    }
     let request: Pairs = form_urlencoded::parse(visit.query.as_bytes()).into_owned().collect();
     let id = last(&request, "client_id").unwrap_or_default();
     let Some(app) = world.apps.iter().position(|app| app.id == id) else {
@@ -180,7 +189,7 @@ pub(in crate::mock) fn consent(shared: &Shared, ask: &Ask, version: Version, uui
     if let Some(refusal) = late(world, &asked) {
         return refusal;
     }
-    if ask.method != "POST" {
+    if !is_post {
         let name = shared.records.enrollee(visit.enrollee).name;
         let language = Language::of(&request, ask);
         let scopes = scopes(&asked, &world.apps[app]);
@@ -209,10 +218,6 @@ pub(in crate::mock) fn consent(shared: &Shared, ask: &Ask, version: Version, uui
             repeated: &repeated,
         };
         return Answer::html(200, page.page(world.now())).with("content-language", language.tag());
-    }
-    let form = ask.form();
-    if last(&form, "csrfmiddlewaretoken") != Some(visit.csrf.as_str()) {
-        return Answer::html(403, pages::refused(pages::FORGED));
     }
     let ticked = |name: &str| last(&form, name) == Some("True");
     let answer = match (last(&form, "allow"), ticked("share_demographic_scopes")) {

@@ -154,9 +154,20 @@ impl Paged {
     fn of<'t, T>(url: &str, things: &'t [T], ask: &Ask) -> Option<(Self, &'t [T])> {
         const PAGE: usize = 10;
         let last = things.len().div_ceil(PAGE).max(1);
-        let page = ask.query("page").map_or(Some(1), |page| page.parse().ok());
+        let page = match ask.query("page") {
+            None => Some(1),
+            Some("last") => Some(last),
+            Some(page) => page.trim().parse().ok(),
+        };
         let page = page.filter(|page| (1..=last).contains(page))?;
-        let link = |page: usize| json!(format!("{url}{}?page={page}", ask.path));
+        // As Django REST framework makes them: other parameters stay, by name; the first page goes without its number.
+        let link = |page: usize| {
+            let mut pairs: Vec<_> = ask.query.iter().filter(|(key, _)| key != "page").cloned().collect();
+            pairs.extend((page > 1).then(|| ("page".to_owned(), page.to_string())));
+            pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
+            let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+            json!(format!("{url}{}{}{query}", ask.path, if query.is_empty() { "" } else { "?" }))
+        };
         let paged = Self {
             next: if page < last { link(page + 1) } else { Value::Null },
             previous: if page > 1 { link(page - 1) } else { Value::Null },

@@ -146,6 +146,51 @@ fn the_page_of_v3_marks_what_nobody_can_withhold() {
 }
 
 #[test]
+fn the_page_of_v1_and_v2_speaks_of_what_is_asked_for() {
+    let mock = with_pages();
+    let (claims, coverage) = ("patient/ExplanationOfBenefit.read", "patient/Coverage.rs");
+    let too = "Share my personal information too: name";
+    for (lang, scope, sentence, label) in [
+        ("en", None, Some("Your claims and your coverage will be shared."), Some(too)),
+        (
+            "en",
+            Some(format!("{claims} {coverage} openid")),
+            Some("Your claims and your coverage will be shared."),
+            None,
+        ),
+        ("en", Some(format!("{claims} profile")), Some("Your claims will be shared."), Some(too)),
+        ("en", Some(coverage.to_owned()), Some("Your coverage will be shared."), None),
+        ("en", Some("patient/Patient.r".to_owned()), None, Some("Share my personal information: name")),
+        ("en", Some("launch/patient".to_owned()), None, None),
+        ("es", Some(claims.to_owned()), Some("Se compartirán sus reclamaciones."), None),
+        (
+            "es",
+            Some(format!("{coverage} profile")),
+            Some("Se compartirá su cobertura."),
+            Some("Compartir también mis datos"),
+        ),
+        ("es", Some("profile".to_owned()), None, Some("Compartir mis datos personales: nombre")),
+    ] {
+        for version in ["v1", "v2"] {
+            let asked = authorization(&mock, &[("lang", Some(lang)), ("scope", scope.as_deref())]);
+            let address = log_in(&mock, &asked.replacen("v2", version, 1));
+            let page = get(&mock, &address);
+            let form_of_page = page.text().split("<form").nth(1).unwrap();
+            let sentences: Vec<&str> =
+                form_of_page.split("<p>").skip(1).map(|p| p.split("</p>").next().unwrap()).collect();
+            assert_eq!(sentences, sentence.into_iter().collect::<Vec<_>>(), "{lang} {scope:?}");
+            assert_eq!(form_of_page.matches("checkbox").count(), usize::from(label.is_some()), "{lang} {scope:?}");
+            assert!(label.is_none_or(|label| form_of_page.contains(&format!("checked> {label}"))), "{form_of_page}");
+            assert!(form_of_page.contains("type=\"hidden\" name=\"share_demographic_scopes\" value=\"False\""));
+            let click = [("csrfmiddlewaretoken", &*field(page.text(), "csrfmiddlewaretoken")), ("allow", "Allow")];
+            let shares = label.is_none() || sentence.is_some();
+            let got = form(&mock, &address, &[], &click);
+            assert_eq!(sent_back(&got, "code").is_some(), shares, "{scope:?} {got:?}");
+        }
+    }
+}
+
+#[test]
 fn somebody_else_can_log_in_instead() {
     let mock = with_pages();
     let request = authorization(&mock, &[("lang", Some("es"))]);
@@ -209,6 +254,11 @@ fn lists_of_apps_are_behind_a_switch() {
     assert_eq!((apps["next"].as_str(), apps["results"][0]["name"].as_str()), (Some(&*next), Some("App 00")));
     let second = get(&mock, &next).json();
     assert_eq!((second["results"].as_array().unwrap().len(), second["next"].is_null()), (2, true));
+    let page = |query: &str| get(&mock, &format!("/.well-known/applications{query}")).json();
+    let first = next.split('?').next().unwrap();
+    assert_eq!((&page("?page=last"), second["previous"].as_str()), (&second, Some(first)));
+    assert_eq!(page("?page=2&b=1&b=2&a=x+y")["previous"], format!("{first}?a=x+y&b=1&b=2"));
+    assert_eq!(page("?z=1&a=")["next"], format!("{first}?a=&page=2&z=1"));
     assert_eq!(get(&mock, &next.replace("=2", "=3")).text(), r#"{"detail":"Invalid page."}"#);
     assert_eq!(list("application-labels").json()["results"], serde_json::json!([]));
     assert_eq!(list("applications-v2").json()["count"], 12);
@@ -267,10 +317,20 @@ fn a_consent_page_is_good_for_ten_minutes() {
     let address = log_in(&mock, &authorization(&mock, &[]));
     control(&mock, "clock", r#"{"advance_seconds": 599}"#);
     assert_eq!(get(&mock, &address).status, 200);
+    let csrf = field(get(&mock, &address).text(), "csrfmiddlewaretoken");
     control(&mock, "clock", r#"{"advance_seconds": 2}"#);
-    let got = get(&mock, &address);
-    assert_eq!((got.status, got.text()), (404, r#"{"status_code": 404, "message": "Not found."}"#));
-    assert_eq!(get(&mock, "/v2/o/authorize/123/").status, 404);
+    let start = get(&mock, &authorization(&mock, &[])).header("location").unwrap().to_owned();
+    let click = [("csrfmiddlewaretoken", csrf.as_str()), ("allow", "Allow")];
+    for got in [get(&mock, &address), form(&mock, &address, &[], &click)] {
+        assert_eq!((got.status, got.header("location")), (302, Some(&*start)), "the log-in starts over");
+    }
+    assert_eq!(form(&mock, &address, &[], &[("allow", "Allow")]).status, 403, "without the CSRF field");
+    let got = form(&mock, "/v3/o/permission-logout", &[], &click[..1]);
+    assert_eq!((got.status, got.header("location")), (302, Some(&*start)), "somebody else logs in");
+    for unknown in [&*address, "/v2/o/authorize/123/"] {
+        let got = get(&mock, unknown);
+        assert_eq!((got.status, got.text()), (404, r#"{"status_code": 404, "message": "Not found."}"#));
+    }
 }
 
 #[test]

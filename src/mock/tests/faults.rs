@@ -65,6 +65,26 @@ fn broken_bytes() {
 }
 
 #[test]
+fn a_huge_resource_is_huge_however_it_is_written() {
+    let (mock, token, _) = with("[]");
+    for (accept, target) in [
+        ("application/json", CLAIMS),
+        ("application/json; indent=3", CLAIMS),
+        ("application/json", "/v2/fhir/Patient/-20140000000001"),
+    ] {
+        let headers = [("Authorization", &*format!("Bearer {token}")), ("Accept", accept)];
+        let page = || send(&mock, "GET", target, &headers, "").unwrap();
+        let before = page().bytes.len();
+        control(&mock, "faults", r#"["huge=2#1"]"#);
+        let got = page();
+        assert!((before + 2_000_000..before + 2_000_100).contains(&got.bytes.len()), "{accept}: {}", got.bytes.len());
+        let json = got.json();
+        let resource = if target == CLAIMS { &json["entry"][0]["resource"] } else { &json };
+        assert_eq!(resource["padding"].as_str().unwrap().len(), 2_000_000);
+    }
+}
+
+#[test]
 fn bundles_that_lie() {
     let (mock, token, _) = with(r#"["empty@ExplanationOfBenefit+1#1"]"#);
     let page = |target: &str| ask(&mock, &token, target).json();
@@ -221,6 +241,11 @@ fn orders_that_cannot_be_obeyed_are_refused_and_the_mock_goes_on() {
     assert_eq!(ordered(&mock, "claims", r#"{"add":18446744073709551615,"supersede":1}"#), 400);
     assert_eq!(ordered(&mock, "clock", r#"{"advance_seconds":1000000000000000000}"#), 400);
     assert_eq!(ordered(&mock, "clock", r#"{"advance_seconds":9223372036854775807}"#), 400);
+    for seconds in ["9223372036854775807", "-1", "0", "1000000001"] {
+        assert_eq!(ordered(&mock, "rate", &format!(r#"{{"calls":1,"seconds":{seconds}}}"#)), 400, "{seconds}");
+    }
+    assert_eq!(ordered(&mock, "claims", r#"{"add":1000000}"#), 400);
+    assert_eq!(ordered(&mock, "faults", r#"["huge=18446744073709"]"#), 400);
     assert_eq!(ordered(&mock, "grants", r#"{"revok":true}"#), 400);
     assert_eq!(ordered(&mock, "consent", r#"{"anser":"deny"}"#), 400);
     assert_eq!(ordered(&mock, "people", r#"{"enrollee":99999999,"standing":"unknown"}"#), 400);

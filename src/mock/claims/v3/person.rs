@@ -7,7 +7,6 @@ use super::super::person::Person;
 use super::super::vocabulary::{Code, System};
 use super::INSURER;
 use super::parts::coded;
-use crate::mock::world::uuid;
 
 /// A card of Medicare, as far as v3 has a Coverage for it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -147,8 +146,9 @@ impl Person<'_> {
         out
     }
 
-    /// The digital insurance card: new ids at every request, and its sentence in two languages.
-    pub(in crate::mock) fn insurance_card(&self) -> String {
+    /// The digital insurance card: its sentence in two languages, and the ids that `uuid` makes, new ones at every
+    /// request.
+    pub(in crate::mock) fn insurance_card(&self, mut uuid: impl FnMut() -> String) -> String {
         let text = self.patient();
         let (facts, cover) = (PersonFacts::of(&text), self.cover());
         let (patient, payer) = (uuid(), uuid());

@@ -259,8 +259,16 @@ fn what_is_under_way_says_who_works_on_it() {
 
 #[test]
 fn an_insurance_card_has_new_ids_each_time_and_says_the_same() {
-    let card = |_| serde_json::from_str::<Value>(&person().insurance_card()).unwrap();
+    use crate::mock::records::Records as _;
+    let population = |seed| crate::mock::people::Population::new(seed, 2, 0);
+    let text = |seed, enrollee, call| population(seed).insurance_card(enrollee, call).unwrap();
+    let card = |call| serde_json::from_str::<Value>(&text(1, 0, call)).unwrap();
     let (first, second) = (card(0), card(1));
+    assert_eq!(text(1, 0, 1), text(1, 0, 1), "the same at every run");
+    let ids = |text: String| text.split("urn:uuid:").skip(1).map(|id| id[..36].to_owned()).collect::<Vec<_>>();
+    let all: Vec<String> =
+        [(1, 0, 0), (1, 0, 1), (1, 1, 0), (2, 0, 0)].into_iter().flat_map(|(a, b, c)| ids(text(a, b, c))).collect();
+    assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len(), "no id twice");
     assert_ne!(first["entry"][0]["fullUrl"], second["entry"][0]["fullUrl"]);
     assert_eq!(first["entry"][0]["resource"]["name"], second["entry"][0]["resource"]["name"]);
     let Some(path) = Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/v3/insurance-card.json")) else {

@@ -1,0 +1,51 @@
+//! Many places put into or taken out of a long list one after another, without moving the rest each time.
+
+/// Numbered slots, of which some are taken: a binary indexed tree (Fenwick 1994) of how many are free.
+pub(super) struct Slots(Vec<usize>);
+
+impl Slots {
+    /// So many free ones.
+    pub(super) fn new(number: usize) -> Self {
+        Self((0..=number).map(|at| at & at.wrapping_neg()).collect())
+    }
+
+    /// The free slot that has `nth` free ones before it.
+    pub(super) fn nth(&self, nth: usize) -> usize {
+        let (mut at, mut left) = (0, nth);
+        let mut step = self.0.len().next_power_of_two();
+        while step > 0 {
+            if let Some(free) = self.0.get(at + step).filter(|free| **free <= left) {
+                (at, left) = (at + step, left - free);
+            }
+            step /= 2;
+        }
+        at
+    }
+
+    /// Takes a free slot.
+    pub(super) fn take(&mut self, slot: usize) {
+        let mut at = slot + 1;
+        while let Some(free) = self.0.get_mut(at) {
+            *free -= 1;
+            at += at & at.wrapping_neg();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Slots;
+
+    #[test]
+    fn what_is_taken_is_what_a_list_would_have_lost() {
+        for length in [1, 2, 7, 8, 9, 100] {
+            let (mut slots, mut list) = (Slots::new(length), (0..length).collect::<Vec<_>>());
+            for number in 0..length {
+                let nth = (number * 31 + 5) % list.len();
+                let slot = slots.nth(nth);
+                assert_eq!(slot, list.remove(nth), "{number} of {length}");
+                slots.take(slot);
+            }
+        }
+    }
+}
