@@ -231,6 +231,20 @@ fn a_prior_authorisation_that_goes_away_takes_no_other_with_it() {
     Scene::of(shelf).brings_all("all but the first", &["--source", "cwf,nch", "--jobs", "1"]);
 }
 
+#[test]
+fn the_first_prior_authorisation_of_a_page_does_not_slip_into_the_one_before() {
+    // The claims end with their second page; one of them goes away before the third is read.
+    for (authorisations, jobs) in [(60, "1"), (10, "1"), (10, "4")] {
+        let shelf = Shelf::of("v3", 1000..1100).with_authorisations(authorisations);
+        let scene = Scene::of(shelf);
+        let arguments = ["--source", "cwf,nch", "--jobs", jobs, "--full"];
+        scene.brings_all("at rest", &arguments);
+        let third = scene.shelf.lock().unwrap().searches + 3;
+        scene.shelf.lock().unwrap().before.insert(third, remove(1003));
+        scene.brings_all(&format!("{authorisations} authorisations, {jobs} at once"), &arguments);
+    }
+}
+
 /// Reads ten pages and looks at where they meet, and fails at the question after that.
 fn read_and_looked_at() -> (Scene, std::path::PathBuf) {
     let scene = Scene::of(Shelf::of("v3", 1000..1500));
@@ -493,6 +507,11 @@ fn a_document_of_nobody_knows_whom_does_not_replace_somebodys() {
     let output = fetched(&home, &["userinfo"]);
     assert_code(&output, 65, &[]);
     assert!(text(&output.stdout).contains("other_patient"), "{}", text(&output.stdout));
+    // Nor does an archive of nobody knows whom become somebody's.
+    let nobodys = tempfile::tempdir().unwrap();
+    server.log_in(nobodys.path(), "v2");
+    assert_code(&fetched(&nobodys, &["userinfo"]), 0, &[]);
+    assert_code(&fetched(&nobodys, &["eob"]), 65, &[]);
     // Where it was not asked for by its name, the claims come all the same.
     assert_code(&fetched(&home, &["all"]), 0, &[]);
     assert_eq!(std::fs::read(home.path().join("claims/UserInfo.json")).unwrap(), kept);

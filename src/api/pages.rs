@@ -311,8 +311,7 @@ impl<B: Bearer> Search<B> {
         self.room += self.ahead.count();
         self.seams.page(self.ahead.page(), &bundle);
         if self.unordered.is_none() && self.seams.is_unordered(&bundle) {
-            let url = self.ahead.page().map_or(&url, |address| address.url());
-            self.unordered = Some((self.index, url[url::Position::BeforePath..].to_owned()));
+            self.unordered = Some(self.unordered_from(&url, &bundle));
         }
         self.moved |= *self.dated.get_or_insert(bundle.last_updated) != bundle.last_updated;
         self.next = match &bundle.next {
@@ -325,6 +324,20 @@ impl<B: Bearer> Search<B> {
         let index = self.index;
         self.index += 1;
         Ok(Some(Page { index, bundle }))
+    }
+
+    /// From which page on, and which link, resources stand in no order, of which the page at `url` has the first. Where
+    /// it begins with one, the page before it counts as well: the first of them may have moved there by now.
+    fn unordered_from(&self, url: &Url, bundle: &Bundle) -> (usize, String) {
+        let link = |url: &Url| url[url::Position::BeforePath..].to_owned();
+        match self.ahead.page() {
+            Some(page) if self.index > 0 && self.seams.begins_unordered(bundle) => {
+                let before = page.at(page.start.saturating_sub(page.count), page.count);
+                (self.index - 1, link(before.url()))
+            }
+            Some(page) => (self.index, link(page.url())),
+            None => (self.index, link(url)),
+        }
     }
 
     /// Asks for the pages that come next if all goes as it should.

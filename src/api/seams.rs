@@ -63,6 +63,11 @@ impl Seams {
         self.api == ApiVersion::V3 && !ids(bundle).all(|id| is_number(&id))
     }
 
+    /// Whether the first resource of a page is one of those.
+    pub(super) fn begins_unordered(&self, bundle: &Bundle) -> bool {
+        self.api == ApiVersion::V3 && ids(bundle).next().is_some_and(|id| !is_number(&id))
+    }
+
     fn is_ordered(&self, id: &str) -> bool {
         self.api != ApiVersion::V3 || is_number(id)
     }

@@ -58,12 +58,15 @@ impl Grant {
     }
 
     /// Whether another grant is certainly of the same enrollee: it names the same Patient id, or, of servers that name
-    /// none, it is of the same log-in.
+    /// none, it is of the same log-in (of one from before log-ins had numbers: the consent ends at the same instant).
     #[must_use]
     pub fn is_of_the_same_person(&self, other: &Self) -> bool {
         match (&self.patient, &other.patient) {
             (Some(one), Some(other)) => one == other,
-            _ => self.log_in.is_some() && self.log_in == other.log_in,
+            _ if self.log_in.is_none() && other.log_in.is_none() => {
+                self.grant_expires.is_some() && self.grant_expires == other.grant_expires
+            }
+            _ => self.log_in == other.log_in,
         }
     }
 

@@ -109,7 +109,10 @@ impl Job<'_> {
         // A card does not say whose it is (its ids are made up at each call), and an archive wants to know.
         let has_card = targets.contains(&Target::InsuranceCard);
         if grant.patient.is_none() && has_card && self.args.out != Path::new("-") {
-            grant.patient = self.whose().await?;
+            grant.patient = match self.whose().await {
+                Err(error) if self.was_withheld(&error, &grant) => None,
+                whose => whose?,
+            };
         }
         if !withheld.is_empty() {
             self.ui().say(format!("withheld by the enrollee: {}", withheld.join(", ")));
@@ -150,6 +153,7 @@ impl Job<'_> {
         for target in &targets {
             archive.accepts(&source, target.name(), &self.filters(*target))?;
         }
+        refuse_nobodys(&archive, &targets)?;
         let knows_whose = archive.manifest().is_some_and(|manifest| manifest.source.patient.is_some());
         if source.patient.is_none() && knows_whose {
             self.leave_out_documents(&mut targets)?;
@@ -247,16 +251,23 @@ impl Job<'_> {
     async fn to_stdout(&self) -> Result<()> {
         let (grant, targets, _) = self.plan().await?;
         for target in &targets {
-            match target {
-                Target::Search(resource) => {
-                    let count = self.search_to_stdout(*resource, &grant).await.map_err(part_of_it)?;
-                    self.ui().say(format!("{count} {} written to standard output", resource.name()));
+            match self.one_to_stdout(*target, &grant).await {
+                Err(error) if self.was_withheld(&error, &grant) => {
+                    self.ui().say(format!("withheld by the enrollee: {}", target.name()));
                 }
-                Target::UserInfo | Target::InsuranceCard => {
-                    let text = self.document(*target).await?;
-                    self.ui().result(crate::fhir::resource::line(&text));
-                }
+                done => done?,
             }
+        }
+        Ok(())
+    }
+
+    async fn one_to_stdout(&self, target: Target, grant: &Grant) -> Result<()> {
+        if let Target::Search(resource) = target {
+            let count = self.search_to_stdout(resource, grant).await.map_err(part_of_it)?;
+            self.ui().say(format!("{count} {} written to standard output", resource.name()));
+        } else {
+            let text = self.document(target).await?;
+            self.ui().result(crate::fhir::resource::line(&text));
         }
         Ok(())
     }
@@ -285,6 +296,20 @@ impl Job<'_> {
         if let Err(error) = noted {
             self.ui().warn(format!("the archive is complete, but `bbdl status` will not know of it: {error}"));
         }
+    }
+}
+
+/// An archive with a document of which nothing said whose it was does not become somebody's.
+fn refuse_nobodys(archive: &Archive, targets: &[Target]) -> Result<()> {
+    let Some(manifest) = archive.manifest().filter(|manifest| manifest.source.patient.is_none()) else {
+        return Ok(());
+    };
+    let documents = [Target::UserInfo, Target::InsuranceCard];
+    let kept = documents.into_iter().find(|document| manifest.resources.contains_key(document.name()));
+    let claims = targets.iter().any(|target| matches!(target, Target::Search(_)));
+    match kept.filter(|_| claims) {
+        Some(document) => Err(other_patient(document, "nothing says whose it is that is in this archive")),
+        None => Ok(()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! A search read once, from its beginning or from where an earlier run stopped, and what is made of it.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use super::{Job, increment};
@@ -15,6 +17,7 @@ use crate::{
     },
     auth::session::Session,
     error::{Error, Exit, Result},
+    fhir::seam::is_number,
     ui::Ui,
 };
 
@@ -31,6 +34,8 @@ pub(super) struct End {
     pages: usize,
     /// The link from which resources stand in no fixed order, where that is more than a page.
     unordered: Option<String>,
+    /// Whether an earlier run had begun it.
+    resumed: bool,
     /// Whether the links ended although the pages read cannot have held the total.
     pub(super) cut_short: bool,
 }
@@ -123,7 +128,7 @@ impl Job<'_> {
     ) -> Result<End, PullError> {
         let count = self.args.page_size;
         let mut search = Search::new(self.client, self.session, resource, &query, count, known, self.login());
-        let mut end = End::default();
+        let mut end = End { resumed: from.is_some(), ..End::default() };
         if let Some(Reached { pages, next: Some(next), total, cursor, seams, last, moved, unordered }) = from {
             search = search.resume(SoFar { pages, next, total, dated: cursor, seams, last, moved, unordered })?;
             end.cursor = cursor;
@@ -202,37 +207,46 @@ impl Job<'_> {
             let search = Search::new(self.client, self.session, resource, query, count, known, login.clone());
             let so_far = SoFar { pages: 1, next, ..SoFar::default() };
             let still = match search.without_haste().resume(so_far) {
-                Ok(search) => self.has_all_of(search, resource, most, &has).await?,
+                Ok(search) => self.has_all_of(search, resource, most, &has, true).await?,
                 Err(cause) => return Err(give_up(cause, resource)),
             };
             if !still {
                 return Ok(false);
             }
         }
-        let Some(since) =
-            end.answered.filter(|_| mode == Mode::Full).and_then(|at| increment::before(query, at, self.profile.api))
+        let Some(since) = end
+            .answered
+            .filter(|_| mode == Mode::Full || end.resumed)
+            .and_then(|at| increment::before(query, at, self.profile.api))
         else {
             return Ok(true);
         };
         let mut query = query.clone();
         query.push(increment::parameter(since));
         let search = Search::new(self.client, self.session, resource, &query, count, Known::MaybeNothing, login);
-        self.has_all_of(search.without_haste(), resource, most, &has).await
+        self.has_all_of(search.without_haste(), resource, most, &has, false).await
     }
 
-    /// Whether all resources of a search, `most` of them at most, have been read.
+    /// Whether all resources of a search, `most` of them at most, have been read. Of those that stand in no order,
+    /// one that comes twice may stand for one that has not come.
     async fn has_all_of(
         &self,
         mut search: Search<Session>,
         resource: Searchable,
         most: u64,
         has: impl Fn(&str) -> bool,
+        unordered: bool,
     ) -> Result<bool> {
-        let mut looked_at = 0;
+        let (mut looked_at, mut seen) = (0, HashSet::new());
         loop {
             match search.next_page().await {
                 Ok(Some(page)) if looked_at <= most && page.bundle.resources().all(&has) => {
                     looked_at += page.bundle.len() as u64;
+                    let headers = page.bundle.entries().filter_map(|(_, header)| header.as_ref().ok());
+                    let mut ids = headers.map(|header| &header.id).filter(|id| unordered && !is_number(id));
+                    if !ids.all(|id| seen.insert(id.clone())) {
+                        return Ok(false);
+                    }
                 }
                 Ok(Some(_)) | Err(PullError::Shifted) => return Ok(false),
                 Ok(None) => return Ok(true),

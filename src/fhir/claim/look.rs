@@ -23,7 +23,7 @@ pub(super) fn said(value: &Value, name: &str) -> Option<String> {
     text(value, name).map(|text| clean(text).into_owned())
 }
 
-/// A text without control characters, as [`said`] has it.
+/// A text without control characters, as `said` has it.
 #[must_use]
 pub fn clean(text: &str) -> Cow<'_, str> {
     if text.chars().any(char::is_control) { text.replace(char::is_control, "\u{fffd}").into() } else { text.into() }
