@@ -11,9 +11,9 @@ use crate::{
     config::{self, ProfileName},
     export,
     fhir::claim::Kind,
-    mock::Access,
     ui::Color,
 };
+use bluebutton_mock::Access;
 
 /// Bring a Medicare enrollee's own claims home from CMS's Blue Button API.
 #[derive(Debug, Parser)]

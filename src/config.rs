@@ -17,7 +17,7 @@ use crate::{
         token::Grant,
     },
     durable,
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Result},
     ui::Color,
 };
 
@@ -71,13 +71,13 @@ impl Paths {
     /// configuration and state. `config` is a configuration file named by the person.
     ///
     /// # Errors
-    /// [`Exit::NotSetUp`] when the system names no home directory.
+    /// [`crate::error::Exit::NotSetUp`] when the system names no home directory.
     pub fn find(home: Option<&Path>, config: Option<&Path>) -> Result<Self> {
         let (config_dir, state) = match home {
             Some(home) => (home.to_owned(), home.to_owned()),
             None => {
                 let dirs = directories::ProjectDirs::from("", "", "bbdl").ok_or_else(|| {
-                    Error::new(Exit::NotSetUp, "home", "this system names no home directory for its user")
+                    Error::new(ErrorKind::Home, "this system names no home directory for its user")
                         .hint("Set BBDL_HOME to a directory for bbdl's configuration and state.")
                 })?;
                 let state = dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).to_owned();
@@ -129,7 +129,7 @@ impl Paths {
     /// The names of all profiles, sorted.
     ///
     /// # Errors
-    /// [`Exit::Disk`].
+    /// [`crate::error::Exit::Disk`].
     pub fn profiles(&self) -> Result<Vec<ProfileName>> {
         let dir = self.state.join("profiles");
         let entries = match std::fs::read_dir(&dir) {
@@ -207,7 +207,7 @@ impl Profile {
     /// Reads a profile; `None` when there is none of this name.
     ///
     /// # Errors
-    /// [`Exit::Disk`], or [`Exit::NotSetUp`] when the file is not a profile.
+    /// [`crate::error::Exit::Disk`], or [`crate::error::Exit::NotSetUp`] when the file is not a profile.
     pub fn load(paths: &Paths, name: &ProfileName) -> Result<Option<Self>> {
         let path = paths.profile(name);
         let text = match std::fs::read(&path) {
@@ -216,7 +216,7 @@ impl Profile {
             Err(cause) => return Err(Error::disk("read", &path, &cause)),
         };
         serde_json::from_slice(&text).map(Some).map_err(|cause| {
-            Error::new(Exit::NotSetUp, "profile", format!("{} is not a profile of bbdl's: {cause}", path.display()))
+            Error::new(ErrorKind::Profile, format!("{} is not a profile of bbdl's: {cause}", path.display()))
                 .hint("Delete it and log in again.")
         })
     }
@@ -224,7 +224,7 @@ impl Profile {
     /// Reads a profile that must be there.
     ///
     /// # Errors
-    /// As [`Profile::load`], and [`Exit::NotSetUp`] when there is none of this name.
+    /// As [`Profile::load`], and [`crate::error::Exit::NotSetUp`] when there is none of this name.
     pub fn must_load(paths: &Paths, name: &ProfileName) -> Result<Self> {
         Self::load(paths, name)?.ok_or_else(|| {
             let option = profile_option(name);
@@ -237,19 +237,18 @@ impl Profile {
                 }
                 _ => format!("Log in first: {login}"),
             };
-            Error::new(Exit::NotSetUp, "no_profile", format!("there is no profile \"{name}\" on this machine"))
-                .hint(hint)
+            Error::new(ErrorKind::NoProfile, format!("there is no profile \"{name}\" on this machine")).hint(hint)
         })
     }
 
     /// Writes the profile, durably and privately.
     ///
     /// # Errors
-    /// [`Exit::Disk`].
+    /// [`crate::error::Exit::Disk`].
     fn save(&self, paths: &Paths, name: &ProfileName) -> Result<()> {
         let path = paths.profile(name);
         let text = serde_json::to_vec_pretty(self)
-            .map_err(|cause| Error::new(Exit::Defect, "defect", format!("a profile cannot be written: {cause}")))?;
+            .map_err(|cause| Error::new(ErrorKind::Defect, format!("a profile cannot be written: {cause}")))?;
         durable::write_private(&path, &text).map_err(|cause| Error::disk("write", &path, &cause))
     }
 
@@ -258,15 +257,14 @@ impl Profile {
         const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
         let lock = paths.profile_lock(name);
         durable::FileLock::acquire(&lock, PATIENCE, "note").map_err(|cause| {
-            Error::new(Exit::TryAgain, "lock", format!("the profile is in use: {cause}"))
-                .hint("Run the same command again.")
+            Error::new(ErrorKind::Lock, format!("the profile is in use: {cause}")).hint("Run the same command again.")
         })
     }
 
     /// Puts this profile in the place of what was there, one process at a time.
     ///
     /// # Errors
-    /// [`Exit::Disk`]; [`Exit::TryAgain`] when another process keeps the file for long.
+    /// [`crate::error::Exit::Disk`]; [`crate::error::Exit::TryAgain`] when another process keeps the file for long.
     pub fn replace(&self, paths: &Paths, name: &ProfileName) -> Result<()> {
         let _held = Self::hold(paths, name)?;
         self.save(paths, name)
@@ -275,7 +273,7 @@ impl Profile {
     /// Removes a profile, one process at a time: whoever updates it at that moment does not bring it back.
     ///
     /// # Errors
-    /// [`Exit::Disk`]; [`Exit::TryAgain`] when another process keeps the file for long.
+    /// [`crate::error::Exit::Disk`]; [`crate::error::Exit::TryAgain`] when another process keeps the file for long.
     pub fn forget(paths: &Paths, name: &ProfileName) -> Result<()> {
         let _held = Self::hold(paths, name)?;
         let path = paths.profile(name);
@@ -288,7 +286,7 @@ impl Profile {
     /// Changes what is remembered of a profile, one process at a time.
     ///
     /// # Errors
-    /// As [`Profile::must_load`]; [`Exit::Disk`]; [`Exit::TryAgain`] when another process keeps
+    /// As [`Profile::must_load`]; [`crate::error::Exit::Disk`]; [`crate::error::Exit::TryAgain`] when another process keeps
     /// the file for long.
     pub fn update(paths: &Paths, name: &ProfileName, change: impl FnOnce(&mut Self)) -> Result<()> {
         let _held = Self::hold(paths, name)?;
@@ -403,20 +401,20 @@ impl ConfigFile {
     /// Reads the configuration file. One that is not there is empty, unless it was `named`.
     ///
     /// # Errors
-    /// [`Exit::NotSetUp`] with the line at fault.
+    /// [`crate::error::Exit::NotSetUp`] with the line at fault.
     pub fn load(paths: &Paths, named: bool) -> Result<Self> {
         let path = &paths.config_file;
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound && !named => return Ok(Self::default()),
             Err(cause) => {
-                return Err(Error::new(Exit::NotSetUp, "config", format!("cannot read {}: {cause}", path.display()))
+                return Err(Error::new(ErrorKind::Config, format!("cannot read {}: {cause}", path.display()))
                     .hint("Check the path given with --config."));
             }
         };
         toml::from_str(&text).map_err(|cause| {
             let line = cause.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-            Error::new(Exit::NotSetUp, "config", format!("{}, line {line}: {}", path.display(), cause.message().trim()))
+            Error::new(ErrorKind::Config, format!("{}, line {line}: {}", path.display(), cause.message().trim()))
                 .hint(correction(cause.message()))
         })
     }
@@ -444,7 +442,7 @@ impl ConfigFile {
 /// `sandbox`, `production` or a URL, as an origin.
 ///
 /// # Errors
-/// [`Exit::Usage`] with what is wrong.
+/// [`crate::error::Exit::Usage`] with what is wrong.
 pub fn server_named(text: &str) -> Result<Origin> {
     let url = match text {
         "sandbox" => SANDBOX,
@@ -457,6 +455,7 @@ pub fn server_named(text: &str) -> Result<Origin> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Exit;
 
     #[test]
     fn profile_names_are_fit_to_be_file_names() {
@@ -486,7 +485,7 @@ mod tests {
         std::fs::write(&file, "quiet = true\n[login]\nsever = \"sandbox\"\n").unwrap();
         let paths = Paths::find(Some(dir.path()), None).unwrap();
         let error = ConfigFile::load(&paths, false).unwrap_err();
-        assert_eq!(error.exit, Exit::NotSetUp);
+        assert_eq!(error.exit(), Exit::NotSetUp);
         assert!(error.message.contains("line 3") && error.message.contains("sever"), "{}", error.message);
         assert!(error.hint.starts_with("Did you mean server?"), "{}", error.hint);
         assert_eq!(correction("unknown field `colour_of_the_sky`, expected `color`"), "Correct or remove that line.");

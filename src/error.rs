@@ -37,13 +37,121 @@ impl Exit {
     }
 }
 
+macro_rules! error_kinds {
+    ($($kind:ident, $name:literal, $exit:ident, $meaning:literal;)*) => {
+        /// What failed, as scripts know it: the `kind` of the contract's JSON. One kind has one exit code.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum ErrorKind {
+            $(#[doc = $meaning] $kind,)*
+        }
+
+        impl ErrorKind {
+            /// Every kind, in the order of `docs/exit-codes.md`.
+            pub const ALL: &[Self] = &[$(Self::$kind,)*];
+
+            /// The stable word for scripts.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)*
+                }
+            }
+
+            /// How a run that fails so ends.
+            #[must_use]
+            pub fn exit(self) -> Exit {
+                match self {
+                    $(Self::$kind => Exit::$exit,)*
+                }
+            }
+
+            /// What it means, for the list in `docs/exit-codes.md`.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $meaning,)*
+                }
+            }
+        }
+    };
+}
+
+error_kinds! {
+    Network, "network", TryAgain, "the server cannot be reached, or stopped answering";
+    Server, "server", TryAgain, "the server says that it cannot answer now";
+    Outage, "outage", TryAgain, "the server says that there is nothing, though there was something before";
+    Backend, "backend", TryAgain, "a renewal was put off because the data back end is failing: it would use up the refresh token";
+    RefreshLost, "refresh_lost", TryAgain, "the answer to a renewal was lost; the next run tells whether a new log-in is needed";
+    Shifted, "shifted", TryAgain, "claims kept changing on the server while they were read";
+    Shortfall, "shortfall", TryAgain, "less came than the server counted";
+    Lock, "lock", TryAgain, "another bbdl is at work here";
+    Listen, "listen", TryAgain, "the port is taken";
+    TimedOut, "timed_out", TryAgain, "the browser did not come back";
+    Revoke, "revoke", TryAgain, "the server did not confirm the log-out";
+    Token, "token", PersonMustAct, "the access token no longer works and cannot be renewed: log in again";
+    RefreshToken, "refresh_token", PersonMustAct, "the refresh token no longer works: log in again";
+    GrantEnded, "grant_ended", PersonMustAct, "the time that the enrollee consented to is over";
+    GrantRevoked, "grant_revoked", PersonMustAct, "the enrollee withdrew the consent";
+    OneTime, "one_time", PersonMustAct, "the app has one-time access, which cannot be renewed";
+    Code, "code", PersonMustAct, "the authorization code was not accepted: log in again";
+    Origin, "origin", PersonMustAct, "the tokens belong to another server";
+    OtherPatient, "other_patient", PersonMustAct, "somebody else logged in under this profile";
+    Denied, "denied", PersonMustAct, "the enrollee did not grant access";
+    NotFound, "not_found", PersonMustAct, "CMS found no records for the person who logged in";
+    Withheld, "withheld", PersonMustAct, "the enrollee withheld this resource, or the app may not have it";
+    NotAllowed, "not_allowed", PersonMustAct, "the server does not allow it";
+    AppInactive, "app_inactive", PersonMustAct, "CMS has switched the app off";
+    Refused, "refused", PersonMustAct, "the server refused the log-in";
+    NoProfile, "no_profile", NotSetUp, "there is no such profile";
+    Profile, "profile", NotSetUp, "the profile's record cannot be read";
+    NoTokens, "no_tokens", NotSetUp, "nobody is logged in";
+    TokenRecord, "token_record", NotSetUp, "the stored tokens cannot be read";
+    TokenStore, "token_store", NotSetUp, "the token store does not work";
+    Client, "client", NotSetUp, "the client id or secret is missing or wrong";
+    ClientSecret, "client_secret", NotSetUp, "the client secret cannot be read";
+    RedirectUri, "redirect_uri", NotSetUp, "the redirect URI is not registered for the app";
+    LoginRequest, "login_request", NotSetUp, "the server refused the log-in because of how the app is set up";
+    Config, "config", NotSetUp, "the configuration cannot be used";
+    Input, "input", NotSetUp, "nobody is there to answer a question";
+    Home, "home", NotSetUp, "the home directory is not known";
+    Http, "http", NotSetUp, "https cannot be set up (proxy settings, certificates)";
+    CaCert, "ca_cert", NotSetUp, "the file of --ca-cert cannot be used";
+    Doctor, "doctor", NotSetUp, "a check of `bbdl doctor` failed";
+    ApiVersion, "api_version", NotSetUp, "this API version does not have it";
+    Answer, "answer", Data, "the server's answer is not what it must be";
+    BadRequest, "bad_request", Data, "the server did not understand the request";
+    NoResource, "no_resource", Data, "the server does not have it";
+    Paging, "paging", Data, "the server's links to further pages cannot be followed";
+    TokenAnswer, "token_answer", Data, "the token endpoint's answer cannot be used";
+    Manifest, "manifest", Data, "manifest.json cannot be read";
+    Archive, "archive", Data, "the archive is damaged";
+    OtherSource, "other_source", Data, "the archive is from another server or API version";
+    OtherEnrollee, "other_enrollee", Data, "the archive, or what the server sent, is another enrollee's";
+    OtherFilters, "other_filters", Data, "the archive was pulled with other filters";
+    NotAnArchive, "not_an_archive", Data, "the directory holds something else";
+    NoClaims, "no_claims", Data, "the archive has no claims";
+    TooMany, "too_many", Data, "more came than --max-claims allows";
+    NotADemo, "not_a_demo", Data, "the directory is not from an earlier demo";
+    Data, "data", Data, "what `bbdl mock --data` was to serve cannot be read";
+    Disk, "disk", Disk, "a file cannot be read or written";
+    Stdout, "stdout", Disk, "the result cannot be written to standard output";
+    ReaderLeft, "reader_left", Disk, "the reader of standard output has gone";
+    Interrupted, "interrupted", Interrupted, "a signal, or a closed terminal";
+    Declined, "declined", Interrupted, "a question was not answered with yes";
+    Usage, "usage", Usage, "the command line is wrong";
+    Defect, "defect", Defect, "a defect in bbdl";
+    Runtime, "runtime", Defect, "the runtime cannot be started";
+    Random, "random", Defect, "the system gives no random numbers";
+    Demo, "demo", Defect, "a step of the demo cannot be set up";
+    Man, "man", Defect, "the man pages cannot be made";
+    Completions, "completions", Defect, "the completions cannot be made";
+}
+
 /// A failure as it is told to a person or a script: what failed, why, and the next thing to type.
 #[derive(Clone, Debug)]
 pub struct Error {
-    /// The exit code.
-    pub exit: Exit,
-    /// A short, stable word for scripts (`withheld`, `network`, `lock`, …).
-    pub kind: &'static str,
+    /// What failed, for callers that decide and for scripts.
+    pub kind: ErrorKind,
     /// What failed and why. Never holds a secret or anything from a claim.
     pub message: String,
     /// The next thing to do or type; empty where there is nothing to say.
@@ -58,9 +166,15 @@ pub struct Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// A failure with its code, its stable word and its sentence.
-    pub fn new(exit: Exit, kind: &'static str, message: impl Into<String>) -> Self {
-        Self { exit, kind, message: message.into(), hint: String::new(), retry_after: None, reported: false }
+    /// A failure with its kind and its sentence.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: String::new(), retry_after: None, reported: false }
+    }
+
+    /// The exit code.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        self.kind.exit()
     }
 
     /// Adds the next thing to do.
@@ -74,7 +188,7 @@ impl Error {
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         let mut body = serde_json::json!({
-            "kind": self.kind, "message": self.message, "hint": self.hint, "exit_code": self.exit.code(),
+            "kind": self.kind.name(), "message": self.message, "hint": self.hint, "exit_code": self.exit().code(),
         });
         if let Some(wait) = self.retry_after {
             body["retry_after_s"] = wait.as_secs().into();
@@ -111,23 +225,21 @@ impl Error {
             }
             _ => "Check the disk and run the same command again.",
         };
-        Self::new(Exit::Disk, "disk", format!("cannot {doing} {}: {cause}", path.display())).hint(hint)
+        Self::new(ErrorKind::Disk, format!("cannot {doing} {}: {cause}", path.display())).hint(hint)
     }
-
-    /// The kind of [`Error::stdout`] that is nobody's fault: whoever read stdout has closed it.
-    pub const READER_LEFT: &str = "reader_left";
 
     /// A result cannot be written to standard output.
     #[must_use]
     pub fn stdout(cause: &std::io::Error) -> Self {
-        let kind = if cause.kind() == std::io::ErrorKind::BrokenPipe { Self::READER_LEFT } else { "stdout" };
-        Self::new(Exit::Disk, kind, format!("the result cannot be written to standard output: {cause}"))
+        let gone = cause.kind() == std::io::ErrorKind::BrokenPipe;
+        let kind = if gone { ErrorKind::ReaderLeft } else { ErrorKind::Stdout };
+        Self::new(kind, format!("the result cannot be written to standard output: {cause}"))
             .hint("What was to be done is done, and what there was to say of it is lost. Free some space, or send it elsewhere.")
     }
 
     /// The command line asks for something that makes no sense together.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self::new(Exit::Usage, "usage", message)
+        Self::new(ErrorKind::Usage, message)
     }
 }
 

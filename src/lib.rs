@@ -26,7 +26,6 @@ pub mod durable;
 pub mod error;
 pub mod export;
 pub mod fhir;
-pub mod mock;
 pub mod report;
 pub mod secret;
 pub mod ui;

@@ -13,7 +13,7 @@ use std::{
 use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::error::{Error, Exit, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
 
 /// When to use colours.
@@ -174,13 +174,13 @@ impl Ui {
         let written = write(&mut out).and_then(|()| out.flush().map_err(|cause| Error::stdout(&cause)));
         // What is still held was refused once.
         drop(out.into_parts());
-        written.or_else(|error| if error.kind == Error::READER_LEFT { Ok(()) } else { Err(error) })
+        written.or_else(|error| if error.kind == ErrorKind::ReaderLeft { Ok(()) } else { Err(error) })
     }
 
     /// Whether all results came to stdout.
     ///
     /// # Errors
-    /// [`Exit::Disk`] where one did not: whoever waits for it must not take nothing for an answer.
+    /// [`crate::error::Exit::Disk`] where one did not: whoever waits for it must not take nothing for an answer.
     pub fn delivered(&self) -> Result<()> {
         self.1.lost.get().map_or(Ok(()), |error| Err(error.clone()))
     }
@@ -217,7 +217,7 @@ impl Ui {
     /// Asks for a line of text.
     ///
     /// # Errors
-    /// [`Exit::NotSetUp`] where nobody can be asked.
+    /// [`crate::error::Exit::NotSetUp`] where nobody can be asked.
     pub fn ask(&self, question: &str) -> Result<String> {
         self.must_be_able_to_ask(question)?;
         let mut err = stderr().lock();
@@ -234,7 +234,7 @@ impl Ui {
     /// Asks for a secret; the terminal does not show it.
     ///
     /// # Errors
-    /// [`Exit::NotSetUp`] where nobody can be asked.
+    /// [`crate::error::Exit::NotSetUp`] where nobody can be asked.
     pub fn ask_secret(&self, question: &str) -> Result<Secret> {
         self.must_be_able_to_ask(question)?;
         let answer =
@@ -282,7 +282,7 @@ impl Ui {
 }
 
 fn no_answer(question: &str) -> Error {
-    Error::new(Exit::NotSetUp, "input", format!("{question}: nobody can be asked here"))
+    Error::new(ErrorKind::Input, format!("{question}: nobody can be asked here"))
         .hint("Give it as an option or environment variable (see `bbdl login --help`), or run this on a terminal.")
 }
 

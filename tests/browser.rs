@@ -1,16 +1,13 @@
 //! The pages in a real browser: the mock's, and the listener's own.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "a skipped check says so")]
-
-mod support;
 
 use std::{path::Path, process::Command, time::Duration};
 
+use crate::support::{Running, Setting, Stage, assert_code, finished, has_program, text};
 use base64::Engine;
-use bbdl::mock::{Access, Mock, Options, people::Population};
+use bluebutton_mock::{Access, Mock, Options, people::Population};
 use serde_json::{Value, json};
-use support::{Running, Setting, Stage, assert_code, finished, has_program, text};
 
 /// Chromium without a window, and without asking anybody anything.
 const QUIET: [&str; 9] = [
@@ -84,7 +81,7 @@ impl Driver {
         let base = format!("http://127.0.0.1:{port}");
         // From here on the driver is ended whatever happens.
         let mut browser = Self { driver, session: base.clone(), home };
-        let deadline = std::time::Instant::now() + support::PATIENCE;
+        let deadline = std::time::Instant::now() + crate::support::PATIENCE;
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(std::time::Instant::now() < deadline, "chromedriver does not answer");
             std::thread::yield_now();
@@ -93,7 +90,7 @@ impl Driver {
         arguments.push(format!("--user-data-dir={}", browser.home.path().display()));
         let options = json!({"goog:chromeOptions": {"args": arguments}, "goog:loggingPrefs": {"browser": "ALL"}});
         let wanted = json!({"capabilities": {"alwaysMatch": options}});
-        let answer = support::http(
+        let answer = crate::support::http(
             "POST",
             &format!("{base}/session"),
             &[("Content-Type", "application/json")],
@@ -107,8 +104,12 @@ impl Driver {
 
     fn ask(&self, method: &str, what: &str, body: &Value) -> Value {
         let body = if method == "GET" { String::new() } else { body.to_string() };
-        let answer =
-            support::http(method, &format!("{}/{what}", self.session), &[("Content-Type", "application/json")], &body);
+        let answer = crate::support::http(
+            method,
+            &format!("{}/{what}", self.session),
+            &[("Content-Type", "application/json")],
+            &body,
+        );
         serde_json::from_str::<Value>(&answer.body).unwrap()["value"].clone()
     }
 
@@ -136,7 +137,7 @@ impl Driver {
 
     /// Waits until a script in the page returns this.
     fn until(&self, script: &str, expected: &Value) {
-        let deadline = std::time::Instant::now() + support::PATIENCE;
+        let deadline = std::time::Instant::now() + crate::support::PATIENCE;
         loop {
             let found = self.run(script);
             if &found == expected {
@@ -159,7 +160,7 @@ impl Driver {
     }
 
     fn shows(&self, words: &str) {
-        let deadline = std::time::Instant::now() + support::PATIENCE;
+        let deadline = std::time::Instant::now() + crate::support::PATIENCE;
         loop {
             let page = self.ask("GET", "source", &Value::Null);
             let page = page.as_str().unwrap_or_default();
@@ -173,7 +174,7 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        let _ = support::http("DELETE", &self.session, &[], "");
+        let _ = crate::support::http("DELETE", &self.session, &[], "");
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
@@ -197,7 +198,7 @@ fn a_person_can_click_through_the_mocks_pages() {
     let home = tempfile::tempdir().unwrap();
     let browser = Driver::start();
     for (withheld, granted) in [(false, true), (true, true), (false, false)] {
-        let mut command = support::bbdl(home.path());
+        let mut command = crate::support::bbdl(home.path());
         command.env("BBDL_CLIENT_SECRET", mock.client_secret()).args([
             "login",
             "--server",
@@ -248,7 +249,8 @@ fn the_mocks_pages_can_be_read_by_everybody() {
         records: Box::new(Population::new(5, 3, 3)),
     })
     .unwrap();
-    let post = |path: &str, body: &str| support::http("POST", &format!("{}/__mock/{path}", mock.url()), &[], body);
+    let post =
+        |path: &str, body: &str| crate::support::http("POST", &format!("{}/__mock/{path}", mock.url()), &[], body);
     let drugs: Value = serde_json::from_str(&post("apps", r#"{"part_d": true}"#).body).unwrap();
     let browser = Driver::start();
     for (version, client, language, words) in [
@@ -378,7 +380,7 @@ fn a_person_can_read_and_search_the_report() {
     // Claims of one day stand in another order where the file has been sorted.
     assert!(inside(&many, &few) > 140, "{} of 150", inside(&many, &few));
 
-    let Some(recorded) = support::recorded_claims() else { return };
+    let Some(recorded) = crate::support::recorded_claims() else { return };
     let stage = Stage::logged_in(Setting { claims: 1, ..Setting::default() });
     stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
     stage.keep_instead(&recorded);

@@ -1,10 +1,6 @@
 //! The `command` token store: the example helpers under the real binary, and helpers that misbehave.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::{
     fs,
     io::{Read, Write},
@@ -16,13 +12,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::support::{PATIENCE, Stage, assert_code, finished, has_program, http, text};
 use bbdl::{
     auth::store::{StoreError, TokenStore, command::CommandStore},
     error::{Error, Exit},
     secret::Secret,
 };
 use serde_json::{Value, json};
-use support::{PATIENCE, Stage, assert_code, finished, has_program, http, text};
 
 const FETCH: [&str; 5] = ["fetch", "eob", "--out", "claims", "--json"];
 
@@ -326,7 +322,7 @@ fn refused<T: std::fmt::Debug>(result: Result<T, StoreError>, words: &str) {
     let error = result.unwrap_err();
     let shown = format!("{error:?} {error} {}", error.hint());
     assert!(shown.contains(words) && !shown.contains("hush"), "{words:?}: {shown}");
-    assert_eq!(Error::from(error).exit, Exit::NotSetUp);
+    assert_eq!(Error::from(error).exit(), Exit::NotSetUp);
 }
 
 #[test]

@@ -1,10 +1,7 @@
 //! Unattended runs: what is printed where without a terminal, every exit code, every profile at once, the end
 //! of the consent, and the examples that docs/cron.md gives.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
-
-mod support;
 
 use std::{
     fs,
@@ -14,9 +11,9 @@ use std::{
     time::Duration,
 };
 
+use crate::support::{Running, Setting, Stage, assert_code, finished, has_program, text};
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
-use support::{Running, Setting, Stage, assert_code, finished, has_program, text};
 
 fn stage() -> Stage {
     Stage::logged_in(Setting { claims: 60, ..Setting::default() })
@@ -231,7 +228,7 @@ fn every_profile_is_pulled_and_the_worst_is_told() {
     assert!(told.contains("a-ended: ") && told.contains("1 of 3 profiles failed"), "{told}");
     for name in ["b-fine", "c-fine"] {
         let file = stage.home.path().join("study").join(name).join("ExplanationOfBenefit.ndjson");
-        assert_eq!(support::lines(&file).len(), 60);
+        assert_eq!(crate::support::lines(&file).len(), 60);
     }
     // What passes by itself is told, but a person counts for more. (The first question is a-ended's.)
     stage.faults(&["status=503@ExplanationOfBenefit#1+1"]);
@@ -386,7 +383,7 @@ fn the_examples_are_well_formed() {
             assert!(Command::new("sh").arg("-n").arg(&path).status().unwrap().success(), "{}", path.display());
             if has_program("shellcheck") {
                 let output = Command::new("shellcheck").arg(&path).output().unwrap();
-                assert!(output.status.success(), "{}", support::text(&output.stdout));
+                assert!(output.status.success(), "{}", crate::support::text(&output.stdout));
             }
         }
     }

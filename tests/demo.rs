@@ -1,12 +1,8 @@
 //! The demo: the whole job in one go, as often as one likes.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::fs;
 
-use support::{assert_code, bbdl, finished, lines, text};
+use crate::support::{assert_code, bbdl, finished, lines, text};
 
 #[test]
 fn a_demo_replaces_the_archive_of_an_earlier_one_and_no_other() {

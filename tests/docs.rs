@@ -1,9 +1,6 @@
 //! Docs are true: every shell command in README.md and docs/ is run, and what is generated is fresh.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "a skipped check says so")]
-
-mod support;
 
 use std::{
     fs,
@@ -13,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use support::{Stage, assert_code, finished, has_program, text};
+use crate::support::{Stage, assert_code, finished, has_program, text};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -103,7 +100,7 @@ fn links_between_the_pages_lead_somewhere() {
 fn completions_and_man_pages_are_fresh() {
     let home = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| {
-        let mut command = support::bbdl(home.path());
+        let mut command = crate::support::bbdl(home.path());
         command.env_remove("BBDL_TOKEN_STORE").env_remove("BBDL_RETRY_DELAY").args(arguments);
         let output = finished(command);
         assert_code(&output, 0, arguments);
@@ -167,7 +164,7 @@ fn completions_are_taken_by_zsh_and_fish() {
 fn help_fits_and_names_every_variable() {
     let home = tempfile::tempdir().unwrap();
     let help = |arguments: &[&str]| {
-        let mut command = support::bbdl(home.path());
+        let mut command = crate::support::bbdl(home.path());
         let output = finished({
             command.args(arguments);
             command
@@ -211,7 +208,7 @@ fn help_fits_and_names_every_variable() {
     let names: Vec<&str> = commands.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
     assert!(names.len() > 12, "{names:?}");
     for name in names.into_iter().filter(|name| *name != "help").map(Some).chain([None]) {
-        let mut command = support::bbdl(home.path());
+        let mut command = crate::support::bbdl(home.path());
         command.env("COLUMNS", "80").args(name).arg("-h");
         let output = finished(command);
         assert_code(&output, 0, &["-h"]);

@@ -1,10 +1,7 @@
 //! Claims as tables and as a page: the same numbers in every format and version, from the right fields, and
 //! nothing of what others wrote as anything but text.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "how many columns are filled is what people ask for")]
-
-mod support;
 
 use std::{
     collections::BTreeMap,
@@ -13,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::support::{Setting, Stage, shared};
 use bbdl::{
     export::{CLAIMS, Cell, LINES},
     fhir::claim::{Cents, Claim, Kind},
@@ -22,7 +20,6 @@ use parquet::{
     record::RowAccessor,
 };
 use serde_json::Value;
-use support::{Setting, Stage, shared};
 
 /// A CSV file as its heads and rows.
 fn csv(path: &Path) -> (Vec<String>, Vec<Vec<String>>) {
@@ -175,13 +172,13 @@ fn nothing_is_made_of_a_damaged_archive() {
 fn places_that_would_do_harm_are_refused() {
     let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
     stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
-    let before = support::snapshot(&stage.out());
+    let before = crate::support::snapshot(&stage.out());
     for own in ["claims/manifest.json", "claims/ExplanationOfBenefit.ndjson", "claims/.bbdl/lock", "claims/changes"] {
         stage.expect(2, &["report", "claims", "--output", own]);
         stage.expect(2, &["export", "claims", "--to", "sqlite", "--output", own]);
     }
     stage.expect(2, &["export", "claims", "--to", "csv", "--output", "claims/pages"]);
-    assert!(support::snapshot(&stage.out()) == before);
+    assert!(crate::support::snapshot(&stage.out()) == before);
     // Beside them is their owner's affair.
     stage.expect(0, &["report", "claims", "--output", "claims/report.html"]);
     stage.expect(0, &["verify", "claims"]);
@@ -192,8 +189,8 @@ fn places_that_would_do_harm_are_refused() {
     stage.expect(2, &["report", "claims", "--output", "-", "--json"]);
     for format in ["csv", "parquet", "sqlite"] {
         let refused = stage.run(&["export", "claims", "--to", format, "--output", "-"]);
-        support::assert_code(&refused, 2, &[format]);
-        assert!(support::text(&refused.stderr).contains("next: Name where it goes"));
+        crate::support::assert_code(&refused, 2, &[format]);
+        assert!(crate::support::text(&refused.stderr).contains("next: Name where it goes"));
     }
     assert!(!stage.home.path().join("-").exists());
 }
@@ -222,7 +219,8 @@ fn hostile_claims_are_text() {
     let stage = Stage::logged_in(Setting { claims: 2, ..Setting::default() });
     stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
     let file = stage.out().join("ExplanationOfBenefit.ndjson");
-    let mut claims: Vec<Value> = support::lines(&file).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut claims: Vec<Value> =
+        crate::support::lines(&file).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     poison(&mut claims[0], ATTACK);
     claims.push(serde_json::json!({
         "resourceType": "ExplanationOfBenefit", "id": ["x"], "item": {"a": 1}, "type": [], "meta": 7, "careTeam": [null, 3],
@@ -405,9 +403,9 @@ fn read_back(stage: &Stage, python: &std::ffi::OsStr) {
     let mut check = std::process::Command::new(python);
     check.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tables.py")).args(["csv", "tables", "claims.db"]);
     check.current_dir(stage.home.path());
-    let output = support::finished(check);
-    support::assert_code(&output, 0, &["tables.py"]);
-    eprint!("{}", support::text(&output.stdout));
+    let output = crate::support::finished(check);
+    crate::support::assert_code(&output, 0, &["tables.py"]);
+    eprint!("{}", crate::support::text(&output.stdout));
 }
 
 /// `BBDL_PYTHON` is a Python with duckdb, pandas and pyarrow.
@@ -431,13 +429,13 @@ fn duckdb_pandas_and_sqlite_read_the_same() {
         let mut example = std::process::Command::new(&python);
         example.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples/read.py")).args(["claims", "tables"]);
         example.current_dir(stage.home.path());
-        support::assert_code(&support::finished(example), 0, &["read.py"]);
+        crate::support::assert_code(&crate::support::finished(example), 0, &["read.py"]);
     }
 }
 
 #[test]
 fn they_read_the_same_of_every_recorded_claim() {
-    let (Some(python), Some(claims)) = (python(), support::recorded_claims()) else { return };
+    let (Some(python), Some(claims)) = (python(), crate::support::recorded_claims()) else { return };
     let stage = Stage::logged_in(Setting { claims: 1, ..Setting::default() });
     stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
     stage.keep_instead(&claims);
@@ -448,7 +446,7 @@ fn they_read_the_same_of_every_recorded_claim() {
 /// deductible, coinsurance and blood deductible.
 #[test]
 fn no_recorded_share_is_zero_where_its_claim_says_more() {
-    let Some(claims) = support::recorded_claims() else { return };
+    let Some(claims) = crate::support::recorded_claims() else { return };
     let (mut outpatient, mut shares, mut paid, mut contradicted) = (0, Cents(0), Cents(0), 0);
     for line in claims.lines() {
         let value: Value = serde_json::from_str(line).unwrap();

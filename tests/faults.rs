@@ -1,15 +1,12 @@
 //! Whatever the server and the network get wrong, at every version of the API: a pull ends with every
 //! claim exactly once, or it fails as the contract says and leaves the archive as it was.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "the table says how much it tried")]
-
-mod support;
 
 use std::{net::TcpStream, thread};
 
+use crate::support::{Setting, Stage, ids, lines, snapshot};
 use serde_json::Value;
-use support::{Setting, Stage, ids, lines, snapshot};
 
 const CLAIMS: usize = 130;
 const FILE: &str = "ExplanationOfBenefit.ndjson";
@@ -159,7 +156,7 @@ fn at(api: &str, parity: usize) {
             let limits = ["--retry", retry, "--timeout", timeout, "--jobs", jobs];
             let mut command = stage.bbdl(&[&["fetch", "eob", "--json", "--full", "--out", out], &limits[..]].concat());
             command.env("BBDL_RETRY_DELAY", "40");
-            let output = support::finished(command);
+            let output = crate::support::finished(command);
             (output.status.code(), serde_json::from_slice::<Value>(&output.stdout).unwrap())
         };
         let (ids_before, before) = (kept("claims"), snapshot(&stage.out()));

@@ -1,9 +1,5 @@
 //! Fetching: everything the server can do wrong on the way, and what is left on the disk.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::{
     fs,
     io::Read,
@@ -19,8 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::support::{Setting, Stage, assert_code, finished, has_program, ids, lines, shared, snapshot, text};
 use serde_json::{Value, json};
-use support::{Setting, Stage, assert_code, finished, has_program, ids, lines, shared, snapshot, text};
 
 fn stage(claims: usize) -> Stage {
     Stage::logged_in(Setting { claims, ..Setting::default() })
@@ -527,9 +523,9 @@ fn an_interrupt_is_heard_while_another_bbdl_is_waited_for() {
     let lock = stage.out().join(".bbdl/lock");
     let _held = bbdl::durable::FileLock::acquire(&lock, Duration::ZERO, "the test").unwrap();
     for signal in ["-INT", "-TERM"] {
-        let fetch = support::Running::start(stage.bbdl(&["fetch", "all", "--out", "claims"]));
+        let fetch = crate::support::Running::start(stage.bbdl(&["fetch", "all", "--out", "claims"]));
         let opened = format!("/proc/{}/fd", fetch.id());
-        let deadline = Instant::now() + support::PATIENCE;
+        let deadline = Instant::now() + crate::support::PATIENCE;
         let has_lock_open = || {
             let files = fs::read_dir(&opened).into_iter().flatten().flatten();
             files.filter_map(|file| fs::read_link(file.path()).ok()).any(|path| path == lock)
@@ -556,7 +552,7 @@ fn an_interrupt_ends_at_once_and_leaves_nothing_half_done() {
         let mut command = stage.bbdl(&["fetch", "eob", "--out", "claims", "-v"]);
         let running = {
             command.env_remove("BBDL_RETRY_DELAY");
-            let mut running = support::Running::start(command);
+            let mut running = crate::support::Running::start(command);
             if signal == "INT" {
                 running.until("GET /v2/fhir/ExplanationOfBenefit");
             } else {
@@ -600,7 +596,7 @@ fn recorded_pages_of_the_real_server_come_home_as_they_are() {
         let name = format!("eob-search-page-{number}.json");
         fs::copy(payloads.join(&name), dir.path().join(&name)).unwrap();
     }
-    let records = bbdl::mock::data::load(dir.path()).unwrap();
+    let records = bluebutton_mock::data::load(dir.path()).unwrap();
     let stage = Stage::logged_in(Setting { records: Some(Box::new(records)), ..Setting::default() });
     let result = stage.expect_json(0, &["fetch", "eob", "--out", "claims", "--page-size", "10", "--json"]);
     assert_eq!((&eob(&result)["count"], &eob(&result)["requests"]), (&json!(52), &json!(6)));
@@ -631,7 +627,7 @@ fn the_binarys_own_mock_serves_a_directory() {
         fs::copy(payloads.join(&name), dir.path().join(&name)).unwrap();
     }
     let home = tempfile::tempdir().unwrap();
-    let mut command = support::bbdl(home.path());
+    let mut command = crate::support::bbdl(home.path());
     command.args(["mock", "--auto-consent", "--data"]).arg(dir.path());
     let mut mock = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
@@ -639,13 +635,13 @@ fn the_binarys_own_mock_serves_a_directory() {
     let announced: Value = serde_json::from_str(&line).unwrap();
     let word = |key: &str| announced[key].as_str().unwrap().to_owned();
     assert_eq!(announced["enrollees"][0]["claims"], 52);
-    let mut command = support::bbdl(home.path());
+    let mut command = crate::support::bbdl(home.path());
     command
         .args(["login", "--server", &word("url"), "--client-id", &word("client_id")])
         .env("BBDL_CLIENT_SECRET", word("client_secret"))
         .env("BROWSER", "curl -sSLo /dev/null");
     assert_code(&finished(command), 0, &["login"]);
-    let mut command = support::bbdl(home.path());
+    let mut command = crate::support::bbdl(home.path());
     command.args(["fetch", "eob", "--out", "-"]);
     let output = finished(command);
     mock.kill().unwrap();

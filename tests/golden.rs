@@ -18,18 +18,14 @@
 //! | `sum a, b` | their sum |
 //! | `… @ NAME` | and CMS's name of the amount is this one, by code or URL, where it stands |
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::{collections::BTreeMap, fs};
 
+use crate::support::shared;
 use bbdl::{
     export::{CLAIMS, Cell, LINES, Type},
     fhir::claim::{Cents, Claim, Kind, Standing},
 };
 use serde_json::Value;
-use support::shared;
 
 const GOLDEN: [&str; 3] = [include_str!("golden/v1.txt"), include_str!("golden/v2.txt"), include_str!("golden/v3.txt")];
 

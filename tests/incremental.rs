@@ -1,10 +1,6 @@
 //! Pulls after the first: what is new and no more, merged as if everything had been read again; and pulls
 //! that go on where an earlier one stopped.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::{
     fs,
     os::unix::fs::MetadataExt,
@@ -12,8 +8,8 @@ use std::{
     time::Duration,
 };
 
+use crate::support::{Setting, Stage, assert_code, ids, lines, text};
 use serde_json::{Value, json};
-use support::{Setting, Stage, assert_code, ids, lines, text};
 
 /// One request after another: what happens to the third has to happen to the third page.
 const FETCH: [&str; 7] = ["fetch", "eob", "--out", "claims", "--json", "--jobs", "1"];

@@ -1,17 +1,13 @@
 //! Tokens in a real Secret Service: gnome-keyring under a D-Bus session of its own.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
-use bbdl::mock::{Access, Mock, Options, people::Population};
-use support::{
+use crate::support::{
     assert_code, has_program,
     secret_service::{self, Keyring},
     text,
 };
+use bluebutton_mock::{Access, Mock, Options, people::Population};
 
 fn mock() -> Mock {
     Mock::start(Options {
@@ -60,20 +56,20 @@ if secret-tool search --all service bbdl 2>/dev/null | grep -q secret; then exit
         assert!(items.contains(name), "{items}");
     }
     assert!(text(&output.stdout).contains("\"token_store\":\"keyring\""));
-    assert_eq!(support::lines(&home.path().join("claims/ExplanationOfBenefit.ndjson")).len(), 20);
+    assert_eq!(crate::support::lines(&home.path().join("claims/ExplanationOfBenefit.ndjson")).len(), 20);
 }
 
 #[test]
 fn without_a_keyring_the_error_names_the_cause_and_the_other_store() {
     let (mock, home) = (mock(), tempfile::tempdir().unwrap());
-    let mut command = support::bbdl(home.path());
+    let mut command = crate::support::bbdl(home.path());
     command
         .env_remove("BBDL_TOKEN_STORE")
         .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent")
         .env("BBDL_CLIENT_SECRET", mock.client_secret())
         .args(["login", "--server", mock.url(), "--client-id", mock.client_id(), "--no-browser"]);
     let started = Instant::now();
-    let output = support::finished(command);
+    let output = crate::support::finished(command);
     assert_code(&output, 78, &[]);
     let said = text(&output.stderr);
     assert!(said.contains("keyring is not available") && said.contains("--token-store file"), "{said}");

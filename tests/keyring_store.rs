@@ -6,22 +6,20 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 #![allow(clippy::print_stdout, reason = "how the inner run reports")]
 
-mod support;
-
 use std::{
     os::unix::net::UnixListener,
     process::{Command, Output},
     time::{Duration, Instant},
 };
 
+use crate::support::{
+    finished,
+    secret_service::{self, Keyring},
+};
 use bbdl::{
     auth::store::{StoreError, TokenStore, keyring::KeyringStore},
     error::{Error, Exit},
     secret::Secret,
-};
-use support::{
-    finished,
-    secret_service::{self, Keyring},
 };
 
 const INSIDE: &str = "BBDL_TEST_INSIDE_SESSION";
@@ -58,12 +56,15 @@ fn again_in_session(keyring: Keyring, script: &str) -> Option<Output> {
 }
 
 fn again(keyring: Keyring, test: &str) {
-    again_in_session(keyring, &format!("\"$ITSELF\" --exact {test} --nocapture"));
+    again_in_session(keyring, &format!("\"$ITSELF\" --exact keyring_store::{test} --nocapture"));
 }
 
 fn again_with_bus(address: &str, test: &str) {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", test, "--nocapture"]).env(INSIDE, "1").env("DBUS_SESSION_BUS_ADDRESS", address);
+    command
+        .args(["--exact", &format!("keyring_store::{test}"), "--nocapture"])
+        .env(INSIDE, "1")
+        .env("DBUS_SESSION_BUS_ADDRESS", address);
     assert_worked(&finished(command));
 }
 
@@ -122,7 +123,7 @@ fn a_record_outlives_the_process_that_saved_it() {
         }
         return report_success();
     }
-    let run = "\"$ITSELF\" --exact a_record_outlives_the_process_that_saved_it --nocapture";
+    let run = "\"$ITSELF\" --exact keyring_store::a_record_outlives_the_process_that_saved_it --nocapture";
     let script = format!("{STEP}=save {run} && {STEP}=load {run}");
     if let Some(output) = again_in_session(Keyring::Unlocked, &script) {
         assert_eq!(String::from_utf8_lossy(&output.stdout).matches(WORKED).count(), 2);
@@ -178,7 +179,7 @@ fn a_bus_that_does_not_answer_is_given_up_and_the_process_ends() {
 
 fn assert_not_set_up(error: StoreError) {
     let error = Error::from(error);
-    assert_eq!(error.exit, Exit::NotSetUp);
+    assert_eq!(error.exit(), Exit::NotSetUp);
     assert!(error.hint.contains("--token-store file"), "{}", error.hint);
     assert!(!error.message.contains("hush"));
 }

@@ -1,9 +1,5 @@
 //! The whole log-in, against the mock, with the binary's own listener.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::{
     io::Write,
     net::{TcpListener, TcpStream},
@@ -11,9 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bbdl::{durable::FileLock, mock::Access};
+use crate::support::{Running, Setting, Stage, assert_code, callback_of, finished, follow, has_program, http, text};
+use bbdl::durable::FileLock;
+use bluebutton_mock::Access;
 use serde_json::Value;
-use support::{Running, Setting, Stage, assert_code, callback_of, finished, follow, has_program, http, text};
 
 fn query(url: &str, name: &str) -> Option<String> {
     url::Url::parse(url).unwrap().query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
@@ -391,13 +388,13 @@ fn an_interrupt_while_the_code_is_exchanged_does_not_lose_the_tokens() {
     for name in ["-INT", "-TERM", "-HUP"] {
         let stage = Stage::with(Setting { claims: 3, faults: &["late=1000@o/token"], ..Setting::default() });
         let login = stage.login_command(&["-v"]);
-        let mut login = Running::start(support::started_by(&support::HEEDING_SIGHUP, &login));
+        let mut login = Running::start(crate::support::started_by(&crate::support::HEEDING_SIGHUP, &login));
         let url = login.authorize_url();
         let location = callback_of(&url);
         let visit = std::thread::spawn(move || follow(&location));
         // The code is spent, and the tokens arrive a second later.
         let asked = || stage.control("GET", "requests", "").to_string().contains("/o/token/");
-        let deadline = Instant::now() + support::PATIENCE;
+        let deadline = Instant::now() + crate::support::PATIENCE;
         while !asked() {
             assert!(Instant::now() < deadline, "no code was exchanged");
             std::thread::yield_now();

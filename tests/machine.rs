@@ -1,9 +1,5 @@
 //! What bbdl says of the machine it runs on, whom it trusts there, and how it leaves it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::{
     fs,
     io::{BufRead, BufReader},
@@ -12,8 +8,8 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use crate::support::{Setting, Stage, assert_code, finished, text};
 use serde_json::Value;
-use support::{Setting, Stage, assert_code, finished, text};
 
 fn finding<'a>(doctor: &'a Value, check: &str) -> &'a Value {
     let mut found = doctor["findings"].as_array().unwrap().iter().filter(|finding| finding["check"] == check);
@@ -67,7 +63,7 @@ fn doctor_finds_what_is_wrong_and_how_to_mend_it() {
 #[test]
 fn doctor_notices_a_wrong_clock() {
     let stage = Stage::logged_in(Setting::default());
-    let faked = support::started_by(&["faketime", "-f", "+3h"], &stage.bbdl(&["doctor", "--json"]));
+    let faked = crate::support::started_by(&["faketime", "-f", "+3h"], &stage.bbdl(&["doctor", "--json"]));
     let doctor: Value = serde_json::from_slice(&finished(faked).stdout).unwrap();
     assert_eq!(finding(&doctor, "clock")["state"], "warn", "{doctor}");
 }
@@ -283,7 +279,7 @@ fn a_result_that_is_lost_is_a_failure_and_a_reader_that_leaves_is_none() {
     }
     for command in ["man -", "completions bash", "report claims --output -", "status --json", "--help"] {
         let line = format!("'{}' {command} | head -c 1 > first; echo ${{PIPESTATUS[0]}}", env!("CARGO_BIN_EXE_bbdl"));
-        let output = finished(support::started_by(&["bash", "-c", &line], &stage.bbdl(&[])));
+        let output = finished(crate::support::started_by(&["bash", "-c", &line], &stage.bbdl(&[])));
         assert_eq!((text(&output.stdout).trim(), text(&output.stderr).as_str()), ("0", ""), "{command}");
     }
 }

@@ -1,14 +1,10 @@
 //! Claims that are JSON and that a common reader refuses: they are fetched and kept as they were sent, and must not keep
 //! anybody from the tables and the page of all others.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::fs;
 
-use bbdl::mock::data;
-use support::{Setting, Stage};
+use crate::support::{Setting, Stage};
+use bluebutton_mock::data;
 
 /// Id, provider, Medicare's payment, whether something is missing, last day.
 type Row = (String, Option<String>, Option<f64>, i64, String);

@@ -1,14 +1,10 @@
 //! The page of recorded claims: what a person reads of those that are easily read wrongly. `tests/browser.rs` opens it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::fs;
 
+use crate::support::{Setting, Stage};
 use bbdl::fhir::claim::{Claim, Decision, Kind};
 use serde_json::{Value, json};
-use support::{Setting, Stage};
 
 /// An archive of these claims, one a line, and the page of it.
 fn page(claims: &str) -> (Stage, String) {
@@ -42,7 +38,7 @@ fn rows(page: &str) -> Vec<&str> {
 
 #[test]
 fn a_denied_claim_shows_no_share() {
-    let Some(claims) = support::recorded_claims() else { return };
+    let Some(claims) = crate::support::recorded_claims() else { return };
     let (stage, page) = page(&only(&claims, &["v1carrier-21957368585", "v1carrier-22074654603"]));
     for row in rows(&page) {
         assert!(row.contains("Medicare did not pay") && row.contains("billed $800.00"), "{row}");
@@ -65,7 +61,7 @@ fn a_denied_claim_shows_no_share() {
 /// Medicare sent 40, 40 and 150 to the patient, who is to hand them on.
 #[test]
 fn what_medicare_sent_to_the_patient_is_said() {
-    let Some(claims) = support::recorded_claims() else { return };
+    let Some(claims) = crate::support::recorded_claims() else { return };
     let ids = ["v2carrier--9311755162", "v2carrier--9319115318", "v2carrier--9324614917"];
     let claims = only(&claims, &ids);
     let (_, page) = page(&claims);
@@ -80,7 +76,7 @@ fn what_medicare_sent_to_the_patient_is_said() {
 /// Lines of 13 recorded claims have a drug beside what was done; who treated stands in the row.
 #[test]
 fn a_row_names_who_treated_unless_it_is_a_prescription() {
-    let Some(claims) = support::recorded_claims() else { return };
+    let Some(claims) = crate::support::recorded_claims() else { return };
     let read: Vec<Claim> = claims.lines().map(|line| Claim::read(line).unwrap()).collect();
     let with_drugs = read.iter().filter(|claim| {
         let words = claim.lines.iter().any(|line| line.ndc.is_some() && line.words.is_some());
@@ -103,7 +99,7 @@ fn a_row_names_who_treated_unless_it_is_a_prescription() {
 
 #[test]
 fn what_a_medicare_advantage_plan_paid_has_no_share() {
-    let Some(claims) = support::recorded_claims() else { return };
+    let Some(claims) = crate::support::recorded_claims() else { return };
     let is_of_plan = |line: &&str| Claim::read(line).unwrap().decision == Some(Decision::MedicareAdvantage);
     let of_plan: Vec<&str> = claims.lines().filter(is_of_plan).collect();
     // Two of the five that say so were recorded without an id, and are one here.
@@ -162,22 +158,22 @@ fn standard_output_is_a_dash_and_makes_no_directories() {
     let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
     stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
     let missing = stage.home.path().join("tmp/deeper");
-    let mut command = support::bbdl(stage.home.path());
+    let mut command = crate::support::bbdl(stage.home.path());
     command.args(["report", "claims", "--output", "-"]).env("TMPDIR", &missing);
-    let output = support::finished(command);
-    support::assert_code(&output, 74, &["TMPDIR"]);
-    assert!(support::text(&output.stderr).contains("TMPDIR names another directory"));
+    let output = crate::support::finished(command);
+    crate::support::assert_code(&output, 74, &["TMPDIR"]);
+    assert!(crate::support::text(&output.stderr).contains("TMPDIR names another directory"));
     assert!(!stage.home.path().join("tmp").exists());
 
     let error = stage.expect_json(2, &["report", "claims", "--output", "/dev/stdout", "--json"])["error"].clone();
     assert!(error["hint"].as_str().unwrap().contains("Use --output -"), "{error}");
 
-    let mut command = support::bbdl(stage.home.path());
+    let mut command = crate::support::bbdl(stage.home.path());
     command.args(["report", "claims", "--output", "-"]);
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let output = command.stdout(full).stderr(std::process::Stdio::piped()).output().unwrap();
-    support::assert_code(&output, 74, &["/dev/full"]);
-    let said = support::text(&output.stderr);
+    crate::support::assert_code(&output, 74, &["/dev/full"]);
+    let said = crate::support::text(&output.stderr);
     assert!(said.contains("The page is not whole.") && !said.contains("What was to be done is done"), "{said}");
 
     // The output's own directory is made.

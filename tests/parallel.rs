@@ -3,12 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what goes wrong here fails the test")]
 
-mod support;
-
 use std::{collections::BTreeSet, fs, time::Duration};
 
+use crate::support::{Running, Setting, Stage, assert_code, ids, lines, text};
 use serde_json::{Value, json};
-use support::{Running, Setting, Stage, assert_code, ids, lines, text};
 
 const FETCH: [&str; 7] = ["fetch", "eob", "--out", "claims", "--json", "--jobs", "4"];
 
@@ -272,7 +270,7 @@ fn one_slow_enrollee_holds_up_nobody() {
     let slow = stage.expect_json(0, &["status", "--json"])["profiles"][0]["patient"].as_str().unwrap().to_owned();
     stage.faults(&[&format!("late=1500@patient={slow}")]);
     let fetch = stage.bbdl(&["fetch", "eob", "--out", "study", "--all-profiles", "--jobs", "2", "-v"]);
-    let output = support::finished(fetch);
+    let output = crate::support::finished(fetch);
     assert_code(&output, 77, &[]);
     for name in ["default", "y"] {
         assert_eq!(lines(&stage.home.path().join(format!("study/{name}/ExplanationOfBenefit.ndjson"))).len(), 260);

@@ -1,18 +1,14 @@
 //! Where pages meet, at a server of our own that does what no mock of the real one can be made to do: claims that
 //! move between any two requests, claims that may not be shared, pages that are too much.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::{
     collections::{BTreeSet, HashMap},
     process::Output,
     sync::{Arc, Mutex},
 };
 
+use crate::support::{assert_code, finished, ids, lines, server::Server, text};
 use serde_json::{Value, json};
-use support::{assert_code, finished, ids, lines, server::Server, text};
 use tempfile::TempDir;
 use url::Url;
 
@@ -147,7 +143,7 @@ impl Scene {
     }
 
     fn fetch(&self, more: &[&str]) -> Output {
-        let mut command = support::bbdl(self.home.path());
+        let mut command = crate::support::bbdl(self.home.path());
         command.args(["fetch", "eob", "--out", "claims", "--retry", "1", "--json"]).args(more);
         finished(command)
     }
@@ -316,7 +312,7 @@ fn a_list_of_nothing_ends() {
         (200, bundle.to_string())
     });
     server.log_in(home.path(), "v2");
-    let mut command = support::bbdl(home.path());
+    let mut command = crate::support::bbdl(home.path());
     command.args(["fetch", "eob", "--out", "claims", "--json"]);
     let output = finished(command);
     assert_code(&output, 65, &[]);
@@ -435,7 +431,7 @@ fn lists_without_end_are_refused() {
         (200, bundle.to_string())
     });
     server.log_in(home.path(), "v3");
-    let mut command = support::bbdl(home.path());
+    let mut command = crate::support::bbdl(home.path());
     command.args(["fetch", "eob", "--out", "claims", "--json"]);
     let output = finished(command);
     assert!([65, 75].contains(&output.status.code().unwrap()), "{}", text(&output.stderr));
@@ -466,7 +462,7 @@ fn a_refusal_without_its_body_is_a_refusal() {
         if is_userinfo { (200, json!({"sub": "-1", "patient": "-1"}).to_string()) } else { (403, String::new()) }
     });
     server.log_in(home.path(), "v2");
-    let mut command = support::bbdl(home.path());
+    let mut command = crate::support::bbdl(home.path());
     command.args(["fetch", "eob", "--out", "claims", "--json"]);
     assert_code(&finished(command), 77, &["refused"]);
 }
@@ -491,7 +487,7 @@ fn discreet(scope: &'static str, whose: Arc<Mutex<&'static str>>) -> Server {
 }
 
 fn fetched(home: &TempDir, what: &[&str]) -> Output {
-    let mut command = support::bbdl(home.path());
+    let mut command = crate::support::bbdl(home.path());
     command.arg("fetch").args(what).args(["--out", "claims", "--retry", "0", "--json"]);
     finished(command)
 }
@@ -520,14 +516,14 @@ fn a_document_of_nobody_knows_whom_does_not_replace_somebodys() {
 #[test]
 fn whose_card_it_is_says_the_person_where_nothing_else_does() {
     let (whose, home) = (Arc::new(Mutex::new("")), tempfile::tempdir().unwrap());
-    let server = discreet(support::server::SCOPE, whose);
+    let server = discreet(crate::support::server::SCOPE, whose);
     server.log_in(home.path(), "v3");
     assert_code(&fetched(&home, &["insurance-card"]), 0, &[]);
     let manifest = std::fs::read_to_string(home.path().join("claims/manifest.json")).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&manifest).unwrap()["source"]["patient"], "-1");
     assert_code(&fetched(&home, &["all"]), 0, &[]);
     // The log-in is its own, whoever it is of.
-    let mut status = support::bbdl(home.path());
+    let mut status = crate::support::bbdl(home.path());
     status.args(["status", "--json"]);
     let status = finished(status);
     assert!(text(&status.stdout).contains("\"archives\":[{"), "{}", text(&status.stdout));

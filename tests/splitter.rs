@@ -1,9 +1,5 @@
 //! The splitter on real payloads: every resource of every bundle comes back as it was.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
 use bbdl::fhir::{
     bundle::Bundle,
     resource::{Header, line},
@@ -50,7 +46,7 @@ struct RawEntry<'a> {
 fn every_resource_of_every_recorded_bundle_comes_back_byte_for_byte() {
     let (mut bundles, mut resources) = (0, 0);
     for version in ["v1", "v2", "v3"] {
-        let Some(dir) = support::shared(&format!("data/{version}")) else { return };
+        let Some(dir) = crate::support::shared(&format!("data/{version}")) else { return };
         for entry in std::fs::read_dir(dir).unwrap().flatten() {
             let text = std::fs::read_to_string(entry.path()).unwrap();
             let whole: Value = serde_json::from_str(&text).unwrap();
@@ -96,8 +92,11 @@ fn pages_of_the_largest_claims_arrive_whole() {
         std::fs::write(files.path().join(format!("{number}.json")), claim).unwrap();
     }
     std::fs::write(files.path().join("patient.json"), r#"{"resourceType":"Patient","id":"-1"}"#).unwrap();
-    let records = bbdl::mock::data::load(files.path()).unwrap();
-    let stage = support::Stage::logged_in(support::Setting { records: Some(Box::new(records)), ..Default::default() });
+    let records = bluebutton_mock::data::load(files.path()).unwrap();
+    let stage = crate::support::Stage::logged_in(crate::support::Setting {
+        records: Some(Box::new(records)),
+        ..Default::default()
+    });
     let result = stage.expect_json(0, &["fetch", "eob", "--out", "claims", "--json"]);
     assert_eq!(result["resources"]["ExplanationOfBenefit"]["count"], 110, "{result}");
     let (mut sent, mut kept) = (claims, stage.lines("ExplanationOfBenefit.ndjson"));

@@ -1,14 +1,10 @@
 //! Tokens over time: renewed once, stored before use, ended for good. And never shown.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::{fs, process::Stdio, time::Duration};
 
-use bbdl::mock::Access;
+use crate::support::{Running, Setting, Stage, assert_code, finished, http, text};
+use bluebutton_mock::Access;
 use serde_json::json;
-use support::{Running, Setting, Stage, assert_code, finished, http, text};
 
 fn stage(claims: usize) -> Stage {
     Stage::logged_in(Setting { claims, ..Setting::default() })
@@ -310,9 +306,9 @@ fn a_record_that_cannot_be_read_can_be_forgotten() {
 #[test]
 fn nohup_keeps_a_fetch_alive() {
     let stage = Stage::logged_in(Setting { claims: 120, latency: Duration::from_millis(300), ..Setting::default() });
-    for (starter, code) in [(&support::HEEDING_SIGHUP[..], 130), (&["nohup"], 0)] {
+    for (starter, code) in [(&crate::support::HEEDING_SIGHUP[..], 130), (&["nohup"], 0)] {
         let inner = stage.bbdl(&["fetch", "eob", "--out", "claims", "-v"]);
-        let mut fetch = Running::start(support::started_by(starter, &inner));
+        let mut fetch = Running::start(crate::support::started_by(starter, &inner));
         fetch.until("GET /v2/fhir/ExplanationOfBenefit");
         let hung_up = std::process::Command::new("kill").args(["-HUP", &fetch.id().to_string()]).status().unwrap();
         assert!(hung_up.success());
@@ -394,7 +390,8 @@ fn no_secret_is_shown_at_any_verbosity_or_in_any_failure() {
         assert!(!said.contains(secret.as_str()), "a secret was shown");
     }
     // No identifier of the person in what a log might keep, either: the authorization request has none.
-    let patient = bbdl::mock::records::Records::enrollee(&bbdl::mock::people::Population::new(7, 2, 60), 0).patient;
+    let patient =
+        bluebutton_mock::records::Records::enrollee(&bluebutton_mock::people::Population::new(7, 2, 60), 0).patient;
     let traced: Vec<&str> = said.lines().filter(|line| line.starts_with("GET ") || line.starts_with("POST ")).collect();
     assert!(traced.iter().all(|line| !line.contains(&patient)), "{traced:?}");
 }
@@ -402,10 +399,10 @@ fn no_secret_is_shown_at_any_verbosity_or_in_any_failure() {
 #[test]
 fn secrets_are_not_on_the_command_line_of_any_process() {
     let stage = Stage::claims(3);
-    let mut login = support::Running::start(stage.login_command(&[]));
+    let mut login = crate::support::Running::start(stage.login_command(&[]));
     let url = login.authorize_url();
     let line = fs::read(format!("/proc/{}/cmdline", login.id())).unwrap();
     assert!(!text(&line).contains(stage.mock.client_secret()));
-    support::follow(&url);
+    crate::support::follow(&url);
     assert_code(&login.finish(), 0, &[]);
 }

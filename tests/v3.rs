@@ -1,18 +1,14 @@
 //! API v3, whose pages lie about their totals and name hosts that nobody can reach: recorded payloads,
 //! served in v3's manner over real sockets.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
 
+use crate::support::{assert_code, finished, ids, lines, server::Server, shared, text};
 use serde_json::{Value, json};
-use support::{assert_code, finished, ids, lines, server::Server, shared, text};
 
 /// Two claims a page, whatever is asked for: the recorded bundle has five.
 const PAGE: usize = 2;
@@ -88,7 +84,7 @@ fn everything_of_api_v3_comes_home() {
     server.log_in(home.path(), "v3");
     assert!(server.asked().concat().contains("patient%2FExplanationOfBenefit.rs"));
     let fetch = |more: &[&str]| {
-        let mut command = support::bbdl(home.path());
+        let mut command = crate::support::bbdl(home.path());
         command.args(["fetch", "all", "--out", "claims", "--json", "--jobs", "1"]).args(more);
         let output = finished(command);
         assert_code(&output, 0, more);
@@ -133,7 +129,7 @@ fn everything_of_api_v3_comes_home() {
     assert!(files() == before);
     // What the server leaves out by itself is said where everything was read.
     let summary = |more: &[&str]| {
-        let mut command = support::bbdl(home.path());
+        let mut command = crate::support::bbdl(home.path());
         command.args(["fetch", "eob", "--out", "claims"]).args(more);
         let output = finished(command);
         assert_code(&output, 0, more);

@@ -1,10 +1,7 @@
 //! The mock's resources of v2 and v3 as FHIR R4: what a validator finds wrong with them, it finds wrong with
 //! the real server's. (v1 is STU3.)
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "the findings are what people ask for")]
-
-mod support;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,10 +9,10 @@ use std::{
     path::Path,
 };
 
-use bbdl::mock::people::Population;
+use crate::support::{Setting, Stage, lines};
+use bluebutton_mock::people::Population;
 use fhirkit::r4::{Coverage, ExplanationOfBenefit, Patient};
 use serde_json::Value;
-use support::{Setting, Stage, lines};
 
 /// How many resources have a finding: by resource type, path without indices, words.
 type Findings = BTreeMap<String, usize>;
@@ -91,7 +88,7 @@ fn ours(api: &str) -> Looked {
 #[test]
 fn what_is_no_r4_of_the_mocks_is_none_of_the_real_servers() {
     for api in ["v2", "v3"] {
-        let Some(payloads) = support::shared(&format!("data/{api}")) else { return };
+        let Some(payloads) = crate::support::shared(&format!("data/{api}")) else { return };
         let (real, ours) = (real(&payloads), ours(api));
         assert!(real.resources >= 20 && ours.resources >= 600, "{} and {}", real.resources, ours.resources);
         eprintln!(

@@ -1,13 +1,9 @@
 //! The client at v1 and v3, beside v2 that all other tests use.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::{path::Path, time::Duration};
 
+use crate::support::{Running, Setting, Stage, ids, lines};
 use serde_json::{Value, json};
-use support::{Running, Setting, Stage, ids, lines};
 
 fn claims(dir: &Path) -> Vec<Value> {
     lines(&dir.join("ExplanationOfBenefit.ndjson")).iter().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -109,7 +105,7 @@ fn a_claim_superseded_between_two_pages_of_v3_hides_no_other() {
         fetch.until("_offset=100");
         // One more is gone than comes before it: what follows moves up.
         stage.control("POST", "claims", r#"{"supersede": 6}"#);
-        support::assert_code(&fetch.finish(), 0, &[jobs]);
+        crate::support::assert_code(&fetch.finish(), 0, &[jobs]);
         stage.expect(0, &["fetch", "eob", "--out", "again", "-q"]);
         let file = "ExplanationOfBenefit.ndjson";
         let (kept, there) = (ids(&stage.lines(file)), ids(&lines(&stage.home.path().join("again").join(file))));

@@ -14,7 +14,7 @@ use super::{
     server::ApiVersion,
 };
 use crate::{
-    error::{Error, Exit},
+    error::{Error, ErrorKind},
     fhir::bundle::Bundle,
 };
 
@@ -131,9 +131,9 @@ impl Ahead {
         let Some(mut asked) = self.asked.pop_front() else {
             return fetch(client, bearer, url, wanted(self.current.as_ref())).await;
         };
-        (&mut asked.task.0).await.unwrap_or_else(|_| {
-            Err(Failure::Other(Error::new(Exit::Defect, "defect", "reading a page ended unexpectedly")))
-        })
+        (&mut asked.task.0)
+            .await
+            .unwrap_or_else(|_| Err(Failure::Other(Error::new(ErrorKind::Defect, "reading a page ended unexpectedly"))))
     }
 
     /// Whether the page after this one shows that there is something: the server says so when it is asked

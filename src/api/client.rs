@@ -1,7 +1,7 @@
 //! One HTTP client: bearer token, gzip, time-outs, repetition. One origin, no redirects.
 
 use std::{
-    io::{self, ErrorKind, Write},
+    io::{self, Write},
     sync::atomic::{AtomicI64, AtomicU64, Ordering},
     time::{Duration, Instant},
 };
@@ -25,7 +25,7 @@ use super::{
     server::{Origin, Server, shown},
 };
 use crate::{
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Result},
     fhir::room,
     secret::Secret,
     ui::{Ui, size},
@@ -66,7 +66,7 @@ impl Connections {
     /// Connections to `origin` within these limits. `authorities` are trusted besides the system's.
     ///
     /// # Errors
-    /// [`Exit::NotSetUp`] when TLS or the proxy settings of the environment cannot be used.
+    /// [`crate::error::Exit::NotSetUp`] when TLS or the proxy settings of the environment cannot be used.
     pub fn to(origin: &Origin, limits: Limits, authorities: Vec<Certificate>) -> Result<Self> {
         // Fails only when a provider is there already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -84,7 +84,7 @@ impl Connections {
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(|cause| {
-            Error::new(Exit::NotSetUp, "http", format!("cannot set up https: {cause}"))
+            Error::new(ErrorKind::Http, format!("cannot set up https: {cause}"))
                 .hint("Check HTTPS_PROXY, HTTP_PROXY, --ca-cert and the system's certificates.")
         })?;
         Ok(Self { http, pace: Pace::of(limits.jobs) })
@@ -386,7 +386,7 @@ const SHORT: usize = 1 << 16;
 impl Write for Limited {
     fn write(&mut self, part: &[u8]) -> io::Result<usize> {
         if self.bytes.len() + part.len() > self.most {
-            return Err(ErrorKind::FileTooLarge.into());
+            return Err(io::ErrorKind::FileTooLarge.into());
         }
         if self.bytes.len() + part.len() > SHORT && self.bytes.capacity() < room::ROOM {
             let short = std::mem::replace(&mut self.bytes, room::take());
@@ -403,7 +403,7 @@ impl Write for Limited {
 
 /// What is wrong with a body that came.
 fn unusable(cause: &io::Error) -> Problem {
-    if cause.kind() == ErrorKind::FileTooLarge {
+    if cause.kind() == io::ErrorKind::FileTooLarge {
         return Problem::TooMuch { said: format!("the answer is larger than {}", size(LARGEST_BODY as u64)) };
     }
     Problem::network(format!("the answer does not decompress: {}", crate::error::shown(&cause.to_string())))

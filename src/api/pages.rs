@@ -35,7 +35,7 @@ use super::{
     server::{ApiVersion, Searchable, shown},
 };
 use crate::{
-    error::{Error, Exit, Result as Outcome},
+    error::{Error, ErrorKind, Result as Outcome},
     fhir::{bundle::Bundle, seam::Seam},
 };
 
@@ -442,8 +442,7 @@ impl<B: Bearer> Search<B> {
         let what = self.resource.name();
         PullError::Failed(
             Error::new(
-                Exit::TryAgain,
-                "outage",
+                ErrorKind::Outage,
                 format!("{what}: the server answers that there is nothing, though there was before; its data back end has probably failed"),
             )
             .hint("Nothing was replaced. Run the same command again later; if the claims are really gone, fetch into a new directory."),
@@ -463,7 +462,7 @@ impl<B: Bearer> Search<B> {
 
     fn refuse(&self, why: String) -> PullError {
         PullError::Failed(
-            Error::new(Exit::Data, "paging", format!("{}: {why}", self.resource.name()))
+            Error::new(ErrorKind::Paging, format!("{}: {why}", self.resource.name()))
                 .hint("Nothing was replaced. Run the same command again; if it stays, report it."),
         )
     }

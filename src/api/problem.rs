@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::error::{Error, Exit, shown};
+use crate::error::{Error, ErrorKind, shown};
 
 /// What an unhappy answer means for the one who asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,40 +164,36 @@ impl Problem {
         match self {
             Self::TooMuch { said } => Self::Temporary { said, retry_after: None }.into_error(what, login),
             Self::Temporary { said, retry_after } => {
-                Error::new(Exit::TryAgain, "server", format!("{what}: the server cannot answer now ({said})"))
+                Error::new(ErrorKind::Server, format!("{what}: the server cannot answer now ({said})"))
                     .hint("Run the same command again later.")
                     .retry_after(retry_after)
             }
             Self::MaybeTemporary { said } => {
-                Error::new(Exit::TryAgain, "server", format!("{what}: the server's data back end refused ({said})"))
+                Error::new(ErrorKind::Server, format!("{what}: the server's data back end refused ({said})"))
                     .hint("Run the same command again later; if it stays, the question itself may be the reason.")
             }
-            Self::TokenRejected => Error::new(
-                Exit::PersonMustAct,
-                "token",
-                format!("{what}: the server no longer accepts this log-in's access token"),
-            )
-            .hint(format!("Log in again: {login}")),
-            Self::GrantEnded => Error::new(
-                Exit::PersonMustAct,
-                "grant_ended",
-                format!("{what}: the time for which access was granted is over"),
-            )
-            .hint(format!("The enrollee has to consent again: {login}")),
-            Self::AppInactive { said } => Error::new(Exit::PersonMustAct, "app_inactive", format!("{what}: {said}"))
+            Self::TokenRejected => {
+                Error::new(ErrorKind::Token, format!("{what}: the server no longer accepts this log-in's access token"))
+                    .hint(format!("Log in again: {login}"))
+            }
+            Self::GrantEnded => {
+                Error::new(ErrorKind::GrantEnded, format!("{what}: the time for which access was granted is over"))
+                    .hint(format!("The enrollee has to consent again: {login}"))
+            }
+            Self::AppInactive { said } => Error::new(ErrorKind::AppInactive, format!("{what}: {said}"))
                 .hint("The owner of the app has to ask CMS (BlueButtonAPI@cms.hhs.gov) to activate it."),
             Self::NotAllowed { said } => {
-                Error::new(Exit::PersonMustAct, "not_allowed", format!("{what}: the server does not allow it ({said})"))
+                Error::new(ErrorKind::NotAllowed, format!("{what}: the server does not allow it ({said})"))
                     .hint(format!("If the enrollee withheld this, it can be granted in a new log-in: {login}"))
             }
-            Self::NotFound => Error::new(Exit::Data, "not_found", format!("{what}: the server says there is none"))
+            Self::NotFound => Error::new(ErrorKind::NoResource, format!("{what}: the server says there is none"))
                 .hint("Nothing was replaced. If it stays, report it to the server's operators."),
             Self::Invalid { said } => {
-                Error::new(Exit::Data, "refused", format!("{what}: the server refused the question ({said})"))
+                Error::new(ErrorKind::BadRequest, format!("{what}: the server refused the question ({said})"))
                     .hint("Nothing was replaced. Check the filters given on the command line.")
             }
             Self::Unreadable { said } => {
-                Error::new(Exit::Data, "answer", format!("{what}: not an answer of Blue Button: {said}"))
+                Error::new(ErrorKind::Answer, format!("{what}: not an answer of Blue Button: {said}"))
                     .hint("Nothing was replaced. Check the server's address, and whether a proxy answers in its place.")
             }
         }

@@ -12,7 +12,7 @@ use super::{
     server::ApiVersion,
 };
 use crate::{
-    error::{Error, Exit, Result as Outcome},
+    error::{Error, ErrorKind, Result as Outcome},
     fhir::{
         bundle::Bundle,
         seam::{Seam, Sight, is_number},
@@ -105,7 +105,7 @@ impl Seams {
             }
             let Some(looked) = running.join_next().await else { return Ok(true) };
             let (index, looked) = looked.map_err(|_| {
-                Failure::Other(Error::new(Exit::Defect, "defect", "looking between two pages ended unexpectedly"))
+                Failure::Other(Error::new(ErrorKind::Defect, "looking between two pages ended unexpectedly"))
             })?;
             if !looked? {
                 return Ok(false);

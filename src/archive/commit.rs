@@ -5,8 +5,7 @@
 //! note finishes the work.
 
 use std::{
-    fs,
-    io::ErrorKind,
+    fs, io,
     path::{Component, Path, PathBuf},
     time::Duration,
 };
@@ -16,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{OWN, partial::PARTIAL};
 use crate::{
     durable,
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Result},
 };
 
 /// Where pulls write before they are in place.
@@ -55,7 +54,7 @@ impl Commit {
     pub(super) fn perform(&self, dir: &Path) -> Result<()> {
         let note = dir.join(NOTE);
         let text = serde_json::to_vec(self)
-            .map_err(|cause| Error::new(Exit::Defect, "defect", format!("a commit cannot be noted: {cause}")))?;
+            .map_err(|cause| Error::new(ErrorKind::Defect, format!("a commit cannot be noted: {cause}")))?;
         durable::write_private(&note, &text).map_err(|cause| Error::disk("write", &note, &cause))?;
         self.carry_out(dir)
     }
@@ -106,12 +105,12 @@ pub(super) fn finish_or_clear(dir: &Path) -> Result<()> {
     durable::clear_temporaries(&dir.join(OWN), Duration::ZERO);
     let text = match fs::read(&note) {
         Ok(text) => text,
-        Err(cause) if cause.kind() == ErrorKind::NotFound => return clear_stage(dir),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return clear_stage(dir),
         Err(cause) => return Err(Error::disk("read", &note, &cause)),
     };
     match serde_json::from_slice::<Commit>(&text) {
         Ok(commit) if commit.is_inside() => commit.carry_out(dir),
-        _ => Err(Error::new(Exit::Data, "archive", format!("{} is damaged", note.display()))
+        _ => Err(Error::new(ErrorKind::Archive, format!("{} is damaged", note.display()))
             .hint("Nothing was changed. Restore the archive from a backup, or fetch into a new directory.")),
     }
 }
@@ -122,7 +121,7 @@ fn clear_stage(dir: &Path) -> Result<()> {
 
 fn remove_dir(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
-        Err(cause) if cause.kind() != ErrorKind::NotFound => Err(Error::disk("clear", path, &cause)),
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(Error::disk("clear", path, &cause)),
         _ => Ok(()),
     }
 }
@@ -130,6 +129,7 @@ fn remove_dir(path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Exit;
 
     fn staged(dir: &Path, name: &str, text: &str) -> PathBuf {
         let path = Path::new(STAGE).join(name);
@@ -197,7 +197,7 @@ mod tests {
             fs::create_dir_all(dir.path().join(".bbdl")).unwrap();
             let note = serde_json::json!({"moves": [{"from": from, "to": to}], "removals": [removal]});
             fs::write(dir.path().join(NOTE), note.to_string()).unwrap();
-            assert_eq!(finish_or_clear(dir.path()).unwrap_err().exit, Exit::Data, "{from} {to} {removal}");
+            assert_eq!(finish_or_clear(dir.path()).unwrap_err().exit(), Exit::Data, "{from} {to} {removal}");
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
     table::Table,
 };
 use crate::{
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Result},
     fhir::resource::Header,
 };
 
@@ -36,7 +36,7 @@ impl Before {
     /// is on the disk that `scratch` is on.
     ///
     /// # Errors
-    /// [`Exit::Data`] for a line that is no resource, [`Exit::Disk`].
+    /// [`crate::error::Exit::Data`] for a line that is no resource, [`crate::error::Exit::Disk`].
     pub fn read(path: &Path, scratch: &Path) -> Result<Self> {
         let mut before = Self { kept: Some(Table::on_disk(scratch)), patient: None };
         for_each_line(path, |number, line| {
@@ -49,7 +49,7 @@ impl Before {
     /// Reads what can be read of a file that may be damaged, for a pull that replaces it.
     ///
     /// # Errors
-    /// [`Exit::Disk`].
+    /// [`crate::error::Exit::Disk`].
     pub fn salvage(path: &Path, scratch: &Path) -> Result<Self> {
         let mut before = Self { kept: Some(Table::on_disk(scratch)), patient: None };
         each_line(path, |_, line| match line.and_then(|line| Some((line, Header::read(line).ok()?))) {
@@ -73,7 +73,7 @@ impl Before {
     /// What was kept under this id.
     ///
     /// # Errors
-    /// [`Exit::Disk`].
+    /// [`crate::error::Exit::Disk`].
     pub fn get(&self, key: &IdKey) -> Result<Option<Fingerprint>> {
         let Some(kept) = &self.kept else { return Ok(None) };
         let found = kept.find(key)?;
@@ -105,7 +105,7 @@ impl Before {
 /// Runs through the lines of a file, each without its line break, numbered from 1.
 ///
 /// # Errors
-/// Those of `each`; [`Exit::Data`] for a line that is no text, [`Exit::Disk`].
+/// Those of `each`; [`crate::error::Exit::Data`] for a line that is no text, [`crate::error::Exit::Disk`].
 pub fn for_each_line(path: &Path, mut each: impl FnMut(u64, &str) -> Result<()>) -> Result<()> {
     each_line(path, |number, line| match line {
         Some(line) => each(number, line),
@@ -116,7 +116,7 @@ pub fn for_each_line(path: &Path, mut each: impl FnMut(u64, &str) -> Result<()>)
 /// As [`for_each_line`], with nothing in place of a line that is no text.
 ///
 /// # Errors
-/// Those of `each`, and [`Exit::Disk`].
+/// Those of `each`, and [`crate::error::Exit::Disk`].
 pub fn each_line(path: &Path, each: impl FnMut(u64, Option<&str>) -> Result<()>) -> Result<()> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -150,6 +150,6 @@ pub(super) fn damaged(path: &Path, line: u64, why: &str) -> Error {
 /// A file of the archive is not what a pull has put there.
 #[must_use]
 pub fn not_as_it_was(path: &Path, why: &str) -> Error {
-    Error::new(Exit::Data, "archive", format!("{} is damaged: {why}", path.display()))
+    Error::new(ErrorKind::Archive, format!("{} is damaged: {why}", path.display()))
         .hint("Nothing was changed. Add --full to fetch everything anew, or restore the file from a backup.")
 }

@@ -11,7 +11,7 @@ use super::{
     table::Table,
 };
 use crate::{
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Result},
     fhir::{
         resource::{Header, ResourceError},
         seam::is_number,
@@ -239,8 +239,7 @@ impl Ledger {
     fn belongs(&mut self, patient: Option<&str>) -> Result<()> {
         match (&self.expected.patient, patient) {
             (Some(wanted), Some(found)) if wanted != found => Err(Error::new(
-                Exit::Data,
-                "other_patient",
+                ErrorKind::OtherEnrollee,
                 format!(
                     "{}: what the server sent is of another enrollee than what is kept or was asked for",
                     self.expected.kind
@@ -256,7 +255,7 @@ impl Ledger {
     }
 
     fn wrong(&self, what: &str) -> Error {
-        Error::new(Exit::Data, "answer", format!("the server sent {what} among the {} resources", self.expected.kind))
+        Error::new(ErrorKind::Answer, format!("the server sent {what} among the {} resources", self.expected.kind))
             .hint("Nothing was replaced. Run the same command again; if it stays, report it.")
     }
 }

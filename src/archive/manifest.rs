@@ -1,13 +1,13 @@
 //! `manifest.json`: where from, what was asked, counts, checksums, one row a pull and resource.
 
-use std::{collections::BTreeMap, io::ErrorKind, path::Path};
+use std::{collections::BTreeMap, io, path::Path};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     api::server::{ApiVersion, Origin},
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Result},
 };
 
 /// The name of the file.
@@ -122,16 +122,16 @@ impl Manifest {
     /// Reads the manifest of the archive at `dir`; `None` when there is none.
     ///
     /// # Errors
-    /// [`Exit::Data`] when it is not a manifest of this format and version.
+    /// [`crate::error::Exit::Data`] when it is not a manifest of this format and version.
     pub fn load(dir: &Path) -> Result<Option<Self>> {
         let path = dir.join(FILE);
         let text = match std::fs::read(&path) {
             Ok(text) => text,
-            Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(cause) => return Err(Error::disk("read", &path, &cause)),
         };
         let refuse = |why: String| {
-            Error::new(Exit::Data, "manifest", format!("{}: {why}", path.display()))
+            Error::new(ErrorKind::Manifest, format!("{}: {why}", path.display()))
                 .hint("Nothing was changed. Fetch into a new directory, or restore this one from a backup.")
         };
         let manifest: Self =

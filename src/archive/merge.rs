@@ -422,7 +422,7 @@ mod tests {
         ] {
             fs::write(case.path("before"), damage).unwrap();
             let error = case.perform(&sha256, 1, merged.bytes).unwrap_err();
-            assert_eq!((error.exit, error.kind), (crate::error::Exit::Data, "archive"));
+            assert_eq!((error.exit(), error.kind), (crate::error::Exit::Data, crate::error::ErrorKind::Archive));
             assert!(error.hint.contains("--full"));
         }
         fs::remove_file(case.path("before")).unwrap();

@@ -24,8 +24,7 @@ pub mod verify;
 pub mod writer;
 
 use std::{
-    fs,
-    io::ErrorKind,
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -34,7 +33,7 @@ pub use pull::Pull;
 
 use crate::{
     durable::{self, FileLock, LockError},
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Result},
 };
 use manifest::{Manifest, Query, Source};
 
@@ -55,8 +54,8 @@ impl Archive {
     /// finished; what else an earlier run left behind is cleared away.
     ///
     /// # Errors
-    /// [`Exit::TryAgain`] when another `bbdl` holds it, [`Exit::Data`] when the directory holds
-    /// something else, [`Exit::Disk`].
+    /// [`crate::error::Exit::TryAgain`] when another `bbdl` holds it, [`crate::error::Exit::Data`] when the directory holds
+    /// something else, [`crate::error::Exit::Disk`].
     pub fn open(dir: &Path) -> Result<Self> {
         let own = dir.join(OWN);
         refuse_foreign(dir)?;
@@ -64,7 +63,7 @@ impl Archive {
         let lock_file = own.join("lock");
         let lock = FileLock::acquire(&lock_file, LOCK_PATIENCE, "fetch").map_err(|cause| match cause {
             LockError::Held { by } => {
-                Error::new(Exit::TryAgain, "lock", format!("another bbdl is writing to {} ({by})", dir.display()))
+                Error::new(ErrorKind::Lock, format!("another bbdl is writing to {} ({by})", dir.display()))
                     .hint("Run the same command again when it has finished.")
             }
             LockError::Io(cause) => Error::disk("lock", &lock_file, &cause),
@@ -89,17 +88,17 @@ impl Archive {
     /// of the same resource with other filters.
     ///
     /// # Errors
-    /// [`Exit::Data`]; the archive is left alone.
+    /// [`crate::error::Exit::Data`]; the archive is left alone.
     pub fn accepts(&self, source: &Source, resource: &str, query: &Query) -> Result<()> {
         let Some(manifest) = &self.manifest else { return Ok(()) };
         let refuse = |kind, why: String| {
-            Err(Error::new(Exit::Data, kind, format!("{}: {why}", self.dir.display()))
+            Err(Error::new(kind, format!("{}: {why}", self.dir.display()))
                 .hint("Nothing was changed. Give another --out directory for this pull."))
         };
         let kept = &manifest.source;
         if kept.server != source.server || kept.api != source.api {
             return refuse(
-                "other_source",
+                crate::error::ErrorKind::OtherSource,
                 format!(
                     "the archive is from {} (API {}), not {} (API {})",
                     kept.server, kept.api, source.server, source.api
@@ -107,12 +106,13 @@ impl Archive {
             );
         }
         if kept.patient.is_some() && source.patient.is_some() && kept.patient != source.patient {
-            return refuse("other_patient", "the archive is another enrollee's".to_owned());
+            return refuse(crate::error::ErrorKind::OtherEnrollee, "the archive is another enrollee's".to_owned());
         }
         match manifest.resources.get(resource) {
-            Some(entry) if &entry.query != query => {
-                refuse("other_filters", format!("{resource} was fetched with other filters before"))
-            }
+            Some(entry) if &entry.query != query => refuse(
+                crate::error::ErrorKind::OtherFilters,
+                format!("{resource} was fetched with other filters before"),
+            ),
             _ => Ok(()),
         }
     }
@@ -133,7 +133,7 @@ pub fn is_one(dir: &Path) -> bool {
 /// Empties an archive: what pulls have put there goes, and whatever else is there stays.
 ///
 /// # Errors
-/// [`Exit::TryAgain`] when another `bbdl` holds it, [`Exit::Disk`].
+/// [`crate::error::Exit::TryAgain`] when another `bbdl` holds it, [`crate::error::Exit::Disk`].
 pub fn empty(dir: &Path) -> Result<()> {
     let archive = Archive::open(dir)?;
     let files = archive.manifest.iter().flat_map(|manifest| manifest.resources.values()).map(|entry| &entry.file);
@@ -165,13 +165,13 @@ pub fn remove(dir: &Path) -> Result<bool> {
     let _ = fs::remove_dir(&own);
     match fs::remove_dir(dir) {
         Ok(()) => Ok(true),
-        Err(cause) if cause.kind() == ErrorKind::DirectoryNotEmpty => Ok(false),
+        Err(cause) if cause.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
         Err(cause) => Err(Error::disk("remove", dir, &cause)),
     }
 }
 
 fn forgiving(result: std::io::Result<()>) -> std::io::Result<()> {
-    result.or_else(|cause| if cause.kind() == ErrorKind::NotFound { Ok(()) } else { Err(cause) })
+    result.or_else(|cause| if cause.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(cause) })
 }
 
 /// Whether this `.bbdl` is where somebody has the profiles and tokens of all their log-ins (`BBDL_HOME`), and so
@@ -185,7 +185,7 @@ fn refuse_foreign(dir: &Path) -> Result<()> {
     let mut entries = match fs::read_dir(dir) {
         // What a file system has of its own at its root is nobody's.
         Ok(entries) => entries.flatten().filter(|entry| entry.file_name() != "lost+found"),
-        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(cause) => return Err(Error::disk("read", dir, &cause)),
     };
     // Looked at first and asked second: whatever another `bbdl` has put here since, its own directory was
@@ -194,12 +194,8 @@ fn refuse_foreign(dir: &Path) -> Result<()> {
     if entries.next().is_none() || (is_ours() && !is_home(&dir.join(OWN))) {
         return Ok(());
     }
-    Err(Error::new(
-        Exit::Data,
-        "not_an_archive",
-        format!("{} is not empty and not an archive of bbdl's", dir.display()),
-    )
-    .hint("Nothing was changed. Give an empty or new directory with --out."))
+    Err(Error::new(ErrorKind::NotAnArchive, format!("{} is not empty and not an archive of bbdl's", dir.display()))
+        .hint("Nothing was changed. Give an empty or new directory with --out."))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::{
     ledger::{Expected, Ledger, Repeated},
 };
 use crate::{
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Result},
     fhir::{
         bundle::Bundle,
         resource::{Header, line},
@@ -57,7 +57,7 @@ impl<W: Write> Pipe<W> {
     /// Writes the resources of a page.
     ///
     /// # Errors
-    /// [`Exit::Data`] for a resource that does not belong here, [`Exit::Disk`] when the reader is gone.
+    /// [`crate::error::Exit::Data`] for a resource that does not belong here, [`crate::error::Exit::Disk`] when the reader is gone.
     pub fn page(&mut self, bundle: &Bundle) -> Result<()> {
         for (text, header) in bundle.entries() {
             if let (Some(again), Ok(header)) = (&mut self.again, header) {
@@ -105,5 +105,5 @@ fn pipe(cause: &io::Error) -> Error {
         io::ErrorKind::BrokenPipe => "the reader of stdout closed it before everything was written".to_owned(),
         _ => format!("cannot write to stdout: {cause}"),
     };
-    Error::new(Exit::Disk, "stdout", message).hint("What was written so far is not the whole answer.")
+    Error::new(ErrorKind::Stdout, message).hint("What was written so far is not the whole answer.")
 }

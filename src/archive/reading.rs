@@ -14,7 +14,7 @@ use super::{
     lines::hex,
     manifest::{self, Entry, Manifest},
 };
-use crate::error::{Error, Exit, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// A file of one resource a line, held open: a pull that puts another in its place changes nothing here.
 pub struct Reading {
@@ -28,8 +28,8 @@ impl Reading {
     /// Opens the file of a resource type. A commit that was cut short is finished first.
     ///
     /// # Errors
-    /// [`Exit::Data`] where there is no archive, none of this resource, or a file of another size than the
-    /// manifest says; [`Exit::TryAgain`] while another `bbdl` puts its files in place; [`Exit::Disk`].
+    /// [`crate::error::Exit::Data`] where there is no archive, none of this resource, or a file of another size than the
+    /// manifest says; [`crate::error::Exit::TryAgain`] while another `bbdl` puts its files in place; [`crate::error::Exit::Disk`].
     pub fn open(dir: &Path, resource: &str) -> Result<Self> {
         loop {
             if has_unfinished_commit(dir) {
@@ -72,7 +72,7 @@ impl Reading {
     /// returns no error: checksum and count are known at the end.
     ///
     /// # Errors
-    /// Those of `each`; [`Exit::Data`] where the file is not what the manifest says; [`Exit::Disk`].
+    /// Those of `each`; [`crate::error::Exit::Data`] where the file is not what the manifest says; [`crate::error::Exit::Disk`].
     pub fn each(&mut self, mut each: impl FnMut(u64, &str) -> Result<()>) -> Result<()> {
         let path = &self.path;
         let unread = |cause: std::io::Error| Error::disk("read", path, &cause);
@@ -116,7 +116,7 @@ impl Ids {
     /// Refuses a file in which an id stands twice.
     ///
     /// # Errors
-    /// [`Exit::Data`].
+    /// [`crate::error::Exit::Data`].
     pub fn are_single(mut self, path: &Path) -> Result<()> {
         self.0.sort_unstable();
         let doubled = self.0.windows(2).filter(|pair| pair[0] == pair[1]).count();
@@ -127,14 +127,14 @@ impl Ids {
 /// A file of the archive is not what a pull has put there, and nothing is made of it.
 #[must_use]
 pub fn damaged(path: &Path, why: &str) -> Error {
-    Error::new(Exit::Data, "archive", format!("{} is damaged: {why}", path.display())).hint(
+    Error::new(ErrorKind::Archive, format!("{} is damaged: {why}", path.display())).hint(
         "Nothing was written. See bbdl verify; fetch everything anew with bbdl fetch --full, or restore the file from a backup.",
     )
 }
 
 fn none(dir: &Path) -> Error {
     let what = if dir.exists() { "has no claims" } else { "does not exist" };
-    Error::new(Exit::Data, "no_claims", format!("{} {what}", dir.display())).hint(nearest(dir))
+    Error::new(ErrorKind::NoClaims, format!("{} {what}", dir.display())).hint(nearest(dir))
 }
 
 /// What to give in the place of a directory that is no archive (of claims): the archive that it is in, those
@@ -184,7 +184,7 @@ pub fn nearest(dir: &Path) -> String {
 /// among those that come and go with it. Beside them is its owner's affair: neither `verify` nor `purge` minds.
 ///
 /// # Errors
-/// [`Exit::Usage`].
+/// [`crate::error::Exit::Usage`].
 pub fn refuse_own(output: &Path) -> Result<()> {
     // Types that are not in the archive yet may come.
     const LATER: [&str; 5] =
@@ -212,6 +212,7 @@ pub fn refuse_own(output: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use crate::error::Exit;
     use std::fs;
 
     use super::*;
@@ -256,7 +257,7 @@ mod tests {
         let file = dir.path().join("ExplanationOfBenefit.ndjson");
         fs::write(&file, "{\"a\":1}\n{\"ä\":3}\n").unwrap();
         let mut changed = Reading::open(dir.path(), "ExplanationOfBenefit").unwrap();
-        assert_eq!(changed.each(|_, _| Ok(())).unwrap_err().exit, Exit::Data);
+        assert_eq!(changed.each(|_, _| Ok(())).unwrap_err().exit(), Exit::Data);
         fs::write(&file, "{}\n").unwrap();
         assert!(Reading::open(dir.path(), "ExplanationOfBenefit").is_err());
     }
@@ -295,7 +296,7 @@ mod tests {
         for own in
             ["manifest.json", "ExplanationOfBenefit.ndjson", "Patient.ndjson", ".bbdl/x.html", "changes/a", "PAGES/x"]
         {
-            assert_eq!(refuse_own(&dir.join(own)).unwrap_err().exit, Exit::Usage, "{own}");
+            assert_eq!(refuse_own(&dir.join(own)).unwrap_err().exit(), Exit::Usage, "{own}");
         }
         assert!(refuse_own(&dir.join("../claims/pages/../manifest.json")).is_err());
         for beside in ["report.html", "tables/claims.csv", "../x.html"] {

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     durable,
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Result},
 };
 
 /// Rows that are written and read at once: a few kilobytes.
@@ -97,7 +97,7 @@ impl<const SIZE: usize> Rows<SIZE> {
                 part.map_err(|cause| Error::disk("read below", dir, &cause))?.and_then(row)
             }
         };
-        row.ok_or_else(|| Error::new(Exit::Defect, "defect", "a row that is not there"))
+        row.ok_or_else(|| Error::new(ErrorKind::Defect, "a row that is not there"))
     }
 
     /// All of them, in order.
@@ -161,6 +161,6 @@ mod tests {
         std::fs::write(dir.path().join("file"), "").unwrap();
         let mut rows = Rows::<8>::on_disk(dir.path().join("file"));
         let all = (0..PART).try_for_each(|_| rows.push(&[0; 8]));
-        assert_eq!(all.unwrap_err().exit, crate::error::Exit::Disk);
+        assert_eq!(all.unwrap_err().exit(), crate::error::Exit::Disk);
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{key::IdKey, numbers::Numbers, rows::Rows};
-use crate::error::{Error, Exit, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Rows of `SIZE` bytes that begin with a key, each key once.
 ///
@@ -49,7 +49,7 @@ impl<const SIZE: usize, S: BuildHasher> Table<SIZE, S> {
     /// The row of this key, and its number.
     ///
     /// # Errors
-    /// [`Exit::Disk`].
+    /// [`crate::error::Exit::Disk`].
     pub(super) fn find(&self, key: &IdKey) -> Result<Option<(usize, [u8; SIZE])>> {
         let hash = self.hash(key);
         for place in self.places.between(hash, hash | u64::from(u32::MAX))? {
@@ -65,7 +65,7 @@ impl<const SIZE: usize, S: BuildHasher> Table<SIZE, S> {
     /// Adds a row whose key is not here, or takes it in place of the row of its key, whose number is `replaced`.
     ///
     /// # Errors
-    /// [`Exit::Disk`]; [`Exit::Data`] for more rows than have a number.
+    /// [`crate::error::Exit::Disk`]; [`crate::error::Exit::Data`] for more rows than have a number.
     pub(super) fn put(&mut self, key: &IdKey, row: &[u8; SIZE], replaced: Option<usize>) -> Result<()> {
         let number = u32::try_from(self.rows.len()).map_err(|_| too_many())?;
         self.rows.push(row)?;
@@ -83,7 +83,7 @@ impl<const SIZE: usize, S: BuildHasher> Table<SIZE, S> {
 }
 
 fn too_many() -> Error {
-    Error::new(Exit::Data, "too_many", "the server sent more than four thousand million resources of one type")
+    Error::new(ErrorKind::TooMany, "the server sent more than four thousand million resources of one type")
         .hint("Nothing was replaced. Ask for less at once, by --type or by --last-updated.")
 }
 

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashSet},
     fs::{self, File},
     hash::{BuildHasher, RandomState},
-    io::{BufRead, BufReader, ErrorKind},
+    io::{self, BufRead, BufReader},
     path::Path,
 };
 
@@ -20,7 +20,7 @@ use super::{
     numbers::Numbers,
 };
 use crate::{
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Result},
     fhir::resource::Header,
 };
 
@@ -51,10 +51,10 @@ pub struct Findings {
 /// Checks the archive at `dir`: manifest, checksums, counts, every line, ids and types, permissions.
 ///
 /// # Errors
-/// [`Exit::Data`] when there is no archive or its manifest cannot be read, [`Exit::Disk`].
+/// [`crate::error::Exit::Data`] when there is no archive or its manifest cannot be read, [`crate::error::Exit::Disk`].
 pub fn verify(dir: &Path) -> Result<Report> {
     let manifest = Manifest::load(dir)?.ok_or_else(|| {
-        Error::new(Exit::Data, "not_an_archive", format!("{} has no manifest.json", dir.display()))
+        Error::new(ErrorKind::NotAnArchive, format!("{} has no manifest.json", dir.display()))
             .hint(super::reading::nearest(dir))
     })?;
     let mut problems = Vec::new();
@@ -75,7 +75,7 @@ fn check_file(dir: &Path, resource: &str, entry: &Entry, problems: &mut Vec<Stri
     let path = dir.join(&entry.file);
     let file = match File::open(&path) {
         Ok(file) => file,
-        Err(cause) if cause.kind() == ErrorKind::NotFound => {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
             problems.push(format!("{}: missing", entry.file));
             return Ok(findings);
         }

@@ -5,7 +5,7 @@ use url::Url;
 
 use crate::{
     api::server::{ApiVersion, Server},
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Result},
     secret::Secret,
 };
 
@@ -99,7 +99,7 @@ impl Authorization {
 fn random_word() -> Result<Secret> {
     let mut bytes = [0u8; 32];
     getrandom::fill(&mut bytes)
-        .map_err(|cause| Error::new(Exit::Defect, "random", format!("the system gives no random numbers: {cause}")))?;
+        .map_err(|cause| Error::new(ErrorKind::Random, format!("the system gives no random numbers: {cause}")))?;
     let word = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     zeroize::Zeroize::zeroize(&mut bytes);
     Ok(Secret::new(word))

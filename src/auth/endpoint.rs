@@ -20,7 +20,7 @@ use crate::{
         client::{Client, network_words},
         server::Server,
     },
-    error::{Error, Exit, shown},
+    error::{Error, ErrorKind, shown},
     secret::Secret,
 };
 
@@ -246,30 +246,26 @@ impl TokenFailure {
     pub fn into_error(self, asked: Asked, login: &str) -> Error {
         let again = format!("Log in again: {login}");
         let later = "Run the same command again later.".to_owned();
-        let (exit, kind, message, hint) = match self {
+        let (kind, message, hint) = match self {
             Self::NotSent(words) => {
-                (Exit::TryAgain, "network", format!("the token endpoint cannot be reached ({words})"), later)
+                (ErrorKind::Network, format!("the token endpoint cannot be reached ({words})"), later)
             }
             Self::Lost(words) if asked == Asked::Refresh => (
-                Exit::TryAgain,
-                "refresh_lost",
+                ErrorKind::RefreshLost,
                 format!(
                     "the answer to a refresh was lost on the way ({words}); the server may have spent the refresh token"
                 ),
                 format!("Run the same command again; if it then asks for a new log-in, type: {login}"),
             ),
-            Self::Lost(words) => {
-                (Exit::TryAgain, "network", format!("the token endpoint did not answer ({words})"), again)
-            }
+            Self::Lost(words) => (ErrorKind::Network, format!("the token endpoint did not answer ({words})"), again),
             Self::Unreadable => (
-                Exit::Data,
-                "token_answer",
+                ErrorKind::TokenAnswer,
                 "the token endpoint's answer holds no tokens; it is not shown, as it may hold secrets".to_owned(),
                 again,
             ),
             Self::Refused(refusal) => return refused(&refusal, asked, login),
         };
-        Error::new(exit, kind, message).hint(hint)
+        Error::new(kind, message).hint(hint)
     }
 }
 
@@ -278,84 +274,72 @@ fn refused(refusal: &Refusal, asked: Asked, login: &str) -> Error {
     let consent = format!("The enrollee has to consent again: {login}");
     let words = refusal.to_string();
     let says = |text: &str| refusal.words.contains(text);
-    let (exit, kind, message, hint) = match (refusal.status, refusal.error.as_str()) {
+    let (kind, message, hint) = match (refusal.status, refusal.error.as_str()) {
         _ if says("temporarily inactive") => (
-            Exit::PersonMustAct,
-            "app_inactive",
+            ErrorKind::AppInactive,
             format!("CMS has switched this app off: {words}"),
             "The app's owner has to ask CMS to activate it (BlueButtonAPI@cms.hhs.gov).".to_owned(),
         ),
         _ if says("not allowed to refresh") => (
-            Exit::PersonMustAct,
-            "one_time",
+            ErrorKind::OneTime,
             "this app has one-time access: a log-in cannot be renewed".to_owned(),
             consent,
         ),
         _ if says("timed out") => (
-            Exit::PersonMustAct,
-            "grant_ended",
+            ErrorKind::GrantEnded,
             "the 13 months for which the enrollee gave access are over".to_owned(),
             consent,
         ),
         _ if says("cannot be found") => (
-            Exit::PersonMustAct,
-            "grant_revoked",
+            ErrorKind::GrantRevoked,
             "the enrollee's consent is gone: withdrawn at Medicare.gov, or by a log-out".to_owned(),
             consent,
         ),
         (401, _) | (400, "invalid_client") => (
-            Exit::NotSetUp,
-            "client",
+            ErrorKind::Client,
             format!("the server does not know this client id and secret ({words})"),
             "Check both where the app was registered (sandbox and production have different ones), then log in again with them.".to_owned(),
         ),
         (400, _) if says("different app") => (
-            Exit::NotSetUp,
-            "client",
+            ErrorKind::Client,
             "the refresh token belongs to another app than the client id".to_owned(),
             again,
         ),
         (400, _) if says("redirect URI") => (
-            Exit::NotSetUp,
-            "redirect_uri",
+            ErrorKind::RedirectUri,
             format!("the server refused the redirect URI ({words})"),
             "Register exactly http://127.0.0.1/callback for the app, or give the registered one with --redirect-uri.".to_owned(),
         ),
         (400, "invalid_grant") if asked == Asked::Exchange => (
-            Exit::PersonMustAct,
-            "code",
+            ErrorKind::Code,
             "the authorization code was not accepted: it lives 60 seconds and works once".to_owned(),
             again,
         ),
         (400 | 403, _) if asked == Asked::Refresh => (
-            Exit::PersonMustAct,
-            "refresh_token",
+            ErrorKind::RefreshToken,
             format!(
                 "the refresh token no longer works ({words}): it was used already, or a newer log-in with this app (on any machine) replaced it"
             ),
             again,
         ),
-        (403, _) => (Exit::PersonMustAct, "not_allowed", format!("the server does not allow it ({words})"), again),
+        (403, _) => (ErrorKind::NotAllowed, format!("the server does not allow it ({words})"), again),
         (404 | 500..=599, _) if asked == Asked::Refresh => (
-            Exit::TryAgain,
-            "refresh_lost",
+            ErrorKind::RefreshLost,
             format!("the server failed while renewing the log-in ({words}) and has probably spent the refresh token"),
             format!("Run the same command again later; if it then asks for a new log-in, type: {login}"),
         ),
         (429 | 500..=599, _) => (
-            Exit::TryAgain,
-            "server",
+            ErrorKind::Server,
             format!("the token endpoint cannot answer now ({words})"),
             again,
         ),
         _ => (
-            Exit::Data,
-            "token_answer",
+            ErrorKind::TokenAnswer,
             format!("the token endpoint refused in a way that it should not ({words})"),
             again,
         ),
     };
-    Error::new(exit, kind, message).hint(hint)
+    Error::new(kind, message).hint(hint)
 }
 
 /// Whether the server's data back end is known to be failing: then a refresh would spend the refresh
@@ -380,11 +364,12 @@ pub async fn backend_is_failing(client: &Client) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Exit;
 
     fn exit(asked: Asked, status: u16, body: &str) -> (Exit, &'static str) {
         let error = TokenFailure::Refused(Refusal::read(status, body.as_bytes())).into_error(asked, "bbdl login");
         assert!(!error.hint.is_empty(), "{body}");
-        (error.exit, error.kind)
+        (error.exit(), error.kind.name())
     }
 
     /// The server's recorded words, one row each.

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     api::client::{AccessToken, Bearer, Client},
     durable::{FileLock, LockError},
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Result},
     secret::Secret,
 };
 
@@ -81,7 +81,7 @@ impl Session {
     /// Loads the tokens of a profile for use with `client`'s server.
     ///
     /// # Errors
-    /// [`Exit::NotSetUp`] when the store has no tokens or cannot be asked; [`Exit::PersonMustAct`] when
+    /// [`crate::error::Exit::NotSetUp`] when the store has no tokens or cannot be asked; [`crate::error::Exit::PersonMustAct`] when
     /// the tokens are those of another server.
     pub fn load(
         client: Arc<Client>,
@@ -92,8 +92,7 @@ impl Session {
         let credential = read(&*store, &identity)?;
         if &credential.origin != client.server().origin() {
             return Err(Error::new(
-                Exit::PersonMustAct,
-                "origin",
+                ErrorKind::Origin,
                 format!("the tokens of profile \"{}\" are for {}", identity.profile, credential.origin),
             )
             .hint(format!("Log in again: {}", identity.login)));
@@ -151,7 +150,7 @@ impl Session {
             }
             Ok(AccessToken::new(credential.origin.clone(), credential.access_token.clone()))
         });
-        task.await.map_err(|_| Error::new(Exit::Defect, "defect", "renewing the access token ended unexpectedly"))?
+        task.await.map_err(|_| Error::new(ErrorKind::Defect, "renewing the access token ended unexpectedly"))?
     }
 }
 
@@ -180,17 +179,12 @@ fn is_short_lived(grant: &Grant) -> bool {
 fn read(store: &dyn TokenStore, identity: &Identity) -> Result<Credential> {
     let again = format!("Log in: {}", identity.login);
     let record = store.load(&identity.profile)?.ok_or_else(|| {
-        Error::new(
-            Exit::NotSetUp,
-            "no_tokens",
-            format!("the token store has nothing for profile \"{}\"", identity.profile),
-        )
-        .hint(again.clone())
+        Error::new(ErrorKind::NoTokens, format!("the token store has nothing for profile \"{}\"", identity.profile))
+            .hint(again.clone())
     })?;
     Credential::from_record(&record).ok_or_else(|| {
         Error::new(
-            Exit::NotSetUp,
-            "token_record",
+            ErrorKind::TokenRecord,
             format!("what the token store has for profile \"{}\" is not a record of bbdl's", identity.profile),
         )
         .hint(again)
@@ -204,8 +198,7 @@ impl Inner {
         if !stored.access_token.matches(current.access_token.expose()) {
             if stored.origin != current.origin || !stored.grant.is_of_the_same_person(&current.grant) {
                 return Err(Error::new(
-                    Exit::PersonMustAct,
-                    "other_patient",
+                    ErrorKind::OtherPatient,
                     format!(
                         "somebody else may have logged in as profile \"{}\" in the meantime",
                         self.identity.profile
@@ -225,14 +218,13 @@ impl Inner {
         self.store.save(&self.identity.profile, &current.to_record())?;
         if let Some(why) = endpoint::backend_is_failing(&self.client).await {
             return Err(Error::new(
-                Exit::TryAgain,
-                "backend",
+                ErrorKind::Backend,
                 format!("the server's data back end is failing ({why}): the log-in was not renewed, as that would use up its refresh token"),
             )
             .hint("Run the same command again later."));
         }
         if self.state.compare_exchange(AT_REST, RENEWING, Ordering::AcqRel, Ordering::Acquire).is_err() {
-            return Err(Error::new(Exit::Interrupted, "interrupted", "interrupted before the log-in was renewed"));
+            return Err(Error::new(ErrorKind::Interrupted, "interrupted before the log-in was renewed"));
         }
         let renewed = self.exchange(current, refresh_token).await;
         self.state.store(AT_REST, Ordering::Release);
@@ -270,7 +262,7 @@ impl Inner {
         } else {
             "the access token has expired, and this log-in cannot be renewed"
         };
-        Error::new(Exit::PersonMustAct, "token", message).hint(format!("Log in again: {}", self.identity.login))
+        Error::new(ErrorKind::Token, message).hint(format!("Log in again: {}", self.identity.login))
     }
 
     async fn lock(&self) -> Result<FileLock> {
@@ -281,13 +273,12 @@ impl Inner {
         match acquired {
             Ok(Ok(lock)) => Ok(lock),
             Ok(Err(LockError::Held { by })) => Err(Error::new(
-                Exit::TryAgain,
-                "lock",
+                ErrorKind::Lock,
                 format!("another bbdl holds the log-in of profile \"{}\" ({by})", self.identity.profile),
             )
             .hint("Run the same command again when it has finished.")),
             Ok(Err(LockError::Io(cause))) => Err(Error::disk("lock", &self.identity.lock, &cause)),
-            Err(_) => Err(Error::new(Exit::Defect, "defect", "waiting for the profile's lock ended unexpectedly")),
+            Err(_) => Err(Error::new(ErrorKind::Defect, "waiting for the profile's lock ended unexpectedly")),
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     },
     cli::{Cli, Command, Global},
     config::{self, ConfigFile, Paths, Profile, ProfileName},
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Result},
     ui::{Manner, Ui},
 };
 
@@ -66,7 +66,7 @@ impl Context {
         let named = config.profile.as_deref().unwrap_or(ProfileName::DEFAULT);
         let profile = match &global.profile {
             Some(name) => name.clone(),
-            None => named.parse().map_err(|why: String| Error::new(Exit::NotSetUp, "config", why))?,
+            None => named.parse().map_err(|why: String| Error::new(ErrorKind::Config, why))?,
         };
         let token_store = global.token_store;
         let ca_cert = global.ca_cert.clone().or_else(|| config.ca_cert.clone());
@@ -116,7 +116,7 @@ impl Context {
     fn authorities(&self) -> Result<Vec<Certificate>> {
         let Some(path) = &self.ca_cert else { return Ok(Vec::new()) };
         let refuse = |why: String| {
-            Error::new(Exit::NotSetUp, "ca_cert", format!("{}: {why}", path.display()))
+            Error::new(ErrorKind::CaCert, format!("{}: {why}", path.display()))
                 .hint("Name a file with certificates in PEM: -----BEGIN CERTIFICATE-----")
         };
         let text = std::fs::read(path).map_err(|cause| refuse(cause.to_string()))?;
@@ -150,8 +150,7 @@ impl Context {
 fn store_command(environment: Option<OsString>, configured: Option<String>) -> Result<Option<String>> {
     let Some(command) = environment.filter(|command| !command.is_empty()) else { return Ok(configured) };
     command.into_string().map(Some).map_err(|_| {
-        Error::new(Exit::NotSetUp, "config", "BBDL_TOKEN_STORE_COMMAND is not text (UTF-8)")
-            .hint("Correct or unset it.")
+        Error::new(ErrorKind::Config, "BBDL_TOKEN_STORE_COMMAND is not text (UTF-8)").hint("Correct or unset it.")
     })
 }
 

@@ -12,10 +12,10 @@ use crate::{
     commands::{Context, fetch, login},
     config::{ConfigFile, Paths, ProfileName},
     durable,
-    error::{Error, Exit, Result},
-    mock::{Access, Mock, Options, people::Population},
+    error::{Error, ErrorKind, Result},
     ui::Ui,
 };
+use bluebutton_mock::{Access, Mock, Options, people::Population};
 
 /// Enough for every kind of claim, and for more than one page of fifty.
 const CLAIMS: usize = 120;
@@ -56,12 +56,8 @@ fn make_room(out: &Path) -> Result<()> {
         return archive::empty(out);
     }
     if archive::is_one(out) {
-        return Err(Error::new(
-            Exit::Data,
-            "not_a_demo",
-            format!("{} is an archive, and not of a demo", out.display()),
-        )
-        .hint("Nothing was changed. Give another directory with --out."));
+        return Err(Error::new(ErrorKind::NotADemo, format!("{} is an archive, and not of a demo", out.display()))
+            .hint("Nothing was changed. Give another directory with --out."));
     }
     Ok(())
 }
@@ -76,8 +72,7 @@ fn start() -> Result<Mock> {
         faults: Vec::new(),
         records: Box::new(Population::new(1, 1, CLAIMS)),
     };
-    Mock::start(options)
-        .map_err(|cause| Error::new(Exit::TryAgain, "listen", format!("the mock cannot listen: {cause}")))
+    Mock::start(options).map_err(|cause| Error::new(ErrorKind::Listen, format!("the mock cannot listen: {cause}")))
 }
 
 /// A place of its own for the profile and its tokens, gone when the demo is over.
@@ -90,7 +85,7 @@ fn temporary(context: &Context, home: &Path) -> Result<Context> {
 /// What a person would have typed, read by the same rules.
 fn typed(words: &[&std::ffi::OsStr]) -> Result<Command> {
     let typed = <Cli as clap::Parser>::try_parse_from(words);
-    typed.map(|cli| cli.command).map_err(|cause| Error::new(Exit::Defect, "demo", cause.to_string()))
+    typed.map(|cli| cli.command).map_err(|cause| Error::new(ErrorKind::Demo, cause.to_string()))
 }
 
 fn log_in(mock: &Mock, secret: &Path) -> Result<Login> {
@@ -98,7 +93,7 @@ fn log_in(mock: &Mock, secret: &Path) -> Result<Login> {
     let words: Vec<_> = words.map(std::ffi::OsStr::new).into_iter().chain([secret.as_os_str()]).collect();
     match typed(&words)? {
         Command::Login(login) => Ok(Login { redirect_uri: None, manual: false, no_browser: false, ..login }),
-        _ => Err(Error::new(Exit::Defect, "demo", "the demo typed something else")),
+        _ => Err(Error::new(ErrorKind::Demo, "the demo typed something else")),
     }
 }
 
@@ -107,7 +102,7 @@ fn fetch_all(out: &Path) -> Result<Fetch> {
         ["bbdl", "fetch", "all", "--out"].map(std::ffi::OsStr::new).into_iter().chain([out.as_os_str()]).collect();
     match typed(&words)? {
         Command::Fetch(fetch) => Ok(fetch),
-        _ => Err(Error::new(Exit::Defect, "demo", "the demo typed something else")),
+        _ => Err(Error::new(ErrorKind::Demo, "the demo typed something else")),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     auth::store::StoreKind,
     commands::{Context, block_on},
     config::{Profile, ProfileName},
-    error::{Error, Exit, Result, shown},
+    error::{Error, ErrorKind, Result, shown},
     ui::size,
 };
 
@@ -60,7 +60,7 @@ impl Finding {
 /// Runs the command.
 ///
 /// # Errors
-/// [`Exit::NotSetUp`] when anything failed.
+/// [`crate::error::Exit::NotSetUp`] when anything failed.
 pub fn run(context: &Context) -> Result<()> {
     let mut findings = vec![loopback(), browser(), proxies()];
     findings.extend(context.paths.private_dirs().iter().filter_map(|dir| directory(dir)));
@@ -110,7 +110,7 @@ pub fn run(context: &Context) -> Result<()> {
     if failed == 0 {
         return Ok(());
     }
-    let error = Error::new(Exit::NotSetUp, "doctor", format!("{failed} of {} checks failed", findings.len()))
+    let error = Error::new(ErrorKind::Doctor, format!("{failed} of {} checks failed", findings.len()))
         .hint("Each says above what to do.");
     Err(if context.ui.json() { error.already_reported() } else { error })
 }

@@ -8,7 +8,7 @@ use clap_complete::env::{CompleteEnv, Shells};
 use crate::{
     cli::{Cli, Completions, Man},
     commands::Context,
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Exit, Result},
 };
 
 /// The environment variable by which a shell asks for completions; its value is the shell's name.
@@ -29,7 +29,7 @@ pub fn complete() -> Exit {
 /// # Errors
 /// None that a person could mend.
 pub fn completions(context: &Context, args: &Completions) -> Result<()> {
-    let defect = |why: String| Error::new(Exit::Defect, "completions", format!("completions cannot be made: {why}"));
+    let defect = |why: String| Error::new(ErrorKind::Completions, format!("completions cannot be made: {why}"));
     let shells = Shells::builtins();
     let name = args.shell.to_string();
     let shell = shells.completer(&name).ok_or_else(|| defect(format!("no such shell: {name}")))?;
@@ -65,7 +65,7 @@ fn page(command: clap::Command) -> Result<Vec<u8>> {
     let mut text = Vec::new();
     clap_mangen::Man::new(command)
         .render(&mut text)
-        .map_err(|cause| Error::new(Exit::Defect, "man", format!("a man page cannot be made: {cause}")))?;
+        .map_err(|cause| Error::new(ErrorKind::Man, format!("a man page cannot be made: {cause}")))?;
     Ok(text)
 }
 

@@ -17,7 +17,7 @@ use crate::{
     cli::Logout,
     commands::{Context, block_on, interruptible, login},
     config::{Profile, profile_option},
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Exit, Result},
 };
 
 const LIVES_ON: &str = "the grant may live on at the server until it ends or is withdrawn at Medicare.gov";
@@ -70,7 +70,7 @@ pub(super) fn end(context: &Context, profile: &Profile) -> Result<()> {
     match end_at_server(context, profile, &*store) {
         Ok(Ended::Revoked | Ended::Already) => {}
         Ok(Ended::LeftAlone) => context.ui.warn(LIVES_ON),
-        Err(error) if error.exit == Exit::Interrupted => return Err(error),
+        Err(error) if error.exit() == Exit::Interrupted => return Err(error),
         Err(error) => context.ui.warn(format!("{}; {LIVES_ON}", error.message)),
     }
     store.delete(name.as_str())?;
@@ -99,8 +99,7 @@ fn revoke(context: &Context, profile: &Profile, credential: &Credential) -> Resu
     let client = context.client(profile.server(), retry)?;
     if &credential.origin != client.server().origin() {
         return Err(Error::new(
-            Exit::PersonMustAct,
-            "origin",
+            ErrorKind::Origin,
             format!("the tokens are for {}, and are not sent anywhere else", credential.origin),
         )
         .hint(format!("Forget them without telling the server: {}", local(context))));
@@ -126,7 +125,7 @@ async fn is_dead(client: &Client, credential: &Credential) -> bool {
     url.query_pairs_mut().append_pair("_count", "1");
     let token = AccessToken::new(credential.origin.clone(), credential.access_token.clone());
     match client.get(&Fixed(token), &url, Wanted::Fhir, |_| Ok(())).await {
-        Err(Failure::Other(error)) => error.kind == Fixed::REJECTED,
+        Err(Failure::Other(error)) => error.kind == ErrorKind::Token,
         Err(Failure::Answer(problem)) => problem == Problem::GrantEnded,
         Ok(()) => false,
     }
@@ -136,9 +135,7 @@ async fn is_dead(client: &Client, credential: &Credential) -> bool {
 #[derive(Clone)]
 struct Fixed(AccessToken);
 
-impl Fixed {
-    const REJECTED: &str = "rejected";
-}
+impl Fixed {}
 
 impl Bearer for Fixed {
     async fn token(&self) -> Result<AccessToken> {
@@ -146,7 +143,7 @@ impl Bearer for Fixed {
     }
 
     async fn renew(&self, _: &AccessToken) -> Result<AccessToken> {
-        Err(Error::new(Exit::PersonMustAct, Self::REJECTED, "the server no longer accepts the access token"))
+        Err(Error::new(ErrorKind::Token, "the server no longer accepts the access token"))
     }
 }
 
@@ -156,16 +153,13 @@ fn not_ended(failure: &TokenFailure, local: &str) -> Error {
     match failure {
         // The server deletes the grant before it looks at the secret.
         TokenFailure::Refused(refusal) if refusal.status == 401 => Error::new(
-            Exit::NotSetUp,
-            "client",
+            ErrorKind::Client,
             format!("the server refused the client secret ({failure}); it has probably ended the grant all the same"),
         )
         .hint(format!("Look at Medicare.gov whether the app is still connected, and then {only_here}")),
-        TokenFailure::Refused(refusal) if refusal.status == 403 => {
-            Error::new(Exit::PersonMustAct, "not_allowed", message)
-                .hint(format!("The enrollee can disconnect the app at Medicare.gov; then {only_here}"))
-        }
-        _ => Error::new(Exit::TryAgain, "revoke", message)
+        TokenFailure::Refused(refusal) if refusal.status == 403 => Error::new(ErrorKind::NotAllowed, message)
+            .hint(format!("The enrollee can disconnect the app at Medicare.gov; then {only_here}")),
+        _ => Error::new(ErrorKind::Revoke, message)
             .hint(format!("The tokens are kept. Run the same command again, or {only_here}")),
     }
 }

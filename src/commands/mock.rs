@@ -5,18 +5,18 @@ use std::time::Duration;
 use crate::{
     cli::Mock as Args,
     commands::Context,
-    error::{Error, Exit, Result},
-    mock::{Mock, Options, data, people::Population, records::Records},
+    error::{Error, ErrorKind, Result},
 };
+use bluebutton_mock::{Mock, Options, data, people::Population, records::Records};
 
 /// Runs the command.
 ///
 /// # Errors
-/// [`Exit::Usage`] for faults and data that cannot be read, [`Exit::TryAgain`] when the port is taken.
+/// [`crate::error::Exit::Usage`] for faults and data that cannot be read, [`crate::error::Exit::TryAgain`] when the port is taken.
 pub fn run(context: &Context, args: &Args) -> Result<()> {
     let faults = args.fault.iter().map(|spec| spec.parse()).collect::<Result<_, String>>().map_err(Error::usage)?;
     let records: Box<dyn Records> = match &args.data {
-        Some(dir) => Box::new(data::load(dir).map_err(|why| Error::new(Exit::Data, "data", why))?),
+        Some(dir) => Box::new(data::load(dir).map_err(|why| Error::new(ErrorKind::Data, why))?),
         None => Box::new(Population::new(args.seed, args.enrollees as usize, args.claims)),
     };
     let options = Options {
@@ -29,7 +29,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         records,
     };
     let mock = Mock::start(options).map_err(|cause| {
-        Error::new(Exit::TryAgain, "listen", format!("cannot listen on 127.0.0.1:{}: {cause}", args.port))
+        Error::new(ErrorKind::Listen, format!("cannot listen on 127.0.0.1:{}: {cause}", args.port))
             .hint("Give another --port, or 0 for a free one.")
     })?;
     context.ui.result(mock.announcement());

@@ -22,7 +22,7 @@ pub use context::Context;
 
 use crate::{
     cli::{Cli, Command},
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Exit, Result},
     ui::Ui,
 };
 
@@ -83,7 +83,7 @@ fn not_understood(refusal: &clap::Error, json: bool) -> Exit {
 
 fn failed(ui: &Ui, error: &Error) -> Exit {
     ui.failure(error);
-    error.exit
+    error.exit()
 }
 
 fn run(context: &Context, command: Command) -> Result<()> {
@@ -109,7 +109,7 @@ fn run(context: &Context, command: Command) -> Result<()> {
 fn silence_panics(json: bool) {
     std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
-        let error = Error::new(Exit::Defect, "defect", format!("bbdl has a defect at {place}"))
+        let error = Error::new(ErrorKind::Defect, format!("bbdl has a defect at {place}"))
             .hint("Please report it with this line; nothing of your data is in it.");
         let ui = if json { Ui::quiet_json() } else { Ui::quiet() };
         ui.failure(&error);
@@ -140,7 +140,7 @@ fn run_on<T>(mut builder: tokio::runtime::Builder, task: impl Future<Output = Re
     let runtime = builder
         .enable_all()
         .build()
-        .map_err(|cause| Error::new(Exit::Defect, "runtime", format!("cannot start: {cause}")))?;
+        .map_err(|cause| Error::new(ErrorKind::Runtime, format!("cannot start: {cause}")))?;
     let result = runtime.block_on(task);
     // A thread that waits for a keyring or a terminal is left behind.
     runtime.shutdown_background();
@@ -154,7 +154,7 @@ fn run_on<T>(mut builder: tokio::runtime::Builder, task: impl Future<Output = Re
 pub(crate) async fn interruptible<T>(task: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::select! {
         biased;
-        () = asked_to_stop() => Err(Error::new(Exit::Interrupted, "interrupted", "interrupted")
+        () = asked_to_stop() => Err(Error::new(ErrorKind::Interrupted, "interrupted")
             .hint("What was complete is kept. Run the same command again.")),
         result = task => result,
     }
@@ -168,7 +168,7 @@ pub(crate) async fn interruptible<T>(task: impl Future<Output = Result<T>>) -> R
 pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|_| Error::new(Exit::Defect, "defect", "work on the disk ended unexpectedly"))
+        .map_err(|_| Error::new(ErrorKind::Defect, "work on the disk ended unexpectedly"))
 }
 
 /// A task that must not be dropped half-way: the first request to stop is answered with what is being

@@ -9,15 +9,15 @@ use crate::{
     cli::Purge,
     commands::{Context, login, logout},
     config::{Profile, ProfileName},
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Result},
 };
 
 /// Runs the command. Claims go first and the profile last: it alone knows where the rest is, so that the
 /// same command finishes what was cut short.
 ///
 /// # Errors
-/// [`Exit::Usage`] when nobody can be asked and `--yes` is missing, [`Exit::NotSetUp`] without such a
-/// profile, [`Exit::TryAgain`] while another `bbdl` uses it, [`Exit::Disk`].
+/// [`crate::error::Exit::Usage`] when nobody can be asked and `--yes` is missing, [`crate::error::Exit::NotSetUp`] without such a
+/// profile, [`crate::error::Exit::TryAgain`] while another `bbdl` uses it, [`crate::error::Exit::Disk`].
 pub fn run(context: &Context, args: &Purge) -> Result<()> {
     let names = if args.all_profiles { context.paths.profiles()? } else { vec![context.profile.clone()] };
     let mut doomed = Vec::new();
@@ -66,7 +66,7 @@ fn agree(context: &Context, doomed: &[(Profile, ProfileName)], kept: &[PathBuf])
     if answer.eq_ignore_ascii_case("yes") {
         return Ok(());
     }
-    Err(Error::new(Exit::Interrupted, "declined", "nothing was deleted").hint("To delete without a question: --yes"))
+    Err(Error::new(ErrorKind::Declined, "nothing was deleted").hint("To delete without a question: --yes"))
 }
 
 /// What became of an archive.

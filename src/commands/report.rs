@@ -12,7 +12,7 @@ use crate::{
     cli,
     commands::Context,
     durable::Fresh,
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     report::Report,
 };
 
@@ -32,7 +32,7 @@ pub fn run(context: &Context, args: &cli::Report) -> Result<()> {
         let report = Report::of(&args.dir, None)?;
         let written = context.ui.stream(|mut out| report.write(&mut out, Error::stdout));
         return written.map_err(|error| match error.kind {
-            "stdout" => error.hint("The page is not whole. Free some space, or send it elsewhere."),
+            ErrorKind::Stdout => error.hint("The page is not whole. Free some space, or send it elsewhere."),
             _ => error,
         });
     }

@@ -84,7 +84,7 @@ fn ask(context: &Context, name: &ProfileName, profile: &Profile) -> Result<Resul
         }
     });
     match asked {
-        Err(error) if error.exit == Exit::Interrupted => Err(error),
+        Err(error) if error.exit() == Exit::Interrupted => Err(error),
         asked => Ok(asked.map_err(told)),
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     archive::{self, Archive},
     cli::Verify,
     commands::Context,
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Exit, Result},
 };
 
 /// Runs the command.
@@ -24,7 +24,7 @@ pub fn run(context: &Context, args: &Verify) -> Result<()> {
         // nobody writes. An archive that cannot be written to is not written to by others either.
         match Archive::open(&args.dir) {
             Ok(_held) => report = archive::verify::verify(&args.dir)?,
-            Err(error) if error.exit == Exit::TryAgain => return Err(error),
+            Err(error) if error.exit() == Exit::TryAgain => return Err(error),
             Err(_) => {}
         }
     }
@@ -40,7 +40,7 @@ pub fn run(context: &Context, args: &Verify) -> Result<()> {
         return Ok(());
     }
     let message = format!("{} is damaged: {}", args.dir.display(), report.problems.join("; "));
-    let error = Error::new(Exit::Data, "archive", message)
+    let error = Error::new(ErrorKind::Archive, message)
         .hint("Restore it from a backup, or fetch everything into a new directory.");
     // The report on stdout says it already; a second object would break whoever reads it.
     Err(if context.ui.json() { error.already_reported() } else { error })

@@ -15,7 +15,7 @@ use crate::{
         reading::{Ids, Reading, damaged, refuse_own},
     },
     durable::Fresh,
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Result},
     fhir::claim::Claim,
 };
 
@@ -117,7 +117,7 @@ fn keep(fresh: Fresh) -> Result<()> {
 
 /// A library that writes a file says why it cannot.
 fn unwritten(fresh: &Fresh, cause: &dyn std::fmt::Display) -> Error {
-    Error::new(Exit::Disk, "disk", format!("cannot write {}: {cause}", fresh.place().display()))
+    Error::new(ErrorKind::Disk, format!("cannot write {}: {cause}", fresh.place().display()))
         .hint("Check the disk, or give another --output.")
 }
 
@@ -162,8 +162,8 @@ impl Claims {
     /// Runs through them, one in memory at a time. What `each` made of them counts only if this returns no error.
     ///
     /// # Errors
-    /// Those of `each`; [`Exit::Data`] where the file cannot be read, is not what the manifest says, or has an id
-    /// twice; [`Exit::Disk`].
+    /// Those of `each`; [`crate::error::Exit::Data`] where the file cannot be read, is not what the manifest says, or has an id
+    /// twice; [`crate::error::Exit::Disk`].
     pub fn each(&mut self, mut each: impl FnMut(Claim) -> Result<()>) -> Result<()> {
         let (path, mut ids) = (self.0.path().to_owned(), Ids::default());
         self.0.each(|number, line| {
@@ -179,7 +179,7 @@ impl Claims {
 /// written and the archive was found to be what its manifest says.
 ///
 /// # Errors
-/// As [`Claims::each`]; [`Exit::Usage`] where `output` is one of an archive's own files.
+/// As [`Claims::each`]; [`crate::error::Exit::Usage`] where `output` is one of an archive's own files.
 pub fn export(dir: &Path, format: Format, output: &Path) -> Result<Written> {
     let mut archive = Claims::open(dir)?;
     let mut sink: Box<dyn Sink> = match format {

@@ -5,7 +5,7 @@ use rusqlite::{Connection, ToSql, types::ToSqlOutput};
 use super::{Cell, DETAILS, Sink, Table, Type, keep, unwritten};
 use crate::{
     durable::Fresh,
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Result},
     fhir::claim::{Claim, clean},
 };
 
@@ -75,7 +75,7 @@ impl Sink for Sqlite {
         let wrong = |cause: rusqlite::Error| match cause.sqlite_error_code() {
             // Known before the whole file is read.
             Some(rusqlite::ErrorCode::ConstraintViolation) => {
-                Error::new(Exit::Data, "archive", "the archive is damaged: a claim's id came before")
+                Error::new(ErrorKind::Archive, "the archive is damaged: a claim's id came before")
                     .hint("Nothing was written. See bbdl verify; fetch everything anew with bbdl fetch --full.")
             }
             _ => unwritten(&self.fresh, &cause),

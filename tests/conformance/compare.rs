@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::{recorded::Row, stand::Stand, support::Answer};
+use super::{recorded::Row, stand::Stand};
+use crate::support::Answer;
 
 /// Values that are other ones at every server and in every moment: only their kind is compared.
 const OTHER_VALUES: &[&str] = &[
@@ -255,7 +256,7 @@ fn links(value: &Value) -> Vec<(String, String, BTreeSet<String>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recorded::nobody;
+    use crate::conformance::recorded::nobody;
 
     const JSON: &str = "application/json";
     const HTML: &str = "text/html; charset=utf-8";

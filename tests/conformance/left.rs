@@ -1,6 +1,6 @@
 //! What is not replayed, and what is and differs: each with its reason.
 
-use crate::recorded::Row;
+use super::recorded::Row;
 
 /// Why this row cannot be made again at the mock.
 pub fn not_replayed(row: &Row) -> Option<&'static str> {

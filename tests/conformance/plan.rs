@@ -1,7 +1,7 @@
 //! What has to be so before a recorded request can be made again: who logged in, at which app, for what,
 //! and what went wrong on purpose. The recordings say it in their titles only.
 
-use crate::recorded::Row;
+use super::recorded::Row;
 
 /// An app of the recordings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

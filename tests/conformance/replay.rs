@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use url::Url;
 
-use crate::{
+use super::{
     plan::{App, Basic, Plan, Step, plan},
     recorded::Row,
     stand::Stand,
-    support::{self, Answer},
 };
+use crate::support::Answer;
 
 /// What the later rows say of the codes of the earlier ones: the right verifier comes last.
 pub struct Verifiers(HashMap<String, String>);
@@ -38,7 +38,7 @@ pub fn replay(stand: &mut Stand, row: &Row, verifiers: &Verifiers) -> Answer {
     let headers = headers(stand, row, &plan, owner);
     let headers: Vec<(&str, &str)> = headers.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     let url = format!("{}{target}", stand.mock.url());
-    let answer = support::http(&row.method, &url, &headers, &body);
+    let answer = crate::support::http(&row.method, &url, &headers, &body);
     learn(stand, row, &answer, owner);
     answer
 }

@@ -6,15 +6,13 @@ use base64::{
     Engine,
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
-use bbdl::mock::{Access, Mock, Options, people::Population};
+use bluebutton_mock::{Access, Mock, Options, people::Population};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use crate::{
-    plan::{App, Plan, Step},
-    support::{self, Answer},
-};
+use super::plan::{App, Plan, Step};
+use crate::support::Answer;
 
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 const VERIFIER: &str = "0123456789012345678901234567890123456789012345678901234567890123";
@@ -138,10 +136,10 @@ impl Stand {
 
     /// A page of claims.
     fn bundle(&mut self, version: &str, enrollee: usize, more: &str) -> Value {
-        let plan = Plan { enrollee, ..crate::plan::plan(&crate::recorded::nobody()) };
+        let plan = Plan { enrollee, ..super::plan::plan(&super::recorded::nobody()) };
         let (access, _) = self.tokens(&plan);
         let url = format!("{}/{version}/fhir/ExplanationOfBenefit?_count=50{more}", self.mock.url());
-        let answer = support::http("GET", &url, &[("Authorization", &format!("Bearer {access}"))], "");
+        let answer = crate::support::http("GET", &url, &[("Authorization", &format!("Bearer {access}"))], "");
         serde_json::from_str(&answer.body).unwrap()
     }
 
@@ -184,7 +182,7 @@ impl Stand {
 
     fn control(&self, what: &str, body: &Value) -> Value {
         let url = format!("{}/__mock/{what}", self.mock.url());
-        let answer = support::http("POST", &url, &[("Content-Type", "application/json")], &body.to_string());
+        let answer = crate::support::http("POST", &url, &[("Content-Type", "application/json")], &body.to_string());
         assert_eq!(answer.status, 200, "{what} {body}: {}", answer.body);
         serde_json::from_str(&answer.body).unwrap()
     }
@@ -193,7 +191,7 @@ impl Stand {
 
     /// From an authorization request to the way back from the log-in server.
     pub fn walk(&self, authorize: &str, enrollee: usize) -> Walk {
-        let go = |url: &str| support::http("GET", url, &[], "");
+        let go = |url: &str| crate::support::http("GET", url, &[], "");
         let to = |answer: &Answer| {
             let location = answer.header("location").unwrap_or_else(|| panic!("{authorize}: {}", answer.body));
             Url::parse(self.mock.url()).unwrap().join(location).unwrap().to_string()
@@ -201,14 +199,14 @@ impl Stand {
         let choose = to(&go(&to(&go(&format!("{}{authorize}", self.mock.url())))));
         let relay = hidden(&go(&choose).body, "relay");
         let body = format!("username=BBUser{enrollee:05}&relay={relay}");
-        let callback = to(&support::http("POST", &format!("{}/login/", self.mock.url()), &[FORM], &body));
+        let callback = to(&crate::support::http("POST", &format!("{}/login/", self.mock.url()), &[FORM], &body));
         let after = go(&callback);
         Walk { callback, after }
     }
 
     /// The hidden field that every answer to a consent page has to have.
     pub fn csrf(&self, page: &str) -> String {
-        hidden(&support::http("GET", &format!("{}{page}", self.mock.url()), &[], "").body, "csrfmiddlewaretoken")
+        hidden(&crate::support::http("GET", &format!("{}{page}", self.mock.url()), &[], "").body, "csrfmiddlewaretoken")
     }
 
     /// An authorization request as the plan wants it.
@@ -242,7 +240,7 @@ impl Stand {
             truth(plan.demographics),
             truth(plan.samhsa)
         );
-        let answer = support::http("POST", &format!("{}{page}", self.mock.url()), &[FORM], &body);
+        let answer = crate::support::http("POST", &format!("{}{page}", self.mock.url()), &[FORM], &body);
         let back = answer.header("location").unwrap_or_else(|| panic!("{plan:?}: {}", answer.body));
         let back = Url::parse(back).unwrap();
         let code = back.query_pairs().find(|(key, _)| key == "code").unwrap_or_else(|| panic!("{back}")).1.into_owned();
@@ -263,7 +261,7 @@ impl Stand {
             .append_pair("client_id", id)
             .append_pair("client_secret", secret);
         let url = format!("{}/v{}/o/token/", self.mock.url(), plan.version);
-        let answer = support::http("POST", &url, &[FORM], &query.finish());
+        let answer = crate::support::http("POST", &url, &[FORM], &query.finish());
         let answer: Value = serde_json::from_str(&answer.body).unwrap();
         let token = |name: &str| answer[name].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
         let (access, refresh) = (token("access_token"), token("refresh_token"));

@@ -15,13 +15,11 @@ use std::{
 use bbdl::archive::{self, Archive, manifest::Manifest, verify::verify};
 use serde_json::Value;
 
-use crate::{
-    kill::{Dice, Met, Moment, Signal, setting, strike, tell},
-    support::{
-        Setting, Stage, assert_code, finished, lines,
-        slim::{Slim, lasting},
-        text,
-    },
+use super::kill::{Dice, Met, Moment, Signal, setting, strike, tell};
+use crate::support::{
+    Setting, Stage, assert_code, finished, lines,
+    slim::{Slim, lasting},
+    text,
 };
 
 const CLAIMS: usize = 300;

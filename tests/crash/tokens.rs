@@ -16,10 +16,8 @@ use std::{
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{
-    kill::{Dice, Met, Moment, Signal, setting, strike, tell},
-    support::{PATIENCE, Running, Setting, Stage, assert_code, finished, slim::Slim, text},
-};
+use super::kill::{Dice, Met, Moment, Signal, setting, strike, tell};
+use crate::support::{PATIENCE, Running, Setting, Stage, assert_code, finished, slim::Slim, text};
 
 const WORKERS: u64 = 2;
 const FETCH: [&str; 5] = ["fetch", "eob", "--out", "claims", "--json"];

@@ -7,10 +7,8 @@ use bbdl::archive::manifest::{Manifest, Mode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{
-    EOB, FETCH, claims_in, eob,
-    support::{Setting, Stage, assert_code, finished, has_program, slim::Slim, text},
-};
+use super::{EOB, FETCH, claims_in, eob};
+use crate::support::{Setting, Stage, assert_code, finished, has_program, slim::Slim, text};
 
 /// What the mock's records say of themselves, to begin with.
 const LOADED: &str = "2026-11-16T09:00:00Z";

@@ -16,10 +16,8 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{
-    FETCH, claims_in, eob, snapshot,
-    support::{Setting, Stage, slim::Slim},
-};
+use super::{FETCH, claims_in, eob, snapshot};
+use crate::support::{Setting, Stage, slim::Slim};
 
 const FULL: [&str; 6] = ["fetch", "eob", "--out", "claims", "--json", "--full"];
 const CLAIMS: usize = 240;

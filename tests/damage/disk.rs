@@ -10,11 +10,8 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{
-    FETCH, claims_in, eob, snapshot,
-    support::{Setting, Stage, assert_code, slim::Slim, text},
-    tell,
-};
+use super::{FETCH, claims_in, eob, snapshot, tell};
+use crate::support::{Setting, Stage, assert_code, slim::Slim, text};
 
 /// A shell that sees mounts nobody else sees; they go when it ends.
 struct Room {

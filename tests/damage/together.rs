@@ -9,11 +9,8 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{
-    FETCH, claims_in, eob,
-    support::{Running, Setting, Stage, assert_code, finished, follow, slim::Slim, text},
-    tell,
-};
+use super::{FETCH, claims_in, eob, tell};
+use crate::support::{Running, Setting, Stage, assert_code, finished, follow, slim::Slim, text};
 
 fn stage(claims: usize) -> Stage {
     let latency = Duration::from_millis(3);

@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use bbdl::mock::{Access, Mock, Options, people::Population, records::Records};
+use bluebutton_mock::{Access, Mock, Options, people::Population, records::Records};
 use serde_json::Value;
 use tempfile::TempDir;
 

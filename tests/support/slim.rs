@@ -1,7 +1,7 @@
 //! Claims of a kilobyte instead of twenty: what is killed here is the keeping, not the reading, of claims,
 //! and many runs have to fit into a minute.
 
-use bbdl::mock::{
+use bluebutton_mock::{
     people::Population,
     records::{ClaimHeader, Enrollee, Records, Version},
 };

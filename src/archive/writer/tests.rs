@@ -128,11 +128,11 @@ fn the_first_resource_says_whose_a_pull_is_when_nobody_else_does() {
     let start = |before| begin(dir.path(), unknown.clone(), before);
     let mut writer = start(Before::nothing());
     writer.page(0, &page(&[of("a", "-1"), of("b", "-1")])).unwrap();
-    assert_eq!(writer.page(1, &page(&[of("c", "-2")])).unwrap_err().kind, "other_patient");
+    assert_eq!(writer.page(1, &page(&[of("c", "-2")])).unwrap_err().kind, crate::error::ErrorKind::OtherEnrollee);
     // And so does what is kept from before.
     fs::write(dir.path().join("old"), of("a", "-1") + "\n").unwrap();
     let mut writer = start(Before::read(&dir.path().join("old"), dir.path()).unwrap());
-    assert_eq!(writer.page(0, &page(&[of("c", "-2")])).unwrap_err().kind, "other_patient");
+    assert_eq!(writer.page(0, &page(&[of("c", "-2")])).unwrap_err().kind, crate::error::ErrorKind::OtherEnrollee);
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn what_does_not_belong_ends_the_pull() {
     ] {
         let mut writer = begin(dir.path(), expected(), Before::nothing());
         let error = writer.page(0, &page(&[stranger.to_owned()])).unwrap_err();
-        assert_eq!(error.exit, Exit::Data, "{stranger}");
+        assert_eq!(error.exit(), Exit::Data, "{stranger}");
     }
 }
 

@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    error::{Error, Exit, shown},
+    error::{Error, ErrorKind, shown},
     secret::Secret,
 };
 
@@ -201,7 +201,7 @@ impl From<StoreError> for Error {
             StoreError::Io { path, source } => Self::disk("use the token file", path, source),
             StoreError::ProfileName { .. } => Self::usage(error.to_string()).hint(error.hint()),
             // Not "try again later", although a locked keyring may open: a person must unlock it first.
-            _ => Self::new(Exit::NotSetUp, "token_store", error.to_string()).hint(error.hint()),
+            _ => Self::new(ErrorKind::TokenStore, error.to_string()).hint(error.hint()),
         }
     }
 }
@@ -223,6 +223,7 @@ fn check_name(profile: &str) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Exit;
 
     #[test]
     fn names_that_mean_something_else_are_refused() {
@@ -245,7 +246,7 @@ mod tests {
         ];
         for trouble in troubles {
             let error = Error::from(trouble);
-            assert_eq!(error.exit, Exit::NotSetUp);
+            assert_eq!(error.exit(), Exit::NotSetUp);
             // Both other stores, as the contract has it.
             for store in ["--token-store file", "--token-store command"] {
                 assert!(error.hint.contains(store), "{}", error.hint);

@@ -10,7 +10,7 @@ use crate::{
     cli::Fetch,
     commands::{Context, block_on_with_workers},
     config::ProfileName,
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Exit, Result},
 };
 
 /// How many profiles are under way for each request that may be: one that waits for the server to recover, or
@@ -27,7 +27,7 @@ pub(super) fn run(context: &Context, args: &Fetch) -> Result<()> {
     }
     let names = context.paths.profiles()?;
     if names.is_empty() {
-        return Err(Error::new(Exit::NotSetUp, "no_profile", "there is no profile on this machine")
+        return Err(Error::new(ErrorKind::NoProfile, "there is no profile on this machine")
             .hint("Log in first: bbdl login --sandbox  (or --production)"));
     }
     let ends = block_on_with_workers(all(context, args, &names))?;
@@ -43,13 +43,13 @@ pub(super) fn run(context: &Context, args: &Fetch) -> Result<()> {
         }
     }
     let failed = failures.len();
-    let worst = failures.into_iter().max_by_key(|error| gravity(error.exit));
+    let worst = failures.into_iter().max_by_key(|error| gravity(error.exit()));
     if context.ui.json() {
         context.ui.result_json(&json!({ "profiles": rows }));
     }
     let Some(worst) = worst else { return Ok(()) };
     let message = format!("{failed} of {} profiles failed; the worst: {}", names.len(), worst.message);
-    let error = Error::new(worst.exit, worst.kind, message).hint(worst.hint).retry_after(worst.retry_after);
+    let error = Error::new(worst.kind, message).hint(worst.hint).retry_after(worst.retry_after);
     // The object on stdout has each of them already.
     Err(if context.ui.json() { error.already_reported() } else { error })
 }
@@ -77,8 +77,8 @@ async fn all(context: &Context, args: &Fetch, names: &[ProfileName]) -> Result<V
         }
         let Some(ended) = running.join_next().await else { break };
         let (place, end) =
-            ended.map_err(|_| Error::new(Exit::Defect, "defect", "fetching for a profile ended unexpectedly"))?;
-        if end.as_ref().is_err_and(|error| error.exit == Exit::Interrupted) {
+            ended.map_err(|_| Error::new(ErrorKind::Defect, "fetching for a profile ended unexpectedly"))?;
+        if end.as_ref().is_err_and(|error| error.exit() == Exit::Interrupted) {
             // Those under way hear it as well; what is complete of any of them is told all the same.
             stopped = true;
             ends[place] = Some(end.map(|_| Value::Null));
@@ -88,7 +88,7 @@ async fn all(context: &Context, args: &Fetch, names: &[ProfileName]) -> Result<V
             end.map(|done| tell(context, &names[place], done)).inspect_err(|error| warn(context, &names[place], error)),
         );
     }
-    let never_begun = || Err(Error::new(Exit::Interrupted, "interrupted", "interrupted before it was its turn"));
+    let never_begun = || Err(Error::new(ErrorKind::Interrupted, "interrupted before it was its turn"));
     Ok(ends.into_iter().map(|end| end.unwrap_or_else(never_begun)).collect())
 }
 

@@ -26,7 +26,7 @@ use crate::{
     auth::token::Grant,
     cli::Format,
     commands::aside,
-    error::{Exit, Result},
+    error::{ErrorKind, Exit, Result},
 };
 
 /// A pull whose work on the disk is done aside: reading and merging a large archive takes its time.
@@ -109,7 +109,7 @@ impl Job<'_> {
                 }
                 // The link of before may be somebody else's, too.
                 Err(PullError::Failed(error))
-                    if resumed && (error.exit == Exit::Data || error.kind == "not_allowed") =>
+                    if resumed && (error.exit() == Exit::Data || error.kind == ErrorKind::NotAllowed) =>
                 {
                     self.ui().say("what an earlier run has left does not fit: reading from the beginning");
                     continue;

@@ -33,7 +33,7 @@ use crate::{
     cli::{Fetch, Resource},
     commands::{Context, aside, asked_to_stop, block_on_with_workers, interruptible},
     config::{ArchiveNote, Profile},
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Result},
     ui::Ui,
 };
 use gather::Held;
@@ -135,7 +135,7 @@ impl Job<'_> {
     /// Whether a refusal is how the server says that something was withheld: when it never named the
     /// scopes granted, and nobody asked for this by name.
     fn was_withheld(&self, error: &Error, grant: &Grant) -> bool {
-        error.kind == "not_allowed" && grant.scopes.is_empty() && self.args.resources.contains(&Resource::All)
+        error.kind == ErrorKind::NotAllowed && grant.scopes.is_empty() && self.args.resources.contains(&Resource::All)
     }
 
     fn source(&self, grant: &Grant) -> Source {
@@ -320,7 +320,7 @@ fn patient_of(userinfo: &str) -> Option<String> {
 }
 
 fn other_patient(target: Target, why: &str) -> Error {
-    Error::new(Exit::Data, "other_patient", format!("{}: {why}", target.name()))
+    Error::new(ErrorKind::OtherEnrollee, format!("{}: {why}", target.name()))
         .hint("Nothing was replaced. Give each enrollee an --out directory and a --profile of their own.")
 }
 

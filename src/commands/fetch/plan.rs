@@ -5,7 +5,7 @@ use crate::{
     archive::manifest::Query,
     auth::token::Grant,
     cli::{self, Fetch, Resource},
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Result},
     fhir::claim::Kind,
 };
 
@@ -71,13 +71,12 @@ pub(super) fn choose(
             }
         };
         if target == Target::InsuranceCard && api != ApiVersion::V3 {
-            return Err(Error::new(Exit::NotSetUp, "api_version", format!("API {api} has no insurance card; v3 has"))
+            return Err(Error::new(ErrorKind::ApiVersion, format!("API {api} has no insurance card; v3 has"))
                 .hint(format!("Log in with API v3, under a profile of its own: {login} --api v3 --profile v3")));
         }
         if !target.is_granted(grant) {
             return Err(Error::new(
-                Exit::PersonMustAct,
-                "withheld",
+                ErrorKind::Withheld,
                 format!(
                     "{}: the enrollee did not share it with this app, or the app may not ask for it",
                     target.name()
@@ -165,6 +164,7 @@ fn source_name(source: cli::Source) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Exit;
 
     fn grant(scopes: &[&str]) -> Grant {
         Grant { scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(), ..Grant::default() }
@@ -183,8 +183,8 @@ mod tests {
     fn what_is_named_and_withheld_needs_a_person() {
         let grant = grant(&["patient/ExplanationOfBenefit.read"]);
         let error = choose(&[Resource::Eob, Resource::Patient], ApiVersion::V2, &grant, "bbdl login").unwrap_err();
-        assert_eq!((error.exit, error.kind), (Exit::PersonMustAct, "withheld"));
+        assert_eq!((error.exit(), error.kind), (Exit::PersonMustAct, ErrorKind::Withheld));
         let error = choose(&[Resource::InsuranceCard], ApiVersion::V2, &grant, "bbdl login").unwrap_err();
-        assert_eq!(error.exit, Exit::NotSetUp);
+        assert_eq!(error.exit(), Exit::NotSetUp);
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         partial::Reached,
     },
     auth::session::Session,
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Result},
     fhir::seam::is_number,
     ui::Ui,
 };
@@ -282,8 +282,7 @@ fn incomplete(cause: PullError, resource: Searchable, count: u64, total: Option<
 fn fell_short(resource: Searchable, end: &End, count: u64) -> Error {
     let (name, missing, total) = (resource.name(), end.missing(count), end.total.unwrap_or_default());
     Error::new(
-        Exit::TryAgain,
-        "shortfall",
+        ErrorKind::Shortfall,
         format!("{name}: {count} of {total} had come, {missing} are missing, and reading again did not settle it; nothing was replaced"),
     )
     .hint("Run the same command again later. If it stays because less is shared now than before, fetch into a new directory; else report it to the server's operators.")
@@ -293,8 +292,7 @@ pub(super) fn give_up(cause: PullError, resource: Searchable) -> Error {
     match cause {
         PullError::Failed(error) => error,
         PullError::Shifted => Error::new(
-            Exit::TryAgain,
-            "shifted",
+            ErrorKind::Shifted,
             format!(
                 "{}: the set on the server kept changing while it was being read; nothing was replaced",
                 resource.name()

@@ -30,7 +30,7 @@ use crate::{
     commands::{Context, block_on, finish_first, interruptible},
     config::{Profile, ProfileName},
     durable::{FileLock, LockError},
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Result},
     secret::Secret,
     ui::Ui,
 };
@@ -107,7 +107,7 @@ fn listen(redirect: RedirectUri) -> Result<Inbox> {
             }
             ListenError::Refused { .. } => "Add --manual to log in without a listener.",
         };
-        Error::new(Exit::TryAgain, "listen", cause.to_string()).hint(hint)
+        Error::new(ErrorKind::Listen, cause.to_string()).hint(hint)
     })
 }
 
@@ -175,7 +175,7 @@ async fn wait(ui: Ui, inbox: Inbox, request: &Authorization, patience: Duration)
     let state = request.state().clone();
     let deadline = Instant::now() + patience;
     let waiting = tokio::task::spawn_blocking(move || inbox.wait(&state, deadline, |notice| ui.say(told(notice))));
-    waiting.await.map_err(|_| Error::new(Exit::Defect, "defect", "waiting for the log-in ended unexpectedly"))
+    waiting.await.map_err(|_| Error::new(ErrorKind::Defect, "waiting for the log-in ended unexpectedly"))
 }
 
 fn told(notice: Notice) -> String {
@@ -198,30 +198,27 @@ fn code_of(outcome: Outcome, plan: &Plan) -> Result<(Secret, Reply)> {
     Err(match outcome {
         Outcome::Code(code, reply) => return Ok((code, reply)),
         Outcome::Denied => Error::new(
-            Exit::PersonMustAct,
-            "denied",
+            ErrorKind::Denied,
             "access was not granted: the enrollee chose not to share, or unticked all that was asked for",
         )
         .hint(again),
         Outcome::Refused { error, description } => {
-            let exit = match error.as_str() {
-                "temporarily_unavailable" | "server_error" => Exit::TryAgain,
+            let kind = match error.as_str() {
+                "temporarily_unavailable" | "server_error" => ErrorKind::Server,
                 "unauthorized_client" | "invalid_request" | "invalid_scope" | "unsupported_response_type" => {
-                    Exit::NotSetUp
+                    ErrorKind::LoginRequest
                 }
-                _ => Exit::PersonMustAct,
+                _ => ErrorKind::Refused,
             };
-            Error::new(exit, "refused", format!("the server refused the log-in: {error} {description}")).hint(again)
+            Error::new(kind, format!("the server refused the log-in: {error} {description}")).hint(again)
         }
         Outcome::NotFound => Error::new(
-            Exit::PersonMustAct,
-            "not_found",
+            ErrorKind::NotFound,
             "CMS found no records for the person who logged in (it can take months for somebody new to Medicare)",
         )
         .hint(format!("Check that the right person logged in; later, {again}")),
         Outcome::TimedOut => Error::new(
-            Exit::TryAgain,
-            "timed_out",
+            ErrorKind::TimedOut,
             format!("the browser did not come back within {} s", plan.patience.as_secs()),
         )
         .hint(
@@ -230,7 +227,7 @@ fn code_of(outcome: Outcome, plan: &Plan) -> Result<(Secret, Reply)> {
              a wrong client id or an inactive app. Otherwise try again, with --timeout for more time.",
         ),
         Outcome::InputEnded => {
-            Error::new(Exit::NotSetUp, "input", "standard input ended before an address or code was pasted").hint(again)
+            Error::new(ErrorKind::Input, "standard input ended before an address or code was pasted").hint(again)
         }
     })
 }
@@ -285,7 +282,7 @@ pub(super) fn hold(context: &Context, name: &ProfileName, purpose: &str) -> Resu
     let path = context.paths.lock(name);
     FileLock::acquire(&path, PATIENCE, purpose).map_err(|cause| match cause {
         LockError::Held { by } => {
-            Error::new(Exit::TryAgain, "lock", format!("another bbdl holds the log-in of profile \"{name}\" ({by})"))
+            Error::new(ErrorKind::Lock, format!("another bbdl holds the log-in of profile \"{name}\" ({by})"))
                 .hint("Run the same command again when it has finished.")
         }
         LockError::Io(cause) => Error::disk("lock", &path, &cause),

@@ -20,7 +20,7 @@ use crate::{
     cli::{Lang, Login},
     commands::Context,
     config::{LoginDefaults, Profile, ProfileName, login_command, server_named},
-    error::{Error, Exit, Result},
+    error::{Error, ErrorKind, Result},
     secret::Secret,
 };
 
@@ -59,9 +59,7 @@ impl Plan {
             None => context.ui.ask("Client id of the app (from CMS's developer pages)")?,
         };
         if client_id.is_empty() {
-            return Err(
-                Error::new(Exit::NotSetUp, "client", "no client id was given").hint("Give it with --client-id.")
-            );
+            return Err(Error::new(ErrorKind::Client, "no client id was given").hint("Give it with --client-id."));
         }
         let secret_file = args.client_secret_file.clone().or(defaults.client_secret_file);
         let client_secret = client_secret(context, secret_file.as_deref(), same_server, &*store, &client_id)?;
@@ -145,7 +143,7 @@ fn client_secret(
         return Ok(credential.client_secret);
     }
     let secret = context.ui.ask_secret("Client secret of the app").map_err(|_| {
-        Error::new(Exit::NotSetUp, "client_secret", "no client secret was given")
+        Error::new(ErrorKind::ClientSecret, "no client secret was given")
             .hint("Give it with --client-secret-file FILE (or - for standard input) or in BBDL_CLIENT_SECRET.")
     })?;
     Ok((!secret.is_empty()).then_some(secret))
@@ -169,7 +167,7 @@ fn read_secret(path: &Path) -> Result<Secret> {
         std::fs::File::open(path).and_then(|file| file.take(LONGEST).read_to_string(&mut text))
     };
     let refuse = |why: String| {
-        Error::new(Exit::NotSetUp, "client_secret", format!("client secret file {}: {why}", path.display()))
+        Error::new(ErrorKind::ClientSecret, format!("client secret file {}: {why}", path.display()))
             .hint("It must hold the secret and nothing else.")
     };
     read.map_err(|cause| refuse(cause.to_string()))?;

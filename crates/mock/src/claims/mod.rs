@@ -1,0 +1,286 @@
+//! Made-up claims in the shape of API v2 (FHIR R4, CARIN Blue Button).
+//!
+//! [`Claim::at`] tells what a search needs to know of a claim; [`Claim::write`] makes the resource.
+//! Both derive everything from the place of the claim in its population, so that nothing is kept.
+
+pub(crate) mod dice;
+mod drug;
+mod facts;
+mod institutional;
+mod json;
+#[cfg(test)]
+mod likeness;
+mod lines;
+mod moment;
+mod parts;
+pub(crate) mod person;
+mod professional;
+mod revenue;
+mod sections;
+mod stay;
+pub(crate) mod tables;
+mod tape;
+#[cfg(test)]
+mod tests;
+pub(crate) mod v1;
+pub(crate) mod v3;
+mod vocabulary;
+
+use jiff::{Timestamp, civil::Date};
+
+use dice::Dice;
+use json::Json;
+use moment::{Instant, days_after};
+use tape::Tape;
+use vocabulary::{Code, System};
+
+/// When the data was last loaded. Fixed, so that the same seed serves the same bytes on any day.
+pub(super) const LOADED: Timestamp = Timestamp::constant(1_794_819_600, 0); // 2026-11-16T09:00:00Z
+
+/// A Tuesday: loads run weekly from here on, and no service ends earlier.
+const FIRST_LOAD: Date = Date::constant(2015, 3, 3);
+const FIRST_LOAD_MILLISECONDS: u64 = 1_425_340_800_000; // its midnight, UTC
+/// The Tuesday before [`LOADED`], in days after [`FIRST_LOAD`].
+const LAST_TUESDAY: u64 = 4_270;
+/// The last day on which a service ends (2026-11-13), in days after [`FIRST_LOAD`].
+const LAST_SERVICE: u64 = 4_273;
+const DAY_MILLISECONDS: u64 = 86_400_000;
+/// Days from the last day of service to the first load that may bring the claim.
+const LOAD_DELAY: u64 = 7;
+
+/// The eight claim types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Carrier,
+    Dme,
+    Hha,
+    Hospice,
+    Inpatient,
+    Outpatient,
+    Pde,
+    Snf,
+}
+
+impl Kind {
+    /// The type as claim ids begin with it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Carrier => "carrier",
+            Self::Dme => "dme",
+            Self::Hha => "hha",
+            Self::Hospice => "hospice",
+            Self::Inpatient => "inpatient",
+            Self::Outpatient => "outpatient",
+            Self::Pde => "pde",
+            Self::Snf => "snf",
+        }
+    }
+
+    /// The type of the claim at `position`: ten rows of ten, each row turned by chance. All eight
+    /// types stand in the first forty claims of a person.
+    fn at(seed: u64, enrollee: u64, position: u64) -> Self {
+        use Kind::{
+            Carrier as C, Dme as D, Hha as H, Hospice as O, Inpatient as I, Outpatient as U, Pde as P, Snf as S,
+        };
+        const MIX: [[Kind; 10]; 10] = [
+            [C, P, C, U, C, C, P, C, I, C],
+            [C, U, C, P, C, D, P, C, H, C],
+            [P, C, C, U, C, P, C, C, S, C],
+            [C, C, P, C, U, C, D, P, C, O],
+            [C, P, C, U, C, C, P, I, C, C],
+            [C, C, P, C, D, U, C, P, C, U],
+            [P, C, C, U, C, C, P, H, C, U],
+            [C, C, P, C, U, S, C, P, C, C],
+            [C, P, U, C, C, D, C, C, P, U],
+            [P, C, C, U, I, C, C, P, C, C],
+        ];
+        let turn = Dice::at(&[seed, enrollee, position / 10, 0x6b69_6e64]).below(10);
+        MIX[(position / 10 % 10) as usize][((position + turn) % 10) as usize]
+    }
+
+    /// Days from the first to the last day of service.
+    fn stay(self, dice: &mut Dice) -> u64 {
+        match self {
+            Self::Pde => 0,
+            Self::Carrier => dice.below(10) / 9,
+            Self::Outpatient => dice.below(4),
+            Self::Inpatient => dice.between(1, 14),
+            Self::Snf => dice.between(8, 40),
+            Self::Hha => dice.between(20, 59),
+            Self::Hospice => dice.between(5, 30),
+            Self::Dme => dice.below(2) * 29,
+        }
+    }
+}
+
+/// What is known of a claim before it is written.
+pub(super) struct Claim {
+    /// Its type.
+    pub(super) kind: Kind,
+    /// The absolute value of its number.
+    pub(super) number: u64,
+    /// The absolute value of the patient's number.
+    patient: u64,
+    start: Date,
+    /// The last day of service; the fill date of a drug event.
+    pub(super) end: Date,
+    /// When the loader wrote it.
+    pub(super) last_updated: Timestamp,
+    /// Chance for the rest of the claim.
+    dice: Dice,
+}
+
+impl Claim {
+    /// The claim at a place, with the numbers that its population gives to it and to its patient.
+    pub(super) fn at(seed: u64, enrollee: u64, position: u64, number: u64, patient: u64) -> Self {
+        let kind = Kind::at(seed, enrollee, position);
+        let mut dice = Dice::at(&[seed, enrollee, position]);
+        let end = dice.below(LAST_SERVICE + 1);
+        let start = end.saturating_sub(kind.stay(&mut dice));
+        let last_updated = loaded_at(&mut dice, end);
+        Self {
+            kind,
+            number,
+            patient,
+            start: days_after(FIRST_LOAD, start),
+            end: days_after(FIRST_LOAD, end),
+            last_updated,
+            dice,
+        }
+    }
+
+    /// Appends the resource as compact JSON.
+    pub(super) fn write(&self, created: Timestamp, out: &mut String) {
+        self.put_down(created, Json::new(out));
+    }
+
+    fn put_down(&self, created: Timestamp, mut json: Json<'_>) {
+        let mut dice = self.dice.clone();
+        json.whole_amounts = dice.percent(12);
+        json.object(|json| match self.kind {
+            Kind::Pde => drug::write(json, self, created, &mut dice),
+            Kind::Carrier | Kind::Dme => professional::write(json, self, created, &mut dice),
+            _ => institutional::write(json, self, created, &mut dice),
+        });
+    }
+
+    /// What v2 says of the claim: v1 and v3 read their [`facts::Facts`] off it.
+    fn as_v2(&self) -> Tape {
+        let mut tape = Tape::new();
+        self.put_down(LOADED, Json::recording(&mut tape));
+        tape
+    }
+
+    /// `resourceType`, `id` and `meta`.
+    fn head(&self, json: &mut Json<'_>, profile: &str) {
+        json.put("resourceType", "ExplanationOfBenefit");
+        json.put("id", format_args!("{}--{}", self.kind.name(), self.number));
+        json.put_object("meta", |json| {
+            json.put("lastUpdated", written(self.last_updated, true));
+            json.put_list("profile", |json| {
+                json.item(format_args!(
+                    "http://hl7.org/fhir/us/carin-bb/StructureDefinition/C4BB-ExplanationOfBenefit-{profile}"
+                ));
+            });
+        });
+    }
+
+    /// Final-action claims are active; what a later claim replaced is cancelled.
+    fn status(&self, json: &mut Json<'_>, cancelled: bool) {
+        json.put("status", if cancelled { "cancelled" } else { "active" });
+    }
+
+    /// `use` and `patient`.
+    fn patient(&self, json: &mut Json<'_>) {
+        json.put("use", "claim");
+        json.put_object("patient", |json| json.put("reference", format_args!("Patient/-{}", self.patient)));
+    }
+
+    /// `created` (the moment of the answer, as the server has it) and `insurer`.
+    fn created(&self, json: &mut Json<'_>, created: Timestamp) {
+        json.put("created", written(created, false));
+        json.put_object("insurer", |json| json.put_object("identifier", |json| json.put("value", "CMS")));
+    }
+
+    /// `insurance`, which points to one of the person's four coverages.
+    fn insurance(&self, json: &mut Json<'_>, part: char, inside: impl FnOnce(&mut Json<'_>)) {
+        json.put_list("insurance", |json| {
+            json.object(|json| {
+                json.put("focal", true);
+                json.put_object("coverage", |json| {
+                    inside(json);
+                    json.put("reference", format_args!("Coverage/part-{part}--{}", self.patient));
+                });
+            });
+        });
+    }
+
+    /// The group that ties a claim to its adjustments.
+    fn group(&self, dice: &mut Dice) -> u64 {
+        dice.between(1_000_000_000, 99_999_999_999)
+    }
+
+    /// The day on which the claim was processed and paid: never after the load that brought it, which
+    /// comes [`LOAD_DELAY`] days after the service or later.
+    fn processed(&self) -> Date {
+        days_after(self.end, LOAD_DELAY).min(Date::constant(2026, 11, 15))
+    }
+}
+
+/// The servers of the years before 2024 ran on Eastern time, the later ones on UTC.
+pub(super) fn eastern(at: Timestamp) -> bool {
+    at.as_second() < 1_704_067_200
+}
+
+fn written(at: Timestamp, milliseconds: bool) -> Instant {
+    Instant { at, eastern: eastern(at), milliseconds }
+}
+
+/// Most claims come with the Tuesday load some weeks after the service; some are loaded again when
+/// they are adjusted. Nothing is younger than the load that ends at [`LOADED`].
+fn loaded_at(dice: &mut Dice, end: u64) -> Timestamp {
+    let mut day = (end + dice.between(LOAD_DELAY, 60)).div_ceil(7) * 7;
+    if dice.percent(8) {
+        day += 7 * dice.between(1, 150);
+    }
+    let milliseconds = if day > LAST_TUESDAY {
+        LOADED.as_millisecond().unsigned_abs() - dice.below(4 * 3_600_000)
+    } else {
+        FIRST_LOAD_MILLISECONDS + day * DAY_MILLISECONDS + dice.between(14 * 3_600_000, 22 * 3_600_000)
+    };
+    Timestamp::from_millisecond(i64::try_from(milliseconds).unwrap_or(0)).unwrap_or(LOADED)
+}
+
+/// The CMS variable for a claim's kind of record.
+fn near_line_record(kind: Kind) -> (&'static str, &'static str) {
+    match kind {
+        Kind::Carrier => {
+            ("O", "Part B physician/supplier claim record (processed by local carriers; can include DMEPOS services)")
+        }
+        Kind::Dme => ("M", "Part B DMEPOS claim record (processed by DME Regional Carrier)"),
+        Kind::Hha | Kind::Outpatient => ("W", "Part B institutional claim record (outpatient [HOP], HHA)"),
+        Kind::Hospice | Kind::Inpatient | Kind::Snf | Kind::Pde => (
+            "V",
+            "Part A institutional claim record (inpatient [IP], skilled nursing facility [SNF], hospice [HOS], or home health agency [HHA])",
+        ),
+    }
+}
+
+/// The claim's types: CMS's number, Blue Button's word, FHIR's. The server calls home health
+/// professional and equipment institutional, which are coding mistakes of its own.
+fn types(json: &mut Json<'_>, kind: Kind, cms: (&str, &str), blue: &str) {
+    let fhir = match kind {
+        Kind::Carrier | Kind::Hha => ("professional", "Professional"),
+        Kind::Pde => ("pharmacy", "Pharmacy"),
+        _ => ("institutional", "Institutional"),
+    };
+    json.put_object("type", |json| {
+        json.put_list("coding", |json| {
+            if !cms.0.is_empty() {
+                json.coding(Code(System::Variable("nch_clm_type_cd"), cms.0, cms.1));
+            }
+            json.coding(Code(System::Bluebutton("eob-type"), blue, ""));
+            json.coding(Code(System::Terminology("claim-type"), fhir.0, fhir.1));
+        });
+    });
+}

@@ -1,0 +1,283 @@
+//! Ours against the real v3 claims, and ours against our own v2.
+
+#![allow(clippy::print_stderr, reason = "a skipped comparison must say so, and one that ran what it measured")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::super::dice::Dice;
+use super::super::likeness::{Paths, paths};
+use super::super::person::Person;
+use super::super::{Claim, Kind, LOADED};
+use super::Stage;
+
+/// The share of our claims of a type that must have a path which all real ones have.
+const MOST: usize = 85;
+
+/// What the one real claim of a type happens to have and few claims do: some of ours have it.
+const SELDOM: [(&str, &str); 9] = [
+    ("dme", ".supportingInfo[].valueReference"),
+    ("hospice", ".item[].servicedDate"),
+    ("partial", ".item[].servicedPeriod"),
+    ("carrier", ".contained[]"),
+    ("dme", ".contained[]"),
+    ("outpatient", ".procedure"),
+    ("snf", ".procedure"),
+    ("inpatient", ".procedure"),
+    ("partial", ".contained[]"),
+];
+
+/// What the real ones have and ours have not, and why.
+const NEVER: [(&str, &str); 10] = [
+    // A provider that was not found: which claim lacks one is chance.
+    ("inpatient", ".provider.extension"),
+    ("snf", ".provider.extension"),
+    // Individuals who bill are Organizations with their name in ours.
+    ("", ".contained[].name[]"),
+    // Merged from two people, as the only real ones are; a cover that has ended.
+    ("Patient", ".link"),
+    ("part-a", ".period.end"),
+    // Made by CMS's mapping from a row with everything in it: revenue centres of equipment, hospice operations.
+    ("dme", ".item[].revenue"),
+    ("dme", ".item[].productOrService.coding[].display"),
+    ("dme", ".supportingInfo[].valueQuantity"),
+    ("hospice", ".procedure"),
+    // A date of its own: v2 has none for these lines, and the period stands for it.
+    ("outpatient", ".item[].servicedDate"),
+];
+
+/// The real v3 resources by type; none where the shared payloads are not at hand.
+fn real() -> Option<BTreeMap<String, Vec<Value>>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/v3");
+    if !folder.is_dir() {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "the shared payloads must be there in CI: {folder:?}");
+        eprintln!("skipped: ../shared/data/v3 is not there");
+        return None;
+    }
+    let mut resources = BTreeMap::<String, Vec<Value>>::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let resource: Value = serde_json::from_slice(&fs::read(entry.unwrap().path()).unwrap()).unwrap();
+        let found = match resource["entry"].as_array() {
+            Some(entries) => entries.iter().map(|entry| entry["resource"].clone()).collect(),
+            None => vec![resource],
+        };
+        for resource in found {
+            let group = match resource["resourceType"].as_str().unwrap_or_default() {
+                "ExplanationOfBenefit" => group(&resource),
+                // A person who was merged is no more than an id, nor is a Coverage that is not there.
+                _ if resource.get("identifier").is_none() => continue,
+                _ if resource["meta"]["profile"][0].as_str().is_some_and(|profile| profile.contains("C4DIC")) => {
+                    continue;
+                }
+                "Coverage" => {
+                    let id = resource["id"].as_str().unwrap();
+                    id.split('-').take(if id.starts_with("part") { 2 } else { 1 }).collect::<Vec<_>>().join("-")
+                }
+                kind => kind.to_owned(),
+            };
+            resources.entry(group).or_default().push(resource);
+        }
+    }
+    Some(resources)
+}
+
+/// The claim type, and how far Medicare is with it.
+fn group(claim: &Value) -> String {
+    if claim["use"] == "preauthorization" {
+        return "prior".to_owned();
+    }
+    let codings = claim["type"]["coding"].as_array().unwrap();
+    let number = codings.iter().find(|one| one["system"].as_str().is_some_and(|it| it.ends_with("CLM-TYPE-CD")));
+    let kind = match number.unwrap()["code"].as_str().unwrap() {
+        "71" | "72" => "carrier",
+        "81" | "82" => "dme",
+        "10" => "hha",
+        "50" => "hospice",
+        "60" | "61" | "64" => "inpatient",
+        "40" => "outpatient",
+        "20" | "30" => "snf",
+        "1" | "2" | "3" | "4" => "pde",
+        _ => "partial",
+    };
+    kind.to_owned()
+}
+
+fn claim(position: u64) -> Claim {
+    Claim::at(2026, 1, position, 5_000_000 + position, 20_140_000_000_001)
+}
+
+const PATIENT: &str = "-30250000000001";
+
+fn written(claim: &Claim, stage: Stage) -> String {
+    let mut text = String::new();
+    claim.write_v3(stage, &format!("-{}", 7_000_000 + claim.number), PATIENT, &mut text);
+    text
+}
+
+fn person() -> Person<'static> {
+    let dice = Dice::at(&[1, 2, 3]);
+    Person { patient: 20_140_000_000_001, given: "Zoë", family: "Muñoz", last_updated: LOADED, dice }
+}
+
+/// Ours by the same groups, with the size of each.
+fn ours() -> BTreeMap<String, Vec<(Value, usize)>> {
+    let mut claims = BTreeMap::<String, Vec<(Value, usize)>>::new();
+    let mut add = |group: String, text: String| {
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value.to_string().len(), text.len(), "compact, and escaped no more than needed");
+        claims.entry(group).or_default().push((value, text.len()));
+    };
+    for claim in (0..1200).map(claim) {
+        add(claim.kind.name().to_owned(), written(&claim, Stage::Adjudicated));
+        if matches!(claim.kind, Kind::Dme | Kind::Outpatient) {
+            add("partial".to_owned(), written(&claim, Stage::Partial));
+        }
+        if claim.kind == Kind::Hha {
+            add("prior".to_owned(), written(&claim, Stage::PriorAuthorization));
+        }
+    }
+    add("Patient".to_owned(), person().patient_v3(PATIENT));
+    // Somebody whom Medicaid covers as well.
+    let dual = (0..).map(|place| Person { dice: Dice::at(&[place]), ..person() });
+    let dual = dual.into_iter().find_map(|one| Some(one.coverage_v3(PATIENT)).filter(|all| all.len() == 5)).unwrap();
+    for (id, text) in dual {
+        let words = if id.starts_with("part") { 2 } else { 1 };
+        add(id.split('-').take(words).collect::<Vec<_>>().join("-"), text);
+    }
+    claims
+}
+
+fn is_among(list: &[(&str, &str)], kind: &str, path: &str) -> bool {
+    list.iter().any(|(of, prefix)| (of.is_empty() || *of == kind) && path.starts_with(prefix))
+}
+
+#[test]
+fn every_path_that_all_real_resources_share_is_in_ours() {
+    let Some(real) = real() else { return };
+    let ours = ours();
+    assert_eq!(real.len(), 8 + 2 + 6, "{:?}", real.keys());
+    let mut missing = Vec::new();
+    for (kind, real) in &real {
+        let real: Vec<Paths> = real.iter().map(paths).collect();
+        let ours: Vec<Paths> = ours[kind].iter().map(|(one, _)| paths(one)).collect();
+        let shared: Vec<&String> =
+            real[0].keys().filter(|path| real.iter().all(|one| one.contains_key(*path))).collect();
+        for path in &shared {
+            if is_among(&NEVER, kind, path) {
+                continue;
+            }
+            let kinds: BTreeSet<_> = real.iter().flat_map(|one| &one[*path]).collect();
+            let having = ours.iter().filter(|one| one.contains_key(*path)).count();
+            let same_kind = ours.iter().filter_map(|one| one.get(*path)).flatten().all(|found| kinds.contains(found));
+            let enough = if is_among(&SELDOM, kind, path) { having > 0 } else { having * 100 >= ours.len() * MOST };
+            if !enough || !same_kind {
+                missing.push(format!("{kind}: {path} in {having} of {}, same kind: {same_kind}", ours.len()));
+            }
+        }
+        eprintln!("{kind}: {} shared paths, {} of ours", shared.len(), ours.len());
+    }
+    assert!(missing.is_empty(), "{} paths:\n{}", missing.len(), missing.join("\n"));
+}
+
+#[test]
+fn ours_are_as_large_as_real_ones() {
+    let Some(real) = real() else { return };
+    for (kind, ours) in ours() {
+        // Lines make the difference: what a claim has without them, and what a line has.
+        let a_line = |claim: &Value, size: usize| size / claim["item"].as_array().map_or(1, |lines| lines.len().max(1));
+        let sizes: Vec<usize> = real[&kind].iter().map(|one| a_line(one, one.to_string().len())).collect();
+        let (low, high) = (sizes.iter().min().unwrap() / 3, sizes.iter().max().unwrap() * 4);
+        let mut own: Vec<usize> = ours.iter().map(|(one, size)| a_line(one, *size)).collect();
+        own.sort_unstable();
+        let middle = own[own.len() / 2];
+        eprintln!("{kind}: {middle} bytes a line in ours, {sizes:?} in real ones");
+        assert!((low..=high).contains(&middle), "{kind}: {middle} is not in {low}..{high}");
+    }
+}
+
+#[test]
+fn a_claim_says_the_same_as_in_v2_and_the_same_every_time() {
+    let mut deleted = 0;
+    for claim in (0..600).map(claim) {
+        let text = written(&claim, Stage::Adjudicated);
+        assert_eq!(text, written(&claim, Stage::Adjudicated));
+        let three: Value = serde_json::from_str(&text).unwrap();
+        let mut two = String::new();
+        claim.write(LOADED, &mut two);
+        let two: Value = serde_json::from_str(&two).unwrap();
+        let instant =
+            |value: &Value| value["meta"]["lastUpdated"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+        assert_eq!(instant(&three), instant(&two));
+        assert_eq!(three["patient"]["reference"], format!("Patient/{PATIENT}"));
+        assert_eq!(three["identifier"][0]["value"], three["id"]);
+        assert_eq!(three["item"].as_array().unwrap().len(), two["item"].as_array().unwrap().len());
+        if claim.kind != Kind::Pde {
+            assert_eq!(three["payment"]["amount"], two["payment"]["amount"], "{}", claim.kind.name());
+            for end in ["start", "end"] {
+                assert_eq!(three["billablePeriod"][end], two["billablePeriod"][end]);
+            }
+        }
+        deleted += usize::from(text.contains("MEDICARE PART D DELETED CLAIM"));
+        let marks = claim.marks_v3(Stage::Adjudicated);
+        assert_eq!(three["meta"]["source"], marks.source);
+        assert_eq!(three["meta"].get("security").is_some(), marks.samhsa);
+        amounts_have_cents(&three, &mut 0);
+    }
+    assert!(deleted > 0, "some drug events have been deleted");
+}
+
+fn amounts_have_cents(value: &Value, seen: &mut usize) {
+    match value {
+        Value::Object(members) => {
+            if members.contains_key("currency") {
+                let text = members["value"].to_string();
+                assert!(text.split_once('.').is_none_or(|(_, cents)| cents.len() <= 2), "{text}");
+                *seen += 1;
+            }
+            members.values().for_each(|member| amounts_have_cents(member, seen));
+        }
+        Value::Array(items) => items.iter().for_each(|item| amounts_have_cents(item, seen)),
+        _ => {}
+    }
+}
+
+#[test]
+fn what_is_under_way_says_who_works_on_it() {
+    let sources = |stage| (0..300).map(|at| claim(at).marks_v3(stage).source).collect::<BTreeSet<_>>();
+    assert_eq!(sources(Stage::Adjudicated), ["DDPS", "NCH"].into());
+    assert_eq!(sources(Stage::Partial), ["DDPS", "FISS", "MCS", "VMS"].into());
+    assert_eq!(sources(Stage::PriorAuthorization), ["CWF"].into());
+    let labelled = (0..2000).filter(|at| claim(*at).marks_v3(Stage::Adjudicated).samhsa).count();
+    assert!((20..120).contains(&labelled), "{labelled} of 2000 are labelled");
+    let outpatient = (0..).map(claim).find(|claim| claim.kind == Kind::Outpatient).unwrap();
+    let partial: Value = serde_json::from_str(&written(&outpatient, Stage::Partial)).unwrap();
+    assert_eq!((&partial["outcome"], &partial["type"]["coding"][0]["code"]), (&"partial".into(), &"1013".into()));
+}
+
+#[test]
+fn an_insurance_card_has_new_ids_each_time_and_says_the_same() {
+    use crate::records::Records as _;
+    let population = |seed| crate::people::Population::new(seed, 2, 0);
+    let text = |seed, enrollee, call| population(seed).insurance_card(enrollee, call).unwrap();
+    let card = |call| serde_json::from_str::<Value>(&text(1, 0, call)).unwrap();
+    let (first, second) = (card(0), card(1));
+    assert_eq!(text(1, 0, 1), text(1, 0, 1), "the same at every run");
+    let ids = |text: String| text.split("urn:uuid:").skip(1).map(|id| id[..36].to_owned()).collect::<Vec<_>>();
+    let all: Vec<String> =
+        [(1, 0, 0), (1, 0, 1), (1, 1, 0), (2, 0, 0)].into_iter().flat_map(|(a, b, c)| ids(text(a, b, c))).collect();
+    assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len(), "no id twice");
+    assert_ne!(first["entry"][0]["fullUrl"], second["entry"][0]["fullUrl"]);
+    assert_eq!(first["entry"][0]["resource"]["name"], second["entry"][0]["resource"]["name"]);
+    let Some(path) = Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/v3/insurance-card.json"))
+    else {
+        return;
+    };
+    let Ok(text) = fs::read(path) else { return };
+    let real = paths(&serde_json::from_slice(&text).unwrap());
+    let ours = paths(&first);
+    let missing: Vec<&String> = real.keys().filter(|path| !ours.contains_key(*path)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}

@@ -1,0 +1,332 @@
+//! Search parameters: what is read, what is refused, what is dropped without a word.
+
+use jiff::{
+    Timestamp, ToSpan,
+    civil::{Date, DateTime},
+    tz::Offset,
+};
+
+use serde_json::json;
+
+use crate::{
+    http::{Answer, Ask},
+    records::ClaimHeader,
+    version::Version,
+};
+
+const KINDS: [&str; 8] = ["carrier", "dme", "hha", "hospice", "inpatient", "outpatient", "pde", "snf"];
+
+/// Where in the result a page begins, and how long it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Window {
+    pub start: usize,
+    pub count: usize,
+}
+
+impl Window {
+    /// `count` wins over `_count`; default 10, at most 50. At v3 `_offset` wins over `startIndex`, a page of
+    /// nothing is allowed, and a negative start makes the data back end fail.
+    pub(super) fn read(ask: &Ask, version: Version) -> Result<Self, Answer> {
+        let integer = |name: &str| match ask.query(name) {
+            None => Ok(None),
+            Some(text) => text.trim().parse::<i64>().map(Some).map_err(|_| Answer::detail(400, "expected int")),
+        };
+        let count = match integer("count")? {
+            Some(count) => count,
+            None => integer("_count")?.unwrap_or(10),
+        };
+        match count {
+            51.. => return Err(Answer::detail(400, "value must be at most 50")),
+            ..0 => return Err(Answer::detail(400, "value must be at least 0")),
+            0 if version != Version::V3 => return Err(upstream("Invalid pageSize '0'")),
+            _ => {}
+        }
+        let offset = integer("_offset")?.filter(|_| version == Version::V3);
+        let start = offset.or(integer("startIndex")?).unwrap_or(0);
+        let too_low = |_| match version {
+            Version::V1 | Version::V2 => upstream(&format!("Value for startIndex cannot be negative: {start}")),
+            Version::V3 => server_error(),
+        };
+        let start = usize::try_from(start).map_err(too_low)?;
+        Ok(Self { start, count: usize::try_from(count).unwrap_or(10) })
+    }
+}
+
+/// What the web server says when it cannot make sense of the data back end's answer.
+pub(super) fn server_error() -> Answer {
+    Answer::spaced(500, &[("error", json!("Server Error (500)"))])
+}
+
+/// A refusal of the data back end, as this version shows it.
+pub(super) fn refused(version: Version, status: u16, diagnostics: &str) -> Answer {
+    if version != Version::V3 {
+        return upstream(diagnostics);
+    }
+    let issue = json!({"severity": "error", "code": "processing", "diagnostics": diagnostics});
+    Answer::fhir(status, json!({"resourceType": "OperationOutcome", "issue": [issue]}).to_string())
+}
+
+/// A 400 of the data back end, as v1 and v2 show it.
+pub(super) fn upstream(diagnostics: &str) -> Answer {
+    Answer::detail(400, &format!("An error occurred contacting the upstream server:{diagnostics}"))
+}
+
+/// One side of a range.
+#[derive(Clone, Copy, Debug)]
+struct Bound {
+    operator: Operator,
+    from: Timestamp,
+    until: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operator {
+    Lt,
+    Le,
+    Gt,
+    Ge,
+}
+
+impl Bound {
+    fn holds(&self, at: Timestamp) -> bool {
+        match self.operator {
+            Operator::Lt => at < self.from,
+            Operator::Le => at < self.until || at == self.from,
+            Operator::Gt => at >= self.until && at != self.from,
+            Operator::Ge => at >= self.from,
+        }
+    }
+}
+
+/// Which claims a search wants.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Filter {
+    kinds: Option<Vec<&'static str>>,
+    service: Vec<Bound>,
+    updated: Vec<Bound>,
+    /// v3 only.
+    sources: Vec<Vec<&'static str>>,
+    tags: Vec<Vec<(String, String)>>,
+    without_samhsa: bool,
+}
+
+impl Filter {
+    /// Reads the filters of a claim search.
+    pub(super) fn read(ask: &Ask, version: Version) -> Result<Self, Answer> {
+        let (service, updated) = (bounds(ask, version, "service-date")?, bounds(ask, version, "_lastUpdated")?);
+        let filter = Self { kinds: kinds(ask, version)?, service, updated, ..Self::default() };
+        if version != Version::V3 {
+            return Ok(filter);
+        }
+        let without_samhsa = ask.query("_security:not").is_some_and(|label| label.contains("42CFRPart2"));
+        Ok(Self { sources: sources(ask)?, tags: tags(ask)?, without_samhsa, ..filter })
+    }
+
+    /// The date of loading alone, which Patient and Coverage searches filter on.
+    pub(super) fn of_loading(ask: &Ask, version: Version) -> Result<Self, Answer> {
+        Ok(Self { updated: bounds(ask, version, "_lastUpdated")?, ..Self::default() })
+    }
+
+    /// Whether a resource loaded at this moment is wanted.
+    pub(super) fn holds_loaded(&self, at: Timestamp) -> bool {
+        self.updated.iter().all(|bound| bound.holds(at))
+    }
+
+    pub(super) fn is_none(&self) -> bool {
+        self.kinds.is_none()
+            && self.service.is_empty()
+            && self.updated.is_empty()
+            && self.sources.is_empty()
+            && self.tags.is_empty()
+            && !self.without_samhsa
+    }
+
+    /// Whether it is what the gateway asks for at v3 where nobody asked for anything else: all finished claims.
+    pub(super) fn is_for_finished(&self) -> bool {
+        let named: Vec<_> = self.sources.iter().map(|any| any.as_slice()).collect();
+        named == [["NCH", "DDPS"]] && Self { sources: Vec::new(), ..self.clone() }.is_none()
+    }
+
+    pub(super) fn holds(&self, claim: &ClaimHeader) -> bool {
+        let service = || {
+            let at = claim.service_end.and_then(midnight)?;
+            Some(self.service.iter().all(|bound| bound.holds(at)))
+        };
+        self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&claim.kind))
+            && self.holds_loaded(claim.last_updated)
+            && (self.service.is_empty() || service().unwrap_or(false))
+            && self.sources.iter().all(|any| any.contains(&claim.marks.source))
+            && self.tags.iter().all(|any| any.iter().any(|(system, code)| claim.marks.tags.contains(&(system, code))))
+            && !(self.without_samhsa && claim.marks.samhsa)
+    }
+}
+
+/// One word of a `type` list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    Kind(&'static str),
+    /// The system without a code: every type.
+    Any,
+    /// Types without a comma between them: let through, and nothing is found.
+    Nothing,
+}
+
+impl Word {
+    fn read(text: &str) -> Option<Self> {
+        const SYSTEM: &str = "https://bluebutton.cms.gov/resources/codesystem/eob-type|";
+        let (code, has_system) = text.strip_prefix(SYSTEM).map_or((text, false), |code| (code, true));
+        if code.is_empty() {
+            return has_system.then_some(Self::Any);
+        }
+        if let Some(kind) = KINDS.into_iter().find(|kind| kind.eq_ignore_ascii_case(code)) {
+            return Some(Self::Kind(kind));
+        }
+        let mut rest = code.to_ascii_lowercase();
+        while !rest.is_empty() {
+            let kind = KINDS.into_iter().find(|kind| rest.starts_with(kind))?;
+            rest = rest[kind.len()..].trim_start().to_owned();
+        }
+        Some(Self::Nothing)
+    }
+}
+
+const SOURCES: [&str; 6] = ["DDPS", "NCH", "MCS", "VMS", "FISS", "CWF"];
+
+/// `_source`: what is shown of whom. Each value is a list of which one has to fit.
+fn sources(ask: &Ask) -> Result<Vec<Vec<&'static str>>, Answer> {
+    let known = |word: &str| SOURCES.into_iter().find(|source| *source == word.trim());
+    let values = ask.query.iter().filter(|(key, _)| key == "_source");
+    let sources = values.map(|(_, list)| list.split(',').map(known).collect::<Option<Vec<_>>>());
+    sources.collect::<Option<Vec<_>>>().ok_or_else(|| {
+        refused(Version::V3, 400, &format!("Unknown source. Supported sources are: [{}]", SOURCES.join(", ")))
+    })
+}
+
+/// `_tag`: every value is a list of which one has to fit.
+fn tags(ask: &Ask) -> Result<Vec<Vec<(String, String)>>, Answer> {
+    let read = |one: &str| {
+        let (system, code) = one.split_once('|').filter(|(system, code)| !system.is_empty() && !code.is_empty())?;
+        Some((system.to_owned(), code.to_owned()))
+    };
+    let values = ask.query.iter().filter(|(key, _)| key == "_tag");
+    let tags = values.map(|(_, list)| list.split(',').map(read).collect::<Option<Vec<_>>>());
+    tags.collect::<Option<Vec<_>>>()
+        .ok_or_else(|| refused(Version::V3, 400, "Searching by tag requires a token (system|code) to be specified."))
+}
+
+fn kinds(ask: &Ask, version: Version) -> Result<Option<Vec<&'static str>>, Answer> {
+    let Some(text) = ask.query("type") else { return Ok(None) };
+    let words: Option<Vec<Word>> = text.split(',').map(Word::read).collect();
+    let words = words.ok_or_else(|| Answer::detail(400, "the type parameter value is not valid"))?;
+    let breaks = |word: &Word| matches!(word, Word::Any | Word::Nothing);
+    if version == Version::V3 && words.iter().any(breaks) {
+        // The other data back end does not know what to do with these.
+        return Err(server_error());
+    }
+    if words.contains(&Word::Any) {
+        return Ok(None);
+    }
+    Ok(Some(words.into_iter().filter_map(|word| if let Word::Kind(kind) = word { Some(kind) } else { None }).collect()))
+}
+
+fn bounds(ask: &Ask, version: Version, name: &str) -> Result<Vec<Bound>, Answer> {
+    let mut bounds: Vec<Bound> = Vec::new();
+    for (_, text) in ask.query.iter().filter(|(key, _)| key == name) {
+        let operator = match text.get(..2) {
+            Some("lt") => Operator::Lt,
+            Some("le") => Operator::Le,
+            Some("gt") => Operator::Gt,
+            Some("ge") => Operator::Ge,
+            _ => return Err(Answer::detail(400, &format!("the {name} operator is not valid"))),
+        };
+        let (from, until) = span(&text[2..]).ok_or_else(|| {
+            let text = text[2..].replace('"', "");
+            refused(version, 400, &format!("HAPI-1882: Invalid date/time format: \"{text}\""))
+        })?;
+        let lower = |operator| matches!(operator, Operator::Gt | Operator::Ge);
+        if bounds.iter().any(|bound| lower(bound.operator) == lower(operator)) {
+            let side = if lower(operator) { "a lower" } else { "an upper" };
+            let words = format!(
+                "HAPI-1885: Can not have multiple date range parameters for the same param that specify {side} bound"
+            );
+            return Err(refused(version, 400, &words));
+        }
+        bounds.push(Bound { operator, from, until });
+    }
+    Ok(bounds)
+}
+
+/// The instants that a date or instant stands for. A raw `+` in the query has become a blank by now,
+/// and is refused as by the real server.
+fn span(text: &str) -> Option<(Timestamp, Timestamp)> {
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return (!text.contains(' ')).then_some((at, at));
+    }
+    if let Some(at) = (text.len() > 10 && !text.contains(' ')).then(|| text.parse::<DateTime>().ok()).flatten() {
+        let at = Offset::UTC.to_timestamp(at).ok()?;
+        return Some((at, at));
+    }
+    let (first, length) = match text.len() {
+        4 => (format!("{text}-01-01"), 1.year()),
+        7 => (format!("{text}-01"), 1.month()),
+        10 => (text.to_owned(), 1.day()),
+        _ => return None,
+    };
+    let first: Date = first.parse().ok()?;
+    // The last days there are have no midnight after them.
+    let until = first.checked_add(length).ok().and_then(midnight).unwrap_or(Timestamp::MAX);
+    Some((midnight(first).unwrap_or(Timestamp::MAX), until))
+}
+
+fn midnight(date: Date) -> Option<Timestamp> {
+    Offset::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_come_in_any_case_with_or_without_system() {
+        const SYSTEM: &str = "https://bluebutton.cms.gov/resources/codesystem/eob-type|";
+        for (text, expected) in [
+            ("carrier", Some(Word::Kind("carrier"))),
+            ("PDE", Some(Word::Kind("pde"))),
+            (&*format!("{SYSTEM}snf"), Some(Word::Kind("snf"))),
+            (SYSTEM, Some(Word::Any)),
+            ("carrier pde", Some(Word::Nothing)),
+            ("carrierpde", Some(Word::Nothing)),
+            ("", None),
+            ("bogus", None),
+            ("carrierx", None),
+        ] {
+            assert_eq!(Word::read(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_date_stands_for_all_its_instants() {
+        let holds = |operator, text, at: &str| {
+            let (from, until) = span(text).unwrap();
+            Bound { operator, from, until }.holds(at.parse().unwrap())
+        };
+        for (operator, text, at, expected) in [
+            (Operator::Ge, "2024-01-01", "2024-01-01T00:00:00Z", true),
+            (Operator::Gt, "2024-01-01", "2024-01-01T23:59:59Z", false),
+            (Operator::Gt, "2024-01-01", "2024-01-02T00:00:00Z", true),
+            (Operator::Le, "2024-01-01", "2024-01-01T23:59:59Z", true),
+            (Operator::Lt, "2024-01-01", "2024-01-01T00:00:00Z", false),
+            (Operator::Lt, "2025", "2024-12-31T23:59:59Z", true),
+            (Operator::Le, "2024-02", "2024-02-29T12:00:00Z", true),
+            (Operator::Gt, "2024-01-01T00:00:00+00:00", "2024-01-01T00:00:00Z", false),
+            (Operator::Le, "2024-01-01T00:00:00.000Z", "2024-01-01T00:00:00Z", true),
+            (Operator::Ge, "9999", "2024-01-01T00:00:00Z", false),
+            (Operator::Le, "9999-12-31", "2024-01-01T00:00:00Z", true),
+            (Operator::Lt, "9999-12", "2024-01-01T00:00:00Z", true),
+        ] {
+            assert_eq!(holds(operator, text, at), expected, "{operator:?} {text} {at}");
+        }
+        assert_eq!(span("2024-01-01T00:00:00 00:00"), None, "a raw + in the query");
+        assert_eq!(span("garbage"), None);
+    }
+}

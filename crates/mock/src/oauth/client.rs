@@ -1,0 +1,121 @@
+//! Client authentication (RFC 6749 section 2.3.1), and the shapes in which a request is refused.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde_json::json;
+
+use crate::{
+    http::{Answer, Ask, Pairs, last},
+    world::World,
+};
+
+/// `{"error": …}`: how the OAuth library refuses.
+pub(super) fn refused(status: u16, error: &str) -> Answer {
+    let answer = Answer::library(status, &[("error", json!(error))]);
+    if error == "invalid_client" {
+        return answer.with("www-authenticate", r#"Bearer error="invalid_client""#);
+    }
+    answer
+}
+
+/// `{"error": …, "error_description": …}`: the same with words.
+pub(super) fn described(status: u16, error: &str, description: &str) -> Answer {
+    Answer::library(status, &[("error", json!(error)), ("error_description", json!(description))])
+}
+
+/// `{"status_code": …, "error": …, "error_description": …}`: how the web server itself refuses.
+pub(super) fn own(status: u16, error: &str, description: &str) -> Answer {
+    let fields = [("status_code", json!(status)), ("error", json!(error)), ("error_description", json!(description))];
+    Answer::spaced(status, &fields)
+}
+
+/// An exception that the web server did not catch.
+pub(super) fn broken() -> Answer {
+    Answer::spaced(500, &[("error", json!("Server Error (500)"))])
+}
+
+/// Why a client was not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// No client id anywhere.
+    NoId,
+    /// A client id of other characters than letters and digits, in the body.
+    Malformed,
+    /// A client id that no app has, in the header or in the body.
+    Unknown { in_header: bool },
+    /// No secret or a wrong one.
+    Secret,
+}
+
+impl Refusal {
+    /// What the token endpoint says. A refresh without a client id is refused by the library, as the
+    /// web server finds the app by its token then.
+    pub(super) fn of_token_endpoint(self, is_refresh: bool) -> Answer {
+        match self {
+            Self::NoId if is_refresh => refused(401, "invalid_client"),
+            Self::NoId => own(401, "invalid_client", "App id failed"),
+            Self::Malformed => own(400, "invalid_client", "Invalid client_id format"),
+            Self::Unknown { in_header: true } => own(401, "invalid_client", "Application does not exist"),
+            Self::Unknown { in_header: false } => own(400, "invalid_client", "Application does not exist (client_id)"),
+            Self::Secret => refused(401, "invalid_client"),
+        }
+    }
+
+    /// What the revocation endpoints say.
+    pub(super) fn of_revocation(self) -> Answer {
+        refused(401, "invalid_client")
+    }
+}
+
+/// The app that sent a request, and whether it has shown its secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Client {
+    pub app: usize,
+    pub proven: bool,
+}
+
+/// The app that a request comes from, which has shown its secret (a public one has none to show).
+pub(super) fn authenticate(world: &World, ask: &Ask, form: &Pairs) -> Result<usize, Refusal> {
+    let client = identify(world, ask, form)?;
+    if client.proven { Ok(client.app) } else { Err(Refusal::Secret) }
+}
+
+/// The app that a request says it comes from: by Basic, whose halves are form-decoded (a raw `+` is a
+/// blank), or by fields of the body.
+pub(super) fn identify(world: &World, ask: &Ask, form: &Pairs) -> Result<Client, Refusal> {
+    let (id, secret, in_header) = match ask.header("authorization").and_then(|value| value.strip_prefix("Basic ")) {
+        Some(encoded) => {
+            let decoded = BASE64_STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            let halves = decoded.as_deref().and_then(|text| text.split_once(':'));
+            let (id, secret) = halves.ok_or(Refusal::Unknown { in_header: true })?;
+            (form_decoded(id), Some(form_decoded(secret)), true)
+        }
+        None => {
+            let id = last(form, "client_id").ok_or(Refusal::NoId)?;
+            (id.to_owned(), last(form, "client_secret").map(str::to_owned), false)
+        }
+    };
+    let Some(app) = world.apps.iter().position(|app| app.id == id) else {
+        let well_formed = id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        return Err(if in_header || well_formed { Refusal::Unknown { in_header } } else { Refusal::Malformed });
+    };
+    let known = world.apps[app].secret.as_deref();
+    Ok(Client { app, proven: known.is_none() || known == secret.as_deref() })
+}
+
+fn form_decoded(text: &str) -> String {
+    // `=` and `&` stand for themselves here, unlike in a form.
+    let text = text.replace('=', "%3D").replace('&', "%26");
+    form_urlencoded::parse(text.as_bytes()).next().map_or(String::new(), |(text, _)| text.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_of_basic_are_form_decoded() {
+        for (raw, expected) in [("abc", "abc"), ("a%2Bb", "a+b"), ("a+b", "a b"), ("a=b&c", "a=b&c"), ("", "")] {
+            assert_eq!(form_decoded(raw), expected);
+        }
+    }
+}

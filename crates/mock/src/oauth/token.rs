@@ -1,0 +1,187 @@
+//! The token endpoint: codes and refresh tokens for pairs of tokens.
+
+use std::collections::BTreeSet;
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{
+    authorize::messaged,
+    client::{self, Refusal, described, own, refused},
+};
+use crate::{
+    Access, Shared,
+    faults::Kind,
+    http::{Answer, Ask, Break, Pairs, last},
+    records::Records as _,
+    version::Version,
+    world::{GrantState, Pair, TOKEN_LIFE, World, word},
+};
+
+/// `/vN/o/token/`
+pub(crate) fn token(shared: &Shared, ask: &Ask, version: Version, faults: &[Kind]) -> Answer {
+    if ask.method != "POST" {
+        return Answer::html(405, String::new()).with("allow", "POST, OPTIONS");
+    }
+    if ask.bearer().is_some() {
+        return client::broken();
+    }
+    if !ask.query.is_empty() {
+        let words = "URL query parameters are not allowed";
+        let fields = [("error", json!("invalid_request")), ("error_description", json!(words))];
+        return Answer::spaced(400, &fields).with_type("text/html; charset=utf-8");
+    }
+    let form = ask.form();
+    let world = &mut *shared.world();
+    match pair(world, ask, &form, version, faults) {
+        Ok(pair) => delivered(shared, &pair, version, faults),
+        Err(refusal) => refusal,
+    }
+}
+
+fn pair(world: &mut World, ask: &Ask, form: &Pairs, version: Version, faults: &[Kind]) -> Result<Pair, Answer> {
+    let client = client::identify(world, ask, form);
+    let named = client.map_or(0, |client| client.app);
+    if !world.apps[named].active || faults.contains(&Kind::Inactive) {
+        return Err(own(403, "invalid_client", &world.apps[named].inactive()));
+    }
+    let client = match client {
+        Ok(client) if client.proven => client,
+        refused => {
+            let refusal = refused.err().unwrap_or(Refusal::Secret);
+            return Err(refusal.of_token_endpoint(last(form, "refresh_token").is_some()));
+        }
+    };
+    match last(form, "grant_type") {
+        Some("authorization_code") => exchange(world, client.app, form),
+        Some("refresh_token") => {
+            let unreadable = ask.is_multipart() || faults.contains(&Kind::V3Closed);
+            if version == Version::V3 && unreadable {
+                return Err(denied());
+            }
+            refresh(world, client.app, form, version, faults)
+        }
+        Some("client_credentials") if version == Version::V3 => {
+            Err(messaged(400, "Missing Required Parameter(s): client_assertion_type, client_assertion"))
+        }
+        None => Err(refused(400, "unsupported_grant_type")),
+        Some(_) => Err(described(400, "invalid_request", "Request is missing username parameter.")),
+    }
+}
+
+/// What v3 says of every refresh whose token it cannot find.
+fn denied() -> Answer {
+    messaged(403, "Request denied")
+}
+
+/// A code for tokens. What is refused does not spend the code.
+fn exchange(world: &mut World, app: usize, form: &Pairs) -> Result<Pair, Answer> {
+    let Some(code) = last(form, "code") else {
+        return Err(described(400, "invalid_request", "Missing code parameter."));
+    };
+    let known = world.code(code).filter(|known| known.whose.app == app).ok_or_else(|| refused(400, "invalid_grant"))?;
+    let Some(verifier) = last(form, "code_verifier") else {
+        return Err(described(400, "invalid_request", "Code verifier required."));
+    };
+    let challenge = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
+    if verifier.len() < 43 || challenge != known.challenge {
+        return Err(refused(400, "invalid_grant"));
+    }
+    match last(form, "redirect_uri") {
+        None => return Err(described(400, "invalid_request", "Missing redirect URI.")),
+        Some(uri) if uri != known.redirect_uri => {
+            return Err(described(400, "invalid_request", "Mismatching redirect URI."));
+        }
+        Some(_) => {}
+    }
+    world.spend_code(code).ok_or_else(|| refused(400, "invalid_grant"))
+}
+
+/// A refresh token for tokens. The rotation is final before the data back end is asked: when that
+/// fails, the token is burnt.
+fn refresh(world: &mut World, app: usize, form: &Pairs, version: Version, faults: &[Kind]) -> Result<Pair, Answer> {
+    const AGAIN: &str = "To refresh Medicare data, end user must re-authenticate and consent to share their data.";
+    let invalid = |words: &str| Err(if version == Version::V3 { denied() } else { own(400, "invalid_request", words) });
+    let Some(token) = last(form, "refresh_token") else {
+        return invalid("Missing refresh token parameter");
+    };
+    let Some(known) = world.refresh(token).cloned() else {
+        return invalid("Refresh token not found.");
+    };
+    if known.whose.app != app {
+        return Err(own(400, "invalid_request", "different app in headers than in request data"));
+    }
+    if world.access(known.whose) == Access::OneTime {
+        let words = format!(
+            "Your application is not allowed to refresh tokens. {AGAIN} If your application needs to refresh tokens, \
+             contact us at BlueButtonAPI@cms.hhs.gov."
+        );
+        return Err(own(403, "invalid_client", &words));
+    }
+    match world.grant(known.whose) {
+        GrantState::Living => {}
+        GrantState::Over => return Err(own(401, "invalid_grant", &format!("User access has timed out. {AGAIN}"))),
+        GrantState::Gone => return Err(own(403, "invalid_grant", &format!("User access cannot be found. {AGAIN}"))),
+    }
+    if known.spent {
+        return Err(refused(400, "invalid_grant"));
+    }
+    // An empty `scope` is none at all; blanks alone are a word of no letters, which nobody holds (oauthlib's rule).
+    let narrowed: BTreeSet<String> = match last(form, "scope").filter(|scope| !scope.is_empty()) {
+        None => known.agreed.scopes.clone(),
+        Some(scope) => scope.trim().split(' ').map(str::to_owned).collect(),
+    };
+    let held = |scope: &String| known.agreed.scopes.contains(scope) || is_part(scope, &known.agreed.scopes);
+    if !narrowed.iter().all(held) {
+        return Err(refused(400, "invalid_scope"));
+    }
+    let pair = world.rotate(token, narrowed).ok_or_else(|| refused(400, "invalid_grant"))?;
+    let backend = faults.iter().find_map(|fault| if let Kind::Backend(status) = fault { Some(*status) } else { None });
+    match backend {
+        None => Ok(pair),
+        Some(404) => Err(messaged(404, "Not found.")),
+        // Gateway time-out: nobody was there.
+        Some(504) => Err(client::broken()),
+        Some(_) => Err(messaged(502, "Failed to retrieve data from data source.")),
+    }
+}
+
+/// Whether a scope is the reading or the searching half of one that is held.
+fn is_part(scope: &str, held: &BTreeSet<String>) -> bool {
+    let whole = scope.strip_suffix(".r").or(scope.strip_suffix(".s")).map(|resource| format!("{resource}.rs"));
+    whole.is_some_and(|whole| held.contains(&whole))
+}
+
+fn delivered(shared: &Shared, pair: &Pair, version: Version, faults: &[Kind]) -> Answer {
+    let mut scopes: Vec<&str> = pair.scopes.iter().map(String::as_str).collect();
+    // The real server's order is that of a hash; nobody may rely on one.
+    scopes.sort_by_key(|scope| Sha256::digest(format!("{}{scope}", pair.access)).to_vec());
+    let odd = faults.contains(&Kind::TokenExtra);
+    let patient = version.patient(&shared.records.enrollee(pair.whose.enrollee));
+    let expiration = pair.expiration.map(|end| end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()).unwrap_or_default();
+    let mut fields = vec![
+        ("access_token", json!(pair.access)),
+        ("expires_in", if odd { json!(3599.5) } else { json!(TOKEN_LIFE) }),
+        ("token_type", json!("Bearer")),
+        ("scope", json!(scopes.join(" "))),
+        ("refresh_token", json!(pair.refresh)),
+    ];
+    if !faults.contains(&Kind::NoPatient) {
+        let number = patient.parse::<i64>().ok().filter(|_| odd);
+        fields.push(("patient", number.map_or(json!(patient), |number| json!(number))));
+    }
+    if !faults.contains(&Kind::NoExpiration) {
+        fields.push(("access_grant_expiration", json!(if odd { expiration.replace('T', " ") } else { expiration })));
+    }
+    if odd {
+        fields.push(("id_token", Value::Null));
+        fields.push(("extension", json!({"nested": [1, 2.5, "x"]})));
+    }
+    let session = word(32).to_lowercase();
+    let mut answer = Answer::library(200, &fields)
+        .with("set-cookie", format!("sessionid={session}; HttpOnly; Path=/; SameSite=Lax"));
+    // Rotated, and the answer lost on the way.
+    answer.breaks = faults.contains(&Kind::DropRefresh).then_some(Break::Before);
+    answer
+}

@@ -1,0 +1,32 @@
+//! What goes wrong around `bbdl`: a disk that is full or cannot be written to ([`disk`]), an archive that
+//! is not what it was ([`corrupt`]), other processes at the same time ([`together`]), clocks ([`clock`]).
+
+mod clock;
+mod corrupt;
+mod disk;
+mod together;
+
+use std::{io::Write, path::Path};
+
+use crate::support::snapshot;
+use serde_json::Value;
+
+const FETCH: [&str; 5] = ["fetch", "eob", "--out", "claims", "--json"];
+const EOB: &str = "ExplanationOfBenefit";
+
+/// The claims of an archive, sorted, without what differs between two downloads.
+fn claims_in(dir: &Path) -> Vec<String> {
+    let lines = crate::support::lines(&dir.join("ExplanationOfBenefit.ndjson"));
+    let mut claims: Vec<String> = lines.iter().map(|line| crate::support::slim::lasting(line)).collect();
+    claims.sort();
+    claims
+}
+
+fn eob(result: &Value) -> &Value {
+    &result["resources"][EOB]
+}
+
+/// Prints although the test passes: the harness captures what the macros print, and not this.
+fn tell(line: &str) {
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
+}

@@ -1,0 +1,33 @@
+//! The integration tests: the real binary against the mock, over real sockets and files. One program, so
+//! that everything is linked once.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod browser;
+mod command_store;
+mod conformance;
+mod crash;
+mod cron;
+mod damage;
+mod demo;
+mod docs;
+mod export;
+mod faults;
+mod fetch;
+mod golden;
+mod incremental;
+mod keyring;
+mod keyring_store;
+mod login;
+mod machine;
+mod odd_claims;
+mod page;
+mod parallel;
+mod seams;
+mod splitter;
+mod support;
+mod tokens;
+mod transcripts;
+mod v3;
+mod validation;
+mod versions;
