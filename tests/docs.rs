@@ -10,6 +10,8 @@ use std::{
     process::Command,
 };
 
+use bbdl::error::ErrorKind;
+
 use crate::support::{Stage, assert_code, finished, has_program, text};
 
 fn root() -> &'static Path {
@@ -94,8 +96,8 @@ fn links_between_the_pages_lead_somewhere() {
     }
 }
 
-/// Completions and man pages are committed, as the binary makes them. `BBDL_UPDATE=1 cargo test --test
-/// docs` writes them anew.
+/// Completions and man pages are committed, as the binary makes them. `BBDL_UPDATE=1 cargo test docs`
+/// writes them anew.
 #[test]
 fn completions_and_man_pages_are_fresh() {
     let home = tempfile::tempdir().unwrap();
@@ -240,4 +242,22 @@ fn snippets_are_lines_of_programs_that_are_run() {
         }
     }
     assert!(shown >= 5);
+}
+
+/// The list of error kinds is made from the enum: a kind that is added shows up, with the one code that it has.
+#[test]
+fn the_list_of_error_kinds_is_fresh() {
+    let path = root().join("docs/exit-codes.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let rows: String = ErrorKind::ALL
+        .iter()
+        .map(|kind| format!("| `{}` | {} | {} |\n", kind.name(), kind.exit().code(), kind.meaning()))
+        .collect();
+    let (before, rest) = page.split_once("| kind | code | meaning |\n| --- | --- | --- |\n").unwrap();
+    let after = rest.find("\n\n").map(|end| &rest[end + 1..]).unwrap();
+    let fresh = format!("{before}| kind | code | meaning |\n| --- | --- | --- |\n{rows}{after}");
+    if std::env::var_os("BBDL_UPDATE").is_some() {
+        fs::write(&path, &fresh).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), fresh, "BBDL_UPDATE=1 cargo test docs makes it anew");
 }

@@ -84,7 +84,7 @@ const PASSING: &[Row] = &[
 /// What stays.
 const LASTING: &[Row] = &[
     alike("status=403@PAGE2", Fails(77, "not_allowed")),
-    alike("status=404@PAGE2", Fails(65, "not_found")),
+    alike("status=404@PAGE2", Fails(65, "no_resource")),
     alike("status=502@PAGE2", Fails(75, "server")),
     alike("status=400@PAGE2", Fails(75, "server")),
     alike("html=200@PAGE2", Fails(65, "answer")),
@@ -113,7 +113,7 @@ const LASTING: &[Row] = &[
     ("empty@PAGE1", Fails(75, "outage"), Fails(75, "outage")),
     ("empty-next@PAGE2", Fails(75, "shortfall"), Fails(75, "shifted")),
     ("v3-closed@PAGE2", Whole, Fails(77, "not_allowed")),
-    ("v3-off@PAGE2", Whole, Fails(65, "not_found")),
+    ("v3-off@PAGE2", Whole, Fails(65, "no_resource")),
     // These end the access: nothing comes after them.
     alike("revoke-token@PAGE2#1", Fails(77, "refresh_token")),
     alike("inactive@PAGE2", Fails(77, "app_inactive")),

@@ -215,7 +215,7 @@ fn an_archive_is_one_enrollees_even_if_the_server_does_not_say_whose() {
     let before = snapshot(&stage.out());
     stage.control("POST", "consent", r#"{"enrollee":1}"#);
     stage.log_in(&[]);
-    assert_eq!(stage.expect_json(65, &FETCH)["error"]["kind"], "other_patient");
+    assert_eq!(stage.expect_json(65, &FETCH)["error"]["kind"], "other_enrollee");
     assert_eq!(snapshot(&stage.out()), before);
 }
 
@@ -234,10 +234,10 @@ fn a_document_of_somebody_else_does_not_get_among_the_claims() {
     stage.control("POST", "consent", r#"{"enrollee":1}"#);
     log_in(&[]);
     let card = ["fetch", "insurance-card", "--out", "claims", "--json"];
-    assert_eq!(stage.expect_json(65, &card)["error"]["kind"], "other_patient");
+    assert_eq!(stage.expect_json(65, &card)["error"]["kind"], "other_enrollee");
     log_in(&["profile"]);
     let userinfo = ["fetch", "userinfo", "--out", "claims", "--json"];
-    assert_eq!(stage.expect_json(65, &userinfo)["error"]["kind"], "other_patient");
+    assert_eq!(stage.expect_json(65, &userinfo)["error"]["kind"], "other_enrollee");
     assert_eq!(snapshot(&stage.out()), before);
 }
 
@@ -480,7 +480,7 @@ fn what_belongs_elsewhere_is_refused_and_left_alone() {
     refused(&["fetch", "eob", "--out", "claims", "--profile", "other", "--json"], "other_source");
     stage.control("POST", "consent", r#"{"enrollee":1}"#);
     stage.log_in(&["--profile", "second"]);
-    refused(&["fetch", "eob", "--out", "claims", "--profile", "second", "--json"], "other_patient");
+    refused(&["fetch", "eob", "--out", "claims", "--profile", "second", "--json"], "other_enrollee");
 
     let foreign = stage.home.path().join("foreign");
     fs::create_dir(&foreign).unwrap();

@@ -229,7 +229,7 @@ fn a_new_log_in_of_the_same_person_keeps_archive_and_cursor() {
     stage.log_in(&[]);
     let before = fs::read(stage.out().join("manifest.json")).unwrap();
     stage.asked();
-    assert_eq!(stage.expect_json(65, &FETCH)["error"]["kind"], "other_patient");
+    assert_eq!(stage.expect_json(65, &FETCH)["error"]["kind"], "other_enrollee");
     assert!(searches(&stage).is_empty());
     assert_eq!(fs::read(stage.out().join("manifest.json")).unwrap(), before);
 }

@@ -449,7 +449,7 @@ fn a_claim_of_somebody_else_is_known_by_a_reference_of_any_form() {
             (status, body.replacen("Patient/-1", &reference, 1))
         });
         server.log_in(scene.home.path(), "v2");
-        scene.fails(65, "other_patient", &[]);
+        scene.fails(65, "other_enrollee", &[]);
         drop(scene.server);
     }
 }
@@ -502,7 +502,7 @@ fn a_document_of_nobody_knows_whom_does_not_replace_somebodys() {
     *whose.lock().unwrap() = "";
     let output = fetched(&home, &["userinfo"]);
     assert_code(&output, 65, &[]);
-    assert!(text(&output.stdout).contains("other_patient"), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("other_enrollee"), "{}", text(&output.stdout));
     // Nor does an archive of nobody knows whom become somebody's.
     let nobodys = tempfile::tempdir().unwrap();
     server.log_in(nobodys.path(), "v2");
