@@ -11,9 +11,15 @@ use crate::{
     config::{self, ProfileName},
     export,
     fhir::claim::Kind,
+    notice::CMS_NOTICE,
     ui::Color,
 };
 use bluebutton_mock::Access;
+
+const EXAMPLES: &str = "Examples:\n  \
+    bbdl demo                     the whole job on made-up people, offline\n  \
+    bbdl login --sandbox          log in once, in the browser\n  \
+    bbdl fetch eob --out claims   bring all claims into the directory \"claims\"";
 
 /// Bring a Medicare enrollee's own claims home from CMS's Blue Button API.
 #[derive(Debug, Parser)]
@@ -22,10 +28,8 @@ use bluebutton_mock::Access;
     version,
     propagate_version = true,
     max_term_width = 100,
-    after_help = "Examples:\n  \
-        bbdl demo                     the whole job on made-up people, offline\n  \
-        bbdl login --sandbox          log in once, in the browser\n  \
-        bbdl fetch eob --out claims   bring all claims into the directory \"claims\"",
+    after_help = EXAMPLES,
+    after_long_help = format!("{EXAMPLES}\n\n{CMS_NOTICE}"),
     disable_help_flag = true,
     disable_version_flag = true
 )]

@@ -12,7 +12,7 @@
 //! | [`fhir`] | what came back: bundles cut into resources, as the server wrote them |
 //! | [`archive`] | what we keep: files, manifest, and the transaction that replaces them |
 //!
-//! [`error`] and [`ui`] are told what happens and ask nothing; [`secret`] and [`durable`] are tools.
+//! [`error`] and [`ui`] are told what happens and ask nothing; [`secret`], [`durable`] and [`notice`] are tools.
 //! [`mock`] is another program that lives in the same house: an offline Blue Button, which imports
 //! nothing of the rooms above.
 
@@ -26,6 +26,7 @@ pub mod durable;
 pub mod error;
 pub mod export;
 pub mod fhir;
+pub mod notice;
 pub mod report;
 pub mod secret;
 pub mod ui;

@@ -83,6 +83,25 @@ fn every_command_of_the_docs_works_as_written() {
     }
 }
 
+/// CMS's terms of service ask for this sentence, word for word, "prominently within the application".
+#[test]
+fn the_notice_of_cms_is_shown_wherever_bbdl_meets_a_person() {
+    const NOTICE: &str = "This product uses the Blue Button APIs but is not endorsed or certified by the Centers for \
+        Medicare & Medicaid Services or the U.S. Department of Health and Human Services.";
+    // A terminal wraps it; the words and their order stay.
+    let has = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").contains(NOTICE);
+    let stage = Stage::claims(3);
+    assert!(has(&stage.expect(0, &["--help"])), "bbdl --help");
+    assert!(has(&fs::read_to_string(root().join("README.md")).unwrap()), "README.md");
+    let output = stage.log_in_with(stage.login_command(&[]));
+    assert!(has(&text(&output.stderr)), "bbdl login");
+    stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
+    stage.expect(0, &["report", "claims", "--output", "page.html"]);
+    let page = fs::read_to_string(stage.home.path().join("page.html")).unwrap();
+    let footer = page.split("<footer>").nth(1).and_then(|rest| rest.split("</footer>").next()).unwrap();
+    assert!(has(&footer.replace("&amp;", "&")), "bbdl report");
+}
+
 #[test]
 fn links_between_the_pages_lead_somewhere() {
     for (path, _) in pages() {

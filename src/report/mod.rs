@@ -33,6 +33,7 @@ use crate::{
         claim::{Kind, day},
         resource::Header,
     },
+    notice::CMS_NOTICE,
 };
 
 const STYLE: &str = include_str!("report.css");
@@ -119,6 +120,7 @@ impl Report {
         text.clear();
         text.push_str(if is_long { "</div>\n" } else { "" });
         text.push_str(CLOSING);
+        let _ = write!(text, "<p>{}</p>\n</footer>\n", Shown(CMS_NOTICE));
         let _ = writeln!(text, "<script>{SCRIPT}</script>\n</body>\n</html>");
         put(text.as_bytes())
     }
@@ -232,4 +234,4 @@ to you. Where a claim does not say a number, the place is empty and sums leave i
 the deductible, the coinsurance and the blood deductible together. A prescription has none: what was paid for it at the pharmacy stands for \
 itself. Nor have claims that Medicare did not pay, or that a Medicare Advantage plan paid. Claims that were cancelled, \
 deleted or replaced, that are still worked on, or that only ask in advance are shown, and are in no sum. A supplement or another insurer may have paid your share. This is not a bill.</p>\n\
-<p>Words for procedure codes are licensed and not here; your provider can tell you what a code means.</p>\n</footer>\n";
+<p>Words for procedure codes are licensed and not here; your provider can tell you what a code means.</p>\n";

@@ -31,6 +31,7 @@ use crate::{
     config::{Profile, ProfileName},
     durable::{FileLock, LockError},
     error::{Error, ErrorKind, Result},
+    notice::CMS_NOTICE,
     secret::Secret,
     ui::Ui,
 };
@@ -129,7 +130,7 @@ fn explain(ui: &Ui, plan: &Plan, request: &Authorization) {
         "Logging in at {origin}{people}, API {}, as profile \"{}\".\n\
          Medicare will ask you to share: {asked}. The log-in is kept in {store}; claims stay where `bbdl fetch` \
          puts them, on this machine. To undo it: bbdl logout, or disconnect the app at Medicare.gov.\n\
-         A new log-in with this app ends an earlier one of the same person, on any machine.\n",
+         A new log-in with this app ends an earlier one of the same person, on any machine.\n\n{CMS_NOTICE}\n",
         plan.server.api(),
         plan.name,
     ));
