@@ -27,6 +27,8 @@ pub mod error;
 pub mod export;
 pub mod fhir;
 pub mod notice;
+pub mod path_text;
+pub mod private_file;
 pub mod report;
 pub mod secret;
 pub mod ui;

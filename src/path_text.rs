@@ -1,0 +1,120 @@
+//! Paths as text: in JSON, where nothing of them may be lost, and in a command that a person is to type.
+//!
+//! A path of this system need not be UTF-8. In JSON such a path is a `file:` URL (RFC 8089) with the odd bytes
+//! percent-encoded, which no other path looks like, since those written there are absolute or as a person typed them.
+
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+/// The path for JSON: as it is where it is UTF-8, else a `file:` URL of the whole path.
+#[must_use]
+pub fn to_text(path: &Path) -> String {
+    let url = || Url::from_file_path(std::path::absolute(path).ok()?).ok();
+    match path.to_str() {
+        // What begins so would be read back as a URL.
+        Some(text) if !text.starts_with(SCHEME) => text.to_owned(),
+        _ => url().map_or_else(|| path.to_string_lossy().into_owned(), String::from),
+    }
+}
+
+/// The path that [`to_text`] wrote.
+#[must_use]
+pub fn from_text(text: &str) -> PathBuf {
+    let decoded = || Url::parse(text).ok()?.to_file_path().ok();
+    text.starts_with(SCHEME).then(decoded).flatten().unwrap_or_else(|| text.into())
+}
+
+const SCHEME: &str = "file://";
+
+/// For `#[serde(with = "path_text::json")]`.
+pub mod json {
+    use super::{Path, PathBuf, from_text, to_text};
+
+    /// As [`to_text`].
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: serde::Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&to_text(path))
+    }
+
+    /// As [`from_text`].
+    ///
+    /// # Errors
+    /// Those of the deserializer.
+    pub fn deserialize<'de, D: serde::Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+        let text: std::borrow::Cow<'de, str> = serde::Deserialize::deserialize(from)?;
+        Ok(from_text(&text))
+    }
+}
+
+/// The path as a person can type it in a shell: as it is where it needs no quotes, else quoted, and with `$'…'`
+/// (POSIX 2024, 2.2.4) where it is not text.
+#[must_use]
+pub fn typed(path: &Path) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%".contains(c);
+    match path.to_str() {
+        Some(text) if !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) => text.to_owned(),
+        Some(text) if !text.contains(char::is_control) => format!("'{}'", text.replace('\'', r"'\''")),
+        _ => {
+            let bytes = path.as_os_str().as_encoded_bytes();
+            let escaped = |byte: &u8| match byte {
+                b'\'' | b'\\' => format!("\\{}", char::from(*byte)),
+                b' '..=b'~' => char::from(*byte).to_string(),
+                // Octal with three digits: a digit that follows is not taken for a part of it.
+                byte => format!("\\{byte:03o}"),
+            };
+            format!("$'{}'", bytes.iter().map(escaped).collect::<String>())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_stays_as_it_is() {
+        for text in ["claims", "/home/mum/claims", "/home/großmutter/a b%20c", "x\ny", "-"] {
+            assert_eq!(to_text(Path::new(text)), text);
+            assert_eq!(from_text(text), Path::new(text));
+        }
+        // From a record of before.
+        assert_eq!(from_text("file:x"), Path::new("file:x"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_not_text_comes_back_byte_for_byte() {
+        use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+        let odd = Path::new(OsStr::from_bytes(b"/home/caf\xe9 %41/\xff\n"));
+        assert_eq!(to_text(odd), "file:///home/caf%E9%20%2541/%FF%0A");
+        assert_eq!(from_text(&to_text(odd)), odd);
+        let relative = Path::new(OsStr::from_bytes(b"caf\xe9"));
+        assert_eq!(from_text(&to_text(relative)), std::path::absolute(relative).unwrap());
+        let named_like_a_url = Path::new("file:///x");
+        assert_eq!(from_text(&to_text(named_like_a_url)), std::path::absolute(named_like_a_url).unwrap());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_shell_reads_what_is_to_be_typed() {
+        use std::{ffi::OsStr, os::unix::ffi::OsStrExt, process::Command};
+        for bytes in [
+            &b"/home/mum/claims"[..],
+            b"a b",
+            b"o'neil",
+            b"$HOME `x` \"y\" \\",
+            b"caf\xe9\xff12'\\ \n\t",
+            b"-rf",
+            "großmutter".as_bytes(),
+            b"~",
+            b"",
+        ] {
+            let word = typed(Path::new(OsStr::from_bytes(bytes)));
+            let shell = Command::new("bash").args(["-c", &format!("printf %s {word}")]).output().unwrap();
+            assert_eq!(shell.stdout, bytes, "{word}");
+        }
+    }
+}

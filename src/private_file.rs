@@ -1,0 +1,362 @@
+//! The one place where a file of ours is opened or made.
+//!
+//! What lies at a path may have been put there by somebody else: a symbolic or hard link to the token file, a pipe
+//! that nobody ever writes to, a device. So a file of ours is a regular file with one name, it is opened without
+//! following a link and without waiting, and it is looked at before anything is read, written or cut off. A new one
+//! is made only where there is none (`O_EXCL`).
+
+use std::{
+    fmt,
+    fs::{self, File, OpenOptions},
+    io::{self, Read},
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// What stands where a file of ours should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intruder {
+    /// A symbolic link, whatever it leads to.
+    SymbolicLink,
+    /// A file that has another name as well.
+    HardLink,
+    /// A directory.
+    Directory,
+    /// A pipe, a socket or a device.
+    Special,
+}
+
+impl fmt::Display for Intruder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SymbolicLink => "it is a symbolic link, and bbdl follows none here",
+            Self::HardLink => "it is a hard link: the same file has another name as well",
+            Self::Directory => "it is a directory, not a file",
+            Self::Special => "it is a pipe, a socket or a device, not a file",
+        })
+    }
+}
+
+impl std::error::Error for Intruder {}
+
+impl Intruder {
+    /// The intruder that an error is about, if it is about one.
+    #[must_use]
+    pub fn of(cause: &io::Error) -> Option<Self> {
+        cause.get_ref()?.downcast_ref().copied()
+    }
+}
+
+impl From<Intruder> for io::Error {
+    fn from(intruder: Intruder) -> Self {
+        Self::new(io::ErrorKind::InvalidInput, intruder)
+    }
+}
+
+/// Opens a file of ours for reading.
+///
+/// # Errors
+/// What the file system says; an [`Intruder`]; `WouldBlock` while another program does not let go of the file.
+pub fn open(path: &Path) -> io::Result<File> {
+    open_with(path, OpenOptions::new().read(true))
+}
+
+/// Opens a file of ours that is there already, to write behind its end.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_to_append(path: &Path) -> io::Result<File> {
+    open_with(path, OpenOptions::new().append(true))
+}
+
+/// Opens a file of ours for reading and writing, and makes it where there is none. Nothing of it is cut off.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_or_create(path: &Path) -> io::Result<File> {
+    loop {
+        match open_with(path, OpenOptions::new().read(true).write(true)) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+            opened => return opened,
+        }
+        match create_new(path, OpenOptions::new().read(true).write(true)) {
+            // Somebody was quicker: then that is the file.
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+            created => return created,
+        }
+    }
+}
+
+/// Makes a file of ours anew. What has its name goes: a link itself and not what it leads to. A directory stays.
+///
+/// # Errors
+/// What the file system says.
+pub fn create(path: &Path) -> io::Result<File> {
+    loop {
+        match fs::remove_file(path) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+                let is_directory = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
+                return Err(if is_directory { Intruder::Directory.into() } else { cause });
+            }
+            _ => {}
+        }
+        match create_new(path, OpenOptions::new().write(true)) {
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+            created => return created,
+        }
+    }
+}
+
+/// The whole of a file of ours.
+///
+/// # Errors
+/// As [`open`].
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The whole of a file that a person wrote and may keep elsewhere, by a symbolic link: `config.toml`. It is not
+/// waited for, and a device is refused, but for the one that is empty.
+///
+/// # Errors
+/// What the file system says; [`Intruder`].
+pub fn read_following_links(path: &Path) -> io::Result<Vec<u8>> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags(rustix::fs::OFlags::NONBLOCK));
+    let mut file = options.open(path)?;
+    if path != Path::new("/dev/null") {
+        refuse_what_is_no_file(&file.metadata()?)?;
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    not_following(options);
+    let file = match without_a_lease(|| options.open(path)) {
+        Ok(file) => file,
+        // Each system has its own word for "that is a link" or "nobody reads this pipe" (ELOOP, EMLINK, ENXIO): what
+        // is there is asked instead.
+        Err(cause) => {
+            let metadata = fs::symlink_metadata(path).map_err(|_| cause_again(&cause))?;
+            refuse_what_is_no_file(&metadata)?;
+            return Err(cause);
+        }
+    };
+    let metadata = file.metadata()?;
+    refuse_what_is_no_file(&metadata)?;
+    // None is left where the file was replaced between the opening and the look.
+    #[cfg(unix)]
+    if std::os::unix::fs::MetadataExt::nlink(&metadata) > 1 {
+        return Err(Intruder::HardLink.into());
+    }
+    Ok(file)
+}
+
+fn cause_again(cause: &io::Error) -> io::Error {
+    cause.raw_os_error().map_or_else(|| cause.kind().into(), io::Error::from_raw_os_error)
+}
+
+fn refuse_what_is_no_file(metadata: &fs::Metadata) -> io::Result<()> {
+    if metadata.is_file() {
+        return Ok(());
+    }
+    let intruder = match metadata.file_type() {
+        kind if kind.is_symlink() => Intruder::SymbolicLink,
+        kind if kind.is_dir() => Intruder::Directory,
+        _ => Intruder::Special,
+    };
+    Err(intruder.into())
+}
+
+fn not_following(options: &mut OpenOptions) {
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        // No terminal becomes ours by being opened.
+        let wanted = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        std::os::unix::fs::OpenOptionsExt::custom_flags(options, flags(wanted));
+    }
+    #[cfg(windows)]
+    {
+        // FILE_FLAG_OPEN_REPARSE_POINT: the link itself is opened, and then refused.
+        const REPARSE_POINT: u32 = 0x0020_0000;
+        std::os::windows::fs::OpenOptionsExt::custom_flags(options, REPARSE_POINT);
+    }
+}
+
+#[cfg(unix)]
+#[expect(clippy::cast_possible_wrap, reason = "the same bits, as the standard library wants them")]
+fn flags(flags: rustix::fs::OFlags) -> i32 {
+    flags.bits() as i32
+}
+
+/// Samba and others hold leases on files that their clients have open, and give them up when asked, which an opening
+/// does (`F_SETLEASE` in fcntl(2)): it fails at once, and works a moment later.
+fn without_a_lease(open: impl Fn() -> io::Result<File>) -> io::Result<File> {
+    const PATIENCE: Duration = Duration::from_secs(3);
+    const PAUSE: Duration = Duration::from_millis(20);
+    let begun = Instant::now();
+    loop {
+        match open() {
+            Err(cause) if cause.kind() == io::ErrorKind::WouldBlock && begun.elapsed() < PATIENCE => {
+                thread::sleep(PAUSE);
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// The file is its owner's only, and its owner may write to it, whatever the umask.
+fn create_new(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    options.create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    let file = options.open(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        if file.metadata()?.permissions().mode() & 0o777 != 0o600 {
+            // A file system without permissions says no or says nothing; whoever keeps secrets looks.
+            let _ = file.set_permissions(fs::Permissions::from_mode(0o600));
+        }
+    }
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_made_once_and_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        assert_eq!(open(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(open_to_append(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
+        drop(open_or_create(&path).unwrap());
+        fs::write(&path, "kept").unwrap();
+        drop(open_or_create(&path).unwrap());
+        assert_eq!(read(&path).unwrap(), b"kept");
+        drop(create(&path).unwrap());
+        assert_eq!(read(&path).unwrap(), b"");
+    }
+
+    #[cfg(unix)]
+    mod planted {
+        use std::{
+            os::unix::{
+                fs::{PermissionsExt, symlink},
+                net::UnixListener,
+            },
+            path::PathBuf,
+            process::Command,
+            sync::mpsc,
+        };
+
+        use super::*;
+
+        type Opening = (&'static str, fn(&Path) -> io::Result<()>);
+
+        const OPENINGS: [Opening; 4] = [
+            ("open", |path| open(path).map(drop)),
+            ("open_to_append", |path| open_to_append(path).map(drop)),
+            ("open_or_create", |path| open_or_create(path).map(drop)),
+            ("read", |path| read(path).map(drop)),
+        ];
+
+        /// On a thread: what waits for ever must fail the test, not hang it.
+        fn soon<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+            let (done, waiting) = mpsc::channel();
+            thread::spawn(move || done.send(work()));
+            waiting.recv_timeout(Duration::from_secs(10)).expect("it hangs")
+        }
+
+        fn each_intruder(dir: &Path) -> Vec<(PathBuf, Intruder)> {
+            let at = |name: &str| dir.join(name);
+            fs::write(at("secret"), "hush").unwrap();
+            symlink(at("secret"), at("link")).unwrap();
+            symlink("nowhere", at("dangling")).unwrap();
+            fs::hard_link(at("secret"), at("twin")).unwrap();
+            fs::create_dir(at("directory")).unwrap();
+            symlink(at("directory"), at("link to a directory")).unwrap();
+            assert!(Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+            drop(UnixListener::bind(at("socket")).unwrap());
+            vec![
+                (at("link"), Intruder::SymbolicLink),
+                (at("dangling"), Intruder::SymbolicLink),
+                (at("link to a directory"), Intruder::SymbolicLink),
+                (at("twin"), Intruder::HardLink),
+                (at("directory"), Intruder::Directory),
+                (at("pipe"), Intruder::Special),
+                (at("socket"), Intruder::Special),
+                ("/dev/null".into(), Intruder::Special),
+                ("/dev/tty".into(), Intruder::Special),
+            ]
+        }
+
+        #[test]
+        fn what_is_no_file_of_ours_is_not_opened() {
+            let dir = tempfile::tempdir().unwrap();
+            for (path, intruder) in each_intruder(dir.path()) {
+                for (name, opening) in OPENINGS {
+                    let at = path.clone();
+                    let refused = soon(move || opening(&at).unwrap_err());
+                    assert_eq!(Intruder::of(&refused), Some(intruder), "{name} {}: {refused}", path.display());
+                }
+            }
+            assert_eq!(fs::read(dir.path().join("secret")).unwrap(), b"hush");
+            assert!(!dir.path().join("nowhere").exists());
+        }
+
+        #[test]
+        fn what_is_in_the_way_of_a_new_file_goes_and_what_it_leads_to_stays() {
+            let dir = tempfile::tempdir().unwrap();
+            for (path, intruder) in each_intruder(dir.path()) {
+                if path.starts_with("/dev") {
+                    continue;
+                }
+                let at = path.clone();
+                let created = soon(move || create(&at).map(drop));
+                if intruder == Intruder::Directory {
+                    assert_eq!(Intruder::of(&created.unwrap_err()), Some(intruder));
+                } else {
+                    created.unwrap();
+                    assert!(fs::symlink_metadata(&path).unwrap().is_file(), "{}", path.display());
+                }
+            }
+            assert_eq!(fs::read(dir.path().join("secret")).unwrap(), b"hush");
+            assert!(!dir.path().join("nowhere").exists() && dir.path().join("directory").is_dir());
+        }
+
+        #[test]
+        fn a_persons_own_file_may_be_a_link_and_is_not_waited_for() {
+            let dir = tempfile::tempdir().unwrap();
+            let paths = each_intruder(dir.path());
+            assert_eq!(read_following_links(&dir.path().join("link")).unwrap(), b"hush");
+            assert_eq!(read_following_links(Path::new("/dev/null")).unwrap(), b"");
+            for name in ["pipe", "directory", "link to a directory", "socket", "dangling"] {
+                let at = dir.path().join(name);
+                soon(move || read_following_links(&at)).unwrap_err();
+            }
+            drop(paths);
+        }
+
+        #[test]
+        fn a_new_file_is_its_owners_only() {
+            let dir = tempfile::tempdir().unwrap();
+            for made in [create, open_or_create] {
+                let path = dir.path().join("new");
+                let mode = made(&path).unwrap().metadata().unwrap().permissions().mode();
+                assert_eq!(mode & 0o7777, 0o600);
+                fs::remove_file(path).unwrap();
+            }
+        }
+    }
+}
