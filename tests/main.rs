@@ -28,6 +28,7 @@ mod splitter;
 mod support;
 mod tokens;
 mod transcripts;
+mod upgrade;
 mod v3;
 mod validation;
 mod versions;
