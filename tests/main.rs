@@ -20,6 +20,7 @@ mod keyring;
 mod keyring_store;
 mod login;
 mod machine;
+mod money;
 mod odd_claims;
 mod page;
 mod parallel;
