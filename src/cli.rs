@@ -1,6 +1,6 @@
 //! What a person may type. No behaviour here; help texts, completions and man pages come from this.
 
-use std::{ffi::OsStr, path::PathBuf};
+use std::{ffi::OsStr, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint, builder::FalseyValueParser};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
@@ -9,7 +9,7 @@ use crate::{
     api::server::ApiVersion,
     auth::store::StoreKind,
     config::{self, ProfileName},
-    export,
+    duration, export,
     fhir::claim::Kind,
     notice::CMS_NOTICE,
     ui::Color,
@@ -168,9 +168,9 @@ pub struct Login {
     /// Language of CMS's pages
     #[arg(long, value_name = "LANG", env = "BBDL_LANG", hide_short_help = true)]
     pub lang: Option<Lang>,
-    /// How long to wait for the log-in, in seconds [default: 300]
-    #[arg(long, value_name = "SECONDS", env = "BBDL_TIMEOUT", hide_short_help = true, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub timeout: Option<u64>,
+    /// How long to wait for the log-in: seconds, or 90s, 15m, 1h [default: 15m]
+    #[arg(long, value_name = "SECONDS", env = "BBDL_TIMEOUT", hide_short_help = true, value_parser = patience)]
+    pub timeout: Option<Duration>,
 }
 
 /// Languages of CMS's pages.
@@ -420,6 +420,13 @@ pub struct Man {
     /// Directory for the pages; - writes bbdl(1) to standard output
     #[arg(value_name = "DIR", default_value = "-", value_hint = ValueHint::DirPath)]
     pub dir: PathBuf,
+}
+
+/// How long somebody may be waited for: up to a day.
+fn patience(text: &str) -> Result<Duration, String> {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let time = duration::parse(text)?;
+    if time.is_zero() || time > DAY { Err("it must be from 1 second to 1 day".to_owned()) } else { Ok(time) }
 }
 
 /// The log-ins of this machine, for a shell that completes a name.

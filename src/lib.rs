@@ -23,6 +23,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod durable;
+pub mod duration;
 pub mod error;
 pub mod export;
 pub mod fhir;

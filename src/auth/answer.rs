@@ -19,7 +19,10 @@ use std::{
 
 use tiny_http::{Header, Method, Request, Response, StatusCode};
 
-use super::page::{Tone, page};
+use super::{
+    loopback::{Passed, Reloads},
+    page::{Tone, page},
+};
 
 /// How long the process stays for a browser to take its page.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -32,12 +35,20 @@ const MOST_WRITERS: usize = 64;
 pub(super) struct Visitor {
     request: Option<Box<Request>>,
     writing: Arc<AtomicUsize>,
+    passed: Arc<Passed>,
 }
 
 impl Visitor {
-    /// Takes a request over. `writing` counts the answers being written by the same listener.
-    pub(super) fn new(request: Request, writing: &Arc<AtomicUsize>) -> Self {
-        Self { request: Some(Box::new(request)), writing: Arc::clone(writing) }
+    /// Takes a request over. `writing` counts the answers being written by the same listener, `passed` what of
+    /// them has gone out to the client.
+    pub(super) fn new(request: Request, writing: &Arc<AtomicUsize>, passed: &Arc<Passed>) -> Self {
+        Self { request: Some(Box::new(request)), writing: Arc::clone(writing), passed: Arc::clone(passed) }
+    }
+
+    /// Whether a person may see the answer: browsers ask for HTML (RFC 9110 section 12.5.1), programs for anything.
+    pub(super) fn is_browser(&self) -> bool {
+        let headers = self.request.iter().flat_map(|request| request.headers());
+        headers.into_iter().any(|header| header.field.equiv("Accept") && header.value.as_str().contains("text/html"))
     }
 
     /// What is asked for.
@@ -64,8 +75,12 @@ impl Visitor {
         let writing = Arc::clone(&self.writing);
         let write = move || {
             if let Some(request) = self.request.take() {
+                let port = request.remote_addr().map_or(0, |address| address.port());
+                let before = self.passed.so_far(port);
                 // A client that went away needs no answer.
-                let _ = write(*request, status, html);
+                if let Ok(length) = write(*request, status, html) {
+                    self.passed.wait_for(port, before + length, PATIENCE);
+                }
             }
             self.writing.fetch_sub(1, Ordering::Relaxed);
             let _ = done.send(());
@@ -91,17 +106,29 @@ impl Drop for Visitor {
 }
 
 /// The browser's request that brought the code, to be answered when the outcome is known.
-#[derive(Debug, Default)]
-pub struct Reply(Option<Visitor>);
+#[derive(Default)]
+pub struct Reply {
+    visitor: Option<Visitor>,
+    reloads: Option<Box<Reloads>>,
+}
+
+/// What the browser shows when all went well.
+pub(super) fn logged_in_page() -> String {
+    page(Tone::Good, "You are logged in", "bbdl has what it needs. You can close this window.")
+}
 
 impl Reply {
-    pub(super) fn new(visitor: Option<Visitor>) -> Self {
-        Self(visitor)
+    pub(super) fn new(visitor: Option<Visitor>, reloads: Option<Box<Reloads>>) -> Self {
+        Self { visitor, reloads }
     }
 
-    /// Tells the browser that the log-in is complete.
-    pub fn done(mut self) {
-        self.send(Tone::Good, "You are logged in", "bbdl has what it needs. You can close this window.");
+    /// Tells the browser that the log-in is complete. Where a person is at the browser, what is returned can go on
+    /// showing the same page.
+    pub fn done(mut self) -> Option<Box<Reloads>> {
+        if let Some(visitor) = self.visitor.take() {
+            visitor.answer_and_wait(&logged_in_page());
+        }
+        self.reloads.take()
     }
 
     /// Tells the browser that something went wrong after it came back.
@@ -110,9 +137,15 @@ impl Reply {
     }
 
     fn send(&mut self, tone: Tone, title: &str, text: &str) {
-        if let Some(visitor) = self.0.take() {
+        if let Some(visitor) = self.visitor.take() {
             visitor.answer_and_wait(&page(tone, title, text));
         }
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reply(…)")
     }
 }
 
@@ -134,18 +167,19 @@ const HEADERS: [(&str, &str); 5] = [
     ),
 ];
 
-fn write(request: Request, status: u16, html: String) -> io::Result<()> {
+/// Writes an answer; says how many bytes it has, where that is known.
+fn write(request: Request, status: u16, html: String) -> io::Result<u64> {
     let headers = HEADERS.into_iter().chain((status == 405).then_some(("Allow", "GET")));
     match request.body_length() {
         Some(length) if length > LONGEST_BODY => {
             mem::forget(request);
-            Ok(())
+            Ok(0)
         }
         // The answer first: the body may never come, and dropping the request reads it.
         Some(length) if length > 0 => {
             let response = Response::from_string(html).with_status_code(status);
             let headers = headers.filter_map(|(name, value)| Header::from_bytes(name, value).ok());
-            request.respond(headers.fold(response, Response::with_header))
+            request.respond(headers.fold(response, Response::with_header)).map(|()| 0)
         }
         // By hand, since tiny_http keeps `Connection` to itself, and the port is about to close.
         _ => {
@@ -160,7 +194,7 @@ fn write(request: Request, status: u16, html: String) -> io::Result<()> {
             }
             let mut writer = request.into_writer();
             writer.write_all(text.as_bytes())?;
-            writer.flush()
+            writer.flush().map(|()| text.len() as u64)
         }
     }
 }

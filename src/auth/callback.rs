@@ -3,10 +3,17 @@
 use std::collections::HashMap;
 
 use thiserror::Error;
-use url::Url;
 
-use super::redirect::RedirectUri;
-use crate::{error::shown, secret::Secret};
+use crate::{api::server::Origin, error::shown, secret::Secret};
+
+/// What a callback of this log-in has to say.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// The `state` that was sent.
+    pub state: Secret,
+    /// The server that was asked. CMS's issuer identifier is its origin (its discovery document).
+    pub issuer: Origin,
+}
 
 /// A callback that belongs to this log-in.
 #[derive(Clone, Debug)]
@@ -33,6 +40,9 @@ pub enum CallbackError {
     /// CMS's "not found" page says so in the background, without `state`. Anybody could say it.
     #[error("CMS may have found no records for the person who logged in")]
     NotFound,
+    /// It names another server as the one it comes from (RFC 9207 section 2.4): its code is not for ours.
+    #[error("it comes from another server than the one that was asked")]
+    WrongIssuer,
     /// A parameter twice, a code and an error at once, or far too much.
     #[error("it says contradictory things")]
     Malformed,
@@ -49,24 +59,28 @@ const LONGEST: usize = 8 * 1024;
 ///
 /// # Errors
 /// [`CallbackError`].
-pub fn read(query: &str, state: &Secret) -> Result<Callback, CallbackError> {
+pub fn read(query: &str, expected: &Expected) -> Result<Callback, CallbackError> {
     if query.len() > LONGEST {
         return Err(CallbackError::Malformed);
     }
     let mut fields: HashMap<String, String> = HashMap::new();
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-        let counts = matches!(&*key, "code" | "state" | "error" | "error_description");
+        let counts = matches!(&*key, "code" | "state" | "error" | "error_description" | "iss");
         if counts && fields.insert(key.into_owned(), value.into_owned()).is_some() {
             return Err(CallbackError::Malformed);
         }
     }
     match fields.get("state") {
-        Some(given) if state.matches(given) => {}
+        Some(given) if expected.state.matches(given) => {}
         Some(_) => return Err(CallbackError::WrongState),
         // Where the redirect URI has a query, CMS's script puts a second question mark.
         None if query.split(['?', '&']).any(|part| part == "error=not_found") => return Err(CallbackError::NotFound),
         None if fields.is_empty() => return Err(CallbackError::Nothing),
         None => return Err(CallbackError::WrongState),
+    }
+    // CMS sends none today. Where one comes, it is the server's word on whose answer this is.
+    if fields.get("iss").is_some_and(|iss| iss.trim_end_matches('/') != expected.issuer.to_string()) {
+        return Err(CallbackError::WrongIssuer);
     }
     match (fields.remove("code"), fields.remove("error")) {
         (Some(code), None) if !code.is_empty() => Ok(Callback::Code(Secret::new(code))),
@@ -80,24 +94,6 @@ pub fn read(query: &str, state: &Secret) -> Result<Callback, CallbackError> {
     }
 }
 
-/// Reads what a person pasted: the address the browser ended up at, or the code alone.
-///
-/// A bare code has no `state` to check; the code verifier, which only this process knows, binds it to
-/// this log-in all the same (RFC 7636 section 1).
-///
-/// # Errors
-/// [`CallbackError`].
-pub fn read_pasted(text: &str, redirect: &RedirectUri, state: &Secret) -> Result<Callback, CallbackError> {
-    let text = text.trim().trim_matches(['"', '\'', '<', '>']).trim();
-    let is_code = text.len() >= 10 && text.chars().all(|c| c.is_ascii_alphanumeric() || "._~-".contains(c));
-    if is_code {
-        return Ok(Callback::Code(Secret::new(text.to_owned())));
-    }
-    let base = Url::parse(redirect.as_str()).map_err(|_| CallbackError::Nothing)?;
-    let url = base.join(text).map_err(|_| CallbackError::Nothing)?;
-    read(url.query().unwrap_or_default(), state)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,7 +101,8 @@ mod tests {
     const STATE: &str = "0123456789abcdef0123456789abcdef";
 
     fn judged(query: &str) -> Result<String, CallbackError> {
-        read(query, &Secret::new(STATE.into())).map(|callback| match callback {
+        let expected = Expected { state: Secret::new(STATE.into()), issuer: "https://api.example".parse().unwrap() };
+        read(query, &expected).map(|callback| match callback {
             Callback::Code(code) => format!("code {}", code.expose()),
             Callback::Denied => "denied".into(),
             Callback::Refused { error, description } => format!("refused {error}: {description}"),
@@ -117,6 +114,7 @@ mod tests {
         for (query, expected) in [
             (format!("code=abc&state={STATE}"), "code abc"),
             (format!("x=1&state={STATE}&code=abc&code_=2"), "code abc"),
+            (format!("code=abc&state={STATE}&iss=https%3A%2F%2Fapi.example"), "code abc"),
             (format!("error=access_denied&state={STATE}"), "denied"),
             (
                 format!("error=invalid_request&error_description=Missing+x.%1b[1m&state={STATE}"),
@@ -135,6 +133,13 @@ mod tests {
             (format!("code=abc&state={STATE}&state={STATE}"), CallbackError::Malformed),
             (format!("code=abc&code=def&state={STATE}"), CallbackError::Malformed),
             (format!("code=abc&error=access_denied&state={STATE}"), CallbackError::Malformed),
+            (format!("code=abc&state={STATE}&iss=https%3A%2F%2Fother.example"), CallbackError::WrongIssuer),
+            (format!("code=abc&state={STATE}&iss="), CallbackError::WrongIssuer),
+            (
+                format!("error=access_denied&state={STATE}&iss=https%3A%2F%2Fapi.example.evil"),
+                CallbackError::WrongIssuer,
+            ),
+            (format!("code=abc&state={STATE}&iss=https://api.example&iss=x"), CallbackError::Malformed),
             (format!("state={STATE}"), CallbackError::Nothing),
             (format!("code=&state={STATE}"), CallbackError::Nothing),
             (String::new(), CallbackError::Nothing),
@@ -146,29 +151,5 @@ mod tests {
         ] {
             assert_eq!(judged(&query).unwrap_err(), why, "{query:.60}");
         }
-    }
-
-    #[test]
-    fn what_a_person_pastes() {
-        let redirect = RedirectUri::loopback("http://127.0.0.1:5/callback").unwrap();
-        let state = Secret::new(STATE.into());
-        let code = |text: &str| match read_pasted(text, &redirect, &state) {
-            Ok(Callback::Code(code)) => Ok(code.expose().to_owned()),
-            Ok(other) => panic!("{other:?}"),
-            Err(why) => Err(why),
-        };
-        let address = format!("http://127.0.0.1:5/callback?code=abc&state={STATE}");
-        for text in [
-            address.clone(),
-            format!("  \"{address}\"\n"),
-            format!("<{address}>"),
-            format!("/callback?code=abc&state={STATE}"),
-            format!("?code=abc&state={STATE}"),
-        ] {
-            assert_eq!(code(&text).unwrap(), "abc", "{text}");
-        }
-        assert_eq!(code("Kq3xVb8sT0aYw1LmN2pQ4rS5tU6vW7").unwrap(), "Kq3xVb8sT0aYw1LmN2pQ4rS5tU6vW7");
-        assert_eq!(code("http://127.0.0.1:5/callback?code=abc&state=x").unwrap_err(), CallbackError::WrongState);
-        assert_eq!(code("what?").unwrap_err(), CallbackError::Nothing);
     }
 }

@@ -3,10 +3,10 @@
 mod answer;
 pub mod authorization;
 pub mod callback;
-pub mod ended;
 pub mod endpoint;
 pub mod loopback;
 pub mod page;
+pub mod pasted;
 pub mod redirect;
 pub mod session;
 pub mod store;

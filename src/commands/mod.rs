@@ -32,6 +32,9 @@ pub fn main() -> Exit {
     if std::env::var_os(generate::ASKED_BY_A_SHELL).is_some() {
         return generate::complete();
     }
+    if std::env::args_os().nth(1).is_some_and(|word| word == login::browser::OPENER) {
+        return login::browser::open_and_exit();
+    }
     let json = json_is_wanted();
     silence_panics(json);
     let cli = match Cli::try_parse() {

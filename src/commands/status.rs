@@ -189,7 +189,6 @@ mod tests {
                 ..Grant::default()
             },
             archives: Vec::new(),
-            ended: None,
         }
     }
 

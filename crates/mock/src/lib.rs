@@ -4,7 +4,6 @@
 
 mod apps;
 mod arrivals;
-mod backend;
 mod body;
 mod claims;
 mod control;

@@ -4,10 +4,14 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
 };
 
-use super::*;
+use super::{tests::expected, *};
 
 const STATE: &str = "0123456789abcdef0123456789abcdef";
 
@@ -24,7 +28,7 @@ fn waiting(patience: Duration) -> Waiting {
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
         let tell = |notice| tell.send(notice).unwrap_or_default();
-        let _ = done.send(inbox.wait(&Secret::new(STATE.into()), Instant::now() + patience, tell));
+        let _ = done.send(inbox.wait(&expected(), Instant::now() + patience, tell));
     });
     Waiting { authority, outcome, told }
 }

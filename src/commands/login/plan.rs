@@ -24,7 +24,8 @@ use crate::{
     secret::Secret,
 };
 
-const DEFAULT_TIMEOUT: u64 = 300;
+/// Longer than CMS's own pages last (600 s for the consent) and a code for the log-in takes to arrive.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// Everything a log-in needs, settled from flag, environment, configuration and the profile of before.
 pub(super) struct Plan {
@@ -90,7 +91,7 @@ impl Plan {
             lang,
             browser: !(no_browser || manual),
             manual,
-            patience: Duration::from_secs(patience),
+            patience,
         })
     }
 

@@ -12,16 +12,13 @@ use serde_json::json;
 use super::{
     Shared,
     arrivals::Standing,
-    backend::{Failure, Form},
-    faults::{self, Kind},
+    faults::Kind,
     http::{Answer, Ask, LIMITS},
     pages,
     records::Records as _,
     version::Version,
     world::GrantState,
 };
-
-pub(super) use params::refused;
 
 /// A person who has shown a good token.
 struct Caller {
@@ -60,15 +57,14 @@ pub(super) fn answer(shared: &Shared, ask: &Ask, version: Version, rest: &str, f
     let answer = match renderer(ask) {
         None => Answer::detail(406, "Could not satisfy the request Accept header."),
         Some(Renderer { media_type, indent }) => {
-            let answer = answer_below(shared, ask, (version, resource, id), needed, faults);
+            let answer = answer_below(shared, ask, (version, resource, id), needed, faults).with_type(media_type);
             match indent {
-                _ if answer.is_uncaught() => answer,
-                None => answer.with_type(media_type),
-                Some(blanks) => answer.with_type(media_type).indented(blanks),
+                None => answer,
+                Some(blanks) => answer.indented(blanks),
             }
         }
     };
-    if answer.is_uncaught() { answer } else { answer.with("allow", "GET, HEAD, OPTIONS") }
+    answer.with("allow", "GET, HEAD, OPTIONS")
 }
 
 /// A path as it was meant: `%24` is the dollar of the insurance card's.
@@ -98,23 +94,22 @@ fn answer_below(
         let now = world.now();
         world.throttle.call(ask.bearer().unwrap_or_default(), now)
     };
-    let answer = match (Failure::at(faults::outages(faults), version), id) {
+    let answer = match (faults.iter().find_map(backend), id) {
         _ if bucket.remaining.is_none() => {
             let wait = bucket.reset.ceil();
             let words = format!("Request was throttled. Expected available in {wait} seconds.");
             Answer::detail(429, &words).with("retry-after", wait.to_string())
         }
-        // Only a page has entries.
-        (Some(failure), id) if failure != Failure::ForeignEntry || id.is_none() => failure.of_fhir(version),
+        (Some(status), _) => failing(version, status),
         // No data stands behind this version here.
-        _ if !shared.records.serves(version) => Failure::Status(502, Form::Html).of_fhir(version),
-        (_, Some("$generate-insurance-card")) if version == Version::V3 => {
+        _ if !shared.records.serves(version) => failing(version, 502),
+        (None, Some("$generate-insurance-card")) if version == Version::V3 => {
             let call = shared.world().next_card(caller.enrollee);
             let card = shared.records.insurance_card(caller.enrollee, call);
-            card.map_or_else(|| Answer::detail(404, "Not found."), |card| Answer::fhir(200, card))
+            card.map_or_else(|| failing(version, 404), |card| Answer::fhir(200, card))
         }
-        (_, Some(id)) => read::answer(shared, &caller, resource, id),
-        (_, None) => search::answer(shared, &narrowed(ask, &caller, resource), &caller, resource, faults),
+        (None, Some(id)) => read::answer(shared, &caller, resource, id),
+        (None, None) => search::answer(shared, &narrowed(ask, &caller, resource), &caller, resource, faults),
     };
     let numbers = [bucket.limit.to_string(), bucket.remaining.unwrap_or(0).to_string(), format!("{:?}", bucket.reset)];
     LIMITS.into_iter().zip(numbers).fold(answer, |answer, (name, value)| answer.with(name, value))
@@ -227,6 +222,24 @@ impl Needed<'_> {
             Self::Profile => scopes.contains("profile"),
             Self::Nothing => false,
         }
+    }
+}
+
+fn backend(fault: &Kind) -> Option<u16> {
+    if let Kind::Backend(status) = fault { Some(*status) } else { None }
+}
+
+/// What is shown of a failing back end. v3's says nothing that the web server could make sense of when it
+/// fails for good, and what it refuses it refuses itself.
+fn failing(version: Version, status: u16) -> Answer {
+    match status {
+        400..=499 if version == Version::V3 && status != 404 => params::refused(version, status, "Too many requests"),
+        500..=599 if version == Version::V3 => params::server_error(),
+        404 => Answer::detail(404, "Not found."),
+        400..=499 => Answer::detail(400, "An error occurred contacting the upstream server:Too many requests"),
+        // Nobody answers: the web server has nothing to translate.
+        504 => Answer::spaced(500, &[("error", json!("Server Error (500)"))]),
+        _ => Answer::detail(502, "A failure occurred contacting the upstream server"),
     }
 }
 
@@ -345,8 +358,6 @@ fn instant(at: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use axum::http::{HeaderMap, HeaderValue, Method};
 
     use super::*;
@@ -357,15 +368,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert("accept", HeaderValue::from_static(accept));
             let (path, raw_query) = (String::new(), String::new());
-            let ask = Ask {
-                method: Method::GET,
-                path,
-                raw_query,
-                query: Vec::new(),
-                headers,
-                body: Vec::new(),
-                arrived: Instant::now(),
-            };
+            let ask = Ask { method: Method::GET, path, raw_query, query: Vec::new(), headers, body: Vec::new() };
             renderer(&ask).map(|Renderer { media_type, indent }| (media_type, indent))
         };
         const JSON: &str = "application/json";

@@ -1,0 +1,48 @@
+//! The person's browser: opened by a process of its own, which knows none of our secrets.
+//!
+//! A browser inherits the environment of whoever starts it, and hands it on to every program that it starts in turn.
+//! So `bbdl` starts itself once more without its variables, and that process opens the browser.
+
+use std::{process::Command, thread};
+
+use crate::{error::Exit, ui::Ui};
+
+/// The only argument of that process.
+pub const OPENER: &str = "__open-browser";
+/// What it is to open.
+const URL: &str = "BBDL_OPEN_URL";
+
+/// Opens a URL for the person, on a thread: some systems wait for the browser to end.
+pub(super) fn open(ui: &Ui, url: String) {
+    let ui = ui.clone();
+    thread::spawn(move || {
+        if !opened(&url) {
+            ui.say("No browser could be opened here; open the address above yourself.");
+        }
+    });
+}
+
+fn opened(url: &str) -> bool {
+    let Ok(program) = std::env::current_exe() else { return false };
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        // The client secret, and whatever else is ours: a token store's command may hold a password.
+        if name.as_encoded_bytes().starts_with(b"BBDL_") {
+            command.env_remove(name);
+        }
+    }
+    command.arg(OPENER).env(URL, url);
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// What that process does.
+#[must_use]
+pub fn open_and_exit() -> Exit {
+    let Ok(url) = std::env::var(URL) else { return Exit::Usage };
+    let mut options = webbrowser::BrowserOptions::new();
+    options.with_suppress_output(true);
+    match webbrowser::open_browser_with_options(webbrowser::Browser::Default, &url, &options) {
+        Ok(()) => Exit::Done,
+        Err(_) => Exit::NotSetUp,
+    }
+}

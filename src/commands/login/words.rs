@@ -1,0 +1,278 @@
+//! What a log-in says: before the browser opens, while it waits, and when it is over.
+
+use std::{
+    io::{IsTerminal, stdin},
+    time::Duration,
+};
+
+use serde_json::json;
+
+use super::plan::Plan;
+use crate::{
+    api::server::{ApiVersion, PRODUCTION},
+    auth::{
+        authorization::Authorization,
+        callback::CallbackError,
+        loopback::{Notice, Outcome, Reply},
+        redirect::RedirectUri,
+        store::StoreKind,
+        token::{AccessCategory, Grant},
+    },
+    commands::Context,
+    config::{Profile, profile_option},
+    error::{Error, ErrorKind, Result},
+    notice::CMS_NOTICE,
+    secret::Secret,
+    ui::Ui,
+};
+
+/// What a person should know before the browser opens.
+pub(super) fn explain(ui: &Ui, plan: &Plan, request: &Authorization, redirect: &RedirectUri) {
+    let origin = plan.server.origin();
+    let people = if origin.to_string() == PRODUCTION { " (real people)" } else { "" };
+    let store = match plan.store_kind {
+        StoreKind::Keyring => "this system's keyring",
+        StoreKind::File => "private files (--token-store file)",
+        StoreKind::Command => "what your token store command keeps them in",
+    };
+    ui.say(format!(
+        "Logging in at {origin}{people}, API {}, as profile \"{}\".\n\
+         {} The log-in is kept in {store}; claims stay where `bbdl fetch` puts them, on this machine. \
+         To undo it: bbdl logout, or disconnect the app at Medicare.gov.\n\
+         A new log-in with this app ends an earlier one of the same person, on any machine.\n\
+         If Medicare's page greets somebody else, choose \"switch account\" there, or open the address in a private \
+         window.\n\n{CMS_NOTICE}\n",
+        plan.server.api(),
+        plan.name,
+        shared(&plan.scopes, plan.server.api()),
+    ));
+    ui.tell(format!("Open this address in a browser:\n\n  {}\n", request.url()));
+    let patience = spoken(plan.patience);
+    if plan.manual {
+        ui.say("When the browser has ended up at an address that begins with the redirect URI, paste that address (or the code in it) here within a minute:");
+    } else if ui.can_ask() {
+        ui.say(format!(
+            "Waiting up to {patience} for the browser to come back. If it runs on another machine, paste the address \
+             here that it ends up at ({}?code=…):",
+            redirect.as_str()
+        ));
+    } else {
+        ui.say(format!("Waiting up to {patience} for the browser to come back."));
+    }
+}
+
+/// What Medicare will ask the person to share, in words.
+fn shared(scopes: &[String], api: ApiVersion) -> String {
+    const CLAIMS: &str = "your claims";
+    const COVERAGE: &str = "which parts of Medicare you have";
+    const PERSON: &str = "your name, address, birth date, race and sex";
+    if scopes.is_empty() {
+        return format!(
+            "Medicare will ask you to share: {CLAIMS}, {COVERAGE} and, unless you untick it there, {PERSON}."
+        );
+    }
+    let asks = |resource: &str| scopes.iter().any(|scope| scope.starts_with(&format!("patient/{resource}.")));
+    let mut parts = Vec::new();
+    if asks("ExplanationOfBenefit") {
+        parts.push(CLAIMS);
+    }
+    if asks("Coverage") {
+        parts.push(COVERAGE);
+    }
+    if asks("Patient") {
+        parts.push(PERSON);
+    } else if scopes.iter().any(|scope| scope == "profile") {
+        parts.push("your name");
+    }
+    // What has no words here is shown as it is; these two give nothing.
+    let known = |scope: &str| matches!(scope, "profile" | "openid" | "launch/patient");
+    let is_spoken_of = |scope: &str| {
+        known(scope)
+            || ["ExplanationOfBenefit", "Coverage", "Patient"]
+                .iter()
+                .any(|it| scope.starts_with(&format!("patient/{it}.")))
+    };
+    parts.extend(scopes.iter().map(String::as_str).filter(|scope| !is_spoken_of(scope)));
+    let mut text = format!("Medicare will ask you to share: {}.", listed(&parts));
+    if api == ApiVersion::V3 && asks("ExplanationOfBenefit") {
+        text += "\nThe page has a box for claims about alcohol and substance use treatment. It is unticked at first, and \
+            it decides which claims come: unticked, those are left out.\n\
+            An app that CMS allows only drug claims (Part D) gets no others: the server limits it, and the page then \
+            says \"Prescription drug claims\".\n";
+    }
+    text
+}
+
+/// "a, b and c"
+fn listed(parts: &[&str]) -> String {
+    match parts {
+        [] => "nothing that bbdl knows of".to_owned(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// "15 minutes"
+pub(super) fn spoken(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        1 => "1 second".to_owned(),
+        60 => "1 minute".to_owned(),
+        _ if seconds.is_multiple_of(60) && seconds > 0 => format!("{} minutes", seconds / 60),
+        _ => format!("{seconds} seconds"),
+    }
+}
+
+/// What happens while the browser is waited for.
+pub(super) fn notice(notice: Notice, redirect: &RedirectUri) -> String {
+    let at = redirect.as_str();
+    match notice {
+        Notice::NotFound => {
+            let enter = if stdin().is_terminal() { " Press Enter to stop waiting." } else { "" };
+            format!(
+                "CMS's page may be saying that it finds no records for this person. Still waiting, in case it is not so.{enter}"
+            )
+        }
+        Notice::TurnedAway => {
+            "A request that does not belong to this log-in was turned away; still waiting.".to_owned()
+        }
+        Notice::Tls => {
+            "The browser came back with https, which bbdl does not speak here. In the browser's address bar, \
+            change https to http and press Enter, or paste the address here."
+                .to_owned()
+        }
+        Notice::CutPaste => {
+            "That address is cut off at its end. Paste the rest of it, or all of it again; still waiting.".to_owned()
+        }
+        Notice::BadPaste(CallbackError::Nothing) => format!(
+            "That cannot be used, and was not sent anywhere. bbdl waits for the address at which the browser ends up, \
+             which begins with {at}?code=, or for the code in it (30 letters and digits)."
+        ),
+        Notice::BadPaste(why) => format!("That cannot be used: {why}. Still waiting."),
+    }
+}
+
+/// The code, or why there is none.
+pub(super) fn code_of(outcome: Outcome, plan: &Plan) -> Result<(Secret, Reply)> {
+    let again = format!("Try again: {}", plan.login());
+    Err(match outcome {
+        Outcome::Code(code, reply) => return Ok((code, reply)),
+        Outcome::Denied => Error::new(
+            ErrorKind::Denied,
+            "access was not granted: the enrollee chose not to share, or unticked all that was asked for",
+        )
+        .hint(again),
+        Outcome::Refused { error, description } => {
+            let kind = match error.as_str() {
+                "temporarily_unavailable" | "server_error" => ErrorKind::Server,
+                "unauthorized_client" | "invalid_request" | "invalid_scope" | "unsupported_response_type" => {
+                    ErrorKind::LoginRequest
+                }
+                _ => ErrorKind::Refused,
+            };
+            Error::new(kind, format!("the server refused the log-in: {error} {description}")).hint(again)
+        }
+        Outcome::NotFound => Error::new(
+            ErrorKind::NotFound,
+            "CMS found no records for the person who logged in (it can take months for somebody new to Medicare)",
+        )
+        .hint(format!("Check that the right person logged in; later, {again}")),
+        Outcome::TimedOut => Error::new(
+            ErrorKind::TimedOut,
+            format!("the browser did not come back within {}", spoken(plan.patience)),
+        )
+        .hint(
+            "If Medicare's page is still open, close that page: pressing Connect there ends the present log-in, and \
+             nobody listens any more. If the browser shows an error page, it is the answer: \"Invalid scopes\" means \
+             --scope, a page about the redirect means that http://127.0.0.1/callback is not registered for the app, \
+             \"401 Unauthorized\" a wrong client id or an inactive app. Otherwise try again, with --timeout for more time.",
+        ),
+        Outcome::InputEnded => {
+            Error::new(ErrorKind::Input, "standard input ended before an address or code was pasted").hint(again)
+        }
+    })
+}
+
+/// What a log-in has brought.
+pub(super) fn announce(context: &Context, plan: &Plan, profile: &Profile) {
+    let grant = &profile.grant;
+    if context.ui.json() {
+        context.ui.result_json(&json!({
+            "profile": plan.name.as_str(), "server": profile.server, "api": profile.api, "patient": grant.patient,
+            "scopes": grant.scopes, "demographics": grant.demographics(), "token_store": profile.token_store,
+            "access_category": grant.access_category, "grant_expires": grant.grant_expires,
+        }));
+        return;
+    }
+    let until = match (grant.access_category, grant.grant_expires) {
+        (AccessCategory::OneTime, Some(end)) => format!("It lasts once, until {}.", end.strftime("%Y-%m-%d %H:%M UTC")),
+        (_, Some(end)) => format!("The consent lasts until {}.", end.strftime("%Y-%m-%d")),
+        (AccessCategory::Research, None) => "The consent lasts until it is withdrawn.".to_owned(),
+        (_, None) => "The server did not say how long the consent lasts.".to_owned(),
+    };
+    let mut text = format!("\nLogged in; the tokens are in the {} store. {until}", plan.store_kind);
+    text += &not_shared(grant, &plan.scopes);
+    context.ui.say(format!("{text}\nNext: bbdl fetch all --out claims{}", profile_option(&plan.name)));
+}
+
+/// Personal data that did not come with a log-in, and whose doing that is. Where nothing was asked for by name, the
+/// server offers what the app may have, and does not say which of the two it was.
+fn not_shared(grant: &Grant, asked: &[String]) -> String {
+    const CANNOT: &str = "Patient and userinfo cannot be fetched, claims can.";
+    if grant.demographics() || grant.scopes.is_empty() {
+        return String::new();
+    }
+    let was_asked = asked.iter().any(|scope| scope.starts_with("patient/Patient."));
+    if asked.is_empty() || was_asked {
+        format!(
+            "\nName, address and birth date did not come: they were withheld, or the app may not have them. {CANNOT}"
+        )
+    } else {
+        format!("\nName, address and birth date were not asked for (--scope). {CANNOT}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scopes(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn what_is_shared_is_said_in_words() {
+        let v3 = shared(&crate::auth::authorization::default_scopes(ApiVersion::V3), ApiVersion::V3);
+        for words in ["your claims", "parts of Medicare", "birth date", "substance use", "Part D"] {
+            assert!(v3.contains(words), "{v3}");
+        }
+        assert!(!v3.contains("patient/") && !v3.contains("openid"), "{v3}");
+        let v2 = shared(&[], ApiVersion::V2);
+        assert!(v2.contains("unless you untick it") && !v2.contains("substance"), "{v2}");
+        assert_eq!(
+            shared(&scopes("patient/Coverage.rs openid"), ApiVersion::V3),
+            "Medicare will ask you to share: which parts of Medicare you have."
+        );
+        assert_eq!(
+            shared(&scopes("profile new/scope"), ApiVersion::V2),
+            "Medicare will ask you to share: your name and new/scope."
+        );
+    }
+
+    #[test]
+    fn what_did_not_come_is_laid_at_nobodys_door_without_proof() {
+        let without = Grant { scopes: ["patient/ExplanationOfBenefit.rs".to_owned()].into(), ..Grant::default() };
+        assert!(not_shared(&without, &[]).contains("or the app may not have them"));
+        let asked = scopes("patient/ExplanationOfBenefit.rs");
+        assert!(not_shared(&without, &asked).contains("not asked for"));
+        let with = Grant { scopes: ["patient/Patient.rs".to_owned()].into(), ..Grant::default() };
+        assert_eq!(not_shared(&with, &[]), "");
+    }
+
+    #[test]
+    fn times_are_spoken() {
+        for (seconds, words) in [(1, "1 second"), (60, "1 minute"), (90, "90 seconds"), (900, "15 minutes")] {
+            assert_eq!(spoken(Duration::from_secs(seconds)), words);
+        }
+    }
+}
