@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     api::server::{ApiVersion, Origin, PRODUCTION, SANDBOX, Server},
     auth::{
+        ended::{Ended, EndedKind},
         store::{StoreKind, TokenStore, command::CommandStore, file::FileStore, keyring::KeyringStore},
         token::Grant,
     },
@@ -201,6 +202,9 @@ pub struct Profile {
     /// Archives filled with it.
     #[serde(default)]
     pub archives: Vec<ArchiveNote>,
+    /// That the log-in is over, where that is known. 0.1.0 did not write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
 }
 
 impl Profile {
@@ -293,6 +297,27 @@ impl Profile {
         let mut profile = Self::must_load(paths, name)?;
         change(&mut profile);
         profile.save(paths, name)
+    }
+
+    /// Notes that the log-in which `grant` is of is over. Where another log-in has taken its place meanwhile,
+    /// or an end is noted already, nothing changes.
+    ///
+    /// # Errors
+    /// As [`Profile::update`].
+    pub fn mark_ended(paths: &Paths, name: &ProfileName, grant: &Grant, kind: EndedKind) -> Result<()> {
+        Self::update(paths, name, |profile| {
+            if profile.grant.log_in == grant.log_in && profile.ended.is_none() {
+                profile.ended = Some(Ended { kind, at: Timestamp::now() });
+            }
+        })
+    }
+
+    /// Takes the note away that the log-in is over: the server has just accepted it.
+    ///
+    /// # Errors
+    /// As [`Profile::update`].
+    pub fn clear_ended(paths: &Paths, name: &ProfileName) -> Result<()> {
+        Self::update(paths, name, |profile| profile.ended = None)
     }
 
     /// Server and version.
@@ -466,6 +491,25 @@ mod tests {
         for bad in ["", ".", "..", "../x", "a/b", "-x", "a b", "ä", &"x".repeat(65)] {
             assert!(bad.parse::<ProfileName>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_end_of_a_log_in_is_noted_once_and_for_that_log_in_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let (paths, name) = (Paths::find(Some(dir.path()), None).unwrap(), "mum".parse().unwrap());
+        let text = include_str!("../tests/fixtures/0.1.0/home/profiles/default.json");
+        let profile: Profile = serde_json::from_str(text).unwrap();
+        profile.replace(&paths, &name).unwrap();
+        let ended = || Profile::must_load(&paths, &name).unwrap().ended.map(|ended| ended.kind);
+        assert_eq!(ended(), None);
+        let other = Grant { log_in: Some(1), ..profile.grant.clone() };
+        Profile::mark_ended(&paths, &name, &other, EndedKind::RefreshToken).unwrap();
+        assert_eq!(ended(), None);
+        Profile::mark_ended(&paths, &name, &profile.grant, EndedKind::GrantRevoked).unwrap();
+        Profile::mark_ended(&paths, &name, &profile.grant, EndedKind::RefreshToken).unwrap();
+        assert_eq!(ended(), Some(EndedKind::GrantRevoked));
+        Profile::clear_ended(&paths, &name).unwrap();
+        assert_eq!(ended(), None);
     }
 
     #[test]

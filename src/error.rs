@@ -92,6 +92,8 @@ error_kinds! {
     RefreshToken, "refresh_token", PersonMustAct, "the refresh token no longer works: log in again";
     GrantEnded, "grant_ended", PersonMustAct, "the time that the enrollee consented to is over";
     GrantRevoked, "grant_revoked", PersonMustAct, "the enrollee withdrew the consent";
+    Replaced, "replaced", PersonMustAct, "a newer log-in of the same person under another profile replaced this one";
+    LostByUs, "lost_by_us", PersonMustAct, "the answer to a renewal was lost before it was stored: log in again";
     OneTime, "one_time", PersonMustAct, "the app has one-time access, which cannot be renewed";
     Code, "code", PersonMustAct, "the authorization code was not accepted: log in again";
     Origin, "origin", PersonMustAct, "the tokens belong to another server";

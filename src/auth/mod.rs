@@ -3,6 +3,7 @@
 mod answer;
 pub mod authorization;
 pub mod callback;
+pub mod ended;
 pub mod endpoint;
 pub mod loopback;
 pub mod page;

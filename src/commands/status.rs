@@ -189,6 +189,7 @@ mod tests {
                 ..Grant::default()
             },
             archives: Vec::new(),
+            ended: None,
         }
     }
 

@@ -75,6 +75,16 @@ fn codes(coded: &[Coded]) -> Cell<'_> {
     Cell::List(coded.iter().map(|coded| coded.code.as_str()).collect())
 }
 
+fn code(coded: Option<&Coded>) -> Cell<'_> {
+    coded.map_or(Cell::Nothing, |coded| Cell::Text(coded.code.as_str().into()))
+}
+
+/// The words of codes, of those that have any.
+fn words(coded: &[Coded]) -> Cell<'_> {
+    let words: Vec<&str> = coded.iter().filter_map(|it| it.words.as_deref()).collect();
+    if words.is_empty() { Cell::Nothing } else { Cell::Text(words.join("; ").into()) }
+}
+
 fn count(number: usize) -> Cell<'static> {
     Cell::Count(i64::try_from(number).unwrap_or(i64::MAX))
 }
@@ -95,6 +105,8 @@ pub const CLAIMS: &[Column<OfClaim>] = &[
     column!("decision", Text, |claim| {
         claim.decision.map_or(Cell::Nothing, |decision| Cell::Text(Decision::name(decision).into()))
     }),
+    column!("denial_reason", Text, |claim| code(claim.denial_reason.as_ref())),
+    column!("denial_words", Text, |claim| words(claim.denial_reason.as_slice())),
     column!("status", Text, |claim| text(&claim.status)),
     column!("outcome", Text, |claim| text(&claim.outcome)),
     column!("source", Text, |claim| text(&claim.source)),
@@ -126,7 +138,11 @@ pub const CLAIMS: &[Column<OfClaim>] = &[
     column!("not_covered", Money, |claim| money(claim.amounts.not_covered)),
     column!("patient_pays", Money, |claim| money(claim.amounts.patient_pays)),
     column!("patient_paid", Money, |claim| money(claim.amounts.patient_paid)),
+    column!("patient_responsibility", Money, |claim| money(claim.amounts.patient_responsibility)),
+    column!("low_income_subsidy", Money, |claim| money(claim.amounts.low_income_subsidy)),
+    column!("discount", Money, |claim| money(claim.amounts.discount)),
     column!("other_paid", Money, |claim| money(claim.amounts.other_paid)),
+    column!("denied_lines", Count, |claim| count(claim.denied_lines().count())),
     column!("lines", Count, |claim| count(claim.lines.len())),
     column!("last_updated", Text, |claim| text(&claim.last_updated)),
     column!("is_incomplete", Count, |claim| count(usize::from(claim.is_incomplete))),
@@ -145,6 +161,7 @@ pub const LINES: &[Column<OfLine>] = &[
     column!("revenue_center", Text, |_, line| text(&line.revenue)),
     column!("words", Text, |_, line| text(&line.words)),
     column!("place", Text, |_, line| text(&line.place)),
+    column!("place_code", Text, |_, line| text(&line.place_code)),
     column!("ndc", Text, |_, line| text(&line.ndc)),
     column!("units", Text, |_, line| text(&line.units)),
     column!("charged", Money, |_, line| money(line.charged)),
@@ -154,6 +171,13 @@ pub const LINES: &[Column<OfLine>] = &[
     column!("coinsurance", Money, |_, line| money(line.coinsurance)),
     column!("patient_pays", Money, |_, line| money(line.patient_pays)),
     column!("patient_paid", Money, |_, line| money(line.patient_paid)),
+    column!("patient_responsibility", Money, |_, line| money(line.patient_responsibility)),
+    column!("not_covered", Money, |_, line| money(line.not_covered)),
+    column!("processing", Text, |_, line| code(line.processing.as_ref())),
+    column!("processing_words", Text, |_, line| words(line.processing.as_slice())),
+    column!("denial_reason", List, |_, line| codes(&line.denial_reasons)),
+    column!("denial_words", Text, |_, line| words(&line.denial_reasons)),
+    column!("is_denied", Count, |_, line| count(usize::from(line.is_denied))),
     column!("is_total", Count, |_, line| count(usize::from(line.is_total))),
 ];
 

@@ -51,6 +51,13 @@ create view medicines as
         using (claim_id)
     where claim_type = 'pde';
 
+-- What Medicare did not approve, and why.
+create view denied as
+    select settled.service_start as day, coalesce(provider, practitioner) as provider, lines.code, lines.words,
+        lines.charged, lines.denial_reason, lines.denial_words, settled.claim_id
+    from lines join settled using (claim_id)
+    where is_denied = 1;
+
 create view by_diagnosis as
     select code, max(words) as words, count(distinct claim_id) as claims,
         min(service_start) as first_day, max(service_end) as last_day

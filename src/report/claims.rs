@@ -126,7 +126,6 @@ fn sums(claim: &Claim) -> Facts {
         ("Blood deductible", amounts.blood_deductible.filter(|amount| amount.0 != 0)),
         ("Not covered", amounts.not_covered),
         (share, amounts.patient_pays),
-        ("You paid", amounts.patient_paid.filter(|_| !is_drug)),
         ("Other insurer paid", amounts.other_paid.filter(|amount| amount.0 != 0)),
     ];
     said(sums.into_iter().map(|(name, amount)| (name, dollars(amount))))

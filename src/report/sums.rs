@@ -38,8 +38,6 @@ struct Sum {
     at_pharmacy: Option<Cents>,
     /// Fills that do not say it.
     unsaid_at_pharmacy: u64,
-    /// What the patient has paid, but for drugs.
-    out_of_pocket: Option<Cents>,
 }
 
 /// A sum of more than can be said, and whatever is added to it. [`Cents::plus`] makes none of it again.
@@ -82,7 +80,6 @@ impl Sum {
         } else {
             add(&mut self.share, amounts.patient_pays);
             self.unsaid_share += u64::from(amounts.patient_pays.is_none() && claim.decision.is_none());
-            add(&mut self.out_of_pocket, amounts.patient_paid);
         }
     }
 

@@ -14,10 +14,14 @@ use std::{collections::BTreeMap, fmt::Write as _, io::Write as _};
 
 #[test]
 fn conformance_with_the_recorded_exchanges() {
-    let Some(dir) = crate::support::shared("data/transcripts") else { return };
-    let rows = recorded::rows(&dir);
-    let index = std::fs::read_to_string(dir.join("INDEX.tsv")).unwrap();
-    assert_eq!(rows.len(), index.lines().count(), "every row of the index is read");
+    let mut rows = Vec::new();
+    for folder in ["data/transcripts", "data/transcripts-backend-faults"] {
+        let Some(dir) = crate::support::shared(folder) else { return };
+        let read = recorded::rows(&dir);
+        let index = std::fs::read_to_string(dir.join("INDEX.tsv")).unwrap();
+        assert_eq!(read.len(), index.lines().count(), "every row of the index is read");
+        rows.extend(read);
+    }
     let mut stand = stand::Stand::start();
     let verifiers = replay::Verifiers::of(&rows);
     // By file: rows, replayed ones, alike ones.

@@ -148,6 +148,7 @@ const MEANINGS: &[(&str, &str, Change)] = &[
     ("13", "v3 userinfo, the same", |plan| plan.steps.push(Step::Fault("v3-closed#1"))),
     ("13", "v3 refresh, the same", |plan| plan.steps.push(Step::Fault("v3-closed#1"))),
     ("13", "v3_endpoints off", |plan| plan.steps.push(Step::Fault("v3-off#1"))),
+    ("14-backend-faults", "v3 ", |plan| plan.samhsa = true),
     ("15", "with client_secret_post", |plan| plan.fresh = true),
     ("15", "v2 expire_authenticated_user", |plan| plan.steps.push(Step::LogIn)),
     ("15", "v3 expire_authenticated_user", |plan| plan.steps.push(Step::LogIn)),
@@ -164,6 +165,37 @@ const MEANINGS: &[(&str, &str, Change)] = &[
     ("17", "default rate", |plan| plan.steps.push(Step::Rate(0))),
     ("18", "", |plan| plan.enrollee = 1),
     ("18", "3 new + 1 updated", |plan| plan.steps.push(Step::Load)),
+];
+
+/// Words of the titles of `14-backend-faults`, and how the data back end fails then.
+const OUTAGES: &[(&str, &str)] = &[
+    ("BFD 400 Oper", "backend=400#1"),
+    ("BFD 401 Oper", "backend=401#1"),
+    ("BFD 403 Oper", "backend=403#1"),
+    ("BFD 404 Oper", "backend=404#1"),
+    ("BFD 408 Oper", "backend=408#1"),
+    ("BFD 413 Oper", "backend=413#1"),
+    ("BFD 429 Oper", "backend=429#1"),
+    ("BFD 500 Oper", "backend=500#1"),
+    ("BFD 501 Oper", "backend=501#1"),
+    ("BFD 502 Oper", "backend=502#1"),
+    ("BFD 503 Oper", "backend=503#1"),
+    ("BFD 504 Oper", "backend=504#1"),
+    ("balancer 404 html", "backend=404-html#1"),
+    ("balancer 502 html", "backend=502-html#1"),
+    ("balancer 503 html", "backend=503-html#1"),
+    ("BFD 500 (plain JSON)", "backend=500-json#1"),
+    ("BFD 302", "backend=302#1"),
+    ("BFD 200 but not JSON", "backend=200#1"),
+    ("an OperationOutcome entry", "backend=foreign-entry#1"),
+    ("BFD resets", "backend=down#1"),
+    ("BFD truncates", "backend=down#1"),
+    ("BFD hangs", "backend=down#1"),
+    ("BFD takes 5 s", "late=50#1"),
+    ("read: BFD 500", "backend=500#1"),
+    ("metadata: BFD 500", "backend=500#1"),
+    ("log-in while BFD answers 500", "backend=500#1"),
+    ("backend down: ", "backend=down#1"),
 ];
 
 /// What this row needs.
@@ -185,5 +217,7 @@ pub fn plan(row: &Row) -> Plan {
             change(&mut plan);
         }
     }
+    let outages = OUTAGES.iter().filter(|(words, _)| row.is("14-backend-faults", words));
+    plan.steps.extend(outages.map(|(_, fault)| Step::Fault(fault)));
     plan
 }

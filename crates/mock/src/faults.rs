@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{claims::dice::Dice, living::Load};
+use super::{backend::Outage, claims::dice::Dice, living::Load};
 
 /// The most megabytes that a resource may become larger by, since they are made at once.
 const HUGEST: u64 = 1_000;
@@ -93,8 +93,8 @@ pub(super) enum Kind {
     V3Off,
     /// API v3 is for other apps.
     V3Closed,
-    /// The data back end fails with this status.
-    Backend(u16),
+    /// A data back end fails.
+    Backend(Outage),
     /// A refresh rotates the tokens, and its answer is lost.
     DropRefresh,
     /// No answer ever.
@@ -183,7 +183,7 @@ impl FromStr for Fault {
             "inactive" => Kind::Inactive,
             "v3-off" => Kind::V3Off,
             "v3-closed" => Kind::V3Closed,
-            "backend" => Kind::Backend(status()?),
+            "backend" => Kind::Backend(Outage::read(argument)?),
             "drop-refresh" => Kind::DropRefresh,
             "hang" => Kind::Hang,
             "late" => match argument.split_once('-').map(|(least, most)| (least.parse(), most.parse())) {
@@ -229,6 +229,11 @@ impl<'t> Counts<'t> {
     }
 }
 
+/// The back ends that fail at this request.
+pub(super) fn outages(faults: &[Kind]) -> impl Iterator<Item = Outage> {
+    faults.iter().filter_map(|fault| if let Kind::Backend(outage) = fault { Some(*outage) } else { None })
+}
+
 impl Fault {
     /// Whether it has struck as often as it was to.
     pub(super) fn is_over(&self) -> bool {
@@ -240,6 +245,11 @@ impl Fault {
         // With a mark after the last parameter as after the others, so that `_offset=50&` is one page wherever it
         // stands.
         if !format!("{path}&").contains(&self.path) || self.times == Some(0) {
+            return None;
+        }
+        // What another back end is asked is no such request.
+        let asked = path.split('?').next().unwrap_or(path);
+        if matches!(self.kind, Kind::Backend(outage) if !outage.concerns(asked)) {
             return None;
         }
         if self.skip > 0 {

@@ -1,6 +1,6 @@
 //! Requests as the mock reads them, and answers as the real server writes them.
 
-use std::io::Write;
+use std::{io::Write, time::Instant};
 
 use axum::{
     body::Body,
@@ -30,6 +30,7 @@ pub(super) struct Ask {
     pub query: Pairs,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
+    pub arrived: Instant,
 }
 
 impl Ask {
@@ -134,6 +135,16 @@ impl Answer {
     /// discovery, userinfo.
     pub(super) fn spaced(status: u16, fields: &[(&str, Value)]) -> Self {
         Self::new(status, "application/json", json::spaced(&json::Fields(fields)))
+    }
+
+    /// What the web server answers where an exception was caught by nobody.
+    pub(super) fn uncaught() -> Self {
+        Self::spaced(500, &[("error", serde_json::json!("Server Error (500)"))])
+    }
+
+    /// Whether it is that answer, which no view had a part in: it has no `Allow` and is never written otherwise.
+    pub(super) fn is_uncaught(&self) -> bool {
+        self.status == 500 && self.headers.contains(&("content-type", "application/json".to_owned()))
     }
 
     pub(super) fn html(status: u16, body: String) -> Self {

@@ -55,6 +55,10 @@ impl<V> Kept<V> {
         self.things.get(name).map(|thing| &thing.value)
     }
 
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut V> {
+        self.things.get_mut(name).map(|thing| &mut thing.value)
+    }
+
     /// The name of one that is this.
     pub(super) fn find(&self, is_it: impl Fn(&V) -> bool) -> Option<&str> {
         self.things.iter().find(|(_, thing)| is_it(&thing.value)).map(|(name, _)| name.as_str())

@@ -4,6 +4,7 @@
 
 mod apps;
 mod arrivals;
+mod backend;
 mod body;
 mod claims;
 mod control;

@@ -231,6 +231,7 @@ mod tests {
             query: query.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
             headers: HeaderMap::new(),
             body: Vec::new(),
+            arrived: std::time::Instant::now(),
         }
     }
 

@@ -1,6 +1,10 @@
 //! From a socket to the room that answers: reading requests, routes, and the faults that hit any of them.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -12,8 +16,10 @@ use tokio::net::TcpListener;
 use url::{Host, Url};
 
 use super::{
-    Shared, control, damage,
-    faults::Kind,
+    Shared,
+    backend::{self, Failure},
+    control, damage,
+    faults::{self, Kind},
     fhir,
     http::{Answer, Ask},
     oauth::{authorize, discovery, revoke, token},
@@ -47,6 +53,7 @@ async fn handle(
         raw_query,
         headers: parts.headers,
         body: body.to_vec(),
+        arrived: Instant::now(),
     };
     // A page of the internet that gets a browser to ask here (DNS rebinding) asks under its own name.
     let is_here = |host: &str| Url::parse(&format!("http://{host}")).is_ok_and(|url| is_loopback(&url));
@@ -108,12 +115,11 @@ fn route(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Answer {
         "connect/userinfo" | "connect/userinfo/" => fhir::userinfo(shared, ask, version, faults),
         "connect/.well-known/openid-configuration" => discovery::openid(shared.url(), version, ask),
         "fhir/.well-known/smart-configuration" => discovery::smart(shared.url(), version, ask),
-        "fhir/metadata" if faults.iter().any(|fault| matches!(fault, Kind::Backend(_))) => {
-            Answer::fhir(504, r#"{"detail":"The data back end cannot be reached."}"#)
-        }
         "fhir/metadata" => {
-            let has_audit = shared.world().switches.enable_auditevents;
-            discovery::metadata(shared.url(), version, has_audit, ask)
+            Failure::at(faults::outages(faults), version).and_then(Failure::of_metadata).unwrap_or_else(|| {
+                let has_audit = shared.world().switches.enable_auditevents;
+                discovery::metadata(shared.url(), version, has_audit, ask)
+            })
         }
         "o/permission-logout" if version == Version::V3 => signin::switch_account(shared, ask),
         _ => {
@@ -142,14 +148,11 @@ fn unversioned(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Option<Answer> {
         "/mymedicare/login" => Some(signin::login(shared, ask)),
         "/sso/authorize" => Some(signin::choose(shared, ask)),
         "/login/" => Some(signin::chosen(shared, ask)),
-        "/mymedicare/sls-callback" => Some(signin::back(shared, ask)),
+        "/mymedicare/sls-callback" => Some(signin::back(shared, ask, faults)),
         "/robots.txt" => {
             Some(Answer::new(200, "text/plain", "User-agent: *\nDisallow: /v1/o/\nDisallow: /v2/o/\nDisallow: /v3/o/"))
         }
-        path => path
-            .strip_prefix("/health")
-            .filter(|rest| rest.is_empty() || rest.starts_with('/'))
-            .map(|rest| health(rest, faults).with("allow", "GET, HEAD, OPTIONS")),
+        _ => backend::health(ask, faults::outages(faults)),
     }
 }
 
@@ -174,21 +177,4 @@ fn is_loopback(url: &Url) -> bool {
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     }
-}
-
-/// Well, unless the data back end was asked about and is failing.
-fn health(check: &str, faults: &[Kind]) -> Answer {
-    let failing = faults.iter().any(|fault| matches!(fault, Kind::Backend(_)));
-    if failing && matches!(check.trim_end_matches('/'), "/bfd" | "/bfd_v2" | "/external" | "/external_v2") {
-        return Answer::new(
-            503,
-            "application/json",
-            r#"{"detail":"Service temporarily unavailable, try again later."}"#,
-        );
-    }
-    let known = ["", "/external", "/external_v2", "/sls", "/db", "/bfd", "/bfd_v2"];
-    if !known.contains(&check.trim_end_matches('/')) {
-        return Answer::html(404, pages::no_such_page());
-    }
-    Answer::new(200, "application/json", r#"{"message":"all's well"}"#)
 }

@@ -6,6 +6,8 @@ use serde_json::json;
 use super::{
     Shared,
     arrivals::Standing,
+    backend::{Failure, Lookup},
+    faults::{self, Kind},
     http::{Answer, Ask, Pairs, last},
     language::Language,
     pages,
@@ -73,7 +75,7 @@ pub(super) fn chosen(shared: &Shared, ask: &Ask) -> Answer {
 }
 
 /// `/mymedicare/sls-callback`: back from the log-in server; the person is looked up.
-pub(super) fn back(shared: &Shared, ask: &Ask) -> Answer {
+pub(super) fn back(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Answer {
     let Some(relay) = ask.query("relay") else { return error(400, "The state parameter is required") };
     let world = &mut *shared.world();
     let Some(next) = world.arrivals.next(relay).map(str::to_owned) else {
@@ -85,7 +87,8 @@ pub(super) fn back(shared: &Shared, ask: &Ask) -> Answer {
         return error(502, "Failed to retrieve data from data source.");
     };
     let request = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-    if let Some(refusal) = unknown(world.arrivals.standing(enrollee), version, last(&request, "redirect_uri")) {
+    let standing = world.arrivals.standing(enrollee);
+    if let Some(refusal) = look_up(standing, version, last(&request, "redirect_uri"), faults) {
         return refusal;
     }
     let uuid = world.open_visit(enrollee, version, query.to_owned());
@@ -106,8 +109,23 @@ pub(super) fn switch_account(shared: &Shared, ask: &Ask) -> Answer {
     }
 }
 
-/// What somebody sees whom the data back end of this version does not know, or knows twice.
-pub(super) fn unknown(standing: Standing, version: Version, redirect_uri: Option<&str>) -> Option<Answer> {
+/// What somebody sees who cannot be looked up: the data back end of this version fails, does not know them, or knows
+/// them twice.
+pub(super) fn look_up(
+    standing: Standing,
+    version: Version,
+    redirect_uri: Option<&str>,
+    faults: &[Kind],
+) -> Option<Answer> {
+    match Failure::at(faults::outages(faults), version).and_then(Failure::of_person) {
+        None => unknown(standing, version, redirect_uri),
+        Some(Lookup::NotFound) => unknown(Standing::Unknown, version, redirect_uri),
+        Some(Lookup::Failed) => Some(error(502, "Failed to retrieve data from data source.")),
+        Some(Lookup::Unanswered) => Some(Answer::uncaught()),
+    }
+}
+
+fn unknown(standing: Standing, version: Version, redirect_uri: Option<&str>) -> Option<Answer> {
     let absent = || Some(Answer::html(404, pages::not_found(redirect_uri.unwrap_or_default())));
     match (standing, version) {
         (Standing::OnlyV2, Version::V3) | (Standing::OnlyV3, Version::V1 | Version::V2) | (Standing::Unknown, _) => {

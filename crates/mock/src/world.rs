@@ -1,6 +1,9 @@
 //! The state of the mock: apps, clock, switches, codes, tokens, grants.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Instant,
+};
 
 use jiff::{SignedDuration, Timestamp, ToSpan, tz::Offset};
 use serde::Deserialize;
@@ -74,6 +77,8 @@ pub(super) struct Refresh {
     pub agreed: Agreed,
     access: String,
     pub spent: bool,
+    /// What it was spent on, and when.
+    rotation: Option<(Instant, Pair)>,
 }
 
 /// A pair of tokens as delivered.
@@ -97,11 +102,19 @@ pub(super) struct Switches {
     pub wellknown_applications: bool,
     /// `expire_authenticated_user`.
     pub expire_grant_endpoint: bool,
+    /// Whether refreshes that race with one token all get the same new pair, or all but one are refused. The real
+    /// server was seen to do either.
+    pub racing_refreshes_share: bool,
 }
 
 impl Default for Switches {
     fn default() -> Self {
-        Self { enable_auditevents: false, wellknown_applications: true, expire_grant_endpoint: true }
+        Self {
+            enable_auditevents: false,
+            wellknown_applications: true,
+            expire_grant_endpoint: true,
+            racing_refreshes_share: false,
+        }
     }
 }
 
@@ -251,7 +264,17 @@ impl World {
         let (whose, access, samhsa) = (old.whose, old.access.clone(), old.agreed.samhsa);
         self.spend(token);
         self.tokens.remove(&access);
-        Some(self.issue(whose, Agreed { scopes, samhsa }))
+        let pair = self.issue(whose, Agreed { scopes, samhsa });
+        if let Some(spent) = self.spent.get_mut(token).filter(|_| self.switches.racing_refreshes_share) {
+            spent.rotation = Some((Instant::now(), pair.clone()));
+        }
+        Some(pair)
+    }
+
+    /// The pair that this spent token was rotated to, for a request that had arrived before that happened.
+    pub(super) fn raced(&self, token: &str, arrived: Instant) -> Option<Pair> {
+        let (rotated, pair) = self.spent.get(token)?.rotation.as_ref()?;
+        (arrived < *rotated && self.tokens.contains_key(&pair.access)).then(|| pair.clone())
     }
 
     /// From here on this refresh token is refused in other words than an unknown one.
@@ -268,7 +291,8 @@ impl World {
         let scopes = agreed.scopes.clone();
         let token = Token { whose, agreed: agreed.clone(), until, refresh: refresh.clone() };
         self.tokens.insert(access.clone(), token);
-        self.refreshes.insert(refresh.clone(), Refresh { whose, agreed, access: access.clone(), spent: false });
+        self.refreshes
+            .insert(refresh.clone(), Refresh { whose, agreed, access: access.clone(), spent: false, rotation: None });
         let expiration = match self.access(whose) {
             Access::OneTime => Some(until),
             Access::ThirteenMonth => self.grants.get(&whose).copied().flatten(),

@@ -226,6 +226,7 @@ fn store(context: &Context, plan: &Plan, answer: TokenAnswer, scopes: &[String])
         redirect_uri: plan.redirect_given.clone(),
         grant,
         archives: archives.unwrap_or_default(),
+        ended: None,
     };
     profile.replace(&context.paths, &plan.name)?;
     if let Some(other) = before.filter(|profile| profile.token_store != plan.store_kind) {

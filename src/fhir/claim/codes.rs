@@ -43,8 +43,10 @@ pub(super) fn diagnoses(claim: &Value) -> (Vec<Coded>, bool) {
     let has_principal = !found.is_empty();
     found.extend(others.into_iter().filter_map(read));
     let mut once: Vec<Coded> = Vec::with_capacity(found.len());
+    // v3 has one code with its dot and without (R46.5, R465).
+    let bare = |code: &str| code.replace('.', "").to_ascii_uppercase();
     for coded in found {
-        match once.iter_mut().find(|before| before.code == coded.code) {
+        match once.iter_mut().find(|before| bare(&before.code) == bare(&coded.code)) {
             Some(before) if before.words.is_none() && coded.words.is_some() => *before = coded,
             Some(_) => {}
             None => once.push(coded),

@@ -2,7 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Amounts, Cents, Family, look::code_of};
+use super::{
+    Amounts, Cents, Coded, Family,
+    denial::coded,
+    look::{code_of, coding_of},
+};
 
 /// What became of a claim that Medicare did not pay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,19 +43,25 @@ impl Decision {
         if family == Family::Institutional && code(&switch) == Some("1") {
             return Some(Self::MedicareAdvantage);
         }
-        let is_denied = match family {
-            // The code says whom Medicare paid (1 to 9, A, B), or why it paid nobody.
-            Family::Professional => code(&["carr_clm_pmt_dnl_cd", "CLM_CARR_PMT_DNL_CD", "CLM-CARR-PMT-DNL-CD"])
-                .is_some_and(|code| !matches!(code.as_bytes(), [b'1'..=b'9' | b'A' | b'B'])),
-            // The reason why no payment is made; P is none, but asks for one.
-            Family::Institutional => code(&["clm_mdcr_non_pmt_rsn_cd", "CLM_MDCR_NPMT_RSN_CD", "CLM-MDCR-NPMT-RSN-CD"])
-                .is_some_and(|code| code != "P"),
-            Family::Drug => false,
-        };
+        let is_denied = reason(claim, family).is_some();
         // Made-up claims have such codes beside payments: what was paid was not denied, nor was what the patient has a
         // part of, such as a deductible that is all of it.
         let is_split =
             [amounts.medicare_paid, amounts.patient_pays].into_iter().flatten().any(|amount| amount > Cents(0));
         (is_denied && !is_split).then_some(Self::Denied)
+    }
+}
+
+/// Why Medicare pays nothing for the whole claim.
+pub(super) fn reason(claim: &Value, family: Family) -> Option<Coded> {
+    let found = |names: &[&str]| names.iter().find_map(|name| coding_of(claim, name)).and_then(coded);
+    match family {
+        // The code says whom Medicare paid (1 to 9, A, B), or why it paid nobody.
+        Family::Professional => found(&["carr_clm_pmt_dnl_cd", "CLM_CARR_PMT_DNL_CD", "CLM-CARR-PMT-DNL-CD"])
+            .filter(|it| !matches!(it.code.as_bytes(), [b'1'..=b'9' | b'A' | b'B'])),
+        // The reason why no payment is made; P is none, but asks for one.
+        Family::Institutional => found(&["clm_mdcr_non_pmt_rsn_cd", "CLM_MDCR_NPMT_RSN_CD", "CLM-MDCR-NPMT-RSN-CD"])
+            .filter(|it| it.code != "P"),
+        Family::Drug => None,
     }
 }

@@ -3,9 +3,13 @@
 use serde_json::Value;
 
 use super::{
-    Family, Kind,
+    Coded, Family, Kind,
+    denial::{self, Processing},
     look::{coding, display, each, extension, number, said, text, words},
-    money::{Amounts, Beyond, Cents, is_total_line, of_line, share, uncontradicted},
+    money::{
+        Amounts, Beyond, COVERED_BY_PLAN, Cents, NOT_COVERED_BY_PLAN, RESPONSIBILITY, is_total_line, of_line, share,
+        uncontradicted,
+    },
 };
 
 /// A line of a claim.
@@ -27,6 +31,8 @@ pub struct Line {
     pub words: Option<String>,
     /// Place of service, in the server's words or as its code; of an institution, the state.
     pub place: Option<String>,
+    /// Place of service: its code.
+    pub place_code: Option<String>,
     /// National Drug Code.
     pub ndc: Option<String>,
     /// Units of service, or quantity dispensed.
@@ -43,8 +49,18 @@ pub struct Line {
     pub coinsurance: Option<Cents>,
     /// The patient's share: deductible, coinsurance and blood deductible together; of a drug what was paid for it.
     pub patient_pays: Option<Cents>,
-    /// What the patient has paid.
+    /// What the patient has paid: of a drug only.
     pub patient_paid: Option<Cents>,
+    /// What CMS computed the patient to be responsible for, before anybody paid.
+    pub patient_responsibility: Option<Cents>,
+    /// What is not covered.
+    pub not_covered: Option<Cents>,
+    /// How it was processed (`line_prcsg_ind_cd`): A is allowed.
+    pub processing: Option<Coded>,
+    /// Why it was adjusted or denied.
+    pub denial_reasons: Vec<Coded>,
+    /// Whether Medicare did not approve it. Such a line has no share.
+    pub is_denied: bool,
     /// Whether it only repeats the totals of all others: revenue centre 0001.
     pub is_total: bool,
 }
@@ -66,9 +82,25 @@ impl Line {
         let blood = amount(&["CLM_LINE_BLOOD_DDCTBL_AMT", "rev_cntr_blood_ddctbl_amt"]);
         // As of the whole claim, 0 says nothing, but of a drug.
         let at_the_pharmacy = amount(&["ptnt_pay_amt"]);
-        let patient_paid = amount(&["CLM_LINE_BENE_PMT_AMT", "rev_cntr_ptnt_rspnsblty_pmt"])
-            .filter(|paid| *paid != Cents(0))
-            .or(at_the_pharmacy);
+        let patient_responsibility = amount(&RESPONSIBILITY).filter(|amount| *amount != Cents(0));
+        let charged = amount(&[
+            "CLM_LINE_SBMT_CHRG_AMT",
+            "TOT_RX_CST_AMT",
+            "line_sbmtd_chrg_amt",
+            "rev_cntr_tot_chrg_amt",
+            "tot_rx_cst_amt",
+        ]);
+        let allowed = amount(&["CLM_LINE_ALOWD_CHRG_AMT", "line_alowd_chrg_amt"]);
+        let medicare_paid = if family == Family::Drug {
+            beyond.sum([amount(&COVERED_BY_PLAN), amount(&NOT_COVERED_BY_PLAN)].into_iter().flatten())
+        } else {
+            amount(&["CLM_LINE_CVRD_PD_AMT", "line_nch_pmt_amt", "rev_cntr_pmt_amt_amt"])
+        };
+        let not_covered = amount(&["CLM_LINE_NCVRD_CHRG_AMT", "rev_cntr_ncvrd_chrg_amt"]);
+        let is_total = kind.is_some() && is_total_line(line);
+        let processing = Processing::of(line, not_covered, charged, [allowed, medicare_paid]);
+        let owed = share([deductible, coinsurance, blood], beyond);
+        let patient_pays = uncontradicted(owed, [at_the_pharmacy, patient_responsibility]).or(at_the_pharmacy);
         Self {
             sequence: line["sequence"].as_u64(),
             start: serviced.clone().or_else(|| said(period, "start")),
@@ -83,29 +115,44 @@ impl Line {
             revenue: revenue.and_then(|coding| said(coding, "code")),
             words: ndc.and_then(display).or_else(|| revenue.and_then(display)).or_else(|| words(&line["category"])),
             place: place(line),
+            place_code: coding(
+                &line["locationCodeableConcept"],
+                &["line_place_of_srvc_cd", "Place_of_Service_Code_Set"],
+            )
+            .and_then(|coding| said(coding, "code")),
             ndc: ndc.and_then(|coding| said(coding, "code")),
             units: units(line, family),
-            charged: amount(&[
-                "CLM_LINE_SBMT_CHRG_AMT",
-                "TOT_RX_CST_AMT",
-                "line_sbmtd_chrg_amt",
-                "rev_cntr_tot_chrg_amt",
-                "tot_rx_cst_amt",
-            ]),
-            allowed: amount(&["CLM_LINE_ALOWD_CHRG_AMT", "line_alowd_chrg_amt"]),
-            medicare_paid: amount(&[
-                "CLM_LINE_CVRD_PD_AMT",
-                "line_nch_pmt_amt",
-                "rev_cntr_pmt_amt_amt",
-                "cvrd_d_plan_pd_amt",
-            ]),
-            patient_pays: uncontradicted(share([deductible, coinsurance, blood], beyond), patient_paid)
-                .or(at_the_pharmacy),
-            patient_paid,
+            charged,
+            allowed,
+            medicare_paid,
+            patient_pays: patient_pays.filter(|_| !processing.is_denied),
+            patient_paid: at_the_pharmacy,
+            patient_responsibility,
+            not_covered,
             deductible,
             coinsurance,
-            is_total: kind.is_some() && is_total_line(line),
+            processing: processing.code,
+            denial_reasons: processing.reasons,
+            is_denied: processing.is_denied && !is_total,
+            is_total,
         }
+    }
+}
+
+impl Line {
+    /// Why it was not approved, as a person says it: our own words for a code, else the server's, else the code.
+    #[must_use]
+    pub fn why_denied(&self) -> Option<String> {
+        if !self.is_denied {
+            return None;
+        }
+        let said = |reason: &Coded| {
+            let plain = denial::in_plain_words(&reason.code).map(str::to_owned);
+            let known = || reason.words.clone().map(|words| format!("{words} (code {})", reason.code));
+            plain.or_else(known).unwrap_or_else(|| format!("code {}", reason.code))
+        };
+        let reasons: Vec<String> = self.denial_reasons.iter().map(said).collect();
+        Some(if reasons.is_empty() { "Medicare covers none of this charge".to_owned() } else { reasons.join("; ") })
     }
 }
 
@@ -162,7 +209,7 @@ pub(super) fn unsay_zeros(lines: &mut [Line], amounts: &mut Amounts, beyond: &Be
         let of_lines = beyond.sum(of_lines);
         amounts.patient_pays = match of_lines {
             Some(Cents(1..)) => of_lines,
-            _ => uncontradicted(amounts.patient_pays, amounts.patient_paid),
+            _ => uncontradicted(amounts.patient_pays, [amounts.patient_paid, amounts.patient_responsibility]),
         };
     }
     type Part = fn(&mut Line) -> &mut Option<Cents>;

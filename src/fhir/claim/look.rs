@@ -79,13 +79,16 @@ pub(super) fn information<'v>(claim: &'v Value, category: &str) -> Option<&'v Va
         .find(|info| is(&info["category"], category))
 }
 
-/// The code that a claim has under the name of this variable: as supporting information, or as an extension.
+/// The coding that a claim has under the name of this variable: as supporting information, or as an extension.
+pub(super) fn coding_of<'v>(holder: &'v Value, variable: &str) -> Option<&'v Value> {
+    let has_code = |coding: &&Value| text(coding, "code").is_some();
+    let informed = || each(&information(holder, variable)?["code"], "coding").find(has_code);
+    informed().or_else(|| extension(holder, variable).map(|it| &it["valueCoding"]).filter(has_code))
+}
+
+/// Its code.
 pub(super) fn code_of<'v>(holder: &'v Value, variable: &str) -> Option<&'v str> {
-    let informed = || {
-        let info = information(holder, variable)?;
-        each(&info["code"], "coding").find_map(|coding| text(coding, "code"))
-    };
-    informed().or_else(|| text(&extension(holder, variable)?["valueCoding"], "code"))
+    text(coding_of(holder, variable)?, "code")
 }
 
 /// A display. Those that hold a comma arrive in quotes.

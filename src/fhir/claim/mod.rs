@@ -6,6 +6,7 @@
 
 mod codes;
 mod decision;
+mod denial;
 mod kind;
 mod lines;
 mod look;
@@ -44,6 +45,8 @@ pub struct Claim {
     pub standing: Standing,
     /// Where Medicare did not pay: what became of it. Such a claim has no share.
     pub decision: Option<Decision>,
+    /// Why it was denied as a whole, where it was.
+    pub denial_reason: Option<Coded>,
     /// `status`: `active`, `cancelled`.
     pub status: Option<String>,
     /// `outcome`: `complete`, `partial`.
@@ -81,7 +84,7 @@ pub struct Claim {
     /// `meta.lastUpdated`.
     pub last_updated: Option<String>,
     /// Whether something of it could not be read as it was sent: half a surrogate pair, a number or an amount beyond
-    /// any claim, nesting beyond any reader. The rest is here.
+    /// any claim or not in dollars, nesting beyond any reader, a type that is not known. The rest is here.
     pub is_incomplete: bool,
 }
 
@@ -118,6 +121,18 @@ impl Claim {
             amounts.patient_pays = None;
             lines.iter_mut().for_each(|line| line.patient_pays = None);
         }
+        let denial_reason = decision.filter(|it| *it == Decision::Denied).and_then(|_| decision::reason(claim, family));
+        if let Some(reason) = &denial_reason {
+            for line in lines.iter_mut().filter(|line| !line.is_total) {
+                line.is_denied = true;
+                if line.denial_reasons.is_empty() {
+                    line.denial_reasons.push(reason.clone());
+                }
+            }
+        }
+        // A claim of no known type is of another form than any that this reads (CMS's samples of 2018 are): its amounts
+        // and lines have other names.
+        let is_strange = !is_prior_authorization && kind.is_none();
         Self {
             id: text(claim, "id").unwrap_or_default().to_owned(),
             number: number(claim),
@@ -125,6 +140,7 @@ impl Claim {
             is_prior_authorization,
             standing,
             decision,
+            denial_reason,
             status: said(claim, "status"),
             outcome: said(claim, "outcome"),
             source: said(&claim["meta"], "source"),
@@ -143,8 +159,13 @@ impl Claim {
             amounts,
             lines,
             last_updated: said(&claim["meta"], "lastUpdated"),
-            is_incomplete: beyond.is_met(),
+            is_incomplete: beyond.is_met() || is_strange,
         }
+    }
+
+    /// The lines that Medicare did not approve.
+    pub fn denied_lines(&self) -> impl Iterator<Item = &Line> {
+        self.lines.iter().filter(|line| line.is_denied)
     }
 
     /// The first day of service, where the claim says a whole day.

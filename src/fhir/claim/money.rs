@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     Family, Kind,
-    look::{each, extension, is},
+    look::{each, extension, is, text},
 };
 
 /// An amount of US dollars, in cents. v3 shows some amounts as binary fractions: those are rounded half up.
@@ -38,10 +38,17 @@ impl Cents {
     }
 
     /// What `Money` has as its value. Amounts have fewer digits than a double keeps, so its shortest text is
-    /// the one that was sent. A text is read where it is a plain decimal. What is beyond any claim, or no amount, is
-    /// noted.
+    /// the one that was sent. A text is read where it is a plain decimal. What is beyond any claim, no amount, or not
+    /// in US dollars is noted.
     fn of(money: &Value, beyond: &Beyond) -> Option<Self> {
         let value = if money.is_object() { &money["value"] } else { money };
+        // R4 has the currency as such; STU3's Money is a Quantity with the code as its unit. Without one it is dollars:
+        // Medicare pays in nothing else.
+        let currency = text(money, "currency").or_else(|| text(money, "code"));
+        if !value.is_null() && currency.is_some_and(|currency| !currency.eq_ignore_ascii_case("USD")) {
+            beyond.0.set(true);
+            return None;
+        }
         let read = match value {
             Value::Null => return None,
             // A double is written out without an exponent here.
@@ -122,21 +129,37 @@ pub struct Amounts {
     /// What the patient is responsible for, his share: deductible, coinsurance and blood deductible together; of a drug
     /// what was paid at the pharmacy.
     pub patient_pays: Option<Cents>,
-    /// What the claim says the patient has paid the provider.
+    /// What the patient has paid: of a drug at the pharmacy; of other claims of v3, what its header says.
     pub patient_paid: Option<Cents>,
-    /// What another insurer paid.
+    /// What the lines make the patient responsible for, computed by CMS when it priced them, before anybody paid.
+    pub patient_responsibility: Option<Cents>,
+    /// Extra Help: what the low-income subsidy paid for a drug.
+    pub low_income_subsidy: Option<Cents>,
+    /// What the maker of a drug took off its price in the coverage gap.
+    pub discount: Option<Cents>,
+    /// What another insurer paid, or for a drug other payers.
     pub other_paid: Option<Cents>,
 }
+
+/// What a line makes the patient responsible for: deductible and coinsurance, by CMS's own sum.
+pub(super) const RESPONSIBILITY: [&str; 2] = ["CLM_LINE_BENE_PMT_AMT", "rev_cntr_ptnt_rspnsblty_pmt"];
+/// What a drug plan paid for what Part D covers.
+pub(super) const COVERED_BY_PLAN: [&str; 2] = ["CLM_LINE_CVRD_PD_AMT", "cvrd_d_plan_pd_amt"];
+/// What a drug plan paid for what Part D does not cover. v1 and v2 have one of the two.
+pub(super) const NOT_COVERED_BY_PLAN: [&str; 2] = ["CLM_LINE_NCVRD_PD_AMT", "ncvrd_plan_pd_amt"];
 
 impl Amounts {
     pub(super) fn read(claim: &Value, kind: Option<Kind>, beyond: &Beyond) -> Self {
         let header = |names: &[&str]| names.iter().find_map(|name| amount(claim, name, beyond));
         let lines = |names: &[&str]| sum_of_lines(claim, names, beyond);
         let payment = || Cents::of(&claim["payment"]["amount"], beyond);
-        let blood_deductible = header(&["CLM_BLOOD_LBLTY_AMT", "nch_bene_blood_ddctbl_lblty_am"]);
-        // Paid by the patient; what is `BENE_PD` went to him.
-        let patient_paid =
-            paid(header(&["CLM_BENE_PMT_AMT"]), || lines(&["CLM_LINE_BENE_PMT_AMT", "rev_cntr_ptnt_rspnsblty_pmt"]));
+        // CMS defines it for hospital claims and skilled nursing only; v3 sends it with others as well.
+        let blood_deductible = matches!(kind, Some(Kind::Inpatient | Kind::Outpatient | Kind::Snf))
+            .then(|| header(&["CLM_BLOOD_LBLTY_AMT", "nch_bene_blood_ddctbl_lblty_am"]))
+            .flatten();
+        // Paid by the patient; what is `BENE_PD` went to him. A 0 is also what CMS has where nothing is known.
+        let patient_paid = header(&["CLM_BENE_PMT_AMT"]).filter(|amount| *amount != Cents(0));
+        let patient_responsibility = lines(&RESPONSIBILITY).filter(|amount| *amount != Cents(0));
         match kind.map_or(Family::Professional, Kind::family) {
             Family::Professional => {
                 let deductible = header(&["CLM_MDCR_DDCTBL_AMT", "carr_clm_cash_ddctbl_apld_amt"]);
@@ -148,7 +171,8 @@ impl Amounts {
                         .or_else(|| lines(&["CLM_LINE_ALOWD_CHRG_AMT"])),
                     medicare_paid: payment(),
                     paid_to_provider: header(&["CLM_PRVDR_PMT_AMT", "nch_clm_prvdr_pmt_amt"]),
-                    paid_to_patient: header(&["nch_clm_bene_pmt_amt"]).or_else(|| lines(&["CLM_LINE_BENE_PD_AMT"])),
+                    paid_to_patient: header(&["CLM_BENE_PD_AMT", "nch_clm_bene_pmt_amt"])
+                        .or_else(|| lines(&["CLM_LINE_BENE_PD_AMT"])),
                     not_covered: header(&["CLM_NCVRD_CHRG_AMT"]).or_else(|| lines(&["CLM_LINE_NCVRD_CHRG_AMT"])),
                     patient_pays: share([deductible, coinsurance, blood_deductible], beyond),
                     // v2 has it on the lines only, and v1 may have a header of 0 beside lines that say more.
@@ -157,9 +181,11 @@ impl Amounts {
                         rather(of_lines, || header(&["prpayamt"]))
                     }),
                     patient_paid,
+                    patient_responsibility,
                     deductible,
                     coinsurance,
                     blood_deductible,
+                    ..Self::default()
                 }
             }
             Family::Institutional => {
@@ -185,7 +211,7 @@ impl Amounts {
                     medicare_paid: payment(),
                     paid_to_provider: header(&["CLM_PRVDR_PMT_AMT", "clm_op_prvdr_pmt_amt"])
                         .or_else(|| lines(&["rev_cntr_prvdr_pmt_amt"])),
-                    paid_to_patient: header(&["CLM_MDCR_INSTNL_BENE_PD_AMT", "clm_op_bene_pmt_amt"])
+                    paid_to_patient: header(&["CLM_BENE_PD_AMT", "CLM_MDCR_INSTNL_BENE_PD_AMT", "clm_op_bene_pmt_amt"])
                         .or_else(|| lines(&["rev_cntr_bene_pmt_amt"])),
                     not_covered: header(&["CLM_NCVRD_CHRG_AMT", "nch_ip_ncvrd_chrg_amt"])
                         .or_else(|| lines(&["CLM_LINE_NCVRD_CHRG_AMT", "rev_cntr_ncvrd_chrg_amt"])),
@@ -194,20 +220,33 @@ impl Amounts {
                     // In 2025 v3 had the primary payer's payment under the professional name, among the totals.
                     other_paid: total(claim, "CLM_MDCR_PRFNL_PRMRY_PYR_AMT", beyond)
                         .or_else(|| header(&["CLM_MDCR_INSTNL_PRMRY_PYR_AMT", "CLM_OTHR_TP_PD_AMT", "prpayamt"])),
+                    patient_responsibility,
                     deductible,
                     coinsurance,
                     blood_deductible,
+                    ..Self::default()
                 }
             }
             Family::Drug => {
                 // Copayment, coinsurance and deductible, paid where the drug was handed out: it is both.
                 let at_the_pharmacy = header(&["CLM_BENE_PMT_AMT"]).or_else(|| lines(&["ptnt_pay_amt"]));
+                let sum = |amounts: [Option<Cents>; 2]| beyond.sum(amounts.into_iter().flatten());
                 Self {
-                    charged: header(&["TOT_RX_CST_AMT"]).or_else(|| lines(&["tot_rx_cst_amt"])),
-                    medicare_paid: lines(&["CLM_LINE_CVRD_PD_AMT", "cvrd_d_plan_pd_amt"]),
+                    // In 2025 v3 had the price of some under the name of other claims.
+                    charged: header(&["TOT_RX_CST_AMT"])
+                        .or_else(|| lines(&["TOT_RX_CST_AMT", "tot_rx_cst_amt"]))
+                        .or_else(|| header(&["CLM_SBMT_CHRG_AMT"])),
+                    // A plan pays for what Part D covers, and an enhanced plan for more.
+                    medicare_paid: sum([lines(&COVERED_BY_PLAN), lines(&NOT_COVERED_BY_PLAN)]),
                     patient_pays: at_the_pharmacy,
                     patient_paid: at_the_pharmacy,
-                    other_paid: header(&["CLM_OTHR_TP_PD_AMT"]),
+                    low_income_subsidy: lines(&["CLM_LINE_LIS_AMT", "lics_amt"]),
+                    discount: lines(&["CLM_LINE_RPTD_GAP_DSCNT_AMT", "rptd_gap_dscnt_num"]),
+                    // Payers whose payments count toward the out-of-pocket limit, and those whose do not.
+                    other_paid: sum([
+                        header(&["CLM_OTHR_TP_PD_AMT"]).or_else(|| lines(&["othr_troop_amt"])),
+                        lines(&["CLM_LINE_PLRO_AMT", "plro_amt"]),
+                    ]),
                     ..Self::default()
                 }
             }
@@ -218,23 +257,16 @@ impl Amounts {
 /// The patient's share: deductible, coinsurance and, where there is any, the deductible for blood, as CMS counts what
 /// beneficiaries are liable for. Unless the first two are known it is not.
 ///
-/// v1 and v2 have `rev_cntr_ptnt_rspnsblty_pmt` on the lines of outpatient claims as well, the "patient responsibility".
-/// It is no share to rely on: by CMS's definition it is what the beneficiary *paid* the provider, only systems and lines
-/// that are priced for it fill it (with coinsurance and deductible), and all others leave it 0. Of the 39 outpatient
-/// claims of v2 that were recorded 38 have 0, and 22 of these say a deductible or a coinsurance: taken for the share it
-/// comes to 500.00, deductible, coinsurance and blood come to 2563.73 (293.73 of them the one claim's that says 500.00).
+/// `rev_cntr_ptnt_rspnsblty_pmt` (v3 `CLM_LINE_BENE_PMT_AMT`) is the same by CMS's own sum, and stands beside it as
+/// [`Amounts::patient_responsibility`]: only lines that are priced for it have it, and all others 0. Of the 39 outpatient
+/// claims of v2 that were recorded 38 have 0, and 22 of these say a deductible or a coinsurance.
 pub(super) fn share([deductible, coinsurance, blood]: [Option<Cents>; 3], beyond: &Beyond) -> Option<Cents> {
     beyond.sum([deductible?, coinsurance?, blood.unwrap_or_default()].into_iter())
 }
 
-/// A share, unless it is 0 where the patient has paid something: then one of the two says nothing.
-pub(super) fn uncontradicted(share: Option<Cents>, patient_paid: Option<Cents>) -> Option<Cents> {
-    share.filter(|share| *share != Cents(0) || patient_paid.is_none_or(|paid| paid == Cents(0)))
-}
-
-/// What the patient has paid; 0 is also what CMS has where nothing is known, and says nothing.
-fn paid(header: Option<Cents>, lines: impl FnOnce() -> Option<Cents>) -> Option<Cents> {
-    rather(header, lines).filter(|amount| *amount != Cents(0))
+/// A share, unless it is 0 where the patient has paid or is responsible for something: then one of the two says nothing.
+pub(super) fn uncontradicted(share: Option<Cents>, others: [Option<Cents>; 2]) -> Option<Cents> {
+    share.filter(|share| *share != Cents(0) || others.into_iter().flatten().all(|other| other == Cents(0)))
 }
 
 /// The first that is more than 0, else the first.
@@ -284,9 +316,11 @@ pub(super) fn is_total_line(line: &Value) -> bool {
     is(&line["revenue"], "0001")
 }
 
-/// The sum over the lines that have one of these names; `None` where no line has.
+/// The sum over the lines that have one of these names; `None` where no line has. The line with the totals counts only
+/// where the claim has no other.
 fn sum_of_lines(claim: &Value, names: &[&str], beyond: &Beyond) -> Option<Cents> {
-    let lines = each(claim, "item").filter(|line| !is_total_line(line));
+    let is_total_only = each(claim, "item").all(is_total_line);
+    let lines = each(claim, "item").filter(|line| is_total_only || !is_total_line(line));
     beyond.sum(lines.filter_map(|line| of_line(line, names, beyond)))
 }
 

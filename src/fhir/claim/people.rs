@@ -108,16 +108,25 @@ fn in_role(claim: &Value, role: &str) -> impl Iterator<Item = Party> {
 
 /// Who treated or prescribed: of those with the nearest role, one with a name before one with a number only.
 pub(super) fn practitioner(claim: &Value, version: Version, family: Family) -> Party {
-    // v1 calls an attending, a treating and a prescribing one "primary", and those who operated "assist" and "other". So
-    // did v2 in 2021 for stays; of doctors' claims, "primary" is who billed.
+    // One order at every version: who did what the lines bill, who attended, who operated; of doctors' and suppliers'
+    // claims who did it; of a drug who prescribed it. v1 calls the first two "primary", and only the lines tell them
+    // apart; those who operated are "assist" and "other". So did v2 in 2021 for stays. Of v2's doctors' claims "primary"
+    // is who billed.
     let roles: &[&str] = match (version, family) {
-        (Version::V1, _) => &["primary", "assist", "other"],
-        (Version::V2, Family::Professional) => &["performing"],
-        (Version::V2, Family::Institutional) => &["performing", "attending", "primary", "operating", "otheroperating"],
-        (Version::V2, Family::Drug) => &["prescribing", "performing"],
-        (Version::V3, _) => &["rendering", "attending", "prescribing", "operating", "otheroperating"],
+        (Version::V1, Family::Professional) => &["primary"],
+        (_, Family::Professional) => &["performing", "rendering"],
+        (_, Family::Institutional) => {
+            &["performing", "rendering", "attending", "primary", "operating", "assist", "otheroperating", "other"]
+        }
+        (_, Family::Drug) => &["prescribing", "primary", "performing"],
     };
-    let everybody = || roles.iter().flat_map(|role| in_role(claim, role));
+    let of_lines = || each(claim, "item").flat_map(|line| each(line, "careTeamLinkId")).collect::<Vec<_>>();
+    let billed = if version == Version::V1 { of_lines() } else { Vec::new() };
+    let performed = || {
+        let is_billed = |member: &&Value| is(&member["role"], "primary") && billed.contains(&&member["sequence"]);
+        each(claim, "careTeam").filter(is_billed).map(|it| party(claim, &it["provider"]))
+    };
+    let everybody = || performed().chain(roles.iter().flat_map(|role| in_role(claim, role)));
     everybody()
         .find(|party| party.name.is_some())
         .or_else(|| everybody().find(|party| party.npi.is_some()))

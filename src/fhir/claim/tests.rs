@@ -54,7 +54,7 @@ fn primary_is_who_treated_at_v1_and_who_billed_at_v2() {
     let some = |text: &str| Some(text.to_owned());
     assert_eq!(names(&read(&carrier("v1", &team))), (None, some("First"), some("11")));
     assert_eq!(names(&read(&carrier("v2", &team))), (some("First"), some("Second"), some("22")));
-    assert_eq!(names(&read(&carrier("v3", &team))), (None, None, None));
+    assert_eq!(names(&read(&carrier("v3", &team))), (None, some("Second"), some("22")), "primary is nobody's at v3");
     let team = json!({"careTeam": [member("rendering", "Third", "33")]});
     assert_eq!(names(&read(&carrier("v3", &team))), (None, some("Third"), some("33")));
 }
@@ -145,7 +145,12 @@ fn billed(kind: &str, header: &[(&str, f64)], lines: &[&[(&str, f64)]]) -> Claim
 
 #[test]
 fn a_share_is_what_the_patient_is_responsible_for_and_not_what_was_paid() {
-    let share = |claim: &Claim| (claim.amounts.patient_pays.map(|it| it.0), claim.amounts.patient_paid.map(|it| it.0));
+    let share = |claim: &Claim| {
+        let amounts = &claim.amounts;
+        assert!(amounts.patient_paid.is_none() || amounts.patient_responsibility.is_none());
+        let other = amounts.patient_paid.or(amounts.patient_responsibility);
+        (amounts.patient_pays.map(|it| it.0), other.map(|it| it.0))
+    };
     const OWED: [(&str, f64); 3] = [
         ("nch_bene_ptb_ddctbl_amt", 20.0),
         ("nch_bene_ptb_coinsrnc_amt", 10.0),

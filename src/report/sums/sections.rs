@@ -44,7 +44,6 @@ impl Sums {
             ("Medicare sent you", dollars(all.sent.filter(|sent| sent.0 != 0))),
             ("Your share", dollars(all.share)),
             ("At the pharmacy", dollars(all.at_pharmacy)),
-            ("You paid, claims say", dollars(all.out_of_pocket)),
         ]
         .into_iter()
         .filter(|(_, text)| !text.is_empty())
@@ -105,12 +104,9 @@ impl Sums {
         let mut years = Vec::new();
         let named = self.years.iter().rev().map(|(year, sum)| (year.clone(), *sum));
         for (name, sum) in named.chain(and("No date", self.undated)) {
-            let mut row = sum.cells(&name);
-            row.push(Td::Number(dollars(sum.out_of_pocket)));
-            years.push(row);
+            years.push(sum.cells(&name));
         }
-        let with_paid: Vec<_> = heads("Year").into_iter().chain([("You paid", true)]).collect();
-        table(out, "By year of service", &with_paid, &years);
+        table(out, "By year of service", &heads("Year"), &years);
         quiet(out, SHARE);
 
         out.push_str("<h2>Spending</h2>\n");
@@ -243,8 +239,7 @@ impl Sums {
     }
 }
 
-/// What the three numbers mean, and what they do not.
+/// What the two numbers mean, and what they do not.
 const SHARE: &str = "Your share is what the claims make you responsible for: deductible, coinsurance and blood deductible. What Medicare does \
 not cover, or sent to you to hand on, is not in it. At the pharmacy is what claims for prescriptions say was paid there for you; it is paid \
-already, and not in your share. You paid is what other claims say you gave the provider; most do not say it. The three are never added up, \
-and none of them is a bill.";
+already, and not in your share. The two are never added up, and neither of them is a bill.";

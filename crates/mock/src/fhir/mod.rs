@@ -12,13 +12,16 @@ use serde_json::json;
 use super::{
     Shared,
     arrivals::Standing,
-    faults::Kind,
+    backend::{Failure, Form},
+    faults::{self, Kind},
     http::{Answer, Ask, LIMITS},
     pages,
     records::Records as _,
     version::Version,
     world::GrantState,
 };
+
+pub(super) use params::refused;
 
 /// A person who has shown a good token.
 struct Caller {
@@ -57,14 +60,15 @@ pub(super) fn answer(shared: &Shared, ask: &Ask, version: Version, rest: &str, f
     let answer = match renderer(ask) {
         None => Answer::detail(406, "Could not satisfy the request Accept header."),
         Some(Renderer { media_type, indent }) => {
-            let answer = answer_below(shared, ask, (version, resource, id), needed, faults).with_type(media_type);
+            let answer = answer_below(shared, ask, (version, resource, id), needed, faults);
             match indent {
-                None => answer,
-                Some(blanks) => answer.indented(blanks),
+                _ if answer.is_uncaught() => answer,
+                None => answer.with_type(media_type),
+                Some(blanks) => answer.with_type(media_type).indented(blanks),
             }
         }
     };
-    answer.with("allow", "GET, HEAD, OPTIONS")
+    if answer.is_uncaught() { answer } else { answer.with("allow", "GET, HEAD, OPTIONS") }
 }
 
 /// A path as it was meant: `%24` is the dollar of the insurance card's.
@@ -94,22 +98,23 @@ fn answer_below(
         let now = world.now();
         world.throttle.call(ask.bearer().unwrap_or_default(), now)
     };
-    let answer = match (faults.iter().find_map(backend), id) {
+    let answer = match (Failure::at(faults::outages(faults), version), id) {
         _ if bucket.remaining.is_none() => {
             let wait = bucket.reset.ceil();
             let words = format!("Request was throttled. Expected available in {wait} seconds.");
             Answer::detail(429, &words).with("retry-after", wait.to_string())
         }
-        (Some(status), _) => failing(version, status),
+        // Only a page has entries.
+        (Some(failure), id) if failure != Failure::ForeignEntry || id.is_none() => failure.of_fhir(version),
         // No data stands behind this version here.
-        _ if !shared.records.serves(version) => failing(version, 502),
-        (None, Some("$generate-insurance-card")) if version == Version::V3 => {
+        _ if !shared.records.serves(version) => Failure::Status(502, Form::Html).of_fhir(version),
+        (_, Some("$generate-insurance-card")) if version == Version::V3 => {
             let call = shared.world().next_card(caller.enrollee);
             let card = shared.records.insurance_card(caller.enrollee, call);
-            card.map_or_else(|| failing(version, 404), |card| Answer::fhir(200, card))
+            card.map_or_else(|| Answer::detail(404, "Not found."), |card| Answer::fhir(200, card))
         }
-        (None, Some(id)) => read::answer(shared, &caller, resource, id),
-        (None, None) => search::answer(shared, &narrowed(ask, &caller, resource), &caller, resource, faults),
+        (_, Some(id)) => read::answer(shared, &caller, resource, id),
+        (_, None) => search::answer(shared, &narrowed(ask, &caller, resource), &caller, resource, faults),
     };
     let numbers = [bucket.limit.to_string(), bucket.remaining.unwrap_or(0).to_string(), format!("{:?}", bucket.reset)];
     LIMITS.into_iter().zip(numbers).fold(answer, |answer, (name, value)| answer.with(name, value))
@@ -222,24 +227,6 @@ impl Needed<'_> {
             Self::Profile => scopes.contains("profile"),
             Self::Nothing => false,
         }
-    }
-}
-
-fn backend(fault: &Kind) -> Option<u16> {
-    if let Kind::Backend(status) = fault { Some(*status) } else { None }
-}
-
-/// What is shown of a failing back end. v3's says nothing that the web server could make sense of when it
-/// fails for good, and what it refuses it refuses itself.
-fn failing(version: Version, status: u16) -> Answer {
-    match status {
-        400..=499 if version == Version::V3 && status != 404 => params::refused(version, status, "Too many requests"),
-        500..=599 if version == Version::V3 => params::server_error(),
-        404 => Answer::detail(404, "Not found."),
-        400..=499 => Answer::detail(400, "An error occurred contacting the upstream server:Too many requests"),
-        // Nobody answers: the web server has nothing to translate.
-        504 => Answer::spaced(500, &[("error", json!("Server Error (500)"))]),
-        _ => Answer::detail(502, "A failure occurred contacting the upstream server"),
     }
 }
 
@@ -358,6 +345,8 @@ fn instant(at: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use axum::http::{HeaderMap, HeaderValue, Method};
 
     use super::*;
@@ -368,7 +357,15 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert("accept", HeaderValue::from_static(accept));
             let (path, raw_query) = (String::new(), String::new());
-            let ask = Ask { method: Method::GET, path, raw_query, query: Vec::new(), headers, body: Vec::new() };
+            let ask = Ask {
+                method: Method::GET,
+                path,
+                raw_query,
+                query: Vec::new(),
+                headers,
+                body: Vec::new(),
+                arrived: Instant::now(),
+            };
             renderer(&ask).map(|Renderer { media_type, indent }| (media_type, indent))
         };
         const JSON: &str = "application/json";

@@ -45,25 +45,21 @@ impl Window {
         let start = offset.or(integer("startIndex")?).unwrap_or(0);
         let too_low = |_| match version {
             Version::V1 | Version::V2 => upstream(&format!("Value for startIndex cannot be negative: {start}")),
-            Version::V3 => server_error(),
+            Version::V3 => Answer::uncaught(),
         };
         let start = usize::try_from(start).map_err(too_low)?;
         Ok(Self { start, count: usize::try_from(count).unwrap_or(10) })
     }
 }
 
-/// What the web server says when it cannot make sense of the data back end's answer.
-pub(super) fn server_error() -> Answer {
-    Answer::spaced(500, &[("error", json!("Server Error (500)"))])
-}
-
 /// A refusal of the data back end, as this version shows it.
-pub(super) fn refused(version: Version, status: u16, diagnostics: &str) -> Answer {
+pub(in super::super) fn refused(version: Version, status: u16, diagnostics: &str) -> Answer {
     if version != Version::V3 {
         return upstream(diagnostics);
     }
-    let issue = json!({"severity": "error", "code": "processing", "diagnostics": diagnostics});
-    Answer::fhir(status, json!({"resourceType": "OperationOutcome", "issue": [issue]}).to_string())
+    // In the data back end's order.
+    let issue = format!(r#"{{"severity":"error","code":"processing","diagnostics":{}}}"#, json!(diagnostics));
+    Answer::fhir(status, format!(r#"{{"resourceType":"OperationOutcome","issue":[{issue}]}}"#))
 }
 
 /// A 400 of the data back end, as v1 and v2 show it.
@@ -221,7 +217,7 @@ fn kinds(ask: &Ask, version: Version) -> Result<Option<Vec<&'static str>>, Answe
     let breaks = |word: &Word| matches!(word, Word::Any | Word::Nothing);
     if version == Version::V3 && words.iter().any(breaks) {
         // The other data back end does not know what to do with these.
-        return Err(server_error());
+        return Err(Answer::uncaught());
     }
     if words.contains(&Word::Any) {
         return Ok(None);

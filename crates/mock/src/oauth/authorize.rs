@@ -35,7 +35,7 @@ pub(crate) fn begin(shared: &Shared, ask: &Ask, version: Version, faults: &[Kind
     let hinted = last(&request, "login_hint").and_then(|name| shared.find(name));
     let enrollee = hinted.unwrap_or(world.consent_enrollee);
     let redirect_uri = last(&request, "redirect_uri");
-    if let Some(refusal) = signin::unknown(world.arrivals.standing(enrollee), version, redirect_uri) {
+    if let Some(refusal) = signin::look_up(world.arrivals.standing(enrollee), version, redirect_uri, faults) {
         return refusal;
     }
     let asked = Asked { request: &request, version, whose: Whose { app, enrollee } };

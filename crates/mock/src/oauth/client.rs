@@ -28,11 +28,6 @@ pub(super) fn own(status: u16, error: &str, description: &str) -> Answer {
     Answer::spaced(status, &fields)
 }
 
-/// An exception that the web server did not catch.
-pub(super) fn broken() -> Answer {
-    Answer::spaced(500, &[("error", json!("Server Error (500)"))])
-}
-
 /// Why a client was not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {

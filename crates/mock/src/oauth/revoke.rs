@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::client::{self, broken, described};
+use super::client::{self, described};
 use crate::{
     Shared,
     faults::Kind,
@@ -52,7 +52,7 @@ pub(crate) fn with_grant(shared: &Shared, ask: &Ask) -> Answer {
         world.kill_pair(token);
         return done();
     }
-    broken()
+    Answer::uncaught()
 }
 
 /// `/vN/o/revoke_token/`: both tokens go, the grant stays. A refresh token without its hint is not

@@ -1,6 +1,6 @@
 //! The token endpoint: codes and refresh tokens for pairs of tokens.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Instant};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     Access, Shared,
-    faults::Kind,
+    backend::{Failure, Lookup},
+    faults::{self, Kind},
     http::{Answer, Ask, Break, Pairs, last},
     records::Records as _,
     version::Version,
@@ -25,7 +26,7 @@ pub(crate) fn token(shared: &Shared, ask: &Ask, version: Version, faults: &[Kind
         return Answer::html(405, String::new()).with("allow", "POST, OPTIONS");
     }
     if ask.bearer().is_some() {
-        return client::broken();
+        return Answer::uncaught();
     }
     if !ask.query.is_empty() {
         let words = "URL query parameters are not allowed";
@@ -60,7 +61,14 @@ fn pair(world: &mut World, ask: &Ask, form: &Pairs, version: Version, faults: &[
             if version == Version::V3 && unreadable {
                 return Err(denied());
             }
-            refresh(world, client.app, form, version, faults)
+            let pair = refresh(world, (client.app, version), form, ask.arrived)?;
+            // The rotation is final before the data back end is asked: when that fails, the token is burnt.
+            match Failure::at(faults::outages(faults), version).and_then(Failure::of_person) {
+                None => Ok(pair),
+                Some(Lookup::NotFound) => Err(messaged(404, "Not found.")),
+                Some(Lookup::Failed) => Err(messaged(502, "Failed to retrieve data from data source.")),
+                Some(Lookup::Unanswered) => Err(Answer::uncaught()),
+            }
         }
         Some("client_credentials") if version == Version::V3 => {
             Err(messaged(400, "Missing Required Parameter(s): client_assertion_type, client_assertion"))
@@ -98,9 +106,13 @@ fn exchange(world: &mut World, app: usize, form: &Pairs) -> Result<Pair, Answer>
     world.spend_code(code).ok_or_else(|| refused(400, "invalid_grant"))
 }
 
-/// A refresh token for tokens. The rotation is final before the data back end is asked: when that
-/// fails, the token is burnt.
-fn refresh(world: &mut World, app: usize, form: &Pairs, version: Version, faults: &[Kind]) -> Result<Pair, Answer> {
+/// A refresh token for tokens.
+fn refresh(
+    world: &mut World,
+    (app, version): (usize, Version),
+    form: &Pairs,
+    arrived: Instant,
+) -> Result<Pair, Answer> {
     const AGAIN: &str = "To refresh Medicare data, end user must re-authenticate and consent to share their data.";
     let invalid = |words: &str| Err(if version == Version::V3 { denied() } else { own(400, "invalid_request", words) });
     let Some(token) = last(form, "refresh_token") else {
@@ -125,7 +137,7 @@ fn refresh(world: &mut World, app: usize, form: &Pairs, version: Version, faults
         GrantState::Gone => return Err(own(403, "invalid_grant", &format!("User access cannot be found. {AGAIN}"))),
     }
     if known.spent {
-        return Err(refused(400, "invalid_grant"));
+        return world.raced(token, arrived).ok_or_else(|| refused(400, "invalid_grant"));
     }
     // An empty `scope` is none at all; blanks alone are a word of no letters, which nobody holds (oauthlib's rule).
     let narrowed: BTreeSet<String> = match last(form, "scope").filter(|scope| !scope.is_empty()) {
@@ -136,15 +148,7 @@ fn refresh(world: &mut World, app: usize, form: &Pairs, version: Version, faults
     if !narrowed.iter().all(held) {
         return Err(refused(400, "invalid_scope"));
     }
-    let pair = world.rotate(token, narrowed).ok_or_else(|| refused(400, "invalid_grant"))?;
-    let backend = faults.iter().find_map(|fault| if let Kind::Backend(status) = fault { Some(*status) } else { None });
-    match backend {
-        None => Ok(pair),
-        Some(404) => Err(messaged(404, "Not found.")),
-        // Gateway time-out: nobody was there.
-        Some(504) => Err(client::broken()),
-        Some(_) => Err(messaged(502, "Failed to retrieve data from data source.")),
-    }
+    world.rotate(token, narrowed).ok_or_else(|| refused(400, "invalid_grant"))
 }
 
 /// Whether a scope is the reading or the searching half of one that is held.

@@ -263,18 +263,114 @@ fn mock_claims(mock: &Mock) -> u64 {
 
 #[test]
 fn a_failing_back_end_is_shown_as_the_real_gateway_shows_it() {
-    let (mock, token, _) = with("[]");
-    for (fault, version, status) in
-        [(500, "v2", 502), (503, "v1", 502), (504, "v2", 500), (404, "v2", 404), (429, "v1", 400), (502, "v3", 500)]
-    {
-        control(&mock, "faults", &format!(r#"["backend={fault}#1"]"#));
+    const DETAIL: &str = r#"{"detail":"#;
+    const OUTCOME: &str = r#"{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"processing","diagnostics":"simulated"}]}"#;
+    const UNCAUGHT: &str = r#"{"error": "Server Error (500)"}"#;
+    let (mock, _, _) = with("[]");
+    let (token, _) = tokens_of_v3(&mock);
+    for (fault, version, status, body) in [
+        ("500", "v2", 502, DETAIL),
+        ("503", "v1", 502, DETAIL),
+        ("504", "v2", 502, DETAIL),
+        ("404", "v2", 404, DETAIL),
+        ("429", "v1", 400, DETAIL),
+        ("403", "v2", 400, DETAIL),
+        ("403-json", "v2", 502, DETAIL),
+        ("404-html", "v2", 404, DETAIL),
+        ("302", "v2", 500, UNCAUGHT),
+        ("down", "v1", 500, UNCAUGHT),
+        ("foreign-entry", "v1", 404, DETAIL),
+        ("401", "v3", 401, OUTCOME),
+        ("403", "v3", 403, OUTCOME),
+        ("404", "v3", 404, OUTCOME),
+        ("429", "v3", 429, OUTCOME),
+        ("500", "v3", 500, OUTCOME),
+        ("504", "v3", 504, OUTCOME),
+        ("500-json", "v3", 502, DETAIL),
+        ("502-html", "v3", 500, UNCAUGHT),
+        ("down", "v3", 500, UNCAUGHT),
+        ("foreign-entry", "v3", 404, DETAIL),
+    ] {
+        control(&mock, "faults", &format!(r#"["backend={fault}@ExplanationOfBenefit#1"]"#));
         let got = ask(&mock, &token, &format!("/{version}/fhir/ExplanationOfBenefit"));
-        assert_eq!(got.status, status, "{fault} at {version}");
+        assert_eq!((got.status, got.text().starts_with(body)), (status, true), "{fault} at {version}: {got:?}");
+        let (kind, allow) = if body == UNCAUGHT {
+            ("application/json", None)
+        } else {
+            ("application/fhir+json", Some("GET, HEAD, OPTIONS"))
+        };
+        assert_eq!((got.header("content-type"), got.header("allow")), (Some(kind), allow), "{fault} at {version}");
     }
-    control(&mock, "faults", r#"["backend=502#1"]"#);
-    assert_eq!(get(&mock, "/v2/fhir/metadata").status, 504);
-    assert_eq!(get(&mock, "/v2/fhir/metadata").status, 200);
+    control(&mock, "faults", r#"["backend=500@v3/fhir/ExplanationOfBenefit/#1"]"#);
+    assert_eq!(ask(&mock, &token, "/v3/fhir/ExplanationOfBenefit/-1").text(), OUTCOME, "a read is no other");
     assert_eq!(get(&mock, "/health/nonsense").status, 404);
+}
+
+/// Tokens that may see everything at every version.
+fn tokens_of_v3(mock: &Mock) -> (String, String) {
+    let scope = "profile patient/Patient.rs patient/Coverage.rs patient/ExplanationOfBenefit.rs";
+    let at_v3 = authorization(mock, &[("scope", Some(scope))]).replacen("/v2/", "/v3/", 1);
+    pair(&exchange(mock, &sent_back(&get(mock, &at_v3), "code").unwrap()))
+}
+
+#[test]
+fn the_back_end_of_one_version_fails_alone_and_what_looks_at_it_says_so() {
+    let (mock, _, _) = with("[]");
+    let (token, _) = tokens_of_v3(&mock);
+    const CHECKS: [(&str, &str); 5] = [
+        ("/health/bfd", "v1"),
+        ("/health/external", "v1"),
+        ("/health/bfd_v2", "v2"),
+        ("/health/bfd_v2/", "v2"),
+        ("/health/external_v2", "v2"),
+    ];
+    for (fault, failing) in [
+        ("backend=503:v1", &["v1"][..]),
+        ("backend=down:v2", &["v2"]),
+        ("backend=down:v3", &["v3"]),
+        ("backend=500", &["v1", "v2", "v3"]),
+    ] {
+        control(&mock, "faults", &format!(r#"["{fault}"]"#));
+        for (path, version) in CHECKS {
+            let expected = if failing.contains(&version) { 503 } else { 200 };
+            assert_eq!(get(&mock, path).status, expected, "{fault} {path}");
+        }
+        for version in ["v1", "v2", "v3"] {
+            let got = get(&mock, &format!("/{version}/fhir/metadata"));
+            let expected = match (failing.contains(&version), fault.contains("down")) {
+                (false, _) => 200,
+                (true, true) => 504,
+                (true, false) => 500,
+            };
+            assert_eq!(got.status, expected, "{fault} {version} {got:?}");
+            let is_well = ask(&mock, &token, &format!("/{version}/fhir/Patient")).status == 200;
+            assert_eq!(is_well, !failing.contains(&version), "{fault} {version}");
+        }
+        for path in ["/health", "/health/sls", "/health/db", "/v2/connect/userinfo"] {
+            assert_eq!(ask(&mock, &token, path).status, 200, "{path} asks no back end");
+        }
+        send(&mock, "DELETE", "/__mock/faults", &[], "").unwrap();
+    }
+    // Others' requests do not use it up.
+    control(&mock, "faults", r#"["backend=503:v3#1"]"#);
+    let statuses = ["v1", "v2", "v3", "v3"].map(|version| get(&mock, &format!("/{version}/fhir/metadata")).status);
+    assert_eq!(statuses, [200, 200, 500, 200]);
+}
+
+#[test]
+fn nobody_logs_in_while_the_back_end_fails() {
+    for (fault, version, status, body) in [
+        ("backend=500", "v2", 502, r#"{"error": "Failed to retrieve data from data source."}"#),
+        ("backend=down", "v3", 500, r#"{"error": "Server Error (500)"}"#),
+        ("backend=404:v2", "v2", 404, "<!doctype html>"),
+        ("backend=503:v1", "v2", 302, ""),
+    ] {
+        let mock = mock(Access::ThirteenMonth);
+        control(&mock, "faults", &format!(r#"["{fault}"]"#));
+        let authorize = authorization(&mock, &[("scope", Some("patient/Patient.rs"))]);
+        let got = get(&mock, &authorize.replacen("/v2/", &format!("/{version}/"), 1));
+        assert_eq!((got.status, got.text().starts_with(body)), (status, true), "{fault}: {got:?}");
+    }
 }
 
 #[test]

@@ -223,20 +223,44 @@ fn a_failing_back_end_burns_the_refresh_token() {
     for (fault, expected) in [
         ("backend=502", (502, r#"{"status_code": 502, "message": "Failed to retrieve data from data source."}"#)),
         ("backend=500", (502, r#"{"status_code": 502, "message": "Failed to retrieve data from data source."}"#)),
-        ("backend=504", (500, r#"{"error": "Server Error (500)"}"#)),
+        ("backend=504", (502, r#"{"status_code": 502, "message": "Failed to retrieve data from data source."}"#)),
+        ("backend=down:v2", (500, r#"{"error": "Server Error (500)"}"#)),
         ("backend=404", (404, r#"{"status_code": 404, "message": "Not found."}"#)),
     ] {
         let mock = mock(Access::ThirteenMonth);
         let (access, token) = tokens(&mock);
         control(&mock, "faults", &format!(r#"["{fault}"]"#));
-        assert_eq!(get(&mock, "/health/bfd").status, 503);
+        assert_eq!(get(&mock, "/health/bfd_v2").status, 503);
         assert_eq!(get(&mock, "/health").status, 200);
         let got = refresh(&mock, &token);
         assert_eq!((got.status, got.text()), expected);
         send(&mock, "DELETE", "/__mock/faults", &[], "").unwrap();
-        assert_eq!(get(&mock, "/health/bfd").text(), r#"{"message":"all's well"}"#);
+        assert_eq!(get(&mock, "/health/bfd_v2").text(), r#"{"message":"all's well"}"#);
         assert_eq!(said(&refresh(&mock, &token)), error(400, "invalid_grant"));
         assert_eq!(ask(&mock, &access, "/v2/fhir/Patient").status, 401);
+    }
+}
+
+#[test]
+fn refreshes_that_race_share_a_pair_or_do_not() {
+    for (shared, winners) in [(false, 1), (true, 4)] {
+        // All four arrive before the first is answered.
+        let mock = start(Options { latency: Duration::from_millis(300), ..options() });
+        let (_, token) = tokens(&mock);
+        control(&mock, "switches", &format!(r#"{{"racing_refreshes_share": {shared}}}"#));
+        let answers: Vec<Got> = std::thread::scope(|scope| {
+            let racers: Vec<_> = (0..4).map(|_| scope.spawn(|| refresh(&mock, &token))).collect();
+            racers.into_iter().map(|racer| racer.join().unwrap()).collect()
+        });
+        let (won, lost): (Vec<&Got>, Vec<&Got>) = answers.iter().partition(|got| got.status == 200);
+        assert_eq!(won.len(), winners, "{answers:?}");
+        let first = pair(won[0]);
+        assert!(won.iter().all(|got| pair(got) == first), "one and the same pair");
+        assert!(lost.iter().all(|got| said(got) == error(400, "invalid_grant")));
+        // Whoever comes later is refused either way, and the pair is good.
+        assert_eq!(said(&refresh(&mock, &token)), error(400, "invalid_grant"));
+        assert_eq!(ask(&mock, &first.0, "/v2/fhir/Patient").status, 200);
+        assert_eq!(refresh(&mock, &first.1).status, 200);
     }
 }
 

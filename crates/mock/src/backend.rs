@@ -1,0 +1,219 @@
+//! The data back ends behind the gateway, one for each version, and what the gateway shows of one that fails.
+//!
+//! Every answer here was recorded from CMS's own gateway with a failing back end behind it.
+
+use serde_json::json;
+
+use super::{
+    fhir,
+    http::{Answer, Ask},
+    version::Version,
+};
+
+/// A back end that fails: which, and how. Of no version: all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Outage {
+    pub how: Failure,
+    pub version: Option<Version>,
+}
+
+/// How a back end fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// It answers with this status, and in this form.
+    Status(u16, Form),
+    /// Nobody answers, or the connection breaks.
+    Down,
+    /// A page holds an entry that is not this person's: the gateway refuses the whole page.
+    ForeignEntry,
+}
+
+/// The body of a back end's failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    OperationOutcome,
+    OtherJson,
+    /// From a load balancer.
+    Html,
+}
+
+impl Outage {
+    /// `STATUS[-json|-html][:vN]`, `down[:vN]`, `foreign-entry[:vN]`.
+    pub(super) fn read(argument: &str) -> Result<Self, String> {
+        let (how, version) = match argument.split_once(':') {
+            None => (argument, None),
+            Some((how, version)) => {
+                let (version, _) = Version::of(&format!("/{version}/"))
+                    .ok_or_else(|| format!("fault backend: there is no API \"{version}\"; write v1, v2 or v3"))?;
+                (how, Some(version))
+            }
+        };
+        let how = match how {
+            "down" => Failure::Down,
+            "foreign-entry" => Failure::ForeignEntry,
+            _ => {
+                let (status, form) = match how.split_once('-') {
+                    None => (how, Form::OperationOutcome),
+                    Some((status, "json")) => (status, Form::OtherJson),
+                    Some((status, "html")) => (status, Form::Html),
+                    Some((_, form)) => {
+                        return Err(format!("fault backend: there is no form \"{form}\"; write json or html"));
+                    }
+                };
+                let status = status.parse().ok().filter(|status| (200..=599).contains(status));
+                let status = status.ok_or_else(|| {
+                    format!("fault backend: \"{how}\" is no HTTP status; write a status, down or foreign-entry")
+                })?;
+                Failure::Status(status, form)
+            }
+        };
+        Ok(Self { how, version })
+    }
+
+    /// Whether a request to this path may be about this back end. The log-in pages do not say which they ask.
+    pub(super) fn concerns(self, path: &str) -> bool {
+        let asked = Version::of(path).map(|(version, _)| version).or_else(|| checked_by(path));
+        asked.is_none() || self.strikes(asked)
+    }
+
+    fn strikes(self, asked: Option<Version>) -> bool {
+        self.version.is_none() || self.version == asked
+    }
+}
+
+/// The back end that a health endpoint looks at; none where it looks at none. No endpoint looks at v3's.
+fn checked_by(path: &str) -> Option<Version> {
+    match path.strip_prefix("/health")?.trim_end_matches('/') {
+        "/bfd" | "/external" => Some(Version::V1),
+        "/bfd_v2" | "/external_v2" => Some(Version::V2),
+        _ => None,
+    }
+}
+
+impl Failure {
+    /// How the back end of this version fails, if it does.
+    pub(super) fn at(outages: impl IntoIterator<Item = Outage>, version: Version) -> Option<Self> {
+        outages.into_iter().find(|outage| outage.strikes(Some(version))).map(|outage| outage.how)
+    }
+
+    /// What a search or a read shows. v1 and v2 hide most of it; v3 passes on what is an OperationOutcome, and has
+    /// nothing to say of what is no JSON.
+    pub(super) fn of_fhir(self, version: Version) -> Answer {
+        const REFUSED: &str = "An error occurred contacting the upstream server";
+        const FAILED: &str = "A failure occurred contacting the upstream server";
+        let is_v3 = version == Version::V3;
+        let absent = || Answer::detail(404, "Not found.");
+        match self {
+            Self::Down => Answer::uncaught(),
+            Self::ForeignEntry => absent(),
+            Self::Status(..400, _) => Answer::uncaught(),
+            Self::Status(_, Form::Html) if is_v3 => Answer::uncaught(),
+            Self::Status(status, Form::OperationOutcome) if is_v3 => fhir::refused(version, status, "simulated"),
+            Self::Status(404, _) => absent(),
+            Self::Status(status @ 400..500, Form::OperationOutcome) => fhir::refused(version, status, "simulated"),
+            Self::Status(400..500, _) => Answer::detail(502, REFUSED),
+            Self::Status(..) => Answer::detail(502, FAILED),
+        }
+    }
+
+    /// What `metadata` shows, which needs no token and so tells of v3's back end.
+    pub(super) fn of_metadata(self) -> Option<Answer> {
+        match self {
+            Self::ForeignEntry => None,
+            Self::Status(..) => Some(Answer::new(500, "application/json", r#""""#)),
+            Self::Down => {
+                let timed_out = "The gateway has timed out";
+                let errors = [timed_out, "Failed to reach FHIR Database."];
+                Some(Answer::spaced(
+                    504,
+                    &[
+                        ("errors", json!(errors)),
+                        ("code", json!(504)),
+                        ("status_code", json!(504)),
+                        ("text", json!(timed_out)),
+                    ],
+                ))
+            }
+        }
+    }
+
+    /// What becomes of a look-up of a person, which a log-in and a refresh make.
+    pub(super) fn of_person(self) -> Option<Lookup> {
+        match self {
+            Self::ForeignEntry => None,
+            Self::Status(404, _) => Some(Lookup::NotFound),
+            Self::Status(..) => Some(Lookup::Failed),
+            Self::Down => Some(Lookup::Unanswered),
+        }
+    }
+}
+
+/// A look-up of a person that found nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lookup {
+    NotFound,
+    Failed,
+    Unanswered,
+}
+
+/// `/health…`: well, unless the data back end that is asked about is failing.
+pub(super) fn health(ask: &Ask, outages: impl IntoIterator<Item = Outage>) -> Option<Answer> {
+    const KNOWN: [&str; 7] = ["", "/external", "/external_v2", "/sls", "/db", "/bfd", "/bfd_v2"];
+    let check = ask.path.strip_prefix("/health")?.trim_end_matches('/');
+    if !KNOWN.contains(&check) {
+        return None;
+    }
+    let failure = checked_by(&ask.path).and_then(|version| Failure::at(outages, version));
+    let (status, body) = if failure.and_then(Failure::of_metadata).is_some() {
+        (503, r#"{"detail":"Service temporarily unavailable, try again later."}"#)
+    } else {
+        (200, r#"{"message":"all's well"}"#)
+    };
+    Some(Answer::new(status, "application/json", body).with("allow", "GET, HEAD, OPTIONS"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_read() {
+        let read = |text| Outage::read(text).ok();
+        let status = |status, form| Failure::Status(status, form);
+        for (text, how, version) in [
+            ("503", status(503, Form::OperationOutcome), None),
+            ("403:v3", status(403, Form::OperationOutcome), Some(Version::V3)),
+            ("502-html:v1", status(502, Form::Html), Some(Version::V1)),
+            ("500-json", status(500, Form::OtherJson), None),
+            ("down:v2", Failure::Down, Some(Version::V2)),
+            ("foreign-entry", Failure::ForeignEntry, None),
+        ] {
+            assert_eq!(read(text), Some(Outage { how, version }), "{text}");
+        }
+        for bad in ["", "up", "99", "600", "503:v4", "503:", "503-xml", "down-html", "-html"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_outage_concerns_what_asks_its_back_end() {
+        for (version, path, expected) in [
+            (Some(Version::V1), "/health/bfd", true),
+            (Some(Version::V1), "/health/external/", true),
+            (Some(Version::V1), "/health/bfd_v2", false),
+            (Some(Version::V2), "/health/bfd_v2", true),
+            (Some(Version::V2), "/health/external_v2", true),
+            (Some(Version::V2), "/health/bfd", false),
+            (Some(Version::V3), "/health/bfd", false),
+            (Some(Version::V3), "/health/bfd_v2", false),
+            (Some(Version::V3), "/v3/fhir/metadata", true),
+            (Some(Version::V3), "/v2/fhir/metadata", false),
+            (Some(Version::V3), "/mymedicare/sls-callback", true),
+            (None, "/v1/fhir/Patient", true),
+            (None, "/health/bfd", true),
+        ] {
+            let outage = Outage { how: Failure::Down, version };
+            assert_eq!(outage.concerns(path), expected, "{version:?} {path}");
+        }
+    }
+}

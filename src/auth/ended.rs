@@ -1,0 +1,82 @@
+//! Why and since when a log-in can no longer be used: told once by the server, and remembered.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::error::ErrorKind;
+
+/// That a log-in is over. A new log-in takes the note away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Why.
+    pub kind: EndedKind,
+    /// When this machine learned of it.
+    pub at: Timestamp,
+}
+
+/// Why a log-in is over. The words are those of the profile's record and of `status --json`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndedKind {
+    /// The time that the enrollee consented to is over.
+    GrantEnded,
+    /// The enrollee withdrew the consent.
+    GrantRevoked,
+    /// The server does not take the refresh token any more: it was used, or a newer log-in replaced it.
+    RefreshToken,
+    /// A newer log-in of the same person on this machine replaced it.
+    Replaced,
+    /// The server answered a renewal with another person's tokens.
+    OtherPatient,
+    /// The answer to a renewal came, or may have come, and was not stored.
+    LostByUs,
+}
+
+impl EndedKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] =
+        [Self::GrantEnded, Self::GrantRevoked, Self::RefreshToken, Self::Replaced, Self::OtherPatient, Self::LostByUs];
+
+    /// The failure of a command that needs the log-in. Both have the same name.
+    #[must_use]
+    pub fn error_kind(self) -> ErrorKind {
+        match self {
+            Self::GrantEnded => ErrorKind::GrantEnded,
+            Self::GrantRevoked => ErrorKind::GrantRevoked,
+            Self::RefreshToken => ErrorKind::RefreshToken,
+            Self::Replaced => ErrorKind::Replaced,
+            Self::OtherPatient => ErrorKind::OtherPatient,
+            Self::LostByUs => ErrorKind::LostByUs,
+        }
+    }
+
+    /// Why, in the middle of a sentence.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::GrantEnded => "the time for which the enrollee gave access is over",
+            Self::GrantRevoked => "the enrollee's consent is gone: withdrawn at Medicare.gov, or by a log-out",
+            Self::RefreshToken => {
+                "the refresh token no longer works: it was used already, or a newer log-in with this app (on any machine) replaced it"
+            }
+            Self::Replaced => "a newer log-in of the same person under another profile replaced it",
+            Self::OtherPatient => "the server answered its renewal with the tokens of another person",
+            Self::LostByUs => "the answer to a renewal was lost before it was stored, and it comes only once",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Exit;
+
+    #[test]
+    fn a_kind_has_one_name_and_asks_for_a_person() {
+        for kind in EndedKind::ALL {
+            let error = kind.error_kind();
+            assert_eq!(serde_json::to_value(kind).unwrap(), error.name());
+            assert_eq!(error.exit(), Exit::PersonMustAct);
+        }
+    }
+}
