@@ -8,7 +8,6 @@ mod backend;
 mod body;
 mod claims;
 mod control;
-mod damage;
 pub mod data;
 pub mod faults;
 mod fhir;

@@ -1,10 +1,6 @@
 //! From a socket to the room that answers: reading requests, routes, and the faults that hit any of them.
 
-use std::{
-    io,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io, sync::Arc, time::Instant};
 
 use axum::{
     Router,
@@ -18,8 +14,8 @@ use url::{Host, Url};
 use super::{
     Shared,
     backend::{self, Failure},
-    control, damage,
-    faults::{self, Kind},
+    control,
+    faults::{Condition, Struck},
     fhir,
     http::{Answer, Ask},
     oauth::{authorize, discovery, revoke, token},
@@ -71,35 +67,34 @@ async fn handle(
     if !shared.latency.is_zero() {
         tokio::time::sleep(shared.latency).await;
     }
-    if faults.contains(&Kind::Hang) {
+    if faults.hangs() {
         shared.world().log.note(&ask, 0);
         return std::future::pending().await;
     }
     let mut answer = answered(&shared, &ask, &faults);
-    damage::in_text(&mut answer, &faults);
+    faults.in_text(&mut answer);
     // By the mock's clock, which may have been moved.
     let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&shared.world().now());
     answer.headers.extend(date.ok().map(|date| ("date", date)));
     shared.world().log.note(&ask, answer.status);
-    if let Some(late) = faults.iter().find_map(|fault| if let Kind::Late(late, _) = fault { Some(*late) } else { None })
-    {
-        tokio::time::sleep(Duration::from_millis(late)).await;
+    if !faults.lateness().is_zero() {
+        tokio::time::sleep(faults.lateness()).await;
     }
-    damage::on_the_wire(answer.into_response(accepts_gzip), &faults, &wire).await
+    faults.on_the_wire(answer.into_response(accepts_gzip), &wire).await
 }
 
 /// The answer, before anything is done to its bytes.
-fn answered(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Answer {
-    damage::to_the_world(shared, ask, faults);
-    faults.iter().find_map(damage::instead).unwrap_or_else(|| route(shared, ask, faults))
+fn answered(shared: &Shared, ask: &Ask, faults: &Struck) -> Answer {
+    faults.before(shared, ask);
+    faults.instead().unwrap_or_else(|| route(shared, ask, faults))
 }
 
-fn route(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Answer {
+fn route(shared: &Shared, ask: &Ask, faults: &Struck) -> Answer {
     let no_such_page = || Answer::html(404, pages::no_such_page());
     let Some((version, rest)) = Version::of(&ask.path) else {
         return unversioned(shared, ask, faults).unwrap_or_else(no_such_page);
     };
-    if version == Version::V3 && faults.contains(&Kind::V3Off) {
+    if version == Version::V3 && faults.has(Condition::V3Off) {
         return no_such_page();
     }
     match rest {
@@ -115,12 +110,10 @@ fn route(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Answer {
         "connect/userinfo" | "connect/userinfo/" => fhir::userinfo(shared, ask, version, faults),
         "connect/.well-known/openid-configuration" => discovery::openid(shared.url(), version, ask),
         "fhir/.well-known/smart-configuration" => discovery::smart(shared.url(), version, ask),
-        "fhir/metadata" => {
-            Failure::at(faults::outages(faults), version).and_then(Failure::of_metadata).unwrap_or_else(|| {
-                let has_audit = shared.world().switches.enable_auditevents;
-                discovery::metadata(shared.url(), version, has_audit, ask)
-            })
-        }
+        "fhir/metadata" => faults.failure(version).and_then(Failure::of_metadata).unwrap_or_else(|| {
+            let has_audit = shared.world().switches.enable_auditevents;
+            discovery::metadata(shared.url(), version, has_audit, ask)
+        }),
         "o/permission-logout" if version == Version::V3 => signin::switch_account(shared, ask),
         _ => {
             if let Some(uuid) = rest.strip_prefix("o/authorize/").and_then(|rest| rest.strip_suffix('/')) {
@@ -136,12 +129,12 @@ fn route(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Answer {
     }
 }
 
-fn unversioned(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Option<Answer> {
+fn unversioned(shared: &Shared, ask: &Ask, faults: &Struck) -> Option<Answer> {
     match ask.path.as_str() {
         "/.well-known/openid-configuration" | "/.well-known/openid-configuration-v2" => {
             Some(discovery::openid(shared.url(), Version::V2, ask))
         }
-        "/.well-known/openid-configuration-v3" if !faults.contains(&Kind::V3Off) => {
+        "/.well-known/openid-configuration-v3" if !faults.has(Condition::V3Off) => {
             Some(discovery::openid(shared.url(), Version::V3, ask))
         }
         path if path.starts_with("/.well-known/") => apps(shared, path.trim_start_matches("/.well-known/"), ask),
@@ -152,7 +145,7 @@ fn unversioned(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Option<Answer> {
         "/robots.txt" => {
             Some(Answer::new(200, "text/plain", "User-agent: *\nDisallow: /v1/o/\nDisallow: /v2/o/\nDisallow: /v3/o/"))
         }
-        _ => backend::health(ask, faults::outages(faults)),
+        _ => backend::health(ask, faults.outages()),
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     Shared,
     arrivals::Standing,
     backend::{Failure, Lookup},
-    faults::{self, Kind},
+    faults::Struck,
     http::{Answer, Ask, Pairs, last},
     language::Language,
     pages,
@@ -75,7 +75,7 @@ pub(super) fn chosen(shared: &Shared, ask: &Ask) -> Answer {
 }
 
 /// `/mymedicare/sls-callback`: back from the log-in server; the person is looked up.
-pub(super) fn back(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Answer {
+pub(super) fn back(shared: &Shared, ask: &Ask, faults: &Struck) -> Answer {
     let Some(relay) = ask.query("relay") else { return error(400, "The state parameter is required") };
     let world = &mut *shared.world();
     let Some(next) = world.arrivals.next(relay).map(str::to_owned) else {
@@ -115,9 +115,9 @@ pub(super) fn look_up(
     standing: Standing,
     version: Version,
     redirect_uri: Option<&str>,
-    faults: &[Kind],
+    faults: &Struck,
 ) -> Option<Answer> {
-    match Failure::at(faults::outages(faults), version).and_then(Failure::of_person) {
+    match faults.failure(version).and_then(Failure::of_person) {
         None => unknown(standing, version, redirect_uri),
         Some(Lookup::NotFound) => unknown(Standing::Unknown, version, redirect_uri),
         Some(Lookup::Failed) => Some(error(502, "Failed to retrieve data from data source.")),

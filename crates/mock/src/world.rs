@@ -13,7 +13,7 @@ use super::{
     apps::App,
     arrivals::{Arrivals, VISIT_LIFE, Visit},
     claims::dice::Dice,
-    faults::{Fault, Kind},
+    faults::{self, Fault, Struck},
     kept::Kept,
     log::Log,
     throttle::Throttle,
@@ -198,10 +198,8 @@ impl World {
     }
 
     /// The faults that strike at this request.
-    pub(super) fn struck(&mut self, path: &str) -> Vec<Kind> {
-        let struck = self.faults.iter_mut().filter_map(|fault| fault.strikes(path, &mut self.dice)).collect();
-        self.faults.retain(|fault| !fault.is_over());
-        struck
+    pub(super) fn struck(&mut self, path: &str) -> Struck {
+        faults::strike(&mut self.faults, path, &mut self.dice)
     }
 
     // ---- log-in

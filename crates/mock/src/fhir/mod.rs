@@ -1,5 +1,6 @@
 //! The FHIR side: who may see what, searches, reads, userinfo.
 
+mod bundle;
 mod params;
 mod read;
 mod search;
@@ -13,7 +14,7 @@ use super::{
     Shared,
     arrivals::Standing,
     backend::{Failure, Form},
-    faults::{self, Kind},
+    faults::{Condition, Struck},
     http::{Answer, Ask, LIMITS},
     pages,
     records::Records as _,
@@ -21,6 +22,7 @@ use super::{
     world::GrantState,
 };
 
+pub(crate) use bundle::{Bundle, Entry};
 pub(super) use params::refused;
 
 /// A person who has shown a good token.
@@ -44,7 +46,7 @@ const RESOURCES: [&str; 3] = ["Patient", "Coverage", "ExplanationOfBenefit"];
 const AUDIT: &str = "AuditEvent";
 
 /// Everything below `/vN/fhir/` that needs a token.
-pub(super) fn answer(shared: &Shared, ask: &Ask, version: Version, rest: &str, faults: &[Kind]) -> Answer {
+pub(super) fn answer(shared: &Shared, ask: &Ask, version: Version, rest: &str, faults: &Struck) -> Answer {
     let rest = decoded(rest);
     let rest = rest.trim_end_matches('/');
     let (resource, id) = rest.split_once('/').map_or((rest, None), |(resource, id)| (resource, Some(id)));
@@ -87,7 +89,7 @@ fn answer_below(
     ask: &Ask,
     (version, resource, id): (Version, &str, Option<&str>),
     needed: Needed<'_>,
-    faults: &[Kind],
+    faults: &Struck,
 ) -> Answer {
     let caller = match authorized(shared, ask, version, needed, faults) {
         Err(refusal) => return refusal,
@@ -98,7 +100,7 @@ fn answer_below(
         let now = world.now();
         world.throttle.call(ask.bearer().unwrap_or_default(), now)
     };
-    let answer = match (Failure::at(faults::outages(faults), version), id) {
+    let answer = match (faults.failure(version), id) {
         _ if bucket.remaining.is_none() => {
             let wait = bucket.reset.ceil();
             let words = format!("Request was throttled. Expected available in {wait} seconds.");
@@ -246,7 +248,7 @@ fn authorized(
     ask: &Ask,
     version: Version,
     needed: Needed<'_>,
-    faults: &[Kind],
+    faults: &Struck,
 ) -> Result<Caller, Answer> {
     const NONE: &str = "Authentication credentials were not provided.";
     if ask.query("access_token").is_some() {
@@ -273,7 +275,7 @@ fn authorized(
         );
     }
     let app = &world.apps[known.whose.app];
-    if !app.active || faults.contains(&Kind::Inactive) {
+    if !app.active || faults.has(Condition::Inactive) {
         return refuse(r#"Bearer realm="api""#, &app.inactive());
     }
     let forbidden = || Err(Answer::detail(403, "You do not have permission to perform this action."));
@@ -301,7 +303,7 @@ fn authorized(
     }
     // The card is not behind this gate.
     let gated = version == Version::V3 && !matches!(needed, Needed::Card);
-    if gated && faults.contains(&Kind::V3Closed) {
+    if gated && faults.has(Condition::V3Closed) {
         return Err(Answer::detail(403, &app.too_early()));
     }
     if hides_claims(version, needed, app.part_d, known.agreed.samhsa) {
@@ -320,7 +322,7 @@ fn authorized(
 }
 
 /// `/vN/connect/userinfo`
-pub(super) fn userinfo(shared: &Shared, ask: &Ask, version: Version, faults: &[Kind]) -> Answer {
+pub(super) fn userinfo(shared: &Shared, ask: &Ask, version: Version, faults: &Struck) -> Answer {
     let caller = authorized(shared, ask, version, Needed::Profile, faults);
     let answer = caller.map(|caller| {
         let person = shared.records.enrollee(caller.enrollee);

@@ -1,60 +1,57 @@
 //! Searches: the pages of each version, with its links, its totals and its refusals.
 
-use std::{fmt::Write, ops::Range};
+use std::ops::Range;
 
 use jiff::Timestamp;
 
 use serde_json::json;
 
 use super::{
-    Caller, instant,
+    Caller,
+    bundle::Bundle,
     params::{Filter, Window, refused, upstream},
 };
 use crate::{
     Shared,
-    faults::Kind,
+    faults::Struck,
     http::{Answer, Ask},
     records::Records,
     version::Version,
-    world::uuid,
 };
 
 const FORMAT: &str = "application/fhir+json";
-/// Room made at once for a page: this many bytes for each of so many claims, about what they take at v3.
-const CLAIM: usize = 32 << 10;
-const USUAL: usize = 50;
 
-/// What a search found: places of claims, all of them where nothing was filtered.
+/// What a search found.
 enum Found {
-    All(usize),
-    Some(Vec<usize>),
+    /// So many claims from the first on.
+    Claims(usize),
+    /// The claims at these places.
+    Places(Vec<usize>),
+    /// Other resources.
+    Texts(Vec<String>),
 }
 
 impl Found {
     fn len(&self) -> usize {
         match self {
-            Self::All(number) => *number,
-            Self::Some(positions) => positions.len(),
-        }
-    }
-
-    /// The place of the `nth` claim found.
-    fn at(&self, records: &dyn Records, caller: &Caller, nth: usize) -> usize {
-        match self {
-            Self::All(_) => records.place(caller.version, caller.enrollee, nth),
-            Self::Some(places) => places[nth],
+            Self::Claims(number) => *number,
+            Self::Places(places) => places.len(),
+            Self::Texts(texts) => texts.len(),
         }
     }
 }
 
-pub(super) fn answer(shared: &Shared, ask: &Ask, caller: &Caller, resource: &str, faults: &[Kind]) -> Answer {
-    match page(shared, ask, caller, resource, faults) {
-        Ok(text) => Answer::fhir(200, text),
-        Err(refusal) => refusal,
-    }
+pub(super) fn answer(shared: &Shared, ask: &Ask, caller: &Caller, resource: &str, faults: &Struck) -> Answer {
+    let search = match search(shared, ask, caller, resource) {
+        Ok(search) => search,
+        Err(refusal) => return refusal,
+    };
+    let mut bundle = Bundle::of(&search);
+    faults.in_page(&mut bundle);
+    bundle.answer()
 }
 
-fn page(shared: &Shared, ask: &Ask, caller: &Caller, resource: &str, faults: &[Kind]) -> Result<String, Answer> {
+fn search<'a>(shared: &'a Shared, ask: &'a Ask, caller: &'a Caller, resource: &'a str) -> Result<Search<'a>, Answer> {
     let forbidden = || Answer::detail(403, "You do not have permission to perform this action.");
     let is_v3 = caller.version == Version::V3;
     if is_v3 {
@@ -62,15 +59,13 @@ fn page(shared: &Shared, ask: &Ask, caller: &Caller, resource: &str, faults: &[K
     }
     let window = Window::read(ask, caller.version)?;
     let records: &dyn Records = &shared.records;
-    let mut page = Page::new(shared, ask, caller, resource, window, faults);
-    match resource {
+    let found = match resource {
         "ExplanationOfBenefit" => {
             let filter = Filter::read(ask, caller.version)?;
             if ask.query("patient").is_some_and(|patient| patient != caller.patient) {
                 return Err(forbidden());
             }
-            let found = find(records, caller, &filter);
-            page.claims(records, caller, &found)
+            find(records, caller, &filter)
         }
         "Coverage" => {
             if ask.query("beneficiary").is_some_and(|person| !person.contains(&caller.patient)) {
@@ -78,7 +73,7 @@ fn page(shared: &Shared, ask: &Ask, caller: &Caller, resource: &str, faults: &[K
             }
             let filter = Filter::of_loading(ask, caller.version)?;
             let coverage = records.coverage(caller.version, caller.enrollee).into_iter().map(|(_, text)| text);
-            page.texts(&coverage.filter(|text| is_wanted(text, &filter)).collect::<Vec<_>>())
+            Found::Texts(coverage.filter(|text| is_wanted(text, &filter)).collect())
         }
         _ => {
             let is_other = ask.query("_id").is_some_and(|id| id != caller.patient);
@@ -93,12 +88,11 @@ fn page(shared: &Shared, ask: &Ask, caller: &Caller, resource: &str, faults: &[K
                 identified(ask)?;
             }
             let filter = Filter::of_loading(ask, caller.version)?;
-            let patient = records.patient(caller.version, caller.enrollee);
-            page.texts(
-                &Some(patient).filter(|text| !is_other && is_wanted(text, &filter)).into_iter().collect::<Vec<_>>(),
-            )
+            let patient = Some(records.patient(caller.version, caller.enrollee));
+            Found::Texts(patient.filter(|text| !is_other && is_wanted(text, &filter)).into_iter().collect())
         }
-    }
+    };
+    Ok(Search { shared, ask, caller, resource, window, found })
 }
 
 /// Whether a resource was loaded when the search wants it; one without a date always was.
@@ -119,13 +113,13 @@ fn find(records: &dyn Records, caller: &Caller, filter: &Filter) -> Found {
     let (version, enrollee) = (caller.version, caller.enrollee);
     let number = records.claims(version, enrollee);
     if filter.is_none() {
-        return Found::All(number);
+        return Found::Claims(number);
     }
     if filter.is_for_finished() {
-        return Found::All(records.finished(version, enrollee));
+        return Found::Claims(records.finished(version, enrollee));
     }
     let places = (0..number).map(|nth| records.place(version, enrollee, nth));
-    Found::Some(places.filter(|place| filter.holds(&records.claim_header(version, enrollee, *place))).collect())
+    Found::Places(places.filter(|place| filter.holds(&records.claim_header(version, enrollee, *place))).collect())
 }
 
 /// What v3 refuses of a search's parameters: all unknown ones where that was asked for (RFC 7240), and those
@@ -180,139 +174,71 @@ fn identified(ask: &Ask) -> Result<(), Answer> {
     }
 }
 
-/// A Bundle being written.
-struct Page<'a> {
-    shared: &'a Shared,
+/// A search, and what it found.
+pub(super) struct Search<'a> {
+    pub shared: &'a Shared,
     ask: &'a Ask,
-    caller: &'a Caller,
+    pub caller: &'a Caller,
     resource: &'a str,
-    window: Window,
-    faults: &'a [Kind],
-    text: String,
-    entries: Entries,
+    pub window: Window,
+    found: Found,
 }
 
-/// How far the list of entries is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Entries {
-    None,
-    Opened,
-    Some,
-}
-
-impl<'a> Page<'a> {
-    fn new(
-        shared: &'a Shared,
-        ask: &'a Ask,
-        caller: &'a Caller,
-        resource: &'a str,
-        window: Window,
-        faults: &'a [Kind],
-    ) -> Self {
-        Self { shared, ask, caller, resource, window, faults, text: String::new(), entries: Entries::None }
+impl Search<'_> {
+    /// How many resources there are.
+    pub(super) fn found(&self) -> usize {
+        self.found.len()
     }
 
-    fn has(&self, fault: &Kind) -> bool {
-        self.faults.contains(fault)
+    pub(super) fn is_of_claims(&self) -> bool {
+        self.resource == "ExplanationOfBenefit"
     }
 
-    fn claims(&mut self, records: &dyn Records, caller: &Caller, found: &Found) -> Result<String, Answer> {
-        let header = |nth| records.claim_header(caller.version, caller.enrollee, found.at(records, caller, nth));
-        let newest = self.places(found.len()).map(|nth| header(nth).last_updated).max();
-        let places = self.open(found.len(), newest)?;
-        self.text.reserve(places.len().min(USUAL) * CLAIM);
-        let before = self.has(&Kind::Duplicate).then(|| places.start.checked_sub(1)).flatten();
-        for place in before.into_iter().chain(places) {
-            self.entry();
-            records.write_claim(
-                caller.version,
-                caller.enrollee,
-                found.at(records, caller, place),
-                caller.now,
-                &mut self.text,
-            );
-            self.text.push('}');
+    fn place(&self, nth: usize) -> usize {
+        match &self.found {
+            Found::Places(places) => places[nth],
+            _ => self.shared.records.place(self.caller.version, self.caller.enrollee, nth),
         }
-        Ok(self.close())
     }
 
-    fn texts(&mut self, resources: &[String]) -> Result<String, Answer> {
-        for place in self.open(resources.len(), None)? {
-            self.entry();
-            self.text.push_str(&resources[place]);
-            self.text.push('}');
+    /// When the newest claim of these was loaded.
+    pub(super) fn newest(&self, mut nths: Range<usize>) -> Option<Timestamp> {
+        if !self.is_of_claims() {
+            return None;
         }
-        Ok(self.close())
+        let Caller { version, enrollee, .. } = *self.caller;
+        nths.end = nths.end.min(self.found());
+        nths.map(|nth| self.shared.records.claim_header(version, enrollee, self.place(nth)).last_updated).max()
     }
 
-    fn entry(&mut self) {
-        if self.entries == Entries::Some {
-            self.text.push(',');
+    /// Appends the resource that was found as the `nth`. Beyond the last the same claims come again, under ids of
+    /// their own.
+    pub(super) fn write(&self, nth: usize, out: &mut String) {
+        if let Found::Texts(texts) = &self.found {
+            out.push_str(&texts[nth]);
+            return;
         }
-        self.entries = Entries::Some;
-        self.text.push_str("{\"resource\":");
-    }
-
-    /// Writes everything up to the entries; says which places of the result are on this page.
-    ///
-    /// The Bundle's date is that of the last load, or of the newest claim on the page if that is later; at v3
-    /// it is the moment of the answer wherever there is something.
-    fn open(&mut self, found: usize, newest: Option<Timestamp>) -> Result<Range<usize>, Answer> {
-        let Window { start, count } = self.window;
-        let is_v3 = self.caller.version == Version::V3;
-        if !is_v3 && found > 0 && start >= found && !self.has(&Kind::Empty) {
-            // The words are the real server's.
-            return Err(upstream(&format!(
-                "Value for startIndex ({start}) must be less than than result size ({found})"
-            )));
+        let Caller { version, enrollee, now, .. } = *self.caller;
+        let (round, nth) = (nth / self.found(), nth % self.found());
+        let place = self.place(nth);
+        if round == 0 {
+            return self.shared.records.write_claim(version, enrollee, place, now, out);
         }
-        let swallowed = self.has(&Kind::Empty);
-        let true_total = if swallowed { 0 } else { found };
-        let total =
-            self.faults.iter().find_map(|fault| if let Kind::Total(total) = fault { Some(*total) } else { None });
-        let here = self.places(true_total).len();
-        let honest = match self.caller.version {
-            Version::V1 | Version::V2 => true_total,
-            // Filled in with the page size where there is a next page or nothing at all; else this page's own.
-            Version::V3 if here == 0 || (self.is_paged() && start + count < true_total) => count,
-            Version::V3 if self.is_paged() => here,
-            Version::V3 => count,
-        };
-        let total = total.unwrap_or(honest as u64);
-        let loaded = self.shared.records.loaded();
-        let updated = match newest {
-            _ if is_v3 && here > 0 => self.caller.now,
-            newest => newest.map_or(loaded, |newest| newest.max(loaded)),
-        };
-        let updated = instant(updated);
-        let _ = write!(
-            self.text,
-            r#"{{"resourceType":"Bundle","id":"{}","meta":{{"lastUpdated":"{updated}"}},"type":"searchset""#,
-            uuid()
-        );
-        if !self.has(&Kind::NoTotal) {
-            let _ = write!(self.text, r#","total":{total}"#);
-        }
-        if is_v3 {
-            self.links_v3(true_total, start, count);
-        } else {
-            self.links(true_total, start, count);
-        }
-        if true_total == 0 || (is_v3 && here == 0) || self.has(&Kind::EmptyNext) {
-            return Ok(0..0);
-        }
-        self.text.push_str(",\"entry\":[");
-        self.entries = Entries::Opened;
-        Ok(self.places(found))
+        let mut text = String::new();
+        self.shared.records.write_claim(version, enrollee, place, now, &mut text);
+        let id = self.shared.records.claim_header(version, enrollee, place).id;
+        let number = id.trim_start_matches(|letter: char| letter.is_ascii_alphabetic());
+        let number = if number.len() < id.len() { &number[1..] } else { number };
+        out.push_str(&text.replace(number, &format!("{number}{round:06}")));
     }
 
     /// Whether the search has pages: at v3 that of claims alone.
-    fn is_paged(&self) -> bool {
+    pub(super) fn is_paged(&self) -> bool {
         self.caller.version != Version::V3 || self.resource == "ExplanationOfBenefit"
     }
 
     /// Which places of the result this page shows.
-    fn places(&self, found: usize) -> Range<usize> {
+    pub(super) fn places(&self, found: usize) -> Range<usize> {
         let Window { start, count } = self.window;
         if !self.is_paged() {
             return 0..found;
@@ -320,42 +246,42 @@ impl<'a> Page<'a> {
         start.min(found)..start.saturating_add(count).min(found)
     }
 
-    fn links(&mut self, total: usize, start: usize, count: usize) {
+    pub(super) fn links(&self, found: usize) -> Vec<(&'static str, String)> {
+        if self.caller.version == Version::V3 {
+            return self.links_v3(found);
+        }
+        let Window { start, count } = self.window;
         let mut links = vec![("first", self.link(0))];
-        if start + count < total {
-            let next = if self.has(&Kind::NextLoop) { start } else { start + count };
-            links.push(("next", self.bent(self.link(next))));
+        if start + count < found {
+            links.push(("next", self.link(start + count)));
         }
         if start > 0 {
             links.push(("previous", self.link(start.saturating_sub(count))));
         }
-        links.push(("last", self.link(total.saturating_sub(1) / count * count)));
-        links.push(("self", self.bent_self()));
-        self.write_links(links);
+        links.push(("last", self.link(found.saturating_sub(1) / count * count)));
+        links.push(("self", self.itself()));
+        links
     }
 
     /// `next`, `previous` and `self`, and no others: `_offset` at the end of what was asked.
-    fn links_v3(&mut self, total: usize, start: usize, count: usize) {
+    fn links_v3(&self, found: usize) -> Vec<(&'static str, String)> {
+        let Window { start, count } = self.window;
         let mut links = Vec::new();
         if self.is_paged() && count > 0 {
-            if start + count < total {
-                let next = if self.has(&Kind::NextLoop) { start } else { start + count };
-                links.push(("next", self.bent(self.link_v3(next))));
+            if start + count < found {
+                links.push(("next", self.link(start + count)));
             }
-            if start > 0 && start < total {
-                links.push(("previous", self.link_v3(start.saturating_sub(count))));
+            if start > 0 && start < found {
+                links.push(("previous", self.link(start.saturating_sub(count))));
             }
         }
-        links.push(("self", self.bent_self()));
-        self.write_links(links);
+        links.push(("self", self.itself()));
+        links
     }
 
-    fn write_links(&mut self, links: Vec<(&str, String)>) {
-        let links: Vec<String> = links
-            .into_iter()
-            .map(|(relation, url)| format!(r#"{{"relation":"{relation}","url":{}}}"#, serde_json::json!(url)))
-            .collect();
-        let _ = write!(self.text, r#","link":[{}]"#, links.join(","));
+    /// The link to the page that begins there.
+    pub(super) fn link(&self, start: usize) -> String {
+        if self.caller.version == Version::V3 { self.link_v3(start) } else { self.link_v2(start) }
     }
 
     /// What was asked, in its order; then what the gateway adds to it; then where the page begins.
@@ -413,7 +339,7 @@ impl<'a> Page<'a> {
         pairs.filter(move |(name, _)| names.contains(name))
     }
 
-    fn link(&self, start: usize) -> String {
+    fn link_v2(&self, start: usize) -> String {
         let (name, person) = self.person();
         let query = form_urlencoded::Serializer::new(String::new())
             .append_pair("_format", FORMAT)
@@ -438,28 +364,5 @@ impl<'a> Page<'a> {
         pairs.sort_by_key(|(name, _)| *name);
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
         format!("{}/{}/fhir/{}/?{query}", self.shared.url(), self.caller.version.name(), self.resource)
-    }
-
-    /// The `next` link, as faults want it.
-    fn bent(&self, link: String) -> String {
-        let query = link.split_once('?').map_or(String::new(), |(_, query)| query.to_owned());
-        self.faults.iter().fold(link, |link, fault| match fault {
-            Kind::NextHost(origin) => link.replacen(self.shared.url(), origin, 1),
-            Kind::NextPath(path) => format!("{}{path}?{query}", self.shared.url()),
-            _ => link,
-        })
-    }
-
-    /// The `self` link, as faults want it.
-    fn bent_self(&self) -> String {
-        self.faults.iter().fold(self.itself(), |link, fault| match fault {
-            Kind::SelfHost(origin) => link.replacen(self.shared.url(), origin, 1),
-            _ => link,
-        })
-    }
-
-    fn close(&mut self) -> String {
-        self.text.push_str(if self.entries == Entries::None { "}" } else { "]}" });
-        std::mem::take(&mut self.text)
     }
 }

@@ -8,7 +8,7 @@ use super::{SCOPES, client, condensed, is_personal, redirect::is_registered};
 use crate::{
     Shared,
     apps::App,
-    faults::Kind,
+    faults::{Condition, Struck},
     http::{Answer, Ask, Pairs, last},
     language::Language,
     pages,
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// `/vN/o/authorize/`: what can be refused at once, then on to the log-in.
-pub(crate) fn begin(shared: &Shared, ask: &Ask, version: Version, faults: &[Kind]) -> Answer {
+pub(crate) fn begin(shared: &Shared, ask: &Ask, version: Version, faults: &Struck) -> Answer {
     let posted = ask.method == "POST";
     let request = if posted { ask.form() } else { ask.query.clone() };
     let world = &mut *shared.world();
@@ -53,7 +53,7 @@ struct Asked<'a> {
 }
 
 /// The app that asks, or what is refused before anybody logs in.
-fn early(world: &World, request: &Pairs, version: Version, posted: bool, faults: &[Kind]) -> Result<usize, Answer> {
+fn early(world: &World, request: &Pairs, version: Version, posted: bool, faults: &Struck) -> Result<usize, Answer> {
     let message = |status, text: &str| Err(messaged(status, text));
     if last(request, "client_secret").is_some() {
         return Err(Answer::html(400, "Illegal query parameter [client_secret] detected".to_owned()));
@@ -87,10 +87,10 @@ fn early(world: &World, request: &Pairs, version: Version, posted: bool, faults:
         return unauthorized(400, "invalid_client : Application does not exist (client_id)");
     };
     let app = &world.apps[position];
-    if !app.active || faults.contains(&Kind::Inactive) {
+    if !app.active || faults.has(Condition::Inactive) {
         return unauthorized(403, &format!("invalid_client : {}", app.inactive()));
     }
-    if version == Version::V3 && faults.contains(&Kind::V3Closed) {
+    if version == Version::V3 && faults.has(Condition::V3Closed) {
         return message(403, "Unable to verify permission");
     }
     Ok(position)

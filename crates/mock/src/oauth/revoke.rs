@@ -5,7 +5,7 @@ use serde_json::json;
 use super::client::{self, described};
 use crate::{
     Shared,
-    faults::Kind,
+    faults::{Condition, Struck},
     http::{Answer, Ask, last},
     records::Records as _,
     version::Version,
@@ -57,7 +57,7 @@ pub(crate) fn with_grant(shared: &Shared, ask: &Ask) -> Answer {
 
 /// `/vN/o/revoke_token/`: both tokens go, the grant stays. A refresh token without its hint is not
 /// understood, and the answer is 200 all the same.
-pub(crate) fn tokens(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Answer {
+pub(crate) fn tokens(shared: &Shared, ask: &Ask, faults: &Struck) -> Answer {
     if let Err(refusal) = only_post(ask) {
         return refusal;
     }
@@ -65,7 +65,7 @@ pub(crate) fn tokens(shared: &Shared, ask: &Ask, faults: &[Kind]) -> Answer {
     let world = &mut *shared.world();
     let forbidden = |words: &str| Answer::spaced(403, &[("status_code", json!(403)), ("description", json!(words))]);
     let inactive = || forbidden("Application is not active or does not exist.");
-    if faults.contains(&Kind::Inactive) {
+    if faults.has(Condition::Inactive) {
         return inactive();
     }
     let app = match client::authenticate(world, ask, &form) {

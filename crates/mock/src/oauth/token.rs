@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Access, Shared,
     backend::{Failure, Lookup},
-    faults::{self, Kind},
+    faults::{Condition, Struck, TokenAnswer},
     http::{Answer, Ask, Break, Pairs, last},
     records::Records as _,
     version::Version,
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// `/vN/o/token/`
-pub(crate) fn token(shared: &Shared, ask: &Ask, version: Version, faults: &[Kind]) -> Answer {
+pub(crate) fn token(shared: &Shared, ask: &Ask, version: Version, faults: &Struck) -> Answer {
     if ask.method != "POST" {
         return Answer::html(405, String::new()).with("allow", "POST, OPTIONS");
     }
@@ -41,10 +41,10 @@ pub(crate) fn token(shared: &Shared, ask: &Ask, version: Version, faults: &[Kind
     }
 }
 
-fn pair(world: &mut World, ask: &Ask, form: &Pairs, version: Version, faults: &[Kind]) -> Result<Pair, Answer> {
+fn pair(world: &mut World, ask: &Ask, form: &Pairs, version: Version, faults: &Struck) -> Result<Pair, Answer> {
     let client = client::identify(world, ask, form);
     let named = client.map_or(0, |client| client.app);
-    if !world.apps[named].active || faults.contains(&Kind::Inactive) {
+    if !world.apps[named].active || faults.has(Condition::Inactive) {
         return Err(own(403, "invalid_client", &world.apps[named].inactive()));
     }
     let client = match client {
@@ -57,13 +57,13 @@ fn pair(world: &mut World, ask: &Ask, form: &Pairs, version: Version, faults: &[
     match last(form, "grant_type") {
         Some("authorization_code") => exchange(world, client.app, form),
         Some("refresh_token") => {
-            let unreadable = ask.is_multipart() || faults.contains(&Kind::V3Closed);
+            let unreadable = ask.is_multipart() || faults.has(Condition::V3Closed);
             if version == Version::V3 && unreadable {
                 return Err(denied());
             }
             let pair = refresh(world, (client.app, version), form, ask.arrived)?;
             // The rotation is final before the data back end is asked: when that fails, the token is burnt.
-            match Failure::at(faults::outages(faults), version).and_then(Failure::of_person) {
+            match faults.failure(version).and_then(Failure::of_person) {
                 None => Ok(pair),
                 Some(Lookup::NotFound) => Err(messaged(404, "Not found.")),
                 Some(Lookup::Failed) => Err(messaged(502, "Failed to retrieve data from data source.")),
@@ -157,35 +157,27 @@ fn is_part(scope: &str, held: &BTreeSet<String>) -> bool {
     whole.is_some_and(|whole| held.contains(&whole))
 }
 
-fn delivered(shared: &Shared, pair: &Pair, version: Version, faults: &[Kind]) -> Answer {
+fn delivered(shared: &Shared, pair: &Pair, version: Version, faults: &Struck) -> Answer {
     let mut scopes: Vec<&str> = pair.scopes.iter().map(String::as_str).collect();
     // The real server's order is that of a hash; nobody may rely on one.
     scopes.sort_by_key(|scope| Sha256::digest(format!("{}{scope}", pair.access)).to_vec());
-    let odd = faults.contains(&Kind::TokenExtra);
     let patient = version.patient(&shared.records.enrollee(pair.whose.enrollee));
     let expiration = pair.expiration.map(|end| end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()).unwrap_or_default();
-    let mut fields = vec![
+    let fields = vec![
         ("access_token", json!(pair.access)),
-        ("expires_in", if odd { json!(3599.5) } else { json!(TOKEN_LIFE) }),
+        ("expires_in", json!(TOKEN_LIFE)),
         ("token_type", json!("Bearer")),
         ("scope", json!(scopes.join(" "))),
         ("refresh_token", json!(pair.refresh)),
+        ("patient", json!(patient)),
+        ("access_grant_expiration", json!(expiration)),
     ];
-    if !faults.contains(&Kind::NoPatient) {
-        let number = patient.parse::<i64>().ok().filter(|_| odd);
-        fields.push(("patient", number.map_or(json!(patient), |number| json!(number))));
-    }
-    if !faults.contains(&Kind::NoExpiration) {
-        fields.push(("access_grant_expiration", json!(if odd { expiration.replace('T', " ") } else { expiration })));
-    }
-    if odd {
-        fields.push(("id_token", Value::Null));
-        fields.push(("extension", json!({"nested": [1, 2.5, "x"]})));
-    }
+    let mut delivery = TokenAnswer { fields, is_lost: false };
+    faults.in_tokens(&mut delivery);
     let session = word(32).to_lowercase();
-    let mut answer = Answer::library(200, &fields)
+    let mut answer = Answer::library(200, &delivery.fields)
         .with("set-cookie", format!("sessionid={session}; HttpOnly; Path=/; SameSite=Lax"));
     // Rotated, and the answer lost on the way.
-    answer.breaks = faults.contains(&Kind::DropRefresh).then_some(Break::Before);
+    answer.breaks = delivery.is_lost.then_some(Break::Before);
     answer
 }

@@ -110,6 +110,75 @@ fn bundles_that_lie() {
 }
 
 #[test]
+fn pages_with_more_than_claims_or_the_same_again() {
+    let (mock, _, _) = with("[]");
+    let (token, _) = tokens_of_v3(&mock);
+    for (claims, second) in [
+        ("/v1/fhir/ExplanationOfBenefit?_count=10", "&startIndex=10"),
+        ("/v2/fhir/ExplanationOfBenefit?_count=10", "&startIndex=10"),
+        ("/v3/fhir/ExplanationOfBenefit?_count=10", "&_offset=10"),
+    ] {
+        let page = |fault: &str, more: &str| {
+            control(&mock, "faults", fault);
+            ask(&mock, &token, &format!("{claims}{more}")).json()
+        };
+        let (first, whole) = (page("[]", ""), page("[]", second));
+        assert_eq!((first["entry"][0].get("search"), ids(&first).len()), (None, 10));
+
+        let got = page(r#"["outcome-entry#1"]"#, second);
+        let entries = got["entry"].as_array().unwrap();
+        assert_eq!(entries[0]["resource"]["resourceType"], "OperationOutcome");
+        assert_eq!(entries[0]["search"]["mode"], "outcome");
+        assert!(entries[1..].iter().all(|entry| entry["search"]["mode"] == "match"), "{claims}");
+        assert_eq!((&ids(&got)[1..], &got["total"]), (&ids(&whole)[..], &whole["total"]));
+
+        let got = page(r#"["bare-outcome-entry#1"]"#, "");
+        let last = got["entry"].as_array().unwrap().last().unwrap();
+        assert_eq!((&last["resource"]["resourceType"], last.get("search")), (&"OperationOutcome".into(), None));
+        let got = page(r#"["include-entry#1"]"#, "");
+        let last = got["entry"].as_array().unwrap().last().unwrap();
+        assert_eq!(
+            (&last["resource"]["resourceType"], &last["search"]["mode"]),
+            (&"Organization".into(), &"include".into())
+        );
+
+        let got = page(r#"["repeat-first#1"]"#, second);
+        assert_eq!((ids(&got), &got["total"]), (ids(&first), &whole["total"]));
+        assert_eq!(link(&got, "next"), link(&whole, "next"));
+
+        let got = page(r#"["total=7#1", "empty#1"]"#, "");
+        assert_eq!((&got["total"], got.get("entry"), link(&got, "next")), (&7.into(), None, None), "{claims}");
+    }
+}
+
+#[test]
+fn an_endless_search_always_brings_something_new() {
+    let (mock, _, _) = with(r#"["endless"]"#);
+    let (token, _) = tokens_of_v3(&mock);
+    for version in ["v1", "v2", "v3"] {
+        let mut seen = std::collections::BTreeSet::new();
+        let mut next = format!("/{version}/fhir/ExplanationOfBenefit?_count=20");
+        let mut totals = std::collections::BTreeSet::new();
+        for _ in 0..6 {
+            let page = ask(&mock, &token, &next).json();
+            assert_eq!(ids(&page).len(), 20);
+            totals.insert(page["total"].as_u64().unwrap());
+            for id in ids(&page) {
+                assert!(seen.insert(id.to_owned()), "{version}: {id} came before");
+            }
+            link(&page, "next").unwrap().clone_into(&mut next);
+        }
+        assert_eq!(totals.len(), 1);
+        let far = if version == "v3" { "_offset" } else { "startIndex" };
+        let page = ask(&mock, &token, &format!("/{version}/fhir/ExplanationOfBenefit?_count=1&{far}=20000000"));
+        assert!(link(&page.json(), "next").is_some(), "{page:?}");
+        assert!(seen.insert(ids(&page.json())[0].to_owned()));
+        let patient = ask(&mock, &token, &format!("/{version}/fhir/Patient")).json();
+        assert_eq!(ids(&patient).len(), 1, "no claims");
+    }
+}
+
+#[test]
 fn links_that_lead_astray() {
     let (mock, token, _) = with(r#"["next-host=http://127.0.0.1:9#1"]"#);
     let next = || link(&ask(&mock, &token, CLAIMS).json(), "next").unwrap().to_owned();

@@ -1,0 +1,188 @@
+//! What goes wrong on purpose: `KIND[=ARGUMENT][@PATH][#TIMES][+SKIP][%CHANCE]`.
+//!
+//! A new fault is one row in [`kinds`], which says at which [`stage`] it strikes and what it does there.
+
+mod kinds;
+mod stage;
+
+use std::{fmt, str::FromStr};
+
+pub(crate) use stage::{Condition, Struck, TokenAnswer};
+
+use crate::claims::dice::Dice;
+use kinds::Argument;
+use stage::Effect;
+
+/// A fault: what goes wrong, where, how often, after how many requests that would match, with what chance.
+#[derive(Clone)]
+pub struct Fault {
+    /// `KIND[=ARGUMENT]`, as it was written.
+    kind: String,
+    /// Its place in the list: where several faults strike, they do so in the order of the list.
+    rank: usize,
+    effect: Effect,
+    path: String,
+    times: Option<u32>,
+    skip: u32,
+    /// In percent of the requests that would match.
+    chance: u32,
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, path, times, skip, chance, .. } = self;
+        write!(f, "{kind}@{path}+{skip}%{chance}")?;
+        times.map_or(Ok(()), |times| write!(f, "#{times}"))
+    }
+}
+
+impl FromStr for Fault {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Counts { spec, times, skip, chance } = Counts::of(text)?;
+        let (kind, path) = spec.split_once('@').unwrap_or((spec, ""));
+        let (name, argument) = kind.split_once('=').unwrap_or((kind, ""));
+        let rank = kinds::KINDS.iter().position(|(known, _)| *known == name);
+        let rank = rank.ok_or_else(|| format!("there is no fault \"{name}\"; docs/mock.md lists them"))?;
+        let (name, make) = kinds::KINDS[rank];
+        let effect = make(Argument { name, text: argument })?;
+        Ok(Self { kind: kind.to_owned(), rank, effect, path: path.to_owned(), times, skip, chance })
+    }
+}
+
+/// What stands behind a fault and where it strikes, in any order.
+struct Counts<'t> {
+    spec: &'t str,
+    times: Option<u32>,
+    skip: u32,
+    chance: u32,
+}
+
+impl<'t> Counts<'t> {
+    fn of(text: &'t str) -> Result<Self, String> {
+        let mut counts = Self { spec: text, times: None, skip: 0, chance: 100 };
+        while let Some(at) = counts.spec.rfind(['#', '+', '%']) {
+            let digits = &counts.spec[at + 1..];
+            if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                break;
+            }
+            let number = digits.parse().map_err(|_| format!("{digits} is too large"))?;
+            match counts.spec.as_bytes()[at] {
+                b'#' => counts.times = Some(number),
+                b'+' => counts.skip = number,
+                _ if number > 100 => return Err(format!("a chance of {number} % is more than certain")),
+                _ => counts.chance = number,
+            }
+            counts.spec = &counts.spec[..at];
+        }
+        Ok(counts)
+    }
+}
+
+impl Fault {
+    /// Whether it has struck as often as it was to.
+    fn is_over(&self) -> bool {
+        self.times == Some(0)
+    }
+
+    /// What strikes at this path now, if it does; counts down.
+    fn strikes(&mut self, path: &str, dice: &mut Dice) -> Option<Effect> {
+        // With a mark after the last parameter as after the others, so that `_offset=50&` is one page wherever it
+        // stands.
+        if !format!("{path}&").contains(&self.path) || self.is_over() {
+            return None;
+        }
+        // What another back end is asked is no such request.
+        let asked = path.split('?').next().unwrap_or(path);
+        if matches!(self.effect, Effect::Backend(outage) if !outage.concerns(asked)) {
+            return None;
+        }
+        if self.skip > 0 {
+            self.skip -= 1;
+            return None;
+        }
+        if self.chance < 100 && !dice.percent(u64::from(self.chance)) {
+            return None;
+        }
+        self.times = self.times.map(|times| times - 1);
+        Some(match self.effect {
+            Effect::Late(least, most) if least < most => {
+                let late = dice.between(least, most);
+                Effect::Late(late, late)
+            }
+            ref effect => effect.clone(),
+        })
+    }
+}
+
+/// Everything that strikes at this request, in the order of the list; faults that are over go.
+pub(crate) fn strike(faults: &mut Vec<Fault>, path: &str, dice: &mut Dice) -> Struck {
+    let effects = faults.iter_mut().filter_map(|fault| Some((fault.rank, fault.strikes(path, dice)?)));
+    let mut effects: Vec<(usize, Effect)> = effects.collect();
+    faults.retain(|fault| !fault.is_over());
+    effects.sort_by_key(|(rank, _)| *rank);
+    Struck(effects.into_iter().map(|(_, effect)| effect).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(spec: &str) -> Fault {
+        spec.parse().unwrap()
+    }
+
+    #[test]
+    fn specs_are_read_in_all_their_parts() {
+        let mut one = fault("status=503@ExplanationOfBenefit#2+1");
+        assert_eq!(format!("{one:?}"), "status=503@ExplanationOfBenefit+1%100#2");
+        assert_eq!(format!("{one:?}"), format!("{:?}", fault("status=503@ExplanationOfBenefit+1#2")));
+        let dice = &mut Dice::at(&[1]);
+        assert!(one.strikes("/v2/fhir/Patient", dice).is_none());
+        let strikes: Vec<bool> = (0..5).map(|_| one.strikes("/v2/fhir/ExplanationOfBenefit", dice).is_some()).collect();
+        assert_eq!(strikes, [false, true, true, false, false]);
+    }
+
+    #[test]
+    fn chance_is_the_seeds() {
+        let strikes = |seed| {
+            let (mut late, mut dice) = (fault("late=10-90@Patient%30"), Dice::at(&[seed]));
+            let strike = |_| match late.strikes("/v2/fhir/Patient", &mut dice) {
+                Some(Effect::Late(from, to)) => Some((from, to)),
+                _ => None,
+            };
+            (0..400).map(strike).collect::<Vec<_>>()
+        };
+        assert_eq!(strikes(1), strikes(1));
+        assert_ne!(strikes(1), strikes(2));
+        let struck: Vec<(u64, u64)> = strikes(1).into_iter().flatten().collect();
+        assert!((80..160).contains(&struck.len()), "{}", struck.len());
+        assert!(struck.iter().all(|(late, same)| late == same && (10..=90).contains(late)));
+        assert!(struck.iter().any(|late| late != &struck[0]));
+    }
+
+    #[test]
+    fn what_is_no_fault_is_told() {
+        for bad in
+            ["", "status", "status=abc", "status=99", "nonsense", "throttle=x", "length=0", "late=9-1", "close%101"]
+                .into_iter()
+                .chain(["huge=1001", "huge=1000000", "huge=18446744073709", "bomb=100001", "bomb=18446744073709551615"])
+                .chain(["load=100001", "update=100001", "supersede=18446744073709551615", "backend=503:v4"])
+        {
+            assert!(bad.parse::<Fault>().is_err(), "{bad}");
+        }
+        for good in ["huge=1000", "bomb=100000", "load=100000"] {
+            assert!(good.parse::<Fault>().is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn the_page_about_the_mock_lists_every_fault() {
+        let page = include_str!("../../../../docs/mock.md");
+        for (name, _) in kinds::KINDS {
+            let is_listed = ["`", "="].iter().any(|end| page.contains(&format!("`{name}{end}")));
+            assert!(is_listed, "docs/mock.md does not list {name}");
+        }
+    }
+}

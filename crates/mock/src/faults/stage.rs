@@ -1,0 +1,289 @@
+//! The stages of a request at which faults strike: the world before it is looked at, in place of its answer, a page
+//! of a search, the tokens, the answer's text, and the bytes on the wire.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::{Body, to_bytes},
+    http::{
+        Response,
+        header::{CONTENT_ENCODING, CONTENT_LENGTH},
+        response::Parts,
+    },
+};
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::{
+    Shared,
+    backend::{Failure, Outage},
+    body::Dripping,
+    fhir::Bundle,
+    http::{Answer, Ask, last},
+    living::Load,
+    version::Version,
+    wire::Wire,
+    world::{Whose, World},
+};
+
+type Act<T> = Arc<dyn Fn(&mut T) + Send + Sync>;
+
+/// What a fault does, and at which stage.
+#[derive(Clone)]
+pub(super) enum Effect {
+    /// Changes the world before the request is looked at.
+    World(Arc<dyn Fn(&mut Scene<'_>) + Send + Sync>),
+    /// The request is answered as if this were so.
+    Under(Condition),
+    /// A data back end fails.
+    Backend(Outage),
+    /// Answers in place of the server.
+    Instead(Arc<dyn Fn() -> Answer + Send + Sync>),
+    /// Changes a page of a search.
+    Page(Arc<dyn Fn(&mut Bundle<'_>) + Send + Sync>),
+    /// Changes the answer of the token endpoint.
+    Tokens(Act<TokenAnswer>),
+    /// Changes an answer before it is compressed.
+    Text(Act<Answer>),
+    /// No answer ever.
+    Hang,
+    /// The answer leaves so many milliseconds after it was made, from the first number to the second.
+    Late(u64, u64),
+    /// Strikes at the connection.
+    Wire(Arc<dyn Fn(&Wire) + Send + Sync>),
+    /// Changes the bytes that are sent.
+    Bytes(Arc<dyn Fn(&mut Sent<'_>) + Send + Sync>),
+}
+
+impl Effect {
+    pub(super) fn world(act: impl Fn(&mut Scene<'_>) + Send + Sync + 'static) -> Self {
+        Self::World(Arc::new(act))
+    }
+
+    pub(super) fn instead(act: impl Fn() -> Answer + Send + Sync + 'static) -> Self {
+        Self::Instead(Arc::new(act))
+    }
+
+    pub(super) fn page(act: impl Fn(&mut Bundle<'_>) + Send + Sync + 'static) -> Self {
+        Self::Page(Arc::new(act))
+    }
+
+    pub(super) fn tokens(act: impl Fn(&mut TokenAnswer) + Send + Sync + 'static) -> Self {
+        Self::Tokens(Arc::new(act))
+    }
+
+    pub(super) fn text(act: impl Fn(&mut Answer) + Send + Sync + 'static) -> Self {
+        Self::Text(Arc::new(act))
+    }
+
+    pub(super) fn wire(act: impl Fn(&Wire) + Send + Sync + 'static) -> Self {
+        Self::Wire(Arc::new(act))
+    }
+
+    pub(super) fn bytes(act: impl Fn(&mut Sent<'_>) + Send + Sync + 'static) -> Self {
+        Self::Bytes(Arc::new(act))
+    }
+}
+
+/// What a request may be answered under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// The app is inactive.
+    Inactive,
+    /// API v3 is switched off.
+    V3Off,
+    /// API v3 is for other apps.
+    V3Closed,
+}
+
+/// The world, and who the request is from.
+pub(super) struct Scene<'a> {
+    pub world: &'a mut World,
+    pub token: &'a str,
+    pub whose: Whose,
+    shared: &'a Shared,
+}
+
+impl Scene<'_> {
+    /// A load for the one who asks. A mock whose records have no more claims has no more to load.
+    pub(super) fn load(&self, load: Load) {
+        let load = Load { enrollee: self.whose.enrollee, ..load };
+        drop(self.shared.records.load(&load, self.world.now()));
+    }
+}
+
+/// The answer of the token endpoint that delivers tokens.
+pub(crate) struct TokenAnswer {
+    pub fields: Vec<(&'static str, Value)>,
+    /// Whether the connection closes without it.
+    pub is_lost: bool,
+}
+
+/// An answer on its way out.
+pub(super) struct Sent<'a> {
+    head: &'a Parts,
+    wire: &'a Wire,
+    pub body: Bytes,
+    /// So many bytes of the body a second.
+    pub drip: Option<usize>,
+}
+
+impl Sent<'_> {
+    pub(super) fn is_compressed(&self) -> bool {
+        self.head.headers.contains_key(CONTENT_ENCODING)
+    }
+
+    /// Sends it as it stands on the wire (RFC 9112 section 2.1), with this `Content-Length`.
+    pub(super) fn send_as(&mut self, length: i64) {
+        let body = std::mem::take(&mut self.body);
+        let mut bytes = format!("HTTP/1.1 {}\r\n{CONTENT_LENGTH}: {length}\r\n", self.head.status).into_bytes();
+        for (name, value) in &self.head.headers {
+            bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+        }
+        bytes.extend_from_slice(b"\r\n");
+        bytes.extend_from_slice(&body);
+        self.wire.send(bytes.into());
+    }
+}
+
+/// What strikes at one request.
+#[derive(Default)]
+pub(crate) struct Struck(pub(super) Vec<Effect>);
+
+impl Struck {
+    pub(crate) fn hangs(&self) -> bool {
+        self.0.iter().any(|effect| matches!(effect, Effect::Hang))
+    }
+
+    /// How much later the answer leaves.
+    pub(crate) fn lateness(&self) -> Duration {
+        let late = self.0.iter().find_map(|effect| if let Effect::Late(late, _) = effect { Some(*late) } else { None });
+        Duration::from_millis(late.unwrap_or(0))
+    }
+
+    pub(crate) fn has(&self, condition: Condition) -> bool {
+        self.0.iter().any(|effect| matches!(effect, Effect::Under(known) if *known == condition))
+    }
+
+    /// The back ends that fail.
+    pub(crate) fn outages(&self) -> impl Iterator<Item = Outage> {
+        self.0.iter().filter_map(|effect| if let Effect::Backend(outage) = effect { Some(*outage) } else { None })
+    }
+
+    /// How the back end of this version fails, if it does.
+    pub(crate) fn failure(&self, version: Version) -> Option<Failure> {
+        Failure::at(self.outages(), version)
+    }
+
+    /// Changes the world before the request is looked at.
+    pub(crate) fn before(&self, shared: &Shared, ask: &Ask) {
+        let form = ask.form();
+        let world = &mut *shared.world();
+        // A refresh has no bearer token, but is somebody's too.
+        let refresh = last(&form, "refresh_token");
+        let Some(token) = ask.bearer().or(refresh) else { return };
+        let whose = world.token(token).map(|token| token.whose);
+        let Some(whose) = whose.or_else(|| world.refresh(token).map(|token| token.whose)) else { return };
+        let mut scene = Scene { world, token, whose, shared };
+        for effect in &self.0 {
+            if let Effect::World(act) = effect {
+                act(&mut scene);
+            }
+        }
+    }
+
+    /// What is answered in place of the server.
+    pub(crate) fn instead(&self) -> Option<Answer> {
+        self.0.iter().find_map(|effect| if let Effect::Instead(act) = effect { Some(act()) } else { None })
+    }
+
+    pub(crate) fn in_page(&self, bundle: &mut Bundle<'_>) {
+        for effect in &self.0 {
+            if let Effect::Page(act) = effect {
+                act(bundle);
+            }
+        }
+    }
+
+    pub(crate) fn in_tokens(&self, answer: &mut TokenAnswer) {
+        for effect in &self.0 {
+            if let Effect::Tokens(act) = effect {
+                act(answer);
+            }
+        }
+    }
+
+    pub(crate) fn in_text(&self, answer: &mut Answer) {
+        for effect in &self.0 {
+            if let Effect::Text(act) = effect {
+                act(answer);
+            }
+        }
+    }
+
+    /// Below HTTP, on the last way out.
+    pub(crate) async fn on_the_wire(&self, mut response: Response<Body>, wire: &Wire) -> Response<Body> {
+        for effect in &self.0 {
+            match effect {
+                Effect::Wire(act) => act(wire),
+                Effect::Bytes(act) => {
+                    let (head, body) = response.into_parts();
+                    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+                    let mut sent = Sent { head: &head, wire, body, drip: None };
+                    act(&mut sent);
+                    let body = match sent {
+                        Sent { body, drip: Some(rate), .. } => Body::new(Dripping::new(body, rate)),
+                        Sent { body, .. } => body.into(),
+                    };
+                    response = Response::from_parts(head, body);
+                }
+                _ => {}
+            }
+        }
+        response
+    }
+}
+
+/// A status, with the real server's body for it.
+pub(super) fn said(status: u16) -> Answer {
+    let words = match status {
+        400 => json!({"detail": "An error occurred contacting the upstream server:Too many requests"}),
+        401 => json!({"detail": "Authentication credentials were not provided."}),
+        403 => json!({"detail": "You do not have permission to perform this action."}),
+        404 => json!({"detail": "Not found."}),
+        500 => json!({"error": "Server Error (500)"}),
+        502 => json!({"detail": "A failure occurred contacting the upstream server"}),
+        503 => json!({"detail": "Service temporarily unavailable, try again later."}),
+        _ => json!({"detail": "Something went wrong."}),
+    };
+    Answer::new(status, "application/json", words.to_string())
+}
+
+/// Changes the body at the quote in its middle: what follows it is text where structure was, and the other way round.
+pub(super) fn corrupt_middle(answer: &mut Answer, change: impl FnOnce(&mut [u8], usize)) {
+    let middle = answer.body.len() / 2;
+    if let Some(quote) = answer.body.iter().skip(middle).position(|byte| *byte == b'"') {
+        change(&mut answer.body, middle + quote);
+    }
+}
+
+/// Makes the first resource of a page, or an answer without any, so many bytes larger. The JSON may be indented.
+pub(super) fn swell(body: &mut Vec<u8>, bytes: usize) {
+    const RESOURCE: &[u8] = br#""resource":"#;
+    let blanks = |at: usize| body[at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let after = body.windows(RESOURCE.len()).position(|window| window == RESOURCE).map_or(0, |at| at + RESOURCE.len());
+    let start = after + blanks(after);
+    if body.get(start) != Some(&b'{') {
+        return;
+    }
+    let first = start + 1 + blanks(start + 1);
+    // An object that is empty takes no comma.
+    if body.get(first) != Some(&b'"') {
+        return;
+    }
+    let mut padding = br#""padding":""#.to_vec();
+    padding.resize(padding.len() + bytes, b'x');
+    padding.extend_from_slice(b"\",");
+    padding.extend_from_slice(&body[start + 1..first]);
+    body.splice(first..first, padding);
+}
