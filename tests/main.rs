@@ -6,6 +6,7 @@
 mod browser;
 mod command_store;
 mod conformance;
+mod coverage;
 mod crash;
 mod cron;
 mod damage;

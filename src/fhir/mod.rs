@@ -2,6 +2,7 @@
 
 pub mod bundle;
 pub mod claim;
+pub mod coverage;
 pub mod document;
 pub mod resource;
 pub mod room;
