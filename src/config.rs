@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     api::server::{ApiVersion, Origin, PRODUCTION, SANDBOX, Server},
+    archive_notes::ArchiveNote,
     auth::{
         ended::{Ended, EndedKind},
         store::{StoreKind, TokenStore, command::CommandStore, file::FileStore, keyring::KeyringStore},
@@ -19,6 +20,7 @@ use crate::{
     },
     durable,
     error::{Error, ErrorKind, Result},
+    path_text, private_dir, private_file,
     ui::Color,
 };
 
@@ -123,8 +125,8 @@ impl Paths {
 
     /// The directories in which secrets and records are, those that are not there included.
     #[must_use]
-    pub fn private_dirs(&self) -> [PathBuf; 3] {
-        [self.state.clone(), self.state.join("profiles"), self.state.join("tokens")]
+    pub fn private_dirs(&self) -> [PathBuf; 5] {
+        ["", "profiles", "tokens", "locks", "archives"].map(|name| self.state.join(name))
     }
 
     /// The names of all profiles, sorted.
@@ -132,17 +134,42 @@ impl Paths {
     /// # Errors
     /// [`crate::error::Exit::Disk`].
     pub fn profiles(&self) -> Result<Vec<ProfileName>> {
-        let dir = self.state.join("profiles");
-        let entries = match std::fs::read_dir(&dir) {
-            Ok(entries) => entries,
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(cause) => return Err(Error::disk("read", &dir, &cause)),
-        };
-        let mut names: Vec<ProfileName> =
-            entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".json")?.parse().ok()).collect();
-        names.sort();
-        Ok(names)
+        names_in(&self.state.join("profiles"))
     }
+
+    /// Where it is noted which archives a log-in that has ended has filled.
+    #[must_use]
+    pub fn left_behind(&self) -> PathBuf {
+        self.state.join("archives")
+    }
+
+    /// Refuses a state directory in which others could put a profile, a lock or a token file of theirs.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::PersonMustAct`] with what to type, [`crate::error::Exit::Disk`].
+    pub fn check(&self) -> Result<()> {
+        self.private_dirs().iter().try_for_each(|dir| {
+            // Any of them may be kept elsewhere by a link; what it leads to has to be safe.
+            let real = std::fs::canonicalize(dir).unwrap_or_else(|_| dir.clone());
+            private_dir::check(&real, false).map(drop)
+        })
+    }
+}
+
+/// The profile names of the records in a directory, sorted.
+///
+/// # Errors
+/// [`crate::error::Exit::Disk`].
+pub(crate) fn names_in(dir: &Path) -> Result<Vec<ProfileName>> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(cause) => return Err(Error::disk("read", dir, &cause)),
+    };
+    let mut names: Vec<ProfileName> =
+        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".json")?.parse().ok()).collect();
+    names.sort();
+    Ok(names)
 }
 
 /// `BBDL_HOME`, where it is set.
@@ -169,17 +196,6 @@ fn home_mark(home: &Path) -> String {
     // Part by part: the same, whether or not it was typed with a slash at its end.
     let whole: PathBuf = whole.components().collect();
     Sha256::digest(whole.as_os_str().as_encoded_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// An archive that a profile has filled.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ArchiveNote {
-    /// Its directory, absolute.
-    pub out: PathBuf,
-    /// When the last pull into it ended.
-    pub last_pull: Timestamp,
-    /// Claims in it.
-    pub count: u64,
 }
 
 /// What is remembered of a log-in, without its secrets.
@@ -214,7 +230,7 @@ impl Profile {
     /// [`crate::error::Exit::Disk`], or [`crate::error::Exit::NotSetUp`] when the file is not a profile.
     pub fn load(paths: &Paths, name: &ProfileName) -> Result<Option<Self>> {
         let path = paths.profile(name);
-        let text = match std::fs::read(&path) {
+        let text = match private_file::read(&path) {
             Ok(text) => text,
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(cause) => return Err(Error::disk("read", &path, &cause)),
@@ -430,7 +446,7 @@ impl ConfigFile {
     /// [`crate::error::Exit::NotSetUp`] with the line at fault.
     pub fn load(paths: &Paths, named: bool) -> Result<Self> {
         let path = &paths.config_file;
-        let text = match std::fs::read_to_string(path) {
+        let text = match private_file::read_following_links(path) {
             Ok(text) => text,
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound && !named => return Ok(Self::default()),
             Err(cause) => {
@@ -438,6 +454,16 @@ impl ConfigFile {
                     .hint("Check the path given with --config."));
             }
         };
+        // It may name a program to run.
+        let file = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file);
+        if let Some(mode) = file.and_then(|file| private_dir::writable_by_anybody(&file)) {
+            let message = format!("{}: anybody may write to it (mode {mode:o})", path.display());
+            let hint = format!("If nobody else has, run: chmod o-w {}", path_text::typed(path));
+            return Err(Error::new(ErrorKind::Config, message).hint(hint));
+        }
+        let text = String::from_utf8(text).map_err(|_| {
+            Error::new(ErrorKind::Config, format!("{} is not UTF-8", path.display())).hint("Save it as UTF-8.")
+        })?;
         toml::from_str(&text).map_err(|cause| {
             let line = cause.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
             Error::new(ErrorKind::Config, format!("{}, line {line}: {}", path.display(), cause.message().trim()))

@@ -2,8 +2,8 @@
 //! whole file at once, and the lock between two processes.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Read, Write},
+    fs::{self, File, TryLockError},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -11,7 +11,7 @@ use std::{
 
 use tempfile::NamedTempFile;
 
-use crate::error::shown;
+use crate::{error::shown, private_file};
 
 /// Replaces the file at `path` by `bytes`, or leaves it as it was: there is no moment, a crash or a
 /// power cut included, at which a reader finds half of it.
@@ -24,6 +24,20 @@ use crate::error::shown;
 /// What the file system says; the temporary file is removed.
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Fresh::begin(path)?.write_and_keep(bytes)
+}
+
+/// As [`write_private`], and not at all where the file system does not keep the file to its owner.
+///
+/// # Errors
+/// What the file system says; `PermissionDenied` where it keeps no permissions (exFAT, SMB).
+pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let fresh = Fresh::begin(path)?;
+    #[cfg(unix)]
+    if !crate::private_dir::can_be_made_private(fresh.temporary.as_file())? {
+        let why = "this file system keeps no permissions (exFAT, SMB), and secrets are not kept there";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
+    fresh.write_and_keep(bytes)
 }
 
 /// A file that takes its place when it is whole, as [`write_private`] writes one; dropped before, it is gone.
@@ -55,7 +69,7 @@ impl Fresh {
         clear_temporaries(dir, ABANDONED);
         let temporary = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(dir)?;
         // tempfile asks for 0600, from which a umask such as 0277 would still take our own right to write.
-        private_file(temporary.as_file())?;
+        make_private(temporary.as_file(), 0o600)?;
         Ok(Self { temporary, place: place.to_owned() })
     }
 
@@ -151,8 +165,11 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     match builder.create(path) {
         Ok(()) => {
+            // Asked of the file system before anything is opened: of a umask such as 0777 is left what cannot be.
             #[cfg(unix)]
-            fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+            if mode_of(&fs::symlink_metadata(path)?) != 0o700 {
+                refusable(fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700)))?;
+            }
             sync_dir(directory_of(path))
         }
         // Somebody else was quicker.
@@ -163,20 +180,33 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
 }
 
 /// Brings a directory's entries to the disk: a renamed or created file is there after a power cut.
-/// Windows has no such call and needs none for our use (NTFS journals its metadata).
+/// Windows has no such call and needs none for our use (NTFS journals its metadata). A file system that cannot do it
+/// is taken as it is: [`can_sync_dir`] tells.
 ///
 /// # Errors
 /// What the file system says.
 pub fn sync_dir(path: &Path) -> io::Result<()> {
+    can_sync_dir(path).map(drop)
+}
+
+/// As [`sync_dir`]; the answer is whether the file system can do it. Some of FUSE and SMB cannot (EINVAL).
+///
+/// # Errors
+/// What the file system says.
+pub fn can_sync_dir(path: &Path) -> io::Result<bool> {
     #[cfg(unix)]
     {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        File::open(path)?.sync_all()
+        match File::open(path)?.sync_all() {
+            Ok(()) => Ok(true),
+            Err(cause) if matches!(cause.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(false),
+            Err(cause) => Err(cause),
+        }
     }
     #[cfg(not(unix))]
     {
         let _ = path;
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -187,16 +217,24 @@ fn directory_of(path: &Path) -> &Path {
     }
 }
 
-fn private_file(file: &File) -> io::Result<()> {
+fn make_private(file: &File, mode: u32) -> io::Result<()> {
     #[cfg(unix)]
-    {
-        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))
+    if mode_of(&file.metadata()?) != mode {
+        return refusable(file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode)));
     }
-    #[cfg(not(unix))]
-    {
-        let _ = file;
-        Ok(())
-    }
+    let _ = (file, mode);
+    Ok(())
+}
+
+#[cfg(unix)]
+fn mode_of(metadata: &fs::Metadata) -> u32 {
+    std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o7777
+}
+
+/// A file system that keeps no permissions refuses to set them (EPERM). Whoever must not use it has asked before.
+#[cfg(unix)]
+fn refusable(set: io::Result<()>) -> io::Result<()> {
+    set.or_else(|cause| if cause.kind() == io::ErrorKind::PermissionDenied { Ok(()) } else { Err(cause) })
 }
 
 /// Why a lock was not got.
@@ -236,15 +274,16 @@ impl FileLock {
     pub fn acquire(path: &Path, wait: Duration, purpose: &str) -> Result<Self, LockError> {
         let deadline = Instant::now().checked_add(wait);
         create_private_dir(directory_of(path))?;
-        let mut options = OpenOptions::new();
-        options.create(true).truncate(false).read(true).write(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path)?;
+        let mut file = private_file::open_or_create(path)?;
         let mut pause = Self::FIRST_PAUSE;
         loop {
             match file.try_lock() {
-                Ok(()) => break,
+                Ok(()) if is_at(&file, path) => break,
+                // Whoever held it has removed it (`bbdl purge`): the next one is another file.
+                Ok(()) => {
+                    file = private_file::open_or_create(path)?;
+                    continue;
+                }
                 Err(TryLockError::Error(source)) => return Err(source.into()),
                 Err(TryLockError::WouldBlock) => {}
             }
@@ -256,10 +295,55 @@ impl FileLock {
             thread::sleep(pause.min(left));
             pause = (pause * 2).min(Self::LONGEST_PAUSE);
         }
-        let note = format!("{}\n{}\n", std::process::id(), purpose.replace('\n', " "));
-        // Only for people to read: a full disk must not stop the one who has the lock.
-        let _ = file.set_len(0).and_then(|()| file.write_all(note.as_bytes()));
-        Ok(Self { file })
+        let mut lock = Self { file };
+        lock.note(&format!("{}\n{}", std::process::id(), purpose.replace('\n', " ")));
+        Ok(lock)
+    }
+
+    /// The open file.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Writes who we are over what stands there, which must be such a note or nothing: nothing is cut off, and of
+    /// what is no note not a byte is changed. Only for people to read: a full disk must not stop the one who has the
+    /// lock.
+    fn note(&mut self, text: &str) {
+        let mut before = String::new();
+        let _ = self.file.seek(SeekFrom::Start(0));
+        let read = (&mut self.file).take(LONGEST_NOTE as u64 + 1).read_to_string(&mut before);
+        if read.is_err() || !is_note(&before) {
+            return;
+        }
+        let text: String = text.chars().filter(char::is_ascii).take(LONGEST_NOTE / 2).collect();
+        let line = format!("{text:<width$}\n", width = LONGEST_NOTE / 2);
+        let _ = self.file.seek(SeekFrom::Start(0)).and_then(|_| self.file.write_all(line.as_bytes()));
+    }
+}
+
+/// What a lock file holds at most, in bytes.
+const LONGEST_NOTE: usize = 256;
+
+/// Nothing, blanks, or a process number in the first line.
+fn is_note(text: &str) -> bool {
+    let first = text.lines().next().unwrap_or_default().trim();
+    text.len() <= LONGEST_NOTE && (text.trim().is_empty() || first.parse::<u32>().is_ok())
+}
+
+/// Whether this is still the file of that name.
+fn is_at(file: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let same = |ours: fs::Metadata, there: fs::Metadata| ours.dev() == there.dev() && ours.ino() == there.ino();
+        file.metadata().is_ok_and(|ours| fs::symlink_metadata(path).is_ok_and(|there| same(ours, there)))
+    }
+    // A file that is open cannot be removed there.
+    #[cfg(not(unix))]
+    {
+        let _ = (file, path);
+        true
     }
 }
 
@@ -267,7 +351,7 @@ impl Drop for FileLock {
     fn drop(&mut self) {
         // Nobody must be told that we hold it while the next one has not yet written its own name. A
         // failure only makes that message less exact, and the lock goes with the file either way.
-        let _ = self.file.set_len(0);
+        self.note("");
         let _ = self.file.unlock();
     }
 }
@@ -275,10 +359,9 @@ impl Drop for FileLock {
 /// Who wrote its name into the lock file. Nothing certain: the file is empty for a moment after locking,
 /// and Windows does not let a locked file be read.
 fn holder(file: &mut File) -> String {
-    const LONGEST: u64 = 500;
     let mut text = String::new();
-    let read = file.take(LONGEST).read_to_string(&mut text);
-    let mut lines = text.lines();
+    let read = file.take(LONGEST_NOTE as u64).read_to_string(&mut text);
+    let mut lines = text.lines().map(str::trim);
     match (read, lines.next().and_then(|pid| pid.parse::<u32>().ok()), lines.next()) {
         (Ok(_), Some(pid), Some(purpose)) => format!("process {pid}: {}", shown(purpose)),
         _ => "another process".to_owned(),
@@ -355,6 +438,35 @@ mod tests {
         }
         drop(lock);
         FileLock::acquire(&path, ZERO, "refresh").unwrap();
+    }
+
+    #[test]
+    fn a_lock_cuts_nothing_off_and_changes_nothing_that_is_no_note() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        for content in ["{\"refresh_token\": 1}", &"x".repeat(5000), "12 monkeys", "12\nmonkeys\n"] {
+            fs::write(&path, content).unwrap();
+            drop(FileLock::acquire(&path, ZERO, "pull").unwrap());
+            let after = fs::read_to_string(&path).unwrap();
+            assert!(after.len() >= content.len(), "{content}: {after}");
+            assert!(after == content || is_note(content), "{content}: {after}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_file_that_was_removed_meanwhile_is_no_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let first = FileLock::acquire(&path, ZERO, "purge").unwrap();
+        thread::scope(|scope| {
+            let second = scope.spawn(|| FileLock::acquire(&path, Duration::from_secs(30), "fetch").unwrap());
+            fs::remove_file(&path).unwrap();
+            drop(first);
+            let held = second.join().unwrap();
+            assert!(is_at(&held.file, &path));
+            assert!(matches!(FileLock::acquire(&path, ZERO, "third"), Err(LockError::Held { .. })));
+        });
     }
 
     #[test]

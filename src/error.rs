@@ -6,6 +6,8 @@
 
 use std::{fmt, path::Path, time::Duration};
 
+use crate::{path_text::typed, private_file::Intruder};
+
 /// How a run ends. The numbers are a promise to scripts (`docs/exit-codes.md`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -85,6 +87,7 @@ error_kinds! {
     Shifted, "shifted", TryAgain, "claims kept changing on the server while they were read";
     Shortfall, "shortfall", TryAgain, "less came than the server counted";
     Lock, "lock", TryAgain, "another bbdl is at work here";
+    InUse, "in_use", TryAgain, "another program holds a file";
     Listen, "listen", TryAgain, "the port is taken";
     TimedOut, "timed_out", TryAgain, "the browser did not come back";
     Revoke, "revoke", TryAgain, "the server did not confirm the log-out";
@@ -104,6 +107,7 @@ error_kinds! {
     NotAllowed, "not_allowed", PersonMustAct, "the server does not allow it";
     AppInactive, "app_inactive", PersonMustAct, "CMS has switched the app off";
     Refused, "refused", PersonMustAct, "the server refused the log-in";
+    Exposed, "exposed", PersonMustAct, "others may read or change what is kept here, or it is not yours";
     NoProfile, "no_profile", NotSetUp, "there is no such profile";
     Profile, "profile", NotSetUp, "the profile's record cannot be read";
     NoTokens, "no_tokens", NotSetUp, "nobody is logged in";
@@ -136,13 +140,13 @@ error_kinds! {
     NotADemo, "not_a_demo", Data, "the directory is not from an earlier demo";
     Data, "data", Data, "what `bbdl mock --data` was to serve cannot be read";
     Disk, "disk", Disk, "a file cannot be read or written";
+    Limit, "limit", Disk, "the system allows no more threads, processes or open files";
     Stdout, "stdout", Disk, "the result cannot be written to standard output";
     ReaderLeft, "reader_left", Disk, "the reader of standard output has gone";
     Interrupted, "interrupted", Interrupted, "a signal, or a closed terminal";
     Declined, "declined", Interrupted, "a question was not answered with yes";
     Usage, "usage", Usage, "the command line is wrong";
     Defect, "defect", Defect, "a defect in bbdl";
-    Runtime, "runtime", Defect, "the runtime cannot be started";
     Random, "random", Defect, "the system gives no random numbers";
     Demo, "demo", Defect, "a step of the demo cannot be set up";
     Man, "man", Defect, "the man pages cannot be made";
@@ -215,7 +219,18 @@ impl Error {
     /// Something wrong with a local file.
     #[must_use]
     pub fn disk(doing: &str, path: &Path, cause: &std::io::Error) -> Self {
+        let message = format!("cannot {doing} {}: {cause}", path.display());
+        if let Some(intruder) = Intruder::of(cause) {
+            return Self::new(ErrorKind::Disk, message).hint(intruder_hint(intruder, path));
+        }
+        if is_held(cause) {
+            return Self::new(ErrorKind::InUse, format!("{message}; another program holds it"))
+                .hint("Run the same command again when that program has let go of it.");
+        }
         let hint = match cause.kind() {
+            std::io::ErrorKind::FileTooLarge => {
+                "Files may not grow as large as that here: allow more (ulimit -f unlimited) and run the same command again."
+            }
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                 "Free some space and run the same command again."
             }
@@ -225,9 +240,23 @@ impl Error {
             _ if is_shortage_of_files(cause) => {
                 "Too many files are open: allow more (ulimit -n), or do less at once (--jobs)."
             }
+            _ if has_no_locks(cause) => {
+                "This file system has no locks (an NFS server without its lock service?). Use a directory on another one."
+            }
             _ => "Check the disk and run the same command again.",
         };
-        Self::new(ErrorKind::Disk, format!("cannot {doing} {}: {cause}", path.display())).hint(hint)
+        Self::new(ErrorKind::Disk, message).hint(hint)
+    }
+
+    /// No thread, or nothing that a thread needs, can be had from the system.
+    #[must_use]
+    pub fn limit(cause: &std::io::Error) -> Self {
+        let hint = if is_shortage_of_files(cause) {
+            "Too few files may be open at once: allow more (ulimit -n 256), and run the same command again."
+        } else {
+            "Too many processes run as this user, or too few are allowed: end some or allow more (ulimit -u), and run the same command again."
+        };
+        Self::new(ErrorKind::Limit, format!("bbdl cannot start its threads: {cause}")).hint(hint)
     }
 
     /// A result cannot be written to standard output.
@@ -286,6 +315,46 @@ pub fn shown(text: &str) -> String {
 /// Whether this process (EMFILE) or the machine (ENFILE) has no file left to open, which is no fault of the disk.
 fn is_shortage_of_files(cause: &std::io::Error) -> bool {
     cfg!(unix) && matches!(cause.raw_os_error(), Some(23 | 24))
+}
+
+/// What to type about something that stands in the place of a file of ours.
+fn intruder_hint(intruder: Intruder, path: &Path) -> String {
+    let word = typed(path);
+    match intruder {
+        // It may be the only name that a person's own tool has left: a copy loses nothing.
+        Intruder::HardLink => {
+            let mut copy = path.as_os_str().to_owned();
+            copy.push(".copy");
+            let copy = typed(Path::new(&copy));
+            format!("If it is yours, make a file of its own of it: cp -p {word} {copy} && mv {copy} {word}")
+        }
+        Intruder::Directory => format!("Move it away: mv {word} ELSEWHERE"),
+        Intruder::SymbolicLink | Intruder::Special => {
+            format!("Find out who put it there, and remove it: rm {word}")
+        }
+    }
+}
+
+/// Whether another program keeps the file from being opened: a lease that is not given up (EAGAIN), a program that
+/// runs from it (ETXTBSY), or on Windows one that does not share it (32, 33).
+fn is_held(cause: &std::io::Error) -> bool {
+    matches!(cause.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::ExecutableFileBusy)
+        || (cfg!(windows) && matches!(cause.raw_os_error(), Some(32 | 33)))
+}
+
+/// ENOLCK, or a word for "not here" (EOPNOTSUPP, ENOSYS).
+fn has_no_locks(cause: &std::io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::io::Errno;
+        let none = [Errno::NOLCK, Errno::OPNOTSUPP, Errno::NOSYS];
+        none.iter().any(|errno| cause.raw_os_error() == Some(errno.raw_os_error()))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = cause;
+        false
+    }
 }
 
 #[cfg(test)]

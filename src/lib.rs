@@ -18,6 +18,7 @@
 
 pub mod api;
 pub mod archive;
+pub mod archive_notes;
 pub mod auth;
 pub mod cli;
 pub mod commands;
@@ -29,6 +30,7 @@ pub mod export;
 pub mod fhir;
 pub mod notice;
 pub mod path_text;
+pub mod private_dir;
 pub mod private_file;
 pub mod report;
 pub mod secret;

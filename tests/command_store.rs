@@ -93,7 +93,8 @@ impl Helped {
         self.expect_json(0, &FETCH);
         assert!(self.stage.asked().iter().all(|row| !row.contains("/o/token/")));
 
-        assert_eq!(self.expect_json(0, &["logout", "--json"]), json!({"profile": "default", "revoked": true}));
+        let ended = self.expect_json(0, &["logout", "--json"]);
+        assert_eq!(ended, json!({"profile": "default", "revoked": true, "archives": [self.stage.out()]}));
         assert!(record("default").is_none() && record("other").is_some());
         let bearer = format!("Bearer {}", after["access_token"].as_str().unwrap());
         let url = format!("{}/v2/fhir/Patient", self.stage.mock.url());

@@ -16,6 +16,7 @@ use std::{
 };
 
 use crate::support::{Setting, Stage, assert_code, finished, has_program, ids, lines, shared, snapshot, text};
+use rustix::fs::inotify;
 use serde_json::{Value, json};
 
 fn stage(claims: usize) -> Stage {
@@ -406,7 +407,7 @@ fn verify_finds_what_is_wrong_with_an_archive() {
     }
     fs::write(&file, good).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(stage.expect_json(65, &["verify", "claims", "--json"])["problems"].to_string().contains("mode 644"));
+    assert!(stage.expect_json(77, &["verify", "claims", "--json"])["problems"].to_string().contains("mode 644"));
     fs::remove_file(&file).unwrap();
     assert!(stage.expect_json(65, &["verify", "claims", "--json"])["problems"].to_string().contains("missing"));
     assert_eq!(stage.expect_json(65, &["verify", "nowhere", "--json"])["error"]["kind"], "not_an_archive");
@@ -522,15 +523,14 @@ fn an_interrupt_is_heard_while_another_bbdl_is_waited_for() {
     let stage = stage(3);
     let lock = stage.out().join(".bbdl/lock");
     let _held = bbdl::durable::FileLock::acquire(&lock, Duration::ZERO, "the test").unwrap();
+    // What another process has open only root can see; that a file is opened, everybody whose file it is.
+    let watch = fs::File::from(inotify::init(inotify::CreateFlags::NONBLOCK).unwrap());
+    inotify::add_watch(&watch, &lock, inotify::WatchFlags::OPEN).unwrap();
+    let was_opened = |mut watch: &fs::File| std::io::Read::read(&mut watch, &mut [0; 4096]).is_ok();
     for signal in ["-INT", "-TERM"] {
         let fetch = crate::support::Running::start(stage.bbdl(&["fetch", "all", "--out", "claims"]));
-        let opened = format!("/proc/{}/fd", fetch.id());
         let deadline = Instant::now() + crate::support::PATIENCE;
-        let has_lock_open = || {
-            let files = fs::read_dir(&opened).into_iter().flatten().flatten();
-            files.filter_map(|file| fs::read_link(file.path()).ok()).any(|path| path == lock)
-        };
-        while !has_lock_open() {
+        while !was_opened(&watch) {
             assert!(Instant::now() < deadline, "it never came to the lock");
             thread::yield_now();
         }

@@ -55,7 +55,7 @@ fn doctor_finds_what_is_wrong_and_how_to_mend_it() {
     assert_eq!(finding(&doctor, "server")["state"], "fail");
     let open =
         doctor["findings"].as_array().unwrap().iter().find(|it| it["state"] == "warn" && it["check"] == "permissions");
-    assert!(open.unwrap()["fix"].as_str().unwrap().starts_with("chmod 700 '"), "{doctor}");
+    assert!(open.unwrap()["fix"].as_str().unwrap().starts_with("chmod 700 "), "{doctor}");
     let said = text(&stage.run(&["doctor"]).stdout);
     assert!(said.contains("FAIL  server: ") && said.contains("next: "), "{said}");
 }

@@ -6,7 +6,6 @@
 mod browser;
 mod command_store;
 mod conformance;
-mod coverage;
 mod crash;
 mod cron;
 mod damage;
@@ -15,6 +14,8 @@ mod docs;
 mod export;
 mod faults;
 mod fetch;
+#[cfg(unix)]
+mod files;
 mod golden;
 mod incremental;
 mod keyboard;

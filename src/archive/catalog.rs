@@ -5,7 +5,7 @@
 //! is there (by size, checksum and time of the last change) counts for nothing, and the file is read.
 
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, BufReader, Read, Write},
     path::Path,
     time::UNIX_EPOCH,
@@ -18,7 +18,10 @@ use super::{
     key::{Fingerprint, IdKey},
     lines::{create, sync},
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    private_file,
+};
 
 /// Where catalogs are, below the archive.
 pub(super) const CATALOGS: &str = ".bbdl/catalog";
@@ -99,7 +102,7 @@ pub(super) fn write(path: &Path, of: &Subject<'_>, records: impl Iterator<Item =
 /// this file as it is now.
 pub(super) fn count(path: &Path, of: &Subject<'_>, mut each: impl FnMut(&Record) -> bool) -> Option<usize> {
     const SUM: u64 = 16;
-    let file = File::open(path).ok()?;
+    let file = private_file::open(path).ok()?;
     let head = of.head().ok()?;
     let room = file.metadata().ok()?.len().checked_sub(head.len() as u64 + SUM)?;
     if fs::metadata(of.path).ok()?.len() != of.bytes || room % RECORD as u64 != 0 {
@@ -166,7 +169,7 @@ mod tests {
         assert_eq!(count(&path, &of, nobody), Some(0));
         // Written again, be it with the same bytes.
         let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
-        File::options().write(true).open(&file).unwrap().set_modified(later).unwrap();
+        fs::File::options().write(true).open(&file).unwrap().set_modified(later).unwrap();
         assert_eq!(count(&path, &of, nobody), None);
     }
 }

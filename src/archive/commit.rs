@@ -16,6 +16,7 @@ use super::{OWN, partial::PARTIAL};
 use crate::{
     durable,
     error::{Error, ErrorKind, Result},
+    private_file,
 };
 
 /// Where pulls write before they are in place.
@@ -103,7 +104,7 @@ pub(super) fn finish_or_clear(dir: &Path) -> Result<()> {
     let note = dir.join(NOTE);
     // Whoever is here holds the lock: a note that is still being written is a dead one's.
     durable::clear_temporaries(&dir.join(OWN), Duration::ZERO);
-    let text = match fs::read(&note) {
+    let text = match private_file::read(&note) {
         Ok(text) => text,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return clear_stage(dir),
         Err(cause) => return Err(Error::disk("read", &note, &cause)),

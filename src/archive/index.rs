@@ -1,7 +1,6 @@
 //! The resources of a file as it stood before, in constant room each: what tells added from changed.
 
 use std::{
-    fs::File,
     io::{BufRead, BufReader},
     path::Path,
 };
@@ -13,6 +12,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     fhir::resource::Header,
+    private_file,
 };
 
 /// The resources of an archive's file as it stood before: key and content of each.
@@ -118,7 +118,7 @@ pub fn for_each_line(path: &Path, mut each: impl FnMut(u64, &str) -> Result<()>)
 /// # Errors
 /// Those of `each`, and [`crate::error::Exit::Disk`].
 pub fn each_line(path: &Path, each: impl FnMut(u64, Option<&str>) -> Result<()>) -> Result<()> {
-    let file = match File::open(path) {
+    let file = match private_file::open(path) {
         Ok(file) => file,
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(cause) => return Err(Error::disk("read", path, &cause)),

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, BufRead, BufReader, BufWriter, Write},
     path::Path,
 };
@@ -14,6 +14,7 @@ use crate::{
     durable,
     error::{Error, Result},
     fhir::resource::Header,
+    private_file,
 };
 
 /// What is gathered before it goes to a file.
@@ -24,11 +25,7 @@ pub(super) fn create(path: &Path) -> Result<BufWriter<File>> {
     if let Some(parent) = path.parent() {
         durable::create_private_dir(parent).map_err(|cause| Error::disk("create", parent, &cause))?;
     }
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path).map_err(|cause| Error::disk("create", path, &cause))?;
+    let file = private_file::create(path).map_err(|cause| Error::disk("create", path, &cause))?;
     Ok(BufWriter::with_capacity(BUFFER, file))
 }
 
@@ -46,7 +43,7 @@ pub(super) fn drop_lines(path: &Path, superseded: &HashSet<u64>) -> Result<(u64,
     let mut out = create(&kept)?;
     let mut hash = Sha256::new();
     let mut bytes = 0;
-    let mut reader = BufReader::new(File::open(path).map_err(|cause| Error::disk("read", path, &cause))?);
+    let mut reader = BufReader::new(private_file::open(path).map_err(|cause| Error::disk("read", path, &cause))?);
     let mut line = Vec::new();
     for number in 0.. {
         line.clear();

@@ -8,10 +8,14 @@ use serde::{Deserialize, Serialize};
 use crate::{
     api::server::{ApiVersion, Origin},
     error::{Error, ErrorKind, Result},
+    private_file,
 };
 
 /// The name of the file.
 pub const FILE: &str = "manifest.json";
+
+/// Where rows of pulls go that the manifest no longer holds.
+pub const OLDER_PULLS: &str = "pulls.ndjson";
 
 /// Whose data it is and where it came from. An archive belongs to one of these.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,10 +52,11 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Whether the name is that of a file in the archive's own directory.
+    /// Whether the name is that of this resource's file in the archive's own directory, and no other file there.
     #[must_use]
-    pub fn is_beside_the_manifest(&self) -> bool {
-        Path::new(&self.file).file_name().is_some_and(|last| last.to_str() == Some(self.file.as_str()))
+    pub fn is_of(&self, resource: &str) -> bool {
+        ["ndjson", "json"].iter().any(|extension| self.file == format!("{resource}.{extension}"))
+            && Path::new(&self.file).file_name().is_some_and(|last| last.to_str() == Some(self.file.as_str()))
     }
 }
 
@@ -109,6 +114,12 @@ pub struct Manifest {
     pub pulls: Vec<PullRow>,
 }
 
+/// Whether a path is that of a file in `changes/`, and leads nowhere else.
+fn is_in_changes(path: &Path) -> bool {
+    use std::path::Component::Normal;
+    matches!(path.components().collect::<Vec<_>>()[..], [Normal(dir), Normal(_)] if dir == "changes")
+}
+
 const FORMAT: &str = "bbdl-archive";
 const VERSION: u32 = 1;
 
@@ -125,7 +136,7 @@ impl Manifest {
     /// [`crate::error::Exit::Data`] when it is not a manifest of this format and version.
     pub fn load(dir: &Path) -> Result<Option<Self>> {
         let path = dir.join(FILE);
-        let text = match std::fs::read(&path) {
+        let text = match private_file::read(&path) {
             Ok(text) => text,
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(cause) => return Err(Error::disk("read", &path, &cause)),
@@ -144,8 +155,14 @@ impl Manifest {
             )));
         }
         // The manifest is read from a disk that others may write to: a name in it may not lead elsewhere.
-        if let Some(entry) = manifest.resources.values().find(|entry| !entry.is_beside_the_manifest()) {
+        if let Some(entry) =
+            manifest.resources.iter().find(|(resource, entry)| !entry.is_of(resource)).map(|(_, entry)| entry)
+        {
             return Err(refuse(format!("\"{}\" is no file of an archive", crate::error::shown(&entry.file))));
+        }
+        let mut changes = manifest.pulls.iter().filter_map(|row| row.changes.as_ref());
+        if let Some(elsewhere) = changes.find(|path| !is_in_changes(Path::new(path))) {
+            return Err(refuse(format!("\"{}\" is no file of an archive", crate::error::shown(elsewhere))));
         }
         Ok(Some(manifest))
     }

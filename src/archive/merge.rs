@@ -271,7 +271,7 @@ impl Merge<'_> {
     }
 
     fn open(&self, path: &Path) -> Result<File> {
-        fs::File::open(path).map_err(|cause| Error::disk("read", path, &cause))
+        crate::private_file::open(path).map_err(|cause| Error::disk("read", path, &cause))
     }
 }
 

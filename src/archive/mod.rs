@@ -20,11 +20,14 @@ pub mod pull;
 pub mod reading;
 mod rows;
 mod table;
+mod tree;
 pub mod verify;
 pub mod writer;
 
 use std::{
-    fs, io,
+    ffi::OsStr,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -34,6 +37,7 @@ pub use pull::Pull;
 use crate::{
     durable::{self, FileLock, LockError},
     error::{Error, ErrorKind, Result},
+    private_dir,
 };
 use manifest::{Manifest, Query, Source};
 
@@ -46,6 +50,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 pub struct Archive {
     dir: PathBuf,
     manifest: Option<Manifest>,
+    keeps_permissions: bool,
     _lock: FileLock,
 }
 
@@ -53,12 +58,17 @@ impl Archive {
     /// Opens or creates the archive at `dir` and holds it until dropped. A commit that was cut short is
     /// finished; what else an earlier run left behind is cleared away.
     ///
+    /// `dir` itself may be a symbolic link, as people make them to a larger disk: it is resolved once, and what it leads
+    /// to has to be safe.
+    ///
     /// # Errors
     /// [`crate::error::Exit::TryAgain`] when another `bbdl` holds it, [`crate::error::Exit::Data`] when the directory holds
-    /// something else, [`crate::error::Exit::Disk`].
+    /// something else, [`crate::error::Exit::PersonMustAct`] when others may write to it, [`crate::error::Exit::Disk`].
     pub fn open(dir: &Path) -> Result<Self> {
+        let dir = &resolved(dir)?;
         let own = dir.join(OWN);
         refuse_foreign(dir)?;
+        let keeps_permissions = tree::check(dir)?;
         durable::create_private_dir(&own).map_err(|cause| Error::disk("create", &own, &cause))?;
         let lock_file = own.join("lock");
         let lock = FileLock::acquire(&lock_file, LOCK_PATIENCE, "fetch").map_err(|cause| match cause {
@@ -68,8 +78,53 @@ impl Archive {
             }
             LockError::Io(cause) => Error::disk("lock", &lock_file, &cause),
         })?;
+        let keeps_permissions = keeps_permissions && is_private(lock.file(), &lock_file)?;
         commit::finish_or_clear(dir)?;
-        Ok(Self { dir: dir.to_owned(), manifest: Manifest::load(dir)?, _lock: lock })
+        Ok(Self { dir: dir.to_owned(), manifest: Manifest::load(dir)?, keeps_permissions, _lock: lock })
+    }
+
+    /// Closes to others what a pull has put here, where it was opened to them since. Says what a person should know
+    /// of that, and of a file system that lacks something.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Disk`].
+    pub fn make_private(&self) -> Result<Vec<String>> {
+        let (mut said, dir) = (Vec::new(), self.dir.display());
+        let own = self.dir.join(OWN);
+        let syncs = durable::can_sync_dir(&own).map_err(|cause| Error::disk("sync", &own, &cause))?;
+        if !self.keeps_permissions {
+            said.push(format!(
+                "the file system of {dir} keeps no permissions (exFAT, SMB, …): whoever can use that disk can read the claims"
+            ));
+        } else if tree::close(&self.dir, self.manifest.as_ref())? {
+            said.push(format!("files in {dir} were open to others; now only you can read them"));
+        }
+        if !syncs {
+            said.push(format!(
+                "the file system of {dir} cannot write directories through to the disk: after a power cut, run bbdl verify"
+            ));
+        }
+        Ok(said)
+    }
+
+    /// Whether the file system keeps permissions.
+    #[must_use]
+    pub fn keeps_permissions(&self) -> bool {
+        self.keeps_permissions
+    }
+
+    fn empty(&self) -> Result<()> {
+        let dir = &self.dir;
+        let files = self.manifest.iter().flat_map(|manifest| manifest.resources.values()).map(|entry| &entry.file);
+        // The manifest goes last: until then it is an archive, if a damaged one.
+        let files = files.map(String::as_str).chain([manifest::OLDER_PULLS, manifest::FILE]);
+        for path in ["changes", commit::PAGES].map(|name| dir.join(name)) {
+            forgiving(fs::remove_dir_all(&path)).map_err(|cause| Error::disk("remove", &path, &cause))?;
+        }
+        for path in files.map(|name| dir.join(name)) {
+            forgiving(fs::remove_file(&path)).map_err(|cause| Error::disk("remove", &path, &cause))?;
+        }
+        Ok(())
     }
 
     /// The manifest of what is kept, if anything is.
@@ -135,37 +190,43 @@ pub fn is_one(dir: &Path) -> bool {
 /// # Errors
 /// [`crate::error::Exit::TryAgain`] when another `bbdl` holds it, [`crate::error::Exit::Disk`].
 pub fn empty(dir: &Path) -> Result<()> {
-    let archive = Archive::open(dir)?;
-    let files = archive.manifest.iter().flat_map(|manifest| manifest.resources.values()).map(|entry| &entry.file);
-    // The manifest goes last: until then it is an archive, if a damaged one.
-    let files = files.map(String::as_str).chain([manifest::FILE]);
-    for path in ["changes", commit::PAGES].map(|name| dir.join(name)) {
-        forgiving(fs::remove_dir_all(&path)).map_err(|cause| Error::disk("remove", &path, &cause))?;
-    }
-    for path in files.map(|name| dir.join(name)) {
-        forgiving(fs::remove_file(&path)).map_err(|cause| Error::disk("remove", &path, &cause))?;
-    }
-    Ok(())
+    Archive::open(dir)?.empty()
 }
 
-/// Removes an archive; the answer is whether its directory is gone with it, or stays for what others keep
-/// there.
+/// What became of an archive that was to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// It is gone, with its directory.
+    Whole,
+    /// It is gone, and its directory stays for what others keep there.
+    FilesOfOthersStay,
+    /// Nothing was touched: it is not the one that was meant.
+    NotOurs,
+}
+
+/// Removes the archive at `dir` if its manifest is one that `is_ours`, or it has none.
 ///
 /// # Errors
 /// As [`empty`].
-pub fn remove(dir: &Path) -> Result<bool> {
-    empty(dir)?;
+pub fn remove(dir: &Path, is_ours: impl FnOnce(&Source) -> bool) -> Result<Removal> {
+    // Looked at while it is held: nobody exchanges it in between.
+    let archive = Archive::open(dir)?;
+    if archive.manifest.as_ref().is_some_and(|manifest| !is_ours(&manifest.source)) {
+        return Ok(Removal::NotOurs);
+    }
+    archive.empty()?;
     let own = dir.join(OWN);
     for path in [commit::STAGE, partial::PARTIAL, catalog::CATALOGS].map(|name| dir.join(name)) {
         forgiving(fs::remove_dir_all(&path)).map_err(|cause| Error::disk("remove", &path, &cause))?;
     }
     let lock = own.join("lock");
     forgiving(fs::remove_file(&lock)).map_err(|cause| Error::disk("remove", &lock, &cause))?;
+    drop(archive);
     // What else is in it is not ours, and keeps it where it is.
     let _ = fs::remove_dir(&own);
     match fs::remove_dir(dir) {
-        Ok(()) => Ok(true),
-        Err(cause) if cause.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
+        Ok(()) => Ok(Removal::Whole),
+        Err(cause) if cause.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(Removal::FilesOfOthersStay),
         Err(cause) => Err(Error::disk("remove", dir, &cause)),
     }
 }
@@ -180,11 +241,83 @@ fn is_home(own: &Path) -> bool {
     ["profiles", "tokens", "locks", "config.toml"].iter().any(|name| own.join(name).exists())
 }
 
+/// What file systems, desktops and programs that copy or index files leave in any directory they meet. It is
+/// nobody's: a directory with nothing else is empty. A `*` stands at the end for any rest of the name.
+const LEFTOVERS: [&str; 32] = [
+    // ext4, Windows
+    "lost+found",
+    "System Volume Information",
+    "$RECYCLE.BIN",
+    "RECYCLER",
+    "desktop.ini",
+    "Thumbs.db",
+    "Thumbs.db:encryptable",
+    "ehthumbs.db",
+    // macOS
+    ".DS_Store",
+    ".localized",
+    ".fseventsd",
+    ".Spotlight-V100",
+    ".TemporaryItems",
+    ".Trashes",
+    ".DocumentRevisions-V100",
+    ".VolumeIcon.icns",
+    ".com.apple.timemachine.donotpresent",
+    ".apdisk",
+    "Icon\r",
+    "._*",
+    // desktops on Linux, Android, NFS, network storage
+    ".directory",
+    ".Trash",
+    ".Trash-*",
+    ".nomedia",
+    ".nfs*",
+    "@eaDir",
+    "#recycle",
+    // Syncthing, Dropbox, OneDrive
+    ".stfolder",
+    ".stignore",
+    ".stversions",
+    ".dropbox*",
+    ".849C9593-D756-4E56-8D6E-42412F2A707B",
+];
+
+/// As file systems see it that know no case.
+fn is_leftover(name: &OsStr) -> bool {
+    let name = name.to_string_lossy().to_lowercase();
+    LEFTOVERS.iter().any(|leftover| {
+        let leftover = leftover.to_lowercase();
+        leftover.strip_suffix('*').map_or(name == leftover, |start| name.starts_with(start))
+    })
+}
+
+/// Where the directory is, if it is a link.
+fn resolved(dir: &Path) -> Result<PathBuf> {
+    match fs::symlink_metadata(dir) {
+        Ok(metadata) if metadata.is_symlink() => {
+            fs::canonicalize(dir).map_err(|cause| Error::disk("follow the symbolic link", dir, &cause))
+        }
+        _ => Ok(dir.to_owned()),
+    }
+}
+
+/// Whether the open lock file is its owner's only, and is made so where it can be.
+fn is_private(lock: &File, path: &Path) -> Result<bool> {
+    #[cfg(unix)]
+    {
+        private_dir::can_be_made_private(lock).map_err(|cause| Error::disk("change the permissions of", path, &cause))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (lock, path);
+        Ok(true)
+    }
+}
+
 /// A directory that is not an archive and not empty is nobody's to write into.
 fn refuse_foreign(dir: &Path) -> Result<()> {
     let mut entries = match fs::read_dir(dir) {
-        // What a file system has of its own at its root is nobody's.
-        Ok(entries) => entries.flatten().filter(|entry| entry.file_name() != "lost+found"),
+        Ok(entries) => entries.flatten().filter(|entry| !is_leftover(&entry.file_name())),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(cause) => return Err(Error::disk("read", dir, &cause)),
     };

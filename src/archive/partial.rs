@@ -7,7 +7,7 @@
 
 use std::{
     collections::VecDeque,
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{BufRead, BufReader, ErrorKind, Read, Write},
     path::{Path, PathBuf},
 };
@@ -24,6 +24,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     fhir::seam::Seam,
+    private_file,
 };
 
 /// Where pulls under way are, below the archive.
@@ -202,11 +203,8 @@ impl Journal {
 }
 
 fn open(path: &Path, anew: bool) -> Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(anew);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|cause| Error::disk("open", path, &cause))
+    let opened = if anew { private_file::create(path) } else { private_file::open_to_append(path) };
+    opened.map_err(|cause| Error::disk("open", path, &cause))
 }
 
 /// What is left of a pull that was cut short.
@@ -233,7 +231,7 @@ impl Left {
     /// that came has to be read again and compared, and it goes on from before that page.
     pub(super) fn find(files: &Files, question: &Question, now: Timestamp) -> Result<Option<Self>> {
         let path = files.journal();
-        let journal = match File::open(&path) {
+        let journal = match private_file::open(&path) {
             Ok(file) => BufReader::new(file),
             Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
             Err(cause) => return Err(Error::disk("read", &path, &cause)),
@@ -305,7 +303,7 @@ struct Kept<'a> {
 
 impl<'a> Kept<'a> {
     fn open(path: &'a Path) -> Result<Option<Self>> {
-        match File::open(path) {
+        match private_file::open(path) {
             Ok(file) => {
                 Ok(Some(Self { path, file: BufReader::with_capacity(1 << 18, file), hash: Sha256::new(), at: 0 }))
             }

@@ -1,7 +1,6 @@
 //! A pull as a transaction: opened, written to, committed or dropped.
 
 use std::{
-    fs::File,
     io::{BufReader, ErrorKind},
     path::{Path, PathBuf},
 };
@@ -25,6 +24,7 @@ use crate::{
     durable,
     error::{Error, Result},
     fhir::document::says_the_same,
+    private_file,
 };
 
 /// What the caller knows of a resource type that it has pulled.
@@ -311,7 +311,8 @@ impl Pull {
         let resource = pulled.resource;
         let file = format!("{resource}.json");
         let is_kept = |entry: &&Entry| {
-            let before = std::fs::read_to_string(self.archive.dir().join(&entry.file)).unwrap_or_default();
+            let before = private_file::read(&self.archive.dir().join(&entry.file)).unwrap_or_default();
+            let before = String::from_utf8(before).unwrap_or_default();
             hex(Sha256::new_with_prefix(&before)) == entry.sha256 && says_the_same(&before, text)
         };
         let before = self.kept(resource);
@@ -395,7 +396,7 @@ impl Pull {
 /// Whether a file is there in the size that the manifest says: an increment that brings nothing builds on it
 /// without reading it.
 fn is_there(path: &Path, entry: &Entry) -> Result<()> {
-    match std::fs::metadata(path) {
+    match std::fs::symlink_metadata(path) {
         Ok(found) if found.len() == entry.bytes => Ok(()),
         Ok(_) => Err(not_as_it_was(path, "its size is not that of the manifest")),
         Err(_) => Err(not_as_it_was(path, "it is not there")),
@@ -405,7 +406,7 @@ fn is_there(path: &Path, entry: &Entry) -> Result<()> {
 /// Whether a file is what the manifest says.
 fn is_intact(path: &Path, entry: &Entry) -> Result<bool> {
     let wrong = |cause: std::io::Error| Error::disk("read", path, &cause);
-    let file = match File::open(path) {
+    let file = match private_file::open(path) {
         Ok(file) => file,
         Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(false),
         Err(cause) => return Err(wrong(cause)),

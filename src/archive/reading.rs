@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader, Read, Seek, SeekFrom},
+    io::{BufRead, BufReader, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
@@ -14,7 +14,10 @@ use super::{
     lines::hex,
     manifest::{self, Entry, Manifest},
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    private_file::{self, Intruder},
+};
 
 /// A file of one resource a line, held open: a pull that puts another in its place changes nothing here.
 pub struct Reading {
@@ -39,13 +42,14 @@ impl Reading {
             let manifest = Manifest::load(dir)?.ok_or_else(none)?;
             let entry = manifest.resources.get(resource).ok_or_else(none)?.clone();
             let path = dir.join(&entry.file);
-            let opened = File::open(&path);
+            let opened = private_file::open(&path);
             // The note of a commit is there before the first rename and until after the manifest's.
             if has_unfinished_commit(dir) || Manifest::load(dir)?.as_ref() != Some(&manifest) {
                 continue;
             }
             let file = opened.map_err(|cause| match cause.kind() {
                 std::io::ErrorKind::NotFound => damaged(&path, "it is missing"),
+                _ if Intruder::of(&cause).is_some() => damaged(&path, &cause.to_string()),
                 _ => Error::disk("read", &path, &cause),
             })?;
             let bytes = file.metadata().map_err(|cause| Error::disk("read", &path, &cause))?.len();
@@ -101,27 +105,6 @@ impl Reading {
     }
 }
 
-/// The whole text of a small file of the archive: Patient, Coverage, UserInfo or InsuranceCard. `None` where the archive
-/// has none.
-///
-/// # Errors
-/// As [`Reading::open`], and [`crate::error::Exit::Data`] where the file is not what the manifest says.
-pub fn whole(dir: &Path, resource: &str) -> Result<Option<String>> {
-    if Manifest::load(dir)?.is_none_or(|manifest| !manifest.resources.contains_key(resource)) {
-        return Ok(None);
-    }
-    let Reading { path, mut file, entry, .. } = Reading::open(dir, resource)?;
-    let mut text = String::new();
-    file.read_to_string(&mut text).map_err(|cause| match cause.kind() {
-        std::io::ErrorKind::InvalidData => damaged(&path, "not UTF-8"),
-        _ => Error::disk("read", &path, &cause),
-    })?;
-    if hex(Sha256::new().chain_update(&text)) != entry.sha256 {
-        return Err(damaged(&path, "its checksum is not that of the manifest"));
-    }
-    Ok(Some(text))
-}
-
 /// Ids that were seen, sixteen bytes each.
 #[derive(Default)]
 pub struct Ids(Vec<IdKey>);
@@ -175,7 +158,7 @@ pub fn nearest(dir: &Path) -> String {
     if is_archive(dir) {
         return format!(
             "It is an archive of other things. Fetch claims into it: bbdl fetch eob --out {}",
-            dir.display()
+            crate::path_text::typed(dir)
         );
     }
     let whole = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());

@@ -1,27 +1,30 @@
 //! Whether an archive is what its manifest says: read once, one line in memory at a time.
 
 use std::{
-    collections::{BTreeMap, HashSet},
-    fs::{self, File},
+    collections::{BTreeMap, BTreeSet, HashSet},
+    fs,
     hash::{BuildHasher, RandomState},
     io::{self, BufRead, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{
-    OWN, commit,
     index::each_line,
     key::key,
     lines::hex,
-    manifest::{self, Entry, Manifest},
+    manifest::{Entry, Manifest},
     numbers::Numbers,
+    tree,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
     fhir::resource::Header,
+    path_text::typed,
+    private_dir,
+    private_file::{self, Intruder},
 };
 
 /// What was found.
@@ -33,6 +36,60 @@ pub struct Report {
     pub resources: BTreeMap<String, Findings>,
     /// Each in a sentence, without anything of a resource's content.
     pub problems: Vec<String>,
+    /// Which kind of failure it is; nothing where all is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<&'static str>,
+    /// What to type against it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub remedy: String,
+    #[serde(skip)]
+    damaged: bool,
+    #[serde(skip)]
+    held: bool,
+    /// What others may use, relative to the archive.
+    #[serde(skip)]
+    exposed: Vec<PathBuf>,
+}
+
+impl Report {
+    /// What is wrong, the worst of it first: who reads "damaged" has to act, whoever else may read the file.
+    #[must_use]
+    pub fn failure(&self) -> Option<ErrorKind> {
+        match self {
+            Self { damaged: true, .. } => Some(ErrorKind::Archive),
+            Self { held: true, .. } => Some(ErrorKind::InUse),
+            Self { exposed, .. } if !exposed.is_empty() => Some(ErrorKind::Exposed),
+            _ => None,
+        }
+    }
+
+    /// Leaves out what others may use, on a file system where nothing can be done about it.
+    pub fn forgive_exposure(&mut self) {
+        let exposed = std::mem::take(&mut self.exposed).len();
+        self.problems.truncate(self.problems.len() - exposed);
+        self.ok = self.problems.is_empty();
+        self.kind = self.failure().map(ErrorKind::name);
+        if self.ok {
+            self.remedy.clear();
+        }
+    }
+
+    /// The `chmod` to type.
+    fn chmod(&self, dir: &Path) -> String {
+        // What is below a directory is closed with it; the archive's own directory may be listed.
+        let mut words = Vec::new();
+        let inside: BTreeSet<&Path> =
+            self.exposed.iter().filter_map(|path| path.iter().next().map(Path::new)).collect();
+        if inside.contains(Path::new(".")) {
+            words.push(format!("chmod go-w {}", typed(dir)));
+        }
+        let inside: Vec<String> =
+            inside.into_iter().filter(|path| *path != Path::new(".")).map(|path| typed(&dir.join(path))).collect();
+        if !inside.is_empty() {
+            words.push(format!("chmod -R go-rwx {}", inside.join(" ")));
+        }
+        words.join(" && ")
+    }
 }
 
 /// What was found in one file.
@@ -57,29 +114,74 @@ pub fn verify(dir: &Path) -> Result<Report> {
         Error::new(ErrorKind::NotAnArchive, format!("{} has no manifest.json", dir.display()))
             .hint(super::reading::nearest(dir))
     })?;
-    let mut problems = Vec::new();
+    let mut found = Found::default();
     let mut resources = BTreeMap::new();
     for (resource, entry) in &manifest.resources {
-        let findings = check_file(dir, resource, entry, &mut problems)?;
+        let findings = check_file(dir, resource, entry, &mut found)?;
         resources.insert(resource.clone(), findings);
     }
-    let ours = manifest.resources.values().map(|entry| entry.file.as_str());
-    for name in ours.chain([manifest::FILE, "changes", commit::PAGES, OWN]) {
-        check_permissions(dir, Path::new(name), &mut problems);
-    }
-    Ok(Report { ok: problems.is_empty(), resources, problems })
+    let exposed = exposed(dir, &manifest);
+    let open = exposed.iter().map(|(path, mode)| format!("{}: others may use it (mode {mode:o})", path.display()));
+    let damaged = !found.damages.is_empty();
+    let problems: Vec<String> = found.damages.into_iter().chain(found.held.iter().cloned()).chain(open).collect();
+    let exposed = exposed.into_iter().map(|(path, _)| path).collect();
+    let mut report = Report {
+        ok: problems.is_empty(),
+        resources,
+        problems,
+        kind: None,
+        remedy: String::new(),
+        damaged,
+        held: !found.held.is_empty(),
+        exposed,
+    };
+    report.kind = report.failure().map(ErrorKind::name);
+    report.remedy = match report.failure() {
+        Some(ErrorKind::Exposed) => report.chmod(dir),
+        Some(ErrorKind::InUse) => format!("bbdl verify {}", typed(dir)),
+        Some(_) => "bbdl fetch --full, or restore it from a backup".to_owned(),
+        None => String::new(),
+    };
+    Ok(report)
 }
 
-fn check_file(dir: &Path, resource: &str, entry: &Entry, problems: &mut Vec<String>) -> Result<Findings> {
+/// What others may use, with its permission bits. Nothing where the file system keeps none: there is nothing to mend.
+fn exposed(dir: &Path, manifest: &Manifest) -> Vec<(PathBuf, u32)> {
+    let mut found = tree::open_to_others(dir, Some(manifest));
+    // That others may list the directory itself is its owner's affair; that they may put files there is not.
+    let itself = fs::metadata(dir).ok().and_then(|metadata| private_dir::writable_by_others(&metadata));
+    found.extend(itself.map(|mode| (PathBuf::from("."), mode)));
+    found
+}
+
+/// Problems in words, by what they are.
+#[derive(Default)]
+struct Found {
+    damages: Vec<String>,
+    held: Vec<String>,
+}
+
+fn check_file(dir: &Path, resource: &str, entry: &Entry, found: &mut Found) -> Result<Findings> {
     let mut findings = Findings::default();
     let path = dir.join(&entry.file);
-    let file = match File::open(&path) {
+    let file = match private_file::open(&path) {
         Ok(file) => file,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-            problems.push(format!("{}: missing", entry.file));
+            found.damages.push(format!("{}: missing", entry.file));
             return Ok(findings);
         }
-        Err(cause) => return Err(Error::disk("read", &path, &cause)),
+        Err(cause) if Intruder::of(&cause).is_some() => {
+            found.damages.push(format!("{}: {cause}", entry.file));
+            return Ok(findings);
+        }
+        Err(cause) => {
+            let error = Error::disk("read", &path, &cause);
+            if error.kind != ErrorKind::InUse {
+                return Err(error);
+            }
+            found.held.push(format!("{}: another program holds it", entry.file));
+            return Ok(findings);
+        }
     };
     let mut reader = BufReader::with_capacity(1 << 18, file);
     let (mut hash, mut bytes, mut ids, mut line) = (Sha256::new(), 0u64, Ids::none(), Vec::new());
@@ -107,7 +209,7 @@ fn check_file(dir: &Path, resource: &str, entry: &Entry, problems: &mut Vec<Stri
     findings.sha256_ok = hex(hash) == entry.sha256;
     let mut tell = |wrong: bool, what: String| {
         if wrong {
-            problems.push(format!("{}: {what}", entry.file));
+            found.damages.push(format!("{}: {what}", entry.file));
         }
     };
     tell(!findings.sha256_ok, "its checksum is not that of the manifest".to_owned());
@@ -167,29 +269,6 @@ fn identity(line: &[u8], resource: Option<&str>) -> Option<Option<String>> {
     let header = Header::read(text.strip_suffix('\n')?).ok()?;
     (header.kind == resource).then_some(Some(header.id))
 }
-
-/// Nobody else may read a health record: what a pull has put here, and what is below it. The directory
-/// itself and whatever else is in it are its owner's affair.
-#[cfg(unix)]
-fn check_permissions(dir: &Path, name: &Path, problems: &mut Vec<String>) {
-    use std::os::unix::fs::PermissionsExt;
-    let mut todo = vec![name.to_owned()];
-    while let Some(name) = todo.pop() {
-        let path = dir.join(&name);
-        let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
-        let mode = metadata.permissions().mode() & 0o777;
-        if !metadata.is_symlink() && mode & 0o077 != 0 {
-            problems.push(format!("{}: others may use it (mode {mode:o})", name.display()));
-        }
-        if metadata.is_dir() {
-            let entries = fs::read_dir(&path).into_iter().flatten().flatten();
-            todo.extend(entries.map(|entry| name.join(entry.file_name())));
-        }
-    }
-}
-
-#[cfg(not(unix))]
-fn check_permissions(_: &Path, _: &Path, _: &mut Vec<String>) {}
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@
 use std::{
     borrow::Cow,
     collections::HashSet,
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write},
     path::Path,
 };
@@ -28,6 +28,7 @@ use crate::{
         bundle::Bundle,
         resource::{Header, ResourceError, line},
     },
+    private_file,
 };
 
 /// A resource file being written.
@@ -163,10 +164,10 @@ impl Writer {
             Some(beyond) => Some(Again { index: reached.pages, brought: brought(&path, bytes, beyond)? }),
             None => None,
         };
-        let file = OpenOptions::new().append(true).open(&path).map_err(wrong)?;
+        let file = private_file::open_to_append(&path).map_err(wrong)?;
         let out = BufWriter::with_capacity(BUFFER, file);
         let mut writer = Self::new(files, journal, out, expected, before()?, question.pages_kept);
-        let kept = BufReader::with_capacity(BUFFER, File::open(&path).map_err(wrong)?.take(bytes));
+        let kept = BufReader::with_capacity(BUFFER, private_file::open(&path).map_err(wrong)?.take(bytes));
         each_line_of(kept, &path, |number, line| {
             let line = line.ok_or_else(|| damaged(&path, number, "not UTF-8"))?;
             let Some(entered) = writer.ledger.enter(line)? else { return Ok(()) };
@@ -324,7 +325,7 @@ fn have_pages(dir: &Path, number: usize) -> bool {
 /// What the lines between two places of a file are.
 fn brought(path: &Path, from: u64, to: u64) -> Result<Vec<(IdKey, Fingerprint)>> {
     let wrong = |cause: io::Error| Error::disk("read", path, &cause);
-    let mut file = File::open(path).map_err(wrong)?;
+    let mut file = private_file::open(path).map_err(wrong)?;
     file.seek(SeekFrom::Start(from)).map_err(wrong)?;
     let mut text = String::new();
     file.take(to.saturating_sub(from)).read_to_string(&mut text).map_err(wrong)?;

@@ -54,13 +54,22 @@ impl Context {
     pub(super) fn new(cli: Cli) -> Result<(Self, Command), (Ui, Error)> {
         let Cli { command, global } = cli;
         let before = Ui::new(manner(&global, &ConfigFile::default()));
-        Self::settle(global).map(|context| (context, command)).map_err(|error| (before, error))
+        Self::settle(global, &command).map(|context| (context, command)).map_err(|error| (before, error))
     }
 
-    fn settle(global: Global) -> Result<Self> {
+    fn settle(global: Global, command: &Command) -> Result<Self> {
         let home = config::home();
         let paths = Paths::find(home.as_deref(), global.config.as_deref())?;
-        let mut config = ConfigFile::load(&paths, global.config.is_some())?;
+        let uses_state = matches!(
+            command,
+            Command::Login(_) | Command::Logout(_) | Command::Status(_) | Command::Fetch(_) | Command::Purge(_)
+        );
+        let mut config = match paths.check() {
+            Err(error) if uses_state => return Err(error),
+            // `doctor` says what is wrong there; the others do without.
+            Err(_) if global.config.is_none() => ConfigFile::default(),
+            _ => ConfigFile::load(&paths, global.config.is_some())?,
+        };
         config.token_store_command =
             store_command(std::env::var_os("BBDL_TOKEN_STORE_COMMAND"), config.token_store_command)?;
         let named = config.profile.as_deref().unwrap_or(ProfileName::DEFAULT);

@@ -121,7 +121,7 @@ fn visit(ui: &Ui, url: String) {
 }
 
 fn next_steps(out: &Path) -> String {
-    let out = out.display();
+    let out = crate::path_text::typed(out);
     format!(
         "\nThe archive is in {out}. Look at it:\n\n  \
          bbdl verify {out}\n  \

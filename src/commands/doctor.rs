@@ -20,6 +20,8 @@ use crate::{
     commands::{Context, block_on},
     config::{Profile, ProfileName},
     error::{Error, ErrorKind, Result, shown},
+    path_text::typed,
+    private_dir,
     ui::size,
 };
 
@@ -184,17 +186,18 @@ fn leaves_out(list: &str, host: &str) -> bool {
 
 /// Where tokens and records are, nobody else looks.
 fn directory(dir: &Path) -> Option<Finding> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::metadata(dir).ok()?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Some(Finding::warn(
-                "permissions",
-                format!("{} is open to others ({mode:03o})", dir.display()),
-                format!("chmod 700 '{}'", dir.display()),
-            ));
-        }
+    let real = std::fs::canonicalize(dir).ok()?;
+    let metadata = std::fs::symlink_metadata(&real).ok()?;
+    if let Some(exposure) = private_dir::exposure_of(&metadata) {
+        let error = exposure.into_error(&real);
+        return Some(Finding::fail("permissions", error.message, error.hint));
+    }
+    if let Some(mode) = private_dir::usable_by_others(&metadata) {
+        return Some(Finding::warn(
+            "permissions",
+            format!("{} is open to others ({mode:03o})", dir.display()),
+            format!("chmod 700 {}", typed(dir)),
+        ));
     }
     let probe = tempfile::Builder::new().prefix(".bbdl-").suffix(".tmp").tempfile_in(dir);
     Some(match probe {

@@ -9,6 +9,7 @@ use crate::{
         retry::RetryPolicy,
         server::Searchable,
     },
+    archive_notes::LeftBehind,
     auth::{
         endpoint::{self, App, TokenFailure},
         store::TokenStore,
@@ -18,6 +19,7 @@ use crate::{
     commands::{Context, block_on, interruptible, login},
     config::{Profile, profile_option},
     error::{Error, ErrorKind, Exit, Result},
+    path_text::to_text,
 };
 
 const LIVES_ON: &str = "the grant may live on at the server until it ends or is withdrawn at Medicare.gov";
@@ -45,6 +47,8 @@ pub fn run(context: &Context, args: &Logout) -> Result<()> {
     let _held = login::hold(context, name, "log out")?;
     let ended = if args.local { Ended::LeftAlone } else { end_at_server(context, &profile, &*store)? };
     store.delete(name.as_str())?;
+    // Their owner may want them deleted later, and by then nothing else says where they are.
+    LeftBehind::add(&context.paths, name, &profile.archives)?;
     Profile::forget(&context.paths, name)?;
     let (revoked, said) = match ended {
         Ended::Revoked => (true, "the server has ended the grant, and the tokens here are forgotten"),
@@ -53,9 +57,19 @@ pub fn run(context: &Context, args: &Logout) -> Result<()> {
     };
     let lives_on = if revoked { String::new() } else { format!("; {LIVES_ON}") };
     if context.ui.json() {
-        context.ui.result_json(&json!({"profile": name.as_str(), "revoked": revoked}));
+        let mut result = json!({"profile": name.as_str(), "revoked": revoked});
+        if !profile.archives.is_empty() {
+            result["archives"] = profile.archives.iter().map(|note| to_text(&note.out)).collect();
+        }
+        context.ui.result_json(&result);
     } else {
         context.ui.say(format!("Profile \"{name}\": {said}{lives_on}. Archives were not touched."));
+        for note in &profile.archives {
+            context.ui.say(format!("  {} ({} claims)", note.out.display(), note.count));
+        }
+        if !profile.archives.is_empty() {
+            context.ui.say(format!("To delete them as well: bbdl purge{}", profile_option(name)));
+        }
     }
     Ok(())
 }

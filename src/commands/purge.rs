@@ -1,16 +1,42 @@
 //! `bbdl purge`: a log-in, its tokens and its archives leave this machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use crate::{
-    archive,
+    archive::{self, Removal},
+    archive_notes::{ArchiveNote, LeftBehind},
     cli::Purge,
     commands::{Context, login, logout},
     config::{Profile, ProfileName},
     error::{Error, ErrorKind, Result},
+    path_text::to_text,
 };
+
+/// What is to go: a log-in, or what one that has ended has left behind, or both.
+struct Doomed {
+    name: ProfileName,
+    profile: Option<Profile>,
+    left_behind: Vec<ArchiveNote>,
+}
+
+impl Doomed {
+    /// The archives that are this profile's own by its own notes.
+    fn archives(&self) -> impl Iterator<Item = &ArchiveNote> {
+        let own = self.profile.iter().flat_map(|profile| &profile.archives);
+        own.chain(self.left_behind.iter().filter(|note| self.is_of_this_log_in(note)))
+    }
+
+    /// Another person may have logged in under this name since.
+    fn is_of_this_log_in(&self, note: &ArchiveNote) -> bool {
+        let Some(profile) = &self.profile else { return true };
+        note.filled.as_ref().is_some_and(|filled| {
+            let (then, now) = (&filled.source, &profile.grant.patient);
+            then.server == profile.server && then.api == profile.api && then.patient == *now
+        })
+    }
+}
 
 /// Runs the command. Claims go first and the profile last: it alone knows where the rest is, so that the
 /// same command finishes what was cut short.
@@ -19,10 +45,21 @@ use crate::{
 /// [`crate::error::Exit::Usage`] when nobody can be asked and `--yes` is missing, [`crate::error::Exit::NotSetUp`] without such a
 /// profile, [`crate::error::Exit::TryAgain`] while another `bbdl` uses it, [`crate::error::Exit::Disk`].
 pub fn run(context: &Context, args: &Purge) -> Result<()> {
-    let names = if args.all_profiles { context.paths.profiles()? } else { vec![context.profile.clone()] };
+    let paths = &context.paths;
+    let mut names = if args.all_profiles { paths.profiles()? } else { vec![context.profile.clone()] };
+    if args.all_profiles {
+        names.extend(LeftBehind::names(paths)?);
+        names.sort();
+        names.dedup();
+    }
     let mut doomed = Vec::new();
     for name in names {
-        doomed.push((Profile::must_load(&context.paths, &name)?, name));
+        let left_behind = LeftBehind::load(paths, &name)?;
+        let profile = match Profile::must_load(paths, &name) {
+            Err(error) if error.kind == ErrorKind::NoProfile && !left_behind.is_empty() => None,
+            loaded => Some(loaded?),
+        };
+        doomed.push(Doomed { name, profile, left_behind });
     }
     if doomed.is_empty() {
         return finished(context, &[], &[]);
@@ -32,34 +69,41 @@ pub fn run(context: &Context, args: &Purge) -> Result<()> {
         agree(context, &doomed, &kept)?;
     }
     let mut archives = Vec::new();
-    for (profile, name) in &doomed {
-        let context = Context { profile: name.clone(), ..context.clone() };
-        archives.extend(purge(&context, profile, &kept)?);
+    for one in &doomed {
+        let context = Context { profile: one.name.clone(), ..context.clone() };
+        archives.extend(purge(&context, one, &kept)?);
     }
     finished(context, &doomed, &archives)
 }
 
-/// Archives that a profile fills which is not to go.
-fn archives_of_others(context: &Context, doomed: &[(Profile, ProfileName)]) -> Result<Vec<PathBuf>> {
+/// Where the archives are that a profile fills, or has left behind, which is not to go.
+fn archives_of_others(context: &Context, doomed: &[Doomed]) -> Result<Vec<PathBuf>> {
     let mut kept = Vec::new();
-    for name in context.paths.profiles()? {
-        if doomed.iter().all(|(_, gone)| *gone != name) {
-            // Whose record cannot be read has perhaps an archive here: nothing is deleted on a guess.
-            let other = Profile::must_load(&context.paths, &name)?;
-            kept.extend(other.archives.into_iter().map(|archive| archive.out));
-        }
+    let mut names = context.paths.profiles()?;
+    names.extend(LeftBehind::names(&context.paths)?);
+    for name in names.iter().filter(|name| doomed.iter().all(|gone| gone.name != **name)) {
+        // Whose record cannot be read has perhaps an archive here: nothing is deleted on a guess.
+        kept.extend(Profile::load(&context.paths, name)?.into_iter().flat_map(|other| other.archives));
+        kept.extend(LeftBehind::load(&context.paths, name)?);
     }
-    Ok(kept)
+    Ok(kept.into_iter().map(|note| std::fs::canonicalize(&note.out).unwrap_or(note.out)).collect())
 }
 
-fn agree(context: &Context, doomed: &[(Profile, ProfileName)], kept: &[PathBuf]) -> Result<()> {
+fn agree(context: &Context, doomed: &[Doomed], kept: &[PathBuf]) -> Result<()> {
     if !context.ui.can_ask() {
         return Err(Error::usage("purge deletes for good, and there is nobody to ask").hint("Say so: bbdl purge --yes"));
     }
-    for (profile, name) in doomed {
-        context.ui.tell(format!("Profile \"{name}\": log-in at {} and its tokens", profile.server));
-        for archive in profile.archives.iter().filter(|archive| !kept.contains(&archive.out)) {
-            context.ui.tell(format!("  {} ({} claims)", archive.out.display(), archive.count));
+    for one in doomed {
+        context.ui.tell(match &one.profile {
+            Some(profile) => format!("Profile \"{}\": log-in at {} and its tokens", one.name, profile.server),
+            None => format!("Profile \"{}\": logged out already", one.name),
+        });
+        for note in one.archives() {
+            if let Ok(Some(place)) = note.place()
+                && !kept.contains(&place)
+            {
+                context.ui.tell(format!("  {} ({} claims)", note.out.display(), note.count));
+            }
         }
     }
     let answer = context.ui.ask("Delete all of this for good? Type yes")?;
@@ -76,32 +120,66 @@ struct Removed {
     left: Option<&'static str>,
 }
 
-fn purge(context: &Context, profile: &Profile, kept: &[PathBuf]) -> Result<Vec<Removed>> {
+fn purge(context: &Context, doomed: &Doomed, kept: &[PathBuf]) -> Result<Vec<Removed>> {
     // No fetch may store a renewed token, or fill an archive, while they go.
     let _held = login::hold(context, &context.profile, "purge")?;
     let mut archives = Vec::new();
-    for note in &profile.archives {
-        let out = note.out.clone();
-        let left = if kept.contains(&out) {
-            Some("another profile fills it as well")
-        } else if !archive::is_one(&out) && !archive::has_unfinished_commit(&out) {
-            // Moved or deleted by its owner. What lies there now may be anybody's.
-            None
-        } else if archive::remove(&out)? {
-            None
-        } else {
-            Some("other files are in its directory")
+    let mut seen = Vec::new();
+    for note in doomed.archives() {
+        let left = match note.place() {
+            // Noted as well when an earlier log-in ended.
+            Ok(Some(place)) if seen.contains(&place) => continue,
+            Ok(Some(place)) => {
+                let left = remove(&place, note, doomed.profile.as_ref(), kept)?;
+                seen.push(place);
+                left
+            }
+            // Moved or deleted by its owner.
+            Ok(None) => None,
+            Err(why) => Some(why),
         };
-        archives.push(Removed { out, left });
+        archives.push(Removed { out: note.out.clone(), left });
     }
-    logout::end(context, profile)?;
+    let of_others = doomed.left_behind.iter().filter(|note| !doomed.is_of_this_log_in(note)).cloned().collect();
+    if let Some(profile) = &doomed.profile {
+        logout::end(context, profile)?;
+    }
+    LeftBehind::save(&context.paths, &doomed.name, of_others)?;
     Ok(archives)
 }
 
-fn finished(context: &Context, doomed: &[(Profile, ProfileName)], archives: &[Removed]) -> Result<()> {
-    let names: Vec<&str> = doomed.iter().map(|(_, name)| name.as_str()).collect();
+/// Removes the archive at `place` if everything says that it is this profile's own; else says why it stays.
+fn remove(
+    place: &Path,
+    note: &ArchiveNote,
+    profile: Option<&Profile>,
+    kept: &[PathBuf],
+) -> Result<Option<&'static str>> {
+    if kept.iter().any(|other| other == place) {
+        return Ok(Some("another profile fills it as well"));
+    }
+    if !archive::is_one(place) && !archive::has_unfinished_commit(place) {
+        // What lies there now may be anybody's.
+        return Ok(None);
+    }
+    match archive::remove(place, |source| note.is_of(source, profile)) {
+        Ok(Removal::Whole) => Ok(None),
+        Ok(Removal::FilesOfOthersStay) => Ok(Some("other files are in its directory")),
+        Ok(Removal::NotOurs) => Ok(Some("its manifest says that it is somebody else's")),
+        Err(error) if matches!(error.kind, ErrorKind::Manifest | ErrorKind::Archive) => {
+            Ok(Some("its manifest cannot be read, and does not say whose it is"))
+        }
+        Err(error) if matches!(error.kind, ErrorKind::Exposed | ErrorKind::NotAnArchive) => {
+            Ok(Some("its directory is not this user's alone, or holds something else"))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn finished(context: &Context, doomed: &[Doomed], archives: &[Removed]) -> Result<()> {
+    let names: Vec<&str> = doomed.iter().map(|one| one.name.as_str()).collect();
     if context.ui.json() {
-        let archives: Vec<_> = archives.iter().map(|it| json!({"out": it.out, "left": it.left})).collect();
+        let archives: Vec<_> = archives.iter().map(|it| json!({"out": to_text(&it.out), "left": it.left})).collect();
         context.ui.result_json(&json!({"profiles": names, "archives": archives}));
         return Ok(());
     }

@@ -12,7 +12,8 @@ use crate::{
 /// Runs the command.
 ///
 /// # Errors
-/// [`Exit::Data`] when the archive is not what it must be.
+/// [`Exit::Data`] when the archive is not what it must be, [`Exit::PersonMustAct`] when others may read it,
+/// [`Exit::TryAgain`] when another program holds it.
 pub fn run(context: &Context, args: &Verify) -> Result<()> {
     if archive::has_unfinished_commit(&args.dir) {
         // The new archive is complete, only not all in place: whoever comes by puts it there.
@@ -23,7 +24,16 @@ pub fn run(context: &Context, args: &Verify) -> Result<()> {
         // A pull may have put its files in place while they were read: what counts is what is found when
         // nobody writes. An archive that cannot be written to is not written to by others either.
         match Archive::open(&args.dir) {
-            Ok(_held) => report = archive::verify::verify(&args.dir)?,
+            Ok(held) => {
+                report = archive::verify::verify(&args.dir)?;
+                if !held.keeps_permissions() {
+                    report.forgive_exposure();
+                    context.ui.warn(format!(
+                        "the file system of {} keeps no permissions: whoever can use that disk can read the claims",
+                        args.dir.display()
+                    ));
+                }
+            }
             Err(error) if error.exit() == Exit::TryAgain => return Err(error),
             Err(_) => {}
         }
@@ -36,12 +46,19 @@ pub fn run(context: &Context, args: &Verify) -> Result<()> {
             context.ui.say(format!("{resource}: {}, {verdict}", findings.count));
         }
     }
-    if report.ok {
-        return Ok(());
-    }
-    let message = format!("{} is damaged: {}", args.dir.display(), report.problems.join("; "));
-    let error = Error::new(ErrorKind::Archive, message)
-        .hint("Restore it from a backup, or fetch everything into a new directory.");
+    let Some(kind) = report.failure() else { return Ok(()) };
+    let what = match kind {
+        ErrorKind::Exposed => "is not damaged, but open to others",
+        ErrorKind::InUse => "could not be read whole",
+        _ => "is damaged",
+    };
+    let hint = match kind {
+        ErrorKind::Exposed => format!("{}  (the next bbdl fetch does it as well)", report.remedy),
+        ErrorKind::InUse => "Run the same command again when that program has let go of the file.".to_owned(),
+        _ => "Restore it from a backup, or fetch everything into a new directory.".to_owned(),
+    };
+    let message = format!("{} {what}: {}", args.dir.display(), report.problems.join("; "));
+    let error = Error::new(kind, message).hint(hint);
     // The report on stdout says it already; a second object would break whoever reads it.
     Err(if context.ui.json() { error.already_reported() } else { error })
 }

@@ -86,15 +86,17 @@ impl CommandStore {
     /// needs and hand the rest on to another program.
     fn request(&self, profile: &str, record: Option<&Secret>) -> Result<Zeroizing<Vec<u8>>, String> {
         let home = std::path::absolute(&self.home).unwrap_or_else(|_| self.home.clone());
-        let home = home.to_str().filter(|home| !home.contains(char::is_control));
-        let home = home.ok_or("cannot be told the name of the state directory: it is not one line of UTF-8")?;
+        let home = crate::path_text::to_text(&home);
+        if home.contains(char::is_control) {
+            return Err("cannot be told the name of the state directory: it is not one line".to_owned());
+        }
         let record = record.map_or("", Secret::expose);
         if record.contains(['\n', '\r', '\0']) {
             return Err("cannot be given the record: it is not one line of text".to_owned());
         }
         let key = if record.is_empty() { "" } else { "record=" };
         let end = if record.is_empty() { "\n" } else { "\n\n" };
-        let parts = ["protocol=bbdl-1\nprofile=", profile, "\nhome=", home, "\n", key, record, end];
+        let parts = ["protocol=bbdl-1\nprofile=", profile, "\nhome=", &home, "\n", key, record, end];
         // Made at its full size: a growing vector would leave copies of the record behind.
         let mut request = Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
         parts.iter().for_each(|part| request.extend_from_slice(part.as_bytes()));

@@ -2,7 +2,7 @@
 //! person chose it.
 
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -10,7 +10,11 @@ use std::{
 use zeroize::Zeroize;
 
 use super::{StoreError, StoreKind, TokenStore, check_name};
-use crate::{durable, secret::Secret};
+use crate::{
+    durable,
+    private_file::{self, Intruder},
+    secret::Secret,
+};
 
 /// `DIR/<profile>.json`, mode 0600, in a directory of mode 0700. On Windows the file has what the
 /// directory grants, which in a user's profile is that user and the administrators.
@@ -42,16 +46,10 @@ impl TokenStore for FileStore {
         let path = self.path(profile)?;
         let io = |source| StoreError::Io { path: path.clone(), source };
         let damaged = |what: &str| StoreError::Damaged { what: format!("{} {what}", path.display()) };
-        // Before it is opened: opening a named pipe waits for a writer, which may be for ever.
-        match fs::symlink_metadata(&path) {
-            Ok(metadata) if metadata.is_file() => {}
-            Ok(_) => return Err(damaged("is not a plain file")),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(io(error)),
-        }
-        let file = match File::open(&path) {
+        let file = match private_file::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if Intruder::of(&error).is_some() => return Err(damaged(&format!("cannot be used: {error}"))),
             Err(error) => return Err(io(error)),
         };
         let metadata = file.metadata().map_err(io)?;
@@ -83,7 +81,7 @@ impl TokenStore for FileStore {
         if let Ok(metadata) = fs::metadata(&self.dir) {
             refuse_what_is_open_to_others(&self.dir, &metadata)?;
         }
-        durable::write_private(&path, record.expose().as_bytes()).map_err(|source| StoreError::Io { path, source })
+        durable::write_secret(&path, record.expose().as_bytes()).map_err(|source| StoreError::Io { path, source })
     }
 
     fn delete(&self, profile: &str) -> Result<bool, StoreError> {

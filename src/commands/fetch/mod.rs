@@ -29,10 +29,11 @@ use crate::{
         manifest::{Entry, Mode, PullRow, Query, Source},
         pull::Pulled,
     },
+    archive_notes::ArchiveNote,
     auth::{session::Session, token::Grant},
     cli::{Fetch, Resource},
     commands::{Context, aside, asked_to_stop, block_on_with_workers, interruptible},
-    config::{ArchiveNote, Profile},
+    config::Profile,
     error::{Error, ErrorKind, Result},
     ui::Ui,
 };
@@ -154,6 +155,7 @@ impl Job<'_> {
             archive.accepts(&source, target.name(), &self.filters(*target))?;
         }
         refuse_nobodys(&archive, &targets)?;
+        archive.make_private()?.iter().for_each(|warning| self.ui().warn(warning));
         let knows_whose = archive.manifest().is_some_and(|manifest| manifest.source.patient.is_some());
         if source.patient.is_none() && knows_whose {
             self.leave_out_documents(&mut targets)?;
@@ -171,7 +173,8 @@ impl Job<'_> {
             }
         }
         let manifest = pull.with(|pull| pull.commit().cloned()).await??;
-        self.note_archive(&out, manifest.resources.get("ExplanationOfBenefit").map_or(0, |entry| entry.count));
+        let count = manifest.resources.get("ExplanationOfBenefit").map_or(0, |entry| entry.count);
+        self.note_archive(ArchiveNote::of(&out, &manifest.source, count));
         let entry = |row: &PullRow| manifest.resources.get(&row.resource).cloned();
         let rows: Vec<(PullRow, Entry)> =
             rows.into_iter().filter_map(|row| entry(&row).map(|entry| (row, entry))).collect();
@@ -280,9 +283,8 @@ impl Job<'_> {
         }
     }
 
-    fn note_archive(&self, out: &Path, count: u64) {
+    fn note_archive(&self, note: ArchiveNote) {
         let (paths, name) = (&self.context.paths, &self.context.profile);
-        let note = ArchiveNote { out: out.to_owned(), last_pull: Timestamp::now(), count };
         let ours = &self.profile;
         let noted = Profile::update(paths, name, |profile| {
             // Somebody else may have logged in under this name meanwhile: it is no archive of theirs.

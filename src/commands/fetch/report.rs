@@ -26,7 +26,7 @@ impl Done {
         let resources: Map<String, Value> =
             self.rows.iter().map(|(row, entry)| (row.resource.clone(), row_json(row, entry))).collect();
         json!({
-            "profile": self.profile, "out": self.out, "resources": resources, "withheld": self.withheld,
+            "profile": self.profile, "out": crate::path_text::to_text(&self.out), "resources": resources, "withheld": self.withheld,
             "elapsed_s": (self.elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
         })
     }

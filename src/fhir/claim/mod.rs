@@ -9,7 +9,7 @@ mod decision;
 mod denial;
 mod kind;
 mod lines;
-pub(super) mod look;
+mod look;
 mod mend;
 mod money;
 mod people;

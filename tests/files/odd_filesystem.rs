@@ -1,0 +1,146 @@
+//! File systems without permissions, without locks, without a way to write directories through, and with files that
+//! cannot be replaced: a small library in front of the C library's plays them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use super::{FETCH, error_of, mode, said, skip, soon};
+use crate::support::{Setting, Stage, assert_code, snapshot, text};
+
+/// The library, compiled; nothing where there is no compiler.
+fn library(dir: &Path) -> Option<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/odd_filesystem.c");
+    let library = dir.join("odd_filesystem.so");
+    let mut cc = Command::new("cc");
+    let made = cc.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl").output();
+    match made {
+        Ok(output) => {
+            assert!(output.status.success(), "{}", text(&output.stderr));
+            Some(library)
+        }
+        Err(_) => {
+            skip("there is no cc, so no odd file system");
+            None
+        }
+    }
+}
+
+struct Odd {
+    stage: Stage,
+    library: PathBuf,
+}
+
+impl Odd {
+    fn new() -> Option<Self> {
+        let stage = Stage::logged_in(Setting { claims: 60, ..Setting::default() });
+        let library = library(stage.home.path())?;
+        Some(Self { stage, library })
+    }
+
+    /// The command, with a directory of the home on such a file system.
+    fn on(&self, lacks: &str, dir: &str, arguments: &[&str]) -> Command {
+        let mut command = self.stage.bbdl(arguments);
+        command.env("LD_PRELOAD", &self.library).env("ODDFS", lacks).env("ODDPATH", self.stage.home.path().join(dir));
+        command
+    }
+
+    fn run(&self, lacks: &str, dir: &str, arguments: &[&str]) -> Output {
+        soon(self.on(lacks, dir, arguments)).expect("it hangs")
+    }
+}
+
+fn warnings(output: &Output) -> Vec<String> {
+    text(&output.stderr).lines().filter(|line| line.starts_with("warning:")).map(str::to_owned).collect()
+}
+
+#[test]
+fn an_archive_works_where_no_permissions_are_kept_with_one_warning() {
+    let Some(odd) = Odd::new() else { return };
+    let out = odd.stage.out();
+    for lacks in ["nochmod", "quietchmod"] {
+        let _ = fs::remove_dir_all(&out);
+        for round in 0..2 {
+            let output = odd.run(lacks, "claims", &["fetch", "eob", "--out", "claims"]);
+            assert_code(&output, 0, &[lacks]);
+            let warnings = warnings(&output);
+            assert!(warnings.len() == 1 && warnings[0].contains("keeps no permissions"), "{round}: {warnings:?}");
+            // As such a disk shows everything that is on it.
+            assert_code(&super::run_line(&odd.stage, &format!("chmod -R 777 '{}'", out.display())), 0, &[]);
+        }
+        // Nothing can be mended there, and nothing is damaged.
+        let output = odd.run(lacks, "claims", &["verify", "claims", "--json"]);
+        assert_code(&output, 0, &["verify"]);
+        assert_eq!(warnings(&output).len(), 1, "{}", said(&output));
+        // The same on a disk that keeps them: refused.
+        assert_code(&odd.stage.run(&FETCH), 77, &["fetch"]);
+    }
+}
+
+#[test]
+fn tokens_are_never_kept_where_no_permissions_are() {
+    let Some(odd) = Odd::new() else { return };
+    let home = odd.stage.home.path().join("stick");
+    for lacks in ["nochmod", "quietchmod"] {
+        for open in [0o700, 0o777] {
+            let _ = fs::remove_dir_all(&home);
+            fs::create_dir(&home).unwrap();
+            mode(&home, open);
+            let mut login = odd.stage.login_command(&["--json"]);
+            login.env("BBDL_HOME", &home).env("LD_PRELOAD", &odd.library).env("ODDFS", lacks).env("ODDPATH", &home);
+            let output = soon(login).expect("it waits for a browser");
+            assert!(matches!(output.status.code(), Some(74 | 77 | 78)), "{lacks} {open:o}: {}", said(&output));
+            assert!(error_of(&output).to_string().contains("permissions"), "{lacks} {open:o}: {}", said(&output));
+            let tokens = fs::read_dir(home.join("tokens")).into_iter().flatten().flatten().count();
+            assert_eq!(tokens, 0, "{lacks} {open:o}");
+        }
+    }
+}
+
+#[test]
+fn an_archive_works_where_directories_cannot_be_written_through_with_one_warning() {
+    let Some(odd) = Odd::new() else { return };
+    for _ in 0..2 {
+        let output = odd.run("nodirsync", "claims", &["fetch", "all", "--out", "claims", "--format", "json"]);
+        assert_code(&output, 0, &["nodirsync"]);
+        let warnings = warnings(&output);
+        assert!(warnings.len() == 1 && warnings[0].contains("after a power cut"), "{warnings:?}");
+    }
+    assert_code(&odd.run("nodirsync", "claims", &["verify", "claims"]), 0, &["verify"]);
+    // Both at once are two facts.
+    let output = odd.run("nodirsync,nochmod", "claims", &["fetch", "eob", "--out", "claims"]);
+    assert_eq!(warnings(&output).len(), 2, "{}", said(&output));
+}
+
+#[test]
+fn where_there_are_no_locks_the_error_says_so() {
+    let Some(odd) = Odd::new() else { return };
+    let output = odd.run("noflock", "claims", &FETCH);
+    assert_code(&output, 74, &["noflock"]);
+    let error = error_of(&output);
+    assert!(error["hint"].as_str().unwrap().contains("no locks") && error["kind"] == "disk", "{error}");
+    assert!(!odd.stage.out().join("manifest.json").exists());
+    let output = odd.run("noflock", "locks", &["logout", "--local", "--json"]);
+    assert_code(&output, 74, &["noflock", "locks"]);
+    assert!(error_of(&output)["hint"].as_str().unwrap().contains("no locks"), "{}", said(&output));
+}
+
+#[test]
+fn a_file_that_cannot_be_replaced_leaves_the_archive_as_it_was() {
+    let Some(odd) = Odd::new() else { return };
+    odd.stage.expect(0, &FETCH);
+    let before = snapshot(&odd.stage.out());
+    odd.stage.control("POST", "claims", r#"{"add": 5}"#);
+    for lacks in ["busyrename", "exdev"] {
+        let output = odd.run(lacks, "claims/ExplanationOfBenefit.ndjson", &FETCH);
+        assert_code(&output, 74, &[lacks]);
+        assert!(!error_of(&output)["hint"].as_str().unwrap().is_empty(), "{}", said(&output));
+        assert!(snapshot(&odd.stage.out()) == before, "{lacks}");
+    }
+    // What was whole, and only not in place, is put there when it can be.
+    odd.stage.expect(0, &FETCH);
+    let report = odd.stage.expect_json(0, &["verify", "claims", "--json"]);
+    assert_eq!(report["resources"]["ExplanationOfBenefit"]["count"], 65);
+}
