@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod export;
 pub mod fetch;
 pub mod generate;
+mod hardening;
 pub mod login;
 pub mod logout;
 pub mod mock;
@@ -14,7 +15,7 @@ pub mod report;
 pub mod status;
 pub mod verify;
 
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, thread, time::Duration};
 
 use clap::Parser;
 
@@ -29,6 +30,7 @@ use crate::{
 /// Runs the program; everything a person has to see has been said when it returns.
 #[must_use]
 pub fn main() -> Exit {
+    hardening::harden();
     if std::env::var_os(generate::ASKED_BY_A_SHELL).is_some() {
         return generate::complete();
     }
@@ -139,11 +141,42 @@ pub(crate) fn block_on_with_workers<T>(task: impl Future<Output = Result<T>>) ->
     run_on(builder, task)
 }
 
+/// As many threads as a run has at once on a machine that is busy. Where the system has no room for them, a runtime
+/// would panic, or hand work to threads that never come.
+fn has_room_for_threads() -> std::io::Result<()> {
+    const AT_ONCE: usize = 8;
+    let gate = std::sync::RwLock::new(());
+    let closed = gate.write();
+    thread::scope(|scope| {
+        let wait = || drop(gate.read());
+        let started = (0..AT_ONCE).try_for_each(|_| thread::Builder::new().spawn_scoped(scope, wait).map(drop));
+        drop(closed);
+        started
+    })
+}
+
+/// As many files as the runtime and a first connection have open: where the system has no room for them, waiting for
+/// signals would panic.
+fn has_room_for_files() -> std::io::Result<()> {
+    const AT_ONCE: usize = 12;
+    #[cfg(unix)]
+    {
+        let files: std::io::Result<Vec<_>> = (0..AT_ONCE).map(|_| std::fs::File::open("/dev/null")).collect();
+        // Without that device the question stays open.
+        files.map(drop).or_else(|cause| if cause.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(cause) })
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = AT_ONCE;
+        Ok(())
+    }
+}
+
 fn run_on<T>(mut builder: tokio::runtime::Builder, task: impl Future<Output = Result<T>>) -> Result<T> {
-    let runtime = builder
-        .enable_all()
-        .build()
-        .map_err(|cause| Error::new(ErrorKind::Runtime, format!("cannot start: {cause}")))?;
+    has_room_for_files().and_then(|()| has_room_for_threads()).map_err(|cause| Error::limit(&cause))?;
+    // Threads that are idle stay: another process may have taken their place when they are needed again.
+    builder.enable_all().thread_keep_alive(Duration::from_secs(24 * 3600));
+    let runtime = builder.build().map_err(|cause| Error::limit(&cause))?;
     let result = runtime.block_on(task);
     // A thread that waits for a keyring or a terminal is left behind.
     runtime.shutdown_background();

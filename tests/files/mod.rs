@@ -4,6 +4,7 @@
 
 mod exposed;
 mod leftovers;
+mod limits;
 mod odd_filesystem;
 mod paths;
 mod planted;
