@@ -276,8 +276,10 @@ impl Profile {
     fn hold(paths: &Paths, name: &ProfileName) -> Result<durable::FileLock> {
         const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
         let lock = paths.profile_lock(name);
-        durable::FileLock::acquire(&lock, PATIENCE, "note").map_err(|cause| {
-            Error::new(ErrorKind::Lock, format!("the profile is in use: {cause}")).hint("Run the same command again.")
+        durable::FileLock::acquire(&lock, PATIENCE, "note").map_err(|cause| match cause {
+            durable::LockError::Held { .. } => Error::new(ErrorKind::Lock, format!("the profile is in use: {cause}"))
+                .hint("Run the same command again."),
+            durable::LockError::Io(cause) => Error::disk("lock", &lock, &cause),
         })
     }
 

@@ -101,6 +101,17 @@ pub fn usable_by_others(metadata: &fs::Metadata) -> Option<u32> {
     Some(mode(metadata)).filter(|mode| mode & 0o077 != 0)
 }
 
+/// Takes from others, of a file or directory with these permission bits, what they may do.
+///
+/// # Errors
+/// What the file system says.
+pub fn leave_to_owner(path: &Path, mode: u32) -> io::Result<()> {
+    #[cfg(unix)]
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode & 0o700))?;
+    let _ = (path, mode);
+    Ok(())
+}
+
 /// None of Windows, which has lists instead.
 fn mode(metadata: &fs::Metadata) -> u32 {
     #[cfg(unix)]
@@ -168,6 +179,7 @@ pub fn can_be_made_private(file: &fs::File) -> io::Result<bool> {
 }
 
 /// EPERM of a file that is our own, or a word for "not here" (EOPNOTSUPP, ENOSYS).
+#[cfg(unix)]
 fn is_refusal_of_permissions(cause: &io::Error) -> bool {
     matches!(cause.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported)
 }

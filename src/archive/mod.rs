@@ -37,7 +37,6 @@ pub use pull::Pull;
 use crate::{
     durable::{self, FileLock, LockError},
     error::{Error, ErrorKind, Result},
-    private_dir,
 };
 use manifest::{Manifest, Query, Source};
 
@@ -305,7 +304,8 @@ fn resolved(dir: &Path) -> Result<PathBuf> {
 fn is_private(lock: &File, path: &Path) -> Result<bool> {
     #[cfg(unix)]
     {
-        private_dir::can_be_made_private(lock).map_err(|cause| Error::disk("change the permissions of", path, &cause))
+        crate::private_dir::can_be_made_private(lock)
+            .map_err(|cause| Error::disk("change the permissions of", path, &cause))
     }
     #[cfg(not(unix))]
     {

@@ -66,10 +66,8 @@ pub(super) fn close(dir: &Path, manifest: Option<&Manifest>) -> Result<bool> {
     for (path, mode) in &found {
         let path = dir.join(path);
         // By name: nobody else may write to the directories, and links were left out.
-        #[cfg(unix)]
-        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode & 0o700))
+        private_dir::leave_to_owner(&path, *mode)
             .map_err(|cause| Error::disk("change the permissions of", &path, &cause))?;
-        let _ = (path, mode);
     }
     Ok(!found.is_empty())
 }

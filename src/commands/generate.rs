@@ -1,6 +1,6 @@
 //! `bbdl completions` and `bbdl man`: made from the command line's own description.
 
-use std::{fs, path::Path};
+use std::{fs, io, path::Path};
 
 use clap::CommandFactory;
 use clap_complete::env::{CompleteEnv, Shells};
@@ -9,6 +9,7 @@ use crate::{
     cli::{Cli, Completions, Man},
     commands::Context,
     error::{Error, ErrorKind, Exit, Result},
+    private_file,
 };
 
 /// The environment variable by which a shell asks for completions; its value is the shell's name.
@@ -70,5 +71,12 @@ fn page(command: clap::Command) -> Result<Vec<u8>> {
 }
 
 fn write(path: &Path, text: &[u8]) -> Result<()> {
-    fs::write(path, text).map_err(|cause| Error::disk("write", path, &cause))
+    let written = || {
+        let mut file = private_file::create(path)?;
+        // For everybody who has the manual installed.
+        #[cfg(unix)]
+        let _ = file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+        io::Write::write_all(&mut file, text)
+    };
+    written().map_err(|cause| Error::disk("write", path, &cause))
 }

@@ -57,7 +57,7 @@ fn stage() -> Stage {
 }
 
 /// The files that bbdl opens, and a command that opens each.
-const FILES: [(&str, &[&str]); 17] = [
+const FILES: [(&str, &[&str]); 24] = [
     ("claims/manifest.json", &FETCH),
     ("claims/manifest.json", &["verify", "claims", "--json"]),
     ("claims/manifest.json", &["export", "claims", "--to", "csv", "--output", "tables", "--json"]),
@@ -74,6 +74,13 @@ const FILES: [(&str, &[&str]); 17] = [
     ("profiles/default.json", &FETCH),
     ("locks/default.lock", &FETCH),
     ("tokens/default.json", &FETCH),
+    ("profiles/default.json", &["status", "--json"]),
+    ("locks/default.profile-lock", &FETCH),
+    ("archives/default.json", &["purge", "--yes", "--json"]),
+    ("archives/default.json", &["logout", "--local", "--json"]),
+    ("claims/changes", &["fetch", "eob", "--out", "claims", "--json", "--full"]),
+    ("claims/pages", &["fetch", "eob", "--out", "claims", "--json", "--format", "json"]),
+    ("manual/bbdl.1", &["man", "manual"]),
     ("config.toml", &["status", "--json"]),
 ];
 
