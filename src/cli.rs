@@ -147,6 +147,9 @@ pub struct Login {
     /// API version [default: v2]
     #[arg(long, value_name = "VERSION", env = "BBDL_API")]
     pub api: Option<ApiVersion>,
+    /// Let another person take over this profile
+    #[arg(long, env = "BBDL_REPLACE", hide_short_help = true, value_parser = FalseyValueParser::new())]
+    pub replace: bool,
     /// The app's client id
     #[arg(long, value_name = "ID", env = "BBDL_CLIENT_ID")]
     pub client_id: Option<String>,

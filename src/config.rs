@@ -338,6 +338,24 @@ impl Profile {
         Self::update(paths, name, |profile| profile.ended = None)
     }
 
+    /// Whether another profile is certainly of the same person: the same server names the same Patient id.
+    #[must_use]
+    pub fn holds_the_person_of(&self, other: &Self) -> bool {
+        self.server == other.server
+            && self.api.shares_ids_with(other.api)
+            && self.grant.patient.is_some()
+            && self.grant.patient == other.grant.patient
+    }
+
+    /// Every profile that can be read, by name.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Disk`].
+    pub fn load_all(paths: &Paths) -> Result<Vec<(ProfileName, Self)>> {
+        let load = |name: ProfileName| Self::load(paths, &name).ok().flatten().map(|profile| (name, profile));
+        Ok(paths.profiles()?.into_iter().filter_map(load).collect())
+    }
+
     /// Server and version.
     #[must_use]
     pub fn server(&self) -> Server {

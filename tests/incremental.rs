@@ -226,7 +226,7 @@ fn a_new_log_in_of_the_same_person_keeps_archive_and_cursor() {
     assert_eq!(profile["archives"][0]["count"], 101);
     // Somebody else's is noticed before anything is written, or even asked for.
     stage.control("POST", "consent", r#"{"enrollee":1}"#);
-    stage.log_in(&[]);
+    stage.log_in(&["--replace"]);
     let before = fs::read(stage.out().join("manifest.json")).unwrap();
     stage.asked();
     assert_eq!(stage.expect_json(65, &FETCH)["error"]["kind"], "other_enrollee");
@@ -314,7 +314,7 @@ fn what_no_longer_fits_is_read_from_the_beginning() {
     let stage = self::stage(300);
     cut_short(&stage, &[]);
     stage.control("POST", "consent", r#"{"enrollee":1}"#);
-    stage.log_in(&[]);
+    stage.log_in(&["--replace"]);
     let output = stage.run(&FETCH);
     assert_code(&output, 0, &[]);
     assert!(!text(&output.stderr).contains("going on"));

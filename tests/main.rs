@@ -27,6 +27,7 @@ mod money;
 mod odd_claims;
 mod page;
 mod parallel;
+mod right_person;
 mod seams;
 mod splitter;
 mod support;

@@ -118,6 +118,14 @@ pub enum ApiVersion {
     V3,
 }
 
+impl ApiVersion {
+    /// Whether a person has the same Patient id at both. v3 has a database of its own, and other ids.
+    #[must_use]
+    pub fn shares_ids_with(self, other: Self) -> bool {
+        (self == Self::V3) == (other == Self::V3)
+    }
+}
+
 impl fmt::Display for ApiVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

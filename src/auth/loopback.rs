@@ -13,7 +13,11 @@ mod listener;
 use std::{
     mem,
     net::SocketAddr,
-    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
     time::{Duration, Instant},
 };
 
@@ -64,18 +68,28 @@ enum Event {
 
 /// Hands lines that a person pasted to the one who waits.
 #[derive(Clone)]
-pub struct Paster(Sender<Event>);
+pub struct Paster {
+    sender: Sender<Event>,
+    is_waiting: Arc<AtomicBool>,
+}
 
 impl Paster {
-    /// A line was pasted. Says whether anybody still waits.
-    #[must_use]
-    pub fn line(&self, text: String) -> bool {
-        self.0.send(Event::Pasted(Secret::new(text))).is_ok()
+    /// A line was pasted.
+    ///
+    /// # Errors
+    /// The line, where nobody waits any more.
+    pub fn line(&self, text: String) -> Result<(), String> {
+        if !self.is_waiting.load(Ordering::Acquire) {
+            return Err(text);
+        }
+        // Nobody who has gone since wants it.
+        let _ = self.sender.send(Event::Pasted(Secret::new(text)));
+        Ok(())
     }
 
     /// No more lines will come.
     pub fn ended(&self) {
-        let _ = self.0.send(Event::PasteEnded);
+        let _ = self.sender.send(Event::PasteEnded);
     }
 }
 
@@ -123,6 +137,8 @@ pub struct Inbox {
     events: Receiver<Event>,
     /// None where only what is pasted is waited for.
     listener: Option<Listener>,
+    /// From the beginning to the end of the wait.
+    is_waiting: Arc<AtomicBool>,
 }
 
 impl Inbox {
@@ -138,14 +154,14 @@ impl Inbox {
             Some(port) => redirect.with_port(port),
             None => redirect,
         };
-        Ok(Self { redirect, sender, events, listener: Some(listener) })
+        Ok(Self { redirect, sender, events, listener: Some(listener), is_waiting: Arc::new(AtomicBool::new(true)) })
     }
 
     /// Only waits for what is pasted.
     #[must_use]
     pub fn manual(redirect: RedirectUri) -> Self {
         let (sender, events) = mpsc::channel();
-        Self { redirect, sender, events, listener: None }
+        Self { redirect, sender, events, listener: None, is_waiting: Arc::new(AtomicBool::new(true)) }
     }
 
     /// The redirect URI with the port listened on.
@@ -157,7 +173,7 @@ impl Inbox {
     /// For whoever reads the terminal.
     #[must_use]
     pub fn paster(&self) -> Paster {
-        Paster(self.sender.clone())
+        Paster { sender: self.sender.clone(), is_waiting: Arc::clone(&self.is_waiting) }
     }
 
     /// Waits until a valid callback comes, by whichever way, or until `deadline`. The listener is closed
@@ -167,7 +183,14 @@ impl Inbox {
     /// person. It does not end the wait, because any web page could send it and so end a log-in that is
     /// going well: it is told at once, and believed only when nothing valid came before the deadline, or
     /// when the person, having been told, presses Enter.
-    pub fn wait(self, expected: &Expected, deadline: Instant, mut tell: impl FnMut(Notice)) -> Outcome {
+    pub fn wait(self, expected: &Expected, deadline: Instant, tell: impl FnMut(Notice)) -> Outcome {
+        let is_waiting = Arc::clone(&self.is_waiting);
+        let outcome = self.wait_for_callback(expected, deadline, tell);
+        is_waiting.store(false, Ordering::Release);
+        outcome
+    }
+
+    fn wait_for_callback(self, expected: &Expected, deadline: Instant, mut tell: impl FnMut(Notice)) -> Outcome {
         let (mut not_found, mut turned_away, mut tls) = (false, false, false);
         let mut pasted = PasteReader::new(self.redirect.clone());
         // When to say that the rest of an address is missing: a terminal delivers its lines one after the other.

@@ -47,19 +47,45 @@ pub fn run(context: &Context, args: &Status) -> Result<()> {
         let online = if args.online { Some(ask(context, &name, &profile)?) } else { None };
         rows.push((name, profile, online));
     }
+    let same_person = SamePerson(Profile::load_all(&context.paths)?);
     if context.ui.json() {
         let profiles: Vec<Value> =
             rows.iter().map(|(name, profile, online)| row(name, profile, online.as_ref(), now)).collect();
+        let profiles: Vec<Value> = profiles.into_iter().map(|row| same_person.marked(row)).collect();
         context.ui.result_json(&json!({ "profiles": profiles }));
     } else if rows.is_empty() {
         context.ui.say("No log-ins on this machine. Begin with: bbdl login --sandbox  (or --production)");
     }
     if !context.ui.json() {
         for (name, profile, online) in &rows {
-            context.ui.result(paragraph(name, profile, online.as_ref(), now));
+            context.ui.result(paragraph(name, profile, online.as_ref(), now) + &same_person.line(name));
         }
     }
     Ok(())
+}
+
+/// All profiles of this machine, to be held against each other.
+struct SamePerson(Vec<(ProfileName, Profile)>);
+
+impl SamePerson {
+    /// The other profiles that hold the person of this one.
+    fn names(&self, name: &str) -> Vec<&str> {
+        let Some((_, own)) = self.0.iter().find(|(it, _)| it.as_str() == name) else { return Vec::new() };
+        let same = self.0.iter().filter(|(it, other)| it.as_str() != name && other.holds_the_person_of(own));
+        same.map(|(name, _)| name.as_str()).collect()
+    }
+
+    fn marked(&self, mut row: Value) -> Value {
+        row["same_person_as"] = json!(self.names(row["name"].as_str().unwrap_or_default()));
+        row
+    }
+
+    fn line(&self, name: &ProfileName) -> String {
+        match self.names(name.as_str()) {
+            names if names.is_empty() => String::new(),
+            names => format!("\n  the same person as profile {}", names.join(", ")),
+        }
+    }
 }
 
 /// Whether the server still takes the log-in: the smallest question that needs a token.

@@ -107,6 +107,7 @@ impl Stage {
     pub fn secret_file(&self) -> PathBuf {
         let path = self.home.path().join("client-secret");
         std::fs::write(&path, self.mock.client_secret()).unwrap();
+        private(&path);
         path
     }
 
@@ -198,6 +199,11 @@ pub fn bbdl(home: &Path) -> Command {
     command
 }
 
+/// For its owner only, as a file with a secret is to be.
+pub fn private(path: &Path) {
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+}
+
 /// The same command, started by another program and its arguments.
 pub fn started_by(starter: &[&str], inner: &Command) -> Command {
     let mut command = Command::new(starter[0]);
@@ -206,6 +212,13 @@ pub fn started_by(starter: &[&str], inner: &Command) -> Command {
     if let Some(dir) = inner.get_current_dir() {
         command.current_dir(dir);
     }
+    command
+}
+
+/// The same command with its results among its messages, as a terminal shows them.
+pub fn with_stdout_as_stderr(inner: Command) -> Command {
+    let mut command = started_by(&["sh", "-c", "exec \"$@\" >&2", "sh"], &inner);
+    command.stdin(Stdio::piped());
     command
 }
 
@@ -290,6 +303,11 @@ impl Running {
     /// Waits for the end; stderr is all that was said.
     pub fn finish(mut self) -> Output {
         drop(self.child.stdin.take());
+        self.finish_open()
+    }
+
+    /// As [`Running::finish`], with standard input left open until then: a terminal is not closed either.
+    pub fn finish_open(mut self) -> Output {
         let mut stdout = Vec::new();
         self.child.stdout.take().unwrap().read_to_end(&mut stdout).unwrap();
         let status = self.child.wait().unwrap();

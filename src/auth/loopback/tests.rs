@@ -195,20 +195,20 @@ fn not_found_without_state_is_told_but_believed_only_at_the_end() {
     assert!(started.elapsed() >= patience);
 
     let third = waiting();
-    assert!(third.paster.line(String::new()));
+    third.paster.line(String::new()).unwrap();
     third.get("/callback?error=not_found");
     assert_eq!(third.notices.recv_timeout(Duration::from_secs(10)), Ok(Notice::NotFound));
-    assert!(third.paster.line(String::new()));
+    third.paster.line(String::new()).unwrap();
     assert!(matches!(third.ends(), Outcome::NotFound));
 }
 
 #[test]
 fn what_is_pasted_counts_as_well() {
     let waiting = waiting();
-    assert!(waiting.paster.line("http://127.0.0.1/callback?code=x&state=other".into()));
+    waiting.paster.line("http://127.0.0.1/callback?code=x&state=other".into()).unwrap();
     assert_eq!(waiting.notices.recv_timeout(Duration::from_secs(10)), Ok(Notice::BadPaste(CallbackError::WrongState)));
     waiting.paster.ended();
-    assert!(waiting.paster.line(format!("http://{}{}", waiting.authority, good())));
+    waiting.paster.line(format!("http://{}{}", waiting.authority, good())).unwrap();
     assert_eq!(code_of(waiting.ends()).0, "thecode");
 }
 

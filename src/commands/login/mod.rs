@@ -1,16 +1,22 @@
 //! `bbdl login`: from a person at a browser to tokens in a store.
 
 pub mod browser;
+mod keep;
+mod person;
 mod plan;
 mod words;
 
 use std::{
     io::{BufRead, stdin},
+    sync::mpsc::{self, Receiver},
     thread,
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
+use keep::Before;
+use oauth2::PkceCodeVerifier;
+use person::{Person, Relation, Verdict};
 use plan::Plan;
 
 use crate::{
@@ -49,12 +55,22 @@ pub(super) type Browser = fn(&Ui, String);
 /// Any of the contract's.
 pub(super) fn run_with(context: &Context, args: Login, browser: Browser) -> Result<()> {
     let plan = Plan::settle(context, args)?;
-    let (profile, reloads) = block_on(log_in(context, &plan, browser))?;
-    words::announce(context, &plan, &profile);
+    let (kept, reloads) = block_on(log_in(context, &plan, browser))?;
+    words::announce(context, &plan, &kept);
     if let Some(reloads) = reloads {
         answer_reloads(reloads)?;
     }
     Ok(())
+}
+
+/// A log-in that is kept.
+struct Kept {
+    name: ProfileName,
+    profile: Profile,
+    /// Who logged in, as people say it.
+    who: String,
+    /// Profiles of the same person whose log-ins this one has ended.
+    ended: Vec<ProfileName>,
 }
 
 /// Everything is told by now; whoever presses F5 at the browser sees the same page for a moment. An interrupt ends
@@ -69,7 +85,7 @@ fn answer_reloads(reloads: Box<Reloads>) -> Result<()> {
     })
 }
 
-async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(Profile, Option<Box<Reloads>>)> {
+async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(Kept, Option<Box<Reloads>>)> {
     // Whatever would fail after the person has consented should fail before: the new consent ends the
     // one of before the moment it is given.
     check_store(plan)?;
@@ -78,9 +94,7 @@ async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(Pro
     let redirect = inbox.redirect().as_str().to_owned();
     let request = Authorization::new(&plan.server, &plan.app.client_id, &redirect, plan.scopes.clone(), plan.lang)?;
     words::explain(&context.ui, plan, &request, inbox.redirect());
-    if plan.manual || context.ui.can_ask() {
-        read_pasted(inbox.paster());
-    }
+    let answers = (plan.manual || context.ui.can_ask()).then(|| read_lines(inbox.paster()));
     if plan.browser {
         browser(&context.ui, request.url().as_str().to_owned());
     }
@@ -90,14 +104,80 @@ async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(Pro
     let asked = request.into_parts();
     // The consent has ended the log-in of before: from here on only the new tokens are any good.
     let finishing = "Finishing the log-in: its tokens come only once.";
-    let logged_in = exchange_and_store(context, plan, &client, code, asked, &redirect);
-    match finish_first(&context.ui, finishing, logged_in).await {
-        Ok(profile) => Ok((profile, reply.done())),
+    let before = Before::of(context, &plan.name);
+    let logged_in = async {
+        let (verifier, scopes) = asked;
+        let answer = exchange(plan, &client, code, verifier, &redirect).await?;
+        let new = credential(plan, answer, &scopes);
+        let kept = keep(context, plan, &client, &new, &before).await?;
+        Ok((new, kept))
+    };
+    let (new, mut kept) = match finish_first(&context.ui, finishing, logged_in).await {
+        Ok(kept) => kept,
         Err(error) => {
             reply.failed("The terminal says what went wrong and what to do.");
-            Err(error)
+            return Err(error);
+        }
+    };
+    let reloads = reply.done();
+    if let Some(to) = kept.ended.first().cloned()
+        && wants_it_there(context, plan, &to, answers).await
+    {
+        let moved = async {
+            let profile = keep::there(context, plan, &new, &to).await?;
+            let has_ended = before.profile().is_some_and(|profile| {
+                profile.client_id == plan.app.client_id && profile.holds_the_person_of(&kept.profile)
+            });
+            let _held = hold_however_long(context, &plan.name).await;
+            before.restore(context, plan, has_ended)?;
+            Ok(profile)
+        };
+        kept.profile = finish_first(&context.ui, finishing, moved).await?;
+        kept.ended.retain(|name| *name != to);
+        kept.name = to;
+    }
+    Ok((kept, reloads))
+}
+
+/// Keeps the new log-in where it belongs, or nowhere: see [`person`].
+async fn keep(context: &Context, plan: &Plan, client: &Client, new: &Credential, before: &Before) -> Result<Kept> {
+    let profiles = Profile::load_all(&context.paths).unwrap_or_default();
+    let person = Person::of(context, plan, new, &profiles).await;
+    let past = before.profile().map_or(Relation::Unknown, |profile| person.relation(profile));
+    let holders = person.holders(&profiles, &plan.name, &plan.app.client_id);
+    match person::decide(past, &holders, plan.replace) {
+        Verdict::Keep { ended } => {
+            let profile = {
+                let _held = hold_however_long(context, &plan.name).await;
+                keep::here(context, plan, new, before)?
+            };
+            keep::mark_ended(context, &ended, &profiles);
+            let who = person::who(context, new, plan.server.api()).await;
+            words::warn_of_the_same_person(context, plan, &ended);
+            Ok(Kept { name: plan.name.clone(), profile, who, ended })
+        }
+        Verdict::Divert { to, ended } => {
+            keep::there(context, plan, new, &to).await?;
+            keep::mark_ended(context, &ended, &profiles);
+            let who = person::who(context, new, plan.server.api()).await;
+            Err(words::diverted(plan, &who, &to))
+        }
+        Verdict::Refuse => {
+            let who = person::who(context, new, plan.server.api()).await;
+            let revoked = endpoint::revoke(client, &plan.app, &new.access_token).await;
+            Err(words::refused(plan, &who, revoked.err()))
         }
     }
+}
+
+/// Whether the person at the terminal wants the new log-in under the profile that this person has already.
+async fn wants_it_there(context: &Context, plan: &Plan, to: &ProfileName, answers: Option<Receiver<String>>) -> bool {
+    const PATIENCE: Duration = Duration::from_secs(600);
+    let Some(answers) = answers.filter(|_| context.ui.can_ask()) else { return false };
+    let as_it_was = if plan.has_past { format!(", and leave \"{}\" as it was", plan.name) } else { String::new() };
+    context.ui.tell(format!("Keep this log-in under profile \"{to}\" instead{as_it_was}? [y/N]"));
+    let answer = interruptible(aside(move || answers.recv_timeout(PATIENCE).unwrap_or_default())).await;
+    answer.is_ok_and(|answer| matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
 /// Tries the store before the person is asked: a keyring may be readable and still refuse to be written
@@ -121,17 +201,21 @@ fn listen(redirect: RedirectUri) -> Result<Inbox> {
     })
 }
 
-/// Lines from the terminal, for as long as anybody waits for them.
-fn read_pasted(paster: Paster) {
+/// Lines from the terminal: what is pasted while the browser is waited for, and answers after that.
+fn read_lines(paster: Paster) -> Receiver<String> {
+    let (answer, answers) = mpsc::channel();
     thread::spawn(move || {
         for line in stdin().lock().lines() {
             let Ok(line) = line else { break };
-            if !paster.line(line) {
+            if let Err(line) = paster.line(line)
+                && answer.send(line).is_err()
+            {
                 return;
             }
         }
         paster.ended();
     });
+    answers
 }
 
 async fn wait(ui: Ui, inbox: Inbox, expected: Expected, patience: Duration) -> Result<Outcome> {
@@ -140,16 +224,14 @@ async fn wait(ui: Ui, inbox: Inbox, expected: Expected, patience: Duration) -> R
     aside(move || inbox.wait(&expected, deadline, |notice| ui.tell(words::notice(notice, &redirect)))).await
 }
 
-async fn exchange_and_store(
-    context: &Context,
+async fn exchange(
     plan: &Plan,
     client: &Client,
     code: Secret,
-    (verifier, scopes): (oauth2::PkceCodeVerifier, Vec<String>),
+    verifier: PkceCodeVerifier,
     redirect: &str,
-) -> Result<Profile> {
-    let login = plan.login();
-    let again = oauth2::PkceCodeVerifier::new(verifier.secret().clone());
+) -> Result<TokenAnswer> {
+    let again = PkceCodeVerifier::new(verifier.secret().clone());
     let mut answer = endpoint::exchange(client, &plan.app, &code, verifier, redirect).await;
     // The code is good for 60 s and for one use; where none of it can have been used, once more.
     if matches!(&answer, Err(TokenFailure::NotSent(_)))
@@ -158,9 +240,19 @@ async fn exchange_and_store(
         tokio::time::sleep(Duration::from_secs(1)).await;
         answer = endpoint::exchange(client, &plan.app, &code, again, redirect).await;
     }
-    let answer = answer.map_err(|failure| failure.into_error(Asked::Exchange, &login))?;
-    let _held = hold_however_long(context, &plan.name).await;
-    store(context, plan, answer, &scopes)
+    answer.map_err(|failure| failure.into_error(Asked::Exchange, &plan.login()))
+}
+
+fn credential(plan: &Plan, answer: TokenAnswer, scopes: &[String]) -> Credential {
+    let (access_token, refresh_token, grant) = answer.into_new(scopes, Timestamp::now());
+    Credential {
+        origin: plan.server.origin().clone(),
+        client_id: plan.app.client_id.clone(),
+        client_secret: plan.app.client_secret.clone(),
+        access_token,
+        refresh_token,
+        grant,
+    }
 }
 
 /// The profile's lock for tokens that are there already: another process is waited for, and not for ever,
@@ -195,43 +287,4 @@ pub(super) fn hold(context: &Context, name: &ProfileName, purpose: &str) -> Resu
         }
         LockError::Io(cause) => Error::disk("lock", &path, &cause),
     })
-}
-
-/// Tokens first, then the profile that points at them.
-fn store(context: &Context, plan: &Plan, answer: TokenAnswer, scopes: &[String]) -> Result<Profile> {
-    let (access_token, refresh_token, grant) = answer.into_new(scopes, Timestamp::now());
-    // Whatever is wrong with the profile of before, it is replaced; the tokens come first.
-    let before = Profile::load(&context.paths, &plan.name).ok().flatten();
-    // Archives stay with the profile only while they are of the same server and person.
-    let same = |profile: &Profile| {
-        profile.server == *plan.server.origin()
-            && profile.api == plan.server.api()
-            && profile.grant.is_of_the_same_person(&grant)
-    };
-    let archives = before.as_ref().filter(|profile| same(profile)).map(|profile| profile.archives.clone());
-    let credential = Credential {
-        origin: plan.server.origin().clone(),
-        client_id: plan.app.client_id.clone(),
-        client_secret: plan.app.client_secret.clone(),
-        access_token,
-        refresh_token,
-        grant: grant.clone(),
-    };
-    plan.store.save(plan.name.as_str(), &credential.to_record())?;
-    let profile = Profile {
-        server: plan.server.origin().clone(),
-        api: plan.server.api(),
-        client_id: plan.app.client_id.clone(),
-        token_store: plan.store_kind,
-        redirect_uri: plan.redirect_given.clone(),
-        grant,
-        archives: archives.unwrap_or_default(),
-        ended: None,
-    };
-    profile.replace(&context.paths, &plan.name)?;
-    if let Some(other) = before.filter(|profile| profile.token_store != plan.store_kind) {
-        // The tokens of before are dead by this consent; they need not lie around.
-        let _ = context.store(other.token_store).delete(plan.name.as_str());
-    }
-    Ok(profile)
 }

@@ -40,6 +40,10 @@ pub(super) struct Plan {
     pub(super) lang: Option<&'static str>,
     pub(super) browser: bool,
     pub(super) manual: bool,
+    /// Whether there is a profile of this name already.
+    pub(super) has_past: bool,
+    /// Whether another person may take over the profile.
+    pub(super) replace: bool,
     pub(super) patience: Duration,
 }
 
@@ -91,8 +95,17 @@ impl Plan {
             lang,
             browser: !(no_browser || manual),
             manual,
+            has_past: before.is_some(),
+            replace: args.replace,
             patience,
         })
+    }
+
+    /// A name for the profile of another person, to be typed as it is.
+    pub(super) fn another_name(&self) -> ProfileName {
+        let longest = 64 - "-2".len();
+        let begun: String = self.name.as_str().chars().take(longest).collect();
+        format!("{begun}-2").parse().unwrap_or_else(|_| self.name.clone())
     }
 
     pub(super) fn login(&self) -> String {

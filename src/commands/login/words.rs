@@ -7,19 +7,19 @@ use std::{
 
 use serde_json::json;
 
-use super::plan::Plan;
+use super::{Kept, keep::store_name, plan::Plan};
 use crate::{
     api::server::{ApiVersion, PRODUCTION},
     auth::{
         authorization::Authorization,
         callback::CallbackError,
+        endpoint::TokenFailure,
         loopback::{Notice, Outcome, Reply},
         redirect::RedirectUri,
-        store::StoreKind,
         token::{AccessCategory, Grant},
     },
     commands::Context,
-    config::{Profile, profile_option},
+    config::{ProfileName, login_command, profile_option},
     error::{Error, ErrorKind, Result},
     notice::CMS_NOTICE,
     secret::Secret,
@@ -30,14 +30,11 @@ use crate::{
 pub(super) fn explain(ui: &Ui, plan: &Plan, request: &Authorization, redirect: &RedirectUri) {
     let origin = plan.server.origin();
     let people = if origin.to_string() == PRODUCTION { " (real people)" } else { "" };
-    let store = match plan.store_kind {
-        StoreKind::Keyring => "this system's keyring",
-        StoreKind::File => "private files (--token-store file)",
-        StoreKind::Command => "what your token store command keeps them in",
-    };
+    let store = store_name(plan.store_kind);
     ui.say(format!(
         "Logging in at {origin}{people}, API {}, as profile \"{}\".\n\
-         {} The log-in is kept in {store}; claims stay where `bbdl fetch` puts them, on this machine. \
+         {}\n\
+         The log-in is kept in {store}; claims stay where `bbdl fetch` puts them, on this machine. \
          To undo it: bbdl logout, or disconnect the app at Medicare.gov.\n\
          A new log-in with this app ends an earlier one of the same person, on any machine.\n\
          If Medicare's page greets somebody else, choose \"switch account\" there, or open the address in a private \
@@ -98,7 +95,7 @@ fn shared(scopes: &[String], api: ApiVersion) -> String {
         text += "\nThe page has a box for claims about alcohol and substance use treatment. It is unticked at first, and \
             it decides which claims come: unticked, those are left out.\n\
             An app that CMS allows only drug claims (Part D) gets no others: the server limits it, and the page then \
-            says \"Prescription drug claims\".\n";
+            says \"Prescription drug claims\".";
     }
     text
 }
@@ -193,14 +190,70 @@ pub(super) fn code_of(outcome: Outcome, plan: &Plan) -> Result<(Secret, Reply)> 
     })
 }
 
+/// Of profiles of the same person whose log-ins have just ended.
+pub(super) fn warn_of_the_same_person(context: &Context, plan: &Plan, ended: &[ProfileName]) {
+    if ended.is_empty() {
+        return;
+    }
+    let names: Vec<String> = ended.iter().map(|name| format!("\"{name}\"")).collect();
+    let names = listed(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let (profiles, their, have) =
+        if ended.len() == 1 { ("profile", "its log-in has", "it") } else { ("profiles", "their log-ins have", "they") };
+    context.ui.warn(format!(
+        "this is the same person as {profiles} {names}; {their} just ended at the server, since a new log-in of the \
+         same person with the same app ends the one before. If you meant somebody else, {have} can be told apart only \
+         at Medicare: choose \"switch account\" there, or open the address in a private window, and log in again: {}",
+        plan.login()
+    ));
+}
+
+/// The person at the browser has a profile, and it is not this one, which is another person's.
+pub(super) fn diverted(plan: &Plan, who: &str, to: &ProfileName) -> Error {
+    Error::new(
+        ErrorKind::OtherPatient,
+        format!(
+            "{who} logged in, and that is the person of profile \"{to}\": the new log-in is kept there, and profile \
+             \"{}\" is as it was",
+            plan.name
+        ),
+    )
+    .hint(format!("{}: {}", SWITCH, plan.login()))
+}
+
+/// The person at the browser is not the one that this profile had, and is not kept.
+pub(super) fn refused(plan: &Plan, who: &str, not_revoked: Option<TokenFailure>) -> Error {
+    let end = match not_revoked {
+        None => "and its grant was ended at the server".to_owned(),
+        Some(failure) => format!(
+            "but its grant could not be ended at the server ({failure}): the enrollee can disconnect the app at Medicare.gov"
+        ),
+    };
+    let login = plan.login();
+    Error::new(
+        ErrorKind::OtherPatient,
+        format!(
+            "{who} logged in, but profile \"{}\" is another person's and is as it was; the new log-in was not kept, {end}",
+            plan.name
+        ),
+    )
+    .hint(format!(
+        "{SWITCH}: {login}\nTo give each person a profile: {}\nTo let the new person take over this one: {login} --replace",
+        login_command(plan.server.origin(), plan.server.api(), &plan.another_name()),
+    ))
+}
+
+const SWITCH: &str =
+    "To log in the right person, choose \"switch account\" on Medicare's page, or open the address in a private window";
+
 /// What a log-in has brought.
-pub(super) fn announce(context: &Context, plan: &Plan, profile: &Profile) {
-    let grant = &profile.grant;
+pub(super) fn announce(context: &Context, plan: &Plan, kept: &Kept) {
+    let (profile, grant) = (&kept.profile, &kept.profile.grant);
     if context.ui.json() {
         context.ui.result_json(&json!({
-            "profile": plan.name.as_str(), "server": profile.server, "api": profile.api, "patient": grant.patient,
+            "profile": kept.name.as_str(), "server": profile.server, "api": profile.api, "patient": grant.patient,
             "scopes": grant.scopes, "demographics": grant.demographics(), "token_store": profile.token_store,
             "access_category": grant.access_category, "grant_expires": grant.grant_expires,
+            "same_person_as": kept.ended.iter().map(ProfileName::as_str).collect::<Vec<_>>(),
         }));
         return;
     }
@@ -210,9 +263,12 @@ pub(super) fn announce(context: &Context, plan: &Plan, profile: &Profile) {
         (AccessCategory::Research, None) => "The consent lasts until it is withdrawn.".to_owned(),
         (_, None) => "The server did not say how long the consent lasts.".to_owned(),
     };
-    let mut text = format!("\nLogged in; the tokens are in the {} store. {until}", plan.store_kind);
+    let mut text = format!(
+        "\nLogged in: {}, as profile \"{}\"; the tokens are in the {} store. {until}",
+        kept.who, kept.name, profile.token_store
+    );
     text += &not_shared(grant, &plan.scopes);
-    context.ui.say(format!("{text}\nNext: bbdl fetch all --out claims{}", profile_option(&plan.name)));
+    context.ui.say(format!("{text}\nNext: bbdl fetch all --out claims{}", profile_option(&kept.name)));
 }
 
 /// Personal data that did not come with a log-in, and whose doing that is. Where nothing was asked for by name, the

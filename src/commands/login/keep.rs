@@ -1,0 +1,122 @@
+//! Where a new log-in is kept: tokens first, then the profile that points at them.
+
+use jiff::Timestamp;
+
+use super::{hold_however_long, plan::Plan};
+use crate::{
+    auth::{
+        ended::{Ended, EndedKind},
+        store::StoreKind,
+        token::Credential,
+    },
+    commands::Context,
+    config::{Profile, ProfileName},
+    error::Result,
+    secret::Secret,
+};
+
+/// A profile as it was before a log-in: its record and its tokens.
+pub(super) struct Before {
+    profile: Option<Profile>,
+    tokens: Option<Secret>,
+}
+
+impl Before {
+    /// Whatever is wrong with it, it is going to be replaced. The tokens are needed only where a person may be asked
+    /// whether to put it back.
+    pub(super) fn of(context: &Context, name: &ProfileName) -> Self {
+        let profile = Profile::load(&context.paths, name).ok().flatten();
+        let asked = profile.as_ref().filter(|_| context.ui.can_ask());
+        let tokens = asked.and_then(|it| context.store(it.token_store).load(name.as_str()).ok().flatten());
+        Self { profile, tokens }
+    }
+
+    pub(super) fn profile(&self) -> Option<&Profile> {
+        self.profile.as_ref()
+    }
+
+    /// Puts it back. Where its own log-in has ended meanwhile, it says so.
+    pub(super) fn restore(self, context: &Context, plan: &Plan, has_ended: bool) -> Result<()> {
+        let Some(mut profile) = self.profile else {
+            plan.store.delete(plan.name.as_str())?;
+            return Profile::forget(&context.paths, &plan.name);
+        };
+        if has_ended && profile.ended.is_none() {
+            profile.ended = Some(Ended { kind: EndedKind::Replaced, at: Timestamp::now() });
+        }
+        match &self.tokens {
+            Some(tokens) => context.store(profile.token_store).save(plan.name.as_str(), tokens)?,
+            None => {
+                plan.store.delete(plan.name.as_str())?;
+            }
+        }
+        if profile.token_store != plan.store_kind {
+            plan.store.delete(plan.name.as_str())?;
+        }
+        profile.replace(&context.paths, &plan.name)
+    }
+}
+
+/// Keeps it under the profile that was asked for.
+pub(super) fn here(context: &Context, plan: &Plan, new: &Credential, before: &Before) -> Result<Profile> {
+    // Archives stay with the profile only while they are of the same server and person.
+    let same = |profile: &&Profile| {
+        profile.server == *plan.server.origin()
+            && profile.api == plan.server.api()
+            && profile.grant.is_of_the_same_person(&new.grant)
+    };
+    plan.store.save(plan.name.as_str(), &new.to_record())?;
+    let profile = Profile {
+        server: plan.server.origin().clone(),
+        api: plan.server.api(),
+        client_id: plan.app.client_id.clone(),
+        token_store: plan.store_kind,
+        redirect_uri: plan.redirect_given.clone(),
+        grant: new.grant.clone(),
+        archives: before.profile().filter(same).map(|profile| profile.archives.clone()).unwrap_or_default(),
+        ended: None,
+    };
+    profile.replace(&context.paths, &plan.name)?;
+    if let Some(other) = before.profile().filter(|profile| profile.token_store != plan.store_kind) {
+        // The tokens of before are dead by this consent; they need not lie around.
+        let _ = context.store(other.token_store).delete(plan.name.as_str());
+    }
+    Ok(profile)
+}
+
+/// Keeps it under the profile that already holds the person who logged in. What belongs to that profile stays: its
+/// version with the Patient id of that version, its archives, its token store.
+pub(super) async fn there(context: &Context, plan: &Plan, new: &Credential, name: &ProfileName) -> Result<Profile> {
+    let _held = hold_however_long(context, name).await;
+    let mut profile = Profile::must_load(&context.paths, name)?;
+    let mut new = new.clone();
+    new.grant.patient = profile.grant.patient.clone();
+    if context.store(profile.token_store).save(name.as_str(), &new.to_record()).is_err() {
+        // These tokens come only once, and the store that was asked for at this log-in has just been tried.
+        plan.store.save(name.as_str(), &new.to_record())?;
+        let _ = context.store(profile.token_store).delete(name.as_str());
+        profile.token_store = plan.store_kind;
+    }
+    profile.grant = new.grant;
+    profile.ended = None;
+    profile.replace(&context.paths, name)?;
+    Ok(profile)
+}
+
+/// Notes of other profiles of the same person that the server has just ended their log-ins.
+pub(super) fn mark_ended(context: &Context, names: &[ProfileName], profiles: &[(ProfileName, Profile)]) {
+    for (name, profile) in profiles.iter().filter(|(name, _)| names.contains(name)) {
+        if let Err(error) = Profile::mark_ended(&context.paths, name, &profile.grant, EndedKind::Replaced) {
+            context.ui.warn(format!("profile \"{name}\" could not be brought up to date: {error}"));
+        }
+    }
+}
+
+/// What a store is called in a sentence.
+pub(super) fn store_name(kind: StoreKind) -> &'static str {
+    match kind {
+        StoreKind::Keyring => "this system's keyring",
+        StoreKind::File => "private files (--token-store file)",
+        StoreKind::Command => "what your token store command keeps them in",
+    }
+}

@@ -1,0 +1,234 @@
+//! The right person: who logged in, held against the other profiles and against this profile's past.
+//!
+//! A browser that is still signed in as somebody else logs that person in, without a question. The server says who it
+//! was only afterwards, and has by then ended every earlier log-in of that person with the same app (any machine's).
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::plan::Plan;
+use crate::{
+    api::{
+        client::{AccessToken, Bearer, Wanted},
+        retry::RetryPolicy,
+        server::{ApiVersion, Server},
+    },
+    auth::token::{Credential, Grant},
+    commands::Context,
+    config::{Profile, ProfileName},
+    error::{Error, ErrorKind, Result, shown},
+};
+
+/// What is known of two log-ins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Relation {
+    /// Both are of one person.
+    Same,
+    /// They are of two.
+    Other,
+    /// The server names nobody, or the ids of v3 and of v1 and v2 cannot be held against each other.
+    Unknown,
+}
+
+/// Another profile that holds the person who has just logged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Holder {
+    pub(super) name: ProfileName,
+    /// With the same app: then its log-in ended at the server with this consent.
+    pub(super) same_app: bool,
+    /// Its log-in was good until then, as far as this machine knows.
+    pub(super) was_good: bool,
+}
+
+/// What becomes of the new log-in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is kept where it was asked for; these have ended.
+    Keep { ended: Vec<ProfileName> },
+    /// It is kept under the profile of the person who logged in; these others of theirs have ended.
+    Divert { to: ProfileName, ended: Vec<ProfileName> },
+    /// It is not kept.
+    Refuse,
+}
+
+/// `past` says whether the person is the one that this profile had; `replace`, that it does not matter.
+///
+/// Where the profile is another person's, and the one at the browser has a profile with this app, the tokens go
+/// there: that profile's own ended with the consent, and to revoke the new ones would leave the person with none.
+pub(super) fn decide(past: Relation, holders: &[Holder], replace: bool) -> Verdict {
+    let ended: Vec<&Holder> = holders.iter().filter(|holder| holder.same_app).collect();
+    let names = |but: Option<&ProfileName>| -> Vec<ProfileName> {
+        ended.iter().map(|holder| holder.name.clone()).filter(|name| Some(name) != but).collect()
+    };
+    if past != Relation::Other || replace {
+        return Verdict::Keep { ended: names(None) };
+    }
+    match ended.iter().find(|holder| holder.was_good).or(ended.first()) {
+        Some(to) => Verdict::Divert { to: to.name.clone(), ended: names(Some(&to.name)) },
+        None => Verdict::Refuse,
+    }
+}
+
+/// The person who has just logged in.
+pub(super) struct Person {
+    server: Server,
+    /// The Patient id of the version logged in at.
+    patient: Option<String>,
+    /// The one of the other kind of versions, where it was asked for and told.
+    other_patient: Option<String>,
+}
+
+impl Person {
+    /// Asks for the id of the other kind of versions only where a profile has nothing else to be held against.
+    pub(super) async fn of(
+        context: &Context,
+        plan: &Plan,
+        new: &Credential,
+        profiles: &[(ProfileName, Profile)],
+    ) -> Self {
+        let server = plan.server.clone();
+        let is_needed = |profile: &&Profile| {
+            profile.server == *server.origin()
+                && !profile.api.shares_ids_with(server.api())
+                && profile.grant.patient.is_some()
+        };
+        let needed = profiles.iter().map(|(_, profile)| profile).find(is_needed).map(|profile| profile.api);
+        let other_patient = match needed {
+            // Tokens are good at every version; what userinfo answers is the version's own id.
+            Some(api) => userinfo(context, new, api).await.and_then(|info| text(&info, "patient")),
+            None => None,
+        };
+        Self { server, patient: new.grant.patient.clone(), other_patient }
+    }
+
+    /// How this person and a profile's are related.
+    pub(super) fn relation(&self, profile: &Profile) -> Relation {
+        let own = if profile.api.shares_ids_with(self.server.api()) { &self.patient } else { &self.other_patient };
+        match (own, &profile.grant.patient) {
+            (Some(own), Some(theirs)) if profile.server == *self.server.origin() => {
+                if own == theirs {
+                    Relation::Same
+                } else {
+                    Relation::Other
+                }
+            }
+            _ => Relation::Unknown,
+        }
+    }
+
+    /// The profiles among these that hold this person.
+    pub(super) fn holders(
+        &self,
+        profiles: &[(ProfileName, Profile)],
+        but: &ProfileName,
+        client_id: &str,
+    ) -> Vec<Holder> {
+        let held = profiles.iter().filter(|(name, profile)| name != but && self.relation(profile) == Relation::Same);
+        let holder = |(name, profile): &(ProfileName, Profile)| Holder {
+            name: name.clone(),
+            same_app: profile.client_id == client_id,
+            was_good: profile.ended.is_none(),
+        };
+        held.map(holder).collect()
+    }
+}
+
+/// Who logged in, for people: the name where it was shared, else the end of the Patient id.
+pub(super) async fn who(context: &Context, new: &Credential, api: ApiVersion) -> String {
+    let name = match new.grant.allows_userinfo() {
+        true => userinfo(context, new, api).await.and_then(|info| text(&info, "name")),
+        false => None,
+    };
+    name.map(|name| shown(&name)).filter(|name| !name.is_empty()).unwrap_or_else(|| masked(&new.grant))
+}
+
+/// "the person with the id …0010": enough to tell two people of a family apart, and no id to do anything with.
+fn masked(grant: &Grant) -> String {
+    const SHOWN: usize = 4;
+    match &grant.patient {
+        Some(id) if id.chars().count() > SHOWN => {
+            let end: String = id.chars().skip(id.chars().count() - SHOWN).collect();
+            format!("the person with the id …{end}")
+        }
+        _ => "a person whom the server does not name".to_owned(),
+    }
+}
+
+fn text(info: &Value, key: &str) -> Option<String> {
+    info[key].as_str().map(str::to_owned).filter(|text| !text.is_empty())
+}
+
+/// What the server says of who logged in. Nobody waits long for it: the log-in is good without.
+async fn userinfo(context: &Context, new: &Credential, api: ApiVersion) -> Option<Value> {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    if !new.grant.allows_userinfo() {
+        return None;
+    }
+    let server = Server::new(new.origin.clone(), api);
+    let url = server.userinfo();
+    let client = context.client(server, RetryPolicy { retries: 0, ..RetryPolicy::default() }).ok()?;
+    let token = NewToken(AccessToken::new(new.origin.clone(), new.access_token.clone()));
+    let read = |body: String| serde_json::from_str::<Value>(&body).map_err(|_| "it is not JSON".to_owned());
+    tokio::time::timeout(PATIENCE, client.get(&token, &url, Wanted::Json, read)).await.ok()?.ok()
+}
+
+/// The token of a moment ago, which is not renewed.
+#[derive(Clone)]
+struct NewToken(AccessToken);
+
+impl Bearer for NewToken {
+    async fn token(&self) -> Result<AccessToken> {
+        Ok(self.0.clone())
+    }
+
+    async fn renew(&self, _: &AccessToken) -> Result<AccessToken> {
+        Err(Error::new(ErrorKind::Token, "the server does not accept the access token that it has just given"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holder(name: &str, same_app: bool, was_good: bool) -> Holder {
+        Holder { name: name.parse().unwrap(), same_app, was_good }
+    }
+
+    fn names(names: &[&str]) -> Vec<ProfileName> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn whose_tokens_the_new_ones_are() {
+        use Relation::{Other, Same, Unknown};
+        let keep = |ended: &[&str]| Verdict::Keep { ended: names(ended) };
+        let divert = |to: &str, ended: &[&str]| Verdict::Divert { to: to.parse().unwrap(), ended: names(ended) };
+        let mum = holder("mum", true, true);
+        let elsewhere = holder("other-app", false, true);
+        for (past, holders, replace, verdict) in [
+            (Unknown, vec![], false, keep(&[])),
+            (Same, vec![], false, keep(&[])),
+            (Same, vec![mum.clone()], false, keep(&["mum"])),
+            (Unknown, vec![mum.clone(), elsewhere.clone()], false, keep(&["mum"])),
+            (Other, vec![], false, Verdict::Refuse),
+            (Other, vec![], true, keep(&[])),
+            // Another app's log-in lives on, and its profile cannot take this app's tokens.
+            (Other, vec![elsewhere.clone()], false, Verdict::Refuse),
+            (Other, vec![mum.clone()], false, divert("mum", &[])),
+            (Other, vec![mum.clone()], true, keep(&["mum"])),
+            (Other, vec![holder("old", true, false), mum.clone()], false, divert("mum", &["old"])),
+            (Other, vec![holder("old", true, false), elsewhere], false, divert("old", &[])),
+        ] {
+            assert_eq!(decide(past, &holders, replace), verdict, "{past:?} {holders:?} {replace}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_not_shown_whole() {
+        let grant = |id: &str| Grant { patient: Some(id.to_owned()), ..Grant::default() };
+        assert_eq!(masked(&grant("-20140000010000")), "the person with the id …0000");
+        assert!(!masked(&grant("1234")).contains("1234"));
+        assert!(!masked(&Grant::default()).is_empty());
+    }
+}

@@ -1,0 +1,266 @@
+//! The right person: the browser is still signed in as somebody else.
+
+use std::process::{Command, Output, Stdio};
+
+use crate::support::{Running, Setting, Stage, assert_code, callback_of, has_program, text};
+use bluebutton_mock::{people::Population, records::Records};
+use serde_json::{Value, json};
+
+/// Who sits at the browser from now on: the mock's enrollees are 0 (mum) and 1 (dad).
+fn at_the_browser(stage: &Stage, enrollee: usize) {
+    stage.control("POST", "consent", &json!({ "enrollee": enrollee }).to_string());
+}
+
+fn log_in(stage: &Stage, enrollee: usize, more: &[&str]) -> Output {
+    at_the_browser(stage, enrollee);
+    stage.log_in_with(stage.login_command(more))
+}
+
+/// As the mock of every stage makes its people up.
+fn name_of(_: &Stage, enrollee: usize) -> String {
+    Population::new(7, 2, 3).enrollee(enrollee).name
+}
+
+fn profile(stage: &Stage, name: &str) -> Value {
+    let status = stage.expect_json(0, &["status", "--json"]);
+    status["profiles"].as_array().unwrap().iter().find(|row| row["name"] == name).cloned().unwrap_or_default()
+}
+
+fn record(stage: &Stage, name: &str) -> Option<String> {
+    std::fs::read_to_string(stage.home.path().join(format!("tokens/{name}.json"))).ok()
+}
+
+fn note(stage: &Stage, name: &str) -> Value {
+    let text = std::fs::read_to_string(stage.home.path().join(format!("profiles/{name}.json"))).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn fetches(stage: &Stage, name: &str) -> i32 {
+    let out = format!("out-{name}");
+    stage.run(&["fetch", "eob", "--out", &out, "-q", "--profile", name]).status.code().unwrap()
+}
+
+fn revocations(stage: &Stage) -> usize {
+    stage.asked().iter().filter(|row| row.contains("/o/revoke")).count()
+}
+
+fn family() -> Stage {
+    let stage = Stage::claims(3);
+    assert_code(&log_in(&stage, 0, &["--profile", "mum"]), 0, &[]);
+    assert_code(&log_in(&stage, 1, &["--profile", "dad"]), 0, &[]);
+    stage
+}
+
+#[test]
+fn a_log_in_says_who_it_was() {
+    let stage = Stage::claims(3);
+    let output = log_in(&stage, 1, &[]);
+    assert!(text(&output.stderr).contains(&format!("Logged in: {}", name_of(&stage, 1))), "{}", text(&output.stderr));
+
+    stage.control("POST", "consent", r#"{"answer":"without-demographics","enrollee":1}"#);
+    let output = stage.log_in_with(stage.login_command(&[]));
+    assert_code(&output, 0, &[]);
+    let said = text(&output.stderr);
+    let id = profile(&stage, "default")["patient"].as_str().unwrap().to_owned();
+    assert!(said.contains(&format!("the person with the id …{}", &id[id.len() - 4..])), "{said}");
+    assert!(!said.contains(&id) && !said.contains(&name_of(&stage, 1)), "{said}");
+
+    // A server that does not say it does not hold the log-in up.
+    at_the_browser(&stage, 1);
+    stage.faults(&["status=503@connect/userinfo"]);
+    let output = stage.log_in_with(stage.login_command(&[]));
+    assert_code(&output, 0, &[]);
+    assert!(text(&output.stderr).contains("the person with the id …"));
+}
+
+#[test]
+fn the_same_person_under_another_name_ends_the_first_log_in_and_both_are_told() {
+    let stage = family();
+    let output = log_in(&stage, 0, &["--profile", "second", "--no-input"]);
+    assert_code(&output, 0, &[]);
+    let said = text(&output.stderr);
+    for words in ["same person as profile \"mum\"", "just ended at the server", "switch account", "private window"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert_eq!(note(&stage, "mum")["ended"]["kind"], "replaced");
+    assert_eq!(note(&stage, "second").get("ended"), None);
+    assert_eq!((fetches(&stage, "second"), fetches(&stage, "dad"), fetches(&stage, "mum")), (0, 0, 77));
+    // And back: the note goes with a new log-in.
+    assert_code(&log_in(&stage, 0, &["--profile", "mum"]), 0, &[]);
+    assert_eq!(note(&stage, "mum").get("ended"), None);
+    assert_eq!(note(&stage, "second")["ended"]["kind"], "replaced");
+}
+
+#[test]
+fn another_person_than_a_profile_had_is_refused() {
+    let stage = Stage::claims(3);
+    assert_code(&log_in(&stage, 1, &["--profile", "dad"]), 0, &[]);
+    let before = (record(&stage, "dad"), note(&stage, "dad"));
+    stage.asked();
+    let output = log_in(&stage, 0, &["--profile", "dad", "--no-input", "--json"]);
+    assert_code(&output, 77, &[]);
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(result["error"]["kind"], "other_patient", "{result}");
+    let message = result["error"]["message"].as_str().unwrap();
+    assert!(message.contains(&name_of(&stage, 0)) && message.contains("\"dad\""), "{message}");
+    let hint = result["error"]["hint"].as_str().unwrap();
+    assert!(hint.contains("switch account") && hint.contains("private window") && hint.contains("--replace"), "{hint}");
+    assert_eq!(revocations(&stage), 1, "the new grant is ended");
+    assert_eq!((record(&stage, "dad"), note(&stage, "dad")), before, "the old log-in is untouched");
+    assert_eq!(fetches(&stage, "dad"), 0);
+
+    // Asked for by name it is done; the archives of the person before are not this one's.
+    let output = log_in(&stage, 0, &["--profile", "dad", "--replace"]);
+    assert_code(&output, 0, &[]);
+    assert_ne!(note(&stage, "dad")["patient"], before.1["patient"]);
+    assert_eq!(note(&stage, "dad")["archives"], json!([]));
+    assert_eq!(fetches(&stage, "dad"), 65, "out-dad is the other person's");
+}
+
+#[test]
+fn a_grant_that_cannot_be_ended_again_is_said_to_be_there() {
+    let stage = Stage::claims(3);
+    assert_code(&log_in(&stage, 1, &["--profile", "dad"]), 0, &[]);
+    stage.faults(&["status=500@o/revoke"]);
+    let output = log_in(&stage, 0, &["--profile", "dad"]);
+    assert_code(&output, 77, &[]);
+    assert!(text(&output.stderr).contains("disconnect the app at Medicare.gov"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn mums_log_in_at_dads_profile_goes_to_mum() {
+    let stage = family();
+    let dad = (record(&stage, "dad"), note(&stage, "dad"));
+    let mum = record(&stage, "mum");
+    stage.asked();
+    let output = log_in(&stage, 0, &["--profile", "dad"]);
+    assert_code(&output, 77, &[]);
+    let said = text(&output.stderr);
+    for words in
+        [&*name_of(&stage, 0), "person of profile \"mum\"", "kept there", "\"dad\" is as it was", "switch account"]
+    {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert_eq!(revocations(&stage), 0, "to revoke it would leave mum without a log-in");
+    assert_eq!((record(&stage, "dad"), note(&stage, "dad")), dad);
+    assert_ne!(record(&stage, "mum"), mum);
+    assert_eq!(note(&stage, "mum").get("ended"), None);
+    assert_eq!((fetches(&stage, "mum"), fetches(&stage, "dad")), (0, 0), "both work");
+}
+
+#[test]
+fn another_apps_log_in_of_the_same_person_is_left_alone() {
+    let stage = family();
+    let app = stage.control("POST", "apps", "{}");
+    let secret = stage.home.path().join("other-secret");
+    std::fs::write(&secret, app["client_secret"].as_str().unwrap()).unwrap();
+    let login = |profile: &str| {
+        let mut command = stage.bbdl(&["login", "--server", stage.mock.url(), "--no-browser", "--profile", profile]);
+        command.args(["--client-id", app["client_id"].as_str().unwrap(), "--client-secret-file"]).arg(&secret);
+        command
+    };
+    at_the_browser(&stage, 0);
+    let output = stage.log_in_with(login("second"));
+    assert_code(&output, 0, &[]);
+    assert!(!text(&output.stderr).contains("this is the same person"), "{}", text(&output.stderr));
+    assert_eq!(note(&stage, "mum").get("ended"), None);
+    assert_eq!((fetches(&stage, "mum"), fetches(&stage, "second")), (0, 0));
+    // Mum's profile is another app's: these tokens are of no use there.
+    assert_code(&stage.log_in_with(login("dad")), 77, &[]);
+    assert_eq!((fetches(&stage, "mum"), fetches(&stage, "dad")), (0, 0));
+}
+
+#[test]
+fn ids_of_v3_are_held_against_those_of_v2_by_userinfo() {
+    let stage = family();
+    let output = log_in(&stage, 0, &["--profile", "dad", "--api", "v3"]);
+    assert_code(&output, 77, &["mum at dad's, at another version"]);
+    let mum = note(&stage, "mum");
+    assert_eq!((&mum["api"], mum.get("ended")), (&json!("v2"), None));
+    assert_eq!(fetches(&stage, "dad"), 0);
+    let output = log_in(&stage, 0, &["--profile", "mum3", "--api", "v3"]);
+    assert_code(&output, 0, &[]);
+    assert!(text(&output.stderr).contains("same person as profile \"mum\""));
+    assert_eq!(note(&stage, "mum")["ended"]["kind"], "replaced");
+    // Where userinfo was not granted nothing is known, and nothing is said.
+    let scopes = ["--scope", "patient/ExplanationOfBenefit.rs", "--api", "v3"];
+    let output = log_in(&stage, 1, &[&["--profile", "dad3"], &scopes[..]].concat());
+    assert_code(&output, 0, &[]);
+    assert!(!text(&output.stderr).contains("this is the same person"), "{}", text(&output.stderr));
+    assert_eq!(note(&stage, "dad").get("ended"), None);
+}
+
+#[test]
+fn profiles_of_the_same_person_are_marked_in_status() {
+    let stage = family();
+    assert_eq!(profile(&stage, "mum")["same_person_as"], json!([]));
+    assert_code(&log_in(&stage, 0, &["--profile", "second"]), 0, &[]);
+    assert_eq!(profile(&stage, "mum")["same_person_as"], json!(["second"]));
+    assert_eq!(profile(&stage, "second")["same_person_as"], json!(["mum"]));
+    assert_eq!(profile(&stage, "dad")["same_person_as"], json!([]));
+    let one = stage.expect_json(0, &["status", "--json", "--profile", "second"]);
+    assert_eq!(one["profiles"][0]["same_person_as"], json!(["mum"]), "though only one is shown");
+    let said = stage.expect(0, &["status"]);
+    assert!(said.contains("the same person as profile mum"), "{said}");
+}
+
+/// The same command on a terminal, with the address pasted and then an answer.
+fn answered(stage: &Stage, enrollee: usize, profile: &str, answer: &str) -> (bool, String) {
+    at_the_browser(stage, enrollee);
+    let line = format!(
+        "{} login --server {} --client-id {} --client-secret-file {} --no-browser --profile {profile}",
+        env!("CARGO_BIN_EXE_bbdl"),
+        stage.mock.url(),
+        stage.mock.client_id(),
+        stage.secret_file().display()
+    );
+    let mut command = Command::new("script");
+    // What the terminal shows is on stdout; here it is read as a running command's messages are.
+    command.args(["-qefc", &line, "/dev/null"]).stdin(Stdio::piped());
+    for (key, value) in stage.bbdl(&[]).get_envs() {
+        if let Some(value) = value {
+            command.env(key, value);
+        }
+    }
+    let mut login = Running::start(crate::support::with_stdout_as_stderr(command));
+    let callback = callback_of(&login.authorize_url());
+    login.write(&callback);
+    login.until("instead");
+    login.write(answer);
+    let output = login.finish_open();
+    (output.status.success(), text(&output.stderr))
+}
+
+#[test]
+fn at_a_terminal_the_new_log_in_can_be_kept_under_the_profile_that_was_there() {
+    if !has_program("script") {
+        return;
+    }
+    let stage = family();
+    let (ok, said) = answered(&stage, 0, "second", "y");
+    assert!(ok && said.contains("as profile \"mum\""), "{said}");
+    assert_eq!(record(&stage, "second"), None);
+    assert!(!stage.home.path().join("profiles/second.json").exists());
+    assert_eq!(note(&stage, "mum").get("ended"), None);
+    assert_eq!((fetches(&stage, "mum"), fetches(&stage, "dad")), (0, 0));
+
+    let (ok, said) = answered(&stage, 0, "second", "n");
+    assert!(ok && said.contains("as profile \"second\""), "{said}");
+    assert_eq!(note(&stage, "mum")["ended"]["kind"], "replaced");
+    assert_eq!(fetches(&stage, "second"), 0);
+
+    // A profile of the same person that was there before goes back to what it was: ended, by this very log-in.
+    let (ok, said) = answered(&stage, 0, "second", "yes");
+    assert!(ok && said.contains("as profile \"mum\""), "{said}");
+    assert_eq!(note(&stage, "second")["ended"]["kind"], "replaced");
+    assert!(record(&stage, "second").is_some());
+    assert_eq!((fetches(&stage, "mum"), fetches(&stage, "second")), (0, 77));
+}
+
+#[test]
+fn a_server_that_names_nobody_is_no_reason_to_refuse() {
+    let stage = Stage::with(Setting { claims: 3, faults: &["no-patient@o/token"], ..Setting::default() });
+    for enrollee in [0, 1] {
+        assert_code(&log_in(&stage, enrollee, &[]), 0, &[]);
+    }
+}
