@@ -81,6 +81,7 @@ macro_rules! error_kinds {
 error_kinds! {
     Network, "network", TryAgain, "the server cannot be reached, or stopped answering";
     Server, "server", TryAgain, "the server says that it cannot answer now";
+    Intercepted, "intercepted", TryAgain, "something else answered in the server's place: a captive portal, a proxy, a block page";
     Outage, "outage", TryAgain, "the server says that there is nothing, though there was something before";
     Backend, "backend", TryAgain, "a renewal was put off because the data back end is failing: it would use up the refresh token";
     RefreshLost, "refresh_lost", TryAgain, "the answer to a renewal was lost; the next run tells whether a new log-in is needed";

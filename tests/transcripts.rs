@@ -1,4 +1,4 @@
-//! Every unhappy answer that was recorded from the real server and that an API v2 client can meet, read
+//! Every unhappy answer that was recorded from the real server and that a client can meet, read
 //! by the client's own eyes: what it takes each for.
 
 use bbdl::{
@@ -24,20 +24,30 @@ impl Exchange {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
+    /// Whether what was asked is a page of a search.
+    fn is_search(&self) -> bool {
+        let path = self.target.split('?').next().unwrap_or_default();
+        let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        ["Patient", "Coverage", "ExplanationOfBenefit"].contains(&last)
+    }
+
     fn problem(&self) -> Problem {
         let head = Head {
             status: self.status,
             content_type: self.header("content-type"),
             authenticate: self.header("www-authenticate"),
             retry_after: self.header("retry-after"),
+            is_search: self.is_search(),
         };
         Problem::read(head, self.body.as_bytes(), Timestamp::UNIX_EPOCH)
     }
 }
 
 fn recorded() -> Option<Vec<Exchange>> {
-    let dir = crate::support::shared("data/transcripts")?;
-    let mut files: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let dirs =
+        [crate::support::shared("data/transcripts")?, crate::support::shared("data/transcripts-backend-faults")?];
+    let entries = dirs.iter().flat_map(|dir| std::fs::read_dir(dir).unwrap());
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
     files.sort();
     let texts = files.iter().map(|path| std::fs::read_to_string(path).unwrap());
@@ -66,16 +76,27 @@ fn exchange(section: &str) -> Option<Exchange> {
     })
 }
 
-/// What a client of API v2 should take an unhappy FHIR or userinfo answer for.
+/// What a client should take an unhappy FHIR or userinfo answer for.
 fn expected(exchange: &Exchange) -> &'static str {
     let said = |words: &str| exchange.body.contains(words);
     let challenged = exchange.header("www-authenticate").is_some_and(|value| value.contains("invalid_token"));
+    let is_html = exchange.body.starts_with('<');
+    if said("OperationOutcome") {
+        return match exchange.status {
+            400 => "MaybeTemporary",
+            504 => "TooMuch",
+            _ => "Temporary",
+        };
+    }
     match exchange.status {
+        400..=499 if is_html => "Intercepted",
+        404 if exchange.is_search() => "Temporary",
         401 if challenged => "TokenRejected",
         401 if said("timed out") => "GrantEnded",
         401 if said("inactive") => "AppInactive",
         401 | 403 => "NotAllowed",
         404 => "NotFound",
+        504 => "TooMuch",
         429 | 500..=599 => "Temporary",
         400 if said("upstream server:") && !said("must be less than") => "MaybeTemporary",
         301 | 302 => "Unreadable",
@@ -88,7 +109,9 @@ fn unhappy_fhir_answers() {
     let Some(exchanges) = recorded() else { return };
     let (mut seen, mut kinds) = (0, std::collections::BTreeMap::new());
     for exchange in &exchanges {
-        let of_ours = ["/v2/fhir/", "/v2/connect/userinfo"].iter().any(|path| exchange.target.starts_with(path));
+        let of_ours = ["/fhir/", "/connect/userinfo"]
+            .iter()
+            .any(|path| exchange.target.get(3..).is_some_and(|rest| rest.starts_with(path)));
         if !of_ours || exchange.method != "GET" || exchange.status == 200 {
             continue;
         }
@@ -101,7 +124,7 @@ fn unhappy_fhir_answers() {
         seen += 1;
         *kinds.entry(kind.to_owned()).or_insert(0) += 1;
     }
-    assert!(seen >= 60 && kinds.len() >= 8, "{seen} answers, {kinds:?}");
+    assert!(seen >= 200 && kinds.len() >= 10, "{seen} answers, {kinds:?}");
     let throttled = exchanges.iter().find(|exchange| exchange.status == 429).expect("a throttled answer");
     assert!(matches!(throttled.problem(), Problem::Temporary { retry_after: Some(wait), .. } if wait.as_secs() > 0));
 }

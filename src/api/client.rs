@@ -150,10 +150,12 @@ pub enum Failure {
 /// Which representation is asked for. The server gives 406 for what it does not know.
 #[derive(Clone, Copy, Debug)]
 pub enum Wanted {
-    /// FHIR resources and bundles.
+    /// A page of a search.
     Fhir,
     /// A page of a search that can be asked for in parts: what is too much for the server is not repeated.
     Divisible,
+    /// A FHIR document that is no page of a search: the insurance card.
+    Document,
     /// Plain JSON: userinfo, health.
     Json,
 }
@@ -279,7 +281,7 @@ impl Client {
             return Err(Problem::Unreadable { said: "the request would have left the configured server".to_owned() });
         };
         let accept = match wanted {
-            Wanted::Fhir | Wanted::Divisible => "application/fhir+json",
+            Wanted::Fhir | Wanted::Divisible | Wanted::Document => "application/fhir+json",
             Wanted::Json => "application/json",
         };
         let mut turn = self.share.turn().await;
@@ -290,7 +292,8 @@ impl Client {
         let sent = request.send().await;
         let took = started.elapsed();
         let spent = sent.as_ref().ok().and_then(|response| spent(response.headers()));
-        let answer = self.receive(sent).await.map_err(|problem| problem.after(started.elapsed()));
+        let is_search = matches!(wanted, Wanted::Fhir | Wanted::Divisible);
+        let answer = self.receive(sent, is_search).await.map_err(|problem| problem.after(started.elapsed()));
         turn.shows(match &answer {
             Err(Problem::Temporary { retry_after, .. }) => Shown::TooMuch(*retry_after),
             Err(Problem::TooMuch { .. }) => Shown::TooMuch(None),
@@ -308,7 +311,7 @@ impl Client {
         answer
     }
 
-    async fn receive(&self, sent: reqwest::Result<Response>) -> std::result::Result<String, Problem> {
+    async fn receive(&self, sent: reqwest::Result<Response>, is_search: bool) -> std::result::Result<String, Problem> {
         let mut response = sent.map_err(|cause| broken(&cause))?;
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
@@ -336,6 +339,7 @@ impl Client {
                 content_type: text(&headers, &CONTENT_TYPE),
                 authenticate: text(&headers, &WWW_AUTHENTICATE),
                 retry_after: text(&headers, &RETRY_AFTER),
+                is_search,
             };
             return Err(Problem::read(head, &body, Timestamp::now()));
         }

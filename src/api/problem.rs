@@ -3,6 +3,9 @@
 //! The server has five shapes of error body and gives one status several meanings (an inactive app is
 //! 401, a back-end rate limit is 400), so status, `WWW-Authenticate`, content type and words are read
 //! together, in one pure function that a table of the server's recorded answers tests.
+//!
+//! The same status means one thing from CMS's gateway, which knows the token and the grant, and another from the data
+//! back end or from a proxy, which know neither. The body tells who wrote it: [`Speaker`].
 
 use std::time::Duration;
 
@@ -45,14 +48,19 @@ pub enum Problem {
         /// What the server said.
         said: String,
     },
-    /// No such resource; on a search, an entry of somebody else in the page.
+    /// No such resource.
     NotFound,
     /// The request was not understood or not accepted.
     Invalid {
         /// What the server said.
         said: String,
     },
-    /// Not an answer of this API: a redirect, a page of HTML, something cut short.
+    /// A refusal by something between here and the server: a captive portal, a proxy, a block page.
+    Intercepted {
+        /// What came.
+        said: String,
+    },
+    /// Not an answer of this API: a redirect, a page of HTML in place of claims, something cut short.
     Unreadable {
         /// What is wrong with it.
         said: String,
@@ -74,11 +82,43 @@ pub struct Head<'a> {
     pub authenticate: Option<&'a str>,
     /// `Retry-After`, if there was one (RFC 9110 section 10.2.3).
     pub retry_after: Option<&'a str>,
+    /// Whether a search was asked for. CMS's gateway answers 404 for a whole page when one entry on it is not this
+    /// person's (web server, `apps/authorization/permissions.py`): that is a failure, not the absence of claims.
+    pub is_search: bool,
 }
 
 impl Head<'_> {
     fn is_json(&self) -> bool {
         self.content_type.is_some_and(|kind| kind.contains("json"))
+    }
+
+    fn rejects_token(&self) -> bool {
+        self.authenticate.is_some_and(|text| text.contains("invalid_token"))
+    }
+}
+
+/// Who wrote an unhappy answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Speaker {
+    /// CMS's gateway, in JSON of its own (`{"detail": …}`, on some statuses `{"error": …}`).
+    Gateway,
+    /// The data back end: an OperationOutcome, which API v3 passes on with its status.
+    BackEnd,
+    /// Neither: the body is no JSON, or not what either of them writes.
+    Between,
+}
+
+impl Speaker {
+    /// What a refusal means is in its head, whatever became of its body.
+    fn of(head: Head<'_>, bytes: &[u8], body: Option<&Body>) -> Self {
+        match body {
+            Some(body) if body.resource_type.as_deref() == Some("OperationOutcome") => Self::BackEnd,
+            // Of who may see what, the gateway speaks in `detail` alone.
+            Some(body) if matches!(head.status, 401 | 403 | 404) && body.detail.is_none() => Self::Between,
+            Some(_) => Self::Gateway,
+            None if bytes.is_empty() && (head.is_json() || head.rejects_token()) => Self::Gateway,
+            None => Self::Between,
+        }
     }
 }
 
@@ -86,6 +126,8 @@ impl Head<'_> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Body {
+    #[serde(rename = "resourceType")]
+    resource_type: Option<String>,
     detail: Option<String>,
     message: Option<String>,
     error: Option<String>,
@@ -103,33 +145,40 @@ impl Problem {
     /// Reads an answer whose status is not 200.
     #[must_use]
     pub fn read(head: Head<'_>, body: &[u8], now: Timestamp) -> Self {
-        let said = words(head, body);
-        match head.status {
-            300..=399 => Self::Unreadable { said: "it answered with a redirect, which is not followed".to_owned() },
-            400 if said.contains("upstream server:") && !is_past_the_end(&said) => Self::MaybeTemporary { said },
-            401 => Self::unauthorized(head, said),
-            // A gateway or proxy before the server: its word is no refusal of the enrollee's.
-            403 if !head.is_json() => Self::Unreadable { said: "status 403 without JSON".to_owned() },
-            403 => Self::NotAllowed { said },
-            404 => Self::NotFound,
-            504 => Self::TooMuch { said },
-            408 | 425 | 429 | 500..=599 => {
-                Self::Temporary { said, retry_after: head.retry_after.and_then(|text| wait(text, now)) }
+        let bytes = body;
+        let body: Option<Body> = head.is_json().then(|| serde_json::from_slice(bytes).ok()).flatten();
+        let speaker = Speaker::of(head, bytes, body.as_ref());
+        let said = words(head.status, body);
+        let temporary = |said| Self::Temporary { said, retry_after: head.retry_after.and_then(|text| wait(text, now)) };
+        match (speaker, head.status) {
+            (_, 300..=399) => {
+                Self::Unreadable { said: "it answered with a redirect, which is not followed".to_owned() }
             }
-            400..=499 => Self::Invalid { said },
+            (_, 504) => Self::TooMuch { said },
+            (_, 408 | 425 | 429 | 500..=599) => temporary(said),
+            // What the back end refuses, it refuses the gateway, which has let this question through.
+            (Speaker::BackEnd, 400) => Self::MaybeTemporary { said },
+            (Speaker::BackEnd, 401..=499) => temporary(format!("status {} of its data back end: {said}", head.status)),
+            (Speaker::Between, 400..=499) => {
+                Self::Intercepted { said: format!("status {} without the server's own words", head.status) }
+            }
+            (_, 400) if said.contains("upstream server:") && !is_past_the_end(&said) => Self::MaybeTemporary { said },
+            (_, 401) => Self::unauthorized(head, said),
+            (_, 403) => Self::NotAllowed { said },
+            (_, 404) if head.is_search => temporary("status 404 for a whole page of a search".to_owned()),
+            (_, 404) => Self::NotFound,
+            (_, 400..=499) => Self::Invalid { said },
             _ => Self::Unreadable { said: format!("it answered with status {}", head.status) },
         }
     }
 
     fn unauthorized(head: Head<'_>, said: String) -> Self {
-        if head.authenticate.is_some_and(|text| text.contains("invalid_token")) {
+        if head.rejects_token() {
             Self::TokenRejected
         } else if said.contains("timed out") {
             Self::GrantEnded
         } else if said.contains("inactive") {
             Self::AppInactive { said }
-        } else if head.authenticate.is_none() && !head.is_json() {
-            Self::Unreadable { said: "status 401 without JSON".to_owned() }
         } else {
             Self::NotAllowed { said }
         }
@@ -192,6 +241,10 @@ impl Problem {
                 Error::new(ErrorKind::BadRequest, format!("{what}: the server refused the question ({said})"))
                     .hint("Nothing was replaced. Check the filters given on the command line.")
             }
+            Self::Intercepted { said } => {
+                Error::new(ErrorKind::Intercepted, format!("{what}: something else answered in the server's place ({said})"))
+                    .hint("Nothing was replaced. A captive portal, a proxy or a block page may stand in between: open the server's address in a browser, then run the same command again.")
+            }
             Self::Unreadable { said } => {
                 Error::new(ErrorKind::Answer, format!("{what}: not an answer of Blue Button: {said}"))
                     .hint("Nothing was replaced. Check the server's address, and whether a proxy answers in its place.")
@@ -205,13 +258,13 @@ fn is_past_the_end(said: &str) -> bool {
 }
 
 /// The words of a body, fit to be shown; the status where there are none.
-fn words(head: Head<'_>, body: &[u8]) -> String {
-    let body: Body = head.is_json().then(|| serde_json::from_slice(body).ok()).flatten().unwrap_or_default();
+fn words(status: u16, body: Option<Body>) -> String {
+    let body = body.unwrap_or_default();
     let diagnostics = body.issue.into_iter().find_map(|issue| issue.diagnostics);
     let text =
         body.detail.or(body.message).or(body.error_description).or(diagnostics).or(body.error).unwrap_or_default();
     let text = shown(&text);
-    if text.is_empty() { format!("status {}", head.status) } else { text }
+    if text.is_empty() { format!("status {status}") } else { text }
 }
 
 /// `Retry-After`: whole seconds or a date.
@@ -228,12 +281,18 @@ fn wait(text: &str, now: Timestamp) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Exit;
 
     const FHIR: &str = "application/json";
 
+    /// A search's answer.
     fn read(status: u16, authenticate: Option<&str>, body: &str) -> Problem {
-        let head = Head { status, content_type: Some(FHIR), authenticate, retry_after: None };
+        let head = Head { status, content_type: Some(FHIR), authenticate, retry_after: None, is_search: true };
         Problem::read(head, body.as_bytes(), Timestamp::UNIX_EPOCH)
+    }
+
+    fn name(problem: &Problem) -> String {
+        format!("{problem:?}").split([' ', '{']).next().unwrap().to_owned()
     }
 
     #[test]
@@ -256,7 +315,6 @@ mod tests {
             assert!(matches!(problem.after(Duration::from_secs(30)), Problem::TooMuch { .. }), "{status}");
         }
         assert!(matches!(read(504, None, "{}"), Problem::TooMuch { .. }));
-        assert_eq!(read(404, None, "{}").after(Duration::from_secs(30)), Problem::NotFound);
         let hidden = r#"{"detail":"An error occurred contacting the upstream server:Too many requests"}"#;
         assert!(matches!(read(400, None, hidden), Problem::MaybeTemporary { .. }));
     }
@@ -264,8 +322,7 @@ mod tests {
     #[test]
     fn statuses_that_will_not_pass() {
         assert!(matches!(read(400, None, r#"{"detail":"expected int"}"#), Problem::Invalid { .. }));
-        assert!(matches!(read(403, None, "{}"), Problem::NotAllowed { .. }));
-        assert_eq!(read(404, None, r#"{"detail":"Not found."}"#), Problem::NotFound);
+        assert!(matches!(read(403, None, r#"{"detail":"No."}"#), Problem::NotAllowed { .. }));
         assert!(matches!(read(301, None, ""), Problem::Unreadable { .. }));
         assert!(matches!(read(204, None, ""), Problem::Unreadable { .. }));
     }
@@ -284,11 +341,55 @@ mod tests {
     }
 
     #[test]
-    fn a_gateways_refusal_is_not_the_enrollees() {
-        for status in [401, 403] {
-            let head = Head { status, content_type: Some("text/html"), ..Head::default() };
-            let problem = Problem::read(head, b"<h1>Forbidden</h1>", Timestamp::UNIX_EPOCH);
-            assert!(matches!(problem, Problem::Unreadable { .. }), "{status}: {problem:?}");
+    fn who_speaks_decides_what_a_status_means() {
+        const GATEWAY: &str = r#"{"detail":"Not found."}"#;
+        const BACK_END: &str = r#"{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"processing","diagnostics":"simulated"}]}"#;
+        const HTML: &str = "<!DOCTYPE html><h1>Log in to the wireless network</h1>";
+        const OTHER_JSON: &str = r#"{"message":"Forbidden"}"#;
+        // Status; the gateway, the data back end, HTML, another program's JSON.
+        for (status, meanings) in [
+            (400, ["Invalid", "MaybeTemporary", "Intercepted", "Invalid"]),
+            (401, ["NotAllowed", "Temporary", "Intercepted", "Intercepted"]),
+            (403, ["NotAllowed", "Temporary", "Intercepted", "Intercepted"]),
+            (404, ["Temporary", "Temporary", "Intercepted", "Intercepted"]),
+            (405, ["Invalid", "Temporary", "Intercepted", "Invalid"]),
+            (408, ["Temporary", "Temporary", "Temporary", "Temporary"]),
+            (413, ["Invalid", "Temporary", "Intercepted", "Invalid"]),
+            (429, ["Temporary", "Temporary", "Temporary", "Temporary"]),
+            (500, ["Temporary", "Temporary", "Temporary", "Temporary"]),
+            (502, ["Temporary", "Temporary", "Temporary", "Temporary"]),
+            (504, ["TooMuch", "TooMuch", "TooMuch", "TooMuch"]),
+            (511, ["Temporary", "Temporary", "Temporary", "Temporary"]),
+        ] {
+            for (body, meaning) in [GATEWAY, BACK_END, HTML, OTHER_JSON].into_iter().zip(meanings) {
+                assert_eq!(name(&read(status, None, body)), meaning, "{status} {body}");
+                // A page that calls itself JSON is none.
+                let head = Head { status, content_type: Some("text/html"), is_search: true, ..Head::default() };
+                if body == HTML {
+                    assert_eq!(name(&Problem::read(head, HTML.as_bytes(), Timestamp::UNIX_EPOCH)), meaning, "{status}");
+                }
+            }
+        }
+        let challenge = Some(r#"Bearer realm="api",error="invalid_token""#);
+        for (body, meaning) in
+            [(GATEWAY, "TokenRejected"), (BACK_END, "Temporary"), (HTML, "Intercepted"), ("", "TokenRejected")]
+        {
+            assert_eq!(name(&read(401, challenge, body)), meaning, "{body}");
+        }
+        let document = Head { status: 404, content_type: Some(FHIR), ..Head::default() };
+        assert_eq!(Problem::read(document, GATEWAY.as_bytes(), Timestamp::UNIX_EPOCH), Problem::NotFound);
+        let Problem::Temporary { said, .. } = read(403, None, BACK_END) else { panic!() };
+        assert_eq!(said, "status 403 of its data back end: simulated");
+    }
+
+    #[test]
+    fn only_the_gateway_sends_a_person_to_log_in_again() {
+        let back_end = r#"{"resourceType":"OperationOutcome","issue":[]}"#;
+        for status in (400..=599).chain([200, 204, 301, 302]) {
+            for body in [back_end, "<html>", "{", "[]", "null", r#"{"message":"Forbidden"}"#] {
+                let error = read(status, None, body).into_error("x", "bbdl login");
+                assert_ne!(error.exit(), Exit::PersonMustAct, "{status} {body}");
+            }
         }
     }
 

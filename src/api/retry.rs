@@ -40,7 +40,7 @@ impl RetryPolicy {
         let allowed = match problem {
             Problem::Temporary { .. } | Problem::TooMuch { .. } => self.retries,
             Problem::MaybeTemporary { .. } => self.retries.min(1),
-            Problem::Unreadable { .. } => self.retries.min(UNREADABLE_RETRIES),
+            Problem::Unreadable { .. } | Problem::Intercepted { .. } => self.retries.min(UNREADABLE_RETRIES),
             _ => 0,
         };
         if repetition >= allowed {

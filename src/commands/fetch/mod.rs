@@ -238,7 +238,7 @@ impl Job<'_> {
     async fn document(&self, target: Target) -> Result<String> {
         let server = self.client.server();
         let (url, wanted) = match target {
-            Target::InsuranceCard => (server.insurance_card(), Wanted::Fhir),
+            Target::InsuranceCard => (server.insurance_card(), Wanted::Document),
             _ => (server.userinfo(), Wanted::Json),
         };
         let read = |text: String| match serde_json::from_str::<Map<String, Value>>(&text) {
