@@ -8,11 +8,12 @@ use bbdl::{
     api::server::ApiVersion,
     archive::{
         Archive, Pull,
-        index::Before,
-        ledger::Expected,
+        dedup::Expected,
+        journal::SearchKey,
         manifest::{Mode, PullRow, Source},
-        partial::Question,
+        previous_ids::PreviousIds,
         pull::Pulled,
+        writer::KeepBundle,
     },
     fhir::bundle::Bundle,
 };
@@ -54,17 +55,18 @@ fn bring(dir: &Path, mode: Mode, pages: &[Bundle]) -> (Pull, PullRow) {
     let server = "https://x.example".parse().unwrap();
     let source = Source { server, api: ApiVersion::V2, patient: Some("-1".into()) };
     let since = (mode == Mode::Incremental).then_some(now);
-    let question = Question { source: source.clone(), query: Vec::new(), since, page_size: 50, pages_kept: false };
+    let key = SearchKey { source: source.clone(), query: Vec::new(), since, page_size: 50, pages_kept: false };
     let mut pull = Pull::begin(Archive::open(dir).unwrap(), source, false, now);
-    let mut writer = pull.writer(Expected { kind: KIND, patient: Some("-1".into()) }, &question, now).unwrap();
-    for (index, page) in pages.iter().enumerate() {
-        writer.page(index, page).unwrap();
+    let mut writer = pull.writer(Expected { kind: KIND, patient: Some("-1".into()) }, &key).unwrap();
+    for page in pages {
+        writer.page(page, KeepBundle::Always, |_| false).unwrap();
     }
     let pulled = Pulled {
         resource: KIND,
         mode,
         query: Vec::new(),
         cursor: Some(now),
+        cursor_stays: false,
         clock: None,
         server_total: None,
         started: now,
@@ -114,7 +116,7 @@ fn read_what_was_before(bencher: Bencher<'_, '_>, claims: usize) {
     let dir = archive(claims);
     let file = dir.path().join(format!("{KIND}.ndjson"));
     bencher.counter(size(&dir)).bench_local(|| {
-        let before = Before::read(&file, dir.path()).unwrap();
+        let before = PreviousIds::read(&file).unwrap();
         assert!(!before.is_first());
         before
     });

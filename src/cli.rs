@@ -286,6 +286,9 @@ pub struct Fetch {
     /// Resources a page
     #[arg(long, value_name = "N", default_value = "50", hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=50))]
     pub page_size: u32,
+    /// Refuse more claims than this of one enrollee
+    #[arg(long, value_name = "N", default_value = "200000", hide_short_help = true, value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_claims: u64,
     /// How many requests may be under way at once to a server, over all profiles; fewer while it is slow
     #[arg(long, value_name = "N", default_value = "4", env = "BBDL_JOBS", hide_short_help = true, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub jobs: u8,

@@ -228,7 +228,7 @@ fn at(api: &str, parity: usize) {
                 assert_eq!(code, Some(0), "{what}: {result}");
                 assert_eq!(kept("claims").len(), ids_before.len() + more, "{what}: {result}");
                 stage.expect(0, &["fetch", "eob", "--out", "again", "--full", "-q"]);
-                assert!(kept("claims") == kept("again"), "{what}: other claims, or in another order");
+                assert_eq!(kept("claims"), kept("again"), "{what}: other claims, or in another order");
             }
         }
     }

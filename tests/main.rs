@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod acceptance;
 mod browser;
 mod command_store;
 mod conformance;
@@ -26,9 +27,9 @@ mod machine;
 mod money;
 mod odd_claims;
 mod page;
+mod page_boundaries;
 mod parallel;
 mod right_person;
-mod seams;
 mod splitter;
 mod support;
 mod tokens;

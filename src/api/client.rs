@@ -26,7 +26,6 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    fhir::room,
     secret::Secret,
     ui::{Ui, size},
 };
@@ -384,17 +383,10 @@ struct Limited {
     most: usize,
 }
 
-/// An answer of more than this has the room of a page.
-const SHORT: usize = 1 << 16;
-
 impl Write for Limited {
     fn write(&mut self, part: &[u8]) -> io::Result<usize> {
         if self.bytes.len() + part.len() > self.most {
             return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        if self.bytes.len() + part.len() > SHORT && self.bytes.capacity() < room::ROOM {
-            let short = std::mem::replace(&mut self.bytes, room::take());
-            self.bytes.extend_from_slice(&short);
         }
         self.bytes.extend_from_slice(part);
         Ok(part.len())

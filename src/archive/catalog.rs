@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{
-    key::{Fingerprint, IdKey},
+    id_hash::{Fingerprint, IdHash},
     lines::{create, sync},
 };
 use crate::{
@@ -33,7 +33,7 @@ pub(super) const RECORD: usize = 40;
 /// One resource of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Record {
-    pub(super) key: IdKey,
+    pub(super) id: IdHash,
     pub(super) fingerprint: Fingerprint,
     pub(super) last_updated: Option<Timestamp>,
 }
@@ -41,7 +41,7 @@ pub(super) struct Record {
 impl Record {
     pub(super) fn to_bytes(self) -> [u8; RECORD] {
         let mut bytes = [0; RECORD];
-        bytes[..16].copy_from_slice(&self.key);
+        bytes[..16].copy_from_slice(&self.id);
         bytes[16..32].copy_from_slice(&self.fingerprint);
         let at = self.last_updated.map_or(i64::MIN, Timestamp::as_microsecond);
         bytes[32..].copy_from_slice(&at.to_le_bytes());
@@ -49,11 +49,11 @@ impl Record {
     }
 
     pub(super) fn from_bytes(bytes: [u8; RECORD]) -> Self {
-        let (mut key, mut fingerprint, mut at) = ([0; 16], [0; 16], [0; 8]);
-        key.copy_from_slice(&bytes[..16]);
+        let (mut id, mut fingerprint, mut at) = ([0; 16], [0; 16], [0; 8]);
+        id.copy_from_slice(&bytes[..16]);
         fingerprint.copy_from_slice(&bytes[16..32]);
         at.copy_from_slice(&bytes[32..]);
-        Self { key, fingerprint, last_updated: Timestamp::from_microsecond(i64::from_le_bytes(at)).ok() }
+        Self { id, fingerprint, last_updated: Timestamp::from_microsecond(i64::from_le_bytes(at)).ok() }
     }
 }
 
@@ -81,7 +81,7 @@ impl Subject<'_> {
 ///
 /// # Errors
 /// [`crate::error::Exit::Disk`].
-pub(super) fn write(path: &Path, of: &Subject<'_>, records: impl Iterator<Item = Result<Record>>) -> Result<()> {
+pub(super) fn write(path: &Path, of: &Subject<'_>, records: impl Iterator<Item = Record>) -> Result<()> {
     let wrong = |cause: io::Error| Error::disk("write", path, &cause);
     let mut out = create(path)?;
     let mut sum = Xxh3::new();
@@ -91,7 +91,7 @@ pub(super) fn write(path: &Path, of: &Subject<'_>, records: impl Iterator<Item =
     };
     put(&of.head().map_err(|cause| Error::disk("read", of.path, &cause))?).map_err(wrong)?;
     for record in records {
-        put(&record?.to_bytes()).map_err(wrong)?;
+        put(&record.to_bytes()).map_err(wrong)?;
     }
     let sum = sum.digest128().to_le_bytes();
     out.write_all(&sum).map_err(wrong)?;
@@ -104,8 +104,8 @@ pub(super) fn count(path: &Path, of: &Subject<'_>, mut each: impl FnMut(&Record)
     const SUM: u64 = 16;
     let file = private_file::open(path).ok()?;
     let head = of.head().ok()?;
-    let room = file.metadata().ok()?.len().checked_sub(head.len() as u64 + SUM)?;
-    if fs::metadata(of.path).ok()?.len() != of.bytes || room % RECORD as u64 != 0 {
+    let length = file.metadata().ok()?.len().checked_sub(head.len() as u64 + SUM)?;
+    if fs::metadata(of.path).ok()?.len() != of.bytes || length % RECORD as u64 != 0 {
         return None;
     }
     let mut reader = BufReader::with_capacity(1 << 16, file);
@@ -117,7 +117,7 @@ pub(super) fn count(path: &Path, of: &Subject<'_>, mut each: impl FnMut(&Record)
     let mut sum = Xxh3::new();
     sum.update(&found);
     let (mut yes, mut bytes) = (0, [0; RECORD]);
-    for _ in 0..room / RECORD as u64 {
+    for _ in 0..length / RECORD as u64 {
         reader.read_exact(&mut bytes).ok()?;
         sum.update(&bytes);
         yes += usize::from(each(&Record::from_bytes(bytes)));
@@ -133,7 +133,7 @@ mod tests {
 
     fn record(number: u8) -> Record {
         let last_updated = (number > 0).then(|| Timestamp::from_second(i64::from(number)).unwrap());
-        Record { key: [number; 16], fingerprint: [number + 1; 16], last_updated }
+        Record { id: [number; 16], fingerprint: [number + 1; 16], last_updated }
     }
 
     #[test]
@@ -142,7 +142,7 @@ mod tests {
         let (file, path) = (dir.path().join("claims.ndjson"), dir.path().join("catalog"));
         fs::write(&file, "claims").unwrap();
         let of = Subject { path: &file, bytes: 6, sha256: "abc" };
-        write(&path, &of, (0..100).map(|number| Ok(record(number)))).unwrap();
+        write(&path, &of, (0..100).map(record)).unwrap();
         let mut found = Vec::new();
         let all = |record: &Record| {
             found.push(*record);

@@ -12,7 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{OWN, partial::PARTIAL};
+use super::{OWN, journal::PARTIAL};
 use crate::{
     durable,
     error::{Error, ErrorKind, Result},

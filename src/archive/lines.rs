@@ -9,10 +9,10 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::{index::each_line, key::key, ledger::Written};
+use super::{dedup::Seen, id_hash::id_hash};
 use crate::{
     durable,
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     fhir::resource::Header,
     private_file,
 };
@@ -61,14 +61,14 @@ pub(super) fn drop_lines(path: &Path, superseded: &HashSet<u64>) -> Result<(u64,
     Ok((bytes, hash))
 }
 
-/// Writes the ids of the file at `previous` that are not in `written`, one `{"resourceType","id"}` a line.
-pub(super) fn note_removed(previous: &Path, written: &Written, removed: &Path) -> Result<u64> {
+/// Writes the ids of the file at `previous` that are not among those `seen`, one `{"resourceType","id"}` a line.
+pub(super) fn note_removed(previous: &Path, seen: &Seen, removed: &Path) -> Result<u64> {
     let mut count = 0;
     let mut out = None;
     // A full pull is also how a damaged file is healed: what cannot be read there is not removed by the server.
     each_line(previous, |_, text| {
         let Some(Ok(header)) = text.map(Header::read) else { return Ok(()) };
-        if written.find(&key(&header.id))?.is_some() {
+        if seen.contains_key(&id_hash(&header.id)) {
             return Ok(());
         }
         count += 1;
@@ -87,4 +87,56 @@ pub(super) fn note_removed(previous: &Path, written: &Written, removed: &Path) -
 #[must_use]
 pub(super) fn hex(hash: Sha256) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Runs through the lines of a file, each without its line break, numbered from 1.
+///
+/// # Errors
+/// Those of `each`; [`crate::error::Exit::Data`] for a line that is no text, [`crate::error::Exit::Disk`].
+pub fn for_each_line(path: &Path, mut each: impl FnMut(u64, &str) -> Result<()>) -> Result<()> {
+    each_line(path, |number, line| match line {
+        Some(line) => each(number, line),
+        None => Err(damaged(path, number, "not UTF-8")),
+    })
+}
+
+/// As [`for_each_line`], with nothing in place of a line that is no text.
+///
+/// # Errors
+/// Those of `each`, and [`crate::error::Exit::Disk`].
+pub fn each_line(path: &Path, each: impl FnMut(u64, Option<&str>) -> Result<()>) -> Result<()> {
+    let file = match private_file::open(path) {
+        Ok(file) => file,
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(cause) => return Err(Error::disk("read", path, &cause)),
+    };
+    each_line_of(BufReader::with_capacity(1 << 18, file), path, each)
+}
+
+/// As [`each_line`], of the file at `path` as far as `reader` goes.
+pub(super) fn each_line_of(
+    mut reader: impl BufRead,
+    path: &Path,
+    mut each: impl FnMut(u64, Option<&str>) -> Result<()>,
+) -> Result<()> {
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        if reader.read_until(b'\n', &mut line).map_err(|cause| Error::disk("read", path, &cause))? == 0 {
+            break;
+        }
+        each(number, std::str::from_utf8(&line).ok().map(|text| text.trim_end_matches('\n')))?;
+    }
+    Ok(())
+}
+
+pub(super) fn damaged(path: &Path, line: u64, why: &str) -> Error {
+    not_as_it_was(path, &format!("line {line}: {why}"))
+}
+
+/// A file of the archive is not what a pull has put there.
+#[must_use]
+pub fn not_as_it_was(path: &Path, why: &str) -> Error {
+    Error::new(ErrorKind::Archive, format!("{} is damaged: {why}", path.display()))
+        .hint("Nothing was changed. Add --full to fetch everything anew, or restore the file from a backup.")
 }

@@ -8,17 +8,15 @@ use std::{
     path::Path,
 };
 
+use indexmap::IndexMap;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::{
-    catalog::{self, RECORD, Record, Subject},
-    index::{for_each_line, not_as_it_was},
-    key::key,
-    lines::{create, hex, sync},
+    catalog::{self, Record, Subject},
+    id_hash::{IdHash, id_hash},
+    lines::{create, for_each_line, hex, not_as_it_was, sync},
     manifest::Entry,
-    rows::Rows,
-    table::Table,
 };
 use crate::{
     error::{Error, Result},
@@ -41,6 +39,7 @@ pub(super) struct Merged {
 /// A resource of the increment.
 struct Piece {
     record: Record,
+    fate: Fate,
     /// To the nanosecond, other than that of a record.
     last_updated: Option<Timestamp>,
     /// Where its line is, without the line break.
@@ -48,33 +47,7 @@ struct Piece {
     length: u64,
 }
 
-const PIECE: usize = RECORD + 16 + 8 + 8;
-
 impl Piece {
-    fn to_row(&self) -> [u8; PIECE] {
-        let mut row = [0; PIECE];
-        row[..RECORD].copy_from_slice(&self.record.to_bytes());
-        let at = self.last_updated.map_or(i128::MIN, Timestamp::as_nanosecond);
-        row[RECORD..RECORD + 16].copy_from_slice(&at.to_le_bytes());
-        row[RECORD + 16..RECORD + 24].copy_from_slice(&self.from.to_le_bytes());
-        row[RECORD + 24..].copy_from_slice(&self.length.to_le_bytes());
-        row
-    }
-
-    fn from_row(row: &[u8; PIECE]) -> Self {
-        let (mut record, mut at, mut from, mut length) = ([0; RECORD], [0; 16], [0; 8], [0; 8]);
-        record.copy_from_slice(&row[..RECORD]);
-        at.copy_from_slice(&row[RECORD..RECORD + 16]);
-        from.copy_from_slice(&row[RECORD + 16..RECORD + 24]);
-        length.copy_from_slice(&row[RECORD + 24..]);
-        Self {
-            record: Record::from_bytes(record),
-            last_updated: Timestamp::from_nanosecond(i128::from_le_bytes(at)).ok(),
-            from: u64::from_le_bytes(from),
-            length: u64::from_le_bytes(length),
-        }
-    }
-
     /// Whether the resource that is kept under its id says the same, or something newer: a replica of the
     /// data back end may lag behind what was served before.
     fn is_known(&self, kept: &Record) -> bool {
@@ -93,33 +66,27 @@ enum Fate {
     Known,
 }
 
-/// The resources of the increment, in its order, and what each means.
+/// The resources of the increment, and what each means.
+#[derive(Default)]
 struct Pieces {
-    table: Table<PIECE>,
-    fates: Vec<Fate>,
+    by_id: IndexMap<IdHash, Piece>,
     /// Line of the file of before (from 1) and number of the piece in its place, in the order of the lines.
-    replaced: Rows<16>,
+    replaced: Vec<(u64, usize)>,
 }
 
 impl Pieces {
-    fn get(&self, number: usize) -> Result<Piece> {
-        self.table.rows().get(number).map(|row| Piece::from_row(&row))
-    }
-
     fn number(&self, fate: Fate) -> u64 {
-        self.fates.iter().filter(|one| **one == fate).count() as u64
+        self.by_id.values().filter(|piece| piece.fate == fate).count() as u64
     }
 
-    /// A record of the file of before, unless the increment has something else in its place.
-    fn unless_replaced(&self, record: Record) -> Result<Option<Record>> {
-        let found = self.table.find(&record.key)?;
-        Ok(found.is_none_or(|(number, _)| self.fates[number] == Fate::Known).then_some(record))
+    /// Whether a record of the file of before stays: the increment has nothing else in its place.
+    fn leaves(&self, record: &Record) -> bool {
+        self.by_id.get(&record.id).is_none_or(|piece| piece.fate == Fate::Known)
     }
 
     /// Those with one of these fates, in order.
-    fn with(&self, fates: &[Fate]) -> impl Iterator<Item = Result<Piece>> {
-        let chosen = move |number: &usize| fates.contains(&self.fates[*number]);
-        (0..self.fates.len()).filter(chosen).map(|number| self.get(number))
+    fn with(&self, fates: &'static [Fate]) -> impl Iterator<Item = &Piece> {
+        self.by_id.values().filter(|piece| fates.contains(&piece.fate))
     }
 }
 
@@ -133,8 +100,6 @@ pub(super) struct Merge<'a> {
     pub(super) out: &'a Path,
     pub(super) changes: &'a Path,
     pub(super) new_catalog: &'a Path,
-    /// A directory on the disk for what is too much for the memory.
-    pub(super) scratch: &'a Path,
 }
 
 impl Merge<'_> {
@@ -148,25 +113,20 @@ impl Merge<'_> {
         let Entry { count, bytes, sha256, .. } = self.entry.clone();
         let as_before = Merged { count, bytes, sha256, ..Merged::default() };
         let subject = Subject { path: self.before, bytes, sha256: &as_before.sha256 };
-        let is_known = |record: &Record| {
-            // What cannot be looked up is as good as unknown: the file is read.
-            let found = pieces.table.find(&record.key).ok().flatten();
-            found.is_some_and(|(_, row)| Piece::from_row(&row).is_known(record))
-        };
-        if catalog::count(self.catalog, &subject, is_known) == Some(pieces.table.len()) {
+        let is_known = |record: &Record| pieces.by_id.get(&record.id).is_some_and(|piece| piece.is_known(record));
+        if catalog::count(self.catalog, &subject, is_known) == Some(pieces.by_id.len()) {
             return Ok(as_before);
         }
         let records = self.compare(&mut pieces)?;
         let (added, updated) = (pieces.number(Fate::Added), pieces.number(Fate::Replaces));
-        let records = records.iter().map(|row| row.map(Record::from_bytes));
         if added + updated == 0 {
-            catalog::write(self.new_catalog, &subject, records)?;
+            catalog::write(self.new_catalog, &subject, records.into_iter())?;
             return Ok(Merged { has_catalog: true, ..as_before });
         }
         let (bytes, sha256) = self.write(&pieces)?;
         self.write_changes(&pieces)?;
-        let old = records.filter_map(|record| record.and_then(|record| pieces.unless_replaced(record)).transpose());
-        let new = pieces.with(&NEWS).map(|piece| piece.map(|piece| piece.record));
+        let old = records.into_iter().filter(|record| pieces.leaves(record));
+        let new = pieces.with(&NEWS).map(|piece| piece.record);
         let subject = Subject { path: self.out, bytes, sha256: &sha256 };
         catalog::write(self.new_catalog, &subject, old.chain(new))?;
         Ok(Merged { added, updated, count: self.entry.count + added, bytes, sha256, has_catalog: true })
@@ -174,26 +134,22 @@ impl Merge<'_> {
 
     /// What the increment holds, as if all of it were new.
     fn pieces(&self) -> Result<Pieces> {
-        let (mut table, mut fates, mut at) = (Table::on_disk(self.scratch), Vec::new(), 0);
+        let (mut pieces, mut at) = (Pieces::default(), 0);
         for_each_line(self.increment, |_, line| {
             let (from, length) = (at, line.len() as u64);
             at += length + 1;
             let Ok(header) = Header::read(line) else { return Ok(()) };
-            let (key, fingerprint, last_updated) = (key(&header.id), header.fingerprint(line), header.last_updated);
-            let piece = Piece { record: Record { key, fingerprint, last_updated }, last_updated, from, length };
-            let earlier = table.find(&key)?.map(|(number, _)| number);
-            if let Some(earlier) = earlier {
-                fates[earlier] = Fate::Known;
-            }
-            fates.push(Fate::Added);
-            table.put(&key, &piece.to_row(), earlier)
+            let (id, fingerprint, last_updated) = (id_hash(&header.id), header.fingerprint(line), header.last_updated);
+            let record = Record { id, fingerprint, last_updated };
+            pieces.by_id.insert(id, Piece { record, fate: Fate::Added, last_updated, from, length });
+            Ok(())
         })?;
-        Ok(Pieces { table, fates, replaced: Rows::on_disk(self.scratch) })
+        Ok(pieces)
     }
 
     /// Reads the file of before once: is it what it was, which of its lines come anew, and what does it hold?
-    fn compare(&self, pieces: &mut Pieces) -> Result<Rows<RECORD>> {
-        let mut records = Rows::on_disk(self.scratch);
+    fn compare(&self, pieces: &mut Pieces) -> Result<Vec<Record>> {
+        let mut records = Vec::new();
         let size = fs::metadata(self.before).map_err(|_| not_as_it_was(self.before, "it is not there"))?.len();
         if size != self.entry.bytes {
             return Err(not_as_it_was(self.before, "its size is not that of the manifest"));
@@ -204,18 +160,15 @@ impl Merge<'_> {
             hash.update(b"\n");
             let header = Header::read(line).map_err(|_| not_as_it_was(self.before, "a line is no resource"))?;
             let fingerprint = header.fingerprint(line);
-            let record = Record { key: key(&header.id), fingerprint, last_updated: header.last_updated };
-            records.push(&record.to_bytes())?;
-            let Some((number, row)) = pieces.table.find(&record.key)? else { return Ok(()) };
-            if Piece::from_row(&row).is_known(&record) {
-                pieces.fates[number] = Fate::Known;
-                return Ok(());
+            let record = Record { id: id_hash(&header.id), fingerprint, last_updated: header.last_updated };
+            records.push(record);
+            if let Some((number, _, piece)) = pieces.by_id.get_full_mut(&record.id) {
+                piece.fate = if piece.is_known(&record) { Fate::Known } else { Fate::Replaces };
+                if piece.fate == Fate::Replaces {
+                    pieces.replaced.push((line_number, number));
+                }
             }
-            pieces.fates[number] = Fate::Replaces;
-            let mut place = [0; 16];
-            place[..8].copy_from_slice(&line_number.to_le_bytes());
-            place[8..].copy_from_slice(&(number as u64).to_le_bytes());
-            pieces.replaced.push(&place)
+            Ok(())
         })?;
         if hex(hash) == self.entry.sha256 {
             return Ok(records);
@@ -224,7 +177,7 @@ impl Merge<'_> {
     }
 
     fn write(&self, pieces: &Pieces) -> Result<(u64, String)> {
-        let mut replaced = pieces.replaced.iter().map(|row| row.map(place)).peekable();
+        let mut replaced = pieces.replaced.iter().peekable();
         let mut increment = self.open(self.increment)?;
         let mut out = Hashed { out: create(self.out)?, hash: Sha256::new(), bytes: 0 };
         let wrong = |cause: io::Error| Error::disk("write", self.out, &cause);
@@ -236,13 +189,15 @@ impl Merge<'_> {
             if read == 0 {
                 break;
             }
-            if let Some(place) = replaced.next_if(|place| place.as_ref().map_or(true, |(at, _)| *at == number)) {
-                self.copy(&mut increment, &pieces.get(place?.1)?, &mut line)?;
+            if let Some((_, piece)) = replaced.next_if(|(at, _)| *at == number)
+                && let Some((_, piece)) = pieces.by_id.get_index(*piece)
+            {
+                self.copy(&mut increment, piece, &mut line)?;
             }
             out.write_all(&line).map_err(wrong)?;
         }
         for piece in pieces.with(&[Fate::Added]) {
-            self.copy(&mut increment, &piece?, &mut line)?;
+            self.copy(&mut increment, piece, &mut line)?;
             out.write_all(&line).map_err(wrong)?;
         }
         let Hashed { out, hash, bytes } = out;
@@ -255,7 +210,7 @@ impl Merge<'_> {
         let mut out = create(self.changes)?;
         let mut line = Vec::new();
         for piece in pieces.with(&NEWS) {
-            self.copy(&mut increment, &piece?, &mut line)?;
+            self.copy(&mut increment, piece, &mut line)?;
             out.write_all(&line).map_err(|cause| Error::disk("write", self.changes, &cause))?;
         }
         sync(out, self.changes)
@@ -276,15 +231,7 @@ impl Merge<'_> {
 }
 
 /// What changes the file of before.
-const NEWS: [Fate; 2] = [Fate::Added, Fate::Replaces];
-
-/// A line of the file of before, and which piece is in its place.
-fn place(row: [u8; 16]) -> (u64, usize) {
-    let (mut line, mut piece) = ([0; 8], [0; 8]);
-    line.copy_from_slice(&row[..8]);
-    piece.copy_from_slice(&row[8..]);
-    (u64::from_le_bytes(line), usize::try_from(u64::from_le_bytes(piece)).unwrap_or(usize::MAX))
-}
+static NEWS: [Fate; 2] = [Fate::Added, Fate::Replaces];
 
 struct Hashed<W> {
     out: W,
@@ -350,8 +297,7 @@ mod tests {
             let (catalog, new_catalog) = (&self.path("catalog"), &self.path("new-catalog"));
             let before = &before;
             let (increment, out, changes) = (&increment, &out, &changes);
-            let scratch = self.dir.path();
-            Merge { before, entry: &entry, catalog, increment, out, changes, new_catalog, scratch }.perform()
+            Merge { before, entry: &entry, catalog, increment, out, changes, new_catalog }.perform()
         }
 
         fn path(&self, name: &str) -> std::path::PathBuf {

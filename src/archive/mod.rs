@@ -7,19 +7,15 @@
 mod catalog;
 mod changes;
 mod commit;
-pub mod index;
-pub mod key;
-pub mod ledger;
-mod lines;
+pub mod dedup;
+pub mod id_hash;
+pub mod journal;
+pub mod lines;
 pub mod manifest;
 mod merge;
-mod numbers;
-pub mod partial;
-pub mod pipe;
+pub mod previous_ids;
 pub mod pull;
 pub mod reading;
-mod rows;
-mod table;
 mod tree;
 pub mod verify;
 pub mod writer;
@@ -215,7 +211,7 @@ pub fn remove(dir: &Path, is_ours: impl FnOnce(&Source) -> bool) -> Result<Remov
     }
     archive.empty()?;
     let own = dir.join(OWN);
-    for path in [commit::STAGE, partial::PARTIAL, catalog::CATALOGS].map(|name| dir.join(name)) {
+    for path in [commit::STAGE, journal::PARTIAL, catalog::CATALOGS].map(|name| dir.join(name)) {
         forgiving(fs::remove_dir_all(&path)).map_err(|cause| Error::disk("remove", &path, &cause))?;
     }
     let lock = own.join("lock");

@@ -9,16 +9,16 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Archive, OWN,
+    Archive,
     catalog::{self, CATALOGS, Subject},
     commit::{Commit, PAGES, STAGE},
-    index::{Before, not_as_it_was},
-    ledger::Expected,
-    lines::{hex, note_removed},
+    dedup::Expected,
+    journal::{Files, PARTIAL, Progress, SearchKey, digest},
+    lines::{hex, not_as_it_was, note_removed},
     manifest::{self, Entry, Manifest, Mode, PullRow, Query, Source},
     merge::{Merge, Merged},
-    partial::{Files, PARTIAL, Question, Reached, digest},
-    writer::{Finished, Writer, page_name},
+    previous_ids::PreviousIds,
+    writer::{Finished, Resumed, Writer, page_name},
 };
 use crate::{
     durable,
@@ -38,6 +38,8 @@ pub struct Pulled {
     pub query: Query,
     /// Up to which instant of the server's everything is here.
     pub cursor: Option<Timestamp>,
+    /// Whether the next pull has to ask for the same again: what came may not be all.
+    pub cursor_stays: bool,
     /// The server's clock when it answered, where it has told it: nothing was loaded later than that,
     /// whatever a resource says of itself.
     pub clock: Option<Timestamp>,
@@ -117,14 +119,14 @@ impl Pull {
         Files::of(self.archive.dir(), resource)
     }
 
-    /// The resources of before that an answer to `question` is compared with. An increment is compared
-    /// when it is merged.
-    fn before(&self, resource: &str, question: &Question) -> Result<Before> {
-        let (dir, scratch) = (self.archive.dir(), self.archive.dir().join(OWN));
+    /// The resources of before that an answer to `key` is compared with. An increment is compared when it is
+    /// merged.
+    fn before(&self, resource: &str, key: &SearchKey) -> Result<PreviousIds> {
+        let dir = self.archive.dir();
         match self.kept(resource) {
-            Some(entry) if question.since.is_none() && !self.repairs => Before::read(&dir.join(&entry.file), &scratch),
-            Some(entry) if question.since.is_none() => Before::salvage(&dir.join(&entry.file), &scratch),
-            _ => Ok(Before::nothing()),
+            Some(entry) if key.since.is_none() && !self.repairs => PreviousIds::read(&dir.join(&entry.file)),
+            Some(entry) if key.since.is_none() => PreviousIds::salvage(&dir.join(&entry.file)),
+            _ => Ok(PreviousIds::nothing()),
         }
     }
 
@@ -132,9 +134,9 @@ impl Pull {
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`], or [`crate::error::Exit::Data`] when the file of before is damaged.
-    pub fn writer(&self, expected: Expected, question: &Question, now: Timestamp) -> Result<Writer> {
-        let before = self.before(expected.kind, question)?;
-        Writer::begin(self.files(expected.kind), question, expected, before, now)
+    pub fn writer(&self, expected: Expected, key: &SearchKey) -> Result<Writer> {
+        let before = self.before(expected.kind, key)?;
+        Writer::begin(self.files(expected.kind), key, expected, before)
     }
 
     /// Forgets what was read of a resource type: it was shown not to fit together, and nobody is to go on with it.
@@ -150,9 +152,9 @@ impl Pull {
     ///
     /// # Errors
     /// As [`Pull::writer`].
-    pub fn resume(&self, expected: Expected, question: &Question, now: Timestamp) -> Result<Option<(Writer, Reached)>> {
+    pub fn resume<C: Progress>(&self, expected: Expected, key: &SearchKey) -> Result<Option<Resumed<C>>> {
         let kind = expected.kind;
-        Writer::resume(self.files(kind), question, expected, || self.before(kind, question), now)
+        Writer::resume(self.files(kind), key, expected, || self.before(kind, key))
     }
 
     /// Adds a finished resource file to what the commit will put in place: of a full pull as it is, of an
@@ -176,7 +178,7 @@ impl Pull {
         let removed = self.staged(&format!("removed.{resource}"));
         let gone = match self.kept(resource) {
             Some(kept) if !finished.has_all_of_before => {
-                note_removed(&self.archive.dir().join(&kept.file), &finished.written, &removed)?
+                note_removed(&self.archive.dir().join(&kept.file), &finished.seen, &removed)?
             }
             _ => 0,
         };
@@ -220,7 +222,10 @@ impl Pull {
             sha256: finished.sha256.clone(),
             query: pulled.query.clone(),
             // Nothing may be an outage that looks like an answer: the next pull asks for everything again.
-            cursor: pulled.believed(pulled.cursor.or(tally.newest)).filter(|_| tally.count > 0),
+            cursor: match pulled.cursor_stays {
+                true => self.kept(resource).and_then(|kept| kept.cursor),
+                false => pulled.believed(pulled.cursor.or(tally.newest)).filter(|_| tally.count > 0),
+            },
             server_total: pulled.server_total.filter(|total| *total != tally.count),
         };
         let entry = match same {
@@ -251,7 +256,6 @@ impl Pull {
                 out: &out,
                 changes: &changed,
                 new_catalog: &new_catalog,
-                scratch: &self.archive.dir().join(OWN),
             }
             .perform()?
         };
@@ -272,9 +276,13 @@ impl Pull {
             bytes: merged.bytes,
             sha256: merged.sha256,
             // Replicas of the server may lag: what was there once is behind us.
-            cursor: pulled.believed(kept.cursor).max(reached),
-            // What the server counts and does not send stays as much as it was.
-            server_total: kept.server_total.map(|total| total + merged.added),
+            cursor: if pulled.cursor_stays { kept.cursor } else { pulled.believed(kept.cursor).max(reached) },
+            // What the server counts and does not send stays as much as it was, or is what it does not send now.
+            server_total: match pulled.server_total.map_or(0, |total| total.saturating_sub(finished.tally.count)) {
+                missing if missing > 0 && !pulled.cursor_stays => kept.server_total.or(Some(kept.count + missing)),
+                _ => kept.server_total,
+            }
+            .map(|total| total + merged.added),
             ..kept.clone()
         };
         let row = self.row(pulled, [merged.added, merged.updated, kept.count - merged.updated, 0], changes);

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Archive, OWN, commit, has_unfinished_commit,
-    key::{IdKey, key},
+    id_hash::{IdHash, id_hash},
     lines::hex,
     manifest::{self, Entry, Manifest},
 };
@@ -107,13 +107,13 @@ impl Reading {
 
 /// Ids that were seen, sixteen bytes each.
 #[derive(Default)]
-pub struct Ids(Vec<IdKey>);
+pub struct Ids(Vec<IdHash>);
 
 impl Ids {
     /// Notes one; a resource without any is not told from others.
     pub fn note(&mut self, id: &str) {
         if !id.is_empty() {
-            self.0.push(key(id));
+            self.0.push(id_hash(id));
         }
     }
 

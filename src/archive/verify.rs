@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     fs,
-    hash::{BuildHasher, RandomState},
     io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
 };
@@ -12,11 +11,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{
-    index::each_line,
-    key::key,
+    id_hash::{IdHash, id_hash},
     lines::hex,
     manifest::{Entry, Manifest},
-    numbers::Numbers,
     tree,
 };
 use crate::{
@@ -184,7 +181,7 @@ fn check_file(dir: &Path, resource: &str, entry: &Entry, found: &mut Found) -> R
         }
     };
     let mut reader = BufReader::with_capacity(1 << 18, file);
-    let (mut hash, mut bytes, mut ids, mut line) = (Sha256::new(), 0u64, Ids::none(), Vec::new());
+    let (mut hash, mut bytes, mut ids, mut line) = (Sha256::new(), 0u64, HashSet::<IdHash>::new(), Vec::new());
     let lines = entry.file.ends_with(".ndjson");
     loop {
         line.clear();
@@ -200,12 +197,11 @@ fn check_file(dir: &Path, resource: &str, entry: &Entry, found: &mut Found) -> R
         bytes += line.len() as u64;
         findings.count += 1;
         match identity(&line, lines.then_some(resource)) {
-            Some(Some(id)) => ids.enter(&id)?,
+            Some(Some(id)) => findings.duplicates += u64::from(!ids.insert(id_hash(&id))),
             Some(None) => {}
             None => findings.bad_lines += 1,
         }
     }
-    findings.duplicates = ids.duplicates(&path, resource)?;
     findings.sha256_ok = hex(hash) == entry.sha256;
     let mut tell = |wrong: bool, what: String| {
         if wrong {
@@ -220,45 +216,6 @@ fn check_file(dir: &Path, resource: &str, entry: &Entry, found: &mut Found) -> R
     Ok(findings)
 }
 
-/// The ids of a file, as hashes of eight bytes: those that are alike are looked at once more.
-struct Ids {
-    seed: RandomState,
-    seen: Numbers,
-    alike: HashSet<u64>,
-}
-
-impl Ids {
-    /// In memory, since nothing may be written where an archive is looked at.
-    fn none() -> Self {
-        Self { seed: RandomState::new(), seen: Numbers::in_memory(), alike: HashSet::new() }
-    }
-
-    fn enter(&mut self, id: &str) -> Result<()> {
-        let number = self.seed.hash_one(id);
-        if !self.seen.insert(number)? {
-            self.alike.insert(number);
-        }
-        Ok(())
-    }
-
-    /// How many resources of the file, read once more, have an id that came before.
-    fn duplicates(self, path: &Path, resource: &str) -> Result<u64> {
-        let Self { seed, seen, alike } = self;
-        drop(seen);
-        if alike.is_empty() {
-            return Ok(0);
-        }
-        let (mut seen, mut duplicates) = (HashSet::new(), 0);
-        each_line(path, |_, line| {
-            let header = line.and_then(|line| Header::read(line).ok()).filter(|header| header.kind == resource);
-            let alike = header.filter(|header| alike.contains(&seed.hash_one(header.id.as_str())));
-            duplicates += u64::from(alike.is_some_and(|header| !seen.insert(key(&header.id))));
-            Ok(())
-        })?;
-        Ok(duplicates)
-    }
-}
-
 /// The id of a line that is a whole resource of this type. A document (userinfo, insurance card) has
 /// none, and only has to be JSON.
 fn identity(line: &[u8], resource: Option<&str>) -> Option<Option<String>> {
@@ -268,26 +225,4 @@ fn identity(line: &[u8], resource: Option<&str>) -> Option<Option<String>> {
     };
     let header = Header::read(text.strip_suffix('\n')?).ok()?;
     (header.kind == resource).then_some(Some(header.id))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_that_comes_again_is_counted_and_hashes_that_are_alike_are_not() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("claims.ndjson");
-        let claim = |id: &str, kind: &str| format!(r#"{{"resourceType":"{kind}","id":"{id}"}}"#);
-        let lines = ["a", "b", "a", "c", "a", "d"].map(|id| claim(id, "Patient"));
-        fs::write(&path, lines.join("\n") + "\n" + &claim("b", "Coverage") + "\nnothing\n").unwrap();
-        let mut ids = Ids::none();
-        ["a", "b", "a", "c", "a", "d"].iter().for_each(|id| ids.enter(id).unwrap());
-        // As if the hash of another had been that of "d".
-        ids.alike.insert(ids.seed.hash_one("d"));
-        assert_eq!(ids.duplicates(&path, "Patient").unwrap(), 2);
-        let mut ids = Ids::none();
-        ["a", "b", "c", "d"].iter().for_each(|id| ids.enter(id).unwrap());
-        assert_eq!(ids.duplicates(&path, "Patient").unwrap(), 0);
-    }
 }

@@ -5,7 +5,7 @@ use std::{
     borrow::Cow,
     collections::HashSet,
     fs::{self, File},
-    io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write},
+    io::{self, BufReader, BufWriter, Read, Write},
     path::Path,
 };
 
@@ -15,11 +15,10 @@ use sha2::{Digest, Sha256};
 use super::{
     catalog::Record,
     changes::Changes,
-    index::{Before, damaged, each_line_of},
-    key::{Fingerprint, IdKey, key},
-    ledger::{Entered, Expected, Known, Ledger, Repeated, Tally, Verdict, Written},
-    lines::{BUFFER, create, drop_lines, hex, sync},
-    partial::{Files, Journal, Left, Question, Reached},
+    dedup::{Dedup, Entered, Expected, News, Seen, SeenResource, Tally, Verdict},
+    journal::{Files, Journal, Progress, Resume, SearchKey},
+    lines::{BUFFER, create, damaged, drop_lines, each_line_of, hex, sync},
+    previous_ids::PreviousIds,
 };
 use crate::{
     durable,
@@ -38,28 +37,33 @@ pub struct Writer {
     out: BufWriter<File>,
     hash: Sha256,
     bytes: u64,
-    ledger: Ledger,
+    dedup: Dedup,
     superseded: HashSet<u64>,
     changes: Changes,
     pages_kept: bool,
+    /// Bundles kept so far.
+    pages: usize,
     /// Of a pull that goes on, how much of the file of lines stays, and how many Bundles, as soon as a page comes.
     cut: Option<(u64, usize)>,
-    again: Option<Again>,
 }
 
-/// A page that came before the pull was cut short, and comes again to show that the set is the same.
-struct Again {
-    index: usize,
-    brought: Vec<(IdKey, Fingerprint)>,
+/// What an earlier run has left, and how far it came.
+pub struct Resumed<C> {
+    /// The file, as it goes on.
+    pub writer: Writer,
+    /// How far the search was read.
+    pub checkpoint: C,
+    /// When it was begun.
+    pub started: Timestamp,
 }
 
-/// What became of a page.
+/// Whether the Bundle of a page is kept, where Bundles are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taken {
-    /// It is in the file.
-    Kept,
-    /// It came before, in other words: the pages of before do not fit what the server has now.
-    Shifted,
+pub enum KeepBundle {
+    /// It is a page of the search.
+    Always,
+    /// It was asked for besides, and is worth keeping if it has something new.
+    IfNew,
 }
 
 /// A finished resource file: synced, not yet in place.
@@ -74,133 +78,119 @@ pub struct Finished {
     pub has_changes: bool,
     /// The Patient id they are all of, where any of them said so.
     pub patient: Option<String>,
-    /// Every resource it holds, and those that a later page has replaced.
-    pub(super) written: Written,
-    superseded: HashSet<u64>,
+    /// Every resource it holds.
+    pub(super) seen: Seen,
     /// Whether all that was kept before has come again.
     pub(super) has_all_of_before: bool,
 }
 
 impl Finished {
     /// What it holds, for a catalog.
-    pub(super) fn records(&self) -> impl Iterator<Item = Result<Record>> {
-        let rows = self.written.rows().iter().zip(0..).filter(|(_, line)| !self.superseded.contains(line));
-        rows.map(|(row, _)| {
-            let Known { key, fingerprint, last_updated, .. } = Known::from_row(&row?);
-            Ok(Record { key, fingerprint, last_updated })
-        })
+    pub(super) fn records(&self) -> impl Iterator<Item = Record> {
+        let record = |(id, seen): (&_, &SeenResource)| Record {
+            id: *id,
+            fingerprint: seen.fingerprint,
+            last_updated: seen.last_updated,
+        };
+        self.seen.iter().map(record)
     }
 }
 
 impl Writer {
-    /// Begins the file of the resource type that `expected` names, as an answer to `question`. What was
+    /// Begins the file of the resource type that `expected` names, as an answer to `key`. What was
     /// under way of it is forgotten.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`].
-    pub(super) fn begin(
-        files: Files,
-        question: &Question,
-        expected: Expected,
-        before: Before,
-        now: Timestamp,
-    ) -> Result<Self> {
+    pub(super) fn begin(files: Files, key: &SearchKey, expected: Expected, before: PreviousIds) -> Result<Self> {
         files.clear()?;
         let out = create(&files.lines())?;
-        if question.pages_kept {
+        if key.pages_kept {
             let pages = files.pages();
             durable::create_private_dir(&pages).map_err(|cause| Error::disk("create", &pages, &cause))?;
         }
-        let journal = Journal::begin(&files, question, now)?;
-        Ok(Self::new(files, journal, out, expected, before, question.pages_kept))
+        let journal = Journal::begin(&files, key, Timestamp::now())?;
+        Ok(Self::new((files, journal, out), expected, before, key.pages_kept))
     }
 
     fn new(
-        files: Files,
-        journal: Journal,
-        out: BufWriter<File>,
+        (files, journal, out): (Files, Journal, BufWriter<File>),
         expected: Expected,
-        before: Before,
+        before: PreviousIds,
         pages_kept: bool,
     ) -> Self {
         let changes = Changes::new(files.changes(), !before.is_first());
-        let ledger = Ledger::on_disk(expected, before, files.dir());
         Self {
             files,
             journal,
             out,
             hash: Sha256::new(),
             bytes: 0,
-            ledger,
+            dedup: Dedup::new(expected, before),
             superseded: HashSet::new(),
             changes,
             pages_kept,
+            pages: 0,
             cut: None,
-            again: None,
         }
     }
 
-    /// Goes on with what an earlier run has left of the same question; `None` where there is nothing, and then
+    /// Goes on with what an earlier run has left of the same search; `None` where there is nothing, and then
     /// `before` is not asked for, which may have gigabytes to read.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`], and [`crate::error::Exit::Data`] for lines that do not belong here.
-    pub(super) fn resume(
+    pub(super) fn resume<C: Progress>(
         files: Files,
-        question: &Question,
+        key: &SearchKey,
         expected: Expected,
-        before: impl FnOnce() -> Result<Before>,
-        now: Timestamp,
-    ) -> Result<Option<(Self, Reached)>> {
-        let Some(Left { reached, bytes, repeated, beyond, journal }) = Left::find(&files, question, now)? else {
-            return Ok(None);
-        };
-        if question.pages_kept && !have_pages(&files.pages(), reached.pages) {
+        before: impl FnOnce() -> Result<PreviousIds>,
+    ) -> Result<Option<Resumed<C>>> {
+        let Some(left) = Resume::<C>::find(&files, key, Timestamp::now())? else { return Ok(None) };
+        let Resume { checkpoint, started, bytes, repeats, journal } = left;
+        if key.pages_kept && !have_pages(&files.pages(), checkpoint.pages()) {
             return Ok(None);
         }
         let path = files.lines();
         let wrong = |cause: io::Error| Error::disk("open", &path, &cause);
-        let again = match beyond {
-            Some(beyond) => Some(Again { index: reached.pages, brought: brought(&path, bytes, beyond)? }),
-            None => None,
-        };
         let file = private_file::open_to_append(&path).map_err(wrong)?;
         let out = BufWriter::with_capacity(BUFFER, file);
-        let mut writer = Self::new(files, journal, out, expected, before()?, question.pages_kept);
+        let mut writer = Self::new((files, journal, out), expected, before()?, key.pages_kept);
         let kept = BufReader::with_capacity(BUFFER, private_file::open(&path).map_err(wrong)?.take(bytes));
         each_line_of(kept, &path, |number, line| {
             let line = line.ok_or_else(|| damaged(&path, number, "not UTF-8"))?;
-            let Some(entered) = writer.ledger.enter(line)? else { return Ok(()) };
+            let Some(entered) = writer.dedup.enter(&Header::read(line), line, true)? else { return Ok(()) };
             writer.count(line, &entered)
         })?;
-        // Of what came again there is no line, and of what was replaced the older one is counted once more.
-        writer.ledger.repeated = repeated;
-        (writer.cut, writer.again) = (Some((bytes, reached.pages)), again);
-        Ok(Some((writer, reached)))
+        // Of what came again there is no line.
+        writer.dedup.repeats = repeats;
+        writer.pages = checkpoint.pages();
+        writer.cut = Some((bytes, checkpoint.pages()));
+        Ok(Some(Resumed { writer, checkpoint, started }))
     }
 
-    /// Takes in a page: its resources, and the Bundle itself where pages are kept.
+    /// Takes in a page: its resources, and the Bundle itself where Bundles are kept. `may_repeat` says of which ids
+    /// nothing follows when they come again.
     ///
     /// # Errors
     /// [`crate::error::Exit::Data`] for a resource that does not belong here, [`crate::error::Exit::Disk`].
-    pub fn page(&mut self, index: usize, bundle: &Bundle) -> Result<Taken> {
+    pub fn page(&mut self, bundle: &Bundle, keep: KeepBundle, may_repeat: impl Fn(&str) -> bool) -> Result<News> {
         self.go_on()?;
-        let again = self.again.take().filter(|again| again.index == index);
-        let mut brought = Vec::new();
+        let mut news = News::default();
         for (text, header) in bundle.entries() {
-            let entered = self.resource(text, header)?;
-            brought.extend(entered.filter(|_| again.is_some()).map(|entered| (entered.key, entered.fingerprint)));
+            let may_repeat = header.as_ref().is_ok_and(|header| may_repeat(&header.id));
+            if let Some(entered) = self.resource(text, header, may_repeat)? {
+                news.count(entered.replaces.is_some());
+            }
         }
-        if again.is_some_and(|again| again.brought != brought) {
-            return Ok(Taken::Shifted);
-        }
-        if self.pages_kept {
-            let path = self.files.pages().join(page_name(index));
+        if self.pages_kept && (keep == KeepBundle::Always || news != News::default()) {
+            let path = self.files.pages().join(page_name(self.pages));
+            self.pages += 1;
             let mut out = create(&path)?;
             out.write_all(bundle.text().as_bytes()).map_err(|cause| Error::disk("write", &path, &cause))?;
             sync(out, &path)?;
         }
-        Ok(Taken::Kept)
+        Ok(news)
     }
 
     /// Leaves out what is beyond the place from which the pull goes on. Not before a page has come: from a server
@@ -219,29 +209,26 @@ impl Writer {
         Ok(())
     }
 
-    /// Notes that everything up to here is in the file, and where the search goes on.
+    /// Notes that everything up to here is in the file, and how far the search was read.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`].
-    pub fn reached(&mut self, reached: &Reached) -> Result<()> {
+    pub fn reached(&mut self, checkpoint: &impl Progress) -> Result<()> {
         self.out.flush().map_err(|cause| Error::disk("write", &self.files.lines(), &cause))?;
-        self.journal.mark(self.bytes, &self.hash, self.ledger.repeated, reached)
+        self.journal.note((self.bytes, &self.hash), self.dedup.repeats, checkpoint)
     }
 
-    /// Notes that up to this place in the search nothing lies between the pages.
-    ///
-    /// # Errors
-    /// [`crate::error::Exit::Disk`].
-    pub fn seams_hold(&mut self, at: u64) -> Result<()> {
-        self.journal.held(at)
-    }
-
-    fn resource(&mut self, text: &str, header: &std::result::Result<Header, ResourceError>) -> Result<Option<Entered>> {
+    fn resource(
+        &mut self,
+        text: &str,
+        header: &std::result::Result<Header, ResourceError>,
+        may_repeat: bool,
+    ) -> Result<Option<Entered>> {
         let line = line(text);
         let entered = match &line {
-            Cow::Borrowed(line) => self.ledger.enter_with(header, line)?,
+            Cow::Borrowed(line) => self.dedup.enter(header, line, may_repeat)?,
             // What is compared is the line, since the line is what was kept before.
-            Cow::Owned(line) => self.ledger.enter(line)?,
+            Cow::Owned(line) => self.dedup.enter(&Header::read(line), line, may_repeat)?,
         };
         let Some(entered) = entered else { return Ok(None) };
         self.out
@@ -265,22 +252,10 @@ impl Writer {
         if entered.verdict == Verdict::Unchanged { Ok(()) } else { self.changes.push(line) }
     }
 
-    /// Resources kept so far.
+    /// What has come so far.
     #[must_use]
-    pub fn distinct(&self) -> u64 {
-        self.ledger.tally.count
-    }
-
-    /// The resources that came again.
-    #[must_use]
-    pub fn repeated(&self) -> Repeated {
-        self.ledger.repeated
-    }
-
-    /// Whether a resource is here, in this version or a newer one.
-    #[must_use]
-    pub fn has(&self, resource: &str) -> bool {
-        self.ledger.has(resource)
+    pub fn dedup(&self) -> &Dedup {
+        &self.dedup
     }
 
     /// Ends the file: everything is on the disk when this returns.
@@ -300,14 +275,13 @@ impl Writer {
             durable::sync_dir(&pages).map_err(|cause| Error::disk("sync", &pages, &cause))?;
         }
         Ok(Finished {
-            has_all_of_before: self.ledger.has_all_of_before(),
-            superseded: self.superseded,
-            patient: self.ledger.expected.patient,
-            tally: self.ledger.tally,
+            has_all_of_before: self.dedup.has_all_of_before(),
+            patient: self.dedup.expected.patient,
+            tally: self.dedup.tally,
             bytes: self.bytes,
             sha256: hex(self.hash),
             has_changes,
-            written: self.ledger.written,
+            seen: self.dedup.seen,
         })
     }
 }
@@ -320,17 +294,6 @@ pub(super) fn page_name(index: usize) -> String {
 /// Whether the Bundles of the first `number` pages are there.
 fn have_pages(dir: &Path, number: usize) -> bool {
     (0..number).all(|index| dir.join(page_name(index)).exists())
-}
-
-/// What the lines between two places of a file are.
-fn brought(path: &Path, from: u64, to: u64) -> Result<Vec<(IdKey, Fingerprint)>> {
-    let wrong = |cause: io::Error| Error::disk("read", path, &cause);
-    let mut file = private_file::open(path).map_err(wrong)?;
-    file.seek(SeekFrom::Start(from)).map_err(wrong)?;
-    let mut text = String::new();
-    file.take(to.saturating_sub(from)).read_to_string(&mut text).map_err(wrong)?;
-    let headers = text.lines().filter_map(|line| Some((line, Header::read(line).ok()?)));
-    Ok(headers.map(|(line, header)| (key(&header.id), header.fingerprint(line))).collect())
 }
 
 #[cfg(test)]

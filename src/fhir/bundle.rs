@@ -7,10 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::{
-    resource::{Header, Placed, ResourceError},
-    room,
-};
+use super::resource::{Header, Placed, ResourceError};
 
 /// Why a text is no page of a search.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -36,6 +33,8 @@ pub enum BundleError {
 pub struct Bundle {
     text: String,
     resources: Vec<Resource>,
+    outcomes: Vec<String>,
+    included: u64,
     /// `Bundle.total`. A hint at most: API v3 fills it with the page size.
     pub total: Option<u64>,
     /// The link with relation `next`, as the server wrote it.
@@ -85,6 +84,25 @@ struct Link<'a> {
 struct Entry<R> {
     #[serde(default = "nothing")]
     resource: Option<R>,
+    #[serde(default)]
+    search: Option<EntrySearch>,
+}
+
+#[derive(Deserialize)]
+struct EntrySearch {
+    #[serde(default)]
+    mode: EntryMode,
+}
+
+/// Why a resource is in a search's Bundle (FHIR R4, `Bundle.entry.search.mode`).
+#[derive(Clone, Copy, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum EntryMode {
+    Include,
+    Outcome,
+    #[default]
+    #[serde(other)]
+    Match,
 }
 
 fn nothing<R>() -> Option<R> {
@@ -94,6 +112,8 @@ fn nothing<R>() -> Option<R> {
 /// A Bundle without its text.
 struct Parts {
     resources: Vec<Resource>,
+    outcomes: Vec<String>,
+    included: u64,
     total: Option<u64>,
     next: Option<String>,
     last_updated: Option<Timestamp>,
@@ -101,20 +121,64 @@ struct Parts {
 
 impl Parts {
     fn with(self, text: String) -> Bundle {
-        let Self { resources, total, next, last_updated } = self;
-        Bundle { text, resources, total, next, last_updated }
+        let Self { resources, outcomes, included, total, next, last_updated } = self;
+        Bundle { text, resources, outcomes, included, total, next, last_updated }
     }
 }
 
 impl<R> Wire<'_, R> {
-    fn into_parts(self, resources: Vec<Resource>) -> Result<Parts, BundleError> {
+    fn into_parts(self, text: &str, entries: Vec<(Resource, EntryMode)>) -> Result<Parts, BundleError> {
         if self.resource_type != "Bundle" {
             return Err(BundleError::NotABundle(crate::error::shown(&self.resource_type)));
         }
         let total = self.total.and_then(|raw| raw.get().parse().ok());
         let next = self.link.into_iter().find(|link| link.relation == "next").map(|link| link.url.into_owned());
         let last_updated = self.meta.and_then(|meta| meta.last_updated).and_then(|text| text.parse().ok());
-        Ok(Parts { resources, total, next, last_updated })
+        let (mut resources, mut outcomes, mut included) = (Vec::with_capacity(entries.len()), Vec::new(), 0);
+        for (resource, mode) in entries {
+            match mode {
+                _ if resource.is_outcome() => outcomes.push(outcome_words(&text[resource.place])),
+                EntryMode::Outcome => outcomes.push(outcome_words(&text[resource.place])),
+                EntryMode::Include => included += 1,
+                EntryMode::Match => resources.push(resource),
+            }
+        }
+        Ok(Parts { resources, outcomes, included, total, next, last_updated })
+    }
+}
+
+impl Resource {
+    /// Whether it is an OperationOutcome, which needs no id.
+    fn is_outcome(&self) -> bool {
+        const KIND: &str = "OperationOutcome";
+        match &self.header {
+            Ok(header) => header.kind == KIND,
+            Err(ResourceError::NoId(kind)) => kind == KIND,
+            Err(ResourceError::NotAnObject) => false,
+        }
+    }
+}
+
+/// What an OperationOutcome says, fit to be shown.
+fn outcome_words(text: &str) -> String {
+    #[derive(Default, Deserialize)]
+    struct Outcome {
+        #[serde(default)]
+        issue: Vec<Issue>,
+    }
+    #[derive(Deserialize)]
+    struct Issue {
+        #[serde(default)]
+        diagnostics: Option<String>,
+        #[serde(default)]
+        code: Option<String>,
+    }
+    let outcome: Outcome = serde_json::from_str(text).unwrap_or_default();
+    let words: Vec<String> = outcome.issue.into_iter().filter_map(|issue| issue.diagnostics.or(issue.code)).collect();
+    if words.is_empty() {
+        "something beside the claims, without words".to_owned()
+    } else {
+        crate::error::shown(&words.join("; "))
     }
 }
 
@@ -128,10 +192,10 @@ impl Bundle {
             let entries = std::mem::take(&mut wire.entry);
             let settled = entries.into_iter().map(|entry| {
                 let (place, header) = entry.resource?.settle(&text)?;
-                Some(Resource { place, header })
+                Some((Resource { place, header }, entry.search.map_or(EntryMode::Match, |search| search.mode)))
             });
-            let resources = settled.collect::<Option<Vec<_>>>()?;
-            Some(wire.into_parts(resources))
+            let entries = settled.collect::<Option<Vec<_>>>()?;
+            Some(wire.into_parts(&text, entries))
         });
         let parts = match in_one {
             Some(parts) => parts,
@@ -145,18 +209,19 @@ impl Bundle {
         let mut wire: Wire<'_, &RawValue> = serde_json::from_str(text)
             .map_err(|cause| BundleError::NotJson { line: cause.line(), column: cause.column() })?;
         let entries = std::mem::take(&mut wire.entry);
-        // What it is comes first.
-        let parts = wire.into_parts(Vec::new())?;
         let start = text.as_ptr() as usize;
-        let resources = entries
-            .iter()
-            .map(|entry| {
-                let raw = entry.resource.ok_or(BundleError::EmptyEntry)?.get();
-                let offset = raw.as_ptr() as usize - start;
-                Ok(Resource { place: offset..offset + raw.len(), header: Header::read(raw) })
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Parts { resources, ..parts })
+        let split = entries.iter().map(|entry| {
+            let raw = entry.resource.ok_or(BundleError::EmptyEntry)?.get();
+            let offset = raw.as_ptr() as usize - start;
+            let resource = Resource { place: offset..offset + raw.len(), header: Header::read(raw) };
+            Ok((resource, entry.search.as_ref().map_or(EntryMode::Match, |search| search.mode)))
+        });
+        // What it is comes first.
+        if wire.resource_type != "Bundle" {
+            return wire.into_parts(text, Vec::new());
+        }
+        let entries = split.collect::<Result<_, _>>()?;
+        wire.into_parts(text, entries)
     }
 
     /// The Bundle byte for byte as served.
@@ -175,6 +240,22 @@ impl Bundle {
         self.resources.iter().map(|resource| (&self.text[resource.place.clone()], &resource.header))
     }
 
+    /// The ids of the resources, in the server's order. What has none is refused where it is written.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.resources.iter().filter_map(|resource| Some(resource.header.as_ref().ok()?.id.as_str()))
+    }
+
+    /// What the server says beside the resources (OperationOutcome entries), fit to be shown.
+    pub fn outcomes(&self) -> impl Iterator<Item = &str> {
+        self.outcomes.iter().map(String::as_str)
+    }
+
+    /// How many resources came along that were not searched for.
+    #[must_use]
+    pub fn included(&self) -> u64 {
+        self.included
+    }
+
     /// How many resources there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -185,12 +266,6 @@ impl Bundle {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.resources.is_empty()
-    }
-}
-
-impl Drop for Bundle {
-    fn drop(&mut self) {
-        room::give(std::mem::take(&mut self.text));
     }
 }
 

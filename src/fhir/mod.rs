@@ -4,5 +4,3 @@ pub mod bundle;
 pub mod claim;
 pub mod document;
 pub mod resource;
-pub mod room;
-pub mod seam;

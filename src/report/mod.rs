@@ -22,8 +22,8 @@ use sums::Sums;
 
 use crate::{
     archive::{
-        index::each_line,
-        key::{IdKey, key},
+        id_hash::{IdHash, id_hash},
+        lines::each_line,
         manifest::Manifest,
     },
     durable::create_private_dir,
@@ -78,7 +78,7 @@ impl Report {
         claims.each(|claim| {
             sums.take(&claim);
             text.clear();
-            let mark = news.ids.contains(&key(&claim.id)).then_some(news.mark);
+            let mark = news.ids.contains(&id_hash(&claim.id)).then_some(news.mark);
             claims::show(&mut text, &claim, mark, is_long);
             order.push((Reverse(claim.first_day()), spill.keep(&text)?));
             Ok(())
@@ -132,7 +132,7 @@ struct News {
     /// When it was.
     pulled: Option<Date>,
     /// The claims that came or changed.
-    ids: HashSet<IdKey>,
+    ids: HashSet<IdHash>,
     /// What they are.
     mark: &'static str,
     words: String,
@@ -150,7 +150,7 @@ impl News {
         let mut ids = HashSet::new();
         if let Some(changes) = &last.changes {
             each_line(&dir.join(changes), |_, line| {
-                ids.extend(line.and_then(|line| Header::read(line).ok()).map(|header| key(&header.id)));
+                ids.extend(line.and_then(|line| Header::read(line).ok()).map(|header| id_hash(&header.id)));
                 Ok(())
             })?;
         }

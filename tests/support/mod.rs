@@ -182,9 +182,14 @@ impl Stage {
     }
 }
 
+/// The program under test: the one just built, or the one that `BBDL_TEST_BINARY` names (an older release).
+pub fn binary() -> PathBuf {
+    std::env::var_os("BBDL_TEST_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_bbdl").into(), PathBuf::from)
+}
+
 /// The binary in a home of its own.
 pub fn bbdl(home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bbdl"));
+    let mut command = Command::new(binary());
     command
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())

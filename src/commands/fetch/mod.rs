@@ -1,12 +1,9 @@
 //! `bbdl fetch`: bring resources home, page by page, into an archive or a pipe.
 
-mod everyone;
-mod gather;
-mod increment;
+mod all_profiles;
 mod plan;
-mod reading;
 mod report;
-mod stream;
+mod searches;
 
 use std::{
     path::{Path, PathBuf},
@@ -20,7 +17,6 @@ use serde_json::{Map, Value};
 use crate::{
     api::{
         client::{Client, Failure, Limits, Wanted},
-        pages::{Known, Search},
         retry::RetryPolicy,
         server::Searchable,
     },
@@ -35,11 +31,15 @@ use crate::{
     commands::{Context, aside, asked_to_stop, block_on_with_workers, interruptible},
     config::Profile,
     error::{Error, ErrorKind, Result},
+    paging::{
+        page_check::PriorCount,
+        pager::{PullError, Search, SearchRequest},
+    },
+    pull::sinks::SharedPull,
     ui::Ui,
 };
-use gather::Held;
 use plan::{Target, choose, claim_query};
-use report::Done;
+use report::{Done, Fetched};
 
 /// From here on every fetch says that the consent ends.
 const REMIND_DAYS: i64 = 14;
@@ -52,7 +52,7 @@ pub fn run(context: &Context, args: &Fetch) -> Result<()> {
     let limits = Limits { jobs: usize::from(args.jobs), patience: Duration::from_secs(args.timeout) };
     let context = Context { limits, ..context.clone() };
     if args.all_profiles {
-        return everyone::run(&context, args);
+        return all_profiles::run(&context, args);
     }
     if args.out == Path::new("-") {
         if context.ui.json() {
@@ -160,7 +160,7 @@ impl Job<'_> {
         if source.patient.is_none() && knows_whose {
             self.leave_out_documents(&mut targets)?;
         }
-        let pull = Held::new(Pull::begin(archive, source, self.args.full, Timestamp::now()));
+        let pull = SharedPull::new(Pull::begin(archive, source, self.args.full, Timestamp::now()));
         let mut rows = Vec::new();
         for target in &targets {
             match self.one_to_archive(&pull, *target, &grant).await {
@@ -175,13 +175,15 @@ impl Job<'_> {
         let manifest = pull.with(|pull| pull.commit().cloned()).await??;
         let count = manifest.resources.get("ExplanationOfBenefit").map_or(0, |entry| entry.count);
         self.note_archive(ArchiveNote::of(&out, &manifest.source, count));
+        let failure = rows.iter_mut().find_map(|fetched: &mut Fetched| fetched.failure.take());
         let entry = |row: &PullRow| manifest.resources.get(&row.resource).cloned();
-        let rows: Vec<(PullRow, Entry)> =
-            rows.into_iter().filter_map(|row| entry(&row).map(|entry| (row, entry))).collect();
+        let rows: Vec<(Fetched, Entry)> =
+            rows.into_iter().filter_map(|fetched| entry(&fetched.row).map(|entry| (fetched, entry))).collect();
         let (profile, out) = (self.context.profile.to_string(), self.args.out.clone());
         let done = Done { profile, api: self.profile.api, out, rows, withheld, elapsed: began.elapsed() };
         done.warn(self.ui());
-        Ok(done)
+        // What came is in place by now.
+        failure.map_or(Ok(done), Err)
     }
 
     /// Where nothing says whose log-in this is, and the archive is somebody's: claims say whose they are, documents do
@@ -200,7 +202,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    async fn one_to_archive(&self, pull: &Held, target: Target, grant: &Grant) -> Result<PullRow> {
+    async fn one_to_archive(&self, pull: &SharedPull, target: Target, grant: &Grant) -> Result<Fetched> {
         if let Target::Search(resource) = target {
             return self.search_to_archive(pull, resource, grant).await;
         }
@@ -218,20 +220,32 @@ impl Job<'_> {
             mode: Mode::Full,
             query: Query::new(),
             cursor: None,
+            cursor_stays: false,
             clock: None,
             server_total: None,
             started,
             requests: requests_now - requests,
             received: bytes_now - bytes,
         };
-        pull.with(move |pull| pull.add_document(&text, said, pulled).cloned()).await?
+        let row = pull.with(move |pull| pull.add_document(&text, said, pulled).cloned()).await??;
+        Ok(Fetched { row, warnings: Vec::new(), failure: None })
     }
 
     /// Whose log-in this is, where neither token answer nor userinfo say.
     async fn whose(&self) -> Result<Option<String>> {
-        let (resource, login) = (Searchable::Patient, self.login());
-        let search = Search::new(self.client, self.session, resource, &[], 1, Known::MaybeNothing, login);
-        let page = search.without_haste().next_page().await.map_err(|cause| reading::give_up(cause, resource))?;
+        let request = SearchRequest {
+            resource: Searchable::Patient,
+            query: Vec::new(),
+            page_size: 1,
+            prior: PriorCount::MaybeNothing,
+            is_ordered: true,
+        };
+        let search = Search::new(self.client, self.session, request, self.login());
+        let page = match search.without_prefetch().next_page().await {
+            Ok(page) => page,
+            Err(PullError::Shifted) => None,
+            Err(PullError::Failed(error)) => return Err(error),
+        };
         Ok(page.and_then(|page| Some(page.bundle.entries().next()?.1.as_ref().ok()?.id.clone())))
     }
 
@@ -266,7 +280,7 @@ impl Job<'_> {
 
     async fn one_to_stdout(&self, target: Target, grant: &Grant) -> Result<()> {
         if let Target::Search(resource) = target {
-            let count = self.search_to_stdout(resource, grant).await.map_err(part_of_it)?;
+            let count = self.search_to_stdout(resource, grant).await?;
             self.ui().say(format!("{count} {} written to standard output", resource.name()));
         } else {
             let text = self.document(target).await?;
@@ -324,12 +338,6 @@ fn patient_of(userinfo: &str) -> Option<String> {
 fn other_patient(target: Target, why: &str) -> Error {
     Error::new(ErrorKind::OtherEnrollee, format!("{}: {why}", target.name()))
         .hint("Nothing was replaced. Give each enrollee an --out directory and a --profile of their own.")
-}
-
-/// A failure after which what stands on stdout is not the whole answer.
-fn part_of_it(mut error: Error) -> Error {
-    error.message = error.message.replace("; nothing was replaced", "; what was written is not the whole answer");
-    error
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

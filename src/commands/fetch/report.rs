@@ -7,15 +7,25 @@ use serde_json::{Map, Value, json};
 use crate::{
     api::server::ApiVersion,
     archive::manifest::{Entry, Mode, PullRow},
+    error::Error,
+    pull::reader::Warning,
     ui::{Ui, size},
 };
+
+/// What was done for one resource type.
+pub(super) struct Fetched {
+    pub(super) row: PullRow,
+    pub(super) warnings: Vec<Warning>,
+    /// What the run ends with, although what came is in place.
+    pub(super) failure: Option<Error>,
+}
 
 /// What was done for one profile.
 pub(super) struct Done {
     pub(super) profile: String,
     pub(super) api: ApiVersion,
     pub(super) out: std::path::PathBuf,
-    pub(super) rows: Vec<(PullRow, Entry)>,
+    pub(super) rows: Vec<(Fetched, Entry)>,
     pub(super) withheld: Vec<&'static str>,
     pub(super) elapsed: Duration,
 }
@@ -24,7 +34,7 @@ impl Done {
     /// The object of the contract.
     pub(super) fn json(&self) -> Value {
         let resources: Map<String, Value> =
-            self.rows.iter().map(|(row, entry)| (row.resource.clone(), row_json(row, entry))).collect();
+            self.rows.iter().map(|(fetched, entry)| (fetched.row.resource.clone(), row_json(fetched, entry))).collect();
         json!({
             "profile": self.profile, "out": crate::path_text::to_text(&self.out), "resources": resources, "withheld": self.withheld,
             "elapsed_s": (self.elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
@@ -33,8 +43,8 @@ impl Done {
 
     /// One line: where, how many of what, what is new.
     pub(super) fn line(&self) -> String {
-        let parts: Vec<String> = self.rows.iter().map(|(row, entry)| summary(row, entry)).collect();
-        let bytes: u64 = self.rows.iter().map(|(row, _)| row.bytes).sum();
+        let parts: Vec<String> = self.rows.iter().map(|(fetched, entry)| summary(&fetched.row, entry)).collect();
+        let bytes: u64 = self.rows.iter().map(|(fetched, _)| fetched.row.bytes).sum();
         let (out, seconds) = (self.out.display(), self.elapsed.as_secs_f64());
         let left_out = if self.leaves_out() { "; without partially adjudicated claims: --source" } else { "" };
         format!("{out}: {} ({} in {seconds:.1} s{left_out})", parts.join("; "), size(bytes))
@@ -43,7 +53,7 @@ impl Done {
     /// Whether the server has left out claims of its own accord: API v3 sends fully adjudicated ones (NCH,
     /// DDPS) unless it is asked for others. Said when everything was read, not every night.
     fn leaves_out(&self) -> bool {
-        let by_default = |(row, entry): &(PullRow, Entry)| {
+        let by_default = |(Fetched { row, .. }, entry): &(Fetched, Entry)| {
             row.resource == "ExplanationOfBenefit"
                 && row.mode == Mode::Full
                 && entry.query.iter().all(|(name, _)| name != "_source")
@@ -51,26 +61,31 @@ impl Done {
         self.api == ApiVersion::V3 && self.rows.iter().any(by_default)
     }
 
-    /// Where the server's own number is another.
+    /// Says what a person should know, and where the server's own number is another.
     pub(super) fn warn(&self, ui: &Ui) {
-        for (row, entry) in self.rows.iter().filter(|(row, _)| row.mode == Mode::Full) {
-            if let Some(total) = entry.server_total {
-                ui.warn(format!(
-                    "{}: the server's total is {total}, and it sent {}; manifest.json says so too",
-                    row.resource, entry.count
-                ));
+        for (Fetched { row, warnings, .. }, entry) in &self.rows {
+            for warning in warnings {
+                ui.warn(&warning.message);
+            }
+            let fewer = entry.server_total.filter(|total| row.mode == Mode::Full && *total < entry.count);
+            if let Some(total) = fewer {
+                ui.warn(format!("{}: the server counted {total}, and sent {}", row.resource, entry.count));
             }
         }
     }
 }
 
-fn row_json(row: &PullRow, entry: &Entry) -> Value {
+fn row_json(Fetched { row, warnings, .. }: &Fetched, entry: &Entry) -> Value {
     let mut value = json!({
         "count": entry.count, "added": row.added, "updated": row.updated, "unchanged": row.unchanged,
         "removed": row.removed, "requests": row.requests, "bytes": row.bytes, "mode": row.mode,
     });
     if let Some(total) = entry.server_total {
         value["server_total"] = total.into();
+    }
+    if !warnings.is_empty() {
+        let warning = |warning: &Warning| json!({"kind": warning.kind.name(), "message": warning.message});
+        value["warnings"] = warnings.iter().map(warning).collect();
     }
     value
 }

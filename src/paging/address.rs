@@ -61,9 +61,9 @@ impl Address {
         Self { url, start_name: self.start_name, start, count }
     }
 
-    /// The page after this one.
-    pub(super) fn next(&self) -> Self {
-        self.at(self.start + self.count, self.count)
+    /// The page after this one, which begins `overlap` resources before its end.
+    pub(super) fn next(&self, overlap: u64) -> Self {
+        self.at((self.start + self.count).saturating_sub(overlap), self.count)
     }
 
     /// Half its size, for a page that is too much for the server; `None` where less would not help.
@@ -120,9 +120,10 @@ mod tests {
         let v2 = address("_format=application%2Ffhir%2Bjson&startIndex=50&_count=50&patient=-2014").unwrap();
         assert_eq!((v2.start, v2.count), (50, 50));
         assert_eq!(
-            v2.next().url().query(),
+            v2.next(0).url().query(),
             Some("_format=application%2Ffhir%2Bjson&startIndex=100&_count=50&patient=-2014")
         );
+        assert_eq!(v2.next(1).start, 99);
         let v3 = address("_source=NCH%2CDDPS&_count=50&_offset=100&patient=-3025").unwrap();
         assert_eq!(v3.at(125, 25).url().query(), Some("_source=NCH%2CDDPS&_count=25&_offset=125&patient=-3025"));
     }

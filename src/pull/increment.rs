@@ -23,22 +23,35 @@ const EARLIEST: Timestamp = Timestamp::constant(1_581_465_600, 0);
 /// The lower bound of the next pull of what is kept, by the server's own clock; `None` where only a full
 /// pull will do: nothing is kept, nothing is known of when it was loaded, or a bound was given already (the
 /// server refuses two on one side).
-pub(super) fn since(kept: &Entry, api: ApiVersion) -> Option<Timestamp> {
-    if kept.count == 0 { None } else { before(&kept.query, kept.cursor?, api) }
-}
-
-/// From when on something has to be asked for that was perhaps loaded after an answer of this instant;
-/// `None` where that cannot be asked with these filters.
-pub(super) fn before(query: &Query, answered: Timestamp, api: ApiVersion) -> Option<Timestamp> {
-    if has_lower_bound(query) {
+#[must_use]
+pub fn since(kept: &Entry, api: ApiVersion) -> Option<Timestamp> {
+    if kept.count == 0 || kept.query.iter().any(is_lower_bound) {
         return None;
     }
-    let since = answered.checked_sub(overlap(api)).ok()?;
-    (since >= EARLIEST).then_some(since)
+    Some(before(kept.cursor?, api)).filter(|since| *since >= EARLIEST)
 }
 
-fn has_lower_bound(query: &Query) -> bool {
-    query.iter().any(|(name, value)| name == "_lastUpdated" && value.starts_with('g'))
+/// From when on something may have been loaded that an answer of this instant did not have.
+fn before(answered: Timestamp, api: ApiVersion) -> Timestamp {
+    answered.checked_sub(overlap(api)).unwrap_or(EARLIEST)
+}
+
+/// The same search, for what may have been loaded after an answer of this instant. A lower bound that is later stays.
+pub(super) fn loaded_after(query: &Query, answered: Timestamp, api: ApiVersion) -> Query {
+    let since = before(answered, api).max(EARLIEST);
+    // A bound that is no instant (a day, a month) is kept: then more is asked for again.
+    let bound = |(_, value): &(String, String)| value.get(2..).and_then(|text| text.parse::<Timestamp>().ok());
+    let own = query.iter().find(|parameter| is_lower_bound(parameter));
+    if own.is_some_and(|own| bound(own).is_none_or(|own| own > since)) {
+        return query.clone();
+    }
+    let mut query: Query = query.iter().filter(|parameter| !is_lower_bound(parameter)).cloned().collect();
+    query.push(parameter(since));
+    query
+}
+
+fn is_lower_bound((name, value): &(String, String)) -> bool {
+    name == "_lastUpdated" && value.starts_with('g')
 }
 
 /// The search parameter for it. In UTC, whose `Z` needs no escaping: a `+` that is not escaped becomes a
@@ -74,6 +87,20 @@ mod tests {
         assert_eq!(asked(&kept, ApiVersion::V3).as_deref(), Some("ge2026-11-02T09:00:00.250Z"));
         let upper = entry(Some("2026-11-16T09:00:00Z"), &[("_lastUpdated", "lt2027-01-01")]);
         assert!(since(&upper, ApiVersion::V2).is_some());
+    }
+
+    #[test]
+    fn what_was_loaded_meanwhile_is_asked_for_with_one_lower_bound() {
+        let answered = "2026-11-20T09:00:00Z".parse().unwrap();
+        let bounds = |own: Option<&str>| {
+            let query: Query = own.map(|own| ("_lastUpdated".to_owned(), own.to_owned())).into_iter().collect();
+            loaded_after(&query, answered, ApiVersion::V3).into_iter().map(|(_, value)| value).collect::<Vec<_>>()
+        };
+        assert_eq!(bounds(None), ["ge2026-11-06T09:00:00.000Z"]);
+        assert_eq!(bounds(Some("gt2026-01-01T00:00:00Z")), ["ge2026-11-06T09:00:00.000Z"]);
+        assert_eq!(bounds(Some("ge2026-11-19T00:00:00Z")), ["ge2026-11-19T00:00:00Z"]);
+        assert_eq!(bounds(Some("ge2026-01-01")), ["ge2026-01-01"]);
+        assert_eq!(bounds(Some("lt2027-01-01")), ["lt2027-01-01", "ge2026-11-06T09:00:00.000Z"]);
     }
 
     #[test]

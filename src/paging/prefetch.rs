@@ -1,36 +1,39 @@
 //! Pages asked for before their turn: a queue of requests under way, in the order of the search.
 //!
 //! The server's links give the form of an address ([`Address`]), and from it the addresses of the pages to
-//! come. What was asked for ahead is used only where a link then names it; whatever does not fit is dropped.
+//! come. What was asked for ahead is used only where its turn comes; whatever does not fit is dropped.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use tokio::task::JoinHandle;
 use url::Url;
 
-use super::{
-    address::Address,
-    client::{Bearer, Client, Failure, Wanted},
-    server::ApiVersion,
-};
+use super::address::Address;
 use crate::{
+    api::{
+        client::{Bearer, Client, Failure, Wanted},
+        server::ApiVersion,
+    },
     error::{Error, ErrorKind},
     fhir::bundle::Bundle,
 };
 
-/// Links that were not those expected, after which nothing is expected any more.
-const SURPRISES: u32 = 2;
+/// Wrong guesses after which nothing is asked for ahead any more.
+const MISPREDICTIONS: u32 = 2;
+/// Where nothing tells how far a search goes, this many pages are under way at once at least, and otherwise one
+/// for so many pages read: what was asked for behind the end is asked for in vain.
+const BLIND: usize = 3;
+const READ_PER_BLIND: usize = 8;
 
 /// The pages under way.
-pub(super) struct Ahead {
+pub(super) struct Prefetch {
     search: Url,
     start_name: &'static str,
-    has_totals: bool,
     asked: VecDeque<Asked>,
     /// The address of the page whose turn it is, where it has one.
     current: Option<Address>,
     count: u64,
-    surprises: u32,
+    mispredictions: u32,
 }
 
 /// A page under way.
@@ -48,37 +51,19 @@ impl Drop for Task {
     }
 }
 
-impl Ahead {
+impl Prefetch {
     /// Of a search that begins with the page `first` of `count` resources.
     pub(super) fn begin(first: &Url, api: ApiVersion, count: u64) -> Self {
-        let (start_name, has_totals) = match api {
-            ApiVersion::V1 | ApiVersion::V2 => ("startIndex", true),
-            ApiVersion::V3 => ("_offset", false),
+        let start_name = match api {
+            ApiVersion::V1 | ApiVersion::V2 => "startIndex",
+            ApiVersion::V3 => "_offset",
         };
-        Self {
-            search: first.clone(),
-            start_name,
-            has_totals,
-            asked: VecDeque::new(),
-            current: None,
-            count,
-            surprises: 0,
-        }
+        Self { search: first.clone(), start_name, asked: VecDeque::new(), current: None, count, mispredictions: 0 }
     }
 
     /// How many resources the page asks for whose turn it is.
     pub(super) fn count(&self) -> u64 {
         self.current.as_ref().map_or(self.count, |current| current.count)
-    }
-
-    /// The address of the page whose turn it is, where it has one.
-    pub(super) fn page(&self) -> Option<&Address> {
-        self.current.as_ref()
-    }
-
-    /// Where that page begins in the search.
-    pub(super) fn start(&self) -> Option<u64> {
-        self.current.as_ref().map(|current| current.start)
     }
 
     /// The address of a link; the first page, which names no start, begins at 0.
@@ -94,30 +79,43 @@ impl Ahead {
             return;
         };
         if !front.address.is_same_page(current) {
-            // A page that had to be made smaller is no surprise.
-            self.surprises += u32::from(front.address.count == current.count);
+            // A page that had to be made smaller was no wrong guess.
+            self.mispredictions += u32::from(front.address.count == current.count);
             self.asked.clear();
         }
     }
 
-    /// Asks for this page and those after it that begin before `end`, as many as the pace allows at once.
-    pub(super) fn fill<B: Bearer>(&mut self, client: &Arc<Client>, bearer: &B, end: u64) {
+    /// Asks for this page and those after it, as many as the pace allows at once. They begin before `end`, where that is
+    /// known; otherwise the number of pages `read` says how many are asked for blindly. Each page begins `overlap`
+    /// resources before the end of the one before.
+    pub(super) fn fill<B: Bearer>(
+        &mut self,
+        (client, bearer): (&Arc<Client>, &B),
+        end: Option<u64>,
+        read: usize,
+        overlap: u64,
+    ) {
         let Some(current) = &self.current else { return };
-        if self.surprises >= SURPRISES {
+        if self.mispredictions >= MISPREDICTIONS {
             return;
         }
+        let most = match end {
+            Some(_) => client.at_once(),
+            None => client.at_once().min(BLIND.max(read / READ_PER_BLIND)),
+        };
         // The form of the newest link is the one to go by.
         let mut address = match self.asked.back() {
-            Some(last) => current.at(last.address.start, last.address.count).next(),
+            Some(last) => current.at(last.address.start, last.address.count).next(overlap),
             None => current.clone(),
         };
-        while self.asked.len() < client.at_once() && (address.start < end || self.asked.is_empty()) {
+        let reaches = |address: &Address| end.is_none_or(|end| address.start + overlap < end);
+        while self.asked.len() < most && (reaches(&address) || self.asked.is_empty()) {
             let is_first = address.start == 0 && address.count == self.count;
             let url = if is_first { self.search.clone() } else { address.url().clone() };
             let (client, bearer, wanted) = (Arc::clone(client), bearer.clone(), wanted(Some(&address)));
             let task = tokio::spawn(async move { fetch(&client, &bearer, &url, wanted).await });
             self.asked.push_back(Asked { address: address.clone(), task: Task(task) });
-            address = address.next();
+            address = address.next(overlap);
         }
     }
 
@@ -136,25 +134,24 @@ impl Ahead {
             .unwrap_or_else(|_| Err(Failure::Other(Error::new(ErrorKind::Defect, "reading a page ended unexpectedly"))))
     }
 
-    /// Whether the page after this one shows that there is something: the server says so when it is asked
-    /// for a page behind the end.
+    /// Whether the page after this one shows that there is something: the server says so when it is asked for a page
+    /// behind the end.
     pub(super) async fn shows_more(&mut self) -> bool {
         let Some(mut asked) = self.asked.pop_front() else { return false };
         match (&mut asked.task.0).await {
-            // The total of v3 is the page size, whatever there is.
-            Ok(Ok(bundle)) => !bundle.is_empty() || (self.has_totals && bundle.total.is_some_and(|total| total > 0)),
+            Ok(Ok(bundle)) => !bundle.is_empty(),
             Ok(Err(Failure::Answer(problem))) => problem.past_the_end(),
             _ => false,
         }
     }
 
     /// Asks for nothing ahead any more.
-    pub(super) fn expect_nothing(&mut self) {
-        self.surprises = SURPRISES;
+    pub(super) fn stop_for_good(&mut self) {
+        self.mispredictions = MISPREDICTIONS;
     }
 
     /// Drops everything that is under way.
-    pub(super) fn stop(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.asked.clear();
     }
 }

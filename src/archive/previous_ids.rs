@@ -1,0 +1,83 @@
+//! The resources of a file as they stood before this pull: what tells added from changed.
+
+use std::{collections::HashMap, path::Path};
+
+use super::{
+    id_hash::{Fingerprint, IdHash, id_hash},
+    lines::{damaged, each_line, for_each_line},
+};
+use crate::{error::Result, fhir::resource::Header};
+
+/// The resources of an archive's file as it stood before: id and content of each.
+#[derive(Default)]
+pub struct PreviousIds {
+    kept: Option<HashMap<IdHash, Fingerprint>>,
+    patient: Option<String>,
+}
+
+impl PreviousIds {
+    /// Nothing was there before: what comes now is the first of its kind.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+
+    /// Reads a file of one resource a line.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Data`] for a line that is no resource, [`crate::error::Exit::Disk`].
+    pub fn read(path: &Path) -> Result<Self> {
+        let mut before = Self { kept: Some(HashMap::new()), patient: None };
+        for_each_line(path, |number, line| {
+            let header = Header::read(line).map_err(|cause| damaged(path, number, &cause.to_string()))?;
+            before.enter(header, line);
+            Ok(())
+        })?;
+        Ok(before)
+    }
+
+    /// Reads what can be read of a file that may be damaged, for a pull that replaces it.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Disk`].
+    pub fn salvage(path: &Path) -> Result<Self> {
+        let mut before = Self { kept: Some(HashMap::new()), patient: None };
+        each_line(path, |_, line| {
+            if let Some((line, header)) = line.and_then(|line| Some((line, Header::read(line).ok()?))) {
+                before.enter(header, line);
+            }
+            Ok(())
+        })?;
+        Ok(before)
+    }
+
+    fn enter(&mut self, header: Header, line: &str) {
+        if let Some(kept) = &mut self.kept {
+            kept.insert(id_hash(&header.id), header.fingerprint(line));
+        }
+        self.patient = self.patient.take().or(header.patient);
+    }
+
+    /// What was kept under this id.
+    #[must_use]
+    pub fn get(&self, id: &IdHash) -> Option<&Fingerprint> {
+        self.kept.as_ref()?.get(id)
+    }
+
+    /// How many ids were kept; `None` where there was no earlier pull.
+    pub(super) fn number(&self) -> Option<u64> {
+        self.kept.as_ref().map(|kept| kept.len() as u64)
+    }
+
+    /// Whether there was no earlier pull.
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        self.kept.is_none()
+    }
+
+    /// The Patient id that what was kept speaks of.
+    #[must_use]
+    pub fn patient(&self) -> Option<&str> {
+        self.patient.as_deref()
+    }
+}

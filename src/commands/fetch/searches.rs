@@ -1,0 +1,116 @@
+//! A search of `fetch`: its plan from the command line and the archive, and what becomes of it.
+
+use std::io::stdout;
+
+use jiff::Timestamp;
+
+use super::{Job, plan::Target, report::Fetched};
+use crate::{
+    api::server::Searchable,
+    archive::{
+        Pull,
+        dedup::Expected,
+        journal::SearchKey,
+        manifest::{Entry, Mode},
+        pull::Pulled,
+    },
+    auth::token::Grant,
+    cli::Format,
+    error::Result,
+    paging::page_check::PriorCount,
+    pull::{
+        increment,
+        reader::{Reader, SearchPlan, Settled},
+        sinks::{ArchiveSink, SharedPull, StreamSink},
+    },
+};
+
+impl Job<'_> {
+    /// Brings one resource type into the pull.
+    pub(super) async fn search_to_archive(
+        &self,
+        pull: &SharedPull,
+        resource: Searchable,
+        grant: &Grant,
+    ) -> Result<Fetched> {
+        let started = Timestamp::now();
+        let (requests, bytes) = self.client.traffic();
+        let (kept, plan, key, patient) = {
+            let pull = pull.now();
+            let kept = pull.kept(resource.name()).cloned();
+            let plan = self.search_plan(&pull, resource, kept.as_ref());
+            let key = SearchKey {
+                source: self.source(grant),
+                query: plan.query.clone(),
+                since: plan.since,
+                page_size: self.args.page_size,
+                pages_kept: self.args.format == Format::Json,
+            };
+            (kept, plan, key, grant.patient.clone().or_else(|| pull.patient().map(str::to_owned)))
+        };
+        let query = plan.query.clone();
+        let expected = Expected { kind: resource.name(), patient };
+        let (mut sink, from) = ArchiveSink::open(pull, expected, key).await?;
+        let settled = self.reader().into_archive(plan, kept.as_ref(), (&mut sink, from)).await?;
+        let (requests_now, bytes_now) = self.client.traffic();
+        let Settled { mode, total, data_time, cursor_stays, warnings, failure } = settled;
+        let pulled = Pulled {
+            resource: resource.name(),
+            mode,
+            query,
+            cursor: data_time,
+            cursor_stays: cursor_stays || failure.is_some(),
+            clock: self.client.clock(),
+            server_total: total,
+            started,
+            requests: requests_now - requests,
+            received: bytes_now - bytes,
+        };
+        let writer = sink.into_writer();
+        let row = pull.with(move |pull| pull.add(writer, pulled).cloned()).await??;
+        Ok(Fetched { row, warnings, failure })
+    }
+
+    /// What is asked: all of it, or what is new since the last pull. A person's Patient and Coverage
+    /// resources are one page, and asked for whole.
+    fn search_plan(&self, pull: &Pull, resource: Searchable, kept: Option<&Entry>) -> SearchPlan {
+        let pages_kept = self.args.format == Format::Json;
+        let may_be_partial = resource == Searchable::ExplanationOfBenefit
+            && !self.args.full
+            && (!pages_kept || pull.has_pages(resource.name()));
+        let since = kept.filter(|_| may_be_partial).and_then(|kept| increment::since(kept, self.profile.api));
+        let (mode, prior) = match since {
+            Some(_) => (Mode::Incremental, PriorCount::MaybeNothing),
+            None => (Mode::Full, PriorCount::Resources(kept.map_or(0, |kept| kept.count))),
+        };
+        SearchPlan { resource, mode, query: self.filters(Target::Search(resource)), since, prior }
+    }
+
+    fn reader(&self) -> Reader<'_> {
+        Reader {
+            client: self.client,
+            session: self.session,
+            login: self.login(),
+            page_size: self.args.page_size,
+            max_claims: self.args.max_claims,
+        }
+    }
+
+    /// Writes one resource type to standard output: what every reading brings and an earlier one has not.
+    pub(super) async fn search_to_stdout(&self, resource: Searchable, grant: &Grant) -> Result<u64> {
+        let expected = Expected { kind: resource.name(), patient: grant.patient.clone() };
+        let mut sink = StreamSink::new(stdout().lock(), expected);
+        let plan = SearchPlan {
+            resource,
+            mode: Mode::Full,
+            query: self.filters(Target::Search(resource)),
+            since: None,
+            prior: PriorCount::Resources(0),
+        };
+        let settled = self.reader().into_stream(plan, &mut sink).await?;
+        for warning in settled.warnings {
+            self.ui().warn(warning.message);
+        }
+        Ok(sink.written())
+    }
+}

@@ -1,0 +1,378 @@
+//! Does a reading count? A decision without side effects, over what is known of it.
+//!
+//! A reading is a search read from its first page to its last. The rules, each with a row in the table of tests:
+//!
+//! * What changed while it was read is read again.
+//! * API v1 and v2 count what they find, and leave out afterwards what may not be shared (redaction). So
+//!   fewer may come than were counted; but then the same number is missing from every reading, however the
+//!   pages are cut, and nothing comes twice. A shortfall that looks otherwise is a loss.
+//! * An increment that falls short is merged, since what came is true, but its cursor stays: the next pull
+//!   asks for the same again. A full pull that falls short replaces nothing.
+//! * At API v3 nothing is counted. What comes twice in two pages that do not meet has changed places, unless it does so
+//!   in every reading.
+
+use jiff::Timestamp;
+
+use crate::archive::{dedup::Repeats, manifest::Mode};
+
+/// How often a search is read again because it changed or fell short.
+const READ_AGAIN: u32 = 2;
+
+/// A search that was read from its first page to its last.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// Everything, or what is new.
+    pub mode: Mode,
+    /// Whether claims were asked for.
+    pub of_claims: bool,
+    /// Whether the server's totals count the search (API v1 and v2).
+    pub has_totals: bool,
+    /// What the server counted.
+    pub total: Option<u64>,
+    /// Distinct resources that came.
+    pub distinct: u64,
+    /// What came twice, in pages that do not meet.
+    pub repeats: Repeats,
+    /// Pages without entries that named a next one.
+    pub empty_pages: u32,
+    /// Whether the links ended before the place that the total names.
+    pub ended_early: bool,
+    /// Pages on which the last resource of the page before stood in another place than it had to.
+    pub displaced: u32,
+    /// Resources that were loaded or changed after the page they would stand on, or stood on, had been read.
+    pub late: u64,
+    /// The transaction time of the data (API v1 and v2).
+    pub data_time: Option<Timestamp>,
+}
+
+impl Reading {
+    /// How many fewer came than the server counted.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        self.total.map_or(0, |total| total.saturating_sub(self.distinct))
+    }
+}
+
+/// What became of an attempt to read a search.
+#[derive(Clone, Debug)]
+pub enum Attempt {
+    /// It was read to its end.
+    Read(Reading),
+    /// The set changed between two pages.
+    Shifted,
+}
+
+/// What earlier attempts of the same pull have shown.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    read_again: u32,
+    missing: Option<u64>,
+    repeats: Option<Repeats>,
+    displaced: Option<u32>,
+    was_behind: bool,
+    found_nothing: bool,
+}
+
+impl History {
+    /// Takes note of an attempt and of what was decided.
+    pub fn note(&mut self, attempt: &Attempt, judgment: &Judgment) {
+        match judgment {
+            Judgment::ReadAgain(Why::Behind) => self.was_behind = true,
+            Judgment::ReadAgain(_) => self.read_again += 1,
+            Judgment::AskWhetherItIsThere => self.found_nothing = true,
+            _ => {}
+        }
+        if let Attempt::Read(reading) = attempt {
+            (self.missing, self.repeats) = (Some(reading.missing()), Some(reading.repeats));
+            self.displaced = Some(reading.displaced);
+        }
+    }
+}
+
+/// What an earlier pull of the same search has left in the archive.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Kept {
+    /// Resources kept.
+    pub count: u64,
+    /// How many fewer they are than the server counted.
+    pub missing: Option<u64>,
+    /// Up to which transaction time of the data.
+    pub cursor: Option<Timestamp>,
+}
+
+/// Why a reading does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The set changed while it was read.
+    Changed,
+    /// Fewer came than the server counted, and nothing explains it.
+    Shortfall,
+    /// The server's data are older than those that are kept: a replica that lags.
+    Behind,
+}
+
+/// What a reading that counts is accepted with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// Nothing to say.
+    Whole,
+    /// Fewer came than the server counted, as redaction explains.
+    WithShortfall,
+    /// Empty pages named a next one, and nothing counts what came: the cursor stays.
+    WithEmptyPages,
+    /// Nothing came, as it does when the back end fails.
+    Nothing,
+}
+
+/// Whether a reading counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgment {
+    /// It does.
+    Accept(Accepted),
+    /// It is merged, but the cursor stays and the run ends with "try again later".
+    MergeAndTryLater,
+    /// Read it again from the beginning.
+    ReadAgain(Why),
+    /// "Nothing new" is also how API v1 and v2 answer when their back end fails: ask whether what is kept is there,
+    /// and read again.
+    AskWhetherItIsThere,
+    /// It does not, and neither did the others.
+    Fail(Why),
+}
+
+/// Whether an attempt counts, after those in `history`, for somebody of whom so much is `kept`.
+#[must_use]
+pub fn judge(attempt: &Attempt, history: &History, kept: &Kept) -> Judgment {
+    let again_or = |last: Judgment, why: Why| {
+        if history.read_again < READ_AGAIN { Judgment::ReadAgain(why) } else { last }
+    };
+    let Attempt::Read(reading) = attempt else { return again_or(Judgment::Fail(Why::Changed), Why::Changed) };
+    let is_full = reading.mode == Mode::Full;
+    let is_behind = is_full && kept.cursor.zip(reading.data_time).is_some_and(|(kept, now)| now < kept);
+    if is_behind && !history.was_behind {
+        return Judgment::ReadAgain(Why::Behind);
+    }
+    if !reading.has_totals {
+        let changed_places = reading.repeats.number > 0 && history.repeats != Some(reading.repeats);
+        if changed_places {
+            return again_or(Judgment::Fail(Why::Changed), Why::Changed);
+        }
+    }
+    // What came meanwhile is here in any case. But it may have superseded what was read before.
+    let is_displaced = reading.displaced > 0 && history.displaced != Some(reading.displaced);
+    if (reading.late > 0 || is_displaced) && history.read_again < READ_AGAIN {
+        return Judgment::ReadAgain(Why::Changed);
+    }
+    if reading.missing() > 0 && !is_explained(reading, history, kept) {
+        let last = if is_full { Judgment::Fail(Why::Shortfall) } else { Judgment::MergeAndTryLater };
+        return again_or(last, Why::Shortfall);
+    }
+    Judgment::Accept(match reading {
+        _ if reading.missing() > 0 => Accepted::WithShortfall,
+        _ if reading.empty_pages > 0 && reading.total.is_none() => Accepted::WithEmptyPages,
+        _ if reading.distinct > 0 || !reading.has_totals || !reading.of_claims => Accepted::Whole,
+        _ if is_full => Accepted::Nothing,
+        _ if !history.found_nothing => return Judgment::AskWhetherItIsThere,
+        _ => Accepted::Whole,
+    })
+}
+
+/// Whether redaction explains that fewer came than were counted.
+fn is_explained(reading: &Reading, history: &History, kept: &Kept) -> bool {
+    let missing = reading.missing();
+    let is_full = reading.mode == Mode::Full;
+    let was_so = history.missing == Some(missing) || (is_full && kept.missing == Some(missing));
+    // Claims of the archive are not redacted all of a sudden while the server still counts them.
+    let loses_kept = is_full && reading.distinct < kept.count && missing > kept.missing.unwrap_or(0);
+    was_so && reading.distinct > 0 && reading.repeats.number == 0 && !reading.ended_early && !loses_kept
+}
+
+/// Another page size for a reading after a shortfall: a page that the server fails to fill starts elsewhere then.
+#[must_use]
+pub fn other_page_size(size: u32) -> u32 {
+    if size > 7 { size - 7 } else { size + 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Judgment::{Accept, AskWhetherItIsThere, Fail, MergeAndTryLater, ReadAgain};
+
+    const WHOLE: Reading = Reading {
+        mode: Mode::Full,
+        of_claims: true,
+        has_totals: true,
+        total: Some(120),
+        distinct: 120,
+        repeats: Repeats { number: 0, which: 0 },
+        empty_pages: 0,
+        ended_early: false,
+        displaced: 0,
+        late: 0,
+        data_time: None,
+    };
+    const SHORT: Reading = Reading { distinct: 117, ..WHOLE };
+    const TWICE: Repeats = Repeats { number: 70, which: 9 };
+    const V3: Reading = Reading { has_totals: false, total: None, ..WHOLE };
+
+    fn first() -> History {
+        History::default()
+    }
+
+    fn again(read_again: u32) -> History {
+        History { read_again, ..first() }
+    }
+
+    fn missed(missing: u64) -> History {
+        History { missing: Some(missing), ..again(1) }
+    }
+
+    #[test]
+    fn a_reading_and_whether_it_counts() {
+        let increment = |reading: Reading| Reading { mode: Mode::Incremental, ..reading };
+        let kept = Kept { count: 117, missing: Some(3), cursor: None };
+        let none = Kept::default();
+        for (what, reading, history, kept, judgment) in [
+            ("all that was counted", WHOLE, first(), none, Accept(Accepted::Whole)),
+            ("more than was counted", Reading { total: Some(12), ..WHOLE }, first(), none, Accept(Accepted::Whole)),
+            // Shortfalls.
+            ("three are missing", SHORT, first(), none, ReadAgain(Why::Shortfall)),
+            ("the same three", SHORT, missed(3), none, Accept(Accepted::WithShortfall)),
+            ("three, and then four", Reading { distinct: 116, ..SHORT }, missed(3), none, ReadAgain(Why::Shortfall)),
+            ("never the same", SHORT, History { missing: Some(4), ..again(2) }, none, Fail(Why::Shortfall)),
+            ("as many as ever", SHORT, first(), kept, Accept(Accepted::WithShortfall)),
+            (
+                "claims of the archive among them",
+                Reading { distinct: 110, ..SHORT },
+                missed(10),
+                kept,
+                ReadAgain(Why::Shortfall),
+            ),
+            (
+                "one page over and over",
+                Reading { distinct: 50, repeats: TWICE, ..WHOLE },
+                missed(70),
+                none,
+                ReadAgain(Why::Shortfall),
+            ),
+            (
+                "one page over and over, always",
+                Reading { distinct: 50, repeats: TWICE, ..WHOLE },
+                History { missing: Some(70), repeats: Some(TWICE), ..again(2) },
+                none,
+                Fail(Why::Shortfall),
+            ),
+            ("a total and nothing", Reading { distinct: 0, ..WHOLE }, first(), none, ReadAgain(Why::Shortfall)),
+            (
+                "always a total and nothing",
+                Reading { distinct: 0, ..WHOLE },
+                History { missing: Some(120), ..again(2) },
+                none,
+                Fail(Why::Shortfall),
+            ),
+            (
+                "links that end early",
+                Reading { ended_early: true, ..SHORT },
+                missed(3),
+                none,
+                ReadAgain(Why::Shortfall),
+            ),
+            ("an increment that is short", increment(SHORT), first(), kept, ReadAgain(Why::Shortfall)),
+            ("an increment that stays as short", increment(SHORT), missed(3), none, Accept(Accepted::WithShortfall)),
+            (
+                "an increment that is short otherwise each time",
+                increment(SHORT),
+                History { missing: Some(9), ..again(2) },
+                none,
+                MergeAndTryLater,
+            ),
+            // Empty pages.
+            ("redacted pages", Reading { empty_pages: 2, ..SHORT }, missed(3), none, Accept(Accepted::WithShortfall)),
+            (
+                "v3: an empty page on the way",
+                Reading { empty_pages: 1, ..V3 },
+                first(),
+                none,
+                Accept(Accepted::WithEmptyPages),
+            ),
+            (
+                "v2 without a total: an empty page",
+                Reading { empty_pages: 1, total: None, ..WHOLE },
+                first(),
+                none,
+                Accept(Accepted::WithEmptyPages),
+            ),
+            // Nothing.
+            (
+                "nothing at all",
+                Reading { total: Some(0), distinct: 0, ..WHOLE },
+                first(),
+                none,
+                Accept(Accepted::Nothing),
+            ),
+            (
+                "nothing new",
+                increment(Reading { total: Some(0), distinct: 0, ..WHOLE }),
+                first(),
+                none,
+                AskWhetherItIsThere,
+            ),
+            (
+                "still nothing new",
+                increment(Reading { total: Some(0), distinct: 0, ..WHOLE }),
+                History { found_nothing: true, ..first() },
+                none,
+                Accept(Accepted::Whole),
+            ),
+            ("v3: nothing", Reading { distinct: 0, ..V3 }, first(), none, Accept(Accepted::Whole)),
+            // Changes.
+            ("v3: claims that came twice", Reading { repeats: TWICE, ..V3 }, first(), none, ReadAgain(Why::Changed)),
+            (
+                "v3: the same claims came twice again",
+                Reading { repeats: TWICE, ..V3 },
+                History { repeats: Some(TWICE), ..again(1) },
+                none,
+                Accept(Accepted::Whole),
+            ),
+            ("v3: something was loaded meanwhile", Reading { late: 1, ..V3 }, first(), none, ReadAgain(Why::Changed)),
+            (
+                "v3: something is loaded all the time",
+                Reading { late: 1, ..V3 },
+                again(2),
+                none,
+                Accept(Accepted::Whole),
+            ),
+            ("v3: pages have moved", Reading { displaced: 1, ..V3 }, first(), none, ReadAgain(Why::Changed)),
+            (
+                "v3: pages begin one claim too early, always",
+                Reading { displaced: 1, ..V3 },
+                History { displaced: Some(1), ..again(1) },
+                none,
+                Accept(Accepted::Whole),
+            ),
+            (
+                "v2: something was loaded meanwhile",
+                Reading { late: 1, ..WHOLE },
+                first(),
+                none,
+                ReadAgain(Why::Changed),
+            ),
+        ] {
+            assert_eq!(judge(&Attempt::Read(reading), &history, &kept), judgment, "{what}");
+        }
+        assert_eq!(judge(&Attempt::Shifted, &first(), &none), ReadAgain(Why::Changed));
+        assert_eq!(judge(&Attempt::Shifted, &again(2), &none), Fail(Why::Changed));
+    }
+
+    #[test]
+    fn a_server_that_is_behind_is_asked_once_more() {
+        let at = |text: &str| text.parse::<Timestamp>().ok();
+        let kept = Kept { cursor: at("2026-11-20T00:00:00Z"), ..Kept::default() };
+        let attempt = Attempt::Read(Reading { data_time: at("2026-11-13T00:00:00Z"), ..WHOLE });
+        let mut history = first();
+        let judgment = judge(&attempt, &history, &kept);
+        assert_eq!(judgment, ReadAgain(Why::Behind));
+        history.note(&attempt, &judgment);
+        assert_eq!(judge(&attempt, &history, &kept), Accept(Accepted::Whole));
+    }
+}

@@ -1,0 +1,22 @@
+//! A search brought home whole: read as often as it takes to have a set that fits together.
+//!
+//! | file | what it is for |
+//! | --- | --- |
+//! | [`reader`] | the one loop: reads a search, asks whether the reading counts, reads again |
+//! | [`acceptance`] | whether a reading counts: a pure function |
+//! | [`increment`] | from when on an incremental pull asks |
+//! | [`sinks`] | where pages go: an archive, or standard output |
+//!
+//! A reading has up to three parts, each a search of its own:
+//!
+//! 1. The search itself, page by page (`paging` says why nothing lies between two pages).
+//! 2. Prior authorizations (API v3, `_source=CWF`), which the server lists in no fixed order: read until two
+//!    readings agree.
+//! 3. What was loaded since the first page was answered, where something may have been: at API v3 always, at v1
+//!    and v2 where the data bore another date meanwhile, and wherever an earlier run had begun the reading. So the
+//!    finished pull has what changed while it was read.
+
+pub mod acceptance;
+pub mod increment;
+pub mod reader;
+pub mod sinks;

@@ -1,0 +1,263 @@
+//! Where pages go: into an archive, or onto standard output. Both get the same pages and the same guarantees.
+
+use std::{
+    collections::HashSet,
+    io::{self, Write},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{
+    archive::{
+        Pull,
+        dedup::{Dedup, Expected, News, Repeats},
+        id_hash::{IdHash, id_hash},
+        journal::{Progress, SearchKey},
+        previous_ids::PreviousIds,
+        writer::{KeepBundle, Writer},
+    },
+    error::{Error, ErrorKind, Result},
+    fhir::resource::line,
+    paging::{checkpoint::Checkpoint, pager::Page},
+};
+
+/// What a page is part of.
+#[derive(Clone, Copy, Debug)]
+pub enum Part<'a> {
+    /// The search itself, which was read so far with this page. A later run can go on from there.
+    Search(&'a Checkpoint),
+    /// A search of its own that belongs to it: what was loaded meanwhile, prior authorizations. Read anew by a run that
+    /// goes on. Its resources may have come before.
+    Addition,
+}
+
+/// Takes the pages of a reading.
+pub trait PageSink {
+    /// What a failure means for what was there before, as part of a sentence.
+    const AFTER_FAILURE: &'static str;
+
+    /// Takes a page; says what it has brought.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Data`] for a resource that does not belong here, [`crate::error::Exit::Disk`].
+    fn take(&mut self, page: &Page, part: Part<'_>) -> Result<News>;
+
+    /// Distinct resources of this reading.
+    fn distinct(&self) -> u64;
+
+    /// What came twice in this reading, in pages that do not meet.
+    fn repeats(&self) -> Repeats;
+
+    /// What comes now is the whole set from its beginning, once more.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    fn restart(&mut self) -> impl Future<Output = Result<()>>;
+
+    /// No reading counted: nothing of it is to be gone on with.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    fn abandon(&mut self) -> impl Future<Output = Result<()>>;
+}
+
+impl Progress for Checkpoint {
+    fn pages(&self) -> usize {
+        self.pages
+    }
+
+    fn has_next(&self) -> bool {
+        self.next.is_some()
+    }
+}
+
+/// A pull whose work on the disk is done on other threads: reading and merging a large archive takes its time.
+#[derive(Clone)]
+pub struct SharedPull(Arc<Mutex<Pull>>);
+
+impl SharedPull {
+    /// Shares a pull.
+    #[must_use]
+    pub fn new(pull: Pull) -> Self {
+        Self(Arc::new(Mutex::new(pull)))
+    }
+
+    /// The Patient id of this archive, as far as it is known.
+    #[must_use]
+    pub fn patient(&self) -> Option<String> {
+        self.now().patient().map(str::to_owned)
+    }
+
+    /// What is known without the disk.
+    pub fn now(&self) -> MutexGuard<'_, Pull> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does `work` with it on a thread where it may block.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Defect`] when the work panicked.
+    pub async fn with<T: Send + 'static>(&self, work: impl FnOnce(&mut Pull) -> T + Send + 'static) -> Result<T> {
+        let pull = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || work(&mut pull.lock().unwrap_or_else(PoisonError::into_inner)))
+            .await
+            .map_err(|_| Error::new(ErrorKind::Defect, "work on the disk ended unexpectedly"))
+    }
+}
+
+/// The file of one resource type in an archive.
+pub struct ArchiveSink {
+    pull: SharedPull,
+    expected: Expected,
+    key: SearchKey,
+    writer: Writer,
+}
+
+impl ArchiveSink {
+    /// A sink that goes on with what an earlier run of the same search has left, if anything, or begins anew. Says
+    /// how far that run came.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Disk`], or [`crate::error::Exit::Data`] when the file of before is damaged.
+    pub async fn open(pull: &SharedPull, expected: Expected, key: SearchKey) -> Result<(Self, Option<Checkpoint>)> {
+        let (for_writer, asked) = (expected.clone(), key.clone());
+        let opened = pull.with(move |pull| -> Result<_> {
+            let Some(left) = pull.resume::<Checkpoint>(for_writer.clone(), &asked)? else {
+                return Ok((pull.writer(for_writer, &asked)?, None));
+            };
+            // Version 0.1.0 did not note when the first answer came.
+            let first_answer = left.checkpoint.first_answer.or(Some(left.started));
+            Ok((left.writer, Some(Checkpoint { first_answer, ..left.checkpoint })))
+        });
+        let (writer, checkpoint) = opened.await??;
+        Ok((Self { pull: pull.clone(), expected, key, writer }, checkpoint))
+    }
+
+    /// From here on everything is asked for: what is kept is compared with all that comes.
+    pub(super) fn ask_for_everything(&mut self) {
+        self.key.since = None;
+    }
+
+    /// The file, with all that came.
+    #[must_use]
+    pub fn into_writer(self) -> Writer {
+        self.writer
+    }
+}
+
+impl PageSink for ArchiveSink {
+    const AFTER_FAILURE: &'static str = "nothing was replaced";
+
+    fn take(&mut self, page: &Page, part: Part<'_>) -> Result<News> {
+        let is_addition = matches!(part, Part::Addition);
+        let keep = if is_addition { KeepBundle::IfNew } else { KeepBundle::Always };
+        let news = self.writer.page(&page.bundle, keep, |id| is_addition || page.overlaps(id))?;
+        if let Part::Search(checkpoint) = part {
+            self.writer.reached(checkpoint)?;
+        }
+        Ok(news)
+    }
+
+    fn distinct(&self) -> u64 {
+        self.writer.dedup().tally().count
+    }
+
+    fn repeats(&self) -> Repeats {
+        self.writer.dedup().repeats()
+    }
+
+    async fn restart(&mut self) -> Result<()> {
+        let (expected, key) = (self.expected.clone(), self.key.clone());
+        self.writer = self.pull.with(move |pull| pull.writer(expected, &key)).await??;
+        Ok(())
+    }
+
+    async fn abandon(&mut self) -> Result<()> {
+        let resource = self.expected.kind;
+        self.pull.with(move |pull| pull.forget(resource)).await?
+    }
+}
+
+/// Standard output: each resource once, nothing kept but ids. One that comes again in a newer version is written
+/// again, behind the older one.
+pub struct StreamSink<W> {
+    out: W,
+    dedup: Dedup,
+    written: u64,
+    /// What this reading has brought, where it is not the first.
+    again: Option<ThisReading>,
+}
+
+#[derive(Default)]
+struct ThisReading {
+    ids: HashSet<IdHash>,
+    repeats: u64,
+    which: u64,
+}
+
+impl<W: Write> StreamSink<W> {
+    /// Writes to `out`.
+    pub fn new(out: W, expected: Expected) -> Self {
+        Self { out, dedup: Dedup::new(expected, PreviousIds::nothing()), written: 0, again: None }
+    }
+
+    /// Lines written.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+}
+
+impl<W: Write> PageSink for StreamSink<W> {
+    const AFTER_FAILURE: &'static str = "what was written is not the whole answer";
+
+    fn take(&mut self, page: &Page, part: Part<'_>) -> Result<News> {
+        let mut news = News::default();
+        for (text, header) in page.bundle.entries() {
+            let id = header.as_ref().map(|header| header.id.as_str()).unwrap_or_default();
+            let may_repeat = matches!(part, Part::Addition) || page.overlaps(id);
+            if let Some(again) = &mut self.again {
+                let hash = id_hash(id);
+                if !again.ids.insert(hash) && !may_repeat {
+                    again.repeats += 1;
+                    again.which = again.which.wrapping_add(hash.first_chunk().copied().map_or(0, u64::from_le_bytes));
+                }
+            }
+            if self.dedup.enter_news((header, text), may_repeat || self.again.is_some(), &mut news)? {
+                let line = line(text);
+                let written = self.out.write_all(line.as_bytes()).and_then(|()| self.out.write_all(b"\n"));
+                written.map_err(|cause| unwritten(&cause))?;
+                self.written += 1;
+            }
+        }
+        self.out.flush().map_err(|cause| unwritten(&cause))?;
+        Ok(news)
+    }
+
+    fn distinct(&self) -> u64 {
+        self.again.as_ref().map_or(self.dedup.tally().count, |again| again.ids.len() as u64)
+    }
+
+    fn repeats(&self) -> Repeats {
+        match &self.again {
+            Some(again) => Repeats { number: again.repeats, which: again.which },
+            None => self.dedup.repeats(),
+        }
+    }
+
+    async fn restart(&mut self) -> Result<()> {
+        self.again = Some(ThisReading::default());
+        Ok(())
+    }
+
+    async fn abandon(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn unwritten(cause: &io::Error) -> Error {
+    let message = match cause.kind() {
+        io::ErrorKind::BrokenPipe => "the reader of stdout closed it before everything was written".to_owned(),
+        _ => format!("cannot write to stdout: {cause}"),
+    };
+    Error::new(ErrorKind::Stdout, message).hint("What was written so far is not the whole answer.")
+}
