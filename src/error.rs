@@ -330,7 +330,7 @@ fn intruder_hint(intruder: Intruder, path: &Path) -> String {
             format!("If it is yours, make a file of its own of it: cp -p {word} {copy} && mv {copy} {word}")
         }
         Intruder::Directory => format!("Move it away: mv {word} ELSEWHERE"),
-        Intruder::SymbolicLink | Intruder::Special => {
+        Intruder::SymbolicLink | Intruder::Special | Intruder::Foreign => {
             format!("Find out who put it there, and remove it: rm {word}")
         }
     }

@@ -25,6 +25,8 @@ pub enum Intruder {
     Directory,
     /// A pipe, a socket or a device.
     Special,
+    /// A file of another user, who may have it open.
+    Foreign,
 }
 
 impl fmt::Display for Intruder {
@@ -34,6 +36,7 @@ impl fmt::Display for Intruder {
             Self::HardLink => "it is a hard link: the same file has another name as well",
             Self::Directory => "it is a directory, not a file",
             Self::Special => "it is a pipe, a socket or a device, not a file",
+            Self::Foreign => "it belongs to another user, who could read what is written to it",
         })
     }
 }
@@ -67,7 +70,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// # Errors
 /// As [`open`].
 pub fn open_to_append(path: &Path) -> io::Result<File> {
-    open_with(path, OpenOptions::new().append(true))
+    open_with(path, OpenOptions::new().append(true)).and_then(ours)
 }
 
 /// Opens a file of ours for reading and writing, and makes it where there is none. Nothing of it is cut off.
@@ -78,7 +81,7 @@ pub fn open_or_create(path: &Path) -> io::Result<File> {
     loop {
         match open_with(path, OpenOptions::new().read(true).write(true)) {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
-            opened => return opened,
+            opened => return opened.and_then(ours),
         }
         match create_new(path, OpenOptions::new().read(true).write(true)) {
             // Somebody was quicker: then that is the file.
@@ -155,6 +158,15 @@ fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     #[cfg(unix)]
     if std::os::unix::fs::MetadataExt::nlink(&metadata) > 1 {
         return Err(Intruder::HardLink.into());
+    }
+    Ok(file)
+}
+
+/// Reading another user's file is one thing, as root does with an archive it checks; writing to it is another.
+fn ours(file: File) -> io::Result<File> {
+    #[cfg(unix)]
+    if std::os::unix::fs::MetadataExt::uid(&file.metadata()?) != rustix::process::geteuid().as_raw() {
+        return Err(Intruder::Foreign.into());
     }
     Ok(file)
 }
@@ -333,6 +345,23 @@ mod tests {
             }
             assert_eq!(fs::read(dir.path().join("secret")).unwrap(), b"hush");
             assert!(!dir.path().join("nowhere").exists() && dir.path().join("directory").is_dir());
+        }
+
+        /// Whoever put it there may have it open, and read what comes later.
+        #[test]
+        fn another_users_file_is_not_written_to() {
+            if !rustix::process::geteuid().is_root() {
+                // Files are given away by root only: the tests of the binary say where that was skipped.
+                return;
+            }
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("theirs");
+            fs::write(&path, "").unwrap();
+            std::os::unix::fs::chown(&path, Some(54_321), None).unwrap();
+            for opening in [open_to_append, open_or_create] {
+                assert_eq!(Intruder::of(&opening(&path).unwrap_err()), Some(Intruder::Foreign));
+            }
+            open(&path).unwrap();
         }
 
         #[test]

@@ -104,6 +104,28 @@ fn nobody_gets_claims_out_of_a_directory_that_was_prepared() {
     }
 }
 
+/// The directory is closed again, and somebody still has a file of theirs open that a pull would go on with.
+#[test]
+fn what_somebody_put_there_before_it_was_closed_is_not_written_to() {
+    if !is_root() {
+        return skip("only root can give a file to another user");
+    }
+    let stage = Stage::logged_in(Setting { claims: 240, ..Setting::default() });
+    let out = stage.out();
+    stage.faults(&["status=502@ExplanationOfBenefit+2"]);
+    stage.expect(75, &["fetch", "eob", "--out", "claims", "--json", "--retry", "0"]);
+    stage.faults(&[]);
+    let lines = out.join(".bbdl/partial/ExplanationOfBenefit.ndjson");
+    let theirs = fs::OpenOptions::new().read(true).open(&lines).unwrap();
+    let before = theirs.metadata().unwrap().len();
+    assert!(before > 0);
+    chown(&lines, Some(SOMEBODY), None).unwrap();
+    let output = soon(stage.bbdl(&FETCH)).unwrap();
+    assert_code(&output, 74, &FETCH);
+    assert!(error_of(&output)["message"].as_str().unwrap().contains("another user"), "{}", said(&output));
+    assert_eq!(theirs.metadata().unwrap().len(), before);
+}
+
 #[test]
 fn an_archive_of_somebody_else_is_looked_at_and_not_written_to() {
     if !is_root() {
