@@ -141,30 +141,34 @@ impl Manifest {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(cause) => return Err(Error::disk("read", &path, &cause)),
         };
-        let refuse = |why: String| {
+        Self::parse(&text).map(Some).map_err(|why| {
             Error::new(ErrorKind::Manifest, format!("{}: {why}", path.display()))
                 .hint("Nothing was changed. Fetch into a new directory, or restore this one from a backup.")
-        };
+        })
+    }
+
+    /// Reads the text of a manifest, which comes from a disk that others may have written to: a name in it may not
+    /// lead elsewhere.
+    ///
+    /// # Errors
+    /// Why it is none of this format and version.
+    pub fn parse(text: &[u8]) -> Result<Self, String> {
         let manifest: Self =
-            serde_json::from_slice(&text).map_err(|cause| refuse(format!("not a manifest of bbdl's ({cause})")))?;
+            serde_json::from_slice(text).map_err(|cause| format!("not a manifest of bbdl's ({cause})"))?;
         if manifest.format != FORMAT || manifest.version != VERSION {
-            return Err(refuse(format!(
+            return Err(format!(
                 "format {} version {}, and this bbdl knows {FORMAT} version {VERSION}",
                 crate::error::shown(&manifest.format),
                 manifest.version
-            )));
+            ));
         }
-        // The manifest is read from a disk that others may write to: a name in it may not lead elsewhere.
-        if let Some(entry) =
-            manifest.resources.iter().find(|(resource, entry)| !entry.is_of(resource)).map(|(_, entry)| entry)
-        {
-            return Err(refuse(format!("\"{}\" is no file of an archive", crate::error::shown(&entry.file))));
+        let files = manifest.resources.iter().filter(|(resource, entry)| !entry.is_of(resource));
+        let changes = manifest.pulls.iter().filter_map(|row| row.changes.as_ref());
+        let changes = changes.filter(|path| !is_in_changes(Path::new(path)));
+        match files.map(|(_, entry)| &entry.file).chain(changes).next() {
+            Some(elsewhere) => Err(format!("\"{}\" is no file of an archive", crate::error::shown(elsewhere))),
+            None => Ok(manifest),
         }
-        let mut changes = manifest.pulls.iter().filter_map(|row| row.changes.as_ref());
-        if let Some(elsewhere) = changes.find(|path| !is_in_changes(Path::new(path))) {
-            return Err(refuse(format!("\"{}\" is no file of an archive", crate::error::shown(elsewhere))));
-        }
-        Ok(Some(manifest))
     }
 
     /// The file's text.
