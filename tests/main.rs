@@ -7,6 +7,7 @@ mod acceptance;
 mod browser;
 mod command_store;
 mod conformance;
+mod coverage;
 mod crash;
 mod cron;
 mod damage;

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader, Seek, SeekFrom},
+    io::{BufRead, BufReader, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
@@ -103,6 +103,27 @@ impl Reading {
         }
         Ok(())
     }
+}
+
+/// The whole text of a small file of the archive: Patient, Coverage, UserInfo or InsuranceCard. `None` where the archive
+/// has none.
+///
+/// # Errors
+/// As [`Reading::open`], and [`crate::error::Exit::Data`] where the file is not what the manifest says.
+pub fn whole(dir: &Path, resource: &str) -> Result<Option<String>> {
+    if Manifest::load(dir)?.is_none_or(|manifest| !manifest.resources.contains_key(resource)) {
+        return Ok(None);
+    }
+    let Reading { path, mut file, entry, .. } = Reading::open(dir, resource)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(|cause| match cause.kind() {
+        std::io::ErrorKind::InvalidData => damaged(&path, "not UTF-8"),
+        _ => Error::disk("read", &path, &cause),
+    })?;
+    if hex(Sha256::new().chain_update(&text)) != entry.sha256 {
+        return Err(damaged(&path, "its checksum is not that of the manifest"));
+    }
+    Ok(Some(text))
 }
 
 /// Ids that were seen, sixteen bytes each.

@@ -14,8 +14,10 @@ use crate::{
     auth::token::AccessCategory,
     cli::Status,
     commands::{Context, asked_to_stop, block_on, interruptible},
-    config::{Profile, ProfileName},
+    config::{ArchiveNote, Profile, ProfileName},
     error::{Exit, Result},
+    export::coverages,
+    fhir::coverage::notice,
 };
 
 /// From here on a person is reminded that the consent ends.
@@ -141,7 +143,7 @@ fn row(name: &ProfileName, profile: &Profile, online: Option<&Result<(), String>
         "grant_expires": grant.grant_expires,
         "days_left": grant.days_left(now),
         "reauthorize": must_log_in(profile, now),
-        "archives": profile.archives.iter().map(ArchiveNote::to_json).collect::<Vec<_>>(),
+        "archives": profile.archives.iter().map(archive).collect::<Vec<_>>(),
     });
     if let Some(online) = online {
         value["online"] = match online {
@@ -150,6 +152,20 @@ fn row(name: &ProfileName, profile: &Profile, online: Option<&Result<(), String>
         };
     }
     value
+}
+
+/// An archive of the profile, with what its Coverage says of claims that a plan has.
+fn archive(archive: &ArchiveNote) -> Value {
+    let mut row = archive.to_json();
+    if let Some(notice) = elsewhere(&archive.out) {
+        row["medicare_advantage"] = notice.into();
+    }
+    row
+}
+
+/// What is not in the archive because a Medicare Advantage plan has it. An archive that cannot be read is for `verify`.
+fn elsewhere(out: &std::path::Path) -> Option<String> {
+    notice(&coverages(out).ok()?)
 }
 
 fn paragraph(name: &ProfileName, profile: &Profile, online: Option<&Result<(), String>>, now: Timestamp) -> String {
@@ -171,6 +187,7 @@ fn paragraph(name: &ProfileName, profile: &Profile, online: Option<&Result<(), S
             archive.out.display(),
             archive.last_pull.strftime("%Y-%m-%d %H:%M UTC")
         ));
+        lines.extend(elsewhere(&archive.out).map(|notice| format!("    {notice}")));
     }
     match online {
         Some(Ok(())) => lines.push("  the server accepts this log-in".to_owned()),

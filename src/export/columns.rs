@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use jiff::civil::Date;
 
-use crate::fhir::claim::{self, Cents, Claim, Coded, Decision, Kind, Line};
+use crate::fhir::{
+    claim::{self, Cents, Claim, Coded, Decision, Kind, Line},
+    coverage::{Contract, Coverage, Month, Part},
+};
 
 /// What a cell holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +55,9 @@ pub struct Column<F> {
 pub type OfClaim = for<'c> fn(&'c Claim) -> Cell<'c>;
 /// How a cell of a line is filled.
 pub type OfLine = for<'c> fn(&'c Claim, &'c Line) -> Cell<'c>;
+
+/// How a cell of a part of the cover is filled.
+pub type OfCoverage = for<'c> fn(&'c Coverage, Option<&'c Contract>) -> Cell<'c>;
 
 fn text(text: &Option<String>) -> Cell<'_> {
     text.as_deref().map_or(Cell::Nothing, |text| Cell::Text(text.into()))
@@ -180,6 +186,29 @@ pub const LINES: &[Column<OfLine>] = &[
     column!("is_denied", Count, |_, line| count(usize::from(line.is_denied))),
     column!("is_total", Count, |_, line| count(usize::from(line.is_total))),
 ];
+
+/// One row a part of Medicare, and a contract of it.
+pub const COVERAGE: &[Column<OfCoverage>] = &[
+    column!("coverage_id", Text, |it, _| Cell::Text(it.id.as_str().into())),
+    column!("part", Text, |it, _| it.part.map_or(Cell::Nothing, |part| Cell::Text(Part::name(part).into()))),
+    column!("status", Text, |it, _| text(&it.status)),
+    column!("start", Day, |it, _| day(&it.start)),
+    column!("end", Day, |it, _| day(&it.end)),
+    column!("ended", Text, |it, _| text(&it.ended)),
+    column!("contract", Text, |_, contract| contract.map_or(Cell::Nothing, |it| Cell::Text(it.number.as_str().into()))),
+    column!("plan", Text, |_, contract| contract.map_or(Cell::Nothing, |it| text(&it.plan))),
+    column!("first_month", Text, |_, contract| month(contract.and_then(|it| it.from))),
+    column!("last_month", Text, |_, contract| month(contract.and_then(|it| it.until))),
+    column!("payer", Text, |it, _| text(&it.payer)),
+    column!("medicaid", Text, |it, _| text(&it.medicaid)),
+];
+
+/// A month as `2026-01`; one of no known year is `--01`.
+fn month(month: Option<Month>) -> Cell<'static> {
+    let Some(Month { year, month }) = month else { return Cell::Nothing };
+    let year = year.map_or_else(|| "-".to_owned(), |year| format!("{year:04}"));
+    Cell::Text(format!("{year}-{month:02}").into())
+}
 
 /// A table of what a claim has several of; only a database has it. The first column of each is the claim's id.
 pub struct Detail {

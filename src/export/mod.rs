@@ -7,34 +7,38 @@ mod sqlite;
 
 use std::path::Path;
 
-pub use columns::{CLAIMS, Cell, Column, DETAILS, Detail, LINES, OfClaim, OfLine, Type};
+pub use columns::{CLAIMS, COVERAGE, Cell, Column, DETAILS, Detail, LINES, OfClaim, OfCoverage, OfLine, Type};
 
 use crate::{
     archive::{
         manifest::Manifest,
-        reading::{Ids, Reading, damaged, refuse_own},
+        reading::{Ids, Reading, damaged, refuse_own, whole},
     },
     durable::Fresh,
     error::{Error, ErrorKind, Result},
-    fhir::claim::Claim,
+    fhir::{
+        claim::Claim,
+        coverage::{Contract, Coverage},
+    },
 };
 
 /// What to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// `claims.csv` and `lines.csv` in a directory.
+    /// `claims.csv`, `lines.csv` and `coverage.csv` in a directory.
     Csv,
-    /// `claims.parquet` and `lines.parquet` in a directory.
+    /// `claims.parquet`, `lines.parquet` and `coverage.parquet` in a directory.
     Parquet,
-    /// One file with the tables `claims` and `lines`, and one for each thing that a claim has several of.
+    /// One file with these tables, and one for each thing that a claim has several of.
     Sqlite,
 }
 
-/// Which of the two tables.
+/// Which of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Table {
     Claims,
     Lines,
+    Coverage,
 }
 
 impl Table {
@@ -42,6 +46,7 @@ impl Table {
         match self {
             Self::Claims => "claims",
             Self::Lines => "lines",
+            Self::Coverage => "coverage",
         }
     }
 
@@ -50,6 +55,7 @@ impl Table {
         match self {
             Self::Claims => CLAIMS.iter().map(|column| (column.name, column.kind)).collect(),
             Self::Lines => LINES.iter().map(|column| (column.name, column.kind)).collect(),
+            Self::Coverage => COVERAGE.iter().map(|column| (column.name, column.kind)).collect(),
         }
     }
 }
@@ -78,30 +84,32 @@ trait Rows: Sized {
 }
 
 /// A directory with a file for each table.
-struct Pair<R> {
+struct Files<R> {
     claims: R,
     lines: R,
+    coverage: R,
 }
 
-impl<R: Rows> Pair<R> {
+impl<R: Rows> Files<R> {
     fn create(dir: &Path) -> Result<Self> {
         let file = |table: Table| R::begin(begin(&dir.join(format!("{}.{}", table.name(), R::EXTENSION)))?, table);
-        Ok(Self { claims: file(Table::Claims)?, lines: file(Table::Lines)? })
+        Ok(Self { claims: file(Table::Claims)?, lines: file(Table::Lines)?, coverage: file(Table::Coverage)? })
     }
 }
 
-impl<R: Rows> Sink for Pair<R> {
+impl<R: Rows> Sink for Files<R> {
     fn row(&mut self, table: Table, cells: &[Cell<'_>]) -> Result<()> {
         match table {
             Table::Claims => self.claims.row(cells),
             Table::Lines => self.lines.row(cells),
+            Table::Coverage => self.coverage.row(cells),
         }
     }
 
     fn finish(self: Box<Self>) -> Result<()> {
-        let (claims, lines) = (self.claims.finish()?, self.lines.finish()?);
-        let place = claims.place().to_owned();
-        Fresh::keep_all([claims, lines]).map_err(|cause| Error::disk("write", &place, &cause))
+        let files = [self.claims.finish()?, self.lines.finish()?, self.coverage.finish()?];
+        let place = files[0].place().to_owned();
+        Fresh::keep_all(files).map_err(|cause| Error::disk("write", &place, &cause))
     }
 }
 
@@ -175,6 +183,15 @@ impl Claims {
     }
 }
 
+/// The cover that the archive at `dir` says somebody has; none where Coverage was not fetched.
+///
+/// # Errors
+/// As [`whole`].
+pub fn coverages(dir: &Path) -> Result<Vec<Coverage>> {
+    let text = whole(dir, "Coverage")?.unwrap_or_default();
+    Ok(text.lines().filter_map(Coverage::read).collect())
+}
+
 /// Writes the claims of the archive at `dir` to `output`. What is there under the same names is replaced when all is
 /// written and the archive was found to be what its manifest says.
 ///
@@ -183,8 +200,8 @@ impl Claims {
 pub fn export(dir: &Path, format: Format, output: &Path) -> Result<Written> {
     let mut archive = Claims::open(dir)?;
     let mut sink: Box<dyn Sink> = match format {
-        Format::Csv => Box::new(Pair::<csv::Csv>::create(output)?),
-        Format::Parquet => Box::new(Pair::<parquet::Parquet>::create(output)?),
+        Format::Csv => Box::new(Files::<csv::Csv>::create(output)?),
+        Format::Parquet => Box::new(Files::<parquet::Parquet>::create(output)?),
         Format::Sqlite => Box::new(sqlite::Sqlite::create(begin(output)?)?),
     };
     let mut written = Written::default();
@@ -201,6 +218,17 @@ pub fn export(dir: &Path, format: Format, output: &Path) -> Result<Written> {
         }
         Ok(())
     })?;
+    for coverage in coverages(dir)? {
+        // One row a contract; a part without any has one row.
+        let contracts: Vec<Option<&Contract>> = match coverage.contracts.as_slice() {
+            [] => vec![None],
+            contracts => contracts.iter().map(Some).collect(),
+        };
+        for contract in contracts {
+            let cells: Vec<Cell<'_>> = COVERAGE.iter().map(|column| (column.of)(&coverage, contract)).collect();
+            sink.row(Table::Coverage, &cells)?;
+        }
+    }
     sink.finish()?;
     Ok(written)
 }

@@ -15,7 +15,7 @@ const VIEWS: &str = include_str!("views.sql");
 pub(super) struct Sqlite {
     connection: Connection,
     /// What inserts a row, per table.
-    inserts: [(Table, String); 2],
+    inserts: [(Table, String); 3],
     /// What inserts a row into each of [`DETAILS`].
     details: Vec<String>,
     fresh: Fresh,
@@ -40,7 +40,7 @@ impl Sqlite {
         let connection = Connection::open(fresh.path()).map_err(|cause| unwritten(&fresh, &cause))?;
         // Nobody sees the file before it is whole, and then it is synced.
         let settings = "pragma journal_mode = off; pragma synchronous = off; begin;";
-        let tables = [Table::Claims, Table::Lines];
+        let tables = [Table::Claims, Table::Lines, Table::Coverage];
         let mut created: String = tables.map(|table| create(table.name(), &table.columns())).concat();
         for detail in DETAILS {
             let columns = [&[("claim_id", Type::Text)], detail.columns].concat();

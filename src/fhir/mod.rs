@@ -2,5 +2,6 @@
 
 pub mod bundle;
 pub mod claim;
+pub mod coverage;
 pub mod document;
 pub mod resource;

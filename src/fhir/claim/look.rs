@@ -8,18 +8,18 @@ use serde_json::Value;
 use super::Cents;
 
 /// The elements of a list; none where there is no list.
-pub(super) fn each<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
+pub(in crate::fhir) fn each<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
     value[name].as_array().into_iter().flatten()
 }
 
 /// A text that says something.
-pub(super) fn text<'v>(value: &'v Value, name: &str) -> Option<&'v str> {
+pub(in crate::fhir) fn text<'v>(value: &'v Value, name: &str) -> Option<&'v str> {
     value[name].as_str().map(str::trim).filter(|text| !text.is_empty())
 }
 
 /// A text to be shown. Control characters, which no field of a claim has, would end a row or a program that reads
 /// it: each is U+FFFD here, so that it is seen that something stood there.
-pub(super) fn said(value: &Value, name: &str) -> Option<String> {
+pub(in crate::fhir) fn said(value: &Value, name: &str) -> Option<String> {
     text(value, name).map(|text| clean(text).into_owned())
 }
 
@@ -67,7 +67,7 @@ pub(super) fn is(concept: &Value, code: &str) -> bool {
 }
 
 /// The extension with a URL that ends like this.
-pub(super) fn extension<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
+pub(in crate::fhir) fn extension<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
     each(value, "extension").find(|extension| extension["url"].as_str().is_some_and(|url| tail(url) == name))
 }
 
@@ -80,7 +80,7 @@ pub(super) fn information<'v>(claim: &'v Value, category: &str) -> Option<&'v Va
 }
 
 /// The coding that a claim has under the name of this variable: as supporting information, or as an extension.
-pub(super) fn coding_of<'v>(holder: &'v Value, variable: &str) -> Option<&'v Value> {
+pub(in crate::fhir) fn coding_of<'v>(holder: &'v Value, variable: &str) -> Option<&'v Value> {
     let has_code = |coding: &&Value| text(coding, "code").is_some();
     let informed = || each(&information(holder, variable)?["code"], "coding").find(has_code);
     informed().or_else(|| extension(holder, variable).map(|it| &it["valueCoding"]).filter(has_code))
@@ -92,7 +92,7 @@ pub(super) fn code_of<'v>(holder: &'v Value, variable: &str) -> Option<&'v str> 
 }
 
 /// A display. Those that hold a comma arrive in quotes.
-pub(super) fn display(coding: &Value) -> Option<String> {
+pub(in crate::fhir) fn display(coding: &Value) -> Option<String> {
     text(coding, "display").map(|words| clean(words.trim_matches('"')).into_owned())
 }
 

@@ -9,7 +9,7 @@ mod decision;
 mod denial;
 mod kind;
 mod lines;
-mod look;
+pub(super) mod look;
 mod mend;
 mod money;
 mod people;

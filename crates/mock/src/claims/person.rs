@@ -11,6 +11,13 @@ use super::vocabulary::{Code, System};
 
 const MONTHS: [&str; 12] = ["01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12"];
 
+/// The number of the second person.
+const SECOND: u64 = 20_140_000_000_002;
+
+/// The contract of the one Medicare Advantage plan, and the plan's number within it.
+pub(crate) const CONTRACT: &str = "H1234";
+pub(crate) const PLAN: &str = "003";
+
 /// The parts of Medicare.
 pub(crate) const PARTS: [char; 4] = ['a', 'b', 'c', 'd'];
 
@@ -137,7 +144,7 @@ impl Person<'_> {
                 match part {
                     'a' => entitlement(json),
                     'b' => json.variable("b_trm_cd", "0", "Not Terminated"),
-                    'c' => monthly(json, &["ptc_cntrct_id_", "ptc_pbp_id_", "ptc_plan_type_cd_", "hmo_ind_"], "0"),
+                    'c' => self.plan(json),
                     _ => {
                         let contract = format!("Z{:04}", dice.below(40));
                         monthly(json, &["ptdcntrct"], &contract);
@@ -159,6 +166,23 @@ impl Person<'_> {
             self.coverage_body(json, &facts, part);
         });
         (format!("part-{part}--{}", self.patient), out)
+    }
+
+    /// In how many of the first months of 2026 this person was in a Medicare Advantage plan: the second of all people
+    /// was, the others were not.
+    pub(crate) fn months_in_plan(&self) -> usize {
+        if self.patient == SECOND { 6 } else { 0 }
+    }
+
+    /// Part C, month by month; 0 stands where there is no plan.
+    fn plan(&self, json: &mut Json<'_>) {
+        let (within, without) = MONTHS.split_at(self.months_in_plan());
+        for (variable, code) in
+            [("ptc_cntrct_id_", CONTRACT), ("ptc_pbp_id_", PLAN), ("ptc_plan_type_cd_", "01"), ("hmo_ind_", "C")]
+        {
+            within.iter().for_each(|month| month_variable(json, variable, month, code, ""));
+            without.iter().for_each(|month| month_variable(json, variable, month, "0", ""));
+        }
     }
 
     fn coverage_body(&self, json: &mut Json<'_>, facts: &Facts, part: char) {

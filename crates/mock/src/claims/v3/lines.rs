@@ -1,6 +1,6 @@
 //! `item` of v3.
 
-use super::super::facts::{Facts, Item};
+use super::super::facts::{Facts, Item, named};
 use super::super::json::Json;
 use super::super::vocabulary::{Code, NDC, System};
 use super::super::{Claim, Kind};
@@ -85,7 +85,9 @@ fn extensions(json: &mut Json<'_>, kind: Kind, item: &Item<'_>) {
         Kind::Carrier | Kind::Dme => {
             coded(json, "CLM-PMT-80-100-CD", "0", "80%");
             coded(json, "CLM-SRVC-DDCTBL-SW", "0", "Service Subject to Deductible");
-            coded(json, "CLM-PRCSG-IND-CD", "A", "Allowed");
+            let processed = named(&item.extension, "line_prcsg_ind_cd").and_then(|one| one.value_coding.as_ref());
+            let words = processed.and_then(|coding| coding.display.as_deref()).unwrap_or("Allowed");
+            coded(json, "CLM-PRCSG-IND-CD", processed.map_or("A", |coding| &coding.code), words);
             coded(json, "CLM-PRVDR-TYPE-CD", "3", "");
             json.object(|json| {
                 json.put("url", System::FhirExtension("CLM-PRVDR-TAX-NUM"));

@@ -1,9 +1,11 @@
 //! The Patient, the Coverage resources and the insurance card of a made-up person in v3.
 
+use jiff::{Span, civil::Date};
+
 use super::super::facts::{PersonFacts, tail};
 use super::super::json::Json;
 use super::super::moment::Instant;
-use super::super::person::Person;
+use super::super::person::{CONTRACT, PLAN, Person};
 use super::super::vocabulary::{Code, System};
 use super::INSURER;
 use super::parts::coded;
@@ -25,8 +27,8 @@ impl Card {
         match self {
             Self::A => format!("part-a-{patient}"),
             Self::B => format!("part-b-{patient}"),
-            Self::C => format!("part-c-{patient}-H1234-003"),
-            Self::D => format!("part-d-{patient}-H1234-003"),
+            Self::C => format!("part-c-{patient}-{CONTRACT}-{PLAN}"),
+            Self::D => format!("part-d-{patient}-{CONTRACT}-{PLAN}"),
             Self::Dual => format!("dual-{patient}"),
         }
     }
@@ -60,6 +62,8 @@ impl Card {
 /// Since when, and whether Medicaid covers them as well.
 struct Cover {
     is_dual: bool,
+    /// Months of 2026 in a Medicare Advantage plan, from January on.
+    months_in_plan: usize,
     since: String,
 }
 
@@ -69,7 +73,7 @@ impl Person<'_> {
         let text = self.coverage('a').1;
         let period = PersonFacts::of(&text).period;
         let since = period.and_then(|period| period.start).map_or_else(|| "2015-01-01".into(), |it| it.to_string());
-        Cover { is_dual: text.contains("state buy-in"), since }
+        Cover { is_dual: text.contains("state buy-in"), months_in_plan: self.months_in_plan(), since }
     }
 
     /// The v3 Patient.
@@ -106,8 +110,16 @@ impl Person<'_> {
     pub(crate) fn coverage_v3(&self, patient: &str) -> Vec<(String, String)> {
         let text = self.patient();
         let (facts, cover) = (PersonFacts::of(&text), self.cover());
-        let cards = Card::ALL.into_iter().filter(|card| *card != Card::Dual || cover.is_dual);
-        cards.map(|card| (card.id(patient), self.coverage_of(card, &facts, &cover, patient))).collect()
+        let has = |card: &Card| match card {
+            Card::C => cover.months_in_plan > 0,
+            Card::Dual => cover.is_dual,
+            _ => true,
+        };
+        Card::ALL
+            .into_iter()
+            .filter(has)
+            .map(|card| (card.id(patient), self.coverage_of(card, &facts, &cover, patient)))
+            .collect()
     }
 
     fn coverage_of(&self, card: Card, facts: &PersonFacts<'_>, cover: &Cover, patient: &str) -> String {
@@ -236,7 +248,16 @@ fn covered(json: &mut Json<'_>, card: Card, facts: &PersonFacts<'_>, cover: &Cov
     json.concept("type", &[Code(System::Url("https://nahdo.org/sopt"), code, words)]);
     json.put("subscriberId", medicare_number(facts));
     json.concept("relationship", &[Code(System::Terminology("subscriber-relationship"), "self", "Self")]);
-    json.put_object("period", |json| json.put("start", cover.since.as_str()));
+    json.put_object("period", |json| {
+        if card == Card::C {
+            let months = i16::try_from(cover.months_in_plan).unwrap_or(12);
+            let first = Date::constant(2026, 1, 1);
+            json.put("start", first);
+            json.put("end", first.saturating_add(Span::new().months(months)).saturating_sub(Span::new().days(1)));
+        } else {
+            json.put("start", cover.since.as_str());
+        }
+    });
 }
 
 /// What a made-up card asks of its owner, in English and Spanish.
@@ -371,8 +392,8 @@ fn extensions(json: &mut Json<'_>, card: Card) {
             }
         }
         Card::C | Card::D => {
-            text(json, "BENE-CNTRCT-NUM", "H1234");
-            text(json, "BENE-PBP-NUM", "003");
+            text(json, "BENE-CNTRCT-NUM", CONTRACT);
+            text(json, "BENE-PBP-NUM", PLAN);
             coded(json, "BENE-CVRG-TYPE-CD", "11", "");
             coded(json, "BENE-ENRLMT-EMPLR-SBSDY-SW", "N", "");
             if card == Card::D {

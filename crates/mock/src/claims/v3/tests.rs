@@ -140,8 +140,9 @@ fn ours() -> BTreeMap<String, Vec<(Value, usize)>> {
         }
     }
     add("Patient".to_owned(), person().patient_v3(PATIENT));
-    // Somebody whom Medicaid covers as well.
-    let dual = (0..).map(|place| Person { dice: Dice::at(&[place]), ..person() });
+    // Somebody whom Medicaid covers as well; the second of all people has a plan.
+    let second = || Person { patient: 20_140_000_000_002, ..person() };
+    let dual = (0..100).map(|place| Person { dice: Dice::at(&[place]), ..second() });
     let dual = dual.into_iter().find_map(|one| Some(one.coverage_v3(PATIENT)).filter(|all| all.len() == 5)).unwrap();
     for (id, text) in dual {
         let words = if id.starts_with("part") { 2 } else { 1 };
