@@ -343,14 +343,24 @@ pub struct Report {
     /// Where the page goes; a file of that name is replaced. - for standard output
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
+    /// Open the page in the browser when it is written
+    #[arg(long)]
+    pub open: bool,
+    /// Only claims of this year of service
+    #[arg(long, value_name = "YYYY", value_parser = clap::value_parser!(i16).range(1900..=2200))]
+    pub year: Option<i16>,
+    /// No names, no numbers of people, claims or plans: for showing the page to somebody
+    #[arg(long)]
+    pub redact: bool,
 }
 
 /// `bbdl export`
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Two tables, claims and lines; docs/export.md says what each column is and where it comes from.\n\nExamples:\n  \
+    after_help = "Tables of claims, lines and coverage; docs/export.md says what each column is and where it comes from.\n\nExamples:\n  \
         bbdl export claims --to csv --output tables\n  \
-        bbdl export claims --to sqlite --output claims.db"
+        bbdl export claims --to sqlite --output claims.db\n  \
+        bbdl export claims --to fhir-bundle --output claims.json"
 )]
 pub struct Export {
     /// The archive's directory
@@ -359,7 +369,7 @@ pub struct Export {
     /// What to write
     #[arg(long, value_name = "FORMAT")]
     pub to: export::Format,
-    /// csv and parquet: the directory for both tables; sqlite: the file. What has these names is replaced
+    /// csv and parquet: the directory for the tables; else the file. What has these names is replaced
     #[arg(long, short, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub output: PathBuf,
 }

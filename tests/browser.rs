@@ -360,7 +360,7 @@ fn a_person_can_read_and_search_the_report() {
     let behind = "const all = Array.from(document.querySelectorAll('.claim')).slice(0, 150);
         all.forEach(it => it.open = true);
         return new Promise(done => requestAnimationFrame(() => setTimeout(() => {
-            const found = all.map(it => it.dataset.kind + it.querySelector('.row').innerText + Array.from(it.querySelectorAll('dt, dd, th, td'), cell => cell.tagName + cell.className + cell.textContent).join('|'));
+            const found = all.map(it => it.dataset.kind + it.querySelector('.row').textContent + Array.from(it.querySelectorAll('dt, dd, th, td'), cell => cell.tagName + cell.className + cell.textContent).join('|'));
             all.slice(2).forEach(it => it.open = false);
             done(found.sort());
         }, 200)));";

@@ -118,13 +118,16 @@ fn where_there_are_no_claims_it_says_so() {
 fn nothing_is_made_of_a_damaged_archive() {
     let stage = Stage::logged_in(Setting { claims: 30, ..Setting::default() });
     stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
-    let commands: [&[&str]; 4] = [
+    let commands: [&[&str]; 5] = [
         &["export", "claims", "--to", "csv", "--output", "tables"],
         &["export", "claims", "--to", "parquet", "--output", "tables"],
         &["export", "claims", "--to", "sqlite", "--output", "claims.db"],
+        &["export", "claims", "--to", "fhir-bundle", "--output", "claims.json"],
         &["report", "claims", "--output", "claims.html"],
     ];
     let made = [
+        "claims.json",
+        "tables/coverage.csv",
         "tables/claims.csv",
         "tables/lines.csv",
         "tables/claims.parquet",
@@ -195,6 +198,43 @@ fn places_that_would_do_harm_are_refused() {
     assert!(!stage.home.path().join("-").exists());
 }
 
+/// One Bundle for whatever reads FHIR: every resource as it was served.
+#[test]
+fn a_bundle_has_every_resource_as_it_was_served() {
+    for api in ["v2", "v3"] {
+        let stage = Stage::with(Setting { claims: 12, ..Setting::default() });
+        stage.log_in(&["--api", api]);
+        stage.expect(0, &["fetch", "all", "--out", "claims", "-q"]);
+        let said = stage.expect_json(0, &["export", "claims", "--to", "fhir-bundle", "--output", "all.json", "--json"]);
+        assert_eq!(said["claims"], 12);
+        let text = fs::read_to_string(stage.home.path().join("all.json")).unwrap();
+        let bundle: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((bundle["resourceType"].as_str(), bundle["type"].as_str()), (Some("Bundle"), Some("collection")));
+        let mut expected = 0;
+        for file in ["Patient.ndjson", "Coverage.ndjson", "ExplanationOfBenefit.ndjson"] {
+            for line in stage.lines(file) {
+                assert!(text.contains(&format!("\"resource\":{line}}}")), "{api} {file}");
+                expected += 1;
+            }
+        }
+        let entries = bundle["entry"].as_array().unwrap();
+        assert_eq!(entries.len(), expected);
+        for entry in entries {
+            let (kind, id) = (&entry["resource"]["resourceType"], &entry["resource"]["id"]);
+            let end = format!("/{api}/fhir/{}/{}", kind.as_str().unwrap(), id.as_str().unwrap());
+            assert!(entry["fullUrl"].as_str().unwrap().ends_with(&end), "{entry}");
+        }
+        let mode = fs::metadata(stage.home.path().join("all.json")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
+    stage.log_in(&["--api", "v1"]);
+    stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
+    let error = stage.expect_json(2, &["export", "claims", "--to", "fhir-bundle", "--output", "all.json", "--json"]);
+    assert!(error["error"]["message"].as_str().unwrap().contains("STU3"), "{error}");
+    assert!(!stage.home.path().join("all.json").exists());
+}
+
 /// So many claims that what is behind each click is made by the page's own script; a browser opens one in
 /// `tests/browser.rs`.
 #[test]
@@ -205,10 +245,16 @@ fn a_page_of_many_claims_is_written_newest_first_and_says_the_same() {
     stage.expect(0, &["report", "claims", "--output", "claims.html"]);
     let page = fs::read_to_string(stage.home.path().join("claims.html")).unwrap();
     assert_eq!(page.matches("<details class=\"claim\"").count(), 2_001);
-    assert_eq!(page.matches("<div class=\"some\">").count(), 21);
-    assert_eq!(page.matches("<pre>").count(), 3 * 2_001);
-    let dates: Vec<&str> =
-        page.split("class=\"row\"><span>").skip(1).map(|rest| rest.split('<').next().unwrap()).collect();
+    let (years, groups) =
+        (page.matches("<details class=\"year\"").count(), page.matches("<div class=\"some\">").count());
+    assert!(years > 3 && (21..21 + years).contains(&groups), "{groups} groups in {years} years");
+    assert_eq!(page.matches("<details class=\"year\" open>").count(), 1);
+    assert_eq!(page.matches("<pre>").count(), 4 * 2_001);
+    let dates: Vec<jiff::civil::Date> = page
+        .split("class=\"day\">")
+        .skip(1)
+        .map(|rest| jiff::civil::Date::strptime("%B %d, %Y", rest.split('<').next().unwrap()).unwrap())
+        .collect();
     assert!(dates.is_sorted_by(|one, other| one >= other) && dates.len() == 2_001);
 }
 
@@ -234,7 +280,9 @@ fn hostile_claims_are_text() {
     assert!(!page.contains("<img") && !page.contains("alert(1)<") && page.matches("<script").count() == 1);
     assert!(page.contains("&lt;script&gt;alert(1)"), "it is there, as text");
     assert!(page.contains("default-src 'none'"));
-    assert!(!page.contains("http-equiv=\"refresh\"") && !page.contains("src=\"") && !page.contains("href=\""));
+    assert!(!page.contains("http-equiv=\"refresh\"") && !page.contains("src=\""));
+    // Links lead within the page, or to a telephone.
+    assert!(page.split("href=\"").skip(1).all(|rest| rest.starts_with(['#', 't']) && !rest.starts_with("tel:0")));
     for format in ["csv", "parquet", "sqlite"] {
         stage.expect(0, &["export", "claims", "--to", format, "--output", format]);
     }

@@ -19,7 +19,10 @@ pub fn run(context: &Context, args: &Export) -> Result<()> {
     if args.output == Path::new("-") {
         let (what, instead) = match args.to {
             Format::Sqlite => ("a database cannot be written to a pipe", "--output claims.db"),
-            _ => ("two tables do not go to one standard output", "--output DIR"),
+            Format::FhirBundle => {
+                ("a bundle is written to a file, which is whole or not there", "--output claims.json")
+            }
+            _ => ("several tables do not go to one standard output", "--output DIR"),
         };
         return Err(Error::usage(what).hint(format!("Name where it goes: {instead}.")));
     }
@@ -31,7 +34,11 @@ pub fn run(context: &Context, args: &Export) -> Result<()> {
     } else {
         let many = |number: u64, what| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         let (claims, lines) = (many(claims, "claim"), many(lines, "line"));
-        context.ui.say(format!("{claims} and {lines} are in {}", args.output.display()));
+        let out = args.output.display();
+        match args.to {
+            Format::FhirBundle => context.ui.say(format!("{claims} are in {out}, as the server sent them")),
+            _ => context.ui.say(format!("{claims} and {lines} are in {out}")),
+        }
     }
     if incomplete > 0 {
         context.ui.warn(format!(

@@ -10,10 +10,11 @@ use serde_json::json;
 use crate::{
     archive::reading::refuse_own,
     cli,
-    commands::Context,
+    commands::{Context, login::browser},
+    config::{Profile, ProfileName},
     durable::Fresh,
     error::{Error, ErrorKind, Result},
-    report::Report,
+    report::{Options, Report},
 };
 
 /// What is gathered before it is written.
@@ -25,11 +26,16 @@ const BUFFER: usize = 1 << 16;
 /// As [`Report::of`], [`crate::error::Exit::Disk`], and [`crate::error::Exit::Usage`] where the page would take the
 /// place of an archive's own file.
 pub fn run(context: &Context, args: &cli::Report) -> Result<()> {
+    let options = Options { profile: profile_of(context, &args.dir), year: args.year, is_redacted: args.redact };
     if args.output == Path::new("-") {
         if context.ui.json() {
             return Err(Error::usage("--json and --output - both want standard output"));
         }
-        let report = Report::of(&args.dir, None)?;
+        if args.open {
+            return Err(Error::usage("--open wants a file, and --output - writes none")
+                .hint("Name a file: --output claims.html."));
+        }
+        let report = Report::of(&args.dir, None, &options)?;
         let written = context.ui.stream(|mut out| report.write(&mut out, Error::stdout));
         return written.map_err(|error| match error.kind {
             ErrorKind::Stdout => error.hint("The page is not whole. Free some space, or send it elsewhere."),
@@ -43,7 +49,7 @@ pub fn run(context: &Context, args: &cli::Report) -> Result<()> {
     }
     let wrong = |cause: &io::Error| Error::disk("write", &args.output, cause);
     let room = args.output.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let report = Report::of(&args.dir, Some(room))?;
+    let report = Report::of(&args.dir, Some(room), &options)?;
     let fresh = Fresh::begin_where_told(&args.output).map_err(|cause| wrong(&cause))?;
     let claims = report.claims();
     let mut page = BufWriter::with_capacity(BUFFER, fresh.file().map_err(|cause| wrong(&cause))?);
@@ -60,7 +66,30 @@ pub fn run(context: &Context, args: &cli::Report) -> Result<()> {
         let out = args.output.display();
         context.ui.say(format!("{counted} on one page, {out}. It holds health data: keep it to yourself."));
     }
+    if args.open {
+        open(context, &args.output);
+    }
     Ok(())
+}
+
+/// Opens the page. That no browser can be started is no failure: the page is written.
+fn open(context: &Context, page: &Path) {
+    let whole = std::path::absolute(page).unwrap_or_else(|_| page.to_owned());
+    if !url::Url::from_file_path(&whole).is_ok_and(|url| browser::opened(url.as_str())) {
+        context.ui.warn(format!("no browser could be opened; open the page yourself: {}", whole.display()));
+    }
+}
+
+/// The profile that filled this archive, where it has a name that somebody chose.
+fn profile_of(context: &Context, dir: &Path) -> Option<String> {
+    let whole = std::fs::canonicalize(dir).ok()?;
+    let fills = |name: &ProfileName| {
+        let profile = Profile::load(&context.paths, name).ok().flatten();
+        profile
+            .is_some_and(|it| it.archives.iter().any(|note| note.place().is_ok_and(|out| out.as_ref() == Some(&whole))))
+    };
+    let name = context.paths.profiles().ok()?.into_iter().find(fills)?;
+    (name.as_str() != ProfileName::DEFAULT).then(|| name.as_str().to_owned())
 }
 
 /// Whether it is another name of standard output, at whose place no file can be put.

@@ -14,7 +14,7 @@ use crate::{
     auth::token::AccessCategory,
     cli::Status,
     commands::{Context, asked_to_stop, block_on, interruptible},
-    config::{ArchiveNote, Profile, ProfileName},
+    config::{Profile, ProfileName},
     error::{Exit, Result},
     export::coverages,
     fhir::coverage::notice,
@@ -157,15 +157,15 @@ fn row(name: &ProfileName, profile: &Profile, online: Option<&Result<(), String>
 /// An archive of the profile, with what its Coverage says of claims that a plan has.
 fn archive(archive: &ArchiveNote) -> Value {
     let mut row = archive.to_json();
-    if let Some(notice) = elsewhere(&archive.out) {
+    if let Some(notice) = elsewhere(archive) {
         row["medicare_advantage"] = notice.into();
     }
     row
 }
 
 /// What is not in the archive because a Medicare Advantage plan has it. An archive that cannot be read is for `verify`.
-fn elsewhere(out: &std::path::Path) -> Option<String> {
-    notice(&coverages(out).ok()?)
+fn elsewhere(archive: &ArchiveNote) -> Option<String> {
+    notice(&coverages(&archive.place().ok()??).ok()?)
 }
 
 fn paragraph(name: &ProfileName, profile: &Profile, online: Option<&Result<(), String>>, now: Timestamp) -> String {
@@ -187,7 +187,7 @@ fn paragraph(name: &ProfileName, profile: &Profile, online: Option<&Result<(), S
             archive.out.display(),
             archive.last_pull.strftime("%Y-%m-%d %H:%M UTC")
         ));
-        lines.extend(elsewhere(&archive.out).map(|notice| format!("    {notice}")));
+        lines.extend(elsewhere(archive).map(|notice| format!("    {notice}")));
     }
     match online {
         Some(Ok(())) => lines.push("  the server accepts this log-in".to_owned()),

@@ -2,6 +2,7 @@
 
 mod columns;
 mod csv;
+mod fhir_bundle;
 mod parquet;
 mod sqlite;
 
@@ -31,6 +32,8 @@ pub enum Format {
     Parquet,
     /// One file with these tables, and one for each thing that a claim has several of.
     Sqlite,
+    /// One FHIR R4 Bundle of patient, coverage and claims as served, for a doctor or a portal (API v2, v3).
+    FhirBundle,
 }
 
 /// Which of the tables.
@@ -200,6 +203,7 @@ pub fn coverages(dir: &Path) -> Result<Vec<Coverage>> {
 pub fn export(dir: &Path, format: Format, output: &Path) -> Result<Written> {
     let mut archive = Claims::open(dir)?;
     let mut sink: Box<dyn Sink> = match format {
+        Format::FhirBundle => return fhir_bundle::write(dir, output),
         Format::Csv => Box::new(Files::<csv::Csv>::create(output)?),
         Format::Parquet => Box::new(Files::<parquet::Parquet>::create(output)?),
         Format::Sqlite => Box::new(sqlite::Sqlite::create(begin(output)?)?),

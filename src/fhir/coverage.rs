@@ -221,6 +221,18 @@ pub fn notice(coverages: &[Coverage]) -> Option<String> {
     ))
 }
 
+impl Coverage {
+    /// Takes out what tells who somebody is: the member's number, and what a pharmacy asks for.
+    pub fn redact(&mut self) {
+        (self.member, self.payer) = (None, None);
+        self.phones.clear();
+        self.pharmacy.clear();
+        for contract in &mut self.contracts {
+            (contract.number, contract.plan) = ("not shown".to_owned(), None);
+        }
+    }
+}
+
 fn part(coverage: &Value, id: &str) -> Option<Part> {
     let named = || each(coverage, "class").find_map(|class| Part::named(text(class, "value")?));
     let grouped = || text(&coverage["grouping"], "subPlan").and_then(Part::named);

@@ -1,56 +1,42 @@
-//! A claim of the list, with its lines behind a click.
+//! A claim of the list: what came of it in a line, and what it says behind a click.
 
 use std::fmt::Write as _;
 
-use super::html::{Shown, Td, table};
-use crate::fhir::claim::{Cents, Claim, Coded, Decision, Kind, Standing};
+use maud::{Render, html};
 
-/// An amount as people write it; nothing where there is none.
-pub(super) fn dollars(amount: Option<Cents>) -> String {
-    let Some(amount) = amount else { return String::new() };
-    if amount.plus(Cents(0)).is_none() {
-        return "too much to say".to_owned();
-    }
-    let text = Cents(amount.0.saturating_abs()).to_string();
-    let (whole, cents) = text.split_once('.').unwrap_or((&text, "00"));
-    let mut grouped = String::new();
-    for (at, digit) in whole.char_indices() {
-        if at > 0 && (whole.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    format!("{}${grouped}.{cents}", if amount.0 < 0 { "-" } else { "" })
-}
+use super::{
+    html::{Head, Shown, Td, table},
+    words::{calm, counted, dollars, medicine, number, place, said_date},
+};
+use crate::fhir::claim::{Cents, Claim, Coded, Decision, Kind, Line, Standing};
 
 /// What the search has for claims without a day or a type.
 pub(super) const UNKNOWN: &str = "unknown";
-
-/// Days in words: as people write them where they are a plain number, else as the claim has them.
-pub(super) fn days(text: &str) -> String {
-    Cents::read(text).map_or_else(|| text.to_owned(), plain)
-}
-
-/// A number of hundredths without what needs not be said.
-pub(super) fn plain(hundredths: Cents) -> String {
-    let text = hundredths.to_string();
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// How many of what: "1 claim", "2 claims".
-pub(super) fn counted(count: u64, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
 
 /// What is in no sum, and why.
 pub(super) fn standing(claim: &Claim) -> Option<&'static str> {
     (claim.standing != Standing::Final).then(|| claim.standing.words())
 }
 
+/// What Medicare does not cover and the patient may be billed for, where anything is.
+pub(super) fn uncovered(claim: &Claim) -> Option<Cents> {
+    let counts = claim.decision.is_none() && claim.kind != Some(Kind::Pde);
+    claim.amounts.not_covered.filter(|amount| counts && *amount > Cents(0))
+}
+
+/// What may be billed for a claim: the share, and what is not covered.
+pub(super) fn billable(claim: &Claim) -> Option<Cents> {
+    let share = claim.amounts.patient_pays.filter(|_| claim.decision.is_none() && claim.kind != Some(Kind::Pde));
+    match (share, uncovered(claim)) {
+        (None, None) => None,
+        (share, uncovered) => share.unwrap_or_default().plus(uncovered.unwrap_or_default()),
+    }
+}
+
 fn coded(coded: &Coded) -> String {
     match &coded.words {
-        Some(words) => format!("{words} ({})", coded.code),
-        None => coded.code.clone(),
+        Some(words) => format!("{} ({})", calm(words), coded.code),
+        None => format!("code {}", coded.code),
     }
 }
 
@@ -58,52 +44,186 @@ fn all(list: &[Coded]) -> String {
     list.iter().map(coded).collect::<Vec<_>>().join("; ")
 }
 
+/// What a prescription was for.
+pub(super) fn drug(claim: &Claim) -> Option<String> {
+    // Lines of others may have drugs as well, and words that are of a revenue center.
+    let line = claim.lines.first().filter(|_| claim.kind == Some(Kind::Pde))?;
+    let named = line.ndc.as_ref().and(line.words.as_deref()).map(medicine);
+    named.or_else(|| line.ndc.as_ref().map(|ndc| format!("NDC {ndc}")))
+}
+
 /// Who the claim is by; of a drug, what it is.
 fn headline(claim: &Claim) -> String {
-    // Lines of others may have drugs as well, and words that are of a revenue centre.
-    let drug = || claim.lines.iter().find_map(|line| line.ndc.as_ref().and(line.words.clone()));
-    (claim.kind == Some(Kind::Pde)).then(drug).flatten().or_else(|| claim.who()).unwrap_or_default()
+    let named = claim.lines.iter().find_map(|line| line.ndc.as_ref().and(line.words.as_deref()));
+    let drug = named.filter(|_| claim.kind == Some(Kind::Pde)).map(medicine);
+    drug.or_else(|| claim.who()).unwrap_or_else(|| "No name given".to_owned())
 }
 
 /// What is to be seen before anything else: whether it is new, whether it counts, who paid.
-fn marks(claim: &Claim, news: Option<&'static str>) -> String {
+fn marks(claim: &Claim, news: Option<&'static str>) -> Vec<String> {
+    let denied = claim.denied_lines().count() as u64;
+    let denied = (denied > 0 && claim.decision.is_none()).then(|| {
+        let all = claim.lines.iter().filter(|line| !line.is_total).count() as u64;
+        format!("{denied} of {} not approved", counted(all, "service"))
+    });
     let sent = claim.amounts.paid_to_patient.filter(|sent| sent.0 != 0);
     let sent = sent.map(|sent| format!("Medicare sent you {}", dollars(Some(sent))));
-    let words = [news, standing(claim), claim.decision.map(Decision::words), sent.as_deref()];
-    words.into_iter().flatten().map(|word| format!(" <span class=\"mark\">{word}</span>")).collect()
+    let words = [news, standing(claim), claim.decision.map(Decision::words)];
+    words.into_iter().flatten().map(str::to_owned).chain(denied).chain(sent).collect()
+}
+
+/// The last words of a row: what is left to the patient.
+fn yours(claim: &Claim) -> String {
+    if claim.kind == Some(Kind::Pde) {
+        return claim.amounts.patient_pays.map_or_else(String::new, |paid| format!("You paid {}", dollars(Some(paid))));
+    }
+    match (claim.standing, claim.decision) {
+        (Standing::Final, None) => match billable(claim) {
+            Some(amount) => format!("You may be billed {}", dollars(Some(amount))),
+            None => "Your part is not said".to_owned(),
+        },
+        _ => String::new(),
+    }
 }
 
 /// One claim, with a mark if it came or changed; where there are many, what is behind the click is packed ([`pack`]).
 pub(super) fn show(out: &mut String, claim: &Claim, news: Option<&'static str>, packed: bool) {
     let kind = claim.kind.map_or(UNKNOWN, |kind| kind.name());
     let kind_words = claim.kind.map_or("Claim", |kind| kind.words());
-    let share = if claim.kind == Some(Kind::Pde) { "at pharmacy" } else { "your share" };
-    let _ = writeln!(
-        out,
-        "<details class=\"claim\" data-kind=\"{kind}\" data-year=\"{}\"><summary><span class=\"row\"><span>{}</span><span>{kind_words}</span>\
-         <span class=\"who\">{}{}</span><span class=\"n\">{}</span><span class=\"n\">{}</span></span></summary>",
-        Shown(claim.year().unwrap_or(UNKNOWN)),
-        Shown(claim.start.as_deref().unwrap_or("no date")),
-        Shown(&headline(claim)),
-        marks(claim, news),
-        labelled("billed", claim.amounts.charged),
-        labelled(share, claim.amounts.patient_pays),
-    );
-    let what = [sums(claim), facts(claim)];
-    let heads = heads(claim);
+    let is_denied = claim.decision == Some(Decision::Denied) || claim.denied_lines().next().is_some();
+    let day = claim.start.as_deref().map_or_else(|| "No date".to_owned(), said_date);
+    let row = html! {
+        summary { span.row {
+            span.day { (Shown(&day)) }
+            span.who { (Shown(&headline(claim))) @for mark in marks(claim, news) { " " span.mark { (Shown(&mark)) } } }
+            span.kind { (kind_words) }
+            span.n { (yours(claim)) }
+        } }
+    };
+    let _ = write!(out, "<details class=\"claim\" data-kind=\"{kind}\" data-year=\"");
+    Shown(claim.year().unwrap_or(UNKNOWN)).render_to(out);
+    out.push_str(if is_denied { "\" data-denied=\"1\">" } else { "\">" });
+    out.push_str(&row.into_string());
+    let (said, facts) = (sentence(claim), [sums(claim), facts(claim)]);
     if packed {
-        pack(out, &what, &heads, &lines(claim));
+        pack(out, &said, &facts, claim);
     } else {
-        for (class, facts) in [" class=\"sums\"", ""].iter().zip(&what) {
-            let _ = write!(out, "<dl{class}>");
-            for (name, text) in facts {
-                let _ = write!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", Shown(text));
-            }
-            out.push_str("</dl>\n");
-        }
-        table(out, "Lines", &heads, &lines(claim));
+        let whole = html! {
+            p { (Shown(&said)) }
+            @for (at, facts) in facts.iter().enumerate() { @if !facts.is_empty() {
+                dl.sums[at == 0] { @for (name, text) in facts { div { dt { (name) } dd { (Shown(text)) } } } }
+            } }
+            (table("Services", &heads(claim), &lines(claim)))
+        };
+        out.push_str(&whole.into_string());
     }
     out.push_str("</details>\n");
+}
+
+/// What came of it, in a sentence or two.
+fn sentence(claim: &Claim) -> String {
+    let amounts = &claim.amounts;
+    let who = claim.who().unwrap_or_else(|| "The provider".to_owned());
+    if claim.is_prior_authorization {
+        return "Somebody asked whether Medicare would pay for this. It is no bill.".to_owned();
+    }
+    if claim.kind == Some(Kind::Pde) {
+        return prescription(claim, &who);
+    }
+    let mut said = match amounts.charged {
+        Some(charged) => format!("{who} billed {}. ", dollars(Some(charged))),
+        None => format!("{who} sent this claim, which does not say what was billed. "),
+    };
+    match claim.decision {
+        Some(Decision::Denied) => {
+            let why = claim.denial_reason.as_ref().map(coded).unwrap_or_default();
+            let _ = write!(
+                said,
+                "Medicare did not pay: {why}. The claim does not say whether you owe anything. See \u{201c}What to do\u{201d} below."
+            );
+            return said;
+        }
+        Some(Decision::MedicareAdvantage) => {
+            said.push_str("Your Medicare Advantage plan paid it. What you owe is what your plan says.");
+            return said;
+        }
+        None => {}
+    }
+    if let Some(paid) = amounts.medicare_paid {
+        let approved = amounts.allowed.map(|allowed| format!("approved {} and ", dollars(Some(allowed))));
+        let _ = write!(said, "Medicare {}paid {}. ", approved.unwrap_or_default(), dollars(Some(paid)));
+    }
+    let Some(billable) = billable(claim) else {
+        said.push_str("The claim does not say what you may be billed.");
+        return said;
+    };
+    let part = |name: &str, amount: Option<Cents>| {
+        amount.filter(|amount| amount.0 != 0).map(|amount| format!("{name} {}", dollars(Some(amount))))
+    };
+    let parts: Vec<String> = [
+        part("deductible", amounts.deductible),
+        part("coinsurance", amounts.coinsurance),
+        part("blood", amounts.blood_deductible),
+        part("not covered", uncovered(claim)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let _ = write!(said, "You may be billed {}", dollars(Some(billable)));
+    said.push_str(&if parts.is_empty() { ".".to_owned() } else { format!(" ({}).", parts.join(", ")) });
+    let denied = claim.denied_lines().count() as u64;
+    if denied > 0 {
+        let _ = write!(
+            said,
+            " {} not approved; the reasons are below.",
+            if denied == 1 { "One service was".to_owned() } else { format!("{denied} services were") }
+        );
+    }
+    said
+}
+
+/// Who paid what for a prescription, and what nobody says.
+fn prescription(claim: &Claim, who: &str) -> String {
+    let amounts = &claim.amounts;
+    let Some(charged) = amounts.charged else {
+        return format!("{who} does not say what this cost.");
+    };
+    let part = |name: &str, amount: Option<Cents>| {
+        amount.filter(|amount| amount.0 != 0).map(|amount| format!("{name} {}", dollars(Some(amount))))
+    };
+    let parts: Vec<String> = [
+        part("the plan", amounts.medicare_paid),
+        part("you", amounts.patient_pays),
+        part("Extra Help", amounts.low_income_subsidy),
+        part("the maker\u{2019}s discount", amounts.discount),
+        part("others", amounts.other_paid),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let mut said = format!("It cost {}.", dollars(Some(charged)));
+    if !parts.is_empty() {
+        let _ = write!(said, " Paid by: {}.", parts.join(", "));
+    }
+    match unexplained(claim) {
+        Some(rest) if rest > Cents(0) => {
+            let _ = write!(said, " The claim does not say who paid the other {}.", dollars(Some(rest)));
+        }
+        Some(rest) if rest < Cents(0) => {
+            let _ = write!(said, " That is {} more than it cost.", dollars(Some(Cents(-rest.0))));
+        }
+        _ => {}
+    }
+    said
+}
+
+/// What of the cost of a drug is explained by nobody's payment.
+pub(super) fn unexplained(claim: &Claim) -> Option<Cents> {
+    let amounts = &claim.amounts;
+    let paid =
+        [amounts.medicare_paid, amounts.patient_pays, amounts.low_income_subsidy, amounts.discount, amounts.other_paid];
+    let paid = paid.into_iter().flatten().try_fold(Cents(0), Cents::plus)?;
+    amounts.charged?.plus(Cents(-paid.0))
 }
 
 /// Names and what the claim says for them; what it does not say is left out.
@@ -114,35 +234,41 @@ fn sums(claim: &Claim) -> Facts {
     let is_drug = claim.kind == Some(Kind::Pde);
     let is_of_plan = is_drug || claim.decision == Some(Decision::MedicareAdvantage);
     let paid = if is_of_plan { "Plan paid" } else { "Medicare paid" };
-    // Of a drug both are the same.
-    let share = if is_drug { "At the pharmacy" } else { "Your share" };
+    let unless_zero = |amount: Option<Cents>| amount.filter(|amount| amount.0 != 0);
     let sums = [
-        ("Billed", amounts.charged),
-        ("Allowed", amounts.allowed),
+        (if is_drug { "Cost" } else { "Billed" }, amounts.charged),
+        ("Medicare approved", amounts.allowed),
         (paid, amounts.medicare_paid),
-        ("Medicare sent you", amounts.paid_to_patient.filter(|amount| amount.0 != 0)),
-        ("Deductible", amounts.deductible),
-        ("Coinsurance", amounts.coinsurance),
-        ("Blood deductible", amounts.blood_deductible.filter(|amount| amount.0 != 0)),
-        ("Not covered", amounts.not_covered),
-        (share, amounts.patient_pays),
-        ("Other insurer paid", amounts.other_paid.filter(|amount| amount.0 != 0)),
+        ("Medicare sent you", unless_zero(amounts.paid_to_patient)),
+        // Of a drug both are the same.
+        (
+            if is_drug { "You paid" } else { "Your share" },
+            amounts.patient_pays.filter(|_| is_drug || uncovered(claim).is_some()),
+        ),
+        ("Not covered", if is_drug { None } else { unless_zero(amounts.not_covered) }),
+        ("You may be billed", billable(claim).filter(|_| claim.standing == Standing::Final)),
+        ("Extra Help paid", unless_zero(amounts.low_income_subsidy)),
+        ("Maker\u{2019}s discount", unless_zero(amounts.discount)),
+        (if is_drug { "Others paid" } else { "Other insurer paid" }, unless_zero(amounts.other_paid)),
     ];
     said(sums.into_iter().map(|(name, amount)| (name, dollars(amount))))
 }
 
 fn facts(claim: &Claim) -> Facts {
     let until = claim.end.as_deref().filter(|end| Some(*end) != claim.start.as_deref());
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let facts = [
-        ("Until", until.unwrap_or_default().to_owned()),
-        ("Billed by", claim.provider.clone().unwrap_or_default()),
-        ("NPI", claim.provider_npi.clone().unwrap_or_default()),
-        ("Treated or prescribed by", claim.practitioner.clone().unwrap_or_default()),
+        ("Until", until.map(said_date).unwrap_or_default()),
+        ("Billed by", text(&claim.provider)),
+        ("Where to reach them", text(&claim.provider_contact)),
+        ("NPI", text(&claim.provider_npi)),
+        ("Treated or prescribed by", text(&claim.practitioner)),
         ("Diagnoses", all(&claim.diagnoses)),
         ("Procedures", all(&claim.procedures)),
-        ("Diagnosis related group", claim.drg.clone().unwrap_or_default()),
-        ("Days supplied", claim.days_supply.as_deref().map(days).unwrap_or_default()),
-        ("Claim number", claim.number.clone().unwrap_or_default()),
+        ("Diagnosis related group", text(&claim.drg)),
+        ("Days supplied", claim.days_supply.as_deref().map(number).unwrap_or_default()),
+        ("Refill number", claim.refill.as_deref().map(number).unwrap_or_default()),
+        ("Claim number", text(&claim.number)),
     ];
     said(facts.into_iter())
 }
@@ -151,80 +277,102 @@ fn said(facts: impl Iterator<Item = (&'static str, String)>) -> Facts {
     facts.filter(|(_, text)| !text.is_empty()).collect()
 }
 
-/// Sums, facts and lines as a text each, with a fact or line of the claim a line, and tabs. [`Shown`] leaves neither
-/// tabs nor line breaks in what others wrote.
-fn pack(out: &mut String, what: &[Facts; 2], heads: &Heads, rows: &[Vec<Td>]) {
+/// Sentence, sums, facts and lines as a text each, with a fact or line of the claim a line, and tabs. [`Shown`] leaves
+/// neither tabs nor line breaks in what others wrote.
+fn pack(out: &mut String, sentence: &str, what: &[Facts; 2], claim: &Claim) {
+    out.push_str("<pre>");
+    Shown(sentence).render_to(out);
+    out.push_str("</pre>");
     for facts in what {
         out.push_str("<pre>");
         for (name, text) in facts {
-            let _ = writeln!(out, "{name}\t{}", Shown(text));
+            let _ = write!(out, "{name}\t");
+            Shown(text).render_to(out);
+            out.push('\n');
         }
         out.push_str("</pre>");
     }
     out.push_str("<pre>");
+    let rows = lines(claim);
     if !rows.is_empty() {
-        let heads: Vec<_> = heads.iter().map(|(head, _)| *head).collect();
+        let heads: Vec<_> = heads(claim).iter().map(|(head, _)| *head).collect();
         let _ = writeln!(out, "{}", heads.join("\t"));
     }
     for row in rows {
         for (at, Td::Text(text) | Td::Number(text)) in row.iter().enumerate() {
-            let _ = write!(out, "{}{}", if at == 0 { "" } else { "\t" }, Shown(text));
+            out.push_str(if at == 0 { "" } else { "\t" });
+            Shown(text).render_to(out);
         }
         out.push('\n');
     }
     out.push_str("</pre>");
 }
 
-fn labelled(word: &str, amount: Option<Cents>) -> String {
-    if amount.is_none() { String::new() } else { format!("{word} {}", dollars(amount)) }
+/// Heads of the table of lines, and whether a column has numbers.
+fn heads(claim: &Claim) -> [Head; 8] {
+    let is_drug = claim.kind == Some(Kind::Pde);
+    [
+        ("Service", false),
+        ("Date", false),
+        ("Units", true),
+        ("Approved?", false),
+        (if is_drug { "Cost" } else { "Billed" }, true),
+        ("Medicare approved", true),
+        (if is_drug { "Plan paid" } else { "Medicare paid" }, true),
+        (if is_drug { "You paid" } else { "Your share" }, true),
+    ]
 }
 
-/// Heads of the table of lines, and whether a column has numbers.
-type Heads = [(&'static str, bool); 8];
+/// What was done, where: words where the claim has any, and the code.
+pub(super) fn service(line: &Line) -> String {
+    if line.is_total {
+        return "Total of this claim".to_owned();
+    }
+    let words = line.words.as_deref().map(|words| if line.ndc.is_some() { medicine(words) } else { calm(words) });
+    let code = line.code.as_deref().or(line.ndc.as_deref()).or(line.revenue.as_deref());
+    let kind = if line.code.is_some() {
+        "code"
+    } else if line.ndc.is_some() {
+        "NDC"
+    } else {
+        "revenue code"
+    };
+    let code = code.map(|code| format!("{kind} {code} {}", line.modifiers.join(" ")).trim().to_owned());
+    let mut said = match (words, code) {
+        (Some(words), Some(code)) => format!("{words} ({code})"),
+        (Some(words), None) => words,
+        (None, Some(code)) => code,
+        (None, None) => "Not named".to_owned(),
+    };
+    // Of an institution it is a state.
+    if let (Some(name), Some(_)) = (line.place.as_deref().map(place), &line.place_code) {
+        let _ = write!(said, ", {}", calm(name).to_lowercase());
+    }
+    said
+}
 
-fn heads(claim: &Claim) -> Heads {
-    let share = if claim.kind == Some(Kind::Pde) { "At the pharmacy" } else { "Your share" };
-    [
-        ("Line", true),
-        ("Date", false),
-        ("Code", false),
-        ("What", false),
-        ("Units", true),
-        ("Billed", true),
-        ("Paid", true),
-        (share, true),
-    ]
+/// Whether Medicare approved a line, and why not; nothing where neither is said.
+fn approval(claim: &Claim, line: &Line) -> String {
+    if let Some(why) = line.why_denied() {
+        return format!("No: {why}");
+    }
+    let is_allowed = line.processing.as_ref().is_some_and(|it| it.code == "A")
+        || [line.allowed, line.medicare_paid].into_iter().flatten().any(|amount| amount > Cents(0));
+    if is_allowed && !line.is_total && claim.decision.is_none() { "Yes".to_owned() } else { String::new() }
 }
 
 fn lines(claim: &Claim) -> Vec<Vec<Td>> {
     let rows = claim.lines.iter().map(|line| {
-        let code = line.code.as_ref().or(line.ndc.as_ref()).or(line.revenue.as_ref());
-        let modifiers = line.modifiers.join(" ");
-        let words = if line.is_total { Some("Total of this claim") } else { line.words.as_deref() };
         vec![
-            Td::Number(line.sequence.map(|number| number.to_string()).unwrap_or_default()),
-            Td::Text(line.start.clone().unwrap_or_default()),
-            Td::Text(format!("{} {modifiers}", code.map(String::as_str).unwrap_or_default()).trim().to_owned()),
-            Td::Text(words.or(line.place.as_deref()).unwrap_or_default().to_owned()),
-            Td::Number(line.units.clone().unwrap_or_default()),
+            Td::Text(service(line)),
+            Td::Text(line.start.as_deref().map(said_date).unwrap_or_default()),
+            Td::Number(line.units.as_deref().map(number).unwrap_or_default()),
+            Td::Text(approval(claim, line)),
             Td::Number(dollars(line.charged)),
+            Td::Number(dollars(line.allowed)),
             Td::Number(dollars(line.medicare_paid)),
             Td::Number(dollars(line.patient_pays)),
         ]
     });
     rows.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dollars_are_grouped() {
-        let cases = [(0, "$0.00"), (123, "$1.23"), (123_456, "$1,234.56"), (-100_000_000, "-$1,000,000.00")];
-        for (cents, text) in cases {
-            assert_eq!(dollars(Some(Cents(cents))), text);
-        }
-        assert_eq!(dollars(None), "");
-    }
 }

@@ -1,9 +1,14 @@
 //! Claims for people: one page that stands on its own, opens in any browser and asks nobody for anything.
 
 mod claims;
+mod cover;
+mod help;
 mod html;
+mod redact;
 mod spill;
 mod sums;
+mod whose;
+mod words;
 
 use std::{
     cmp::Reverse,
@@ -16,24 +21,29 @@ use std::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use html::Shown;
 use jiff::civil::Date;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use redact::Aliases;
 use sha2::{Digest, Sha256};
 use spill::{Kept, Spill, Spilled};
 use sums::Sums;
+use whose::Whose;
+use words::{counted, date};
 
 use crate::{
     archive::{
         id_hash::{IdHash, id_hash},
         lines::each_line,
         manifest::Manifest,
+        reading::whole,
     },
     durable::create_private_dir,
     error::{Error, Result},
-    export::Claims,
+    export::{Claims, coverages},
     fhir::{
         claim::{Kind, day},
+        coverage::Coverage,
         resource::Header,
     },
-    notice::CMS_NOTICE,
 };
 
 const STYLE: &str = include_str!("report.css");
@@ -44,15 +54,32 @@ const SCRIPT: &str = include_str!("report.js");
 const MANY: u64 = 2_000;
 /// Of so many claims, as many are laid out together or not at all.
 const TOGETHER: usize = 100;
+/// Up to so many claims are printed with their services.
+const PRINTED_WHOLE: usize = 200;
+
+/// What the page is to be like.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The profile that filled the archive, where its name says something.
+    pub profile: Option<String>,
+    /// Only claims of this year of service.
+    pub year: Option<i16>,
+    /// Without names and numbers of people.
+    pub is_redacted: bool,
+}
 
 /// The claims of an archive, looked through once: what they come to is known, and how the page shows each.
 pub struct Report {
-    manifest: Manifest,
+    whose: Whose,
+    coverages: Vec<Coverage>,
+    /// `InsuranceCard.json`.
+    card: Option<String>,
     sums: Sums,
     news: News,
     shown: Spilled,
     /// The newest first; claims of a day as they are in the archive.
     order: Vec<(Reverse<Option<Date>>, Kept)>,
+    is_long: bool,
 }
 
 impl Report {
@@ -62,10 +89,15 @@ impl Report {
     ///
     /// # Errors
     /// As [`Claims::each`]; [`crate::error::Exit::Disk`] where there is no room.
-    pub fn of(dir: &Path, room: Option<&Path>) -> Result<Self> {
+    pub fn of(dir: &Path, room: Option<&Path>, options: &Options) -> Result<Self> {
         let mut claims = Claims::open(dir)?;
         let news = News::of(dir, claims.manifest())?;
-        let (mut sums, mut order, mut text) = (Sums::default(), Vec::new(), String::new());
+        let whose = if options.is_redacted {
+            Whose::nobody(claims.manifest())
+        } else {
+            Whose::of(dir, claims.manifest(), options.profile.as_deref())?
+        };
+        let (mut sums, mut order, mut text) = (Sums::until(news.pulled, options.year), Vec::new(), String::new());
         let is_long = claims.count() > MANY;
         let mut spill = match room {
             Some(room) => {
@@ -75,16 +107,28 @@ impl Report {
             None => Spill::begin(&std::env::temp_dir())
                 .map_err(|error| error.hint("TMPDIR names another directory, and --output FILE needs none."))?,
         };
-        claims.each(|claim| {
+        let mut aliases = Aliases::default();
+        claims.each(|mut claim| {
+            if options.year.is_some_and(|year| claim.first_day().map(Date::year) != Some(year)) {
+                return Ok(());
+            }
+            let mark = news.ids.contains(&id_hash(&claim.id)).then_some(news.mark);
+            if options.is_redacted {
+                aliases.redact(&mut claim);
+            }
             sums.take(&claim);
             text.clear();
-            let mark = news.ids.contains(&id_hash(&claim.id)).then_some(news.mark);
             claims::show(&mut text, &claim, mark, is_long);
             order.push((Reverse(claim.first_day()), spill.keep(&text)?));
             Ok(())
         })?;
         order.sort_unstable();
-        Ok(Self { manifest: claims.manifest().clone(), sums, news, shown: spill.written()?, order })
+        let card = if options.is_redacted { None } else { whole(dir, "InsuranceCard")? };
+        let mut coverages = coverages(dir)?;
+        if options.is_redacted {
+            coverages.iter_mut().for_each(Coverage::redact);
+        }
+        Ok(Self { whose, coverages, card, sums, news, shown: spill.written()?, order, is_long })
     }
 
     /// Claims that will be shown.
@@ -98,32 +142,157 @@ impl Report {
     /// # Errors
     /// [`crate::error::Exit::Disk`] where a claim cannot be read again, and what `wrong` makes of a failure.
     pub fn write(mut self, out: &mut impl Write, wrong: impl Fn(&io::Error) -> Error) -> Result<()> {
+        let title = self.title();
+        let style = format!("{STYLE}{}", printed(&title));
+        let head = html! {
+            meta charset="utf-8";
+            meta http-equiv="Content-Security-Policy" content=(format!("default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; form-action 'none'", fingerprint(&style), fingerprint(SCRIPT)));
+            meta name="referrer" content="no-referrer";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            title { (Shown(&title)) }
+            style { (PreEscaped(&style)) }
+        };
+        let body = if self.order.len() <= PRINTED_WHOLE { "<body class=\"few\">" } else { "<body>" };
+        let opening = html! {
+            (self.header())
+            (PreEscaped("<main>"))
+            (cover::elsewhere(&self.coverages))
+            (self.sums.at_a_glance(&self.news.words))
+            (self.finder())
+        };
         let mut put = |text: &[u8]| out.write_all(text).map_err(|cause| wrong(&cause));
-        let mut text = String::new();
-        head(&mut text);
-        opening(&mut text, &self.manifest, &self.sums, &self.news);
-        self.sums.write(&mut text, self.news.pulled);
-        finder(&mut text, &self.sums, self.order.len());
-        put(text.as_bytes())?;
-        let is_long = self.order.len() as u64 > MANY;
+        put(format!(
+            "{}<html lang=\"en\">\n<head>{}</head>\n{body}\n{}",
+            DOCTYPE.into_string(),
+            head.into_string(),
+            opening.into_string()
+        )
+        .as_bytes())?;
+        let years = Years::of(&self.order, self.sums.as_of);
         let mut claim = Vec::new();
-        for (at, (_, kept)) in self.order.iter().enumerate() {
-            claim.clear();
-            if is_long && at.is_multiple_of(TOGETHER) {
-                let end: &[u8] = if at == 0 { b"" } else { b"</div>\n" };
-                claim.extend_from_slice(end);
-                claim.extend_from_slice(b"<div class=\"some\">\n");
+        let mut at = 0;
+        for year in &years.0 {
+            put(year.head().as_bytes())?;
+            for (place, (_, kept)) in self.order[at..at + year.claims].iter().enumerate() {
+                claim.clear();
+                if self.is_long && place.is_multiple_of(TOGETHER) {
+                    let end: &[u8] = if place == 0 { b"" } else { b"</div>\n" };
+                    claim.extend_from_slice(end);
+                    claim.extend_from_slice(b"<div class=\"some\">\n");
+                }
+                self.shown.read(*kept, &mut claim)?;
+                put(&claim)?;
             }
-            self.shown.read(*kept, &mut claim)?;
-            put(&claim)?;
+            put(if self.is_long { b"</div>\n</details>\n" } else { b"</details>\n" })?;
+            at += year.claims;
         }
-        text.clear();
-        text.push_str(if is_long { "</div>\n" } else { "" });
-        text.push_str(CLOSING);
-        let _ = write!(text, "<p>{}</p>\n</footer>\n", Shown(CMS_NOTICE));
-        let _ = writeln!(text, "<script>{SCRIPT}</script>\n</body>\n</html>");
-        put(text.as_bytes())
+        let closing = html! {
+            (self.sums.denied())
+            (cover::section(&self.coverages, self.card.as_deref()))
+            (self.sums.sections())
+            (help::section())
+            (PreEscaped("</main>"))
+            (help::footer())
+            script { (PreEscaped(SCRIPT)) }
+        };
+        put(format!("{}\n</body>\n</html>\n", closing.into_string()).as_bytes())
     }
+
+    fn title(&self) -> String {
+        let year = self.sums.year.map(|year| format!(" in {year}")).unwrap_or_default();
+        let as_of = self.news.pulled.map(|day| format!(", as of {}", date(day))).unwrap_or_default();
+        format!("Medicare claims of {}{year}{as_of}", self.whose.name)
+    }
+
+    fn header(&self) -> Markup {
+        let year = self.sums.year;
+        html! {
+            header {
+                h1 { "Medicare claims of " (Shown(&self.whose.name)) @if let Some(year) = year { " in " (year) } }
+                p.quiet {
+                    @if let Some(day) = self.news.pulled { "As of " (date(day)) ", " }
+                    (Shown(&self.whose.source)) ". "
+                    @if let Some(year) = year { "Only claims of " (year) " are here." }
+                }
+                nav aria-label="On this page" { ul {
+                    @for (id, name) in [("glance", "At a glance"), ("claims", "Claims"), ("denied", "Not approved"), ("coverage", "Coverage"), ("medicines", "Medicines"), ("money", "Costs"), ("doctors", "Doctors"), ("help", "What to do")] {
+                        li { a href=(format!("#{id}")) { (name) } }
+                    }
+                } }
+            }
+        }
+    }
+
+    fn finder(&self) -> Markup {
+        html! {
+            h2 #claims { "Claims" }
+            form.find #find role="search" hidden {
+                div { label for="words" { "Search" } input #words type="search" autocomplete="off" placeholder="name, code, word"; }
+                div { label for="kind" { "Type" } select #kind {
+                    option value="" { "All" }
+                    @for kind in Kind::ALL { option value=(kind.name()) { (kind.words()) } }
+                    @if self.sums.is_one_untyped() { option value=(claims::UNKNOWN) { "Of no known type" } }
+                } }
+                div { label for="year" { "Year" } select #year {
+                    option value="" { "All" }
+                    @for year in self.sums.years() { @if year == claims::UNKNOWN { option value=(year) { "No date" } } @else { option { (Shown(year)) } } }
+                } }
+                div { label for="denied-only" { "Approved?" } select #denied-only { option value="" { "All" } option value="1" { "Not approved" } } }
+            }
+            p.quiet #found role="status" { (counted(self.order.len() as u64, "claim")) }
+        }
+    }
+}
+
+/// The claims by year, the newest first; the present one is open.
+struct Years(Vec<Year>);
+
+struct Year {
+    year: Option<i16>,
+    claims: usize,
+    is_open: bool,
+}
+
+impl Years {
+    fn of(order: &[(Reverse<Option<Date>>, Kept)], as_of: Option<Date>) -> Self {
+        let mut years: Vec<Year> = Vec::new();
+        for (Reverse(day), _) in order {
+            let year = day.map(Date::year);
+            match years.last_mut().filter(|last| last.year == year) {
+                Some(last) => last.claims += 1,
+                None => years.push(Year { year, claims: 1, is_open: false }),
+            }
+        }
+        let present = years.iter().position(|it| it.year == as_of.map(Date::year)).unwrap_or(0);
+        if let Some(year) = years.get_mut(present) {
+            year.is_open = true;
+        }
+        Self(years)
+    }
+}
+
+impl Year {
+    fn head(&self) -> String {
+        let name = self.year.map_or_else(|| "No date".to_owned(), |year| year.to_string());
+        let claims = counted(self.claims as u64, "claim");
+        let open = if self.is_open { " open" } else { "" };
+        format!(
+            "<details class=\"year\"{open}><summary><h3>{name}</h3> <span class=\"quiet\">{claims}</span></summary>\n"
+        )
+    }
+}
+
+/// On paper each page says whose it is, and which page. A style's string has no markup, and no character of a name in it.
+fn printed(title: &str) -> String {
+    let title = title.chars().filter(|letter| !letter.is_control());
+    let mut escaped = String::new();
+    for letter in title {
+        let _ = match letter {
+            letter if letter.is_ascii_alphanumeric() || letter == ' ' => write!(escaped, "{letter}"),
+            letter => write!(escaped, "\\{:x} ", u32::from(letter)),
+        };
+    }
+    format!("@page {{ @top-left {{ content: \"{escaped}\"; }} }}")
 }
 
 /// What the last pull of claims brought.
@@ -157,7 +326,7 @@ impl News {
         let words = match (last.added, last.updated, last.removed) {
             (0, 0, 0) => "The last pull brought nothing new.".to_owned(),
             (added, updated, removed) => {
-                let added = claims::counted(added, "claim");
+                let added = counted(added, "claim");
                 format!("With the last pull {added} came, {updated} changed and {removed} went.")
             }
         };
@@ -174,64 +343,3 @@ impl News {
 fn fingerprint(text: &str) -> String {
     BASE64_STANDARD.encode(Sha256::digest(text.as_bytes()))
 }
-
-fn head(out: &mut String) {
-    let _ = write!(
-        out,
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; \
-         base-uri 'none'; form-action 'none'\">\n\
-         <meta name=\"referrer\" content=\"no-referrer\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>Medicare claims</title>\n<style>{STYLE}</style>\n</head>\n<body>\n",
-        fingerprint(STYLE),
-        fingerprint(SCRIPT)
-    );
-}
-
-fn opening(out: &mut String, manifest: &Manifest, sums: &Sums, news: &News) {
-    let server = manifest.source.server.to_string();
-    let _ = write!(
-        out,
-        "<header><h1>Medicare claims</h1>\n<p class=\"quiet\">As of {}, from {}. {}</p></header>\n<main>\n",
-        Shown(&news.pulled.map(|day| day.to_string()).unwrap_or_default()),
-        Shown(&server),
-        Shown(&news.words)
-    );
-    sums.write_summary(out);
-}
-
-fn finder(out: &mut String, sums: &Sums, claims: usize) {
-    out.push_str(
-        "<h2>Claims</h2>\n<form class=\"find\" id=\"find\" role=\"search\" hidden>\
-         <div><label for=\"words\">Search</label><input id=\"words\" type=\"search\" autocomplete=\"off\"></div>\
-         <div><label for=\"kind\">Type</label><select id=\"kind\"><option value=\"\">All</option>",
-    );
-    for kind in Kind::ALL {
-        let _ = write!(out, "<option value=\"{}\">{}</option>", kind.name(), kind.words());
-    }
-    if sums.is_one_untyped() {
-        let _ = write!(out, "<option value=\"{}\">Of no known type</option>", claims::UNKNOWN);
-    }
-    out.push_str(
-        "</select></div><div><label for=\"year\">Year</label><select id=\"year\"><option value=\"\">All</option>",
-    );
-    for year in sums.years() {
-        let _ = match year {
-            claims::UNKNOWN => write!(out, "<option value=\"{year}\">No date</option>"),
-            year => write!(out, "<option>{}</option>", Shown(year)),
-        };
-    }
-    let _ = write!(
-        out,
-        "</select></div></form>\n<p class=\"quiet\" id=\"found\" role=\"status\">{}</p>\n",
-        claims::counted(claims as u64, "claim")
-    );
-}
-
-const CLOSING: &str = "</main>\n<footer>\n<h2>Where these numbers come from</h2>\n\
-<p>Each is the claim's own, from the field of CMS's that means it: what was billed, what Medicare (or, for a drug, the plan) paid, and what was left \
-to you. Where a claim does not say a number, the place is empty and sums leave it out. One number is computed: your share, which is \
-the deductible, the coinsurance and the blood deductible together. A prescription has none: what was paid for it at the pharmacy stands for \
-itself. Nor have claims that Medicare did not pay, or that a Medicare Advantage plan paid. Claims that were cancelled, \
-deleted or replaced, that are still worked on, or that only ask in advance are shown, and are in no sum. A supplement or another insurer may have paid your share. This is not a bill.</p>\n\
-<p>Words for procedure codes are licensed and not here; your provider can tell you what a code means.</p>\n";

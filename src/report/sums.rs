@@ -8,13 +8,14 @@ use std::{
     fmt,
 };
 
-use jiff::civil::Date;
+use jiff::{Span, civil::Date};
 
 use super::{
-    claims::{UNKNOWN, dollars},
+    claims::{UNKNOWN, billable, drug, service, uncovered, unexplained},
     html::Td,
+    words::{calm, dollars, number, said_date},
 };
-use crate::fhir::claim::{Cents, Claim, Decision, Kind, Standing};
+use crate::fhir::claim::{Cents, Claim, Decision, Kind, Line, Standing};
 
 /// Longest list of its kind; a person's claims name hundreds of providers.
 const LONGEST: usize = 50;
@@ -25,6 +26,8 @@ const LONGEST: usize = 50;
 struct Sum {
     claims: u64,
     charged: Option<Cents>,
+    /// Claims that do not say what was billed.
+    unsaid_charged: u64,
     paid: Option<Cents>,
     /// Claims that do not say what was paid.
     unsaid_paid: u64,
@@ -34,6 +37,12 @@ struct Sum {
     share: Option<Cents>,
     /// Claims that do not say a share, and could.
     unsaid_share: u64,
+    /// What Medicare does not cover, of all but drugs.
+    not_covered: Option<Cents>,
+    /// Both together.
+    billable: Option<Cents>,
+    /// Lines that were not approved.
+    denied: u64,
     /// What was paid for drugs at the pharmacy.
     at_pharmacy: Option<Cents>,
     /// Fills that do not say it.
@@ -70,21 +79,25 @@ impl Sum {
         let amounts = &claim.amounts;
         self.claims += 1;
         add(&mut self.charged, amounts.charged);
+        self.unsaid_charged += u64::from(amounts.charged.is_none());
         add(&mut self.paid, amounts.medicare_paid);
         self.unsaid_paid += u64::from(amounts.medicare_paid.is_none());
         add(&mut self.sent, amounts.paid_to_patient);
+        self.denied += claim.denied_lines().count() as u64;
         if claim.kind == Some(Kind::Pde) {
             // What was paid there is no share that is still to be paid.
             add(&mut self.at_pharmacy, amounts.patient_pays);
             self.unsaid_at_pharmacy += u64::from(amounts.patient_pays.is_none());
         } else {
             add(&mut self.share, amounts.patient_pays);
+            add(&mut self.not_covered, uncovered(claim));
+            add(&mut self.billable, billable(claim));
             self.unsaid_share += u64::from(amounts.patient_pays.is_none() && claim.decision.is_none());
         }
     }
 
     fn cells(&self, name: &str) -> Vec<Td> {
-        let amounts = [self.charged, self.paid, self.share, self.at_pharmacy];
+        let amounts = [self.charged, self.paid, self.share, self.not_covered, self.at_pharmacy];
         let amounts = amounts.map(|amount| Td::Number(dollars(amount)));
         let mut cells = vec![Td::Text(name.to_owned()), Td::Number(self.claims.to_string())];
         cells.extend(amounts);
@@ -103,6 +116,8 @@ enum Who {
 #[derive(Default)]
 struct Provider {
     name: Option<String>,
+    contact: Option<String>,
+    last: Option<Date>,
     sum: Sum,
 }
 
@@ -114,11 +129,77 @@ struct Drug {
     days: Cents,
     /// Fills that say for how many days.
     with_days: u64,
+    /// The first and the last fill with a day: when, what it cost, which refill it was.
+    first: Option<Fill>,
+    last: Option<Fill>,
+}
+
+#[derive(Clone)]
+struct Fill {
+    day: Date,
+    cost: Option<Cents>,
+    refill: Option<String>,
+}
+
+/// Who paid for the drugs of a year.
+#[derive(Clone, Copy, Default)]
+struct DrugYear {
+    fills: u64,
+    cost: Option<Cents>,
+    plan: Option<Cents>,
+    you: Option<Cents>,
+    extra_help: Option<Cents>,
+    discount: Option<Cents>,
+    others: Option<Cents>,
+    /// What nobody is said to have paid.
+    unexplained: Option<Cents>,
+}
+
+/// The newest rows of a table, and how many there were.
+#[derive(Default)]
+pub(super) struct Newest {
+    rows: BTreeMap<(Reverse<Option<Date>>, u64), Vec<Td>>,
+    seen: u64,
+}
+
+impl Newest {
+    fn take(&mut self, day: Option<Date>, row: impl FnOnce() -> Vec<Td>) {
+        self.seen += 1;
+        let place = (Reverse(day), self.seen);
+        if self.rows.len() < LONGEST || self.rows.last_key_value().is_some_and(|(last, _)| place < *last) {
+            self.rows.insert(place, row());
+            if self.rows.len() > LONGEST {
+                self.rows.pop_last();
+            }
+        }
+    }
+
+    fn rows(&self) -> Vec<Vec<Td>> {
+        self.rows.values().cloned().collect()
+    }
+
+    /// A caption that says where not all are shown.
+    fn caption(&self, words: &str) -> String {
+        match self.rows.len() {
+            shown if self.seen > shown as u64 => format!("{words}, the last {shown} of {}", self.seen),
+            _ => words.to_owned(),
+        }
+    }
 }
 
 #[derive(Default)]
 pub(super) struct Sums {
+    /// The day until which the page is.
+    pub(super) as_of: Option<Date>,
+    /// The one year that the page is of, if it is of one.
+    pub(super) year: Option<i16>,
     all: Sum,
+    /// The twelve months until `as_of`, or the year.
+    recent: Sum,
+    /// Claims of the recent time that were denied as a whole, and those a plan paid.
+    recent_decided: BTreeMap<Decision, u64>,
+    /// The deductible of this year: of part A, of part B.
+    deductible: [Option<Cents>; 2],
     left_out: BTreeMap<Standing, u64>,
     /// Of those that count, what Medicare did not pay.
     decided: BTreeMap<Decision, u64>,
@@ -140,13 +221,19 @@ pub(super) struct Sums {
     /// Claims that name nobody.
     nameless: u64,
     drugs: BTreeMap<String, Drug>,
+    drug_years: BTreeMap<String, DrugYear>,
     diagnoses: BTreeMap<String, (String, u64)>,
-    /// The newest first, up to [`LONGEST`]; whoever stays as often has more claims than a page shows.
-    stays: BTreeMap<(Reverse<Option<Date>>, u64), Vec<Td>>,
-    stays_seen: u64,
+    denied: Newest,
+    stays: Newest,
+    equipment: Newest,
 }
 
 impl Sums {
+    /// Of a page until this day, of one year or of all.
+    pub(super) fn until(as_of: Option<Date>, year: Option<i16>) -> Self {
+        Self { as_of, year, ..Self::default() }
+    }
+
     pub(super) fn take(&mut self, claim: &Claim) {
         self.incomplete += u64::from(claim.is_incomplete);
         match claim.year() {
@@ -171,47 +258,113 @@ impl Sums {
             self.last = Some(self.last.map_or(day, |last| last.max(day)));
             self.months.entry(Month::of(day)).or_default().take(claim);
             self.years.entry(format!("{:04}", day.year())).or_default().take(claim);
+            self.take_recent(claim, day);
         } else {
             self.undated.take(claim);
         }
         claim.kind.map_or(&mut self.untyped, |kind| self.kinds.entry(kind).or_default()).take(claim);
         self.take_provider(claim);
-        if claim.kind == Some(Kind::Pde) {
-            let line = claim.lines.first();
-            let name =
-                line.and_then(|line| line.words.clone().or_else(|| line.ndc.as_ref().map(|ndc| format!("NDC {ndc}"))));
-            if let Some(name) = name {
-                let drug = self.drugs.entry(name).or_default();
-                drug.sum.take(claim);
-                if let Some(days) = claim.days_supply.as_deref().and_then(Cents::read) {
-                    drug.days = drug.days + days;
-                    drug.with_days += 1;
-                }
-            }
-        }
+        self.take_drug(claim);
         for diagnosis in &claim.diagnoses {
             let (words, count) = self.diagnoses.entry(diagnosis.code.clone()).or_default();
             *count += 1;
             if let (true, Some(said)) = (words.is_empty(), &diagnosis.words) {
-                words.clone_from(said);
+                *words = calm(said);
             }
         }
+        let text = |text: &Option<String>| Td::Text(text.as_deref().map(said_date).unwrap_or_default());
+        let who = || Td::Text(claim.who().unwrap_or_default());
+        let amount = |amount: Option<Cents>| Td::Number(dollars(amount));
+        let day = claim.first_day();
         if matches!(claim.kind, Some(Kind::Inpatient | Kind::Snf)) {
-            let text = |text: &Option<String>| Td::Text(text.clone().unwrap_or_default());
-            self.stays_seen += 1;
-            let newest_first = (Reverse(claim.first_day()), self.stays_seen);
-            let row = vec![
-                text(&claim.start),
-                text(&claim.end),
-                text(&claim.who()),
-                text(&claim.drg),
-                Td::Number(dollars(claim.amounts.charged)),
-                Td::Number(dollars(claim.amounts.medicare_paid)),
-                Td::Number(dollars(claim.amounts.patient_pays)),
-            ];
-            self.stays.insert(newest_first, row);
-            if self.stays.len() > LONGEST {
-                self.stays.pop_last();
+            self.stays.take(day, || {
+                let drg = Td::Text(claim.drg.clone().unwrap_or_default());
+                let amounts = [claim.amounts.charged, claim.amounts.medicare_paid, claim.amounts.patient_pays];
+                [text(&claim.start), text(&claim.end), who(), drg].into_iter().chain(amounts.map(amount)).collect()
+            });
+        }
+        for line in claim.lines.iter().filter(|line| claim.kind == Some(Kind::Dme) && !line.is_total) {
+            let cells = [text(&claim.start), Td::Text(service(line)), who()];
+            let amounts = [line.charged, line.patient_pays].map(amount);
+            self.equipment.take(day, || cells.into_iter().chain(amounts).collect());
+        }
+        for line in claim.denied_lines() {
+            self.take_denied(claim, line);
+        }
+    }
+
+    fn take_denied(&mut self, claim: &Claim, line: &Line) {
+        self.denied.take(claim.first_day(), || {
+            vec![
+                Td::Text(line.start.as_deref().or(claim.start.as_deref()).map(said_date).unwrap_or_default()),
+                Td::Text(claim.who().unwrap_or_default()),
+                Td::Text(service(line)),
+                Td::Text(line.why_denied().unwrap_or_default()),
+                Td::Number(dollars(line.charged)),
+            ]
+        });
+    }
+
+    /// What is of the twelve months until now, or of the year that the page is of.
+    fn take_recent(&mut self, claim: &Claim, day: Date) {
+        let Some(as_of) = self.as_of else { return };
+        let is_recent = match self.year {
+            Some(year) => day.year() == year,
+            None => day <= as_of && day > as_of.saturating_sub(Span::new().years(1)),
+        };
+        if is_recent {
+            self.recent.take(claim);
+            if let Some(decision) = claim.decision {
+                *self.recent_decided.entry(decision).or_default() += 1;
+            }
+        }
+        if day.year() == self.this_year() && claim.decision.is_none() {
+            let part = match claim.kind {
+                Some(Kind::Inpatient | Kind::Snf) => 0,
+                Some(Kind::Carrier | Kind::Dme | Kind::Outpatient) => 1,
+                _ => return,
+            };
+            add(&mut self.deductible[part], claim.amounts.deductible);
+        }
+    }
+
+    /// The year that the page begins with.
+    fn this_year(&self) -> i16 {
+        self.year.or(self.as_of.map(Date::year)).unwrap_or_default()
+    }
+
+    fn take_drug(&mut self, claim: &Claim) {
+        if claim.kind != Some(Kind::Pde) {
+            return;
+        }
+        let amounts = &claim.amounts;
+        let year = self.drug_years.entry(claim.year().unwrap_or("No date").to_owned()).or_default();
+        year.fills += 1;
+        for (sum, amount) in [
+            (&mut year.cost, amounts.charged),
+            (&mut year.plan, amounts.medicare_paid),
+            (&mut year.you, amounts.patient_pays),
+            (&mut year.extra_help, amounts.low_income_subsidy),
+            (&mut year.discount, amounts.discount),
+            (&mut year.others, amounts.other_paid),
+            (&mut year.unexplained, unexplained(claim)),
+        ] {
+            add(sum, amount);
+        }
+        let Some(name) = drug(claim) else { return };
+        let drug = self.drugs.entry(name).or_default();
+        drug.sum.take(claim);
+        if let Some(days) = claim.days_supply.as_deref().and_then(Cents::read) {
+            drug.days = drug.days + days;
+            drug.with_days += 1;
+        }
+        if let Some(day) = claim.first_day() {
+            let fill = Fill { day, cost: amounts.charged, refill: claim.refill.as_deref().map(number) };
+            if drug.first.as_ref().is_none_or(|first| day < first.day) {
+                drug.first = Some(fill.clone());
+            }
+            if drug.last.as_ref().is_none_or(|last| day >= last.day) {
+                drug.last = Some(fill);
             }
         }
     }
@@ -228,6 +381,10 @@ impl Sums {
         };
         let provider = self.providers.entry(who).or_default();
         provider.sum.take(claim);
+        provider.last = provider.last.max(claim.first_day());
+        if provider.contact.is_none() {
+            provider.contact.clone_from(&claim.provider_contact);
+        }
         // The last of them, as in the view of a database.
         if name > provider.name.as_deref() {
             provider.name = name.map(str::to_owned);

@@ -22,7 +22,7 @@ pub(super) fn open(ui: &Ui, url: String) {
     });
 }
 
-fn opened(url: &str) -> bool {
+pub(in crate::commands) fn opened(url: &str) -> bool {
     let Ok(program) = std::env::current_exe() else { return false };
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {

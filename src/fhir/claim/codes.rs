@@ -60,9 +60,18 @@ pub(super) fn procedures(claim: &Value) -> Vec<Coded> {
 }
 
 pub(super) fn days_supply(claim: &Value) -> Option<String> {
-    let informed = information(claim, "dayssupply").map(|info| &info["valueQuantity"]["value"]);
+    informed_quantity(claim, "dayssupply", "days_suply_num")
+}
+
+pub(super) fn refill(claim: &Value) -> Option<String> {
+    informed_quantity(claim, "refillnum", "fill_num")
+}
+
+/// A number of a drug event: v2 and v3 have it as supporting information, v1 beside the quantity.
+fn informed_quantity(claim: &Value, category: &str, variable: &str) -> Option<String> {
+    let informed = information(claim, category).map(|info| &info["valueQuantity"]["value"]);
     let quantity = &claim["item"][0]["quantity"];
-    let beside = || look::extension(quantity, "days_suply_num").map(|extension| &extension["valueQuantity"]["value"]);
+    let beside = || look::extension(quantity, variable).map(|extension| &extension["valueQuantity"]["value"]);
     informed.or_else(beside).and_then(look::number)
 }
 

@@ -61,6 +61,8 @@ pub struct Claim {
     pub provider: Option<String>,
     /// Who billed: National Provider Identifier.
     pub provider_npi: Option<String>,
+    /// Who billed: address and phone, where the claim has them.
+    pub provider_contact: Option<String>,
     /// Who treated or prescribed: a name, where the server gives one.
     pub practitioner: Option<String>,
     /// Who treated or prescribed: National Provider Identifier.
@@ -77,6 +79,8 @@ pub struct Claim {
     pub drg: Option<String>,
     /// For how many days a drug was supplied.
     pub days_supply: Option<String>,
+    /// Of a drug: which fill it was; 0 is the first.
+    pub refill: Option<String>,
     /// Amounts of the whole claim.
     pub amounts: Amounts,
     /// Its lines.
@@ -130,6 +134,12 @@ impl Claim {
                 }
             }
         }
+        // Nothing of it was approved: a share of 0 is then what stands where nobody has split anything.
+        let is_all_denied =
+            lines.iter().any(|line| line.is_denied) && lines.iter().all(|line| line.is_denied || line.is_total);
+        if is_all_denied && amounts.patient_pays == Some(Cents(0)) {
+            amounts.patient_pays = None;
+        }
         // A claim of no known type is of another form than any that this reads (CMS's samples of 2018 are): its amounts
         // and lines have other names.
         let is_strange = !is_prior_authorization && kind.is_none();
@@ -148,6 +158,7 @@ impl Claim {
             end,
             provider: provider.name,
             provider_npi: provider.npi,
+            provider_contact: people::contact(claim),
             practitioner: practitioner.name,
             practitioner_npi: practitioner.npi,
             care_team: people::care_team(claim),
@@ -156,6 +167,7 @@ impl Claim {
             procedures: codes::procedures(claim),
             drg: codes::drg(claim),
             days_supply: codes::days_supply(claim),
+            refill: codes::refill(claim),
             amounts,
             lines,
             last_updated: said(&claim["meta"], "lastUpdated"),

@@ -102,6 +102,18 @@ fn group_of_v1(claim: &Value) -> Party {
     groups.map(read).next().unwrap_or_default()
 }
 
+/// Address and phone of who billed. Few claims have them.
+pub(super) fn contact(claim: &Value) -> Option<String> {
+    let resource = contained(claim, &claim["provider"])?;
+    let address = each(resource, "address").next();
+    let lines = address.into_iter().flat_map(|it| each(it, "line")).filter_map(Value::as_str).map(str::trim);
+    let rest = ["city", "state", "postalCode"].into_iter().filter_map(|name| text(address?, name));
+    let phones = each(resource, "telecom").filter(|it| text(it, "system").is_none_or(|system| system == "phone"));
+    let parts: Vec<&str> =
+        lines.chain(rest).chain(phones.filter_map(|it| text(it, "value"))).filter(|it| !it.is_empty()).collect();
+    (!parts.is_empty()).then(|| look::clean(&parts.join(", ")).into_owned())
+}
+
 fn in_role(claim: &Value, role: &str) -> impl Iterator<Item = Party> {
     each(claim, "careTeam").filter(move |member| is(&member["role"], role)).map(|it| party(claim, &it["provider"]))
 }

@@ -1,141 +1,215 @@
 //! The sums as sections of the page.
 
-use std::{cmp::Reverse, collections::BTreeMap, fmt::Write as _};
+use std::{cmp::Reverse, collections::BTreeMap};
 
-use jiff::civil::Date;
+use maud::{Markup, html};
 
 use super::{LONGEST, Month, Sum, Sums, Who};
 use crate::{
-    fhir::claim::{Decision, Standing},
+    fhir::claim::{Cents, Decision, Standing},
     report::{
-        claims::{counted, dollars, plain},
-        html::{Shown, Td, bars, table},
+        html::{Head, Td, bars, quiet, table},
+        words::{counted, date, does, dollars, plain},
     },
 };
 
-/// The first heads of tables of sums, after what the row is of.
-fn heads(first: &'static str) -> Vec<(&'static str, bool)> {
-    let amounts = ["Claims", "Billed", "Paid", "Your share", "At the pharmacy"].map(|head| (head, true));
-    [(first, false)].into_iter().chain(amounts).collect()
-}
+/// The yearly deductibles of Part B that CMS has set
+/// (https://www.cms.gov/newsroom/fact-sheets/2026-medicare-parts-b-premiums-and-deductibles and those of the years before).
+const PART_B_DEDUCTIBLES: [(i16, Cents); 3] = [(2024, Cents(24_000)), (2025, Cents(25_700)), (2026, Cents(28_300))];
 
-fn quiet(out: &mut String, text: &str) {
-    let _ = writeln!(out, "<p class=\"quiet\">{}</p>", Shown(text));
-}
-
-/// "does" or "do", by how many they are.
-fn does(count: u64) -> &'static str {
-    if count == 1 { "does" } else { "do" }
+/// The heads of tables of sums, after what the row is of.
+fn heads(first: &'static str) -> Vec<Head> {
+    let amounts = ["Claims", "Billed", "Medicare and plans paid", "Your share", "Not covered", "At the pharmacy"];
+    [(first, false)].into_iter().chain(amounts.map(|head| (head, true))).collect()
 }
 
 impl Sums {
-    pub(in crate::report) fn write_summary(&self, out: &mut String) {
-        let all = &self.all;
-        let period = match (&self.first, &self.last) {
-            (Some(first), Some(last)) => format!("{first} to {last}").replace('-', "\u{2011}"),
-            _ => "no dates".to_owned(),
+    /// What a person wants to know first.
+    pub(in crate::report) fn at_a_glance(&self, news: &str) -> Markup {
+        let time = match (self.year, self.as_of) {
+            (Some(year), _) => format!("In {year}"),
+            (None, Some(day)) => format!("In the 12 months to {}", date(day)),
+            (None, None) => "Lately".to_owned(),
         };
-        out.push_str("<dl class=\"sums\">");
-        for (name, text) in [
-            ("Period", period),
-            ("Claims", all.claims.to_string()),
-            ("Billed", dollars(all.charged)),
-            ("Medicare and plans paid", dollars(all.paid)),
-            ("Medicare sent you", dollars(all.sent.filter(|sent| sent.0 != 0))),
-            ("Your share", dollars(all.share)),
-            ("At the pharmacy", dollars(all.at_pharmacy)),
-        ]
-        .into_iter()
-        .filter(|(_, text)| !text.is_empty())
-        {
-            let _ = write!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", Shown(&text));
-        }
-        out.push_str("</dl>\n");
-        for (unsaid, what) in [
-            (all.unsaid_paid, "what was paid"),
-            (all.unsaid_share, "your share"),
-            (all.unsaid_at_pharmacy, "what was paid at the pharmacy"),
-        ] {
-            if unsaid > 0 {
-                let (of, do_not) = (counted(all.claims, "claim"), does(unsaid));
-                quiet(out, &format!("{unsaid} of the {of} {do_not} not say {what}, and nothing is added for it."));
-            }
-        }
-        for (decision, count) in &self.decided {
-            let claims = counted(*count, "claim");
-            let text = match decision {
-                Decision::Denied => format!(
-                    "Medicare did not pay {claims}. Whether you owe anything there is not said, so no share is shown; your provider can tell you."
-                ),
-                Decision::MedicareAdvantage => {
-                    format!(
-                        "Your Medicare Advantage plan paid {claims}. Your part there is what the plan says, so no share is shown."
-                    )
+        let recent = &self.recent;
+        html! {
+            h2 #glance { "At a glance" }
+            div.cards {
+                div.card {
+                    h3 { "What you may be billed" }
+                    @if recent.claims == 0 {
+                        p.big { "Nothing" } p { (time) ", there are no claims." }
+                    } @else {
+                        p.big { (dollars(Some(recent.billable.unwrap_or_default()))) }
+                        p { (time) ": " (self.parts()) }
+                    }
+                    p.quiet { "Not a bill. You, Medigap, Medicaid or another insurer may have paid it. " a href="#money" { "How it is counted" } }
                 }
-            };
-            quiet(out, &text);
-        }
-        if !self.left_out.is_empty() {
-            let reasons = Standing::LEFT_OUT.iter().filter_map(|it| Some((self.left_out.get(it)?, it.words())));
-            let reasons: Vec<String> = reasons.map(|(count, words)| format!("{count} {words}")).collect();
-            let more = self.left_out.values().sum::<u64>();
-            let are = if more == 1 { "is" } else { "are" };
-            quiet(out, &format!("{more} more {are} shown and in no sum: {}.", reasons.join(", ")));
-        }
-        if self.incomplete > 0 {
-            let claims = counted(self.incomplete, "claim");
-            quiet(out, &format!("Of {claims} something cannot be shown here; it is in the archive."));
+                div.card {
+                    h3 { "Did Medicare approve everything?" }
+                    @match (recent.claims, recent.denied) {
+                        (0, _) => { p.big { "No claims" } },
+                        (_, 0) => { p.big { "Yes" } p { (time) ", no claim says that a service was not approved." } },
+                        (_, denied) => {
+                            p.big { "No" }
+                            p { (time) ", " b { (counted(denied, "service")) } (if denied == 1 { " was" } else { " were" }) " not approved. " a href="#denied" { "Which and why" } }
+                        }
+                    }
+                }
+                div.card {
+                    h3 { "Deductible used in " (self.this_year()) }
+                    (self.deductibles())
+                    p.quiet { "A deductible is what you pay before Medicare pays. As far as these claims say." }
+                }
+                div.card { h3 { "New since last time" } p { (news) } }
+            }
         }
     }
 
-    /// All sections; none where nothing counts. `pulled` is when the claims were fetched.
-    pub(in crate::report) fn write(&self, out: &mut String, pulled: Option<Date>) {
-        if self.all.claims == 0 {
-            return;
+    /// What the sum of the first card is made of, and what is missing in it.
+    fn parts(&self) -> String {
+        let recent = &self.recent;
+        let share = dollars(Some(recent.share.unwrap_or_default()));
+        let mut said = format!("your share {share}");
+        if let Some(uncovered) = recent.not_covered {
+            said += &format!(", and {} that Medicare does not cover", dollars(Some(uncovered)));
         }
+        said.push('.');
+        if recent.unsaid_share > 0 {
+            let (count, of) = (recent.unsaid_share, counted(recent.claims, "claim"));
+            said += &format!(" {count} of {of} {} not say your share.", does(count));
+        }
+        if let Some(denied) = self.recent_decided.get(&Decision::Denied) {
+            said += &format!(" Of {} that Medicare did not pay, nothing is counted.", counted(*denied, "claim"));
+        }
+        said
+    }
+
+    fn deductibles(&self) -> Markup {
+        let [hospital, doctors] = self.deductible;
+        let year = self.this_year();
+        let limit = PART_B_DEDUCTIBLES.iter().find(|(known, _)| *known == year).map(|(_, limit)| *limit);
+        html! {
+            p.big { (dollars(Some(doctors.unwrap_or_default()))) }
+            p {
+                "Part B (doctors, outpatient care, equipment)"
+                @if let Some(limit) = limit { ", of " (dollars(Some(limit))) " a year" }
+                "."
+                @if let Some(hospital) = hospital.filter(|amount| amount.0 != 0) { " Part A (hospital stays): " (dollars(Some(hospital))) "." }
+            }
+        }
+    }
+
+    /// What Medicare did not approve, and why.
+    pub(in crate::report) fn denied(&self) -> Markup {
+        let heads =
+            [("Date", false), ("Billed by", false), ("Service", false), ("Why not approved", false), ("Billed", true)];
+        html! {
+            h2 #denied { "Services that Medicare did not approve" }
+            @if self.denied.seen == 0 {
+                p { "No claim here says that a service was not approved." }
+            } @else {
+                p { "Claims do not say what you owe for these. Ask the provider first: often a bill is sent again, corrected. You may also "
+                    a href="#appeal" { "appeal" } "." }
+                (table(&self.denied.caption("Newest first"), &heads, &self.denied.rows()))
+            }
+        }
+    }
+
+    /// All other sections; none where nothing counts.
+    pub(in crate::report) fn sections(&self) -> Markup {
+        html! {
+            @if self.all.claims == 0 {
+                (self.notes())
+            } @else {
+                (self.medicines())
+                (self.money())
+                (self.doctors_and_places())
+                (self.hospital_stays())
+                (self.equipment_and_supplies())
+                (self.conditions())
+            }
+        }
+    }
+
+    /// Notes to the sums: what is missing in them, and what is left out.
+    pub(in crate::report) fn notes(&self) -> Markup {
+        let all = &self.all;
+        let of = counted(all.claims, "claim");
+        let unsaid = [
+            (all.unsaid_charged, "what was billed"),
+            (all.unsaid_paid, "what was paid"),
+            (all.unsaid_share, "your share"),
+            (all.unsaid_at_pharmacy, "what was paid at the pharmacy"),
+        ];
+        let left_out = self.left_out.values().sum::<u64>();
+        let reasons = Standing::LEFT_OUT.iter().filter_map(|it| Some((self.left_out.get(it)?, it.words())));
+        let reasons: Vec<String> = reasons.map(|(count, words)| format!("{count} {words}")).collect();
+        html! {
+            @for (count, what) in unsaid { @if count > 0 {
+                (quiet(&format!("{count} of the {of} {} not say {what}, and nothing is added for it.", does(count))))
+            } }
+            @for (decision, count) in &self.decided { @let claims = counted(*count, "claim"); @match decision {
+                Decision::Denied => (quiet(&format!("Medicare did not pay {claims}. Whether you owe anything there is not said, so no share is shown; your provider can tell you."))),
+                Decision::MedicareAdvantage => (quiet(&format!("Your Medicare Advantage plan paid {claims}. Your part there is what the plan says, so no share is shown."))),
+            } }
+            @if left_out > 0 {
+                (quiet(&format!("{left_out} more {} shown and in no sum: {}.", if left_out == 1 { "is" } else { "are" }, reasons.join(", "))))
+            }
+            @if self.incomplete > 0 {
+                (quiet(&format!("Of {} something cannot be shown here; it is in the archive.", counted(self.incomplete, "claim"))))
+            }
+        }
+    }
+
+    fn money(&self) -> Markup {
         // So that all rows together are all claims.
         let and = |word: &str, sum: Sum| (sum.claims > 0).then(|| (word.to_owned(), sum));
         let rows = |sums: &mut dyn Iterator<Item = (String, Sum)>| {
             sums.map(|(name, sum)| sum.cells(&name)).collect::<Vec<_>>()
         };
-
-        out.push_str("<h2>Your part of the cost</h2>\n");
-        quiet(out, "What you may owe, or have paid already.");
-        let mut years = Vec::new();
-        let named = self.years.iter().rev().map(|(year, sum)| (year.clone(), *sum));
-        for (name, sum) in named.chain(and("No date", self.undated)) {
-            years.push(sum.cells(&name));
+        let years = rows(
+            &mut self.years.iter().rev().map(|(year, sum)| (year.clone(), *sum)).chain(and("No date", self.undated)),
+        );
+        let months = rows(
+            &mut self
+                .months
+                .iter()
+                .rev()
+                .map(|(month, sum)| (month.to_string(), *sum))
+                .chain(and("No date", self.undated)),
+        );
+        let kinds = self.kinds.iter().map(|(kind, sum)| (kind.words().to_owned(), *sum));
+        let kinds = rows(&mut kinds.chain(and("Of no known type", self.untyped)));
+        let all = &self.all;
+        let totals = [
+            ("Claims", all.claims.to_string()),
+            ("Billed", dollars(all.charged)),
+            ("Medicare and plans paid", dollars(all.paid)),
+            ("Medicare sent you", dollars(all.sent.filter(|sent| sent.0 != 0))),
+            ("Your share", dollars(all.share)),
+            ("Not covered", dollars(all.not_covered)),
+            ("At the pharmacy", dollars(all.at_pharmacy)),
+        ];
+        html! {
+            h2 #money { "Costs" }
+            p { "All claims on this page" @if let (Some(first), Some(last)) = (self.first, self.last) { ", from " (date(first)) " to " (date(last)) } ":" }
+            dl.sums { @for (name, text) in totals.iter().filter(|(_, text)| !text.is_empty()) { div { dt { (name) } dd { (text) } } } }
+            (self.notes())
+            (table("By year of service", &heads("Year"), &years))
+            (self.picture_of_months())
+            details { summary { "All months as a table" } (table("By month", &heads("Month"), &months)) }
+            (table("By type of claim", &heads("Type"), &kinds))
+            h3 { "How to read these numbers" }
+            dl.terms { @for (term, words) in TERMS { dt { (term) } dd { (words) } } }
         }
-        table(out, "By year of service", &heads("Year"), &years);
-        quiet(out, SHARE);
-
-        out.push_str("<h2>Spending</h2>\n");
-        self.picture_of_months(out, pulled);
-        out.push_str("<details><summary>All months as a table</summary>\n");
-        let named = self.months.iter().rev().map(|(month, sum)| (month.to_string(), *sum));
-        let months = rows(&mut named.chain(and("No date", self.undated)));
-        table(out, "By month", &heads("Month"), &months);
-        out.push_str("</details>\n<h3>By type of claim: paid</h3>\n");
-        let named = || {
-            let kinds = self.kinds.iter().map(|(kind, sum)| (kind.words().to_owned(), *sum));
-            kinds.chain(and("Of no known type", self.untyped))
-        };
-        let picture: Vec<_> =
-            named().map(|(name, sum)| (name, sum.paid.unwrap_or_default().0, dollars(sum.paid))).collect();
-        bars(out, "Paid by type of claim; the numbers are in the table that follows", &picture);
-        table(out, "By type of claim", &heads("Type"), &rows(&mut named()));
-
-        self.doctors_and_places(out);
-        self.medicines(out);
-        self.hospital_stays(out);
-        self.conditions(out);
     }
 
     /// The last two years until the claims were fetched: a day far ahead would leave nothing but itself.
-    fn picture_of_months(&self, out: &mut String, pulled: Option<Date>) {
-        let end = pulled.map(Month::of);
+    fn picture_of_months(&self) -> Markup {
+        let end = self.as_of.map(Month::of);
         let until = || self.months.keys().filter(|month| end.is_none_or(|end| **month <= end));
-        let (Some(first), Some(newest)) = (until().next(), until().next_back()) else { return };
+        let (Some(first), Some(newest)) = (until().next(), until().next_back()) else { return html! {} };
         let oldest = first.0.max(newest.0 - 23);
         let picture: Vec<_> = (oldest..=newest.0)
             .map(|month| {
@@ -143,18 +217,20 @@ impl Sums {
                 (Month(month).to_string(), paid.unwrap_or_default().0, dollars(paid))
             })
             .collect();
-        out.push_str("<h3>By month: paid</h3>\n");
         let months = counted(picture.len() as u64, "month");
         let title = format!("Paid by month, the last {months}; the numbers are in the table that follows");
-        bars(out, &title.replace("last 1 month", "last month"), &picture);
+        html! {
+            h3 { "Paid by Medicare and plans, by month" }
+            (bars(&title.replace("last 1 month", "last month"), &picture))
+        }
     }
 
-    pub(super) fn doctors_and_places(&self, out: &mut String) {
+    pub(super) fn doctors_and_places(&self) -> Markup {
         if self.providers.is_empty() {
-            return;
+            return html! {};
         }
         let mut providers: Vec<_> = self.providers.iter().collect();
-        providers.sort_by_key(|(_, provider)| Reverse(provider.sum.claims));
+        providers.sort_by_key(|(_, provider)| Reverse((provider.last, provider.sum.claims)));
         let mut names = BTreeMap::new();
         providers.iter().filter_map(|(_, it)| it.name.as_ref()).for_each(|name| *names.entry(name).or_insert(0) += 1);
         let rows = providers.into_iter().take(LONGEST).map(|(who, provider)| {
@@ -166,48 +242,83 @@ impl Sums {
                 (Some(name), _) | (None, Who::Named(name)) => name.clone(),
                 (None, Who::Npi(npi)) => format!("NPI {npi}"),
             };
-            provider.sum.cells(&name)
+            let sum = &provider.sum;
+            let amounts = [sum.charged, sum.share, sum.at_pharmacy].map(|amount| Td::Number(dollars(amount)));
+            let cells = [
+                Td::Text(name),
+                Td::Text(provider.contact.clone().unwrap_or_default()),
+                Td::Text(provider.last.map(date).unwrap_or_default()),
+                Td::Number(sum.claims.to_string()),
+            ];
+            cells.into_iter().chain(amounts).collect()
         });
-        out.push_str("<h2>Doctors and places</h2>\n");
-        table(out, "Those with the most claims", &heads("Billed or treated by"), &rows.collect::<Vec<_>>());
-        if self.nameless > 0 {
-            let name = if self.nameless == 1 { "names" } else { "name" };
-            quiet(out, &format!("{} {name} nobody.", counted(self.nameless, "claim")));
+        let heads = [
+            ("Billed or treated by", false),
+            ("Address or phone", false),
+            ("Last seen", false),
+            ("Claims", true),
+            ("Billed", true),
+            ("Your share", true),
+            ("At the pharmacy", true),
+        ];
+        let rows = rows.collect::<Vec<_>>();
+        let name = if self.nameless == 1 { "names" } else { "name" };
+        html! {
+            h2 #doctors { "Doctors and places" }
+            p { "Do you know them all? A name that you do not know can be a lab, or a mistake, or fraud. " a href="#fraud" { "Where to ask" } }
+            (table("The latest first", &heads, &rows))
+            @if self.nameless > 0 { (quiet(&format!("{} {name} nobody.", counted(self.nameless, "claim")))) }
         }
     }
 
-    fn hospital_stays(&self, out: &mut String) {
-        if self.stays.is_empty() {
-            return;
-        }
-        out.push_str("<h2>Stays</h2>\n");
+    fn hospital_stays(&self) -> Markup {
         let heads = [
             ("From", false),
             ("Until", false),
             ("Where", false),
             ("DRG", false),
             ("Billed", true),
-            ("Paid", true),
+            ("Medicare paid", true),
             ("Your share", true),
         ];
-        let shown = self.stays.len();
-        let caption = match self.stays_seen {
-            all if all > shown as u64 => format!("In hospitals and nursing facilities, the last {shown} of {all}"),
-            _ => "In hospitals and nursing facilities".to_owned(),
-        };
-        let rows: Vec<Vec<Td>> = self.stays.values().cloned().collect();
-        table(out, &caption, &heads, &rows);
+        html! { @if self.stays.seen > 0 {
+            h2 #stays { "Hospital and nursing stays" }
+            p.quiet { "DRG is the group of illnesses by which Medicare pays a stay." }
+            (table(&self.stays.caption("In hospitals and nursing facilities"), &heads, &self.stays.rows()))
+        } }
     }
 
-    pub(super) fn medicines(&self, out: &mut String) {
+    fn equipment_and_supplies(&self) -> Markup {
+        let heads = [("Date", false), ("What", false), ("From", false), ("Billed", true), ("Your share", true)];
+        html! { @if self.equipment.seen > 0 {
+            h2 #equipment { "Equipment and supplies" }
+            p { "Did you get each of these? If not, " a href="#fraud" { "say so" } "." }
+            (table(&self.equipment.caption("Newest first"), &heads, &self.equipment.rows()))
+        } }
+    }
+
+    pub(super) fn medicines(&self) -> Markup {
         let mut drugs: Vec<_> = self.drugs.iter().collect();
-        drugs.sort_by_key(|(_, drug)| Reverse(drug.sum.claims));
-        if drugs.is_empty() {
-            return;
+        let last = |drug: &super::Drug| drug.last.as_ref().map(|fill| fill.day);
+        drugs.sort_by_key(|(_, drug)| Reverse((last(drug), drug.sum.claims)));
+        if self.drug_years.is_empty() {
+            return html! {};
         }
-        out.push_str("<h2>Medicines</h2>\n");
-        let heads =
-            [("Medicine", false), ("Fills", true), ("Days supplied", true), ("Cost", true), ("At the pharmacy", true)];
+        let heads = [
+            ("Medicine", false),
+            ("Last filled", false),
+            ("Fills", true),
+            ("Refill number", true),
+            ("Days supplied", true),
+            ("Cost of a fill", false),
+            ("You paid", true),
+        ];
+        let shown = drugs.len().min(LONGEST);
+        let caption = if drugs.len() > shown {
+            format!("The last {shown} of {}", drugs.len())
+        } else {
+            "The latest first".to_owned()
+        };
         let rows = drugs.into_iter().take(LONGEST).map(|(name, drug)| {
             let sum = &drug.sum;
             let days = match drug.with_days {
@@ -215,31 +326,92 @@ impl Sums {
                 all if all == sum.claims => plain(drug.days),
                 some => format!("{} ({some} of {} fills)", plain(drug.days), sum.claims),
             };
-            let amounts = [sum.charged, sum.at_pharmacy].map(|amount| Td::Number(dollars(amount)));
-            [Td::Text(name.clone()), Td::Number(sum.claims.to_string()), Td::Number(days)]
-                .into_iter()
-                .chain(amounts)
-                .collect()
+            let costs = [&drug.first, &drug.last].map(|fill| fill.as_ref().and_then(|it| it.cost));
+            let cost = match costs {
+                [Some(first), Some(last)] if first != last => {
+                    let when = drug.first.as_ref().map(|fill| date(fill.day)).unwrap_or_default();
+                    format!("{} now, {} on {when}", dollars(Some(last)), dollars(Some(first)))
+                }
+                [_, last] => dollars(last),
+            };
+            let refill = drug.last.as_ref().and_then(|fill| fill.refill.clone());
+            vec![
+                Td::Text(name.clone()),
+                Td::Text(last(drug).map(date).unwrap_or_default()),
+                Td::Number(sum.claims.to_string()),
+                Td::Number(refill.unwrap_or_default()),
+                Td::Number(days),
+                Td::Text(cost),
+                Td::Number(dollars(sum.at_pharmacy)),
+            ]
         });
-        table(out, "Those filled most often", &heads, &rows.collect::<Vec<_>>());
+        let rows = rows.collect::<Vec<_>>();
+        html! {
+            h2 #medicines { "Medicines" }
+            (table(&caption, &heads, &rows))
+            (self.who_paid_for_drugs())
+        }
     }
 
-    fn conditions(&self, out: &mut String) {
+    fn who_paid_for_drugs(&self) -> Markup {
+        let heads = [
+            ("Year", false),
+            ("Fills", true),
+            ("Cost", true),
+            ("Plan paid", true),
+            ("You paid", true),
+            ("Extra Help paid", true),
+            ("Maker\u{2019}s discount", true),
+            ("Others paid", true),
+            ("Not explained", true),
+        ];
+        let rows = self.drug_years.iter().rev().map(|(year, it)| {
+            let amounts = [it.cost, it.plan, it.you, it.extra_help, it.discount, it.others, it.unexplained];
+            let amounts = amounts.map(|amount| Td::Number(dollars(amount)));
+            [Td::Text(year.clone()), Td::Number(it.fills.to_string())].into_iter().chain(amounts).collect()
+        });
+        let rows = rows.collect::<Vec<_>>();
+        html! {
+            (table("Who paid for them", &heads, &rows))
+            p.quiet {
+                "Extra Help is Medicare\u{2019}s aid with drug costs for people with low incomes. \u{201c}Not explained\u{201d} is what of the cost no claim says who paid; "
+                "below zero, more was paid than it cost. API v3 does not say what the plan paid for most prescriptions."
+            }
+        }
+    }
+
+    fn conditions(&self) -> Markup {
         let mut diagnoses: Vec<_> = self.diagnoses.iter().collect();
         diagnoses.sort_by_key(|(_, (_, count))| Reverse(*count));
-        if diagnoses.is_empty() {
-            return;
-        }
-        out.push_str("<h2>Diagnoses</h2>\n");
         let rows = diagnoses.into_iter().take(LONGEST).map(|(code, (words, count))| {
-            vec![Td::Text(code.clone()), Td::Text(words.clone()), Td::Number(count.to_string())]
+            vec![Td::Text(words.clone()), Td::Text(code.clone()), Td::Number(count.to_string())]
         });
-        let heads = [("Code", false), ("In the server's words", false), ("Claims", true)];
-        table(out, "Those named most often", &heads, &rows.collect::<Vec<_>>());
+        let rows = rows.collect::<Vec<_>>();
+        let heads = [("Diagnosis", false), ("Code", false), ("Claims", true)];
+        html! { @if !rows.is_empty() {
+            h2 #diagnoses { "Diagnoses" }
+            p { "What providers wrote on their claims. It can be what they looked for, and did not find." }
+            (table("Those named most often", &heads, &rows))
+        } }
     }
 }
 
-/// What the two numbers mean, and what they do not.
-const SHARE: &str = "Your share is what the claims make you responsible for: deductible, coinsurance and blood deductible. What Medicare does \
-not cover, or sent to you to hand on, is not in it. At the pharmacy is what claims for prescriptions say was paid there for you; it is paid \
-already, and not in your share. The two are never added up, and neither of them is a bill.";
+/// Special words, explained on the spot.
+const TERMS: [(&str, &str); 7] = [
+    (
+        "What you may be billed",
+        "Your share and what Medicare does not cover, together. It is the most that these claims leave to you. It is not a bill. A supplement (Medigap), Medicaid, or another insurer may have paid it, and so may you. What Medicare sent to you to hand on is not in it.",
+    ),
+    ("Billed", "What the provider asked for. Nobody has to pay that much: Medicare\u{2019}s prices are lower."),
+    ("Medicare approved", "Medicare\u{2019}s price for the service. Hospital claims do not say it."),
+    (
+        "Your share",
+        "Deductible, coinsurance and blood deductible together. This is the one number that this page adds up itself. Claims that Medicare did not pay, or that a Medicare Advantage plan paid, have none.",
+    ),
+    (
+        "Deductible and coinsurance",
+        "The deductible is what you pay each year before Medicare pays. Coinsurance is your part after that, often 20 of 100 dollars.",
+    ),
+    ("Not covered", "Charges that Medicare does not pay at all. The provider may not be allowed to bill you for them."),
+    ("At the pharmacy", "What was paid there for you. It is paid already, and not in your share."),
+];

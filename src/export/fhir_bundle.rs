@@ -1,0 +1,76 @@
+//! One FHIR R4 Bundle of what the archive holds, for whatever reads FHIR: viewers, portals, a doctor's system.
+
+use std::{
+    io::{BufWriter, Write},
+    path::Path,
+};
+
+use super::{CLAIM, Written, begin, keep};
+use crate::{
+    api::server::ApiVersion,
+    archive::{
+        manifest::Manifest,
+        reading::{Ids, Reading, damaged},
+    },
+    error::{Error, ErrorKind, Result},
+    fhir::resource::Header,
+};
+
+/// What a collection begins with: whose it is, what cover there is, then the claims.
+const RESOURCES: [&str; 3] = ["Patient", "Coverage", CLAIM];
+
+/// Writes the Bundle: resources are as the server sent them, byte for byte.
+///
+/// # Errors
+/// [`crate::error::Exit::Usage`] for an archive of API v1, whose resources are STU3; else as [`super::export`].
+pub(super) fn write(dir: &Path, output: &Path) -> Result<Written> {
+    // Claims there must be; the file is open from here on, and what is written later is of the same archive.
+    let claims = Reading::open(dir, CLAIM)?;
+    let manifest = claims.manifest().clone();
+    let api = manifest.source.api;
+    if api == ApiVersion::V1 {
+        return Err(Error::usage("this archive is of API v1, whose claims are FHIR STU3; a bundle for others is R4")
+            .hint("Log in with --api v2 or --api v3, fetch into another directory, and export that."));
+    }
+    let fresh = begin(output)?;
+    let wrong = |cause: std::io::Error| Error::disk("write", output, &cause);
+    let mut out = BufWriter::with_capacity(1 << 16, fresh.file().map_err(wrong)?);
+    write!(out, "{{\"resourceType\":\"Bundle\",\"type\":\"collection\"{},\"entry\":[", taken(&manifest))
+        .map_err(wrong)?;
+    let mut written = Written::default();
+    let mut is_first = true;
+    let mut opened = Some(claims);
+    for resource in RESOURCES {
+        let mut reading = match resource {
+            CLAIM => opened.take(),
+            other if manifest.resources.contains_key(other) => Some(Reading::open(dir, other)?),
+            _ => None,
+        };
+        let Some(reading) = &mut reading else { continue };
+        if reading.manifest() != &manifest {
+            return Err(Error::new(ErrorKind::Lock, "another bbdl changed the archive while it was read")
+                .hint("Nothing was written. Run the command again."));
+        }
+        let (path, mut ids) = (reading.path().to_owned(), Ids::default());
+        reading.each(|number, line| {
+            let header = Header::read(line).map_err(|_| damaged(&path, &format!("line {number}: not a resource")))?;
+            ids.note(&header.id);
+            let url = format!("{}/{api}/fhir/{resource}/{}", manifest.source.server, header.id);
+            let url = serde_json::to_string(&url).unwrap_or_default();
+            let comma = if is_first { "" } else { "," };
+            is_first = false;
+            written.claims += u64::from(resource == CLAIM);
+            write!(out, "{comma}\n{{\"fullUrl\":{url},\"resource\":{line}}}").map_err(wrong)
+        })?;
+        ids.are_single(&path)?;
+    }
+    out.write_all(b"\n]}\n").and_then(|()| out.flush()).map_err(wrong)?;
+    drop(out);
+    keep(fresh)?;
+    Ok(written)
+}
+
+/// When the newest of it was fetched.
+fn taken(manifest: &Manifest) -> String {
+    manifest.pulls.last().map(|row| format!(",\"timestamp\":\"{}\"", row.finished)).unwrap_or_default()
+}

@@ -1,0 +1,94 @@
+//! Which cover somebody has, in plain words, and the card.
+
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::{html::Shown, words::said_date};
+use crate::fhir::{
+    claim::clean,
+    coverage::{Coverage, Part, medicare_advantage, notice},
+};
+
+/// What is not on this page because a plan has it; nothing where no plan is known.
+pub(super) fn elsewhere(coverages: &[Coverage]) -> Markup {
+    html! { @if let Some(notice) = notice(coverages) {
+        div.note role="note" {
+            p { b { (Shown(&notice)) } }
+            p { "To see them, ask the plan, or look at the Explanation of Benefits that it sends you." }
+        }
+    } }
+}
+
+/// The section. `card` is what `InsuranceCard.json` has.
+pub(super) fn section(coverages: &[Coverage], card: Option<&str>) -> Markup {
+    html! {
+        h2 #coverage { "Your coverage" }
+        @if coverages.is_empty() {
+            p { "Your coverage was not fetched. To have it here, type: " code { "bbdl fetch all --out DIR" } }
+        } @else {
+            dl.cover { @for coverage in coverages { (part(coverage)) } }
+            p.quiet {
+                "As Medicare\u{2019}s data say it. They can be incomplete: a plan that is missing here may still be yours. "
+                @if medicare_advantage(coverages).is_empty() { "No Medicare Advantage plan is named here, which proves nothing. Your red, white and blue card and your plan\u{2019}s card count." }
+            }
+        }
+        @if let Some(card) = card.and_then(|text| serde_json::from_str(text).ok()) { (drawn(&card)) }
+    }
+}
+
+fn part(coverage: &Coverage) -> Markup {
+    let words = coverage.part.map_or("Cover of another kind", Part::words);
+    let is_plan = matches!(coverage.part, Some(Part::C | Part::D));
+    // v1 and v2 have a resource for each part, whether somebody has it or not.
+    let is_empty = is_plan && coverage.contracts.is_empty() && coverage.start.is_none();
+    let status = match (&coverage.ended, coverage.status.as_deref()) {
+        (Some(ended), _) => format!("It ended: {ended}."),
+        (None, Some("active")) | (None, None) => String::new(),
+        (None, Some(status)) => format!("Its status is {status}."),
+    };
+    html! { div {
+        dt { (words) }
+        dd {
+            @if is_empty { "No plan is named." }
+            @if let Some(start) = &coverage.start { "Since " (Shown(&said_date(start))) }
+            @if let Some(end) = coverage.end.as_deref().filter(|end| *end < "2099") { " until " (Shown(&said_date(end))) }
+            @if coverage.start.is_some() { ". " }
+            @if let Some(payer) = coverage.payer.as_deref().filter(|_| is_plan) { (Shown(payer)) ". " }
+            @for contract in &coverage.contracts {
+                "Contract " (Shown(&contract.number))
+                @if let Some(plan) = &contract.plan { ", plan " (Shown(plan)) }
+                ": " (contract.months()) ". "
+            }
+            @if let Some(medicaid) = &coverage.medicaid { @if coverage.part == Some(Part::Dual) { (Shown(medicaid)) ". " } @else { "Medicaid: " (Shown(medicaid)) ". " } }
+            (Shown(&status))
+            @if !coverage.phones.is_empty() { " Phone: " (Shown(&coverage.phones.join(", "))) "." }
+            @for (name, value) in &coverage.pharmacy { " " (name) " " (Shown(value)) "." }
+        }
+    } }
+}
+
+/// The insurance card of API v3: a bundle with the person and the parts.
+fn drawn(card: &Value) -> Markup {
+    let resources = || card["entry"].as_array().into_iter().flatten().map(|entry| &entry["resource"]);
+    let person = resources().find(|it| it["resourceType"] == "Patient");
+    let name = person.and_then(|it| it["name"].as_array()?.first()).map(|name| {
+        let given = name["given"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        given.chain(name["family"].as_str()).collect::<Vec<_>>().join(" ")
+    });
+    let covers: Vec<Coverage> = resources().filter_map(Coverage::of).collect();
+    let member = covers.iter().find_map(|it| it.member.clone());
+    let note = resources().flat_map(|it| it["extension"].as_array().into_iter().flatten());
+    let note = note.filter_map(|it| it["valueAnnotation"]["text"].as_str()).next();
+    html! { @if let (Some(name), Some(member)) = (name, member) {
+        div.id-card role="group" aria-label="Your Medicare card, drawn" {
+            p.top { "Medicare health insurance" }
+            p { span.quiet { "Name" } br; b { (Shown(&clean(&name))) } }
+            p { span.quiet { "Medicare number" } br; b { (Shown(&member)) } }
+            dl { @for cover in &covers { @if let (Some(part), Some(start)) = (cover.part, &cover.start) {
+                div { dt { @match part { Part::A => "Hospital (Part A)", Part::B => "Medical (Part B)", Part::Dual => "Medicaid", Part::C => "Plan (Part C)", Part::D => "Drugs (Part D)" } } dd { "since " (Shown(&said_date(start))) } }
+            } } }
+        }
+        p.quiet { "This is drawn from what the server sent; show your real card. Give the number only to those who care for you." }
+        @if let Some(note) = note { details { summary { "What the card says" } @for part in note.split("\n\n") { p { (Shown(part)) } } } }
+    } }
+}

@@ -1,0 +1,43 @@
+//! What to do: how to read the page, a service that was not approved, an appeal, fraud.
+
+use maud::{Markup, html};
+
+use super::html::Shown;
+use crate::notice::CMS_NOTICE;
+
+/// Numbers of Medicare's own hotline, the Inspector General's, and the Senior Medicare Patrol's.
+pub(super) fn section() -> Markup {
+    html! {
+        h2 #help { "What to do" }
+        h3 { "If a bill does not match" }
+        p { "Wait for the provider\u{2019}s bill, then compare it with \u{201c}You may be billed\u{201d} of that claim. If the bill is higher, call the provider\u{2019}s office first, then "
+            a href="tel:18006334227" { "1-800-MEDICARE (1-800-633-4227)" } ", TTY 1-877-486-2048, at any time." }
+        h3 #appeal { "If Medicare did not approve a service" }
+        ol {
+            li { "Ask the provider whether the claim had a mistake, and to send it again." }
+            li { "If you still disagree, appeal. Your Medicare Summary Notice (MSN), the letter that Medicare mails or posts on medicare.gov, tells where to send it and by which day: you have 120 days after you get it." }
+            li { "Circle the service on the notice, write why you disagree, sign it, and send it to the address on its last page. Keep a copy. Form CMS-20027 does as well." }
+            li { "If a Medicare Advantage or drug plan decided, its own letter says how and by when." }
+        }
+        p.quiet { "The 120 days are those of 42 CFR \u{a7} 405.942. For free help call your state\u{2019}s program (SHIP): 1-877-839-2675, shiphelp.org." }
+        h3 #fraud { "If you did not get a service, or do not know the provider" }
+        p { "It may be a mistake; ask the provider. If it looks like fraud, call " a href="tel:18006334227" { "1-800-MEDICARE" }
+            ", the Senior Medicare Patrol at " a href="tel:18778082468" { "1-877-808-2468" }
+            ", or the Inspector General at " a href="tel:18004478477" { "1-800-HHS-TIPS (1-800-447-8477)" } "." }
+        h3 { "How to use this page" }
+        p { "Click or tap a claim to see its services. Search finds names, codes and words. To print it, or to keep it as a PDF, use your browser\u{2019}s print command. "
+            "Words for procedure codes (CPT) are licensed and not here; your provider can tell you what a code means. "
+            "It holds health data: keep it to yourself." }
+    }
+}
+
+/// Where the numbers come from, and CMS's notice.
+pub(super) fn footer() -> Markup {
+    html! { footer {
+        h2 { "Where these numbers come from" }
+        p { "Each is the claim\u{2019}s own, from the field of CMS\u{2019}s that means it. Where a claim does not say a number, the place is empty and sums leave it out. "
+            "Claims that were cancelled, deleted or replaced, that are still worked on, or that only ask in advance are shown, and are in no sum. "
+            "Claims take weeks to appear. This is not a bill." }
+        p { (Shown(CMS_NOTICE)) }
+    } }
+}

@@ -1,0 +1,83 @@
+//! Whose page it is, and where it comes from.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::{
+    api::server::{PRODUCTION, SANDBOX},
+    archive::{manifest::Manifest, reading::whole},
+    error::Result,
+    fhir::claim::clean,
+};
+
+/// Whose page it is.
+pub(super) struct Whose {
+    /// A name: the enrollee's, where demographic data were shared, else the profile's, else the end of the patient's number.
+    pub(super) name: String,
+    /// Where the claims are from, in words.
+    pub(super) source: String,
+}
+
+impl Whose {
+    /// `profile` is the name of the log-in that filled the archive, where it is known and says something.
+    pub(super) fn of(dir: &Path, manifest: &Manifest, profile: Option<&str>) -> Result<Self> {
+        let patient = whole(dir, "Patient")?;
+        let named = patient.as_deref().and_then(|text| text.lines().find_map(of_patient));
+        let named = match named {
+            Some(name) => Some(name),
+            None => whole(dir, "UserInfo")?.as_deref().and_then(of_userinfo),
+        };
+        let masked = || {
+            let id = manifest.source.patient.as_deref().unwrap_or_default();
+            let end: Vec<char> = id.chars().rev().take(4).collect();
+            match end.len() {
+                4 => format!("the person whose number ends in {}", end.iter().rev().collect::<String>()),
+                _ => "one person".to_owned(),
+            }
+        };
+        let name = named.or_else(|| profile.map(str::to_owned)).unwrap_or_else(masked);
+        Ok(Self { name, source: source(manifest) })
+    }
+
+    /// A page that names nobody.
+    pub(super) fn nobody(manifest: &Manifest) -> Self {
+        Self { name: "one person".to_owned(), source: source(manifest) }
+    }
+}
+
+fn source(manifest: &Manifest) -> String {
+    match manifest.source.server.to_string().trim_end_matches('/') {
+        PRODUCTION => "from Medicare Blue Button, production".to_owned(),
+        SANDBOX => "from Medicare Blue Button, sandbox (made-up people)".to_owned(),
+        other => format!("from {other}, which is not Medicare\u{2019}s own server"),
+    }
+}
+
+fn of_patient(line: &str) -> Option<String> {
+    let patient: Value = serde_json::from_str(line).ok()?;
+    let name = patient["name"].as_array()?.first()?;
+    let given = name["given"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let words: Vec<&str> = given.chain(name["family"].as_str()).filter(|word| !word.trim().is_empty()).collect();
+    (!words.is_empty()).then(|| clean(&words.join(" ")).into_owned())
+}
+
+fn of_userinfo(text: &str) -> Option<String> {
+    let info: Value = serde_json::from_str(text).ok()?;
+    let name = info["name"].as_str().map(str::trim).filter(|name| !name.is_empty())?;
+    Some(clean(name).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_read_where_there_is_one() {
+        let patient = r#"{"resourceType":"Patient","name":[{"use":"usual","family":"Muñoz","given":["Zoë","A"]}]}"#;
+        assert_eq!(of_patient(patient).as_deref(), Some("Zoë A Muñoz"));
+        assert_eq!(of_patient(r#"{"name":[{}]}"#), None);
+        assert_eq!(of_userinfo(r#"{"name":" ","sub":"1"}"#), None);
+        assert_eq!(of_userinfo(r#"{"name":"Zoë Muñoz"}"#).as_deref(), Some("Zoë Muñoz"));
+    }
+}

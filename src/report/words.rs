@@ -1,0 +1,133 @@
+//! Numbers, days and names as people write them.
+
+use crate::fhir::{
+    claim::{Cents, day},
+    coverage::MONTHS,
+};
+use jiff::civil::Date;
+
+/// An amount as people write it; nothing where there is none.
+pub(super) fn dollars(amount: Option<Cents>) -> String {
+    let Some(amount) = amount else { return String::new() };
+    if amount.plus(Cents(0)).is_none() {
+        return "too much to say".to_owned();
+    }
+    let text = Cents(amount.0.saturating_abs()).to_string();
+    let (whole, cents) = text.split_once('.').unwrap_or((&text, "00"));
+    let mut grouped = String::new();
+    for (at, digit) in whole.char_indices() {
+        if at > 0 && (whole.len() - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    format!("{}${grouped}.{cents}", if amount.0 < 0 { "-" } else { "" })
+}
+
+/// A day in words: July 24, 2026.
+pub(super) fn date(day: Date) -> String {
+    let month = usize::try_from(day.month() - 1).ok().and_then(|at| MONTHS.get(at)).copied().unwrap_or_default();
+    format!("{month} {}, {}", day.day(), day.year())
+}
+
+/// The day that a claim names, in words; what is no whole day as the claim has it.
+pub(super) fn said_date(text: &str) -> String {
+    day(text).map_or_else(|| text.to_owned(), date)
+}
+
+/// A number of hundredths without what needs not be said.
+pub(super) fn plain(hundredths: Cents) -> String {
+    let text = hundredths.to_string();
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// A number in words: as people write it where it is a plain one, else as the claim has it.
+pub(super) fn number(text: &str) -> String {
+    Cents::read(text).map_or_else(|| text.to_owned(), plain)
+}
+
+/// How many of what: "1 claim", "2 claims".
+pub(super) fn counted(count: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
+fn grouped(count: u64) -> String {
+    let text = dollars(Some(Cents(i64::try_from(count).unwrap_or(0).saturating_mul(100))));
+    text.trim_start_matches('$').trim_end_matches(".00").to_owned()
+}
+
+/// "does" or "do", by how many they are.
+pub(super) fn does(count: u64) -> &'static str {
+    if count == 1 { "does" } else { "do" }
+}
+
+/// Words that came all in capitals, as a sentence; other words as they are. Short words in capitals that are no English
+/// words stay.
+pub(super) fn calm(text: &str) -> String {
+    const KEPT: [&str; 14] =
+        ["II", "III", "IV", "NOS", "NEC", "HIV", "COPD", "MRSA", "ESRD", "CT", "MRI", "ICU", "EKG", "DME"];
+    if text.chars().any(char::is_lowercase) || !text.chars().any(char::is_uppercase) {
+        return text.to_owned();
+    }
+    let lower = |word: &str| {
+        let bare = word.trim_matches(|letter: char| !letter.is_alphanumeric());
+        if KEPT.contains(&bare) || bare.chars().any(|letter| letter.is_ascii_digit()) {
+            word.to_owned()
+        } else {
+            word.to_lowercase()
+        }
+    };
+    let words: Vec<String> = text.split(' ').map(lower).collect();
+    let joined = words.join(" ");
+    let mut letters = joined.chars();
+    letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default()
+}
+
+/// A medicine: "Omeprazole - OMEPRAZOLE" is one name; "Lipitor - ATORVASTATIN CALCIUM" a brand and what is in it.
+pub(super) fn medicine(text: &str) -> String {
+    let Some((brand, substance)) = text.split_once(" - ") else { return calm(text) };
+    let (brand, substance) = (calm(brand.trim()), calm(substance.trim()));
+    if substance.to_lowercase().starts_with(&brand.to_lowercase()) {
+        brand
+    } else {
+        format!("{brand} ({})", substance.to_lowercase())
+    }
+}
+
+/// The first sentence of a place of service: "Office. Location, other than …".
+pub(super) fn place(text: &str) -> &str {
+    text.split_once(". ").map_or(text, |(first, _)| first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dollars_are_grouped() {
+        let cases = [(0, "$0.00"), (123, "$1.23"), (123_456, "$1,234.56"), (-100_000_000, "-$1,000,000.00")];
+        for (cents, text) in cases {
+            assert_eq!(dollars(Some(Cents(cents))), text);
+        }
+        assert_eq!(dollars(None), "");
+        assert_eq!((counted(1, "claim"), counted(20_000, "claim")), ("1 claim".into(), "20,000 claims".into()));
+    }
+
+    #[test]
+    fn days_and_names_read_as_people_write_them() {
+        assert_eq!(said_date("2026-07-24"), "July 24, 2026");
+        assert_eq!(said_date("2026-07"), "2026-07");
+        for (sent, shown) in [
+            ("OTHER SALMONELLA INFECTIONS", "Other salmonella infections"),
+            ("CHRONIC SINUSITIS NOS", "Chronic sinusitis NOS"),
+            ("VITAMIN B12 DEFICIENCY", "Vitamin B12 deficiency"),
+            ("Medical care", "Medical care"),
+            ("99213", "99213"),
+        ] {
+            assert_eq!(calm(sent), shown);
+        }
+        assert_eq!(medicine("Omeprazole - OMEPRAZOLE"), "Omeprazole");
+        assert_eq!(medicine("Lipitor - ATORVASTATIN CALCIUM"), "Lipitor (atorvastatin calcium)");
+        assert_eq!(place("Office. Location, other than a hospital"), "Office");
+    }
+}
