@@ -309,3 +309,35 @@ fn a_thousand_claims_of_v3_cost_few_requests() {
     let asked = stage.asked();
     assert!(asked.len() <= 24, "{} requests: {asked:#?}", asked.len());
 }
+
+/// Pulls that 0.1.0 began and did not end: two pages of forty are there.
+#[test]
+fn a_pull_that_version_0_1_0_left_goes_on() {
+    let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/0.1.0/interrupted");
+    for api in ["v1", "v3"] {
+        let scene = Scene::of(api, 120, |_, _| {});
+        let partial = scene.home.path().join("claims/.bbdl/partial");
+        let mut directories = std::fs::DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(directories.recursive(true), 0o700);
+        directories.create(&partial).unwrap();
+        let write = |name: &str, text: &str| {
+            let path = partial.join(name);
+            std::fs::write(&path, text).unwrap();
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            std::fs::set_permissions(path, mode).unwrap();
+        };
+        let read = |name: &str| std::fs::read_to_string(fixtures.join(api).join(name)).unwrap();
+        write("ExplanationOfBenefit.ndjson", &read("ExplanationOfBenefit.ndjson"));
+        let journal = read("ExplanationOfBenefit.journal");
+        let (head, entries) = journal.split_once('\n').unwrap();
+        let mut head: Value = serde_json::from_str(head).unwrap();
+        head["question"]["source"]["server"] = scene.server.url.as_str().into();
+        head["started"] = jiff::Timestamp::now().to_string().into();
+        write("ExplanationOfBenefit.journal", &format!("{head}\n{entries}"));
+        scene.server.asked();
+        scene.brings(120, &["--page-size", "40", "--jobs", "1"]);
+        let asked = scene.server.asked();
+        let searches: Vec<&String> = asked.iter().filter(|target| target.contains(EOB)).collect();
+        assert!(searches[0].contains(if api == "v3" { "_offset=79" } else { "startIndex=80" }), "{api}: {searches:?}");
+    }
+}
