@@ -8,13 +8,15 @@
 //! | [`commands`] | one file a command: the only place where rooms meet |
 //! | [`config`] | flag → environment → file → default; profiles |
 //! | [`auth`] | who we are: authorization request, redirect listener, tokens, token stores |
-//! | [`api`] | what we ask of the server: endpoints, one client, problems, pages |
+//! | [`api`] | what we ask of the server: endpoints, one client, problems |
+//! | [`paging`] | a search as pages, nothing left out between two of them |
+//! | [`pull`] | a search brought home whole: read until a reading counts, into an archive or a pipe |
 //! | [`fhir`] | what came back: bundles cut into resources, as the server wrote them |
 //! | [`archive`] | what we keep: files, manifest, and the transaction that replaces them |
 //!
 //! [`error`] and [`ui`] are told what happens and ask nothing; [`secret`], [`durable`] and [`notice`] are tools.
-//! [`mock`] is another program that lives in the same house: an offline Blue Button, which imports
-//! nothing of the rooms above.
+//! `bluebutton_mock` is another program and another crate: an offline Blue Button, which knows nothing of the rooms
+//! above.
 
 pub mod api;
 pub mod archive;

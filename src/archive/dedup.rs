@@ -58,7 +58,7 @@ pub struct Repeats {
 
 impl Repeats {
     /// Counts one.
-    pub(super) fn count(&mut self, id: &IdHash) {
+    pub fn count(&mut self, id: &IdHash) {
         let part = id.first_chunk().copied().map_or(0, u64::from_le_bytes);
         self.number += 1;
         self.which = self.which.wrapping_add(part);

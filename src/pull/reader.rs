@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::{
     acceptance::{Accepted, Attempt, History, Judgment, Kept, Reading, Why, judge, other_page_size},
     increment,
+    settled::{Said, Settled, again_words, failure, settled},
     sinks::{ArchiveSink, PageSink, Part},
 };
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
     paging::{
         checkpoint::Checkpoint,
         page_check::PriorCount,
-        pager::{Page, PullError, Search, SearchRequest},
+        pager::{PullError, Search, SearchRequest},
     },
     ui::Ui,
 };
@@ -65,77 +66,6 @@ impl SearchPlan {
     fn of_everything(&mut self, kept: Option<&Entry>) {
         (self.mode, self.since) = (Mode::Full, None);
         self.prior = PriorCount::Resources(kept.map_or(0, |entry| entry.count));
-    }
-}
-
-/// A search of which a reading counts.
-#[derive(Debug)]
-pub struct Settled {
-    /// How it was read at last: everything, or what is new.
-    pub mode: Mode,
-    /// What the server counted.
-    pub total: Option<u64>,
-    /// The transaction time of the data (API v1 and v2).
-    pub data_time: Option<Timestamp>,
-    /// Whether the next pull has to ask for the same again.
-    pub cursor_stays: bool,
-    /// What a person should know of it.
-    pub warnings: Vec<Warning>,
-    /// What the run ends with once what came is in place.
-    pub failure: Option<Error>,
-}
-
-/// Something that is no failure, and that a person should know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Warning {
-    /// What it is about.
-    pub kind: WarningKind,
-    /// It, in a sentence.
-    pub message: String,
-}
-
-/// What a warning is about: the `kind` of the contract's JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WarningKind {
-    /// Less came than the server counted.
-    Shortfall,
-    /// Nothing came, as it does when the server fails.
-    MaybeOutage,
-    /// The server said something beside the claims.
-    Outcome,
-    /// An empty page named a next one.
-    EmptyPage,
-}
-
-impl WarningKind {
-    /// The stable word for scripts.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Shortfall => "shortfall",
-            Self::MaybeOutage => "maybe_outage",
-            Self::Outcome => "outcome",
-            Self::EmptyPage => "empty_page",
-        }
-    }
-}
-
-/// What the parts of a search show while they are read.
-#[derive(Default)]
-struct Said {
-    outcomes: BTreeSet<String>,
-    included: u64,
-}
-
-impl Said {
-    fn note(&mut self, page: &Page) {
-        const MOST: usize = 5;
-        for outcome in page.bundle.outcomes() {
-            if self.outcomes.len() < MOST {
-                self.outcomes.insert(outcome.to_owned());
-            }
-        }
-        self.included += page.bundle.included();
     }
 }
 
@@ -228,14 +158,22 @@ impl Reader<'_> {
             let judgment = judge(&attempt, &history, &before);
             history.note(&attempt, &judgment);
             match judgment {
-                Judgment::Accept(accepted) => return Ok(self.settled(plan, &attempt, accepted, said)),
+                Judgment::Accept(accepted) => {
+                    let settled = settled(plan, &attempt, accepted, said);
+                    if settled.included > 0 {
+                        let name = plan.resource.name();
+                        self.ui()
+                            .say(format!("{name}: {} other resources came along and were left out", settled.included));
+                    }
+                    return Ok(settled);
+                }
                 Judgment::MergeAndTryLater => {
-                    let failure = self.failed::<S>(plan.resource, Why::Shortfall, &attempt);
-                    let settled = self.settled(plan, &attempt, Accepted::WithShortfall, said);
-                    return Ok(Settled { cursor_stays: true, failure: Some(failure), ..settled });
+                    let why = failure(S::AFTER_FAILURE, plan.resource, Why::Shortfall, &attempt);
+                    let settled = settled(plan, &attempt, Accepted::WithShortfall, said);
+                    return Ok(Settled { cursor_stays: true, failure: Some(why), ..settled });
                 }
                 Judgment::ReadAgain(why) => {
-                    self.say_again(plan.resource, why, &attempt);
+                    self.ui().say(again_words(plan.resource, why, &attempt));
                     if why == Why::Shortfall {
                         page_size = other_page_size(page_size);
                     }
@@ -243,7 +181,7 @@ impl Reader<'_> {
                 Judgment::AskWhetherItIsThere => self.ask_whether_it_is_there(plan, before.count).await?,
                 Judgment::Fail(why) => {
                     sink.abandon().await?;
-                    return Err(self.failed::<S>(plan.resource, why, &attempt));
+                    return Err(failure(S::AFTER_FAILURE, plan.resource, why, &attempt));
                 }
             }
             sink.restart().await?;
@@ -456,88 +394,6 @@ impl Reader<'_> {
         match search.without_prefetch().next_page().await {
             Ok(_) | Err(PullError::Shifted) => Ok(()),
             Err(PullError::Failed(error)) => Err(error),
-        }
-    }
-
-    fn settled(&self, plan: &SearchPlan, attempt: &Attempt, accepted: Accepted, said: Said) -> Settled {
-        let (name, mut warnings) = (plan.resource.name(), Vec::new());
-        let mut warn = |kind, message: String| warnings.push(Warning { kind, message });
-        let (total, data_time) = match attempt {
-            Attempt::Read(reading) => {
-                match accepted {
-                    Accepted::Whole => {}
-                    Accepted::WithShortfall => warn(
-                        WarningKind::Shortfall,
-                        format!(
-                            "{name}: the server counted {}, and sent {}",
-                            reading.total.unwrap_or_default(),
-                            reading.distinct
-                        ),
-                    ),
-                    Accepted::WithEmptyPages => warn(
-                        WarningKind::EmptyPage,
-                        format!(
-                            "{name}: {} pages were empty and named a next one; the next pull asks for the same again",
-                            reading.empty_pages
-                        ),
-                    ),
-                    Accepted::Nothing => warn(
-                        WarningKind::MaybeOutage,
-                        format!(
-                            "{name}: the server says that there is nothing. It says the same when its data back end fails: run this again later"
-                        ),
-                    ),
-                }
-                (reading.total, reading.data_time)
-            }
-            Attempt::Shifted => (None, None),
-        };
-        for outcome in said.outcomes {
-            warn(WarningKind::Outcome, format!("{name}: the server says: {outcome}"));
-        }
-        if said.included > 0 {
-            self.ui().say(format!("{name}: {} other resources came along and were left out", said.included));
-        }
-        let cursor_stays = accepted == Accepted::WithEmptyPages;
-        Settled { mode: plan.mode, total, data_time, cursor_stays, warnings, failure: None }
-    }
-
-    fn say_again(&self, resource: Searchable, why: Why, attempt: &Attempt) {
-        let missing = match attempt {
-            Attempt::Read(reading) => reading.missing(),
-            Attempt::Shifted => 0,
-        };
-        self.ui().say(match why {
-            Why::Changed => {
-                "the claims changed on the server while they were being read: reading them again".to_owned()
-            }
-            Why::Shortfall => {
-                format!("{missing} fewer {} than the server counted: reading them again", resource.name())
-            }
-            Why::Behind => "the server answers from before what is kept: reading again".to_owned(),
-        });
-    }
-
-    fn failed<S: PageSink>(&self, resource: Searchable, why: Why, attempt: &Attempt) -> Error {
-        let (name, after) = (resource.name(), S::AFTER_FAILURE);
-        match (why, attempt) {
-            (Why::Shortfall, Attempt::Read(reading)) => {
-                let (missing, came, total) = (reading.missing(), reading.distinct, reading.total.unwrap_or_default());
-                let after = match reading.mode {
-                    Mode::Full => after,
-                    Mode::Incremental => "what came was added, and the next pull asks for the same again",
-                };
-                Error::new(
-                    ErrorKind::Shortfall,
-                    format!("{name}: {came} of {total} came, {missing} are missing, and reading again did not settle it; {after}"),
-                )
-                .hint("Run the same command again later. If it stays because less is shared now than before, fetch into a new directory; else report it to the server's operators.")
-            }
-            _ => Error::new(
-                ErrorKind::Shifted,
-                format!("{name}: the set on the server kept changing while it was being read; {after}"),
-            )
-            .hint("Run the same command again later."),
         }
     }
 }

@@ -190,8 +190,7 @@ pub struct StreamSink<W> {
 #[derive(Default)]
 struct ThisReading {
     ids: HashSet<IdHash>,
-    repeats: u64,
-    which: u64,
+    repeats: Repeats,
 }
 
 impl<W: Write> StreamSink<W> {
@@ -218,8 +217,7 @@ impl<W: Write> PageSink for StreamSink<W> {
             if let Some(again) = &mut self.again {
                 let hash = id_hash(id);
                 if !again.ids.insert(hash) && !may_repeat {
-                    again.repeats += 1;
-                    again.which = again.which.wrapping_add(hash.first_chunk().copied().map_or(0, u64::from_le_bytes));
+                    again.repeats.count(&hash);
                 }
             }
             if self.dedup.enter_news((header, text), may_repeat || self.again.is_some(), &mut news)? {
@@ -238,10 +236,7 @@ impl<W: Write> PageSink for StreamSink<W> {
     }
 
     fn repeats(&self) -> Repeats {
-        match &self.again {
-            Some(again) => Repeats { number: again.repeats, which: again.which },
-            None => self.dedup.repeats(),
-        }
+        self.again.as_ref().map_or_else(|| self.dedup.repeats(), |again| again.repeats)
     }
 
     async fn restart(&mut self) -> Result<()> {

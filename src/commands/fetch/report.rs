@@ -8,7 +8,7 @@ use crate::{
     api::server::ApiVersion,
     archive::manifest::{Entry, Mode, PullRow},
     error::Error,
-    pull::reader::Warning,
+    pull::settled::Warning,
     ui::{Ui, size},
 };
 

@@ -20,7 +20,8 @@ use crate::{
     paging::page_check::PriorCount,
     pull::{
         increment,
-        reader::{Reader, SearchPlan, Settled},
+        reader::{Reader, SearchPlan},
+        settled::Settled,
         sinks::{ArchiveSink, SharedPull, StreamSink},
     },
 };
@@ -53,7 +54,7 @@ impl Job<'_> {
         let (mut sink, from) = ArchiveSink::open(pull, expected, key).await?;
         let settled = self.reader().into_archive(plan, kept.as_ref(), (&mut sink, from)).await?;
         let (requests_now, bytes_now) = self.client.traffic();
-        let Settled { mode, total, data_time, cursor_stays, warnings, failure } = settled;
+        let Settled { mode, total, data_time, cursor_stays, warnings, failure, .. } = settled;
         let pulled = Pulled {
             resource: resource.name(),
             mode,
