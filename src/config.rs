@@ -104,6 +104,12 @@ impl Paths {
         self.state.join("locks").join(format!("{name}.lock"))
     }
 
+    /// The lock that a log-in holds from before the browser opens until its tokens are stored.
+    #[must_use]
+    pub fn log_in_lock(&self, name: &ProfileName) -> PathBuf {
+        self.state.join("locks").join(format!("{name}.log-in-lock"))
+    }
+
     /// The lock of a profile's record. Its name ends otherwise than that of any profile's other lock.
     fn profile_lock(&self, name: &ProfileName) -> PathBuf {
         self.state.join("locks").join(format!("{name}.profile-lock"))

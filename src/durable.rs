@@ -32,12 +32,23 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// What the file system says; `PermissionDenied` where it keeps no permissions (exFAT, SMB).
 pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let fresh = Fresh::begin(path)?;
+    refuse_if_not_private(fresh.temporary.as_file())?;
+    fresh.write_and_keep(bytes)
+}
+
+/// Refuses a file that is for a secret where the file system does not keep it to its owner.
+///
+/// # Errors
+/// What the file system says; `PermissionDenied` where it keeps no permissions (exFAT, SMB).
+pub fn refuse_if_not_private(file: &File) -> io::Result<()> {
     #[cfg(unix)]
-    if !crate::private_dir::can_be_made_private(fresh.temporary.as_file())? {
+    if !crate::private_dir::can_be_made_private(file)? {
         let why = "this file system keeps no permissions (exFAT, SMB), and secrets are not kept there";
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
     }
-    fresh.write_and_keep(bytes)
+    #[cfg(not(unix))]
+    let _ = file;
+    Ok(())
 }
 
 /// A file that takes its place when it is whole, as [`write_private`] writes one; dropped before, it is gone.

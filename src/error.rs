@@ -37,6 +37,22 @@ impl Exit {
     pub fn code(self) -> u8 {
         self as u8
     }
+
+    /// Of several ends, the one with the highest number is told. What needs somebody soonest counts most: a defect,
+    /// this machine's disk, data that are not right, the set-up, a person; last what passes by itself.
+    #[must_use]
+    pub fn gravity(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::TryAgain => 1,
+            Self::PersonMustAct => 2,
+            Self::NotSetUp | Self::Usage => 3,
+            Self::Data => 4,
+            Self::Disk => 5,
+            Self::Defect => 6,
+            Self::Interrupted => 7,
+        }
+    }
 }
 
 macro_rules! error_kinds {

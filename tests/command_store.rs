@@ -77,7 +77,8 @@ impl Helped {
         assert_eq!(before["client_secret"], self.stage.mock.client_secret());
         assert!(record("default#check").is_none());
 
-        let profiles = self.expect_json(0, &["status", "--json", "--online"])["profiles"].clone();
+        // The second log-in of the same person ended the other one.
+        let profiles = self.expect_json(77, &["status", "--json", "--online"])["profiles"].clone();
         assert_eq!(profiles[0]["token_store"], "command");
         assert_eq!(profiles[0]["online"]["ok"], true);
         assert_eq!(self.expect_json(0, &FETCH)["resources"]["ExplanationOfBenefit"]["count"], 30);

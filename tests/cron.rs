@@ -253,6 +253,7 @@ fn every_profile_is_pulled_and_the_worst_is_told() {
 #[test]
 fn an_interrupt_ends_a_run_over_all_profiles() {
     let stage = Stage::logged_in(Setting { claims: 60, latency: Duration::from_millis(200), ..Setting::default() });
+    stage.control("POST", "consent", r#"{"enrollee":1}"#);
     stage.log_in(&["--profile", "second"]);
     let fetch = ["fetch", "eob", "--out", "study", "--all-profiles", "--jobs", "1", "-v", "--json"];
     let mut fetch = Running::start(stage.bbdl(&fetch));
@@ -323,25 +324,51 @@ fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples").join(name)
 }
 
+/// The wrapper as cron runs it: code, and what it mails.
+fn nightly(stage: &Stage, arguments: &[&str]) -> (i32, String) {
+    let bin = stage.home.path().join("bin");
+    let _ = fs::create_dir(&bin);
+    let _ = std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_bbdl"), bin.join("bbdl"));
+    let mut command = Command::new(example("nightly"));
+    command.args(arguments).env_clear().envs(stage.bbdl(&[]).get_envs().filter_map(|(k, v)| Some((k, v?))));
+    command.env("PATH", format!("{}:/usr/bin:/bin", bin.display())).env("BBDL_RETRY", "0");
+    command.env("NIGHTLY_PATIENCE", "2").env("NIGHTLY_PAUSE", "0").current_dir(stage.home.path()).stdin(Stdio::null());
+    let output = finished(command);
+    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+    (output.status.code().unwrap(), text(&output.stdout))
+}
+
+#[test]
+fn the_wrapper_tells_of_each_persons_trouble() {
+    let stage = stage();
+    stage.control("POST", "consent", r#"{"enrollee":1}"#);
+    stage.log_in(&["--profile", "mum"]);
+    let nights = [&["claims"][..], &["mum", "mum"]];
+    for night in nights {
+        assert_eq!(nightly(&stage, night), (0, String::new()));
+    }
+    stage.control("POST", "grants", r#"{"revoke":true}"#);
+    for night in nights {
+        let (code, said) = nightly(&stage, night);
+        assert!(code == 77 && said.contains("bbdl login"), "{night:?}: {said}");
+    }
+    for night in nights {
+        assert_eq!(nightly(&stage, night), (77, String::new()), "told once");
+    }
+    // One person's good night says nothing of the other's.
+    stage.log_in(&["--profile", "mum"]);
+    assert_eq!(nightly(&stage, nights[1]), (0, String::new()));
+    assert_eq!(nightly(&stage, nights[0]), (77, String::new()));
+    // The same archive, however it is written.
+    let whole = stage.out().display().to_string();
+    assert_eq!(nightly(&stage, &[&format!("{whole}/")]), (77, String::new()));
+}
+
 #[test]
 fn the_wrapper_tells_what_somebody_has_to_do_and_when() {
     let stage = stage();
-    let bin = stage.home.path().join("bin");
-    fs::create_dir(&bin).unwrap();
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_bbdl"), bin.join("bbdl")).unwrap();
-    let night = || {
-        let mut command = Command::new(example("nightly"));
-        command.arg(stage.out()).env_clear().envs(stage.bbdl(&[]).get_envs().filter_map(|(k, v)| Some((k, v?))));
-        command.env("PATH", format!("{}:/usr/bin:/bin", bin.display())).env("BBDL_RETRY", "0");
-        command
-            .env("NIGHTLY_PATIENCE", "2")
-            .env("NIGHTLY_PAUSE", "0")
-            .current_dir(stage.home.path())
-            .stdin(Stdio::null());
-        let output = finished(command);
-        assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
-        (output.status.code().unwrap(), text(&output.stdout))
-    };
+    let out = stage.out().display().to_string();
+    let night = || nightly(&stage, &[&out]);
     assert_eq!(night(), (0, String::new()));
     // One bad try is no bad night.
     stage.faults(&["status=503@ExplanationOfBenefit#1"]);

@@ -334,7 +334,7 @@ fn another_host_sees_no_request_and_no_token() {
     stage.faults(&[&format!("redirect={url}/v2/fhir/ExplanationOfBenefit@ExplanationOfBenefit")]);
     stage.expect(65, &["fetch", "eob", "--out", "other", "--retry", "0"]);
     stage.faults(&[&format!("redirect={url}/token@o/token"), "expire-token@ExplanationOfBenefit"]);
-    stage.expect(65, &["fetch", "eob", "--out", "other", "--retry", "0"]);
+    stage.expect(75, &["fetch", "eob", "--out", "other", "--retry", "0"]);
     // And a proxy of the environment sees nothing of a server on this machine.
     stage.control("DELETE", "faults", "");
     stage.log_in(&[]);

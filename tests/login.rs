@@ -103,7 +103,7 @@ fn every_way_a_log_in_can_end_has_its_code_and_its_words() {
         ("all", Some("html=502@o/token"), 75, "server"),
         ("all", Some("truncate@o/token"), 65, "token_answer"),
         ("all", Some("close@o/token"), 75, "network"),
-        ("all", Some("redirect=http://127.0.0.1:9/@o/token"), 65, "token_answer"),
+        ("all", Some("redirect=http://127.0.0.1:9/@o/token"), 75, "intercepted"),
     ] {
         let stage = Stage::new();
         stage.control("POST", "consent", &format!(r#"{{"answer":"{answer}"}}"#));

@@ -91,7 +91,9 @@ impl TlsServer {
 import http.server, ssl
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(200); self.send_header('Content-Length', '0'); self.end_headers()
+        body = b'{\"message\":\"all\\'s well\"}'
+        self.send_response(200); self.send_header('Content-Length', str(len(body))); self.end_headers()
+        self.wfile.write(body)
     def log_message(self, *_): pass
 server = http.server.HTTPServer(('127.0.0.1', 0), Answer)
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

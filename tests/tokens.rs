@@ -107,13 +107,13 @@ fn refusals_of_a_renewal_have_their_codes() {
     stage.expect(75, &FETCH);
     assert_eq!(token_requests(&stage.asked()), 1);
     let result = stage.expect_json(77, &FETCH);
-    assert_eq!(result["error"]["kind"], "refresh_token");
+    assert_eq!(result["error"]["kind"], "lost_by_us");
 }
 
 #[test]
 fn a_log_in_elsewhere_is_recognised() {
     let stage = stage(3);
-    stage.log_in(&["--profile", "elsewhere"]);
+    stage.log_in_elsewhere(&[]);
     let result = stage.expect_json(77, &FETCH);
     assert_eq!(result["error"]["kind"], "refresh_token");
     assert!(result["error"]["message"].as_str().unwrap().contains("newer log-in"));
@@ -328,8 +328,9 @@ fn status_knows_archives_and_asks_the_server_only_when_told_to() {
     let online = stage.expect_json(0, &["status", "--json", "--online"]);
     assert_eq!(online["profiles"][0]["online"]["ok"], true);
     stage.control("POST", "grants", r#"{"revoke":true}"#);
-    let online = stage.expect_json(0, &["status", "--json", "--online"]);
+    let online = stage.expect_json(77, &["status", "--json", "--online"]);
     assert_eq!(online["profiles"][0]["online"]["ok"], false);
+    assert_eq!(online["profiles"][0]["online"]["kind"], "grant_revoked");
     let words = stage.expect(0, &["status"]);
     assert!(words.contains("default:") && words.contains("30 claims"), "{words}");
 }

@@ -3,7 +3,10 @@
 
 use bbdl::{
     api::problem::{Head, Problem},
-    auth::endpoint::{Asked, Refusal, TokenFailure},
+    auth::{
+        endpoint::{Asked, Refusal, TokenFailure},
+        token::TokenAnswer,
+    },
     error::Exit,
 };
 use jiff::Timestamp;
@@ -155,12 +158,14 @@ fn unhappy_token_answers() {
             }
             (_, _) if said("invalid_client") || said("different app") || said("redirect URI") => Exit::NotSetUp,
             (400, Asked::Exchange) if said("invalid_grant") => Exit::PersonMustAct,
-            (400 | 403, Asked::Refresh) => Exit::PersonMustAct,
+            (_, Asked::Refresh) if said("invalid_grant") || said("Refresh token not found") => Exit::PersonMustAct,
+            // It says no to the question, and not that the log-in is over.
+            (400 | 403, Asked::Refresh) => Exit::TryAgain,
             (404 | 500..=599, Asked::Refresh) | (500..=599, Asked::Exchange) => Exit::TryAgain,
             // What bbdl never sends: it would be a defect of the server's to say so.
             _ => Exit::Data,
         };
-        let refusal = Refusal::read(exchange.status, exchange.body.as_bytes());
+        let refusal = Refusal::read(exchange.status, exchange.body.as_bytes()).expect(&exchange.title);
         let error = TokenFailure::Refused(refusal).into_error(asked, "bbdl login");
         assert_eq!(error.exit(), expected, "{}: {} {}", exchange.title, exchange.status, exchange.body);
         seen += 1;
@@ -176,7 +181,7 @@ fn happy_token_answers() {
         if exchange.status != 200 || !exchange.target.contains("/o/token") || !exchange.body.contains("access_token") {
             continue;
         }
-        let answer: bbdl::auth::token::TokenAnswer = serde_json::from_str(&exchange.body).unwrap();
+        let answer = TokenAnswer::read(exchange.body.as_bytes()).unwrap();
         let (_, refresh, grant) = answer.into_new(&[], "2026-11-23T17:00:00Z".parse().unwrap());
         assert!(refresh.is_some() && grant.patient.is_some() && !grant.scopes.is_empty(), "{}", exchange.title);
         seen += 1;

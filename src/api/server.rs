@@ -228,10 +228,15 @@ impl Server {
         self.at("connect/userinfo")
     }
 
-    /// Whether the data back end lives: the cheap question to ask before a refresh token is spent.
+    /// Whether this version's data back end lives: the cheap question to ask before a refresh token is spent. Each of
+    /// the server's health pages looks at one back end, and v3 has none: its metadata needs no token and fails with it.
     #[must_use]
     pub fn backend_health(&self) -> Url {
-        self.origin.at("/health/bfd")
+        match self.api {
+            ApiVersion::V1 => self.origin.at("/health/bfd"),
+            ApiVersion::V2 => self.origin.at("/health/bfd_v2"),
+            ApiVersion::V3 => self.at("fhir/metadata"),
+        }
     }
 
     /// A search endpoint, without parameters.

@@ -2,9 +2,9 @@
 //!
 //! A refresh token works once, and the answer that replaces it exists once. So whoever renews holds
 //! the profile's lock, reads the store again before asking (another process may have renewed), makes
-//! sure that the store can be written and that the server's back end is well, and stores the new pair
-//! before anything uses it. The request runs as a task of its own, so that an interrupt cannot drop
-//! an answer on its way to the store.
+//! sure that the server's back end is well and that a place for the answer is ready, and stores the new
+//! pair before anything judges or uses it. The request runs as a task of its own, so that an interrupt
+//! cannot drop an answer on its way to the store.
 
 use std::{
     path::PathBuf,
@@ -12,21 +12,23 @@ use std::{
         Arc,
         atomic::{AtomicU8, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use super::{
+    ended::EndedKind,
     endpoint::{self, App, Asked, TokenFailure},
-    store::TokenStore,
-    token::{Credential, Grant},
+    health::Health,
+    store::{StoreError, TokenStore, next::NextRecord},
+    token::{AccessCategory, Credential, Grant},
 };
 use crate::{
     api::client::{AccessToken, Bearer, Client},
     durable::{FileLock, LockError},
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, shown},
     secret::Secret,
 };
 
@@ -36,6 +38,13 @@ const TOO_SHORT: Duration = Duration::from_secs(60);
 const LOCK_PATIENCE: Duration = Duration::from_secs(300);
 /// Longer than an answer to a renewal can take to arrive and be stored.
 const LONGEST_RENEWAL: Duration = Duration::from_secs(150);
+
+/// A log-in whose consent has just ended ours has its own tokens within this: a code lives 60 s, and another process
+/// may be asked for the store's password.
+const LOG_IN_PATIENCE: Duration = Duration::from_secs(120);
+/// How often an answer that exists nowhere else is tried to be stored, and how long after each try.
+const STORE_PAUSES: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2)];
 
 /// Nothing that must not be dropped is under way.
 const AT_REST: u8 = 0;
@@ -50,12 +59,19 @@ pub struct Identity {
     pub profile: String,
     /// The lock file of the profile.
     pub lock: PathBuf,
+    /// The lock file that a log-in of the profile holds while it is under way.
+    pub log_in_lock: PathBuf,
     /// The command line that logs this profile in again.
     pub login: String,
 }
 
-/// Told of every renewed grant after it is stored.
-pub type OnRenewed = Box<dyn Fn(&Grant) + Send + Sync>;
+/// Who is told what becomes of a log-in.
+pub trait Observer: Send + Sync {
+    /// The grant was renewed, and is stored.
+    fn renewed(&self, grant: &Grant);
+    /// The log-in that `grant` is of is over.
+    fn ended(&self, grant: &Grant, kind: EndedKind);
+}
 
 /// A logged-in profile. Cheap to clone; clones share the token.
 #[derive(Clone)]
@@ -65,7 +81,9 @@ struct Inner {
     client: Arc<Client>,
     store: Arc<dyn TokenStore>,
     identity: Identity,
-    on_renewed: OnRenewed,
+    observer: Box<dyn Observer>,
+    /// The number of the log-in that the tokens in the store were of when it was loaded.
+    log_in: Option<u64>,
     credential: Mutex<Live>,
     state: AtomicU8,
 }
@@ -87,7 +105,7 @@ impl Session {
         client: Arc<Client>,
         store: Arc<dyn TokenStore>,
         identity: Identity,
-        on_renewed: OnRenewed,
+        observer: Box<dyn Observer>,
     ) -> Result<Self> {
         let credential = read(&*store, &identity)?;
         if &credential.origin != client.server().origin() {
@@ -101,7 +119,8 @@ impl Session {
             client,
             store,
             identity,
-            on_renewed,
+            observer,
+            log_in: credential.grant.log_in,
             credential: Mutex::new(Live { credential, failed: None }),
             state: AtomicU8::new(AT_REST),
         })))
@@ -110,6 +129,17 @@ impl Session {
     /// What is known of the grant at this moment.
     pub async fn grant(&self) -> Grant {
         self.0.credential.lock().await.credential.grant.clone()
+    }
+
+    /// The number of the log-in that was loaded.
+    #[must_use]
+    pub fn log_in(&self) -> Option<u64> {
+        self.0.log_in
+    }
+
+    /// Notes that the server said elsewhere that the log-in is over.
+    pub async fn note_ended(&self, kind: EndedKind) {
+        self.0.observer.ended(&self.grant().await, kind);
     }
 
     /// For the moment before the process ends: waits for a renewal whose refresh token has been sent, until
@@ -191,78 +221,216 @@ fn read(store: &dyn TokenStore, identity: &Identity) -> Result<Credential> {
     })
 }
 
+/// Why a renewal brought no tokens.
+enum NotRenewed {
+    /// The log-in is over, as far as is known.
+    Ended(EndedKind, Error),
+    /// Anything else.
+    Failed(Error),
+}
+
+impl From<Error> for NotRenewed {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<StoreError> for NotRenewed {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
 impl Inner {
     async fn renew(&self, current: &mut Credential, was_rejected: bool) -> Result<()> {
+        let lock = self.lock().await?;
+        let (kind, error) = match self.renew_under_lock(current, was_rejected).await {
+            Ok(()) => return Ok(()),
+            Err(NotRenewed::Failed(error)) => return Err(error),
+            Err(NotRenewed::Ended(kind, error)) => (kind, error),
+        };
+        drop(lock);
+        // The consent that ended this log-in may be one that this machine is about to store the tokens of.
+        self.wait_for_a_log_in().await;
         let _lock = self.lock().await?;
-        let stored = read(&*self.store, &self.identity)?;
-        if !stored.access_token.matches(current.access_token.expose()) {
-            if stored.origin != current.origin || !stored.grant.is_of_the_same_person(&current.grant) {
-                return Err(Error::new(
-                    ErrorKind::OtherPatient,
-                    format!(
-                        "somebody else may have logged in as profile \"{}\" in the meantime",
-                        self.identity.profile
-                    ),
-                )
-                .hint("Nothing of theirs was fetched. Give each person a profile of their own: --profile NAME"));
-            }
-            self.client.ui().trace(1, || "another process has renewed the access token".to_owned());
-            *current = stored;
+        if self.adopt_what_others_stored(current)? {
+            return Ok(());
+        }
+        self.observer.ended(&current.grant, kind);
+        Err(error)
+    }
+
+    async fn renew_under_lock(&self, current: &mut Credential, was_rejected: bool) -> Result<(), NotRenewed> {
+        if self.adopt_what_others_stored(current)? {
             return Ok(());
         }
         let refresh_token = match &current.refresh_token {
             Some(token) if current.grant.refreshable => token.clone(),
-            _ => return Err(self.cannot_be_renewed(was_rejected)),
+            _ => return Err(self.cannot_be_renewed(&current.grant, was_rejected)),
         };
+        Health::of(&self.client).await.must_be_well()?;
         // If the new pair could not be stored it would be lost: find out before it exists.
-        self.store.save(&self.identity.profile, &current.to_record())?;
-        if let Some(why) = endpoint::backend_is_failing(&self.client).await {
-            return Err(Error::new(
-                ErrorKind::Backend,
-                format!("the server's data back end is failing ({why}): the log-in was not renewed, as that would use up its refresh token"),
-            )
-            .hint("Run the same command again later."));
-        }
+        let next = self.store.prepare(&self.identity.profile, &current.to_record())?;
         if self.state.compare_exchange(AT_REST, RENEWING, Ordering::AcqRel, Ordering::Acquire).is_err() {
-            return Err(Error::new(ErrorKind::Interrupted, "interrupted before the log-in was renewed"));
+            next.into_iter().for_each(NextRecord::forget);
+            return Err(Error::new(ErrorKind::Interrupted, "interrupted before the log-in was renewed").into());
         }
-        let renewed = self.exchange(current, refresh_token).await;
+        let renewed = self.exchange(current, refresh_token, next).await;
         self.state.store(AT_REST, Ordering::Release);
         *current = renewed?;
-        (self.on_renewed)(&current.grant);
-        self.client.ui().trace(1, || "the access token was renewed and stored".to_owned());
+        self.observer.renewed(&current.grant);
         Ok(())
     }
 
-    /// Spends the refresh token, and stores what came for it.
-    async fn exchange(&self, current: &Credential, refresh_token: Secret) -> Result<Credential> {
-        let app = App { client_id: current.client_id.clone(), client_secret: current.client_secret.clone() };
-        let answer = endpoint::refresh(&self.client, &app, &refresh_token).await;
-        let answer =
-            answer.map_err(|failure: TokenFailure| failure.into_error(Asked::Refresh, &self.identity.login))?;
-        let (access_token, new_refresh_token, grant) = answer.into_renewed(&current.grant, &[], Timestamp::now());
-        let renewed = Credential {
-            access_token,
-            // RFC 6749 section 6: without a new one the old one stays good.
-            refresh_token: new_refresh_token.or(Some(refresh_token)),
-            grant: Grant { refreshable: true, ..grant },
-            ..current.clone()
-        };
-        let record = renewed.to_record();
-        // The old pair is dead: a store that hesitates is asked once more before giving up.
-        self.store
-            .save(&self.identity.profile, &record)
-            .or_else(|_| self.store.save(&self.identity.profile, &record))?;
-        Ok(renewed)
+    /// Takes over what another process has stored meanwhile; the answer is whether there was anything.
+    fn adopt_what_others_stored(&self, current: &mut Credential) -> Result<bool> {
+        let stored = read(&*self.store, &self.identity)?;
+        if stored.access_token.matches(current.access_token.expose()) {
+            // The refresh token of an answer whose access token was of no use.
+            *current = stored;
+            return Ok(false);
+        }
+        if stored.origin != current.origin || !stored.grant.is_of_the_same_person(&current.grant) {
+            return Err(Error::new(
+                ErrorKind::OtherPatient,
+                format!("somebody else may have logged in as profile \"{}\" in the meantime", self.identity.profile),
+            )
+            .hint("Nothing of theirs was fetched. Give each person a profile of their own: --profile NAME"));
+        }
+        self.client.ui().trace(1, || "another process has renewed the access token".to_owned());
+        *current = stored;
+        Ok(true)
     }
 
-    fn cannot_be_renewed(&self, was_rejected: bool) -> Error {
+    /// Spends the refresh token, and stores what came for it.
+    async fn exchange(
+        &self,
+        current: &Credential,
+        refresh_token: Secret,
+        next: Option<NextRecord>,
+    ) -> Result<Credential, NotRenewed> {
+        let app = App { client_id: current.client_id.clone(), client_secret: current.client_secret.clone() };
+        let answer = match endpoint::refresh(&self.client, &app, &refresh_token).await {
+            Ok(answer) => answer,
+            Err(failure) => return Err(self.not_renewed(&app, failure, next).await),
+        };
+        let came = Instant::now();
+        let another = |said: &str| current.grant.patient.as_deref().is_some_and(|known| known != said);
+        if answer.patient().is_some_and(another) {
+            next.into_iter().for_each(NextRecord::forget);
+            return Err(self.of_another_patient());
+        }
+        let (is_usable, odd_type) = (answer.is_usable(), answer.odd_token_type().map(shown));
+        let renewed = current.renewed(&refresh_token, answer);
+        self.store_at_once(&renewed, next, came).await?;
+        if let Some(name) = odd_type {
+            self.client
+                .ui()
+                .warn(format!("the server calls its access token \"{name}\"; it is used as a bearer token"));
+        }
+        if is_usable {
+            return Ok(renewed);
+        }
+        let failure = TokenFailure::Unreadable.into_error(Asked::Refresh, &self.identity.login);
+        Err(failure.hint("What could be used of it is stored. Run the same command again.").into())
+    }
+
+    /// One write where a place is ready. A store that fails at this moment is asked again: the old pair is dead, and
+    /// this one is nowhere else.
+    async fn store_at_once(
+        &self,
+        renewed: &Credential,
+        next: Option<NextRecord>,
+        came: Instant,
+    ) -> Result<(), NotRenewed> {
+        let record = renewed.to_record();
+        let told = |came: Instant| {
+            let took = came.elapsed().as_secs_f64() * 1000.0;
+            self.client.ui().trace(1, || format!("the renewed tokens were stored {took:.2} ms after they came"));
+        };
+        if let Some(mut next) = next
+            && next.store(&record).is_ok()
+        {
+            told(came);
+            next.adopt();
+            return Ok(());
+        }
+        let mut last = None;
+        for pause in STORE_PAUSES {
+            tokio::time::sleep(pause).await;
+            match self.store.save(&self.identity.profile, &record) {
+                Ok(()) => {
+                    told(came);
+                    return Ok(());
+                }
+                Err(cause) => last = Some(Error::from(cause)),
+            }
+        }
+        let (why, hint) = last.map(|error| (error.message, error.hint)).unwrap_or_default();
+        let error = Error::new(ErrorKind::LostByUs, format!("the renewed tokens could not be stored: {why}"))
+            .hint(format!("{hint} Then log in again: {}", self.identity.login));
+        Err(NotRenewed::Ended(EndedKind::LostByUs, error))
+    }
+
+    /// What a failure of the refresh means, and what becomes of the place that was ready for its answer: it stays, as a
+    /// note for the next run, only where the answer may have been lost.
+    async fn not_renewed(&self, app: &App, failure: TokenFailure, next: Option<NextRecord>) -> NotRenewed {
+        let after_a_loss = next.as_ref().is_some_and(NextRecord::after_a_loss);
+        let denied = matches!(&failure, TokenFailure::Refused(refusal) if refusal.is_request_denied());
+        let ends = match &failure {
+            TokenFailure::Refused(refusal) => refusal.ends(),
+            _ => None,
+        };
+        let error = failure.into_error(Asked::Refresh, &self.identity.login);
+        if !matches!(error.kind, ErrorKind::RefreshLost | ErrorKind::TokenAnswer) {
+            next.into_iter().for_each(NextRecord::forget);
+        }
+        if denied {
+            match endpoint::is_closed_to(&self.client, app).await {
+                Ok(false) => {}
+                Ok(true) => return closed().into(),
+                Err(words) => return unknown(&words).into(),
+            }
+        }
+        match ends {
+            Some(EndedKind::RefreshToken) if after_a_loss => {
+                let message = format!("{} ({})", EndedKind::LostByUs.words(), error.message);
+                NotRenewed::Ended(EndedKind::LostByUs, Error::new(ErrorKind::LostByUs, message).hint(error.hint))
+            }
+            Some(kind) => NotRenewed::Ended(kind, error),
+            None => error.into(),
+        }
+    }
+
+    fn of_another_patient(&self) -> NotRenewed {
+        let error = Error::new(
+            ErrorKind::OtherPatient,
+            "the server answered the renewal of this log-in with the tokens of another person; they were not kept",
+        )
+        .hint(format!("Log in again: {}", self.identity.login));
+        NotRenewed::Ended(EndedKind::OtherPatient, error)
+    }
+
+    fn cannot_be_renewed(&self, grant: &Grant, was_rejected: bool) -> NotRenewed {
         let message = if was_rejected {
             "the server no longer accepts the access token, and this log-in cannot be renewed"
         } else {
             "the access token has expired, and this log-in cannot be renewed"
         };
-        Error::new(ErrorKind::Token, message).hint(format!("Log in again: {}", self.identity.login))
+        let error = Error::new(ErrorKind::Token, message).hint(format!("Log in again: {}", self.identity.login));
+        // One-time access lasts as long as its access token.
+        let is_over = grant.access_category == AccessCategory::OneTime && is_short_lived(grant);
+        NotRenewed::Ended(if is_over { EndedKind::GrantEnded } else { EndedKind::RefreshToken }, error)
+    }
+
+    /// Waits for a log-in of this profile that is under way on this machine. It lets go when its tokens are stored.
+    async fn wait_for_a_log_in(&self) {
+        const PURPOSE: &str = "wait for a log-in";
+        let path = self.identity.log_in_lock.clone();
+        if let Err(LockError::Held { .. }) = FileLock::acquire(&path, Duration::ZERO, PURPOSE) {
+            self.client.ui().tell("A new log-in of this profile is under way, and has ended this one; waiting for it.");
+            let _ = tokio::task::spawn_blocking(move || FileLock::acquire(&path, LOG_IN_PATIENCE, PURPOSE)).await;
+        }
     }
 
     async fn lock(&self) -> Result<FileLock> {
@@ -281,4 +449,20 @@ impl Inner {
             Err(_) => Err(Error::new(ErrorKind::Defect, "waiting for the profile's lock ended unexpectedly")),
         }
     }
+}
+
+fn closed() -> Error {
+    Error::new(
+        ErrorKind::NotAllowed,
+        "this app does not have access to API v3 (yet, or any more): the server renews no log-in there",
+    )
+    .hint("The log-in is kept. The app's owner has to ask the Blue Button API team (BlueButtonAPI@cms.hhs.gov).")
+}
+
+fn unknown(words: &str) -> Error {
+    Error::new(
+        ErrorKind::Server,
+        format!("the server refused to renew the log-in, and whether API v3 is closed to the app cannot be found out ({words})"),
+    )
+    .hint("The log-in is kept. Run the same command again later.")
 }

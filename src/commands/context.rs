@@ -15,12 +15,13 @@ use crate::{
         server::{Origin, Server},
     },
     auth::{
-        session::{Identity, Session},
+        ended::{Ended, EndedKind},
+        session::{Identity, Observer, Session},
         store::{StoreKind, TokenStore},
         token::Grant,
     },
     cli::{Cli, Command, Global},
-    config::{self, ConfigFile, Paths, Profile, ProfileName},
+    config::{self, ConfigFile, Paths, Profile, ProfileName, profile_option},
     error::{Error, ErrorKind, Result},
     ui::{Manner, Ui},
 };
@@ -133,25 +134,64 @@ impl Context {
         if found.is_empty() { Err(refuse("there is no certificate in it".to_owned())) } else { Ok(found) }
     }
 
-    /// A logged-in session of a profile.
+    /// A logged-in session of a profile. One that is known to be over is none.
     ///
     /// # Errors
-    /// As [`Session::load`].
+    /// As [`Session::load`]; [`crate::error::Exit::PersonMustAct`] when the profile's log-in is over.
     pub fn session(&self, name: &ProfileName, profile: &Profile, retry: RetryPolicy) -> Result<(Arc<Client>, Session)> {
         let client = Arc::new(self.client(profile.server(), retry)?);
         let store = self.store(self.token_store.unwrap_or(profile.token_store));
-        let identity =
-            Identity { profile: name.to_string(), lock: self.paths.lock(name), login: profile.login_command(name) };
-        let (paths, name, ui) = (self.paths.clone(), name.clone(), self.ui.clone());
-        // The tokens are safe in the store by then; what stands in the profile is for `status`.
-        let on_renewed = Box::new(move |grant: &Grant| {
-            let noted = Profile::update(&paths, &name, |profile| profile.grant = grant.clone());
-            if let Err(error) = noted {
-                ui.warn(format!("the profile could not be brought up to date: {error}"));
-            }
-        });
-        let session = Session::load(Arc::clone(&client), store, identity, on_renewed)?;
-        Ok((client, session))
+        let identity = Identity {
+            profile: name.to_string(),
+            lock: self.paths.lock(name),
+            log_in_lock: self.paths.log_in_lock(name),
+            login: profile.login_command(name),
+        };
+        let record = Record { paths: self.paths.clone(), name: name.clone(), ui: self.ui.clone() };
+        let session = Session::load(Arc::clone(&client), store, identity, Box::new(record))?;
+        match profile.ended {
+            // Of another log-in than the tokens: of one before them.
+            Some(ended) if session.log_in() == profile.grant.log_in => Err(over(name, profile, ended)),
+            _ => Ok((client, session)),
+        }
+    }
+}
+
+fn over(name: &ProfileName, profile: &Profile, ended: Ended) -> Error {
+    let since = ended.at.strftime("%Y-%m-%d");
+    Error::new(ended.kind.error_kind(), format!("this log-in is over ({}; known since {since})", ended.kind.words()))
+        .hint(format!(
+            "Log in again: {}\n  to ask the server once more: bbdl status --online{}",
+            profile.login_command(name),
+            profile_option(name)
+        ))
+}
+
+/// A profile's record, which `status` shows. The tokens are in the store by the time it is told anything.
+struct Record {
+    paths: Paths,
+    name: ProfileName,
+    ui: Ui,
+}
+
+impl Observer for Record {
+    fn renewed(&self, grant: &Grant) {
+        self.noted(Profile::update(&self.paths, &self.name, |profile| {
+            profile.grant = grant.clone();
+            profile.ended = None;
+        }));
+    }
+
+    fn ended(&self, grant: &Grant, kind: EndedKind) {
+        self.noted(Profile::mark_ended(&self.paths, &self.name, grant, kind));
+    }
+}
+
+impl Record {
+    fn noted(&self, noted: Result<()>) {
+        if let Err(error) = noted {
+            self.ui.warn(format!("the profile could not be brought up to date: {error}"));
+        }
     }
 }
 

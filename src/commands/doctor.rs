@@ -12,11 +12,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    api::{
-        client::network_words,
-        server::{Origin, Server},
-    },
-    auth::store::StoreKind,
+    api::{client::network_words, server::Server},
+    auth::{health::Health, store::StoreKind},
     commands::{Context, block_on},
     config::{Profile, ProfileName},
     error::{Error, ErrorKind, Result, shown},
@@ -75,7 +72,7 @@ pub fn run(context: &Context) -> Result<()> {
         let state = if tokens.state == State::Fail { State::Warn } else { tokens.state };
         findings.push(Finding { state, ..tokens });
     }
-    let mut servers: Vec<Origin> = Vec::new();
+    let mut servers: Vec<Server> = Vec::new();
     for name in &names {
         match Profile::load(&context.paths, name) {
             Ok(None) => {}
@@ -86,10 +83,10 @@ pub fn run(context: &Context) -> Result<()> {
                     findings.extend(directory(&archive.out));
                     findings.extend(free_space(&archive.out));
                 }
-                let origin = profile.server().origin().clone();
-                if !servers.contains(&origin) {
+                // Each version has a back end of its own.
+                if !servers.contains(&profile.server()) {
                     findings.extend(server(context, &profile.server())?);
-                    servers.push(origin);
+                    servers.push(profile.server());
                 }
             }
             Err(error) => findings.push(Finding::fail("log-in", error.message, error.hint)),
@@ -239,13 +236,18 @@ fn store(context: &Context, kind: StoreKind, name: &ProfileName) -> Finding {
     }
 }
 
-/// How long a consent still lasts.
+/// Whether the log-in is over, and how long a consent still lasts.
 fn grant(name: &ProfileName, profile: &Profile) -> Option<Finding> {
     const SOON: i64 = 30 * 24 * 3600;
+    if let Some(ended) = profile.ended {
+        let since = ended.at.strftime("%Y-%m-%d");
+        let found = format!("{name}: over ({}; known since {since})", ended.kind.words());
+        return Some(Finding::fail("consent", found, profile.login_command(name)));
+    }
     let until = profile.grant.grant_expires?;
     let left = until.as_second() - Timestamp::now().as_second();
     let day = until.strftime("%Y-%m-%d");
-    let again = format!("bbdl login --profile {name}");
+    let again = profile.login_command(name);
     Some(if left <= 0 {
         Finding::fail("consent", format!("{name}: over since {day}"), again)
     } else if left < SOON {
@@ -261,21 +263,41 @@ fn server(context: &Context, server: &Server) -> Result<Vec<Finding>> {
     const PATIENCE: Duration = Duration::from_secs(15);
     let origin = server.origin().to_string();
     let connections = context.connections(server.origin())?;
-    let asked = block_on(async { Ok(connections.look(server.backend_health(), PATIENCE).await) })?;
-    let response = match asked {
-        Ok(response) => response,
+    let asked = block_on(async {
+        Ok(match connections.look(server.backend_health(), PATIENCE).await {
+            Ok(response) => {
+                let date = response.headers().get(DATE).and_then(|date| date.to_str().ok()).map(str::to_owned);
+                Ok((date, Health::of_response(server.api(), response).await))
+            }
+            Err(cause) => Err(cause),
+        })
+    })?;
+    let (date, health) = match asked {
+        Ok(answer) => answer,
         Err(cause) => {
             let fix = "Check the network, HTTPS_PROXY, --ca-cert and the system's certificates; then whether the address is right.";
             return Ok(vec![Finding::fail("server", format!("{origin}: {}", network_words(&cause)), fix)]);
         }
     };
-    let status = response.status().as_u16();
-    let mut findings = vec![if status == 200 {
-        Finding::ok("server", format!("{origin} answers"))
-    } else {
-        Finding::warn("server", format!("{origin} answers with {status}"), "Try again later.")
+    let api = server.api();
+    let mut findings = vec![match health {
+        Health::Well => Finding::ok("server", format!("{origin} answers, and its data back end for {api} is well")),
+        Health::Failing(why) => Finding::warn(
+            "server",
+            format!("{origin} answers, but its data back end for {api} fails ({why})"),
+            "Try again later.",
+        ),
+        Health::NotTheServer(why) => {
+            return Ok(vec![Finding::fail(
+                "server",
+                format!(
+                    "what answers for {origin} is not Blue Button ({why}): a Wi-Fi log-in page, a proxy or a block page?"
+                ),
+                "Open any page in a browser to see what is in the way; then check whether the address is right.",
+            )]);
+        }
     }];
-    let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+    let date = date.as_deref();
     let date = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()).map(|date| date.timestamp());
     if let Some(date) = date {
         let drift = (Timestamp::now().as_second() - date.as_second()).abs();

@@ -11,9 +11,11 @@ use crate::{
     },
     archive_notes::LeftBehind,
     auth::{
+        ended::EndedKind,
         endpoint::{self, App, TokenFailure},
+        refusal::intercepted,
         store::TokenStore,
-        token::Credential,
+        token::{AccessCategory, Credential},
     },
     cli::Logout,
     commands::{Context, block_on, interruptible, login},
@@ -22,14 +24,17 @@ use crate::{
     path_text::to_text,
 };
 
-const LIVES_ON: &str = "the grant may live on at the server until it ends or is withdrawn at Medicare.gov";
+const LIVES_ON: &str = "the grant may live on at the server until it ends. To end it now, the enrollee logs in at \
+                        Medicare.gov and disconnects the app there (\"connected apps\")";
 
 /// What became of the grant at the server.
 enum Ended {
     /// Revoked now.
     Revoked,
-    /// The server no longer knew it.
+    /// The server says that it is gone.
     Already,
+    /// The tokens are spent, and nothing tells the server any more which grant is meant.
+    Spent,
     /// Not asked.
     LeftAlone,
 }
@@ -52,7 +57,8 @@ pub fn run(context: &Context, args: &Logout) -> Result<()> {
     Profile::forget(&context.paths, name)?;
     let (revoked, said) = match ended {
         Ended::Revoked => (true, "the server has ended the grant, and the tokens here are forgotten"),
-        Ended::Already => (true, "the server no longer knew this log-in; the tokens here are forgotten"),
+        Ended::Already => (true, "the server had ended the grant before; the tokens here are forgotten"),
+        Ended::Spent => (false, "the server no longer takes these tokens, so it could not be told; they are forgotten"),
         Ended::LeftAlone => (false, "the tokens here are forgotten"),
     };
     let lives_on = if revoked { String::new() } else { format!("; {LIVES_ON}") };
@@ -83,7 +89,7 @@ pub(super) fn end(context: &Context, profile: &Profile) -> Result<()> {
     let store = context.store(context.token_store.unwrap_or(profile.token_store));
     match end_at_server(context, profile, &*store) {
         Ok(Ended::Revoked | Ended::Already) => {}
-        Ok(Ended::LeftAlone) => context.ui.warn(LIVES_ON),
+        Ok(Ended::Spent | Ended::LeftAlone) => context.ui.warn(LIVES_ON),
         Err(error) if error.exit() == Exit::Interrupted => return Err(error),
         Err(error) => context.ui.warn(format!("{}; {LIVES_ON}", error.message)),
     }
@@ -98,7 +104,7 @@ fn end_at_server(context: &Context, profile: &Profile, store: &dyn TokenStore) -
         error.hint(hint)
     })?;
     match record.as_ref().and_then(Credential::from_record) {
-        Some(credential) => revoke(context, profile, &credential),
+        Some(credential) => revoke(context, profile, store, &credential),
         None => Ok(Ended::LeftAlone),
     }
 }
@@ -107,7 +113,11 @@ fn local(context: &Context) -> String {
     format!("bbdl logout --local{}", profile_option(&context.profile))
 }
 
-fn revoke(context: &Context, profile: &Profile, credential: &Credential) -> Result<Ended> {
+fn app_of(credential: &Credential) -> App {
+    App { client_id: credential.client_id.clone(), client_secret: credential.client_secret.clone() }
+}
+
+fn revoke(context: &Context, profile: &Profile, store: &dyn TokenStore, credential: &Credential) -> Result<Ended> {
     // A person waits, and can type it again.
     let retry = RetryPolicy { retries: 1, ..RetryPolicy::default() };
     let client = context.client(profile.server(), retry)?;
@@ -118,7 +128,7 @@ fn revoke(context: &Context, profile: &Profile, credential: &Credential) -> Resu
         )
         .hint(format!("Forget them without telling the server: {}", local(context))));
     }
-    let app = App { client_id: credential.client_id.clone(), client_secret: credential.client_secret.clone() };
+    let app = app_of(credential);
     block_on(interruptible(async {
         let failure = match endpoint::revoke(&client, &app, &credential.access_token).await {
             Ok(()) => return Ok(Ended::Revoked),
@@ -127,10 +137,40 @@ fn revoke(context: &Context, profile: &Profile, credential: &Credential) -> Resu
         // The server fails in this way for a token it does not know, and for any reason of its own.
         let failed = matches!(&failure, TokenFailure::Refused(refusal) if refusal.status == 500);
         if failed && is_dead(&client, credential).await {
-            return Ok(Ended::Already);
+            return what_is_left(context, &client, store, credential).await;
         }
         Err(not_ended(&failure, &local(context)))
     }))
+}
+
+/// What the server knows of a log-in whose access token is dead: only its refresh token can still tell.
+async fn what_is_left(
+    context: &Context,
+    client: &Client,
+    store: &dyn TokenStore,
+    credential: &Credential,
+) -> Result<Ended> {
+    let app = &app_of(credential);
+    let Some(refresh_token) = credential.refresh_token.as_ref().filter(|_| credential.grant.refreshable) else {
+        // One-time access ends with its token.
+        let is_one_time = credential.grant.access_category == AccessCategory::OneTime;
+        return Ok(if is_one_time { Ended::Already } else { Ended::Spent });
+    };
+    match endpoint::refresh(client, app, refresh_token).await {
+        // It works, against all that is known of the server: then it can end the grant.
+        Ok(answer) => {
+            let renewed = credential.renewed(refresh_token, answer);
+            store.save(context.profile.as_str(), &renewed.to_record())?;
+            let revoked = endpoint::revoke(client, app, &renewed.access_token).await;
+            revoked.map(|()| Ended::Revoked).map_err(|failure| not_ended(&failure, &local(context)))
+        }
+        Err(TokenFailure::Refused(refusal)) => match refusal.ends() {
+            Some(EndedKind::GrantEnded | EndedKind::GrantRevoked) => Ok(Ended::Already),
+            Some(_) => Ok(Ended::Spent),
+            None => Err(not_ended(&TokenFailure::Refused(refusal), &local(context))),
+        },
+        Err(failure) => Err(not_ended(&failure, &local(context))),
+    }
 }
 
 /// Whether the server itself says that it no longer knows the access token.
@@ -165,6 +205,7 @@ fn not_ended(failure: &TokenFailure, local: &str) -> Error {
     let message = format!("the grant could not be ended at the server ({failure})");
     let only_here = format!("forget the tokens only here: {local}");
     match failure {
+        TokenFailure::Intercepted(words) => intercepted("the revocation endpoint", words),
         // The server deletes the grant before it looks at the secret.
         TokenFailure::Refused(refusal) if refusal.status == 401 => Error::new(
             ErrorKind::Client,

@@ -1,7 +1,7 @@
 //! `bbdl status`: the log-ins of this machine and how long they last. Needs no network.
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     api::{
@@ -11,11 +11,11 @@ use crate::{
         server::Searchable,
     },
     archive_notes::ArchiveNote,
-    auth::token::AccessCategory,
+    auth::{ended::EndedKind, refusal::intercepted, token::AccessCategory},
     cli::Status,
     commands::{Context, asked_to_stop, block_on, interruptible},
     config::{Profile, ProfileName},
-    error::{Exit, Result},
+    error::{Error, ErrorKind, Exit, Result},
     export::coverages,
     fhir::coverage::notice,
 };
@@ -23,10 +23,14 @@ use crate::{
 /// From here on a person is reminded that the consent ends.
 const REMIND_DAYS: i64 = 30;
 
+/// What the server said when it was asked.
+type Online = Result<(), Error>;
+
 /// Runs the command.
 ///
 /// # Errors
-/// [`Exit::Disk`] when the profiles cannot be read, [`Exit::NotSetUp`] when one was named and is not there.
+/// [`Exit::Disk`] when the profiles cannot be read, [`Exit::NotSetUp`] when one was named and is not there; of
+/// `--online`, the gravest of what was found.
 pub fn run(context: &Context, args: &Status) -> Result<()> {
     let now = Timestamp::now();
     let mut rows = Vec::new();
@@ -38,16 +42,15 @@ pub fn run(context: &Context, args: &Status) -> Result<()> {
         context.paths.profiles()?
     };
     for name in names {
-        let profile = match Profile::load(&context.paths, &name) {
-            Ok(Some(profile)) => profile,
-            Ok(None) => continue,
-            Err(error) => {
-                context.ui.warn(error.to_string());
-                continue;
-            }
+        let online = match load(context, &name) {
+            Some(profile) if args.online => Some(ask(context, &name, &profile)?),
+            Some(_) => None,
+            None => continue,
         };
-        let online = if args.online { Some(ask(context, &name, &profile)?) } else { None };
-        rows.push((name, profile, online));
+        // As it is by now: to ask may have renewed or ended the log-in.
+        if let Some(profile) = load(context, &name) {
+            rows.push((name, profile, online));
+        }
     }
     let same_person = SamePerson(Profile::load_all(&context.paths)?);
     if context.ui.json() {
@@ -63,7 +66,11 @@ pub fn run(context: &Context, args: &Status) -> Result<()> {
             context.ui.result(paragraph(name, profile, online.as_ref(), now) + &same_person.line(name));
         }
     }
-    Ok(())
+    let asked = rows.iter().filter_map(|(name, _, online)| Some((name, online.as_ref()?.as_ref().err()?)));
+    match asked.max_by_key(|(_, error)| error.exit().gravity()) {
+        Some((name, error)) => Err(found(context, name, error.clone())),
+        None => Ok(()),
+    }
 }
 
 /// All profiles of this machine, to be held against each other.
@@ -90,43 +97,75 @@ impl SamePerson {
     }
 }
 
-/// Whether the server still takes the log-in: the smallest question that needs a token.
+fn load(context: &Context, name: &ProfileName) -> Option<Profile> {
+    Profile::load(&context.paths, name).unwrap_or_else(|error| {
+        context.ui.warn(error.to_string());
+        None
+    })
+}
+
+/// The failure of the whole. The result on stdout has it already.
+fn found(context: &Context, name: &ProfileName, error: Error) -> Error {
+    let error = Error { message: format!("{name}: {}", error.message), ..error };
+    if context.ui.json() { error.already_reported() } else { error }
+}
+
+/// Whether the server still takes the log-in: the smallest question that needs a token. What it says is remembered;
+/// a log-in that is noted as over is asked about all the same.
 ///
 /// # Errors
 /// [`Exit::Interrupted`]; whatever else goes wrong is an answer to the question.
-fn ask(context: &Context, name: &ProfileName, profile: &Profile) -> Result<Result<(), String>> {
-    let told = |error: crate::error::Error| {
-        if error.hint.is_empty() { error.message } else { format!("{} ({})", error.message, error.hint) }
-    };
+fn ask(context: &Context, name: &ProfileName, profile: &Profile) -> Result<Online> {
     let asked = block_on(async {
         let retry = RetryPolicy { retries: 1, ..RetryPolicy::default() };
-        let (client, session) = context.session(name, profile, retry)?;
+        let (client, session) = context.session(name, &Profile { ended: None, ..profile.clone() }, retry)?;
         let mut url = client.server().search(Searchable::Coverage);
         url.query_pairs_mut().append_pair("_count", "1");
-        let asked = interruptible(async { Ok(client.get(&session, &url, Wanted::Fhir, |_| Ok(())).await) }).await;
+        let asked = interruptible(async { Ok(client.get(&session, &url, Wanted::Fhir, is_bundle).await) }).await;
         session.settle(asked_to_stop()).await;
         match asked? {
             // Not allowed to see this resource, but known.
             Ok(()) | Err(Failure::Answer(Problem::NotAllowed { .. })) => Ok(()),
-            Err(Failure::Answer(problem)) => Err(problem.into_error("the server", &profile.login_command(name))),
+            Err(Failure::Answer(Problem::Unreadable { said })) => Err(intercepted("the server", &said)),
+            Err(Failure::Answer(problem)) => {
+                let error = problem.into_error("the server", &profile.login_command(name));
+                if error.kind == ErrorKind::GrantEnded {
+                    session.note_ended(EndedKind::GrantEnded).await;
+                }
+                Err(error)
+            }
             Err(Failure::Other(error)) => Err(error),
         }
     });
-    match asked {
-        Err(error) if error.exit() == Exit::Interrupted => Err(error),
-        asked => Ok(asked.map_err(told)),
+    match &asked {
+        Err(error) if error.exit() == Exit::Interrupted => return Err(error.clone()),
+        Ok(()) if profile.ended.is_some() => Profile::clear_ended(&context.paths, name)?,
+        _ => {}
+    }
+    Ok(asked)
+}
+
+/// A captive portal can answer with JSON as well.
+fn is_bundle(text: String) -> Result<(), String> {
+    let body: Map<String, Value> = serde_json::from_str(&text).map_err(|_| "it is no JSON object".to_owned())?;
+    match body.get("resourceType").and_then(Value::as_str) {
+        Some("Bundle") => Ok(()),
+        _ => Err("it is no Bundle".to_owned()),
     }
 }
 
 /// Whether a person has to log in again before the next pull can work.
 fn must_log_in(profile: &Profile, now: Timestamp) -> bool {
     let grant = &profile.grant;
+    if profile.ended.is_some() {
+        return true;
+    }
     let over = grant.grant_expires.is_some_and(|end| end <= now);
     let dead = grant.access_token_expires.is_none_or(|end| end <= now);
     over || (dead && !grant.refreshable)
 }
 
-fn row(name: &ProfileName, profile: &Profile, online: Option<&Result<(), String>>, now: Timestamp) -> Value {
+fn row(name: &ProfileName, profile: &Profile, online: Option<&Online>, now: Timestamp) -> Value {
     let grant = &profile.grant;
     let mut value = json!({
         "name": name.as_str(),
@@ -143,12 +182,13 @@ fn row(name: &ProfileName, profile: &Profile, online: Option<&Result<(), String>
         "grant_expires": grant.grant_expires,
         "days_left": grant.days_left(now),
         "reauthorize": must_log_in(profile, now),
+        "ended": profile.ended,
         "archives": profile.archives.iter().map(archive).collect::<Vec<_>>(),
     });
     if let Some(online) = online {
         value["online"] = match online {
             Ok(()) => json!({"ok": true}),
-            Err(why) => json!({"ok": false, "message": why}),
+            Err(error) => json!({"ok": false, "kind": error.kind.name(), "message": words(error)}),
         };
     }
     value
@@ -168,7 +208,7 @@ fn elsewhere(archive: &ArchiveNote) -> Option<String> {
     notice(&coverages(&archive.place().ok()??).ok()?)
 }
 
-fn paragraph(name: &ProfileName, profile: &Profile, online: Option<&Result<(), String>>, now: Timestamp) -> String {
+fn paragraph(name: &ProfileName, profile: &Profile, online: Option<&Online>, now: Timestamp) -> String {
     let grant = &profile.grant;
     let mut lines =
         vec![format!("{name}: {} (API {}), tokens in the {} store", profile.server, profile.api, profile.token_store)];
@@ -191,15 +231,22 @@ fn paragraph(name: &ProfileName, profile: &Profile, online: Option<&Result<(), S
     }
     match online {
         Some(Ok(())) => lines.push("  the server accepts this log-in".to_owned()),
-        Some(Err(why)) => lines.push(format!("  the server was asked: {why}")),
+        Some(Err(error)) => lines.push(format!("  the server was asked: {}", words(error))),
         None => {}
     }
     lines.join("\n")
 }
 
+fn words(error: &Error) -> String {
+    if error.hint.is_empty() { error.message.clone() } else { format!("{} ({})", error.message, error.hint) }
+}
+
 fn duration(profile: &Profile, now: Timestamp) -> String {
     let grant = &profile.grant;
     let day = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M UTC").to_string();
+    if let Some(ended) = profile.ended {
+        return format!("over, known since {}: {}", day(ended.at), ended.kind.words());
+    }
     match (grant.access_category, grant.grant_expires) {
         (AccessCategory::OneTime, _) => match grant.access_token_expires {
             Some(end) if end <= now => format!("one-time, over since {}", day(end)),
@@ -216,7 +263,7 @@ fn duration(profile: &Profile, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::token::Grant;
+    use crate::auth::{ended::Ended, token::Grant};
 
     fn profile(category: AccessCategory, refreshable: bool, access: &str, grant: Option<&str>) -> Profile {
         Profile {
@@ -242,12 +289,14 @@ mod tests {
         let now: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
         let (early, late) = ("2026-11-23T09:00:00Z", "2026-11-23T11:00:00Z");
         use AccessCategory::{OneTime, Research, ThirteenMonth};
+        let ended = Ended { kind: EndedKind::GrantRevoked, at: now };
         for (case, expected) in [
             (profile(ThirteenMonth, true, early, Some("2027-12-01T00:00:00Z")), false),
             (profile(ThirteenMonth, true, late, Some(early)), true),
             (profile(OneTime, false, late, Some(late)), false),
             (profile(OneTime, false, early, Some(early)), true),
             (profile(Research, true, early, None), false),
+            (Profile { ended: Some(ended), ..profile(Research, true, early, None) }, true),
         ] {
             assert_eq!(must_log_in(&case, now), expected, "{case:?}");
         }

@@ -116,7 +116,7 @@ fn survive(stage: &Stage, point: u64, whole: Duration, dice: &mut Dice, tally: &
         }
         (Some(77), false) => {
             let result: Value = serde_json::from_slice(&output.stdout).unwrap();
-            assert_eq!(result["error"]["kind"], "refresh_token", "{what}: {result}");
+            assert_eq!(result["error"]["kind"], "lost_by_us", "{what}: {result}");
             // The server spent it for the killed run, and refused it to the next one.
             assert_eq!((answers.len(), answers[0].as_str()), (2, "200"), "{what}: {answers:?}");
             assert_ne!(met, Met::Stopped, "{what}: whoever asks it to stop does not cost the log-in");
@@ -199,7 +199,7 @@ fn crash_a_kill_while_the_answer_is_on_its_way_asks_for_a_new_log_in_and_changes
     assert!(Command::new("kill").args(["-KILL", &fetch.id().to_string()]).status().unwrap().success());
     assert_eq!(fetch.finish().status.code(), None);
     let result = stage.expect_json(77, &FETCH);
-    assert_eq!(result["error"]["kind"], "refresh_token", "{result}");
+    assert_eq!(result["error"]["kind"], "lost_by_us", "{result}");
     let hint = result["error"]["hint"].as_str().unwrap();
     assert!(hint.contains("bbdl login --server") && hint.contains(stage.mock.url()), "{hint}");
     assert!(archive() == before);

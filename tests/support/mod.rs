@@ -24,6 +24,7 @@ use bluebutton_mock::{Access, Mock, Options, people::Population, records::Record
 use serde_json::Value;
 use tempfile::TempDir;
 
+pub mod gateway;
 pub mod secret_service;
 pub mod server;
 pub mod slim;
@@ -129,6 +130,14 @@ impl Stage {
     pub fn log_in(&self, more: &[&str]) {
         let output = self.log_in_with(self.login_command(more));
         assert_code(&output, 0, more);
+    }
+
+    /// Logs the same person in on another machine.
+    pub fn log_in_elsewhere(&self, more: &[&str]) {
+        let other = tempfile::tempdir().unwrap();
+        let mut command = self.login_command(more);
+        command.env("BBDL_HOME", other.path());
+        assert_code(&self.log_in_with(command), 0, more);
     }
 
     pub fn control(&self, method: &str, what: &str, body: &str) -> Value {

@@ -9,7 +9,10 @@ use std::{
 
 use zeroize::Zeroize;
 
-use super::{StoreError, StoreKind, TokenStore, check_name};
+use super::{
+    StoreError, StoreKind, TokenStore, check_name,
+    next::{self, NextRecord},
+};
 use crate::{
     durable,
     private_file::{self, Intruder},
@@ -39,27 +42,28 @@ impl FileStore {
     }
 }
 
-impl TokenStore for FileStore {
-    /// Refuses a file that group or others can read or write, as ssh does with a private key; one that
-    /// could have been put there by somebody else; and what is no plain file, a symbolic link included.
-    fn load(&self, profile: &str) -> Result<Option<Secret>, StoreError> {
-        let path = self.path(profile)?;
-        let io = |source| StoreError::Io { path: path.clone(), source };
+impl FileStore {
+    /// What is at `path`. Refuses a file that group or others can read or write, as ssh does with a private key; one
+    /// that could have been put there by somebody else; and what is no plain file, a link included.
+    fn read(&self, path: &Path) -> Result<Option<Secret>, StoreError> {
+        let io = |source| StoreError::Io { path: path.to_owned(), source };
         let damaged = |what: &str| StoreError::Damaged { what: format!("{} {what}", path.display()) };
-        let file = match private_file::open(&path) {
+        let file = match private_file::open(path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) if Intruder::of(&error).is_some() => return Err(damaged(&format!("cannot be used: {error}"))),
-            Err(error) => return Err(io(error)),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(cause) => {
+                return Err(Intruder::of(&cause)
+                    .map_or_else(|| io(cause), |intruder| damaged(&format!("is not used: {intruder}"))));
+            }
         };
         let metadata = file.metadata().map_err(io)?;
-        refuse_what_is_open_to_others(&path, &metadata)?;
+        refuse_what_is_open_to_others(path, &metadata)?;
         let directory = fs::metadata(&self.dir).map_err(io)?;
-        refuse_what_others_can_put_there(&self.dir, &path, &directory, &metadata)?;
+        refuse_what_others_can_put_there(&self.dir, path, &directory, &metadata)?;
         if metadata.len() > Self::LARGEST {
             return Err(damaged("is too large"));
         }
-        // Room for all of it from the start: a growing vector would leave copies behind.
+        // Made at its full size: a growing vector would leave copies behind.
         let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default() + 1);
         if let Err(error) = file.take(Self::LARGEST).read_to_end(&mut bytes) {
             bytes.zeroize();
@@ -74,23 +78,79 @@ impl TokenStore for FileStore {
         }
     }
 
-    /// Refuses a directory that group or others may enter, list or write to.
+    /// The record beside the one at `path`, where it is the one that counts.
+    fn newer_than(&self, present: &Result<Option<Secret>, StoreError>, next: Option<Secret>) -> Option<Secret> {
+        let next = next?;
+        let counts = match present {
+            Ok(Some(present)) => next::is_newer(&next, present),
+            // Something is there that is no record.
+            Err(StoreError::Damaged { .. }) => next::is_newer(&next, &Secret::new(String::new())),
+            // What was deleted does not come back; what must not be used is not got round.
+            Ok(None) | Err(_) => false,
+        };
+        counts.then_some(next)
+    }
+
+    /// Refuses a directory that group or others may enter, list or write to: whoever may write there could put a
+    /// file of their own in the record's place.
+    fn refuse_open_directory(&self) -> Result<(), StoreError> {
+        match fs::metadata(&self.dir) {
+            Ok(metadata) => refuse_what_is_open_to_others(&self.dir, &metadata),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+impl TokenStore for FileStore {
+    /// Looks at `NAME.next` first: what is renamed between the two looks is then found in its place.
+    fn load(&self, profile: &str) -> Result<Option<Secret>, StoreError> {
+        let path = self.path(profile)?;
+        // Whatever is wrong with it, it is not what counts.
+        let next = self.read(&next::path_for(&path)).ok().flatten();
+        let present = self.read(&path);
+        match self.newer_than(&present, next) {
+            Some(next) => Ok(Some(next)),
+            None => present,
+        }
+    }
+
+    /// A record of before that is still beside it goes last: it is of an older log-in, or renewed less often.
     fn save(&self, profile: &str, record: &Secret) -> Result<(), StoreError> {
         let path = self.path(profile)?;
-        // Whoever may write to the directory could put a file of their own in the record's place.
-        if let Ok(metadata) = fs::metadata(&self.dir) {
-            refuse_what_is_open_to_others(&self.dir, &metadata)?;
+        self.refuse_open_directory()?;
+        durable::write_secret(&path, record.expose().as_bytes())
+            .map_err(|source| StoreError::Io { path: path.clone(), source })?;
+        let _ = fs::remove_file(next::path_for(&path));
+        Ok(())
+    }
+
+    fn prepare(&self, profile: &str, present: &Secret) -> Result<Option<NextRecord>, StoreError> {
+        let path = self.path(profile)?;
+        self.refuse_open_directory()?;
+        let beside = next::path_for(&path);
+        let next = self.read(&beside).ok().flatten();
+        if self.newer_than(&self.read(&path), next).is_some() {
+            // The only copy of the newest record: it is brought to its place before anything is written here.
+            next::adopt(&beside, &path).map_err(|source| StoreError::Io { path: path.clone(), source })?;
         }
-        durable::write_secret(&path, record.expose().as_bytes()).map_err(|source| StoreError::Io { path, source })
+        durable::create_private_dir(&self.dir).map_err(|source| StoreError::Io { path: self.dir.clone(), source })?;
+        NextRecord::prepare(&path, present).map(Some)
     }
 
     fn delete(&self, profile: &str) -> Result<bool, StoreError> {
         let path = self.path(profile)?;
-        match fs::remove_file(&path).and_then(|()| durable::sync_dir(&self.dir)) {
+        let removed = |path: &Path| match fs::remove_file(path) {
             Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(source) => Err(StoreError::Io { path, source }),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(StoreError::Io { path: path.to_owned(), source }),
+        };
+        // First what would else be left alone, where nobody looks for it.
+        let beside = removed(&next::path_for(&path))?;
+        let was_there = removed(&path)?;
+        if beside || was_there {
+            durable::sync_dir(&self.dir).map_err(|source| StoreError::Io { path, source })?;
         }
+        Ok(was_there)
     }
 
     fn kind(&self) -> StoreKind {
@@ -162,6 +222,68 @@ mod tests {
         assert!(store.delete("mom").unwrap());
         assert_eq!(loaded(&store, "mom"), None);
         assert_eq!(loaded(&store, "dad").as_deref(), Some("two"));
+    }
+
+    fn renewed(times: u64) -> Secret {
+        secret(&format!("{{\"version\":1,\"log_in\":7,\"renewals\":{times}}}"))
+    }
+
+    #[test]
+    fn a_renewal_is_found_from_its_write_on_and_ends_in_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = FileStore::new(dir.path().join("tokens"));
+        let names = || {
+            let mut names: Vec<_> =
+                fs::read_dir(dir.path().join("tokens")).unwrap().map(|it| it.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        store.save("mom", &renewed(0)).unwrap();
+        let mut next = store.prepare("mom", &renewed(0)).unwrap().unwrap();
+        assert_eq!(names(), ["mom.json", "mom.next"]);
+        assert_eq!(store.load("mom").unwrap().unwrap().expose(), renewed(0).expose());
+        next.store(&renewed(1)).unwrap();
+        // As whoever is killed here leaves it.
+        assert!(loaded(&store, "mom").unwrap().starts_with(renewed(1).expose()));
+        // The next renewal does not write over the only copy.
+        drop(next);
+        let next = store.prepare("mom", &renewed(1)).unwrap().unwrap();
+        assert!(!next.after_a_loss());
+        assert!(loaded(&store, "mom").unwrap().starts_with(renewed(1).expose()));
+        drop(next);
+        let mut next = store.prepare("mom", &renewed(1)).unwrap().unwrap();
+        assert!(next.after_a_loss(), "a place that nothing was written to");
+        next.store(&renewed(2)).unwrap();
+        next.adopt();
+        assert_eq!(names(), ["mom.json"]);
+        assert_eq!(loaded(&store, "mom").unwrap(), renewed(2).expose());
+        store.prepare("mom", &renewed(2)).unwrap().unwrap().forget();
+        assert_eq!(names(), ["mom.json"]);
+    }
+
+    #[test]
+    fn a_new_log_in_and_a_deletion_leave_nothing_beside() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = FileStore::new(dir.path().join("tokens"));
+        let beside = dir.path().join("tokens/mom.next");
+        for end in ["log in", "delete", "delete by 0.1.0"] {
+            store.save("mom", &renewed(0)).unwrap();
+            store.prepare("mom", &renewed(0)).unwrap().unwrap().store(&renewed(1)).unwrap();
+            assert!(beside.exists());
+            match end {
+                "log in" => {
+                    store.save("mom", &secret("{\"version\":1,\"log_in\":8}")).unwrap();
+                    assert!(loaded(&store, "mom").unwrap().contains('8'));
+                }
+                "delete" => assert!(store.delete("mom").unwrap()),
+                _ => {
+                    fs::remove_file(dir.path().join("tokens/mom.json")).unwrap();
+                    assert_eq!(loaded(&store, "mom"), None);
+                    assert!(!store.delete("mom").unwrap());
+                }
+            }
+            assert!(!beside.exists(), "{end}");
+        }
     }
 
     #[test]

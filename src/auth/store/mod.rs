@@ -4,11 +4,13 @@
 pub mod command;
 pub mod file;
 pub mod keyring;
+pub mod next;
 mod parts;
 
 use std::{fmt, io, path::PathBuf};
 
 use clap::ValueEnum;
+use next::NextRecord;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -34,6 +36,17 @@ pub trait TokenStore: Send + Sync {
     /// # Errors
     /// When the record was not kept.
     fn save(&self, profile: &str, record: &Secret) -> Result<(), StoreError>;
+
+    /// Makes ready for the record that is about to replace `present`, so that storing it takes as little time as can
+    /// be, and fails before that record exists where it would fail. Where there is no place to make ready, `present`
+    /// is stored once more, which finds out as much.
+    ///
+    /// # Errors
+    /// When the record could not be stored.
+    fn prepare(&self, profile: &str, present: &Secret) -> Result<Option<NextRecord>, StoreError> {
+        self.save(profile, present)?;
+        Ok(None)
+    }
 
     /// Removes the record of `profile`; the answer is whether there was one.
     ///

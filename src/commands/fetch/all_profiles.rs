@@ -43,7 +43,7 @@ pub(super) fn run(context: &Context, args: &Fetch) -> Result<()> {
         }
     }
     let failed = failures.len();
-    let worst = failures.into_iter().max_by_key(|error| gravity(error.exit()));
+    let worst = failures.into_iter().max_by_key(|error| error.exit().gravity());
     if context.ui.json() {
         context.ui.result_json(&json!({ "profiles": rows }));
     }
@@ -103,20 +103,5 @@ fn warn(context: &Context, name: &ProfileName, error: &Error) {
     context.ui.warn(format!("{name}: {}", error.message));
     if !error.hint.is_empty() {
         context.ui.tell(format!("  next: {}", error.hint));
-    }
-}
-
-/// What needs somebody soonest counts most: a defect, this machine's disk, data that are not right, the
-/// set-up, a person; last what passes by itself.
-fn gravity(exit: Exit) -> u8 {
-    match exit {
-        Exit::Done => 0,
-        Exit::TryAgain => 1,
-        Exit::PersonMustAct => 2,
-        Exit::NotSetUp | Exit::Usage => 3,
-        Exit::Data => 4,
-        Exit::Disk => 5,
-        Exit::Defect => 6,
-        Exit::Interrupted => 7,
     }
 }

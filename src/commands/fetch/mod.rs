@@ -26,7 +26,7 @@ use crate::{
         pull::Pulled,
     },
     archive_notes::ArchiveNote,
-    auth::{session::Session, token::Grant},
+    auth::{ended::EndedKind, session::Session, token::Grant},
     cli::{Fetch, Resource},
     commands::{Context, aside, asked_to_stop, block_on_with_workers, interruptible},
     config::Profile,
@@ -81,6 +81,10 @@ async fn one<T>(context: &Context, args: &Fetch, what: impl AsyncFnOnce(&Job<'_>
     let (client, session) = context.session(&context.profile, &profile, retry)?;
     let job = Job { context, args, profile, query, client: &client, session: &session };
     let result = interruptible(what(&job)).await;
+    // The data endpoints say so as well, and not only the token endpoint.
+    if result.as_ref().is_err_and(|error| error.kind == ErrorKind::GrantEnded) {
+        session.note_ended(EndedKind::GrantEnded).await;
+    }
     // Whatever ended it: an answer to a renewal that is on its way has to reach the store.
     session.settle(asked_to_stop()).await;
     if result.is_ok() {

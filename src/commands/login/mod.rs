@@ -89,6 +89,8 @@ async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(Kep
     // Whatever would fail after the person has consented should fail before: the new consent ends the
     // one of before the moment it is given.
     check_store(plan)?;
+    // A fetch whose log-in this one ends waits for it. Another log-in may hold it, which does as well.
+    let _under_way = FileLock::acquire(&context.paths.log_in_lock(&plan.name), Duration::ZERO, "log in").ok();
     let client = context.client(plan.server.clone(), RetryPolicy::default())?;
     let inbox = if plan.manual { Inbox::manual(plan.redirect.clone()) } else { listen(plan.redirect.clone())? };
     let redirect = inbox.redirect().as_str().to_owned();
