@@ -481,11 +481,14 @@ impl ConfigFile {
             }
         };
         // It may name a program to run.
-        let file = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file);
-        if let Some(mode) = file.and_then(|file| private_dir::writable_by_anybody(&file)) {
-            let message = format!("{}: anybody may write to it (mode {mode:o})", path.display());
-            let hint = format!("If nobody else has, run: chmod o-w {}", path_text::typed(path));
-            return Err(Error::new(ErrorKind::Config, message).hint(hint));
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        for path in [path, dir] {
+            let metadata = std::fs::metadata(path).ok().filter(|it| it.is_file() || it.is_dir());
+            if let Some(mode) = metadata.and_then(|metadata| private_dir::replaceable_by_anybody(&metadata)) {
+                let message = format!("{}: anybody may write to it (mode {mode:o})", path.display());
+                let hint = format!("If nobody else has, run: chmod o-w {}", path_text::typed(path));
+                return Err(Error::new(ErrorKind::Config, message).hint(hint));
+            }
         }
         let text = String::from_utf8(text).map_err(|_| {
             Error::new(ErrorKind::Config, format!("{} is not UTF-8", path.display())).hint("Save it as UTF-8.")

@@ -89,10 +89,12 @@ pub fn writable_by_others(metadata: &fs::Metadata) -> Option<u32> {
     Some(mode(metadata)).filter(|mode| mode & 0o022 != 0)
 }
 
-/// The permission bits, where not only a group may write.
+/// The permission bits of a file that anybody may write to, or of a directory in which anybody may replace files: in one
+/// with the sticky bit, such as `/tmp`, only the owner of a file may.
 #[must_use]
-pub fn writable_by_anybody(metadata: &fs::Metadata) -> Option<u32> {
-    Some(mode(metadata)).filter(|mode| mode & 0o002 != 0)
+pub fn replaceable_by_anybody(metadata: &fs::Metadata) -> Option<u32> {
+    let is_sticky = |mode: u32| metadata.is_dir() && mode & 0o1000 != 0;
+    Some(mode(metadata)).filter(|mode| mode & 0o002 != 0 && !is_sticky(*mode))
 }
 
 /// The permission bits, where others than the owner may do anything.

@@ -201,4 +201,12 @@ fn a_configuration_may_be_kept_elsewhere_and_is_not_anybodys() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
     let error = stage.expect_json(78, &["status", "--json"]);
     assert!(error["error"]["hint"].as_str().unwrap().contains("chmod o-w "), "{error}");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let open = home.join("open");
+    fs::create_dir(&open).unwrap();
+    fs::write(open.join("bbdl.toml"), "quiet = true\n").unwrap();
+    for (mode, code) in [(0o777, 78), (0o1777, 0), (0o755, 0)] {
+        fs::set_permissions(&open, fs::Permissions::from_mode(mode)).unwrap();
+        stage.expect(code, &["status", "--config", "open/bbdl.toml"]);
+    }
 }
