@@ -56,6 +56,17 @@ fn an_archive_that_others_may_write_to_is_refused() {
 }
 
 #[test]
+fn a_directory_for_all_profiles_that_others_may_write_to_is_refused() {
+    let stage = stage();
+    let all = stage.home.path().join("all");
+    fs::create_dir(&all).unwrap();
+    mode(&all, 0o777);
+    refused(&stage, &["fetch", "eob", "--out", "all", "--all-profiles", "--json"], &all);
+    assert!(fs::read_dir(&all).unwrap().next().is_none());
+    stage.expect(0, &["fetch", "eob", "--out", "all", "--all-profiles"]);
+}
+
+#[test]
 fn a_link_in_the_place_of_one_of_its_directories_is_not_followed() {
     let stage = stage();
     let (out, elsewhere) = (stage.out(), stage.home.path().join("elsewhere"));

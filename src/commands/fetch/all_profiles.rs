@@ -11,6 +11,7 @@ use crate::{
     commands::{Context, block_on_with_workers},
     config::ProfileName,
     error::{Error, ErrorKind, Exit, Result},
+    private_dir,
 };
 
 /// How many profiles are under way for each request that may be: one that waits for the server to recover, or
@@ -25,6 +26,9 @@ pub(super) fn run(context: &Context, args: &Fetch) -> Result<()> {
     if args.out == Path::new("-") {
         return Err(Error::usage("--all-profiles needs a directory with --out"));
     }
+    // Whoever may write to it could put a directory of theirs in the place of a profile's.
+    let out = std::fs::canonicalize(&args.out).unwrap_or_else(|_| args.out.clone());
+    private_dir::check(&out, true)?;
     let names = context.paths.profiles()?;
     if names.is_empty() {
         return Err(Error::new(ErrorKind::NoProfile, "there is no profile on this machine")
