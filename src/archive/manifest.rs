@@ -99,6 +99,13 @@ pub struct PullRow {
     pub changes: Option<String>,
 }
 
+impl PullRow {
+    /// Whether the file that it names is in `changes/`, and leads nowhere else.
+    pub(super) fn stays_inside(&self) -> bool {
+        self.changes.as_ref().is_none_or(|path| is_in_changes(Path::new(path)))
+    }
+}
+
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -110,7 +117,7 @@ pub struct Manifest {
     pub source: Source,
     /// By resource type.
     pub resources: BTreeMap<String, Entry>,
-    /// Oldest first.
+    /// The newest ones, oldest first; older ones are in `pulls.ndjson`.
     pub pulls: Vec<PullRow>,
 }
 
@@ -163,8 +170,7 @@ impl Manifest {
             ));
         }
         let files = manifest.resources.iter().filter(|(resource, entry)| !entry.is_of(resource));
-        let changes = manifest.pulls.iter().filter_map(|row| row.changes.as_ref());
-        let changes = changes.filter(|path| !is_in_changes(Path::new(path)));
+        let changes = manifest.pulls.iter().filter(|row| !row.stays_inside()).filter_map(|row| row.changes.as_ref());
         match files.map(|(_, entry)| &entry.file).chain(changes).next() {
             Some(elsewhere) => Err(format!("\"{}\" is no file of an archive", crate::error::shown(elsewhere))),
             None => Ok(manifest),

@@ -15,6 +15,7 @@ pub mod manifest;
 mod merge;
 pub mod previous_ids;
 pub mod pull;
+pub mod pull_history;
 pub mod reading;
 mod tree;
 pub mod verify;

@@ -18,6 +18,7 @@ use super::{
     manifest::{self, Entry, Manifest, Mode, PullRow, Query, Source},
     merge::{Merge, Merged},
     previous_ids::PreviousIds,
+    pull_history,
     writer::{Finished, Resumed, Writer, page_name},
 };
 use crate::{
@@ -383,6 +384,10 @@ impl Pull {
     pub fn commit(&mut self) -> Result<&Manifest> {
         if self.rows == 0 {
             return Ok(&self.manifest);
+        }
+        let older = self.staged(manifest::OLDER_PULLS);
+        if pull_history::shorten(&mut self.manifest, self.archive.dir(), &older)? {
+            self.move_in(&older, manifest::OLDER_PULLS);
         }
         let staged = self.staged(manifest::FILE);
         durable::write_private(&staged, self.manifest.to_text().as_bytes())

@@ -224,7 +224,7 @@ pub fn refuse_own(output: &Path) -> Result<()> {
         // As file systems see it that know no case.
         let first = below.map(|first| first.as_os_str().to_string_lossy().to_lowercase()).unwrap_or_default();
         let mut files = manifest.resources.values().map(|entry| entry.file.to_lowercase());
-        let is_own = [manifest::FILE, "changes", commit::PAGES, OWN].contains(&first.as_str())
+        let is_own = [manifest::FILE, manifest::OLDER_PULLS, "changes", commit::PAGES, OWN].contains(&first.as_str())
             || LATER.contains(&first.as_str())
             || files.any(|file| file == first);
         if is_own {
@@ -318,9 +318,15 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let dir = home.path().join("claims");
         archive(&dir, "{}\n");
-        for own in
-            ["manifest.json", "ExplanationOfBenefit.ndjson", "Patient.ndjson", ".bbdl/x.html", "changes/a", "PAGES/x"]
-        {
+        for own in [
+            "manifest.json",
+            "pulls.ndjson",
+            "ExplanationOfBenefit.ndjson",
+            "Patient.ndjson",
+            ".bbdl/x.html",
+            "changes/a",
+            "PAGES/x",
+        ] {
             assert_eq!(refuse_own(&dir.join(own)).unwrap_err().exit(), Exit::Usage, "{own}");
         }
         assert!(refuse_own(&dir.join("../claims/pages/../manifest.json")).is_err());

@@ -14,7 +14,7 @@ use super::{
     id_hash::{IdHash, id_hash},
     lines::hex,
     manifest::{Entry, Manifest},
-    tree,
+    pull_history, tree,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -117,6 +117,7 @@ pub fn verify(dir: &Path) -> Result<Report> {
         let findings = check_file(dir, resource, entry, &mut found)?;
         resources.insert(resource.clone(), findings);
     }
+    found.damages.extend(pull_history::problems(dir, &manifest)?);
     let exposed = exposed(dir, &manifest);
     let open = exposed.iter().map(|(path, mode)| format!("{}: others may use it (mode {mode:o})", path.display()));
     let damaged = !found.damages.is_empty();

@@ -34,6 +34,7 @@ use crate::{
         id_hash::{IdHash, id_hash},
         lines::each_line,
         manifest::Manifest,
+        pull_history::newest_of,
         reading::whole,
     },
     durable::create_private_dir,
@@ -309,7 +310,7 @@ struct News {
 
 impl News {
     fn of(dir: &Path, manifest: &Manifest) -> Result<Self> {
-        let mut pulls = manifest.pulls.iter().rev().filter(|row| row.resource == "ExplanationOfBenefit");
+        let mut pulls = newest_of(dir, manifest, "ExplanationOfBenefit", 2)?.into_iter();
         let Some(last) = pulls.next() else { return Ok(Self::default()) };
         let pulled = day(&last.finished.strftime("%Y-%m-%d").to_string());
         if pulls.next().is_none() {

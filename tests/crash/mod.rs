@@ -5,6 +5,7 @@
 //! with what came of the kills.
 
 mod kill;
+mod pull_rows;
 mod pulls;
 mod reloads;
 mod tokens;
