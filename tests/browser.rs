@@ -88,7 +88,8 @@ impl Driver {
         }
         let mut arguments: Vec<String> = QUIET.map(str::to_owned).to_vec();
         arguments.push(format!("--user-data-dir={}", browser.home.path().display()));
-        let options = json!({"goog:chromeOptions": {"args": arguments}, "goog:loggingPrefs": {"browser": "ALL"}});
+        // The checker of accessibility takes its time where other tests run beside it.
+        let options = json!({"timeouts": {"script": 600_000}, "goog:chromeOptions": {"args": arguments}, "goog:loggingPrefs": {"browser": "ALL"}});
         let wanted = json!({"capabilities": {"alwaysMatch": options}});
         let answer = crate::support::http(
             "POST",
@@ -388,4 +389,39 @@ fn a_person_can_read_and_search_the_report() {
     browser.go(&format!("file://{}", stage.home.path().join("claims.html").display()));
     browser.until("return document.querySelectorAll('.claim').length", &json!(recorded.lines().count()));
     browser.finds_nothing_wrong(axe.as_deref());
+}
+
+/// What is printed, or kept as a PDF to hand to a doctor: every claim with its services, also of years that are closed on
+/// the screen, whose it is and which page on each sheet.
+#[test]
+fn the_report_prints_whole_with_a_name_and_numbers_of_pages() {
+    if !has_program("chromium") || !has_program("chromedriver") {
+        return;
+    }
+    let browser = Driver::start();
+    let stage = Stage::logged_in(Setting { claims: 40, ..Setting::default() });
+    stage.expect(0, &["fetch", "all", "--out", "claims", "-q"]);
+    stage.expect(0, &["report", "claims", "--output", "claims.html"]);
+    browser.go(&format!("file://{}", stage.home.path().join("claims.html").display()));
+    let command =
+        |cmd: &str, params: Value| browser.ask("POST", "goog/cdp/execute", &json!({"cmd": cmd, "params": params}));
+    let seen =
+        "return [document.querySelector('.year:not([open])'), document.querySelector('.year:not([open]) .claim')]
+        .map(it => getComputedStyle(it, '::details-content').contentVisibility)";
+    assert_eq!(browser.run(seen), json!(["hidden", "hidden"]));
+    command("Emulation.setEmulatedMedia", json!({"media": "print"}));
+    assert_eq!(browser.run(seen), json!(["visible", "visible"]));
+    assert_eq!(browser.run("return getComputedStyle(document.querySelector('nav')).display"), "none");
+    command("Emulation.setEmulatedMedia", json!({"media": ""}));
+    let margins = "const rules = Array.from(document.styleSheets[0].cssRules).filter(it => it instanceof CSSPageRule);
+        return rules.map(it => it.cssText).join(' ')";
+    let margins = browser.run(margins);
+    let margins = margins.as_str().unwrap();
+    let patient: Value = serde_json::from_str(&stage.lines("Patient.ndjson")[0]).unwrap();
+    let family = patient["name"][0]["family"].as_str().unwrap();
+    assert!(margins.contains("counter(pages)") && margins.contains(family), "{margins}");
+    let answer = command("Page.printToPDF", json!({"displayHeaderFooter": false, "preferCSSPageSize": true}));
+    let pdf = base64::prelude::BASE64_STANDARD.decode(answer["data"].as_str().unwrap()).unwrap();
+    let pages = String::from_utf8_lossy(&pdf).matches("/Type /Page\n").count();
+    assert!(pdf.starts_with(b"%PDF") && pages > 5, "{pages} pages");
 }

@@ -44,7 +44,10 @@ fn a_plans_months_are_said_at_every_version_and_nothing_is_said_of_others() {
             stage.control("POST", "consent", &format!(r#"{{"answer":"all","enrollee":{enrollee}}}"#));
             let (profile, out) = (format!("person-{enrollee}"), format!("claims-{enrollee}"));
             stage.log_in(&["--api", api, "--profile", &profile]);
-            stage.expect(0, &["fetch", "all", "--out", &out, "-q", "--profile", &profile]);
+            let fetched = stage.expect_json(0, &["fetch", "all", "--out", &out, "--json", "--profile", &profile]);
+            let warnings = &fetched["resources"]["ExplanationOfBenefit"]["warnings"];
+            assert_eq!(warnings.is_array(), expected, "{api} {fetched}");
+            assert!(!expected || warnings[0]["kind"] == "medicare_advantage", "{api} {warnings}");
             let status = stage.expect_json(0, &["status", "--json", "--profile", &profile]);
             let archives = status["profiles"][0]["archives"].as_array().unwrap();
             let archive = archives.iter().find(|it| it["out"].as_str().unwrap().ends_with(&out)).unwrap();
@@ -53,6 +56,7 @@ fn a_plans_months_are_said_at_every_version_and_nothing_is_said_of_others() {
             if let Some(said) = said {
                 let months = "Medical claims for January 2026 to June 2026 (contract H1234) are with";
                 assert!(said.starts_with(months), "{api} {said}");
+                assert_eq!(warnings[0]["message"], said, "{api}");
                 assert!(stage.expect(0, &["status", "--profile", &profile]).contains(months), "{api}");
             }
             stage.expect(0, &["export", &out, "--to", "csv", "--output", &format!("csv-{enrollee}")]);

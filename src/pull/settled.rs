@@ -54,6 +54,8 @@ pub enum WarningKind {
     Outcome,
     /// An empty page named a next one.
     EmptyPage,
+    /// A Medicare Advantage plan has the medical claims of some months.
+    MedicareAdvantage,
 }
 
 impl WarningKind {
@@ -65,6 +67,7 @@ impl WarningKind {
             Self::MaybeOutage => "maybe_outage",
             Self::Outcome => "outcome",
             Self::EmptyPage => "empty_page",
+            Self::MedicareAdvantage => "medicare_advantage",
         }
     }
 }

@@ -52,11 +52,19 @@ pub(super) fn drug(claim: &Claim) -> Option<String> {
     named.or_else(|| line.ndc.as_ref().map(|ndc| format!("NDC {ndc}")))
 }
 
+/// A drug without a name, from whom it was.
+fn drug_code(claim: &Claim) -> Option<String> {
+    let ndc = claim.lines.first().filter(|_| claim.kind == Some(Kind::Pde))?.ndc.as_ref()?;
+    let from = claim.who().map(|who| format!(", from {who}")).unwrap_or_default();
+    Some(format!("Drug code (NDC) {ndc}{from}"))
+}
+
 /// Who the claim is by; of a drug, what it is.
 fn headline(claim: &Claim) -> String {
     let named = claim.lines.iter().find_map(|line| line.ndc.as_ref().and(line.words.as_deref()));
     let drug = named.filter(|_| claim.kind == Some(Kind::Pde)).map(medicine);
-    drug.or_else(|| claim.who()).unwrap_or_else(|| "No name given".to_owned())
+    // v3 has no names of drugs.
+    drug.or_else(|| drug_code(claim)).or_else(|| claim.who()).unwrap_or_else(|| "No name given".to_owned())
 }
 
 /// What is to be seen before anything else: whether it is new, whether it counts, who paid.
@@ -344,9 +352,9 @@ pub(super) fn service(line: &Line) -> String {
         (None, Some(code)) => code,
         (None, None) => "Not named".to_owned(),
     };
-    // Of an institution it is a state.
-    if let (Some(name), Some(_)) = (line.place.as_deref().map(place), &line.place_code) {
-        let _ = write!(said, ", {}", calm(name).to_lowercase());
+    // Of an institution it is a state, and has no code.
+    if let Some(place) = line.place_code.as_deref().and_then(|code| place(code, line.place.as_deref())) {
+        let _ = write!(said, ", {place}");
     }
     said
 }

@@ -94,9 +94,35 @@ pub(super) fn medicine(text: &str) -> String {
     }
 }
 
-/// The first sentence of a place of service: "Office. Location, other than …".
-pub(super) fn place(text: &str) -> &str {
-    text.split_once(". ").map_or(text, |(first, _)| first)
+/// A place of service (https://www.cms.gov/medicare/coding-billing/place-of-service-codes/code-sets): our own words for the
+/// usual ones, else the first sentence of the server's ("Office. Location, other than …"), else the code. 99 is any other.
+pub(super) fn place(code: &str, words: Option<&str>) -> Option<String> {
+    let known = match code {
+        "01" => "at a pharmacy",
+        "02" | "10" => "by telephone or video",
+        "11" => "in an office",
+        "12" => "at home",
+        "13" => "in assisted living",
+        "20" => "in urgent care",
+        "21" => "in a hospital, as an inpatient",
+        "19" | "22" => "in a hospital, as an outpatient",
+        "23" => "in an emergency room",
+        "24" => "in a surgery center",
+        "31" | "32" => "in a nursing facility",
+        "34" => "in a hospice",
+        "41" | "42" => "in an ambulance",
+        "49" | "50" | "71" | "72" => "in a clinic",
+        "65" => "at a dialysis center",
+        "81" => "at a lab",
+        "99" => return None,
+        _ => "",
+    };
+    if !known.is_empty() {
+        return Some(known.to_owned());
+    }
+    let first = words.map(|words| words.split_once(". ").map_or(words, |(first, _)| first));
+    let said = first.filter(|first| *first != code && *first != "Unassigned").map(|first| calm(first).to_lowercase());
+    Some(said.unwrap_or_else(|| format!("place of service {code}")))
 }
 
 #[cfg(test)]
@@ -128,6 +154,18 @@ mod tests {
         }
         assert_eq!(medicine("Omeprazole - OMEPRAZOLE"), "Omeprazole");
         assert_eq!(medicine("Lipitor - ATORVASTATIN CALCIUM"), "Lipitor (atorvastatin calcium)");
-        assert_eq!(place("Office. Location, other than a hospital"), "Office");
+        for (code, words, shown) in [
+            ("11", Some("Office. Location, other than a hospital"), Some("in an office")),
+            ("81", Some("81"), Some("at a lab")),
+            (
+                "55",
+                Some("Residential Substance Abuse Facility. A facility"),
+                Some("residential substance abuse facility"),
+            ),
+            ("68", Some("Unassigned"), Some("place of service 68")),
+            ("99", Some("Other Place of Service. Other"), None),
+        ] {
+            assert_eq!(place(code, words).as_deref(), shown, "{code}");
+        }
     }
 }

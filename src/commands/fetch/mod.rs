@@ -31,11 +31,16 @@ use crate::{
     commands::{Context, aside, asked_to_stop, block_on_with_workers, interruptible},
     config::Profile,
     error::{Error, ErrorKind, Result},
+    export::coverages,
+    fhir::coverage::notice,
     paging::{
         page_check::PriorCount,
         pager::{PullError, Search, SearchRequest},
     },
-    pull::sinks::SharedPull,
+    pull::{
+        settled::{Warning, WarningKind},
+        sinks::SharedPull,
+    },
     ui::Ui,
 };
 use plan::{Target, choose, claim_query};
@@ -91,6 +96,17 @@ async fn one<T>(context: &Context, args: &Fetch, what: impl AsyncFnOnce(&Job<'_>
         job.remind().await;
     }
     result
+}
+
+/// Warns that a Medicare Advantage plan has the medical claims of some months, where the archive's Coverage says so: with
+/// the claims, else with whatever came.
+fn say_what_a_plan_has(out: &Path, rows: &mut [(Fetched, Entry)]) {
+    // What came is in place: a file that cannot be read now is for `verify` to say.
+    let Some(message) = notice(&coverages(out).unwrap_or_default()) else { return };
+    let of_claims = rows.iter().position(|(fetched, _)| fetched.row.resource == "ExplanationOfBenefit").unwrap_or(0);
+    if let Some((fetched, _)) = rows.get_mut(of_claims) {
+        fetched.warnings.push(Warning { kind: WarningKind::MedicareAdvantage, message });
+    }
 }
 
 /// One run of `fetch`.
@@ -181,8 +197,9 @@ impl Job<'_> {
         self.note_archive(ArchiveNote::of(&out, &manifest.source, count));
         let failure = rows.iter_mut().find_map(|fetched: &mut Fetched| fetched.failure.take());
         let entry = |row: &PullRow| manifest.resources.get(&row.resource).cloned();
-        let rows: Vec<(Fetched, Entry)> =
+        let mut rows: Vec<(Fetched, Entry)> =
             rows.into_iter().filter_map(|fetched| entry(&fetched.row).map(|entry| (fetched, entry))).collect();
+        say_what_a_plan_has(&out, &mut rows);
         let (profile, out) = (self.context.profile.to_string(), self.args.out.clone());
         let done = Done { profile, api: self.profile.api, out, rows, withheld, elapsed: began.elapsed() };
         done.warn(self.ui());

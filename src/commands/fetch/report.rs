@@ -8,7 +8,7 @@ use crate::{
     api::server::ApiVersion,
     archive::manifest::{Entry, Mode, PullRow},
     error::Error,
-    pull::settled::Warning,
+    pull::settled::{Warning, WarningKind},
     ui::{Ui, size},
 };
 
@@ -64,7 +64,9 @@ impl Done {
     /// Says what a person should know, and where the server's own number is another.
     pub(super) fn warn(&self, ui: &Ui) {
         for (Fetched { row, warnings, .. }, entry) in &self.rows {
-            for warning in warnings {
+            // What a plan has is said when everything was read, not every night.
+            let is_news = |warning: &&Warning| warning.kind != WarningKind::MedicareAdvantage || row.mode == Mode::Full;
+            for warning in warnings.iter().filter(is_news) {
                 ui.warn(&warning.message);
             }
             let fewer = entry.server_total.filter(|total| row.mode == Mode::Full && *total < entry.count);
