@@ -1,0 +1,12 @@
+//! A claim, of any version and in any state of repair: it is read or refused, and what is read can be shown.
+
+#![no_main]
+
+use bbdl::fhir::claim::Claim;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    let Ok(claim) = Claim::read(text) else { return };
+    let _ = (claim.first_day(), claim.year().map(str::len), claim.party(), claim.who());
+    let _ = claim.denied_lines().count();
+});
