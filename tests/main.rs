@@ -33,6 +33,7 @@ mod page_boundaries;
 mod parallel;
 mod renewal;
 mod right_person;
+mod snapshots;
 mod splitter;
 mod support;
 mod tokens;

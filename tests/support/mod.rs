@@ -20,6 +20,7 @@ use std::{
     time::Duration,
 };
 
+use assert_cmd::{assert::OutputAssertExt, cargo::cargo_bin};
 use bluebutton_mock::{Access, Mock, Options, people::Population, records::Records};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -193,7 +194,7 @@ impl Stage {
 
 /// The program under test: the one just built, or the one that `BBDL_TEST_BINARY` names (an older release).
 pub fn binary() -> PathBuf {
-    std::env::var_os("BBDL_TEST_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_bbdl").into(), PathBuf::from)
+    std::env::var_os("BBDL_TEST_BINARY").map_or_else(|| cargo_bin!("bbdl").to_owned(), PathBuf::from)
 }
 
 /// The binary in a home of its own.
@@ -248,7 +249,7 @@ pub fn finished(mut command: Command) -> Output {
 }
 
 pub fn assert_code(output: &Output, code: i32, what: &[&str]) {
-    assert_eq!(output.status.code(), Some(code), "{what:?}\n{}\n{}", text(&output.stdout), text(&output.stderr));
+    output.clone().assert().append_context("arguments", format!("{what:?}")).code(code);
 }
 
 pub fn text(bytes: &[u8]) -> String {

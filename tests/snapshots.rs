@@ -1,0 +1,160 @@
+//! Whole outputs of the main commands, as a person sees them. A message that changes is a change of a file here:
+//! `BBDL_UPDATE=1 cargo test --locked snapshots` writes them anew.
+
+use std::{fmt::Write as _, fs, path::Path, process::Output};
+
+use regex::Regex;
+use snapbox::{Assert, Data, assert::Action};
+
+use crate::support::{Setting, Stage, text};
+
+/// What differs from run to run, and what stands for it.
+const FILTERS: &[(&str, &str)] = &[
+    (r"http://127\.0\.0\.1:\d+", "[SERVER]"),
+    (r"127\.0\.0\.1(:|%3A)\d+", "127.0.0.1:[PORT]"),
+    (r"\b[A-Za-z0-9]{40}\b", "[CLIENT_ID]"),
+    (r"(state|code_challenge)=[A-Za-z0-9_-]+", "$1=[RANDOM]"),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[INSTANT]"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d( UTC)?", "[TIME]"),
+    (r"\d{4}-\d\d-\d\d", "[DATE]"),
+    (r"[0-9.]+ (k|M)?B in [0-9.]+ s", "[TRAFFIC]"),
+    (r"[0-9.]+ (k|M)?B\b", "[SIZE]"),
+    (r"\b[0-9.]+ m?s\b", "[DURATION]"),
+    (r#""days_left":\d+"#, r#""days_left":"[SPAN]""#),
+    (r"\d+ (days|minutes|min)\b", "[SPAN]"),
+    (r"bbdl 0\.\d+\.\d+", "bbdl [VERSION]"),
+];
+
+fn filtered(home: &Path, said: &str) -> String {
+    // A directory may be told by way of a link or straight.
+    let real = fs::canonicalize(home).unwrap();
+    let said = said.replace(real.to_str().unwrap(), "[HOME]").replace(home.to_str().unwrap(), "[HOME]");
+    FILTERS
+        .iter()
+        .fold(said, |said, (pattern, name)| Regex::new(pattern).unwrap().replace_all(&said, *name).into_owned())
+}
+
+/// Commands with what they said, one after the other.
+struct Session<'s> {
+    stage: &'s Stage,
+    text: String,
+}
+
+impl<'s> Session<'s> {
+    fn at(stage: &'s Stage) -> Self {
+        Self { stage, text: String::new() }
+    }
+
+    fn run(mut self, typed: &str) -> Self {
+        let words: Vec<&str> = typed.split(' ').collect();
+        self.note(typed, &self.stage.run(&words));
+        self
+    }
+
+    fn note(&mut self, typed: &str, output: &Output) {
+        let end = |stream: &str| if stream.is_empty() || stream.ends_with('\n') { "" } else { "\n" };
+        let (told, said) = (text(&output.stdout), text(&output.stderr));
+        let code = output.status.code().unwrap();
+        let _ = write!(
+            self.text,
+            "$ bbdl {typed}\n{told}{}--- stderr\n{said}{}=== exit code {code}\n\n",
+            end(&told),
+            end(&said)
+        );
+    }
+
+    /// Compares with the file of this name.
+    fn is(self, name: &str) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(name);
+        let action = if std::env::var_os("BBDL_UPDATE").is_some() { Action::Overwrite } else { Action::Verify };
+        let actual = filtered(self.stage.home.path(), &self.text);
+        Assert::new().action(action).eq(Data::text(actual).raw(), Data::read_from(&path, None).raw());
+    }
+}
+
+fn stage() -> Stage {
+    Stage::with(Setting { claims: 60, ..Setting::default() })
+}
+
+fn logged_in() -> Stage {
+    Stage::logged_in(Setting { claims: 60, ..Setting::default() })
+}
+
+#[test]
+fn snapshots_of_the_help_of_every_command() {
+    let stage = stage();
+    let commands = [
+        "",
+        "login",
+        "logout",
+        "status",
+        "fetch",
+        "verify",
+        "export",
+        "report",
+        "mock",
+        "demo",
+        "doctor",
+        "purge",
+        "completions",
+        "man",
+    ];
+    for command in commands {
+        let name = if command.is_empty() { "bbdl" } else { command };
+        Session::at(&stage).run(format!("{command} --help").trim_start()).is(&format!("help-{name}.txt"));
+    }
+}
+
+#[test]
+fn snapshots_of_a_log_in_and_its_end() {
+    let stage = stage();
+    // Whatever the umask of whoever runs the tests.
+    fs::set_permissions(stage.home.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let mut session = Session::at(&stage);
+    let output = stage.log_in_with(stage.login_command(&[]));
+    session.note("login --server … --client-id … --client-secret-file … --no-browser", &output);
+    let session = session.run("status").run("status --json").run("status --online").run("doctor");
+    session.run("logout").run("status").is("login.txt");
+}
+
+#[test]
+fn snapshots_of_a_pull_and_what_is_made_of_it() {
+    let stage = logged_in();
+    let session = Session::at(&stage).run("fetch all --out claims").run("fetch all --out claims").run("status");
+    let session =
+        session.run("verify claims").run("verify claims --json").run("export claims --to csv --output tables");
+    session.run("report claims --output report.html").run("purge --yes").is("fetch.txt");
+}
+
+#[test]
+fn snapshots_of_common_errors() {
+    let stage = stage();
+    let session = Session::at(&stage).run("fetch eob --out claims").run("verify nowhere").run("fetch").run("status");
+    let session =
+        session.run("login --server http://example.com --client-id x").run("export nowhere --to csv --output x");
+    stage.log_in(&[]);
+    fs::create_dir(stage.home.path().join("photos")).unwrap();
+    fs::write(stage.home.path().join("photos/one.jpg"), "").unwrap();
+    let mut session = session.run("fetch eob --out photos").run("fetch insurance-card --out claims");
+    for (fault, json) in [
+        ("status=503@ExplanationOfBenefit", ""),
+        ("status=503@ExplanationOfBenefit", " --json"),
+        ("status=404@ExplanationOfBenefit", ""),
+        ("html=403@ExplanationOfBenefit", ""),
+        ("html=200@ExplanationOfBenefit", ""),
+        ("status=403@ExplanationOfBenefit", ""),
+        ("inactive", ""),
+        ("grant-over@ExplanationOfBenefit", ""),
+    ] {
+        stage.faults(&[fault]);
+        let _ = writeln!(session.text, "# the server: {fault}");
+        session = session.run(&format!("fetch eob --out claims --retry 1{json}"));
+    }
+    session.is("errors.txt");
+}
+
+#[test]
+fn snapshots_of_the_demo() {
+    let stage = stage();
+    Session::at(&stage).run("demo --out demo").run("verify demo").is("demo.txt");
+}
