@@ -218,7 +218,8 @@ impl<C: Progress> Resume<C> {
                 newest.pop_front();
             }
         }
-        if newest.back().is_some_and(|(entry, _)| !entry.checkpoint.has_next()) {
+        // A journal that was damaged may have such an end before its own.
+        while newest.back().is_some_and(|(entry, _)| !entry.checkpoint.has_next()) {
             newest.pop_back();
         }
         let Some((entry, end)) = newest.pop_back() else { return Ok(None) };
@@ -355,6 +356,10 @@ mod tests {
         // An end that was reached is asked for again.
         let files = begun(dir.path(), true);
         assert_eq!(pages(&files, &key(), now()), Some((2, 14)));
+        // And so is one that stands where none can be.
+        let text = fs::read_to_string(files.journal()).unwrap();
+        fs::write(files.journal(), text.replace("\"/next?page=3\"", "null")).unwrap();
+        assert_eq!(pages(&files, &key(), now()), None);
         // Claims that a kill left while lines were dropped go as well.
         let half = files.lines().with_extension("kept");
         fs::write(&half, "claims").unwrap();
