@@ -37,6 +37,14 @@ impl ProfileName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// A name like this one, with something behind it.
+    #[must_use]
+    pub fn with_ending(&self, ending: &str) -> Self {
+        const LONGEST: usize = 64;
+        let begun: String = self.0.chars().take(LONGEST.saturating_sub(ending.len())).collect();
+        format!("{begun}{ending}").parse().unwrap_or_else(|_| self.clone())
+    }
 }
 
 impl FromStr for ProfileName {

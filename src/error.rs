@@ -6,6 +6,8 @@
 
 use std::{fmt, path::Path, time::Duration};
 
+use crate::secret;
+
 use crate::{path_text::typed, private_file::Intruder};
 
 /// How a run ends. The numbers are a promise to scripts (`docs/exit-codes.md`).
@@ -138,6 +140,8 @@ error_kinds! {
     Input, "input", NotSetUp, "nobody is there to answer a question";
     Home, "home", NotSetUp, "the home directory is not known";
     Http, "http", NotSetUp, "https cannot be set up (proxy settings, certificates)";
+    Certificate, "certificate", NotSetUp, "the server's certificate is not trusted";
+    Proxy, "proxy", NotSetUp, "the proxy cannot be used, or wants a name and a password";
     CaCert, "ca_cert", NotSetUp, "the file of --ca-cert cannot be used";
     Doctor, "doctor", NotSetUp, "a check of `bbdl doctor` failed";
     ApiVersion, "api_version", NotSetUp, "this API version does not have it";
@@ -155,7 +159,7 @@ error_kinds! {
     NoClaims, "no_claims", Data, "the archive has no claims";
     TooMany, "too_many", Data, "more came than --max-claims allows";
     NotADemo, "not_a_demo", Data, "the directory is not from an earlier demo";
-    Data, "data", Data, "what `bbdl mock --data` was to serve cannot be read";
+    Data, "data", Data, "what `--data` of `bbdl mock` names cannot be read";
     Disk, "disk", Disk, "a file cannot be read or written";
     Limit, "limit", Disk, "the system allows no more threads, processes or open files";
     Stdout, "stdout", Disk, "the result cannot be written to standard output";
@@ -299,12 +303,17 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Makes text that came from outside fit to be shown: control characters (terminal escapes among
+/// Makes text that came from outside fit to be shown: what is secret here is redacted, control characters (terminal escapes among
 /// them) become blanks, runs of six or more digits (identifiers of people and claims) are masked, and
 /// the length is bounded.
 #[must_use]
 pub fn shown(text: &str) -> String {
     const LONGEST: usize = 300;
+    // Nobody looks for secrets in what is cut off anyway.
+    const SEARCHED: usize = 16 * 1024;
+    let end = (0..=SEARCHED.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    let text = &text[..end];
+    let text = &*secret::redacted(text);
     let mut out = String::new();
     let mut digits = String::new();
     let flush = |out: &mut String, digits: &mut String| {

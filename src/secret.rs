@@ -1,6 +1,12 @@
 //! A string that cannot be printed.
 
-use std::fmt;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashSet},
+    fmt,
+    hash::{BuildHasher, RandomState},
+    sync::{LazyLock, PoisonError, RwLock},
+};
 
 use serde::{Deserialize, Deserializer};
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -16,6 +22,7 @@ impl Secret {
     /// Takes the text over; the caller keeps no copy.
     #[must_use]
     pub fn new(text: String) -> Self {
+        remember(&text);
         Self(text)
     }
 
@@ -47,19 +54,78 @@ impl fmt::Debug for Secret {
 
 impl From<String> for Secret {
     fn from(text: String) -> Self {
-        Self(text)
+        Self::new(text)
     }
 }
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self)
+        String::deserialize(deserializer).map(Self::new)
     }
+}
+
+/// What every secret of this process looks like, without holding any: a keyed hash, by length. Servers and proxies
+/// repeat in an error what they were sent.
+static KNOWN: LazyLock<Known> = LazyLock::new(Known::default);
+
+#[derive(Default)]
+struct Known {
+    hasher: RandomState,
+    by_length: RwLock<BTreeMap<usize, HashSet<u64>>>,
+}
+
+/// Shorter ones are words that may stand in any sentence; longer ones are whole records.
+const LENGTHS: std::ops::RangeInclusive<usize> = 8..=4096;
+
+/// Has a text redacted from now on wherever it comes from outside: a secret, or a form of it that is sent.
+pub fn remember(text: &str) {
+    if LENGTHS.contains(&text.len()) {
+        let mut known = KNOWN.by_length.write().unwrap_or_else(PoisonError::into_inner);
+        known.entry(text.len()).or_default().insert(KNOWN.hasher.hash_one(text.as_bytes()));
+    }
+}
+
+/// A text from outside without the secrets of this process.
+#[must_use]
+pub fn redacted(text: &str) -> Cow<'_, str> {
+    const INSTEAD: &str = "[redacted]";
+    let known = KNOWN.by_length.read().unwrap_or_else(PoisonError::into_inner);
+    let bytes = text.as_bytes();
+    let is_known = |length: usize, at: usize, hashes: &HashSet<u64>| {
+        bytes.get(at..at + length).is_some_and(|part| hashes.contains(&KNOWN.hasher.hash_one(part)))
+    };
+    let (mut clean, mut from, mut at) = (String::new(), 0, 0);
+    while at < bytes.len() {
+        // The longest one: a Basic header holds more than the secret in it.
+        let found = known.iter().rev().find(|(length, hashes)| is_known(**length, at, hashes));
+        let Some((length, _)) =
+            found.filter(|(length, _)| text.is_char_boundary(at) && text.is_char_boundary(at + **length))
+        else {
+            at += 1;
+            continue;
+        };
+        clean.push_str(&text[from..at]);
+        clean.push_str(INSTEAD);
+        at += length;
+        from = at;
+    }
+    if from == 0 { Cow::Borrowed(text) } else { Cow::Owned(clean + &text[from..]) }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Secret;
+    use super::{Secret, redacted, remember};
+
+    #[test]
+    fn what_is_secret_is_redacted_wherever_it_is_repeated() {
+        let token = Secret::new("Kq3xVb8sT0aYw1LmN2pQ4rS5tU6vW7".into());
+        remember("aWQ6S3EzeFZiOHNUMGFZdzFM");
+        let text = format!("no: Bearer {0}, {0}; Basic aWQ6S3EzeFZiOHNUMGFZdzFM…", token.expose());
+        assert_eq!(redacted(&text), "no: Bearer [redacted], [redacted]; Basic [redacted]…");
+        assert_eq!(redacted("nothing in it, ünïcode or not"), "nothing in it, ünïcode or not");
+        let _short = Secret::new("secret".into());
+        assert_eq!(redacted("client_secret"), "client_secret");
+    }
 
     #[test]
     fn debug_shows_nothing_of_the_text() {

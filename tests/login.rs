@@ -107,10 +107,14 @@ fn every_way_a_log_in_can_end_has_its_code_and_its_words() {
     ] {
         let stage = Stage::new();
         stage.control("POST", "consent", &format!(r#"{{"answer":"{answer}"}}"#));
+        let mut login = Running::start(stage.login_command(&["--json"]));
+        let url = login.authorize_url();
+        // The client has been proven at the token endpoint by now; what fails is the exchange of the code.
         if let Some(fault) = fault {
             stage.faults(&[fault]);
         }
-        let output = stage.log_in_with(stage.login_command(&["--json"]));
+        follow(&url);
+        let output = login.finish();
         assert_code(&output, code, &[answer, kind]);
         let result: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(result["error"]["kind"], kind, "{result}");
@@ -120,33 +124,33 @@ fn every_way_a_log_in_can_end_has_its_code_and_its_words() {
     }
 }
 
+/// A consent ends the log-in that works. So whatever shows at the token endpoint shows before anybody consents.
 #[test]
-fn a_wrong_secret_and_a_wrong_client_are_configuration() {
-    let stage = Stage::new();
-    let wrong = stage.home.path().join("wrong");
-    std::fs::write(&wrong, "not-the-secret").unwrap();
-    let mut command =
-        stage.bbdl(&["login", "--server", stage.mock.url(), "--client-id", stage.mock.client_id(), "--no-browser"]);
-    command.arg("--client-secret-file").arg(&wrong);
-    let output = stage.log_in_with(command);
-    assert_code(&output, 78, &[]);
-    assert!(text(&output.stderr).contains("client id and secret"));
-
-    // Of a wrong client id only the browser hears: the listener has to give up, and say what it may be.
-    let mut command = stage.bbdl(&[
-        "login",
-        "--server",
-        stage.mock.url(),
-        "--client-id",
-        &"x".repeat(40),
-        "--no-browser",
-        "--timeout",
-        "1",
-    ]);
-    command.arg("--client-secret-file").arg(&wrong);
-    let output = stage.log_in_with(command);
-    assert_code(&output, 75, &[]);
-    assert!(text(&output.stderr).contains("wrong client id"));
+fn a_wrong_secret_or_client_is_found_out_before_the_browser_opens() {
+    let stage = Stage::claims(3);
+    stage.log_in(&[]);
+    let file = stage.home.path().join("wrong");
+    std::fs::write(&file, "not-the-secret").unwrap();
+    crate::support::private(&file);
+    let unknown = "x".repeat(40);
+    for (id, secret, faults, code, kind) in [
+        (stage.mock.client_id(), &file, &[][..], 78, "client"),
+        (&*unknown, &file, &[], 78, "client"),
+        ("not-an-id", &file, &[], 78, "client"),
+        (stage.mock.client_id(), &stage.secret_file(), &["inactive@o/token"], 77, "app_inactive"),
+        (stage.mock.client_id(), &stage.secret_file(), &["status=503@o/token"], 75, "server"),
+    ] {
+        stage.faults(faults);
+        let mut command = stage.bbdl(&["login", "--server", stage.mock.url(), "--client-id", id, "--json"]);
+        command.arg("--client-secret-file").arg(secret).env("BROWSER", "false");
+        let output = finished(command);
+        assert_code(&output, code, &[id, kind]);
+        assert!(text(&output.stdout).contains(&format!("\"{kind}\"")), "{}", text(&output.stdout));
+        assert!(!text(&output.stderr).contains("/o/authorize/"), "{}", text(&output.stderr));
+    }
+    stage.faults(&[]);
+    assert!(stage.asked().iter().all(|row| !row.contains("/o/authorize/") || row.contains("302")));
+    stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
 }
 
 #[test]
@@ -393,7 +397,8 @@ fn an_interrupt_while_the_code_is_exchanged_does_not_lose_the_tokens() {
         let location = callback_of(&url);
         let visit = std::thread::spawn(move || follow(&location));
         // The code is spent, and the tokens arrive a second later.
-        let asked = || stage.control("GET", "requests", "").to_string().contains("/o/token/");
+        // The first request there proved the client.
+        let asked = || stage.control("GET", "requests", "").to_string().matches("/o/token/").count() > 1;
         let deadline = Instant::now() + crate::support::PATIENCE;
         while !asked() {
             assert!(Instant::now() < deadline, "no code was exchanged");

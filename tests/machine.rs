@@ -69,13 +69,13 @@ fn doctor_notices_a_wrong_clock() {
 }
 
 /// A server with a certificate that only `ca.pem` in the directory vouches for.
-struct TlsServer {
+pub(crate) struct TlsServer {
     process: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl TlsServer {
-    fn start(dir: &Path) -> Self {
+    pub(crate) fn start(dir: &Path) -> Self {
         let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
         let made = |arguments: &[&str]| {
             let mut openssl = Command::new("openssl");

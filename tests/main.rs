@@ -5,6 +5,7 @@
 
 mod acceptance;
 mod browser;
+mod client_secret;
 mod command_store;
 mod conformance;
 mod coverage;
@@ -20,6 +21,7 @@ mod fetch;
 #[cfg(unix)]
 mod files;
 mod golden;
+mod hints;
 mod incremental;
 mod keyboard;
 mod keyring;
@@ -33,6 +35,7 @@ mod page_boundaries;
 mod parallel;
 mod renewal;
 mod right_person;
+mod set_up;
 mod snapshots;
 mod splitter;
 mod support;

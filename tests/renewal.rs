@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    Running, Setting, Stage, assert_code, callback_of,
+    Running, Setting, Stage, assert_code, callback_of, follow,
     gateway::{Gateway, Reply},
     http, text,
 };
@@ -262,14 +262,16 @@ fn an_access_token_that_no_header_can_hold_is_refused_at_once_and_the_rest_is_ke
         gateway.step_aside();
         stage.expect(0, &FETCH);
     }
-    // At a log-in there is nothing to keep.
+    // At a log-in there is nothing to keep. The client is proven there by the time that the address is shown.
+    let mut login = Running::start(gateway.login_command(&stage, &["--profile", "other"]));
+    let url = login.authorize_url();
     gateway.answer("/o/token/", |real| {
         let reply = real();
         let body: Value = serde_json::from_str(&reply.text()).unwrap();
         replaced(reply, body["access_token"].as_str().unwrap(), "")
     });
-    let output = stage.log_in_with(gateway.login_command(&stage, &["--profile", "other"]));
-    assert_code(&output, 65, &["login"]);
+    follow(&url);
+    assert_code(&login.finish(), 65, &["login"]);
     assert!(!stage.home.path().join("tokens/other.json").exists());
 }
 

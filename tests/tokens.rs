@@ -381,8 +381,11 @@ fn no_secret_is_shown_at_any_verbosity_or_in_any_failure() {
     note(stage.run(&["status", "-vv", "--json", "--online"]));
     note(stage.run(&["logout", "-vv"]));
     // A log-in that fails when its code is exchanged.
+    let mut login = crate::support::Running::start(stage.login_command(&["-vv"]));
+    let url = login.authorize_url();
     stage.faults(&["truncate@o/token"]);
-    note(stage.log_in_with(stage.login_command(&["-vv"])));
+    crate::support::follow(&url);
+    note(login.finish());
     assert!(said.contains("GET /v2/fhir/ExplanationOfBenefit") && said.contains("POST /v2/o/token/"));
     seen.sort();
     seen.dedup();

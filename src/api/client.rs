@@ -21,8 +21,10 @@ use url::Url;
 use super::{
     pace::{Pace, Share, Shown},
     problem::{Head, Problem},
+    proxy,
     retry::{RetryPolicy, chance},
     server::{Origin, Server, shown},
+    set_up::SetUp,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -81,6 +83,8 @@ impl Connections {
         if origin.is_loopback() {
             // A proxy would see a token that plain http protects only by never leaving this machine.
             builder = builder.no_proxy();
+        } else if let Some(proxy) = proxy::for_server(origin)? {
+            builder = builder.no_proxy().proxy(proxy);
         }
         let http = builder.build().map_err(|cause| {
             Error::new(ErrorKind::Http, format!("cannot set up https: {cause}"))
@@ -407,6 +411,9 @@ fn unusable(cause: &io::Error) -> Problem {
 
 /// What went wrong below HTTP. An answer that does not come in time is too much for the server.
 fn broken(cause: &reqwest::Error) -> Problem {
+    if let Some(missing) = SetUp::of(cause) {
+        return Problem::SetUp(missing);
+    }
     let said = network_words(cause);
     if cause.is_timeout() && !cause.is_connect() { Problem::TooMuch { said } } else { Problem::network(said) }
 }

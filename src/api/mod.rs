@@ -3,5 +3,7 @@
 pub mod client;
 pub mod pace;
 pub mod problem;
+pub mod proxy;
 pub mod retry;
 pub mod server;
+pub mod set_up;

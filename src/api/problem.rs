@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::set_up::SetUp;
 use crate::error::{Error, ErrorKind, shown};
 
 /// What an unhappy answer means for the one who asked.
@@ -55,6 +56,8 @@ pub enum Problem {
         /// What the server said.
         said: String,
     },
+    /// Nothing was asked, since something is not set up here. No repetition cures it.
+    SetUp(SetUp),
     /// A refusal by something between here and the server: a captive portal, a proxy, a block page.
     Intercepted {
         /// What came.
@@ -217,6 +220,7 @@ impl Problem {
                     .hint("Run the same command again later.")
                     .retry_after(retry_after)
             }
+            Self::SetUp(missing) => missing.into_error(),
             Self::MaybeTemporary { said } => {
                 Error::new(ErrorKind::Server, format!("{what}: the server's data back end refused ({said})"))
                     .hint("Run the same command again later; if it stays, the question itself may be the reason.")

@@ -38,6 +38,12 @@ impl Origin {
         is_loopback(&self.0)
     }
 
+    /// The host, without brackets or port.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        self.0.host_str()
+    }
+
     /// Whether a URL lies within this origin.
     #[must_use]
     pub fn covers(&self, url: &Url) -> bool {

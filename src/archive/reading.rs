@@ -153,7 +153,7 @@ impl Ids {
 #[must_use]
 pub fn damaged(path: &Path, why: &str) -> Error {
     Error::new(ErrorKind::Archive, format!("{} is damaged: {why}", path.display())).hint(
-        "Nothing was written. See bbdl verify; fetch everything anew with bbdl fetch --full, or restore the file from a backup.",
+        "Nothing was written. See `bbdl verify`. Restore the file from a backup, or fetch everything anew: bbdl fetch all --full --out DIR",
     )
 }
 

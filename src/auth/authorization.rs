@@ -96,7 +96,10 @@ impl Authorization {
 }
 
 /// 256 random bits as 64 hexadecimal digits: unreserved characters, and within RFC 7636's 43 to 128.
-fn random_word() -> Result<Secret> {
+///
+/// # Errors
+/// When the operating system has no randomness to give.
+pub fn random_word() -> Result<Secret> {
     let mut bytes = [0u8; 32];
     getrandom::fill(&mut bytes)
         .map_err(|cause| Error::new(ErrorKind::Random, format!("the system gives no random numbers: {cause}")))?;

@@ -3,6 +3,7 @@
 //! Unlike everything else, these requests are not repeated by the client: a code and a refresh token
 //! work once, and the server may have spent them although no answer came.
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use oauth2::PkceCodeVerifier;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use url::Url;
@@ -11,8 +12,11 @@ use zeroize::Zeroizing;
 pub use super::refusal::{Asked, Refusal, TokenFailure};
 use super::token_answer::{LARGEST, TokenAnswer};
 use crate::{
-    api::client::{Client, network_words},
-    secret::Secret,
+    api::{
+        client::{Client, network_words},
+        set_up::SetUp,
+    },
+    secret::{self, Secret},
 };
 
 /// The app a person logs in to: what CMS calls an application and RFC 6749 a client.
@@ -148,6 +152,9 @@ impl Answer {
 async fn post(client: &Client, app: &App, url: Url, form: &[(&str, &str)]) -> Result<Answer, TokenFailure> {
     let path = url.path().to_owned();
     let mut response = request(client, app, url, form).send().await.map_err(|cause| {
+        if let Some(missing) = SetUp::of(&cause) {
+            return TokenFailure::SetUp(missing);
+        }
         let words = network_words(&cause);
         if cause.is_connect() || cause.is_builder() { TokenFailure::NotSent(words) } else { TokenFailure::Lost(words) }
     })?;
@@ -171,8 +178,19 @@ async fn post(client: &Client, app: &App, url: Url, form: &[(&str, &str)]) -> Re
     Ok(Answer { status, body, broken_off })
 }
 
+/// Has the app's credentials redacted in the forms in which they are sent: a server may repeat them in an error.
+fn redact_basic(app: &App) {
+    let Some(secret) = &app.client_secret else { return };
+    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let halves = Zeroizing::new(format!("{}:{}", encode(&app.client_id), encode(secret.expose())));
+    secret::remember(&encode(secret.expose()));
+    secret::remember(&BASE64_STANDARD.encode(&*halves));
+    secret::remember(&halves);
+}
+
 /// A form with the app's authentication.
 fn request(client: &Client, app: &App, url: Url, form: &[(&str, &str)]) -> reqwest::RequestBuilder {
+    redact_basic(app);
     let mut body = form_urlencoded::Serializer::new(String::new());
     body.extend_pairs(form);
     let mut request = client.http().post(url);

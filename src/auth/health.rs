@@ -10,6 +10,7 @@ use crate::{
     api::{
         client::{Client, network_words},
         server::ApiVersion,
+        set_up::SetUp,
     },
     error::{Error, ErrorKind},
 };
@@ -21,6 +22,8 @@ pub enum Health {
     Well,
     /// The server says that its back end fails, or says nothing.
     Failing(String),
+    /// It was not asked, since something is not set up here.
+    NotSetUp(SetUp),
     /// Nothing that the server says: something between may have answered.
     NotTheServer(String),
 }
@@ -57,11 +60,12 @@ impl Health {
         let (path, asked) = (url.path().to_owned(), Instant::now());
         let health = match client.http().get(url).timeout(PATIENCE).send().await {
             Ok(response) => Self::of_response(api, response).await,
-            Err(cause) => Self::Failing(network_words(&cause)),
+            Err(cause) => SetUp::of(&cause).map_or_else(|| Self::Failing(network_words(&cause)), Self::NotSetUp),
         };
         client.ui().trace(1, || {
             let said = match &health {
                 Self::Well => "well",
+                Self::NotSetUp(_) => "not asked",
                 Self::Failing(why) | Self::NotTheServer(why) => why,
             };
             format!("GET {path} → {said} in {:.2} s", asked.elapsed().as_secs_f64())
@@ -95,6 +99,7 @@ impl Health {
                 format!("the server's data back end is failing ({why}): the log-in was not renewed, as that would use up its refresh token"),
             )
             .hint("Run the same command again later.")),
+            Self::NotSetUp(missing) => Err(missing.into_error()),
             Self::NotTheServer(why) => Err(intercepted("the server's health page", &why)),
         }
     }

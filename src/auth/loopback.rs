@@ -258,7 +258,7 @@ impl Inbox {
                     finish(
                         visitor,
                         "Access was not granted",
-                        "Nothing was shared with bbdl. You can close this window; to try again, run bbdl login once more.",
+                        "Nothing was shared with bbdl. You can close this window; to try again, run `bbdl login` once more.",
                     );
                     return Outcome::Denied;
                 }

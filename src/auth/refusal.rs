@@ -8,7 +8,10 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::ended::EndedKind;
-use crate::error::{Error, ErrorKind, shown};
+use crate::{
+    api::set_up::SetUp,
+    error::{Error, ErrorKind, shown},
+};
 
 /// Why there are no tokens.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +19,9 @@ pub enum TokenFailure {
     /// Nothing reached the server: nothing is spent.
     #[error("{0}")]
     NotSent(String),
+    /// Nothing reached the server, since something is not set up here.
+    #[error("{}", .0.clone().into_error())]
+    SetUp(SetUp),
     /// The request went out and no answer came: what it carried may be spent.
     #[error("{0}")]
     Lost(String),
@@ -126,6 +132,7 @@ impl TokenFailure {
                 again,
             ),
             Self::Intercepted(words) => return intercepted("the token endpoint", &words),
+            Self::SetUp(missing) => return missing.into_error(),
             Self::Refused(refusal) => return refused(&refusal, asked, login),
         };
         Error::new(kind, message).hint(hint)

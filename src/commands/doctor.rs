@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    api::{client::network_words, server::Server},
+    api::{client::network_words, proxy::Named, server::Server, set_up::SetUp},
     auth::{health::Health, store::StoreKind},
     commands::{Context, block_on},
     config::{Profile, ProfileName},
@@ -146,39 +146,20 @@ fn browser() -> Finding {
 }
 
 fn proxies() -> Finding {
-    let first = |names: &[&'static str]| names.iter().copied().find(|name| is_set(name));
-    let Some(name) = first(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]) else {
+    let Some(named) = Named::here() else {
         return Finding::ok("proxy", "none: CMS is asked directly");
     };
-    // The address may hold a password.
-    if !std::env::var(name).is_ok_and(|address| is_proxy(&address)) {
-        let fix = format!("Set {name} to an address like http://proxy.example.org:3128, or unset it.");
-        return Finding::fail("proxy", format!("{name} is no address of a proxy"), fix);
+    if let Err(why) = named.url() {
+        let error = named.refused(why);
+        return Finding::fail("proxy", error.message, error.hint);
     }
-    let excepted = first(&["NO_PROXY", "no_proxy"]);
-    let excepts = |name: &&str| std::env::var(name).is_ok_and(|list| leaves_out(&list, "api.bluebutton.cms.gov"));
-    match excepted.filter(excepts) {
-        Some(except) => {
+    let name = named.variable;
+    match named.exceptions.as_ref().filter(|_| named.leaves_out("api.bluebutton.cms.gov")) {
+        Some((except, _)) => {
             Finding::ok("proxy", format!("{name} is set, and {except} leaves CMS out: it is asked directly"))
         }
         None => Finding::ok("proxy", format!("{name} is set: CMS is asked through it")),
     }
-}
-
-/// With or without a scheme, as the client takes it.
-fn is_proxy(address: &str) -> bool {
-    let address = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
-    url::Url::parse(&address).is_ok_and(|url| {
-        url.has_host() && matches!(url.scheme(), "http" | "https" | "socks4" | "socks4a" | "socks5" | "socks5h")
-    })
-}
-
-/// Whether a list such as `NO_PROXY` names a host, a domain that it is in, or everything.
-fn leaves_out(list: &str, host: &str) -> bool {
-    list.split(',').map(|name| name.trim().trim_start_matches('.')).any(|name| {
-        name == "*"
-            || (!name.is_empty() && host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
-    })
 }
 
 /// Where tokens and records are, nobody else looks.
@@ -262,7 +243,12 @@ fn server(context: &Context, server: &Server) -> Result<Vec<Finding>> {
     const DRIFT: i64 = 120;
     const PATIENCE: Duration = Duration::from_secs(15);
     let origin = server.origin().to_string();
-    let connections = context.connections(server.origin())?;
+    let connections = match context.connections(server.origin()) {
+        Ok(connections) => connections,
+        // What is wrong with a proxy is a finding of its own.
+        Err(error) if error.kind == ErrorKind::Proxy => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
     let asked = block_on(async {
         Ok(match connections.look(server.backend_health(), PATIENCE).await {
             Ok(response) => {
@@ -275,6 +261,10 @@ fn server(context: &Context, server: &Server) -> Result<Vec<Finding>> {
     let (date, health) = match asked {
         Ok(answer) => answer,
         Err(cause) => {
+            if let Some(missing) = SetUp::of(&cause) {
+                let error = missing.into_error();
+                return Ok(vec![Finding::fail("server", format!("{origin}: {}", error.message), error.hint)]);
+            }
             let fix = "Check the network, HTTPS_PROXY, --ca-cert and the system's certificates; then whether the address is right.";
             return Ok(vec![Finding::fail("server", format!("{origin}: {}", network_words(&cause)), fix)]);
         }
@@ -287,6 +277,10 @@ fn server(context: &Context, server: &Server) -> Result<Vec<Finding>> {
             format!("{origin} answers, but its data back end for {api} fails ({why})"),
             "Try again later.",
         ),
+        Health::NotSetUp(missing) => {
+            let error = missing.into_error();
+            return Ok(vec![Finding::fail("server", format!("{origin}: {}", error.message), error.hint)]);
+        }
         Health::NotTheServer(why) => {
             return Ok(vec![Finding::fail(
                 "server",
@@ -308,29 +302,4 @@ fn server(context: &Context, server: &Server) -> Result<Vec<Finding>> {
         });
     }
     Ok(findings)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_left_out_of_a_proxy() {
-        for list in ["*", "cms.gov", ".cms.gov", "localhost, api.bluebutton.cms.gov"] {
-            assert!(leaves_out(list, "api.bluebutton.cms.gov"), "{list}");
-        }
-        for list in ["", ",", "xcms.gov", "s.gov", "sandbox.bluebutton.cms.gov"] {
-            assert!(!leaves_out(list, "api.bluebutton.cms.gov"), "{list}");
-        }
-    }
-
-    #[test]
-    fn what_is_an_address_of_a_proxy() {
-        for address in ["http://127.0.0.1:9", "proxy:3128", "socks5h://u:p@proxy:1080"] {
-            assert!(is_proxy(address), "{address}");
-        }
-        for address in ["ftp://proxy", "http://", "http://pro xy"] {
-            assert!(!is_proxy(address), "{address}");
-        }
-    }
 }

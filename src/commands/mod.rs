@@ -13,16 +13,15 @@ pub mod mock;
 pub mod purge;
 pub mod report;
 pub mod status;
+mod variables;
 pub mod verify;
 
 use std::{panic::AssertUnwindSafe, thread, time::Duration};
 
-use clap::Parser;
-
 pub use context::Context;
 
 use crate::{
-    cli::{Cli, Command},
+    cli::Command,
     error::{Error, ErrorKind, Exit, Result},
     ui::Ui,
 };
@@ -39,9 +38,9 @@ pub fn main() -> Exit {
     }
     let json = json_is_wanted();
     silence_panics(json);
-    let cli = match Cli::try_parse() {
+    let cli = match variables::parse() {
         Ok(cli) => cli,
-        Err(refusal) => return not_understood(&refusal, json),
+        Err((refusal, variable)) => return not_understood(&refusal, variable.as_deref(), json),
     };
     let (context, command) = match Context::new(cli) {
         Ok(ready) => ready,
@@ -66,7 +65,7 @@ fn json_is_wanted() -> bool {
 }
 
 /// Help and version go to stdout and are no failure; the rest is exit 2.
-fn not_understood(refusal: &clap::Error, json: bool) -> Exit {
+fn not_understood(refusal: &clap::Error, variable: Option<&str>, json: bool) -> Exit {
     let printed = refusal.print().and_then(|()| std::io::Write::flush(&mut std::io::stdout()));
     if !refusal.use_stderr() {
         return match printed {
@@ -76,10 +75,15 @@ fn not_understood(refusal: &clap::Error, json: bool) -> Exit {
             _ => Exit::Done,
         };
     }
+    let from = variable.map(|name| format!("the value comes from the environment variable {name}"));
+    if let Some(from) = &from {
+        Ui::quiet().tell(format!("\n{from}"));
+    }
     if json {
         let text = refusal.to_string();
-        let first = text.lines().next().unwrap_or_default();
-        let error = Error::usage(first.trim_start_matches("error: ")).hint("For what can be typed: bbdl --help");
+        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let first = from.map_or_else(|| first.to_owned(), |from| format!("{first} ({from})"));
+        let error = Error::usage(first).hint("For what can be typed: bbdl --help");
         // The sentence is on stderr already.
         Ui::quiet_json().failure_json(&error);
     }

@@ -53,7 +53,7 @@ pub fn run(context: &Context, args: &Verify) -> Result<()> {
         _ => "is damaged",
     };
     let hint = match kind {
-        ErrorKind::Exposed => format!("{}  (the next bbdl fetch does it as well)", report.remedy),
+        ErrorKind::Exposed => format!("{}  (the next `bbdl fetch` does it as well)", report.remedy),
         ErrorKind::InUse => "Run the same command again when that program has let go of the file.".to_owned(),
         _ => "Restore it from a backup, or fetch everything into a new directory.".to_owned(),
     };

@@ -75,8 +75,9 @@ impl Sink for Sqlite {
         let wrong = |cause: rusqlite::Error| match cause.sqlite_error_code() {
             // Known before the whole file is read.
             Some(rusqlite::ErrorCode::ConstraintViolation) => {
-                Error::new(ErrorKind::Archive, "the archive is damaged: a claim's id came before")
-                    .hint("Nothing was written. See bbdl verify; fetch everything anew with bbdl fetch --full.")
+                Error::new(ErrorKind::Archive, "the archive is damaged: a claim's id came before").hint(
+                    "Nothing was written. See `bbdl verify`; to fetch everything anew: bbdl fetch all --full --out DIR",
+                )
             }
             _ => unwritten(&self.fresh, &cause),
         };

@@ -11,7 +11,7 @@
 
 use std::{
     fmt::Write as _,
-    io::{BufRead, BufReader, ErrorKind, Read, Write},
+    io::{BufReader, ErrorKind, Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -25,10 +25,12 @@ use bluebutton_mock::{Access, Mock, Options, people::Population, records::Record
 use serde_json::Value;
 use tempfile::TempDir;
 
+pub mod echo;
 pub mod gateway;
 pub mod secret_service;
 pub mod server;
 pub mod slim;
+pub mod typed;
 
 /// No step of any test takes longer.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -245,7 +247,9 @@ pub fn finished(mut command: Command) -> Output {
     let child = command.spawn().unwrap();
     let (done, output) = mpsc::channel();
     thread::spawn(move || done.send(child.wait_with_output()));
-    output.recv_timeout(PATIENCE).expect("bbdl hangs").unwrap()
+    let output = output.recv_timeout(PATIENCE).expect("bbdl hangs").unwrap();
+    typed::can_be_run(&text(&output.stderr));
+    output
 }
 
 pub fn assert_code(output: &Output, code: i32, what: &[&str]) {
@@ -279,10 +283,20 @@ impl Running {
         let stderr = child.stderr.take().unwrap();
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    break;
+            // A question for a secret has no end of line: somebody has to answer it first.
+            const QUESTION: &[u8] = b"(not shown): ";
+            let mut line = Vec::new();
+            for byte in BufReader::new(stderr).bytes().map_while(Result::ok) {
+                line.push(byte);
+                if byte == b'\n' || line.ends_with(QUESTION) {
+                    let text = text(&std::mem::take(&mut line));
+                    if sender.send(text.trim_end_matches(['\n', '\r']).to_owned()).is_err() {
+                        return;
+                    }
                 }
+            }
+            if !line.is_empty() {
+                let _ = sender.send(text(&line));
             }
         });
         Self { child, lines, seen: String::new() }
@@ -329,6 +343,7 @@ impl Running {
         while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
             let _ = writeln!(self.seen, "{line}");
         }
+        typed::can_be_run(&self.seen);
         Output { status, stdout, stderr: std::mem::take(&mut self.seen).into_bytes() }
     }
 }

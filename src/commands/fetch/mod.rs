@@ -18,7 +18,7 @@ use crate::{
     api::{
         client::{Client, Failure, Limits, Wanted},
         retry::RetryPolicy,
-        server::Searchable,
+        server::{ApiVersion, Searchable},
     },
     archive::{
         Archive, Pull,
@@ -29,7 +29,7 @@ use crate::{
     auth::{ended::EndedKind, session::Session, token::Grant},
     cli::{Fetch, Resource},
     commands::{Context, aside, asked_to_stop, block_on_with_workers, interruptible},
-    config::Profile,
+    config::{Profile, login_command},
     error::{Error, ErrorKind, Result},
     export::coverages,
     fhir::coverage::notice,
@@ -43,7 +43,7 @@ use crate::{
     },
     ui::Ui,
 };
-use plan::{Target, choose, claim_query};
+use plan::{Logins, Target, choose, claim_query};
 use report::{Done, Fetched};
 
 /// From here on every fetch says that the consent ends.
@@ -126,7 +126,7 @@ impl Job<'_> {
         if grant.patient.is_none() && grant.allows_userinfo() {
             grant.patient = patient_of(&self.document(Target::UserInfo).await?);
         }
-        let (targets, withheld) = choose(&self.args.resources, self.profile.api, &grant, &self.login())?;
+        let (targets, withheld) = choose(&self.args.resources, self.profile.api, &grant, &self.logins())?;
         // A card does not say whose it is (its ids are made up at each call), and an archive wants to know.
         let has_card = targets.contains(&Target::InsuranceCard);
         if grant.patient.is_none() && has_card && self.args.out != Path::new("-") {
@@ -136,7 +136,7 @@ impl Job<'_> {
             };
         }
         if !withheld.is_empty() {
-            self.ui().say(format!("withheld by the enrollee: {}", withheld.join(", ")));
+            self.ui().say(not_granted(&withheld.join(", ")));
         }
         Ok((grant, targets, withheld))
     }
@@ -147,6 +147,11 @@ impl Job<'_> {
 
     fn login(&self) -> String {
         self.profile.login_command(&self.context.profile)
+    }
+
+    fn logins(&self) -> Logins {
+        let v3 = self.context.profile.with_ending("-v3");
+        Logins { again: self.login(), v3: login_command(&self.profile.server, ApiVersion::V3, &v3) }
     }
 
     fn filters(&self, target: Target) -> Query {
@@ -186,7 +191,7 @@ impl Job<'_> {
             match self.one_to_archive(&pull, *target, &grant).await {
                 Ok(row) => rows.push(row),
                 Err(error) if self.was_withheld(&error, &grant) => {
-                    self.ui().say(format!("withheld by the enrollee: {}", target.name()));
+                    self.ui().say(not_granted(target.name()));
                     withheld.push(target.name());
                 }
                 Err(error) => return Err(error),
@@ -291,7 +296,7 @@ impl Job<'_> {
         for target in &targets {
             match self.one_to_stdout(*target, &grant).await {
                 Err(error) if self.was_withheld(&error, &grant) => {
-                    self.ui().say(format!("withheld by the enrollee: {}", target.name()));
+                    self.ui().say(not_granted(target.name()));
                 }
                 done => done?,
             }
@@ -363,4 +368,9 @@ fn other_patient(target: Target, why: &str) -> Error {
 
 fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|cause| Error::disk("find", path, &cause))
+}
+
+/// The server does not say who it was that left a scope out.
+fn not_granted(what: &str) -> String {
+    format!("not granted (withheld, not asked for, or not for this app): {what}")
 }

@@ -38,12 +38,20 @@ impl Target {
     }
 }
 
-/// What to fetch, and what the enrollee withheld of it.
+/// What a person can type to log in.
+pub(super) struct Logins {
+    /// As before.
+    pub(super) again: String,
+    /// At API v3, under a profile of its own.
+    pub(super) v3: String,
+}
+
+/// What to fetch, and what was not granted of it.
 pub(super) fn choose(
     resources: &[Resource],
     api: ApiVersion,
     grant: &Grant,
-    login: &str,
+    logins: &Logins,
 ) -> Result<(Vec<Target>, Vec<&'static str>)> {
     let mut targets = Vec::new();
     let mut withheld = Vec::new();
@@ -72,7 +80,7 @@ pub(super) fn choose(
         };
         if target == Target::InsuranceCard && api != ApiVersion::V3 {
             return Err(Error::new(ErrorKind::ApiVersion, format!("API {api} has no insurance card; v3 has"))
-                .hint(format!("Log in with API v3, under a profile of its own: {login} --api v3 --profile v3")));
+                .hint(format!("Log in with API v3, under a profile of its own: {}", logins.v3)));
         }
         if !target.is_granted(grant) {
             return Err(Error::new(
@@ -82,7 +90,7 @@ pub(super) fn choose(
                     target.name()
                 ),
             )
-            .hint(format!("The enrollee can share it in a new log-in: {login}")));
+            .hint(format!("The enrollee can share it in a new log-in: {}", logins.again)));
         }
         add(target);
     }
@@ -170,10 +178,14 @@ mod tests {
         Grant { scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(), ..Grant::default() }
     }
 
+    fn logins() -> Logins {
+        Logins { again: "bbdl login".to_owned(), v3: "bbdl login --api v3 --profile default-v3".to_owned() }
+    }
+
     #[test]
     fn all_leaves_out_what_was_withheld_and_names_it() {
         let grant = grant(&["patient/ExplanationOfBenefit.read", "patient/Coverage.rs"]);
-        let (targets, withheld) = choose(&[Resource::All], ApiVersion::V2, &grant, "bbdl login").unwrap();
+        let (targets, withheld) = choose(&[Resource::All], ApiVersion::V2, &grant, &logins()).unwrap();
         let names: Vec<_> = targets.iter().map(|target| target.name()).collect();
         assert_eq!(names, ["ExplanationOfBenefit", "Coverage"]);
         assert_eq!(withheld, ["Patient", "UserInfo"]);
@@ -182,9 +194,9 @@ mod tests {
     #[test]
     fn what_is_named_and_withheld_needs_a_person() {
         let grant = grant(&["patient/ExplanationOfBenefit.read"]);
-        let error = choose(&[Resource::Eob, Resource::Patient], ApiVersion::V2, &grant, "bbdl login").unwrap_err();
+        let error = choose(&[Resource::Eob, Resource::Patient], ApiVersion::V2, &grant, &logins()).unwrap_err();
         assert_eq!((error.exit(), error.kind), (Exit::PersonMustAct, ErrorKind::Withheld));
-        let error = choose(&[Resource::InsuranceCard], ApiVersion::V2, &grant, "bbdl login").unwrap_err();
+        let error = choose(&[Resource::InsuranceCard], ApiVersion::V2, &grant, &logins()).unwrap_err();
         assert_eq!(error.exit(), Exit::NotSetUp);
     }
 }

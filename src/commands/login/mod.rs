@@ -1,6 +1,7 @@
 //! `bbdl login`: from a person at a browser to tokens in a store.
 
 pub mod browser;
+mod client;
 mod keep;
 mod person;
 mod plan;
@@ -94,6 +95,7 @@ async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(Kep
     let client = context.client(plan.server.clone(), RetryPolicy::default())?;
     let inbox = if plan.manual { Inbox::manual(plan.redirect.clone()) } else { listen(plan.redirect.clone())? };
     let redirect = inbox.redirect().as_str().to_owned();
+    interruptible(client::prove(&client, plan, &redirect)).await?;
     let request = Authorization::new(&plan.server, &plan.app.client_id, &redirect, plan.scopes.clone(), plan.lang)?;
     words::explain(&context.ui, plan, &request, inbox.redirect());
     let answers = (plan.manual || context.ui.can_ask()).then(|| read_lines(inbox.paster()));

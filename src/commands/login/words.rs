@@ -238,7 +238,7 @@ pub(super) fn refused(plan: &Plan, who: &str, not_revoked: Option<TokenFailure>)
     )
     .hint(format!(
         "{SWITCH}: {login}\nTo give each person a profile: {}\nTo let the new person take over this one: {login} --replace",
-        login_command(plan.server.origin(), plan.server.api(), &plan.another_name()),
+        login_command(plan.server.origin(), plan.server.api(), &plan.name.with_ending("-2")),
     ))
 }
 

@@ -1,0 +1,95 @@
+//! Failures below HTTP that no repetition cures: somebody has to set something up.
+
+use std::{error::Error as StdError, io};
+
+use rustls::CertificateError;
+
+use crate::error::{Error, ErrorKind, shown};
+
+/// What is not set up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetUp {
+    /// The server's certificate is of an authority that nobody here trusts.
+    UntrustedAuthority,
+    /// The certificate is another host's.
+    OtherHost,
+    /// The certificate is not valid at the time of this machine's clock.
+    OutOfDate,
+    /// The certificate is refused for another reason.
+    Certificate(String),
+    /// The proxy wants a name and a password (407).
+    ProxyCredentials,
+}
+
+impl SetUp {
+    /// What is not set up, where that is why a request failed.
+    #[must_use]
+    pub fn of(cause: &reqwest::Error) -> Option<Self> {
+        let mut next: Option<&(dyn StdError + 'static)> = cause.source();
+        while let Some(error) = next {
+            if let Some(found) = Self::read(error) {
+                return Some(found);
+            }
+            // An I/O error that wraps another has that one's source for its own.
+            let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            next = inner.map(|inner| inner as &(dyn StdError + 'static)).or_else(|| error.source());
+        }
+        None
+    }
+
+    fn read(error: &(dyn StdError + 'static)) -> Option<Self> {
+        // The HTTP library keeps the type of this error to itself; its words are all there is.
+        if error.to_string().ends_with("proxy authorization required") {
+            return Some(Self::ProxyCredentials);
+        }
+        let Some(rustls::Error::InvalidCertificate(refusal)) = error.downcast_ref::<rustls::Error>() else {
+            return None;
+        };
+        Some(match refusal {
+            CertificateError::UnknownIssuer => Self::UntrustedAuthority,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Self::OtherHost,
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => Self::OutOfDate,
+            other => Self::Certificate(shown(&other.to_string())),
+        })
+    }
+
+    /// What a person is told.
+    #[must_use]
+    pub fn into_error(self) -> Error {
+        let (kind, message, hint) = match self {
+            Self::UntrustedAuthority => (
+                ErrorKind::Certificate,
+                "the server's certificate is not trusted: nobody here knows the authority that signed it".to_owned(),
+                "If a proxy or antivirus program looks into TLS here, name a file with its certificate (PEM): \
+                 --ca-cert FILE, or BBDL_CA_CERT. Otherwise somebody may be in between: do not go on.",
+            ),
+            Self::OtherHost => (
+                ErrorKind::Certificate,
+                "the server's certificate is not trusted: it is another host's".to_owned(),
+                "Check the server's address. Where that is right, somebody answers in its place: do not go on.",
+            ),
+            Self::OutOfDate => (
+                ErrorKind::Certificate,
+                "the server's certificate is not trusted: it is not valid now, by this machine's clock".to_owned(),
+                "Check this machine's date and time. Where they are right, the certificate is out of date: name the \
+                 file with the right authority (--ca-cert FILE), or tell the server's operators.",
+            ),
+            Self::Certificate(why) => (
+                ErrorKind::Certificate,
+                format!("the server's certificate is not trusted ({why})"),
+                "If a proxy or antivirus program looks into TLS here, name a file with its certificate (PEM): \
+                 --ca-cert FILE, or BBDL_CA_CERT.",
+            ),
+            Self::ProxyCredentials => (
+                ErrorKind::Proxy,
+                "the proxy wants a name and a password (407)".to_owned(),
+                "Give them in the proxy's address, as in HTTPS_PROXY=http://NAME:PASSWORD@proxy.example.org:3128, or \
+                 name this server in NO_PROXY.",
+            ),
+        };
+        Error::new(kind, message).hint(hint)
+    }
+}

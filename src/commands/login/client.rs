@@ -1,0 +1,246 @@
+//! The app's id and secret: found, cleaned of what editors and shells leave in them, and proven before anybody consents.
+
+use std::{
+    fs::File,
+    io::{IsTerminal, Read, stdin},
+    path::Path,
+};
+
+use oauth2::PkceCodeVerifier;
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::plan::Plan;
+use crate::{
+    api::client::Client,
+    auth::{
+        authorization::random_word,
+        endpoint::{self, Asked, TokenFailure},
+        store::{StoreError, TokenStore},
+        token::Credential,
+    },
+    commands::Context,
+    config::Profile,
+    error::{Error, ErrorKind, Result},
+    path_text,
+    secret::Secret,
+    ui::Ui,
+};
+
+/// Flag, environment or configuration; what an earlier log-in had; a question.
+pub(super) fn id(context: &Context, given: Option<String>, before: Option<&Profile>) -> Result<String> {
+    let id = match given.or(before.map(|profile| profile.client_id.clone())) {
+        Some(id) => id,
+        None => context.ui.ask("Client id of the app (from CMS's developer pages)")?,
+    };
+    let id = cleaned(&id);
+    if id.is_empty() || id.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(Error::new(ErrorKind::Client, "the client id is not one word")
+            .hint("Give it as CMS's developer pages show it: --client-id ID, or BBDL_CLIENT_ID."));
+    }
+    Ok(id)
+}
+
+/// File, environment, what an earlier log-in with the same client kept, a question.
+pub(super) fn secret(
+    context: &Context,
+    file: Option<&Path>,
+    before: Option<&Profile>,
+    store: &dyn TokenStore,
+    client_id: &str,
+) -> Result<Option<Secret>> {
+    const VARIABLE: &str = "BBDL_CLIENT_SECRET";
+    const QUESTION: &str = "Client secret of the app";
+    match file {
+        Some(path) if path == Path::new("-") && stdin().is_terminal() => {
+            return word(context.ui.ask_secret(QUESTION)?.expose(), "what was typed").map(Some);
+        }
+        Some(path) => return from_file(&context.ui, path).map(Some),
+        None => {}
+    }
+    if let Some(text) = std::env::var_os(VARIABLE).filter(|text| !text.is_empty()) {
+        let text = text.into_string().map(Zeroizing::new).map_err(|_| refused(VARIABLE, "it is not text (UTF-8)"))?;
+        return word(&text, VARIABLE).map(Some);
+    }
+    if before.is_some_and(|profile| profile.client_id == client_id)
+        && let Some(credential) = kept(store, context.profile.as_str())?
+        && credential.client_id == client_id
+        && credential.client_secret.is_some()
+    {
+        return Ok(credential.client_secret);
+    }
+    let secret = context.ui.ask_secret(QUESTION).map_err(|_| {
+        Error::new(ErrorKind::ClientSecret, "no client secret was given")
+            .hint("Give it with --client-secret-file FILE (or - for standard input) or in BBDL_CLIENT_SECRET.")
+    })?;
+    if secret.is_empty() { Ok(None) } else { word(secret.expose(), "what was typed").map(Some) }
+}
+
+/// What an earlier log-in kept. A record that cannot be used is none: this log-in will write it anew.
+fn kept(store: &dyn TokenStore, profile: &str) -> Result<Option<Credential>> {
+    match store.load(profile) {
+        Ok(record) => Ok(record.as_ref().and_then(Credential::from_record)),
+        Err(StoreError::Damaged { .. } | StoreError::Permissions { .. } | StoreError::ForeignOwner { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn from_file(ui: &Ui, path: &Path) -> Result<Secret> {
+    const LONGEST: u64 = 16 * 1024;
+    let from = format!("client secret file {}", path.display());
+    let mut bytes = Zeroizing::new(Vec::new());
+    let read = if path == Path::new("-") {
+        first_line(&mut bytes, LONGEST)
+    } else {
+        File::open(path).and_then(|file| {
+            warn_of_readers(ui, path, &file);
+            file.take(LONGEST).read_to_end(&mut bytes).map(|_| ())
+        })
+    };
+    read.map_err(|cause| refused(&from, &cause.to_string()))?;
+    let text = decoded(&bytes).ok_or_else(|| refused(&from, "it is not text"))?;
+    word(&text, &from)
+}
+
+/// The first line of standard input: what follows may be the address that is pasted.
+fn first_line(bytes: &mut Vec<u8>, longest: u64) -> std::io::Result<()> {
+    use std::io::BufRead;
+    stdin().lock().take(longest).read_until(b'\n', bytes).map(|_| ())
+}
+
+#[cfg(unix)]
+fn warn_of_readers(ui: &Ui, path: &Path, file: &File) {
+    use std::os::unix::fs::PermissionsExt;
+    const OTHERS: u32 = 0o077;
+    let Ok(there) = file.metadata() else { return };
+    // A pipe, as a shell's <(…) makes, has no readers but us.
+    if there.is_file() && there.permissions().mode() & OTHERS != 0 {
+        ui.warn(format!(
+            "others can read the client secret file; to keep it to yourself: chmod 600 {}",
+            path_text::typed(path)
+        ));
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_of_readers(_: &Ui, _: &Path, _: &File) {}
+
+/// Text as editors save it: UTF-8, or UTF-16 with its mark (Notepad, PowerShell's `>`) or without.
+fn decoded(bytes: &[u8]) -> Option<Zeroizing<String>> {
+    let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+        char::decode_utf16(units).collect::<std::result::Result<String, _>>().ok()
+    };
+    let is_zero = |at: usize| bytes.get(at).is_some_and(|byte| *byte == 0);
+    let text = match bytes {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        _ if is_zero(1) && !is_zero(0) => utf16(bytes, u16::from_le_bytes),
+        _ if is_zero(0) && !is_zero(1) => utf16(bytes, u16::from_be_bytes),
+        _ => String::from_utf8(bytes.to_vec()).ok(),
+    };
+    text.map(Zeroizing::new)
+}
+
+/// A text without what is around a word: blanks, line ends, byte-order marks, quotation marks.
+fn cleaned(text: &str) -> String {
+    let is_around = |c: char| {
+        c.is_whitespace()
+            || c.is_control()
+            || matches!(c, '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2060}')
+            || "\"'`“”„‘’‚«»".contains(c)
+    };
+    text.trim_matches(is_around).to_owned()
+}
+
+/// The secret in a text: the word itself, or that of `CLIENT_SECRET=…` or of a JSON object's `client_secret`.
+fn word(text: &str, from: &str) -> Result<Secret> {
+    let names_a_secret = |key: &str| key.to_ascii_lowercase().contains("secret");
+    let mut found = Zeroizing::new(cleaned(text));
+    if found.starts_with('{') {
+        let object: Value = serde_json::from_str(&found).unwrap_or_default();
+        let value = object.as_object().and_then(|object| {
+            object.iter().find_map(|(key, value)| names_a_secret(key).then(|| value.as_str()).flatten())
+        });
+        let value = value.ok_or_else(|| refused(from, "it holds JSON without a client_secret"))?;
+        found = Zeroizing::new(cleaned(value));
+    } else if let Some((key, value)) = found.split_once('=')
+        && names_a_secret(key)
+        && !cleaned(value).is_empty()
+    {
+        found = Zeroizing::new(cleaned(value));
+    }
+    if found.is_empty() || found.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(refused(from, "it does not hold one word"));
+    }
+    Ok(Secret::new(found.to_string()))
+}
+
+fn refused(from: &str, why: &str) -> Error {
+    Error::new(ErrorKind::ClientSecret, format!("{from}: {why}")).hint("It must hold the secret and nothing else.")
+}
+
+/// Proves id and secret at the token endpoint. The server looks at them before it looks at the code, which is made up:
+/// `invalid_grant` says that both are right. To find out after the consent would be too late, as the consent has by
+/// then ended the log-in that worked.
+pub(super) async fn prove(client: &Client, plan: &Plan, redirect: &str) -> Result<()> {
+    const LENGTH: usize = 30;
+    let code = random_word()?;
+    let code = Secret::new(code.expose().chars().take(LENGTH).collect());
+    let verifier = PkceCodeVerifier::new(random_word()?.expose().to_owned());
+    let answer = endpoint::exchange(client, &plan.app, &code, verifier, redirect).await;
+    match answer {
+        Ok(_) => Ok(()),
+        Err(TokenFailure::Refused(refusal))
+            if refusal.status == 400
+                && matches!(refusal.error.as_str(), "invalid_grant" | "invalid_request" | "invalid_scope") =>
+        {
+            Ok(())
+        }
+        Err(failure) => Err(failure.into_error(Asked::Exchange, &plan.login())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "SECRET";
+
+    #[test]
+    fn a_secret_is_found_in_whatever_an_editor_saved() {
+        let utf16 = |mark: &[u8], unit: fn(u16) -> [u8; 2]| {
+            mark.iter().copied().chain("SECRET\r\n".encode_utf16().flat_map(unit)).collect::<Vec<u8>>()
+        };
+        for bytes in [
+            b"SECRET".to_vec(),
+            b"  SECRET \r\n\r\n".to_vec(),
+            b"\xef\xbb\xbfSECRET\n".to_vec(),
+            b"\"SECRET\"\n".to_vec(),
+            b"'SECRET'".to_vec(),
+            "\u{201c}SECRET\u{201d}".as_bytes().to_vec(),
+            "\u{a0}SECRET\u{200b}".as_bytes().to_vec(),
+            b"CLIENT_SECRET=SECRET\n".to_vec(),
+            b"export BBDL_CLIENT_SECRET='SECRET'".to_vec(),
+            br#"{"client_id": "x", "client_secret": "SECRET"}"#.to_vec(),
+            utf16(&[0xff, 0xfe], u16::to_le_bytes),
+            utf16(&[0xfe, 0xff], u16::to_be_bytes),
+            utf16(&[], u16::to_le_bytes),
+            utf16(&[], u16::to_be_bytes),
+        ] {
+            let text = decoded(&bytes).unwrap();
+            assert!(word(&text, "here").unwrap().matches(SECRET), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_holds_no_single_word_is_refused() {
+        for text in ["", " \n", "\"\"", "two words", "{}", r#"{"id": 1}"#, "{ broken"] {
+            assert_eq!(word(text, "here").unwrap_err().kind, ErrorKind::ClientSecret, "{text}");
+        }
+        assert!(decoded(&[0x80, 0x81, 0x82]).is_none());
+        // A secret may end in what looks like an assignment of nothing.
+        assert!(word("mysecret==", "here").unwrap().matches("mysecret=="));
+        assert!(word("abc=def", "here").unwrap().matches("abc=def"));
+    }
+}

@@ -1,0 +1,121 @@
+//! The client secret as people have it: in files of all sorts, on a terminal, in the environment.
+
+use std::{os::unix::fs::PermissionsExt, process::Command};
+
+use crate::support::{Running, Stage, assert_code, follow, has_program, private, shared, text};
+
+/// A log-in with a secret file of these bytes.
+fn with_file(stage: &Stage, bytes: &[u8]) -> std::process::Output {
+    let file = stage.home.path().join("saved");
+    std::fs::write(&file, bytes).unwrap();
+    private(&file);
+    let mut command = stage.bbdl(&["login", "--server", stage.mock.url(), "--client-id", stage.mock.client_id()]);
+    command.args(["--no-browser", "--client-secret-file"]).arg(&file);
+    stage.log_in_with(command)
+}
+
+#[test]
+fn a_secret_is_read_from_whatever_an_editor_saved() {
+    let stage = Stage::claims(3);
+    let secret = stage.mock.client_secret();
+    let utf16 = |text: &str| -> Vec<u8> {
+        [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect()
+    };
+    for bytes in [
+        format!("{secret}\r\n\n").into_bytes(),
+        format!("\u{feff}{secret}\n").into_bytes(),
+        format!("  \"{secret}\"").into_bytes(),
+        format!("'{secret}'\n").into_bytes(),
+        format!("CLIENT_SECRET={secret}\n").into_bytes(),
+        format!(r#"{{"client_secret":"{secret}"}}"#).into_bytes(),
+        utf16(secret),
+        utf16(&format!("{secret}\r\n")),
+    ] {
+        assert_code(&with_file(&stage, &bytes), 0, &[&text(&bytes)]);
+    }
+    // The files as Notepad and PowerShell have saved them, with this secret in the place of theirs.
+    let Some(cases) = shared("cases") else { return };
+    let bom = std::fs::read(cases.join("secret-with-bom.bin")).unwrap();
+    assert_code(&with_file(&stage, text(&bom).replace("SECRET", secret).as_bytes()), 0, &["BOM"]);
+    let powershell = std::fs::read(cases.join("secret-utf16-powershell.bin")).unwrap();
+    let units: Vec<u16> = powershell[2..].chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+    let word = String::from_utf16(&units).unwrap();
+    assert!(powershell.starts_with(&[0xff, 0xfe]) && word.contains("SECRET"));
+    assert_code(&with_file(&stage, &utf16(&word.replace("SECRET", secret))), 0, &["UTF-16"]);
+}
+
+#[test]
+fn id_and_secret_of_the_environment_are_cleaned_as_well() {
+    let stage = Stage::claims(3);
+    let mut command = stage.bbdl(&["login", "--server", stage.mock.url(), "--no-browser"]);
+    command.env("BBDL_CLIENT_ID", format!(" \"{}\"\r\n", stage.mock.client_id()));
+    command.env("BBDL_CLIENT_SECRET", format!("'{}'\n", stage.mock.client_secret()));
+    assert_code(&stage.log_in_with(command), 0, &[]);
+    let mut command = stage.bbdl(&["login", "--server", stage.mock.url(), "--client-id", stage.mock.client_id()]);
+    command.env("BBDL_CLIENT_SECRET", "two words");
+    let output = crate::support::finished(command);
+    assert_code(&output, 78, &[]);
+    let said = text(&output.stderr);
+    assert!(said.contains("BBDL_CLIENT_SECRET") && !said.contains("two words"), "{said}");
+}
+
+#[test]
+fn a_secret_file_that_others_can_read_is_warned_of() {
+    let stage = Stage::claims(3);
+    let secret = stage.secret_file();
+    for (mode, warns) in [(0o600, false), (0o640, true), (0o604, true)] {
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(mode)).unwrap();
+        let mut command = stage.bbdl(&["login", "--server", stage.mock.url(), "--client-id", stage.mock.client_id()]);
+        command.args(["--no-browser", "--client-secret-file"]).arg(&secret);
+        let output = stage.log_in_with(command);
+        assert_code(&output, 0, &[]);
+        let told = format!("chmod 600 {}", secret.display());
+        assert_eq!(text(&output.stderr).contains(&told), warns, "{mode:o}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_terminal_is_asked_for_the_secret_and_does_not_show_it() {
+    if !has_program("script") {
+        return;
+    }
+    let stage = Stage::claims(3);
+    let line = format!(
+        "{} login --server {} --client-id {} --client-secret-file - --no-browser",
+        env!("CARGO_BIN_EXE_bbdl"),
+        stage.mock.url(),
+        stage.mock.client_id()
+    );
+    let mut command = Command::new("script");
+    command.args(["-qefc", &line, "/dev/null"]);
+    for (key, value) in stage.bbdl(&[]).get_envs() {
+        if let Some(value) = value {
+            command.env(key, value);
+        }
+    }
+    let mut login = Running::start(crate::support::with_stdout_as_stderr(command));
+    login.until("not shown");
+    until_the_terminal_shows_nothing(login.id());
+    login.write(stage.mock.client_secret());
+    let url = login.authorize_url();
+    follow(&url);
+    let output = login.finish_open();
+    assert_code(&output, 0, &[]);
+    assert!(!text(&output.stderr).contains(stage.mock.client_secret()), "{}", text(&output.stderr));
+}
+
+/// The question is printed a moment before the terminal stops showing what is typed.
+fn until_the_terminal_shows_nothing(script: u32) {
+    let children = std::fs::read_to_string(format!("/proc/{script}/task/{script}/children")).unwrap();
+    let child = children.split_whitespace().next().unwrap();
+    let terminal = std::fs::read_link(format!("/proc/{child}/fd/0")).unwrap();
+    let deadline = std::time::Instant::now() + crate::support::PATIENCE;
+    loop {
+        let state = Command::new("stty").arg("-F").arg(&terminal).arg("-a").output().unwrap();
+        if text(&state.stdout).contains("-echo ") {
+            return;
+        }
+        assert!(std::time::Instant::now() < deadline, "the terminal goes on showing what is typed");
+        std::thread::yield_now();
+    }
+}
