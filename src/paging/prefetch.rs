@@ -20,9 +20,9 @@ use crate::{
 
 /// Wrong guesses after which nothing is asked for ahead any more.
 const MISPREDICTIONS: u32 = 2;
-/// Where nothing tells how far a search goes, this many pages are under way at once at least, and otherwise one
-/// for so many pages read: what was asked for behind the end is asked for in vain.
-const BLIND: usize = 3;
+/// Where nothing tells how far a search goes, whatever is asked for behind its end is asked for in vain. So this many
+/// pages are asked for together, and the next ones when all of them have come; after more pages one for each `READ_PER_BLIND`.
+const BLIND: usize = 4;
 const READ_PER_BLIND: usize = 8;
 
 /// The pages under way.
@@ -101,6 +101,7 @@ impl Prefetch {
         }
         let most = match end {
             Some(_) => client.at_once(),
+            None if read < BLIND * READ_PER_BLIND && !self.asked.is_empty() => return,
             None => client.at_once().min(BLIND.max(read / READ_PER_BLIND)),
         };
         // The form of the newest link is the one to go by.
