@@ -341,3 +341,20 @@ fn a_pull_that_version_0_1_0_left_goes_on() {
         assert!(searches[0].contains(if api == "v3" { "_offset=79" } else { "startIndex=80" }), "{api}: {searches:?}");
     }
 }
+
+#[test]
+fn an_empty_page_takes_nothing_from_an_archive() {
+    let failing = std::sync::Arc::new(Mutex::new(false));
+    let now = std::sync::Arc::clone(&failing);
+    let scene = Scene::of("v3", 150, move |url, bundle| {
+        if *now.lock().unwrap() && number(url, "_offset").is_some_and(|start| (49..98).contains(&start)) {
+            bundle["entry"] = json!([]);
+        }
+    });
+    scene.brings(150, &[]);
+    *failing.lock().unwrap() = true;
+    let (code, result) = scene.fetch(&["--full"]);
+    assert_eq!((code, result["error"]["kind"].as_str()), (Some(75), Some("shortfall")), "{result}");
+    *failing.lock().unwrap() = false;
+    scene.brings(150, &[]);
+}

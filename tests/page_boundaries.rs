@@ -513,3 +513,52 @@ fn whose_card_it_is_says_the_person_where_nothing_else_does() {
     let status = finished(status);
     assert!(text(&status.stdout).contains("\"archives\":[{"), "{}", text(&status.stdout));
 }
+
+#[test]
+fn one_claim_a_page_is_joined_as_well() {
+    for (api, more) in [("v3", &[][..]), ("v2", &FILTER)] {
+        let replace: Change = Arc::new(|items| {
+            items.retain(|item| item != "1003");
+            items.push("2000".to_owned());
+        });
+        let scene = Scene::of(Shelf::of(api, 1000..1030).change(12, replace));
+        scene.brings_all(api, &[more, &["--page-size", "1", "--jobs", "1"]].concat());
+    }
+}
+
+#[test]
+fn a_claim_that_leaves_a_filter_beside_a_redacted_one_hides_no_other() {
+    let leave: Change = Arc::new(|items| items.retain(|item| item != "1049" && item != "1020"));
+    let mut shelf = Shelf::of("v2", 1000..1120).redact(1010..1011).change(2, leave);
+    shelf.before.insert(3, Arc::new(|items| items.extend(["2000".to_owned(), "2001".to_owned()])));
+    Scene::of(shelf).brings_all("two leave, two come", &[&FILTER[..], &["--jobs", "1"]].concat());
+}
+
+#[test]
+fn prior_authorizations_that_were_kept_do_not_vanish_in_an_outage() {
+    let scene = Scene::of(Shelf::of("v3", 1000..1030).with_authorizations(30));
+    let arguments = ["--source", "nch,cwf"];
+    scene.brings_all("at first", &arguments);
+    let saved = scene.shelf.lock().unwrap().items.clone();
+    scene.shelf.lock().unwrap().items.retain(|item| !item.contains('-'));
+    let output = scene.fetch(&[&arguments[..], &["--full"]].concat());
+    assert_code(&output, 75, &["an outage of one source"]);
+    scene.shelf.lock().unwrap().items = saved;
+    scene.brings_all("afterwards", &arguments);
+}
+
+#[test]
+fn an_increment_of_which_all_is_redacted_is_nothing_to_try_again_for() {
+    let scene = Scene::of(Shelf::of("v2", 1000..1040).redact(1010..1011));
+    scene.brings_all("first", &[]);
+    scene.shelf.lock().unwrap().dates.insert("1010".to_owned(), "2026-11-20T00:00:00.000Z".to_owned());
+    scene.brings_all("every night", &[]);
+}
+
+#[test]
+fn small_pages_and_an_update_are_no_endless_list() {
+    let update: Change = Arc::new(|_| {});
+    let mut shelf = Shelf::of("v3", 1000..1040).change(1, update);
+    shelf.dates = (1000..1040).map(|id| (id.to_string(), "2026-11-19T00:00:00.000Z".to_owned())).collect();
+    Scene::of(shelf).brings_all("all loaded lately", &["--page-size", "2", "--jobs", "1"]);
+}

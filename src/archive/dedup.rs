@@ -220,6 +220,12 @@ impl Dedup {
         Ok(Some(Entered { verdict, replaces }))
     }
 
+    /// How many prior authorizations were kept before (API v3: ids that are no numbers).
+    #[must_use]
+    pub fn prior_authorizations_before(&self) -> u64 {
+        self.before.unordered()
+    }
+
     /// Whether all that was kept before has come again.
     pub(super) fn has_all_of_before(&self) -> bool {
         self.before.number() == Some(self.tally.updated + self.tally.unchanged)

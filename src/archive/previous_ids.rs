@@ -12,6 +12,7 @@ use crate::{error::Result, fhir::resource::Header};
 #[derive(Default)]
 pub struct PreviousIds {
     kept: Option<HashMap<IdHash, Fingerprint>>,
+    unordered: u64,
     patient: Option<String>,
 }
 
@@ -27,7 +28,7 @@ impl PreviousIds {
     /// # Errors
     /// [`crate::error::Exit::Data`] for a line that is no resource, [`crate::error::Exit::Disk`].
     pub fn read(path: &Path) -> Result<Self> {
-        let mut before = Self { kept: Some(HashMap::new()), patient: None };
+        let mut before = Self { kept: Some(HashMap::new()), ..Self::default() };
         for_each_line(path, |number, line| {
             let header = Header::read(line).map_err(|cause| damaged(path, number, &cause.to_string()))?;
             before.enter(header, line);
@@ -41,7 +42,7 @@ impl PreviousIds {
     /// # Errors
     /// [`crate::error::Exit::Disk`].
     pub fn salvage(path: &Path) -> Result<Self> {
-        let mut before = Self { kept: Some(HashMap::new()), patient: None };
+        let mut before = Self { kept: Some(HashMap::new()), ..Self::default() };
         each_line(path, |_, line| {
             if let Some((line, header)) = line.and_then(|line| Some((line, Header::read(line).ok()?))) {
                 before.enter(header, line);
@@ -55,6 +56,7 @@ impl PreviousIds {
         if let Some(kept) = &mut self.kept {
             kept.insert(id_hash(&header.id), header.fingerprint(line));
         }
+        self.unordered += u64::from(!header.id.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit()));
         self.patient = self.patient.take().or(header.patient);
     }
 
@@ -67,6 +69,11 @@ impl PreviousIds {
     /// How many ids were kept; `None` where there was no earlier pull.
     pub(super) fn number(&self) -> Option<u64> {
         self.kept.as_ref().map(|kept| kept.len() as u64)
+    }
+
+    /// How many ids are no numbers: at API v3 those of prior authorizations.
+    pub(super) fn unordered(&self) -> u64 {
+        self.unordered
     }
 
     /// Whether there was no earlier pull.

@@ -223,8 +223,9 @@ impl Pull {
             sha256: finished.sha256.clone(),
             query: pulled.query.clone(),
             // Nothing may be an outage that looks like an answer: the next pull asks for everything again.
+            // After a full pull that may lack something, only another full pull finds out what.
             cursor: match pulled.cursor_stays {
-                true => self.kept(resource).and_then(|kept| kept.cursor),
+                true => None,
                 false => pulled.believed(pulled.cursor.or(tally.newest)).filter(|_| tally.count > 0),
             },
             server_total: pulled.server_total.filter(|total| *total != tally.count),

@@ -28,6 +28,9 @@ pub struct Checkpoint {
     /// Pages on which the last resource of the page before stood in another place than it had to.
     #[serde(default)]
     pub displaced: u32,
+    /// Whether a page was reached by a link that names no place, where pages had to overlap.
+    #[serde(default)]
+    pub unjoined: bool,
     /// Pages without entries that named a next one.
     #[serde(default)]
     pub empty_pages: u32,

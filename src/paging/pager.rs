@@ -89,6 +89,7 @@ pub struct Search<B> {
     first: Option<FirstPage>,
     moved: bool,
     displaced: u32,
+    unjoined: bool,
     /// Up to which place of the search the pages reach.
     reach: u64,
     total: Option<u64>,
@@ -149,6 +150,7 @@ impl<B: Bearer> Search<B> {
             first: None,
             moved: false,
             displaced: 0,
+            unjoined: false,
             reach: 0,
             total: None,
             empty_pages: 0,
@@ -173,7 +175,8 @@ impl<B: Bearer> Search<B> {
             None => u64::from(self.request.page_size) * from.pages as u64,
         };
         (self.index, self.total, self.next) = (from.pages, from.total, Some(next));
-        (self.moved, self.displaced, self.empty_pages) = (from.moved, from.displaced, from.empty_pages);
+        (self.moved, self.displaced, self.unjoined) = (from.moved, from.displaced, from.unjoined);
+        self.empty_pages = from.empty_pages;
         self.first = Some(FirstPage { date: from.data_time, answered: from.first_answer });
         self.overlap |= self.request.is_ordered && from.moved;
         self.last =
@@ -206,6 +209,7 @@ impl<B: Bearer> Search<B> {
             last: self.last.last.clone(),
             moved: self.moved,
             displaced: self.displaced,
+            unjoined: self.unjoined,
             empty_pages: self.empty_pages,
         }
     }
@@ -269,7 +273,9 @@ impl<B: Bearer> Search<B> {
         let first = *self.first.get_or_insert(FirstPage { date, answered });
         self.moved |= self.has_totals() && first.date != date;
         self.empty_pages += u32::from(bundle.is_empty() && bundle.next.is_some());
-        let before = self.remember(&bundle, count);
+        let is_placed = address.as_ref().is_some_and(|address| address.count > 1);
+        self.unjoined |= self.index > 0 && !is_placed && (self.overlap || self.moved);
+        let before = self.remember(&bundle, count, is_placed);
         self.next = bundle.next.as_deref().map(|link| self.follow(link, address.as_ref())).transpose()?;
         if self.next.is_none() {
             self.prefetch.clear();
@@ -371,6 +377,8 @@ impl<B: Bearer> Search<B> {
         }
         match asked_back {
             _ if !may_be_redacted => Joint::Apart,
+            // Others of the page before are here, and its last one is not: it has gone.
+            Some(_) if bundle.ids().any(is_known) => Joint::Apart,
             Some(_) => Joint::Unknown,
             None if self.asked_back == Some(address.start) => Joint::Unknown,
             None => Joint::MaybeRedacted,
@@ -394,7 +402,9 @@ impl<B: Bearer> Search<B> {
         let wider = answer.map_err(|failure| self.failed(failure))?;
         let (url, bundle) = match self.joint(&back, &wider) {
             Joint::Joined => (back.url().clone(), wider),
-            Joint::Unknown | Joint::NotCompared => (url, bundle),
+            Joint::Unknown => (url, bundle),
+            // All of it redacted. A swallowed failure has no next page.
+            Joint::NotCompared if wider.next.is_some() => (url, bundle),
             _ => return Err(PullError::Shifted),
         };
         self.prefetch.aim(&url);
@@ -402,7 +412,7 @@ impl<B: Bearer> Search<B> {
     }
 
     /// Takes note of what the next page is compared with; gives back what this one was compared with.
-    fn remember(&mut self, bundle: &Bundle, count: u64) -> HashSet<u64> {
+    fn remember(&mut self, bundle: &Bundle, count: u64, is_placed: bool) -> HashSet<u64> {
         let is_short = bundle.len() < usize::try_from(count).unwrap_or(usize::MAX);
         if bundle.is_empty() {
             self.last.is_short = true;
@@ -415,7 +425,7 @@ impl<B: Bearer> Search<B> {
         let ids = bundle.ids().map(id_hash).collect();
         let last = LastPage { ids, last: bundle.ids().last().map(str::to_owned), is_short };
         let before = std::mem::replace(&mut self.last, last);
-        if self.overlap { before.ids } else { HashSet::new() }
+        if self.overlap && is_placed { before.ids } else { HashSet::new() }
     }
 
     /// Asks for the pages that come next if all goes as it should.

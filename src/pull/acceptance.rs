@@ -39,6 +39,9 @@ pub struct Reading {
     pub ended_early: bool,
     /// Pages on which the last resource of the page before stood in another place than it had to.
     pub displaced: u32,
+    /// Whether a page was reached by a link that names no place, where pages had to overlap: nothing shows that it
+    /// continues the one before.
+    pub unjoined: bool,
     /// Resources that were loaded or changed after the page they would stand on, or stood on, had been read.
     pub late: u64,
     /// The transaction time of the data (API v1 and v2).
@@ -69,6 +72,7 @@ pub struct History {
     missing: Option<u64>,
     repeats: Option<Repeats>,
     displaced: Option<u32>,
+    distinct: Option<u64>,
     was_behind: bool,
     found_nothing: bool,
 }
@@ -84,7 +88,7 @@ impl History {
         }
         if let Attempt::Read(reading) = attempt {
             (self.missing, self.repeats) = (Some(reading.missing()), Some(reading.repeats));
-            self.displaced = Some(reading.displaced);
+            (self.displaced, self.distinct) = (Some(reading.displaced), Some(reading.distinct));
         }
     }
 }
@@ -107,6 +111,8 @@ pub enum Why {
     Changed,
     /// Fewer came than the server counted, and nothing explains it.
     Shortfall,
+    /// Pages stayed empty, and fewer came than are kept.
+    EmptyPages,
     /// The server's data are older than those that are kept: a replica that lags.
     Behind,
 }
@@ -120,6 +126,8 @@ pub enum Accepted {
     WithShortfall,
     /// Empty pages named a next one, and nothing counts what came: the cursor stays.
     WithEmptyPages,
+    /// The same came twice in every reading, and nothing counts what came: the cursor stays.
+    WithRepeats,
     /// Nothing came, as it does when the back end fails.
     Nothing,
 }
@@ -152,10 +160,17 @@ pub fn judge(attempt: &Attempt, history: &History, kept: &Kept) -> Judgment {
     if is_behind && !history.was_behind {
         return Judgment::ReadAgain(Why::Behind);
     }
-    if !reading.has_totals {
+    if reading.total.is_none() {
         let changed_places = reading.repeats.number > 0 && history.repeats != Some(reading.repeats);
         if changed_places {
             return again_or(Judgment::Fail(Why::Changed), Why::Changed);
+        }
+        // Where no page shows that it continues the one before, two readings have to come to the same.
+        if reading.unjoined && history.distinct != Some(reading.distinct) {
+            return again_or(Judgment::Fail(Why::Changed), Why::Changed);
+        }
+        if reading.empty_pages > 0 && is_full && reading.distinct < kept.count {
+            return again_or(Judgment::Fail(Why::EmptyPages), Why::EmptyPages);
         }
     }
     // What came meanwhile is here in any case. But it may have superseded what was read before.
@@ -170,6 +185,7 @@ pub fn judge(attempt: &Attempt, history: &History, kept: &Kept) -> Judgment {
     Judgment::Accept(match reading {
         _ if reading.missing() > 0 => Accepted::WithShortfall,
         _ if reading.empty_pages > 0 && reading.total.is_none() => Accepted::WithEmptyPages,
+        _ if reading.repeats.number > 0 && reading.total.is_none() => Accepted::WithRepeats,
         _ if reading.distinct > 0 || !reading.has_totals || !reading.of_claims => Accepted::Whole,
         _ if is_full => Accepted::Nothing,
         _ if !history.found_nothing => return Judgment::AskWhetherItIsThere,
@@ -184,13 +200,15 @@ fn is_explained(reading: &Reading, history: &History, kept: &Kept) -> bool {
     let was_so = history.missing == Some(missing) || (is_full && kept.missing == Some(missing));
     // Claims of the archive are not redacted all of a sudden while the server still counts them.
     let loses_kept = is_full && reading.distinct < kept.count && missing > kept.missing.unwrap_or(0);
-    was_so && reading.distinct > 0 && reading.repeats.number == 0 && !reading.ended_early && !loses_kept
+    // Of an increment all may be redacted, but then no whole page of it is.
+    let is_plausible = if is_full { reading.distinct > 0 } else { reading.empty_pages == 0 };
+    was_so && is_plausible && reading.repeats.number == 0 && !reading.ended_early && !loses_kept
 }
 
 /// Another page size for a reading after a shortfall: a page that the server fails to fill starts elsewhere then.
 #[must_use]
 pub fn other_page_size(size: u32) -> u32 {
-    if size > 7 { size - 7 } else { size + 1 }
+    if size > 3 { size - 1 } else { size + 1 }
 }
 
 #[cfg(test)]
@@ -208,6 +226,7 @@ mod tests {
         empty_pages: 0,
         ended_early: false,
         displaced: 0,
+        unjoined: false,
         late: 0,
         data_time: None,
     };
@@ -302,6 +321,42 @@ mod tests {
                 none,
                 Accept(Accepted::WithEmptyPages),
             ),
+            (
+                "v3: an empty page, and fewer than are kept",
+                Reading { empty_pages: 1, distinct: 110, ..V3 },
+                first(),
+                kept,
+                ReadAgain(Why::EmptyPages),
+            ),
+            (
+                "an increment with an empty page, short by as many each time",
+                increment(Reading { empty_pages: 1, ..SHORT }),
+                missed(3),
+                none,
+                ReadAgain(Why::Shortfall),
+            ),
+            (
+                "an increment of which all is redacted",
+                increment(Reading { total: Some(1), distinct: 0, ..WHOLE }),
+                missed(1),
+                none,
+                Accept(Accepted::WithShortfall),
+            ),
+            ("v3: links that name no place", Reading { unjoined: true, ..V3 }, first(), none, ReadAgain(Why::Changed)),
+            (
+                "v3: links that name no place, and the same again",
+                Reading { unjoined: true, ..V3 },
+                History { distinct: Some(120), ..again(1) },
+                none,
+                Accept(Accepted::Whole),
+            ),
+            (
+                "v2 without a total: claims that came twice",
+                Reading { repeats: TWICE, total: None, ..WHOLE },
+                first(),
+                none,
+                ReadAgain(Why::Changed),
+            ),
             // Nothing.
             (
                 "nothing at all",
@@ -332,7 +387,7 @@ mod tests {
                 Reading { repeats: TWICE, ..V3 },
                 History { repeats: Some(TWICE), ..again(1) },
                 none,
-                Accept(Accepted::Whole),
+                Accept(Accepted::WithRepeats),
             ),
             ("v3: something was loaded meanwhile", Reading { late: 1, ..V3 }, first(), none, ReadAgain(Why::Changed)),
             (

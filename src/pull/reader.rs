@@ -210,6 +210,7 @@ impl Reader<'_> {
             empty_pages: 0,
             ended_early: false,
             displaced: 0,
+            unjoined: false,
             late: 0,
             data_time: None,
         };
@@ -217,7 +218,8 @@ impl Reader<'_> {
             let request = SearchRequest {
                 resource: plan.resource,
                 query: query.clone(),
-                page_size,
+                // One by one, no page would show that it continues the one before.
+                page_size: page_size.max(2),
                 prior: plan.prior,
                 is_ordered: true,
             };
@@ -230,7 +232,7 @@ impl Reader<'_> {
             (reading.total, reading.data_time) = (search.total(), end.data_time);
             (reading.distinct, reading.repeats) = (sink.distinct(), sink.repeats());
             (reading.empty_pages, reading.displaced) = (end.empty_pages, end.displaced);
-            reading.ended_early = search.ended_early();
+            (reading.ended_early, reading.unjoined) = (search.ended_early(), end.unjoined);
             let may_have_changed = match reading.has_totals {
                 true => end.moved || (resumes && end.data_time.is_none()),
                 false => resumes || plan.mode == Mode::Full,
@@ -245,7 +247,9 @@ impl Reader<'_> {
             }
         }
         if let Some(query) = unordered {
-            self.read_prior_authorizations(query, sink, said).await?;
+            let before = sink.prior_authorizations_before();
+            let prior = if plan.mode == Mode::Full { PriorCount::Resources(before) } else { PriorCount::MaybeNothing };
+            reading.empty_pages += self.read_prior_authorizations((query, prior), sink, said).await?;
             reading.distinct = sink.distinct();
         }
         Ok(reading)
@@ -308,8 +312,9 @@ impl Reader<'_> {
         let request = SearchRequest {
             resource,
             query,
-            page_size: self.page_size,
-            prior: PriorCount::MaybeNothing,
+            page_size: self.page_size.max(2),
+            // What may be a failure that looks like an answer is asked for again.
+            prior: if self.api() == ApiVersion::V3 { PriorCount::MaybeNothing } else { PriorCount::Resources(0) },
             is_ordered: true,
         };
         let mut search = Search::new(self.client, self.session, request, self.login.clone());
@@ -317,7 +322,7 @@ impl Reader<'_> {
         let mut looked_at = 0;
         while let Some(page) = search.next_page().await? {
             said.note(&page);
-            looked_at += page.bundle.len() as u64;
+            looked_at += page.bundle.ids().filter(|id| !page.overlaps(id)).count() as u64;
             let news = sink.take(&page, Part::Addition).map_err(PullError::Failed)?;
             late += news.new + news.newer;
             search.brought(looked_at)?;
@@ -327,18 +332,19 @@ impl Reader<'_> {
     }
 
     /// Reads prior authorizations until two readings agree. In no order, each that comes twice may stand for one that has
-    /// not come; two readings that are alike to the letter show a server that lists it twice.
+    /// not come; two readings that are alike to the letter show a server that lists it twice. Says how many pages were empty
+    /// and named a next one.
     async fn read_prior_authorizations<S: PageSink>(
         &self,
-        query: Query,
+        (query, prior): (Query, PriorCount),
         sink: &mut S,
         said: &mut Said,
-    ) -> Result<(), PullError> {
+    ) -> Result<u32, PullError> {
         let request = SearchRequest {
             resource: Searchable::ExplanationOfBenefit,
             query,
             page_size: self.page_size,
-            prior: PriorCount::MaybeNothing,
+            prior,
             is_ordered: false,
         };
         let mut before: Option<(BTreeSet<String>, u64)> = None;
@@ -362,8 +368,9 @@ impl Reader<'_> {
             let agrees =
                 before.as_ref().is_some_and(|(ids, sequence)| *ids == now.0 && (is_plain || *sequence == now.1));
             // One page is one snapshot.
-            if agrees || (is_plain && search.checkpoint().pages <= 1) {
-                return Ok(());
+            let end = search.checkpoint();
+            if agrees || (is_plain && end.pages <= 1) {
+                return Ok(end.empty_pages);
             }
             before = Some(now);
         }

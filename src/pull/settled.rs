@@ -115,6 +115,13 @@ pub(super) fn settled(plan: &SearchPlan, attempt: &Attempt, accepted: Accepted, 
                         reading.empty_pages
                     ),
                 ),
+                Accepted::WithRepeats => warn(
+                    WarningKind::Shortfall,
+                    format!(
+                        "{name}: {} came twice, so others may be missing; the next pull asks for the same again",
+                        reading.repeats.number
+                    ),
+                ),
                 Accepted::Nothing => warn(
                     WarningKind::MaybeOutage,
                     format!(
@@ -129,7 +136,7 @@ pub(super) fn settled(plan: &SearchPlan, attempt: &Attempt, accepted: Accepted, 
     for outcome in said.outcomes {
         warn(WarningKind::Outcome, format!("{name}: the server says: {outcome}"));
     }
-    let cursor_stays = accepted == Accepted::WithEmptyPages;
+    let cursor_stays = matches!(accepted, Accepted::WithEmptyPages | Accepted::WithRepeats);
     Settled { mode: plan.mode, total, data_time, cursor_stays, included: said.included, warnings, failure: None }
 }
 
@@ -144,6 +151,7 @@ pub(super) fn again_words(resource: Searchable, why: Why, attempt: &Attempt) -> 
         Why::Shortfall => {
             format!("{missing} fewer {} than the server counted: reading them again", resource.name())
         }
+        Why::EmptyPages => "pages were empty, and fewer claims came than are kept: reading them again".to_owned(),
         Why::Behind => "the server answers from before what is kept: reading again".to_owned(),
     }
 }
@@ -164,6 +172,11 @@ pub(super) fn failure(after: &str, resource: Searchable, why: Why, attempt: &Att
             )
             .hint("Run the same command again later. If it stays because less is shared now than before, fetch into a new directory; else report it to the server's operators.")
         }
+        (Why::EmptyPages, Attempt::Read(reading)) => Error::new(
+            ErrorKind::Shortfall,
+            format!("{name}: {} pages stayed empty, and fewer came than are kept; {after}", reading.empty_pages),
+        )
+        .hint("Run the same command again later. If the claims are really gone, fetch into a new directory."),
         _ => Error::new(
             ErrorKind::Shifted,
             format!("{name}: the set on the server kept changing while it was being read; {after}"),

@@ -47,6 +47,9 @@ pub trait PageSink {
     /// What came twice in this reading, in pages that do not meet.
     fn repeats(&self) -> Repeats;
 
+    /// How many prior authorizations an earlier pull has kept (API v3).
+    fn prior_authorizations_before(&self) -> u64;
+
     /// What comes now is the whole set from its beginning, once more.
     ///
     /// # Errors
@@ -161,6 +164,10 @@ impl PageSink for ArchiveSink {
         self.writer.dedup().tally().count
     }
 
+    fn prior_authorizations_before(&self) -> u64 {
+        self.writer.dedup().prior_authorizations_before()
+    }
+
     fn repeats(&self) -> Repeats {
         self.writer.dedup().repeats()
     }
@@ -233,6 +240,10 @@ impl<W: Write> PageSink for StreamSink<W> {
 
     fn distinct(&self) -> u64 {
         self.again.as_ref().map_or(self.dedup.tally().count, |again| again.ids.len() as u64)
+    }
+
+    fn prior_authorizations_before(&self) -> u64 {
+        0
     }
 
     fn repeats(&self) -> Repeats {
