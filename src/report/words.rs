@@ -94,7 +94,7 @@ pub(super) fn medicine(text: &str) -> String {
     }
 }
 
-/// A place of service (https://www.cms.gov/medicare/coding-billing/place-of-service-codes/code-sets): our own words for the
+/// A place of service (<https://www.cms.gov/medicare/coding-billing/place-of-service-codes/code-sets>): our own words for the
 /// usual ones, else the first sentence of the server's ("Office. Location, other than …"), else the code. 99 is any other.
 pub(super) fn place(code: &str, words: Option<&str>) -> Option<String> {
     let known = match code {

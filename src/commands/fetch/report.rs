@@ -64,10 +64,13 @@ impl Done {
     /// Says what a person should know, and where the server's own number is another.
     pub(super) fn warn(&self, ui: &Ui) {
         for (Fetched { row, warnings, .. }, entry) in &self.rows {
-            // What a plan has is said when everything was read, not every night.
-            let is_news = |warning: &&Warning| warning.kind != WarningKind::MedicareAdvantage || row.mode == Mode::Full;
-            for warning in warnings.iter().filter(is_news) {
-                ui.warn(&warning.message);
+            for warning in warnings {
+                match warning.kind {
+                    // Nothing is wrong: it is said when everything was read, and to nobody who wants to hear of trouble only.
+                    WarningKind::MedicareAdvantage if row.mode == Mode::Full => ui.say(&warning.message),
+                    WarningKind::MedicareAdvantage => {}
+                    _ => ui.warn(&warning.message),
+                }
             }
             let fewer = entry.server_total.filter(|total| row.mode == Mode::Full && *total < entry.count);
             if let Some(total) = fewer {

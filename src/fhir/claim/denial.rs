@@ -8,7 +8,7 @@ use super::{
 };
 
 /// What a code for the processing of a line (`line_prcsg_ind_cd`) means to a person. CMS's own words are for those who
-/// process claims: https://resdac.org/cms-data/variables/line-processing-indicator-code
+/// process claims: <https://resdac.org/cms-data/variables/line-processing-indicator-code>
 pub(super) fn in_plain_words(code: &str) -> Option<&'static str> {
     Some(match code {
         "A" => "approved",

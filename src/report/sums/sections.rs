@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The yearly deductibles of Part B that CMS has set
-/// (https://www.cms.gov/newsroom/fact-sheets/2026-medicare-parts-b-premiums-and-deductibles and those of the years before).
+/// (<https://www.cms.gov/newsroom/fact-sheets/2026-medicare-parts-b-premiums-and-deductibles> and those of the years before).
 const PART_B_DEDUCTIBLES: [(i16, Cents); 3] = [(2024, Cents(24_000)), (2025, Cents(25_700)), (2026, Cents(28_300))];
 
 /// The heads of tables of sums, after what the row is of.
