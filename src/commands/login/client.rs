@@ -166,7 +166,8 @@ fn word(text: &str, from: &str) -> Result<Secret> {
         found = Zeroizing::new(cleaned(value));
     } else if let Some((key, value)) = found.split_once('=')
         && names_a_secret(key)
-        && !cleaned(value).is_empty()
+        // What ends in `=` may be base64 (RFC 4648 section 4), and not an assignment of nothing.
+        && !cleaned(value).trim_matches('=').is_empty()
     {
         found = Zeroizing::new(cleaned(value));
     }
