@@ -6,7 +6,7 @@ use std::{path::Path, process::Command, time::Duration};
 
 use crate::support::{Running, Setting, Stage, assert_code, finished, has_program, text};
 use base64::Engine;
-use bluebutton_mock::{Access, Mock, Options, people::Population};
+use bluebutton_mock::{Access, Mock, Options, Population};
 use serde_json::{Value, json};
 
 /// Chromium without a window, and without asking anybody anything.

@@ -7,7 +7,7 @@ use crate::support::{
     secret_service::{self, Keyring},
     text,
 };
-use bluebutton_mock::{Access, Mock, Options, people::Population};
+use bluebutton_mock::{Access, Mock, Options, Population};
 
 fn mock() -> Mock {
     Mock::start(Options {

@@ -3,7 +3,7 @@
 use std::process::{Command, Output, Stdio};
 
 use crate::support::{Running, Setting, Stage, assert_code, callback_of, has_program, text};
-use bluebutton_mock::{people::Population, records::Records};
+use bluebutton_mock::{Population, records::Records};
 use serde_json::{Value, json};
 
 /// Who sits at the browser from now on: the mock's enrollees are 0 (mum) and 1 (dad).

@@ -394,8 +394,7 @@ fn no_secret_is_shown_at_any_verbosity_or_in_any_failure() {
         assert!(!said.contains(secret.as_str()), "a secret was shown");
     }
     // No identifier of the person in what a log might keep, either: the authorization request has none.
-    let patient =
-        bluebutton_mock::records::Records::enrollee(&bluebutton_mock::people::Population::new(7, 2, 60), 0).patient;
+    let patient = bluebutton_mock::records::Records::enrollee(&bluebutton_mock::Population::new(7, 2, 60), 0).patient;
     let traced: Vec<&str> = said.lines().filter(|line| line.starts_with("GET ") || line.starts_with("POST ")).collect();
     assert!(traced.iter().all(|line| !line.contains(&patient)), "{traced:?}");
 }

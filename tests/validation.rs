@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::support::{Setting, Stage, lines};
-use bluebutton_mock::people::Population;
+use bluebutton_mock::Population;
 use fhirkit::r4::{Coverage, ExplanationOfBenefit, Patient};
 use serde_json::Value;
 

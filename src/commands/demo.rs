@@ -15,7 +15,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     ui::Ui,
 };
-use bluebutton_mock::{Access, Mock, Options, people::Population};
+use bluebutton_mock::{Access, Mock, Options, Population};
 
 /// Enough for every kind of claim, and for more than one page of fifty.
 const CLAIMS: usize = 120;

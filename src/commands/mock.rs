@@ -7,7 +7,7 @@ use crate::{
     commands::Context,
     error::{Error, ErrorKind, Result},
 };
-use bluebutton_mock::{Mock, Options, data, people::Population, records::Records};
+use bluebutton_mock::{Mock, Options, Population, data, records::Records};
 
 /// Runs the command.
 ///

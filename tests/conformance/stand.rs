@@ -6,7 +6,7 @@ use base64::{
     Engine,
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
-use bluebutton_mock::{Access, Mock, Options, people::Population};
+use bluebutton_mock::{Access, Mock, Options, Population};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use url::Url;

@@ -21,7 +21,7 @@ use std::{
 };
 
 use assert_cmd::{assert::OutputAssertExt, cargo::cargo_bin};
-use bluebutton_mock::{Access, Mock, Options, people::Population, records::Records};
+use bluebutton_mock::{Access, Mock, Options, Population, records::Records};
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -2,7 +2,7 @@
 //! and many runs have to fit into a minute.
 
 use bluebutton_mock::{
-    people::Population,
+    Population,
     records::{ClaimHeader, Enrollee, Records, Version},
 };
 use jiff::Timestamp;

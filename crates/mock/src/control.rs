@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use super::{
     Shared,
     apps::Registration,
-    arrivals::Standing,
     faults::Fault,
     http::{Answer, Ask},
+    login_visits::Standing,
     records::Records as _,
     throttle::Rate,
     world::{Consent, Switches, word},
@@ -92,7 +92,7 @@ pub(super) fn answer(shared: &Shared, ask: &Ask, what: &str) -> Answer {
             if order.enrollee >= shared.records.enrollees() {
                 return Err(format!("there is no enrollee {}", order.enrollee));
             }
-            shared.world().arrivals.set_standing(order.enrollee, order.standing);
+            shared.world().login_visits.set_standing(order.enrollee, order.standing);
             Ok(())
         }),
         ("POST", "switches") => order(ask, |switches: Switches| {

@@ -3,27 +3,27 @@
 //! A server of its own that the client never imports: what they agree on, they agree on over a socket.
 
 mod apps;
-mod arrivals;
 mod backend;
 mod body;
-mod claims;
 mod control;
 pub mod data;
+mod expiring_map;
 pub mod faults;
+mod fenwick;
 mod fhir;
+mod html;
 mod http;
 mod json;
-mod kept;
 mod language;
-pub mod living;
 mod log;
+mod login_visits;
+mod mutable_records;
 mod oauth;
-mod pages;
-pub mod people;
+pub mod population;
 pub mod records;
+mod rng;
 mod routing;
 mod signin;
-mod slots;
 #[cfg(test)]
 mod tests;
 mod throttle;
@@ -43,9 +43,10 @@ use serde_json::json;
 use tokio::{net::TcpListener, sync::oneshot};
 
 use apps::Registration;
-use faults::Fault;
-use living::Living;
-use records::Records;
+pub use faults::Fault;
+use mutable_records::MutableRecords;
+pub use population::Population;
+pub use records::Records;
 use world::World;
 
 /// What kind of access the mock's app has.
@@ -84,7 +85,7 @@ struct Shared {
     url: String,
     auto_consent: bool,
     latency: Duration,
-    records: Living,
+    records: MutableRecords,
     world: Mutex<World>,
 }
 
@@ -129,7 +130,7 @@ impl Mock {
             url: format!("http://{}", listener.local_addr()?),
             auto_consent: options.auto_consent,
             latency: options.latency,
-            records: Living::new(options.records),
+            records: MutableRecords::new(options.records),
             world: Mutex::new(World::new(app, options.seed, options.faults)),
         });
         let (stop, stopped) = oneshot::channel();

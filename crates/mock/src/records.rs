@@ -1,6 +1,6 @@
 //! What the mock has to serve: people and their resources, whoever wrote them.
 //!
-//! Two sources stand behind the one trait: made-up people ([`super::people`]) and payload files
+//! Two sources stand behind the one trait: made-up people ([`super::population`]) and payload files
 //! given with `--data` ([`super::data`]). The FHIR side of the mock knows only this page.
 
 use jiff::{Timestamp, civil::Date};

@@ -1,4 +1,4 @@
-//! From a socket to the room that answers: reading requests, routes, and the faults that hit any of them.
+//! From a socket to the module that answers: reading requests, routes, and the faults that hit any of them.
 
 use std::{io, sync::Arc, time::Instant};
 
@@ -16,10 +16,10 @@ use super::{
     backend::{self, Failure},
     control,
     faults::{Condition, Struck},
-    fhir,
+    fhir, html,
     http::{Answer, Ask},
     oauth::{authorize, discovery, revoke, token},
-    pages, signin,
+    signin,
     version::Version,
     wire::{Door, Wire},
 };
@@ -39,7 +39,7 @@ async fn handle(
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, LARGEST_REQUEST).await else {
-        return Answer::html(413, pages::refused("413 Content Too Large")).into_response(false);
+        return Answer::html(413, html::refused("413 Content Too Large")).into_response(false);
     };
     let raw_query = parts.uri.query().unwrap_or_default().to_owned();
     let ask = Ask {
@@ -56,7 +56,7 @@ async fn handle(
     let foreign = ask.header("host").is_some_and(|host| !is_here(host));
     let stranger = |origin: &str| !Url::parse(origin).is_ok_and(|url| is_loopback(&url));
     if foreign || (ask.path.starts_with("/__mock/") && ask.header("origin").is_some_and(stranger)) {
-        return Answer::html(400, pages::refused("400 Bad Request")).into_response(false);
+        return Answer::html(400, html::refused("400 Bad Request")).into_response(false);
     }
     let accepts_gzip = ask.header("accept-encoding").is_some_and(|value| value.contains("gzip"));
     if let Some(what) = ask.path.strip_prefix("/__mock/") {
@@ -90,7 +90,7 @@ fn answered(shared: &Shared, ask: &Ask, faults: &Struck) -> Answer {
 }
 
 fn route(shared: &Shared, ask: &Ask, faults: &Struck) -> Answer {
-    let no_such_page = || Answer::html(404, pages::no_such_page());
+    let no_such_page = || Answer::html(404, html::no_such_page());
     let Some((version, rest)) = Version::of(&ask.path) else {
         return unversioned(shared, ask, faults).unwrap_or_else(no_such_page);
     };

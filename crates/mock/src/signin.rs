@@ -5,12 +5,12 @@ use serde_json::json;
 
 use super::{
     Shared,
-    arrivals::Standing,
     backend::{Failure, Lookup},
     faults::Struck,
+    html,
     http::{Answer, Ask, Pairs, last},
     language::Language,
-    pages,
+    login_visits::Standing,
     version::Version,
 };
 
@@ -45,7 +45,7 @@ pub(super) fn login(shared: &Shared, ask: &Ask) -> Answer {
         Some("en") => "&lang=en-us",
         _ => "",
     };
-    let relay = shared.world().arrivals.leave(next.to_owned());
+    let relay = shared.world().login_visits.leave(next.to_owned());
     let back = quoted(&format!("{}/mymedicare/sls-callback", shared.url()));
     let to = format!("/sso/authorize?client_id=bb2api&relay={relay}&redirect_uri={back}{language}");
     Answer::redirect(302, &format!("{}{to}", shared.url()))
@@ -59,7 +59,7 @@ pub(super) fn choose(shared: &Shared, ask: &Ask) -> Answer {
 fn question(shared: &Shared, ask: &Ask, relay: &str) -> Answer {
     let asked = ask.query("lang").map(Language::called);
     let language = asked.unwrap_or_else(|| Language::of(&Pairs::new(), ask));
-    Answer::html(200, pages::log_in(&shared.records, relay, language)).with("content-language", language.tag())
+    Answer::html(200, html::log_in(&shared.records, relay, language)).with("content-language", language.tag())
 }
 
 /// `/login/`: somebody has said who they are.
@@ -69,7 +69,7 @@ pub(super) fn chosen(shared: &Shared, ask: &Ask) -> Answer {
     let Some(enrollee) = last(&form, "username").and_then(|name| shared.find(name)) else {
         return question(shared, ask, relay);
     };
-    let token = shared.world().arrivals.sign_in(enrollee);
+    let token = shared.world().login_visits.sign_in(enrollee);
     let to = format!("{}/mymedicare/sls-callback?req_token={token}&relay={}", shared.url(), quoted(relay));
     Answer::redirect(302, &to)
 }
@@ -78,16 +78,16 @@ pub(super) fn chosen(shared: &Shared, ask: &Ask) -> Answer {
 pub(super) fn back(shared: &Shared, ask: &Ask, faults: &Struck) -> Answer {
     let Some(relay) = ask.query("relay") else { return error(400, "The state parameter is required") };
     let world = &mut *shared.world();
-    let Some(next) = world.arrivals.next(relay).map(str::to_owned) else {
+    let Some(next) = world.login_visits.next(relay).map(str::to_owned) else {
         return error(400, "The requested state was not found");
     };
     let (path, query) = next.split_once('?').unwrap_or((&next, ""));
-    let Some((version, _)) = Version::of(path) else { return Answer::html(404, pages::no_such_page()) };
-    let Some(enrollee) = ask.query("req_token").and_then(|token| world.arrivals.signed_in(token)) else {
+    let Some((version, _)) = Version::of(path) else { return Answer::html(404, html::no_such_page()) };
+    let Some(enrollee) = ask.query("req_token").and_then(|token| world.login_visits.signed_in(token)) else {
         return error(502, "Failed to retrieve data from data source.");
     };
     let request = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-    let standing = world.arrivals.standing(enrollee);
+    let standing = world.login_visits.standing(enrollee);
     if let Some(refusal) = look_up(standing, version, last(&request, "redirect_uri"), faults) {
         return refusal;
     }
@@ -103,9 +103,9 @@ pub(super) fn switch_account(shared: &Shared, ask: &Ask) -> Answer {
     }
     let form = ask.form();
     let world = &mut *shared.world();
-    match last(&form, "csrfmiddlewaretoken").and_then(|csrf| world.arrivals.close(csrf)) {
+    match last(&form, "csrfmiddlewaretoken").and_then(|csrf| world.login_visits.close(csrf)) {
         Some(visit) => leave(visit.version, &visit.query),
-        None => Answer::html(403, pages::refused(pages::FORGED)),
+        None => Answer::html(403, html::refused(html::FORGED)),
     }
 }
 
@@ -126,13 +126,13 @@ pub(super) fn look_up(
 }
 
 fn unknown(standing: Standing, version: Version, redirect_uri: Option<&str>) -> Option<Answer> {
-    let absent = || Some(Answer::html(404, pages::not_found(redirect_uri.unwrap_or_default())));
+    let absent = || Some(Answer::html(404, html::not_found(redirect_uri.unwrap_or_default())));
     match (standing, version) {
         (Standing::OnlyV2, Version::V3) | (Standing::OnlyV3, Version::V1 | Version::V2) | (Standing::Unknown, _) => {
             absent()
         }
         (Standing::NoNumber, _) => {
-            Some(Answer::html(404, pages::refused("There is no Medicare number in your profile.")))
+            Some(Answer::html(404, html::refused("There is no Medicare number in your profile.")))
         }
         (Standing::Duplicate, _) => Some(error(502, "Failed to retrieve data from data source.")),
         (Standing::Known | Standing::OnlyV2 | Standing::OnlyV3, _) => None,

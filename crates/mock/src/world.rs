@@ -11,11 +11,11 @@ use serde::Deserialize;
 use super::{
     Access,
     apps::App,
-    arrivals::{Arrivals, VISIT_LIFE, Visit},
-    claims::dice::Dice,
+    expiring_map::ExpiringMap,
     faults::{self, Fault, Struck},
-    kept::Kept,
     log::Log,
+    login_visits::{LoginVisits, VISIT_LIFE, Visit},
+    rng::Rng,
     throttle::Throttle,
     version::Version,
 };
@@ -125,7 +125,7 @@ pub(super) struct World {
     pub consent: Consent,
     pub consent_enrollee: usize,
     pub consent_samhsa: bool,
-    pub arrivals: Arrivals,
+    pub login_visits: LoginVisits,
     pub throttle: Throttle,
     pub switches: Switches,
     pub log: Log,
@@ -133,13 +133,13 @@ pub(super) struct World {
     cards: HashMap<usize, u64>,
     offset: i64,
     faults: Vec<Fault>,
-    dice: Dice,
-    codes: Kept<Code>,
+    rng: Rng,
+    codes: ExpiringMap<Code>,
     /// A new consent ends those before it, so there are no more than people, apps and codes spent in one minute.
     tokens: HashMap<String, Token>,
     /// The living ones, of which the same holds.
     refreshes: HashMap<String, Refresh>,
-    spent: Kept<Refresh>,
+    spent: ExpiringMap<Refresh>,
     /// The end of a grant, if it has one.
     grants: HashMap<Whose, Option<Timestamp>>,
 }
@@ -152,18 +152,18 @@ impl World {
             consent: Consent::default(),
             consent_enrollee: 0,
             consent_samhsa: true,
-            arrivals: Arrivals::default(),
+            login_visits: LoginVisits::default(),
             throttle: Throttle::default(),
             switches: Switches::default(),
             log: Log::default(),
             cards: HashMap::new(),
             offset: 0,
             faults,
-            dice: Dice::at(&[seed]),
-            codes: Kept::default(),
+            rng: Rng::at(&[seed]),
+            codes: ExpiringMap::default(),
             tokens: HashMap::new(),
             refreshes: HashMap::new(),
-            spent: Kept::default(),
+            spent: ExpiringMap::default(),
             grants: HashMap::new(),
         }
     }
@@ -199,19 +199,19 @@ impl World {
 
     /// The faults that strike at this request.
     pub(super) fn struck(&mut self, path: &str) -> Struck {
-        faults::strike(&mut self.faults, path, &mut self.dice)
+        faults::strike(&mut self.faults, path, &mut self.rng)
     }
 
     // ---- log-in
 
     pub(super) fn open_visit(&mut self, enrollee: usize, version: Version, query: String) -> String {
         let (until, now) = (self.after(VISIT_LIFE), self.now());
-        self.arrivals.open(Visit { enrollee, version, query, csrf: Arrivals::csrf(), until }, now)
+        self.login_visits.open(Visit { enrollee, version, query, csrf: LoginVisits::csrf(), until }, now)
     }
 
     /// Who is at the consent page of this name, and whether it is too late for that page.
     pub(super) fn visit(&self, uuid: &str) -> Option<(Visit, bool)> {
-        let visit = self.arrivals.visit(uuid)?.clone();
+        let visit = self.login_visits.visit(uuid)?.clone();
         let is_over = visit.until <= self.now();
         Some((visit, is_over))
     }
@@ -401,8 +401,8 @@ pub(super) fn lasting_uuid(parts: &[u64]) -> String {
 
 /// The number that [`lasting_uuid`] writes: what is compared where there are many.
 pub(super) fn lasting_number(parts: &[u64]) -> u128 {
-    let mut dice = Dice::at(parts);
-    let (high, low) = (dice.next(), dice.next());
+    let mut rng = Rng::at(parts);
+    let (high, low) = (rng.next(), rng.next());
     u128::from_be_bytes(of_version_4((u128::from(high) << 64 | u128::from(low)).to_be_bytes()))
 }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::stage::{Condition, Effect, corrupt_middle, said, swell};
+use super::effects::{Condition, Effect, corrupt_middle, said, swell};
 use crate::{
     backend::Outage,
     fhir::Entry,
+    html,
     http::{Answer, Break, LIMITS},
-    living::Load,
-    pages,
+    mutable_records::Load,
 };
 
 /// The most megabytes that a resource may become larger by, since they are made at once.
@@ -70,7 +70,7 @@ pub(super) const KINDS: &[(&str, Make)] = &[
     }),
     ("html", |argument| {
         let status = argument.status()?;
-        Ok(Effect::instead(move || Answer::html(status, pages::refused("The CDN cannot reach its origin."))))
+        Ok(Effect::instead(move || Answer::html(status, html::refused("The CDN cannot reach its origin."))))
     }),
     ("redirect", |argument| {
         let to = argument.text.to_owned();

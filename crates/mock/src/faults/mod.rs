@@ -1,17 +1,17 @@
 //! What goes wrong on purpose: `KIND[=ARGUMENT][@PATH][#TIMES][+SKIP][%CHANCE]`.
 //!
-//! A new fault is one row in [`kinds`], which says at which [`stage`] it strikes and what it does there.
+//! A new fault is one row in [`kinds`]. [`effects`] says at which stages of a request a fault can strike.
 
+mod effects;
 mod kinds;
-mod stage;
 
 use std::{fmt, str::FromStr};
 
-pub(crate) use stage::{Condition, Struck, TokenAnswer};
+pub(crate) use effects::{Condition, Struck, TokenAnswer};
 
-use crate::claims::dice::Dice;
+use crate::rng::Rng;
+use effects::Effect;
 use kinds::Argument;
-use stage::Effect;
 
 /// A fault: what goes wrong, where, how often, after how many requests that would match, with what chance.
 #[derive(Clone)]
@@ -87,7 +87,7 @@ impl Fault {
     }
 
     /// What strikes at this path now, if it does; counts down.
-    fn strikes(&mut self, path: &str, dice: &mut Dice) -> Option<Effect> {
+    fn strikes(&mut self, path: &str, rng: &mut Rng) -> Option<Effect> {
         // With a mark after the last parameter as after the others, so that `_offset=50&` is one page wherever it
         // stands.
         if !format!("{path}&").contains(&self.path) || self.is_over() {
@@ -102,13 +102,13 @@ impl Fault {
             self.skip -= 1;
             return None;
         }
-        if self.chance < 100 && !dice.percent(u64::from(self.chance)) {
+        if self.chance < 100 && !rng.percent(u64::from(self.chance)) {
             return None;
         }
         self.times = self.times.map(|times| times - 1);
         Some(match self.effect {
             Effect::Late(least, most) if least < most => {
-                let late = dice.between(least, most);
+                let late = rng.between(least, most);
                 Effect::Late(late, late)
             }
             ref effect => effect.clone(),
@@ -117,8 +117,8 @@ impl Fault {
 }
 
 /// Everything that strikes at this request, in the order of the list; faults that are over go.
-pub(crate) fn strike(faults: &mut Vec<Fault>, path: &str, dice: &mut Dice) -> Struck {
-    let effects = faults.iter_mut().filter_map(|fault| Some((fault.rank, fault.strikes(path, dice)?)));
+pub(crate) fn strike(faults: &mut Vec<Fault>, path: &str, rng: &mut Rng) -> Struck {
+    let effects = faults.iter_mut().filter_map(|fault| Some((fault.rank, fault.strikes(path, rng)?)));
     let mut effects: Vec<(usize, Effect)> = effects.collect();
     faults.retain(|fault| !fault.is_over());
     effects.sort_by_key(|(rank, _)| *rank);
@@ -138,17 +138,17 @@ mod tests {
         let mut one = fault("status=503@ExplanationOfBenefit#2+1");
         assert_eq!(format!("{one:?}"), "status=503@ExplanationOfBenefit+1%100#2");
         assert_eq!(format!("{one:?}"), format!("{:?}", fault("status=503@ExplanationOfBenefit+1#2")));
-        let dice = &mut Dice::at(&[1]);
-        assert!(one.strikes("/v2/fhir/Patient", dice).is_none());
-        let strikes: Vec<bool> = (0..5).map(|_| one.strikes("/v2/fhir/ExplanationOfBenefit", dice).is_some()).collect();
+        let rng = &mut Rng::at(&[1]);
+        assert!(one.strikes("/v2/fhir/Patient", rng).is_none());
+        let strikes: Vec<bool> = (0..5).map(|_| one.strikes("/v2/fhir/ExplanationOfBenefit", rng).is_some()).collect();
         assert_eq!(strikes, [false, true, true, false, false]);
     }
 
     #[test]
     fn chance_is_the_seeds() {
         let strikes = |seed| {
-            let (mut late, mut dice) = (fault("late=10-90@Patient%30"), Dice::at(&[seed]));
-            let strike = |_| match late.strikes("/v2/fhir/Patient", &mut dice) {
+            let (mut late, mut rng) = (fault("late=10-90@Patient%30"), Rng::at(&[seed]));
+            let strike = |_| match late.strikes("/v2/fhir/Patient", &mut rng) {
                 Some(Effect::Late(from, to)) => Some((from, to)),
                 _ => None,
             };

@@ -12,11 +12,11 @@ use serde_json::json;
 
 use super::{
     Shared,
-    arrivals::Standing,
     backend::{Failure, Form},
     faults::{Condition, Struck},
+    html,
     http::{Answer, Ask, LIMITS},
-    pages,
+    login_visits::Standing,
     records::Records as _,
     version::Version,
     world::GrantState,
@@ -57,7 +57,7 @@ pub(super) fn answer(shared: &Shared, ask: &Ask, version: Version, rest: &str, f
         (_, None) if RESOURCES.contains(&resource) => Needed::Search(resource),
         // The real routes are anchored at neither end, and the paths that scopes cover are.
         _ if is_audit || RESOURCES.iter().any(|known| rest.contains(known)) => Needed::Nothing,
-        _ => return Answer::html(404, pages::no_such_page()),
+        _ => return Answer::html(404, html::no_such_page()),
     };
     let answer = match renderer(ask) {
         None => Answer::detail(406, "Could not satisfy the request Accept header."),
@@ -279,7 +279,7 @@ fn authorized(
         return refuse(r#"Bearer realm="api""#, &app.inactive());
     }
     let forbidden = || Err(Answer::detail(403, "You do not have permission to perform this action."));
-    let standing = world.arrivals.standing(known.whose.enrollee);
+    let standing = world.login_visits.standing(known.whose.enrollee);
     let is_person =
         !matches!((standing, version), (Standing::OnlyV2, Version::V3) | (Standing::OnlyV3, Version::V1 | Version::V2));
     if !is_person && !matches!(needed, Needed::Profile) {

@@ -9,9 +9,9 @@ use crate::{
     Shared,
     apps::App,
     faults::{Condition, Struck},
+    html,
     http::{Answer, Ask, Pairs, last},
     language::Language,
-    pages,
     records::Records as _,
     signin,
     version::Version,
@@ -35,12 +35,12 @@ pub(crate) fn begin(shared: &Shared, ask: &Ask, version: Version, faults: &Struc
     let hinted = last(&request, "login_hint").and_then(|name| shared.find(name));
     let enrollee = hinted.unwrap_or(world.consent_enrollee);
     let redirect_uri = last(&request, "redirect_uri");
-    if let Some(refusal) = signin::look_up(world.arrivals.standing(enrollee), version, redirect_uri, faults) {
+    if let Some(refusal) = signin::look_up(world.login_visits.standing(enrollee), version, redirect_uri, faults) {
         return refusal;
     }
     let asked = Asked { request: &request, version, whose: Whose { app, enrollee } };
     match world.consent {
-        Consent::NotFound => Answer::html(404, pages::not_found(redirect_uri.unwrap_or_default())),
+        Consent::NotFound => Answer::html(404, html::not_found(redirect_uri.unwrap_or_default())),
         answer => late(world, &asked).unwrap_or_else(|| decide(world, &asked, answer, world.consent_samhsa)),
     }
 }
@@ -78,7 +78,7 @@ fn early(world: &World, request: &Pairs, version: Version, posted: bool, faults:
     if words(request).iter().any(|scope| scope.starts_with("patient/AuditEvent.")) {
         return message(400, "Invalid scopes.");
     }
-    let unauthorized = |status, why: &str| Err(Answer::html(status, pages::unauthorized(why)));
+    let unauthorized = |status, why: &str| Err(Answer::html(status, html::unauthorized(why)));
     let Some(id) = last(request, "client_id") else { return unauthorized(401, "invalid_client : App id failed") };
     if !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return unauthorized(400, "invalid_client : Invalid client_id format");
@@ -107,7 +107,7 @@ fn late(world: &World, asked: &Asked<'_>) -> Option<Answer> {
     let app = &world.apps[asked.whose.app];
     let redirect_uri = app.redirect_uri(request).filter(|uri| is_registered(&app.redirect_uris, uri));
     if redirect_uri.is_none() {
-        return Some(Answer::html(400, pages::refused("Mismatching redirect URI.")));
+        return Some(Answer::html(400, html::refused("Mismatching redirect URI.")));
     }
     let scopes = scopes(asked, app);
     if scopes.is_empty() || !scopes.iter().all(|scope| app.may_have(scope)) {
@@ -174,7 +174,7 @@ pub(crate) fn consent(shared: &Shared, ask: &Ask, version: Version, uuid: &str) 
     let is_post = ask.method == "POST";
     let form = if is_post { ask.form() } else { Pairs::new() };
     if is_post && last(&form, "csrfmiddlewaretoken") != Some(visit.csrf.as_str()) {
-        return Answer::html(403, pages::refused(pages::FORGED));
+        return Answer::html(403, html::refused(html::FORGED));
     }
     // Ten minutes later the log-in starts over.
     if is_over {
@@ -208,7 +208,7 @@ pub(crate) fn consent(shared: &Shared, ask: &Ask, version: Version, uuid: &str) 
             given("code_challenge_method"),
             given("claims"),
         ];
-        let page = pages::Consent {
+        let page = html::Consent {
             app: &world.apps[app],
             name: &name,
             version,

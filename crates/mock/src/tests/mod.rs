@@ -19,7 +19,7 @@ use base64::{
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Access, Mock, Options, people::Population};
+use super::{Access, Mock, Options, population::Population};
 
 pub(super) const REDIRECT: &str = "http://127.0.0.1:51234/callback";
 pub(super) const VERIFIER: &str = "0123456789012345678901234567890123456789012345678901234567890123";

@@ -9,9 +9,9 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use super::super::people::Population;
-use super::super::records::{Records, Version};
-use super::likeness::{Paths, paths};
+use super::super::Population;
+use super::json_shape::{Paths, paths};
+use crate::records::{Records, Version};
 
 /// The share of our claims of a type that must have a path which all real ones have. Some leave a
 /// provider or a coding out, as the real ones of other years do.

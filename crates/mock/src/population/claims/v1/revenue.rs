@@ -1,15 +1,15 @@
 //! The revenue lines of an institution's claim in v1.
 
-use super::super::dice::Dice;
 use super::super::facts::{Coding, Item, named};
 use super::super::json::Json;
 use super::super::vocabulary::{Code, System, UNITS};
 use super::super::{Claim, Kind};
 use super::institutional::hcpcs;
 use super::parts::{extension, one_coding, priced, quantity, reasoned};
+use crate::rng::Rng;
 
-/// One revenue line; `performing` is the number of who answers for it. `dice` decides what only v1 tells.
-pub(super) fn item(json: &mut Json<'_>, claim: &Claim, dice: &mut Dice, performing: u64, line: &Item<'_>) {
+/// One revenue line; `performing` is the number of who answers for it. `rng` decides what only v1 tells.
+pub(super) fn item(json: &mut Json<'_>, claim: &Claim, rng: &mut Rng, performing: u64, line: &Item<'_>) {
     let drug = named(&line.product_or_service.extension, "ndc").and_then(|one| one.value_coding.as_ref());
     drug_quantity(json, claim, drug, line);
     json.put("sequence", line.sequence);
@@ -24,7 +24,7 @@ pub(super) fn item(json: &mut Json<'_>, claim: &Claim, dice: &mut Dice, performi
             hcpcs(json, &code.code);
         });
     }
-    modifiers(json, claim, dice, line);
+    modifiers(json, claim, rng, line);
     if code.is_some() && matches!(claim.kind, Kind::Outpatient | Kind::Hha | Kind::Hospice) {
         json.put("servicedDate", claim.start);
     }
@@ -72,10 +72,10 @@ fn revenue_center(json: &mut Json<'_>, line: &Item<'_>) {
 }
 
 /// v2's modifiers without the unit of the drug, which stands among them there.
-fn modifiers(json: &mut Json<'_>, claim: &Claim, dice: &mut Dice, line: &Item<'_>) {
+fn modifiers(json: &mut Json<'_>, claim: &Claim, rng: &mut Rng, line: &Item<'_>) {
     let theirs = line.modifier.iter().filter_map(|modifier| modifier.of("hcpcs"));
     let mut codes: Vec<&str> = theirs.map(|coding| coding.code.as_str()).collect();
-    if claim.kind == Kind::Outpatient && dice.percent(10) {
+    if claim.kind == Kind::Outpatient && rng.percent(10) {
         codes.push("59");
     }
     if !codes.is_empty() {

@@ -1,6 +1,5 @@
 //! The revenue lines of an institution's claim, and what they add up to.
 
-use super::dice::Dice;
 use super::json::Json;
 use super::lines::{self, Line};
 use super::parts::Cents;
@@ -11,6 +10,7 @@ use super::vocabulary::{
     PRIOR_PAYER, SUBMITTED, System, UNITS,
 };
 use super::{Claim, Kind};
+use crate::rng::Rng;
 
 /// A revenue line: the row of [`REVENUE_CENTERS`] (none for the line that repeats the total) and its money.
 pub(super) struct Revenue {
@@ -19,16 +19,16 @@ pub(super) struct Revenue {
 }
 
 /// The lines and their sum. The last line of a hospital's bill repeats the total charge.
-pub(super) fn revenue(dice: &mut Dice, kind: Kind) -> (Vec<Revenue>, Line) {
+pub(super) fn revenue(rng: &mut Rng, kind: Kind) -> (Vec<Revenue>, Line) {
     let repeats_total = matches!(kind, Kind::Outpatient | Kind::Inpatient);
-    let count = lines::count(dice, kind);
+    let count = lines::count(rng, kind);
     let usual = match kind {
         Kind::Inpatient | Kind::Snf => (20_000, 900_000),
         Kind::Hha | Kind::Hospice => (9_000, 300_000),
         _ => (2_000, 120_000),
     };
     let mut entries: Vec<Revenue> = (0..count - u64::from(repeats_total))
-        .map(|_| Revenue { center: Some(dice.pick(REVENUE_CENTERS)), line: Line::any(dice, usual) })
+        .map(|_| Revenue { center: Some(rng.pick(REVENUE_CENTERS)), line: Line::any(rng, usual) })
         .collect();
     let total = Line::total(&entries.iter().map(|entry| entry.line).collect::<Vec<_>>());
     if repeats_total {
@@ -41,14 +41,14 @@ pub(super) fn revenue(dice: &mut Dice, kind: Kind) -> (Vec<Revenue>, Line) {
 pub(super) fn item(
     json: &mut Json<'_>,
     claim: &Claim,
-    dice: &mut Dice,
+    rng: &mut Rng,
     (sequence, performing, state): (u64, u64, &str),
     entry: &Revenue,
 ) {
     let kind = claim.kind;
     // Drugs given in a nursing facility take the place of the units; the units move to an extension.
     let drug = matches!(kind, Kind::Snf | Kind::Hha | Kind::Hospice);
-    let units = dice.between(1, 12);
+    let units = rng.between(1, 12);
     if !matches!(kind, Kind::Hospice | Kind::Inpatient) {
         json.put_list("extension", |json| json.variable_count("rev_cntr_unit_cnt", units));
     }
@@ -57,7 +57,7 @@ pub(super) fn item(
     json.put_object("revenue", |json| revenue_center(json, kind, entry));
     if let Some((_, _, hcpcs)) = entry.center {
         json.put_object("productOrService", |json| {
-            if kind == Kind::Outpatient && dice.percent(5) {
+            if kind == Kind::Outpatient && rng.percent(5) {
                 json.put_list("extension", |json| json.extension(NDC, "99999020460", "Ketorolac - KETOROLAC"));
             }
             let codes = [Code(System::Variable("hcpcs_cd"), hcpcs, ""), Code(HCPCS, hcpcs, "")];
@@ -77,7 +77,7 @@ pub(super) fn item(
     if drug || kind == Kind::Inpatient {
         json.put_object("quantity", |json| json.put("value", units));
     }
-    json.put_list("adjudication", |json| adjudications(json, dice, kind, &entry.line));
+    json.put_list("adjudication", |json| adjudications(json, rng, kind, &entry.line));
 }
 
 fn revenue_center(json: &mut Json<'_>, kind: Kind, entry: &Revenue) {
@@ -98,11 +98,11 @@ fn revenue_center(json: &mut Json<'_>, kind: Kind, entry: &Revenue) {
     json.codings(&codes);
 }
 
-fn adjudications(json: &mut Json<'_>, dice: &mut Dice, kind: Kind, line: &Line) {
+fn adjudications(json: &mut Json<'_>, rng: &mut Rng, kind: Kind, line: &Line) {
     if kind == Kind::Hha || line.denied() {
         json.denial(Code(System::Variable("rev_cntr_1st_ansi_cd"), if line.denied() { "CO50" } else { "CO45" }, ""));
     }
-    let rate = if dice.percent(50) { Cents(0) } else { line.allowed };
+    let rate = if rng.percent(50) { Cents(0) } else { line.allowed };
     json.adjudication(SUBMITTED, "rev_cntr_rate_amt", "Revenue Center Rate Amount", rate);
     json.adjudication(SUBMITTED, "rev_cntr_tot_chrg_amt", "Revenue Center Total Charge Amount", line.charge);
     let words = "Revenue Center Non-Covered Charge Amount";

@@ -20,7 +20,7 @@ use crate::{
     body::Dripping,
     fhir::Bundle,
     http::{Answer, Ask, last},
-    living::Load,
+    mutable_records::Load,
     version::Version,
     wire::Wire,
     world::{Whose, World},

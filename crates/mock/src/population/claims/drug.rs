@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 
-use super::dice::Dice;
 use super::json::{Digits, Json};
 use super::parts::{Cents, Provider};
 use super::sections::{CareTeam, SupportingInfo};
@@ -11,6 +10,7 @@ use super::vocabulary::{
     BENEFIT, COINSURANCE, Code, DISCOUNT, DRUG_COST, NDC, PAID_BY_PATIENT, PRESCRIBING, PRIOR_PAYER, System, US_NPI,
 };
 use super::{Claim, types};
+use crate::rng::Rng;
 
 /// The money of a drug event. What the patient and the plan pay is the whole cost.
 struct Cost {
@@ -23,30 +23,30 @@ struct Cost {
 }
 
 impl Cost {
-    fn any(dice: &mut Dice, drug: &Drug, quantity: u64) -> Self {
+    fn any(rng: &mut Rng, drug: &Drug, quantity: u64) -> Self {
         // A dispensing fee keeps the cheapest drugs from costing nothing.
-        let total = Cents(quantity * dice.between(drug.price.0, drug.price.1) + dice.between(50, 400));
-        let patient = total.percent(dice.between(0, 60));
-        let subsidy = if dice.percent(20) { total.less(patient).percent(15) } else { Cents(0) };
+        let total = Cents(quantity * rng.between(drug.price.0, drug.price.1) + rng.between(50, 400));
+        let patient = total.percent(rng.between(0, 60));
+        let subsidy = if rng.percent(20) { total.less(patient).percent(15) } else { Cents(0) };
         let discount = if drug.generic { Cents(0) } else { total.less(patient).less(subsidy).percent(10) };
         let plan = total.less(patient).less(subsidy).less(discount);
-        Self { total, patient, subsidy, discount, plan, catastrophic: dice.percent(6) }
+        Self { total, patient, subsidy, discount, plan, catastrophic: rng.percent(6) }
     }
 }
 
 /// Writes the inside of the resource.
-pub(super) fn write(json: &mut Json<'_>, claim: &Claim, created: Timestamp, dice: &mut Dice) {
-    let drug = dice.pick(DRUGS);
-    let days = *dice.pick(&[30, 30, 30, 90, 28]);
+pub(super) fn write(json: &mut Json<'_>, claim: &Claim, created: Timestamp, rng: &mut Rng) {
+    let drug = rng.pick(DRUGS);
+    let days = *rng.pick(&[30, 30, 30, 90, 28]);
     let quantity = days * drug.daily;
-    let cost = Cost::any(dice, drug, quantity);
-    let cancelled = dice.percent(3);
-    let pharmacy = 9_000_000_000 + dice.below(1_000_000_000);
+    let cost = Cost::any(rng, drug, quantity);
+    let cancelled = rng.percent(3);
+    let pharmacy = 9_000_000_000 + rng.below(1_000_000_000);
 
     claim.head(json, "Pharmacy");
     json.put_list("identifier", |json| {
-        json.claim_identifiers("pde_id", claim.number, claim.group(dice));
-        json.prescription_number(dice.between(100_000, 99_999_999));
+        json.claim_identifiers("pde_id", claim.number, claim.group(rng));
+        json.prescription_number(rng.between(100_000, 99_999_999));
     });
     claim.status(json, cancelled);
     types(json, claim.kind, ("", ""), "PDE");
@@ -60,25 +60,25 @@ pub(super) fn write(json: &mut Json<'_>, claim: &Claim, created: Timestamp, dice
         });
     });
     json.put_object("facility", |json| {
-        let (kind, words) = dice.pick(PHARMACY_KINDS);
+        let (kind, words) = rng.pick(PHARMACY_KINDS);
         json.put_list("extension", |json| json.variable("phrmcy_srvc_type_cd", kind, words));
         json.put_object("identifier", |json| {
             json.concept("type", &[Code(System::Carin("C4BBIdentifierType"), "npi", "")]);
             json.put("value", Digits(pharmacy, 10));
         });
-        let name = dice.pick(PHARMACIES);
-        json.put_some("display", (!dice.percent(25)).then_some(*name));
+        let name = rng.pick(PHARMACIES);
+        json.put_some("display", (!rng.percent(25)).then_some(*name));
     });
     json.put("outcome", "complete");
-    let prescriber = Provider::any(dice);
+    let prescriber = Provider::any(rng);
     json.put_list("careTeam", |json| {
         CareTeam::new().add(json, &prescriber, PRESCRIBING);
     });
-    json.put_list("supportingInfo", |json| supporting_info(json, dice, drug, days, cancelled));
+    json.put_list("supportingInfo", |json| supporting_info(json, rng, drug, days, cancelled));
     claim.insurance(json, 'd', |json| {
         json.put_list("extension", |json| {
-            json.variable_identifier("plan_cntrct_rec_id", format_args!("Z{:04}", dice.below(40)));
-            json.variable_identifier("plan_pbp_rec_num", Digits(dice.between(1, 20), 3));
+            json.variable_identifier("plan_cntrct_rec_id", format_args!("Z{:04}", rng.below(40)));
+            json.variable_identifier("plan_pbp_rec_num", Digits(rng.between(1, 20), 3));
         });
     });
     json.put_list("item", |json| json.object(|json| item(json, claim, drug, quantity, &cost)));
@@ -88,35 +88,35 @@ pub(super) fn write(json: &mut Json<'_>, claim: &Claim, created: Timestamp, dice
             json.money("amount", cost.total);
         });
     });
-    if dice.percent(30) {
+    if rng.percent(30) {
         json.put_object("payment", |json| json.put("date", claim.processed()));
     }
 }
 
-fn supporting_info(json: &mut Json<'_>, dice: &mut Dice, drug: &Drug, days: u64, cancelled: bool) {
+fn supporting_info(json: &mut Json<'_>, rng: &mut Rng, drug: &Drug, days: u64, cancelled: bool) {
     let mut info = SupportingInfo::new();
     info.add_carin(json, ("compoundcode", "Compound Code"), |json| {
         json.concept("code", &[Code(System::Terminology("v3-ActCode"), "RXDINV", "Rx dispense invoice")]);
     });
     info.add_carin(json, ("refillnum", "Refill Number"), |json| {
-        json.put_object("valueQuantity", |json| json.put("value", dice.below(12)));
+        json.put_object("valueQuantity", |json| json.put("value", rng.below(12)));
     });
     info.add_carin(json, ("dayssupply", "Days Supply"), |json| {
         json.put_object("valueQuantity", |json| json.put("value", days));
     });
     info.add_code(json, "drug_cvrg_stus_cd", "Drug Coverage Status Code", "C", "Covered");
-    let (code, words) = *dice.pick(&[
+    let (code, words) = *rng.pick(&[
         ("0", "No Product Selection Indicated (may also have missing values)"),
         ("1", "Substitution Not Allowed by Prescriber"),
     ]);
     info.add_code(json, "daw_prod_slctn_cd", "Dispense as Written (DAW) Product Selection Code", code, words);
     if cancelled {
         info.add_code(json, "adjstmt_dltn_cd", "Adjustment Deletion Code", "D", "Deletion");
-    } else if dice.percent(6) {
+    } else if rng.percent(6) {
         info.add_code(json, "adjstmt_dltn_cd", "Adjustment Deletion Code", "A", "Adjustment");
     }
     info.add_carin(json, ("rxorigincode", "Rx Origin Code"), |json| {
-        let (code, words) = *dice.pick(&[("1", "Written"), ("3", "Electronic"), ("3", "Electronic")]);
+        let (code, words) = *rng.pick(&[("1", "Written"), ("3", "Electronic"), ("3", "Electronic")]);
         json.concept("code", &[Code(System::Variable("rx_orgn_cd"), code, words)]);
     });
     info.add_carin(json, ("brandgenericindicator", "Brand Generic Indicator"), |json| {

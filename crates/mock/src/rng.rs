@@ -2,16 +2,16 @@
 
 /// A stream of numbers that depends on nothing but its seed.
 #[derive(Clone)]
-pub(crate) struct Dice(u64);
+pub(crate) struct Rng(u64);
 
-impl Dice {
+impl Rng {
     /// The stream that belongs to `parts`: the population's seed, a person, a position.
     pub(crate) fn at(parts: &[u64]) -> Self {
-        let mut dice = Self(0x0042_4244_4c00_5eed);
+        let mut rng = Self(0x0042_4244_4c00_5eed);
         for &part in parts {
-            dice = Self(dice.next() ^ part);
+            rng = Self(rng.next() ^ part);
         }
-        dice
+        rng
     }
 
     /// The next 64 bits.
@@ -52,8 +52,8 @@ mod tests {
     #[test]
     fn a_place_has_its_own_stream_and_keeps_it() {
         let numbers = |parts: &[u64]| {
-            let mut dice = Dice::at(parts);
-            [dice.next(), dice.next(), dice.next()]
+            let mut rng = Rng::at(parts);
+            [rng.next(), rng.next(), rng.next()]
         };
         assert_eq!(numbers(&[1, 2, 3]), numbers(&[1, 2, 3]));
         assert_ne!(numbers(&[1, 2, 3]), numbers(&[1, 3, 2]));
@@ -62,12 +62,12 @@ mod tests {
 
     #[test]
     fn bounds_are_kept_and_reached() {
-        let mut dice = Dice::at(&[7]);
+        let mut rng = Rng::at(&[7]);
         let mut seen = [false; 5];
         for _ in 0..200 {
-            seen[dice.between(2, 6) as usize - 2] = true;
-            assert_eq!(dice.below(1), 0);
-            assert!(!dice.percent(0) && dice.percent(100));
+            seen[rng.between(2, 6) as usize - 2] = true;
+            assert_eq!(rng.below(1), 0);
+            assert!(!rng.percent(0) && rng.percent(100));
         }
         assert_eq!(seen, [true; 5]);
     }

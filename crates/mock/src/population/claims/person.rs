@@ -2,12 +2,12 @@
 
 use jiff::{Timestamp, civil::Date};
 
-use super::dice::Dice;
+use super::datetime::{FhirInstant, days_after};
 use super::eastern;
 use super::json::Json;
-use super::moment::{Instant, days_after};
 use super::tables::STATES;
 use super::vocabulary::{Code, System};
+use crate::rng::Rng;
 
 const MONTHS: [&str; 12] = ["01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12"];
 
@@ -32,7 +32,7 @@ pub(crate) struct Person<'a> {
     /// When the enrolment data was loaded.
     pub(crate) last_updated: Timestamp,
     /// Chance for the rest.
-    pub(crate) dice: Dice,
+    pub(crate) rng: Rng,
 }
 
 /// What both resources must agree on.
@@ -43,17 +43,17 @@ struct Facts {
 }
 
 impl Person<'_> {
-    fn facts(&self) -> (Facts, Dice) {
-        let mut dice = self.dice.clone();
+    fn facts(&self) -> (Facts, Rng) {
+        let mut rng = self.rng.clone();
         // 65 before 2015: nobody has a claim from before the coverage began.
-        let birth = days_after(Date::constant(1930, 1, 1), dice.below(20 * 365));
+        let birth = days_after(Date::constant(1930, 1, 1), rng.below(20 * 365));
         // A letter S in second place marks a made-up beneficiary identifier; real ones never hold an S.
         let mut mbi = String::from("1S00");
         for class in ["ACDEFGHJKM", "NPQRTUVWXY", "0123456789", "ACDEFGHJKM", "NPQRTUVWXY", "0123456789", "0123456789"]
         {
-            mbi.push(char::from(*dice.pick(class.as_bytes())));
+            mbi.push(char::from(*rng.pick(class.as_bytes())));
         }
-        (Facts { mbi, birth, dual: dice.percent(20) }, dice)
+        (Facts { mbi, birth, dual: rng.percent(20) }, rng)
     }
 
     fn head(&self, json: &mut Json<'_>, kind: &str, profile: &str, id: std::fmt::Arguments<'_>) {
@@ -61,7 +61,7 @@ impl Person<'_> {
         json.put("id", id);
         json.put_object("meta", |json| {
             let at = self.last_updated;
-            json.put("lastUpdated", Instant { at, eastern: eastern(at), milliseconds: true });
+            json.put("lastUpdated", FhirInstant { at, eastern: eastern(at), milliseconds: true });
             json.put_list("profile", |json| {
                 json.item(format_args!("http://hl7.org/fhir/us/carin-bb/StructureDefinition/{profile}"));
             });
@@ -70,13 +70,13 @@ impl Person<'_> {
 
     /// The Patient: a name, a sex, a birth date, a state and a postal code; no street.
     pub(crate) fn patient(&self) -> String {
-        let (facts, mut dice) = self.facts();
+        let (facts, mut rng) = self.facts();
         let mut out = String::with_capacity(4096);
         let mut json = Json::new(&mut out);
         json.object(|json| {
             self.head(json, "Patient", "C4BB-Patient", format_args!("-{}", self.patient));
             json.put_list("extension", |json| {
-                race(json, &mut dice);
+                race(json, &mut rng);
                 dual_status(json, facts.dual);
             });
             json.put_list("identifier", |json| self.identifiers(json, &facts));
@@ -86,18 +86,18 @@ impl Person<'_> {
                     json.put("family", self.family);
                     json.put_list("given", |json| {
                         json.item(self.given);
-                        json.item(*dice.pick(&["A", "J", "M", "X"]));
+                        json.item(*rng.pick(&["A", "J", "M", "X"]));
                     });
                 });
             });
-            json.put("gender", *dice.pick(&["female", "male"]));
+            json.put("gender", *rng.pick(&["female", "male"]));
             json.put("birthDate", facts.birth);
             json.put("deceasedBoolean", false);
             json.put_list("address", |json| {
                 json.object(|json| {
-                    let state = dice.pick(STATES);
+                    let state = rng.pick(STATES);
                     json.put("state", state.code);
-                    json.put("postalCode", format_args!("{:05}", state.zip + dice.below(999)));
+                    json.put("postalCode", format_args!("{:05}", state.zip + rng.below(999)));
                 });
             });
         });
@@ -132,7 +132,7 @@ impl Person<'_> {
 
     /// The Coverage of one of [`PARTS`]: its id and the resource.
     pub(crate) fn coverage(&self, part: char) -> (String, String) {
-        let (facts, mut dice) = self.facts();
+        let (facts, mut rng) = self.facts();
         let mut out = String::with_capacity(20_000);
         let mut json = Json::new(&mut out);
         json.object(|json| {
@@ -146,7 +146,7 @@ impl Person<'_> {
                     'b' => json.variable("b_trm_cd", "0", "Not Terminated"),
                     'c' => self.plan(json),
                     _ => {
-                        let contract = format!("Z{:04}", dice.below(40));
+                        let contract = format!("Z{:04}", rng.below(40));
                         monthly(json, &["ptdcntrct"], &contract);
                         monthly(json, &["ptdpbpid"], "001");
                         monthly(json, &["sgmtid"], "000");
@@ -214,9 +214,8 @@ impl Person<'_> {
     }
 }
 
-fn race(json: &mut Json<'_>, dice: &mut Dice) {
-    let (code, words) =
-        *dice.pick(&[("1", "White"), ("2", "Black"), ("3", "Other"), ("4", "Asian"), ("5", "Hispanic")]);
+fn race(json: &mut Json<'_>, rng: &mut Rng) {
+    let (code, words) = *rng.pick(&[("1", "White"), ("2", "Black"), ("3", "Other"), ("4", "Asian"), ("5", "Hispanic")]);
     json.variable("race", code, words);
     json.object(|json| {
         json.put("url", System::Url("http://hl7.org/fhir/us/core/StructureDefinition/us-core-race"));

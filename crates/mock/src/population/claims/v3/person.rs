@@ -2,9 +2,9 @@
 
 use jiff::{Span, civil::Date};
 
+use super::super::datetime::FhirInstant;
 use super::super::facts::{PersonFacts, tail};
 use super::super::json::Json;
-use super::super::moment::Instant;
 use super::super::person::{CONTRACT, PLAN, Person};
 use super::super::vocabulary::{Code, System};
 use super::INSURER;
@@ -234,7 +234,7 @@ impl Person<'_> {
 
     fn meta(&self, json: &mut Json<'_>, profiles: &[&str]) {
         json.put_object("meta", |json| {
-            json.put("lastUpdated", Instant { at: self.last_updated, eastern: false, milliseconds: true });
+            json.put("lastUpdated", FhirInstant { at: self.last_updated, eastern: false, milliseconds: true });
             json.put_list("profile", |json| {
                 profiles.iter().for_each(|profile| json.item(format_args!("http://hl7.org/fhir/us/{profile}")));
             });

@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 
-use super::dice::Dice;
 use super::json::{Digits, Json};
 use super::parts::{Cents, Provider};
 use super::revenue::{balance, item, revenue};
@@ -11,23 +10,24 @@ use super::stay::supporting_info;
 use super::tables::{ORGANIZATIONS, PROCEDURES, STATES, diagnosis};
 use super::vocabulary::{ATTENDING, Code, OPERATING, OTHER_OPERATING, PERFORMING, SUBMITTED, System, US_NPI};
 use super::{Claim, Kind, near_line_record, types};
+use crate::rng::Rng;
 
 /// Writes the inside of the resource.
-pub(super) fn write(json: &mut Json<'_>, claim: &Claim, created: Timestamp, dice: &mut Dice) {
-    let (mut revenue, total) = revenue(dice, claim.kind);
-    let cancelled = dice.percent(3);
-    let named = !dice.percent(4);
+pub(super) fn write(json: &mut Json<'_>, claim: &Claim, created: Timestamp, rng: &mut Rng) {
+    let (mut revenue, total) = revenue(rng, claim.kind);
+    let cancelled = rng.percent(3);
+    let named = !rng.percent(4);
 
     claim.head(json, profile(claim.kind));
     if named {
-        json.put_list("contained", |json| json.object(|json| organization(json, dice)));
+        json.put_list("contained", |json| json.object(|json| organization(json, rng)));
     }
-    json.put_list("extension", |json| extensions(json, claim, dice, cancelled));
-    json.put_list("identifier", |json| json.claim_identifiers("clm_id", claim.number, claim.group(dice)));
+    json.put_list("extension", |json| extensions(json, claim, rng, cancelled));
+    json.put_list("identifier", |json| json.claim_identifiers("clm_id", claim.number, claim.group(rng)));
     claim.status(json, cancelled);
     let (cms, blue) = claim_type(claim.kind);
     types(json, claim.kind, cms, blue);
-    if claim.kind != Kind::Outpatient || dice.percent(30) {
+    if claim.kind != Kind::Outpatient || rng.percent(30) {
         sub_type(json, claim.kind);
     }
     claim.patient(json);
@@ -46,16 +46,16 @@ pub(super) fn write(json: &mut Json<'_>, claim: &Claim, created: Timestamp, dice
     });
     json.put("outcome", "complete");
     let mut performing = 0;
-    json.put_list("careTeam", |json| performing = care_team(json, dice, claim.kind));
-    json.put_list("supportingInfo", |json| supporting_info(json, claim, dice));
-    json.put_list("diagnosis", |json| diagnoses(json, dice, claim.kind));
-    procedures(json, claim, dice);
+    json.put_list("careTeam", |json| performing = care_team(json, rng, claim.kind));
+    json.put_list("supportingInfo", |json| supporting_info(json, claim, rng));
+    json.put_list("diagnosis", |json| diagnoses(json, rng, claim.kind));
+    procedures(json, claim, rng);
     let part = if matches!(claim.kind, Kind::Outpatient | Kind::Hha) { 'b' } else { 'a' };
     claim.insurance(json, part, |_| ());
-    let state = dice.pick(STATES).postal;
+    let state = rng.pick(STATES).postal;
     json.put_list("item", |json| {
         for (sequence, entry) in (1..).zip(revenue.drain(..)) {
-            json.object(|json| item(json, claim, dice, (sequence, performing, state), &entry));
+            json.object(|json| item(json, claim, rng, (sequence, performing, state), &entry));
         }
     });
     json.put_list("total", |json| {
@@ -102,7 +102,7 @@ fn sub_type(json: &mut Json<'_>, kind: Kind) {
     });
 }
 
-fn organization(json: &mut Json<'_>, dice: &mut Dice) {
+fn organization(json: &mut Json<'_>, rng: &mut Rng) {
     json.put("resourceType", "Organization");
     json.put("id", "provider-org");
     json.put_object("meta", |json| {
@@ -113,24 +113,24 @@ fn organization(json: &mut Json<'_>, dice: &mut Dice) {
     json.put_list("identifier", |json| {
         json.object(|json| {
             json.concept("type", &[Code(System::Terminology("v2-0203"), "PRN", "")]);
-            json.put("value", Digits(dice.between(10_000, 999_999), 6));
+            json.put("value", Digits(rng.between(10_000, 999_999), 6));
         });
         json.object(|json| {
             json.concept("type", &[Code(System::Carin("C4BBIdentifierType"), "npi", "")]);
             json.put("system", US_NPI);
-            json.put("value", Digits(9_000_000_000 + dice.below(1_000_000_000), 10));
+            json.put("value", Digits(9_000_000_000 + rng.below(1_000_000_000), 10));
         });
     });
     json.put("active", true);
-    let name = dice.pick(ORGANIZATIONS);
+    let name = rng.pick(ORGANIZATIONS);
     json.put("name", *name);
 }
 
-fn extensions(json: &mut Json<'_>, claim: &Claim, dice: &mut Dice, cancelled: bool) {
+fn extensions(json: &mut Json<'_>, claim: &Claim, rng: &mut Rng, cancelled: bool) {
     let (code, words) = near_line_record(claim.kind);
     json.variable("nch_near_line_rec_ident_cd", code, words);
     if matches!(claim.kind, Kind::Inpatient | Kind::Snf) {
-        let (code, words) = match (cancelled, dice.below(100)) {
+        let (code, words) = match (cancelled, rng.below(100)) {
             (true, _) => ("2", "Cancel by credit adjustment (used only in credit/debit pairs)"),
             (false, 0..=4) => ("3", "Secondary debit adjustment (used only in credit/debit pairs)"),
             _ => ("1", "Original debit action (always a 1 for all regular bills)"),
@@ -141,11 +141,11 @@ fn extensions(json: &mut Json<'_>, claim: &Claim, dice: &mut Dice, cancelled: bo
         for variable in ["ime_op_clm_val_amt", "clm_uncompd_care_pmt_amt", "dsh_op_clm_val_amt"] {
             json.object(|json| {
                 json.put("url", System::Variable(variable));
-                json.money("valueMoney", Cents(dice.between(1_000, 90_000)));
+                json.money("valueMoney", Cents(rng.between(1_000, 90_000)));
             });
         }
     }
-    json.variable_identifier("fi_doc_clm_cntl_num", Digits(dice.below(100_000_000_000_000), 14));
+    json.variable_identifier("fi_doc_clm_cntl_num", Digits(rng.below(100_000_000_000_000), 14));
     json.variable_value("fi_clm_proc_dt", "valueDate", claim.processed());
     json.variable("clm_mdcr_non_pmt_rsn_cd", "P", "Payment requested");
     let class = match claim.kind {
@@ -154,30 +154,30 @@ fn extensions(json: &mut Json<'_>, claim: &Claim, dice: &mut Dice, cancelled: bo
         _ => "1",
     };
     json.variable("clm_srvc_clsfctn_type_cd", class, "");
-    let contractor = *dice.pick(&["99011", "99022", "99033"]);
+    let contractor = *rng.pick(&["99011", "99022", "99033"]);
     json.variable("fi_num", contractor, "");
     if claim.kind == Kind::Hospice {
-        json.variable_count("bene_hospc_prd_cnt", dice.between(1, 4));
+        json.variable_count("bene_hospc_prd_cnt", rng.between(1, 4));
     }
 }
 
 /// Writes the team; returns the number of the member that lines refer to.
-fn care_team(json: &mut Json<'_>, dice: &mut Dice, kind: Kind) -> u64 {
+fn care_team(json: &mut Json<'_>, rng: &mut Rng, kind: Kind) -> u64 {
     let mut team = CareTeam::new();
-    team.add(json, &Provider::any(dice), ATTENDING);
-    if matches!(kind, Kind::Inpatient | Kind::Snf) || (kind == Kind::Outpatient && dice.percent(60)) {
-        team.add(json, &Provider::any(dice), OPERATING);
-        team.add(json, &Provider::any(dice), OTHER_OPERATING);
+    team.add(json, &Provider::any(rng), ATTENDING);
+    if matches!(kind, Kind::Inpatient | Kind::Snf) || (kind == Kind::Outpatient && rng.percent(60)) {
+        team.add(json, &Provider::any(rng), OPERATING);
+        team.add(json, &Provider::any(rng), OTHER_OPERATING);
     }
-    team.add(json, &Provider::any(dice), PERFORMING)
+    team.add(json, &Provider::any(rng), PERFORMING)
 }
 
-fn diagnoses(json: &mut Json<'_>, dice: &mut Dice, kind: Kind) {
+fn diagnoses(json: &mut Json<'_>, rng: &mut Rng, kind: Kind) {
     const KINDS: System<'static> = System::Terminology("ex-diagnosistype");
     const CARIN: System<'static> = System::Carin("C4BBClaimDiagnosisType");
     let inpatient = kind == Kind::Inpatient;
-    let count = if inpatient { dice.between(5, 8) } else { dice.between(2, 5) };
-    let start = dice.next();
+    let count = if inpatient { rng.between(5, 8) } else { rng.between(2, 5) };
+    let start = rng.next();
     for sequence in 1..=count {
         let role = match (inpatient, sequence) {
             (true, 1) => Code(KINDS, "admitting", "Admitting Diagnosis"),
@@ -198,9 +198,9 @@ fn diagnoses(json: &mut Json<'_>, dice: &mut Dice, kind: Kind) {
     }
 }
 
-fn procedures(json: &mut Json<'_>, claim: &Claim, dice: &mut Dice) {
+fn procedures(json: &mut Json<'_>, claim: &Claim, rng: &mut Rng) {
     let count = match claim.kind {
-        Kind::Inpatient => dice.below(4),
+        Kind::Inpatient => rng.below(4),
         Kind::Snf => 1,
         _ => 0,
     };
@@ -209,7 +209,7 @@ fn procedures(json: &mut Json<'_>, claim: &Claim, dice: &mut Dice) {
     }
     json.put_list("procedure", |json| {
         for sequence in 1..=count {
-            let (code, words) = dice.pick(PROCEDURES);
+            let (code, words) = rng.pick(PROCEDURES);
             json.object(|json| {
                 json.put("sequence", sequence);
                 json.put("date", format_args!("{}T00:00:00+00:00", claim.start));

@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 
-use super::dice::Dice;
 use super::json::{Digits, Json};
 use super::lines::{self, Line};
 use super::parts::{Cents, Provider};
@@ -13,6 +12,7 @@ use super::vocabulary::{
     REFERRING, SUBMITTED, System, US_NPI,
 };
 use super::{Claim, Kind, near_line_record, types};
+use crate::rng::Rng;
 
 /// What a line needs to know of the claim around it.
 struct Around<'c> {
@@ -26,26 +26,26 @@ struct Around<'c> {
 }
 
 /// Writes the inside of the resource.
-pub(super) fn write(json: &mut Json<'_>, claim: &Claim, created: Timestamp, dice: &mut Dice) {
+pub(super) fn write(json: &mut Json<'_>, claim: &Claim, created: Timestamp, rng: &mut Rng) {
     let carrier = claim.kind == Kind::Carrier;
-    let services: Vec<(&Service, Line)> = (0..lines::count(dice, claim.kind))
+    let services: Vec<(&Service, Line)> = (0..lines::count(rng, claim.kind))
         .map(|_| {
-            let service = dice.pick(if carrier { SERVICES } else { EQUIPMENT });
-            (service, Line::any(dice, service.charge))
+            let service = rng.pick(if carrier { SERVICES } else { EQUIPMENT });
+            (service, Line::any(rng, service.charge))
         })
         .collect();
     let total = Line::total(&services.iter().map(|(_, line)| *line).collect::<Vec<_>>());
     // Equipment goes with a laboratory value more often than a visit does: oxygen and insulin need one.
-    let observed = dice.percent(if carrier { 10 } else { 90 });
-    let cancelled = dice.percent(3);
+    let observed = rng.percent(if carrier { 10 } else { 90 });
+    let cancelled = rng.percent(3);
 
     // The server calls equipment claims institutional, profile and all.
     claim.head(json, if carrier { "Professional-NonClinician" } else { "Inpatient-Institutional" });
     if observed {
-        json.put_list("contained", |json| json.object(|json| observation(json, dice)));
+        json.put_list("contained", |json| json.object(|json| observation(json, rng)));
     }
-    json.put_list("extension", |json| extensions(json, claim, dice, cancelled));
-    json.put_list("identifier", |json| json.claim_identifiers("clm_id", claim.number, claim.group(dice)));
+    json.put_list("extension", |json| extensions(json, claim, rng, cancelled));
+    json.put_list("identifier", |json| json.claim_identifiers("clm_id", claim.number, claim.group(rng)));
     claim.status(json, cancelled);
     if carrier {
         let words = "Local carrier non-durable medical equipment, prosthetics, orthotics, and supplies (DMEPOS) claim";
@@ -57,10 +57,10 @@ pub(super) fn write(json: &mut Json<'_>, claim: &Claim, created: Timestamp, dice
     json.period("billablePeriod", claim.start, claim.end);
     claim.created(json, created);
 
-    let performing = Provider::any(dice);
-    let referring = Provider::any(dice);
-    billing(json, dice, carrier, &performing);
-    if !carrier || !dice.percent(15) {
+    let performing = Provider::any(rng);
+    let referring = Provider::any(rng);
+    billing(json, rng, carrier, &performing);
+    if !carrier || !rng.percent(15) {
         json.put_object("referral", |json| {
             json.npi(referring.npi);
             json.provider_name(&referring);
@@ -72,9 +72,9 @@ pub(super) fn write(json: &mut Json<'_>, claim: &Claim, created: Timestamp, dice
         let mut team = CareTeam::new();
         team.add(json, &referring, REFERRING);
         team.add_performing(json, &performing, carrier);
-        if carrier && dice.percent(40) {
-            let name = *dice.pick(ORGANIZATIONS);
-            team.add_organization(json, 9_000_000_000 + dice.below(1_000_000_000), name);
+        if carrier && rng.percent(40) {
+            let name = *rng.pick(ORGANIZATIONS);
+            team.add_organization(json, 9_000_000_000 + rng.below(1_000_000_000), name);
         }
     });
     let mut info = SupportingInfo::new();
@@ -88,8 +88,8 @@ pub(super) fn write(json: &mut Json<'_>, claim: &Claim, created: Timestamp, dice
             }));
         }
     });
-    let diagnoses = dice.between(1, 4);
-    let start = dice.next();
+    let diagnoses = rng.between(1, 4);
+    let start = rng.next();
     json.put_list("diagnosis", |json| {
         for sequence in 1..=diagnoses {
             let kind = match sequence {
@@ -101,10 +101,10 @@ pub(super) fn write(json: &mut Json<'_>, claim: &Claim, created: Timestamp, dice
         }
     });
     claim.insurance(json, if carrier { 'b' } else { 'a' }, |_| ());
-    let around = Around { claim, carrier, diagnoses, observation, place: dice.pick(PLACES), state: dice.pick(STATES) };
+    let around = Around { claim, carrier, diagnoses, observation, place: rng.pick(PLACES), state: rng.pick(STATES) };
     json.put_list("item", |json| {
         for (sequence, (service, line)) in (1..).zip(&services) {
-            json.object(|json| item(json, &around, dice, sequence, service, line));
+            json.object(|json| item(json, &around, rng, sequence, service, line));
         }
     });
     json.put_list("total", |json| {
@@ -115,23 +115,23 @@ pub(super) fn write(json: &mut Json<'_>, claim: &Claim, created: Timestamp, dice
     benefit_balance(json, |json| balance(json, &total));
 }
 
-fn observation(json: &mut Json<'_>, dice: &mut Dice) {
+fn observation(json: &mut Json<'_>, rng: &mut Rng) {
     json.put("resourceType", "Observation");
     json.put("id", "line-observation-1");
     json.put("status", "unknown");
     json.concept("code", &[Code(System::Variable("line_hct_hgb_type_cd"), "R1", "Hemoglobin Test")]);
-    json.put_object("valueQuantity", |json| json.put("value", Cents(dice.between(80, 170) * 10)));
+    json.put_object("valueQuantity", |json| json.put("value", Cents(rng.between(80, 170) * 10)));
 }
 
-fn extensions(json: &mut Json<'_>, claim: &Claim, dice: &mut Dice, cancelled: bool) {
+fn extensions(json: &mut Json<'_>, claim: &Claim, rng: &mut Rng, cancelled: bool) {
     let (code, words) = near_line_record(claim.kind);
     json.variable("nch_near_line_rec_ident_cd", code, words);
-    json.variable_identifier("carr_num", Digits(dice.between(1, 99_999), 5));
-    json.variable_identifier("carr_clm_cntl_num", Digits(dice.below(100_000_000_000_000), 14));
+    json.variable_identifier("carr_num", Digits(rng.between(1, 99_999), 5));
+    json.variable_identifier("carr_clm_cntl_num", Digits(rng.below(100_000_000_000_000), 14));
     json.variable("carr_clm_pmt_dnl_cd", "1", "Physician/supplier");
     json.variable("asgmntcd", "A", "Assigned claim");
     json.variable_identifier("clm_clncl_tril_num", Digits(0, 1));
-    let (code, words) = match (cancelled, dice.below(100)) {
+    let (code, words) = match (cancelled, rng.below(100)) {
         (true, _) => ("3", "Full credit"),
         (false, 0..=4) => ("5", "Replacement debit"),
         _ => ("1", "Original debit; void of original debit (If CLM_DISP_CD = 3, code 1 means voided original debit)"),
@@ -140,8 +140,8 @@ fn extensions(json: &mut Json<'_>, claim: &Claim, dice: &mut Dice, cancelled: bo
 }
 
 /// Who sent the bill. Most carrier claims do not say.
-fn billing(json: &mut Json<'_>, dice: &mut Dice, carrier: bool, performing: &Provider) {
-    if carrier && dice.percent(60) {
+fn billing(json: &mut Json<'_>, rng: &mut Rng, carrier: bool, performing: &Provider) {
+    if carrier && rng.percent(60) {
         return;
     }
     json.put_object("provider", |json| {
@@ -158,15 +158,15 @@ fn billing(json: &mut Json<'_>, dice: &mut Dice, carrier: bool, performing: &Pro
     });
 }
 
-fn item(json: &mut Json<'_>, around: &Around<'_>, dice: &mut Dice, sequence: u64, service: &Service, line: &Line) {
-    let units = dice.between(1, 3);
+fn item(json: &mut Json<'_>, around: &Around<'_>, rng: &mut Rng, sequence: u64, service: &Service, line: &Line) {
+    let units = rng.between(1, 3);
     json.put_list("extension", |json| {
         if around.carrier {
             json.variable_count("carr_line_mtus_cnt", units);
             json.variable("carr_line_mtus_cnt", "3", "");
             json.variable("carr_line_mtus_cd", "3", "Services");
         } else {
-            equipment_extensions(json, dice, around.state.postal, units);
+            equipment_extensions(json, rng, around.state.postal, units);
         }
         json.variable("betos_cd", service.betos.0, service.betos.1);
         if line.denied() {
@@ -178,7 +178,7 @@ fn item(json: &mut Json<'_>, around: &Around<'_>, dice: &mut Dice, sequence: u64
     });
     json.put("sequence", sequence);
     json.put_list("careTeamSequence", |json| json.item(2));
-    json.put_list("diagnosisSequence", |json| json.item(dice.between(1, around.diagnoses)));
+    json.put_list("diagnosisSequence", |json| json.item(rng.between(1, around.diagnoses)));
     if let (1, Some(observation)) = (sequence, around.observation) {
         json.put_list("informationSequence", |json| json.item(observation));
     }
@@ -192,12 +192,12 @@ fn item(json: &mut Json<'_>, around: &Around<'_>, dice: &mut Dice, sequence: u64
         }
         json.codings(&[Code(HCPCS, service.hcpcs, "")]);
     });
-    if !around.carrier || dice.percent(20) {
-        modifier(json, dice);
+    if !around.carrier || rng.percent(20) {
+        modifier(json, rng);
     }
     json.period("servicedPeriod", around.claim.start, around.claim.end);
     json.put_object("locationCodeableConcept", |json| {
-        json.put_list("extension", |json| location(json, around, dice));
+        json.put_list("extension", |json| location(json, around, rng));
         json.codings(&[Code(System::Variable("line_place_of_srvc_cd"), around.place.0, around.place.1)]);
     });
     json.put_object("quantity", |json| json.put("value", units));
@@ -209,8 +209,8 @@ fn item(json: &mut Json<'_>, around: &Around<'_>, dice: &mut Dice, sequence: u64
     });
 }
 
-fn equipment_extensions(json: &mut Json<'_>, dice: &mut Dice, state: &str, units: u64) {
-    json.variable_identifier("suplrnum", Digits(9_000_000_000 + dice.below(1_000_000_000), 10));
+fn equipment_extensions(json: &mut Json<'_>, rng: &mut Rng, state: &str, units: u64) {
+    json.variable_identifier("suplrnum", Digits(9_000_000_000 + rng.below(1_000_000_000), 10));
     json.object(|json| {
         json.put("url", System::Variable("dmerc_line_scrn_svgs_amt"));
         json.put_object("valueQuantity", |json| json.put("value", Cents(0)));
@@ -232,7 +232,7 @@ fn equipment_extensions(json: &mut Json<'_>, dice: &mut Dice, state: &str, units
     );
 }
 
-fn modifier(json: &mut Json<'_>, dice: &mut Dice) {
+fn modifier(json: &mut Json<'_>, rng: &mut Rng) {
     let codes: &[&str] = &["LT", "RT", "NU", "RR", "KX", "59"];
     json.put_list("modifier", |json| {
         json.object(|json| {
@@ -240,21 +240,21 @@ fn modifier(json: &mut Json<'_>, dice: &mut Dice) {
                 json.object(|json| {
                     json.put("system", HCPCS);
                     json.put("version", "3");
-                    json.put("code", *dice.pick(codes));
+                    json.put("code", *rng.pick(codes));
                 });
             });
         });
     });
 }
 
-fn location(json: &mut Json<'_>, around: &Around<'_>, dice: &mut Dice) {
+fn location(json: &mut Json<'_>, around: &Around<'_>, rng: &mut Rng) {
     if around.carrier {
         json.variable("prvdr_state_cd", around.state.code, around.state.name);
         json.object(|json| {
             json.put("url", System::Variable("prvdr_zip"));
             json.put_object("valueCoding", |json| {
                 json.put("system", System::Variable("prvdr_zip"));
-                json.put("code", format_args!("{:05}{:04}", around.state.zip + dice.below(999), dice.below(10_000)));
+                json.put("code", format_args!("{:05}{:04}", around.state.zip + rng.below(999), rng.below(10_000)));
             });
         });
         json.variable("carr_line_prcng_lclty_cd", "99", "");

@@ -1,4 +1,4 @@
-//! What a mock remembers and a mock that serves for days must not remember for ever: the oldest goes first.
+//! A map whose oldest entries go once they expire or there are too many, so that a mock can run for days.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,7 +11,7 @@ const HEAVIEST: usize = 16 << 20;
 
 /// Things by a name, in the order in which they came.
 #[derive(Debug)]
-pub(super) struct Kept<V> {
+pub(super) struct ExpiringMap<V> {
     things: HashMap<String, Thing<V>>,
     order: BTreeMap<u64, String>,
     /// The number of the next.
@@ -26,13 +26,13 @@ struct Thing<V> {
     value: V,
 }
 
-impl<V> Default for Kept<V> {
+impl<V> Default for ExpiringMap<V> {
     fn default() -> Self {
         Self { things: HashMap::new(), order: BTreeMap::new(), next: 0, weight: 0 }
     }
 }
 
-impl<V> Kept<V> {
+impl<V> ExpiringMap<V> {
     /// Keeps one more, `weight` bytes of whose text came from outside. The oldest go: those that are `over` where
     /// there are more than a thousand, and any where there are more than ten thousand or 16 MB.
     pub(super) fn put(&mut self, name: String, value: V, weight: usize, over: impl Fn(&V) -> bool) {
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn the_oldest_go_when_they_are_over_or_too_many() {
-        let mut kept = Kept::default();
+        let mut kept = ExpiringMap::default();
         for number in 0..FEW + 10 {
             kept.put(number.to_string(), number, 0, |number| *number < 5);
         }
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_is_long_is_not_kept_in_numbers() {
-        let mut kept = Kept::default();
+        let mut kept = ExpiringMap::default();
         for number in 0..10 {
             kept.put(number.to_string(), number, HEAVIEST / 4, |_| false);
         }

@@ -1,8 +1,8 @@
 //! How many lines a claim has and what money stands on each.
 
 use super::Kind;
-use super::dice::Dice;
 use super::parts::Cents;
+use crate::rng::Rng;
 
 /// The money on one line. Charge ≥ allowed ≥ paid, and allowed = deductible + coinsurance + paid.
 #[derive(Clone, Copy, Default)]
@@ -18,13 +18,13 @@ pub(super) struct Line {
 
 impl Line {
     /// A line with a charge between two amounts in cents.
-    pub(super) fn any(dice: &mut Dice, charge: (u64, u64)) -> Self {
-        let charge = Cents(dice.between(charge.0, charge.1));
-        if dice.percent(4) {
+    pub(super) fn any(rng: &mut Rng, charge: (u64, u64)) -> Self {
+        let charge = Cents(rng.between(charge.0, charge.1));
+        if rng.percent(4) {
             return Self { charge, noncovered: charge, ..Self::default() };
         }
-        let allowed = charge.percent(dice.between(35, 100));
-        let deductible = if dice.percent(10) { allowed.percent(dice.between(10, 100)) } else { Cents(0) };
+        let allowed = charge.percent(rng.between(35, 100));
+        let deductible = if rng.percent(10) { allowed.percent(rng.between(10, 100)) } else { Cents(0) };
         let coinsurance = allowed.less(deductible).percent(20);
         let paid = allowed.less(deductible).less(coinsurance);
         Self { charge, allowed, deductible, coinsurance, paid, noncovered: Cents(0) }
@@ -50,21 +50,21 @@ impl Line {
 
 /// How many lines a claim has: mostly a few, seldom 45, once in some two thousand claims 450 (the
 /// most that one institutional claim may hold).
-pub(super) fn count(dice: &mut Dice, kind: Kind) -> u64 {
+pub(super) fn count(rng: &mut Rng, kind: Kind) -> u64 {
     if kind == Kind::Pde {
         return 1;
     }
-    match dice.below(2000) {
+    match rng.below(2000) {
         0 => return 450,
         1..=8 => return 45,
         _ => {}
     }
-    let few = match dice.below(100) {
+    let few = match rng.below(100) {
         0..=54 => 1,
         55..=74 => 2,
         75..=85 => 3,
         86..=91 => 4,
-        _ => dice.between(5, 12),
+        _ => rng.between(5, 12),
     };
     match kind {
         // One more for the revenue line that repeats the total.
@@ -80,9 +80,9 @@ mod tests {
 
     #[test]
     fn amounts_of_a_line_agree() {
-        let mut dice = Dice::at(&[3]);
+        let mut rng = Rng::at(&[3]);
         for _ in 0..5000 {
-            let line = Line::any(&mut dice, (0, 90_000));
+            let line = Line::any(&mut rng, (0, 90_000));
             assert!(line.charge >= line.allowed && line.allowed >= line.paid);
             assert_eq!(line.allowed.0, line.deductible.0 + line.coinsurance.0 + line.paid.0);
         }
@@ -90,12 +90,12 @@ mod tests {
 
     #[test]
     fn long_claims_are_rare_but_there() {
-        let mut dice = Dice::at(&[4]);
-        let counts: Vec<u64> = (0..20_000).map(|_| count(&mut dice, Kind::Carrier)).collect();
+        let mut rng = Rng::at(&[4]);
+        let counts: Vec<u64> = (0..20_000).map(|_| count(&mut rng, Kind::Carrier)).collect();
         let of = |wanted: u64| counts.iter().filter(|&&count| count == wanted).count();
         assert!((2..=25).contains(&of(450)), "{}", of(450));
         assert!((40..=130).contains(&of(45)), "{}", of(45));
         assert!(counts.iter().all(|count| (1..=12).contains(count) || [45, 450].contains(count)));
-        assert_eq!(count(&mut dice, Kind::Pde), 1);
+        assert_eq!(count(&mut rng, Kind::Pde), 1);
     }
 }

@@ -16,9 +16,9 @@ mod prior;
 #[cfg(test)]
 mod tests;
 
+use super::datetime::FhirInstant;
 use super::facts::{Diagnosis, Facts, Member};
 use super::json::Json;
-use super::moment::Instant;
 use super::vocabulary::{Code, System};
 use super::{Claim, Kind};
 use crate::records::Marks;
@@ -56,13 +56,13 @@ impl Claim {
             (Stage::Partial, Kind::Dme) => ("VMS", &[SHARED, NOT_FINAL]),
             (Stage::Partial, _) => ("FISS", &[SHARED, NOT_FINAL]),
         };
-        let samhsa = self.kind != Kind::Pde && self.dice.clone().below(1000) < 30;
+        let samhsa = self.kind != Kind::Pde && self.rng.clone().below(1000) < 30;
         Marks { source, samhsa, tags }
     }
 
     /// Whether this drug event has been deleted by the plan that reported it.
     fn is_deleted(&self) -> bool {
-        self.kind == Kind::Pde && self.dice.clone().below(1000) >= 980
+        self.kind == Kind::Pde && self.rng.clone().below(1000) >= 980
     }
 
     /// Appends the v3 ExplanationOfBenefit as compact JSON; the same text at every request. `id` and
@@ -96,7 +96,7 @@ impl Claim {
             json.put("use", "claim");
             json.put_object("patient", |json| json.put("reference", format_args!("Patient/{patient}")));
             parts::period(json, "billablePeriod", &facts.billable_period);
-            json.put("created", Instant { at: self.effective(), eastern: false, milliseconds: false });
+            json.put("created", FhirInstant { at: self.effective(), eastern: false, milliseconds: false });
             if self.kind != Kind::Pde {
                 json.put_object("insurer", |json| json.put("reference", "#insurer-org"));
             }
@@ -148,7 +148,7 @@ impl Claim {
             Kind::Outpatient | Kind::Hha | Kind::Hospice => "Outpatient-Institutional",
         };
         json.put_object("meta", |json| {
-            json.put("lastUpdated", Instant { at: self.last_updated, eastern: false, milliseconds: true });
+            json.put("lastUpdated", FhirInstant { at: self.last_updated, eastern: false, milliseconds: true });
             json.put("source", marks.source);
             json.put_list("profile", |json| {
                 json.item(format_args!(

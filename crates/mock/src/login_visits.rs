@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{
-    kept::Kept,
+    expiring_map::ExpiringMap,
     version::Version,
     world::{uuid, word},
 };
@@ -44,16 +44,16 @@ pub(super) struct Visit {
 
 /// Who is where between the first redirect and the consent page.
 #[derive(Default)]
-pub(super) struct Arrivals {
+pub(super) struct LoginVisits {
     /// Where to go on after the log-in, by the number that the log-in server hands back.
-    relays: Kept<String>,
+    relays: ExpiringMap<String>,
     /// Who has logged in, by the word of the log-in server for it.
-    signed_in: Kept<usize>,
-    visits: Kept<Visit>,
+    signed_in: ExpiringMap<usize>,
+    visits: ExpiringMap<Visit>,
     standings: HashMap<usize, Standing>,
 }
 
-impl Arrivals {
+impl LoginVisits {
     /// A request leaves for the log-in server; returns its relay, 26 digits.
     pub(super) fn leave(&mut self, next: String) -> String {
         let digits = |text: String| text.bytes().map(|byte| char::from(b'0' + byte % 10)).collect::<String>();

@@ -1,9 +1,9 @@
-//! Many places put into or taken out of a long list one after another, without moving the rest each time.
+//! Puts many entries into a long list, or takes them out, without moving the rest each time.
 
 /// Numbered slots, of which some are taken: a binary indexed tree (Fenwick 1994) of how many are free.
-pub(super) struct Slots(Vec<usize>);
+pub(super) struct FenwickTree(Vec<usize>);
 
-impl Slots {
+impl FenwickTree {
     /// So many free ones.
     pub(super) fn new(number: usize) -> Self {
         Self((0..=number).map(|at| at & at.wrapping_neg()).collect())
@@ -34,12 +34,12 @@ impl Slots {
 
 #[cfg(test)]
 mod tests {
-    use super::Slots;
+    use super::FenwickTree;
 
     #[test]
     fn what_is_taken_is_what_a_list_would_have_lost() {
         for length in [1, 2, 7, 8, 9, 100] {
-            let (mut slots, mut list) = (Slots::new(length), (0..length).collect::<Vec<_>>());
+            let (mut slots, mut list) = (FenwickTree::new(length), (0..length).collect::<Vec<_>>());
             for number in 0..length {
                 let nth = (number * 31 + 5) % list.len();
                 let slot = slots.nth(nth);

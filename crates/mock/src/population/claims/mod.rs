@@ -3,15 +3,14 @@
 //! [`Claim::at`] tells what a search needs to know of a claim; [`Claim::write`] makes the resource.
 //! Both derive everything from the place of the claim in its population, so that nothing is kept.
 
-pub(crate) mod dice;
+mod datetime;
 mod drug;
 mod facts;
 mod institutional;
 mod json;
 #[cfg(test)]
-mod likeness;
+mod json_shape;
 mod lines;
-mod moment;
 mod parts;
 pub(crate) mod person;
 mod professional;
@@ -28,9 +27,9 @@ mod vocabulary;
 
 use jiff::{Timestamp, civil::Date};
 
-use dice::Dice;
+use crate::rng::Rng;
+use datetime::{FhirInstant, days_after};
 use json::Json;
-use moment::{Instant, days_after};
 use tape::Tape;
 use vocabulary::{Code, System};
 
@@ -94,21 +93,21 @@ impl Kind {
             [C, P, U, C, C, D, C, C, P, U],
             [P, C, C, U, I, C, C, P, C, C],
         ];
-        let turn = Dice::at(&[seed, enrollee, position / 10, 0x6b69_6e64]).below(10);
+        let turn = Rng::at(&[seed, enrollee, position / 10, 0x6b69_6e64]).below(10);
         MIX[(position / 10 % 10) as usize][((position + turn) % 10) as usize]
     }
 
     /// Days from the first to the last day of service.
-    fn stay(self, dice: &mut Dice) -> u64 {
+    fn stay(self, rng: &mut Rng) -> u64 {
         match self {
             Self::Pde => 0,
-            Self::Carrier => dice.below(10) / 9,
-            Self::Outpatient => dice.below(4),
-            Self::Inpatient => dice.between(1, 14),
-            Self::Snf => dice.between(8, 40),
-            Self::Hha => dice.between(20, 59),
-            Self::Hospice => dice.between(5, 30),
-            Self::Dme => dice.below(2) * 29,
+            Self::Carrier => rng.below(10) / 9,
+            Self::Outpatient => rng.below(4),
+            Self::Inpatient => rng.between(1, 14),
+            Self::Snf => rng.between(8, 40),
+            Self::Hha => rng.between(20, 59),
+            Self::Hospice => rng.between(5, 30),
+            Self::Dme => rng.below(2) * 29,
         }
     }
 }
@@ -127,17 +126,17 @@ pub(super) struct Claim {
     /// When the loader wrote it.
     pub(super) last_updated: Timestamp,
     /// Chance for the rest of the claim.
-    dice: Dice,
+    rng: Rng,
 }
 
 impl Claim {
     /// The claim at a place, with the numbers that its population gives to it and to its patient.
     pub(super) fn at(seed: u64, enrollee: u64, position: u64, number: u64, patient: u64) -> Self {
         let kind = Kind::at(seed, enrollee, position);
-        let mut dice = Dice::at(&[seed, enrollee, position]);
-        let end = dice.below(LAST_SERVICE + 1);
-        let start = end.saturating_sub(kind.stay(&mut dice));
-        let last_updated = loaded_at(&mut dice, end);
+        let mut rng = Rng::at(&[seed, enrollee, position]);
+        let end = rng.below(LAST_SERVICE + 1);
+        let start = end.saturating_sub(kind.stay(&mut rng));
+        let last_updated = loaded_at(&mut rng, end);
         Self {
             kind,
             number,
@@ -145,7 +144,7 @@ impl Claim {
             start: days_after(FIRST_LOAD, start),
             end: days_after(FIRST_LOAD, end),
             last_updated,
-            dice,
+            rng,
         }
     }
 
@@ -155,12 +154,12 @@ impl Claim {
     }
 
     fn put_down(&self, created: Timestamp, mut json: Json<'_>) {
-        let mut dice = self.dice.clone();
-        json.whole_amounts = dice.percent(12);
+        let mut rng = self.rng.clone();
+        json.whole_amounts = rng.percent(12);
         json.object(|json| match self.kind {
-            Kind::Pde => drug::write(json, self, created, &mut dice),
-            Kind::Carrier | Kind::Dme => professional::write(json, self, created, &mut dice),
-            _ => institutional::write(json, self, created, &mut dice),
+            Kind::Pde => drug::write(json, self, created, &mut rng),
+            Kind::Carrier | Kind::Dme => professional::write(json, self, created, &mut rng),
+            _ => institutional::write(json, self, created, &mut rng),
         });
     }
 
@@ -216,8 +215,8 @@ impl Claim {
     }
 
     /// The group that ties a claim to its adjustments.
-    fn group(&self, dice: &mut Dice) -> u64 {
-        dice.between(1_000_000_000, 99_999_999_999)
+    fn group(&self, rng: &mut Rng) -> u64 {
+        rng.between(1_000_000_000, 99_999_999_999)
     }
 
     /// The day on which the claim was processed and paid: never after the load that brought it, which
@@ -232,21 +231,21 @@ pub(super) fn eastern(at: Timestamp) -> bool {
     at.as_second() < 1_704_067_200
 }
 
-fn written(at: Timestamp, milliseconds: bool) -> Instant {
-    Instant { at, eastern: eastern(at), milliseconds }
+fn written(at: Timestamp, milliseconds: bool) -> FhirInstant {
+    FhirInstant { at, eastern: eastern(at), milliseconds }
 }
 
 /// Most claims come with the Tuesday load some weeks after the service; some are loaded again when
 /// they are adjusted. Nothing is younger than the load that ends at [`LOADED`].
-fn loaded_at(dice: &mut Dice, end: u64) -> Timestamp {
-    let mut day = (end + dice.between(LOAD_DELAY, 60)).div_ceil(7) * 7;
-    if dice.percent(8) {
-        day += 7 * dice.between(1, 150);
+fn loaded_at(rng: &mut Rng, end: u64) -> Timestamp {
+    let mut day = (end + rng.between(LOAD_DELAY, 60)).div_ceil(7) * 7;
+    if rng.percent(8) {
+        day += 7 * rng.between(1, 150);
     }
     let milliseconds = if day > LAST_TUESDAY {
-        LOADED.as_millisecond().unsigned_abs() - dice.below(4 * 3_600_000)
+        LOADED.as_millisecond().unsigned_abs() - rng.below(4 * 3_600_000)
     } else {
-        FIRST_LOAD_MILLISECONDS + day * DAY_MILLISECONDS + dice.between(14 * 3_600_000, 22 * 3_600_000)
+        FIRST_LOAD_MILLISECONDS + day * DAY_MILLISECONDS + rng.between(14 * 3_600_000, 22 * 3_600_000)
     };
     Timestamp::from_millisecond(i64::try_from(milliseconds).unwrap_or(0)).unwrap_or(LOADED)
 }

@@ -4,10 +4,10 @@
 
 use jiff::civil::Date;
 
-use super::dice::Dice;
 use super::json::{Digits, Json, Value};
 use super::tables::{FAMILY_NAMES, GIVEN_NAMES, SPECIALTIES, Specialty};
 use super::vocabulary::{Code, NPI, System, UNIQUE_CLAIM};
+use crate::rng::Rng;
 
 /// US dollars in cents.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -55,10 +55,10 @@ pub(super) struct Provider {
 
 impl Provider {
     /// Somebody; every tenth of them without a name.
-    pub(super) fn any(dice: &mut Dice) -> Self {
-        let npi = 9_000_000_000 + dice.below(1_000_000_000);
-        let name = (!dice.percent(10)).then(|| (*dice.pick(GIVEN_NAMES), *dice.pick(FAMILY_NAMES)));
-        Self { npi, name, specialty: dice.pick(SPECIALTIES) }
+    pub(super) fn any(rng: &mut Rng) -> Self {
+        let npi = 9_000_000_000 + rng.below(1_000_000_000);
+        let name = (!rng.percent(10)).then(|| (*rng.pick(GIVEN_NAMES), *rng.pick(FAMILY_NAMES)));
+        Self { npi, name, specialty: rng.pick(SPECIALTIES) }
     }
 }
 

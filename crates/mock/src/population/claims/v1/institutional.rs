@@ -1,6 +1,5 @@
 //! Claims of institutions in v1: hospital (in and out), nursing facility, home health, hospice.
 
-use super::super::dice::Dice;
 use super::super::facts::{Contained, Facts, Item, ends_in, tail};
 use super::super::json::{Digits, Json};
 use super::super::parts::Cents;
@@ -10,14 +9,15 @@ use super::super::{Claim, Kind};
 use super::parts::{FIRST_MEMBER, amount, copied, extension, money_extension, npi, one_coding};
 use super::revenue::item;
 use super::sections::{PRIMARY, diagnoses, information, member};
+use crate::rng::Rng;
 
 /// Writes the inside of the resource.
 pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>) {
     // Chance for what v2 does not tell, apart from the chance that makes v2.
-    let mut dice = Dice::at(&[claim.dice.clone().next(), 0x0076_3100]);
+    let mut rng = Rng::at(&[claim.rng.clone().next(), 0x0076_3100]);
     let organization = facts.contained.iter().find(|one| one.resource_type == "Organization");
     claim.head_v1(json);
-    json.put_list("extension", |json| extensions(json, facts, &mut dice));
+    json.put_list("extension", |json| extensions(json, facts, &mut rng));
     claim.identity_v1(json, facts);
     json.put_object("billablePeriod", |json| {
         if matches!(claim.kind, Kind::Inpatient | Kind::Outpatient | Kind::Snf) {
@@ -39,14 +39,11 @@ pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>) {
     let mut performing = FIRST_MEMBER;
     json.put_list("careTeam", |json| performing = care_team(json, facts));
     diagnoses(json, facts);
-    procedures(json, claim, facts, &mut dice);
+    procedures(json, claim, facts, &mut rng);
     claim.insurance_v1(json, facts);
     stay(json, claim, facts);
     json.put_list("item", |json| {
-        facts
-            .item
-            .iter()
-            .for_each(|line: &Item<'_>| json.object(|json| item(json, claim, &mut dice, performing, line)));
+        facts.item.iter().for_each(|line: &Item<'_>| json.object(|json| item(json, claim, &mut rng, performing, line)));
     });
     amount(json, "totalCost", facts.total.first().and_then(|total| total.amount.as_ref()));
     json.put_object("payment", |json| amount(json, "amount", facts.payment.amount.as_ref()));
@@ -54,7 +51,7 @@ pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>) {
 }
 
 /// The sums that v2 has in `benefitBalance`, and what it has in extensions.
-fn extensions(json: &mut Json<'_>, facts: &Facts<'_>, dice: &mut Dice) {
+fn extensions(json: &mut Json<'_>, facts: &Facts<'_>, rng: &mut Rng) {
     let medical = ["ime_op_clm_val_amt", "dsh_op_clm_val_amt", "clm_uncompd_care_pmt_amt"];
     copied(json, medical.map(|name| facts.variable(name)));
     let mut primary_payer = None;
@@ -75,7 +72,7 @@ fn extensions(json: &mut Json<'_>, facts: &Facts<'_>, dice: &mut Dice) {
         json.variable_identifier("fi_num", contractor.code.as_str());
     }
     copied(json, [facts.variable("fi_doc_clm_cntl_num")]);
-    json.variable_identifier("fi_orig_clm_cntl_num", Digits(dice.below(100_000_000_000_000), 14));
+    json.variable_identifier("fi_orig_clm_cntl_num", Digits(rng.below(100_000_000_000_000), 14));
 }
 
 /// `provider` with CMS's own number, `organization` with the national one.
@@ -117,9 +114,9 @@ fn care_team(json: &mut Json<'_>, facts: &Facts<'_>) -> u64 {
 }
 
 /// v2's procedures, with one coding each. Outpatients now and then have one that only v1 tells.
-fn procedures(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>, dice: &mut Dice) {
-    if claim.kind == Kind::Outpatient && dice.percent(10) {
-        let (code, words) = dice.pick(PROCEDURES);
+fn procedures(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>, rng: &mut Rng) {
+    if claim.kind == Kind::Outpatient && rng.percent(10) {
+        let (code, words) = rng.pick(PROCEDURES);
         json.put_list("procedure", |json| {
             json.object(|json| {
                 json.put("sequence", 1);

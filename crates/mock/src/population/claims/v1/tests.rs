@@ -9,10 +9,10 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use super::super::dice::Dice;
-use super::super::likeness::{Paths, paths};
+use super::super::json_shape::{Paths, paths};
 use super::super::person::{PARTS, Person};
 use super::super::{Claim, LOADED};
+use crate::rng::Rng;
 
 /// The share of our claims of a type that must have a path which all real ones have.
 const MOST: usize = 85;
@@ -253,8 +253,8 @@ fn the_same_seed_makes_the_same_bytes() {
 }
 
 fn person(seed: u64) -> Person<'static> {
-    let dice = Dice::at(&[seed]);
-    Person { patient: 20_140_000_000_000 + seed, given: "Zoë", family: "O'Shaughnessy", last_updated: LOADED, dice }
+    let rng = Rng::at(&[seed]);
+    Person { patient: 20_140_000_000_000 + seed, given: "Zoë", family: "O'Shaughnessy", last_updated: LOADED, rng }
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn day(json: &mut Json<'_>, date: Date) {
 
 /// An instant with the offset the server happened to run at: `2023-06-14T12:31:42.360-04:00`.
 #[derive(Clone, Copy)]
-pub(super) struct Instant {
+pub(super) struct FhirInstant {
     /// The moment.
     pub(super) at: Timestamp,
     /// Written in US Eastern time, as the older deployments do, instead of UTC.
@@ -31,7 +31,7 @@ pub(super) struct Instant {
     pub(super) milliseconds: bool,
 }
 
-impl Value for Instant {
+impl Value for FhirInstant {
     fn write(&self, json: &mut Json<'_>) {
         let offset = if self.eastern { eastern_hours(self.at) } else { 0 };
         let local = local(self.at, offset);
@@ -91,7 +91,7 @@ mod tests {
     fn written(at: &str, eastern: bool, milliseconds: bool) -> String {
         let mut out = String::new();
         let at = at.parse().unwrap();
-        Json::new(&mut out).item(Instant { at, eastern, milliseconds });
+        Json::new(&mut out).item(FhirInstant { at, eastern, milliseconds });
         out.trim_matches('"').to_owned()
     }
 
@@ -128,7 +128,7 @@ mod tests {
         for step in 0..2000 {
             let at = Timestamp::from_millisecond(start + step * 198_765_432).unwrap();
             let mut out = String::new();
-            Json::new(&mut out).item(Instant { at, eastern: true, milliseconds: true });
+            Json::new(&mut out).item(FhirInstant { at, eastern: true, milliseconds: true });
             assert_eq!(out.trim_matches('"').parse::<Timestamp>().unwrap(), at);
         }
     }

@@ -29,7 +29,7 @@ impl Claim {
         let tape = self.as_v2();
         let facts = Facts::of(&tape);
         let mut json = Json::new(out);
-        json.whole_amounts = self.dice.clone().percent(12);
+        json.whole_amounts = self.rng.clone().percent(12);
         json.object(|json| match self.kind {
             Kind::Pde => drug::write(json, self, &facts),
             Kind::Carrier | Kind::Dme => professional::write(json, self, &facts),

@@ -8,11 +8,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::super::dice::Dice;
-use super::super::likeness::{Paths, paths};
+use super::super::json_shape::{Paths, paths};
 use super::super::person::Person;
 use super::super::{Claim, Kind, LOADED};
 use super::Stage;
+use crate::rng::Rng;
 
 /// The share of our claims of a type that must have a path which all real ones have.
 const MOST: usize = 85;
@@ -118,8 +118,8 @@ fn written(claim: &Claim, stage: Stage) -> String {
 }
 
 fn person() -> Person<'static> {
-    let dice = Dice::at(&[1, 2, 3]);
-    Person { patient: 20_140_000_000_001, given: "Zoë", family: "Muñoz", last_updated: LOADED, dice }
+    let rng = Rng::at(&[1, 2, 3]);
+    Person { patient: 20_140_000_000_001, given: "Zoë", family: "Muñoz", last_updated: LOADED, rng }
 }
 
 /// Ours by the same groups, with the size of each.
@@ -142,7 +142,7 @@ fn ours() -> BTreeMap<String, Vec<(Value, usize)>> {
     add("Patient".to_owned(), person().patient_v3(PATIENT));
     // Somebody whom Medicaid covers as well; the second of all people has a plan.
     let second = || Person { patient: 20_140_000_000_002, ..person() };
-    let dual = (0..100).map(|place| Person { dice: Dice::at(&[place]), ..second() });
+    let dual = (0..100).map(|place| Person { rng: Rng::at(&[place]), ..second() });
     let dual = dual.into_iter().find_map(|one| Some(one.coverage_v3(PATIENT)).filter(|all| all.len() == 5)).unwrap();
     for (id, text) in dual {
         let words = if id.starts_with("part") { 2 } else { 1 };
@@ -261,7 +261,7 @@ fn what_is_under_way_says_who_works_on_it() {
 #[test]
 fn an_insurance_card_has_new_ids_each_time_and_says_the_same() {
     use crate::records::Records as _;
-    let population = |seed| crate::people::Population::new(seed, 2, 0);
+    let population = |seed| crate::population::Population::new(seed, 2, 0);
     let text = |seed, enrollee, call| population(seed).insurance_card(enrollee, call).unwrap();
     let card = |call| serde_json::from_str::<Value>(&text(1, 0, call)).unwrap();
     let (first, second) = (card(0), card(1));

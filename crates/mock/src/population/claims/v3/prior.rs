@@ -1,8 +1,8 @@
 //! Prior authorisations: what a provider has asked Medicare for, and the answer.
 
+use super::super::datetime::FhirInstant;
 use super::super::facts::Facts;
 use super::super::json::Json;
-use super::super::moment::Instant;
 use super::super::vocabulary::{Code, System};
 use super::super::{Claim, days_after};
 use super::parts::{self, Information};
@@ -15,7 +15,7 @@ pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>, id: &
     json.put("resourceType", "ExplanationOfBenefit");
     json.put("id", id);
     json.put_object("meta", |json| {
-        json.put("lastUpdated", Instant { at: claim.last_updated, eastern: false, milliseconds: true });
+        json.put("lastUpdated", FhirInstant { at: claim.last_updated, eastern: false, milliseconds: true });
         json.put("source", marks.source);
         json.put_list("profile", |json| {
             json.item("http://hl7.org/fhir/us/davinci-pdex/StructureDefinition/pdex-priorauthorization");
@@ -44,7 +44,7 @@ pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>, id: &
     });
     json.put("use", "preauthorization");
     json.put_object("patient", |json| json.put("reference", format_args!("Patient/{patient}")));
-    json.put("created", Instant { at: claim.effective(), eastern: false, milliseconds: false });
+    json.put("created", FhirInstant { at: claim.effective(), eastern: false, milliseconds: false });
     json.put_object("insurer", |json| json.put("reference", "#insurer-org"));
     json.put_object("provider", |json| json.put("reference", format_args!("#{npi}")));
     json.put("outcome", "partial");

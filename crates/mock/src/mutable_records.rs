@@ -11,14 +11,14 @@ use jiff::{Timestamp, ToSpan};
 use serde::Deserialize;
 
 use super::{
+    fenwick::FenwickTree,
     records::{ClaimHeader, Enrollee, Records, Version},
-    slots::Slots,
 };
 
 /// What happens to a person's claims at once: one load of the data back end.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Load {
+pub(super) struct Load {
     /// Whose.
     pub enrollee: usize,
     /// How many claims come; they stand between those that are there.
@@ -40,7 +40,7 @@ impl Load {
 
 /// The ids that a load was about.
 #[derive(Debug, Default, serde::Serialize)]
-pub struct Loaded {
+pub(super) struct Loaded {
     added: Vec<String>,
     updated: Vec<String>,
     removed: Vec<String>,
@@ -48,7 +48,7 @@ pub struct Loaded {
 }
 
 /// Records, and what happened to them since.
-pub(super) struct Living {
+pub(super) struct MutableRecords {
     base: Box<dyn Records>,
     changed: RwLock<Changed>,
 }
@@ -115,7 +115,7 @@ impl Place {
     }
 }
 
-impl Living {
+impl MutableRecords {
     pub(super) fn new(base: Box<dyn Records>) -> Self {
         Self { base, changed: RwLock::default() }
     }
@@ -194,7 +194,7 @@ impl Living {
             (place.version, place.loaded) = (place.version + 1, Some(at));
             done.updated.push(id(*place));
         }
-        let mut there = Slots::new(places.len());
+        let mut there = FenwickTree::new(places.len());
         let mut is_gone = vec![false; places.len()];
         for number in 0..load.remove {
             let length = places.len() - number;
@@ -221,7 +221,7 @@ impl Living {
         }
         // Each at its spot among those that are there by then; from the last back, its slot in the end is known.
         let length = places.len();
-        let mut free = Slots::new(length + come);
+        let mut free = FenwickTree::new(length + come);
         let mut whole = vec![None; length + come];
         for number in (0..come).rev() {
             let slot = free.nth(spot(number, come, length + number + 1));
@@ -268,7 +268,7 @@ fn replaced(text: &str, start: &str, ends: &[char], by: &str) -> String {
     format!("{}{by}{}", &text[..from], &text[from + length..])
 }
 
-impl Records for Living {
+impl Records for MutableRecords {
     fn serves(&self, version: Version) -> bool {
         self.base.serves(version)
     }
@@ -370,15 +370,15 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::people::Population;
+    use crate::population::Population;
 
-    fn ids(records: &Living) -> BTreeSet<String> {
+    fn ids(records: &MutableRecords) -> BTreeSet<String> {
         (0..records.claims(Version::V2, 0)).map(|place| records.claim_header(Version::V2, 0, place).id).collect()
     }
 
     #[test]
     fn claims_come_change_and_go() {
-        let records = Living::new(Box::new(Population::new(1, 2, 100)));
+        let records = MutableRecords::new(Box::new(Population::new(1, 2, 100)));
         let (before, loaded) = (ids(&records), records.loaded());
         let now = "2027-01-01T00:00:00Z".parse().unwrap();
         let done = records.load(&Load { add: 3, update: 2, remove: 4, ..Load::default() }, now).unwrap();
@@ -404,7 +404,7 @@ mod tests {
     /// The order of v3 by its definition: from the last place to the first, without those that are superseded.
     #[test]
     fn v3_shows_the_same_after_many_loads_and_finds_it_again() {
-        let records = Living::new(Box::new(Population::new(3, 1, 60)));
+        let records = MutableRecords::new(Box::new(Population::new(3, 1, 60)));
         let now = "2027-01-01T00:00:00Z".parse().unwrap();
         let mut superseded = BTreeSet::new();
         for number in 0..12 {
@@ -444,7 +444,7 @@ mod tests {
     /// Where claims come to stand, by its definition: one after another.
     #[test]
     fn claims_come_and_go_as_if_one_after_another() {
-        let records = Living::new(Box::new(Population::new(1, 1, 60)));
+        let records = MutableRecords::new(Box::new(Population::new(1, 1, 60)));
         let now = "2027-01-01T00:00:00Z".parse().unwrap();
         let mut expected: Vec<usize> = (0..60).collect();
         let mut ever = 60;
@@ -468,7 +468,7 @@ mod tests {
     /// Hundreds of seconds where each claim made room for itself.
     #[test]
     fn a_large_load_is_one_step() {
-        let records = Living::new(Box::new(Population::new(1, 1, 600_000)));
+        let records = MutableRecords::new(Box::new(Population::new(1, 1, 600_000)));
         let now = "2027-01-01T00:00:00Z".parse().unwrap();
         let started = std::time::Instant::now();
         let third = Load::MOST / 3;
@@ -488,7 +488,7 @@ mod tests {
 
     #[test]
     fn what_cannot_happen_is_refused() {
-        let records = Living::new(Box::new(Population::new(1, 1, 3)));
+        let records = MutableRecords::new(Box::new(Population::new(1, 1, 3)));
         for load in [
             Load { enrollee: 1, ..Load::default() },
             Load { update: 4, ..Load::default() },

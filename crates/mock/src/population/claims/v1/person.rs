@@ -2,10 +2,10 @@
 
 use sha2::{Digest, Sha256};
 
+use super::super::datetime::FhirInstant;
 use super::super::eastern;
 use super::super::facts::{Identifier, PersonFacts, tail};
 use super::super::json::Json;
-use super::super::moment::Instant;
 use super::super::person::Person;
 use super::parts::{extension, period};
 
@@ -77,7 +77,7 @@ impl Person<'_> {
         json.put("id", id);
         json.put_object("meta", |json| {
             let at = self.last_updated;
-            json.put("lastUpdated", Instant { at, eastern: eastern(at), milliseconds: true });
+            json.put("lastUpdated", FhirInstant { at, eastern: eastern(at), milliseconds: true });
         });
     }
 }
