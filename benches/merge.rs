@@ -5,7 +5,7 @@
 use std::{ops::Range, path::Path};
 
 use bbdl::{
-    api::server::ApiVersion,
+    api_version::ApiVersion,
     archive::{
         Archive, Pull,
         dedup::Expected,

@@ -6,13 +6,13 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint, builder::F
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
 use crate::{
-    api::server::ApiVersion,
+    api_version::ApiVersion,
     auth::store::StoreKind,
-    config::{self, ProfileName},
+    claim::Kind,
+    cms_notice::CMS_NOTICE,
     duration, export,
-    fhir::claim::Kind,
-    notice::CMS_NOTICE,
-    ui::Color,
+    output::Color,
+    profile::{ProfileName, paths},
 };
 use bluebutton_mock::Access;
 
@@ -448,7 +448,7 @@ fn patience(text: &str) -> Result<Duration, String> {
 /// The log-ins of this machine, for a shell that completes a name.
 fn profiles(begun: &OsStr) -> Vec<CompletionCandidate> {
     let begun = begun.to_string_lossy();
-    let names = config::profile_names().into_iter().filter(|name| name.as_str().starts_with(&*begun));
+    let names = paths::profile_names().into_iter().filter(|name| name.as_str().starts_with(&*begun));
     names.map(|name| CompletionCandidate::new(name.to_string())).collect()
 }
 

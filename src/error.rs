@@ -6,9 +6,10 @@
 
 use std::{fmt, path::Path, time::Duration};
 
-use crate::secret;
-
-use crate::{path_text::typed, private_file::Intruder};
+use crate::{
+    files::{path_text::typed, private_file::Intruder},
+    secret,
+};
 
 /// How a run ends. The numbers are a promise to scripts (`docs/exit-codes.md`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

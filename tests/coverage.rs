@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::{Setting, Stage, shared};
-use bbdl::fhir::coverage::{Coverage, Part, notice};
+use bbdl::claim::coverage::{Coverage, Part, notice};
 use serde_json::Value;
 
 /// The Coverage resources of a recorded answer.

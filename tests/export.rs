@@ -12,8 +12,8 @@ use std::{
 
 use crate::support::{Setting, Stage, shared};
 use bbdl::{
+    claim::{Cents, Claim, Kind},
     export::{CLAIMS, Cell, LINES},
-    fhir::claim::{Cents, Claim, Kind},
 };
 use parquet::{
     file::reader::{FileReader, SerializedFileReader},

@@ -522,7 +522,7 @@ fn two_at_once_do_not_mix() {
 fn an_interrupt_is_heard_while_another_bbdl_is_waited_for() {
     let stage = stage(3);
     let lock = stage.out().join(".bbdl/lock");
-    let _held = bbdl::durable::FileLock::acquire(&lock, Duration::ZERO, "the test").unwrap();
+    let _held = bbdl::files::lock::FileLock::acquire(&lock, Duration::ZERO, "the test").unwrap();
     // What another process has open only root can see; that a file is opened, everybody whose file it is.
     let watch = fs::File::from(inotify::init(inotify::CreateFlags::NONBLOCK).unwrap());
     inotify::add_watch(&watch, &lock, inotify::WatchFlags::OPEN).unwrap();

@@ -22,8 +22,8 @@ use std::{collections::BTreeMap, fs};
 
 use crate::support::shared;
 use bbdl::{
+    claim::{Cents, Claim, Kind, Standing},
     export::{CLAIMS, Cell, LINES, Type},
-    fhir::claim::{Cents, Claim, Kind, Standing},
 };
 use serde_json::Value;
 

@@ -10,8 +10,9 @@ use crate::support::{
     typed::{commands, is_understood},
 };
 use bbdl::{
-    api::server::{ApiVersion, PRODUCTION, SANDBOX},
-    config::login_command,
+    api_version::ApiVersion,
+    origin::{PRODUCTION, SANDBOX},
+    profile::login_command,
 };
 
 /// The string literals of a source file, tests left out, as they are printed: with something for each placeholder.

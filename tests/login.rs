@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::support::{Running, Setting, Stage, assert_code, callback_of, finished, follow, has_program, http, text};
-use bbdl::durable::FileLock;
+use bbdl::files::lock::FileLock;
 use bluebutton_mock::Access;
 use serde_json::Value;
 

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::shared;
-use bbdl::fhir::claim::{Cents, Claim, Line};
+use bbdl::claim::{Cents, Claim, Line};
 use serde_json::{Value, json};
 
 /// A recorded claim, or the one with this id of a recorded page.

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::{Setting, Stage};
-use bbdl::fhir::claim::{Claim, Decision, Kind};
+use bbdl::claim::{Claim, Decision, Kind};
 use serde_json::{Value, json};
 
 /// An archive of these claims, one a line, and the page of it.

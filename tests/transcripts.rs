@@ -4,8 +4,8 @@
 use bbdl::{
     api::problem::{Head, Problem},
     auth::{
-        endpoint::{Asked, Refusal, TokenFailure},
         token::TokenAnswer,
+        token_endpoint::{Asked, Refusal, TokenFailure},
     },
     error::Exit,
 };

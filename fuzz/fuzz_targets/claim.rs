@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use bbdl::fhir::claim::Claim;
+use bbdl::claim::Claim;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -5,11 +5,7 @@
 
 use std::{cell::OnceCell, fs, path::PathBuf};
 
-use bbdl::{
-    api::server::ApiVersion,
-    archive::{Archive, Pull, dedup::Expected, journal::SearchKey, manifest::Source},
-    paging::checkpoint::Checkpoint,
-};
+use bbdl::{api_version::ApiVersion, archive::{Archive, Pull, dedup::Expected, journal::SearchKey, manifest::Source}, paging::checkpoint::Checkpoint};
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
 

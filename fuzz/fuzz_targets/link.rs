@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use bbdl::api::server::{ApiVersion, Searchable, Server};
+use bbdl::{api_version::ApiVersion, api::endpoints::{Searchable, Server}};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|link: &str| {

@@ -2,11 +2,7 @@
 
 #![no_main]
 
-use bbdl::auth::{
-    callback::{Callback, Expected},
-    pasted::{PasteReader, Reading},
-    redirect::RedirectUri,
-};
+use bbdl::auth::{callback::{Callback, Expected}, pasted::{PasteReader, Reading}, redirect::RedirectUri};
 use bbdl::secret::Secret;
 use libfuzzer_sys::fuzz_target;
 

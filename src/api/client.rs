@@ -19,17 +19,18 @@ use reqwest::{
 use url::Url;
 
 use super::{
-    pace::{Pace, Share, Shown},
+    concurrency::{Pace, Share, Shown},
+    endpoints::{Server, shown},
     problem::{Head, Problem},
     proxy,
     retry::{RetryPolicy, chance},
-    server::{Origin, Server, shown},
-    set_up::SetUp,
+    setup_problem::SetUp,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
+    origin::Origin,
+    output::{Ui, size},
     secret::Secret,
-    ui::{Ui, size},
 };
 
 const CONNECT: Duration = Duration::from_secs(10);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::set_up::SetUp;
+use super::setup_problem::SetUp;
 use crate::error::{Error, ErrorKind, shown};
 
 /// What an unhappy answer means for the one who asked.

@@ -4,8 +4,10 @@
 use reqwest::{NoProxy, Proxy};
 use url::Url;
 
-use super::server::Origin;
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    origin::Origin,
+};
 
 /// Where a proxy for https is named, in this order (as curl and others look for it).
 const VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];

@@ -14,9 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{OWN, journal::PARTIAL};
 use crate::{
-    durable,
     error::{Error, ErrorKind, Result},
-    private_file,
+    files::{durable, private_file},
 };
 
 /// Where pulls write before they are in place.

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    private_file,
+    files::private_file,
 };
 
 /// Where pulls under way are, below the archive.
@@ -286,7 +286,7 @@ pub(super) fn digest(file: &mut impl BufRead, hash: &mut Sha256) -> std::io::Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::durable;
+    use crate::files::durable;
 
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     struct Read {
@@ -308,7 +308,7 @@ mod tests {
         SearchKey {
             source: Source {
                 server: "https://x.example".parse().unwrap(),
-                api: crate::api::server::ApiVersion::V2,
+                api: crate::api_version::ApiVersion::V2,
                 patient: Some("-1".into()),
             },
             query: Vec::new(),

@@ -11,10 +11,9 @@ use sha2::{Digest, Sha256};
 
 use super::{dedup::Seen, id_hash::id_hash};
 use crate::{
-    durable,
     error::{Error, ErrorKind, Result},
     fhir::resource::Header,
-    private_file,
+    files::{durable, private_file},
 };
 
 /// What is gathered before it goes to a file.

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    api::server::{ApiVersion, Origin},
+    api_version::ApiVersion,
     error::{Error, ErrorKind, Result},
-    private_file,
+    files::private_file,
+    origin::Origin,
 };
 
 /// The name of the file.

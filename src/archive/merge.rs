@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::{
-    catalog::{self, Record, Subject},
     id_hash::{IdHash, id_hash},
+    id_index::{self, Record, Subject},
     lines::{create, for_each_line, hex, not_as_it_was, sync},
     manifest::Entry,
 };
@@ -114,13 +114,13 @@ impl Merge<'_> {
         let as_before = Merged { count, bytes, sha256, ..Merged::default() };
         let subject = Subject { path: self.before, bytes, sha256: &as_before.sha256 };
         let is_known = |record: &Record| pieces.by_id.get(&record.id).is_some_and(|piece| piece.is_known(record));
-        if catalog::count(self.catalog, &subject, is_known) == Some(pieces.by_id.len()) {
+        if id_index::count(self.catalog, &subject, is_known) == Some(pieces.by_id.len()) {
             return Ok(as_before);
         }
         let records = self.compare(&mut pieces)?;
         let (added, updated) = (pieces.number(Fate::Added), pieces.number(Fate::Replaces));
         if added + updated == 0 {
-            catalog::write(self.new_catalog, &subject, records.into_iter())?;
+            id_index::write(self.new_catalog, &subject, records.into_iter())?;
             return Ok(Merged { has_catalog: true, ..as_before });
         }
         let (bytes, sha256) = self.write(&pieces)?;
@@ -128,7 +128,7 @@ impl Merge<'_> {
         let old = records.into_iter().filter(|record| pieces.leaves(record));
         let new = pieces.with(&NEWS).map(|piece| piece.record);
         let subject = Subject { path: self.out, bytes, sha256: &sha256 };
-        catalog::write(self.new_catalog, &subject, old.chain(new))?;
+        id_index::write(self.new_catalog, &subject, old.chain(new))?;
         Ok(Merged { added, updated, count: self.entry.count + added, bytes, sha256, has_catalog: true })
     }
 
@@ -226,7 +226,7 @@ impl Merge<'_> {
     }
 
     fn open(&self, path: &Path) -> Result<File> {
-        crate::private_file::open(path).map_err(|cause| Error::disk("read", path, &cause))
+        crate::files::private_file::open(path).map_err(|cause| Error::disk("read", path, &cause))
     }
 }
 

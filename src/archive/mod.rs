@@ -4,20 +4,21 @@
 //! and then renames. Killed before the note, the archive is the old one; killed after it, the next
 //! `bbdl` that opens the archive finishes the renames, and it is the new one.
 
-mod catalog;
 mod changes;
 mod commit;
 pub mod dedup;
+pub mod document;
 pub mod id_hash;
+mod id_index;
 pub mod journal;
 pub mod lines;
 pub mod manifest;
 mod merge;
+mod permissions;
 pub mod previous_ids;
 pub mod pull;
 pub mod pull_history;
-pub mod reading;
-mod tree;
+pub mod reader;
 pub mod verify;
 pub mod writer;
 
@@ -32,8 +33,11 @@ use std::{
 pub use pull::Pull;
 
 use crate::{
-    durable::{self, FileLock, LockError},
     error::{Error, ErrorKind, Result},
+    files::{
+        durable,
+        lock::{FileLock, LockError},
+    },
 };
 use manifest::{Manifest, Query, Source};
 
@@ -64,7 +68,7 @@ impl Archive {
         let dir = &resolved(dir)?;
         let own = dir.join(OWN);
         refuse_foreign(dir)?;
-        let keeps_permissions = tree::check(dir)?;
+        let keeps_permissions = permissions::check(dir)?;
         durable::create_private_dir(&own).map_err(|cause| Error::disk("create", &own, &cause))?;
         let lock_file = own.join("lock");
         let lock = FileLock::acquire(&lock_file, LOCK_PATIENCE, "fetch").map_err(|cause| match cause {
@@ -92,7 +96,7 @@ impl Archive {
             said.push(format!(
                 "the file system of {dir} keeps no permissions (exFAT, SMB, …): whoever can use that disk can read the claims"
             ));
-        } else if tree::close(&self.dir, self.manifest.as_ref())? {
+        } else if permissions::close(&self.dir, self.manifest.as_ref())? {
             said.push(format!("files in {dir} were open to others; now only you can read them"));
         }
         if !syncs {
@@ -212,7 +216,7 @@ pub fn remove(dir: &Path, is_ours: impl FnOnce(&Source) -> bool) -> Result<Remov
     }
     archive.empty()?;
     let own = dir.join(OWN);
-    for path in [commit::STAGE, journal::PARTIAL, catalog::CATALOGS].map(|name| dir.join(name)) {
+    for path in [commit::STAGE, journal::PARTIAL, id_index::CATALOGS].map(|name| dir.join(name)) {
         forgiving(fs::remove_dir_all(&path)).map_err(|cause| Error::disk("remove", &path, &cause))?;
     }
     let lock = own.join("lock");
@@ -301,7 +305,7 @@ fn resolved(dir: &Path) -> Result<PathBuf> {
 fn is_private(lock: &File, path: &Path) -> Result<bool> {
     #[cfg(unix)]
     {
-        crate::private_dir::can_be_made_private(lock)
+        crate::files::private_dir::can_be_made_private(lock)
             .map_err(|cause| Error::disk("change the permissions of", path, &cause))
     }
     #[cfg(not(unix))]

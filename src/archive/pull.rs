@@ -10,9 +10,9 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Archive,
-    catalog::{self, CATALOGS, Subject},
     commit::{Commit, PAGES, STAGE},
     dedup::Expected,
+    id_index::{self, CATALOGS, Subject},
     journal::{Files, PARTIAL, Progress, SearchKey, digest},
     lines::{hex, not_as_it_was, note_removed},
     manifest::{self, Entry, Manifest, Mode, PullRow, Query, Source},
@@ -22,10 +22,9 @@ use super::{
     writer::{Finished, Resumed, Writer, page_name},
 };
 use crate::{
-    durable,
+    archive::document::says_the_same,
     error::{Error, Result},
-    fhir::document::says_the_same,
-    private_file,
+    files::{durable, private_file},
 };
 
 /// What the caller knows of a resource type that it has pulled.
@@ -198,7 +197,7 @@ impl Pull {
             None => Subject { path: &lines, bytes: finished.bytes, sha256: &finished.sha256 },
         };
         let catalog = self.staged(&format!("catalog.{resource}"));
-        catalog::write(&catalog, &of, finished.records())?;
+        id_index::write(&catalog, &of, finished.records())?;
         self.move_in(&catalog, Self::catalog(resource));
         if same.is_none() {
             self.move_in(&lines, &file);

@@ -8,9 +8,8 @@ use serde::Deserialize;
 
 use super::manifest::{Manifest, OLDER_PULLS, PullRow};
 use crate::{
-    durable,
     error::{Error, ErrorKind, Result},
-    private_file,
+    files::{durable, private_file},
 };
 
 /// How many rows the manifest keeps: it is read and written by every pull, every night.
@@ -136,7 +135,7 @@ mod tests {
     fn manifest(rows: std::ops::Range<usize>) -> Manifest {
         let source = Source {
             server: "http://127.0.0.1:1".parse().unwrap(),
-            api: crate::api::server::ApiVersion::V2,
+            api: crate::api_version::ApiVersion::V2,
             patient: None,
         };
         Manifest { pulls: rows.map(pull).collect(), ..Manifest::new(source) }

@@ -14,14 +14,16 @@ use super::{
     id_hash::{IdHash, id_hash},
     lines::hex,
     manifest::{Entry, Manifest},
-    pull_history, tree,
+    permissions, pull_history,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
     fhir::resource::Header,
-    path_text::typed,
-    private_dir,
-    private_file::{self, Intruder},
+    files::{
+        path_text::typed,
+        private_dir,
+        private_file::{self, Intruder},
+    },
 };
 
 /// What was found.
@@ -109,7 +111,7 @@ pub struct Findings {
 pub fn verify(dir: &Path) -> Result<Report> {
     let manifest = Manifest::load(dir)?.ok_or_else(|| {
         Error::new(ErrorKind::NotAnArchive, format!("{} has no manifest.json", dir.display()))
-            .hint(super::reading::nearest(dir))
+            .hint(super::reader::nearest(dir))
     })?;
     let mut found = Found::default();
     let mut resources = BTreeMap::new();
@@ -145,7 +147,7 @@ pub fn verify(dir: &Path) -> Result<Report> {
 
 /// What others may use, with its permission bits. Nothing where the file system keeps none: there is nothing to mend.
 fn exposed(dir: &Path, manifest: &Manifest) -> Vec<(PathBuf, u32)> {
-    let mut found = tree::open_to_others(dir, Some(manifest));
+    let mut found = permissions::open_to_others(dir, Some(manifest));
     // That others may list the directory itself is its owner's affair; that they may put files there is not.
     let itself = fs::metadata(dir).ok().and_then(|metadata| private_dir::writable_by_others(&metadata));
     found.extend(itself.map(|mode| (PathBuf::from("."), mode)));

@@ -13,21 +13,20 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::{
-    catalog::Record,
     changes::Changes,
     dedup::{Dedup, Entered, Expected, News, Seen, SeenResource, Tally, Verdict},
+    id_index::Record,
     journal::{Files, Journal, Progress, Resume, SearchKey},
     lines::{BUFFER, create, damaged, drop_lines, each_line_of, hex, sync},
     previous_ids::PreviousIds,
 };
 use crate::{
-    durable,
     error::{Error, Result},
     fhir::{
         bundle::Bundle,
         resource::{Header, ResourceError, line},
     },
-    private_file,
+    files::{durable, private_file},
 };
 
 /// A resource file being written.

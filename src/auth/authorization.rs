@@ -4,7 +4,8 @@ use oauth2::{PkceCodeChallenge, PkceCodeVerifier};
 use url::Url;
 
 use crate::{
-    api::server::{ApiVersion, Server},
+    api::endpoints::Server,
+    api_version::ApiVersion,
     error::{Error, ErrorKind, Result},
     secret::Secret,
 };

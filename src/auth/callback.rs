@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use thiserror::Error;
 
-use crate::{api::server::Origin, error::shown, secret::Secret};
+use crate::{error::shown, origin::Origin, secret::Secret};
 
 /// What a callback of this log-in has to say.
 #[derive(Clone, Debug)]

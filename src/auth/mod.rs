@@ -1,13 +1,10 @@
 //! Who we are: the authorization request, the redirect listener, tokens and where they are kept.
 
-mod answer;
 pub mod authorization;
+pub mod backend_health;
 pub mod callback;
-pub mod ended;
-pub mod endpoint;
-pub mod health;
-pub mod loopback;
-pub mod page;
+pub mod callback_listener;
+pub mod log_in_end;
 pub mod pasted;
 pub mod redirect;
 pub mod refusal;
@@ -15,3 +12,4 @@ pub mod session;
 pub mod store;
 pub mod token;
 pub mod token_answer;
+pub mod token_endpoint;

@@ -7,9 +7,9 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::ended::EndedKind;
+use super::log_in_end::EndedKind;
 use crate::{
-    api::set_up::SetUp,
+    api::setup_problem::SetUp,
     error::{Error, ErrorKind, shown},
 };
 

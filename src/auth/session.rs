@@ -19,16 +19,16 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use super::{
-    ended::EndedKind,
-    endpoint::{self, App, Asked, TokenFailure},
-    health::Health,
-    store::{StoreError, TokenStore, next::NextRecord},
+    backend_health::Health,
+    log_in_end::EndedKind,
+    store::{StoreError, TokenStore, next_record::NextRecord},
     token::{AccessCategory, Credential, Grant},
+    token_endpoint::{self, App, Asked, TokenFailure},
 };
 use crate::{
     api::client::{AccessToken, Bearer, Client},
-    durable::{FileLock, LockError},
     error::{Error, ErrorKind, Result, shown},
+    files::lock::{FileLock, LockError},
     secret::Secret,
 };
 
@@ -310,7 +310,7 @@ impl Inner {
         next: Option<NextRecord>,
     ) -> Result<Credential, NotRenewed> {
         let app = App { client_id: current.client_id.clone(), client_secret: current.client_secret.clone() };
-        let answer = match endpoint::refresh(&self.client, &app, &refresh_token).await {
+        let answer = match token_endpoint::refresh(&self.client, &app, &refresh_token).await {
             Ok(answer) => answer,
             Err(failure) => return Err(self.not_renewed(&app, failure, next).await),
         };
@@ -386,7 +386,7 @@ impl Inner {
             next.into_iter().for_each(NextRecord::forget);
         }
         if denied {
-            match endpoint::is_closed_to(&self.client, app).await {
+            match token_endpoint::is_closed_to(&self.client, app).await {
                 Ok(false) => {}
                 Ok(true) => return closed().into(),
                 Err(words) => return unknown(&words).into(),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use super::token_answer::TokenAnswer;
-use crate::{api::server::Origin, secret::Secret};
+use crate::{origin::Origin, secret::Secret};
 
 /// How long an app may use what an enrollee granted. CMS assigns it to the app.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

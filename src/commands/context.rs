@@ -11,19 +11,20 @@ use reqwest::Certificate;
 use crate::{
     api::{
         client::{Client, Connections, Limits},
+        endpoints::Server,
         retry::RetryPolicy,
-        server::{Origin, Server},
     },
     auth::{
-        ended::{Ended, EndedKind},
+        log_in_end::{Ended, EndedKind},
         session::{Identity, Observer, Session},
         store::{StoreKind, TokenStore},
         token::Grant,
     },
     cli::{Cli, Command, Global},
-    config::{self, ConfigFile, Paths, Profile, ProfileName, profile_option},
     error::{Error, ErrorKind, Result},
-    ui::{Manner, Ui},
+    origin::Origin,
+    output::{Manner, Ui},
+    profile::{Paths, Profile, ProfileName, config_file::ConfigFile, paths, profile_option},
 };
 
 /// Everything that was decided before a command begins.
@@ -59,7 +60,7 @@ impl Context {
     }
 
     fn settle(global: Global, command: &Command) -> Result<Self> {
-        let home = config::home();
+        let home = paths::home();
         let paths = Paths::find(home.as_deref(), global.config.as_deref())?;
         let uses_state = matches!(
             command,

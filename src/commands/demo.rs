@@ -10,10 +10,10 @@ use crate::{
     auth::store::StoreKind,
     cli::{Cli, Command, Demo, Fetch, Login},
     commands::{Context, fetch, login},
-    config::{ConfigFile, Paths, ProfileName},
-    durable,
     error::{Error, ErrorKind, Result},
-    ui::Ui,
+    files::durable,
+    output::Ui,
+    profile::{Paths, ProfileName, config_file::ConfigFile},
 };
 use bluebutton_mock::{Access, Mock, Options, Population};
 
@@ -121,7 +121,7 @@ fn visit(ui: &Ui, url: String) {
 }
 
 fn next_steps(out: &Path) -> String {
-    let out = crate::path_text::typed(out);
+    let out = crate::files::path_text::typed(out);
     format!(
         "\nThe archive is in {out}. Look at it:\n\n  \
          bbdl verify {out}\n  \

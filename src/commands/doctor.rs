@@ -12,14 +12,13 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    api::{client::network_words, proxy::Named, server::Server, set_up::SetUp},
-    auth::{health::Health, store::StoreKind},
+    api::{client::network_words, endpoints::Server, proxy::Named, setup_problem::SetUp},
+    auth::{backend_health::Health, store::StoreKind},
     commands::{Context, block_on},
-    config::{Profile, ProfileName},
     error::{Error, ErrorKind, Result, shown},
-    path_text::typed,
-    private_dir,
-    ui::size,
+    files::{path_text::typed, private_dir},
+    output::size,
+    profile::{Profile, ProfileName},
 };
 
 /// How a thing is.

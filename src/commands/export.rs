@@ -30,7 +30,7 @@ pub fn run(context: &Context, args: &Export) -> Result<()> {
     if context.ui.json() {
         context
             .ui
-            .result_json(&json!({"out": crate::path_text::to_text(&args.output), "claims": claims, "lines": lines, "incomplete": incomplete}));
+            .result_json(&json!({"out": crate::files::path_text::to_text(&args.output), "claims": claims, "lines": lines, "incomplete": incomplete}));
     } else {
         let many = |number: u64, what| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         let (claims, lines) = (many(claims, "claim"), many(lines, "line"));

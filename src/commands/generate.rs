@@ -9,7 +9,7 @@ use crate::{
     cli::{Cli, Completions, Man},
     commands::Context,
     error::{Error, ErrorKind, Exit, Result},
-    private_file,
+    files::private_file,
 };
 
 /// The environment variable by which a shell asks for completions; its value is the shell's name.

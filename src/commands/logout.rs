@@ -5,23 +5,22 @@ use serde_json::json;
 use crate::{
     api::{
         client::{AccessToken, Bearer, Client, Failure, Wanted},
+        endpoints::Searchable,
         problem::Problem,
         retry::RetryPolicy,
-        server::Searchable,
     },
-    archive_notes::LeftBehind,
     auth::{
-        ended::EndedKind,
-        endpoint::{self, App, TokenFailure},
+        log_in_end::EndedKind,
         refusal::intercepted,
         store::TokenStore,
         token::{AccessCategory, Credential},
+        token_endpoint::{self, App, TokenFailure},
     },
     cli::Logout,
     commands::{Context, block_on, interruptible, login},
-    config::{Profile, profile_option},
     error::{Error, ErrorKind, Exit, Result},
-    path_text::to_text,
+    files::path_text::to_text,
+    profile::{Profile, archive_notes::LeftBehind, profile_option},
 };
 
 const LIVES_ON: &str = "the grant may live on at the server until it ends. To end it now, the enrollee logs in at \
@@ -130,7 +129,7 @@ fn revoke(context: &Context, profile: &Profile, store: &dyn TokenStore, credenti
     }
     let app = app_of(credential);
     block_on(interruptible(async {
-        let failure = match endpoint::revoke(&client, &app, &credential.access_token).await {
+        let failure = match token_endpoint::revoke(&client, &app, &credential.access_token).await {
             Ok(()) => return Ok(Ended::Revoked),
             Err(failure) => failure,
         };
@@ -156,12 +155,12 @@ async fn what_is_left(
         let is_one_time = credential.grant.access_category == AccessCategory::OneTime;
         return Ok(if is_one_time { Ended::Already } else { Ended::Spent });
     };
-    match endpoint::refresh(client, app, refresh_token).await {
+    match token_endpoint::refresh(client, app, refresh_token).await {
         // It works, against all that is known of the server: then it can end the grant.
         Ok(answer) => {
             let renewed = credential.renewed(refresh_token, answer);
             store.save(context.profile.as_str(), &renewed.to_record())?;
-            let revoked = endpoint::revoke(client, app, &renewed.access_token).await;
+            let revoked = token_endpoint::revoke(client, app, &renewed.access_token).await;
             revoked.map(|()| Ended::Revoked).map_err(|failure| not_ended(&failure, &local(context)))
         }
         Err(TokenFailure::Refused(refusal)) => match refusal.ends() {

@@ -23,7 +23,7 @@ pub use context::Context;
 use crate::{
     cli::Command,
     error::{Error, ErrorKind, Exit, Result},
-    ui::Ui,
+    output::Ui,
 };
 
 /// Runs the program; everything a person has to see has been said when it returns.

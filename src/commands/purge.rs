@@ -6,12 +6,14 @@ use serde_json::json;
 
 use crate::{
     archive::{self, Removal},
-    archive_notes::{ArchiveNote, LeftBehind},
     cli::Purge,
     commands::{Context, login, logout},
-    config::{Profile, ProfileName},
     error::{Error, ErrorKind, Result},
-    path_text::to_text,
+    files::path_text::to_text,
+    profile::{
+        Profile, ProfileName,
+        archive_notes::{ArchiveNote, LeftBehind},
+    },
 };
 
 /// What is to go: a log-in, or what one that has ended has left behind, or both.

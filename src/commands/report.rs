@@ -8,12 +8,12 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    archive::reading::refuse_own,
+    archive::reader::refuse_own,
     cli,
     commands::{Context, login::browser},
-    config::{Profile, ProfileName},
-    durable::Fresh,
     error::{Error, ErrorKind, Result},
+    files::durable::Fresh,
+    profile::{Profile, ProfileName},
     report::{Options, Report},
 };
 
@@ -59,9 +59,9 @@ pub fn run(context: &Context, args: &cli::Report) -> Result<()> {
     fresh.keep().map_err(|cause| wrong(&cause))?;
     let counted = if claims == 1 { "1 claim".to_owned() } else { format!("{claims} claims") };
     if context.ui.json() {
-        context
-            .ui
-            .result_json(&json!({"out": crate::path_text::to_text(&args.output), "claims": claims, "bytes": bytes}));
+        context.ui.result_json(
+            &json!({"out": crate::files::path_text::to_text(&args.output), "claims": claims, "bytes": bytes}),
+        );
     } else {
         let out = args.output.display();
         context.ui.say(format!("{counted} on one page, {out}. It holds health data: keep it to yourself."));

@@ -6,18 +6,17 @@ use serde_json::{Map, Value, json};
 use crate::{
     api::{
         client::{Failure, Wanted},
+        endpoints::Searchable,
         problem::Problem,
         retry::RetryPolicy,
-        server::Searchable,
     },
-    archive_notes::ArchiveNote,
-    auth::{ended::EndedKind, refusal::intercepted, token::AccessCategory},
+    auth::{log_in_end::EndedKind, refusal::intercepted, token::AccessCategory},
+    claim::coverage::notice,
     cli::Status,
     commands::{Context, asked_to_stop, block_on, interruptible},
-    config::{Profile, ProfileName},
     error::{Error, ErrorKind, Exit, Result},
     export::coverages,
-    fhir::coverage::notice,
+    profile::{Profile, ProfileName, archive_notes::ArchiveNote},
 };
 
 /// From here on a person is reminded that the consent ends.
@@ -263,12 +262,12 @@ fn duration(profile: &Profile, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::{ended::Ended, token::Grant};
+    use crate::auth::{log_in_end::Ended, token::Grant};
 
     fn profile(category: AccessCategory, refreshable: bool, access: &str, grant: Option<&str>) -> Profile {
         Profile {
             server: "https://sandbox.bluebutton.cms.gov".parse().unwrap(),
-            api: crate::api::server::ApiVersion::V2,
+            api: crate::api_version::ApiVersion::V2,
             client_id: "id".into(),
             token_store: crate::auth::store::StoreKind::File,
             redirect_uri: None,

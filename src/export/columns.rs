@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use jiff::civil::Date;
 
-use crate::fhir::{
-    claim::{self, Cents, Claim, Coded, Decision, Kind, Line},
+use crate::claim::{
+    self, Cents, Claim, Coded, Decision, Kind, Line,
     coverage::{Contract, Coverage, Month, Part},
 };
 

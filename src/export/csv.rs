@@ -6,8 +6,8 @@ use csv::Writer;
 
 use super::{Cell, Rows, Table};
 use crate::{
-    durable::Fresh,
     error::{Error, Result},
+    files::durable::Fresh,
 };
 
 pub(super) struct Csv {

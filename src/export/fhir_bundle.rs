@@ -7,10 +7,10 @@ use std::{
 
 use super::{CLAIM, Written, begin, keep};
 use crate::{
-    api::server::ApiVersion,
+    api_version::ApiVersion,
     archive::{
         manifest::Manifest,
-        reading::{Ids, Reading, damaged},
+        reader::{Ids, Reading, damaged},
     },
     error::{Error, ErrorKind, Result},
     fhir::resource::Header,

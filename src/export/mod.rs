@@ -13,14 +13,14 @@ pub use columns::{CLAIMS, COVERAGE, Cell, Column, DETAILS, Detail, LINES, OfClai
 use crate::{
     archive::{
         manifest::Manifest,
-        reading::{Ids, Reading, damaged, refuse_own, whole},
+        reader::{Ids, Reading, damaged, refuse_own, whole},
     },
-    durable::Fresh,
-    error::{Error, ErrorKind, Result},
-    fhir::{
-        claim::Claim,
+    claim::{
+        Claim,
         coverage::{Contract, Coverage},
     },
+    error::{Error, ErrorKind, Result},
+    files::durable::Fresh,
 };
 
 /// What to write.

@@ -13,8 +13,8 @@ use parquet::{
 
 use super::{Cell, Rows, Table, Type, unwritten};
 use crate::{
-    durable::Fresh,
     error::{Error, Result},
+    files::durable::Fresh,
 };
 
 /// Rows that are held until they are written together.

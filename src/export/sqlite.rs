@@ -4,9 +4,9 @@ use rusqlite::{Connection, ToSql, types::ToSqlOutput};
 
 use super::{Cell, DETAILS, Sink, Table, Type, keep, unwritten};
 use crate::{
-    durable::Fresh,
+    claim::{Claim, clean},
     error::{Error, ErrorKind, Result},
-    fhir::claim::{Claim, clean},
+    files::durable::Fresh,
 };
 
 /// What people ask, of the claims that stand.

@@ -1,7 +1,4 @@
 //! What came back, as text with known places in it. Nothing is re-serialised.
 
 pub mod bundle;
-pub mod claim;
-pub mod coverage;
-pub mod document;
 pub mod resource;

@@ -15,10 +15,11 @@ use super::{
 use crate::{
     api::{
         client::{Bearer, Client, Failure, Wanted},
+        endpoints::{Searchable, shown},
         problem::Problem,
         retry::chance,
-        server::{ApiVersion, Searchable, shown},
     },
+    api_version::ApiVersion,
     error::{Error, ErrorKind},
     fhir::bundle::Bundle,
 };

@@ -10,10 +10,8 @@ use url::Url;
 
 use super::address::Address;
 use crate::{
-    api::{
-        client::{Bearer, Client, Failure, Wanted},
-        server::ApiVersion,
-    },
+    api::client::{Bearer, Client, Failure, Wanted},
+    api_version::ApiVersion,
     error::{Error, ErrorKind},
     fhir::bundle::Bundle,
 };

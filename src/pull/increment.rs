@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    api::server::ApiVersion,
+    api_version::ApiVersion,
     archive::manifest::{Entry, Query},
 };
 

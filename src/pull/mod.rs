@@ -2,9 +2,9 @@
 //!
 //! | file | what it is for |
 //! | --- | --- |
-//! | [`reader`] | the one loop: reads a search, asks whether the reading counts, reads again |
+//! | [`search_loop`] | the one loop: reads a search, asks whether the reading counts, reads again |
 //! | [`acceptance`] | whether a reading counts: a pure function |
-//! | [`settled`] | what a reading comes to, and what a person is told |
+//! | [`outcome`] | what a reading comes to, and what a person is told |
 //! | [`increment`] | from when on an incremental pull asks |
 //! | [`sinks`] | where pages go: an archive, or standard output |
 //!
@@ -19,6 +19,6 @@
 
 pub mod acceptance;
 pub mod increment;
-pub mod reader;
-pub mod settled;
+pub mod outcome;
+pub mod search_loop;
 pub mod sinks;

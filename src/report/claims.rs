@@ -8,7 +8,7 @@ use super::{
     html::{Head, Shown, Td, table},
     words::{calm, counted, dollars, medicine, number, place, said_date},
 };
-use crate::fhir::claim::{Cents, Claim, Coded, Decision, Kind, Line, Standing};
+use crate::claim::{Cents, Claim, Coded, Decision, Kind, Line, Standing};
 
 /// What the search has for claims without a day or a type.
 pub(super) const UNKNOWN: &str = "unknown";

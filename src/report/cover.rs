@@ -4,8 +4,8 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::{html::Shown, words::said_date};
-use crate::fhir::{
-    claim::clean,
+use crate::claim::{
+    clean,
     coverage::{Coverage, Part, medicare_advantage, notice},
 };
 

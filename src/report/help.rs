@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::html::Shown;
-use crate::notice::CMS_NOTICE;
+use crate::cms_notice::CMS_NOTICE;
 
 /// Numbers of Medicare's own hotline, the Inspector General's, and the Senior Medicare Patrol's.
 pub(super) fn section() -> Markup {

@@ -5,8 +5,8 @@ mod cover;
 mod help;
 mod html;
 mod redact;
-mod spill;
 mod sums;
+mod temp_spool;
 mod whose;
 mod words;
 
@@ -24,8 +24,8 @@ use jiff::civil::Date;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use redact::Aliases;
 use sha2::{Digest, Sha256};
-use spill::{Kept, Spill, Spilled};
 use sums::Sums;
+use temp_spool::{Kept, Spill, Spilled};
 use whose::Whose;
 use words::{counted, date};
 
@@ -35,16 +35,13 @@ use crate::{
         lines::each_line,
         manifest::Manifest,
         pull_history::newest_of,
-        reading::whole,
+        reader::whole,
     },
-    durable::create_private_dir,
+    claim::{Kind, coverage::Coverage, day},
     error::{Error, Result},
     export::{Claims, coverages},
-    fhir::{
-        claim::{Kind, day},
-        coverage::Coverage,
-        resource::Header,
-    },
+    fhir::resource::Header,
+    files::durable::create_private_dir,
 };
 
 const STYLE: &str = include_str!("report.css");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::fhir::claim::Claim;
+use crate::claim::Claim;
 
 /// Doctors and places by what they are known by, with a name that says nothing: Provider 1, Provider 2.
 #[derive(Default)]

@@ -15,7 +15,7 @@ use super::{
     html::Td,
     words::{calm, dollars, number, said_date},
 };
-use crate::fhir::claim::{Cents, Claim, Decision, Kind, Line, Standing};
+use crate::claim::{Cents, Claim, Decision, Kind, Line, Standing};
 
 /// Longest list of its kind; a person's claims name hundreds of providers.
 const LONGEST: usize = 50;

@@ -5,10 +5,10 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::{
-    api::server::{PRODUCTION, SANDBOX},
-    archive::{manifest::Manifest, reading::whole},
+    archive::{manifest::Manifest, reader::whole},
+    claim::clean,
     error::Result,
-    fhir::claim::clean,
+    origin::{PRODUCTION, SANDBOX},
 };
 
 /// Whose page it is.

@@ -1,9 +1,6 @@
 //! Numbers, days and names as people write them.
 
-use crate::fhir::{
-    claim::{Cents, day},
-    coverage::MONTHS,
-};
+use crate::claim::{Cents, coverage::MONTHS, day};
 use jiff::civil::Date;
 
 /// An amount as people write it; nothing where there is none.

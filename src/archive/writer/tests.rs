@@ -1,8 +1,8 @@
-use super::{
-    super::{lines::note_removed, manifest::Source},
-    *,
+use super::*;
+use crate::{
+    archive::{lines::note_removed, manifest::Source},
+    error::Exit,
 };
-use crate::error::Exit;
 
 fn claim(id: &str, updated: &str, value: u32) -> String {
     format!(
@@ -25,7 +25,7 @@ fn files(dir: &Path) -> Files {
 
 fn search_key() -> SearchKey {
     let server = "https://x.example".parse().unwrap();
-    let source = Source { server, api: crate::api::server::ApiVersion::V2, patient: Some("-1".into()) };
+    let source = Source { server, api: crate::api_version::ApiVersion::V2, patient: Some("-1".into()) };
     SearchKey { source, query: Vec::new(), since: None, page_size: 50, pages_kept: false }
 }
 

@@ -86,7 +86,7 @@ impl CommandStore {
     /// needs and hand the rest on to another program.
     fn request(&self, profile: &str, record: Option<&Secret>) -> Result<Zeroizing<Vec<u8>>, String> {
         let home = std::path::absolute(&self.home).unwrap_or_else(|_| self.home.clone());
-        let home = crate::path_text::to_text(&home);
+        let home = crate::files::path_text::to_text(&home);
         if home.contains(char::is_control) {
             return Err("cannot be told the name of the state directory: it is not one line".to_owned());
         }

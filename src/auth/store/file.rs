@@ -11,11 +11,13 @@ use zeroize::Zeroize;
 
 use super::{
     StoreError, StoreKind, TokenStore, check_name,
-    next::{self, NextRecord},
+    next_record::{self, NextRecord},
 };
 use crate::{
-    durable,
-    private_file::{self, Intruder},
+    files::{
+        durable,
+        private_file::{self, Intruder},
+    },
     secret::Secret,
 };
 
@@ -82,9 +84,9 @@ impl FileStore {
     fn newer_than(&self, present: &Result<Option<Secret>, StoreError>, next: Option<Secret>) -> Option<Secret> {
         let next = next?;
         let counts = match present {
-            Ok(Some(present)) => next::is_newer(&next, present),
+            Ok(Some(present)) => next_record::is_newer(&next, present),
             // Something is there that is no record.
-            Err(StoreError::Damaged { .. }) => next::is_newer(&next, &Secret::new(String::new())),
+            Err(StoreError::Damaged { .. }) => next_record::is_newer(&next, &Secret::new(String::new())),
             // What was deleted does not come back; what must not be used is not got round.
             Ok(None) | Err(_) => false,
         };
@@ -106,7 +108,7 @@ impl TokenStore for FileStore {
     fn load(&self, profile: &str) -> Result<Option<Secret>, StoreError> {
         let path = self.path(profile)?;
         // Whatever is wrong with it, it is not what counts.
-        let next = self.read(&next::path_for(&path)).ok().flatten();
+        let next = self.read(&next_record::path_for(&path)).ok().flatten();
         let present = self.read(&path);
         match self.newer_than(&present, next) {
             Some(next) => Ok(Some(next)),
@@ -120,18 +122,18 @@ impl TokenStore for FileStore {
         self.refuse_open_directory()?;
         durable::write_secret(&path, record.expose().as_bytes())
             .map_err(|source| StoreError::Io { path: path.clone(), source })?;
-        let _ = fs::remove_file(next::path_for(&path));
+        let _ = fs::remove_file(next_record::path_for(&path));
         Ok(())
     }
 
     fn prepare(&self, profile: &str, present: &Secret) -> Result<Option<NextRecord>, StoreError> {
         let path = self.path(profile)?;
         self.refuse_open_directory()?;
-        let beside = next::path_for(&path);
+        let beside = next_record::path_for(&path);
         let next = self.read(&beside).ok().flatten();
         if self.newer_than(&self.read(&path), next).is_some() {
             // The only copy of the newest record: it is brought to its place before anything is written here.
-            next::adopt(&beside, &path).map_err(|source| StoreError::Io { path: path.clone(), source })?;
+            next_record::adopt(&beside, &path).map_err(|source| StoreError::Io { path: path.clone(), source })?;
         }
         durable::create_private_dir(&self.dir).map_err(|source| StoreError::Io { path: self.dir.clone(), source })?;
         NextRecord::prepare(&path, present).map(Some)
@@ -145,7 +147,7 @@ impl TokenStore for FileStore {
             Err(source) => Err(StoreError::Io { path: path.to_owned(), source }),
         };
         // First what would else be left alone, where nobody looks for it.
-        let beside = removed(&next::path_for(&path))?;
+        let beside = removed(&next_record::path_for(&path))?;
         let was_there = removed(&path)?;
         if beside || was_there {
             durable::sync_dir(&self.dir).map_err(|source| StoreError::Io { path, source })?;

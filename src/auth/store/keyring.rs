@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{
     StoreError, StoreKind, TokenStore, check_name,
-    parts::{self, Items},
+    chunked_record::{self, Items},
 };
 use crate::{error::shown, secret::Secret};
 
@@ -69,19 +69,19 @@ impl KeyringStore {
 impl TokenStore for KeyringStore {
     fn load(&self, profile: &str) -> Result<Option<Secret>, StoreError> {
         let item = self.item(profile)?;
-        self.within_patience(move || parts::load(&Keyring, &item))
+        self.within_patience(move || chunked_record::load(&Keyring, &item))
     }
 
     /// After [`StoreError::TimedOut`] the new record may still arrive, when somebody unlocks the keyring
     /// before the process ends.
     fn save(&self, profile: &str, record: &Secret) -> Result<(), StoreError> {
         let (item, record) = (self.item(profile)?, record.clone());
-        self.within_patience(move || parts::save(&Keyring, &item, &record, ITEM_LIMIT))
+        self.within_patience(move || chunked_record::save(&Keyring, &item, &record, ITEM_LIMIT))
     }
 
     fn delete(&self, profile: &str) -> Result<bool, StoreError> {
         let item = self.item(profile)?;
-        self.within_patience(move || parts::delete(&Keyring, &item, ITEM_LIMIT))
+        self.within_patience(move || chunked_record::delete(&Keyring, &item, ITEM_LIMIT))
     }
 
     fn kind(&self) -> StoreKind {

@@ -1,16 +1,16 @@
 //! Where a profile's client secret and tokens are kept between runs: the system's keyring, or a file or
 //! a program when a person chose one. Nothing falls back from the one to the other by itself.
 
+mod chunked_record;
 pub mod command;
 pub mod file;
 pub mod keyring;
-pub mod next;
-mod parts;
+pub mod next_record;
 
 use std::{fmt, io, path::PathBuf};
 
 use clap::ValueEnum;
-use next::NextRecord;
+use next_record::NextRecord;
 use serde::{Deserialize, Serialize};
 
 use crate::{

@@ -9,9 +9,9 @@ use super::{one, report::Done};
 use crate::{
     cli::Fetch,
     commands::{Context, block_on_with_workers},
-    config::ProfileName,
     error::{Error, ErrorKind, Exit, Result},
-    private_dir,
+    files::private_dir,
+    profile::ProfileName,
 };
 
 /// How many profiles are under way for each request that may be: one that waits for the server to recover, or

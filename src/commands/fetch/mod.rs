@@ -17,31 +17,31 @@ use serde_json::{Map, Value};
 use crate::{
     api::{
         client::{Client, Failure, Limits, Wanted},
+        endpoints::Searchable,
         retry::RetryPolicy,
-        server::{ApiVersion, Searchable},
     },
+    api_version::ApiVersion,
     archive::{
         Archive, Pull,
         manifest::{Entry, Mode, PullRow, Query, Source},
         pull::Pulled,
     },
-    archive_notes::ArchiveNote,
-    auth::{ended::EndedKind, session::Session, token::Grant},
+    auth::{log_in_end::EndedKind, session::Session, token::Grant},
+    claim::coverage::notice,
     cli::{Fetch, Resource},
     commands::{Context, aside, asked_to_stop, block_on_with_workers, interruptible},
-    config::{Profile, login_command},
     error::{Error, ErrorKind, Result},
     export::coverages,
-    fhir::coverage::notice,
+    output::Ui,
     paging::{
         page_check::PriorCount,
         pager::{PullError, Search, SearchRequest},
     },
+    profile::{Profile, archive_notes::ArchiveNote, login_command},
     pull::{
-        settled::{Warning, WarningKind},
+        outcome::{Warning, WarningKind},
         sinks::SharedPull,
     },
-    ui::Ui,
 };
 use plan::{Logins, Target, choose, claim_query};
 use report::{Done, Fetched};

@@ -1,12 +1,13 @@
 //! What to fetch: from the command line and the scopes granted to searches with their parameters.
 
 use crate::{
-    api::server::{ApiVersion, Searchable},
+    api::endpoints::Searchable,
+    api_version::ApiVersion,
     archive::manifest::Query,
     auth::token::Grant,
+    claim::Kind,
     cli::{self, Fetch, Resource},
     error::{Error, ErrorKind, Result},
-    fhir::claim::Kind,
 };
 
 /// Something to fetch.

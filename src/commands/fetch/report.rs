@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    api::server::ApiVersion,
+    api_version::ApiVersion,
     archive::manifest::{Entry, Mode, PullRow},
     error::Error,
-    pull::settled::{Warning, WarningKind},
-    ui::{Ui, size},
+    output::{Ui, size},
+    pull::outcome::{Warning, WarningKind},
 };
 
 /// What was done for one resource type.
@@ -36,7 +36,7 @@ impl Done {
         let resources: Map<String, Value> =
             self.rows.iter().map(|(fetched, entry)| (fetched.row.resource.clone(), row_json(fetched, entry))).collect();
         json!({
-            "profile": self.profile, "out": crate::path_text::to_text(&self.out), "resources": resources, "withheld": self.withheld,
+            "profile": self.profile, "out": crate::files::path_text::to_text(&self.out), "resources": resources, "withheld": self.withheld,
             "elapsed_s": (self.elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
         })
     }

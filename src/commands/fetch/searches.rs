@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Job, plan::Target, report::Fetched};
 use crate::{
-    api::server::Searchable,
+    api::endpoints::Searchable,
     archive::{
         Pull,
         dedup::Expected,
@@ -20,8 +20,8 @@ use crate::{
     paging::page_check::PriorCount,
     pull::{
         increment,
-        reader::{Reader, SearchPlan},
-        settled::Settled,
+        outcome::Settled,
+        search_loop::{Reader, SearchPlan},
         sinks::{ArchiveSink, SharedPull, StreamSink},
     },
 };

@@ -5,7 +5,7 @@
 
 use std::{process::Command, thread};
 
-use crate::{error::Exit, ui::Ui};
+use crate::{error::Exit, output::Ui};
 
 /// The only argument of that process.
 pub const OPENER: &str = "__open-browser";

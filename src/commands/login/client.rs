@@ -15,16 +15,16 @@ use crate::{
     api::client::Client,
     auth::{
         authorization::random_word,
-        endpoint::{self, Asked, TokenFailure},
         store::{StoreError, TokenStore},
         token::Credential,
+        token_endpoint::{self, Asked, TokenFailure},
     },
     commands::Context,
-    config::Profile,
     error::{Error, ErrorKind, Result},
-    path_text,
+    files::path_text,
+    output::Ui,
+    profile::Profile,
     secret::Secret,
-    ui::Ui,
 };
 
 /// Flag, environment or configuration; what an earlier log-in had; a question.
@@ -189,7 +189,7 @@ pub(super) async fn prove(client: &Client, plan: &Plan, redirect: &str) -> Resul
     let code = random_word()?;
     let code = Secret::new(code.expose().chars().take(LENGTH).collect());
     let verifier = PkceCodeVerifier::new(random_word()?.expose().to_owned());
-    let answer = endpoint::exchange(client, &plan.app, &code, verifier, redirect).await;
+    let answer = token_endpoint::exchange(client, &plan.app, &code, verifier, redirect).await;
     match answer {
         Ok(_) => Ok(()),
         Err(TokenFailure::Refused(refusal))

@@ -5,13 +5,13 @@ use jiff::Timestamp;
 use super::{hold_however_long, plan::Plan};
 use crate::{
     auth::{
-        ended::{Ended, EndedKind},
+        log_in_end::{Ended, EndedKind},
         store::StoreKind,
         token::Credential,
     },
     commands::Context,
-    config::{Profile, ProfileName},
     error::Result,
+    profile::{Profile, ProfileName},
     secret::Secret,
 };
 

@@ -25,18 +25,18 @@ use crate::{
     auth::{
         authorization::Authorization,
         callback::Expected,
-        endpoint::{self, Asked, TokenFailure},
-        loopback::{Inbox, ListenError, Outcome, Paster, Reloads},
+        callback_listener::{Inbox, ListenError, Outcome, Paster, Reloads},
         redirect::RedirectUri,
         token::{Credential, TokenAnswer},
+        token_endpoint::{self, Asked, TokenFailure},
     },
     cli::Login,
     commands::{Context, aside, asked_to_stop, block_on, finish_first, interruptible},
-    config::{Profile, ProfileName},
-    durable::{FileLock, LockError},
     error::{Error, ErrorKind, Result},
+    files::lock::{FileLock, LockError},
+    output::Ui,
+    profile::{Profile, ProfileName},
     secret::Secret,
-    ui::Ui,
 };
 
 /// Runs the command.
@@ -168,7 +168,7 @@ async fn keep(context: &Context, plan: &Plan, client: &Client, new: &Credential,
         }
         Verdict::Refuse => {
             let who = person::who(context, new, plan.server.api()).await;
-            let revoked = endpoint::revoke(client, &plan.app, &new.access_token).await;
+            let revoked = token_endpoint::revoke(client, &plan.app, &new.access_token).await;
             Err(words::refused(plan, &who, revoked.err()))
         }
     }
@@ -236,13 +236,13 @@ async fn exchange(
     redirect: &str,
 ) -> Result<TokenAnswer> {
     let again = PkceCodeVerifier::new(verifier.secret().clone());
-    let mut answer = endpoint::exchange(client, &plan.app, &code, verifier, redirect).await;
+    let mut answer = token_endpoint::exchange(client, &plan.app, &code, verifier, redirect).await;
     // The code is good for 60 s and for one use; where none of it can have been used, once more.
     if matches!(&answer, Err(TokenFailure::NotSent(_)))
         || matches!(&answer, Err(TokenFailure::Refused(refusal)) if refusal.status >= 500)
     {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        answer = endpoint::exchange(client, &plan.app, &code, again, redirect).await;
+        answer = token_endpoint::exchange(client, &plan.app, &code, again, redirect).await;
     }
     answer.map_err(|failure| failure.into_error(Asked::Exchange, &plan.login()))
 }

@@ -11,13 +11,14 @@ use super::plan::Plan;
 use crate::{
     api::{
         client::{AccessToken, Bearer, Wanted},
+        endpoints::Server,
         retry::RetryPolicy,
-        server::{ApiVersion, Server},
     },
+    api_version::ApiVersion,
     auth::token::{Credential, Grant},
     commands::Context,
-    config::{Profile, ProfileName},
     error::{Error, ErrorKind, Result, shown},
+    profile::{Profile, ProfileName},
 };
 
 /// What is known of two log-ins.

@@ -3,21 +3,21 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::client;
 use crate::{
-    api::server::{Origin, PRODUCTION, Server},
+    api::endpoints::Server,
     auth::{
         authorization::default_scopes,
-        endpoint::App,
         redirect::{self, RedirectUri},
         store::{StoreKind, TokenStore},
+        token_endpoint::App,
     },
     cli::{Lang, Login},
     commands::Context,
-    config::{LoginDefaults, Profile, ProfileName, login_command, server_named},
     error::{Error, Result},
+    origin::{Origin, PRODUCTION, server_named},
+    profile::{Profile, ProfileName, config_file::LoginDefaults, login_command},
 };
-
-use super::client;
 
 /// Longer than CMS's own pages last (600 s for the consent) and a code for the log-in takes to arrive.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15 * 60);

@@ -9,21 +9,22 @@ use serde_json::json;
 
 use super::{Kept, keep::store_name, plan::Plan};
 use crate::{
-    api::server::{ApiVersion, PRODUCTION},
+    api_version::ApiVersion,
     auth::{
         authorization::Authorization,
         callback::CallbackError,
-        endpoint::TokenFailure,
-        loopback::{Notice, Outcome, Reply},
+        callback_listener::{Notice, Outcome, Reply},
         redirect::RedirectUri,
         token::{AccessCategory, Grant},
+        token_endpoint::TokenFailure,
     },
+    cms_notice::CMS_NOTICE,
     commands::Context,
-    config::{ProfileName, login_command, profile_option},
     error::{Error, ErrorKind, Result},
-    notice::CMS_NOTICE,
+    origin::PRODUCTION,
+    output::Ui,
+    profile::{ProfileName, login_command, profile_option},
     secret::Secret,
-    ui::Ui,
 };
 
 /// What a person should know before the browser opens.

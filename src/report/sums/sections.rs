@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::{LONGEST, Month, Sum, Sums, Who};
 use crate::{
-    fhir::claim::{Cents, Decision, Standing},
+    claim::{Cents, Decision, Standing},
     report::{
         html::{Head, Td, bars, quiet, table},
         words::{counted, date, does, dollars, plain},

@@ -1,7 +1,7 @@
 //! Sums of claims that do not say everything.
 
 use super::*;
-use crate::fhir::claim::Amounts;
+use crate::claim::Amounts;
 
 #[test]
 fn months_are_counted_and_shown() {
@@ -34,7 +34,7 @@ fn days_are_added_however_they_are_written() {
     let fill = |days: Option<&str>| Claim {
         kind: Some(Kind::Pde),
         days_supply: days.map(str::to_owned),
-        lines: vec![crate::fhir::claim::Line { ndc: Some("1".to_owned()), ..Default::default() }],
+        lines: vec![crate::claim::Line { ndc: Some("1".to_owned()), ..Default::default() }],
         ..Claim::default()
     };
     let shown = |fills: &[Option<&str>]| {

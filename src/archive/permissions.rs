@@ -1,0 +1,76 @@
+//! Who may use what a pull has put into an archive: its files and directories, and whatever is below those. What else
+//! is in the archive's directory is its owner's affair.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    OWN, commit,
+    manifest::{self, Manifest},
+};
+use crate::{
+    error::{Error, Result},
+    files::private_dir,
+};
+
+/// Directories that only bbdl writes to.
+const DIRECTORIES: [&str; 3] = [OWN, "changes", commit::PAGES];
+
+/// Refuses an archive in whose directories others could put something, or have put a link. The answer is whether the
+/// file system keeps permissions.
+///
+/// # Errors
+/// [`crate::error::Exit::PersonMustAct`] with what to type, [`crate::error::Exit::Disk`].
+pub(super) fn check(dir: &Path) -> Result<bool> {
+    let mut keeps_permissions = private_dir::check(dir, true)?;
+    let mut todo: Vec<PathBuf> = DIRECTORIES.iter().map(|name| dir.join(name)).collect();
+    while let Some(path) = todo.pop() {
+        keeps_permissions &= private_dir::check(&path, true)?;
+        // One that is not there has nothing in it, and a file is refused when it is opened.
+        for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
+            // A link to a directory is looked at as well, and refused.
+            if entry.file_type().is_ok_and(|kind| kind.is_dir() || (kind.is_symlink() && entry.path().is_dir())) {
+                todo.push(entry.path());
+            }
+        }
+    }
+    Ok(keeps_permissions)
+}
+
+/// What of the archive others may use, relative to it, with its permission bits.
+pub(super) fn open_to_others(dir: &Path, manifest: Option<&Manifest>) -> Vec<(PathBuf, u32)> {
+    let mut found = Vec::new();
+    let files = manifest.iter().flat_map(|manifest| manifest.resources.values()).map(|entry| entry.file.as_str());
+    let own = [manifest::FILE, manifest::OLDER_PULLS];
+    let mut todo: Vec<PathBuf> = files.chain(own).chain(DIRECTORIES).map(PathBuf::from).collect();
+    while let Some(name) = todo.pop() {
+        let path = dir.join(&name);
+        // Links were not made by a pull.
+        let Some(metadata) = fs::symlink_metadata(&path).ok().filter(|metadata| !metadata.is_symlink()) else {
+            continue;
+        };
+        if metadata.is_dir() {
+            let entries = fs::read_dir(&path).into_iter().flatten().flatten();
+            todo.extend(entries.map(|entry| name.join(entry.file_name())));
+        }
+        found.extend(private_dir::usable_by_others(&metadata).map(|mode| (name, mode)));
+    }
+    found
+}
+
+/// Closes what [`open_to_others`] finds; says whether there was anything.
+///
+/// # Errors
+/// [`crate::error::Exit::Disk`].
+pub(super) fn close(dir: &Path, manifest: Option<&Manifest>) -> Result<bool> {
+    let found = open_to_others(dir, manifest);
+    for (path, mode) in &found {
+        let path = dir.join(path);
+        // By name: nobody else may write to the directories, and links were left out.
+        private_dir::leave_to_owner(&path, *mode)
+            .map_err(|cause| Error::disk("change the permissions of", &path, &cause))?;
+    }
+    Ok(!found.is_empty())
+}

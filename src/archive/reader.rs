@@ -1,0 +1,342 @@
+//! A file of the archive as whoever shows or exports it reads it: it counts only where it is what the manifest says.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest, Sha256};
+
+use super::{
+    Archive, OWN, commit, has_unfinished_commit,
+    id_hash::{IdHash, id_hash},
+    lines::hex,
+    manifest::{self, Entry, Manifest},
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    files::private_file::{self, Intruder},
+};
+
+/// A file of one resource a line, held open: a pull that puts another in its place changes nothing here.
+pub struct Reading {
+    path: PathBuf,
+    file: File,
+    entry: Entry,
+    manifest: Manifest,
+}
+
+impl Reading {
+    /// Opens the file of a resource type. A commit that was cut short is finished first.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Data`] where there is no archive, none of this resource, or a file of another size than the
+    /// manifest says; [`crate::error::Exit::TryAgain`] while another `bbdl` puts its files in place; [`crate::error::Exit::Disk`].
+    pub fn open(dir: &Path, resource: &str) -> Result<Self> {
+        loop {
+            if has_unfinished_commit(dir) {
+                drop(Archive::open(dir)?);
+            }
+            let none = || none(dir);
+            let manifest = Manifest::load(dir)?.ok_or_else(none)?;
+            let entry = manifest.resources.get(resource).ok_or_else(none)?.clone();
+            let path = dir.join(&entry.file);
+            let opened = private_file::open(&path);
+            // The note of a commit is there before the first rename and until after the manifest's.
+            if has_unfinished_commit(dir) || Manifest::load(dir)?.as_ref() != Some(&manifest) {
+                continue;
+            }
+            let file = opened.map_err(|cause| match cause.kind() {
+                std::io::ErrorKind::NotFound => damaged(&path, "it is missing"),
+                _ if Intruder::of(&cause).is_some() => damaged(&path, &cause.to_string()),
+                _ => Error::disk("read", &path, &cause),
+            })?;
+            let bytes = file.metadata().map_err(|cause| Error::disk("read", &path, &cause))?.len();
+            if bytes != entry.bytes {
+                return Err(damaged(&path, &format!("{bytes} bytes, and the manifest says {}", entry.bytes)));
+            }
+            return Ok(Self { path, file, entry, manifest });
+        }
+    }
+
+    /// The manifest that the file belongs to.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs through the lines, numbered from 1, one in memory at a time. What `each` was given counts only if this
+    /// returns no error: checksum and count are known at the end.
+    ///
+    /// # Errors
+    /// Those of `each`; [`crate::error::Exit::Data`] where the file is not what the manifest says; [`crate::error::Exit::Disk`].
+    pub fn each(&mut self, mut each: impl FnMut(u64, &str) -> Result<()>) -> Result<()> {
+        let path = &self.path;
+        let unread = |cause: std::io::Error| Error::disk("read", path, &cause);
+        self.file.seek(SeekFrom::Start(0)).map_err(unread)?;
+        let mut reader = BufReader::with_capacity(1 << 18, &self.file);
+        let (mut hash, mut count, mut line) = (Sha256::new(), 0, Vec::new());
+        loop {
+            line.clear();
+            if reader.read_until(b'\n', &mut line).map_err(unread)? == 0 {
+                break;
+            }
+            hash.update(&line);
+            count += 1;
+            let text = line.strip_suffix(b"\n").unwrap_or(&line);
+            let wrong = |why: &str| damaged(path, &format!("line {count}: {why}"));
+            let text = std::str::from_utf8(text).map_err(|_| wrong("not UTF-8"))?;
+            each(count, text)?;
+        }
+        if hex(hash) != self.entry.sha256 {
+            return Err(damaged(path, "its checksum is not that of the manifest"));
+        }
+        if count != self.entry.count {
+            return Err(damaged(path, &format!("{count} resources, and the manifest says {}", self.entry.count)));
+        }
+        Ok(())
+    }
+}
+
+/// The whole text of a small file of the archive: Patient, Coverage, UserInfo or InsuranceCard. `None` where the archive
+/// has none.
+///
+/// # Errors
+/// As [`Reading::open`], and [`crate::error::Exit::Data`] where the file is not what the manifest says.
+pub fn whole(dir: &Path, resource: &str) -> Result<Option<String>> {
+    if Manifest::load(dir)?.is_none_or(|manifest| !manifest.resources.contains_key(resource)) {
+        return Ok(None);
+    }
+    let Reading { path, mut file, entry, .. } = Reading::open(dir, resource)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(|cause| match cause.kind() {
+        std::io::ErrorKind::InvalidData => damaged(&path, "not UTF-8"),
+        _ => Error::disk("read", &path, &cause),
+    })?;
+    if hex(Sha256::new().chain_update(&text)) != entry.sha256 {
+        return Err(damaged(&path, "its checksum is not that of the manifest"));
+    }
+    Ok(Some(text))
+}
+
+/// Ids that were seen, sixteen bytes each.
+#[derive(Default)]
+pub struct Ids(Vec<IdHash>);
+
+impl Ids {
+    /// Notes one; a resource without any is not told from others.
+    pub fn note(&mut self, id: &str) {
+        if !id.is_empty() {
+            self.0.push(id_hash(id));
+        }
+    }
+
+    /// Refuses a file in which an id stands twice.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Data`].
+    pub fn are_single(mut self, path: &Path) -> Result<()> {
+        self.0.sort_unstable();
+        let doubled = self.0.windows(2).filter(|pair| pair[0] == pair[1]).count();
+        if doubled == 0 { Ok(()) } else { Err(damaged(path, &format!("{doubled} resources whose id came before"))) }
+    }
+}
+
+/// A file of the archive is not what a pull has put there, and nothing is made of it.
+#[must_use]
+pub fn damaged(path: &Path, why: &str) -> Error {
+    Error::new(ErrorKind::Archive, format!("{} is damaged: {why}", path.display())).hint(
+        "Nothing was written. See `bbdl verify`. Restore the file from a backup, or fetch everything anew: bbdl fetch all --full --out DIR",
+    )
+}
+
+fn none(dir: &Path) -> Error {
+    let what = if dir.exists() { "has no claims" } else { "does not exist" };
+    Error::new(ErrorKind::NoClaims, format!("{} {what}", dir.display())).hint(nearest(dir))
+}
+
+/// What to give in the place of a directory that is no archive (of claims): the archive that it is in, those
+/// that are in it, or one beside it of nearly the same name.
+#[must_use]
+pub fn nearest(dir: &Path) -> String {
+    const FAR: usize = 3;
+    const MANY: usize = 3;
+    let is_archive = |dir: &Path| matches!(Manifest::load(dir), Ok(Some(_)));
+    let archives_in = |dir: &Path| {
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        let mut found: Vec<_> = entries.map(|entry| entry.path()).filter(|path| is_archive(path)).collect();
+        found.sort();
+        found
+    };
+    let fetch = "Fetch claims first: bbdl fetch eob --out DIR.";
+    if is_archive(dir) {
+        return format!(
+            "It is an archive of other things. Fetch claims into it: bbdl fetch eob --out {}",
+            crate::files::path_text::typed(dir)
+        );
+    }
+    let whole = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    if let Some(above) = whole.ancestors().skip(1).take(3).find(|above| is_archive(above)) {
+        return format!("Give the archive's own directory: {}", above.display());
+    }
+    let inside = archives_in(dir);
+    if !inside.is_empty() {
+        let names: Vec<_> = inside.iter().take(MANY).map(|path| path.display().to_string()).collect();
+        let more = if inside.len() > MANY { ", …" } else { "" };
+        return format!("Give one of the archives in it: {}{more}", names.join(", "));
+    }
+    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let typed = name(&whole);
+    let beside = dir.parent().map(|above| if above.as_os_str().is_empty() { Path::new(".") } else { above });
+    let near = beside.map(archives_in).unwrap_or_default().into_iter().filter_map(|path| {
+        let distance = strsim::damerau_levenshtein(&typed.to_lowercase(), &name(&path).to_lowercase());
+        (distance <= FAR).then_some((distance, path))
+    });
+    match near.min() {
+        Some((_, path)) => format!("Did you mean {}?", path.strip_prefix(".").unwrap_or(&path).display()),
+        None => fetch.to_owned(),
+    }
+}
+
+/// Refuses a place for something that is made of an archive where it would be one of an archive's own files, or
+/// among those that come and go with it. Beside them is its owner's affair: neither `verify` nor `purge` minds.
+///
+/// # Errors
+/// [`crate::error::Exit::Usage`].
+pub fn refuse_own(output: &Path) -> Result<()> {
+    // Types that are not in the archive yet may come.
+    const LATER: [&str; 5] =
+        ["explanationofbenefit.ndjson", "patient.ndjson", "coverage.ndjson", "userinfo.json", "insurancecard.json"];
+    let whole = std::path::absolute(output).unwrap_or_else(|_| output.to_owned());
+    // By way of whatever link; what is not made yet keeps its name.
+    let there = whole.ancestors().skip(1).find_map(|part| Some((std::fs::canonicalize(part).ok()?, part)));
+    let whole = there.and_then(|(real, part)| Some(real.join(whole.strip_prefix(part).ok()?))).unwrap_or(whole);
+    for dir in whole.ancestors().skip(1) {
+        let Ok(Some(manifest)) = Manifest::load(dir) else { continue };
+        let below = whole.strip_prefix(dir).ok().and_then(|below| below.components().next());
+        // As file systems see it that know no case.
+        let first = below.map(|first| first.as_os_str().to_string_lossy().to_lowercase()).unwrap_or_default();
+        let mut files = manifest.resources.values().map(|entry| entry.file.to_lowercase());
+        let is_own = [manifest::FILE, manifest::OLDER_PULLS, "changes", commit::PAGES, OWN].contains(&first.as_str())
+            || LATER.contains(&first.as_str())
+            || files.any(|file| file == first);
+        if is_own {
+            return Err(Error::usage(format!("{} belongs to the archive {}", output.display(), dir.display()))
+                .hint("Nothing was changed. Give another --output."));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::error::Exit;
+    use std::fs;
+
+    use super::*;
+    use crate::archive::manifest::Source;
+
+    fn archive(dir: &Path, text: &str) {
+        fs::create_dir_all(dir).unwrap();
+        let mut manifest = Manifest::new(Source {
+            server: "http://127.0.0.1:1".parse().unwrap(),
+            api: crate::api_version::ApiVersion::V2,
+            patient: None,
+        });
+        let entry = Entry {
+            file: "ExplanationOfBenefit.ndjson".into(),
+            count: text.lines().count() as u64,
+            bytes: text.len() as u64,
+            sha256: hex(Sha256::new().chain_update(text)),
+            query: Vec::new(),
+            cursor: None,
+            server_total: None,
+        };
+        fs::write(dir.join(&entry.file), text).unwrap();
+        manifest.resources.insert("ExplanationOfBenefit".into(), entry);
+        fs::write(dir.join(manifest::FILE), manifest.to_text()).unwrap();
+    }
+
+    #[test]
+    fn lines_are_read_and_a_changed_file_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        archive(dir.path(), "{\"a\":1}\n{\"ä\":2}\n");
+        let mut reading = Reading::open(dir.path(), "ExplanationOfBenefit").unwrap();
+        // As often as one likes.
+        for _ in 0..2 {
+            let mut found = Vec::new();
+            let each = |number, text: &str| {
+                found.push((number, text.to_owned()));
+                Ok(())
+            };
+            reading.each(each).unwrap();
+            assert_eq!(found, [(1, "{\"a\":1}".to_owned()), (2, "{\"ä\":2}".to_owned())]);
+        }
+        let file = dir.path().join("ExplanationOfBenefit.ndjson");
+        fs::write(&file, "{\"a\":1}\n{\"ä\":3}\n").unwrap();
+        let mut changed = Reading::open(dir.path(), "ExplanationOfBenefit").unwrap();
+        assert_eq!(changed.each(|_, _| Ok(())).unwrap_err().exit(), Exit::Data);
+        fs::write(&file, "{}\n").unwrap();
+        assert!(Reading::open(dir.path(), "ExplanationOfBenefit").is_err());
+    }
+
+    #[test]
+    fn an_id_stands_once() {
+        let mut ids = Ids::default();
+        for id in ["a", "b", "", ""] {
+            ids.note(id);
+        }
+        ids.note("a");
+        assert!(ids.are_single(Path::new("x")).unwrap_err().message.contains("1 resources whose id came before"));
+    }
+
+    #[test]
+    fn who_mistyped_is_told_what_is_near() {
+        let home = tempfile::tempdir().unwrap();
+        archive(&home.path().join("all/claims"), "{}\n");
+        for (typed, words) in [
+            ("all/claim", "Did you mean "),
+            ("all/claims/pages", "own directory: "),
+            ("all/claims/manifest.json", "own directory: "),
+            ("all", "archives in it: "),
+            ("nowhere", "Fetch claims first"),
+        ] {
+            let hint = nearest(&home.path().join(typed));
+            assert!(hint.contains(words), "{typed}: {hint}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_put_in_the_place_of_an_archives_own_files() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("claims");
+        archive(&dir, "{}\n");
+        for own in [
+            "manifest.json",
+            "pulls.ndjson",
+            "ExplanationOfBenefit.ndjson",
+            "Patient.ndjson",
+            ".bbdl/x.html",
+            "changes/a",
+            "PAGES/x",
+        ] {
+            assert_eq!(refuse_own(&dir.join(own)).unwrap_err().exit(), Exit::Usage, "{own}");
+        }
+        assert!(refuse_own(&dir.join("../claims/pages/../manifest.json")).is_err());
+        for beside in ["report.html", "tables/claims.csv", "../x.html"] {
+            refuse_own(&dir.join(beside)).unwrap();
+        }
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(&dir, home.path().join("link")).unwrap();
+            assert!(refuse_own(&home.path().join("link/manifest.json")).is_err());
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Answers to whoever knocks at the redirect listener, written so that nobody can hold us up.
+//!
+//! tiny_http reads what is left of a body when a request is dropped, into memory of the length that the
+//! client declared, and writes an answer only when those before it on the same connection are written.
+//! So a request is never dropped where somebody waits: it is answered on a thread of its own, or let go.
+
+use std::{
+    fmt,
+    io::{self, Write},
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{self, Receiver},
+    },
+    thread,
+    time::Duration,
+};
+
+use tiny_http::{Header, Method, Request, Response, StatusCode};
+
+use super::{
+    Passed, Reloads,
+    page::{Tone, page},
+};
+
+/// How long the process stays for a browser to take its page.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Bytes. Clients that declare a longer body get no answer: it could be given only with such a buffer.
+const LONGEST_BODY: usize = 64 * 1024;
+/// Answers being written at once to those who bring nothing valid.
+const MOST_WRITERS: usize = 64;
+
+/// A request that may be dropped anywhere: its client is then left without an answer.
+pub(super) struct Visitor {
+    request: Option<Box<Request>>,
+    writing: Arc<AtomicUsize>,
+    passed: Arc<Passed>,
+}
+
+impl Visitor {
+    /// Takes a request over. `writing` counts the answers being written by the same listener, `passed` what of
+    /// them has gone out to the client.
+    pub(super) fn new(request: Request, writing: &Arc<AtomicUsize>, passed: &Arc<Passed>) -> Self {
+        Self { request: Some(Box::new(request)), writing: Arc::clone(writing), passed: Arc::clone(passed) }
+    }
+
+    /// Whether a person may see the answer: browsers ask for HTML (RFC 9110 section 12.5.1), programs for anything.
+    pub(super) fn is_browser(&self) -> bool {
+        let headers = self.request.iter().flat_map(|request| request.headers());
+        headers.into_iter().any(|header| header.field.equiv("Accept") && header.value.as_str().contains("text/html"))
+    }
+
+    /// What is asked for.
+    pub(super) fn request(&self) -> Option<&Request> {
+        self.request.as_deref()
+    }
+
+    /// Answers without waiting for it, unless too many answers are waiting to be read already.
+    pub(super) fn turn_away(self, status: u16, html: &str) {
+        if self.writing.load(Ordering::Relaxed) < MOST_WRITERS {
+            self.answer(status, html);
+        }
+    }
+
+    /// Answers, and gives the answer a moment to leave before the process may end.
+    pub(super) fn answer_and_wait(self, html: &str) {
+        let _ = self.answer(200, html).recv_timeout(PATIENCE);
+    }
+
+    fn answer(mut self, status: u16, html: &str) -> Receiver<()> {
+        let html = html.to_owned();
+        let (done, written) = mpsc::channel();
+        self.writing.fetch_add(1, Ordering::Relaxed);
+        let writing = Arc::clone(&self.writing);
+        let write = move || {
+            if let Some(request) = self.request.take() {
+                let port = request.remote_addr().map_or(0, |address| address.port());
+                let before = self.passed.so_far(port);
+                // A client that went away needs no answer.
+                if let Ok(length) = write(*request, status, html) {
+                    self.passed.wait_for(port, before + length, PATIENCE);
+                }
+            }
+            self.writing.fetch_sub(1, Ordering::Relaxed);
+            let _ = done.send(());
+        };
+        if thread::Builder::new().spawn(write).is_err() {
+            writing.fetch_sub(1, Ordering::Relaxed);
+        }
+        written
+    }
+}
+
+impl fmt::Debug for Visitor {
+    /// Nothing of it: tiny_http prints a request's target, which holds the code and the state.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Visitor(…)")
+    }
+}
+
+impl Drop for Visitor {
+    fn drop(&mut self) {
+        mem::forget(self.request.take());
+    }
+}
+
+/// The browser's request that brought the code, to be answered when the outcome is known.
+#[derive(Default)]
+pub struct Reply {
+    visitor: Option<Visitor>,
+    reloads: Option<Box<Reloads>>,
+}
+
+/// What the browser shows when all went well.
+pub(super) fn logged_in_page() -> String {
+    page(Tone::Good, "You are logged in", "bbdl has what it needs. You can close this window.")
+}
+
+impl Reply {
+    pub(super) fn new(visitor: Option<Visitor>, reloads: Option<Box<Reloads>>) -> Self {
+        Self { visitor, reloads }
+    }
+
+    /// Tells the browser that the log-in is complete. Where a person is at the browser, what is returned can go on
+    /// showing the same page.
+    pub fn done(mut self) -> Option<Box<Reloads>> {
+        if let Some(visitor) = self.visitor.take() {
+            visitor.answer_and_wait(&logged_in_page());
+        }
+        self.reloads.take()
+    }
+
+    /// Tells the browser that something went wrong after it came back.
+    pub fn failed(mut self, why: &str) {
+        self.send(Tone::Bad, "The log-in could not be completed", why);
+    }
+
+    fn send(&mut self, tone: Tone, title: &str, text: &str) {
+        if let Some(visitor) = self.visitor.take() {
+            visitor.answer_and_wait(&page(tone, title, text));
+        }
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reply(…)")
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        let text = "The log-in came back to bbdl. The terminal says how it went; you can close this window.";
+        self.send(Tone::Open, "Back to the terminal", text);
+    }
+}
+
+const HEADERS: [(&str, &str); 5] = [
+    ("Content-Type", "text/html; charset=utf-8"),
+    ("Cache-Control", "no-store"),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    ),
+];
+
+/// Writes an answer; says how many bytes it has, where that is known.
+fn write(request: Request, status: u16, html: String) -> io::Result<u64> {
+    let headers = HEADERS.into_iter().chain((status == 405).then_some(("Allow", "GET")));
+    match request.body_length() {
+        Some(length) if length > LONGEST_BODY => {
+            mem::forget(request);
+            Ok(0)
+        }
+        // The answer first: the body may never come, and dropping the request reads it.
+        Some(length) if length > 0 => {
+            let response = Response::from_string(html).with_status_code(status);
+            let headers = headers.filter_map(|(name, value)| Header::from_bytes(name, value).ok());
+            request.respond(headers.fold(response, Response::with_header)).map(|()| 0)
+        }
+        // By hand, since tiny_http keeps `Connection` to itself, and the port is about to close.
+        _ => {
+            let reason = StatusCode(status).default_reason_phrase();
+            let mut text = format!("HTTP/1.1 {status} {reason}\r\nContent-Length: {}\r\n", html.len());
+            for (name, value) in headers {
+                text += &format!("{name}: {value}\r\n");
+            }
+            text += "Connection: close\r\n\r\n";
+            if *request.method() != Method::Head {
+                text += &html;
+            }
+            let mut writer = request.into_writer();
+            writer.write_all(text.as_bytes())?;
+            writer.flush().map(|()| text.len() as u64)
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! The redirect listener, and the wait for whatever brings the authorization code first
+//! (RFC 8252 sections 7.3 and 8.3).
+//!
+//! The listener is open to every program and every web page on this machine, so all that does not
+//! belong to this log-in is answered and forgotten: other paths, methods, hosts (DNS rebinding) and
+//! states, browsers that connect ahead of time, clients that never finish a sentence. A gate turns away
+//! what is not HTTP; tiny_http reads each connection on a thread of its own, `answer` writes on threads
+//! too, and one channel brings requests and pasted lines to the one who waits.
+
+mod answer;
+mod gate;
+mod page;
+mod socket;
+
+use std::{
+    mem,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
+    time::{Duration, Instant},
+};
+
+use thiserror::Error;
+use tiny_http::{Method, Request};
+
+pub use super::callback_listener::answer::Reply;
+pub(super) use gate::Passed;
+
+use super::{
+    callback::{self, Callback, CallbackError, Expected},
+    callback_listener::{
+        answer::{Visitor, logged_in_page},
+        page::{Tone, page},
+    },
+    pasted::{PasteReader, Reading},
+    redirect::RedirectUri,
+};
+use crate::secret::Secret;
+use socket::Listener;
+
+/// Why nobody listens.
+#[derive(Debug, Error)]
+pub enum ListenError {
+    /// Another program has the port.
+    #[error("port {port} of {host} is in use by another program")]
+    PortTaken {
+        /// The port.
+        port: u16,
+        /// The address.
+        host: String,
+    },
+    /// The system refused.
+    #[error("cannot listen on {address}: {cause}")]
+    Refused {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        cause: String,
+    },
+}
+
+/// What happens while waiting.
+enum Event {
+    Request(Visitor),
+    Tls,
+    Pasted(Secret),
+    PasteEnded,
+}
+
+/// Hands lines that a person pasted to the one who waits.
+#[derive(Clone)]
+pub struct Paster {
+    sender: Sender<Event>,
+    is_waiting: Arc<AtomicBool>,
+}
+
+impl Paster {
+    /// A line was pasted.
+    ///
+    /// # Errors
+    /// The line, where nobody waits any more.
+    pub fn line(&self, text: String) -> Result<(), String> {
+        if !self.is_waiting.load(Ordering::Acquire) {
+            return Err(text);
+        }
+        // Nobody who has gone since wants it.
+        let _ = self.sender.send(Event::Pasted(Secret::new(text)));
+        Ok(())
+    }
+
+    /// No more lines will come.
+    pub fn ended(&self) {
+        let _ = self.sender.send(Event::PasteEnded);
+    }
+}
+
+/// Something worth telling the person while the wait goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// CMS's page reports that it knows no such person. Not proven: any page could say so.
+    NotFound,
+    /// A callback of another log-in, or a forged one, was turned away.
+    TurnedAway,
+    /// A program came with TLS, which this listener does not speak.
+    Tls,
+    /// What was pasted cannot be used.
+    BadPaste(CallbackError),
+    /// The address that was pasted is cut off, and nothing came after it.
+    CutPaste,
+}
+
+/// How a wait ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// With an authorization code. The browser still waits for its page.
+    Code(Secret, Reply),
+    /// The enrollee did not agree.
+    Denied,
+    /// The server refused the request.
+    Refused {
+        /// The error code, fit to be shown.
+        error: String,
+        /// Its description, fit to be shown.
+        description: String,
+    },
+    /// Nothing valid came, and CMS's page had said that it knows no such person.
+    NotFound,
+    /// Nothing valid came in time.
+    TimedOut,
+    /// Nothing more can come: no listener, and standard input is at its end.
+    InputEnded,
+}
+
+/// Waits for an authorization code.
+pub struct Inbox {
+    redirect: RedirectUri,
+    sender: Sender<Event>,
+    events: Receiver<Event>,
+    /// None where only what is pasted is waited for.
+    listener: Option<Listener>,
+    /// From the beginning to the end of the wait.
+    is_waiting: Arc<AtomicBool>,
+}
+
+impl Inbox {
+    /// Listens where the redirect URI says. Loopback addresses only.
+    ///
+    /// # Errors
+    /// [`ListenError`].
+    pub fn listen(redirect: RedirectUri) -> Result<Self, ListenError> {
+        let (sender, events) = mpsc::channel();
+        let listener = Listener::at(&redirect.addresses(), &sender)?;
+        let port = listener.address().map(|address| address.port());
+        let redirect = match port {
+            Some(port) => redirect.with_port(port),
+            None => redirect,
+        };
+        Ok(Self { redirect, sender, events, listener: Some(listener), is_waiting: Arc::new(AtomicBool::new(true)) })
+    }
+
+    /// Only waits for what is pasted.
+    #[must_use]
+    pub fn manual(redirect: RedirectUri) -> Self {
+        let (sender, events) = mpsc::channel();
+        Self { redirect, sender, events, listener: None, is_waiting: Arc::new(AtomicBool::new(true)) }
+    }
+
+    /// The redirect URI with the port listened on.
+    #[must_use]
+    pub fn redirect(&self) -> &RedirectUri {
+        &self.redirect
+    }
+
+    /// For whoever reads the terminal.
+    #[must_use]
+    pub fn paster(&self) -> Paster {
+        Paster { sender: self.sender.clone(), is_waiting: Arc::clone(&self.is_waiting) }
+    }
+
+    /// Waits until a valid callback comes, by whichever way, or until `deadline`. The listener is closed
+    /// when this returns; after a code, when its [`Reply`] is done.
+    ///
+    /// A callback with `error=not_found` and without `state` is how CMS's page says that it knows no such
+    /// person. It does not end the wait, because any web page could send it and so end a log-in that is
+    /// going well: it is told at once, and believed only when nothing valid came before the deadline, or
+    /// when the person, having been told, presses Enter.
+    pub fn wait(self, expected: &Expected, deadline: Instant, tell: impl FnMut(Notice)) -> Outcome {
+        let is_waiting = Arc::clone(&self.is_waiting);
+        let outcome = self.wait_for_callback(expected, deadline, tell);
+        is_waiting.store(false, Ordering::Release);
+        outcome
+    }
+
+    fn wait_for_callback(self, expected: &Expected, deadline: Instant, mut tell: impl FnMut(Notice)) -> Outcome {
+        let (mut not_found, mut turned_away, mut tls) = (false, false, false);
+        let mut pasted = PasteReader::new(self.redirect.clone());
+        // When to say that the rest of an address is missing: a terminal delivers its lines one after the other.
+        let mut cut: Option<Instant> = None;
+        loop {
+            // Looked at each time: whoever floods us would put the deadline off otherwise.
+            let now = Instant::now();
+            if deadline <= now {
+                return if not_found { Outcome::NotFound } else { Outcome::TimedOut };
+            }
+            if cut.is_some_and(|at| at <= now) {
+                cut = None;
+                tell(Notice::CutPaste);
+            }
+            let until = cut.map_or(deadline, |at| at.min(deadline));
+            let event = match self.events.recv_timeout(until.saturating_duration_since(now)) {
+                Ok(event) => event,
+                Err(RecvTimeoutError::Timeout) => continue,
+                // Not while `self` holds a sender.
+                Err(RecvTimeoutError::Disconnected) => return Outcome::TimedOut,
+            };
+            let (judged, visitor) = match event {
+                Event::Request(visitor) => match visitor.request().map(|request| self.judge(request, expected)) {
+                    Some(Judged::Callback(judged)) => (judged, Some(visitor)),
+                    Some(Judged::Elsewhere(status, text)) => {
+                        visitor.turn_away(status, &page(Tone::Bad, "Nothing here", text));
+                        continue;
+                    }
+                    None => continue,
+                },
+                Event::Tls => {
+                    if !mem::replace(&mut tls, true) {
+                        tell(Notice::Tls);
+                    }
+                    continue;
+                }
+                Event::Pasted(text) if text.expose().trim().is_empty() => {
+                    if not_found {
+                        return Outcome::NotFound;
+                    }
+                    continue;
+                }
+                Event::Pasted(text) => {
+                    cut = None;
+                    match pasted.line(text.expose(), expected) {
+                        Reading::Callback(callback) => (Ok(callback), None),
+                        Reading::Unusable(why) => (Err(why), None),
+                        Reading::Unfinished => {
+                            const REST: Duration = Duration::from_millis(700);
+                            cut = Some(Instant::now() + REST);
+                            continue;
+                        }
+                    }
+                }
+                Event::PasteEnded if self.listener.is_none() => return Outcome::InputEnded,
+                Event::PasteEnded => continue,
+            };
+            match judged {
+                Ok(Callback::Code(code)) => {
+                    let reloads = visitor.as_ref().is_some_and(Visitor::is_browser);
+                    let reloads = reloads.then(|| Box::new(Reloads { inbox: self, expected: expected.clone() }));
+                    return Outcome::Code(code, Reply::new(visitor, reloads));
+                }
+                Ok(Callback::Denied) => {
+                    finish(
+                        visitor,
+                        "Access was not granted",
+                        "Nothing was shared with bbdl. You can close this window; to try again, run `bbdl login` once more.",
+                    );
+                    return Outcome::Denied;
+                }
+                Ok(Callback::Refused { error, description }) => {
+                    finish(visitor, "The log-in was refused", &format!("The server said: {error} {description}"));
+                    return Outcome::Refused { error, description };
+                }
+                Err(why) => {
+                    // A page that keeps asking shall not fill the terminal: each is told once.
+                    let notice = match (why, &visitor) {
+                        (CallbackError::NotFound, _) => {
+                            (!mem::replace(&mut not_found, true)).then_some(Notice::NotFound)
+                        }
+                        (why, None) => Some(Notice::BadPaste(why)),
+                        (_, Some(_)) => (!mem::replace(&mut turned_away, true)).then_some(Notice::TurnedAway),
+                    };
+                    notice.into_iter().for_each(&mut tell);
+                    if let Some(visitor) = visitor {
+                        let text = format!("bbdl did not take this in: {why}.");
+                        visitor.turn_away(400, &page(Tone::Bad, "Not this log-in", &text));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a request is a callback at all, and what it says.
+    fn judge(&self, request: &Request, expected: &Expected) -> Judged {
+        let mut hosts = request.headers().iter().filter(|header| header.field.equiv("Host"));
+        let host = hosts.next().map(|host| host.value.as_str());
+        if host != Some(&self.redirect.authority()) || hosts.next().is_some() {
+            return Judged::Elsewhere(400, "This address was asked for under another name.");
+        }
+        let (path, query) = request.url().split_once('?').unwrap_or((request.url(), ""));
+        if path != self.redirect.path() {
+            return Judged::Elsewhere(404, "bbdl only waits here for the end of a log-in.");
+        }
+        if *request.method() != Method::Get {
+            return Judged::Elsewhere(405, "bbdl only takes GET requests here.");
+        }
+        Judged::Callback(callback::read(query, expected))
+    }
+}
+
+enum Judged {
+    Callback(Result<Callback, CallbackError>),
+    Elsewhere(u16, &'static str),
+}
+
+/// The listener after the log-in: whoever presses F5 sees the same page again, and no "connection refused".
+pub struct Reloads {
+    inbox: Inbox,
+    expected: Expected,
+}
+
+impl Reloads {
+    /// Answers for so long.
+    pub fn answer_for(self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            let Ok(Event::Request(visitor)) = self.inbox.events.recv_timeout(left) else { continue };
+            match visitor.request().map(|request| self.inbox.judge(request, &self.expected)) {
+                Some(Judged::Callback(Ok(Callback::Code(_)))) => visitor.turn_away(200, &logged_in_page()),
+                Some(Judged::Callback(_)) => visitor.turn_away(400, &page(Tone::Bad, "Not this log-in", "")),
+                Some(Judged::Elsewhere(status, text)) => {
+                    visitor.turn_away(status, &page(Tone::Bad, "Nothing here", text));
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+fn finish(visitor: Option<Visitor>, title: &str, text: &str) {
+    if let Some(visitor) = visitor {
+        visitor.answer_and_wait(&page(Tone::Bad, title, text));
+    }
+}
+
+#[cfg(test)]
+mod hostile;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,211 @@
+//! The token and revocation endpoints: what is asked there.
+//!
+//! Unlike everything else, these requests are not repeated by the client: a code and a refresh token
+//! work once, and the server may have spent them although no answer came.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use oauth2::PkceCodeVerifier;
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use url::Url;
+use zeroize::Zeroizing;
+
+pub use super::refusal::{Asked, Refusal, TokenFailure};
+use super::token_answer::{LARGEST, TokenAnswer};
+use crate::{
+    api::{
+        client::{Client, network_words},
+        setup_problem::SetUp,
+    },
+    secret::{self, Secret},
+};
+
+/// The app a person logs in to: what CMS calls an application and RFC 6749 a client.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// 40 letters and digits at CMS.
+    pub client_id: String,
+    /// 128 letters and digits at CMS; none for a public client.
+    pub client_secret: Option<Secret>,
+}
+
+/// Exchanges an authorization code for tokens (RFC 6749 section 4.1.3). `redirect_uri` must be the
+/// very text of the authorization request.
+///
+/// # Errors
+/// [`TokenFailure`].
+pub async fn exchange(
+    client: &Client,
+    app: &App,
+    code: &Secret,
+    verifier: PkceCodeVerifier,
+    redirect_uri: &str,
+) -> Result<TokenAnswer, TokenFailure> {
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("code", code.expose()),
+        ("code_verifier", verifier.secret()),
+        ("redirect_uri", redirect_uri),
+    ];
+    let answer = ask_for_tokens(client, app, &form).await?;
+    // A log-in without its refresh token lasts an hour, and the person who can log in again is still there.
+    let is_good = answer.is_complete() || (answer.is_usable() && answer.is_whole());
+    if is_good { Ok(answer) } else { Err(TokenFailure::Unreadable) }
+}
+
+/// Exchanges a refresh token for a new pair (RFC 6749 section 6). The old pair is dead afterwards,
+/// whether or not the answer arrives. No `scope` is sent: it would narrow the grant for good.
+///
+/// # Errors
+/// [`TokenFailure`].
+pub async fn refresh(client: &Client, app: &App, refresh_token: &Secret) -> Result<TokenAnswer, TokenFailure> {
+    let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose())];
+    ask_for_tokens(client, app, &form).await
+}
+
+async fn ask_for_tokens(client: &Client, app: &App, form: &[(&str, &str)]) -> Result<TokenAnswer, TokenFailure> {
+    let answer = post(client, app, client.server().token(), form).await?;
+    if !(200..300).contains(&answer.status) {
+        return Err(answer.refusal());
+    }
+    match (TokenAnswer::read(&answer.body), answer.broken_off) {
+        (Some(tokens), None) => Ok(tokens),
+        // What matters of it had come.
+        (Some(tokens), Some(_)) if tokens.is_complete() => Ok(tokens),
+        (_, Some(words)) => Err(TokenFailure::Lost(words)),
+        (None, None) if answer.body.trim_ascii_start().starts_with(b"{") => Err(TokenFailure::Unreadable),
+        (None, None) => Err(TokenFailure::Intercepted(format!("status {} without JSON", answer.status))),
+    }
+}
+
+/// Ends the grant at the server, by the one call that does: the access token at `/o/revoke/`.
+/// RFC 7009's other forms answer 500, or 200 and revoke nothing. Only the server's own answer counts, which
+/// is 200 and empty.
+///
+/// # Errors
+/// [`TokenFailure`].
+pub async fn revoke(client: &Client, app: &App, access_token: &Secret) -> Result<(), TokenFailure> {
+    let form = [("token", access_token.expose()), ("token_type_hint", "access_token")];
+    let answer = post(client, app, client.server().revoke(), &form).await?;
+    match (answer.status, answer.broken_off.as_deref()) {
+        (200, None) if answer.body.is_empty() => Ok(()),
+        (200..=299, None) => {
+            let words = format!("status {} with {} bytes", answer.status, answer.body.len());
+            Err(TokenFailure::Intercepted(words))
+        }
+        (200..=299, Some(words)) => Err(TokenFailure::Lost(words.to_owned())),
+        _ => Err(answer.refusal()),
+    }
+}
+
+/// Whether API v3 is closed to the app (flag `v3_early_adopter`), asked where no token is needed: the token endpoint
+/// has the same words for that and for a refresh token that is dead. The question is a whole authorization request but
+/// for its redirect URI, without which nobody can consent to it.
+///
+/// # Errors
+/// The words of an answer after which it is not known.
+pub async fn is_closed_to(client: &Client, app: &App) -> Result<bool, String> {
+    const NOT_A_CHALLENGE: &str = "0000000000000000000000000000000000000000000";
+    let mut url = client.server().authorize();
+    url.query_pairs_mut()
+        .append_pair("response_type", "code")
+        .append_pair("client_id", &app.client_id)
+        .append_pair("scope", "openid")
+        .append_pair("state", "is-this-version-open-to-the-app")
+        .append_pair("code_challenge", NOT_A_CHALLENGE)
+        .append_pair("code_challenge_method", "S256");
+    let path = url.path().to_owned();
+    let answer = client.http().get(url).send().await.map_err(|cause| network_words(&cause))?;
+    let status = answer.status().as_u16();
+    client.ui().trace(1, || format!("GET {path} → {status}"));
+    let body = answer.bytes().await.map_err(|cause| network_words(&cause))?;
+    match Refusal::read(status, &body) {
+        Some(refusal) if status == 403 && refusal.words.contains("Unable to verify permission") => Ok(true),
+        Some(refusal) => Err(refusal.to_string()),
+        None if status >= 500 => Err(format!("status {status}")),
+        // On to the log-in.
+        None => Ok(false),
+    }
+}
+
+/// One answer, as far as it came.
+struct Answer {
+    status: u16,
+    body: Zeroizing<Vec<u8>>,
+    /// Why there is no more of it.
+    broken_off: Option<String>,
+}
+
+impl Answer {
+    /// What a status that is no success means. No redirect is followed: a POST turned into a GET would report a
+    /// success that never was.
+    fn refusal(self) -> TokenFailure {
+        match (Refusal::read(self.status, &self.body), self.status) {
+            (Some(refusal), _) => TokenFailure::Refused(refusal),
+            // Gateways before the server say these in words of their own.
+            (None, 429 | 500..=510) => TokenFailure::Refused(Refusal { status: self.status, ..Refusal::default() }),
+            (None, status) => TokenFailure::Intercepted(format!("status {status} without JSON")),
+        }
+    }
+}
+
+/// One request and its answer.
+async fn post(client: &Client, app: &App, url: Url, form: &[(&str, &str)]) -> Result<Answer, TokenFailure> {
+    let path = url.path().to_owned();
+    let mut response = request(client, app, url, form).send().await.map_err(|cause| {
+        if let Some(missing) = SetUp::of(&cause) {
+            return TokenFailure::SetUp(missing);
+        }
+        let words = network_words(&cause);
+        if cause.is_connect() || cause.is_builder() { TokenFailure::NotSent(words) } else { TokenFailure::Lost(words) }
+    })?;
+    let status = response.status().as_u16();
+    // Made at its full size: a growing vector would leave copies of the tokens behind.
+    let mut body = Zeroizing::new(Vec::with_capacity(LARGEST));
+    let broken_off = loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => {
+                let left = LARGEST - body.len();
+                body.extend_from_slice(&chunk[..chunk.len().min(left)]);
+                if chunk.len() >= left {
+                    break None;
+                }
+            }
+            Ok(None) => break None,
+            Err(cause) => break Some(network_words(&cause)),
+        }
+    };
+    client.ui().trace(1, || format!("POST {path} → {status}"));
+    Ok(Answer { status, body, broken_off })
+}
+
+/// Has the app's credentials redacted in the forms in which they are sent: a server may repeat them in an error.
+fn redact_basic(app: &App) {
+    let Some(secret) = &app.client_secret else { return };
+    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let halves = Zeroizing::new(format!("{}:{}", encode(&app.client_id), encode(secret.expose())));
+    secret::remember(&encode(secret.expose()));
+    secret::remember(&BASE64_STANDARD.encode(&*halves));
+    secret::remember(&halves);
+}
+
+/// A form with the app's authentication.
+fn request(client: &Client, app: &App, url: Url, form: &[(&str, &str)]) -> reqwest::RequestBuilder {
+    redact_basic(app);
+    let mut body = form_urlencoded::Serializer::new(String::new());
+    body.extend_pairs(form);
+    let mut request = client.http().post(url);
+    match &app.client_secret {
+        // HTTP Basic with both halves form-encoded, as RFC 6749 section 2.3.1 says and the server decodes.
+        Some(secret) => {
+            let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+            request = request.basic_auth(encode(&app.client_id), Some(encode(secret.expose())));
+        }
+        None => {
+            body.append_pair("client_id", &app.client_id);
+        }
+    }
+    request
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header(ACCEPT, "application/json")
+        .body(body.finish())
+}

@@ -1,0 +1,206 @@
+//! Whether a claim stands: whether what it says is to be counted, or something else has taken its place.
+
+use serde_json::Value;
+
+use super::{
+    json_access::{code_of, coding, each, text},
+    kind::Version,
+};
+
+/// Whether a claim stands. Only what is final belongs into sums.
+///
+/// Each version says it in another place, and `status` alone says little: at v3 it is always `active`, at v1 and v2
+/// a credit or a deleted drug event can be `active` as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Standing {
+    /// Nothing in it says otherwise.
+    #[default]
+    Final,
+    /// It only asks whether something would be paid; it has no money.
+    PriorAuthorization,
+    /// It is still worked on.
+    Partial,
+    /// It is not the last word: another took its place, or it is kept for history only.
+    Superseded,
+    /// It was cancelled or voided, or is the credit that takes another back.
+    Cancelled,
+    /// A drug event that was deleted.
+    Deleted,
+}
+
+impl Standing {
+    /// All but [`Standing::Final`]: what sums leave out.
+    pub const LEFT_OUT: [Self; 5] =
+        [Self::Cancelled, Self::Deleted, Self::Superseded, Self::Partial, Self::PriorAuthorization];
+
+    /// As tables have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Final => "final",
+            Self::PriorAuthorization => "prior_authorization",
+            Self::Partial => "partial",
+            Self::Superseded => "superseded",
+            Self::Cancelled => "cancelled",
+            Self::Deleted => "deleted",
+        }
+    }
+
+    /// As people say it.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Final => "final",
+            Self::PriorAuthorization => "only asked for in advance",
+            Self::Partial => "still worked on",
+            Self::Superseded => "replaced by a later claim",
+            Self::Cancelled => "cancelled",
+            Self::Deleted => "deleted",
+        }
+    }
+
+    pub(super) fn of(claim: &Value, version: Version) -> Self {
+        if text(claim, "use") == Some("preauthorization") {
+            Self::PriorAuthorization
+        } else if is_deleted(claim, version) {
+            Self::Deleted
+        } else if is_cancelled(claim) {
+            Self::Cancelled
+        } else if text(claim, "outcome") == Some("partial") {
+            Self::Partial
+        } else if is_superseded(claim) {
+            Self::Superseded
+        } else {
+            Self::Final
+        }
+    }
+}
+
+/// A drug event of v1 and v2 has a deletion code, one of v3 has a type of its own.
+fn is_deleted(claim: &Value, version: Version) -> bool {
+    let numbered = coding(&claim["type"], &["CLM-TYPE-CD"]).and_then(|coding| text(coding, "code"));
+    code_of(claim, "adjstmt_dltn_cd") == Some("D") || (version == Version::V3 && numbered == Some("3"))
+}
+
+fn is_cancelled(claim: &Value) -> bool {
+    let code = |names: &[&str]| names.iter().find_map(|name| code_of(claim, name));
+    text(claim, "status") == Some("cancelled")
+        // Carrier and equipment: the cancel was accepted; a full credit.
+        || matches!(text(claim, "disposition"), Some("3" | "03"))
+        || code(&["carr_clm_entry_cd"]) == Some("3")
+        // Institutional: cancel by credit adjustment, cancel only, forced cancel.
+        || matches!(code(&["fi_clm_actn_cd"]), Some("2" | "4" | "6"))
+        // v3: void.
+        || code(&["CLM_ADJSTMT_TYPE_CD", "CLM-ADJSTMT-TYPE-CD"]) == Some("1")
+        || is_credit(claim)
+}
+
+/// Whether the kind of bill is a credit (adjustment): the counterpart of a claim that is taken back.
+fn is_credit(claim: &Value) -> bool {
+    let period = &claim["billablePeriod"];
+    let bill = code_of(claim, "CLM_QUERY_CD")
+        .or_else(|| ["claim_query_cd", "CLM-QUERY-CD"].into_iter().find_map(|name| code_of(period, name)));
+    matches!(bill, Some("0" | "C"))
+}
+
+fn is_superseded(claim: &Value) -> bool {
+    let is_not_final = |tag: &Value| {
+        text(tag, "code") == Some("NotFinalAction")
+            && text(tag, "system").is_none_or(|system| system.ends_with("/Final-Action"))
+    };
+    each(&claim["meta"], "tag").any(is_not_final)
+        || code_of(claim, "carr_clm_entry_cd") == Some("9")
+        || code_of(claim, "fi_clm_actn_cd") == Some("7")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const VARIABLES: &str = "https://bluebutton.cms.gov/resources/variables/";
+
+    fn standing(claim: &Value) -> Standing {
+        Standing::of(claim, Version::of(claim))
+    }
+
+    /// A claim whose header has a variable as an extension, as v1 and v2 have it.
+    fn extended(variable: &str, code: &str) -> Value {
+        json!({"use": "claim", "status": "active", "extension": [
+            {"url": "http://hl7.org/fhir/sid/us-npi", "valueCoding": {"code": "3"}},
+            {"url": format!("{VARIABLES}{variable}"), "valueCoding": {"code": code}},
+        ]})
+    }
+
+    /// A claim with a code as supporting information of v3.
+    fn informed(category: &str, code: &str) -> Value {
+        json!({"use": "claim", "status": "active", "outcome": "complete", "supportingInfo": [{
+            "category": {"coding": [{"code": "info"}, {"code": category}]}, "code": {"coding": [{"code": code}]},
+        }]})
+    }
+
+    #[test]
+    fn what_takes_a_claim_back_is_found_where_each_version_says_it() {
+        let deletion = |name: &str| {
+            json!({"status": "active", name: [{
+                "category": {"coding": [{"code": format!("{VARIABLES}adjstmt_dltn_cd")}]}, "code": {"coding": [{"code": "D"}]},
+            }]})
+        };
+        let drug = |code: &str| {
+            json!({"use": "claim", "status": "active", "type": {"coding": [
+                {"system": "https://bluebutton.cms.gov/fhir/CodeSystem/CLM-TYPE-CD", "code": code},
+            ]}})
+        };
+        let tagged = |tag: &str| {
+            json!({"use": "claim", "status": "active", "meta": {"tag": [
+                {"system": "https://bluebutton.cms.gov/fhir/CodeSystem/System-Type", "code": "NationalClaimsHistory"},
+                {"system": "https://bluebutton.cms.gov/fhir/CodeSystem/Final-Action", "code": tag},
+            ]}})
+        };
+        let billed = |url: &str, code: &str| json!({"status": "active", "billablePeriod": {"extension": [{"url": url, "valueCoding": {"code": code}}]}});
+        for (claim, expected) in [
+            (json!({}), Standing::Final),
+            (json!({"status": "active"}), Standing::Final),
+            (json!({"status": "cancelled"}), Standing::Cancelled),
+            (json!({"status": "active", "disposition": "01"}), Standing::Final),
+            (json!({"status": "active", "disposition": "03"}), Standing::Cancelled),
+            (deletion("information"), Standing::Deleted),
+            (deletion("supportingInfo"), Standing::Deleted),
+            (extended("carr_clm_entry_cd", "1"), Standing::Final),
+            (extended("carr_clm_entry_cd", "3"), Standing::Cancelled),
+            (extended("carr_clm_entry_cd", "5"), Standing::Final),
+            (extended("carr_clm_entry_cd", "9"), Standing::Superseded),
+            (extended("fi_clm_actn_cd", "1"), Standing::Final),
+            (extended("fi_clm_actn_cd", "2"), Standing::Cancelled),
+            (extended("fi_clm_actn_cd", "3"), Standing::Final),
+            (extended("fi_clm_actn_cd", "4"), Standing::Cancelled),
+            (billed(&format!("{VARIABLES}claim_query_cd"), "3"), Standing::Final),
+            (billed(&format!("{VARIABLES}claim_query_cd"), "5"), Standing::Final),
+            (billed(&format!("{VARIABLES}claim_query_cd"), "0"), Standing::Cancelled),
+            (informed("CLM_QUERY_CD", "3"), Standing::Final),
+            (informed("CLM_QUERY_CD", "0"), Standing::Cancelled),
+            (informed("CLM_ADJSTMT_TYPE_CD", "0"), Standing::Final),
+            (informed("CLM_ADJSTMT_TYPE_CD", "1"), Standing::Cancelled),
+            (informed("CLM_ADJSTMT_TYPE_CD", "2"), Standing::Final),
+            (drug("1"), Standing::Final),
+            (drug("3"), Standing::Deleted),
+            (drug("4"), Standing::Final),
+            (tagged("FinalAction"), Standing::Final),
+            (tagged("NotFinalAction"), Standing::Superseded),
+            (json!({"use": "claim", "outcome": "partial"}), Standing::Partial),
+            (json!({"use": "preauthorization", "outcome": "partial"}), Standing::PriorAuthorization),
+        ] {
+            assert_eq!(standing(&claim), expected, "{claim}");
+        }
+    }
+
+    #[test]
+    fn every_standing_but_final_is_left_out_and_has_its_own_name() {
+        let mut names: Vec<&str> = Standing::LEFT_OUT.iter().map(|it| it.name()).collect();
+        names.push(Standing::Final.name());
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), 6);
+    }
+}

@@ -1,0 +1,241 @@
+//! What a claim says, whatever its version and type: one reader for everything that is shown to people.
+//!
+//! Every field may be absent, and every one may be of another kind than it should be: what cannot be read is
+//! not there. CMS's own names are preferred to the words of the Implementation Guide, which are shared by several
+//! amounts and sometimes wrong.
+
+mod codes;
+pub mod coverage;
+mod denial;
+mod disposition;
+mod json_access;
+mod kind;
+mod lenient_json;
+mod lines;
+mod money;
+mod payer_decision;
+mod people;
+
+use serde_json::Value;
+
+pub use codes::Coded;
+pub use disposition::Standing;
+use jiff::civil::Date;
+pub use json_access::{clean, day};
+use json_access::{each, is, said, text};
+pub use kind::Kind;
+use kind::{Family, Version};
+pub use lines::Line;
+use money::Beyond;
+pub use money::{Amounts, Cents};
+pub use payer_decision::Decision;
+pub use people::Member;
+
+/// A claim, as far as people ask about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// The resource's id.
+    pub id: String,
+    /// The number by which CMS knows the claim: `identifier` of the variable `clm_id` or `pde_id`; at v3 of type `uc`.
+    pub number: Option<String>,
+    /// CMS's type.
+    pub kind: Option<Kind>,
+    /// Whether it only asks whether something would be paid (`use` is `preauthorization`); it has no money.
+    pub is_prior_authorization: bool,
+    /// Whether it is to be counted.
+    pub standing: Standing,
+    /// Where Medicare did not pay: what became of it. Such a claim has no share.
+    pub decision: Option<Decision>,
+    /// Why it was denied as a whole, where it was.
+    pub denial_reason: Option<Coded>,
+    /// `status`: `active`, `cancelled`.
+    pub status: Option<String>,
+    /// `outcome`: `complete`, `partial`.
+    pub outcome: Option<String>,
+    /// v3: from which of CMS's systems it is (`meta.source`).
+    pub source: Option<String>,
+    /// First day of service, as the claim says it: it may be no day, and later than the last.
+    pub start: Option<String>,
+    /// Last day of service, as the claim says it.
+    pub end: Option<String>,
+    /// Who billed: a name, where the server gives one.
+    pub provider: Option<String>,
+    /// Who billed: National Provider Identifier.
+    pub provider_npi: Option<String>,
+    /// Who billed: address and phone, where the claim has them.
+    pub provider_contact: Option<String>,
+    /// Who treated or prescribed: a name, where the server gives one.
+    pub practitioner: Option<String>,
+    /// Who treated or prescribed: National Provider Identifier.
+    pub practitioner_npi: Option<String>,
+    /// Everybody in the care team, in its order.
+    pub care_team: Vec<Member>,
+    /// Diagnoses, the principal one first.
+    pub diagnoses: Vec<Coded>,
+    /// Whether the claim says that the first is the principal one.
+    pub has_principal_diagnosis: bool,
+    /// Procedures of an institutional claim (ICD).
+    pub procedures: Vec<Coded>,
+    /// Diagnosis related group of a stay.
+    pub drg: Option<String>,
+    /// For how many days a drug was supplied.
+    pub days_supply: Option<String>,
+    /// Of a drug: which fill it was; 0 is the first.
+    pub refill: Option<String>,
+    /// Amounts of the whole claim.
+    pub amounts: Amounts,
+    /// Its lines.
+    pub lines: Vec<Line>,
+    /// `meta.lastUpdated`.
+    pub last_updated: Option<String>,
+    /// Whether something of it could not be read as it was sent: half a surrogate pair, a number or an amount beyond
+    /// any claim or not in dollars, nesting beyond any reader, a type that is not known. The rest is here.
+    pub is_incomplete: bool,
+}
+
+impl Claim {
+    /// Reads an ExplanationOfBenefit of API v1 (STU3), v2 or v3. One that is JSON and yet cannot be read as it was
+    /// sent is read without that part, see [`Claim::is_incomplete`].
+    ///
+    /// # Errors
+    /// When the text is no JSON.
+    pub fn read(text: &str) -> serde_json::Result<Self> {
+        if let Ok(value) = serde_json::from_str::<Value>(text) {
+            return Ok(Self::of(&value));
+        }
+        let value: Value = serde_json::from_str(&lenient_json::mended(text))?;
+        Ok(Self { is_incomplete: true, ..Self::of(&value) })
+    }
+
+    fn of(claim: &Value) -> Self {
+        let kind = kind::kind(claim);
+        let version = Version::of(claim);
+        let family = kind.map_or(Family::Professional, Kind::family);
+        let (start, end) = served(claim);
+        let provider = people::billed_by(claim, version, family);
+        let practitioner = people::practitioner(claim, version, family);
+        let (diagnoses, has_principal_diagnosis) = codes::diagnoses(claim);
+        let standing = Standing::of(claim, version);
+        let is_prior_authorization = standing == Standing::PriorAuthorization;
+        let beyond = Beyond::default();
+        let mut amounts = if is_prior_authorization { Amounts::default() } else { Amounts::read(claim, kind, &beyond) };
+        let mut lines: Vec<Line> = each(claim, "item").map(|line| Line::read(line, kind, family, &beyond)).collect();
+        lines::unsay_zeros(&mut lines, &mut amounts, &beyond);
+        let decision = if is_prior_authorization { None } else { Decision::of(claim, family, &amounts) };
+        if decision.is_some() {
+            amounts.patient_pays = None;
+            lines.iter_mut().for_each(|line| line.patient_pays = None);
+        }
+        let denial_reason =
+            decision.filter(|it| *it == Decision::Denied).and_then(|_| payer_decision::reason(claim, family));
+        if let Some(reason) = &denial_reason {
+            for line in lines.iter_mut().filter(|line| !line.is_total) {
+                line.is_denied = true;
+                if line.denial_reasons.is_empty() {
+                    line.denial_reasons.push(reason.clone());
+                }
+            }
+        }
+        // Nothing of it was approved: a share of 0 is then what stands where nobody has split anything.
+        let is_all_denied =
+            lines.iter().any(|line| line.is_denied) && lines.iter().all(|line| line.is_denied || line.is_total);
+        if is_all_denied && amounts.patient_pays == Some(Cents(0)) {
+            amounts.patient_pays = None;
+        }
+        // A claim of no known type is of another form than any that this reads (CMS's samples of 2018 are): its amounts
+        // and lines have other names.
+        let is_strange = !is_prior_authorization && kind.is_none();
+        Self {
+            id: text(claim, "id").unwrap_or_default().to_owned(),
+            number: number(claim),
+            kind,
+            is_prior_authorization,
+            standing,
+            decision,
+            denial_reason,
+            status: said(claim, "status"),
+            outcome: said(claim, "outcome"),
+            source: said(&claim["meta"], "source"),
+            start,
+            end,
+            provider: provider.name,
+            provider_npi: provider.npi,
+            provider_contact: people::contact(claim),
+            practitioner: practitioner.name,
+            practitioner_npi: practitioner.npi,
+            care_team: people::care_team(claim),
+            diagnoses,
+            has_principal_diagnosis,
+            procedures: codes::procedures(claim),
+            drg: codes::drg(claim),
+            days_supply: codes::days_supply(claim),
+            refill: codes::refill(claim),
+            amounts,
+            lines,
+            last_updated: said(&claim["meta"], "lastUpdated"),
+            is_incomplete: beyond.is_met() || is_strange,
+        }
+    }
+
+    /// The lines that Medicare did not approve.
+    pub fn denied_lines(&self) -> impl Iterator<Item = &Line> {
+        self.lines.iter().filter(|line| line.is_denied)
+    }
+
+    /// The first day of service, where the claim says a whole day.
+    #[must_use]
+    pub fn first_day(&self) -> Option<Date> {
+        day(self.start.as_deref()?)
+    }
+
+    /// The year of the first day of service.
+    #[must_use]
+    pub fn year(&self) -> Option<&str> {
+        self.first_day()?;
+        self.start.as_deref()?.get(..4)
+    }
+
+    /// Who this claim is by: name and National Provider Identifier of who billed, else of who treated, if one of them has
+    /// a name; else the number of one.
+    #[must_use]
+    pub fn party(&self) -> (Option<&str>, Option<&str>) {
+        let (billed, treated) = (self.provider_npi.as_deref(), self.practitioner_npi.as_deref());
+        // Doctors' claims of v1 name who treated, and seldom who billed.
+        match (self.provider.as_deref(), self.practitioner.as_deref()) {
+            (Some(name), _) => (Some(name), billed),
+            (None, Some(name)) => (Some(name), treated),
+            (None, None) => (None, billed.or(treated)),
+        }
+    }
+
+    /// The same for people: a name, else a number.
+    #[must_use]
+    pub fn who(&self) -> Option<String> {
+        let (name, npi) = self.party();
+        name.map(str::to_owned).or_else(|| npi.map(|npi| format!("NPI {npi}")))
+    }
+}
+
+/// First and last day of service. Old drug events have no period, and the day on their only line.
+fn served(claim: &Value) -> (Option<String>, Option<String>) {
+    let period = &claim["billablePeriod"];
+    let (start, end) = (said(period, "start"), said(period, "end"));
+    if start.is_some() || end.is_some() {
+        return (start, end);
+    }
+    let line = claim["item"].get(0).unwrap_or(&Value::Null);
+    let day = said(line, "servicedDate");
+    let period = &line["servicedPeriod"];
+    (day.clone().or_else(|| said(period, "start")), day.or_else(|| said(period, "end")))
+}
+
+fn number(claim: &Value) -> Option<String> {
+    let is_number = |identifier: &&Value| {
+        let system = text(identifier, "system").map(json_access::tail);
+        matches!(system, Some("clm_id" | "pde_id")) || (system.is_none() && is(&identifier["type"], "uc"))
+    };
+    each(claim, "identifier").find(is_number).and_then(|identifier| said(identifier, "value"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,354 @@
+//! Amounts: what a claim says under which of CMS's names, per kind and version.
+
+use std::{cell::Cell, fmt, iter::Sum, ops::Add};
+
+use serde_json::Value;
+
+use super::{
+    Family, Kind,
+    json_access::{each, extension, is, text},
+};
+
+/// An amount of US dollars, in cents. v3 shows some amounts as binary fractions: those are rounded half up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cents(pub i64);
+
+impl Cents {
+    /// Reads a decimal number as JSON writes it; `None` for what is none, or beyond any claim.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        // With two more for the cents that is as many as a double keeps.
+        const MOST_DIGITS: usize = 13;
+        let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || whole.len() > MOST_DIGITS || !is_number(whole) || !is_number(fraction) {
+            return None;
+        }
+        let digit = |at: usize| fraction.as_bytes().get(at).map_or(0, |byte| i64::from(byte - b'0'));
+        let cents = whole.parse::<i64>().ok()? * 100 + digit(0) * 10 + digit(1) + i64::from(digit(2) >= 5);
+        Some(Self(if negative { -cents } else { cents }))
+    }
+
+    /// The sum of both; `None` for what a column of 18 digits does not hold.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Option<Self> {
+        const MOST: u64 = 999_999_999_999_999_999;
+        self.0.checked_add(other.0).filter(|cents| cents.unsigned_abs() <= MOST).map(Self)
+    }
+
+    /// What `Money` has as its value. Amounts have fewer digits than a double keeps, so its shortest text is
+    /// the one that was sent. A text is read where it is a plain decimal. What is beyond any claim, no amount, or not
+    /// in US dollars is noted.
+    fn of(money: &Value, beyond: &Beyond) -> Option<Self> {
+        let value = if money.is_object() { &money["value"] } else { money };
+        // R4 has the currency as such; STU3's Money is a Quantity with the code as its unit. Without one it is dollars:
+        // Medicare pays in nothing else.
+        let currency = text(money, "currency").or_else(|| text(money, "code"));
+        if !value.is_null() && currency.is_some_and(|currency| !currency.eq_ignore_ascii_case("USD")) {
+            beyond.0.set(true);
+            return None;
+        }
+        let read = match value {
+            Value::Null => return None,
+            // A double is written out without an exponent here.
+            Value::Number(number) if money.is_object() => Self::read(&number.as_f64()?.to_string()),
+            Value::String(text) if money.is_object() => Self::read(text.trim()),
+            _ => None,
+        };
+        if read.is_none() {
+            beyond.0.set(true);
+        }
+        read
+    }
+}
+
+/// Whether an amount was met that cannot be read, or that no claim has and no column holds.
+#[derive(Debug, Default)]
+pub(super) struct Beyond(Cell<bool>);
+
+impl Beyond {
+    pub(super) fn is_met(&self) -> bool {
+        self.0.get()
+    }
+
+    /// The sum of amounts; `None` where there are none, and, noted, where they come to more than a column holds.
+    pub(super) fn sum(&self, mut amounts: impl Iterator<Item = Cents>) -> Option<Cents> {
+        let first = amounts.next()?;
+        let sum = amounts.try_fold(first, Cents::plus);
+        if sum.is_none() {
+            self.0.set(true);
+        }
+        sum
+    }
+}
+
+impl fmt::Display for Cents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let cents = self.0.unsigned_abs();
+        write!(f, "{sign}{}.{:02}", cents / 100, cents % 100)
+    }
+}
+
+impl Add for Cents {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl Sum for Cents {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::default(), Add::add)
+    }
+}
+
+/// The amounts of a whole claim, as far as it says them. Lines do not add up to them in made-up data.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Amounts {
+    /// What was billed.
+    pub charged: Option<Cents>,
+    /// What Medicare allows for it.
+    pub allowed: Option<Cents>,
+    /// What Medicare paid; for a drug, what the plan paid.
+    pub medicare_paid: Option<Cents>,
+    /// Of that, to the provider.
+    pub paid_to_provider: Option<Cents>,
+    /// Of that, to the patient.
+    pub paid_to_patient: Option<Cents>,
+    /// The deductible applied.
+    pub deductible: Option<Cents>,
+    /// The coinsurance.
+    pub coinsurance: Option<Cents>,
+    /// The deductible for blood.
+    pub blood_deductible: Option<Cents>,
+    /// What is not covered.
+    pub not_covered: Option<Cents>,
+    /// What the patient is responsible for, his share: deductible, coinsurance and blood deductible together; of a drug
+    /// what was paid at the pharmacy.
+    pub patient_pays: Option<Cents>,
+    /// What the patient has paid: of a drug at the pharmacy; of other claims of v3, what its header says.
+    pub patient_paid: Option<Cents>,
+    /// What the lines make the patient responsible for, computed by CMS when it priced them, before anybody paid.
+    pub patient_responsibility: Option<Cents>,
+    /// Extra Help: what the low-income subsidy paid for a drug.
+    pub low_income_subsidy: Option<Cents>,
+    /// What the maker of a drug took off its price in the coverage gap.
+    pub discount: Option<Cents>,
+    /// What another insurer paid, or for a drug other payers.
+    pub other_paid: Option<Cents>,
+}
+
+/// What a line makes the patient responsible for: deductible and coinsurance, by CMS's own sum.
+pub(super) const RESPONSIBILITY: [&str; 2] = ["CLM_LINE_BENE_PMT_AMT", "rev_cntr_ptnt_rspnsblty_pmt"];
+/// What a drug plan paid for what Part D covers.
+pub(super) const COVERED_BY_PLAN: [&str; 2] = ["CLM_LINE_CVRD_PD_AMT", "cvrd_d_plan_pd_amt"];
+/// What a drug plan paid for what Part D does not cover. v1 and v2 have one of the two.
+pub(super) const NOT_COVERED_BY_PLAN: [&str; 2] = ["CLM_LINE_NCVRD_PD_AMT", "ncvrd_plan_pd_amt"];
+
+impl Amounts {
+    pub(super) fn read(claim: &Value, kind: Option<Kind>, beyond: &Beyond) -> Self {
+        let header = |names: &[&str]| names.iter().find_map(|name| amount(claim, name, beyond));
+        let lines = |names: &[&str]| sum_of_lines(claim, names, beyond);
+        let payment = || Cents::of(&claim["payment"]["amount"], beyond);
+        // CMS defines it for hospital claims and skilled nursing only; v3 sends it with others as well.
+        let blood_deductible = matches!(kind, Some(Kind::Inpatient | Kind::Outpatient | Kind::Snf))
+            .then(|| header(&["CLM_BLOOD_LBLTY_AMT", "nch_bene_blood_ddctbl_lblty_am"]))
+            .flatten();
+        // Paid by the patient; what is `BENE_PD` went to him. A 0 is also what CMS has where nothing is known.
+        let patient_paid = header(&["CLM_BENE_PMT_AMT"]).filter(|amount| *amount != Cents(0));
+        let patient_responsibility = lines(&RESPONSIBILITY).filter(|amount| *amount != Cents(0));
+        match kind.map_or(Family::Professional, Kind::family) {
+            Family::Professional => {
+                let deductible = header(&["CLM_MDCR_DDCTBL_AMT", "carr_clm_cash_ddctbl_apld_amt"]);
+                let coinsurance = header(&["CLM_MDCR_COINSRNC_AMT"])
+                    .or_else(|| lines(&["CLM_LINE_MDCR_COINSRNC_AMT", "line_coinsrnc_amt"]));
+                Self {
+                    charged: header(&["CLM_SBMT_CHRG_AMT", "nch_carr_clm_sbmtd_chrg_amt"]),
+                    allowed: header(&["CLM_ALOWD_CHRG_AMT", "nch_carr_clm_alowd_amt"])
+                        .or_else(|| lines(&["CLM_LINE_ALOWD_CHRG_AMT"])),
+                    medicare_paid: payment(),
+                    paid_to_provider: header(&["CLM_PRVDR_PMT_AMT", "nch_clm_prvdr_pmt_amt"]),
+                    paid_to_patient: header(&["CLM_BENE_PD_AMT", "nch_clm_bene_pmt_amt"])
+                        .or_else(|| lines(&["CLM_LINE_BENE_PD_AMT"])),
+                    not_covered: header(&["CLM_NCVRD_CHRG_AMT"]).or_else(|| lines(&["CLM_LINE_NCVRD_CHRG_AMT"])),
+                    patient_pays: share([deductible, coinsurance, blood_deductible], beyond),
+                    // v2 has it on the lines only, and v1 may have a header of 0 beside lines that say more.
+                    other_paid: header(&["CLM_MDCR_PRFNL_PRMRY_PYR_AMT", "CLM_OTHR_TP_PD_AMT"]).or_else(|| {
+                        let of_lines = lines(&["CLM_BENE_PRMRY_PYR_PD_AMT", "line_bene_prmry_pyr_pd_amt"]);
+                        rather(of_lines, || header(&["prpayamt"]))
+                    }),
+                    patient_paid,
+                    patient_responsibility,
+                    deductible,
+                    coinsurance,
+                    blood_deductible,
+                    ..Self::default()
+                }
+            }
+            Family::Institutional => {
+                // Of a stay v3's CLM_MDCR_DDCTBL_AMT is no deductible, but all deductions together, v1's and v2's
+                // nch_ip_tot_ddctn_amt (CMS's data dictionary of v3, "Inpatient/Outpatient Total Deduction Amount").
+                let (deductible, all_deductions) = if matches!(kind, Some(Kind::Inpatient | Kind::Snf)) {
+                    (
+                        header(&["CLM_MDCR_IP_BENE_DDCTBL_AMT", "nch_bene_ip_ddctbl_amt"]),
+                        header(&["CLM_MDCR_DDCTBL_AMT", "nch_ip_tot_ddctn_amt"]),
+                    )
+                } else {
+                    (header(&["CLM_MDCR_DDCTBL_AMT", "nch_bene_ptb_ddctbl_amt"]), None)
+                };
+                let coinsurance =
+                    header(&["CLM_MDCR_COINSRNC_AMT", "nch_bene_pta_coinsrnc_lblty_amt", "nch_bene_ptb_coinsrnc_amt"]);
+                Self {
+                    charged: header(&["CLM_SBMT_CHRG_AMT", "clm_tot_chrg_amt"])
+                        .or_else(|| Cents::of(&claim["totalCost"], beyond))
+                        .or_else(|| unnamed_total(claim, beyond)),
+                    // v3 has it for all types, and of most institutions 0: it is the sum of what lines of doctors and
+                    // suppliers are allowed.
+                    allowed: header(&["CLM_ALOWD_CHRG_AMT"]).filter(|amount| *amount != Cents(0)),
+                    medicare_paid: payment(),
+                    paid_to_provider: header(&["CLM_PRVDR_PMT_AMT", "clm_op_prvdr_pmt_amt"])
+                        .or_else(|| lines(&["rev_cntr_prvdr_pmt_amt"])),
+                    paid_to_patient: header(&["CLM_BENE_PD_AMT", "CLM_MDCR_INSTNL_BENE_PD_AMT", "clm_op_bene_pmt_amt"])
+                        .or_else(|| lines(&["rev_cntr_bene_pmt_amt"])),
+                    not_covered: header(&["CLM_NCVRD_CHRG_AMT", "nch_ip_ncvrd_chrg_amt"])
+                        .or_else(|| lines(&["CLM_LINE_NCVRD_CHRG_AMT", "rev_cntr_ncvrd_chrg_amt"])),
+                    patient_pays: rather(share([deductible, coinsurance, blood_deductible], beyond), || all_deductions),
+                    patient_paid,
+                    // In 2025 v3 had the primary payer's payment under the professional name, among the totals.
+                    other_paid: total(claim, "CLM_MDCR_PRFNL_PRMRY_PYR_AMT", beyond)
+                        .or_else(|| header(&["CLM_MDCR_INSTNL_PRMRY_PYR_AMT", "CLM_OTHR_TP_PD_AMT", "prpayamt"])),
+                    patient_responsibility,
+                    deductible,
+                    coinsurance,
+                    blood_deductible,
+                    ..Self::default()
+                }
+            }
+            Family::Drug => {
+                // Copayment, coinsurance and deductible, paid where the drug was handed out: it is both.
+                let at_the_pharmacy = header(&["CLM_BENE_PMT_AMT"]).or_else(|| lines(&["ptnt_pay_amt"]));
+                let sum = |amounts: [Option<Cents>; 2]| beyond.sum(amounts.into_iter().flatten());
+                Self {
+                    // In 2025 v3 had the price of some under the name of other claims.
+                    charged: header(&["TOT_RX_CST_AMT"])
+                        .or_else(|| lines(&["TOT_RX_CST_AMT", "tot_rx_cst_amt"]))
+                        .or_else(|| header(&["CLM_SBMT_CHRG_AMT"])),
+                    // A plan pays for what Part D covers, and an enhanced plan for more.
+                    medicare_paid: sum([lines(&COVERED_BY_PLAN), lines(&NOT_COVERED_BY_PLAN)]),
+                    patient_pays: at_the_pharmacy,
+                    patient_paid: at_the_pharmacy,
+                    low_income_subsidy: lines(&["CLM_LINE_LIS_AMT", "lics_amt"]),
+                    discount: lines(&["CLM_LINE_RPTD_GAP_DSCNT_AMT", "rptd_gap_dscnt_num"]),
+                    // Payers whose payments count toward the out-of-pocket limit, and those whose do not.
+                    other_paid: sum([
+                        header(&["CLM_OTHR_TP_PD_AMT"]).or_else(|| lines(&["othr_troop_amt"])),
+                        lines(&["CLM_LINE_PLRO_AMT", "plro_amt"]),
+                    ]),
+                    ..Self::default()
+                }
+            }
+        }
+    }
+}
+
+/// The patient's share: deductible, coinsurance and, where there is any, the deductible for blood, as CMS counts what
+/// beneficiaries are liable for. Unless the first two are known it is not.
+///
+/// `rev_cntr_ptnt_rspnsblty_pmt` (v3 `CLM_LINE_BENE_PMT_AMT`) is the same by CMS's own sum, and stands beside it as
+/// [`Amounts::patient_responsibility`]: only lines that are priced for it have it, and all others 0. Of the 39 outpatient
+/// claims of v2 that were recorded 38 have 0, and 22 of these say a deductible or a coinsurance.
+pub(super) fn share([deductible, coinsurance, blood]: [Option<Cents>; 3], beyond: &Beyond) -> Option<Cents> {
+    beyond.sum([deductible?, coinsurance?, blood.unwrap_or_default()].into_iter())
+}
+
+/// A share, unless it is 0 where the patient has paid or is responsible for something: then one of the two says nothing.
+pub(super) fn uncontradicted(share: Option<Cents>, others: [Option<Cents>; 2]) -> Option<Cents> {
+    share.filter(|share| *share != Cents(0) || others.into_iter().flatten().all(|other| other == Cents(0)))
+}
+
+/// The first that is more than 0, else the first.
+fn rather(first: Option<Cents>, other: impl FnOnce() -> Option<Cents>) -> Option<Cents> {
+    first.filter(|amount| *amount != Cents(0)).or_else(other).or(first)
+}
+
+/// The amount that `total` has under a CMS name.
+fn total(claim: &Value, name: &str, beyond: &Beyond) -> Option<Cents> {
+    listed(claim, "total", name, beyond)
+}
+
+/// The amount that a list of amounts with categories has under a CMS name.
+fn listed(holder: &Value, list: &str, name: &str, beyond: &Beyond) -> Option<Cents> {
+    let entries = each(holder, list).filter(|entry| is(&entry["category"], name));
+    entries.filter_map(|entry| Cents::of(&entry["amount"], beyond)).next()
+}
+
+/// The amount of a CMS name wherever the header has it: v3 moved some from `benefitBalance` to `total`, and v1
+/// has extensions.
+fn amount(claim: &Value, name: &str, beyond: &Beyond) -> Option<Cents> {
+    let balance = || {
+        let financial = each(claim, "benefitBalance").flat_map(|balance| each(balance, "financial"));
+        financial.filter(|entry| is(&entry["type"], name)).find_map(|entry| Cents::of(&entry["usedMoney"], beyond))
+    };
+    total(claim, name, beyond)
+        .or_else(|| listed(claim, "adjudication", name, beyond))
+        .or_else(balance)
+        .or_else(|| extension(claim, name).and_then(|it| Cents::of(&it["valueMoney"], beyond)))
+}
+
+/// In 2021 v2 had the charge of a stay as its only total, without a category.
+fn unnamed_total(claim: &Value, beyond: &Beyond) -> Option<Cents> {
+    match claim["total"].as_array()?.as_slice() {
+        [only] if only["category"].is_null() => Cents::of(&only["amount"], beyond),
+        _ => None,
+    }
+}
+
+/// The amount of a line under the first of these names that it has.
+pub(super) fn of_line(line: &Value, names: &[&str], beyond: &Beyond) -> Option<Cents> {
+    names.iter().find_map(|name| listed(line, "adjudication", name, beyond))
+}
+
+/// Whether this line repeats the totals of all others (revenue centre 0001).
+pub(super) fn is_total_line(line: &Value) -> bool {
+    is(&line["revenue"], "0001")
+}
+
+/// The sum over the lines that have one of these names; `None` where no line has. The line with the totals counts only
+/// where the claim has no other.
+fn sum_of_lines(claim: &Value, names: &[&str], beyond: &Beyond) -> Option<Cents> {
+    let is_total_only = each(claim, "item").all(is_total_line);
+    let lines = each(claim, "item").filter(|line| is_total_only || !is_total_line(line));
+    beyond.sum(lines.filter_map(|line| of_line(line, names, beyond)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cents_are_read_from_decimal_text() {
+        for (text, cents) in [
+            ("37.5", 3750),
+            ("0", 0),
+            ("-10", -1000),
+            ("0.00", 0),
+            ("429788.28125", 42_978_828),
+            ("99816.1171875", 9_981_612),
+            ("0.005", 1),
+            ("-0.005", -1),
+            ("84999.37", 8_499_937),
+        ] {
+            assert_eq!(Cents::read(text), Some(Cents(cents)), "{text}");
+        }
+        for text in ["", "-", "1e5", "1,000", ".5", "NaN", "12345678901234567890", "12345678901234", "1.x"] {
+            assert_eq!(Cents::read(text), None, "{text}");
+        }
+        assert_eq!(
+            ["-0.05", "12.30", "1000.00"],
+            [Cents(-5), Cents(1230), Cents(100_000)].map(|it| it.to_string()).each_ref().map(String::as_str)
+        );
+    }
+}

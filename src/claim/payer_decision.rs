@@ -1,0 +1,67 @@
+//! Who paid a claim, where it was not Medicare: then it says nothing of the patient's share.
+
+use serde_json::Value;
+
+use super::{
+    Amounts, Cents, Coded, Family,
+    denial::coded,
+    json_access::{code_of, coding_of},
+};
+
+/// What became of a claim that Medicare did not pay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Decision {
+    /// Medicare pays nothing for the whole claim: it was denied, or another insurer has to pay.
+    Denied,
+    /// A Medicare Advantage plan (a managed care organization) paid the provider. What its members owe is the plan's to
+    /// say; the deductible and the coinsurance are those of Original Medicare.
+    MedicareAdvantage,
+}
+
+impl Decision {
+    /// As tables have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::MedicareAdvantage => "medicare_advantage",
+        }
+    }
+
+    /// As people say it.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Denied => "Medicare did not pay",
+            Self::MedicareAdvantage => "your Medicare Advantage plan paid",
+        }
+    }
+
+    pub(super) fn of(claim: &Value, family: Family, amounts: &Amounts) -> Option<Self> {
+        let code = |names: &[&str]| names.iter().find_map(|name| code_of(claim, name));
+        let switch = ["clm_mco_pd_sw", "CLM_MDCR_INSTNL_MCO_PD_SW", "CLM-MDCR-INSTNL-MCO-PD-SW"];
+        if family == Family::Institutional && code(&switch) == Some("1") {
+            return Some(Self::MedicareAdvantage);
+        }
+        let is_denied = reason(claim, family).is_some();
+        // Made-up claims have such codes beside payments: what was paid was not denied, nor was what the patient has a
+        // part of, such as a deductible that is all of it.
+        let is_split =
+            [amounts.medicare_paid, amounts.patient_pays].into_iter().flatten().any(|amount| amount > Cents(0));
+        (is_denied && !is_split).then_some(Self::Denied)
+    }
+}
+
+/// Why Medicare pays nothing for the whole claim.
+pub(super) fn reason(claim: &Value, family: Family) -> Option<Coded> {
+    let found = |names: &[&str]| names.iter().find_map(|name| coding_of(claim, name)).and_then(coded);
+    match family {
+        // The code says whom Medicare paid (1 to 9, A, B), or why it paid nobody.
+        Family::Professional => found(&["carr_clm_pmt_dnl_cd", "CLM_CARR_PMT_DNL_CD", "CLM-CARR-PMT-DNL-CD"])
+            .filter(|it| !matches!(it.code.as_bytes(), [b'1'..=b'9' | b'A' | b'B'])),
+        // The reason why no payment is made; P is none, but asks for one.
+        Family::Institutional => found(&["clm_mdcr_non_pmt_rsn_cd", "CLM_MDCR_NPMT_RSN_CD", "CLM-MDCR-NPMT-RSN-CD"])
+            .filter(|it| it.code != "P"),
+        Family::Drug => None,
+    }
+}

@@ -1,0 +1,345 @@
+//! Files that only their owner can read and that survive a crash: private directories, replacement of a
+//! whole file at once.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tempfile::NamedTempFile;
+
+/// Replaces the file at `path` by `bytes`, or leaves it as it was: there is no moment, a crash or a
+/// power cut included, at which a reader finds half of it.
+///
+/// Missing parents are made as [`create_private_dir`] makes them. The file has mode 0600 from its first
+/// byte on, whatever the umask. When this returns `Ok`, file and directory entry are on the disk. A
+/// symbolic link at `path` is replaced, not followed.
+///
+/// # Errors
+/// What the file system says; the temporary file is removed.
+pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    Fresh::begin(path)?.write_and_keep(bytes)
+}
+
+/// As [`write_private`], and not at all where the file system does not keep the file to its owner.
+///
+/// # Errors
+/// What the file system says; `PermissionDenied` where it keeps no permissions (exFAT, SMB).
+pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let fresh = Fresh::begin(path)?;
+    refuse_if_not_private(fresh.temporary.as_file())?;
+    fresh.write_and_keep(bytes)
+}
+
+/// Refuses a file that is for a secret where the file system does not keep it to its owner.
+///
+/// # Errors
+/// What the file system says; `PermissionDenied` where it keeps no permissions (exFAT, SMB).
+pub fn refuse_if_not_private(file: &File) -> io::Result<()> {
+    #[cfg(unix)]
+    if !crate::files::private_dir::can_be_made_private(file)? {
+        let why = "this file system keeps no permissions (exFAT, SMB), and secrets are not kept there";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
+    #[cfg(not(unix))]
+    let _ = file;
+    Ok(())
+}
+
+/// A file that takes its place when it is whole, as [`write_private`] writes one; dropped before, it is gone.
+pub struct Fresh {
+    temporary: NamedTempFile,
+    place: PathBuf,
+}
+
+impl Fresh {
+    /// As [`Fresh::begin`], for a place that a person named.
+    ///
+    /// # Errors
+    /// What the file system says; that something else than a file is there: a rename would put a file where a
+    /// device or a pipe was.
+    pub fn begin_where_told(place: &Path) -> io::Result<Self> {
+        if fs::metadata(place).is_ok_and(|there| !there.is_file()) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is something that is not a file"));
+        }
+        Self::begin(place)
+    }
+
+    /// Begins a file that is to be at `place`.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn begin(place: &Path) -> io::Result<Self> {
+        let dir = directory_of(place);
+        create_private_dir(dir)?;
+        clear_temporaries(dir, ABANDONED);
+        let temporary = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(dir)?;
+        // tempfile asks for 0600, from which a umask such as 0277 would still take our own right to write.
+        make_private(temporary.as_file(), 0o600)?;
+        Ok(Self { temporary, place: place.to_owned() })
+    }
+
+    fn write_and_keep(mut self, bytes: &[u8]) -> io::Result<()> {
+        self.temporary.write_all(bytes)?;
+        self.keep()
+    }
+
+    /// Where it is to be.
+    #[must_use]
+    pub fn place(&self) -> &Path {
+        &self.place
+    }
+
+    /// Where it is until then.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.temporary.path()
+    }
+
+    /// The file, open for writing once more.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn file(&self) -> io::Result<File> {
+        self.temporary.reopen()
+    }
+
+    /// Puts it in place: on the disk when this returns.
+    ///
+    /// # Errors
+    /// What the file system says; the temporary file is removed.
+    pub fn keep(self) -> io::Result<()> {
+        Self::keep_all([self])
+    }
+
+    /// Puts files that belong together in their places, as nearly at once as a file system can: all of them are on
+    /// the disk before the first is renamed, and the renames follow each other. Who reads or is killed between
+    /// them finds the first new and the next old.
+    ///
+    /// # Errors
+    /// What the file system says; temporary files that are not in place are removed.
+    pub fn keep_all<const N: usize>(files: [Self; N]) -> io::Result<()> {
+        for file in &files {
+            file.temporary.as_file().sync_all()?;
+        }
+        let mut places = Vec::with_capacity(N);
+        for Self { temporary, place } in files {
+            temporary.persist(&place).map_err(|failed| failed.error)?;
+            places.push(place);
+        }
+        places.iter().try_for_each(|place| sync_dir(directory_of(place)))
+    }
+}
+
+/// The names of files on their way to their place.
+const PREFIX: &str = ".bbdl-";
+const SUFFIX: &str = ".tmp";
+/// No write takes as long: whoever left such a file behind was killed.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// Removes what [`write_private`] left in `dir` where it was killed, and what may hold a secret or a
+/// health record: temporary files that nobody has written to for `age`. Without any age this is for
+/// whoever knows that nobody else writes there. What cannot be removed now is left for the next time.
+pub fn clear_temporaries(dir: &Path, age: Duration) {
+    let is_old = |metadata: &fs::Metadata| {
+        age.is_zero() || metadata.modified().is_ok_and(|at| at.elapsed().is_ok_and(|since| since > age))
+    };
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_ours = name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX));
+        if is_ours && entry.metadata().is_ok_and(|metadata| metadata.is_file() && is_old(&metadata)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Makes `path` and whatever is missing above it. Every directory made here is readable by its owner
+/// only (0700, whatever the umask); one that was there already is left as it is.
+///
+/// # Errors
+/// What the file system says, `NotADirectory` where a file is in the way.
+pub fn create_private_dir(path: &Path) -> io::Result<()> {
+    // `""` is what `Path::parent` gives for a bare file name: the current directory.
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        create_private_dir(parent)?;
+    }
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(path) {
+        Ok(()) => {
+            // Asked of the file system before anything is opened: of a umask such as 0777 is left what cannot be.
+            #[cfg(unix)]
+            if mode_of(&fs::symlink_metadata(path)?) != 0o700 {
+                refusable(fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700)))?;
+            }
+            sync_dir(directory_of(path))
+        }
+        // Somebody else was quicker.
+        Err(_) if path.is_dir() => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(io::ErrorKind::NotADirectory.into()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Brings a directory's entries to the disk: a renamed or created file is there after a power cut.
+/// Windows has no such call and needs none for our use (NTFS journals its metadata). A file system that cannot do it
+/// is taken as it is: [`can_sync_dir`] tells.
+///
+/// # Errors
+/// What the file system says.
+pub fn sync_dir(path: &Path) -> io::Result<()> {
+    can_sync_dir(path).map(drop)
+}
+
+/// As [`sync_dir`]; the answer is whether the file system can do it. Some of FUSE and SMB cannot (EINVAL).
+///
+/// # Errors
+/// What the file system says.
+pub fn can_sync_dir(path: &Path) -> io::Result<bool> {
+    #[cfg(unix)]
+    {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        match File::open(path)?.sync_all() {
+            Ok(()) => Ok(true),
+            Err(cause) if matches!(cause.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(false),
+            Err(cause) => Err(cause),
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        Ok(true)
+    }
+}
+
+pub(super) fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn make_private(file: &File, mode: u32) -> io::Result<()> {
+    #[cfg(unix)]
+    if mode_of(&file.metadata()?) != mode {
+        return refusable(file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode)));
+    }
+    let _ = (file, mode);
+    Ok(())
+}
+
+#[cfg(unix)]
+fn mode_of(metadata: &fs::Metadata) -> u32 {
+    std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o7777
+}
+
+/// A file system that keeps no permissions refuses to set them (EPERM). Whoever must not use it has asked before.
+#[cfg(unix)]
+fn refusable(set: io::Result<()>) -> io::Result<()> {
+    set.or_else(|cause| if cause.kind() == io::ErrorKind::PermissionDenied { Ok(()) } else { Err(cause) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_writer_left_goes_and_what_a_living_one_writes_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let [old, fresh, other] = [".bbdl-old.tmp", ".bbdl-fresh.tmp", "other.tmp"].map(|name| dir.path().join(name));
+        let long_ago = std::time::SystemTime::now() - 2 * ABANDONED;
+        for path in [&old, &fresh, &other] {
+            fs::write(path, "x").unwrap();
+        }
+        for path in [&old, &other] {
+            File::options().write(true).open(path).unwrap().set_modified(long_ago).unwrap();
+        }
+        write_private(&dir.path().join("a"), b"x").unwrap();
+        assert_eq!([old.exists(), fresh.exists(), other.exists()], [false, true, true]);
+        clear_temporaries(dir.path(), Duration::ZERO);
+        assert_eq!([fresh.exists(), other.exists()], [false, true]);
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_leaves_no_temporary_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b/token.json");
+        write_private(&path, b"first").unwrap();
+        write_private(&path, b"second").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_failed_replacement_keeps_what_was_there_and_leaves_no_temporary_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("occupied");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("inside"), b"kept").unwrap();
+        write_private(&path, b"new").unwrap_err();
+        assert_eq!(fs::read(path.join("inside")).unwrap(), b"kept");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_in_the_way_of_a_directory_is_named_as_such() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("file"), b"").unwrap();
+        let error = create_private_dir(&dir.path().join("file")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
+    }
+
+    #[cfg(unix)]
+    mod modes {
+        use std::{os::unix::fs::PermissionsExt, process::Command};
+
+        use super::*;
+        use crate::files::lock::FileLock;
+
+        fn mode(path: &Path) -> u32 {
+            fs::metadata(path).unwrap().permissions().mode() & 0o7777
+        }
+
+        const UNDER_UMASK: &str = "BBDL_TEST_UMASK_DIR";
+
+        /// The umask belongs to the whole process, so this runs itself again under a shell that sets one:
+        /// one that would leave everything open, and one that would take our own rights away.
+        #[test]
+        fn modes_do_not_depend_on_the_umask() {
+            if let Some(dir) = std::env::var_os(UNDER_UMASK) {
+                write_private(&Path::new(&dir).join("a/b/file"), b"x").unwrap();
+                drop(FileLock::acquire(&Path::new(&dir).join("c/lock"), Duration::ZERO, "test").unwrap());
+                return;
+            }
+            for umask in ["000", "277"] {
+                let dir = tempfile::tempdir().unwrap();
+                let done = Command::new("sh")
+                    .args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")])
+                    .arg(std::env::current_exe().unwrap())
+                    .args(["--exact", "files::durable::tests::modes::modes_do_not_depend_on_the_umask", "--nocapture"])
+                    .env(UNDER_UMASK, dir.path())
+                    .output()
+                    .unwrap();
+                assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+                assert_eq!(mode(&dir.path().join("a")), 0o700, "umask {umask}");
+                assert_eq!(mode(&dir.path().join("a/b")), 0o700, "umask {umask}");
+                assert_eq!(mode(&dir.path().join("a/b/file")), 0o600, "umask {umask}");
+                assert_eq!(mode(&dir.path().join("c/lock")) & 0o177, 0, "umask {umask}");
+            }
+        }
+
+        #[test]
+        fn a_directory_that_was_there_keeps_its_mode() {
+            let dir = tempfile::tempdir().unwrap();
+            fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+            create_private_dir(dir.path()).unwrap();
+            assert_eq!(mode(dir.path()), 0o755);
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The lock between two processes. The system lets it go when its holder dies.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    durable::{create_private_dir, directory_of},
+    private_file,
+};
+use crate::error::shown;
+
+/// Why a lock was not got.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process holds it and did not let go within the time allowed.
+    #[error("{by} holds the lock")]
+    Held {
+        /// What it is doing and its process number, as it wrote them into the lock file.
+        by: String,
+    },
+    /// The lock file cannot be made, opened or locked.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// An exclusive lock between processes: the operating system's lock on an open file, so that it goes
+/// with the process however that ends. The file itself stays; removing it would let two processes hold
+/// locks on two files of the same name.
+#[derive(Debug)]
+pub struct FileLock {
+    file: File,
+}
+
+impl FileLock {
+    const FIRST_PAUSE: Duration = Duration::from_millis(5);
+    const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+    /// Locks the file at `path` (made with its private directory if missing), trying again for as long as
+    /// `wait` while another process holds it. `purpose` ("pull", "token refresh") is what that other
+    /// process is told of us.
+    ///
+    /// Blocks its thread: call it through `spawn_blocking` where there is a reactor.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] when `wait` is over, [`LockError::Io`] when the file cannot be used at all.
+    pub fn acquire(path: &Path, wait: Duration, purpose: &str) -> Result<Self, LockError> {
+        let deadline = Instant::now().checked_add(wait);
+        create_private_dir(directory_of(path))?;
+        let mut file = private_file::open_or_create(path)?;
+        let mut pause = Self::FIRST_PAUSE;
+        loop {
+            match file.try_lock() {
+                Ok(()) if is_at(&file, path) => break,
+                // Whoever held it has removed it (`bbdl purge`): the next one is another file.
+                Ok(()) => {
+                    file = private_file::open_or_create(path)?;
+                    continue;
+                }
+                Err(TryLockError::Error(source)) => return Err(source.into()),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            let left = deadline.map_or(pause, |end| end.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return Err(LockError::Held { by: holder(&mut file) });
+            }
+            // The system offers no lock with a time limit; asking again is the condition itself.
+            thread::sleep(pause.min(left));
+            pause = (pause * 2).min(Self::LONGEST_PAUSE);
+        }
+        let mut lock = Self { file };
+        lock.note(&format!("{}\n{}", std::process::id(), purpose.replace('\n', " ")));
+        Ok(lock)
+    }
+
+    /// The open file.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Writes who we are over what stands there, which must be such a note or nothing: nothing is cut off, and of
+    /// what is no note not a byte is changed. Only for people to read: a full disk must not stop the one who has the
+    /// lock.
+    fn note(&mut self, text: &str) {
+        let mut before = String::new();
+        let _ = self.file.seek(SeekFrom::Start(0));
+        let read = (&mut self.file).take(LONGEST_NOTE as u64 + 1).read_to_string(&mut before);
+        if read.is_err() || !is_note(&before) {
+            return;
+        }
+        let text: String = text.chars().filter(char::is_ascii).take(LONGEST_NOTE / 2).collect();
+        let line = format!("{text:<width$}\n", width = LONGEST_NOTE / 2);
+        let _ = self.file.seek(SeekFrom::Start(0)).and_then(|_| self.file.write_all(line.as_bytes()));
+    }
+}
+
+/// What a lock file holds at most, in bytes.
+const LONGEST_NOTE: usize = 256;
+
+/// Nothing, blanks, or a process number in the first line.
+fn is_note(text: &str) -> bool {
+    let first = text.lines().next().unwrap_or_default().trim();
+    text.len() <= LONGEST_NOTE && (text.trim().is_empty() || first.parse::<u32>().is_ok())
+}
+
+/// Whether this is still the file of that name.
+fn is_at(file: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let same = |ours: fs::Metadata, there: fs::Metadata| ours.dev() == there.dev() && ours.ino() == there.ino();
+        file.metadata().is_ok_and(|ours| fs::symlink_metadata(path).is_ok_and(|there| same(ours, there)))
+    }
+    // A file that is open cannot be removed there.
+    #[cfg(not(unix))]
+    {
+        let _ = (file, path);
+        true
+    }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // Nobody must be told that we hold it while the next one has not yet written its own name. A
+        // failure only makes that message less exact, and the lock goes with the file either way.
+        self.note("");
+        let _ = self.file.unlock();
+    }
+}
+
+/// Who wrote its name into the lock file. Nothing certain: the file is empty for a moment after locking,
+/// and Windows does not let a locked file be read.
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    let read = file.take(LONGEST_NOTE as u64).read_to_string(&mut text);
+    let mut lines = text.lines().map(str::trim);
+    match (read, lines.next().and_then(|pid| pid.parse::<u32>().ok()), lines.next()) {
+        (Ok(_), Some(pid), Some(purpose)) => format!("process {pid}: {}", shown(purpose)),
+        _ => "another process".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{BufRead, BufReader},
+        process::{Command, Stdio},
+    };
+
+    use super::*;
+
+    const ZERO: Duration = Duration::ZERO;
+
+    #[test]
+    fn a_lock_is_held_once_and_names_its_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("locks/lock");
+        let lock = FileLock::acquire(&path, ZERO, "pull\n\u{1b}[31m").unwrap();
+        let error = FileLock::acquire(&path, Duration::from_millis(20), "refresh").unwrap_err();
+        let text = error.to_string();
+        assert!(!text.contains('\u{1b}'), "{text:?}");
+        if cfg!(unix) {
+            assert!(text.contains("pull") && text.contains(&std::process::id().to_string()), "{text}");
+        }
+        drop(lock);
+        FileLock::acquire(&path, ZERO, "refresh").unwrap();
+    }
+
+    #[test]
+    fn a_lock_cuts_nothing_off_and_changes_nothing_that_is_no_note() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        for content in ["{\"refresh_token\": 1}", &"x".repeat(5000), "12 monkeys", "12\nmonkeys\n"] {
+            fs::write(&path, content).unwrap();
+            drop(FileLock::acquire(&path, ZERO, "pull").unwrap());
+            let after = fs::read_to_string(&path).unwrap();
+            assert!(after.len() >= content.len(), "{content}: {after}");
+            assert!(after == content || is_note(content), "{content}: {after}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_file_that_was_removed_meanwhile_is_no_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let first = FileLock::acquire(&path, ZERO, "purge").unwrap();
+        thread::scope(|scope| {
+            let second = scope.spawn(|| FileLock::acquire(&path, Duration::from_secs(30), "fetch").unwrap());
+            fs::remove_file(&path).unwrap();
+            drop(first);
+            let held = second.join().unwrap();
+            assert!(is_at(&held.file, &path));
+            assert!(matches!(FileLock::acquire(&path, ZERO, "third"), Err(LockError::Held { .. })));
+        });
+    }
+
+    #[test]
+    fn whoever_waits_gets_the_lock_when_it_is_let_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let lock = FileLock::acquire(&path, ZERO, "first").unwrap();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| FileLock::acquire(&path, Duration::from_secs(30), "second").is_ok());
+            drop(lock);
+            assert!(waiting.join().unwrap());
+        });
+    }
+
+    const HELD_BY_CHILD: &str = "BBDL_TEST_LOCK_PATH";
+
+    /// Runs itself a second time as the other process, which is then killed without a chance to clean up.
+    #[test]
+    #[allow(clippy::print_stdout, reason = "how the other process reports")]
+    fn a_lock_goes_with_its_process() {
+        if let Some(path) = std::env::var_os(HELD_BY_CHILD) {
+            let _lock = FileLock::acquire(Path::new(&path), ZERO, "the other process").unwrap();
+            println!("\nlocked");
+            // Until killed, or until the parent died and its end of the pipe with it.
+            io::stdin().read_line(&mut String::new()).unwrap();
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "files::lock::tests::a_lock_goes_with_its_process", "--nocapture"])
+            .env(HELD_BY_CHILD, &path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        let locked = said.by_ref().map_while(Result::ok).any(|line| line == "locked");
+        let refused = FileLock::acquire(&path, ZERO, "ours");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(locked, "the other process did not get the lock");
+        let by = refused.unwrap_err().to_string();
+        if cfg!(unix) {
+            assert!(by.contains(&child.id().to_string()) && by.contains("the other process"), "{by}");
+        }
+        FileLock::acquire(&path, ZERO, "ours").unwrap();
+    }
+}

@@ -1,0 +1,7 @@
+//! Files and directories that are this user's alone and survive a crash.
+
+pub mod durable;
+pub mod lock;
+pub mod path_text;
+pub mod private_dir;
+pub mod private_file;

@@ -1,0 +1,231 @@
+//! Directories that nobody else may put anything into.
+//!
+//! Whoever may write to a directory can put a link, or a file of their own, in the place of one of ours, and read or
+//! choose what we write. So a directory of ours belongs to us and only we may write to it; that others may list it is
+//! its owner's affair.
+
+use std::{fmt, fs, io, path::Path};
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    files::path_text::typed,
+};
+
+/// Why a directory is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exposure {
+    /// Others may write to it; its permission bits.
+    Writable(u32),
+    /// It belongs to this user, who is not us.
+    Foreign(u32),
+    /// It is a symbolic link, which could lead anywhere the next time.
+    Link,
+}
+
+impl fmt::Display for Exposure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Writable(mode) => write!(f, "others may write to it (mode {mode:o})"),
+            Self::Foreign(owner) => write!(f, "it belongs to another user (number {owner})"),
+            Self::Link => f.write_str("it is a symbolic link, and bbdl follows none here"),
+        }
+    }
+}
+
+impl Exposure {
+    /// The failure that this is, with what to type.
+    #[must_use]
+    pub fn into_error(self, dir: &Path) -> Error {
+        let word = typed(dir);
+        let hint = match self {
+            Self::Writable(_) => format!("If nobody else has put anything there, run: chmod go-w {word}"),
+            Self::Foreign(_) => {
+                format!(
+                    "Run bbdl as that user, use a directory of your own, or make it yours: sudo chown -R $(id -u) {word}"
+                )
+            }
+            Self::Link => format!("Find out who put it there, and remove it: rm {word}"),
+        };
+        Error::new(ErrorKind::Exposed, format!("{} is not safe to use: {self}", dir.display())).hint(hint)
+    }
+}
+
+/// Looks at a directory; `None` where it is ours alone, or not there yet.
+///
+/// # Errors
+/// What the file system says, `NotADirectory` included.
+pub fn exposure(dir: &Path) -> io::Result<Option<Exposure>> {
+    let metadata = match fs::symlink_metadata(dir) {
+        Ok(metadata) => metadata,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(cause),
+    };
+    if metadata.is_symlink() {
+        return Ok(Some(Exposure::Link));
+    }
+    if !metadata.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    Ok(exposure_of(&metadata))
+}
+
+/// Whether others could change what has these metadata, or put it there. Windows has lists of permissions instead,
+/// which a directory in a person's own profile inherits from it.
+#[must_use]
+pub fn exposure_of(metadata: &fs::Metadata) -> Option<Exposure> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        if metadata.uid() != rustix::process::geteuid().as_raw() {
+            return Some(Exposure::Foreign(metadata.uid()));
+        }
+    }
+    writable_by_others(metadata).map(Exposure::Writable)
+}
+
+/// The permission bits, where others than the owner may write.
+#[must_use]
+pub fn writable_by_others(metadata: &fs::Metadata) -> Option<u32> {
+    Some(mode(metadata)).filter(|mode| mode & 0o022 != 0)
+}
+
+/// The permission bits of a file that anybody may write to, or of a directory in which anybody may replace files: in one
+/// with the sticky bit, such as `/tmp`, only the owner of a file may.
+#[must_use]
+pub fn replaceable_by_anybody(metadata: &fs::Metadata) -> Option<u32> {
+    let is_sticky = |mode: u32| metadata.is_dir() && mode & 0o1000 != 0;
+    Some(mode(metadata)).filter(|mode| mode & 0o002 != 0 && !is_sticky(*mode))
+}
+
+/// The permission bits, where others than the owner may do anything.
+#[must_use]
+pub fn usable_by_others(metadata: &fs::Metadata) -> Option<u32> {
+    Some(mode(metadata)).filter(|mode| mode & 0o077 != 0)
+}
+
+/// Takes from others, of a file or directory with these permission bits, what they may do.
+///
+/// # Errors
+/// What the file system says.
+pub fn leave_to_owner(path: &Path, mode: u32) -> io::Result<()> {
+    #[cfg(unix)]
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode & 0o700))?;
+    let _ = (path, mode);
+    Ok(())
+}
+
+/// None of Windows, which has lists instead.
+fn mode(metadata: &fs::Metadata) -> u32 {
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o7777
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        0
+    }
+}
+
+/// Refuses a directory that is not ours alone. Where `may_lack_permissions`, one of our own on a file system that
+/// keeps none is taken; the answer says whether permissions are kept.
+///
+/// # Errors
+/// [`crate::error::Exit::PersonMustAct`] with the `chmod` to type, [`crate::error::Exit::Disk`].
+pub fn check(dir: &Path, may_lack_permissions: bool) -> Result<bool> {
+    let wrong = |cause: io::Error| Error::disk("use", dir, &cause);
+    let Some(found) = exposure(dir).map_err(wrong)? else { return Ok(true) };
+    if !matches!(found, Exposure::Writable(_)) || keeps_permissions(dir).map_err(wrong)? {
+        return Err(found.into_error(dir));
+    }
+    if may_lack_permissions {
+        return Ok(false);
+    }
+    Err(Error::new(
+        ErrorKind::Exposed,
+        format!("{} is not safe to use: {found}, and its file system keeps no permissions (exFAT, SMB, …)", dir.display()),
+    )
+    .hint("Log-ins are never kept there. Set BBDL_HOME to a directory on another file system, and run: chmod 700 \"$BBDL_HOME\""))
+}
+
+/// Whether the file system keeps permissions, by a file that is made and removed again: exFAT and FAT refuse to change
+/// them, SMB and WSL's Windows drives do as if they had.
+///
+/// # Errors
+/// What the file system says.
+pub fn keeps_permissions(dir: &Path) -> io::Result<bool> {
+    #[cfg(unix)]
+    {
+        let probe = tempfile::Builder::new().prefix(".bbdl-").suffix(".tmp").tempfile_in(dir)?;
+        can_be_made_private(probe.as_file())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = dir;
+        Ok(true)
+    }
+}
+
+/// Makes an open file readable by its owner only; the answer is whether it is so now.
+///
+/// # Errors
+/// What the file system says, but for a refusal to keep permissions.
+#[cfg(unix)]
+pub fn can_be_made_private(file: &fs::File) -> io::Result<bool> {
+    use std::os::unix::fs::PermissionsExt;
+    match file.set_permissions(fs::Permissions::from_mode(0o600)) {
+        Ok(()) => Ok(file.metadata()?.permissions().mode() & 0o077 == 0),
+        Err(cause) if is_refusal_of_permissions(&cause) => Ok(false),
+        Err(cause) => Err(cause),
+    }
+}
+
+/// EPERM of a file that is our own, or a word for "not here" (EOPNOTSUPP, ENOSYS).
+#[cfg(unix)]
+fn is_refusal_of_permissions(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_directory_that_others_may_change_is_refused_with_what_to_type() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("o'neil");
+        assert!(check(&dir, false).unwrap(), "what is not there yet is no danger");
+        fs::create_dir(&dir).unwrap();
+        for safe in [0o700, 0o755, 0o711] {
+            fs::set_permissions(&dir, fs::Permissions::from_mode(safe)).unwrap();
+            assert!(check(&dir, true).unwrap());
+        }
+        for open in [0o770, 0o702, 0o1777] {
+            fs::set_permissions(&dir, fs::Permissions::from_mode(open)).unwrap();
+            let error = check(&dir, true).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Exposed);
+            assert!(error.hint.ends_with(r"o'\''neil'") && error.hint.contains("chmod go-w '"), "{}", error.hint);
+            assert!(fs::read_dir(&dir).unwrap().next().is_none(), "the probe is gone");
+        }
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
+        symlink(&dir, home.path().join("link")).unwrap();
+        assert!(check(&home.path().join("link"), true).unwrap_err().message.contains("symbolic link"));
+        fs::write(home.path().join("file"), "").unwrap();
+        assert_eq!(check(&home.path().join("file"), true).unwrap_err().kind, ErrorKind::Disk);
+    }
+
+    /// `/` is somebody else's without root, a directory given away is with root.
+    #[test]
+    fn a_directory_of_somebody_else_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let is_root = rustix::process::geteuid().is_root();
+        let dir = if is_root { home.path() } else { Path::new("/") };
+        if is_root {
+            chown(dir, Some(65_534), None).unwrap();
+        }
+        let error = check(dir, true).unwrap_err();
+        assert!(error.message.contains("another user") && error.hint.contains("chown"), "{error:?}");
+    }
+}

@@ -1,0 +1,385 @@
+//! What a person sees: messages, progress, questions, and results on stdout.
+//!
+//! Results go to stdout and everything else to stderr; nothing outside this file prints. A stream
+//! that was closed by its reader is no reason to fail, and messages are written and forgotten; a result that
+//! could not be written is a failure ([`Ui::delivered`]).
+
+use std::{
+    io::{self, BufWriter, IsTerminal, Write, stderr, stdin, stdout},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::{Duration, Instant},
+};
+
+use console::Term;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    secret::Secret,
+};
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Color {
+    /// On a terminal that can, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How we talk to the person: decided once, carried everywhere.
+#[derive(Clone, Debug, Default)]
+pub struct Manner {
+    /// Only errors.
+    pub quiet: bool,
+    /// 0: what a person needs; 1: every request; 2: why each was repeated as well.
+    pub verbose: u8,
+    /// One machine-readable result on stdout.
+    pub json: bool,
+    /// No progress display.
+    pub no_progress: bool,
+    /// Never ask.
+    pub no_input: bool,
+    /// Colours.
+    pub color: Color,
+    /// Whom it is about, where several are spoken of at once: each line begins with it.
+    pub about: Option<String>,
+}
+
+/// The one voice of the program.
+#[derive(Clone, Debug)]
+pub struct Ui(Arc<Manner>, Arc<Streams>);
+
+/// What all voices of a run share.
+#[derive(Debug, Default)]
+struct Streams {
+    /// Why a result did not come to stdout, the first time it happened.
+    lost: OnceLock<Error>,
+    /// The bar that is on the terminal now: lines go above it, not into it.
+    bar: Mutex<Option<ProgressBar>>,
+}
+
+impl Streams {
+    fn bar(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
+        self.bar.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn line_to_stderr(&self, text: &str) {
+        // One write a line: lines of several threads must not be cut into each other.
+        let write = || {
+            let _ = stderr().lock().write_all(format!("{text}\n").as_bytes());
+        };
+        match &*self.bar() {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+}
+
+impl Ui {
+    /// A voice with these manners.
+    #[must_use]
+    pub fn new(manner: Manner) -> Self {
+        Self(Arc::new(manner), Arc::default())
+    }
+
+    fn with(&self, manner: Manner) -> Self {
+        Self(Arc::new(manner), Arc::clone(&self.1))
+    }
+
+    /// A voice that says only errors: for tests and for runs inside a run.
+    #[must_use]
+    pub fn quiet() -> Self {
+        Self::new(Manner { quiet: true, no_progress: true, no_input: true, ..Manner::default() })
+    }
+
+    /// As [`Ui::quiet`], with results and failures as JSON: for what goes wrong before a command begins.
+    #[must_use]
+    pub fn quiet_json() -> Self {
+        Self::new(Manner { json: true, quiet: true, no_progress: true, no_input: true, ..Manner::default() })
+    }
+
+    /// The same voice for a step whose result is not the one asked for.
+    #[must_use]
+    pub fn without_json(&self) -> Self {
+        self.with(Manner { json: false, ..(*self.0).clone() })
+    }
+
+    /// The same voice for one of several things that happen at once: its lines say which, and it shows no
+    /// progress.
+    #[must_use]
+    pub fn speaking_of(&self, name: &str) -> Self {
+        self.with(Manner { about: Some(name.to_owned()), no_progress: true, ..(*self.0).clone() })
+    }
+
+    fn named(&self, text: &str) -> String {
+        self.0.about.as_ref().map_or_else(|| text.to_owned(), |about| format!("{about}: {text}"))
+    }
+
+    /// Whether results are wanted as JSON.
+    #[must_use]
+    pub fn json(&self) -> bool {
+        self.0.json
+    }
+
+    /// Whether a person can be asked: a terminal is there and asking was not forbidden.
+    #[must_use]
+    pub fn can_ask(&self) -> bool {
+        !self.0.no_input && stdin().is_terminal() && stderr().is_terminal()
+    }
+
+    /// Says something a person wants to know.
+    pub fn say(&self, text: impl AsRef<str>) {
+        if !self.0.quiet {
+            self.1.line_to_stderr(&self.named(text.as_ref()));
+        }
+    }
+
+    /// Says what the person was waiting to be told; `-q` does not silence it.
+    pub fn tell(&self, text: impl AsRef<str>) {
+        self.1.line_to_stderr(&self.named(text.as_ref()));
+    }
+
+    /// Says something a person has to know; `-q` does not silence it.
+    pub fn warn(&self, text: impl AsRef<str>) {
+        let label = self.painted("33", "warning:");
+        self.1.line_to_stderr(&format!("{label} {}", self.named(text.as_ref())));
+    }
+
+    /// Says something only `-v` (level 1) or `-vv` (level 2) asks for.
+    pub fn trace(&self, level: u8, text: impl FnOnce() -> String) {
+        if self.0.verbose >= level && !self.0.quiet {
+            self.1.line_to_stderr(&self.named(&text()));
+        }
+    }
+
+    /// A result for people, on stdout.
+    pub fn result(&self, text: impl AsRef<str>) {
+        let mut out = stdout().lock();
+        if let Err(cause) = writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush())
+            && cause.kind() != io::ErrorKind::BrokenPipe
+        {
+            let _ = self.1.lost.set(Error::stdout(&cause));
+        }
+    }
+
+    /// A long result, on stdout, as it is made. A reader who has seen enough and left is no failure.
+    ///
+    /// # Errors
+    /// Those of `write`, which says of a failure to write what [`Error::stdout`] does.
+    pub fn stream(&self, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+        let mut out = BufWriter::with_capacity(1 << 16, stdout().lock());
+        let written = write(&mut out).and_then(|()| out.flush().map_err(|cause| Error::stdout(&cause)));
+        // What is still held was refused once.
+        drop(out.into_parts());
+        written.or_else(|error| if error.kind == ErrorKind::ReaderLeft { Ok(()) } else { Err(error) })
+    }
+
+    /// Whether all results came to stdout.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Disk`] where one did not: whoever waits for it must not take nothing for an answer.
+    pub fn delivered(&self) -> Result<()> {
+        self.1.lost.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    /// The one line that says what a successful run has done, on stdout; `-q` silences it.
+    pub fn summary(&self, text: impl AsRef<str>) {
+        if !self.0.quiet {
+            self.result(text);
+        }
+    }
+
+    /// A result for programs, on stdout.
+    pub fn result_json(&self, value: &serde_json::Value) {
+        self.result(value.to_string());
+    }
+
+    /// A failure: a sentence, what to do, and with `--json` the same as an object on stdout.
+    pub fn failure(&self, error: &Error) {
+        let label = self.painted("1;31", "error:");
+        self.1.line_to_stderr(&format!("{label} {}", error.message));
+        if !error.hint.is_empty() {
+            self.1.line_to_stderr(&format!("  {} {}", self.painted("36", "next:"), error.hint));
+        }
+        if self.0.json && !error.reported {
+            self.failure_json(error);
+        }
+    }
+
+    /// A failure as an object on stdout.
+    pub fn failure_json(&self, error: &Error) {
+        self.result_json(&serde_json::json!({ "error": error.to_json() }));
+    }
+
+    /// Asks for a line of text.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::NotSetUp`] where nobody can be asked.
+    pub fn ask(&self, question: &str) -> Result<String> {
+        self.must_be_able_to_ask(question)?;
+        let mut err = stderr().lock();
+        let _ = write!(err, "{question}: ");
+        let _ = err.flush();
+        drop(err);
+        let mut answer = String::new();
+        match stdin().read_line(&mut answer) {
+            Ok(1..) => Ok(answer.trim().to_owned()),
+            _ => Err(no_answer(question)),
+        }
+    }
+
+    /// Asks for a secret; the terminal does not show it.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::NotSetUp`] where nobody can be asked.
+    pub fn ask_secret(&self, question: &str) -> Result<Secret> {
+        self.must_be_able_to_ask(question)?;
+        let answer =
+            rpassword::prompt_password(format!("{question} (not shown): ")).map_err(|_| no_answer(question))?;
+        Ok(Secret::new(answer.trim().to_owned()))
+    }
+
+    fn must_be_able_to_ask(&self, question: &str) -> Result<()> {
+        if self.can_ask() { Ok(()) } else { Err(no_answer(question)) }
+    }
+
+    /// Starts showing how far a download is.
+    #[must_use]
+    pub fn progress(&self, what: &str) -> Progress {
+        let wanted = !self.0.quiet && !self.0.no_progress && !self.0.json;
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let bar = (wanted && stderr().is_terminal() && !dumb).then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.set_prefix(what.to_owned());
+            *self.1.bar() = Some(bar.clone());
+            bar
+        });
+        Progress {
+            bar,
+            wanted,
+            ui: self.clone(),
+            what: what.to_owned(),
+            started: Instant::now(),
+            last_line: Instant::now(),
+        }
+    }
+
+    fn painted(&self, style: &str, text: &str) -> String {
+        let paint = match self.0.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                stderr().is_terminal()
+                    && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+                    && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+            }
+        };
+        if paint { format!("\u{1b}[{style}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+fn no_answer(question: &str) -> Error {
+    Error::new(ErrorKind::Input, format!("{question}: nobody can be asked here"))
+        .hint("Give it as an option or environment variable (see `bbdl login --help`), or run this on a terminal.")
+}
+
+/// How far a download is: a bar on a terminal, a line now and then elsewhere.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    wanted: bool,
+    ui: Ui,
+    what: String,
+    started: Instant,
+    last_line: Instant,
+}
+
+impl Progress {
+    /// Between two lines where there is no terminal.
+    const SPARSE: Duration = Duration::from_secs(10);
+    /// Columns below which there is no room for a bar.
+    const NARROW: u16 = 60;
+
+    /// `done` resources of `total` (where the server said) and `bytes` have arrived.
+    pub fn at(&mut self, done: u64, total: Option<u64>, bytes: u64) {
+        if let Some(bar) = &self.bar {
+            let seconds = self.started.elapsed().as_secs_f64().max(0.1);
+            #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+            let rate = done as f64 / seconds;
+            let so_far = format!("{}, {rate:.0}/s", size(bytes));
+            let is_narrow = Term::stderr().size().1 < Self::NARROW;
+            let message = if let Some(total) = total.filter(|total| *total >= done) {
+                bar.set_length(total);
+                #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+                let left = (total - done) as f64 / rate.max(0.01);
+                // What does not fit would be wrapped, and then stay.
+                let (template, left) = if is_narrow {
+                    ("{prefix} {pos}/{len} {wide_msg}", format!("{left:.0} s left"))
+                } else {
+                    ("{prefix} {pos}/{len} {wide_bar} {msg}", format!("{so_far}, {left:.0} s left"))
+                };
+                bar.set_style(style(template));
+                left
+            } else {
+                bar.set_style(style("{prefix} {pos} {spinner} {wide_msg}"));
+                so_far
+            };
+            bar.set_position(done);
+            bar.set_message(message);
+        } else if self.wanted && self.last_line.elapsed() >= Self::SPARSE {
+            self.last_line = Instant::now();
+            let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
+            self.ui.say(format!("{}: {done}{of}, {}", self.what, size(bytes)));
+        }
+    }
+
+    /// Takes the display away; what follows is said by the caller.
+    pub fn finish(self) {}
+}
+
+impl Drop for Progress {
+    /// However it ends: what is said next stands on a line of its own.
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            *self.ui.1.bar() = None;
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─")
+}
+
+/// A number of bytes as people say it: `1.4 MB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if bytes < 1000 {
+        return format!("{bytes} bytes");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let mut value = bytes as f64 / 1000.0;
+    let mut unit = 0;
+    while value >= 999.95 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_read_as_people_say_them() {
+        assert_eq!(size(999), "999 bytes");
+        assert_eq!(size(1_400_000), "1.4 MB");
+        assert_eq!(size(999_960), "1.0 MB");
+    }
+}

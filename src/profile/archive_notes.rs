@@ -1,0 +1,161 @@
+//! Which archives a profile has filled, and which of them it may delete.
+//!
+//! A path alone says nothing: a link may have been put there, or another person's archive been moved there. What
+//! counts is where the path led when the archive was filled, and whose the archive says it is.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    archive::manifest::Source,
+    error::{Error, ErrorKind, Result},
+    files::{durable, path_text, private_file},
+    profile::{Paths, Profile, ProfileName},
+};
+
+/// An archive that a profile has filled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchiveNote {
+    /// Its directory, absolute, as it was given.
+    #[serde(with = "path_text::json")]
+    pub out: PathBuf,
+    /// When the last pull into it ended.
+    pub last_pull: Timestamp,
+    /// Claims in it.
+    pub count: u64,
+    /// What it was then. 0.1.0 did not write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filled: Option<Filled>,
+}
+
+/// An archive as it was when it was filled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filled {
+    /// Where the path led: no link is in it.
+    #[serde(with = "path_text::json")]
+    pub real: PathBuf,
+    /// Whose it is.
+    pub source: Source,
+}
+
+impl ArchiveNote {
+    /// A note of an archive that was just filled.
+    #[must_use]
+    pub fn of(out: &Path, source: &Source, count: u64) -> Self {
+        let filled = fs::canonicalize(out).ok().map(|real| Filled { real, source: source.clone() });
+        Self { out: out.to_owned(), last_pull: Timestamp::now(), count, filled }
+    }
+
+    /// For `status --json`, as scripts know it.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        json!({"out": path_text::to_text(&self.out), "last_pull": self.last_pull, "count": self.count})
+    }
+
+    /// Where the archive is now, if its path still leads where it led when it was filled; nothing where nothing is there.
+    ///
+    /// # Errors
+    /// Why what is there is not it.
+    pub fn place(&self) -> Result<Option<PathBuf>, &'static str> {
+        let Ok(real) = fs::canonicalize(&self.out) else { return Ok(None) };
+        let is_link = || fs::symlink_metadata(&self.out).is_ok_and(|there| there.is_symlink());
+        match &self.filled {
+            Some(filled) if filled.real != real => Err("its path leads to another directory now"),
+            None if is_link() => Err("a symbolic link is in its place"),
+            _ => Ok(Some(real)),
+        }
+    }
+
+    /// Whether an archive from `source` is the one that this profile has filled.
+    #[must_use]
+    pub fn is_of(&self, source: &Source, profile: Option<&Profile>) -> bool {
+        let ours = profile.map(source_of);
+        match &self.filled {
+            // Where nothing said whose it was, somebody may have found out since.
+            Some(Filled { source: then, .. }) if then.patient.is_none() && source.patient.is_some() => {
+                ours.as_ref() == Some(source)
+            }
+            Some(Filled { source: then, .. }) => then == source,
+            None => ours.as_ref() == Some(source),
+        }
+    }
+}
+
+fn source_of(profile: &Profile) -> Source {
+    Source { server: profile.server.clone(), api: profile.api, patient: profile.grant.patient.clone() }
+}
+
+/// Archives whose log-in has ended: `logout` leaves them to their owner, and `purge` still finds them.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct LeftBehind {
+    archives: Vec<ArchiveNote>,
+}
+
+impl LeftBehind {
+    fn path(paths: &Paths, name: &ProfileName) -> PathBuf {
+        paths.left_behind().join(format!("{name}.json"))
+    }
+
+    /// The names under which something was left behind, sorted.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Disk`].
+    pub fn names(paths: &Paths) -> Result<Vec<ProfileName>> {
+        crate::profile::paths::names_in(&paths.left_behind())
+    }
+
+    /// What the profiles of this name have left behind.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Disk`], [`crate::error::Exit::NotSetUp`] where the record cannot be understood.
+    pub fn load(paths: &Paths, name: &ProfileName) -> Result<Vec<ArchiveNote>> {
+        let path = Self::path(paths, name);
+        let text = match private_file::read(&path) {
+            Ok(text) => text,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(cause) => return Err(Error::disk("read", &path, &cause)),
+        };
+        let left: Self = serde_json::from_slice(&text).map_err(|cause| {
+            Error::new(ErrorKind::Profile, format!("{} is not a record of bbdl's: {cause}", path.display()))
+                .hint("Delete it; archives that were filled before the last log-out have to be deleted by hand then.")
+        })?;
+        Ok(left.archives)
+    }
+
+    /// Adds archives to what was left behind under this name.
+    ///
+    /// # Errors
+    /// As [`LeftBehind::load`].
+    pub fn add(paths: &Paths, name: &ProfileName, more: &[ArchiveNote]) -> Result<()> {
+        if more.is_empty() {
+            return Ok(());
+        }
+        let mut archives = Self::load(paths, name)?;
+        archives.retain(|note| more.iter().all(|newer| newer.out != note.out));
+        archives.extend_from_slice(more);
+        Self::save(paths, name, archives)
+    }
+
+    /// Keeps only these; nothing is a record that goes.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Disk`].
+    pub fn save(paths: &Paths, name: &ProfileName, archives: Vec<ArchiveNote>) -> Result<()> {
+        let path = Self::path(paths, name);
+        if archives.is_empty() {
+            return match fs::remove_file(&path) {
+                Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(Error::disk("remove", &path, &cause)),
+                _ => Ok(()),
+            };
+        }
+        let text = serde_json::to_vec_pretty(&Self { archives })
+            .map_err(|cause| Error::new(ErrorKind::Defect, format!("a record cannot be written: {cause}")))?;
+        durable::write_private(&path, &text).map_err(|cause| Error::disk("write", &path, &cause))
+    }
+}

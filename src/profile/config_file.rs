@@ -1,0 +1,170 @@
+//! `config.toml`: defaults for what is not typed.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::{Paths, ProfileName, name::MOST_TYPING_ERRORS};
+use crate::{
+    api_version::ApiVersion,
+    auth::store::StoreKind,
+    error::{Error, ErrorKind, Result},
+    files::{path_text, private_dir, private_file},
+    output::Color,
+};
+
+/// `config.toml`: defaults for flags, for all profiles and for single ones. Unknown keys are errors.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConfigFile {
+    /// `--profile`
+    pub profile: Option<String>,
+    /// `--token-store`
+    pub token_store: Option<StoreKind>,
+    /// The program of `--token-store command`, as a shell runs it; `BBDL_TOKEN_STORE_COMMAND` comes first.
+    pub token_store_command: Option<String>,
+    /// `--json`
+    pub json: bool,
+    /// `--quiet`
+    pub quiet: bool,
+    /// `--verbose`, as often
+    pub verbose: u8,
+    /// `--no-progress`
+    pub no_progress: bool,
+    /// `--no-input`
+    pub no_input: bool,
+    /// `--color`
+    pub color: Option<Color>,
+    /// `--ca-cert`
+    pub ca_cert: Option<PathBuf>,
+    /// Log-in defaults for every profile.
+    pub login: LoginDefaults,
+    /// Log-in defaults for single profiles: `[profiles.NAME]`.
+    pub profiles: std::collections::BTreeMap<String, LoginDefaults>,
+}
+
+/// What to do about a key that there is not: the name nearest to it among those that there are, which the parser
+/// lists.
+fn correction(complaint: &str) -> String {
+    let mut names = complaint.split('`').skip(1).step_by(2);
+    let typed = names.next().unwrap_or_default();
+    let nearest = names.map(|name| (strsim::damerau_levenshtein(typed, name), name)).min();
+    match nearest {
+        Some((distance, name)) if distance <= MOST_TYPING_ERRORS => {
+            format!("Did you mean {name}? Correct or remove that line.")
+        }
+        _ => "Correct or remove that line.".to_owned(),
+    }
+}
+
+/// Defaults of `bbdl login`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LoginDefaults {
+    /// `sandbox`, `production` or a URL.
+    pub server: Option<String>,
+    /// `--api`
+    pub api: Option<ApiVersion>,
+    /// `--client-id`
+    pub client_id: Option<String>,
+    /// `--client-secret-file`
+    pub client_secret_file: Option<PathBuf>,
+    /// `--redirect-uri`
+    pub redirect_uri: Option<String>,
+    /// `--no-browser`
+    pub no_browser: Option<bool>,
+    /// `--manual`
+    pub manual: Option<bool>,
+    /// `--scope`
+    pub scope: Option<Vec<String>>,
+    /// `--lang`
+    pub lang: Option<String>,
+    /// `--timeout`: seconds, or a text such as `15m`
+    #[serde(deserialize_with = "crate::duration::deserialize")]
+    pub timeout: Option<std::time::Duration>,
+}
+
+impl ConfigFile {
+    /// Reads the configuration file. One that is not there is empty, unless it was `named`.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::NotSetUp`] with the line at fault.
+    pub fn load(paths: &Paths, named: bool) -> Result<Self> {
+        let path = &paths.config_file;
+        let text = match private_file::read_following_links(path) {
+            Ok(text) => text,
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound && !named => return Ok(Self::default()),
+            Err(cause) => {
+                return Err(Error::new(ErrorKind::Config, format!("cannot read {}: {cause}", path.display()))
+                    .hint("Check the path given with --config."));
+            }
+        };
+        // It may name a program to run.
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        for path in [path, dir] {
+            let metadata = std::fs::metadata(path).ok().filter(|it| it.is_file() || it.is_dir());
+            if let Some(mode) = metadata.and_then(|metadata| private_dir::replaceable_by_anybody(&metadata)) {
+                let message = format!("{}: anybody may write to it (mode {mode:o})", path.display());
+                let hint = format!("If nobody else has, run: chmod o-w {}", path_text::typed(path));
+                return Err(Error::new(ErrorKind::Config, message).hint(hint));
+            }
+        }
+        let text = String::from_utf8(text).map_err(|_| {
+            Error::new(ErrorKind::Config, format!("{} is not UTF-8", path.display())).hint("Save it as UTF-8.")
+        })?;
+        toml::from_str(&text).map_err(|cause| {
+            let line = cause.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+            Error::new(ErrorKind::Config, format!("{}, line {line}: {}", path.display(), cause.message().trim()))
+                .hint(correction(cause.message()))
+        })
+    }
+
+    /// The log-in defaults of a profile: its own, then those of all.
+    #[must_use]
+    pub fn login_for(&self, profile: &ProfileName) -> LoginDefaults {
+        let own = self.profiles.get(profile.as_str()).cloned().unwrap_or_default();
+        let all = self.login.clone();
+        LoginDefaults {
+            server: own.server.or(all.server),
+            api: own.api.or(all.api),
+            client_id: own.client_id.or(all.client_id),
+            client_secret_file: own.client_secret_file.or(all.client_secret_file),
+            redirect_uri: own.redirect_uri.or(all.redirect_uri),
+            no_browser: own.no_browser.or(all.no_browser),
+            manual: own.manual.or(all.manual),
+            scope: own.scope.or(all.scope),
+            lang: own.lang.or(all.lang),
+            timeout: own.timeout.or(all.timeout),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Exit;
+
+    #[test]
+    fn the_configuration_names_the_line_at_fault() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("config.toml");
+        std::fs::write(&file, "quiet = true\n[login]\nsever = \"sandbox\"\n").unwrap();
+        let paths = Paths::find(Some(dir.path()), None).unwrap();
+        let error = ConfigFile::load(&paths, false).unwrap_err();
+        assert_eq!(error.exit(), Exit::NotSetUp);
+        assert!(error.message.contains("line 3") && error.message.contains("sever"), "{}", error.message);
+        assert!(error.hint.starts_with("Did you mean server?"), "{}", error.hint);
+        assert_eq!(correction("unknown field `colour_of_the_sky`, expected `color`"), "Correct or remove that line.");
+        assert_eq!(correction("no words at all"), "Correct or remove that line.");
+    }
+
+    #[test]
+    fn a_profiles_own_defaults_come_first() {
+        let file: ConfigFile =
+            toml::from_str("[login]\nserver = \"sandbox\"\nlang = \"es\"\n[profiles.mum]\nserver = \"production\"\n")
+                .unwrap();
+        let defaults = file.login_for(&"mum".parse().unwrap());
+        assert_eq!(defaults.server.as_deref(), Some("production"));
+        assert_eq!(defaults.lang.as_deref(), Some("es"));
+    }
+}

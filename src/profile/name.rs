@@ -1,0 +1,71 @@
+//! The name of a profile.
+
+use std::{fmt, str::FromStr};
+
+/// Letters by which a name may differ from the one that was meant.
+pub(super) const MOST_TYPING_ERRORS: usize = 3;
+
+/// The name of a profile: letters, digits, `.`, `_`, `-`; at most 64; not starting with a dot or dash.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ProfileName(String);
+
+impl ProfileName {
+    /// The profile used when none is named.
+    pub const DEFAULT: &str = "default";
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A name like this one, with something behind it.
+    #[must_use]
+    pub fn with_ending(&self, ending: &str) -> Self {
+        const LONGEST: usize = 64;
+        let begun: String = self.0.chars().take(LONGEST.saturating_sub(ending.len())).collect();
+        format!("{begun}{ending}").parse().unwrap_or_else(|_| self.clone())
+    }
+}
+
+impl FromStr for ProfileName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let fits = !text.is_empty() && text.len() <= 64 && !text.starts_with(['.', '-']);
+        if fits && text.chars().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("a profile name is 1 to 64 letters, digits, '.', '_' or '-', and starts with none of '.' and '-'"
+                .into())
+        }
+    }
+}
+
+impl fmt::Display for ProfileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The flag that names a profile, with a blank before it; nothing for the default one.
+#[must_use]
+pub fn profile_option(name: &ProfileName) -> String {
+    if name.as_str() == ProfileName::DEFAULT { String::new() } else { format!(" --profile {name}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn profile_names_are_fit_to_be_file_names() {
+        for good in ["default", "mum", "study-17.a_b"] {
+            assert!(good.parse::<ProfileName>().is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", "../x", "a/b", "-x", "a b", "ä", &"x".repeat(65)] {
+            assert!(bad.parse::<ProfileName>().is_err(), "{bad}");
+        }
+    }
+}

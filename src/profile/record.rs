@@ -1,0 +1,239 @@
+//! What is remembered of a log-in, without its secrets: one file a profile.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Paths, ProfileName,
+    archive_notes::ArchiveNote,
+    name::{MOST_TYPING_ERRORS, profile_option},
+};
+use crate::{
+    api::endpoints::Server,
+    api_version::ApiVersion,
+    auth::{
+        log_in_end::{Ended, EndedKind},
+        store::StoreKind,
+        token::Grant,
+    },
+    error::{Error, ErrorKind, Result},
+    files::{durable, lock, private_file},
+    origin::{Origin, PRODUCTION, SANDBOX},
+};
+
+/// What is remembered of a log-in, without its secrets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Profile {
+    /// The server.
+    pub server: Origin,
+    /// The API version.
+    pub api: ApiVersion,
+    /// The app's client id.
+    pub client_id: String,
+    /// Where the tokens and the client secret are.
+    pub token_store: StoreKind,
+    /// The redirect URI given at log-in, if any.
+    #[serde(default)]
+    pub redirect_uri: Option<String>,
+    /// What the server said of the grant.
+    #[serde(flatten)]
+    pub grant: Grant,
+    /// Archives filled with it.
+    #[serde(default)]
+    pub archives: Vec<ArchiveNote>,
+    /// That the log-in is over, where that is known. 0.1.0 did not write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
+}
+
+impl Profile {
+    /// Reads a profile; `None` when there is none of this name.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Disk`], or [`crate::error::Exit::NotSetUp`] when the file is not a profile.
+    pub fn load(paths: &Paths, name: &ProfileName) -> Result<Option<Self>> {
+        let path = paths.profile(name);
+        let text = match private_file::read(&path) {
+            Ok(text) => text,
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(cause) => return Err(Error::disk("read", &path, &cause)),
+        };
+        serde_json::from_slice(&text).map(Some).map_err(|cause| {
+            Error::new(ErrorKind::Profile, format!("{} is not a profile of bbdl's: {cause}", path.display()))
+                .hint("Delete it and log in again.")
+        })
+    }
+
+    /// Reads a profile that must be there.
+    ///
+    /// # Errors
+    /// As [`Profile::load`], and [`crate::error::Exit::NotSetUp`] when there is none of this name.
+    pub fn must_load(paths: &Paths, name: &ProfileName) -> Result<Self> {
+        Self::load(paths, name)?.ok_or_else(|| {
+            let option = profile_option(name);
+            let known = paths.profiles().unwrap_or_default();
+            let near = known.iter().map(|it| (strsim::damerau_levenshtein(it.as_str(), name.as_str()), it)).min();
+            let login = format!("bbdl login --sandbox{option}  (or --production)");
+            let hint = match near {
+                Some((distance, near)) if distance <= MOST_TYPING_ERRORS => {
+                    format!("Did you mean --profile {near}? Or log in: {login}")
+                }
+                _ => format!("Log in first: {login}"),
+            };
+            Error::new(ErrorKind::NoProfile, format!("there is no profile \"{name}\" on this machine")).hint(hint)
+        })
+    }
+
+    /// Writes the profile, durably and privately.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Disk`].
+    fn save(&self, paths: &Paths, name: &ProfileName) -> Result<()> {
+        let path = paths.profile(name);
+        let text = serde_json::to_vec_pretty(self)
+            .map_err(|cause| Error::new(ErrorKind::Defect, format!("a profile cannot be written: {cause}")))?;
+        durable::write_private(&path, &text).map_err(|cause| Error::disk("write", &path, &cause))
+    }
+
+    /// The lock under which the file is read and written anew; never held while anything is waited for.
+    fn hold(paths: &Paths, name: &ProfileName) -> Result<lock::FileLock> {
+        const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+        let lock = paths.profile_lock(name);
+        lock::FileLock::acquire(&lock, PATIENCE, "note").map_err(|cause| match cause {
+            lock::LockError::Held { .. } => Error::new(ErrorKind::Lock, format!("the profile is in use: {cause}"))
+                .hint("Run the same command again."),
+            lock::LockError::Io(cause) => Error::disk("lock", &lock, &cause),
+        })
+    }
+
+    /// Puts this profile in the place of what was there, one process at a time.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Disk`]; [`crate::error::Exit::TryAgain`] when another process keeps the file for long.
+    pub fn replace(&self, paths: &Paths, name: &ProfileName) -> Result<()> {
+        let _held = Self::hold(paths, name)?;
+        self.save(paths, name)
+    }
+
+    /// Removes a profile, one process at a time: whoever updates it at that moment does not bring it back.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Disk`]; [`crate::error::Exit::TryAgain`] when another process keeps the file for long.
+    pub fn forget(paths: &Paths, name: &ProfileName) -> Result<()> {
+        let _held = Self::hold(paths, name)?;
+        let path = paths.profile(name);
+        match std::fs::remove_file(&path) {
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(Error::disk("remove", &path, &cause)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Changes what is remembered of a profile, one process at a time.
+    ///
+    /// # Errors
+    /// As [`Profile::must_load`]; [`crate::error::Exit::Disk`]; [`crate::error::Exit::TryAgain`] when another process keeps
+    /// the file for long.
+    pub fn update(paths: &Paths, name: &ProfileName, change: impl FnOnce(&mut Self)) -> Result<()> {
+        let _held = Self::hold(paths, name)?;
+        let mut profile = Self::must_load(paths, name)?;
+        change(&mut profile);
+        profile.save(paths, name)
+    }
+
+    /// Notes that the log-in which `grant` is of is over. Where another log-in has taken its place meanwhile,
+    /// or an end is noted already, nothing changes.
+    ///
+    /// # Errors
+    /// As [`Profile::update`].
+    pub fn mark_ended(paths: &Paths, name: &ProfileName, grant: &Grant, kind: EndedKind) -> Result<()> {
+        Self::update(paths, name, |profile| {
+            if profile.grant.log_in == grant.log_in && profile.ended.is_none() {
+                profile.ended = Some(Ended { kind, at: Timestamp::now() });
+            }
+        })
+    }
+
+    /// Takes the note away that the log-in is over: the server has just accepted it.
+    ///
+    /// # Errors
+    /// As [`Profile::update`].
+    pub fn clear_ended(paths: &Paths, name: &ProfileName) -> Result<()> {
+        Self::update(paths, name, |profile| profile.ended = None)
+    }
+
+    /// Whether another profile is certainly of the same person: the same server names the same Patient id.
+    #[must_use]
+    pub fn holds_the_person_of(&self, other: &Self) -> bool {
+        self.server == other.server
+            && self.api.shares_ids_with(other.api)
+            && self.grant.patient.is_some()
+            && self.grant.patient == other.grant.patient
+    }
+
+    /// Every profile that can be read, by name.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Disk`].
+    pub fn load_all(paths: &Paths) -> Result<Vec<(ProfileName, Self)>> {
+        let load = |name: ProfileName| Self::load(paths, &name).ok().flatten().map(|profile| (name, profile));
+        Ok(paths.profiles()?.into_iter().filter_map(load).collect())
+    }
+
+    /// Server and version.
+    #[must_use]
+    pub fn server(&self) -> Server {
+        Server::new(self.server.clone(), self.api)
+    }
+
+    /// The command line that logs this profile in again.
+    #[must_use]
+    pub fn login_command(&self, name: &ProfileName) -> String {
+        login_command(&self.server, self.api, name)
+    }
+}
+
+/// The command line that logs in at a server.
+#[must_use]
+pub fn login_command(server: &Origin, api: ApiVersion, name: &ProfileName) -> String {
+    let server = match server.to_string() {
+        text if text == SANDBOX => "--sandbox".to_owned(),
+        text if text == PRODUCTION => "--production".to_owned(),
+        text => format!("--server {text}"),
+    };
+    let api = if api == ApiVersion::default() { String::new() } else { format!(" --api {api}") };
+    format!("bbdl login {server}{api}{}", profile_option(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_log_in_is_noted_once_and_for_that_log_in_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let (paths, name) = (Paths::find(Some(dir.path()), None).unwrap(), "mum".parse().unwrap());
+        let text = include_str!("../../tests/fixtures/0.1.0/home/profiles/default.json");
+        let profile: Profile = serde_json::from_str(text).unwrap();
+        profile.replace(&paths, &name).unwrap();
+        let ended = || Profile::must_load(&paths, &name).unwrap().ended.map(|ended| ended.kind);
+        assert_eq!(ended(), None);
+        let other = Grant { log_in: Some(1), ..profile.grant.clone() };
+        Profile::mark_ended(&paths, &name, &other, EndedKind::RefreshToken).unwrap();
+        assert_eq!(ended(), None);
+        Profile::mark_ended(&paths, &name, &profile.grant, EndedKind::GrantRevoked).unwrap();
+        Profile::mark_ended(&paths, &name, &profile.grant, EndedKind::RefreshToken).unwrap();
+        assert_eq!(ended(), Some(EndedKind::GrantRevoked));
+        Profile::clear_ended(&paths, &name).unwrap();
+        assert_eq!(ended(), None);
+    }
+
+    #[test]
+    fn the_login_command_is_the_one_to_type() {
+        let name = "mum".parse().unwrap();
+        let sandbox = SANDBOX.parse().unwrap();
+        assert_eq!(login_command(&sandbox, ApiVersion::V3, &name), "bbdl login --sandbox --api v3 --profile mum");
+        let default = ProfileName::DEFAULT.parse().unwrap();
+        let mock = "http://127.0.0.1:8099".parse().unwrap();
+        assert_eq!(login_command(&mock, ApiVersion::V2, &default), "bbdl login --server http://127.0.0.1:8099");
+    }
+}

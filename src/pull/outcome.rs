@@ -1,0 +1,186 @@
+//! What a reading comes to: what counts, what a person should know of it, and what a failure says.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::{
+    acceptance::{Accepted, Attempt, Why},
+    search_loop::SearchPlan,
+};
+use crate::{
+    api::endpoints::Searchable,
+    archive::manifest::Mode,
+    error::{Error, ErrorKind},
+    paging::pager::Page,
+};
+
+/// A search of which a reading counts.
+#[derive(Debug)]
+pub struct Settled {
+    /// How it was read at last: everything, or what is new.
+    pub mode: Mode,
+    /// What the server counted.
+    pub total: Option<u64>,
+    /// The transaction time of the data (API v1 and v2).
+    pub data_time: Option<Timestamp>,
+    /// Whether the next pull has to ask for the same again.
+    pub cursor_stays: bool,
+    /// Resources that came along and were left out.
+    pub included: u64,
+    /// What a person should know of it.
+    pub warnings: Vec<Warning>,
+    /// What the run ends with once what came is in place.
+    pub failure: Option<Error>,
+}
+
+/// Something that is no failure, and that a person should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// What it is about.
+    pub kind: WarningKind,
+    /// It, in a sentence.
+    pub message: String,
+}
+
+/// What a warning is about: the `kind` of the contract's JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WarningKind {
+    /// Less came than the server counted.
+    Shortfall,
+    /// Nothing came, as it does when the server fails.
+    MaybeOutage,
+    /// The server said something beside the claims.
+    Outcome,
+    /// An empty page named a next one.
+    EmptyPage,
+    /// A Medicare Advantage plan has the medical claims of some months.
+    MedicareAdvantage,
+}
+
+impl WarningKind {
+    /// The stable word for scripts.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Shortfall => "shortfall",
+            Self::MaybeOutage => "maybe_outage",
+            Self::Outcome => "outcome",
+            Self::EmptyPage => "empty_page",
+            Self::MedicareAdvantage => "medicare_advantage",
+        }
+    }
+}
+
+/// What the parts of a search show while they are read.
+#[derive(Default)]
+pub(super) struct Said {
+    outcomes: BTreeSet<String>,
+    included: u64,
+}
+
+impl Said {
+    /// Takes note of a page.
+    pub(super) fn note(&mut self, page: &Page) {
+        const MOST: usize = 5;
+        for outcome in page.bundle.outcomes() {
+            if self.outcomes.len() < MOST {
+                self.outcomes.insert(outcome.to_owned());
+            }
+        }
+        self.included += page.bundle.included();
+    }
+}
+
+/// What a reading that counts comes to.
+pub(super) fn settled(plan: &SearchPlan, attempt: &Attempt, accepted: Accepted, said: Said) -> Settled {
+    let (name, mut warnings) = (plan.resource.name(), Vec::new());
+    let mut warn = |kind, message: String| warnings.push(Warning { kind, message });
+    let (total, data_time) = match attempt {
+        Attempt::Read(reading) => {
+            match accepted {
+                Accepted::Whole => {}
+                Accepted::WithShortfall => warn(
+                    WarningKind::Shortfall,
+                    format!(
+                        "{name}: the server counted {}, and sent {}",
+                        reading.total.unwrap_or_default(),
+                        reading.distinct
+                    ),
+                ),
+                Accepted::WithEmptyPages => warn(
+                    WarningKind::EmptyPage,
+                    format!(
+                        "{name}: {} pages were empty and named a next one; the next pull asks for the same again",
+                        reading.empty_pages
+                    ),
+                ),
+                Accepted::WithRepeats => warn(
+                    WarningKind::Shortfall,
+                    format!(
+                        "{name}: {} came twice, so others may be missing; the next pull asks for the same again",
+                        reading.repeats.number
+                    ),
+                ),
+                Accepted::Nothing => warn(
+                    WarningKind::MaybeOutage,
+                    format!(
+                        "{name}: the server says that there is nothing. It says the same when its data back end fails: run this again later"
+                    ),
+                ),
+            }
+            (reading.total, reading.data_time)
+        }
+        Attempt::Shifted => (None, None),
+    };
+    for outcome in said.outcomes {
+        warn(WarningKind::Outcome, format!("{name}: the server says: {outcome}"));
+    }
+    let cursor_stays = matches!(accepted, Accepted::WithEmptyPages | Accepted::WithRepeats);
+    Settled { mode: plan.mode, total, data_time, cursor_stays, included: said.included, warnings, failure: None }
+}
+
+/// Why a search is read again, in words.
+pub(super) fn again_words(resource: Searchable, why: Why, attempt: &Attempt) -> String {
+    let missing = match attempt {
+        Attempt::Read(reading) => reading.missing(),
+        Attempt::Shifted => 0,
+    };
+    match why {
+        Why::Changed => "the claims changed on the server while they were being read: reading them again".to_owned(),
+        Why::Shortfall => {
+            format!("{missing} fewer {} than the server counted: reading them again", resource.name())
+        }
+        Why::EmptyPages => "pages were empty, and fewer claims came than are kept: reading them again".to_owned(),
+        Why::Behind => "the server answers from before what is kept: reading again".to_owned(),
+    }
+}
+
+/// What a pull ends with of which no reading counts. `after` says what that means for what was there before.
+pub(super) fn failure(after: &str, resource: Searchable, why: Why, attempt: &Attempt) -> Error {
+    let name = resource.name();
+    match (why, attempt) {
+        (Why::Shortfall, Attempt::Read(reading)) => {
+            let (missing, came, total) = (reading.missing(), reading.distinct, reading.total.unwrap_or_default());
+            let after = match reading.mode {
+                Mode::Full => after,
+                Mode::Incremental => "what came was added, and the next pull asks for the same again",
+            };
+            Error::new(
+                ErrorKind::Shortfall,
+                format!("{name}: {came} of {total} came, {missing} are missing, and reading again did not settle it; {after}"),
+            )
+            .hint("Run the same command again later. If it stays because less is shared now than before, fetch into a new directory; else report it to the server's operators.")
+        }
+        (Why::EmptyPages, Attempt::Read(reading)) => Error::new(
+            ErrorKind::Shortfall,
+            format!("{name}: {} pages stayed empty, and fewer came than are kept; {after}", reading.empty_pages),
+        )
+        .hint("Run the same command again later. If the claims are really gone, fetch into a new directory."),
+        _ => Error::new(
+            ErrorKind::Shifted,
+            format!("{name}: the set on the server kept changing while it was being read; {after}"),
+        )
+        .hint("Run the same command again later."),
+    }
+}
