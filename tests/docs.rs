@@ -51,7 +51,7 @@ exec "$REAL_BBDL" "${arguments[@]}"
 
 #[test]
 fn every_command_of_the_docs_works_as_written() {
-    if !["bash", "curl", "jq", "sqlite3"].into_iter().all(has_program) {
+    if !["bash", "curl", "git", "jq", "sqlite3"].into_iter().all(has_program) {
         return;
     }
     for (path, script) in pages().into_iter().filter(|(_, script)| !script.is_empty()) {
@@ -64,14 +64,16 @@ fn every_command_of_the_docs_works_as_written() {
         fs::create_dir(&bin).unwrap();
         fs::write(bin.join("bbdl"), SHIM).unwrap();
         fs::set_permissions(bin.join("bbdl"), fs::Permissions::from_mode(0o755)).unwrap();
-        stage.secret_file();
+        let checkout = stage.home.path().join("checkout");
+        fs::create_dir(&checkout).unwrap();
+        fs::rename(stage.secret_file(), checkout.join("client-secret")).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new("bash");
         for (key, value) in stage.bbdl(&[]).get_envs() {
             command.env(key, value.unwrap_or_default());
         }
         command
-            .current_dir(stage.home.path())
+            .current_dir(&checkout)
             .env("PATH", format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()))
             .env("REAL_BBDL", env!("CARGO_BIN_EXE_bbdl"))
             .env("MOCK_URL", stage.mock.url())
@@ -80,7 +82,30 @@ fn every_command_of_the_docs_works_as_written() {
             .env("BROWSER", "curl -sSLo /dev/null")
             .args(["-euo", "pipefail", "-c", &script]);
         assert_code(&finished(command), 0, &[&path.display().to_string(), &script]);
+        assert_eq!(left_for_git(&checkout), "", "{}: .gitignore lets these into a commit", path.display());
     }
+}
+
+/// What git would take into a commit of a checkout in which the commands of a page were typed.
+fn left_for_git(checkout: &Path) -> String {
+    let git = |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command.arg("-C").arg(checkout).args(arguments);
+        let output = finished(command);
+        assert_code(&output, 0, arguments);
+        text(&output.stdout)
+    };
+    git(&["init", "--quiet"]);
+    fs::copy(root().join(".gitignore"), checkout.join(".git/info/exclude")).unwrap();
+    git(&["status", "--porcelain"])
+}
+
+/// The address that the README tells people to install from is the one that `bbdl --help` and packages give.
+#[test]
+fn the_readme_names_the_repository_of_cargo_toml() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let command = format!("cargo install --locked --git {} bbdl", env!("CARGO_PKG_REPOSITORY"));
+    assert!(readme.contains(&command), "{command}");
 }
 
 /// CMS's terms of service ask for this sentence, word for word, "prominently within the application".

@@ -15,6 +15,7 @@ mod damage;
 mod dead_log_ins;
 mod demo;
 mod docs;
+mod docs_picture;
 mod export;
 mod faults;
 mod fetch;
