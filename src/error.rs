@@ -308,7 +308,7 @@ impl std::error::Error for Error {}
 /// them) become blanks, runs of six or more digits (identifiers of people and claims) are masked, and
 /// the length is bounded.
 #[must_use]
-pub fn shown(text: &str) -> String {
+pub fn sanitized(text: &str) -> String {
     const LONGEST: usize = 300;
     // Nobody looks for secrets in what is cut off anyway.
     const SEARCHED: usize = 16 * 1024;
@@ -386,7 +386,7 @@ fn has_no_locks(cause: &std::io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Error, shown};
+    use super::{Error, sanitized};
 
     #[cfg(unix)]
     #[test]
@@ -399,8 +399,8 @@ mod tests {
 
     #[test]
     fn text_from_outside_loses_escapes_and_identifiers() {
-        assert_eq!(shown("ok \u{1b}[31m -20140000008325 not known\n"), "ok  [31m -… not known");
-        assert_eq!(shown("HAPI-0971"), "HAPI-0971");
-        assert!(shown(&"x".repeat(5000)).chars().count() <= 301);
+        assert_eq!(sanitized("ok \u{1b}[31m -20140000008325 not known\n"), "ok  [31m -… not known");
+        assert_eq!(sanitized("HAPI-0971"), "HAPI-0971");
+        assert!(sanitized(&"x".repeat(5000)).chars().count() <= 301);
     }
 }

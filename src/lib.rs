@@ -38,4 +38,5 @@ pub mod paging;
 pub mod profile;
 pub mod pull;
 pub mod report;
+pub mod runtime;
 pub mod secret;

@@ -124,7 +124,7 @@ pub fn server_named(text: &str) -> Result<Origin> {
         "production" => PRODUCTION,
         url => url,
     };
-    url.parse().map_err(|cause| Error::usage(format!("server \"{}\": {cause}", crate::error::shown(text))))
+    url.parse().map_err(|cause| Error::usage(format!("server \"{}\": {cause}", crate::error::sanitized(text))))
 }
 
 #[cfg(test)]

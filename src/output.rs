@@ -33,7 +33,7 @@ pub enum Color {
 
 /// How we talk to the person: decided once, carried everywhere.
 #[derive(Clone, Debug, Default)]
-pub struct Manner {
+pub struct OutputOptions {
     /// Only errors.
     pub quiet: bool,
     /// 0: what a person needs; 1: every request; 2: why each was repeated as well.
@@ -52,7 +52,7 @@ pub struct Manner {
 
 /// The one voice of the program.
 #[derive(Clone, Debug)]
-pub struct Ui(Arc<Manner>, Arc<Streams>);
+pub struct Ui(Arc<OutputOptions>, Arc<Streams>);
 
 /// What all voices of a run share.
 #[derive(Debug, Default)]
@@ -83,37 +83,43 @@ impl Streams {
 impl Ui {
     /// A voice with these manners.
     #[must_use]
-    pub fn new(manner: Manner) -> Self {
+    pub fn new(manner: OutputOptions) -> Self {
         Self(Arc::new(manner), Arc::default())
     }
 
-    fn with(&self, manner: Manner) -> Self {
+    fn with(&self, manner: OutputOptions) -> Self {
         Self(Arc::new(manner), Arc::clone(&self.1))
     }
 
     /// A voice that says only errors: for tests and for runs inside a run.
     #[must_use]
     pub fn quiet() -> Self {
-        Self::new(Manner { quiet: true, no_progress: true, no_input: true, ..Manner::default() })
+        Self::new(OutputOptions { quiet: true, no_progress: true, no_input: true, ..OutputOptions::default() })
     }
 
     /// As [`Ui::quiet`], with results and failures as JSON: for what goes wrong before a command begins.
     #[must_use]
     pub fn quiet_json() -> Self {
-        Self::new(Manner { json: true, quiet: true, no_progress: true, no_input: true, ..Manner::default() })
+        Self::new(OutputOptions {
+            json: true,
+            quiet: true,
+            no_progress: true,
+            no_input: true,
+            ..OutputOptions::default()
+        })
     }
 
     /// The same voice for a step whose result is not the one asked for.
     #[must_use]
     pub fn without_json(&self) -> Self {
-        self.with(Manner { json: false, ..(*self.0).clone() })
+        self.with(OutputOptions { json: false, ..(*self.0).clone() })
     }
 
     /// The same voice for one of several things that happen at once: its lines say which, and it shows no
     /// progress.
     #[must_use]
     pub fn speaking_of(&self, name: &str) -> Self {
-        self.with(Manner { about: Some(name.to_owned()), no_progress: true, ..(*self.0).clone() })
+        self.with(OutputOptions { about: Some(name.to_owned()), no_progress: true, ..(*self.0).clone() })
     }
 
     fn named(&self, text: &str) -> String {

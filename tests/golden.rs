@@ -22,7 +22,7 @@ use std::{collections::BTreeMap, fs};
 
 use crate::support::shared;
 use bbdl::{
-    claim::{Cents, Claim, Kind, Standing},
+    claim::{Cents, Claim, Disposition, Kind},
     export::{CLAIMS, Cell, LINES, Type},
 };
 use serde_json::Value;
@@ -208,9 +208,9 @@ fn what_does_not_stand_among_the_recorded_claims_is_known() {
             for resource in bundled.chain([&value]).filter(|it| it["resourceType"] == "ExplanationOfBenefit") {
                 claims += 1;
                 let claim = Claim::read(&resource.to_string()).unwrap();
-                if claim.standing != Standing::Final {
+                if claim.disposition != Disposition::Final {
                     let name = file.file_stem().unwrap().to_str().unwrap();
-                    found.push(format!("{api} {name} {}: {}", claim.id, claim.standing.name()));
+                    found.push(format!("{api} {name} {}: {}", claim.id, claim.disposition.name()));
                 }
             }
         }

@@ -55,7 +55,7 @@ fn what_is_owed_is_not_called_paid() {
 fn a_paid_claim_can_hold_denied_lines() {
     let Some(claim) = payload("v1/eob-search-page-1.json", Some("carrier-22289703264")) else { return };
     let claim = read(&claim);
-    assert_eq!((claim.decision, claim.lines.len(), claim.denied_lines().count()), (None, 5, 4));
+    assert_eq!((claim.payer_decision, claim.lines.len(), claim.denied_lines().count()), (None, 5, 4));
     for line in claim.denied_lines() {
         let processing = line.processing.as_ref().unwrap();
         assert_eq!(processing.code, "M");

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::{Setting, Stage};
-use bbdl::claim::{Claim, Decision, Kind};
+use bbdl::claim::{Claim, Kind, PayerDecision};
 use serde_json::{Value, json};
 
 /// An archive of these claims, one a line, and the page of it.
@@ -100,7 +100,7 @@ fn a_row_names_who_treated_unless_it_is_a_prescription() {
 #[test]
 fn what_a_medicare_advantage_plan_paid_has_no_share() {
     let Some(claims) = crate::support::recorded_claims() else { return };
-    let is_of_plan = |line: &&str| Claim::read(line).unwrap().decision == Some(Decision::MedicareAdvantage);
+    let is_of_plan = |line: &&str| Claim::read(line).unwrap().payer_decision == Some(PayerDecision::MedicareAdvantage);
     let of_plan: Vec<&str> = claims.lines().filter(is_of_plan).collect();
     // Two of the five that say so were recorded without an id, and are one here.
     assert!(of_plan.len() >= 4, "{}", of_plan.len());

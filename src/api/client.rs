@@ -19,12 +19,12 @@ use reqwest::{
 use url::Url;
 
 use super::{
-    concurrency::{Pace, Share, Shown},
-    endpoints::{Server, shown},
+    concurrency::{ConcurrencyLimit, Observation, Share},
+    endpoints::{Server, loggable},
     problem::{Head, Problem},
     proxy,
     retry::{RetryPolicy, chance},
-    setup_problem::SetUp,
+    setup_problem::SetupProblem,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -61,7 +61,7 @@ impl Default for Limits {
 #[derive(Clone, Debug)]
 pub struct Connections {
     http: reqwest::Client,
-    pace: Pace,
+    pace: ConcurrencyLimit,
 }
 
 impl Connections {
@@ -91,7 +91,7 @@ impl Connections {
             Error::new(ErrorKind::Http, format!("cannot set up https: {cause}"))
                 .hint("Check HTTPS_PROXY, HTTP_PROXY, --ca-cert and the system's certificates.")
         })?;
-        Ok(Self { http, pace: Pace::of(limits.jobs) })
+        Ok(Self { http, pace: ConcurrencyLimit::of(limits.jobs) })
     }
 
     /// Asks for a page that needs no token, once.
@@ -298,11 +298,11 @@ impl Client {
         let spent = sent.as_ref().ok().and_then(|response| spent(response.headers()));
         let is_search = matches!(wanted, Wanted::Fhir | Wanted::Divisible);
         let answer = self.receive(sent, is_search).await.map_err(|problem| problem.after(started.elapsed()));
-        turn.shows(match &answer {
-            Err(Problem::Temporary { retry_after, .. }) => Shown::TooMuch(*retry_after),
-            Err(Problem::TooMuch { .. }) => Shown::TooMuch(None),
-            Err(_) => Shown::Nothing,
-            Ok(_) => spent.map_or(Shown::Answers(took), Shown::Spent),
+        turn.observed(match &answer {
+            Err(Problem::Temporary { retry_after, .. }) => Observation::TooMuch(*retry_after),
+            Err(Problem::TooMuch { .. }) => Observation::TooMuch(None),
+            Err(_) => Observation::Nothing,
+            Ok(_) => spent.map_or(Observation::Answers(took), Observation::Spent),
         });
         drop(turn);
         self.ui.trace(1, || {
@@ -310,7 +310,7 @@ impl Client {
                 Ok(body) => format!("200, {}", size(body.len() as u64)),
                 Err(problem) => format!("{problem:?}"),
             };
-            format!("GET {} → {what} in {:.2} s", shown(url), started.elapsed().as_secs_f64())
+            format!("GET {} → {what} in {:.2} s", loggable(url), started.elapsed().as_secs_f64())
         });
         answer
     }
@@ -407,13 +407,13 @@ fn unusable(cause: &io::Error) -> Problem {
     if cause.kind() == io::ErrorKind::FileTooLarge {
         return Problem::TooMuch { said: format!("the answer is larger than {}", size(LARGEST_BODY as u64)) };
     }
-    Problem::network(format!("the answer does not decompress: {}", crate::error::shown(&cause.to_string())))
+    Problem::network(format!("the answer does not decompress: {}", crate::error::sanitized(&cause.to_string())))
 }
 
 /// What went wrong below HTTP. An answer that does not come in time is too much for the server.
 fn broken(cause: &reqwest::Error) -> Problem {
-    if let Some(missing) = SetUp::of(cause) {
-        return Problem::SetUp(missing);
+    if let Some(missing) = SetupProblem::of(cause) {
+        return Problem::SetupProblem(missing);
     }
     let said = network_words(cause);
     if cause.is_timeout() && !cause.is_connect() { Problem::TooMuch { said } } else { Problem::network(said) }
@@ -442,7 +442,7 @@ pub fn network_words(cause: &reqwest::Error) -> String {
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    format!("{doing}: {}", crate::error::shown(&innermost.to_string()))
+    format!("{doing}: {}", crate::error::sanitized(&innermost.to_string()))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ const NOTABLE: Duration = Duration::from_millis(1500);
 
 /// The pace of the requests to one server. Cheap to clone; clones share it.
 #[derive(Clone, Debug)]
-pub struct Pace(Arc<Inner>);
+pub struct ConcurrencyLimit(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -44,7 +44,7 @@ struct State {
 /// What is slow is told by the quickest answer to the same client: some enrollees have more than others.
 #[derive(Debug)]
 pub struct Share {
-    pace: Pace,
+    pace: ConcurrencyLimit,
     quickest: Arc<Mutex<Option<Duration>>>,
 }
 
@@ -59,7 +59,7 @@ impl Share {
     /// Waits for a turn.
     pub async fn turn(&self) -> Turn {
         self.pace.free().await;
-        Turn { pace: self.pace.clone(), quickest: Arc::clone(&self.quickest), shown: Shown::Nothing }
+        Turn { pace: self.pace.clone(), quickest: Arc::clone(&self.quickest), observed: Observation::Nothing }
     }
 }
 
@@ -69,9 +69,9 @@ impl Drop for Share {
     }
 }
 
-/// What a request has shown of the server.
+/// What a request has observed of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shown {
+pub enum Observation {
     /// It answers, and took this long to begin to.
     Answers(Duration),
     /// It has too much to do, and may have said how long it wants to be left alone.
@@ -82,7 +82,7 @@ pub enum Shown {
     Nothing,
 }
 
-impl Pace {
+impl ConcurrencyLimit {
     /// At most this many requests at once (one at least).
     #[must_use]
     pub fn of(most: usize) -> Self {
@@ -128,19 +128,19 @@ impl Pace {
         }
     }
 
-    fn done(&self, shown: Shown, quickest: &mut Option<Duration>) {
+    fn done(&self, observed: Observation, quickest: &mut Option<Duration>) {
         let mut state = self.state();
         state.running -= 1;
-        match shown {
-            Shown::Nothing => {}
-            Shown::TooMuch(wait) => {
+        match observed {
+            Observation::Nothing => {}
+            Observation::TooMuch(wait) => {
                 state.slow_down();
                 if let Some(wait) = wait.filter(|wait| *wait <= LONGEST_HOLD) {
                     state.hold(wait);
                 }
             }
-            Shown::Spent(wait) => state.hold(wait.min(LONGEST_HOLD)),
-            Shown::Answers(took) => {
+            Observation::Spent(wait) => state.hold(wait.min(LONGEST_HOLD)),
+            Observation::Answers(took) => {
                 let least = quickest.map_or(took, |quickest| quickest.min(took));
                 *quickest = Some(least);
                 // Alone it is as slow: then it is not for our number.
@@ -177,22 +177,22 @@ impl State {
 /// A request that may be under way; its place is free when this is dropped.
 #[derive(Debug)]
 pub struct Turn {
-    pace: Pace,
+    pace: ConcurrencyLimit,
     quickest: Arc<Mutex<Option<Duration>>>,
-    shown: Shown,
+    observed: Observation,
 }
 
 impl Turn {
-    /// Says what the request has shown.
-    pub fn shows(&mut self, shown: Shown) {
-        self.shown = shown;
+    /// Says what the request has observed.
+    pub fn observed(&mut self, observed: Observation) {
+        self.observed = observed;
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
         let mut quickest = self.quickest.lock().unwrap_or_else(PoisonError::into_inner);
-        self.pace.done(self.shown, &mut quickest);
+        self.pace.done(self.observed, &mut quickest);
     }
 }
 
@@ -200,26 +200,26 @@ impl Drop for Turn {
 mod tests {
     use super::*;
 
-    impl Pace {
+    impl ConcurrencyLimit {
         fn limit(&self) -> usize {
             self.state().limit
         }
     }
 
-    async fn answer(share: &Share, shown: Shown) {
-        share.turn().await.shows(shown);
+    async fn answer(share: &Share, observed: Observation) {
+        share.turn().await.observed(observed);
     }
 
-    const GOOD: Shown = Shown::Answers(Duration::from_millis(100));
+    const GOOD: Observation = Observation::Answers(Duration::from_millis(100));
 
     #[tokio::test]
     async fn it_falls_at_once_and_rises_slowly() {
-        let pace = Pace::of(4);
+        let pace = ConcurrencyLimit::of(4);
         let share = pace.join();
-        answer(&share, Shown::TooMuch(None)).await;
+        answer(&share, Observation::TooMuch(None)).await;
         assert_eq!(pace.limit(), 2);
-        answer(&share, Shown::TooMuch(None)).await;
-        answer(&share, Shown::TooMuch(None)).await;
+        answer(&share, Observation::TooMuch(None)).await;
+        answer(&share, Observation::TooMuch(None)).await;
         assert_eq!(pace.limit(), 1, "somebody may always ask");
         let mut answers = 0;
         while pace.limit() < 4 {
@@ -235,29 +235,29 @@ mod tests {
 
     #[tokio::test]
     async fn answers_that_take_ever_longer_slow_it_down() {
-        let pace = Pace::of(4);
+        let pace = ConcurrencyLimit::of(4);
         let share = pace.join();
         answer(&share, GOOD).await;
-        answer(&share, Shown::Answers(Duration::from_secs(1))).await;
+        answer(&share, Observation::Answers(Duration::from_secs(1))).await;
         assert_eq!(pace.limit(), 4, "no more than a bad moment of the network");
-        answer(&share, Shown::Answers(Duration::from_secs(3))).await;
+        answer(&share, Observation::Answers(Duration::from_secs(3))).await;
         assert_eq!(pace.limit(), 2);
     }
 
     #[tokio::test]
     async fn what_is_slow_for_one_client_is_not_so_for_the_server() {
-        let pace = Pace::of(4);
+        let pace = ConcurrencyLimit::of(4);
         let (quick, slow) = (pace.join(), pace.join());
         for _ in 0..10 {
             answer(&quick, GOOD).await;
-            answer(&slow, Shown::Answers(Duration::from_secs(3))).await;
+            answer(&slow, Observation::Answers(Duration::from_secs(3))).await;
         }
         assert_eq!(pace.limit(), 4);
     }
 
     #[tokio::test]
     async fn no_more_are_under_way_than_may_be_and_a_dropped_one_frees_its_place() {
-        let share = Arc::new(Pace::of(2).join());
+        let share = Arc::new(ConcurrencyLimit::of(2).join());
         let (first, _second) = (share.turn().await, share.turn().await);
         let third = tokio::spawn({
             let share = Arc::clone(&share);
@@ -271,12 +271,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_servers_wish_holds_everyone() {
-        let share = Pace::of(2).join();
+        let share = ConcurrencyLimit::of(2).join();
         let before = Instant::now();
-        answer(&share, Shown::TooMuch(Some(Duration::from_millis(20)))).await;
+        answer(&share, Observation::TooMuch(Some(Duration::from_millis(20)))).await;
         drop(share.turn().await);
         assert!(before.elapsed() >= Duration::from_millis(20));
-        answer(&share, Shown::TooMuch(Some(Duration::from_secs(3600)))).await;
+        answer(&share, Observation::TooMuch(Some(Duration::from_secs(3600)))).await;
         drop(share.turn().await); // not held for an hour: whoever got that answer gives up
     }
 }

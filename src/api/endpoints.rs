@@ -149,12 +149,12 @@ impl Server {
 
 /// A URL as it may be shown: path, and of the query only what says where in a search we are.
 #[must_use]
-pub fn shown(url: &Url) -> String {
+pub fn loggable(url: &Url) -> String {
     const HARMLESS: [&str; 6] = ["startIndex", "_offset", "_count", "type", "_source", "_lastUpdated"];
     let query: Vec<String> = url
         .query_pairs()
         .filter(|(key, _)| HARMLESS.contains(&key.as_ref()))
-        .map(|(key, value)| format!("{key}={}", crate::error::shown(&value)))
+        .map(|(key, value)| format!("{key}={}", crate::error::sanitized(&value)))
         .collect();
     let mark = if query.is_empty() { "" } else { "?" };
     format!("{}{mark}{}", url.path(), query.join("&"))
@@ -214,6 +214,6 @@ mod tests {
     fn shown_urls_name_nobody() {
         let url =
             Url::parse("https://x.example/v2/fhir/ExplanationOfBenefit?patient=-20140000008325&startIndex=50").unwrap();
-        assert_eq!(shown(&url), "/v2/fhir/ExplanationOfBenefit?startIndex=50");
+        assert_eq!(loggable(&url), "/v2/fhir/ExplanationOfBenefit?startIndex=50");
     }
 }

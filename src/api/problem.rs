@@ -12,8 +12,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::setup_problem::SetUp;
-use crate::error::{Error, ErrorKind, shown};
+use super::setup_problem::SetupProblem;
+use crate::error::{Error, ErrorKind, sanitized};
 
 /// What an unhappy answer means for the one who asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub enum Problem {
         said: String,
     },
     /// Nothing was asked, since something is not set up here. No repetition cures it.
-    SetUp(SetUp),
+    SetupProblem(SetupProblem),
     /// A refusal by something between here and the server: a captive portal, a proxy, a block page.
     Intercepted {
         /// What came.
@@ -220,7 +220,7 @@ impl Problem {
                     .hint("Run the same command again later.")
                     .retry_after(retry_after)
             }
-            Self::SetUp(missing) => missing.into_error(),
+            Self::SetupProblem(missing) => missing.into_error(),
             Self::MaybeTemporary { said } => {
                 Error::new(ErrorKind::Server, format!("{what}: the server's data back end refused ({said})"))
                     .hint("Run the same command again later; if it stays, the question itself may be the reason.")
@@ -267,7 +267,7 @@ fn words(status: u16, body: Option<Body>) -> String {
     let diagnostics = body.issue.into_iter().find_map(|issue| issue.diagnostics);
     let text =
         body.detail.or(body.message).or(body.error_description).or(diagnostics).or(body.error).unwrap_or_default();
-    let text = shown(&text);
+    let text = sanitized(&text);
     if text.is_empty() { format!("status {status}") } else { text }
 }
 

@@ -4,11 +4,11 @@ use std::{error::Error as StdError, io};
 
 use rustls::CertificateError;
 
-use crate::error::{Error, ErrorKind, shown};
+use crate::error::{Error, ErrorKind, sanitized};
 
 /// What is not set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SetUp {
+pub enum SetupProblem {
     /// The server's certificate is of an authority that nobody here trusts.
     UntrustedAuthority,
     /// The certificate is another host's.
@@ -21,7 +21,7 @@ pub enum SetUp {
     ProxyCredentials,
 }
 
-impl SetUp {
+impl SetupProblem {
     /// What is not set up, where that is why a request failed.
     #[must_use]
     pub fn of(cause: &reqwest::Error) -> Option<Self> {
@@ -52,7 +52,7 @@ impl SetUp {
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. } => Self::OutOfDate,
-            other => Self::Certificate(shown(&other.to_string())),
+            other => Self::Certificate(sanitized(&other.to_string())),
         })
     }
 

@@ -187,7 +187,7 @@ impl Dedup {
     ) -> Result<Option<Entered>> {
         let header = header.as_ref().map_err(|cause| self.wrong(&cause.to_string()))?;
         if header.kind != self.expected.kind {
-            return Err(self.wrong(&format!("a {}", crate::error::shown(&header.kind))));
+            return Err(self.wrong(&format!("a {}", crate::error::sanitized(&header.kind))));
         }
         self.belongs(header.patient.as_deref())?;
         let id = id_hash(&header.id);

@@ -24,23 +24,23 @@ use crate::{
 };
 
 /// Where catalogs are, below the archive.
-pub(super) const CATALOGS: &str = ".bbdl/catalog";
+pub(super) const ID_INDEXES: &str = ".bbdl/catalog";
 
 /// Which layout of catalogs this is.
 const LAYOUT: &[u8; 8] = b"bbdlcat1";
-pub(super) const RECORD: usize = 40;
+pub(super) const ROW_BYTES: usize = 40;
 
 /// One resource of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Record {
+pub(super) struct IndexRow {
     pub(super) id: IdHash,
     pub(super) fingerprint: Fingerprint,
     pub(super) last_updated: Option<Timestamp>,
 }
 
-impl Record {
-    pub(super) fn to_bytes(self) -> [u8; RECORD] {
-        let mut bytes = [0; RECORD];
+impl IndexRow {
+    pub(super) fn to_bytes(self) -> [u8; ROW_BYTES] {
+        let mut bytes = [0; ROW_BYTES];
         bytes[..16].copy_from_slice(&self.id);
         bytes[16..32].copy_from_slice(&self.fingerprint);
         let at = self.last_updated.map_or(i64::MIN, Timestamp::as_microsecond);
@@ -48,7 +48,7 @@ impl Record {
         bytes
     }
 
-    pub(super) fn from_bytes(bytes: [u8; RECORD]) -> Self {
+    pub(super) fn from_bytes(bytes: [u8; ROW_BYTES]) -> Self {
         let (mut id, mut fingerprint, mut at) = ([0; 16], [0; 16], [0; 8]);
         id.copy_from_slice(&bytes[..16]);
         fingerprint.copy_from_slice(&bytes[16..32]);
@@ -58,13 +58,13 @@ impl Record {
 }
 
 /// The file that a catalog is of.
-pub(super) struct Subject<'a> {
+pub(super) struct IndexedFile<'a> {
     pub(super) path: &'a Path,
     pub(super) bytes: u64,
     pub(super) sha256: &'a str,
 }
 
-impl Subject<'_> {
+impl IndexedFile<'_> {
     /// What a catalog of it begins with: its layout, and which file it is of.
     fn head(&self) -> io::Result<Vec<u8>> {
         let changed = fs::metadata(self.path)?.modified()?;
@@ -81,7 +81,7 @@ impl Subject<'_> {
 ///
 /// # Errors
 /// [`crate::error::Exit::Disk`].
-pub(super) fn write(path: &Path, of: &Subject<'_>, records: impl Iterator<Item = Record>) -> Result<()> {
+pub(super) fn write(path: &Path, of: &IndexedFile<'_>, records: impl Iterator<Item = IndexRow>) -> Result<()> {
     let wrong = |cause: io::Error| Error::disk("write", path, &cause);
     let mut out = create(path)?;
     let mut sum = Xxh3::new();
@@ -100,12 +100,12 @@ pub(super) fn write(path: &Path, of: &Subject<'_>, records: impl Iterator<Item =
 
 /// How many records of the catalog at `path` `each` says yes to; `None` unless it is a whole catalog of
 /// this file as it is now.
-pub(super) fn count(path: &Path, of: &Subject<'_>, mut each: impl FnMut(&Record) -> bool) -> Option<usize> {
+pub(super) fn count(path: &Path, of: &IndexedFile<'_>, mut each: impl FnMut(&IndexRow) -> bool) -> Option<usize> {
     const SUM: u64 = 16;
     let file = private_file::open(path).ok()?;
     let head = of.head().ok()?;
     let length = file.metadata().ok()?.len().checked_sub(head.len() as u64 + SUM)?;
-    if fs::metadata(of.path).ok()?.len() != of.bytes || length % RECORD as u64 != 0 {
+    if fs::metadata(of.path).ok()?.len() != of.bytes || length % ROW_BYTES as u64 != 0 {
         return None;
     }
     let mut reader = BufReader::with_capacity(1 << 16, file);
@@ -116,11 +116,11 @@ pub(super) fn count(path: &Path, of: &Subject<'_>, mut each: impl FnMut(&Record)
     }
     let mut sum = Xxh3::new();
     sum.update(&found);
-    let (mut yes, mut bytes) = (0, [0; RECORD]);
-    for _ in 0..length / RECORD as u64 {
+    let (mut yes, mut bytes) = (0, [0; ROW_BYTES]);
+    for _ in 0..length / ROW_BYTES as u64 {
         reader.read_exact(&mut bytes).ok()?;
         sum.update(&bytes);
-        yes += usize::from(each(&Record::from_bytes(bytes)));
+        yes += usize::from(each(&IndexRow::from_bytes(bytes)));
     }
     let mut expected = [0; SUM as usize];
     reader.read_exact(&mut expected).ok()?;
@@ -131,9 +131,9 @@ pub(super) fn count(path: &Path, of: &Subject<'_>, mut each: impl FnMut(&Record)
 mod tests {
     use super::*;
 
-    fn record(number: u8) -> Record {
+    fn record(number: u8) -> IndexRow {
         let last_updated = (number > 0).then(|| Timestamp::from_second(i64::from(number)).unwrap());
-        Record { id: [number; 16], fingerprint: [number + 1; 16], last_updated }
+        IndexRow { id: [number; 16], fingerprint: [number + 1; 16], last_updated }
     }
 
     #[test]
@@ -141,19 +141,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (file, path) = (dir.path().join("claims.ndjson"), dir.path().join("catalog"));
         fs::write(&file, "claims").unwrap();
-        let of = Subject { path: &file, bytes: 6, sha256: "abc" };
+        let of = IndexedFile { path: &file, bytes: 6, sha256: "abc" };
         write(&path, &of, (0..100).map(record)).unwrap();
         let mut found = Vec::new();
-        let all = |record: &Record| {
+        let all = |record: &IndexRow| {
             found.push(*record);
             true
         };
         assert_eq!(count(&path, &of, all), Some(100));
         assert_eq!(found, (0..100).map(record).collect::<Vec<_>>());
 
-        let nobody = |_: &Record| false;
-        assert_eq!(count(&path, &Subject { sha256: "abd", ..of }, nobody), None);
-        assert_eq!(count(&path, &Subject { path: &file, bytes: 7, sha256: "abc" }, nobody), None);
+        let nobody = |_: &IndexRow| false;
+        assert_eq!(count(&path, &IndexedFile { sha256: "abd", ..of }, nobody), None);
+        assert_eq!(count(&path, &IndexedFile { path: &file, bytes: 7, sha256: "abc" }, nobody), None);
         let whole = fs::read(&path).unwrap();
         for at in [0, 9, 40, whole.len() / 2, whole.len() - 1] {
             let mut damaged = whole.clone();
@@ -161,7 +161,7 @@ mod tests {
             fs::write(&path, damaged).unwrap();
             assert_eq!(count(&path, &of, nobody), None, "byte {at}");
         }
-        for length in [0, 5, whole.len() - 1, whole.len() - RECORD] {
+        for length in [0, 5, whole.len() - 1, whole.len() - ROW_BYTES] {
             fs::write(&path, &whole[..length]).unwrap();
             assert_eq!(count(&path, &of, nobody), None, "{length} bytes");
         }

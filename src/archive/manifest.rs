@@ -166,14 +166,14 @@ impl Manifest {
         if manifest.format != FORMAT || manifest.version != VERSION {
             return Err(format!(
                 "format {} version {}, and this bbdl knows {FORMAT} version {VERSION}",
-                crate::error::shown(&manifest.format),
+                crate::error::sanitized(&manifest.format),
                 manifest.version
             ));
         }
         let files = manifest.resources.iter().filter(|(resource, entry)| !entry.is_of(resource));
         let changes = manifest.pulls.iter().filter(|row| !row.stays_inside()).filter_map(|row| row.changes.as_ref());
         match files.map(|(_, entry)| &entry.file).chain(changes).next() {
-            Some(elsewhere) => Err(format!("\"{}\" is no file of an archive", crate::error::shown(elsewhere))),
+            Some(elsewhere) => Err(format!("\"{}\" is no file of an archive", crate::error::sanitized(elsewhere))),
             None => Ok(manifest),
         }
     }

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     id_hash::{IdHash, id_hash},
-    id_index::{self, Record, Subject},
+    id_index::{self, IndexRow, IndexedFile},
     lines::{create, for_each_line, hex, not_as_it_was, sync},
     manifest::Entry,
 };
@@ -38,7 +38,7 @@ pub(super) struct Merged {
 
 /// A resource of the increment.
 struct Piece {
-    record: Record,
+    record: IndexRow,
     fate: Fate,
     /// To the nanosecond, other than that of a record.
     last_updated: Option<Timestamp>,
@@ -50,7 +50,7 @@ struct Piece {
 impl Piece {
     /// Whether the resource that is kept under its id says the same, or something newer: a replica of the
     /// data back end may lag behind what was served before.
-    fn is_known(&self, kept: &Record) -> bool {
+    fn is_known(&self, kept: &IndexRow) -> bool {
         self.last_updated < kept.last_updated || self.record.fingerprint == kept.fingerprint
     }
 }
@@ -80,7 +80,7 @@ impl Pieces {
     }
 
     /// Whether a record of the file of before stays: the increment has nothing else in its place.
-    fn leaves(&self, record: &Record) -> bool {
+    fn leaves(&self, record: &IndexRow) -> bool {
         self.by_id.get(&record.id).is_none_or(|piece| piece.fate == Fate::Known)
     }
 
@@ -112,8 +112,8 @@ impl Merge<'_> {
         let mut pieces = self.pieces()?;
         let Entry { count, bytes, sha256, .. } = self.entry.clone();
         let as_before = Merged { count, bytes, sha256, ..Merged::default() };
-        let subject = Subject { path: self.before, bytes, sha256: &as_before.sha256 };
-        let is_known = |record: &Record| pieces.by_id.get(&record.id).is_some_and(|piece| piece.is_known(record));
+        let subject = IndexedFile { path: self.before, bytes, sha256: &as_before.sha256 };
+        let is_known = |record: &IndexRow| pieces.by_id.get(&record.id).is_some_and(|piece| piece.is_known(record));
         if id_index::count(self.catalog, &subject, is_known) == Some(pieces.by_id.len()) {
             return Ok(as_before);
         }
@@ -127,7 +127,7 @@ impl Merge<'_> {
         self.write_changes(&pieces)?;
         let old = records.into_iter().filter(|record| pieces.leaves(record));
         let new = pieces.with(&NEWS).map(|piece| piece.record);
-        let subject = Subject { path: self.out, bytes, sha256: &sha256 };
+        let subject = IndexedFile { path: self.out, bytes, sha256: &sha256 };
         id_index::write(self.new_catalog, &subject, old.chain(new))?;
         Ok(Merged { added, updated, count: self.entry.count + added, bytes, sha256, has_catalog: true })
     }
@@ -140,7 +140,7 @@ impl Merge<'_> {
             at += length + 1;
             let Ok(header) = Header::read(line) else { return Ok(()) };
             let (id, fingerprint, last_updated) = (id_hash(&header.id), header.fingerprint(line), header.last_updated);
-            let record = Record { id, fingerprint, last_updated };
+            let record = IndexRow { id, fingerprint, last_updated };
             pieces.by_id.insert(id, Piece { record, fate: Fate::Added, last_updated, from, length });
             Ok(())
         })?;
@@ -148,7 +148,7 @@ impl Merge<'_> {
     }
 
     /// Reads the file of before once: is it what it was, which of its lines come anew, and what does it hold?
-    fn compare(&self, pieces: &mut Pieces) -> Result<Vec<Record>> {
+    fn compare(&self, pieces: &mut Pieces) -> Result<Vec<IndexRow>> {
         let mut records = Vec::new();
         let size = fs::metadata(self.before).map_err(|_| not_as_it_was(self.before, "it is not there"))?.len();
         if size != self.entry.bytes {
@@ -160,7 +160,7 @@ impl Merge<'_> {
             hash.update(b"\n");
             let header = Header::read(line).map_err(|_| not_as_it_was(self.before, "a line is no resource"))?;
             let fingerprint = header.fingerprint(line);
-            let record = Record { id: id_hash(&header.id), fingerprint, last_updated: header.last_updated };
+            let record = IndexRow { id: id_hash(&header.id), fingerprint, last_updated: header.last_updated };
             records.push(record);
             if let Some((number, _, piece)) = pieces.by_id.get_full_mut(&record.id) {
                 piece.fate = if piece.is_known(&record) { Fate::Known } else { Fate::Replaces };

@@ -216,7 +216,7 @@ pub fn remove(dir: &Path, is_ours: impl FnOnce(&Source) -> bool) -> Result<Remov
     }
     archive.empty()?;
     let own = dir.join(OWN);
-    for path in [commit::STAGE, journal::PARTIAL, id_index::CATALOGS].map(|name| dir.join(name)) {
+    for path in [commit::STAGE, journal::PARTIAL, id_index::ID_INDEXES].map(|name| dir.join(name)) {
         forgiving(fs::remove_dir_all(&path)).map_err(|cause| Error::disk("remove", &path, &cause))?;
     }
     let lock = own.join("lock");

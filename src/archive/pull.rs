@@ -12,7 +12,7 @@ use super::{
     Archive,
     commit::{Commit, PAGES, STAGE},
     dedup::Expected,
-    id_index::{self, CATALOGS, Subject},
+    id_index::{self, ID_INDEXES, IndexedFile},
     journal::{Files, PARTIAL, Progress, SearchKey, digest},
     lines::{hex, not_as_it_was, note_removed},
     manifest::{self, Entry, Manifest, Mode, PullRow, Query, Source},
@@ -112,7 +112,7 @@ impl Pull {
     }
 
     fn catalog(resource: &str) -> PathBuf {
-        Path::new(CATALOGS).join(resource)
+        Path::new(ID_INDEXES).join(resource)
     }
 
     fn files(&self, resource: &'static str) -> Files {
@@ -193,8 +193,8 @@ impl Pull {
         let changes = finished.has_changes.then(|| self.changes_of(resource));
         let (lines, kept_at) = (files.lines(), self.archive.dir().join(&file));
         let of = match &same {
-            Some(kept) => Subject { path: &kept_at, bytes: kept.bytes, sha256: &kept.sha256 },
-            None => Subject { path: &lines, bytes: finished.bytes, sha256: &finished.sha256 },
+            Some(kept) => IndexedFile { path: &kept_at, bytes: kept.bytes, sha256: &kept.sha256 },
+            None => IndexedFile { path: &lines, bytes: finished.bytes, sha256: &finished.sha256 },
         };
         let catalog = self.staged(&format!("catalog.{resource}"));
         id_index::write(&catalog, &of, finished.records())?;

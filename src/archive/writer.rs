@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::{
     changes::Changes,
     dedup::{Dedup, Entered, Expected, News, Seen, SeenResource, Tally, Verdict},
-    id_index::Record,
+    id_index::IndexRow,
     journal::{Files, Journal, Progress, Resume, SearchKey},
     lines::{BUFFER, create, damaged, drop_lines, each_line_of, hex, sync},
     previous_ids::PreviousIds,
@@ -85,8 +85,8 @@ pub struct Finished {
 
 impl Finished {
     /// What it holds, for a catalog.
-    pub(super) fn records(&self) -> impl Iterator<Item = Record> {
-        let record = |(id, seen): (&_, &SeenResource)| Record {
+    pub(super) fn records(&self) -> impl Iterator<Item = IndexRow> {
+        let record = |(id, seen): (&_, &SeenResource)| IndexRow {
             id: *id,
             fingerprint: seen.fingerprint,
             last_updated: seen.last_updated,

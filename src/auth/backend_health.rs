@@ -9,7 +9,7 @@ use super::refusal::intercepted;
 use crate::{
     api::{
         client::{Client, network_words},
-        setup_problem::SetUp,
+        setup_problem::SetupProblem,
     },
     api_version::ApiVersion,
     error::{Error, ErrorKind},
@@ -23,7 +23,7 @@ pub enum Health {
     /// The server says that its back end fails, or says nothing.
     Failing(String),
     /// It was not asked, since something is not set up here.
-    NotSetUp(SetUp),
+    NotSetUp(SetupProblem),
     /// Nothing that the server says: something between may have answered.
     NotTheServer(String),
 }
@@ -60,7 +60,7 @@ impl Health {
         let (path, asked) = (url.path().to_owned(), Instant::now());
         let health = match client.http().get(url).timeout(PATIENCE).send().await {
             Ok(response) => Self::of_response(api, response).await,
-            Err(cause) => SetUp::of(&cause).map_or_else(|| Self::Failing(network_words(&cause)), Self::NotSetUp),
+            Err(cause) => SetupProblem::of(&cause).map_or_else(|| Self::Failing(network_words(&cause)), Self::NotSetUp),
         };
         client.ui().trace(1, || {
             let said = match &health {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use thiserror::Error;
 
-use crate::{error::shown, origin::Origin, secret::Secret};
+use crate::{error::sanitized, origin::Origin, secret::Secret};
 
 /// What a callback of this log-in has to say.
 #[derive(Clone, Debug)]
@@ -86,8 +86,8 @@ pub fn read(query: &str, expected: &Expected) -> Result<Callback, CallbackError>
         (Some(code), None) if !code.is_empty() => Ok(Callback::Code(Secret::new(code))),
         (None, Some(error)) if error == "access_denied" => Ok(Callback::Denied),
         (None, Some(error)) => Ok(Callback::Refused {
-            error: shown(&error),
-            description: shown(&fields.remove("error_description").unwrap_or_default()),
+            error: sanitized(&error),
+            description: sanitized(&fields.remove("error_description").unwrap_or_default()),
         }),
         (Some(_), Some(_)) => Err(CallbackError::Malformed),
         _ => Err(CallbackError::Nothing),

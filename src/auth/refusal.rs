@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 
 use super::log_in_end::EndedKind;
 use crate::{
-    api::setup_problem::SetUp,
-    error::{Error, ErrorKind, shown},
+    api::setup_problem::SetupProblem,
+    error::{Error, ErrorKind, sanitized},
 };
 
 /// Why there are no tokens.
@@ -21,7 +21,7 @@ pub enum TokenFailure {
     NotSent(String),
     /// Nothing reached the server, since something is not set up here.
     #[error("{}", .0.clone().into_error())]
-    SetUp(SetUp),
+    SetupProblem(SetupProblem),
     /// The request went out and no answer came: what it carried may be spent.
     #[error("{0}")]
     Lost(String),
@@ -62,7 +62,7 @@ impl Refusal {
     #[must_use]
     pub fn read(status: u16, body: &[u8]) -> Option<Self> {
         let body: Map<String, Value> = serde_json::from_slice(body).ok()?;
-        let text = |key: &str| body.get(key).and_then(Value::as_str).map(shown);
+        let text = |key: &str| body.get(key).and_then(Value::as_str).map(sanitized);
         let words = ["error_description", "message", "detail"].into_iter().find_map(text);
         Some(Self { status, error: text("error").unwrap_or_default(), words: words.unwrap_or_default() })
     }
@@ -132,7 +132,7 @@ impl TokenFailure {
                 again,
             ),
             Self::Intercepted(words) => return intercepted("the token endpoint", &words),
-            Self::SetUp(missing) => return missing.into_error(),
+            Self::SetupProblem(missing) => return missing.into_error(),
             Self::Refused(refusal) => return refused(&refusal, asked, login),
         };
         Error::new(kind, message).hint(hint)

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     api::client::{AccessToken, Bearer, Client},
-    error::{Error, ErrorKind, Result, shown},
+    error::{Error, ErrorKind, Result, sanitized},
     files::lock::{FileLock, LockError},
     secret::Secret,
 };
@@ -320,7 +320,7 @@ impl Inner {
             next.into_iter().for_each(NextRecord::forget);
             return Err(self.of_another_patient());
         }
-        let (is_usable, odd_type) = (answer.is_usable(), answer.odd_token_type().map(shown));
+        let (is_usable, odd_type) = (answer.is_usable(), answer.odd_token_type().map(sanitized));
         let renewed = current.renewed(&refresh_token, answer);
         self.store_at_once(&renewed, next, came).await?;
         if let Some(name) = odd_type {

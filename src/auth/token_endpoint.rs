@@ -14,7 +14,7 @@ use super::token_answer::{LARGEST, TokenAnswer};
 use crate::{
     api::{
         client::{Client, network_words},
-        setup_problem::SetUp,
+        setup_problem::SetupProblem,
     },
     secret::{self, Secret},
 };
@@ -152,8 +152,8 @@ impl Answer {
 async fn post(client: &Client, app: &App, url: Url, form: &[(&str, &str)]) -> Result<Answer, TokenFailure> {
     let path = url.path().to_owned();
     let mut response = request(client, app, url, form).send().await.map_err(|cause| {
-        if let Some(missing) = SetUp::of(&cause) {
-            return TokenFailure::SetUp(missing);
+        if let Some(missing) = SetupProblem::of(&cause) {
+            return TokenFailure::SetupProblem(missing);
         }
         let words = network_words(&cause);
         if cause.is_connect() || cause.is_builder() { TokenFailure::NotSent(words) } else { TokenFailure::Lost(words) }

@@ -12,7 +12,7 @@ use super::{
 /// Each version says it in another place, and `status` alone says little: at v3 it is always `active`, at v1 and v2
 /// a credit or a deleted drug event can be `active` as well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Standing {
+pub enum Disposition {
     /// Nothing in it says otherwise.
     #[default]
     Final,
@@ -28,8 +28,8 @@ pub enum Standing {
     Deleted,
 }
 
-impl Standing {
-    /// All but [`Standing::Final`]: what sums leave out.
+impl Disposition {
+    /// All but [`Disposition::Final`]: what sums leave out.
     pub const LEFT_OUT: [Self; 5] =
         [Self::Cancelled, Self::Deleted, Self::Superseded, Self::Partial, Self::PriorAuthorization];
 
@@ -121,8 +121,8 @@ mod tests {
 
     const VARIABLES: &str = "https://bluebutton.cms.gov/resources/variables/";
 
-    fn standing(claim: &Value) -> Standing {
-        Standing::of(claim, Version::of(claim))
+    fn disposition(claim: &Value) -> Disposition {
+        Disposition::of(claim, Version::of(claim))
     }
 
     /// A claim whose header has a variable as an extension, as v1 and v2 have it.
@@ -160,45 +160,45 @@ mod tests {
         };
         let billed = |url: &str, code: &str| json!({"status": "active", "billablePeriod": {"extension": [{"url": url, "valueCoding": {"code": code}}]}});
         for (claim, expected) in [
-            (json!({}), Standing::Final),
-            (json!({"status": "active"}), Standing::Final),
-            (json!({"status": "cancelled"}), Standing::Cancelled),
-            (json!({"status": "active", "disposition": "01"}), Standing::Final),
-            (json!({"status": "active", "disposition": "03"}), Standing::Cancelled),
-            (deletion("information"), Standing::Deleted),
-            (deletion("supportingInfo"), Standing::Deleted),
-            (extended("carr_clm_entry_cd", "1"), Standing::Final),
-            (extended("carr_clm_entry_cd", "3"), Standing::Cancelled),
-            (extended("carr_clm_entry_cd", "5"), Standing::Final),
-            (extended("carr_clm_entry_cd", "9"), Standing::Superseded),
-            (extended("fi_clm_actn_cd", "1"), Standing::Final),
-            (extended("fi_clm_actn_cd", "2"), Standing::Cancelled),
-            (extended("fi_clm_actn_cd", "3"), Standing::Final),
-            (extended("fi_clm_actn_cd", "4"), Standing::Cancelled),
-            (billed(&format!("{VARIABLES}claim_query_cd"), "3"), Standing::Final),
-            (billed(&format!("{VARIABLES}claim_query_cd"), "5"), Standing::Final),
-            (billed(&format!("{VARIABLES}claim_query_cd"), "0"), Standing::Cancelled),
-            (informed("CLM_QUERY_CD", "3"), Standing::Final),
-            (informed("CLM_QUERY_CD", "0"), Standing::Cancelled),
-            (informed("CLM_ADJSTMT_TYPE_CD", "0"), Standing::Final),
-            (informed("CLM_ADJSTMT_TYPE_CD", "1"), Standing::Cancelled),
-            (informed("CLM_ADJSTMT_TYPE_CD", "2"), Standing::Final),
-            (drug("1"), Standing::Final),
-            (drug("3"), Standing::Deleted),
-            (drug("4"), Standing::Final),
-            (tagged("FinalAction"), Standing::Final),
-            (tagged("NotFinalAction"), Standing::Superseded),
-            (json!({"use": "claim", "outcome": "partial"}), Standing::Partial),
-            (json!({"use": "preauthorization", "outcome": "partial"}), Standing::PriorAuthorization),
+            (json!({}), Disposition::Final),
+            (json!({"status": "active"}), Disposition::Final),
+            (json!({"status": "cancelled"}), Disposition::Cancelled),
+            (json!({"status": "active", "disposition": "01"}), Disposition::Final),
+            (json!({"status": "active", "disposition": "03"}), Disposition::Cancelled),
+            (deletion("information"), Disposition::Deleted),
+            (deletion("supportingInfo"), Disposition::Deleted),
+            (extended("carr_clm_entry_cd", "1"), Disposition::Final),
+            (extended("carr_clm_entry_cd", "3"), Disposition::Cancelled),
+            (extended("carr_clm_entry_cd", "5"), Disposition::Final),
+            (extended("carr_clm_entry_cd", "9"), Disposition::Superseded),
+            (extended("fi_clm_actn_cd", "1"), Disposition::Final),
+            (extended("fi_clm_actn_cd", "2"), Disposition::Cancelled),
+            (extended("fi_clm_actn_cd", "3"), Disposition::Final),
+            (extended("fi_clm_actn_cd", "4"), Disposition::Cancelled),
+            (billed(&format!("{VARIABLES}claim_query_cd"), "3"), Disposition::Final),
+            (billed(&format!("{VARIABLES}claim_query_cd"), "5"), Disposition::Final),
+            (billed(&format!("{VARIABLES}claim_query_cd"), "0"), Disposition::Cancelled),
+            (informed("CLM_QUERY_CD", "3"), Disposition::Final),
+            (informed("CLM_QUERY_CD", "0"), Disposition::Cancelled),
+            (informed("CLM_ADJSTMT_TYPE_CD", "0"), Disposition::Final),
+            (informed("CLM_ADJSTMT_TYPE_CD", "1"), Disposition::Cancelled),
+            (informed("CLM_ADJSTMT_TYPE_CD", "2"), Disposition::Final),
+            (drug("1"), Disposition::Final),
+            (drug("3"), Disposition::Deleted),
+            (drug("4"), Disposition::Final),
+            (tagged("FinalAction"), Disposition::Final),
+            (tagged("NotFinalAction"), Disposition::Superseded),
+            (json!({"use": "claim", "outcome": "partial"}), Disposition::Partial),
+            (json!({"use": "preauthorization", "outcome": "partial"}), Disposition::PriorAuthorization),
         ] {
-            assert_eq!(standing(&claim), expected, "{claim}");
+            assert_eq!(disposition(&claim), expected, "{claim}");
         }
     }
 
     #[test]
-    fn every_standing_but_final_is_left_out_and_has_its_own_name() {
-        let mut names: Vec<&str> = Standing::LEFT_OUT.iter().map(|it| it.name()).collect();
-        names.push(Standing::Final.name());
+    fn every_disposition_but_final_is_left_out_and_has_its_own_name() {
+        let mut names: Vec<&str> = Disposition::LEFT_OUT.iter().map(|it| it.name()).collect();
+        names.push(Disposition::Final.name());
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), 6);

@@ -7,8 +7,8 @@ use super::{
     denial::{self, Processing},
     json_access::{coding, display, each, extension, number, said, text, words},
     money::{
-        Amounts, Beyond, COVERED_BY_PLAN, Cents, NOT_COVERED_BY_PLAN, RESPONSIBILITY, is_total_line, of_line, share,
-        uncontradicted,
+        Amounts, COVERED_BY_PLAN, Cents, NOT_COVERED_BY_PLAN, RESPONSIBILITY, ReadIssues, is_total_line, of_line,
+        share, uncontradicted,
     },
 };
 
@@ -66,7 +66,7 @@ pub struct Line {
 }
 
 impl Line {
-    pub(super) fn read(line: &Value, kind: Option<Kind>, family: Family, beyond: &Beyond) -> Self {
+    pub(super) fn read(line: &Value, kind: Option<Kind>, family: Family, issues: &ReadIssues) -> Self {
         // v1 says `service`.
         let product = if line["service"].is_null() { &line["productOrService"] } else { &line["service"] };
         let period = &line["servicedPeriod"];
@@ -75,10 +75,10 @@ impl Line {
         // Beside the revenue centre there may be a coding that says what its charges are subject to.
         let revenue = coding(&line["revenue"], &["CLM-REV-CNTR-CD", "rev_cntr"])
             .or_else(|| coding(&line["revenue"], &["RevenueCodes"]));
-        let amount = |names: &[&str]| of_line(line, names, beyond);
+        let amount = |names: &[&str]| of_line(line, names, issues);
         let deductible = amount(&["CLM_LINE_MDCR_DDCTBL_AMT", "line_bene_ptb_ddctbl_amt", "rev_cntr_cash_ddctbl_amt"]);
         let coinsurance = amount(&["CLM_LINE_MDCR_COINSRNC_AMT", "line_coinsrnc_amt"])
-            .or_else(|| outpatient_coinsurance(line, beyond));
+            .or_else(|| outpatient_coinsurance(line, issues));
         let blood = amount(&["CLM_LINE_BLOOD_DDCTBL_AMT", "rev_cntr_blood_ddctbl_amt"]);
         // As of the whole claim, 0 says nothing, but of a drug.
         let at_the_pharmacy = amount(&["ptnt_pay_amt"]);
@@ -92,14 +92,14 @@ impl Line {
         ]);
         let allowed = amount(&["CLM_LINE_ALOWD_CHRG_AMT", "line_alowd_chrg_amt"]);
         let medicare_paid = if family == Family::Drug {
-            beyond.sum([amount(&COVERED_BY_PLAN), amount(&NOT_COVERED_BY_PLAN)].into_iter().flatten())
+            issues.sum([amount(&COVERED_BY_PLAN), amount(&NOT_COVERED_BY_PLAN)].into_iter().flatten())
         } else {
             amount(&["CLM_LINE_CVRD_PD_AMT", "line_nch_pmt_amt", "rev_cntr_pmt_amt_amt"])
         };
         let not_covered = amount(&["CLM_LINE_NCVRD_CHRG_AMT", "rev_cntr_ncvrd_chrg_amt"]);
         let is_total = kind.is_some() && is_total_line(line);
         let processing = Processing::of(line, not_covered, charged, [allowed, medicare_paid]);
-        let owed = share([deductible, coinsurance, blood], beyond);
+        let owed = share([deductible, coinsurance, blood], issues);
         let patient_pays = uncontradicted(owed, [at_the_pharmacy, patient_responsibility]).or(at_the_pharmacy);
         Self {
             sequence: line["sequence"].as_u64(),
@@ -157,9 +157,9 @@ impl Line {
 }
 
 /// Institutional lines have two: where the provider has reduced it, the reduced one is what is owed; else it is 0.
-fn outpatient_coinsurance(line: &Value, beyond: &Beyond) -> Option<Cents> {
-    let reduced = of_line(line, &["CLM_LINE_INSTNL_RDCD_AMT", "rev_cntr_rdcd_coinsrnc_amt"], beyond);
-    let whole = of_line(line, &["CLM_LINE_INSTNL_ADJSTD_AMT", "rev_cntr_coinsrnc_wge_adjstd_c"], beyond);
+fn outpatient_coinsurance(line: &Value, issues: &ReadIssues) -> Option<Cents> {
+    let reduced = of_line(line, &["CLM_LINE_INSTNL_RDCD_AMT", "rev_cntr_rdcd_coinsrnc_amt"], issues);
+    let whole = of_line(line, &["CLM_LINE_INSTNL_ADJSTD_AMT", "rev_cntr_coinsrnc_wge_adjstd_c"], issues);
     reduced.filter(|amount| *amount != Cents(0)).or(whole).or(reduced)
 }
 
@@ -203,10 +203,10 @@ fn units(line: &Value, family: Family) -> Option<String> {
 /// Where a claim and its lines contradict each other by a 0, the 0 says nothing. A share is then what the lines say. Lines
 /// that all say 0 where their claim says more do not say it: of institutional claims CMS fills them only where a price
 /// was made for each line.
-pub(super) fn unsay_zeros(lines: &mut [Line], amounts: &mut Amounts, beyond: &Beyond) {
+pub(super) fn unsay_zeros(lines: &mut [Line], amounts: &mut Amounts, issues: &ReadIssues) {
     if amounts.patient_pays == Some(Cents(0)) {
         let of_lines = lines.iter().filter(|line| !line.is_total).filter_map(|line| line.patient_pays);
-        let of_lines = beyond.sum(of_lines);
+        let of_lines = issues.sum(of_lines);
         amounts.patient_pays = match of_lines {
             Some(Cents(1..)) => of_lines,
             _ => uncontradicted(amounts.patient_pays, [amounts.patient_paid, amounts.patient_responsibility]),
@@ -232,8 +232,12 @@ mod tests {
 
     #[test]
     fn a_line_of_nothing_is_nothing() {
-        let line =
-            Line::read(&serde_json::json!({"revenue": 7, "item": "x"}), None, Family::Professional, &Beyond::default());
+        let line = Line::read(
+            &serde_json::json!({"revenue": 7, "item": "x"}),
+            None,
+            Family::Professional,
+            &ReadIssues::default(),
+        );
         assert_eq!(line, Line::default());
     }
 }

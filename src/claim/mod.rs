@@ -19,16 +19,16 @@ mod people;
 use serde_json::Value;
 
 pub use codes::Coded;
-pub use disposition::Standing;
+pub use disposition::Disposition;
 use jiff::civil::Date;
 pub use json_access::{clean, day};
 use json_access::{each, is, said, text};
 pub use kind::Kind;
 use kind::{Family, Version};
 pub use lines::Line;
-use money::Beyond;
+use money::ReadIssues;
 pub use money::{Amounts, Cents};
-pub use payer_decision::Decision;
+pub use payer_decision::PayerDecision;
 pub use people::Member;
 
 /// A claim, as far as people ask about it.
@@ -43,9 +43,9 @@ pub struct Claim {
     /// Whether it only asks whether something would be paid (`use` is `preauthorization`); it has no money.
     pub is_prior_authorization: bool,
     /// Whether it is to be counted.
-    pub standing: Standing,
+    pub disposition: Disposition,
     /// Where Medicare did not pay: what became of it. Such a claim has no share.
-    pub decision: Option<Decision>,
+    pub payer_decision: Option<PayerDecision>,
     /// Why it was denied as a whole, where it was.
     pub denial_reason: Option<Coded>,
     /// `status`: `active`, `cancelled`.
@@ -115,19 +115,20 @@ impl Claim {
         let provider = people::billed_by(claim, version, family);
         let practitioner = people::practitioner(claim, version, family);
         let (diagnoses, has_principal_diagnosis) = codes::diagnoses(claim);
-        let standing = Standing::of(claim, version);
-        let is_prior_authorization = standing == Standing::PriorAuthorization;
-        let beyond = Beyond::default();
-        let mut amounts = if is_prior_authorization { Amounts::default() } else { Amounts::read(claim, kind, &beyond) };
-        let mut lines: Vec<Line> = each(claim, "item").map(|line| Line::read(line, kind, family, &beyond)).collect();
-        lines::unsay_zeros(&mut lines, &mut amounts, &beyond);
-        let decision = if is_prior_authorization { None } else { Decision::of(claim, family, &amounts) };
-        if decision.is_some() {
+        let disposition = Disposition::of(claim, version);
+        let is_prior_authorization = disposition == Disposition::PriorAuthorization;
+        let issues = ReadIssues::default();
+        let mut amounts = if is_prior_authorization { Amounts::default() } else { Amounts::read(claim, kind, &issues) };
+        let mut lines: Vec<Line> = each(claim, "item").map(|line| Line::read(line, kind, family, &issues)).collect();
+        lines::unsay_zeros(&mut lines, &mut amounts, &issues);
+        let payer_decision = if is_prior_authorization { None } else { PayerDecision::of(claim, family, &amounts) };
+        if payer_decision.is_some() {
             amounts.patient_pays = None;
             lines.iter_mut().for_each(|line| line.patient_pays = None);
         }
-        let denial_reason =
-            decision.filter(|it| *it == Decision::Denied).and_then(|_| payer_decision::reason(claim, family));
+        let denial_reason = payer_decision
+            .filter(|it| *it == PayerDecision::Denied)
+            .and_then(|_| payer_decision::reason(claim, family));
         if let Some(reason) = &denial_reason {
             for line in lines.iter_mut().filter(|line| !line.is_total) {
                 line.is_denied = true;
@@ -150,8 +151,8 @@ impl Claim {
             number: number(claim),
             kind,
             is_prior_authorization,
-            standing,
-            decision,
+            disposition,
+            payer_decision,
             denial_reason,
             status: said(claim, "status"),
             outcome: said(claim, "outcome"),
@@ -173,7 +174,7 @@ impl Claim {
             amounts,
             lines,
             last_updated: said(&claim["meta"], "lastUpdated"),
-            is_incomplete: beyond.is_met() || is_strange,
+            is_incomplete: issues.is_met() || is_strange,
         }
     }
 

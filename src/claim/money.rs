@@ -40,13 +40,13 @@ impl Cents {
     /// What `Money` has as its value. Amounts have fewer digits than a double keeps, so its shortest text is
     /// the one that was sent. A text is read where it is a plain decimal. What is beyond any claim, no amount, or not
     /// in US dollars is noted.
-    fn of(money: &Value, beyond: &Beyond) -> Option<Self> {
+    fn of(money: &Value, issues: &ReadIssues) -> Option<Self> {
         let value = if money.is_object() { &money["value"] } else { money };
         // R4 has the currency as such; STU3's Money is a Quantity with the code as its unit. Without one it is dollars:
         // Medicare pays in nothing else.
         let currency = text(money, "currency").or_else(|| text(money, "code"));
         if !value.is_null() && currency.is_some_and(|currency| !currency.eq_ignore_ascii_case("USD")) {
-            beyond.0.set(true);
+            issues.0.set(true);
             return None;
         }
         let read = match value {
@@ -57,7 +57,7 @@ impl Cents {
             _ => None,
         };
         if read.is_none() {
-            beyond.0.set(true);
+            issues.0.set(true);
         }
         read
     }
@@ -65,9 +65,9 @@ impl Cents {
 
 /// Whether an amount was met that cannot be read, or that no claim has and no column holds.
 #[derive(Debug, Default)]
-pub(super) struct Beyond(Cell<bool>);
+pub(super) struct ReadIssues(Cell<bool>);
 
-impl Beyond {
+impl ReadIssues {
     pub(super) fn is_met(&self) -> bool {
         self.0.get()
     }
@@ -149,10 +149,10 @@ pub(super) const COVERED_BY_PLAN: [&str; 2] = ["CLM_LINE_CVRD_PD_AMT", "cvrd_d_p
 pub(super) const NOT_COVERED_BY_PLAN: [&str; 2] = ["CLM_LINE_NCVRD_PD_AMT", "ncvrd_plan_pd_amt"];
 
 impl Amounts {
-    pub(super) fn read(claim: &Value, kind: Option<Kind>, beyond: &Beyond) -> Self {
-        let header = |names: &[&str]| names.iter().find_map(|name| amount(claim, name, beyond));
-        let lines = |names: &[&str]| sum_of_lines(claim, names, beyond);
-        let payment = || Cents::of(&claim["payment"]["amount"], beyond);
+    pub(super) fn read(claim: &Value, kind: Option<Kind>, issues: &ReadIssues) -> Self {
+        let header = |names: &[&str]| names.iter().find_map(|name| amount(claim, name, issues));
+        let lines = |names: &[&str]| sum_of_lines(claim, names, issues);
+        let payment = || Cents::of(&claim["payment"]["amount"], issues);
         // CMS defines it for hospital claims and skilled nursing only; v3 sends it with others as well.
         let blood_deductible = matches!(kind, Some(Kind::Inpatient | Kind::Outpatient | Kind::Snf))
             .then(|| header(&["CLM_BLOOD_LBLTY_AMT", "nch_bene_blood_ddctbl_lblty_am"]))
@@ -174,7 +174,7 @@ impl Amounts {
                     paid_to_patient: header(&["CLM_BENE_PD_AMT", "nch_clm_bene_pmt_amt"])
                         .or_else(|| lines(&["CLM_LINE_BENE_PD_AMT"])),
                     not_covered: header(&["CLM_NCVRD_CHRG_AMT"]).or_else(|| lines(&["CLM_LINE_NCVRD_CHRG_AMT"])),
-                    patient_pays: share([deductible, coinsurance, blood_deductible], beyond),
+                    patient_pays: share([deductible, coinsurance, blood_deductible], issues),
                     // v2 has it on the lines only, and v1 may have a header of 0 beside lines that say more.
                     other_paid: header(&["CLM_MDCR_PRFNL_PRMRY_PYR_AMT", "CLM_OTHR_TP_PD_AMT"]).or_else(|| {
                         let of_lines = lines(&["CLM_BENE_PRMRY_PYR_PD_AMT", "line_bene_prmry_pyr_pd_amt"]);
@@ -203,8 +203,8 @@ impl Amounts {
                     header(&["CLM_MDCR_COINSRNC_AMT", "nch_bene_pta_coinsrnc_lblty_amt", "nch_bene_ptb_coinsrnc_amt"]);
                 Self {
                     charged: header(&["CLM_SBMT_CHRG_AMT", "clm_tot_chrg_amt"])
-                        .or_else(|| Cents::of(&claim["totalCost"], beyond))
-                        .or_else(|| unnamed_total(claim, beyond)),
+                        .or_else(|| Cents::of(&claim["totalCost"], issues))
+                        .or_else(|| unnamed_total(claim, issues)),
                     // v3 has it for all types, and of most institutions 0: it is the sum of what lines of doctors and
                     // suppliers are allowed.
                     allowed: header(&["CLM_ALOWD_CHRG_AMT"]).filter(|amount| *amount != Cents(0)),
@@ -215,10 +215,10 @@ impl Amounts {
                         .or_else(|| lines(&["rev_cntr_bene_pmt_amt"])),
                     not_covered: header(&["CLM_NCVRD_CHRG_AMT", "nch_ip_ncvrd_chrg_amt"])
                         .or_else(|| lines(&["CLM_LINE_NCVRD_CHRG_AMT", "rev_cntr_ncvrd_chrg_amt"])),
-                    patient_pays: rather(share([deductible, coinsurance, blood_deductible], beyond), || all_deductions),
+                    patient_pays: rather(share([deductible, coinsurance, blood_deductible], issues), || all_deductions),
                     patient_paid,
                     // In 2025 v3 had the primary payer's payment under the professional name, among the totals.
-                    other_paid: total(claim, "CLM_MDCR_PRFNL_PRMRY_PYR_AMT", beyond)
+                    other_paid: total(claim, "CLM_MDCR_PRFNL_PRMRY_PYR_AMT", issues)
                         .or_else(|| header(&["CLM_MDCR_INSTNL_PRMRY_PYR_AMT", "CLM_OTHR_TP_PD_AMT", "prpayamt"])),
                     patient_responsibility,
                     deductible,
@@ -230,7 +230,7 @@ impl Amounts {
             Family::Drug => {
                 // Copayment, coinsurance and deductible, paid where the drug was handed out: it is both.
                 let at_the_pharmacy = header(&["CLM_BENE_PMT_AMT"]).or_else(|| lines(&["ptnt_pay_amt"]));
-                let sum = |amounts: [Option<Cents>; 2]| beyond.sum(amounts.into_iter().flatten());
+                let sum = |amounts: [Option<Cents>; 2]| issues.sum(amounts.into_iter().flatten());
                 Self {
                     // In 2025 v3 had the price of some under the name of other claims.
                     charged: header(&["TOT_RX_CST_AMT"])
@@ -260,8 +260,8 @@ impl Amounts {
 /// `rev_cntr_ptnt_rspnsblty_pmt` (v3 `CLM_LINE_BENE_PMT_AMT`) is the same by CMS's own sum, and stands beside it as
 /// [`Amounts::patient_responsibility`]: only lines that are priced for it have it, and all others 0. Of the 39 outpatient
 /// claims of v2 that were recorded 38 have 0, and 22 of these say a deductible or a coinsurance.
-pub(super) fn share([deductible, coinsurance, blood]: [Option<Cents>; 3], beyond: &Beyond) -> Option<Cents> {
-    beyond.sum([deductible?, coinsurance?, blood.unwrap_or_default()].into_iter())
+pub(super) fn share([deductible, coinsurance, blood]: [Option<Cents>; 3], issues: &ReadIssues) -> Option<Cents> {
+    issues.sum([deductible?, coinsurance?, blood.unwrap_or_default()].into_iter())
 }
 
 /// A share, unless it is 0 where the patient has paid or is responsible for something: then one of the two says nothing.
@@ -275,40 +275,40 @@ fn rather(first: Option<Cents>, other: impl FnOnce() -> Option<Cents>) -> Option
 }
 
 /// The amount that `total` has under a CMS name.
-fn total(claim: &Value, name: &str, beyond: &Beyond) -> Option<Cents> {
-    listed(claim, "total", name, beyond)
+fn total(claim: &Value, name: &str, issues: &ReadIssues) -> Option<Cents> {
+    listed(claim, "total", name, issues)
 }
 
 /// The amount that a list of amounts with categories has under a CMS name.
-fn listed(holder: &Value, list: &str, name: &str, beyond: &Beyond) -> Option<Cents> {
+fn listed(holder: &Value, list: &str, name: &str, issues: &ReadIssues) -> Option<Cents> {
     let entries = each(holder, list).filter(|entry| is(&entry["category"], name));
-    entries.filter_map(|entry| Cents::of(&entry["amount"], beyond)).next()
+    entries.filter_map(|entry| Cents::of(&entry["amount"], issues)).next()
 }
 
 /// The amount of a CMS name wherever the header has it: v3 moved some from `benefitBalance` to `total`, and v1
 /// has extensions.
-fn amount(claim: &Value, name: &str, beyond: &Beyond) -> Option<Cents> {
+fn amount(claim: &Value, name: &str, issues: &ReadIssues) -> Option<Cents> {
     let balance = || {
         let financial = each(claim, "benefitBalance").flat_map(|balance| each(balance, "financial"));
-        financial.filter(|entry| is(&entry["type"], name)).find_map(|entry| Cents::of(&entry["usedMoney"], beyond))
+        financial.filter(|entry| is(&entry["type"], name)).find_map(|entry| Cents::of(&entry["usedMoney"], issues))
     };
-    total(claim, name, beyond)
-        .or_else(|| listed(claim, "adjudication", name, beyond))
+    total(claim, name, issues)
+        .or_else(|| listed(claim, "adjudication", name, issues))
         .or_else(balance)
-        .or_else(|| extension(claim, name).and_then(|it| Cents::of(&it["valueMoney"], beyond)))
+        .or_else(|| extension(claim, name).and_then(|it| Cents::of(&it["valueMoney"], issues)))
 }
 
 /// In 2021 v2 had the charge of a stay as its only total, without a category.
-fn unnamed_total(claim: &Value, beyond: &Beyond) -> Option<Cents> {
+fn unnamed_total(claim: &Value, issues: &ReadIssues) -> Option<Cents> {
     match claim["total"].as_array()?.as_slice() {
-        [only] if only["category"].is_null() => Cents::of(&only["amount"], beyond),
+        [only] if only["category"].is_null() => Cents::of(&only["amount"], issues),
         _ => None,
     }
 }
 
 /// The amount of a line under the first of these names that it has.
-pub(super) fn of_line(line: &Value, names: &[&str], beyond: &Beyond) -> Option<Cents> {
-    names.iter().find_map(|name| listed(line, "adjudication", name, beyond))
+pub(super) fn of_line(line: &Value, names: &[&str], issues: &ReadIssues) -> Option<Cents> {
+    names.iter().find_map(|name| listed(line, "adjudication", name, issues))
 }
 
 /// Whether this line repeats the totals of all others (revenue centre 0001).
@@ -318,10 +318,10 @@ pub(super) fn is_total_line(line: &Value) -> bool {
 
 /// The sum over the lines that have one of these names; `None` where no line has. The line with the totals counts only
 /// where the claim has no other.
-fn sum_of_lines(claim: &Value, names: &[&str], beyond: &Beyond) -> Option<Cents> {
+fn sum_of_lines(claim: &Value, names: &[&str], issues: &ReadIssues) -> Option<Cents> {
     let is_total_only = each(claim, "item").all(is_total_line);
     let lines = each(claim, "item").filter(|line| is_total_only || !is_total_line(line));
-    beyond.sum(lines.filter_map(|line| of_line(line, names, beyond)))
+    issues.sum(lines.filter_map(|line| of_line(line, names, issues)))
 }
 
 #[cfg(test)]

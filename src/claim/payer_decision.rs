@@ -10,7 +10,7 @@ use super::{
 
 /// What became of a claim that Medicare did not pay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Decision {
+pub enum PayerDecision {
     /// Medicare pays nothing for the whole claim: it was denied, or another insurer has to pay.
     Denied,
     /// A Medicare Advantage plan (a managed care organization) paid the provider. What its members owe is the plan's to
@@ -18,7 +18,7 @@ pub enum Decision {
     MedicareAdvantage,
 }
 
-impl Decision {
+impl PayerDecision {
     /// As tables have it.
     #[must_use]
     pub fn name(self) -> &'static str {

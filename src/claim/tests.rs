@@ -255,8 +255,8 @@ fn coded(kind: &str, named: &str, code: &str, paid: f64, is_extension: bool) -> 
 
 #[test]
 fn what_medicare_did_not_pay_has_no_share() {
-    const DENIED: Option<Decision> = Some(Decision::Denied);
-    const PLAN: Option<Decision> = Some(Decision::MedicareAdvantage);
+    const DENIED: Option<PayerDecision> = Some(PayerDecision::Denied);
+    const PLAN: Option<PayerDecision> = Some(PayerDecision::MedicareAdvantage);
     for (kind, named, code, paid, is_extension, decision) in [
         ("CARRIER", "carr_clm_pmt_dnl_cd", "0", 0.0, true, DENIED),
         ("DME", "carr_clm_pmt_dnl_cd", "D", 0.0, true, DENIED),
@@ -277,7 +277,7 @@ fn what_medicare_did_not_pay_has_no_share() {
     ] {
         let claim = coded(kind, named, code, paid, is_extension);
         let share = (decision.is_none()).then_some(Cents(0));
-        let found = (claim.decision, claim.amounts.patient_pays, claim.lines[0].patient_pays);
+        let found = (claim.payer_decision, claim.amounts.patient_pays, claim.lines[0].patient_pays);
         assert_eq!(found, (decision, share, share), "{kind} {named} {code} {paid}");
     }
 }
@@ -290,9 +290,9 @@ fn what_the_patient_has_a_part_of_was_not_denied() {
         "total": [{"category": {"coding": [{"code": "nch_bene_ip_ddctbl_amt"}]}, "amount": {"value": 112}},
             {"category": {"coding": [{"code": "nch_bene_pta_coinsrnc_lblty_amt"}]}, "amount": {"value": 0}}]});
     let all_deductible = read(&claim);
-    assert_eq!((all_deductible.decision, all_deductible.amounts.patient_pays), (None, Some(Cents(11_200))));
+    assert_eq!((all_deductible.payer_decision, all_deductible.amounts.patient_pays), (None, Some(Cents(11_200))));
     claim["total"][0]["amount"]["value"] = 0.into();
-    assert_eq!(read(&claim).decision, Some(Decision::Denied));
+    assert_eq!(read(&claim).payer_decision, Some(PayerDecision::Denied));
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::{
     cli::{Cli, Command, Global},
     error::{Error, ErrorKind, Result},
     origin::Origin,
-    output::{Manner, Ui},
+    output::{OutputOptions, Ui},
     profile::{Paths, Profile, ProfileName, config_file::ConfigFile, paths, profile_option},
 };
 
@@ -55,7 +55,7 @@ impl Context {
     /// Settles flags, environment and configuration.
     pub(super) fn new(cli: Cli) -> Result<(Self, Command), (Ui, Error)> {
         let Cli { command, global } = cli;
-        let before = Ui::new(manner(&global, &ConfigFile::default()));
+        let before = Ui::new(output_options(&global, &ConfigFile::default()));
         Self::settle(global, &command).map(|context| (context, command)).map_err(|error| (before, error))
     }
 
@@ -82,7 +82,7 @@ impl Context {
         let token_store = global.token_store;
         let ca_cert = global.ca_cert.clone().or_else(|| config.ca_cert.clone());
         Ok(Self {
-            ui: Ui::new(manner(&global, &config)),
+            ui: Ui::new(output_options(&global, &config)),
             paths,
             config,
             profile,
@@ -204,8 +204,8 @@ fn store_command(environment: Option<OsString>, configured: Option<String>) -> R
     })
 }
 
-fn manner(global: &Global, config: &ConfigFile) -> Manner {
-    Manner {
+fn output_options(global: &Global, config: &ConfigFile) -> OutputOptions {
+    OutputOptions {
         quiet: global.quiet || config.quiet,
         verbose: global.verbose.max(config.verbose),
         json: global.json || config.json,

@@ -12,13 +12,14 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    api::{client::network_words, endpoints::Server, proxy::Named, setup_problem::SetUp},
+    api::{client::network_words, endpoints::Server, proxy::Named, setup_problem::SetupProblem},
     auth::{backend_health::Health, store::StoreKind},
-    commands::{Context, block_on},
-    error::{Error, ErrorKind, Result, shown},
+    commands::Context,
+    error::{Error, ErrorKind, Result, sanitized},
     files::{path_text::typed, private_dir},
     output::size,
     profile::{Profile, ProfileName},
+    runtime::block_on,
 };
 
 /// How a thing is.
@@ -212,7 +213,7 @@ fn store(context: &Context, kind: StoreKind, name: &ProfileName) -> Finding {
     match context.store(kind).load(name.as_str()) {
         Ok(Some(_)) => Finding::ok("tokens", format!("{what}: there")),
         Ok(None) => Finding::warn("tokens", format!("{what}: none"), format!("bbdl login --profile {name}")),
-        Err(cause) => Finding::fail("tokens", format!("{what}: {}", shown(&cause.to_string())), cause.hint()),
+        Err(cause) => Finding::fail("tokens", format!("{what}: {}", sanitized(&cause.to_string())), cause.hint()),
     }
 }
 
@@ -260,7 +261,7 @@ fn server(context: &Context, server: &Server) -> Result<Vec<Finding>> {
     let (date, health) = match asked {
         Ok(answer) => answer,
         Err(cause) => {
-            if let Some(missing) = SetUp::of(&cause) {
+            if let Some(missing) = SetupProblem::of(&cause) {
                 let error = missing.into_error();
                 return Ok(vec![Finding::fail("server", format!("{origin}: {}", error.message), error.hint)]);
             }

@@ -17,10 +17,11 @@ use crate::{
         token_endpoint::{self, App, TokenFailure},
     },
     cli::Logout,
-    commands::{Context, block_on, interruptible, login},
+    commands::{Context, login},
     error::{Error, ErrorKind, Exit, Result},
     files::path_text::to_text,
     profile::{Profile, archive_notes::LeftBehind, profile_option},
+    runtime::{block_on, interruptible},
 };
 
 const LIVES_ON: &str = "the grant may live on at the server until it ends. To end it now, the enrollee logs in at \

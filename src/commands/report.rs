@@ -12,7 +12,7 @@ use crate::{
     cli,
     commands::{Context, login::browser},
     error::{Error, ErrorKind, Result},
-    files::durable::Fresh,
+    files::durable::AtomicFile,
     profile::{Profile, ProfileName},
     report::{Options, Report},
 };
@@ -50,13 +50,13 @@ pub fn run(context: &Context, args: &cli::Report) -> Result<()> {
     let wrong = |cause: &io::Error| Error::disk("write", &args.output, cause);
     let room = args.output.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let report = Report::of(&args.dir, Some(room), &options)?;
-    let fresh = Fresh::begin_where_told(&args.output).map_err(|cause| wrong(&cause))?;
+    let file = AtomicFile::begin_where_told(&args.output).map_err(|cause| wrong(&cause))?;
     let claims = report.claims();
-    let mut page = BufWriter::with_capacity(BUFFER, fresh.file().map_err(|cause| wrong(&cause))?);
+    let mut page = BufWriter::with_capacity(BUFFER, file.file().map_err(|cause| wrong(&cause))?);
     report.write(&mut page, wrong)?;
     let page = page.into_inner().map_err(|cause| wrong(cause.error()))?;
     let bytes = page.metadata().map_err(|cause| wrong(&cause))?.len();
-    fresh.keep().map_err(|cause| wrong(&cause))?;
+    file.keep().map_err(|cause| wrong(&cause))?;
     let counted = if claims == 1 { "1 claim".to_owned() } else { format!("{claims} claims") };
     if context.ui.json() {
         context.ui.result_json(

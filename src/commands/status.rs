@@ -13,10 +13,11 @@ use crate::{
     auth::{log_in_end::EndedKind, refusal::intercepted, token::AccessCategory},
     claim::coverage::notice,
     cli::Status,
-    commands::{Context, asked_to_stop, block_on, interruptible},
+    commands::Context,
     error::{Error, ErrorKind, Exit, Result},
     export::coverages,
     profile::{Profile, ProfileName, archive_notes::ArchiveNote},
+    runtime::{asked_to_stop, block_on, interruptible},
 };
 
 /// From here on a person is reminded that the consent ends.

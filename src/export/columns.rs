@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::civil::Date;
 
 use crate::claim::{
-    self, Cents, Claim, Coded, Decision, Kind, Line,
+    self, Cents, Claim, Coded, Kind, Line, PayerDecision,
     coverage::{Contract, Coverage, Month, Part},
 };
 
@@ -107,9 +107,9 @@ pub const CLAIMS: &[Column<OfClaim>] = &[
     column!("claim_number", Text, |claim| text(&claim.number)),
     column!("claim_type", Text, |claim| claim.kind.map_or(Cell::Nothing, |kind| Cell::Text(Kind::name(kind).into()))),
     column!("is_prior_authorization", Count, |claim| count(usize::from(claim.is_prior_authorization))),
-    column!("standing", Text, |claim| Cell::Text(claim.standing.name().into())),
+    column!("standing", Text, |claim| Cell::Text(claim.disposition.name().into())),
     column!("decision", Text, |claim| {
-        claim.decision.map_or(Cell::Nothing, |decision| Cell::Text(Decision::name(decision).into()))
+        claim.payer_decision.map_or(Cell::Nothing, |decision| Cell::Text(PayerDecision::name(decision).into()))
     }),
     column!("denial_reason", Text, |claim| code(claim.denial_reason.as_ref())),
     column!("denial_words", Text, |claim| words(claim.denial_reason.as_slice())),

@@ -7,22 +7,22 @@ use csv::Writer;
 use super::{Cell, Rows, Table};
 use crate::{
     error::{Error, Result},
-    files::durable::Fresh,
+    files::durable::AtomicFile,
 };
 
 pub(super) struct Csv {
     out: Writer<BufWriter<File>>,
-    fresh: Fresh,
+    file: AtomicFile,
 }
 
 impl Rows for Csv {
     const EXTENSION: &'static str = "csv";
 
-    fn begin(fresh: Fresh, table: Table) -> Result<Self> {
-        let wrong = |cause: std::io::Error| Error::disk("write", fresh.place(), &cause);
-        let mut out = Writer::from_writer(BufWriter::with_capacity(1 << 16, fresh.file().map_err(wrong)?));
+    fn begin(file: AtomicFile, table: Table) -> Result<Self> {
+        let wrong = |cause: std::io::Error| Error::disk("write", file.place(), &cause);
+        let mut out = Writer::from_writer(BufWriter::with_capacity(1 << 16, file.file().map_err(wrong)?));
         out.write_record(table.columns().iter().map(|(name, _)| name)).map_err(|cause| wrong(cause.into()))?;
-        Ok(Self { out, fresh })
+        Ok(Self { out, file })
     }
 
     fn row(&mut self, cells: &[Cell<'_>]) -> Result<()> {
@@ -37,12 +37,12 @@ impl Rows for Csv {
         let texts: Vec<Cow<'_, str>> = texts.collect();
         self.out
             .write_record(texts.iter().map(|text| text.as_bytes()))
-            .map_err(|cause| Error::disk("write", self.fresh.place(), &cause.into()))
+            .map_err(|cause| Error::disk("write", self.file.place(), &cause.into()))
     }
 
-    fn finish(mut self) -> Result<Fresh> {
-        self.out.flush().map_err(|cause| Error::disk("write", self.fresh.place(), &cause))?;
-        Ok(self.fresh)
+    fn finish(mut self) -> Result<AtomicFile> {
+        self.out.flush().map_err(|cause| Error::disk("write", self.file.place(), &cause))?;
+        Ok(self.file)
     }
 }
 

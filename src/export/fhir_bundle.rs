@@ -32,9 +32,9 @@ pub(super) fn write(dir: &Path, output: &Path) -> Result<Written> {
         return Err(Error::usage("this archive is of API v1, whose claims are FHIR STU3; a bundle for others is R4")
             .hint("Log in with --api v2 or --api v3, fetch into another directory, and export that."));
     }
-    let fresh = begin(output)?;
+    let file = begin(output)?;
     let wrong = |cause: std::io::Error| Error::disk("write", output, &cause);
-    let mut out = BufWriter::with_capacity(1 << 16, fresh.file().map_err(wrong)?);
+    let mut out = BufWriter::with_capacity(1 << 16, file.file().map_err(wrong)?);
     write!(out, "{{\"resourceType\":\"Bundle\",\"type\":\"collection\"{},\"entry\":[", taken(&manifest))
         .map_err(wrong)?;
     let mut written = Written::default();
@@ -66,7 +66,7 @@ pub(super) fn write(dir: &Path, output: &Path) -> Result<Written> {
     }
     out.write_all(b"\n]}\n").and_then(|()| out.flush()).map_err(wrong)?;
     drop(out);
-    keep(fresh)?;
+    keep(file)?;
     Ok(written)
 }
 

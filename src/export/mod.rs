@@ -20,7 +20,7 @@ use crate::{
         coverage::{Contract, Coverage},
     },
     error::{Error, ErrorKind, Result},
-    files::durable::Fresh,
+    files::durable::AtomicFile,
 };
 
 /// What to write.
@@ -80,10 +80,10 @@ trait Rows: Sized {
     /// Its file's name ends like this.
     const EXTENSION: &'static str;
 
-    fn begin(fresh: Fresh, table: Table) -> Result<Self>;
+    fn begin(file: AtomicFile, table: Table) -> Result<Self>;
     fn row(&mut self, cells: &[Cell<'_>]) -> Result<()>;
     /// Everything is in the file, which is not yet in its place.
-    fn finish(self) -> Result<Fresh>;
+    fn finish(self) -> Result<AtomicFile>;
 }
 
 /// A directory with a file for each table.
@@ -112,23 +112,23 @@ impl<R: Rows> Sink for Files<R> {
     fn finish(self: Box<Self>) -> Result<()> {
         let files = [self.claims.finish()?, self.lines.finish()?, self.coverage.finish()?];
         let place = files[0].place().to_owned();
-        Fresh::keep_all(files).map_err(|cause| Error::disk("write", &place, &cause))
+        AtomicFile::keep_all(files).map_err(|cause| Error::disk("write", &place, &cause))
     }
 }
 
-fn begin(place: &Path) -> Result<Fresh> {
+fn begin(place: &Path) -> Result<AtomicFile> {
     refuse_own(place)?;
-    Fresh::begin_where_told(place).map_err(|cause| Error::disk("create", place, &cause))
+    AtomicFile::begin_where_told(place).map_err(|cause| Error::disk("create", place, &cause))
 }
 
-fn keep(fresh: Fresh) -> Result<()> {
-    let place = fresh.place().to_owned();
-    fresh.keep().map_err(|cause| Error::disk("write", &place, &cause))
+fn keep(file: AtomicFile) -> Result<()> {
+    let place = file.place().to_owned();
+    file.keep().map_err(|cause| Error::disk("write", &place, &cause))
 }
 
 /// A library that writes a file says why it cannot.
-fn unwritten(fresh: &Fresh, cause: &dyn std::fmt::Display) -> Error {
-    Error::new(ErrorKind::Disk, format!("cannot write {}: {cause}", fresh.place().display()))
+fn unwritten(file: &AtomicFile, cause: &dyn std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Disk, format!("cannot write {}: {cause}", file.place().display()))
         .hint("Check the disk, or give another --output.")
 }
 

@@ -14,7 +14,7 @@ use parquet::{
 use super::{Cell, Rows, Table, Type, unwritten};
 use crate::{
     error::{Error, Result},
-    files::durable::Fresh,
+    files::durable::AtomicFile,
 };
 
 /// Rows that are held until they are written together.
@@ -24,7 +24,7 @@ pub(super) struct Parquet {
     out: SerializedFileWriter<File>,
     columns: Vec<Held>,
     rows: usize,
-    fresh: Fresh,
+    file: AtomicFile,
 }
 
 /// The cells of a column that are not written yet, and which rows have any.
@@ -40,8 +40,8 @@ enum Held {
 impl Rows for Parquet {
     const EXTENSION: &'static str = "parquet";
 
-    fn begin(fresh: Fresh, table: Table) -> Result<Self> {
-        let file = fresh.file().map_err(|cause| Error::disk("write", fresh.place(), &cause))?;
+    fn begin(file: AtomicFile, table: Table) -> Result<Self> {
+        let handle = file.file().map_err(|cause| Error::disk("write", file.place(), &cause))?;
         let columns = table.columns();
         let fields = columns.iter().map(|(name, kind)| match kind {
             Type::Text => format!("optional byte_array {name} (string);"),
@@ -53,17 +53,17 @@ impl Rows for Parquet {
             Type::Money => format!("optional int64 {name} (decimal(18, 2));"),
         });
         let message = format!("message {} {{ {} }}", table.name(), fields.collect::<String>());
-        let schema = parse_message_type(&message).map_err(|cause| unwritten(&fresh, &cause))?;
+        let schema = parse_message_type(&message).map_err(|cause| unwritten(&file, &cause))?;
         let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
-        let out = SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties))
-            .map_err(|cause| unwritten(&fresh, &cause))?;
+        let out = SerializedFileWriter::new(handle, Arc::new(schema), Arc::new(properties))
+            .map_err(|cause| unwritten(&file, &cause))?;
         let columns = columns.iter().map(|(_, kind)| match kind {
             Type::Text => Held::Texts(Vec::new(), Vec::new()),
             Type::Day => Held::Days(Vec::new(), Vec::new()),
             Type::List => Held::Lists(Vec::new(), Vec::new(), Vec::new()),
             Type::Count | Type::Money => Held::Numbers(Vec::new(), Vec::new()),
         });
-        Ok(Self { out, columns: columns.collect(), rows: 0, fresh })
+        Ok(Self { out, columns: columns.collect(), rows: 0, file })
     }
 
     fn row(&mut self, cells: &[Cell<'_>]) -> Result<()> {
@@ -101,19 +101,19 @@ impl Rows for Parquet {
         if self.rows == GROUP { self.write() } else { Ok(()) }
     }
 
-    fn finish(mut self) -> Result<Fresh> {
+    fn finish(mut self) -> Result<AtomicFile> {
         if self.rows > 0 {
             self.write()?;
         }
-        self.out.close().map_err(|cause| unwritten(&self.fresh, &cause))?;
-        Ok(self.fresh)
+        self.out.close().map_err(|cause| unwritten(&self.file, &cause))?;
+        Ok(self.file)
     }
 }
 
 impl Parquet {
     fn write(&mut self) -> Result<()> {
         self.rows = 0;
-        self.group().map_err(|cause| unwritten(&self.fresh, &cause))
+        self.group().map_err(|cause| unwritten(&self.file, &cause))
     }
 
     fn group(&mut self) -> std::result::Result<(), ParquetError> {

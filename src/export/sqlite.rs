@@ -6,7 +6,7 @@ use super::{Cell, DETAILS, Sink, Table, Type, keep, unwritten};
 use crate::{
     claim::{Claim, clean},
     error::{Error, ErrorKind, Result},
-    files::durable::Fresh,
+    files::durable::AtomicFile,
 };
 
 /// What people ask, of the claims that stand.
@@ -18,7 +18,7 @@ pub(super) struct Sqlite {
     inserts: [(Table, String); 3],
     /// What inserts a row into each of [`DETAILS`].
     details: Vec<String>,
-    fresh: Fresh,
+    file: AtomicFile,
 }
 
 impl ToSql for Cell<'_> {
@@ -36,8 +36,8 @@ impl ToSql for Cell<'_> {
 }
 
 impl Sqlite {
-    pub(super) fn create(fresh: Fresh) -> Result<Self> {
-        let connection = Connection::open(fresh.path()).map_err(|cause| unwritten(&fresh, &cause))?;
+    pub(super) fn create(file: AtomicFile) -> Result<Self> {
+        let connection = Connection::open(file.path()).map_err(|cause| unwritten(&file, &cause))?;
         // Nobody sees the file before it is whole, and then it is synced.
         let settings = "pragma journal_mode = off; pragma synchronous = off; begin;";
         let tables = [Table::Claims, Table::Lines, Table::Coverage];
@@ -46,12 +46,12 @@ impl Sqlite {
             let columns = [&[("claim_id", Type::Text)], detail.columns].concat();
             created += &create(detail.name, &columns);
         }
-        connection.execute_batch(&(settings.to_owned() + &created)).map_err(|cause| unwritten(&fresh, &cause))?;
+        connection.execute_batch(&(settings.to_owned() + &created)).map_err(|cause| unwritten(&file, &cause))?;
         let insert =
             |name: &str, columns: usize| format!("insert into {name} values ({})", vec!["?"; columns].join(", "));
         let inserts = tables.map(|table| (table, insert(table.name(), table.columns().len())));
         let details = DETAILS.iter().map(|detail| insert(detail.name, 1 + detail.columns.len())).collect();
-        Ok(Self { connection, inserts, details, fresh })
+        Ok(Self { connection, inserts, details, file })
     }
 }
 
@@ -79,7 +79,7 @@ impl Sink for Sqlite {
                     "Nothing was written. See `bbdl verify`; to fetch everything anew: bbdl fetch all --full --out DIR",
                 )
             }
-            _ => unwritten(&self.fresh, &cause),
+            _ => unwritten(&self.file, &cause),
         };
         for (_, insert) in self.inserts.iter().filter(|(of, _)| *of == table) {
             let mut insert = self.connection.prepare_cached(insert).map_err(wrong)?;
@@ -89,7 +89,7 @@ impl Sink for Sqlite {
     }
 
     fn details(&mut self, claim: &Claim) -> Result<()> {
-        let wrong = |cause: rusqlite::Error| unwritten(&self.fresh, &cause);
+        let wrong = |cause: rusqlite::Error| unwritten(&self.file, &cause);
         for (detail, insert) in DETAILS.iter().zip(&self.details) {
             let rows = (detail.rows)(claim);
             let mut insert = self.connection.prepare_cached(insert).map_err(wrong)?;
@@ -103,8 +103,8 @@ impl Sink for Sqlite {
 
     fn finish(self: Box<Self>) -> Result<()> {
         let end = format!("{VIEWS} commit;");
-        self.connection.execute_batch(&end).map_err(|cause| unwritten(&self.fresh, &cause))?;
-        self.connection.close().map_err(|(_, cause)| unwritten(&self.fresh, &cause))?;
-        keep(self.fresh)
+        self.connection.execute_batch(&end).map_err(|cause| unwritten(&self.file, &cause))?;
+        self.connection.close().map_err(|(_, cause)| unwritten(&self.file, &cause))?;
+        keep(self.file)
     }
 }

@@ -129,7 +129,7 @@ impl Parts {
 impl<R> Wire<'_, R> {
     fn into_parts(self, text: &str, entries: Vec<(Resource, EntryMode)>) -> Result<Parts, BundleError> {
         if self.resource_type != "Bundle" {
-            return Err(BundleError::NotABundle(crate::error::shown(&self.resource_type)));
+            return Err(BundleError::NotABundle(crate::error::sanitized(&self.resource_type)));
         }
         let total = self.total.and_then(|raw| raw.get().parse().ok());
         let next = self.link.into_iter().find(|link| link.relation == "next").map(|link| link.url.into_owned());
@@ -178,7 +178,7 @@ fn outcome_words(text: &str) -> String {
     if words.is_empty() {
         "something beside the claims, without words".to_owned()
     } else {
-        crate::error::shown(&words.join("; "))
+        crate::error::sanitized(&words.join("; "))
     }
 }
 

@@ -86,7 +86,7 @@ impl Header {
     /// `wire` was read from `text`.
     fn of(wire: Wire<'_>, text: &str) -> Result<Self, ResourceError> {
         if wire.id.is_empty() {
-            return Err(ResourceError::NoId(crate::error::shown(&wire.kind)));
+            return Err(ResourceError::NoId(crate::error::sanitized(&wire.kind)));
         }
         let of_reference = |reference: Reference<'_>| patient(&reference.reference?).map(str::to_owned);
         let patient = match &*wire.kind {

@@ -20,7 +20,7 @@ use tempfile::NamedTempFile;
 /// # Errors
 /// What the file system says; the temporary file is removed.
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    Fresh::begin(path)?.write_and_keep(bytes)
+    AtomicFile::begin(path)?.write_and_keep(bytes)
 }
 
 /// As [`write_private`], and not at all where the file system does not keep the file to its owner.
@@ -28,9 +28,9 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// What the file system says; `PermissionDenied` where it keeps no permissions (exFAT, SMB).
 pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let fresh = Fresh::begin(path)?;
-    refuse_if_not_private(fresh.temporary.as_file())?;
-    fresh.write_and_keep(bytes)
+    let file = AtomicFile::begin(path)?;
+    refuse_if_not_private(file.temporary.as_file())?;
+    file.write_and_keep(bytes)
 }
 
 /// Refuses a file that is for a secret where the file system does not keep it to its owner.
@@ -49,13 +49,13 @@ pub fn refuse_if_not_private(file: &File) -> io::Result<()> {
 }
 
 /// A file that takes its place when it is whole, as [`write_private`] writes one; dropped before, it is gone.
-pub struct Fresh {
+pub struct AtomicFile {
     temporary: NamedTempFile,
     place: PathBuf,
 }
 
-impl Fresh {
-    /// As [`Fresh::begin`], for a place that a person named.
+impl AtomicFile {
+    /// As [`AtomicFile::begin`], for a place that a person named.
     ///
     /// # Errors
     /// What the file system says; that something else than a file is there: a rename would put a file where a

@@ -12,7 +12,7 @@ use super::{
     durable::{create_private_dir, directory_of},
     private_file,
 };
-use crate::error::shown;
+use crate::error::sanitized;
 
 /// Why a lock was not got.
 #[derive(Debug, thiserror::Error)]
@@ -140,7 +140,7 @@ fn holder(file: &mut File) -> String {
     let read = file.take(LONGEST_NOTE as u64).read_to_string(&mut text);
     let mut lines = text.lines().map(str::trim);
     match (read, lines.next().and_then(|pid| pid.parse::<u32>().ok()), lines.next()) {
-        (Ok(_), Some(pid), Some(purpose)) => format!("process {pid}: {}", shown(purpose)),
+        (Ok(_), Some(pid), Some(purpose)) => format!("process {pid}: {}", sanitized(purpose)),
         _ => "another process".to_owned(),
     }
 }

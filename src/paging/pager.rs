@@ -15,7 +15,7 @@ use super::{
 use crate::{
     api::{
         client::{Bearer, Client, Failure, Wanted},
-        endpoints::{Searchable, shown},
+        endpoints::{Searchable, loggable},
         problem::Problem,
         retry::chance,
     },
@@ -319,7 +319,7 @@ impl<B: Bearer> Search<B> {
             }
             let facts = self.facts(&url, &bundle, asked_again);
             let verdict = check_page(&facts);
-            self.client.ui().trace(2, || format!("{}: {verdict:?}", shown(&url)));
+            self.client.ui().trace(2, || format!("{}: {verdict:?}", loggable(&url)));
             match verdict {
                 PageVerdict::Accept => {
                     self.displaced += u32::from(facts.joint == Joint::Displaced);
@@ -328,7 +328,7 @@ impl<B: Bearer> Search<B> {
                 PageVerdict::Shifted => return Err(PullError::Shifted),
                 PageVerdict::Outage => return Err(self.outage()),
                 PageVerdict::AskAgain => {
-                    self.client.ui().trace(1, || format!("{}: not believed; asking again", shown(&url)));
+                    self.client.ui().trace(1, || format!("{}: not believed; asking again", loggable(&url)));
                     self.pause(asked_again).await;
                     asked_again += 1;
                 }
@@ -396,7 +396,7 @@ impl<B: Bearer> Search<B> {
         let start = (last + 1).saturating_sub(address.count - 1);
         self.client
             .ui()
-            .trace(1, || format!("{}: not joined to the page before; asking again from {start}", shown(&url)));
+            .trace(1, || format!("{}: not joined to the page before; asking again from {start}", loggable(&url)));
         let back = address.at(start, address.count);
         self.prefetch.clear();
         let answer = fetch(&self.client, &self.bearer, back.url(), Wanted::Fhir).await;
@@ -469,7 +469,7 @@ impl<B: Bearer> Search<B> {
         let count = address.half()?;
         let end = address.start + address.count;
         self.reduced = self.reduced.or(Some(Reduced { end, count: address.count }));
-        self.client.ui().trace(1, || format!("{}: too much; asking for {count} at a time", shown(url)));
+        self.client.ui().trace(1, || format!("{}: too much; asking for {count} at a time", loggable(url)));
         Some(address.at(address.start, count).url().clone())
     }
 

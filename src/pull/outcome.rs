@@ -17,7 +17,7 @@ use crate::{
 
 /// A search of which a reading counts.
 #[derive(Debug)]
-pub struct Settled {
+pub struct ReadingOutcome {
     /// How it was read at last: everything, or what is new.
     pub mode: Mode,
     /// What the server counted.
@@ -93,7 +93,7 @@ impl Said {
 }
 
 /// What a reading that counts comes to.
-pub(super) fn settled(plan: &SearchPlan, attempt: &Attempt, accepted: Accepted, said: Said) -> Settled {
+pub(super) fn settled(plan: &SearchPlan, attempt: &Attempt, accepted: Accepted, said: Said) -> ReadingOutcome {
     let (name, mut warnings) = (plan.resource.name(), Vec::new());
     let mut warn = |kind, message: String| warnings.push(Warning { kind, message });
     let (total, data_time) = match attempt {
@@ -137,7 +137,7 @@ pub(super) fn settled(plan: &SearchPlan, attempt: &Attempt, accepted: Accepted, 
         warn(WarningKind::Outcome, format!("{name}: the server says: {outcome}"));
     }
     let cursor_stays = matches!(accepted, Accepted::WithEmptyPages | Accepted::WithRepeats);
-    Settled { mode: plan.mode, total, data_time, cursor_stays, included: said.included, warnings, failure: None }
+    ReadingOutcome { mode: plan.mode, total, data_time, cursor_stays, included: said.included, warnings, failure: None }
 }
 
 /// Why a search is read again, in words.

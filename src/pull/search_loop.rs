@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::{
     acceptance::{Accepted, Attempt, History, Judgment, Kept, Reading, Why, judge, other_page_size},
     increment,
-    outcome::{Said, Settled, again_words, failure, settled},
+    outcome::{ReadingOutcome, Said, again_words, failure, settled},
     sinks::{ArchiveSink, PageSink, Part},
 };
 use crate::{
@@ -85,7 +85,7 @@ impl Reader<'_> {
         mut plan: SearchPlan,
         kept: Option<&Entry>,
         (sink, from): (&mut ArchiveSink, Option<Checkpoint>),
-    ) -> Result<Settled> {
+    ) -> Result<ReadingOutcome> {
         if let Some(from) = &from {
             let (name, count) = (plan.resource.name(), sink.distinct());
             self.ui().say(format!(
@@ -109,7 +109,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// As [`Reader::into_archive`].
-    pub async fn into_stream(&self, mut plan: SearchPlan, sink: &mut impl PageSink) -> Result<Settled> {
+    pub async fn into_stream(&self, mut plan: SearchPlan, sink: &mut impl PageSink) -> Result<ReadingOutcome> {
         self.settle(&mut plan, None, (sink, None)).await
     }
 
@@ -119,7 +119,7 @@ impl Reader<'_> {
         plan: &mut SearchPlan,
         kept: Option<&Entry>,
         (sink, mut from): (&mut S, Option<Checkpoint>),
-    ) -> Result<Settled> {
+    ) -> Result<ReadingOutcome> {
         let before = kept.map_or_else(Kept::default, |entry| Kept {
             count: entry.count,
             missing: entry.server_total.map(|total| total.saturating_sub(entry.count)),
@@ -168,7 +168,7 @@ impl Reader<'_> {
                 Judgment::MergeAndTryLater => {
                     let why = failure(S::AFTER_FAILURE, plan.resource, Why::Shortfall, &attempt);
                     let settled = settled(plan, &attempt, Accepted::WithShortfall, said);
-                    return Ok(Settled { cursor_stays: true, failure: Some(why), ..settled });
+                    return Ok(ReadingOutcome { cursor_stays: true, failure: Some(why), ..settled });
                 }
                 Judgment::ReadAgain(why) => {
                     self.ui().say(again_words(plan.resource, why, &attempt));

@@ -5,28 +5,28 @@ use std::fmt::Write as _;
 use maud::{Render, html};
 
 use super::{
-    html::{Head, Shown, Td, table},
+    html::{Escaped, Head, Td, table},
     words::{calm, counted, dollars, medicine, number, place, said_date},
 };
-use crate::claim::{Cents, Claim, Coded, Decision, Kind, Line, Standing};
+use crate::claim::{Cents, Claim, Coded, Disposition, Kind, Line, PayerDecision};
 
 /// What the search has for claims without a day or a type.
 pub(super) const UNKNOWN: &str = "unknown";
 
 /// What is in no sum, and why.
-pub(super) fn standing(claim: &Claim) -> Option<&'static str> {
-    (claim.standing != Standing::Final).then(|| claim.standing.words())
+pub(super) fn disposition(claim: &Claim) -> Option<&'static str> {
+    (claim.disposition != Disposition::Final).then(|| claim.disposition.words())
 }
 
 /// What Medicare does not cover and the patient may be billed for, where anything is.
 pub(super) fn uncovered(claim: &Claim) -> Option<Cents> {
-    let counts = claim.decision.is_none() && claim.kind != Some(Kind::Pde);
+    let counts = claim.payer_decision.is_none() && claim.kind != Some(Kind::Pde);
     claim.amounts.not_covered.filter(|amount| counts && *amount > Cents(0))
 }
 
 /// What may be billed for a claim: the share, and what is not covered.
 pub(super) fn billable(claim: &Claim) -> Option<Cents> {
-    let share = claim.amounts.patient_pays.filter(|_| claim.decision.is_none() && claim.kind != Some(Kind::Pde));
+    let share = claim.amounts.patient_pays.filter(|_| claim.payer_decision.is_none() && claim.kind != Some(Kind::Pde));
     match (share, uncovered(claim)) {
         (None, None) => None,
         (share, uncovered) => share.unwrap_or_default().plus(uncovered.unwrap_or_default()),
@@ -70,13 +70,13 @@ fn headline(claim: &Claim) -> String {
 /// What is to be seen before anything else: whether it is new, whether it counts, who paid.
 fn marks(claim: &Claim, news: Option<&'static str>) -> Vec<String> {
     let denied = claim.denied_lines().count() as u64;
-    let denied = (denied > 0 && claim.decision.is_none()).then(|| {
+    let denied = (denied > 0 && claim.payer_decision.is_none()).then(|| {
         let all = claim.lines.iter().filter(|line| !line.is_total).count() as u64;
         format!("{denied} of {} not approved", counted(all, "service"))
     });
     let sent = claim.amounts.paid_to_patient.filter(|sent| sent.0 != 0);
     let sent = sent.map(|sent| format!("Medicare sent you {}", dollars(Some(sent))));
-    let words = [news, standing(claim), claim.decision.map(Decision::words)];
+    let words = [news, disposition(claim), claim.payer_decision.map(PayerDecision::words)];
     words.into_iter().flatten().map(str::to_owned).chain(denied).chain(sent).collect()
 }
 
@@ -85,8 +85,8 @@ fn yours(claim: &Claim) -> String {
     if claim.kind == Some(Kind::Pde) {
         return claim.amounts.patient_pays.map_or_else(String::new, |paid| format!("You paid {}", dollars(Some(paid))));
     }
-    match (claim.standing, claim.decision) {
-        (Standing::Final, None) => match billable(claim) {
+    match (claim.disposition, claim.payer_decision) {
+        (Disposition::Final, None) => match billable(claim) {
             Some(amount) => format!("You may be billed {}", dollars(Some(amount))),
             None => "Your part is not said".to_owned(),
         },
@@ -98,18 +98,18 @@ fn yours(claim: &Claim) -> String {
 pub(super) fn show(out: &mut String, claim: &Claim, news: Option<&'static str>, packed: bool) {
     let kind = claim.kind.map_or(UNKNOWN, |kind| kind.name());
     let kind_words = claim.kind.map_or("Claim", |kind| kind.words());
-    let is_denied = claim.decision == Some(Decision::Denied) || claim.denied_lines().next().is_some();
+    let is_denied = claim.payer_decision == Some(PayerDecision::Denied) || claim.denied_lines().next().is_some();
     let day = claim.start.as_deref().map_or_else(|| "No date".to_owned(), said_date);
     let row = html! {
         summary { span.row {
-            span.day { (Shown(&day)) }
-            span.who { (Shown(&headline(claim))) @for mark in marks(claim, news) { " " span.mark { (Shown(&mark)) } } }
+            span.day { (Escaped(&day)) }
+            span.who { (Escaped(&headline(claim))) @for mark in marks(claim, news) { " " span.mark { (Escaped(&mark)) } } }
             span.kind { (kind_words) }
             span.n { (yours(claim)) }
         } }
     };
     let _ = write!(out, "<details class=\"claim\" data-kind=\"{kind}\" data-year=\"");
-    Shown(claim.year().unwrap_or(UNKNOWN)).render_to(out);
+    Escaped(claim.year().unwrap_or(UNKNOWN)).render_to(out);
     out.push_str(if is_denied { "\" data-denied=\"1\">" } else { "\">" });
     out.push_str(&row.into_string());
     let (said, facts) = (sentence(claim), [sums(claim), facts(claim)]);
@@ -117,9 +117,9 @@ pub(super) fn show(out: &mut String, claim: &Claim, news: Option<&'static str>, 
         pack(out, &said, &facts, claim);
     } else {
         let whole = html! {
-            p { (Shown(&said)) }
+            p { (Escaped(&said)) }
             @for (at, facts) in facts.iter().enumerate() { @if !facts.is_empty() {
-                dl.sums[at == 0] { @for (name, text) in facts { div { dt { (name) } dd { (Shown(text)) } } } }
+                dl.sums[at == 0] { @for (name, text) in facts { div { dt { (name) } dd { (Escaped(text)) } } } }
             } }
             (table("Services", &heads(claim), &lines(claim)))
         };
@@ -142,8 +142,8 @@ fn sentence(claim: &Claim) -> String {
         Some(charged) => format!("{who} billed {}. ", dollars(Some(charged))),
         None => format!("{who} sent this claim, which does not say what was billed. "),
     };
-    match claim.decision {
-        Some(Decision::Denied) => {
+    match claim.payer_decision {
+        Some(PayerDecision::Denied) => {
             let why = claim.denial_reason.as_ref().map(coded).unwrap_or_default();
             let _ = write!(
                 said,
@@ -151,7 +151,7 @@ fn sentence(claim: &Claim) -> String {
             );
             return said;
         }
-        Some(Decision::MedicareAdvantage) => {
+        Some(PayerDecision::MedicareAdvantage) => {
             said.push_str("Your Medicare Advantage plan paid it. What you owe is what your plan says.");
             return said;
         }
@@ -240,7 +240,7 @@ type Facts = Vec<(&'static str, String)>;
 fn sums(claim: &Claim) -> Facts {
     let amounts = &claim.amounts;
     let is_drug = claim.kind == Some(Kind::Pde);
-    let is_of_plan = is_drug || claim.decision == Some(Decision::MedicareAdvantage);
+    let is_of_plan = is_drug || claim.payer_decision == Some(PayerDecision::MedicareAdvantage);
     let paid = if is_of_plan { "Plan paid" } else { "Medicare paid" };
     let unless_zero = |amount: Option<Cents>| amount.filter(|amount| amount.0 != 0);
     let sums = [
@@ -254,7 +254,7 @@ fn sums(claim: &Claim) -> Facts {
             amounts.patient_pays.filter(|_| is_drug || uncovered(claim).is_some()),
         ),
         ("Not covered", if is_drug { None } else { unless_zero(amounts.not_covered) }),
-        ("You may be billed", billable(claim).filter(|_| claim.standing == Standing::Final)),
+        ("You may be billed", billable(claim).filter(|_| claim.disposition == Disposition::Final)),
         ("Extra Help paid", unless_zero(amounts.low_income_subsidy)),
         ("Maker\u{2019}s discount", unless_zero(amounts.discount)),
         (if is_drug { "Others paid" } else { "Other insurer paid" }, unless_zero(amounts.other_paid)),
@@ -285,17 +285,17 @@ fn said(facts: impl Iterator<Item = (&'static str, String)>) -> Facts {
     facts.filter(|(_, text)| !text.is_empty()).collect()
 }
 
-/// Sentence, sums, facts and lines as a text each, with a fact or line of the claim a line, and tabs. [`Shown`] leaves
+/// Sentence, sums, facts and lines as a text each, with a fact or line of the claim a line, and tabs. [`Escaped`] leaves
 /// neither tabs nor line breaks in what others wrote.
 fn pack(out: &mut String, sentence: &str, what: &[Facts; 2], claim: &Claim) {
     out.push_str("<pre>");
-    Shown(sentence).render_to(out);
+    Escaped(sentence).render_to(out);
     out.push_str("</pre>");
     for facts in what {
         out.push_str("<pre>");
         for (name, text) in facts {
             let _ = write!(out, "{name}\t");
-            Shown(text).render_to(out);
+            Escaped(text).render_to(out);
             out.push('\n');
         }
         out.push_str("</pre>");
@@ -309,7 +309,7 @@ fn pack(out: &mut String, sentence: &str, what: &[Facts; 2], claim: &Claim) {
     for row in rows {
         for (at, Td::Text(text) | Td::Number(text)) in row.iter().enumerate() {
             out.push_str(if at == 0 { "" } else { "\t" });
-            Shown(text).render_to(out);
+            Escaped(text).render_to(out);
         }
         out.push('\n');
     }
@@ -366,7 +366,7 @@ fn approval(claim: &Claim, line: &Line) -> String {
     }
     let is_allowed = line.processing.as_ref().is_some_and(|it| it.code == "A")
         || [line.allowed, line.medicare_paid].into_iter().flatten().any(|amount| amount > Cents(0));
-    if is_allowed && !line.is_total && claim.decision.is_none() { "Yes".to_owned() } else { String::new() }
+    if is_allowed && !line.is_total && claim.payer_decision.is_none() { "Yes".to_owned() } else { String::new() }
 }
 
 fn lines(claim: &Claim) -> Vec<Vec<Td>> {

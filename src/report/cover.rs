@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::{html::Shown, words::said_date};
+use super::{html::Escaped, words::said_date};
 use crate::claim::{
     clean,
     coverage::{Coverage, Part, medicare_advantage, notice},
@@ -13,7 +13,7 @@ use crate::claim::{
 pub(super) fn elsewhere(coverages: &[Coverage]) -> Markup {
     html! { @if let Some(notice) = notice(coverages) {
         div.note role="note" {
-            p { b { (Shown(&notice)) } }
+            p { b { (Escaped(&notice)) } }
             p { "To see them, ask the plan, or look at the Explanation of Benefits that it sends you." }
         }
     } }
@@ -50,19 +50,19 @@ fn part(coverage: &Coverage) -> Markup {
         dt { (words) }
         dd {
             @if is_empty { "No plan is named." }
-            @if let Some(start) = &coverage.start { "Since " (Shown(&said_date(start))) }
-            @if let Some(end) = coverage.end.as_deref().filter(|end| *end < "2099") { " until " (Shown(&said_date(end))) }
+            @if let Some(start) = &coverage.start { "Since " (Escaped(&said_date(start))) }
+            @if let Some(end) = coverage.end.as_deref().filter(|end| *end < "2099") { " until " (Escaped(&said_date(end))) }
             @if coverage.start.is_some() { ". " }
-            @if let Some(payer) = coverage.payer.as_deref().filter(|_| is_plan) { (Shown(payer)) ". " }
+            @if let Some(payer) = coverage.payer.as_deref().filter(|_| is_plan) { (Escaped(payer)) ". " }
             @for contract in &coverage.contracts {
-                "Contract " (Shown(&contract.number))
-                @if let Some(plan) = &contract.plan { ", plan " (Shown(plan)) }
+                "Contract " (Escaped(&contract.number))
+                @if let Some(plan) = &contract.plan { ", plan " (Escaped(plan)) }
                 ": " (contract.months()) ". "
             }
-            @if let Some(medicaid) = &coverage.medicaid { @if coverage.part == Some(Part::Dual) { (Shown(medicaid)) ". " } @else { "Medicaid: " (Shown(medicaid)) ". " } }
-            (Shown(&status))
-            @if !coverage.phones.is_empty() { " Phone: " (Shown(&coverage.phones.join(", "))) "." }
-            @for (name, value) in &coverage.pharmacy { " " (name) " " (Shown(value)) "." }
+            @if let Some(medicaid) = &coverage.medicaid { @if coverage.part == Some(Part::Dual) { (Escaped(medicaid)) ". " } @else { "Medicaid: " (Escaped(medicaid)) ". " } }
+            (Escaped(&status))
+            @if !coverage.phones.is_empty() { " Phone: " (Escaped(&coverage.phones.join(", "))) "." }
+            @for (name, value) in &coverage.pharmacy { " " (name) " " (Escaped(value)) "." }
         }
     } }
 }
@@ -82,13 +82,13 @@ fn drawn(card: &Value) -> Markup {
     html! { @if let (Some(name), Some(member)) = (name, member) {
         div.id-card role="group" aria-label="Your Medicare card, drawn" {
             p.top { "Medicare health insurance" }
-            p { span.quiet { "Name" } br; b { (Shown(&clean(&name))) } }
-            p { span.quiet { "Medicare number" } br; b { (Shown(&member)) } }
+            p { span.quiet { "Name" } br; b { (Escaped(&clean(&name))) } }
+            p { span.quiet { "Medicare number" } br; b { (Escaped(&member)) } }
             dl { @for cover in &covers { @if let (Some(part), Some(start)) = (cover.part, &cover.start) {
-                div { dt { @match part { Part::A => "Hospital (Part A)", Part::B => "Medical (Part B)", Part::Dual => "Medicaid", Part::C => "Plan (Part C)", Part::D => "Drugs (Part D)" } } dd { "since " (Shown(&said_date(start))) } }
+                div { dt { @match part { Part::A => "Hospital (Part A)", Part::B => "Medical (Part B)", Part::Dual => "Medicaid", Part::C => "Plan (Part C)", Part::D => "Drugs (Part D)" } } dd { "since " (Escaped(&said_date(start))) } }
             } } }
         }
         p.quiet { "This is drawn from what the server sent; show your real card. Give the number only to those who care for you." }
-        @if let Some(note) = note { details { summary { "What the card says" } @for part in note.split("\n\n") { p { (Shown(part)) } } } }
+        @if let Some(note) = note { details { summary { "What the card says" } @for part in note.split("\n\n") { p { (Escaped(part)) } } } }
     } }
 }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::html::Shown;
+use super::html::Escaped;
 use crate::cms_notice::CMS_NOTICE;
 
 /// Numbers of Medicare's own hotline, the Inspector General's, and the Senior Medicare Patrol's.
@@ -38,6 +38,6 @@ pub(super) fn footer() -> Markup {
         p { "Each is the claim\u{2019}s own, from the field of CMS\u{2019}s that means it. Where a claim does not say a number, the place is empty and sums leave it out. "
             "Claims that were cancelled, deleted or replaced, that are still worked on, or that only ask in advance are shown, and are in no sum. "
             "Claims take weeks to appear. This is not a bill." }
-        p { (Shown(CMS_NOTICE)) }
+        p { (Escaped(CMS_NOTICE)) }
     } }
 }

@@ -1,11 +1,11 @@
-//! What the page is made of. `maud` escapes all text; [`Shown`] also takes out what would make it read as another.
+//! What the page is made of. `maud` escapes all text; [`Escaped`] also takes out what would make it read as another.
 
 use maud::{Markup, Render, html};
 
 /// A text that others wrote.
-pub(super) struct Shown<'t>(pub(super) &'t str);
+pub(super) struct Escaped<'t>(pub(super) &'t str);
 
-impl Render for Shown<'_> {
+impl Render for Escaped<'_> {
     fn render_to(&self, out: &mut String) {
         let is_plain = |letter: char| !letter.is_control() && !turns(letter);
         if self.0.chars().all(is_plain) {
@@ -40,18 +40,18 @@ pub(super) type Head = (&'static str, bool);
 pub(super) fn table(caption: &str, heads: &[Head], rows: &[Vec<Td>]) -> Markup {
     html! {
         @if !rows.is_empty() {
-            div.wide tabindex="0" role="group" aria-label=(Shown(caption)) {
+            div.wide tabindex="0" role="group" aria-label=(Escaped(caption)) {
                 table {
-                    caption { (Shown(caption)) }
+                    caption { (Escaped(caption)) }
                     thead { tr { @for (head, is_number) in heads { th.n[*is_number] scope="col" { (head) } } } }
                     tbody {
                         @for row in rows { tr {
                             // On narrow screens a row is a list of its cells, each with its head.
                             @for (cell, (head, _)) in row.iter().zip(heads) { @match cell {
                                 // A date or code is not to be broken at its hyphens.
-                                Td::Text(text) if is_short(text) => td.s data-head=(head) { (Shown(text)) },
-                                Td::Text(text) => td data-head=(head) { (Shown(text)) },
-                                Td::Number(text) => td.n data-head=(head) { (Shown(text)) },
+                                Td::Text(text) if is_short(text) => td.s data-head=(head) { (Escaped(text)) },
+                                Td::Text(text) => td data-head=(head) { (Escaped(text)) },
+                                Td::Number(text) => td.n data-head=(head) { (Escaped(text)) },
                             } }
                         } }
                     }
@@ -73,12 +73,12 @@ pub(super) fn bars(title: &str, rows: &[(String, i64, String)]) -> Markup {
     let most = rows.iter().map(|(_, amount, _)| *amount).max().unwrap_or(0).max(1);
     let length = |amount: i64| i128::from(amount.max(0)) * i128::from(WIDTH) / i128::from(most);
     html! {
-        div.wide tabindex="0" role="group" aria-label=(Shown(title)) {
-            svg viewBox=(format!("0 0 480 {}", rows.len() * ROW)) role="img" aria-label=(Shown(title)) {
+        div.wide tabindex="0" role="group" aria-label=(Escaped(title)) {
+            svg viewBox=(format!("0 0 480 {}", rows.len() * ROW)) role="img" aria-label=(Escaped(title)) {
                 @for (at, (name, amount, label)) in rows.iter().enumerate() {
-                    text x=(LEFT - 6) y=(at * ROW + 16) text-anchor="end" { (Shown(name)) }
+                    text x=(LEFT - 6) y=(at * ROW + 16) text-anchor="end" { (Escaped(name)) }
                     rect x=(LEFT) y=(at * ROW + 3) width=(length(*amount)) height="16" {}
-                    text x=(i128::from(LEFT) + length(*amount) + 6) y=(at * ROW + 16) { (Shown(label)) }
+                    text x=(i128::from(LEFT) + length(*amount) + 6) y=(at * ROW + 16) { (Escaped(label)) }
                 }
             }
         }
@@ -87,7 +87,7 @@ pub(super) fn bars(title: &str, rows: &[(String, i64, String)]) -> Markup {
 
 /// A paragraph of small print.
 pub(super) fn quiet(text: &str) -> Markup {
-    html! { p.quiet { (Shown(text)) } }
+    html! { p.quiet { (Escaped(text)) } }
 }
 
 #[cfg(test)]
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn nothing_of_others_is_markup() {
         let hostile = "<script>alert('x')</script>\" onload=\"&\u{202e}\u{7}";
-        let shown = html! { p title=(Shown(hostile)) { (Shown(hostile)) } }.into_string();
+        let shown = html! { p title=(Escaped(hostile)) { (Escaped(hostile)) } }.into_string();
         let inside = shown.replacen("<p title=\"", "", 1).replacen("\">", "", 1).replace("</p>", "");
         assert!(!inside.contains(['<', '>', '"', '\u{202e}', '\u{7}']), "{shown}");
         assert!(inside.contains("&amp;"));

@@ -19,13 +19,13 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use html::Shown;
+use html::Escaped;
 use jiff::civil::Date;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use redact::Aliases;
 use sha2::{Digest, Sha256};
 use sums::Sums;
-use temp_spool::{Kept, Spill, Spilled};
+use temp_spool::{Span, Spooled, TempSpool};
 use whose::Whose;
 use words::{counted, date};
 
@@ -74,9 +74,9 @@ pub struct Report {
     card: Option<String>,
     sums: Sums,
     news: News,
-    shown: Spilled,
+    shown: Spooled,
     /// The newest first; claims of a day as they are in the archive.
-    order: Vec<(Reverse<Option<Date>>, Kept)>,
+    order: Vec<(Reverse<Option<Date>>, Span)>,
     is_long: bool,
 }
 
@@ -100,9 +100,9 @@ impl Report {
         let mut spill = match room {
             Some(room) => {
                 create_private_dir(room).map_err(|cause| Error::disk("create a file in", room, &cause))?;
-                Spill::begin(room)?
+                TempSpool::begin(room)?
             }
-            None => Spill::begin(&std::env::temp_dir())
+            None => TempSpool::begin(&std::env::temp_dir())
                 .map_err(|error| error.hint("TMPDIR names another directory, and --output FILE needs none."))?,
         };
         let mut aliases = Aliases::default();
@@ -147,7 +147,7 @@ impl Report {
             meta http-equiv="Content-Security-Policy" content=(format!("default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; form-action 'none'", fingerprint(&style), fingerprint(SCRIPT)));
             meta name="referrer" content="no-referrer";
             meta name="viewport" content="width=device-width, initial-scale=1";
-            title { (Shown(&title)) }
+            title { (Escaped(&title)) }
             style { (PreEscaped(&style)) }
         };
         let body = if self.order.len() <= PRINTED_WHOLE { "<body class=\"few\">" } else { "<body>" };
@@ -206,10 +206,10 @@ impl Report {
         let year = self.sums.year;
         html! {
             header {
-                h1 { "Medicare claims of " (Shown(&self.whose.name)) @if let Some(year) = year { " in " (year) } }
+                h1 { "Medicare claims of " (Escaped(&self.whose.name)) @if let Some(year) = year { " in " (year) } }
                 p.quiet {
                     @if let Some(day) = self.news.pulled { "As of " (date(day)) ", " }
-                    (Shown(&self.whose.source)) ". "
+                    (Escaped(&self.whose.source)) ". "
                     @if let Some(year) = year { "Only claims of " (year) " are here." }
                 }
                 nav aria-label="On this page" { ul {
@@ -233,7 +233,7 @@ impl Report {
                 } }
                 div { label for="year" { "Year" } select #year {
                     option value="" { "All" }
-                    @for year in self.sums.years() { @if year == claims::UNKNOWN { option value=(year) { "No date" } } @else { option { (Shown(year)) } } }
+                    @for year in self.sums.years() { @if year == claims::UNKNOWN { option value=(year) { "No date" } } @else { option { (Escaped(year)) } } }
                 } }
                 div { label for="denied-only" { "Approved?" } select #denied-only { option value="" { "All" } option value="1" { "Not approved" } } }
             }
@@ -252,7 +252,7 @@ struct Year {
 }
 
 impl Years {
-    fn of(order: &[(Reverse<Option<Date>>, Kept)], as_of: Option<Date>) -> Self {
+    fn of(order: &[(Reverse<Option<Date>>, Span)], as_of: Option<Date>) -> Self {
         let mut years: Vec<Year> = Vec::new();
         for (Reverse(day), _) in order {
             let year = day.map(Date::year);

@@ -15,7 +15,7 @@ use super::{
     html::Td,
     words::{calm, dollars, number, said_date},
 };
-use crate::claim::{Cents, Claim, Decision, Kind, Line, Standing};
+use crate::claim::{Cents, Claim, Disposition, Kind, Line, PayerDecision};
 
 /// Longest list of its kind; a person's claims name hundreds of providers.
 const LONGEST: usize = 50;
@@ -92,7 +92,7 @@ impl Sum {
             add(&mut self.share, amounts.patient_pays);
             add(&mut self.not_covered, uncovered(claim));
             add(&mut self.billable, billable(claim));
-            self.unsaid_share += u64::from(amounts.patient_pays.is_none() && claim.decision.is_none());
+            self.unsaid_share += u64::from(amounts.patient_pays.is_none() && claim.payer_decision.is_none());
         }
     }
 
@@ -197,12 +197,12 @@ pub(super) struct Sums {
     /// The twelve months until `as_of`, or the year.
     recent: Sum,
     /// Claims of the recent time that were denied as a whole, and those a plan paid.
-    recent_decided: BTreeMap<Decision, u64>,
+    recent_decided: BTreeMap<PayerDecision, u64>,
     /// The deductible of this year: of part A, of part B.
     deductible: [Option<Cents>; 2],
-    left_out: BTreeMap<Standing, u64>,
+    left_out: BTreeMap<Disposition, u64>,
     /// Of those that count, what Medicare did not pay.
-    decided: BTreeMap<Decision, u64>,
+    decided: BTreeMap<PayerDecision, u64>,
     incomplete: u64,
     /// Years of all claims that are shown, in a sum or not; the search asks for them.
     shown_years: BTreeSet<String>,
@@ -244,12 +244,12 @@ impl Sums {
             None => self.is_one_undated = true,
         }
         self.is_one_untyped |= claim.kind.is_none();
-        if claim.standing != Standing::Final {
-            *self.left_out.entry(claim.standing).or_default() += 1;
+        if claim.disposition != Disposition::Final {
+            *self.left_out.entry(claim.disposition).or_default() += 1;
             return;
         }
         self.all.take(claim);
-        if let Some(decision) = claim.decision {
+        if let Some(decision) = claim.payer_decision {
             *self.decided.entry(decision).or_default() += 1;
         }
         // What is no day has no place in a period.
@@ -314,11 +314,11 @@ impl Sums {
         };
         if is_recent {
             self.recent.take(claim);
-            if let Some(decision) = claim.decision {
+            if let Some(decision) = claim.payer_decision {
                 *self.recent_decided.entry(decision).or_default() += 1;
             }
         }
-        if day.year() == self.this_year() && claim.decision.is_none() {
+        if day.year() == self.this_year() && claim.payer_decision.is_none() {
             let part = match claim.kind {
                 Some(Kind::Inpatient | Kind::Snf) => 0,
                 Some(Kind::Carrier | Kind::Dme | Kind::Outpatient) => 1,

@@ -13,7 +13,7 @@ const BUFFER: usize = 1 << 16;
 
 /// A file without a name (`O_TMPFILE` where there is such a thing): nobody else can open it, whatever its mode, and
 /// nothing of it is left when the program ends, however it ends.
-pub(super) struct Spill {
+pub(super) struct TempSpool {
     file: BufWriter<File>,
     /// What was written.
     end: u64,
@@ -23,12 +23,12 @@ pub(super) struct Spill {
 
 /// Where a text stands.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Kept {
+pub(super) struct Span {
     offset: u64,
     length: usize,
 }
 
-impl Spill {
+impl TempSpool {
     /// Begins one in the directory `dir`, where there is to be room for the page as well. A directory that is missing is
     /// not made.
     pub(super) fn begin(dir: &Path) -> Result<Self> {
@@ -37,30 +37,30 @@ impl Spill {
     }
 
     /// Keeps a text.
-    pub(super) fn keep(&mut self, text: &str) -> Result<Kept> {
+    pub(super) fn keep(&mut self, text: &str) -> Result<Span> {
         self.file.write_all(text.as_bytes()).map_err(|cause| Error::disk("write in", &self.dir, &cause))?;
-        let kept = Kept { offset: self.end, length: text.len() };
+        let kept = Span { offset: self.end, length: text.len() };
         self.end += text.len() as u64;
         Ok(kept)
     }
 
     /// Ends writing.
-    pub(super) fn written(self) -> Result<Spilled> {
+    pub(super) fn written(self) -> Result<Spooled> {
         let dir = self.dir;
         let file = self.file.into_inner().map_err(|cause| Error::disk("write in", &dir, cause.error()))?;
-        Ok(Spilled { file, dir })
+        Ok(Spooled { file, dir })
     }
 }
 
-/// A [`Spill`] to be read.
-pub(super) struct Spilled {
+/// A [`TempSpool`] to be read.
+pub(super) struct Spooled {
     file: File,
     dir: PathBuf,
 }
 
-impl Spilled {
+impl Spooled {
     /// Appends what was kept there.
-    pub(super) fn read(&mut self, kept: Kept, into: &mut Vec<u8>) -> Result<()> {
+    pub(super) fn read(&mut self, kept: Span, into: &mut Vec<u8>) -> Result<()> {
         let from = into.len();
         into.resize(from + kept.length, 0);
         let read = self.file.seek(SeekFrom::Start(kept.offset)).and_then(|_| self.file.read_exact(&mut into[from..]));
@@ -75,9 +75,9 @@ mod tests {
     #[test]
     fn what_is_kept_comes_back_in_any_order_and_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let mut spill = Spill::begin(dir.path()).unwrap();
+        let mut spill = TempSpool::begin(dir.path()).unwrap();
         let texts = ["one", "", "zwölf", &"x".repeat(3 * BUFFER)];
-        let kept: Vec<Kept> = texts.iter().map(|text| spill.keep(text).unwrap()).collect();
+        let kept: Vec<Span> = texts.iter().map(|text| spill.keep(text).unwrap()).collect();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "while it is written");
         let mut spilled = spill.written().unwrap();
         for at in [2, 0, 3, 1] {
@@ -85,8 +85,8 @@ mod tests {
             spilled.read(kept[at], &mut read).unwrap();
             assert_eq!(read, format!("<{}", texts[at]).into_bytes());
         }
-        assert!(Spill::begin(&dir.path().join("dir")).is_err() && !dir.path().join("dir").exists());
+        assert!(TempSpool::begin(&dir.path().join("dir")).is_err() && !dir.path().join("dir").exists());
         std::fs::write(dir.path().join("no"), "").unwrap();
-        assert!(Spill::begin(&dir.path().join("no")).is_err());
+        assert!(TempSpool::begin(&dir.path().join("no")).is_err());
     }
 }

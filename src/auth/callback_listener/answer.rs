@@ -20,7 +20,7 @@ use std::{
 use tiny_http::{Header, Method, Request, Response, StatusCode};
 
 use super::{
-    Passed, Reloads,
+    AdmittedConnection, Reloads,
     page::{Tone, page},
 };
 
@@ -32,16 +32,16 @@ const LONGEST_BODY: usize = 64 * 1024;
 const MOST_WRITERS: usize = 64;
 
 /// A request that may be dropped anywhere: its client is then left without an answer.
-pub(super) struct Visitor {
+pub(super) struct PendingRequest {
     request: Option<Box<Request>>,
     writing: Arc<AtomicUsize>,
-    passed: Arc<Passed>,
+    passed: Arc<AdmittedConnection>,
 }
 
-impl Visitor {
+impl PendingRequest {
     /// Takes a request over. `writing` counts the answers being written by the same listener, `passed` what of
     /// them has gone out to the client.
-    pub(super) fn new(request: Request, writing: &Arc<AtomicUsize>, passed: &Arc<Passed>) -> Self {
+    pub(super) fn new(request: Request, writing: &Arc<AtomicUsize>, passed: &Arc<AdmittedConnection>) -> Self {
         Self { request: Some(Box::new(request)), writing: Arc::clone(writing), passed: Arc::clone(passed) }
     }
 
@@ -92,14 +92,14 @@ impl Visitor {
     }
 }
 
-impl fmt::Debug for Visitor {
+impl fmt::Debug for PendingRequest {
     /// Nothing of it: tiny_http prints a request's target, which holds the code and the state.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Visitor(…)")
     }
 }
 
-impl Drop for Visitor {
+impl Drop for PendingRequest {
     fn drop(&mut self) {
         mem::forget(self.request.take());
     }
@@ -108,7 +108,7 @@ impl Drop for Visitor {
 /// The browser's request that brought the code, to be answered when the outcome is known.
 #[derive(Default)]
 pub struct Reply {
-    visitor: Option<Visitor>,
+    pending: Option<PendingRequest>,
     reloads: Option<Box<Reloads>>,
 }
 
@@ -118,15 +118,15 @@ pub(super) fn logged_in_page() -> String {
 }
 
 impl Reply {
-    pub(super) fn new(visitor: Option<Visitor>, reloads: Option<Box<Reloads>>) -> Self {
-        Self { visitor, reloads }
+    pub(super) fn new(pending: Option<PendingRequest>, reloads: Option<Box<Reloads>>) -> Self {
+        Self { pending, reloads }
     }
 
     /// Tells the browser that the log-in is complete. Where a person is at the browser, what is returned can go on
     /// showing the same page.
     pub fn done(mut self) -> Option<Box<Reloads>> {
-        if let Some(visitor) = self.visitor.take() {
-            visitor.answer_and_wait(&logged_in_page());
+        if let Some(pending) = self.pending.take() {
+            pending.answer_and_wait(&logged_in_page());
         }
         self.reloads.take()
     }
@@ -137,8 +137,8 @@ impl Reply {
     }
 
     fn send(&mut self, tone: Tone, title: &str, text: &str) {
-        if let Some(visitor) = self.visitor.take() {
-            visitor.answer_and_wait(&page(tone, title, text));
+        if let Some(pending) = self.pending.take() {
+            pending.answer_and_wait(&page(tone, title, text));
         }
     }
 }

@@ -27,12 +27,12 @@ const MOST: usize = 400;
 
 /// How much of the answers has gone out, for each connection that was passed on: by its port at our side.
 #[derive(Debug, Default)]
-pub(crate) struct Passed {
+pub(crate) struct AdmittedConnection {
     bytes: Mutex<HashMap<u16, u64>>,
     more: Condvar,
 }
 
-impl Passed {
+impl AdmittedConnection {
     fn bytes(&self) -> MutexGuard<'_, HashMap<u16, u64>> {
         self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -75,7 +75,7 @@ pub(super) struct Gate {
 /// What every connection needs.
 struct Way {
     server: SocketAddr,
-    passed: Arc<Passed>,
+    passed: Arc<AdmittedConnection>,
     open: AtomicUsize,
     on_tls: Box<dyn Fn() + Send + Sync>,
 }
@@ -85,7 +85,7 @@ impl Gate {
     pub(super) fn open(
         listener: TcpListener,
         server: SocketAddr,
-        passed: &Arc<Passed>,
+        passed: &Arc<AdmittedConnection>,
         on_tls: impl Fn() + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;

@@ -22,7 +22,7 @@ struct Waiting {
 }
 
 fn waiting(patience: Duration) -> Waiting {
-    let inbox = Inbox::listen(RedirectUri::loopback("http://127.0.0.1/callback").unwrap()).unwrap();
+    let inbox = CallbackListener::listen(RedirectUri::loopback("http://127.0.0.1/callback").unwrap()).unwrap();
     let authority = inbox.redirect().authority();
     let (done, outcome) = mpsc::channel();
     let (tell, told) = mpsc::channel();

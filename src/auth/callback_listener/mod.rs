@@ -27,19 +27,19 @@ use thiserror::Error;
 use tiny_http::{Method, Request};
 
 pub use super::callback_listener::answer::Reply;
-pub(super) use gate::Passed;
+pub(super) use gate::AdmittedConnection;
 
 use super::{
     callback::{self, Callback, CallbackError, Expected},
     callback_listener::{
-        answer::{Visitor, logged_in_page},
+        answer::{PendingRequest, logged_in_page},
         page::{Tone, page},
     },
     pasted::{PasteReader, Reading},
     redirect::RedirectUri,
 };
 use crate::secret::Secret;
-use socket::Listener;
+use socket::ListeningSockets;
 
 /// Why nobody listens.
 #[derive(Debug, Error)]
@@ -64,7 +64,7 @@ pub enum ListenError {
 
 /// What happens while waiting.
 enum Event {
-    Request(Visitor),
+    Request(PendingRequest),
     Tls,
     Pasted(Secret),
     PasteEnded,
@@ -135,24 +135,24 @@ pub enum Outcome {
 }
 
 /// Waits for an authorization code.
-pub struct Inbox {
+pub struct CallbackListener {
     redirect: RedirectUri,
     sender: Sender<Event>,
     events: Receiver<Event>,
     /// None where only what is pasted is waited for.
-    listener: Option<Listener>,
+    listener: Option<ListeningSockets>,
     /// From the beginning to the end of the wait.
     is_waiting: Arc<AtomicBool>,
 }
 
-impl Inbox {
+impl CallbackListener {
     /// Listens where the redirect URI says. Loopback addresses only.
     ///
     /// # Errors
     /// [`ListenError`].
     pub fn listen(redirect: RedirectUri) -> Result<Self, ListenError> {
         let (sender, events) = mpsc::channel();
-        let listener = Listener::at(&redirect.addresses(), &sender)?;
+        let listener = ListeningSockets::at(&redirect.addresses(), &sender)?;
         let port = listener.address().map(|address| address.port());
         let redirect = match port {
             Some(port) => redirect.with_port(port),
@@ -216,11 +216,11 @@ impl Inbox {
                 // Not while `self` holds a sender.
                 Err(RecvTimeoutError::Disconnected) => return Outcome::TimedOut,
             };
-            let (judged, visitor) = match event {
-                Event::Request(visitor) => match visitor.request().map(|request| self.judge(request, expected)) {
-                    Some(Judged::Callback(judged)) => (judged, Some(visitor)),
+            let (judged, pending) = match event {
+                Event::Request(pending) => match pending.request().map(|request| self.judge(request, expected)) {
+                    Some(Judged::Callback(judged)) => (judged, Some(pending)),
                     Some(Judged::Elsewhere(status, text)) => {
-                        visitor.turn_away(status, &page(Tone::Bad, "Nothing here", text));
+                        pending.turn_away(status, &page(Tone::Bad, "Nothing here", text));
                         continue;
                     }
                     None => continue,
@@ -254,25 +254,25 @@ impl Inbox {
             };
             match judged {
                 Ok(Callback::Code(code)) => {
-                    let reloads = visitor.as_ref().is_some_and(Visitor::is_browser);
+                    let reloads = pending.as_ref().is_some_and(PendingRequest::is_browser);
                     let reloads = reloads.then(|| Box::new(Reloads { inbox: self, expected: expected.clone() }));
-                    return Outcome::Code(code, Reply::new(visitor, reloads));
+                    return Outcome::Code(code, Reply::new(pending, reloads));
                 }
                 Ok(Callback::Denied) => {
                     finish(
-                        visitor,
+                        pending,
                         "Access was not granted",
                         "Nothing was shared with bbdl. You can close this window; to try again, run `bbdl login` once more.",
                     );
                     return Outcome::Denied;
                 }
                 Ok(Callback::Refused { error, description }) => {
-                    finish(visitor, "The log-in was refused", &format!("The server said: {error} {description}"));
+                    finish(pending, "The log-in was refused", &format!("The server said: {error} {description}"));
                     return Outcome::Refused { error, description };
                 }
                 Err(why) => {
                     // A page that keeps asking shall not fill the terminal: each is told once.
-                    let notice = match (why, &visitor) {
+                    let notice = match (why, &pending) {
                         (CallbackError::NotFound, _) => {
                             (!mem::replace(&mut not_found, true)).then_some(Notice::NotFound)
                         }
@@ -280,9 +280,9 @@ impl Inbox {
                         (_, Some(_)) => (!mem::replace(&mut turned_away, true)).then_some(Notice::TurnedAway),
                     };
                     notice.into_iter().for_each(&mut tell);
-                    if let Some(visitor) = visitor {
+                    if let Some(pending) = pending {
                         let text = format!("bbdl did not take this in: {why}.");
-                        visitor.turn_away(400, &page(Tone::Bad, "Not this log-in", &text));
+                        pending.turn_away(400, &page(Tone::Bad, "Not this log-in", &text));
                     }
                 }
             }
@@ -314,7 +314,7 @@ enum Judged {
 
 /// The listener after the log-in: whoever presses F5 sees the same page again, and no "connection refused".
 pub struct Reloads {
-    inbox: Inbox,
+    inbox: CallbackListener,
     expected: Expected,
 }
 
@@ -327,12 +327,12 @@ impl Reloads {
             if left.is_zero() {
                 return;
             }
-            let Ok(Event::Request(visitor)) = self.inbox.events.recv_timeout(left) else { continue };
-            match visitor.request().map(|request| self.inbox.judge(request, &self.expected)) {
-                Some(Judged::Callback(Ok(Callback::Code(_)))) => visitor.turn_away(200, &logged_in_page()),
-                Some(Judged::Callback(_)) => visitor.turn_away(400, &page(Tone::Bad, "Not this log-in", "")),
+            let Ok(Event::Request(pending)) = self.inbox.events.recv_timeout(left) else { continue };
+            match pending.request().map(|request| self.inbox.judge(request, &self.expected)) {
+                Some(Judged::Callback(Ok(Callback::Code(_)))) => pending.turn_away(200, &logged_in_page()),
+                Some(Judged::Callback(_)) => pending.turn_away(400, &page(Tone::Bad, "Not this log-in", "")),
                 Some(Judged::Elsewhere(status, text)) => {
-                    visitor.turn_away(status, &page(Tone::Bad, "Nothing here", text));
+                    pending.turn_away(status, &page(Tone::Bad, "Nothing here", text));
                 }
                 None => {}
             }
@@ -340,9 +340,9 @@ impl Reloads {
     }
 }
 
-fn finish(visitor: Option<Visitor>, title: &str, text: &str) {
-    if let Some(visitor) = visitor {
-        visitor.answer_and_wait(&page(Tone::Bad, title, text));
+fn finish(pending: Option<PendingRequest>, title: &str, text: &str) {
+    if let Some(pending) = pending {
+        pending.answer_and_wait(&page(Tone::Bad, title, text));
     }
 }
 

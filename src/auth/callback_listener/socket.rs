@@ -16,19 +16,19 @@ use tiny_http::Server;
 
 use super::{
     Event, ListenError,
-    gate::{Gate, Passed},
+    gate::{AdmittedConnection, Gate},
 };
-use crate::auth::callback_listener::answer::Visitor;
+use crate::auth::callback_listener::answer::PendingRequest;
 
 /// The ports that the browser may come to, and the server behind them.
-pub(super) struct Listener {
+pub(super) struct ListeningSockets {
     gates: Vec<Gate>,
     server: Arc<Server>,
     /// Dropped with the listener: the thread that watches it ends.
     _nudger: Sender<()>,
 }
 
-impl Listener {
+impl ListeningSockets {
     /// Listens on the first of these addresses, and on the others where that is possible.
     pub(super) fn at(addresses: &[SocketAddr], sender: &Sender<Event>) -> Result<Self, ListenError> {
         let mut ports = Vec::new();
@@ -59,7 +59,7 @@ impl Listener {
             |cause: &dyn std::fmt::Display| ListenError::Refused { address: behind[0], cause: cause.to_string() };
         let server = Arc::new(server.map_err(|cause| refuse(&cause))?);
         let address = server.server_addr().to_ip().ok_or_else(|| refuse(&"no address"))?;
-        let passed = Arc::new(Passed::default());
+        let passed = Arc::new(AdmittedConnection::default());
         let gates = ports.into_iter().map(|port| {
             let sender = sender.clone();
             Gate::open(port, address, &passed, move || sender.send(Event::Tls).unwrap_or_default())
@@ -68,7 +68,7 @@ impl Listener {
         let (own, sender, writing) = (Arc::clone(&server), sender.clone(), Arc::new(AtomicUsize::new(0)));
         thread::spawn(move || {
             while let Ok(request) = own.recv() {
-                if sender.send(Event::Request(Visitor::new(request, &writing, &passed))).is_err() {
+                if sender.send(Event::Request(PendingRequest::new(request, &writing, &passed))).is_err() {
                     break;
                 }
             }
@@ -80,7 +80,7 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
+impl Drop for ListeningSockets {
     fn drop(&mut self) {
         // Ends the thread that hands requests over; with it goes the last handle, and the port closes.
         self.server.unblock();

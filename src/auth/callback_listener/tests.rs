@@ -24,7 +24,7 @@ struct Waiting {
 }
 
 fn waiting_on(redirect: &str, patience: Duration) -> Waiting {
-    let inbox = Inbox::listen(RedirectUri::loopback(redirect).unwrap()).unwrap();
+    let inbox = CallbackListener::listen(RedirectUri::loopback(redirect).unwrap()).unwrap();
     let address = inbox.listener.as_ref().unwrap().address().unwrap();
     let (authority, paster) = (inbox.redirect().authority(), inbox.paster());
     let (notice, notices) = mpsc::channel();
@@ -214,7 +214,7 @@ fn what_is_pasted_counts_as_well() {
 
 #[test]
 fn without_a_listener_the_end_of_input_is_the_end() {
-    let inbox = Inbox::manual(RedirectUri::manual("https://app.example/cb").unwrap());
+    let inbox = CallbackListener::manual(RedirectUri::manual("https://app.example/cb").unwrap());
     inbox.paster().ended();
     let outcome = inbox.wait(&expected(), Instant::now() + Duration::from_secs(10), |_| ());
     assert!(matches!(outcome, Outcome::InputEnded));
@@ -225,7 +225,7 @@ fn a_port_in_use_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     for redirect in [format!("http://127.0.0.1:{port}/callback"), format!("http://localhost:{port}/x")] {
-        let error = Inbox::listen(RedirectUri::loopback(&redirect).unwrap()).err().unwrap();
+        let error = CallbackListener::listen(RedirectUri::loopback(&redirect).unwrap()).err().unwrap();
         assert!(matches!(error, ListenError::PortTaken { port: named, .. } if named == port), "{error}");
     }
 }
@@ -246,7 +246,8 @@ fn ipv6_and_localhost_work_where_there_is_ipv6() {
     // A browser would take the code to the program on the other address.
     let taken = std::net::TcpListener::bind("[::1]:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    let error = Inbox::listen(RedirectUri::loopback(&format!("http://localhost:{port}/x")).unwrap()).err().unwrap();
+    let error =
+        CallbackListener::listen(RedirectUri::loopback(&format!("http://localhost:{port}/x")).unwrap()).err().unwrap();
     assert!(matches!(error, ListenError::PortTaken { port: named, .. } if named == port), "{error}");
 
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

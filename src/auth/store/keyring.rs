@@ -14,7 +14,7 @@ use super::{
     StoreError, StoreKind, TokenStore, check_name,
     chunked_record::{self, Items},
 };
-use crate::{error::shown, secret::Secret};
+use crate::{error::sanitized, secret::Secret};
 
 /// One item a profile (on Windows more, see `parts.rs`) under the service name `bbdl`.
 ///
@@ -130,19 +130,19 @@ impl Items for Keyring {
 /// What a keyring error means to us. `BadEncoding`, `BadDataFormat` and `Ambiguous` carry stored bytes
 /// (in their `Debug`, and `Ambiguous` also prints its entries) and are never formatted.
 fn meaning(error: &KeyringError) -> StoreError {
-    let unavailable = |cause: &str| StoreError::Unavailable { cause: shown(cause) };
+    let unavailable = |cause: &str| StoreError::Unavailable { cause: sanitized(cause) };
     let damaged = |what: &str| StoreError::Damaged { what: what.to_owned() };
     match error {
         KeyringError::NoDefaultStore => match Entry::store_status() {
             Err(KeyringError::NoDefaultStore) | Ok(()) => unavailable("there is none"),
             Err(why) => meaning(why),
         },
-        KeyringError::NoStorageAccess(cause) => StoreError::Locked { cause: shown(&cause.to_string()) },
+        KeyringError::NoStorageAccess(cause) => StoreError::Locked { cause: sanitized(&cause.to_string()) },
         KeyringError::PlatformFailure(cause) => {
             let cause = cause.to_string();
             // The D-Bus error of a collection that was locked between two calls (Secret Service API, "Errors").
             if cause.contains("Secret.Error.IsLocked") {
-                return StoreError::Locked { cause: shown(&cause) };
+                return StoreError::Locked { cause: sanitized(&cause) };
             }
             unavailable(&cause)
         }

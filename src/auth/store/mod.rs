@@ -14,7 +14,7 @@ use next_record::NextRecord;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    error::{Error, ErrorKind, shown},
+    error::{Error, ErrorKind, sanitized},
     secret::Secret,
 };
 
@@ -160,7 +160,7 @@ pub enum StoreError {
         owner: u32,
     },
     /// The name cannot be the name of a record in every store.
-    #[error("\"{}\" cannot be the name of a profile", shown(name))]
+    #[error("\"{}\" cannot be the name of a profile", sanitized(name))]
     ProfileName {
         /// The name as it was given.
         name: String,

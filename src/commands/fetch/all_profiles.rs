@@ -8,10 +8,11 @@ use tokio::task::JoinSet;
 use super::{one, report::Done};
 use crate::{
     cli::Fetch,
-    commands::{Context, block_on_with_workers},
+    commands::Context,
     error::{Error, ErrorKind, Exit, Result},
     files::private_dir,
     profile::ProfileName,
+    runtime::block_on_with_workers,
 };
 
 /// How many profiles are under way for each request that may be: one that waits for the server to recover, or

@@ -29,7 +29,7 @@ use crate::{
     auth::{log_in_end::EndedKind, session::Session, token::Grant},
     claim::coverage::notice,
     cli::{Fetch, Resource},
-    commands::{Context, aside, asked_to_stop, block_on_with_workers, interruptible},
+    commands::Context,
     error::{Error, ErrorKind, Result},
     export::coverages,
     output::Ui,
@@ -42,6 +42,7 @@ use crate::{
         outcome::{Warning, WarningKind},
         sinks::SharedPull,
     },
+    runtime::{asked_to_stop, block_on_with_workers, interruptible, run_blocking},
 };
 use plan::{Logins, Target, choose, claim_query};
 use report::{Done, Fetched};
@@ -174,7 +175,7 @@ impl Job<'_> {
         let (grant, mut targets, mut withheld) = self.plan().await?;
         let out = absolute(&self.args.out)?;
         let dir = out.clone();
-        let archive = aside(move || Archive::open(&dir)).await??;
+        let archive = run_blocking(move || Archive::open(&dir)).await??;
         let source = self.source(&grant);
         for target in &targets {
             archive.accepts(&source, target.name(), &self.filters(*target))?;

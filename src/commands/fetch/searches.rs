@@ -20,7 +20,7 @@ use crate::{
     paging::page_check::PriorCount,
     pull::{
         increment,
-        outcome::Settled,
+        outcome::ReadingOutcome,
         search_loop::{Reader, SearchPlan},
         sinks::{ArchiveSink, SharedPull, StreamSink},
     },
@@ -54,7 +54,7 @@ impl Job<'_> {
         let (mut sink, from) = ArchiveSink::open(pull, expected, key).await?;
         let settled = self.reader().into_archive(plan, kept.as_ref(), (&mut sink, from)).await?;
         let (requests_now, bytes_now) = self.client.traffic();
-        let Settled { mode, total, data_time, cursor_stays, warnings, failure, .. } = settled;
+        let ReadingOutcome { mode, total, data_time, cursor_stays, warnings, failure, .. } = settled;
         let pulled = Pulled {
             resource: resource.name(),
             mode,

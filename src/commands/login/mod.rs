@@ -25,17 +25,18 @@ use crate::{
     auth::{
         authorization::Authorization,
         callback::Expected,
-        callback_listener::{Inbox, ListenError, Outcome, Paster, Reloads},
+        callback_listener::{CallbackListener, ListenError, Outcome, Paster, Reloads},
         redirect::RedirectUri,
         token::{Credential, TokenAnswer},
         token_endpoint::{self, Asked, TokenFailure},
     },
     cli::Login,
-    commands::{Context, aside, asked_to_stop, block_on, finish_first, interruptible},
+    commands::Context,
     error::{Error, ErrorKind, Result},
     files::lock::{FileLock, LockError},
     output::Ui,
     profile::{Profile, ProfileName},
+    runtime::{asked_to_stop, block_on, finish_before_exit, interruptible, run_blocking},
     secret::Secret,
 };
 
@@ -65,7 +66,7 @@ pub(super) fn run_with(context: &Context, args: Login, browser: Browser) -> Resu
 }
 
 /// A log-in that is kept.
-struct Kept {
+struct StoredLogIn {
     name: ProfileName,
     profile: Profile,
     /// Who logged in, as people say it.
@@ -80,20 +81,21 @@ fn answer_reloads(reloads: Box<Reloads>) -> Result<()> {
     const MOMENT: Duration = Duration::from_secs(5);
     block_on(async {
         tokio::select! {
-            done = aside(move || reloads.answer_for(MOMENT)) => done,
+            done = run_blocking(move || reloads.answer_for(MOMENT)) => done,
             () = asked_to_stop() => Ok(()),
         }
     })
 }
 
-async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(Kept, Option<Box<Reloads>>)> {
+async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(StoredLogIn, Option<Box<Reloads>>)> {
     // Whatever would fail after the person has consented should fail before: the new consent ends the
     // one of before the moment it is given.
     check_store(plan)?;
     // A fetch whose log-in this one ends waits for it. Another log-in may hold it, which does as well.
     let _under_way = FileLock::acquire(&context.paths.log_in_lock(&plan.name), Duration::ZERO, "log in").ok();
     let client = context.client(plan.server.clone(), RetryPolicy::default())?;
-    let inbox = if plan.manual { Inbox::manual(plan.redirect.clone()) } else { listen(plan.redirect.clone())? };
+    let inbox =
+        if plan.manual { CallbackListener::manual(plan.redirect.clone()) } else { listen(plan.redirect.clone())? };
     let redirect = inbox.redirect().as_str().to_owned();
     interruptible(client::prove(&client, plan, &redirect)).await?;
     let request = Authorization::new(&plan.server, &plan.app.client_id, &redirect, plan.scopes.clone(), plan.lang)?;
@@ -116,7 +118,7 @@ async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(Kep
         let kept = keep(context, plan, &client, &new, &before).await?;
         Ok((new, kept))
     };
-    let (new, mut kept) = match finish_first(&context.ui, finishing, logged_in).await {
+    let (new, mut kept) = match finish_before_exit(&context.ui, finishing, logged_in).await {
         Ok(kept) => kept,
         Err(error) => {
             reply.failed("The terminal says what went wrong and what to do.");
@@ -136,7 +138,7 @@ async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(Kep
             before.restore(context, plan, has_ended)?;
             Ok(profile)
         };
-        kept.profile = finish_first(&context.ui, finishing, moved).await?;
+        kept.profile = finish_before_exit(&context.ui, finishing, moved).await?;
         kept.ended.retain(|name| *name != to);
         kept.name = to;
     }
@@ -144,7 +146,13 @@ async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(Kep
 }
 
 /// Keeps the new log-in where it belongs, or nowhere: see [`person`].
-async fn keep(context: &Context, plan: &Plan, client: &Client, new: &Credential, before: &Before) -> Result<Kept> {
+async fn keep(
+    context: &Context,
+    plan: &Plan,
+    client: &Client,
+    new: &Credential,
+    before: &Before,
+) -> Result<StoredLogIn> {
     let profiles = Profile::load_all(&context.paths).unwrap_or_default();
     let person = Person::of(context, plan, new, &profiles).await;
     let past = before.profile().map_or(Relation::Unknown, |profile| person.relation(profile));
@@ -158,7 +166,7 @@ async fn keep(context: &Context, plan: &Plan, client: &Client, new: &Credential,
             keep::mark_ended(context, &ended, &profiles);
             let who = person::who(context, new, plan.server.api()).await;
             words::warn_of_the_same_person(context, plan, &ended);
-            Ok(Kept { name: plan.name.clone(), profile, who, ended })
+            Ok(StoredLogIn { name: plan.name.clone(), profile, who, ended })
         }
         Verdict::Divert { to, ended } => {
             keep::there(context, plan, new, &to).await?;
@@ -180,7 +188,7 @@ async fn wants_it_there(context: &Context, plan: &Plan, to: &ProfileName, answer
     let Some(answers) = answers.filter(|_| context.ui.can_ask()) else { return false };
     let as_it_was = if plan.has_past { format!(", and leave \"{}\" as it was", plan.name) } else { String::new() };
     context.ui.tell(format!("Keep this log-in under profile \"{to}\" instead{as_it_was}? [y/N]"));
-    let answer = interruptible(aside(move || answers.recv_timeout(PATIENCE).unwrap_or_default())).await;
+    let answer = interruptible(run_blocking(move || answers.recv_timeout(PATIENCE).unwrap_or_default())).await;
     answer.is_ok_and(|answer| matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
@@ -193,8 +201,8 @@ fn check_store(plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-fn listen(redirect: RedirectUri) -> Result<Inbox> {
-    Inbox::listen(redirect).map_err(|cause| {
+fn listen(redirect: RedirectUri) -> Result<CallbackListener> {
+    CallbackListener::listen(redirect).map_err(|cause| {
         let hint = match cause {
             ListenError::PortTaken { .. } => {
                 "End the other program, or register http://127.0.0.1/callback for the app: then any free port does. Or add --manual."
@@ -222,10 +230,10 @@ fn read_lines(paster: Paster) -> Receiver<String> {
     answers
 }
 
-async fn wait(ui: Ui, inbox: Inbox, expected: Expected, patience: Duration) -> Result<Outcome> {
+async fn wait(ui: Ui, inbox: CallbackListener, expected: Expected, patience: Duration) -> Result<Outcome> {
     let deadline = Instant::now() + patience;
     let redirect = inbox.redirect().clone();
-    aside(move || inbox.wait(&expected, deadline, |notice| ui.tell(words::notice(notice, &redirect)))).await
+    run_blocking(move || inbox.wait(&expected, deadline, |notice| ui.tell(words::notice(notice, &redirect)))).await
 }
 
 async fn exchange(

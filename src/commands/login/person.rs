@@ -17,7 +17,7 @@ use crate::{
     api_version::ApiVersion,
     auth::token::{Credential, Grant},
     commands::Context,
-    error::{Error, ErrorKind, Result, shown},
+    error::{Error, ErrorKind, Result, sanitized},
     profile::{Profile, ProfileName},
 };
 
@@ -141,7 +141,7 @@ pub(super) async fn who(context: &Context, new: &Credential, api: ApiVersion) ->
         true => userinfo(context, new, api).await.and_then(|info| text(&info, "name")),
         false => None,
     };
-    name.map(|name| shown(&name)).filter(|name| !name.is_empty()).unwrap_or_else(|| masked(&new.grant))
+    name.map(|name| sanitized(&name)).filter(|name| !name.is_empty()).unwrap_or_else(|| masked(&new.grant))
 }
 
 /// "the person with the id …0010": enough to tell two people of a family apart, and no id to do anything with.

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::json;
 
-use super::{Kept, keep::store_name, plan::Plan};
+use super::{StoredLogIn, keep::store_name, plan::Plan};
 use crate::{
     api_version::ApiVersion,
     auth::{
@@ -247,7 +247,7 @@ const SWITCH: &str =
     "To log in the right person, choose \"switch account\" on Medicare's page, or open the address in a private window";
 
 /// What a log-in has brought.
-pub(super) fn announce(context: &Context, plan: &Plan, kept: &Kept) {
+pub(super) fn announce(context: &Context, plan: &Plan, kept: &StoredLogIn) {
     let (profile, grant) = (&kept.profile, &kept.profile.grant);
     if context.ui.json() {
         context.ui.result_json(&json!({

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::{LONGEST, Month, Sum, Sums, Who};
 use crate::{
-    claim::{Cents, Decision, Standing},
+    claim::{Cents, Disposition, PayerDecision},
     report::{
         html::{Head, Td, bars, quiet, table},
         words::{counted, date, does, dollars, plain},
@@ -79,7 +79,7 @@ impl Sums {
             let (count, of) = (recent.unsaid_share, counted(recent.claims, "claim"));
             said += &format!(" {count} of {of} {} not say your share.", does(count));
         }
-        if let Some(denied) = self.recent_decided.get(&Decision::Denied) {
+        if let Some(denied) = self.recent_decided.get(&PayerDecision::Denied) {
             said += &format!(" Of {} that Medicare did not pay, nothing is counted.", counted(*denied, "claim"));
         }
         said
@@ -143,15 +143,15 @@ impl Sums {
             (all.unsaid_at_pharmacy, "what was paid at the pharmacy"),
         ];
         let left_out = self.left_out.values().sum::<u64>();
-        let reasons = Standing::LEFT_OUT.iter().filter_map(|it| Some((self.left_out.get(it)?, it.words())));
+        let reasons = Disposition::LEFT_OUT.iter().filter_map(|it| Some((self.left_out.get(it)?, it.words())));
         let reasons: Vec<String> = reasons.map(|(count, words)| format!("{count} {words}")).collect();
         html! {
             @for (count, what) in unsaid { @if count > 0 {
                 (quiet(&format!("{count} of the {of} {} not say {what}, and nothing is added for it.", does(count))))
             } }
             @for (decision, count) in &self.decided { @let claims = counted(*count, "claim"); @match decision {
-                Decision::Denied => (quiet(&format!("Medicare did not pay {claims}. Whether you owe anything there is not said, so no share is shown; your provider can tell you."))),
-                Decision::MedicareAdvantage => (quiet(&format!("Your Medicare Advantage plan paid {claims}. Your part there is what the plan says, so no share is shown."))),
+                PayerDecision::Denied => (quiet(&format!("Medicare did not pay {claims}. Whether you owe anything there is not said, so no share is shown; your provider can tell you."))),
+                PayerDecision::MedicareAdvantage => (quiet(&format!("Your Medicare Advantage plan paid {claims}. Your part there is what the plan says, so no share is shown."))),
             } }
             @if left_out > 0 {
                 (quiet(&format!("{left_out} more {} shown and in no sum: {}.", if left_out == 1 { "is" } else { "are" }, reasons.join(", "))))

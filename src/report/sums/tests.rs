@@ -120,7 +120,7 @@ fn what_was_paid_at_the_pharmacy_is_in_no_share() {
 fn what_counts_nowhere_can_be_found_and_has_no_sections() {
     let mut sums = Sums::default();
     for start in [Some("2019-01-01"), None] {
-        let claim = Claim { standing: Standing::Cancelled, start: start.map(str::to_owned), ..Claim::default() };
+        let claim = Claim { disposition: Disposition::Cancelled, start: start.map(str::to_owned), ..Claim::default() };
         sums.take(&claim);
     }
     assert_eq!(sums.years().collect::<Vec<_>>(), ["2019", UNKNOWN]);
@@ -131,8 +131,8 @@ fn what_counts_nowhere_can_be_found_and_has_no_sections() {
 #[test]
 fn a_single_one_is_said_as_one() {
     let mut sums = Sums::default();
-    sums.take(&Claim { standing: Standing::Deleted, is_incomplete: true, ..Claim::default() });
-    sums.take(&Claim { decision: Some(Decision::Denied), ..Claim::default() });
+    sums.take(&Claim { disposition: Disposition::Deleted, is_incomplete: true, ..Claim::default() });
+    sums.take(&Claim { payer_decision: Some(PayerDecision::Denied), ..Claim::default() });
     sums.take(&Claim::default());
     let said = summary(&sums);
     for words in [
