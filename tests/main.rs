@@ -34,6 +34,7 @@ mod odd_claims;
 mod page;
 mod page_boundaries;
 mod parallel;
+mod profile_names;
 mod renewal;
 mod right_person;
 mod set_up;

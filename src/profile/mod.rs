@@ -3,9 +3,11 @@
 pub mod archive_notes;
 pub mod config_file;
 mod name;
+mod new_name;
 pub mod paths;
 mod record;
 
 pub use name::{ProfileName, profile_option};
+pub use new_name::{NameRefused, NewProfileName, TakenNames};
 pub use paths::Paths;
 pub use record::{Profile, login_command};

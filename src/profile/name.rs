@@ -6,12 +6,13 @@ use std::{fmt, str::FromStr};
 pub(super) const MOST_TYPING_ERRORS: usize = 3;
 
 /// The name of a profile: letters, digits, `.`, `_`, `-`; at most 64; not starting with a dot or dash.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProfileName(String);
 
 impl ProfileName {
     /// The profile used when none is named.
     pub const DEFAULT: &str = "default";
+    const LONGEST: usize = 64;
 
     /// The name as text.
     #[must_use]
@@ -22,9 +23,29 @@ impl ProfileName {
     /// A name like this one, with something behind it.
     #[must_use]
     pub fn with_ending(&self, ending: &str) -> Self {
-        const LONGEST: usize = 64;
-        let begun: String = self.0.chars().take(LONGEST.saturating_sub(ending.len())).collect();
+        let begun: String = self.0.chars().take(Self::LONGEST.saturating_sub(ending.len())).collect();
         format!("{begun}{ending}").parse().unwrap_or_else(|_| self.clone())
+    }
+
+    /// A name as an older version may have made it, on a system where it can be made.
+    #[cfg(test)]
+    pub(super) fn unchecked(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// Whether Windows takes a file of this name for a device, whatever ending it has.
+    pub(super) fn is_a_device(&self) -> bool {
+        const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
+        let stem = self.0.split('.').next().unwrap_or_default().to_ascii_lowercase();
+        let is_port = stem.len() == 4
+            && (stem.starts_with("com") || stem.starts_with("lpt"))
+            && stem.ends_with(|c: char| c.is_ascii_digit());
+        DEVICES.contains(&stem.as_str()) || is_port
+    }
+
+    /// The same for every name that differs from this one only in upper and lower case.
+    pub(super) fn folded(&self) -> String {
+        self.0.to_ascii_lowercase()
     }
 }
 
@@ -33,13 +54,19 @@ impl FromStr for ProfileName {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        let fits = !text.is_empty() && text.len() <= 64 && !text.starts_with(['.', '-']);
-        if fits && text.chars().all(allowed) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err("a profile name is 1 to 64 letters, digits, '.', '_' or '-', and starts with none of '.' and '-'"
-                .into())
+        let fits = !text.is_empty() && text.len() <= Self::LONGEST && !text.starts_with(['.', '-']);
+        if !fits || !text.chars().all(allowed) {
+            return Err(
+                "a profile name is 1 to 64 letters, digits, '.', '_' or '-', and starts with none of '.' and '-'"
+                    .into(),
+            );
         }
+        let name = Self(text.to_owned());
+        // There cannot be such a profile on Windows, and looking for its file may never end.
+        if cfg!(windows) && name.is_a_device() {
+            return Err(super::NameRefused::Device { name }.to_string());
+        }
+        Ok(name)
     }
 }
 
@@ -61,7 +88,7 @@ mod tests {
 
     #[test]
     fn profile_names_are_fit_to_be_file_names() {
-        for good in ["default", "mum", "study-17.a_b"] {
+        for good in ["default", "mum", "study-17.a_b", "Mum", "com10", "console", "null", "lpt"] {
             assert!(good.parse::<ProfileName>().is_ok(), "{good}");
         }
         for bad in ["", ".", "..", "../x", "a/b", "-x", "a b", "ä", &"x".repeat(65)] {

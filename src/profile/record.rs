@@ -58,6 +58,9 @@ impl Profile {
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(cause) => return Err(Error::disk("read", &path, &cause)),
         };
+        if !is_spelled_so(&path) {
+            return Ok(None);
+        }
         serde_json::from_slice(&text).map(Some).map_err(|cause| {
             Error::new(ErrorKind::Profile, format!("{} is not a profile of bbdl's: {cause}", path.display()))
                 .hint("Delete it and log in again.")
@@ -190,6 +193,14 @@ impl Profile {
     pub fn login_command(&self, name: &ProfileName) -> String {
         login_command(&self.server, self.api, name)
     }
+}
+
+/// Whether a file that is there has exactly this name. Windows and macOS find `mum.json` under `Mum.json` too.
+fn is_spelled_so(path: &std::path::Path) -> bool {
+    if cfg!(not(any(windows, target_os = "macos"))) {
+        return true;
+    }
+    std::fs::canonicalize(path).is_ok_and(|real| real.file_name() == path.file_name())
 }
 
 /// The command line that logs in at a server.

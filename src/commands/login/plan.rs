@@ -16,7 +16,7 @@ use crate::{
     commands::Context,
     error::{Error, Result},
     origin::{Origin, PRODUCTION, server_named},
-    profile::{Profile, ProfileName, config_file::LoginDefaults, login_command},
+    profile::{Profile, ProfileName, TakenNames, config_file::LoginDefaults, login_command},
 };
 
 /// Longer than CMS's own pages last (600 s for the consent) and a code for the log-in takes to arrive.
@@ -46,6 +46,9 @@ impl Plan {
     pub(super) fn settle(context: &Context, args: Login) -> Result<Self> {
         let name = context.profile.clone();
         let before = Profile::load(&context.paths, &name)?;
+        if before.is_none() {
+            context.paths.profiles()?.into_iter().collect::<TakenNames>().take(name.clone())?;
+        }
         let defaults = context.config.login_for(&name);
         let origin = origin(&args, &defaults, before.as_ref())?;
         let same_server = before.as_ref().filter(|profile| profile.server == origin);
