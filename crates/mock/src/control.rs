@@ -8,10 +8,11 @@ use super::{
     apps::Registration,
     faults::Fault,
     http::{Answer, Ask},
+    ids::word,
     login_visits::Standing,
     records::Records as _,
     throttle::Rate,
-    world::{Consent, Switches, word},
+    world::{Consent, Switches, Whose, World},
 };
 
 #[derive(Deserialize)]
@@ -29,6 +30,32 @@ struct Grants {
     /// Away with the grants alone.
     #[serde(default)]
     forget: bool,
+    /// Of so many grants in a hundred, spread evenly over the enrollees.
+    percent: Option<f64>,
+}
+
+impl Grants {
+    /// Does so; says whose grants are gone where that was a share of all.
+    fn obey(&self, world: &mut World) -> Result<Value, String> {
+        let Some(percent) = self.percent else {
+            if self.revoke || self.forget {
+                world.delete_all_grants(self.revoke);
+            }
+            return Ok(json!({"ok": true}));
+        };
+        if !(0.0..=100.0).contains(&percent) {
+            return Err(format!("percent: {percent} is not from 0 to 100"));
+        }
+        if !self.revoke {
+            return Err("percent needs \"revoke\": true".to_owned());
+        }
+        let share = |number: usize| (number as f64 * percent / 100.0).floor();
+        let all = world.all_grants().into_iter().enumerate();
+        let gone: Vec<Whose> = all.filter(|(nth, _)| share(nth + 1) > share(*nth)).map(|(_, whose)| whose).collect();
+        gone.iter().for_each(|whose| world.delete_grant(*whose));
+        let enrollees: Vec<usize> = gone.iter().map(|whose| whose.enrollee).collect();
+        Ok(json!({"ok": true, "enrollees": enrollees}))
+    }
 }
 
 #[derive(Deserialize)]
@@ -73,12 +100,7 @@ pub(super) fn answer(shared: &Shared, ask: &Ask, what: &str) -> Answer {
             done()
         }
         ("POST", "clock") => order(ask, |clock: Clock| shared.world().advance(clock.advance_seconds)),
-        ("POST", "grants") => order(ask, |grants: Grants| {
-            if grants.revoke || grants.forget {
-                shared.world().delete_all_grants(grants.revoke);
-            }
-            Ok(())
-        }),
+        ("POST", "grants") => answered(read(ask).and_then(|grants: Grants| grants.obey(&mut shared.world()))),
         ("POST", "consent") => order(ask, |order: ConsentOrder| {
             if order.enrollee >= shared.records.enrollees() {
                 return Err(format!("there is no enrollee {}", order.enrollee));
@@ -104,33 +126,41 @@ pub(super) fn answer(shared: &Shared, ask: &Ask, what: &str) -> Answer {
             shared.world().throttle.set(rate);
             Ok(())
         }),
-        ("POST", "apps") => match serde_json::from_slice::<Registration>(&ask.body) {
+        ("POST", "apps") => match read::<Registration>(ask) {
             Ok(registration) => {
                 let app = registration.app(word(40), word(128));
                 let answer = json!({"client_id": app.id, "client_secret": app.secret});
                 shared.world().apps.push(app);
                 json(200, &answer)
             }
-            Err(cause) => json(400, &json!({ "error": cause.to_string() })),
+            Err(why) => refused(why),
         },
         ("POST", "claims") => {
             let now = shared.world().now();
-            let load = serde_json::from_slice(&ask.body).map_err(|cause| cause.to_string());
-            match load.and_then(|load| shared.records.load(&load, now)) {
-                Ok(done) => json(200, &json!(done)),
-                Err(why) => json(400, &json!({ "error": why })),
-            }
+            answered(read(ask).and_then(|load| shared.records.load(&load, now)).map(|done| json!(done)))
         }
         _ => json(404, &json!({"error": "no such control; docs/mock.md lists them"})),
     }
 }
 
 fn order<T: for<'de> Deserialize<'de>>(ask: &Ask, obey: impl FnOnce(T) -> Result<(), String>) -> Answer {
-    let read = serde_json::from_slice(&ask.body).map_err(|cause| cause.to_string());
-    match read.and_then(obey) {
-        Ok(()) => json(200, &json!({"ok": true})),
-        Err(why) => json(400, &json!({ "error": why })),
+    answered(read(ask).and_then(obey).map(|()| json!({"ok": true})))
+}
+
+fn read<T: for<'de> Deserialize<'de>>(ask: &Ask) -> Result<T, String> {
+    serde_json::from_slice(&ask.body).map_err(|cause| cause.to_string())
+}
+
+fn answered(done: Result<Value, String>) -> Answer {
+    match done {
+        Ok(value) => json(200, &value),
+        Err(why) => refused(why),
     }
+}
+
+/// Of an order that cannot be obeyed.
+pub(super) fn refused(why: String) -> Answer {
+    json(400, &json!({ "error": why }))
 }
 
 fn json(status: u16, value: &Value) -> Answer {

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::{
     json::quoted,
-    records::{ClaimHeader, Enrollee, Marks, Records, Version},
+    records::{ClaimHeader, Enrollee, Marks, Records, Version, index_of, username},
 };
 
 /// What the payload library of CMS's own tests has where a value changes at every run.
@@ -330,13 +330,17 @@ impl Records for Files {
 
     fn enrollee(&self, index: usize) -> Enrollee {
         Enrollee {
-            username: format!("BBUser{index:05}"),
+            username: username(index),
             patient: self.people[index].id.clone(),
             name: format!("Enrollee {index}"),
             given_name: "Enrollee".into(),
             family_name: index.to_string(),
             email: format!("enrollee{index}@example.com"),
         }
+    }
+
+    fn find_enrollee(&self, username: &str) -> Option<usize> {
+        index_of(username).filter(|index| *index < self.people.len())
     }
 
     fn claims(&self, version: Version, enrollee: usize) -> usize {

@@ -71,19 +71,6 @@ impl<V> ExpiringMap<V> {
         Some(thing.value)
     }
 
-    /// Keeps those alone that are wanted.
-    pub(super) fn retain(&mut self, is_wanted: impl Fn(&V) -> bool) {
-        let Self { things, order, weight, .. } = self;
-        things.retain(|_, thing| {
-            let stays = is_wanted(&thing.value);
-            if !stays {
-                order.remove(&thing.number);
-                *weight -= thing.weight;
-            }
-            stays
-        });
-    }
-
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         assert_eq!(self.things.len(), self.order.len());
@@ -109,8 +96,6 @@ mod tests {
         }
         assert_eq!(kept.len(), MOST);
         assert!(kept.get(&(MOST + 49).to_string()).is_some() && kept.get("49").is_none());
-        kept.retain(|number| number % 2 == 0);
-        assert_eq!(kept.len(), MOST / 2);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod apps;
 mod backend;
 mod body;
+mod consents;
 mod control;
 pub mod data;
 mod expiring_map;
@@ -13,6 +14,7 @@ mod fenwick;
 mod fhir;
 mod html;
 mod http;
+mod ids;
 mod json;
 mod language;
 mod log;
@@ -50,7 +52,7 @@ pub use records::Records;
 use world::World;
 
 /// What kind of access the mock's app has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
     /// As long as one access token lives.
@@ -97,11 +99,6 @@ impl Shared {
     /// The state. A request that panicked while it held it has left it whole: every change is one step.
     fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The person with this log-in name.
-    fn find(&self, username: &str) -> Option<usize> {
-        (0..self.records.enrollees()).find(|index| self.records.enrollee(*index).username == username)
     }
 }
 

@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::{
     expiring_map::ExpiringMap,
+    ids::{uuid, word},
     version::Version,
-    world::{uuid, word},
 };
 
 /// The address of a consent page is good for ten minutes.

@@ -281,6 +281,14 @@ impl Records for MutableRecords {
         self.base.enrollee(index)
     }
 
+    fn find_enrollee(&self, username: &str) -> Option<usize> {
+        self.base.find_enrollee(username)
+    }
+
+    fn find_patient(&self, version: Version, patient: &str) -> Option<usize> {
+        self.base.find_patient(version, patient)
+    }
+
     fn claims(&self, version: Version, enrollee: usize) -> usize {
         let changed = self.changed();
         let Some(claims) = changed.people.get(&enrollee) else { return self.base.claims(version, enrollee) };

@@ -24,6 +24,17 @@ pub struct Enrollee {
     pub email: String,
 }
 
+/// The log-in name of the person at `index`.
+pub(super) fn username(index: usize) -> String {
+    format!("BBUser{index:05}")
+}
+
+/// The index of the person with this log-in name, were there enough people.
+pub(super) fn index_of(name: &str) -> Option<usize> {
+    let index = name.strip_prefix("BBUser")?.parse().ok()?;
+    (username(index) == name).then_some(index)
+}
+
 /// The part of a claim that a search needs, without making the claim itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimHeader {
@@ -65,6 +76,14 @@ pub trait Records: Send + Sync {
     fn enrollees(&self) -> usize;
     /// The person at `index` (below [`Records::enrollees`]).
     fn enrollee(&self, index: usize) -> Enrollee;
+    /// The person with this log-in name.
+    fn find_enrollee(&self, username: &str) -> Option<usize> {
+        (0..self.enrollees()).find(|index| self.enrollee(*index).username == username)
+    }
+    /// The person with this Patient id, which v3 has other ones of.
+    fn find_patient(&self, version: Version, patient: &str) -> Option<usize> {
+        (0..self.enrollees()).find(|index| version.patient(&self.enrollee(*index)) == patient)
+    }
     /// How many claims this version has of that person, those included that only some searches show.
     fn claims(&self, version: Version, enrollee: usize) -> usize;
     /// How many of them are finished: the first in the order of this version.

@@ -14,7 +14,7 @@ use url::{Host, Url};
 use super::{
     Shared,
     backend::{self, Failure},
-    control,
+    consents, control,
     faults::{Condition, Struck},
     fhir, html,
     http::{Answer, Ask},
@@ -60,6 +60,10 @@ async fn handle(
     }
     let accepts_gzip = ask.header("accept-encoding").is_some_and(|value| value.contains("gzip"));
     if let Some(what) = ask.path.strip_prefix("/__mock/") {
+        if ask.method == "POST" && what == "consents" {
+            let refused = |why| control::refused(why).into_response(accepts_gzip);
+            return consents::answer(&shared, &ask).unwrap_or_else(refused);
+        }
         return control::answer(&shared, &ask, what).into_response(accepts_gzip);
     }
     // With the query, so that a fault can be about one page.

@@ -11,6 +11,7 @@ use super::{
     http::{Answer, Ask, Pairs, last},
     language::Language,
     login_visits::Standing,
+    records::Records as _,
     version::Version,
 };
 
@@ -66,7 +67,7 @@ fn question(shared: &Shared, ask: &Ask, relay: &str) -> Answer {
 pub(super) fn chosen(shared: &Shared, ask: &Ask) -> Answer {
     let form = ask.form();
     let relay = last(&form, "relay").unwrap_or_default();
-    let Some(enrollee) = last(&form, "username").and_then(|name| shared.find(name)) else {
+    let Some(enrollee) = last(&form, "username").and_then(|name| shared.records.find_enrollee(name)) else {
         return question(shared, ask, relay);
     };
     let token = shared.world().login_visits.sign_in(enrollee);

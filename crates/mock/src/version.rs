@@ -17,13 +17,12 @@ impl Version {
     /// The version that a path begins with, and what comes after it.
     pub(super) fn of(path: &str) -> Option<(Self, &str)> {
         let (first, rest) = path.strip_prefix('/')?.split_once('/')?;
-        let version = match first {
-            "v1" => Self::V1,
-            "v2" => Self::V2,
-            "v3" => Self::V3,
-            _ => return None,
-        };
-        Some((version, rest))
+        Some((Self::named(first)?, rest))
+    }
+
+    /// The version of this name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        [Self::V1, Self::V2, Self::V3].into_iter().find(|version| version.name() == name)
     }
 
     /// As in a path.

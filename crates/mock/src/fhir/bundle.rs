@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{instant, params::upstream, search::Search};
-use crate::{http::Answer, records::Records as _, version::Version, world::uuid};
+use crate::{http::Answer, ids::uuid, records::Records as _, version::Version};
 
 /// Space made at once for a page: this many bytes for each of so many claims, about what they take at v3.
 const CLAIM: usize = 32 << 10;

@@ -1,6 +1,6 @@
 //! The authorization endpoint and the consent page.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::json;
 
@@ -32,7 +32,7 @@ pub(crate) fn begin(shared: &Shared, ask: &Ask, version: Version, faults: &Struc
         let query = if posted { encoded() } else { ask.raw_query.clone() };
         return signin::leave(version, &query);
     }
-    let hinted = last(&request, "login_hint").and_then(|name| shared.find(name));
+    let hinted = last(&request, "login_hint").and_then(|name| shared.records.find_enrollee(name));
     let enrollee = hinted.unwrap_or(world.consent_enrollee);
     let redirect_uri = last(&request, "redirect_uri");
     if let Some(refusal) = signin::look_up(world.login_visits.standing(enrollee), version, redirect_uri, faults) {
@@ -150,7 +150,7 @@ fn decide(world: &mut World, asked: &Asked<'_>, answer: Consent, samhsa: bool) -
     let challenge = last(request, "code_challenge").unwrap_or_default().trim_end_matches('=').to_owned();
     let redirect_uri = app.redirect_uri(request).unwrap_or_default().to_owned();
     let samhsa = (asked.version == Version::V3).then_some(samhsa);
-    let code = world.connect(asked.whose, redirect_uri, challenge, Agreed { scopes, samhsa });
+    let code = world.connect(asked.whose, redirect_uri, challenge, Agreed { scopes: Arc::new(scopes), samhsa });
     back(&world.apps[asked.whose.app], request, &[("code", &code)])
 }
 

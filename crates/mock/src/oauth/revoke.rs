@@ -127,8 +127,7 @@ pub(crate) fn expire(shared: &Shared, ask: &Ask, version: Version, patient: &str
     };
     let text = |status, text: &str| Answer::html(status, text.to_owned());
     let records = &shared.records;
-    let found = (0..records.enrollees()).find(|index| version.patient(&records.enrollee(*index)) == patient);
-    match found.map(|enrollee| Whose { app, enrollee }) {
+    match records.find_patient(version, patient).map(|enrollee| Whose { app, enrollee }) {
         None => text(404, "Patient was Not Found. Please check the id number and try again."),
         Some(whose) if !world.has_grant(whose) => text(404, "Data Access Grant was Not Found."),
         Some(whose) => {

@@ -1,6 +1,6 @@
 //! The token endpoint: codes and refresh tokens for pairs of tokens.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::json;
@@ -15,9 +15,10 @@ use crate::{
     backend::{Failure, Lookup},
     faults::{Condition, Struck, TokenAnswer},
     http::{Answer, Ask, Break, Pairs, last},
+    ids::word,
     records::Records as _,
     version::Version,
-    world::{GrantState, Pair, TOKEN_LIFE, World, word},
+    world::{GrantState, Pair, TOKEN_LIFE, World},
 };
 
 /// `/vN/o/token/`
@@ -140,9 +141,9 @@ fn refresh(
         return world.raced(token, arrived).ok_or_else(|| refused(400, "invalid_grant"));
     }
     // An empty `scope` is none at all; blanks alone are a word of no letters, which nobody holds (oauthlib's rule).
-    let narrowed: BTreeSet<String> = match last(form, "scope").filter(|scope| !scope.is_empty()) {
-        None => known.agreed.scopes.clone(),
-        Some(scope) => scope.trim().split(' ').map(str::to_owned).collect(),
+    let narrowed: Arc<BTreeSet<String>> = match last(form, "scope").filter(|scope| !scope.is_empty()) {
+        None => Arc::clone(&known.agreed.scopes),
+        Some(scope) => Arc::new(scope.trim().split(' ').map(str::to_owned).collect()),
     };
     let held = |scope: &String| known.agreed.scopes.contains(scope) || is_part(scope, &known.agreed.scopes);
     if !narrowed.iter().all(held) {
@@ -164,11 +165,11 @@ fn delivered(shared: &Shared, pair: &Pair, version: Version, faults: &Struck) ->
     let patient = version.patient(&shared.records.enrollee(pair.whose.enrollee));
     let expiration = pair.expiration.map(|end| end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()).unwrap_or_default();
     let fields = vec![
-        ("access_token", json!(pair.access)),
+        ("access_token", json!(*pair.access)),
         ("expires_in", json!(TOKEN_LIFE)),
         ("token_type", json!("Bearer")),
         ("scope", json!(scopes.join(" "))),
-        ("refresh_token", json!(pair.refresh)),
+        ("refresh_token", json!(*pair.refresh)),
         ("patient", json!(patient)),
         ("access_grant_expiration", json!(expiration)),
     ];

@@ -8,8 +8,8 @@ mod claims;
 use jiff::Timestamp;
 
 use super::rng::Rng;
-use crate::records::{ClaimHeader, Enrollee, Records, Version};
-use crate::world::{lasting_number, lasting_uuid, uuid_number};
+use crate::ids::{lasting_number, lasting_uuid, uuid_number};
+use crate::records::{ClaimHeader, Enrollee, Records, Version, index_of, username};
 use claims::person::{PARTS, Person};
 use claims::tables::{FAMILY_NAMES, GIVEN_NAMES};
 use claims::v3::Stage;
@@ -17,6 +17,8 @@ use claims::{Claim, Kind, LOADED};
 
 /// The number of the first person. CMS's own synthetic people count on from the same place.
 const FIRST_PATIENT: u64 = 20_140_000_000_001;
+/// The same person at v3.
+const FIRST_PATIENT_V3: u64 = 30_250_000_000_001;
 /// Claim numbers of neighbours are about this far apart, so that they do not look counted.
 const STEP: u64 = 97;
 /// The smallest range of claim numbers that a person gets: enough for a million claims.
@@ -189,13 +191,27 @@ impl Records for Population {
     fn enrollee(&self, index: usize) -> Enrollee {
         let person = self.person(index);
         Enrollee {
-            username: format!("BBUser{index:05}"),
+            username: username(index),
             patient: format!("-{}", person.patient),
             name: format!("{} {}", person.given, person.family),
             given_name: person.given.to_owned(),
             family_name: person.family.to_owned(),
             email: format!("bbuser{index:05}@example.com"),
         }
+    }
+
+    fn find_enrollee(&self, username: &str) -> Option<usize> {
+        index_of(username).filter(|index| *index < self.enrollees)
+    }
+
+    fn find_patient(&self, version: Version, patient: &str) -> Option<usize> {
+        let nth = |first: u64| patient.strip_prefix('-')?.parse::<u64>().ok()?.checked_sub(first);
+        let index = match version {
+            Version::V1 | Version::V2 => nth(FIRST_PATIENT),
+            Version::V3 => nth(FIRST_PATIENT_V3),
+        };
+        let index = usize::try_from(index?).ok().filter(|index| *index < self.enrollees)?;
+        (self.patient_of(version, index) == patient).then_some(index)
     }
 
     fn claims(&self, version: Version, _enrollee: usize) -> usize {

@@ -1,6 +1,7 @@
 //! The mock, asked over real sockets, against what the real server was recorded to answer.
 
 mod authorize;
+mod consents;
 mod faults;
 mod fhir;
 mod token;

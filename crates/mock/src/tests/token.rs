@@ -351,7 +351,7 @@ fn spent_refresh_tokens_are_remembered_for_long_and_not_for_ever() {
     let app = Registration::default().app("a".to_owned(), "b".to_owned());
     let mut world = World::new(app, 1, Vec::new());
     let whose = Whose { app: 0, enrollee: 0 };
-    let scopes: std::collections::BTreeSet<String> = ["openid".to_owned()].into();
+    let scopes = std::sync::Arc::new(std::collections::BTreeSet::from(["openid".to_owned()]));
     let agreed = Agreed { scopes: scopes.clone(), samhsa: None };
     let code = world.connect(whose, REDIRECT.to_owned(), String::new(), agreed);
     let mut pair = world.spend_code(&code).unwrap();

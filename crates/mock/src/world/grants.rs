@@ -1,0 +1,348 @@
+//! Grants, and the codes and tokens under them.
+//!
+//! Every step costs the same however many people have granted something: what a new consent ends is found by whose it
+//! is, and what an earlier consent left behind is told by the number of that consent.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Instant,
+};
+
+use jiff::{Timestamp, ToSpan, tz::Offset};
+
+use super::World;
+use crate::{Access, expiring_map::ExpiringMap, ids::word};
+
+/// An authorization code lives 60 seconds.
+const CODE_LIFE: i64 = 60;
+/// An access token lives an hour.
+pub(crate) const TOKEN_LIFE: i64 = 3600;
+
+/// Whose something is: an app's, for a person. Both are positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Whose {
+    pub app: usize,
+    pub enrollee: usize,
+}
+
+/// What a person has agreed to. Everything issued under a consent shares its scopes.
+#[derive(Clone, Debug)]
+pub(crate) struct Agreed {
+    pub scopes: Arc<BTreeSet<String>>,
+    /// Whether substance use treatment data may be shared; None at v1 and v2, where nobody is asked.
+    pub samhsa: Option<bool>,
+}
+
+/// An authorization code.
+#[derive(Clone, Debug)]
+pub(crate) struct Code {
+    pub whose: Whose,
+    pub redirect_uri: String,
+    pub challenge: String,
+    agreed: Agreed,
+    until: Timestamp,
+}
+
+/// An access token.
+#[derive(Clone, Debug)]
+pub(crate) struct Token {
+    pub whose: Whose,
+    pub agreed: Agreed,
+    pub until: Timestamp,
+    refresh: Arc<str>,
+}
+
+/// A refresh token. Spent ones are remembered, to tell them from unknown ones.
+#[derive(Clone, Debug)]
+pub(crate) struct Refresh {
+    pub whose: Whose,
+    pub agreed: Agreed,
+    access: Arc<str>,
+    pub spent: bool,
+    /// The number of the consent under which it was issued.
+    consent: u64,
+    /// What it was spent on, and when.
+    rotation: Option<(Instant, Pair)>,
+}
+
+/// A pair of tokens as delivered.
+#[derive(Clone, Debug)]
+pub(crate) struct Pair {
+    pub whose: Whose,
+    pub access: Arc<str>,
+    pub refresh: Arc<str>,
+    pub scopes: Arc<BTreeSet<String>>,
+    /// When the access token expires.
+    pub until: Timestamp,
+    /// The end of the grant as the token answer says it: none is said for a research study.
+    pub expiration: Option<Timestamp>,
+}
+
+/// How a grant stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GrantState {
+    Living,
+    Over,
+    Gone,
+}
+
+/// When a grant ends.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Never,
+    At(Timestamp),
+}
+
+/// What one person has given one app.
+#[derive(Default)]
+struct Given {
+    /// How many consents there were: what was issued under an earlier one is unknown.
+    consent: u64,
+    /// None once it was deleted.
+    grant: Option<End>,
+    /// The living tokens. A new consent ends those before it, so there are no more than codes spent in a minute.
+    access: Vec<Arc<str>>,
+    refresh: Vec<Arc<str>>,
+}
+
+/// All codes, tokens and grants.
+#[derive(Default)]
+pub(super) struct Grants {
+    codes: ExpiringMap<Code>,
+    given: HashMap<Whose, Given>,
+    access: HashMap<Arc<str>, Token>,
+    /// Those that were not spent.
+    refresh: HashMap<Arc<str>, Refresh>,
+    spent: ExpiringMap<Refresh>,
+}
+
+impl Grants {
+    fn take_access(&mut self, token: &str) -> Option<Token> {
+        let taken = self.access.remove(token)?;
+        if let Some(given) = self.given.get_mut(&taken.whose) {
+            given.access.retain(|other| **other != *token);
+        }
+        Some(taken)
+    }
+
+    fn end_access_of(&mut self, whose: Whose) {
+        let tokens = self.given.get_mut(&whose).map(|given| std::mem::take(&mut given.access));
+        for token in tokens.into_iter().flatten() {
+            self.access.remove(&token);
+        }
+    }
+
+    fn end_refresh_of(&mut self, whose: Whose) {
+        let tokens = self.given.get_mut(&whose).map(|given| std::mem::take(&mut given.refresh));
+        for token in tokens.into_iter().flatten() {
+            self.refresh.remove(&token);
+        }
+    }
+
+    /// From here on this refresh token is refused in other words than an unknown one.
+    fn spend(&mut self, token: &str) {
+        let Some(refresh) = self.refresh.remove(token) else { return };
+        if let Some(given) = self.given.get_mut(&refresh.whose) {
+            given.refresh.retain(|other| **other != *token);
+        }
+        let agreed = Agreed { scopes: Arc::default(), ..refresh.agreed };
+        self.spent.put(token.to_owned(), Refresh { spent: true, agreed, ..refresh }, 0, |_| false);
+    }
+
+    /// A spent token, where no later consent made it unknown.
+    fn spent(&self, token: &str) -> Option<&Refresh> {
+        let spent = self.spent.get(token)?;
+        self.given.get(&spent.whose).filter(|given| given.consent == spent.consent).map(|_| spent)
+    }
+
+    /// Another consent: a grant with this end, in place of every earlier token.
+    fn consent(&mut self, whose: Whose, end: End) {
+        self.end_access_of(whose);
+        self.end_refresh_of(whose);
+        let given = self.given.entry(whose).or_default();
+        given.consent += 1;
+        given.grant = Some(end);
+    }
+}
+
+impl World {
+    fn after(&self, seconds: i64) -> Timestamp {
+        self.now().checked_add(seconds.seconds()).unwrap_or(Timestamp::MAX)
+    }
+
+    /// What kind of access the app of a grant has.
+    pub(crate) fn access(&self, whose: Whose) -> Access {
+        self.apps.get(whose.app).map_or(Access::default(), |app| app.access)
+    }
+
+    fn consent_now(&mut self, whose: Whose) {
+        let end = match self.access(whose) {
+            Access::ThirteenMonth => End::At(in_thirteen_months(self.now())),
+            Access::OneTime | Access::Research => End::Never,
+        };
+        self.grants.consent(whose, end);
+    }
+
+    /// The click on Connect: a new grant, and the end of every earlier token of this person and app.
+    pub(crate) fn connect(&mut self, whose: Whose, redirect_uri: String, challenge: String, agreed: Agreed) -> String {
+        self.consent_now(whose);
+        let code = word(30);
+        let (until, now) = (self.after(CODE_LIFE), self.now());
+        let weight = redirect_uri.len() + challenge.len() + agreed.scopes.iter().map(String::len).sum::<usize>();
+        // An unknown one is refused like one that is over.
+        let made = Code { whose, redirect_uri, challenge, agreed, until };
+        self.grants.codes.put(code.clone(), made, weight, |code| code.until <= now);
+        code
+    }
+
+    /// The same without a browser and a code: the pair at once.
+    pub(crate) fn connect_at_once(&mut self, whose: Whose, agreed: Agreed) -> Pair {
+        self.consent_now(whose);
+        self.issue(whose, agreed)
+    }
+
+    // ---- tokens
+
+    pub(crate) fn code(&self, code: &str) -> Option<&Code> {
+        self.grants.codes.get(code).filter(|code| code.until > self.now())
+    }
+
+    pub(crate) fn spend_code(&mut self, code: &str) -> Option<Pair> {
+        let code = self.grants.codes.take(code)?;
+        Some(self.issue(code.whose, code.agreed))
+    }
+
+    pub(crate) fn refresh(&self, token: &str) -> Option<&Refresh> {
+        self.grants.refresh.get(token).or_else(|| self.grants.spent(token))
+    }
+
+    /// A refresh: the old pair dies at once, with no time of grace. Scopes given up here are gone for good.
+    pub(crate) fn rotate(&mut self, token: &str, scopes: Arc<BTreeSet<String>>) -> Option<Pair> {
+        let old = self.grants.refresh.get(token)?;
+        let (whose, access, samhsa) = (old.whose, Arc::clone(&old.access), old.agreed.samhsa);
+        self.grants.spend(token);
+        self.grants.take_access(&access);
+        let pair = self.issue(whose, Agreed { scopes, samhsa });
+        if let Some(spent) = self.grants.spent.get_mut(token).filter(|_| self.switches.racing_refreshes_share) {
+            spent.rotation = Some((Instant::now(), pair.clone()));
+        }
+        Some(pair)
+    }
+
+    /// The pair that this spent token was rotated to, for a request that had arrived before that happened.
+    pub(crate) fn raced(&self, token: &str, arrived: Instant) -> Option<Pair> {
+        let (rotated, pair) = self.grants.spent(token)?.rotation.as_ref()?;
+        (arrived < *rotated && self.grants.access.contains_key(&pair.access)).then(|| pair.clone())
+    }
+
+    fn issue(&mut self, whose: Whose, agreed: Agreed) -> Pair {
+        let (access, refresh): (Arc<str>, Arc<str>) = (word(30).into(), word(30).into());
+        let until = self.after(TOKEN_LIFE);
+        let scopes = Arc::clone(&agreed.scopes);
+        let given = self.grants.given.entry(whose).or_default();
+        given.access.push(Arc::clone(&access));
+        given.refresh.push(Arc::clone(&refresh));
+        let (consent, grant) = (given.consent, given.grant);
+        let token = Token { whose, agreed: agreed.clone(), until, refresh: Arc::clone(&refresh) };
+        self.grants.access.insert(Arc::clone(&access), token);
+        let living = Refresh { whose, agreed, access: Arc::clone(&access), spent: false, consent, rotation: None };
+        self.grants.refresh.insert(Arc::clone(&refresh), living);
+        let expiration = match (self.access(whose), grant) {
+            (Access::OneTime, _) => Some(until),
+            (Access::ThirteenMonth, Some(End::At(end))) => Some(end),
+            (Access::ThirteenMonth | Access::Research, _) => None,
+        };
+        Pair { whose, access, refresh, scopes, until, expiration }
+    }
+
+    pub(crate) fn token(&self, token: &str) -> Option<&Token> {
+        self.grants.access.get(token)
+    }
+
+    /// How many access tokens and living refresh tokens there are.
+    #[cfg(test)]
+    pub(crate) fn tokens(&self) -> (usize, usize) {
+        let grants = &self.grants;
+        let listed = grants.given.values().map(|given| (given.access.len(), given.refresh.len()));
+        let listed = listed.fold((0, 0), |(access, refresh), one| (access + one.0, refresh + one.1));
+        assert_eq!(listed, (grants.access.len(), grants.refresh.len()), "what is listed under people is all there is");
+        listed
+    }
+
+    pub(crate) fn expire(&mut self, token: &str) {
+        let now = self.now();
+        if let Some(token) = self.grants.access.get_mut(token) {
+            token.until = now;
+        }
+    }
+
+    /// Ends a pair by either of its tokens; says whose it was.
+    pub(crate) fn kill_pair(&mut self, token: &str) -> Option<Whose> {
+        if let Some(access) = self.grants.take_access(token) {
+            self.grants.spend(&access.refresh);
+            return Some(access.whose);
+        }
+        let refresh = self.refresh(token)?;
+        let (access, whose) = (Arc::clone(&refresh.access), refresh.whose);
+        self.grants.spend(token);
+        self.grants.take_access(&access);
+        Some(whose)
+    }
+
+    // ---- grants
+
+    /// Whether a grant lives, is over, or is gone.
+    pub(crate) fn grant(&self, whose: Whose) -> GrantState {
+        match self.grants.given.get(&whose).and_then(|given| given.grant) {
+            None => GrantState::Gone,
+            Some(End::At(end)) if end <= self.now() => GrantState::Over,
+            Some(_) => GrantState::Living,
+        }
+    }
+
+    /// Deletes a grant and the access tokens under it, as Medicare.gov and `/o/revoke/` do.
+    pub(crate) fn delete_grant(&mut self, whose: Whose) {
+        self.grants.end_access_of(whose);
+        if let Some(given) = self.grants.given.get_mut(&whose) {
+            given.grant = None;
+        }
+    }
+
+    /// Whether there is a grant, over or not.
+    pub(crate) fn has_grant(&self, whose: Whose) -> bool {
+        self.grants.given.get(&whose).is_some_and(|given| given.grant.is_some())
+    }
+
+    /// Deletes all grants, with or without their access tokens.
+    pub(crate) fn delete_all_grants(&mut self, tokens_too: bool) {
+        for given in self.grants.given.values_mut() {
+            given.grant = None;
+            if tokens_too {
+                given.access.clear();
+            }
+        }
+        if tokens_too {
+            self.grants.access.clear();
+        }
+    }
+
+    /// The grants there are, in the order of apps and people.
+    pub(crate) fn all_grants(&self) -> Vec<Whose> {
+        let granted = self.grants.given.iter().filter(|(_, given)| given.grant.is_some());
+        let mut all: Vec<Whose> = granted.map(|(whose, _)| *whose).collect();
+        all.sort_unstable();
+        all
+    }
+
+    pub(crate) fn end_grant(&mut self, whose: Whose) {
+        let now = self.now();
+        self.grants.given.entry(whose).or_default().grant = Some(End::At(now));
+    }
+}
+
+/// The end of a consent given at `now`: 13 calendar months later.
+pub(crate) fn in_thirteen_months(now: Timestamp) -> Timestamp {
+    let end = Offset::UTC.to_datetime(now).checked_add(13.months());
+    end.and_then(|end| Offset::UTC.to_timestamp(end)).unwrap_or(Timestamp::MAX)
+}
