@@ -13,6 +13,7 @@ use crate::{
     duration, export,
     output::Color,
     profile::{ProfileName, paths},
+    pull::plan::Resource,
 };
 use bluebutton_mock::Access;
 
@@ -220,23 +221,6 @@ pub struct Purge {
     /// Every profile of this machine, instead of one
     #[arg(long, conflicts_with = "profile")]
     pub all_profiles: bool,
-}
-
-/// What can be fetched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Resource {
-    /// Claims (ExplanationOfBenefit)
-    Eob,
-    /// The person (Patient)
-    Patient,
-    /// The parts of Medicare the person has (Coverage)
-    Coverage,
-    /// Who logged in
-    Userinfo,
-    /// The digital insurance card (API v3)
-    InsuranceCard,
-    /// Everything that was granted
-    All,
 }
 
 /// How a download is kept.

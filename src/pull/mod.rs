@@ -2,6 +2,10 @@
 //!
 //! | file | what it is for |
 //! | --- | --- |
+//! | [`all_profiles`] | every profile of this machine, some at once |
+//! | [`one_profile`] | one profile's pull, from the plan to the commit |
+//! | [`plan`] | what to pull: resources named, scopes granted |
+//! | `searches`, `documents` | what is pulled: searches; userinfo and insurance card |
 //! | [`search_loop`] | the one loop: reads a search, asks whether the reading counts, reads again |
 //! | [`acceptance`] | whether a reading counts: a pure function |
 //! | [`outcome`] | what a reading comes to, and what a person is told |
@@ -18,7 +22,12 @@
 //!    finished pull has what changed while it was read.
 
 pub mod acceptance;
+pub mod all_profiles;
+mod documents;
 pub mod increment;
+pub mod one_profile;
 pub mod outcome;
+pub mod plan;
 pub mod search_loop;
+mod searches;
 pub mod sinks;

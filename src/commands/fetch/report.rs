@@ -7,25 +7,19 @@ use serde_json::{Map, Value, json};
 use crate::{
     api_version::ApiVersion,
     archive::manifest::{Entry, Mode, PullRow},
-    error::Error,
     output::{Ui, size},
-    pull::outcome::{Warning, WarningKind},
+    pull::{
+        one_profile::PulledResource,
+        outcome::{Warning, WarningKind},
+    },
 };
-
-/// What was done for one resource type.
-pub(super) struct Fetched {
-    pub(super) row: PullRow,
-    pub(super) warnings: Vec<Warning>,
-    /// What the run ends with, although what came is in place.
-    pub(super) failure: Option<Error>,
-}
 
 /// What was done for one profile.
 pub(super) struct Done {
     pub(super) profile: String,
     pub(super) api: ApiVersion,
     pub(super) out: std::path::PathBuf,
-    pub(super) rows: Vec<(Fetched, Entry)>,
+    pub(super) resources: Vec<(PulledResource, Entry)>,
     pub(super) withheld: Vec<&'static str>,
     pub(super) elapsed: Duration,
 }
@@ -33,8 +27,11 @@ pub(super) struct Done {
 impl Done {
     /// The object of the contract.
     pub(super) fn json(&self) -> Value {
-        let resources: Map<String, Value> =
-            self.rows.iter().map(|(fetched, entry)| (fetched.row.resource.clone(), row_json(fetched, entry))).collect();
+        let resources: Map<String, Value> = self
+            .resources
+            .iter()
+            .map(|(pulled, entry)| (pulled.row.resource.clone(), row_json(pulled, entry)))
+            .collect();
         json!({
             "profile": self.profile, "out": crate::files::path_text::to_text(&self.out), "resources": resources, "withheld": self.withheld,
             "elapsed_s": (self.elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
@@ -43,8 +40,8 @@ impl Done {
 
     /// One line: where, how many of what, what is new.
     pub(super) fn line(&self) -> String {
-        let parts: Vec<String> = self.rows.iter().map(|(fetched, entry)| summary(&fetched.row, entry)).collect();
-        let bytes: u64 = self.rows.iter().map(|(fetched, _)| fetched.row.bytes).sum();
+        let parts: Vec<String> = self.resources.iter().map(|(pulled, entry)| summary(&pulled.row, entry)).collect();
+        let bytes: u64 = self.resources.iter().map(|(pulled, _)| pulled.row.bytes).sum();
         let (out, seconds) = (self.out.display(), self.elapsed.as_secs_f64());
         let left_out = if self.leaves_out() { "; without partially adjudicated claims: --source" } else { "" };
         format!("{out}: {} ({} in {seconds:.1} s{left_out})", parts.join("; "), size(bytes))
@@ -53,17 +50,17 @@ impl Done {
     /// Whether the server has left out claims of its own accord: API v3 sends fully adjudicated ones (NCH,
     /// DDPS) unless it is asked for others. Said when everything was read, not every night.
     fn leaves_out(&self) -> bool {
-        let by_default = |(Fetched { row, .. }, entry): &(Fetched, Entry)| {
+        let by_default = |(PulledResource { row, .. }, entry): &(PulledResource, Entry)| {
             row.resource == "ExplanationOfBenefit"
                 && row.mode == Mode::Full
                 && entry.query.iter().all(|(name, _)| name != "_source")
         };
-        self.api == ApiVersion::V3 && self.rows.iter().any(by_default)
+        self.api == ApiVersion::V3 && self.resources.iter().any(by_default)
     }
 
     /// Says what a person should know, and where the server's own number is another.
     pub(super) fn warn(&self, ui: &Ui) {
-        for (Fetched { row, warnings, .. }, entry) in &self.rows {
+        for (PulledResource { row, warnings, .. }, entry) in &self.resources {
             for warning in warnings {
                 match warning.kind {
                     // Nothing is wrong: it is said when everything was read, and to nobody who wants to hear of trouble only.
@@ -80,7 +77,7 @@ impl Done {
     }
 }
 
-fn row_json(Fetched { row, warnings, .. }: &Fetched, entry: &Entry) -> Value {
+fn row_json(PulledResource { row, warnings, .. }: &PulledResource, entry: &Entry) -> Value {
     let mut value = json!({
         "count": entry.count, "added": row.added, "updated": row.updated, "unchanged": row.unchanged,
         "removed": row.removed, "requests": row.requests, "bytes": row.bytes, "mode": row.mode,

@@ -1,10 +1,17 @@
-//! A search of `fetch`: its plan from the command line and the archive, and what becomes of it.
+//! The searches of one profile's pull: each planned from what is kept, read, and added to the pull.
 
 use std::io::stdout;
 
 use jiff::Timestamp;
 
-use super::{Job, plan::Target, report::Fetched};
+use super::{
+    increment,
+    one_profile::{OneProfile, PulledResource},
+    outcome::ReadingOutcome,
+    plan::Target,
+    search_loop::{Reader, SearchPlan},
+    sinks::{ArchiveSink, SharedPull, StreamSink},
+};
 use crate::{
     api::endpoints::Searchable,
     archive::{
@@ -15,25 +22,18 @@ use crate::{
         pull::Pulled,
     },
     auth::token::Grant,
-    cli::Format,
     error::Result,
     paging::page_check::PriorCount,
-    pull::{
-        increment,
-        outcome::ReadingOutcome,
-        search_loop::{Reader, SearchPlan},
-        sinks::{ArchiveSink, SharedPull, StreamSink},
-    },
 };
 
-impl Job<'_> {
+impl OneProfile<'_> {
     /// Brings one resource type into the pull.
     pub(super) async fn search_to_archive(
         &self,
         pull: &SharedPull,
         resource: Searchable,
         grant: &Grant,
-    ) -> Result<Fetched> {
+    ) -> Result<PulledResource> {
         let started = Timestamp::now();
         let (requests, bytes) = self.client.traffic();
         let (kept, plan, key, patient) = {
@@ -44,8 +44,8 @@ impl Job<'_> {
                 source: self.source(grant),
                 query: plan.query.clone(),
                 since: plan.since,
-                page_size: self.args.page_size,
-                pages_kept: self.args.format == Format::Json,
+                page_size: self.options.page_size,
+                pages_kept: self.options.keeps_pages,
             };
             (kept, plan, key, grant.patient.clone().or_else(|| pull.patient().map(str::to_owned)))
         };
@@ -69,17 +69,17 @@ impl Job<'_> {
         };
         let writer = sink.into_writer();
         let row = pull.with(move |pull| pull.add(writer, pulled).cloned()).await??;
-        Ok(Fetched { row, warnings, failure })
+        Ok(PulledResource { row, warnings, failure })
     }
 
     /// What is asked: all of it, or what is new since the last pull. A person's Patient and Coverage
     /// resources are one page, and asked for whole.
     fn search_plan(&self, pull: &Pull, resource: Searchable, kept: Option<&Entry>) -> SearchPlan {
-        let pages_kept = self.args.format == Format::Json;
+        let pages_kept = self.options.keeps_pages;
         let may_be_partial = resource == Searchable::ExplanationOfBenefit
-            && !self.args.full
+            && !self.options.full
             && (!pages_kept || pull.has_pages(resource.name()));
-        let since = kept.filter(|_| may_be_partial).and_then(|kept| increment::since(kept, self.profile.api));
+        let since = kept.filter(|_| may_be_partial).and_then(|kept| increment::since(kept, self.api()));
         let (mode, prior) = match since {
             Some(_) => (Mode::Incremental, PriorCount::MaybeNothing),
             None => (Mode::Full, PriorCount::Resources(kept.map_or(0, |kept| kept.count))),
@@ -91,9 +91,9 @@ impl Job<'_> {
         Reader {
             client: self.client,
             session: self.session,
-            login: self.login(),
-            page_size: self.args.page_size,
-            max_claims: self.args.max_claims,
+            login: self.logins.again.clone(),
+            page_size: self.options.page_size,
+            max_claims: self.options.max_claims,
         }
     }
 

@@ -1,0 +1,69 @@
+//! The filters of a claim search, as typed.
+
+use crate::{
+    api_version::ApiVersion,
+    archive::manifest::Query,
+    claim::Kind,
+    cli::{self, Fetch},
+    error::{Error, Result},
+    pull::plan::Resource,
+};
+
+/// The parameters of a claim search, page size left out.
+pub(super) fn claim_query(args: &Fetch, api: ApiVersion) -> Result<Query> {
+    let has_filter = !(args.types.is_empty()
+        && args.service_date.is_empty()
+        && args.last_updated.is_empty()
+        && args.source.is_empty());
+    if has_filter && !args.resources.iter().any(|resource| matches!(resource, Resource::Eob | Resource::All)) {
+        return Err(Error::usage(
+            "--type, --service-date, --last-updated and --source are for claims: fetch eob or all",
+        ));
+    }
+    if api != ApiVersion::V3 && !args.source.is_empty() {
+        return Err(Error::usage(format!("--source is for API v3; this profile uses {api}, which would ignore it")));
+    }
+    for (flag, bounds) in [("--service-date", &args.service_date), ("--last-updated", &args.last_updated)] {
+        one_bound_a_side(flag, bounds)?;
+    }
+    let mut query = Query::new();
+    // The same filters in another order are the same filters.
+    let types = in_order(args.types.iter().map(|kind| Kind::name(*kind)));
+    if !types.is_empty() {
+        query.push(("type".to_owned(), types.join(",")));
+    }
+    for (name, bounds) in [("service-date", &args.service_date), ("_lastUpdated", &args.last_updated)] {
+        let bounds = in_order(bounds.iter().map(String::as_str));
+        query.extend(bounds.into_iter().map(|bound| (name.to_owned(), bound.to_owned())));
+    }
+    let sources = in_order(args.source.iter().map(|source| source_name(*source)));
+    if !sources.is_empty() {
+        query.push(("_source".to_owned(), sources.join(",")));
+    }
+    Ok(query)
+}
+
+fn in_order<'t>(words: impl Iterator<Item = &'t str>) -> Vec<&'t str> {
+    words.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+}
+
+/// The server's back end refuses two bounds on one side.
+fn one_bound_a_side(flag: &str, bounds: &[String]) -> Result<()> {
+    for side in ["g", "l"] {
+        if bounds.iter().filter(|bound| bound.starts_with(side)).count() > 1 {
+            return Err(Error::usage(format!("{flag}: at most one lower (ge, gt) and one upper (le, lt) bound")));
+        }
+    }
+    Ok(())
+}
+
+fn source_name(source: cli::Source) -> &'static str {
+    match source {
+        cli::Source::Nch => "NCH",
+        cli::Source::Ddps => "DDPS",
+        cli::Source::Fiss => "FISS",
+        cli::Source::Mcs => "MCS",
+        cli::Source::Vms => "VMS",
+        cli::Source::Cwf => "CWF",
+    }
+}

@@ -1,0 +1,229 @@
+//! One profile's pull: what was asked for, brought home into an archive or onto standard output.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+
+use super::{
+    documents::{other_patient, patient_of},
+    outcome::Warning,
+    plan::{Logins, Resource, Target, choose},
+    sinks::SharedPull,
+};
+use crate::{
+    api::{client::Client, endpoints::Searchable},
+    api_version::ApiVersion,
+    archive::{
+        Archive, Pull,
+        manifest::{Entry, Manifest, PullRow, Query, Source},
+    },
+    auth::{session::Session, token::Grant},
+    error::{Error, ErrorKind, Result},
+    output::Ui,
+    runtime::run_blocking,
+};
+
+/// What to pull, and how to keep it.
+#[derive(Clone, Debug)]
+pub struct PullOptions {
+    /// The resources named.
+    pub resources: Vec<Resource>,
+    /// The filters of the claim search.
+    pub query: Query,
+    /// The archive's directory; `-` for standard output.
+    pub out: PathBuf,
+    /// Whether pages are kept byte for byte as well.
+    pub keeps_pages: bool,
+    /// Everything again, not only what is new.
+    pub full: bool,
+    /// Resources a page.
+    pub page_size: u32,
+    /// More claims than this of one enrollee are refused.
+    pub max_claims: u64,
+}
+
+/// What was done for one resource type.
+pub struct PulledResource {
+    /// Its row in the manifest.
+    pub row: PullRow,
+    /// What a person should know of it.
+    pub warnings: Vec<Warning>,
+    /// What the run ends with, although what came is in place.
+    pub failure: Option<Error>,
+}
+
+/// What a pull brought into an archive.
+pub struct Brought {
+    /// The archive's directory, absolute.
+    pub out: PathBuf,
+    /// Its manifest now.
+    pub manifest: Manifest,
+    /// What was done, and what is kept, for each resource type.
+    pub resources: Vec<(PulledResource, Entry)>,
+    /// What was withheld.
+    pub withheld: Vec<&'static str>,
+    /// What the run ends with, although what came is in place.
+    pub failure: Option<Error>,
+}
+
+/// The pull of one profile.
+pub struct OneProfile<'a> {
+    /// What to pull.
+    pub options: PullOptions,
+    /// What a person can type to log in.
+    pub logins: Logins,
+    /// The server.
+    pub client: &'a Arc<Client>,
+    /// The log-in.
+    pub session: &'a Session,
+}
+
+impl OneProfile<'_> {
+    /// What to fetch for whom, and what was withheld.
+    async fn plan(&self) -> Result<(Grant, Vec<Target>, Vec<&'static str>)> {
+        let mut grant = self.session.grant().await;
+        if grant.patient.is_none() && grant.allows_userinfo() {
+            grant.patient = patient_of(&self.document(Target::UserInfo).await?);
+        }
+        let (targets, withheld) = choose(&self.options.resources, self.api(), &grant, &self.logins)?;
+        // A card does not say whose it is (its ids are made up at each call), and an archive wants to know.
+        let has_card = targets.contains(&Target::InsuranceCard);
+        if grant.patient.is_none() && has_card && self.options.out != Path::new("-") {
+            grant.patient = match self.whose().await {
+                Err(error) if self.was_withheld(&error, &grant) => None,
+                whose => whose?,
+            };
+        }
+        if !withheld.is_empty() {
+            self.ui().say(not_granted(&withheld.join(", ")));
+        }
+        Ok((grant, targets, withheld))
+    }
+
+    pub(super) fn ui(&self) -> &Ui {
+        self.client.ui()
+    }
+
+    pub(super) fn api(&self) -> ApiVersion {
+        self.client.server().api()
+    }
+
+    pub(super) fn filters(&self, target: Target) -> Query {
+        let is_of_claims = target == Target::Search(Searchable::ExplanationOfBenefit);
+        if is_of_claims { self.options.query.clone() } else { Query::new() }
+    }
+
+    /// Whether a refusal is how the server says that something was withheld: when it never named the
+    /// scopes granted, and nobody asked for this by name.
+    fn was_withheld(&self, error: &Error, grant: &Grant) -> bool {
+        error.kind == ErrorKind::NotAllowed
+            && grant.scopes.is_empty()
+            && self.options.resources.contains(&Resource::All)
+    }
+
+    pub(super) fn source(&self, grant: &Grant) -> Source {
+        let server = self.client.server();
+        Source { server: server.origin().clone(), api: server.api(), patient: grant.patient.clone() }
+    }
+
+    /// Pulls into the archive, and puts what came in place.
+    ///
+    /// # Errors
+    /// Any of the contract's. Whatever the error, the archive is the old or the new one.
+    pub async fn to_archive(&self) -> Result<Brought> {
+        let (grant, mut targets, mut withheld) = self.plan().await?;
+        let out = absolute(&self.options.out)?;
+        let dir = out.clone();
+        let archive = run_blocking(move || Archive::open(&dir)).await??;
+        let source = self.source(&grant);
+        for target in &targets {
+            archive.accepts(&source, target.name(), &self.filters(*target))?;
+        }
+        refuse_unowned_documents(&archive, &targets)?;
+        archive.make_private()?.iter().for_each(|warning| self.ui().warn(warning));
+        let knows_whose = archive.manifest().is_some_and(|manifest| manifest.source.patient.is_some());
+        if source.patient.is_none() && knows_whose {
+            self.leave_out_documents(&mut targets)?;
+        }
+        let pull = SharedPull::new(Pull::begin(archive, source, self.options.full, Timestamp::now()));
+        let mut pulled = Vec::new();
+        for target in &targets {
+            match self.one_to_archive(&pull, *target, &grant).await {
+                Ok(resource) => pulled.push(resource),
+                Err(error) if self.was_withheld(&error, &grant) => {
+                    self.ui().say(not_granted(target.name()));
+                    withheld.push(target.name());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let manifest = pull.with(|pull| pull.commit().cloned()).await??;
+        let failure = pulled.iter_mut().find_map(|resource: &mut PulledResource| resource.failure.take());
+        let entry = |row: &PullRow| manifest.resources.get(&row.resource).cloned();
+        let resources =
+            pulled.into_iter().filter_map(|pulled| entry(&pulled.row).map(|entry| (pulled, entry))).collect();
+        Ok(Brought { out, manifest, resources, withheld, failure })
+    }
+
+    async fn one_to_archive(&self, pull: &SharedPull, target: Target, grant: &Grant) -> Result<PulledResource> {
+        match target {
+            Target::Search(resource) => self.search_to_archive(pull, resource, grant).await,
+            document => self.document_to_archive(pull, document, grant).await,
+        }
+    }
+
+    /// Writes everything to standard output; nothing is kept.
+    ///
+    /// # Errors
+    /// Any of the contract's.
+    pub async fn to_stdout(&self) -> Result<()> {
+        let (grant, targets, _) = self.plan().await?;
+        for target in &targets {
+            match self.one_to_stdout(*target, &grant).await {
+                Err(error) if self.was_withheld(&error, &grant) => {
+                    self.ui().say(not_granted(target.name()));
+                }
+                done => done?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn one_to_stdout(&self, target: Target, grant: &Grant) -> Result<()> {
+        if let Target::Search(resource) = target {
+            let count = self.search_to_stdout(resource, grant).await?;
+            self.ui().say(format!("{count} {} written to standard output", resource.name()));
+        } else {
+            let text = self.document(target).await?;
+            self.ui().result(crate::fhir::resource::line(&text));
+        }
+        Ok(())
+    }
+}
+
+/// Refuses to add claims to an archive that holds a document of unknown owner: the claims would say whose the
+/// archive is, and the document may be another person's.
+fn refuse_unowned_documents(archive: &Archive, targets: &[Target]) -> Result<()> {
+    let Some(manifest) = archive.manifest().filter(|manifest| manifest.source.patient.is_none()) else {
+        return Ok(());
+    };
+    let documents = [Target::UserInfo, Target::InsuranceCard];
+    let kept = documents.into_iter().find(|document| manifest.resources.contains_key(document.name()));
+    let claims = targets.iter().any(|target| matches!(target, Target::Search(_)));
+    match kept.filter(|_| claims) {
+        Some(document) => Err(other_patient(document, "nothing says whose it is that is in this archive")),
+        None => Ok(()),
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|cause| Error::disk("find", path, &cause))
+}
+
+/// The server does not say who it was that left a scope out.
+fn not_granted(what: &str) -> String {
+    format!("not granted (withheld, not asked for, or not for this app): {what}")
+}
