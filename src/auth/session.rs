@@ -7,7 +7,6 @@
 //! cannot drop an answer on its way to the store.
 
 use std::{
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering},
@@ -21,30 +20,20 @@ use tokio::sync::Mutex;
 use super::{
     backend_health::Health,
     log_in_end::EndedKind,
-    store::{StoreError, TokenStore, next_record::NextRecord},
     token::{AccessCategory, Credential, Grant},
     token_endpoint::{self, App, Asked, TokenFailure},
+    vault::{Begun, Renewal, Vault},
 };
 use crate::{
     api::client::{AccessToken, Bearer, Client},
     error::{Error, ErrorKind, Result, sanitized},
-    files::lock::{FileLock, LockError},
     secret::Secret,
 };
 
 /// A token with less life than this is renewed before it is used.
 const TOO_SHORT: Duration = Duration::from_secs(60);
-/// Longer than another process can take to renew: a lock, a health check, a request, a slow keyring.
-const LOCK_PATIENCE: Duration = Duration::from_secs(300);
 /// Longer than an answer to a renewal can take to arrive and be stored.
 const LONGEST_RENEWAL: Duration = Duration::from_secs(150);
-
-/// A log-in whose consent has just ended ours has its own tokens within this: a code lives 60 s, and another process
-/// may be asked for the store's password.
-const LOG_IN_PATIENCE: Duration = Duration::from_secs(120);
-/// How often an answer that exists nowhere else is tried to be stored, and how long after each try.
-const STORE_PAUSES: [Duration; 4] =
-    [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2)];
 
 /// Nothing that must not be dropped is under way.
 const AT_REST: u8 = 0;
@@ -55,12 +44,8 @@ const CLOSED: u8 = 2;
 
 /// What a session needs to know of its profile.
 pub struct Identity {
-    /// The profile's name: the key in the token store.
+    /// The profile's name.
     pub profile: String,
-    /// The lock file of the profile.
-    pub lock: PathBuf,
-    /// The lock file that a log-in of the profile holds while it is under way.
-    pub log_in_lock: PathBuf,
     /// The command line that logs this profile in again.
     pub login: String,
 }
@@ -79,10 +64,10 @@ pub struct Session(Arc<Inner>);
 
 struct Inner {
     client: Arc<Client>,
-    store: Arc<dyn TokenStore>,
+    vault: Arc<dyn Vault>,
     identity: Identity,
     observer: Box<dyn Observer>,
-    /// The number of the log-in that the tokens in the store were of when it was loaded.
+    /// The number of the log-in that the tokens in the vault were of at the beginning.
     log_in: Option<u64>,
     credential: Mutex<Live>,
     state: AtomicU8,
@@ -96,18 +81,16 @@ struct Live {
 }
 
 impl Session {
-    /// Loads the tokens of a profile for use with `client`'s server.
+    /// A session with the tokens that `vault` has at this moment, for use with `client`'s server.
     ///
     /// # Errors
-    /// [`crate::error::Exit::NotSetUp`] when the store has no tokens or cannot be asked; [`crate::error::Exit::PersonMustAct`] when
-    /// the tokens are those of another server.
-    pub fn load(
+    /// [`crate::error::Exit::PersonMustAct`] when the tokens are those of another server.
+    pub fn new(
         client: Arc<Client>,
-        store: Arc<dyn TokenStore>,
+        (vault, credential): (Arc<dyn Vault>, Credential),
         identity: Identity,
         observer: Box<dyn Observer>,
     ) -> Result<Self> {
-        let credential = read(&*store, &identity)?;
         if &credential.origin != client.server().origin() {
             return Err(Error::new(
                 ErrorKind::Origin,
@@ -117,7 +100,7 @@ impl Session {
         }
         Ok(Self(Arc::new(Inner {
             client,
-            store,
+            vault,
             identity,
             observer,
             log_in: credential.grant.log_in,
@@ -206,21 +189,6 @@ fn is_short_lived(grant: &Grant) -> bool {
     })
 }
 
-fn read(store: &dyn TokenStore, identity: &Identity) -> Result<Credential> {
-    let again = format!("Log in: {}", identity.login);
-    let record = store.load(&identity.profile)?.ok_or_else(|| {
-        Error::new(ErrorKind::NoTokens, format!("the token store has nothing for profile \"{}\"", identity.profile))
-            .hint(again.clone())
-    })?;
-    Credential::from_record(&record).ok_or_else(|| {
-        Error::new(
-            ErrorKind::TokenRecord,
-            format!("what the token store has for profile \"{}\" is not a record of bbdl's", identity.profile),
-        )
-        .hint(again)
-    })
-}
-
 /// Why a renewal brought no tokens.
 enum NotRenewed {
     /// The log-in is over, as far as is known.
@@ -235,15 +203,9 @@ impl From<Error> for NotRenewed {
     }
 }
 
-impl From<StoreError> for NotRenewed {
-    fn from(error: StoreError) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
 impl Inner {
     async fn renew(&self, current: &mut Credential, was_rejected: bool) -> Result<()> {
-        let lock = self.lock().await?;
+        let lock = self.vault.lock().await?;
         let (kind, error) = match self.renew_under_lock(current, was_rejected).await {
             Ok(()) => return Ok(()),
             Err(NotRenewed::Failed(error)) => return Err(error),
@@ -251,9 +213,13 @@ impl Inner {
         };
         drop(lock);
         // The consent that ended this log-in may be one that this machine is about to store the tokens of.
-        self.wait_for_a_log_in().await;
-        let _lock = self.lock().await?;
-        if self.adopt_what_others_stored(current)? {
+        let waiting = || {
+            let words = "A new log-in of this profile is under way, and has ended this one; waiting for it.";
+            self.client.ui().tell(words);
+        };
+        self.vault.wait_for_log_in(&waiting).await;
+        let _lock = self.vault.lock().await?;
+        if self.adopt_what_others_stored(current).await? {
             return Ok(());
         }
         self.observer.ended(&current.grant, kind);
@@ -261,21 +227,26 @@ impl Inner {
     }
 
     async fn renew_under_lock(&self, current: &mut Credential, was_rejected: bool) -> Result<(), NotRenewed> {
-        if self.adopt_what_others_stored(current)? {
-            return Ok(());
-        }
-        let refresh_token = match &current.refresh_token {
-            Some(token) if current.grant.refreshable => token.clone(),
-            _ => return Err(self.cannot_be_renewed(&current.grant, was_rejected)),
+        let (refresh_token, renewal) = loop {
+            if self.adopt_what_others_stored(current).await? {
+                return Ok(());
+            }
+            let refresh_token = match &current.refresh_token {
+                Some(token) if current.grant.refreshable => token.clone(),
+                _ => return Err(self.cannot_be_renewed(&current.grant, was_rejected)),
+            };
+            Health::of(&self.client).await.must_be_well()?;
+            match self.vault.begin_renewal(current).await? {
+                Begun::Yes(renewal) => break (refresh_token, renewal),
+                // Its tokens are there to be adopted.
+                Begun::Elsewhere => {}
+            }
         };
-        Health::of(&self.client).await.must_be_well()?;
-        // If the new pair could not be stored it would be lost: find out before it exists.
-        let next = self.store.prepare(&self.identity.profile, &current.to_record())?;
         if self.state.compare_exchange(AT_REST, RENEWING, Ordering::AcqRel, Ordering::Acquire).is_err() {
-            next.into_iter().for_each(NextRecord::forget);
+            renewal.forget().await;
             return Err(Error::new(ErrorKind::Interrupted, "interrupted before the log-in was renewed").into());
         }
-        let renewed = self.exchange(current, refresh_token, next).await;
+        let renewed = self.exchange(current, refresh_token, renewal).await;
         self.state.store(AT_REST, Ordering::Release);
         *current = renewed?;
         self.observer.renewed(&current.grant);
@@ -283,8 +254,8 @@ impl Inner {
     }
 
     /// Takes over what another process has stored meanwhile; the answer is whether there was anything.
-    fn adopt_what_others_stored(&self, current: &mut Credential) -> Result<bool> {
-        let stored = read(&*self.store, &self.identity)?;
+    async fn adopt_what_others_stored(&self, current: &mut Credential) -> Result<bool> {
+        let stored = self.vault.load().await?;
         if stored.access_token.matches(current.access_token.expose()) {
             // The refresh token of an answer whose access token was of no use.
             *current = stored;
@@ -307,22 +278,24 @@ impl Inner {
         &self,
         current: &Credential,
         refresh_token: Secret,
-        next: Option<NextRecord>,
+        mut renewal: Box<dyn Renewal>,
     ) -> Result<Credential, NotRenewed> {
         let app = App { client_id: current.client_id.clone(), client_secret: current.client_secret.clone() };
         let answer = match token_endpoint::refresh(&self.client, &app, &refresh_token).await {
             Ok(answer) => answer,
-            Err(failure) => return Err(self.not_renewed(&app, failure, next).await),
+            Err(failure) => return Err(self.not_renewed(&app, failure, renewal).await),
         };
         let came = Instant::now();
         let another = |said: &str| current.grant.patient.as_deref().is_some_and(|known| known != said);
         if answer.patient().is_some_and(another) {
-            next.into_iter().for_each(NextRecord::forget);
+            renewal.forget().await;
             return Err(self.of_another_patient());
         }
         let (is_usable, odd_type) = (answer.is_usable(), answer.odd_token_type().map(sanitized));
         let renewed = current.renewed(&refresh_token, answer);
-        self.store_at_once(&renewed, next, came).await?;
+        renewal.store(&renewed).await.map_err(|error| self.lost(&error))?;
+        let took = came.elapsed().as_secs_f64() * 1000.0;
+        self.client.ui().trace(1, || format!("the renewed tokens were stored {took:.2} ms after they came"));
         if let Some(name) = odd_type {
             self.client
                 .ui()
@@ -335,47 +308,17 @@ impl Inner {
         Err(failure.hint("What could be used of it is stored. Run the same command again.").into())
     }
 
-    /// One write where a place is ready. A store that fails at this moment is asked again: the old pair is dead, and
-    /// this one is nowhere else.
-    async fn store_at_once(
-        &self,
-        renewed: &Credential,
-        next: Option<NextRecord>,
-        came: Instant,
-    ) -> Result<(), NotRenewed> {
-        let record = renewed.to_record();
-        let told = |came: Instant| {
-            let took = came.elapsed().as_secs_f64() * 1000.0;
-            self.client.ui().trace(1, || format!("the renewed tokens were stored {took:.2} ms after they came"));
-        };
-        if let Some(mut next) = next
-            && next.store(&record).is_ok()
-        {
-            told(came);
-            next.adopt();
-            return Ok(());
-        }
-        let mut last = None;
-        for pause in STORE_PAUSES {
-            tokio::time::sleep(pause).await;
-            match self.store.save(&self.identity.profile, &record) {
-                Ok(()) => {
-                    told(came);
-                    return Ok(());
-                }
-                Err(cause) => last = Some(Error::from(cause)),
-            }
-        }
-        let (why, hint) = last.map(|error| (error.message, error.hint)).unwrap_or_default();
-        let error = Error::new(ErrorKind::LostByUs, format!("the renewed tokens could not be stored: {why}"))
-            .hint(format!("{hint} Then log in again: {}", self.identity.login));
-        Err(NotRenewed::Ended(EndedKind::LostByUs, error))
+    /// The old pair is dead, and the new one is nowhere but here.
+    fn lost(&self, cause: &Error) -> NotRenewed {
+        let message = format!("the renewed tokens could not be stored: {}", cause.message);
+        let hint = format!("{} Then log in again: {}", cause.hint, self.identity.login);
+        NotRenewed::Ended(EndedKind::LostByUs, Error::new(ErrorKind::LostByUs, message).hint(hint))
     }
 
     /// What a failure of the refresh means, and what becomes of the place that was ready for its answer: it stays, as a
     /// note for the next run, only where the answer may have been lost.
-    async fn not_renewed(&self, app: &App, failure: TokenFailure, next: Option<NextRecord>) -> NotRenewed {
-        let after_a_loss = next.as_ref().is_some_and(NextRecord::after_a_loss);
+    async fn not_renewed(&self, app: &App, failure: TokenFailure, renewal: Box<dyn Renewal>) -> NotRenewed {
+        let after_a_loss = renewal.after_a_loss();
         let denied = matches!(&failure, TokenFailure::Refused(refusal) if refusal.is_request_denied());
         let ends = match &failure {
             TokenFailure::Refused(refusal) => refusal.ends(),
@@ -383,7 +326,7 @@ impl Inner {
         };
         let error = failure.into_error(Asked::Refresh, &self.identity.login);
         if !matches!(error.kind, ErrorKind::RefreshLost | ErrorKind::TokenAnswer) {
-            next.into_iter().for_each(NextRecord::forget);
+            renewal.forget().await;
         }
         if denied {
             match token_endpoint::is_closed_to(&self.client, app).await {
@@ -421,33 +364,6 @@ impl Inner {
         // One-time access lasts as long as its access token.
         let is_over = grant.access_category == AccessCategory::OneTime && is_short_lived(grant);
         NotRenewed::Ended(if is_over { EndedKind::GrantEnded } else { EndedKind::RefreshToken }, error)
-    }
-
-    /// Waits for a log-in of this profile that is under way on this machine. It lets go when its tokens are stored.
-    async fn wait_for_a_log_in(&self) {
-        const PURPOSE: &str = "wait for a log-in";
-        let path = self.identity.log_in_lock.clone();
-        if let Err(LockError::Held { .. }) = FileLock::acquire(&path, Duration::ZERO, PURPOSE) {
-            self.client.ui().tell("A new log-in of this profile is under way, and has ended this one; waiting for it.");
-            let _ = tokio::task::spawn_blocking(move || FileLock::acquire(&path, LOG_IN_PATIENCE, PURPOSE)).await;
-        }
-    }
-
-    async fn lock(&self) -> Result<FileLock> {
-        let path = self.identity.lock.clone();
-        let acquired =
-            tokio::task::spawn_blocking(move || FileLock::acquire(&path, LOCK_PATIENCE, "renew the access token"))
-                .await;
-        match acquired {
-            Ok(Ok(lock)) => Ok(lock),
-            Ok(Err(LockError::Held { by })) => Err(Error::new(
-                ErrorKind::Lock,
-                format!("another bbdl holds the log-in of profile \"{}\" ({by})", self.identity.profile),
-            )
-            .hint("Run the same command again when it has finished.")),
-            Ok(Err(LockError::Io(cause))) => Err(Error::disk("lock", &self.identity.lock, &cause)),
-            Err(_) => Err(Error::new(ErrorKind::Defect, "waiting for the profile's lock ended unexpectedly")),
-        }
     }
 }
 

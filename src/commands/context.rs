@@ -15,6 +15,7 @@ use crate::{
         retry::RetryPolicy,
     },
     auth::{
+        local_vault::LocalVault,
         log_in_end::{Ended, EndedKind},
         session::{Identity, Observer, Session},
         store::{StoreKind, TokenStore},
@@ -138,18 +139,21 @@ impl Context {
     /// A logged-in session of a profile. One that is known to be over is none.
     ///
     /// # Errors
-    /// As [`Session::load`]; [`crate::error::Exit::PersonMustAct`] when the profile's log-in is over.
+    /// As [`LocalVault::read`] and [`Session::new`]; [`crate::error::Exit::PersonMustAct`] when the profile's log-in is over.
     pub fn session(&self, name: &ProfileName, profile: &Profile, retry: RetryPolicy) -> Result<(Arc<Client>, Session)> {
         let client = Arc::new(self.client(profile.server(), retry)?);
-        let store = self.store(self.token_store.unwrap_or(profile.token_store));
-        let identity = Identity {
+        let login = profile.login_command(name);
+        let vault = LocalVault {
+            store: self.store(self.token_store.unwrap_or(profile.token_store)),
             profile: name.to_string(),
             lock: self.paths.lock(name),
             log_in_lock: self.paths.log_in_lock(name),
-            login: profile.login_command(name),
+            login: login.clone(),
         };
+        let credential = vault.read()?;
+        let identity = Identity { profile: name.to_string(), login };
         let record = Record { paths: self.paths.clone(), name: name.clone(), ui: self.ui.clone() };
-        let session = Session::load(Arc::clone(&client), store, identity, Box::new(record))?;
+        let session = Session::new(Arc::clone(&client), (Arc::new(vault), credential), identity, Box::new(record))?;
         match profile.ended {
             // Of another log-in than the tokens: of one before them.
             Some(ended) if session.log_in() == profile.grant.log_in => Err(over(name, profile, ended)),
