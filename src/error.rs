@@ -108,6 +108,7 @@ error_kinds! {
     Shortfall, "shortfall", TryAgain, "less came than the server counted";
     Lock, "lock", TryAgain, "another bbdl is at work here";
     InUse, "in_use", TryAgain, "another program holds a file";
+    State, "state", TryAgain, "the database of the shared state (--state) cannot be reached, or stopped answering";
     Listen, "listen", TryAgain, "the port is taken";
     TimedOut, "timed_out", TryAgain, "the browser did not come back";
     Revoke, "revoke", TryAgain, "the server did not confirm the log-out";
@@ -138,6 +139,8 @@ error_kinds! {
     RedirectUri, "redirect_uri", NotSetUp, "the redirect URI is not registered for the app";
     LoginRequest, "login_request", NotSetUp, "the server refused the log-in because of how the app is set up";
     Config, "config", NotSetUp, "the configuration cannot be used";
+    StateSetup, "state_setup", NotSetUp, "the shared state (--state) does not let us in, or is not set up";
+    StateKey, "state_key", NotSetUp, "the key of the shared state is missing, or does not open its tokens";
     Input, "input", NotSetUp, "nobody is there to answer a question";
     Home, "home", NotSetUp, "the home directory is not known";
     Http, "http", NotSetUp, "https cannot be set up (proxy settings, certificates)";

@@ -40,3 +40,5 @@ pub mod pull;
 pub mod report;
 pub mod runtime;
 pub mod secret;
+#[cfg(feature = "postgres")]
+pub mod shared_state;

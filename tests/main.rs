@@ -38,6 +38,8 @@ mod profile_names;
 mod renewal;
 mod right_person;
 mod set_up;
+#[cfg(feature = "postgres")]
+mod shared_state;
 mod snapshots;
 mod splitter;
 mod support;

@@ -50,6 +50,18 @@ impl EndedKind {
         }
     }
 
+    /// The stable word for scripts and databases.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.error_kind().name()
+    }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// Why, in the middle of a sentence.
     #[must_use]
     pub fn words(self) -> &'static str {
@@ -76,6 +88,7 @@ mod tests {
         for kind in EndedKind::ALL {
             let error = kind.error_kind();
             assert_eq!(serde_json::to_value(kind).unwrap(), error.name());
+            assert_eq!(EndedKind::named(kind.name()), Some(kind));
             assert_eq!(error.exit(), Exit::PersonMustAct);
         }
     }

@@ -27,6 +27,8 @@ use tempfile::TempDir;
 
 pub mod echo;
 pub mod gateway;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod secret_service;
 pub mod server;
 pub mod slim;

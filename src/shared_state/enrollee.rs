@@ -1,0 +1,242 @@
+//! The rows: an enrollee's profile, and the sealed tokens.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio_postgres::{Row, types::Type};
+
+use super::{
+    SharedState,
+    seal::{KeyId, Sealed},
+    worker::random_number,
+};
+use crate::{
+    auth::{
+        log_in_end::{Ended, EndedKind},
+        token::{Credential, Grant},
+    },
+    error::{Error, ErrorKind, Result},
+    profile::{Profile, ProfileName},
+};
+
+/// How many rows one statement brings.
+const BATCH: usize = 500;
+
+/// An enrollee as the shared state has it.
+#[derive(Debug)]
+pub struct Enrollee {
+    /// The profile's name.
+    pub name: ProfileName,
+    /// The profile.
+    pub profile: Profile,
+    /// The tokens, sealed.
+    pub tokens: StoredTokens,
+}
+
+/// The tokens of one generation.
+#[derive(Clone, Debug)]
+pub struct StoredTokens {
+    /// Which.
+    pub generation: i64,
+    sealed: Sealed,
+    /// What is left of the access token's time by the database's clock, in seconds.
+    left: Option<f64>,
+}
+
+/// An enrollee who is to be there.
+#[derive(Debug)]
+pub struct NewEnrollee {
+    /// The profile's name.
+    pub name: ProfileName,
+    /// The profile.
+    pub profile: Profile,
+    /// The tokens.
+    pub credential: Credential,
+    /// What decides to which shard the name belongs.
+    pub shard_number: u64,
+}
+
+/// What became of a row of an import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Imported {
+    /// It is there.
+    Yes,
+    /// Somebody has that name already.
+    Exists,
+}
+
+const INSERT: &str = "
+    INSERT INTO bbdl.enrollee (name, server, client_id, profile, shard_hash, generation, sealed, key_id, access_expires)
+    SELECT name, server, client_id, profile::jsonb, shard_hash::numeric, generation, sealed, $8,
+        now() + make_interval(secs => lifetime)
+    FROM unnest($1, $2, $3, $4, $5, $6, $7, $9)
+        AS new (name, server, client_id, profile, shard_hash, generation, sealed, lifetime)
+    ORDER BY name
+    ON CONFLICT (name) DO UPDATE SET server = excluded.server, client_id = excluded.client_id,
+        profile = excluded.profile, generation = excluded.generation, sealed = excluded.sealed,
+        key_id = excluded.key_id, access_expires = excluded.access_expires,
+        renewing_since = NULL, renewing_id = NULL, renewing_worker = NULL, unanswered = 0,
+        ended_kind = NULL, ended_at = NULL, ok = false, due_at = '-infinity'
+    WHERE $10";
+
+impl Enrollee {
+    /// What is read of a row, of a table that is called `e`; the tokens come last.
+    pub(super) const COLUMNS: &str = "e.name, e.profile::text, e.archives::text, e.ended_kind, \
+        extract(epoch FROM e.ended_at)::float8, e.generation, e.key_id, e.sealed, \
+        extract(epoch FROM e.access_expires - clock_timestamp())::float8";
+    /// How many of them are not of the tokens.
+    pub(super) const WIDTH: usize = 5;
+
+    pub(super) fn of(row: &Row) -> Result<Self> {
+        let name: &str = row.get(0);
+        let odd = |why: String| {
+            Error::new(ErrorKind::Profile, format!("the shared state's row of \"{name}\" cannot be understood: {why}"))
+                .hint("Import this enrollee again: bbdl profiles import FILE --replace")
+        };
+        let mut profile: Profile = serde_json::from_str(row.get(1)).map_err(|cause| odd(cause.to_string()))?;
+        profile.archives = serde_json::from_str(row.get(2)).map_err(|cause| odd(cause.to_string()))?;
+        let kind: Option<&str> = row.get(3);
+        let at: Option<f64> = row.get(4);
+        profile.ended = kind.and_then(EndedKind::named).map(|kind| Ended { kind, at: instant(at.unwrap_or_default()) });
+        Ok(Self { name: name.parse().map_err(odd)?, profile, tokens: StoredTokens::of(row, Self::WIDTH) })
+    }
+}
+
+impl StoredTokens {
+    pub(super) const COLUMNS: &str =
+        "e.generation, e.key_id, e.sealed, extract(epoch FROM e.access_expires - clock_timestamp())::float8";
+    pub(super) const WIDTH: usize = 4;
+
+    pub(super) fn of(row: &Row, from: usize) -> Self {
+        let sealed = Sealed { key: KeyId::from_column(row.get(from + 1)), bytes: row.get(from + 2) };
+        Self { generation: row.get(from), sealed, left: row.get(from + 3) }
+    }
+}
+
+impl SharedState {
+    /// Opens the tokens of an enrollee. When the access token expires is told by this machine's clock, however wrong that
+    /// is: what counts is the time left.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::NotSetUp`] where no key opens them.
+    pub fn open_tokens(&self, name: &ProfileName, tokens: &StoredTokens) -> Result<Credential> {
+        let record = self.keys().open(name.as_str(), tokens.generation, &tokens.sealed)?;
+        let mut credential = Credential::from_record(&record).ok_or_else(|| {
+            Error::new(ErrorKind::TokenRecord, format!("the sealed tokens of \"{name}\" are not a record of bbdl's"))
+                .hint("Import this enrollee again: bbdl profiles import FILE --replace")
+        })?;
+        if let Some(left) = tokens.left {
+            let left = SignedDuration::try_from_secs_f64(left).unwrap_or_default();
+            credential.grant.access_token_expires = Timestamp::now().checked_add(left).ok();
+        }
+        Ok(credential)
+    }
+
+    /// Adds enrollees. The answers stand in the order of the rows; nobody's name is twice among them.
+    ///
+    /// # Errors
+    /// As every call of the database: rows before that are in.
+    pub async fn import(&self, rows: &[NewEnrollee], replace: bool) -> Result<Vec<Imported>> {
+        let mut imported = Vec::with_capacity(rows.len());
+        for batch in rows.chunks(BATCH) {
+            imported.extend(self.import_batch(batch, replace).await?);
+        }
+        Ok(imported)
+    }
+
+    async fn import_batch(&self, rows: &[NewEnrollee], replace: bool) -> Result<Vec<Imported>> {
+        let key = self.keys().current().as_str();
+        let mut columns = Columns::default();
+        for row in rows {
+            columns.push(row, self)?;
+        }
+        let values = [
+            (&columns.names as _, Type::TEXT_ARRAY),
+            (&columns.servers as _, Type::TEXT_ARRAY),
+            (&columns.clients as _, Type::TEXT_ARRAY),
+            (&columns.profiles as _, Type::TEXT_ARRAY),
+            (&columns.hashes as _, Type::TEXT_ARRAY),
+            (&columns.generations as _, Type::INT8_ARRAY),
+            (&columns.sealed as _, Type::BYTEA_ARRAY),
+            (&key as _, Type::TEXT),
+            (&columns.lifetimes as _, Type::FLOAT8_ARRAY),
+            (&replace as _, Type::BOOL),
+        ];
+        let look = "SELECT name, generation FROM bbdl.enrollee WHERE name = ANY($1)";
+        let answers = self.database().transaction(&[(INSERT, &values), (look, &values[..1])]).await?;
+        let there: std::collections::HashMap<&str, i64> =
+            answers.last().into_iter().flatten().map(|row| (row.get(0), row.get(1))).collect();
+        // A generation begins at a random number: where it is ours, the row is ours, even of a statement sent twice.
+        let is_ours = |(name, generation): (&String, &i64)| there.get(name.as_str()) == Some(generation);
+        let pairs = columns.names.iter().zip(&columns.generations);
+        Ok(pairs.map(|pair| if is_ours(pair) { Imported::Yes } else { Imported::Exists }).collect())
+    }
+
+    /// Every enrollee, by name; or those of these names.
+    ///
+    /// # Errors
+    /// As every call of the database; [`crate::error::Exit::NotSetUp`] where a row cannot be understood.
+    pub async fn enrollees(&self, names: Option<&[ProfileName]>) -> Result<Vec<Enrollee>> {
+        let names: Option<Vec<&str>> = names.map(|names| names.iter().map(ProfileName::as_str).collect());
+        let sql = format!(
+            "SELECT {} FROM bbdl.enrollee e WHERE $1::text[] IS NULL OR e.name = ANY($1) ORDER BY e.name",
+            Enrollee::COLUMNS
+        );
+        self.database().query(&sql, &[(&names, Type::TEXT_ARRAY)]).await?.iter().map(Enrollee::of).collect()
+    }
+
+    /// Removes an enrollee; the answer is whether there was one.
+    ///
+    /// # Errors
+    /// As every call of the database.
+    pub async fn remove(&self, name: &ProfileName) -> Result<bool> {
+        let name = name.as_str();
+        let sql = "DELETE FROM bbdl.enrollee WHERE name = $1 RETURNING name";
+        Ok(!self.database().query(sql, &[(&name, Type::TEXT)]).await?.is_empty())
+    }
+}
+
+#[derive(Default)]
+struct Columns {
+    names: Vec<String>,
+    servers: Vec<String>,
+    clients: Vec<String>,
+    profiles: Vec<String>,
+    hashes: Vec<String>,
+    generations: Vec<i64>,
+    sealed: Vec<Vec<u8>>,
+    lifetimes: Vec<Option<f64>>,
+}
+
+impl Columns {
+    fn push(&mut self, row: &NewEnrollee, state: &SharedState) -> Result<()> {
+        let (name, generation) = (row.name.to_string(), random_number()?);
+        let sealed = state.keys().seal(&name, generation, &row.credential.to_record())?;
+        self.sealed.push(sealed.bytes);
+        self.hashes.push(row.shard_number.to_string());
+        self.names.push(name);
+        self.servers.push(row.profile.server.to_string());
+        self.clients.push(row.profile.client_id.clone());
+        self.profiles.push(profile_text(&row.profile)?);
+        self.generations.push(generation);
+        self.lifetimes.push(lifetime(&row.credential.grant));
+        Ok(())
+    }
+}
+
+/// A profile as its column has it: archives and the end of the log-in have columns of their own.
+pub(super) fn profile_text(profile: &Profile) -> Result<String> {
+    let bare = Profile { archives: Vec::new(), ended: None, ..profile.clone() };
+    serde_json::to_string(&bare)
+        .map_err(|cause| Error::new(ErrorKind::Defect, format!("a profile cannot be written: {cause}")))
+}
+
+/// The seconds that an access token lives from now on.
+pub(super) fn lifetime(grant: &Grant) -> Option<f64> {
+    grant.access_token_expires.map(|at| at.duration_since(Timestamp::now()).as_secs_f64())
+}
+
+fn instant(seconds: f64) -> Timestamp {
+    let since = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    Timestamp::UNIX_EPOCH.checked_add(since).unwrap_or(Timestamp::UNIX_EPOCH)
+}

@@ -1,0 +1,254 @@
+//! Leases: which worker pulls for an enrollee now, and what became of the pull.
+//!
+//! A lease ends by its time, so that a worker that is gone holds up nobody for long. Every lease has a fence, a number
+//! that grows: an outcome counts only under the newest fence, so a worker that was away for too long changes nothing.
+//! All times are those of the database. No worker's clock matters.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio_postgres::{Row, types::Type};
+
+use super::{
+    SharedState,
+    enrollee::{Enrollee, StoredTokens},
+    worker::WorkerId,
+};
+use crate::{
+    auth::log_in_end::EndedKind,
+    error::Result,
+    profile::{ProfileName, archive_notes::ArchiveNote},
+};
+
+/// How many enrollees a worker leases at once.
+pub const LEASES_AT_ONCE: i64 = 16;
+
+/// After a failure that passes by itself, an enrollee is due again after this, or when the server says.
+const RETRY_PAUSE: Duration = Duration::from_secs(15 * 60);
+
+/// An enrollee whom this worker may pull for.
+#[derive(Debug)]
+pub struct Lease {
+    /// Who.
+    pub enrollee: Enrollee,
+    fence: i64,
+}
+
+/// Which lease an outcome is of.
+#[derive(Clone, Debug)]
+pub struct LeaseTicket {
+    /// Whose.
+    pub name: ProfileName,
+    fence: i64,
+}
+
+impl Lease {
+    /// What has to be kept to say later what became of it.
+    #[must_use]
+    pub fn ticket(&self) -> LeaseTicket {
+        LeaseTicket { name: self.enrollee.name.clone(), fence: self.fence }
+    }
+}
+
+/// Who is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Whose last good pull is at least this old when the worker began.
+    pub stale_after: Duration,
+    /// Only names whose number, divided by the second of these, leaves the first.
+    pub shard: Option<(u32, u32)>,
+}
+
+/// How many enrollees there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Due {
+    /// Who is due, and leased by nobody.
+    pub free: u64,
+    /// Who is due, and under way on some worker.
+    pub leased: u64,
+    /// Who is not due.
+    pub fresh: u64,
+}
+
+/// How a pull ended.
+#[derive(Clone, Debug)]
+pub enum PullEnd {
+    /// It was complete.
+    Done {
+        /// Where to.
+        archive: Option<ArchiveNote>,
+    },
+    /// It failed.
+    Failed {
+        /// How long the server wants to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// The log-in of this generation of tokens is over.
+    LogInOver {
+        /// Why.
+        kind: EndedKind,
+        /// Of which tokens the server said so. It says nothing of newer ones.
+        generation: i64,
+    },
+    /// It was broken off before anything came of it: the enrollee stays due.
+    GivenBack,
+}
+
+/// Whether an outcome was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It was.
+    Yes,
+    /// The lease went to another worker in the meantime: its outcome counts.
+    LeaseLost,
+    /// The enrollee was removed in the meantime.
+    Removed,
+}
+
+/// Who is due for a worker: `$1` is the worker, `$2` the seconds after which a good pull is old, `$3` of `$4` the shard. What
+/// is pulled or has failed since the worker began is not due for it again, so every run ends.
+const IS_DUE: &str = "
+    e.ended_kind IS NULL
+    AND ($4::bigint = 1 OR mod(e.shard_hash, $4::bigint) = $3::bigint)
+    AND CASE WHEN e.ok THEN e.pulled_at <= w.started - make_interval(secs => $2) ELSE e.due_at <= w.started END";
+
+const FINISH: &str = "
+    UPDATE bbdl.enrollee SET leased_by = NULL, leased_until = NULL, tried_at = now(), ok = $3, outcome = $4::text::jsonb,
+        pulled_at = CASE WHEN $3 THEN now() ELSE pulled_at END,
+        due_at = now() + make_interval(secs => $5),
+        archives = CASE WHEN $6::text IS NULL THEN archives ELSE (
+            SELECT coalesce(jsonb_agg(old), '[]') FROM jsonb_array_elements(archives) AS old
+            WHERE old->'out' <> $6::text::jsonb->'out') || $6::text::jsonb END,
+        ended_kind = CASE WHEN generation = $8 THEN $7 ELSE ended_kind END,
+        ended_at = CASE WHEN generation = $8 THEN now() ELSE ended_at END
+    WHERE name = $1 AND fence = $2 RETURNING name";
+
+const GIVE_BACK: &str = "
+    UPDATE bbdl.enrollee e SET leased_by = NULL, leased_until = NULL
+    FROM unnest($1, $2) AS given (name, fence) WHERE e.name = given.name AND e.fence = given.fence RETURNING e.name";
+
+impl SharedState {
+    /// Leases up to [`LEASES_AT_ONCE`] enrollees who are due, those who have waited longest first. None may mean that
+    /// all who are due are leased by others.
+    ///
+    /// # Errors
+    /// As every call of the database; [`crate::error::Exit::NotSetUp`] where a record cannot be understood.
+    pub async fn lease(&self, worker: WorkerId, wanted: Wanted) -> Result<Vec<Lease>> {
+        let sql = format!(
+            "WITH due AS (
+                SELECT e.name FROM bbdl.enrollee e, bbdl.worker w
+                WHERE w.id = $1 AND (e.leased_until IS NULL OR e.leased_until < now()) AND {IS_DUE}
+                ORDER BY e.due_at, e.name LIMIT $5 FOR UPDATE OF e SKIP LOCKED),
+             leased AS (UPDATE bbdl.enrollee e
+                SET fence = e.fence + 1, leased_by = $1, leased_until = clock_timestamp() + s.lease
+                FROM due, bbdl.setting s WHERE e.name = due.name RETURNING e.*)
+             SELECT {columns}, e.fence FROM leased e ORDER BY e.due_at, e.name",
+            columns = Enrollee::COLUMNS
+        );
+        let (seconds, number, of) = wanted.values();
+        let values = [
+            (&worker.0 as _, Type::INT8),
+            (&seconds as _, Type::FLOAT8),
+            (&number as _, Type::INT8),
+            (&of as _, Type::INT8),
+            (&LEASES_AT_ONCE as _, Type::INT8),
+        ];
+        let rows = self.database().query(&sql, &values).await?;
+        rows.iter().map(lease_of).collect()
+    }
+
+    /// Counts who is due for a worker.
+    ///
+    /// # Errors
+    /// As every call of the database.
+    pub async fn due(&self, worker: WorkerId, wanted: Wanted) -> Result<Due> {
+        let sql = format!(
+            "SELECT count(*) FILTER (WHERE is_due AND NOT leased), count(*) FILTER (WHERE is_due AND leased),
+                count(*) FILTER (WHERE NOT is_due)
+             FROM (SELECT {IS_DUE} AS is_due, coalesce(e.leased_until >= now(), false) AS leased
+                   FROM bbdl.enrollee e, bbdl.worker w
+                   WHERE w.id = $1 AND ($4::bigint = 1 OR mod(e.shard_hash, $4::bigint) = $3::bigint)) AS counted"
+        );
+        let (seconds, number, of) = wanted.values();
+        let values = [
+            (&worker.0 as _, Type::INT8),
+            (&seconds as _, Type::FLOAT8),
+            (&number as _, Type::INT8),
+            (&of as _, Type::INT8),
+        ];
+        let rows = self.database().query(&sql, &values).await?;
+        let number = |row: &Row, at: usize| u64::try_from(row.get::<_, i64>(at)).unwrap_or_default();
+        let due = |row: &Row| Due { free: number(row, 0), leased: number(row, 1), fresh: number(row, 2) };
+        Ok(rows.first().map(due).unwrap_or_default())
+    }
+
+    /// Writes the outcome of a pull and when the enrollee is due next, and gives the lease back. `stale_after` is that of
+    /// the run, `outcome` what is told of it.
+    ///
+    /// # Errors
+    /// As every call of the database.
+    pub async fn finish(
+        &self,
+        ticket: &LeaseTicket,
+        end: &PullEnd,
+        stale_after: Duration,
+        outcome: &Value,
+    ) -> Result<Written> {
+        let name = ticket.name.as_str();
+        let (mut archives, mut kind, mut generation, mut due) = (None, None, None, stale_after);
+        match end {
+            PullEnd::GivenBack => {
+                let given = self.give_back(std::slice::from_ref(ticket)).await?;
+                return if given == 0 { self.why_not(ticket).await } else { Ok(Written::Yes) };
+            }
+            PullEnd::Done { archive } => archives = archive.as_ref().map(|note| serde_json::json!(note).to_string()),
+            PullEnd::Failed { retry_after } => due = stale_after.min(retry_after.unwrap_or_default().max(RETRY_PAUSE)),
+            PullEnd::LogInOver { kind: why, generation: of } => (kind, generation) = (Some(why.name()), Some(*of)),
+        }
+        let (is_good, due, outcome) = (matches!(end, PullEnd::Done { .. }), due.as_secs_f64(), outcome.to_string());
+        let values = [
+            (&name as _, Type::TEXT),
+            (&ticket.fence as _, Type::INT8),
+            (&is_good as _, Type::BOOL),
+            (&outcome as _, Type::TEXT),
+            (&due as _, Type::FLOAT8),
+            (&archives as _, Type::TEXT),
+            (&kind as _, Type::TEXT),
+            (&generation as _, Type::INT8),
+        ];
+        if self.database().query(FINISH, &values).await?.is_empty() {
+            self.why_not(ticket).await
+        } else {
+            Ok(Written::Yes)
+        }
+    }
+
+    /// Gives leases back of which nothing was begun; the answer is how many.
+    ///
+    /// # Errors
+    /// As every call of the database.
+    pub async fn give_back(&self, tickets: &[LeaseTicket]) -> Result<usize> {
+        let names: Vec<&str> = tickets.iter().map(|ticket| ticket.name.as_str()).collect();
+        let fences: Vec<i64> = tickets.iter().map(|ticket| ticket.fence).collect();
+        let values = [(&names as _, Type::TEXT_ARRAY), (&fences as _, Type::INT8_ARRAY)];
+        Ok(self.database().query(GIVE_BACK, &values).await?.len())
+    }
+
+    async fn why_not(&self, ticket: &LeaseTicket) -> Result<Written> {
+        let name = ticket.name.as_str();
+        let rows = self.database().query("SELECT 1 FROM bbdl.enrollee WHERE name = $1", &[(&name, Type::TEXT)]).await?;
+        Ok(if rows.is_empty() { Written::Removed } else { Written::LeaseLost })
+    }
+}
+
+impl Wanted {
+    fn values(self) -> (f64, i64, i64) {
+        let (number, of) = self.shard.map_or((0, 1), |(number, of)| (i64::from(number), i64::from(of)));
+        (self.stale_after.as_secs_f64(), number, of)
+    }
+}
+
+fn lease_of(row: &Row) -> Result<Lease> {
+    let enrollee = Enrollee::of(row)?;
+    Ok(Lease { fence: row.get(Enrollee::WIDTH + StoredTokens::WIDTH), enrollee })
+}

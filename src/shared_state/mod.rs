@@ -1,0 +1,93 @@
+//! What many machines share in PostgreSQL (`--state`): profiles, sealed tokens, leases, outcomes.
+//!
+//! | file | what it is for |
+//! | --- | --- |
+//! | [`address`], [`password_file`] | the database's address, its password, its certificate |
+//! | [`database`] | one connection, opened again when it breaks |
+//! | [`schema`] | the tables and their versions |
+//! | [`seal`] | tokens that nobody can read who has only the database |
+//! | [`enrollee`] | the rows: import, list, remove |
+//! | [`worker`] | signs of life, and one limit for all workers |
+//! | [`lease`] | who pulls for whom, and what came of it |
+//! | [`vault`], [`unsaved`] | renewing tokens so that no pair is lost |
+//!
+//! Every decision between workers is made by one statement in the database, with the database's clock.
+
+pub mod address;
+mod database;
+pub mod enrollee;
+pub mod lease;
+pub mod password_file;
+pub mod schema;
+pub mod seal;
+mod unsaved;
+pub mod vault;
+pub mod worker;
+
+use std::{path::PathBuf, sync::Arc};
+
+use address::StateAddress;
+use database::Database;
+use schema::{Migrate, SchemaState};
+use seal::StateKeys;
+use unsaved::UnsavedDir;
+
+use crate::error::Result;
+
+/// The shared state. Cheap to clone; clones share the connection.
+#[derive(Clone)]
+pub struct SharedState(Arc<Inner>);
+
+struct Inner {
+    database: Database,
+    keys: StateKeys,
+    unsaved: UnsavedDir,
+}
+
+impl SharedState {
+    /// Connects, and makes sure that the tables are those of this bbdl. `unsaved` is a directory of this machine for tokens
+    /// that cannot be stored at the moment.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::TryAgain`] when the database does not answer; [`crate::error::Exit::NotSetUp`] when it does not
+    /// let us in, or its tables cannot be used.
+    pub async fn open(address: StateAddress, keys: StateKeys, unsaved: PathBuf, migrate: Migrate) -> Result<Self> {
+        let database = Database::open(address).await?;
+        schema::require(&database, migrate).await?;
+        Ok(Self(Arc::new(Inner { database, keys, unsaved: UnsavedDir(unsaved) })))
+    }
+
+    /// Looks at the tables of a database without changing anything.
+    ///
+    /// # Errors
+    /// As [`SharedState::open`], whatever the tables are.
+    pub async fn look(address: StateAddress) -> Result<SchemaState> {
+        schema::look(&Database::open(address).await?).await
+    }
+
+    /// How many enrollees' tokens are sealed with another key than the current one.
+    ///
+    /// # Errors
+    /// As every call of the database.
+    pub async fn sealed_with_older_keys(&self) -> Result<i64> {
+        schema::count(self.database(), "key_id <> $1", self.keys().current().as_str()).await
+    }
+
+    fn database(&self) -> &Database {
+        &self.0.database
+    }
+
+    fn keys(&self) -> &StateKeys {
+        &self.0.keys
+    }
+
+    fn unsaved(&self) -> &UnsavedDir {
+        &self.0.unsaved
+    }
+}
+
+impl std::fmt::Debug for SharedState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SharedState({})", self.database().address())
+    }
+}

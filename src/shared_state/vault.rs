@@ -1,0 +1,234 @@
+//! The tokens of one enrollee in the shared state, and their renewal among many machines.
+//!
+//! The order is what keeps the only valid pair from being lost:
+//!
+//! 1. `renewing_since` is committed. While it is younger than the longest renewal, nobody else renews.
+//! 2. The server is asked. No transaction is open meanwhile.
+//! 3. The new pair is stored where the generation is still the one that was renewed, and the generation grows.
+//! 4. Only then is the new pair used.
+//!
+//! The generation guards the tokens, never the lease: a worker that lost its lease still holds the only valid pair and
+//! has to store it. A worker that died between 2 and 3 leaves `renewing_since` behind. After the longest renewal somebody
+//! tries once. Where the server then does not take the refresh token, the pair was lost by us; nobody withdrew anything.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio_postgres::types::Type;
+
+use super::{
+    SharedState,
+    enrollee::{Enrollee, StoredTokens, lifetime, profile_text},
+    unsaved::Unsaved,
+    worker::{WorkerId, random_number},
+};
+use crate::{
+    auth::{
+        token::Credential,
+        vault::{Answer, Begun, Renewal, Vault},
+    },
+    error::{Error, ErrorKind, Exit, Result},
+    profile::{Profile, ProfileName},
+};
+
+/// How long the renewals of others are waited for.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// How often it is looked whether they have ended.
+const LOOK: Duration = Duration::from_millis(200);
+/// Claims are made one after the other, so that all workers together count renewals right. Any number that no other
+/// program locks.
+const CLAIMS: i64 = 0x6262_6472;
+
+const LOCK_CLAIMS: &str = "SELECT pg_advisory_xact_lock($1)";
+
+/// `$5` renewals at most are under way at once. Those of dead workers do not count: they are under way nowhere.
+const CLAIM: &str = "
+    UPDATE bbdl.enrollee e SET renewing_since = clock_timestamp(), renewing_id = $3, renewing_worker = $4,
+        unanswered = CASE WHEN e.renewing_id = $3 THEN e.unanswered
+            ELSE e.unanswered + CASE WHEN e.renewing_since IS NULL THEN 0 ELSE 1 END END
+    FROM bbdl.setting s
+    WHERE e.name = $1 AND e.generation = $2
+        AND (e.renewing_since IS NULL OR e.renewing_id = $3 OR e.renewing_since < now() - s.longest_renewal)
+        AND $5 > (
+            SELECT count(*) FROM bbdl.enrollee r JOIN bbdl.worker w ON w.id = r.renewing_worker
+            WHERE r.renewing_since >= now() - s.longest_renewal AND w.seen > now() - s.worker_is_dead
+                AND r.renewing_id <> $3)
+    RETURNING e.unanswered";
+
+/// The lease is not asked about.
+pub(super) const STORE: &str = "
+    UPDATE bbdl.enrollee SET generation = $2 + 1, sealed = $3, key_id = $4, profile = $5::text::jsonb,
+        access_expires = now() + make_interval(secs => $6),
+        renewing_since = NULL, renewing_id = NULL, renewing_worker = NULL, unanswered = 0,
+        ended_kind = NULL, ended_at = NULL
+    WHERE name = $1 AND generation = $2";
+
+const FORGET: &str = "
+    UPDATE bbdl.enrollee SET renewing_since = NULL, renewing_id = NULL, renewing_worker = NULL
+    WHERE name = $1 AND renewing_id = $2";
+
+/// The vault of one enrollee. Clones share what they know.
+#[derive(Clone)]
+pub struct SharedVault(Arc<Inner>);
+
+struct Inner {
+    state: SharedState,
+    worker: WorkerId,
+    name: ProfileName,
+    profile: Profile,
+    /// How many renewals may be under way at once over all workers.
+    renewals: i64,
+    /// Of the tokens that were loaded last.
+    generation: AtomicI64,
+}
+
+impl SharedVault {
+    /// The vault of an enrollee whom this worker pulls for.
+    #[must_use]
+    pub fn new(state: SharedState, worker: WorkerId, enrollee: &Enrollee, renewals: usize) -> Self {
+        Self(Arc::new(Inner {
+            state,
+            worker,
+            name: enrollee.name.clone(),
+            profile: enrollee.profile.clone(),
+            renewals: i64::try_from(renewals).unwrap_or(i64::MAX),
+            generation: AtomicI64::new(enrollee.tokens.generation),
+        }))
+    }
+
+    /// The generation of the tokens that were loaded or stored last.
+    #[must_use]
+    pub fn generation(&self) -> i64 {
+        self.0.generation.load(Ordering::Acquire)
+    }
+
+    async fn load_tokens(&self) -> Result<Credential> {
+        let Inner { state, name, generation, .. } = &*self.0;
+        let text = name.as_str();
+        let sql = format!("SELECT {} FROM bbdl.enrollee e WHERE e.name = $1", StoredTokens::COLUMNS);
+        let rows = state.database().query(&sql, &[(&text, Type::TEXT)]).await?;
+        let tokens = rows.first().map(|row| StoredTokens::of(row, 0)).ok_or_else(|| removed(name))?;
+        generation.store(tokens.generation, Ordering::Release);
+        state.open_tokens(name, &tokens)
+    }
+
+    /// Claims the renewal of this generation, as soon as others let it.
+    async fn claim(&self) -> Result<Begun> {
+        let (generation, id, began) = (self.generation(), random_number()?, Instant::now());
+        let Inner { state, name, worker, renewals, .. } = &*self.0;
+        let text = name.as_str();
+        let values = [
+            (&text as _, Type::TEXT),
+            (&generation as _, Type::INT8),
+            (&id as _, Type::INT8),
+            (&worker.0 as _, Type::INT8),
+            (renewals as _, Type::INT8),
+        ];
+        let look = "SELECT generation FROM bbdl.enrollee WHERE name = $1";
+        loop {
+            let answers = state
+                .database()
+                .transaction(&[(LOCK_CLAIMS, &[(&CLAIMS, Type::INT8)]), (CLAIM, &values), (look, &values[..1])])
+                .await?;
+            let [_, claimed, now] = answers.as_slice() else { return Err(removed(name)) };
+            if let Some(row) = claimed.first() {
+                let renewal = SharedRenewal { vault: self.clone(), generation, id, unanswered: row.get(0) };
+                return Ok(Begun::Yes(Box::new(renewal)));
+            }
+            match now.first().map(|row| row.get::<_, i64>(0)) {
+                None => return Err(removed(name)),
+                Some(now) if now != generation => return Ok(Begun::Elsewhere),
+                Some(_) if began.elapsed() > PATIENCE => return Err(busy(name)),
+                Some(_) => tokio::time::sleep(LOOK).await,
+            }
+        }
+    }
+}
+
+impl Vault for SharedVault {
+    /// The claim in [`Vault::begin_renewal`] keeps all others away, those on this machine as well.
+    fn lock(&self) -> Answer<'_, Result<Box<dyn Send>>> {
+        Box::pin(async { Ok(Box::new(()) as Box<dyn Send>) })
+    }
+
+    fn load(&self) -> Answer<'_, Result<Credential>> {
+        Box::pin(self.load_tokens())
+    }
+
+    fn begin_renewal<'a>(&'a self, _present: &'a Credential) -> Answer<'a, Result<Begun>> {
+        Box::pin(self.claim())
+    }
+
+    /// Log-ins are imported, and an import is seen by the next load.
+    fn wait_for_log_in<'a>(&'a self, _waiting: &'a (dyn Fn() + Sync)) -> Answer<'a, ()> {
+        Box::pin(async {})
+    }
+}
+
+/// A renewal that was claimed.
+struct SharedRenewal {
+    vault: SharedVault,
+    generation: i64,
+    id: i64,
+    unanswered: i32,
+}
+
+impl SharedRenewal {
+    /// The database first. Where it does not answer at once, the sealed tokens go to this machine's disk until it does.
+    async fn store_tokens(&self, renewed: &Credential) -> Result<()> {
+        let Inner { state, name, profile, generation, .. } = &*self.vault.0;
+        let profile = Profile { grant: renewed.grant.clone(), ..profile.clone() };
+        let unsaved = Unsaved {
+            name: name.clone(),
+            generation: self.generation,
+            sealed: state.keys().seal(name.as_str(), self.generation + 1, &renewed.to_record())?,
+            profile: profile_text(&profile)?,
+            lifetime: lifetime(&renewed.grant),
+        };
+        if state.store(&unsaved, super::database::Effort::Once).await.is_err() {
+            let on_disk = state.unsaved().keep(&unsaved);
+            match state.store(&unsaved, super::database::Effort::Patient).await {
+                Ok(()) => state.unsaved().forget(&unsaved),
+                // The next run on this machine brings them to the database.
+                Err(error) if error.exit() == Exit::TryAgain && on_disk.is_ok() => {}
+                Err(error) => return Err(on_disk.err().unwrap_or(error)),
+            }
+        }
+        generation.store(self.generation + 1, Ordering::Release);
+        Ok(())
+    }
+}
+
+impl Renewal for SharedRenewal {
+    fn after_a_loss(&self) -> bool {
+        self.unanswered > 0
+    }
+
+    fn store<'a>(&'a mut self, renewed: &'a Credential) -> Answer<'a, Result<()>> {
+        Box::pin(self.store_tokens(renewed))
+    }
+
+    fn forget(self: Box<Self>) -> Answer<'static, ()> {
+        Box::pin(async move {
+            let (state, name) = (&self.vault.0.state, self.vault.0.name.as_str());
+            let values = [(&name as _, Type::TEXT), (&self.id as _, Type::INT8)];
+            // Where it fails, others wait for longer than they need to.
+            let _ = state.database().query(FORGET, &values).await;
+        })
+    }
+}
+
+fn removed(name: &ProfileName) -> Error {
+    Error::new(ErrorKind::NoProfile, format!("\"{name}\" was removed from the shared state in the meantime"))
+        .hint("Run the same command again.")
+}
+
+fn busy(name: &ProfileName) -> Error {
+    Error::new(ErrorKind::Lock, format!("another worker has been renewing the log-in of \"{name}\" for too long"))
+        .hint("Run the same command again later.")
+}

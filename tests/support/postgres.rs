@@ -1,0 +1,178 @@
+//! A PostgreSQL of the tests' own: on a socket in a temporary directory, gone with the process that started it.
+
+use std::{
+    io::Read as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use tempfile::TempDir;
+
+/// A database server.
+pub struct Cluster {
+    dir: PathBuf,
+    programs: PathBuf,
+    /// Stops the server and removes its directory when its standard input ends, however this process does.
+    keeper: Child,
+}
+
+/// A database of one test.
+#[derive(Clone)]
+pub struct Database {
+    dir: PathBuf,
+    programs: PathBuf,
+    name: String,
+}
+
+/// The directory of PostgreSQL's server programs, which Debian has outside of the PATH.
+fn programs() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    places.extend(versions.map(|version| version.path().join("bin")));
+    let all =
+        |place: &PathBuf| ["initdb", "pg_ctl", "psql", "pg_dump"].iter().all(|program| place.join(program).is_file());
+    places.into_iter().find(all)
+}
+
+/// A database of its own in the server that all tests share; `None` where PostgreSQL is not installed.
+pub fn database() -> Option<Database> {
+    static SHARED: OnceLock<Option<Cluster>> = OnceLock::new();
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let cluster = SHARED.get_or_init(Cluster::start).as_ref()?;
+    Some(cluster.database(&format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed))))
+}
+
+impl Cluster {
+    /// Starts a server; `None` where PostgreSQL is not installed.
+    pub fn start() -> Option<Self> {
+        let Some(programs) = programs() else {
+            super::has_program("initdb");
+            return None;
+        };
+        let dir = TempDir::with_prefix("pg").unwrap().keep();
+        if let Some(owner) = owner() {
+            std::os::unix::fs::chown(&dir, Some(owner), Some(owner)).unwrap();
+        }
+        let keeper = keeper(&programs, &dir);
+        let cluster = Self { dir, programs, keeper };
+        cluster.must(&["initdb", "-N", "-A", "trust", "-U", "bbdl", "-D"]);
+        let options = format!(
+            "listen_addresses = ''\nunix_socket_directories = '{}'\nfsync = off\nshared_buffers = '16MB'\nmax_connections = 100\n",
+            cluster.dir.display()
+        );
+        let config = cluster.data().join("postgresql.auto.conf");
+        std::fs::write(config, options).unwrap();
+        cluster.up();
+        Some(cluster)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
+    /// Starts it again.
+    pub fn up(&self) {
+        self.must(&["pg_ctl", "-w", "-s", "-l", "log", "start", "-D"]);
+    }
+
+    /// Stops it at once, as a crash does.
+    pub fn down(&self) {
+        self.must(&["pg_ctl", "-w", "-s", "-m", "immediate", "stop", "-D"]);
+    }
+
+    fn must(&self, command: &[&str]) {
+        let mut started = as_owner(&self.programs.join(command[0]));
+        started.args(&command[1..]).arg(self.data()).current_dir(&self.dir).stdin(Stdio::null());
+        // Files, not pipes: the server inherits them and stays.
+        let log = std::fs::File::create(self.dir.join("said")).unwrap();
+        started.stdout(log.try_clone().unwrap()).stderr(log);
+        let status = started.status().unwrap();
+        let said = std::fs::read_to_string(self.dir.join("said")).unwrap();
+        assert!(status.success(), "{command:?}: {said}");
+    }
+
+    pub fn database(&self, name: &str) -> Database {
+        let database =
+            |name: &str| Database { dir: self.dir.clone(), programs: self.programs.clone(), name: name.to_owned() };
+        database("postgres").sql(&format!("CREATE DATABASE {name}"));
+        database(name)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
+    }
+}
+
+impl Database {
+    /// For `--state`.
+    pub fn url(&self) -> String {
+        format!("postgres://bbdl@/{}?host={}", self.name, self.dir.display())
+    }
+
+    /// Runs SQL; returns rows as lines and columns with `|` between them.
+    pub fn sql(&self, sql: &str) -> String {
+        let output = self.try_sql(sql);
+        assert!(output.status.success(), "{sql}: {}", super::text(&output.stderr));
+        super::text(&output.stdout).trim_end().to_owned()
+    }
+
+    pub fn number(&self, sql: &str) -> u64 {
+        self.sql(sql).parse().unwrap()
+    }
+
+    pub fn try_sql(&self, sql: &str) -> Output {
+        self.client("psql").args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql]).output().unwrap()
+    }
+
+    /// Everything in it, as a backup has it.
+    pub fn dump(&self) -> String {
+        super::text(&self.client("pg_dump").output().unwrap().stdout)
+    }
+
+    fn client(&self, program: &str) -> Command {
+        let mut command = Command::new(self.programs.join(program));
+        command.env_clear().env("PGHOST", &self.dir).env("PGUSER", "bbdl").env("PGDATABASE", &self.name);
+        command.stdin(Stdio::null());
+        command
+    }
+}
+
+/// The user that a server may run as, where the tests run as root: it refuses to be root's.
+fn owner() -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    const NOBODY: u32 = 65_534;
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|this| this.uid() == 0);
+    is_root.then_some(NOBODY)
+}
+
+fn as_owner(program: &Path) -> Command {
+    use std::os::unix::process::CommandExt;
+    let mut command = Command::new(program);
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("LC_ALL", "C");
+    if let Some(owner) = owner() {
+        command.uid(owner).gid(owner);
+    }
+    command
+}
+
+fn keeper(programs: &Path, dir: &Path) -> Child {
+    const SCRIPT: &str = "trap '' INT TERM HUP; echo; cat >/dev/null
+        pid=$(head -n 1 \"$1/data/postmaster.pid\" 2>/dev/null) && kill -QUIT \"$pid\"
+        while [ -e \"$1/data/postmaster.pid\" ] && kill -0 \"$pid\" 2>/dev/null; do sleep 0.05; done
+        rm -rf -- \"$1\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", SCRIPT, "sh"]).arg(dir).env_clear();
+    command.env("PATH", format!("{}:/usr/bin:/bin", programs.display()));
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    // Its signals are set when it says so.
+    child.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+    child
+}
