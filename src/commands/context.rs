@@ -18,7 +18,7 @@ use crate::{
         local_vault::LocalVault,
         log_in_end::{Ended, EndedKind},
         session::{Identity, Observer, Session},
-        store::{StoreKind, TokenStore},
+        store::{self, StoreKind, StoreSettings, TokenStore},
         token::Grant,
     },
     cli::{Cli, Command, Global},
@@ -98,7 +98,13 @@ impl Context {
     /// Opens the token store of a profile.
     #[must_use]
     pub fn store(&self, kind: StoreKind) -> Arc<dyn TokenStore> {
-        Arc::from(self.paths.token_store(kind, !self.ui.can_ask(), self.config.token_store_command.as_deref()))
+        let settings = StoreSettings {
+            state: self.paths.state(),
+            home_mark: self.paths.home_mark(),
+            command: self.config.token_store_command.as_deref(),
+            attended: self.ui.can_ask(),
+        };
+        Arc::from(store::open(kind, settings))
     }
 
     /// A client for a server; all clients for one server share its connections and their pace.

@@ -6,7 +6,6 @@ use sha2::{Digest, Sha256};
 
 use super::ProfileName;
 use crate::{
-    auth::store::{StoreKind, TokenStore, command::CommandStore, file::FileStore, keyring::KeyringStore},
     error::{Error, ErrorKind, Result},
     files::private_dir,
 };
@@ -16,8 +15,7 @@ use crate::{
 pub struct Paths {
     pub(super) config_file: PathBuf,
     state: PathBuf,
-    /// What keeps keyring items of this home apart from those of others; nothing for the system's own places.
-    apart: Option<String>,
+    home_mark: Option<String>,
 }
 
 impl Paths {
@@ -39,8 +37,8 @@ impl Paths {
             }
         };
         let config_file = config.map_or_else(|| config_dir.join("config.toml"), Path::to_owned);
-        let apart = home.map(home_mark);
-        Ok(Self { config_file, state, apart })
+        let home_mark = home.map(home_mark);
+        Ok(Self { config_file, state, home_mark })
     }
 
     /// The record of a profile: no secrets in it.
@@ -66,18 +64,16 @@ impl Paths {
         self.state.join("locks").join(format!("{name}.profile-lock"))
     }
 
-    /// Opens a token store. `unattended` shortens how long a keyring or a program may take to answer;
-    /// `command` is the program.
+    /// The directory with the state of this home: records, locks and token files.
     #[must_use]
-    pub fn token_store(&self, kind: StoreKind, unattended: bool, command: Option<&str>) -> Box<dyn TokenStore> {
-        const ATTENDED: std::time::Duration = std::time::Duration::from_secs(60);
-        const UNATTENDED: std::time::Duration = std::time::Duration::from_secs(10);
-        let patience = if unattended { UNATTENDED } else { ATTENDED };
-        match kind {
-            StoreKind::Keyring => Box::new(KeyringStore::new(patience, self.apart.clone())),
-            StoreKind::File => Box::new(FileStore::new(self.state.join("tokens"))),
-            StoreKind::Command => Box::new(CommandStore::new(command, &self.state, patience).attended(!unattended)),
-        }
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// What keeps keyring items of this home apart from those of others; nothing for the system's own places.
+    #[must_use]
+    pub fn home_mark(&self) -> Option<&str> {
+        self.home_mark.as_deref()
     }
 
     /// The directories in which secrets and records are, those that are not there included.

@@ -25,7 +25,7 @@ use crate::{error::sanitized, secret::Secret};
 #[derive(Clone, Debug)]
 pub struct KeyringStore {
     patience: Duration,
-    apart: Option<String>,
+    home_mark: Option<String>,
 }
 
 impl KeyringStore {
@@ -33,14 +33,14 @@ impl KeyringStore {
     /// may have to type the keyring's password. `apart` keeps the items of one home directory apart from
     /// those of others: a user has one keyring, whatever `BBDL_HOME` says.
     #[must_use]
-    pub fn new(patience: Duration, apart: Option<String>) -> Self {
-        Self { patience, apart }
+    pub fn new(patience: Duration, home_mark: Option<String>) -> Self {
+        Self { patience, home_mark }
     }
 
     /// The name of a profile's item.
     fn item(&self, profile: &str) -> Result<String, StoreError> {
         check_name(profile)?;
-        Ok(match &self.apart {
+        Ok(match &self.home_mark {
             Some(home) => format!("{profile}@{home}"),
             None => profile.to_owned(),
         })

@@ -7,9 +7,16 @@ pub mod file;
 pub mod keyring;
 pub mod next_record;
 
-use std::{fmt, io, path::PathBuf};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::ValueEnum;
+use command::CommandStore;
+use file::FileStore;
+use keyring::KeyringStore;
 use next_record::NextRecord;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +63,33 @@ pub trait TokenStore: Send + Sync {
 
     /// Which store this is, for `--token-store` and `status`.
     fn kind(&self) -> StoreKind;
+}
+
+/// What a store has to know of this machine and this run.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreSettings<'a> {
+    /// The directory with the state of this home.
+    pub state: &'a Path,
+    /// What keeps keyring items of this home apart from those of others; nothing for the system's own places.
+    pub home_mark: Option<&'a str>,
+    /// The program of the `command` store.
+    pub command: Option<&'a str>,
+    /// Whether a person is there who may be asked to unlock something.
+    pub attended: bool,
+}
+
+/// Opens the store of a kind. A new store is a file beside this one, a [`StoreKind`] and a line here.
+#[must_use]
+pub fn open(kind: StoreKind, settings: StoreSettings<'_>) -> Box<dyn TokenStore> {
+    // How long a keyring or a program may take to answer.
+    let patience = Duration::from_secs(if settings.attended { 60 } else { 10 });
+    match kind {
+        StoreKind::Keyring => Box::new(KeyringStore::new(patience, settings.home_mark.map(str::to_owned))),
+        StoreKind::File => Box::new(FileStore::new(settings.state.join("tokens"))),
+        StoreKind::Command => {
+            Box::new(CommandStore::new(settings.command, settings.state, patience).attended(settings.attended))
+        }
+    }
 }
 
 /// The stores a person can choose from (`--token-store`, `BBDL_TOKEN_STORE`, `token_store` in the
