@@ -1,23 +1,39 @@
 //! bbdl brings a Medicare enrollee's own claims home from CMS's Blue Button API.
 //!
-//! The rooms, in the order in which data walks through them; no room knows of one to its left:
+//! This library is the program, cut so that tests can reach its parts. It is not a public API: anything may change
+//! in any version. To build on Blue Button, read an archive (its format is documented), or use the mock server
+//! `bluebutton_mock` in your tests.
 //!
-//! | room | what it is for |
+//! `docs/architecture.md` says how data moves and where to add something. The rooms, each above those that it may use:
+//!
+//! | room | its job |
 //! | --- | --- |
+//! | [`commands`] | one file per command; the only place where rooms meet |
 //! | [`cli`] | what a person may type |
-//! | [`commands`] | one file a command: the only place where rooms meet |
-//! | [`profile`] | what is remembered here: places, one record a profile, `config.toml` |
-//! | [`auth`] | who we are: authorization request, redirect listener, tokens, token stores |
-//! | [`api`] | what we ask of the server: endpoints, one client, problems |
-//! | [`paging`] | a search as pages, nothing left out between two of them |
-//! | [`pull`] | a search brought home whole: read until a reading counts, into an archive or a pipe |
-//! | [`fhir`] | what came back: bundles cut into resources, as the server wrote them |
-//! | [`claim`] | a claim as people speak of it, from API v1, v2 or v3 |
-//! | [`archive`] | what we keep: files, manifest, and the transaction that replaces them |
+//! | [`report`] | one HTML page for people, from an archive |
+//! | [`export`] | tables and a FHIR Bundle, from an archive |
+//! | [`pull`] | a search brought home whole: what to pull, when to read again, when the result counts |
+//! | [`paging`] | one search as a sequence of pages, with nothing lost between two pages |
+//! | [`profile`] | what is remembered on this machine: paths, one record per profile, `config.toml` |
+//! | [`auth`] | who we are: authorization request, callback listener, token endpoint, session, token stores |
+//! | [`api`] | the server: endpoints, one HTTP client, what its errors mean, retries, how many requests at once |
+//! | [`claim`] | a claim as people speak of it, read from API v1, v2 or v3 |
+//! | [`archive`] | the files on disk: manifest, lock, and the transaction that replaces them |
+//! | [`fhir`] | bundles cut into resources, byte for byte as the server wrote them |
 //!
-//! [`error`] and [`output`] are told what happens and ask nothing; [`origin`], [`api_version`], [`secret`], [`files`], [`duration`] and [`cms_notice`] are tools.
-//! `bluebutton_mock` is another program and another crate: an offline Blue Button, which knows nothing of the rooms
-//! above.
+//! The ground is below all of them:
+//!
+//! | ground | its job |
+//! | --- | --- |
+//! | [`origin`] | scheme, host and port: where a token may be sent |
+//! | [`api_version`] | v1, v2 and v3 |
+//! | [`error`] | errors with a kind, a hint and an exit code |
+//! | [`output`] | what a person or a script sees |
+//! | [`secret`] | text that is never printed or logged |
+//! | [`files`] | files that are private and survive a crash |
+//! | [`runtime`] | how work is started, waited for and stopped |
+//! | [`duration`] | durations as people type them |
+//! | [`cms_notice`] | the notice that CMS requires |
 
 pub mod api;
 pub mod api_version;

@@ -20,14 +20,14 @@ use crate::{
 };
 
 /// A file of one resource a line, held open: a pull that puts another in its place changes nothing here.
-pub struct Reading {
+pub struct ResourceReader {
     path: PathBuf,
     file: File,
     entry: Entry,
     manifest: Manifest,
 }
 
-impl Reading {
+impl ResourceReader {
     /// Opens the file of a resource type. A commit that was cut short is finished first.
     ///
     /// # Errors
@@ -109,12 +109,12 @@ impl Reading {
 /// has none.
 ///
 /// # Errors
-/// As [`Reading::open`], and [`crate::error::Exit::Data`] where the file is not what the manifest says.
+/// As [`ResourceReader::open`], and [`crate::error::Exit::Data`] where the file is not what the manifest says.
 pub fn whole(dir: &Path, resource: &str) -> Result<Option<String>> {
     if Manifest::load(dir)?.is_none_or(|manifest| !manifest.resources.contains_key(resource)) {
         return Ok(None);
     }
-    let Reading { path, mut file, entry, .. } = Reading::open(dir, resource)?;
+    let ResourceReader { path, mut file, entry, .. } = ResourceReader::open(dir, resource)?;
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(|cause| match cause.kind() {
         std::io::ErrorKind::InvalidData => damaged(&path, "not UTF-8"),
@@ -268,7 +268,7 @@ mod tests {
     fn lines_are_read_and_a_changed_file_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         archive(dir.path(), "{\"a\":1}\n{\"ä\":2}\n");
-        let mut reading = Reading::open(dir.path(), "ExplanationOfBenefit").unwrap();
+        let mut reading = ResourceReader::open(dir.path(), "ExplanationOfBenefit").unwrap();
         // As often as one likes.
         for _ in 0..2 {
             let mut found = Vec::new();
@@ -281,10 +281,10 @@ mod tests {
         }
         let file = dir.path().join("ExplanationOfBenefit.ndjson");
         fs::write(&file, "{\"a\":1}\n{\"ä\":3}\n").unwrap();
-        let mut changed = Reading::open(dir.path(), "ExplanationOfBenefit").unwrap();
+        let mut changed = ResourceReader::open(dir.path(), "ExplanationOfBenefit").unwrap();
         assert_eq!(changed.each(|_, _| Ok(())).unwrap_err().exit(), Exit::Data);
         fs::write(&file, "{}\n").unwrap();
-        assert!(Reading::open(dir.path(), "ExplanationOfBenefit").is_err());
+        assert!(ResourceReader::open(dir.path(), "ExplanationOfBenefit").is_err());
     }
 
     #[test]

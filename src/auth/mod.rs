@@ -1,4 +1,4 @@
-//! Who we are: the authorization request, the redirect listener, tokens and where they are kept.
+//! Who we are: authorization request, callback listener, token endpoint, session, and where tokens are kept.
 
 pub mod authorization;
 pub mod backend_health;

@@ -11,11 +11,11 @@ use crate::{
         retry::RetryPolicy,
     },
     auth::{log_in_end::EndedKind, refusal::intercepted, token::AccessCategory},
+    claim::archived::coverages,
     claim::coverage::notice,
     cli::Status,
     commands::Context,
     error::{Error, ErrorKind, Exit, Result},
-    export::coverages,
     profile::{Profile, ProfileName, archive_notes::ArchiveNote},
     runtime::{asked_to_stop, block_on, interruptible},
 };

@@ -5,13 +5,14 @@ use std::{
     path::Path,
 };
 
-use super::{CLAIM, Written, begin, keep};
+use super::{Written, begin, keep};
 use crate::{
     api_version::ApiVersion,
     archive::{
         manifest::Manifest,
-        reader::{Ids, Reading, damaged},
+        reader::{Ids, ResourceReader, damaged},
     },
+    claim::archived::CLAIM,
     error::{Error, ErrorKind, Result},
     fhir::resource::Header,
 };
@@ -25,7 +26,7 @@ const RESOURCES: [&str; 3] = ["Patient", "Coverage", CLAIM];
 /// [`crate::error::Exit::Usage`] for an archive of API v1, whose resources are STU3; else as [`super::export`].
 pub(super) fn write(dir: &Path, output: &Path) -> Result<Written> {
     // Claims there must be; the file is open from here on, and what is written later is of the same archive.
-    let claims = Reading::open(dir, CLAIM)?;
+    let claims = ResourceReader::open(dir, CLAIM)?;
     let manifest = claims.manifest().clone();
     let api = manifest.source.api;
     if api == ApiVersion::V1 {
@@ -43,7 +44,7 @@ pub(super) fn write(dir: &Path, output: &Path) -> Result<Written> {
     for resource in RESOURCES {
         let mut reading = match resource {
             CLAIM => opened.take(),
-            other if manifest.resources.contains_key(other) => Some(Reading::open(dir, other)?),
+            other if manifest.resources.contains_key(other) => Some(ResourceReader::open(dir, other)?),
             _ => None,
         };
         let Some(reading) = &mut reading else { continue };

@@ -11,13 +11,11 @@ use std::path::Path;
 pub use columns::{CLAIMS, COVERAGE, Cell, Column, DETAILS, Detail, LINES, OfClaim, OfCoverage, OfLine, Type};
 
 use crate::{
-    archive::{
-        manifest::Manifest,
-        reader::{Ids, Reading, damaged, refuse_own, whole},
-    },
+    archive::reader::refuse_own,
     claim::{
         Claim,
-        coverage::{Contract, Coverage},
+        archived::{Claims, coverages},
+        coverage::Contract,
     },
     error::{Error, ErrorKind, Result},
     files::durable::AtomicFile,
@@ -141,58 +139,6 @@ pub struct Written {
     pub lines: u64,
     /// Of the claims, those of which something could not be read ([`Claim::is_incomplete`]).
     pub incomplete: u64,
-}
-
-/// The resource that is a claim.
-const CLAIM: &str = "ExplanationOfBenefit";
-
-/// The claims of an archive, held open.
-pub struct Claims(Reading);
-
-impl Claims {
-    /// Opens the claims of the archive at `dir`.
-    ///
-    /// # Errors
-    /// As [`Reading::open`].
-    pub fn open(dir: &Path) -> Result<Self> {
-        Reading::open(dir, CLAIM).map(Self)
-    }
-
-    /// What the archive says of itself.
-    #[must_use]
-    pub fn manifest(&self) -> &Manifest {
-        self.0.manifest()
-    }
-
-    /// How many there are, by the manifest; [`Claims::each`] refuses a file of others.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.manifest().resources.get(CLAIM).map_or(0, |entry| entry.count)
-    }
-
-    /// Runs through them, one in memory at a time. What `each` made of them counts only if this returns no error.
-    ///
-    /// # Errors
-    /// Those of `each`; [`crate::error::Exit::Data`] where the file cannot be read, is not what the manifest says, or has an id
-    /// twice; [`crate::error::Exit::Disk`].
-    pub fn each(&mut self, mut each: impl FnMut(Claim) -> Result<()>) -> Result<()> {
-        let (path, mut ids) = (self.0.path().to_owned(), Ids::default());
-        self.0.each(|number, line| {
-            let claim = Claim::read(line).ok().ok_or_else(|| damaged(&path, &format!("line {number}: not JSON")))?;
-            ids.note(&claim.id);
-            each(claim)
-        })?;
-        ids.are_single(&path)
-    }
-}
-
-/// The cover that the archive at `dir` says somebody has; none where Coverage was not fetched.
-///
-/// # Errors
-/// As [`whole`].
-pub fn coverages(dir: &Path) -> Result<Vec<Coverage>> {
-    let text = whole(dir, "Coverage")?.unwrap_or_default();
-    Ok(text.lines().filter_map(Coverage::read).collect())
 }
 
 /// Writes the claims of the archive at `dir` to `output`. What is there under the same names is replaced when all is

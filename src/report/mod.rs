@@ -37,9 +37,9 @@ use crate::{
         pull_history::newest_of,
         reader::whole,
     },
+    claim::archived::{Claims, coverages},
     claim::{Kind, coverage::Coverage, day},
     error::{Error, Result},
-    export::{Claims, coverages},
     fhir::resource::Header,
     files::durable::create_private_dir,
 };

@@ -16,11 +16,10 @@ use crate::{
     api_version::ApiVersion,
     archive::manifest::Entry,
     auth::{log_in_end::EndedKind, session::Session},
-    claim::coverage::notice,
+    claim::{archived::coverages, coverage::notice},
     cli::{Fetch, Format},
     commands::Context,
     error::{Error, ErrorKind, Result},
-    export::coverages,
     profile::{Profile, archive_notes::ArchiveNote, login_command},
     pull::{
         one_profile::{Brought, OneProfile, PullOptions, PulledResource},
