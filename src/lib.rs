@@ -14,6 +14,7 @@
 //! | [`export`] | tables and a FHIR Bundle, from an archive |
 //! | [`pull`] | a search brought home whole: what to pull, when to read again, when the result counts |
 //! | [`paging`] | one search as a sequence of pages, with nothing lost between two pages |
+//! | [`shared_state`] | what many machines share in PostgreSQL: profiles, sealed tokens, leases, outcomes |
 //! | [`profile`] | what is remembered on this machine: paths, one record per profile, `config.toml` |
 //! | [`auth`] | who we are: authorization request, callback listener, token endpoint, session, token stores |
 //! | [`api`] | the server: endpoints, one HTTP client, what its errors mean, retries, how many requests at once |

@@ -11,13 +11,30 @@ const GROUND: [&str; 9] =
     ["api_version", "cms_notice", "duration", "error", "files", "origin", "output", "runtime", "secret"];
 
 /// Which rooms a room may use beside the ground. A room stands above all that it may use, so data flows one way.
-const ALLOWED: [(&str, &[&str]); 12] = [
-    ("commands", &["cli", "report", "export", "pull", "paging", "profile", "auth", "api", "claim", "archive", "fhir"]),
+const ALLOWED: [(&str, &[&str]); 13] = [
+    (
+        "commands",
+        &[
+            "cli",
+            "report",
+            "export",
+            "pull",
+            "paging",
+            "shared_state",
+            "profile",
+            "auth",
+            "api",
+            "claim",
+            "archive",
+            "fhir",
+        ],
+    ),
     ("cli", &["export", "pull", "profile", "auth", "claim"]),
     ("report", &["claim", "archive", "fhir"]),
     ("export", &["claim", "archive", "fhir"]),
-    ("pull", &["paging", "profile", "auth", "api", "claim", "archive", "fhir"]),
+    ("pull", &["paging", "shared_state", "profile", "auth", "api", "claim", "archive", "fhir"]),
     ("paging", &["api", "fhir"]),
+    ("shared_state", &["profile", "auth"]),
     ("profile", &["auth", "api", "archive"]),
     ("auth", &["api"]),
     ("api", &[]),
