@@ -21,6 +21,7 @@ use url::Url;
 use super::{
     concurrency::{ConcurrencyLimit, Observation, Share},
     endpoints::{Server, loggable},
+    http_date,
     problem::{Head, Problem},
     proxy,
     retry::{RetryPolicy, chance},
@@ -319,8 +320,8 @@ impl Client {
         let mut response = sent.map_err(|cause| broken(&cause))?;
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
-        if let Some(date) = text(&headers, &DATE).and_then(|text| jiff::fmt::rfc2822::parse(text).ok()) {
-            self.clock.fetch_max(date.timestamp().as_second(), Ordering::Relaxed);
+        if let Some(date) = text(&headers, &DATE).and_then(http_date::parse) {
+            self.clock.fetch_max(date.as_second(), Ordering::Relaxed);
         }
         let mut body = Body::of(&headers, if status == 200 { LARGEST_BODY } else { LARGEST_REFUSAL });
         let mut taken = Ok(());

@@ -3,6 +3,7 @@
 pub mod client;
 pub mod concurrency;
 pub mod endpoints;
+pub mod http_date;
 pub mod problem;
 pub mod proxy;
 pub mod retry;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::setup_problem::SetupProblem;
+use super::{http_date, setup_problem::SetupProblem};
 use crate::error::{Error, ErrorKind, sanitized};
 
 /// What an unhappy answer means for the one who asked.
@@ -277,8 +277,7 @@ fn wait(text: &str, now: Timestamp) -> Option<Duration> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    let seconds = date.duration_since(now).as_secs();
+    let seconds = http_date::parse(text)?.duration_since(now).as_secs();
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
@@ -403,6 +402,8 @@ mod tests {
         assert_eq!(wait("60", now), Some(Duration::from_secs(60)));
         assert_eq!(wait("Mon, 23 Nov 2026 10:01:30 GMT", now), Some(Duration::from_secs(90)));
         assert_eq!(wait("Mon, 23 Nov 2026 09:00:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(wait("Monday, 23-Nov-26 10:01:30 GMT", now), Some(Duration::from_secs(90)));
+        assert_eq!(wait("Mon Nov 23 10:01:30 2026", now), Some(Duration::from_secs(90)));
         assert_eq!(wait("soon", now), None);
     }
 }

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     dedup::Repeats,
-    lines::hex,
+    lines::hex_digest,
     manifest::{Query, Source},
 };
 use crate::{
@@ -145,7 +145,7 @@ impl Journal {
         repeats: Repeats,
         checkpoint: &impl Progress,
     ) -> Result<()> {
-        self.write(&JournalEntry { bytes, sha256: hex(hash.clone()), repeats, checkpoint: checkpoint.clone() })
+        self.write(&JournalEntry { bytes, sha256: hex_digest(hash.clone()), repeats, checkpoint: checkpoint.clone() })
     }
 
     fn write(&mut self, line: &impl Serialize) -> Result<()> {
@@ -264,7 +264,7 @@ impl<'a> Kept<'a> {
         let copied = digest(&mut (&mut self.file).take(length), &mut self.hash)
             .map_err(|cause| Error::disk("read", self.path, &cause))?;
         self.at += copied;
-        Ok(copied == length && hex(self.hash.clone()) == sha256)
+        Ok(copied == length && hex_digest(self.hash.clone()) == sha256)
     }
 }
 

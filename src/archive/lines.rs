@@ -84,8 +84,8 @@ pub(super) fn note_removed(previous: &Path, seen: &Seen, removed: &Path) -> Resu
 
 /// A finished hash as hexadecimal digits.
 #[must_use]
-pub(super) fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+pub(super) fn hex_digest(hash: Sha256) -> String {
+    hex::encode(hash.finalize())
 }
 
 /// Runs through the lines of a file, each without its line break, numbered from 1.

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::{
     id_hash::{IdHash, id_hash},
     id_index::{self, IndexRow, IndexedFile},
-    lines::{create, for_each_line, hex, not_as_it_was, sync},
+    lines::{create, for_each_line, hex_digest, not_as_it_was, sync},
     manifest::Entry,
 };
 use crate::{
@@ -170,7 +170,7 @@ impl Merge<'_> {
             }
             Ok(())
         })?;
-        if hex(hash) == self.entry.sha256 {
+        if hex_digest(hash) == self.entry.sha256 {
             return Ok(records);
         }
         Err(not_as_it_was(self.before, "its checksum is not that of the manifest"))
@@ -202,7 +202,7 @@ impl Merge<'_> {
         }
         let Hashed { out, hash, bytes } = out;
         sync(out, self.out)?;
-        Ok((bytes, hex(hash)))
+        Ok((bytes, hex_digest(hash)))
     }
 
     fn write_changes(&self, pieces: &Pieces) -> Result<()> {
@@ -277,7 +277,7 @@ mod tests {
             let before = text(before);
             fs::write(case.path("before"), &before).unwrap();
             fs::write(case.path("increment"), text(increment)).unwrap();
-            let sha256 = hex(Sha256::new_with_prefix(&before));
+            let sha256 = hex_digest(Sha256::new_with_prefix(&before));
             let result = case.perform(&sha256, before.lines().count() as u64, before.len() as u64);
             (case, result)
         }
@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(case.read("changes").unwrap(), text(&increment));
         let merged = merged.unwrap();
         assert_eq!((merged.added, merged.updated, merged.count, merged.bytes), (2, 2, 5, expected.len() as u64));
-        assert_eq!(merged.sha256, hex(Sha256::new_with_prefix(&expected)));
+        assert_eq!(merged.sha256, hex_digest(Sha256::new_with_prefix(&expected)));
     }
 
     /// Far more than stay in memory: each thousandth claim is changed, every seventh comes again, ten are new.
@@ -363,8 +363,8 @@ mod tests {
         let (case, merged) = Case::merge(&[claim("a", 1, 1)], &[claim("b", 1, 1)]);
         let merged = merged.unwrap();
         for (damage, sha256) in [
-            (text(&[claim("a", 1, 2)]), hex(Sha256::new_with_prefix(text(&[claim("a", 1, 1)])))),
-            ("{}\n".to_owned(), hex(Sha256::new_with_prefix("{}\n"))),
+            (text(&[claim("a", 1, 2)]), hex_digest(Sha256::new_with_prefix(text(&[claim("a", 1, 1)])))),
+            ("{}\n".to_owned(), hex_digest(Sha256::new_with_prefix("{}\n"))),
         ] {
             fs::write(case.path("before"), damage).unwrap();
             let error = case.perform(&sha256, 1, merged.bytes).unwrap_err();

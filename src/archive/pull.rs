@@ -14,7 +14,7 @@ use super::{
     dedup::Expected,
     id_index::{self, ID_INDEXES, IndexedFile},
     journal::{Files, PARTIAL, Progress, SearchKey, digest},
-    lines::{hex, not_as_it_was, note_removed},
+    lines::{hex_digest, not_as_it_was, note_removed},
     manifest::{self, Entry, Manifest, Mode, PullRow, Query, Source},
     merge::{Merge, Merged},
     previous_ids::PreviousIds,
@@ -322,7 +322,7 @@ impl Pull {
         let is_kept = |entry: &&Entry| {
             let before = private_file::read(&self.archive.dir().join(&entry.file)).unwrap_or_default();
             let before = String::from_utf8(before).unwrap_or_default();
-            hex(Sha256::new_with_prefix(&before)) == entry.sha256 && says_the_same(&before, text)
+            hex_digest(Sha256::new_with_prefix(&before)) == entry.sha256 && says_the_same(&before, text)
         };
         let before = self.kept(resource);
         if let Some(kept) = before.filter(is_kept).cloned() {
@@ -337,7 +337,7 @@ impl Pull {
             file,
             count: 1,
             bytes: text.len() as u64,
-            sha256: hex(Sha256::new_with_prefix(text)),
+            sha256: hex_digest(Sha256::new_with_prefix(text)),
             query: pulled.query.clone(),
             cursor: None,
             server_total: None,
@@ -426,5 +426,5 @@ fn is_intact(path: &Path, entry: &Entry) -> Result<bool> {
     };
     let mut hash = Sha256::new();
     let bytes = digest(&mut BufReader::with_capacity(1 << 18, file), &mut hash).map_err(wrong)?;
-    Ok(bytes == entry.bytes && hex(hash) == entry.sha256)
+    Ok(bytes == entry.bytes && hex_digest(hash) == entry.sha256)
 }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Archive, OWN, commit, has_unfinished_commit,
     id_hash::{IdHash, id_hash},
-    lines::hex,
+    lines::hex_digest,
     manifest::{self, Entry, Manifest},
 };
 use crate::{
@@ -95,7 +95,7 @@ impl ResourceReader {
             let text = std::str::from_utf8(text).map_err(|_| wrong("not UTF-8"))?;
             each(count, text)?;
         }
-        if hex(hash) != self.entry.sha256 {
+        if hex_digest(hash) != self.entry.sha256 {
             return Err(damaged(path, "its checksum is not that of the manifest"));
         }
         if count != self.entry.count {
@@ -120,7 +120,7 @@ pub fn whole(dir: &Path, resource: &str) -> Result<Option<String>> {
         std::io::ErrorKind::InvalidData => damaged(&path, "not UTF-8"),
         _ => Error::disk("read", &path, &cause),
     })?;
-    if hex(Sha256::new().chain_update(&text)) != entry.sha256 {
+    if hex_digest(Sha256::new().chain_update(&text)) != entry.sha256 {
         return Err(damaged(&path, "its checksum is not that of the manifest"));
     }
     Ok(Some(text))
@@ -254,7 +254,7 @@ mod tests {
             file: "ExplanationOfBenefit.ndjson".into(),
             count: text.lines().count() as u64,
             bytes: text.len() as u64,
-            sha256: hex(Sha256::new().chain_update(text)),
+            sha256: hex_digest(Sha256::new().chain_update(text)),
             query: Vec::new(),
             cursor: None,
             server_total: None,

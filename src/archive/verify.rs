@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     id_hash::{IdHash, id_hash},
-    lines::hex,
+    lines::hex_digest,
     manifest::{Entry, Manifest},
     permissions, pull_history,
 };
@@ -205,7 +205,7 @@ fn check_file(dir: &Path, resource: &str, entry: &Entry, found: &mut Found) -> R
             None => findings.bad_lines += 1,
         }
     }
-    findings.sha256_ok = hex(hash) == entry.sha256;
+    findings.sha256_ok = hex_digest(hash) == entry.sha256;
     let mut tell = |wrong: bool, what: String| {
         if wrong {
             found.damages.push(format!("{}: {what}", entry.file));

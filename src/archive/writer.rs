@@ -17,7 +17,7 @@ use super::{
     dedup::{Dedup, Entered, Expected, News, Seen, SeenResource, Tally, Verdict},
     id_index::IndexRow,
     journal::{Files, Journal, Progress, Resume, SearchKey},
-    lines::{BUFFER, create, damaged, drop_lines, each_line_of, hex, sync},
+    lines::{BUFFER, create, damaged, drop_lines, each_line_of, hex_digest, sync},
     previous_ids::PreviousIds,
 };
 use crate::{
@@ -278,7 +278,7 @@ impl Writer {
             patient: self.dedup.expected.patient,
             tally: self.dedup.tally,
             bytes: self.bytes,
-            sha256: hex(self.hash),
+            sha256: hex_digest(self.hash),
             has_changes,
             seen: self.dedup.seen,
         })

@@ -104,7 +104,7 @@ pub fn random_word() -> Result<Secret> {
     let mut bytes = [0u8; 32];
     getrandom::fill(&mut bytes)
         .map_err(|cause| Error::new(ErrorKind::Random, format!("the system gives no random numbers: {cause}")))?;
-    let word = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let word = hex::encode(bytes);
     zeroize::Zeroize::zeroize(&mut bytes);
     Ok(Secret::new(word))
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    api::{client::network_words, endpoints::Server, proxy::Named, setup_problem::SetupProblem},
+    api::{client::network_words, endpoints::Server, http_date, proxy::Named, setup_problem::SetupProblem},
     auth::{backend_health::Health, store::StoreKind},
     commands::Context,
     error::{Error, ErrorKind, Result, sanitized},
@@ -291,8 +291,7 @@ fn server(context: &Context, server: &Server) -> Result<Vec<Finding>> {
             )]);
         }
     }];
-    let date = date.as_deref();
-    let date = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()).map(|date| date.timestamp());
+    let date = date.as_deref().and_then(http_date::parse);
     if let Some(date) = date {
         let drift = (Timestamp::now().as_second() - date.as_second()).abs();
         findings.push(if drift > DRIFT {

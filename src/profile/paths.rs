@@ -148,7 +148,7 @@ fn home_mark(home: &Path) -> String {
     };
     // Part by part: the same, whether or not it was typed with a slash at its end.
     let whole: PathBuf = whole.components().collect();
-    Sha256::digest(whole.as_os_str().as_encoded_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&Sha256::digest(whole.as_os_str().as_encoded_bytes())[..8])
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ impl KeyId {
         let mut context = digest::Context::new(&digest::SHA256);
         context.update(b"bbdl state key id\0");
         context.update(key);
-        Self(context.finish().as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect())
+        Self(hex::encode(&context.finish().as_ref()[..4]))
     }
 }
 

@@ -65,7 +65,7 @@ fn a_claim_on_two_pages_is_written_once_and_the_newer_version_stays() {
     assert_eq!(text, format!("{}\n{}\n{}\n", claim("b", LATE, 1), claim("a", LATE, 2), claim("c", EARLY, 1)));
     assert_eq!(finished.tally.count, 3);
     assert_eq!(finished.bytes, text.len() as u64);
-    assert_eq!(finished.sha256, hex(Sha256::new_with_prefix(&text)));
+    assert_eq!(finished.sha256, hex_digest(Sha256::new_with_prefix(&text)));
     assert_eq!(finished.tally.newest, LATE.parse().ok());
 }
 
@@ -205,5 +205,5 @@ fn a_writer_goes_on_as_if_it_had_never_stopped() {
     let text = fs::read_to_string(files(dir.path()).lines()).unwrap();
     let expected = [claim("a", EARLY, 1), claim("b", LATE, 2), claim("c", LATE, 3), claim("d", EARLY, 1)];
     assert_eq!(text.lines().collect::<Vec<_>>(), expected);
-    assert_eq!((finished.tally.count, finished.sha256), (4, hex(Sha256::new_with_prefix(&text))));
+    assert_eq!((finished.tally.count, finished.sha256), (4, hex_digest(Sha256::new_with_prefix(&text))));
 }

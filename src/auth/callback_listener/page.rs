@@ -1,5 +1,7 @@
 //! What the browser shows when it comes back: small pages that need nothing from anywhere.
 
+use maud::{DOCTYPE, PreEscaped, html};
+
 /// How a page looks at first sight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tone {
@@ -11,35 +13,45 @@ pub(super) enum Tone {
     Bad,
 }
 
+const STYLE: &str = ":root { color-scheme: light dark; }
+body { font: 1.125rem/1.5 system-ui, sans-serif; margin: 0; display: grid; place-items: center; min-height: 100vh; }
+main { box-sizing: border-box; width: 100%; max-width: 38rem; padding: 2rem; overflow-wrap: anywhere; }
+.mark { display: inline-grid; place-items: center; width: 3rem; height: 3rem; border-radius: 50%; color: #fff; \
+    font-size: 1.75rem; font-weight: 700; }
+.good { background: #1a7f37; }
+.open { background: #0b5cad; }
+.bad { background: #b35900; }
+h1 { font-size: 1.75rem; line-height: 1.2; margin: 1rem 0 .5rem; }
+footer { margin-top: 2rem; font-size: .9rem; opacity: .75; }";
+
 /// A whole page. Title and text are escaped.
 #[must_use]
 pub(super) fn page(tone: Tone, title: &str, text: &str) -> String {
-    let (mark, color) = match tone {
-        Tone::Good => ("✓", "#1a7f37"),
-        Tone::Open => ("i", "#0b5cad"),
-        Tone::Bad => ("!", "#b35900"),
+    let (mark, class) = match tone {
+        Tone::Good => ("✓", "good"),
+        Tone::Open => ("i", "open"),
+        Tone::Bad => ("!", "bad"),
     };
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title} – bbdl</title>\n\
-         <style>\n:root {{ color-scheme: light dark; }}\n\
-         body {{ font: 1.125rem/1.5 system-ui, sans-serif; margin: 0; display: grid; place-items: center; min-height: 100vh; }}\n\
-         main {{ box-sizing: border-box; width: 100%; max-width: 38rem; padding: 2rem; overflow-wrap: anywhere; }}\n\
-         .mark {{ display: inline-grid; place-items: center; width: 3rem; height: 3rem; border-radius: 50%; \
-         background: {color}; color: #fff; font-size: 1.75rem; font-weight: 700; }}\n\
-         h1 {{ font-size: 1.75rem; line-height: 1.2; margin: 1rem 0 .5rem; }}\n\
-         footer {{ margin-top: 2rem; font-size: .9rem; opacity: .75; }}\n</style>\n</head>\n<body>\n<main>\n\
-         <span class=\"mark\" aria-hidden=\"true\">{mark}</span>\n<h1>{title}</h1>\n<p>{text}</p>\n\
-         <footer>This page comes from bbdl on this computer.</footer>\n</main>\n</body>\n</html>\n",
-        title = escape(title),
-        text = escape(text),
-    )
-}
-
-/// Text as HTML.
-#[must_use]
-pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) " – bbdl" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                main {
+                    span class={ "mark " (class) } aria-hidden="true" { (mark) }
+                    h1 { (title) }
+                    p { (text) }
+                    footer { "This page comes from bbdl on this computer." }
+                }
+            }
+        }
+    }
+    .into_string()
 }
 
 #[cfg(test)]
@@ -50,6 +62,6 @@ mod tests {
     fn text_from_outside_cannot_become_markup() {
         let page = page(Tone::Bad, "a<b>", "<script>\"x\"</script>&'");
         assert!(!page.contains("<script>") && !page.contains("a<b>"));
-        assert!(page.contains("&lt;script&gt;&quot;x&quot;&lt;/script&gt;&amp;&#39;"));
+        assert!(page.contains("<p>&lt;script&gt;&quot;x&quot;&lt;/script&gt;&amp;'</p>"));
     }
 }

@@ -139,7 +139,7 @@ fn damaged(what: &str) -> StoreError {
 }
 
 fn checksum(record: &[u8]) -> String {
-    Sha256::digest(record).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(record))
 }
 
 /// The first line of the head item.
