@@ -7,6 +7,7 @@
 mod changes;
 mod commit;
 pub mod dedup;
+mod directory;
 pub mod document;
 pub mod id_hash;
 mod id_index;
@@ -23,7 +24,6 @@ pub mod verify;
 pub mod writer;
 
 use std::{
-    ffi::OsStr,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -39,6 +39,7 @@ use crate::{
         lock::{FileLock, LockError},
     },
 };
+use directory::{refuse_foreign, resolved};
 use manifest::{Manifest, Query, Source};
 
 /// What no reader needs: lock, stage, marks.
@@ -235,72 +236,6 @@ fn forgiving(result: std::io::Result<()>) -> std::io::Result<()> {
     result.or_else(|cause| if cause.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(cause) })
 }
 
-/// Whether this `.bbdl` is where somebody has the profiles and tokens of all their log-ins (`BBDL_HOME`), and so
-/// no archive's.
-fn is_home(own: &Path) -> bool {
-    ["profiles", "tokens", "locks", "config.toml"].iter().any(|name| own.join(name).exists())
-}
-
-/// What file systems, desktops and programs that copy or index files leave in any directory they meet. It is
-/// nobody's: a directory with nothing else is empty. A `*` stands at the end for any rest of the name.
-const LEFTOVERS: [&str; 32] = [
-    // ext4, Windows
-    "lost+found",
-    "System Volume Information",
-    "$RECYCLE.BIN",
-    "RECYCLER",
-    "desktop.ini",
-    "Thumbs.db",
-    "Thumbs.db:encryptable",
-    "ehthumbs.db",
-    // macOS
-    ".DS_Store",
-    ".localized",
-    ".fseventsd",
-    ".Spotlight-V100",
-    ".TemporaryItems",
-    ".Trashes",
-    ".DocumentRevisions-V100",
-    ".VolumeIcon.icns",
-    ".com.apple.timemachine.donotpresent",
-    ".apdisk",
-    "Icon\r",
-    "._*",
-    // desktops on Linux, Android, NFS, network storage
-    ".directory",
-    ".Trash",
-    ".Trash-*",
-    ".nomedia",
-    ".nfs*",
-    "@eaDir",
-    "#recycle",
-    // Syncthing, Dropbox, OneDrive
-    ".stfolder",
-    ".stignore",
-    ".stversions",
-    ".dropbox*",
-    ".849C9593-D756-4E56-8D6E-42412F2A707B",
-];
-
-/// As file systems see it that know no case.
-fn is_leftover(name: &OsStr) -> bool {
-    let name = name.to_string_lossy().to_lowercase();
-    LEFTOVERS.iter().any(|leftover| {
-        let leftover = leftover.to_lowercase();
-        leftover.strip_suffix('*').map_or(name == leftover, |start| name.starts_with(start))
-    })
-}
-
-/// Where the directory is, if it is a link.
-fn resolved(dir: &Path) -> Result<PathBuf> {
-    match fs::symlink_metadata(dir) {
-        Ok(metadata) if metadata.is_symlink() => {
-            fs::canonicalize(dir).map_err(|cause| Error::disk("follow the symbolic link", dir, &cause))
-        }
-        _ => Ok(dir.to_owned()),
-    }
-}
-
 /// Whether the open lock file is its owner's only, and is made so where it can be.
 fn is_private(lock: &File, path: &Path) -> Result<bool> {
     #[cfg(unix)]
@@ -313,23 +248,6 @@ fn is_private(lock: &File, path: &Path) -> Result<bool> {
         let _ = (lock, path);
         Ok(true)
     }
-}
-
-/// A directory that is not an archive and not empty is nobody's to write into.
-fn refuse_foreign(dir: &Path) -> Result<()> {
-    let mut entries = match fs::read_dir(dir) {
-        Ok(entries) => entries.flatten().filter(|entry| !is_leftover(&entry.file_name())),
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(cause) => return Err(Error::disk("read", dir, &cause)),
-    };
-    // Looked at first and asked second: whatever another `bbdl` has put here since, its own directory was
-    // made before that.
-    let is_ours = || [OWN, manifest::FILE].iter().any(|name| dir.join(name).exists());
-    if entries.next().is_none() || (is_ours() && !is_home(&dir.join(OWN))) {
-        return Ok(());
-    }
-    Err(Error::new(ErrorKind::NotAnArchive, format!("{} is not empty and not an archive of bbdl's", dir.display()))
-        .hint("Nothing was changed. Give an empty or new directory with --out."))
 }
 
 #[cfg(test)]

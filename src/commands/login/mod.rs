@@ -2,10 +2,10 @@
 
 pub mod browser;
 mod client;
-mod keep;
+mod messages;
 mod person;
 mod plan;
-mod words;
+mod store_log_in;
 
 use std::{
     io::{BufRead, stdin},
@@ -15,10 +15,10 @@ use std::{
 };
 
 use jiff::Timestamp;
-use keep::Before;
 use oauth2::PkceCodeVerifier;
 use person::{Person, Relation, Verdict};
 use plan::Plan;
+use store_log_in::Before;
 
 use crate::{
     api::{client::Client, retry::RetryPolicy},
@@ -58,7 +58,7 @@ pub(super) type Browser = fn(&Ui, String);
 pub(super) fn run_with(context: &Context, args: Login, browser: Browser) -> Result<()> {
     let plan = Plan::settle(context, args)?;
     let (kept, reloads) = block_on(log_in(context, &plan, browser))?;
-    words::announce(context, &plan, &kept);
+    messages::announce(context, &plan, &kept);
     if let Some(reloads) = reloads {
         answer_reloads(reloads)?;
     }
@@ -99,14 +99,14 @@ async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(Sto
     let redirect = inbox.redirect().as_str().to_owned();
     interruptible(client::prove(&client, plan, &redirect)).await?;
     let request = Authorization::new(&plan.server, &plan.app.client_id, &redirect, plan.scopes.clone(), plan.lang)?;
-    words::explain(&context.ui, plan, &request, inbox.redirect());
+    messages::explain(&context.ui, plan, &request, inbox.redirect());
     let answers = (plan.manual || context.ui.can_ask()).then(|| read_lines(inbox.paster()));
     if plan.browser {
         browser(&context.ui, request.url().as_str().to_owned());
     }
     let expected = Expected { state: request.state().clone(), issuer: plan.server.origin().clone() };
     let outcome = interruptible(wait(context.ui.clone(), inbox, expected, plan.patience)).await?;
-    let (code, reply) = words::code_of(outcome, plan)?;
+    let (code, reply) = messages::code_of(outcome, plan)?;
     let asked = request.into_parts();
     // The consent has ended the log-in of before: from here on only the new tokens are any good.
     let finishing = "Finishing the log-in: its tokens come only once.";
@@ -130,7 +130,7 @@ async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(Sto
         && wants_it_there(context, plan, &to, answers).await
     {
         let moved = async {
-            let profile = keep::there(context, plan, &new, &to).await?;
+            let profile = store_log_in::there(context, plan, &new, &to).await?;
             let has_ended = before.profile().is_some_and(|profile| {
                 profile.client_id == plan.app.client_id && profile.holds_the_person_of(&kept.profile)
             });
@@ -161,23 +161,23 @@ async fn keep(
         Verdict::Keep { ended } => {
             let profile = {
                 let _held = hold_however_long(context, &plan.name).await;
-                keep::here(context, plan, new, before)?
+                store_log_in::here(context, plan, new, before)?
             };
-            keep::mark_ended(context, &ended, &profiles);
+            store_log_in::mark_ended(context, &ended, &profiles);
             let who = person::who(context, new, plan.server.api()).await;
-            words::warn_of_the_same_person(context, plan, &ended);
+            messages::warn_of_the_same_person(context, plan, &ended);
             Ok(StoredLogIn { name: plan.name.clone(), profile, who, ended })
         }
         Verdict::Divert { to, ended } => {
-            keep::there(context, plan, new, &to).await?;
-            keep::mark_ended(context, &ended, &profiles);
+            store_log_in::there(context, plan, new, &to).await?;
+            store_log_in::mark_ended(context, &ended, &profiles);
             let who = person::who(context, new, plan.server.api()).await;
-            Err(words::diverted(plan, &who, &to))
+            Err(messages::diverted(plan, &who, &to))
         }
         Verdict::Refuse => {
             let who = person::who(context, new, plan.server.api()).await;
             let revoked = token_endpoint::revoke(client, &plan.app, &new.access_token).await;
-            Err(words::refused(plan, &who, revoked.err()))
+            Err(messages::refused(plan, &who, revoked.err()))
         }
     }
 }
@@ -233,7 +233,7 @@ fn read_lines(paster: Paster) -> Receiver<String> {
 async fn wait(ui: Ui, inbox: CallbackListener, expected: Expected, patience: Duration) -> Result<Outcome> {
     let deadline = Instant::now() + patience;
     let redirect = inbox.redirect().clone();
-    run_blocking(move || inbox.wait(&expected, deadline, |notice| ui.tell(words::notice(notice, &redirect)))).await
+    run_blocking(move || inbox.wait(&expected, deadline, |notice| ui.tell(messages::notice(notice, &redirect)))).await
 }
 
 async fn exchange(

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::json;
 
-use super::{StoredLogIn, keep::store_name, plan::Plan};
+use super::{StoredLogIn, plan::Plan, store_log_in::store_name};
 use crate::{
     api_version::ApiVersion,
     auth::{
