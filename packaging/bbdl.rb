@@ -1,6 +1,6 @@
 # The Homebrew formula. A release fills in where its source is and its checksum: see .github/workflows/release.yml.
 class Bbdl < Formula
-  desc "Bring a Medicare enrollee's own claims home from CMS's Blue Button API"
+  desc "Download Medicare claims from CMS's Blue Button API and keep them up to date"
   homepage "@REPOSITORY@"
   url "@REPOSITORY@/archive/refs/tags/@TAG@.tar.gz"
   sha256 "@SHA256@"

@@ -1,4 +1,4 @@
-//! What a person may type. No behaviour here; help texts, completions and man pages come from this.
+//! What a person may type. No behavior here; help texts, completions and man pages come from this.
 
 use std::{ffi::OsStr, path::PathBuf, time::Duration};
 
@@ -18,11 +18,11 @@ use crate::{
 use bluebutton_mock::Access;
 
 const EXAMPLES: &str = "Examples:\n  \
-    bbdl demo                     the whole job on made-up people, offline\n  \
+    bbdl demo                     try everything on made-up people, offline\n  \
     bbdl login --sandbox          log in once, in the browser\n  \
-    bbdl fetch eob --out claims   bring all claims into the directory \"claims\"";
+    bbdl fetch eob --out claims   download all claims to the directory \"claims\"";
 
-/// Bring a Medicare enrollee's own claims home from CMS's Blue Button API.
+/// Download Medicare claims from CMS's Blue Button API and keep them up to date.
 #[derive(Debug, Parser)]
 #[command(
     name = "bbdl",
@@ -47,7 +47,7 @@ pub struct Cli {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Which log-in to use
+    /// Which log-in to use (a profile)
     #[arg(long, global = true, value_name = "NAME", env = "BBDL_PROFILE", add = ArgValueCompleter::new(profiles))]
     pub profile: Option<ProfileName>,
     /// Configuration file
@@ -59,10 +59,10 @@ pub struct Global {
     /// Print one JSON result on stdout
     #[arg(long, global = true, env = "BBDL_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,
-    /// Say only what went wrong
+    /// Print only what went wrong
     #[arg(short, long, global = true, env = "BBDL_QUIET", hide_short_help = true, value_parser = FalseyValueParser::new())]
     pub quiet: bool,
-    /// Say more: every request; twice: every repetition as well
+    /// Print every request; -vv: also why a request is repeated
     #[arg(short, long, global = true, action = ArgAction::Count, env = "BBDL_VERBOSE", hide_short_help = true)]
     pub verbose: u8,
     /// Show no progress
@@ -71,10 +71,10 @@ pub struct Global {
     /// Never ask anything
     #[arg(long, global = true, env = "BBDL_NO_INPUT", hide_short_help = true, value_parser = FalseyValueParser::new())]
     pub no_input: bool,
-    /// Trust the certificates in this file (PEM) as well, as those of a proxy that looks into TLS
+    /// Also trust the certificates in this file (PEM), such as those of a TLS-intercepting proxy
     #[arg(long, global = true, value_name = "FILE", env = "BBDL_CA_CERT", hide_short_help = true, value_hint = ValueHint::FilePath)]
     pub ca_cert: Option<PathBuf>,
-    /// When to use colours (NO_COLOR is honoured)
+    /// When to use colors (NO_COLOR is honored)
     #[arg(long, global = true, value_name = "WHEN", env = "BBDL_COLOR", hide_short_help = true)]
     pub color: Option<Color>,
     /// Print help; --help has every option
@@ -88,32 +88,32 @@ pub struct Global {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Log in at Blue Button, in the browser
+    /// Log in to Blue Button in the browser
     Login(Login),
-    /// End the log-in at the server and forget its tokens
+    /// End the log-in at the server and delete its tokens
     Logout(Logout),
-    /// Show the log-ins of this machine and how long they last
+    /// Show the log-ins on this machine and how long they last
     Status(Status),
-    /// Bring claims and other resources home
+    /// Download claims and other resources
     Fetch(Fetch),
-    /// Check that an archive is whole
+    /// Check that an archive is complete and undamaged
     Verify(Verify),
-    /// Make one page of claims for people: sums, pictures, every claim
+    /// Make a page for people: sums, charts and every claim
     Report(Report),
-    /// Write claims as tables: CSV, Parquet, SQLite
+    /// Write claims as tables: CSV, Parquet or SQLite
     Export(Export),
-    /// Check this machine and its log-ins: what would go wrong
+    /// Check this machine's setup and its log-ins
     #[command(
         after_help = "Examples:\n  bbdl doctor\n  bbdl doctor --json | jq '.findings[] | select(.state != \"ok\")'"
     )]
     Doctor,
     /// Delete a log-in, its tokens and the archives filled with it
     Purge(Purge),
-    /// Run an offline Blue Button with made-up people
+    /// Run an offline Blue Button server with made-up people
     Mock(Mock),
-    /// Show the whole job on made-up people: mock, log-in, fetch
+    /// Try everything on made-up people: mock, log-in, fetch
     Demo(Demo),
-    /// Print the completions of a shell
+    /// Print the completions for a shell
     Completions(Completions),
     /// Write the man pages
     Man(Man),
@@ -124,22 +124,23 @@ pub enum Command {
 #[command(
     after_help = "Examples:\n  \
         bbdl login --sandbox --client-id ID --client-secret-file secret.txt\n  \
-        bbdl login --production --profile mum --no-browser\n  \
+        bbdl login --production --profile mom --no-browser\n  \
         bbdl login --sandbox --redirect-uri http://localhost:8080/callback",
-    after_long_help = "The client secret is read from --client-secret-file, from BBDL_CLIENT_SECRET, from what an earlier \
-        log-in kept, or asked for. It is never taken from the command line.\n\n\
-        The server may also come from BBDL_SERVER (sandbox, production or a URL), BBDL_SANDBOX=1 or BBDL_PRODUCTION=1.\n\n\
-        The command of --token-store command comes from BBDL_TOKEN_STORE_COMMAND or config.toml.\n\n\
+    after_long_help = "The client secret comes from --client-secret-file, from BBDL_CLIENT_SECRET or from an earlier log-in; \
+        otherwise bbdl asks for it. You cannot pass it on the command line.\n\n\
+        You can also choose the server with BBDL_SERVER (sandbox, production or a URL), BBDL_SANDBOX=1 or \
+        BBDL_PRODUCTION=1.\n\n\
+        BBDL_TOKEN_STORE_COMMAND or config.toml sets the command for --token-store command.\n\n\
         Examples:\n  \
         bbdl login --sandbox --client-id ID --client-secret-file secret.txt\n  \
-        bbdl login --production --profile mum --no-browser\n  \
+        bbdl login --production --profile mom --no-browser\n  \
         bbdl login --sandbox --redirect-uri http://localhost:8080/callback"
 )]
 pub struct Login {
-    /// CMS's sandbox (synthetic people)
+    /// CMS's sandbox (made-up people)
     #[arg(long, group = "environment")]
     pub sandbox: bool,
-    /// CMS's production (real people); the default
+    /// CMS's production server (real people); the default
     #[arg(long, group = "environment")]
     pub production: bool,
     /// Another server: scheme, host and port
@@ -154,16 +155,16 @@ pub struct Login {
     /// The app's client id
     #[arg(long, value_name = "ID", env = "BBDL_CLIENT_ID")]
     pub client_id: Option<String>,
-    /// File with the app's secret, or -
+    /// File with the app's client secret, or -
     #[arg(long, value_name = "FILE", env = "BBDL_CLIENT_SECRET_FILE", value_hint = ValueHint::FilePath)]
     pub client_secret_file: Option<PathBuf>,
     /// The redirect URI registered for the app [default: http://127.0.0.1/callback, on any free port]
     #[arg(long, value_name = "URI", env = "BBDL_REDIRECT_URI", hide_short_help = true)]
     pub redirect_uri: Option<String>,
-    /// Only print the address to visit
+    /// Only print the address, open no browser
     #[arg(long, env = "BBDL_NO_BROWSER", value_parser = FalseyValueParser::new())]
     pub no_browser: bool,
-    /// Do not listen for the redirect; read the redirected address or the code from standard input
+    /// Do not listen for the redirect; read the address or the code from standard input
     #[arg(long, env = "BBDL_MANUAL", hide_short_help = true, value_parser = FalseyValueParser::new())]
     pub manual: bool,
     /// Ask for this scope (may be given several times) [default: all that bbdl can use]
@@ -188,9 +189,9 @@ pub enum Lang {
 
 /// `bbdl logout`
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:\n  bbdl logout\n  bbdl logout --profile mum --local")]
+#[command(after_help = "Examples:\n  bbdl logout\n  bbdl logout --profile mom --local")]
 pub struct Logout {
-    /// Only forget the tokens here; leave the grant at the server
+    /// Only delete the tokens here; the consent stays at the server
     #[arg(long)]
     pub local: bool,
 }
@@ -201,7 +202,7 @@ pub struct Logout {
     after_help = "Examples:\n  bbdl status\n  bbdl status --online\n  bbdl status --json | jq -r '.profiles[] | [.name, .days_left] | @tsv'"
 )]
 pub struct Status {
-    /// Ask the server as well whether each log-in still works
+    /// Also ask the server whether each log-in still works
     #[arg(long)]
     pub online: bool,
 }
@@ -209,16 +210,16 @@ pub struct Status {
 /// `bbdl purge`
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "What would go is shown first, and asked about. Files in an archive's directory that are not bbdl's stay. \
-        Pages and tables made by report and export are not known to bbdl: delete those yourself.\n\nExamples:\n  \
-        bbdl purge --profile mum\n  \
+    after_help = "purge first shows what it would delete, and asks. It deletes only files that bbdl keeps in an archive. It does \
+        not know the pages and tables that report and export made: delete those yourself.\n\nExamples:\n  \
+        bbdl purge --profile mom\n  \
         bbdl purge --all-profiles --yes"
 )]
 pub struct Purge {
     /// Do not ask
     #[arg(long, env = "BBDL_YES", value_parser = FalseyValueParser::new())]
     pub yes: bool,
-    /// Every profile of this machine, instead of one
+    /// All profiles on this machine
     #[arg(long, conflicts_with = "profile")]
     pub all_profiles: bool,
 }
@@ -226,10 +227,10 @@ pub struct Purge {
 /// How a download is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// One resource a line
+    /// One resource per line
     #[default]
     Ndjson,
-    /// The same, and every Bundle as it was served in pages/
+    /// The same, and every page as the server sent it, in pages/
     Json,
 }
 
@@ -243,22 +244,22 @@ pub struct Fetch {
     /// What to fetch
     #[arg(required = true, value_name = "RESOURCE")]
     pub resources: Vec<Resource>,
-    /// The archive's directory; - for standard output
+    /// The archive's directory, or - for standard output
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub out: PathBuf,
-    /// How to keep it
+    /// What to keep
     #[arg(long, value_name = "FORMAT", default_value = "ndjson", hide_short_help = true)]
     pub format: Format,
-    /// Fetch everything again, and drop what the server no longer has
+    /// Download everything again, and drop what the server no longer has
     #[arg(long)]
     pub full: bool,
-    /// For every profile, each into its own directory
+    /// Fetch for every profile, each into its own directory
     #[arg(long, conflicts_with = "profile")]
     pub all_profiles: bool,
     /// Only claims of these types
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', ignore_case = true)]
     pub types: Vec<Kind>,
-    /// Only claims served then: ge, gt, le or lt and a date; up to two
+    /// Only claims with a service then: ge, gt, le or lt and a date; up to two
     #[arg(long, value_name = "OPDATE", value_parser = op_date)]
     pub service_date: Vec<String>,
     /// Only what the server loaded then: ge, gt, le or lt and a date or instant; up to two
@@ -267,22 +268,22 @@ pub struct Fetch {
     /// API v3: only claims from these sources
     #[arg(long, value_name = "SOURCE", value_delimiter = ',', ignore_case = true, hide_short_help = true)]
     pub source: Vec<Source>,
-    /// Resources a page
+    /// Resources per page
     #[arg(long, value_name = "N", default_value = "50", hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=50))]
     pub page_size: u32,
-    /// Refuse more claims than this of one enrollee
+    /// Stop if one enrollee has more claims than this
     #[arg(long, value_name = "N", default_value = "200000", hide_short_help = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub max_claims: u64,
-    /// How many requests may be under way at once to a server, over all profiles; fewer while it is slow
+    /// How many requests to have under way at a server at once, in total over all profiles; fewer while it is slow
     #[arg(long, value_name = "N", default_value = "4", env = "BBDL_JOBS", hide_short_help = true, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub jobs: u8,
-    /// How long one answer may take, to its last byte; CMS's own limit is 120 seconds
+    /// How long to wait for one complete answer; CMS's own limit is 120 seconds
     #[arg(long, value_name = "SECONDS", default_value = "130", env = "BBDL_REQUEST_TIMEOUT", hide_short_help = true, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub timeout: u64,
-    /// How often to repeat a request that failed for a passing reason
+    /// How often to repeat a request that failed for a temporary reason
     #[arg(long, value_name = "N", default_value = "6", env = "BBDL_RETRY", hide_short_help = true, value_parser = clap::value_parser!(u32).range(0..=20))]
     pub retry: u32,
-    /// The first pause before a repetition, in milliseconds; each later one is twice as long
+    /// Pause before the first repetition, in milliseconds; it doubles each time
     #[arg(long, value_name = "MS", default_value = "1000", env = "BBDL_RETRY_DELAY", hide_short_help = true, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     pub retry_delay: u64,
 }
@@ -300,7 +301,7 @@ pub enum Source {
     Mcs,
     /// Partially adjudicated equipment claims
     Vms,
-    /// Prior authorisations
+    /// Prior authorizations
     Cwf,
 }
 
@@ -316,7 +317,7 @@ pub struct Verify {
 /// `bbdl report`
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "The page needs no network and asks nobody for anything. It holds health data: keep it as the archive.\n\nExamples:\n  \
+    after_help = "The page works without a network. It contains health data: keep it as safe as the archive.\n\nExamples:\n  \
         bbdl report claims --output claims.html\n  \
         bbdl report claims --output - > claims.html"
 )]
@@ -324,28 +325,26 @@ pub struct Report {
     /// The archive's directory
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub dir: PathBuf,
-    /// Where the page goes; a file of that name is replaced. - for standard output
+    /// Where to write the page, or - for standard output; an existing file is replaced
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
-    /// Open the page in the browser when it is written
+    /// Open the page in the browser afterwards
     #[arg(long)]
     pub open: bool,
-    /// Only claims of this year of service
+    /// Only claims with a service in this year
     #[arg(long, value_name = "YYYY", value_parser = clap::value_parser!(i16).range(1900..=2200))]
     pub year: Option<i16>,
-    /// No names, no numbers of people, claims or plans: for showing the page to somebody
+    /// Leave out names and the numbers of people, claims and plans, to show the page to somebody
     #[arg(long)]
     pub redact: bool,
 }
 
 /// `bbdl export`
 #[derive(Clone, Debug, Args)]
-#[command(
-    after_help = "Tables of claims, lines and coverage; docs/export.md says what each column is and where it comes from.\n\nExamples:\n  \
+#[command(after_help = "docs/export.md says what each column means and where it comes from.\n\nExamples:\n  \
         bbdl export claims --to csv --output tables\n  \
         bbdl export claims --to sqlite --output claims.db\n  \
-        bbdl export claims --to fhir-bundle --output claims.json"
-)]
+        bbdl export claims --to fhir-bundle --output claims.json")]
 pub struct Export {
     /// The archive's directory
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -353,14 +352,14 @@ pub struct Export {
     /// What to write
     #[arg(long, value_name = "FORMAT")]
     pub to: export::Format,
-    /// csv and parquet: the directory for the tables; else the file. What has these names is replaced
+    /// For csv and parquet a directory, else a file; existing files are replaced
     #[arg(long, short, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub output: PathBuf,
 }
 
 /// `bbdl mock`
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "The first line on standard output is JSON: url, client_id, client_secret and the enrollees. \
+#[command(after_help = "The first line on standard output is JSON with url, client_id, client_secret and enrollees. \
         Stop it with Ctrl-C.\n\nExamples:\n  \
         bbdl mock --port 8099 --claims 400 --auto-consent\n  \
         bbdl mock --data recorded/ --fault 'status=503@ExplanationOfBenefit#2'")]
@@ -368,28 +367,28 @@ pub struct Mock {
     /// Port on 127.0.0.1; 0 for a free one
     #[arg(long, value_name = "N", default_value = "0")]
     pub port: u16,
-    /// Claims of each enrollee
+    /// Claims per enrollee
     #[arg(long, value_name = "N", default_value = "100")]
     pub claims: usize,
     /// Number of enrollees
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub enrollees: u32,
-    /// Other people, claims and credentials
+    /// Makes other people and claims
     #[arg(long, value_name = "N", default_value = "1")]
     pub seed: u64,
-    /// Serve the FHIR payloads in this directory
+    /// Serve FHIR payloads from this directory instead
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data: Option<PathBuf>,
-    /// Let a plain GET finish a log-in, without pages
+    /// Complete log-ins without showing pages
     #[arg(long)]
     pub auto_consent: bool,
-    /// Answer this much later
+    /// Delay every answer by this many milliseconds
     #[arg(long, value_name = "MS", default_value = "0")]
     pub latency: u64,
     /// What kind of access the app has
     #[arg(long, value_name = "CATEGORY", default_value = "thirteen-month")]
     pub access: Access,
-    /// Misbehave (repeatable); see docs/mock.md
+    /// Fail on purpose (repeatable); see docs/mock.md
     #[arg(long, value_name = "SPEC")]
     pub fault: Vec<String>,
 }
@@ -398,7 +397,7 @@ pub struct Mock {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:\n  bbdl demo\n  bbdl demo --out somewhere")]
 pub struct Demo {
-    /// Where the archive goes
+    /// Where to put the archive
     #[arg(long, value_name = "DIR", default_value = "bbdl-demo", value_hint = ValueHint::DirPath)]
     pub out: PathBuf,
 }
@@ -422,7 +421,7 @@ pub struct Man {
     pub dir: PathBuf,
 }
 
-/// How long somebody may be waited for: up to a day.
+/// How long to wait for a person: up to a day.
 fn patience(text: &str) -> Result<Duration, String> {
     const DAY: Duration = Duration::from_secs(86_400);
     let time = duration::parse(text)?;
@@ -436,7 +435,7 @@ fn profiles(begun: &OsStr) -> Vec<CompletionCandidate> {
     names.map(|name| CompletionCandidate::new(name.to_string())).collect()
 }
 
-/// An operator and a date; other operators, and none, the server refuses.
+/// An operator and a date. The server refuses other operators, and a date without one.
 fn op_date(text: &str) -> Result<String, String> {
     let (operator, value) = operator(text)?;
     value.parse::<jiff::civil::Date>().map_err(|_| format!("\"{value}\" is not a date like 2025-01-31"))?;

@@ -1,7 +1,7 @@
 //! The kinds of failure, what a person should do about each, and the exit code.
 //!
 //! A room that fails has an error type of its own where a caller decides something by it; at the
-//! door of a command all become this one. The codes are the sysexits names that systemd, cron
+//! end of a command, all of them become this one. The codes are the sysexits names that systemd, cron
 //! wrappers and mailers know.
 
 use std::{fmt, path::Path, time::Duration};
@@ -41,8 +41,8 @@ impl Exit {
         self as u8
     }
 
-    /// Of several ends, the one with the highest number is told. What needs somebody soonest counts most: a defect,
-    /// this machine's disk, data that are not right, the set-up, a person; last what passes by itself.
+    /// If several runs end differently, the exit code is that of the highest number. What needs attention soonest counts
+    /// most: a defect, this machine's disk, wrong data, the setup, a person; last what passes by itself.
     #[must_use]
     pub fn gravity(self) -> u8 {
         match self {
@@ -100,35 +100,35 @@ macro_rules! error_kinds {
 error_kinds! {
     Network, "network", TryAgain, "the server cannot be reached, or stopped answering";
     Server, "server", TryAgain, "the server says that it cannot answer now";
-    Intercepted, "intercepted", TryAgain, "something else answered in the server's place: a captive portal, a proxy, a block page";
-    Outage, "outage", TryAgain, "the server says that there is nothing, though there was something before";
-    Backend, "backend", TryAgain, "a renewal was put off because the data back end is failing: it would use up the refresh token";
-    RefreshLost, "refresh_lost", TryAgain, "the answer to a renewal was lost; the next run tells whether a new log-in is needed";
+    Intercepted, "intercepted", TryAgain, "something else answered instead of the server: a Wi-Fi log-in page, a proxy, a block page";
+    Outage, "outage", TryAgain, "the server says that there is nothing, but there was something before";
+    Backend, "backend", TryAgain, "the server's database is failing, so bbdl did not renew the log-in: that would use up the refresh token";
+    RefreshLost, "refresh_lost", TryAgain, "the answer to a renewal was lost; the next run shows whether a new log-in is needed";
     Shifted, "shifted", TryAgain, "claims kept changing on the server while they were read";
-    Shortfall, "shortfall", TryAgain, "less came than the server counted";
-    Lock, "lock", TryAgain, "another bbdl is at work here";
-    InUse, "in_use", TryAgain, "another program holds a file";
+    Shortfall, "shortfall", TryAgain, "fewer resources came than the server counted";
+    Lock, "lock", TryAgain, "another bbdl is running here";
+    InUse, "in_use", TryAgain, "another program has a file open";
     State, "state", TryAgain, "the database of the shared state (--state) cannot be reached, or stopped answering";
     Listen, "listen", TryAgain, "the port is taken";
     TimedOut, "timed_out", TryAgain, "the browser did not come back";
     Revoke, "revoke", TryAgain, "the server did not confirm the log-out";
     Token, "token", PersonMustAct, "the access token no longer works and cannot be renewed: log in again";
     RefreshToken, "refresh_token", PersonMustAct, "the refresh token no longer works: log in again";
-    GrantEnded, "grant_ended", PersonMustAct, "the time that the enrollee consented to is over";
+    GrantEnded, "grant_ended", PersonMustAct, "the consent has ended";
     GrantRevoked, "grant_revoked", PersonMustAct, "the enrollee withdrew the consent";
     Replaced, "replaced", PersonMustAct, "a newer log-in of the same person under another profile replaced this one";
-    LostByUs, "lost_by_us", PersonMustAct, "the answer to a renewal was lost before it was stored: log in again";
+    LostByUs, "lost_by_us", PersonMustAct, "new tokens were lost before bbdl stored them: log in again";
     OneTime, "one_time", PersonMustAct, "the app has one-time access, which cannot be renewed";
     Code, "code", PersonMustAct, "the authorization code was not accepted: log in again";
     Origin, "origin", PersonMustAct, "the tokens belong to another server";
     OtherPatient, "other_patient", PersonMustAct, "somebody else logged in under this profile";
     Denied, "denied", PersonMustAct, "the enrollee did not grant access";
     NotFound, "not_found", PersonMustAct, "CMS found no records for the person who logged in";
-    Withheld, "withheld", PersonMustAct, "the enrollee withheld this resource, or the app may not have it";
-    NotAllowed, "not_allowed", PersonMustAct, "the server does not allow it";
+    Withheld, "withheld", PersonMustAct, "the enrollee did not share this resource, or the app may not have it";
+    NotAllowed, "not_allowed", PersonMustAct, "the server does not allow this";
     AppInactive, "app_inactive", PersonMustAct, "CMS has switched the app off";
     Refused, "refused", PersonMustAct, "the server refused the log-in";
-    Exposed, "exposed", PersonMustAct, "others may read or change what is kept here, or it is not yours";
+    Exposed, "exposed", PersonMustAct, "others can read or change these files, or the files are not yours";
     NoProfile, "no_profile", NotSetUp, "there is no such profile";
     Profile, "profile", NotSetUp, "the profile's record cannot be read";
     NoTokens, "no_tokens", NotSetUp, "nobody is logged in";
@@ -139,17 +139,17 @@ error_kinds! {
     RedirectUri, "redirect_uri", NotSetUp, "the redirect URI is not registered for the app";
     LoginRequest, "login_request", NotSetUp, "the server refused the log-in because of how the app is set up";
     Config, "config", NotSetUp, "the configuration cannot be used";
-    StateSetup, "state_setup", NotSetUp, "the shared state (--state) does not let us in, or is not set up";
+    StateSetup, "state_setup", NotSetUp, "the shared state (--state) refuses access, or is not set up";
     StateKey, "state_key", NotSetUp, "the key of the shared state is missing, or does not open its tokens";
-    Input, "input", NotSetUp, "nobody is there to answer a question";
-    Home, "home", NotSetUp, "the home directory is not known";
+    Input, "input", NotSetUp, "there is no terminal to ask a question on";
+    Home, "home", NotSetUp, "the home directory is unknown";
     Http, "http", NotSetUp, "https cannot be set up (proxy settings, certificates)";
     Certificate, "certificate", NotSetUp, "the server's certificate is not trusted";
-    Proxy, "proxy", NotSetUp, "the proxy cannot be used, or wants a name and a password";
+    Proxy, "proxy", NotSetUp, "the proxy cannot be used, or needs a name and a password";
     CaCert, "ca_cert", NotSetUp, "the file of --ca-cert cannot be used";
     Doctor, "doctor", NotSetUp, "a check of `bbdl doctor` failed";
-    ApiVersion, "api_version", NotSetUp, "this API version does not have it";
-    Answer, "answer", Data, "the server's answer is not what it must be";
+    ApiVersion, "api_version", NotSetUp, "this API version does not offer it";
+    Answer, "answer", Data, "the server's answer is wrong or incomplete";
     BadRequest, "bad_request", Data, "the server did not understand the request";
     NoResource, "no_resource", Data, "the server does not have it";
     Paging, "paging", Data, "the server's links to further pages cannot be followed";
@@ -159,19 +159,19 @@ error_kinds! {
     OtherSource, "other_source", Data, "the archive is from another server or API version";
     OtherEnrollee, "other_enrollee", Data, "the archive, or what the server sent, is another enrollee's";
     OtherFilters, "other_filters", Data, "the archive was pulled with other filters";
-    NotAnArchive, "not_an_archive", Data, "the directory holds something else";
+    NotAnArchive, "not_an_archive", Data, "the directory contains something else";
     NoClaims, "no_claims", Data, "the archive has no claims";
-    TooMany, "too_many", Data, "more came than --max-claims allows";
+    TooMany, "too_many", Data, "more claims came than --max-claims allows";
     NotADemo, "not_a_demo", Data, "the directory is not from an earlier demo";
-    Data, "data", Data, "what `--data` of `bbdl mock` names cannot be read";
+    Data, "data", Data, "the files for --data of `bbdl mock` cannot be read";
     Disk, "disk", Disk, "a file cannot be read or written";
     Limit, "limit", Disk, "the system allows no more threads, processes or open files";
     Stdout, "stdout", Disk, "the result cannot be written to standard output";
-    ReaderLeft, "reader_left", Disk, "the reader of standard output has gone";
+    ReaderLeft, "reader_left", Disk, "the reader of standard output went away";
     Interrupted, "interrupted", Interrupted, "a signal, or a closed terminal";
-    Declined, "declined", Interrupted, "a question was not answered with yes";
+    Declined, "declined", Interrupted, "the answer to a question was not yes";
     Usage, "usage", Usage, "the command line is wrong";
-    Defect, "defect", Defect, "a defect in bbdl";
+    Defect, "defect", Defect, "a bug in bbdl";
     Random, "random", Defect, "the system gives no random numbers";
     Demo, "demo", Defect, "a step of the demo cannot be set up";
     Man, "man", Defect, "the man pages cannot be made";
@@ -249,12 +249,12 @@ impl Error {
             return Self::new(ErrorKind::Disk, message).hint(intruder_hint(intruder, path));
         }
         if is_held(cause) {
-            return Self::new(ErrorKind::InUse, format!("{message}; another program holds it"))
-                .hint("Run the same command again when that program has let go of it.");
+            return Self::new(ErrorKind::InUse, format!("{message}; another program has it open"))
+                .hint("Run the same command again when that program has closed it.");
         }
         let hint = match cause.kind() {
             std::io::ErrorKind::FileTooLarge => {
-                "Files may not grow as large as that here: allow more (ulimit -f unlimited) and run the same command again."
+                "The limit for the size of files is too low: raise it (ulimit -f unlimited) and run the same command again."
             }
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                 "Free some space and run the same command again."
@@ -263,7 +263,7 @@ impl Error {
                 "Check who owns the directory and whether it may be written to."
             }
             _ if is_shortage_of_files(cause) => {
-                "Too many files are open: allow more (ulimit -n), or do less at once (--jobs)."
+                "Too many files are open: raise the limit (ulimit -n), or use fewer --jobs."
             }
             _ if has_no_locks(cause) => {
                 "This file system has no locks (an NFS server without its lock service?). Use a directory on another one."
@@ -277,9 +277,9 @@ impl Error {
     #[must_use]
     pub fn limit(cause: &std::io::Error) -> Self {
         let hint = if is_shortage_of_files(cause) {
-            "Too few files may be open at once: allow more (ulimit -n 256), and run the same command again."
+            "The limit for open files is too low: raise it (ulimit -n 256) and run the same command again."
         } else {
-            "Too many processes run as this user, or too few are allowed: end some or allow more (ulimit -u), and run the same command again."
+            "This user has too many processes for the limit: end some or raise it (ulimit -u), and run the same command again."
         };
         Self::new(ErrorKind::Limit, format!("bbdl cannot start its threads: {cause}")).hint(hint)
     }
@@ -290,7 +290,7 @@ impl Error {
         let gone = cause.kind() == std::io::ErrorKind::BrokenPipe;
         let kind = if gone { ErrorKind::ReaderLeft } else { ErrorKind::Stdout };
         Self::new(kind, format!("the result cannot be written to standard output: {cause}"))
-            .hint("What was to be done is done, and what there was to say of it is lost. Free some space, or send it elsewhere.")
+            .hint("It worked, but the result could not be printed. Free some space, or send the output somewhere else.")
     }
 
     /// The command line asks for something that makes no sense together.
@@ -356,7 +356,7 @@ fn intruder_hint(intruder: Intruder, path: &Path) -> String {
             let mut copy = path.as_os_str().to_owned();
             copy.push(".copy");
             let copy = typed(Path::new(&copy));
-            format!("If it is yours, make a file of its own of it: cp -p {word} {copy} && mv {copy} {word}")
+            format!("If it is yours, turn it into a separate file: cp -p {word} {copy} && mv {copy} {word}")
         }
         Intruder::Directory => format!("Move it away: mv {word} ELSEWHERE"),
         Intruder::SymbolicLink | Intruder::Special | Intruder::Foreign => {

@@ -1,4 +1,4 @@
-//! bbdl brings a Medicare enrollee's own claims home from CMS's Blue Button API.
+//! bbdl downloads Medicare claims from CMS's Blue Button API and keeps them up to date.
 //!
 //! This library is the program, cut so that tests can reach its parts. It is not a public API: anything may change
 //! in any version. To build on Blue Button, read an archive (its format is documented), or use the mock server

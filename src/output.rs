@@ -18,7 +18,7 @@ use crate::{
     secret::Secret,
 };
 
-/// When to use colours.
+/// When to use colors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Color {
@@ -290,7 +290,7 @@ impl Ui {
 }
 
 fn no_answer(question: &str) -> Error {
-    Error::new(ErrorKind::Input, format!("{question}: nobody can be asked here"))
+    Error::new(ErrorKind::Input, format!("{question}: there is no terminal to ask on"))
         .hint("Give it as an option or environment variable (see `bbdl login --help`), or run this on a terminal.")
 }
 

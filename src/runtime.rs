@@ -105,7 +105,7 @@ pub(crate) async fn finish_before_exit<T>(ui: &Ui, what: &str, task: impl Future
         result = &mut task => return result,
         () = asked_to_stop() => {}
     }
-    ui.tell(format!("{what} To give it up: interrupt again."));
+    ui.tell(format!("{what} To stop anyway, interrupt again."));
     interruptible(task).await
 }
 

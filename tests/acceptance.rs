@@ -235,7 +235,7 @@ fn a_first_pull_of_nothing_says_that_it_may_be_an_outage() {
         let output = stage.run(&FETCH);
         assert_code(&output, 0, &[api]);
         assert_eq!(warnings(&serde_json::from_slice(&output.stdout).unwrap()), ["maybe_outage"], "{api}");
-        assert!(text(&output.stderr).contains("when its data back end fails"), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("when its database fails"), "{}", text(&output.stderr));
         stage.faults(&[]);
         stage.expect(0, &FETCH);
         assert_eq!(kept(&stage).len(), 30, "{api}");
@@ -259,7 +259,7 @@ fn a_pull_that_goes_on_over_claims_that_changed_is_up_to_date() {
         stage.control("POST", "claims", &change.to_string());
         let output = stage.run(&FETCH);
         assert_code(&output, 0, &[api]);
-        assert!(text(&output.stderr).contains("going on where an earlier run stopped"), "{api}: {change}");
+        assert!(text(&output.stderr).contains("continuing where an earlier run stopped"), "{api}: {change}");
         stage.expect(0, &["fetch", "eob", "--out", "fresh", "-q"]);
         let claims = |out: &str| {
             let read = lines(&stage.home.path().join(out).join("ExplanationOfBenefit.ndjson"));

@@ -217,12 +217,12 @@ fn toml_text(text: &str) -> String {
 fn what_is_wrong_with_the_command_is_said_before_anybody_is_asked() {
     let stage = Stage::claims(3);
     for (command, words) in [
-        ("", "no command is configured"),
+        ("", "no token store command is configured"),
         ("no-such-program-of-bbdl", "was not found"),
         ("password=hush; false", "failed (exit status: 1)"),
         ("kill -s KILL $$;", "failed (signal: 9"),
         // Takes everything, keeps nothing.
-        (": ", "did not keep"),
+        (": ", "did not store"),
     ] {
         let mut login = stage.login_command(&["--json"]);
         login.env("BBDL_TOKEN_STORE", "command").env("BBDL_TOKEN_STORE_COMMAND", command);
@@ -341,32 +341,32 @@ fn answers_that_are_none_are_refused_without_being_repeated() {
         ("head -c 3000000 /dev/zero", "more than 1048576 bytes"),
     ] {
         let store = helper(dir.path(), script);
-        refused(store.load("mum"), words);
+        refused(store.load("mom"), words);
     }
     for (script, words) in [
-        ("test $1 != get || echo record=hush", "kept something else"),
+        ("test $1 != get || echo record=hush", "stored something else"),
         ("test $1 = store", "(action get) failed"),
         ("exit 4", "(action store) failed (exit status: 4)"),
-        (":", "did not keep"),
+        (":", "did not store"),
     ] {
-        refused(helper(dir.path(), script).save("mum", &secret()), words);
+        refused(helper(dir.path(), script).save("mom", &secret()), words);
     }
-    refused(helper(dir.path(), "test $1 != get || echo record=hush").delete("mum"), "left the record");
-    refused(helper(dir.path(), "case $1 in get) echo record=hush;; *) exit 4;; esac").delete("mum"), "(action erase)");
-    refused(helper(dir.path(), ":").save("mum", &Secret::new("hush\nprofile=other".to_owned())), "not one line");
-    assert!(matches!(helper(dir.path(), ":").load("../mum"), Err(StoreError::ProfileName { .. })));
+    refused(helper(dir.path(), "test $1 != get || echo record=hush").delete("mom"), "did not delete the record");
+    refused(helper(dir.path(), "case $1 in get) echo record=hush;; *) exit 4;; esac").delete("mom"), "(action erase)");
+    refused(helper(dir.path(), ":").save("mom", &Secret::new("hush\nprofile=other".to_owned())), "not one line");
+    assert!(matches!(helper(dir.path(), ":").load("../mom"), Err(StoreError::ProfileName { .. })));
 }
 
 #[test]
 fn answers_may_have_other_keys_and_other_line_ends() {
     let dir = tempfile::tempdir().unwrap();
     let store = helper(dir.path(), "printf 'later=1\\r\\nrecord={\"refresh_token\":\"hush\"}\\r\\n\\r\\n'");
-    assert!(store.load("mum").unwrap().unwrap().matches(secret().expose()));
-    assert!(helper(dir.path(), ":").load("mum").unwrap().is_none());
-    assert!(!helper(dir.path(), "test $1 = get").delete("mum").unwrap());
+    assert!(store.load("mom").unwrap().unwrap().matches(secret().expose()));
+    assert!(helper(dir.path(), ":").load("mom").unwrap().is_none());
+    assert!(!helper(dir.path(), "test $1 = get").delete("mom").unwrap());
     // What cannot be understood can still be removed.
     fs::write(dir.path().join("kept"), "nonsense\n").unwrap();
-    assert!(helper(dir.path(), "case $1 in get) cat kept;; erase) : > kept;; esac").delete("mum").unwrap());
+    assert!(helper(dir.path(), "case $1 in get) cat kept;; erase) : > kept;; esac").delete("mom").unwrap());
 }
 
 #[test]
@@ -375,20 +375,20 @@ fn a_helper_need_not_read_what_it_is_told() {
     let long = Secret::new("x".repeat(900_000));
     // More than a pipe holds, to one that closes its standard input and knows the answer anyhow.
     let script = "exec <&-; test $1 = store || { printf record=; head -c 900000 /dev/zero | tr '\\0' x; }";
-    helper(dir.path(), script).save("mum", &long).unwrap();
+    helper(dir.path(), script).save("mom", &long).unwrap();
 }
 
 #[test]
 fn a_request_is_lines_of_keys_and_values_and_an_empty_line() {
     let dir = tempfile::tempdir().unwrap();
     let store = helper(dir.path(), "cat > asked.$1; test $1 = store || sed -n '/^record=/p' asked.store");
-    store.save("mum", &secret()).unwrap();
+    store.save("mom", &secret()).unwrap();
     let home = dir.path().display();
     let asked = |action: &str| fs::read_to_string(dir.path().join(format!("asked.{action}"))).unwrap();
-    assert_eq!(asked("get"), format!("protocol=bbdl-1\nprofile=mum\nhome={home}\n\n"));
+    assert_eq!(asked("get"), format!("protocol=bbdl-1\nprofile=mom\nhome={home}\n\n"));
     let record = secret();
     let record = record.expose();
-    assert_eq!(asked("store"), format!("protocol=bbdl-1\nprofile=mum\nhome={home}\nrecord={record}\n\n"));
+    assert_eq!(asked("store"), format!("protocol=bbdl-1\nprofile=mom\nhome={home}\nrecord={record}\n\n"));
 }
 
 #[test]
@@ -412,7 +412,7 @@ fn a_helper_that_hangs_is_ended_with_all_that_it_started() {
         let command = format!("exec sh {}", quoted(&path));
         let store = CommandStore::new(Some(&command), dir.path(), Duration::from_millis(500)).attended(attended);
         let started = Instant::now();
-        let error = store.load("mum").unwrap_err();
+        let error = store.load("mom").unwrap_err();
         assert!(matches!(error, StoreError::CommandTimedOut { action: "get", .. }), "{error:?}");
         refused::<()>(Err(error), "did not end within 0 seconds");
         assert!(started.elapsed() < PATIENCE / 4, "{:?}", started.elapsed());

@@ -181,7 +181,7 @@ fn nothing_is_asked_where_nobody_can_answer() {
     let stage = Stage::claims(1);
     let output = finished(unattended(&stage, &["login", "--server", stage.mock.url(), "--timeout", "1"]));
     assert_code(&output, 78, &[]);
-    assert!(text(&output.stderr).contains("nobody can be asked"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("there is no terminal to ask on"), "{}", text(&output.stderr));
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn an_interrupted_night_goes_on_the_next_time() {
     }
     let output = stage.run(&["fetch", "eob", "--out", "claims"]);
     assert_code(&output, 0, &[]);
-    assert!(text(&output.stderr).contains("going on where an earlier run stopped"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("continuing where an earlier run stopped"), "{}", text(&output.stderr));
 }
 
 #[test]
@@ -302,7 +302,7 @@ fn the_end_of_the_consent_is_told_in_time() {
     let output = stage.run(&["fetch", "eob", "--out", "claims", "-q"]);
     assert_code(&output, 0, &[]);
     let said = text(&output.stderr);
-    assert!(said.lines().count() == 1 && said.contains("over by this machine's clock; renew it with: "), "{said}");
+    assert!(said.lines().count() == 1 && said.contains("the consent has ended; renew it with: "), "{said}");
 }
 
 #[test]
@@ -342,8 +342,8 @@ fn nightly(stage: &Stage, arguments: &[&str]) -> (i32, String) {
 fn the_wrapper_tells_of_each_persons_trouble() {
     let stage = stage();
     stage.control("POST", "consent", r#"{"enrollee":1}"#);
-    stage.log_in(&["--profile", "mum"]);
-    let nights = [&["claims"][..], &["mum", "mum"]];
+    stage.log_in(&["--profile", "mom"]);
+    let nights = [&["claims"][..], &["mom", "mom"]];
     for night in nights {
         assert_eq!(nightly(&stage, night), (0, String::new()));
     }
@@ -356,7 +356,7 @@ fn the_wrapper_tells_of_each_persons_trouble() {
         assert_eq!(nightly(&stage, night), (77, String::new()), "told once");
     }
     // One person's good night says nothing of the other's.
-    stage.log_in(&["--profile", "mum"]);
+    stage.log_in(&["--profile", "mom"]);
     assert_eq!(nightly(&stage, nights[1]), (0, String::new()));
     assert_eq!(nightly(&stage, nights[0]), (77, String::new()));
     // The same archive, however it is written.

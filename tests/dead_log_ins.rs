@@ -32,11 +32,11 @@ fn is_remembered(stage: &Stage, kind: &str) {
     assert_eq!((&shown["ended"]["kind"], &shown["reauthorize"]), (&json!(kind), &json!(true)), "{shown}");
     assert!(shown["ended"]["at"].as_str().unwrap().ends_with('Z'), "{shown}");
     let words = stage.expect(0, &["status"]);
-    assert!(words.contains("access: over, known since 20") && !words.contains("until 20"), "{kind}: {words}");
+    assert!(words.contains("access: ended, known since 20") && !words.contains("until 20"), "{kind}: {words}");
     assert!(words.contains("a new log-in is needed: bbdl login --server"), "{kind}: {words}");
     let doctor = stage.run(&["doctor"]);
     assert_code(&doctor, 78, &["doctor"]);
-    assert!(text(&doctor.stdout).contains("FAIL  consent: default: over"), "{kind}: {}", text(&doctor.stdout));
+    assert!(text(&doctor.stdout).contains("FAIL  consent: default: ended"), "{kind}: {}", text(&doctor.stdout));
     stage.asked();
     for fetch in [&FETCH[..], &["fetch", "all", "--out", "claims", "--json"]] {
         let result = stage.expect_json(77, fetch);
@@ -160,8 +160,8 @@ fn logout_of_spent_tokens_says_that_the_grant_may_live_on_and_where_to_end_it() 
         let output = stage.run(&["logout"]);
         assert_code(&output, 0, &["logout"]);
         let said = text(&output.stdout) + &text(&output.stderr);
-        assert!(said.contains("may live on") && said.contains("Medicare.gov"), "{how}: {said}");
-        assert!(!said.contains("has ended the grant"), "{how}: {said}");
+        assert!(said.contains("may still exist") && said.contains("Medicare.gov"), "{how}: {said}");
+        assert!(!said.contains("ended the consent"), "{how}: {said}");
         assert!(!stage.home.path().join("tokens/default.json").exists());
     }
     let stage = stage();

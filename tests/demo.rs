@@ -25,6 +25,6 @@ fn a_demo_replaces_the_archive_of_an_earlier_one_and_no_other() {
     fs::remove_file(out.join(".bbdl/demo")).unwrap();
     let output = demo("d");
     assert_code(&output, 65, &[]);
-    assert!(text(&output.stderr).contains("not of a demo") && !text(&output.stderr).contains("1. A mock"));
+    assert!(text(&output.stderr).contains("not from a demo") && !text(&output.stderr).contains("1. A mock"));
     assert_eq!(lines(&out.join("ExplanationOfBenefit.ndjson")).len(), 120);
 }

@@ -158,7 +158,7 @@ fn nothing_is_made_of_a_damaged_archive() {
     stage.expect(65, &["verify", "claims"]);
     for command in commands {
         let error = stage.expect_json(65, &[command, &["--json"]].concat())["error"].clone();
-        assert!(error["message"].as_str().unwrap().contains("id came before"), "{error}");
+        assert!(error["message"].as_str().unwrap().contains("ids that occur twice"), "{error}");
     }
     fs::remove_file(&file).unwrap();
     for command in commands {
@@ -193,7 +193,7 @@ fn places_that_would_do_harm_are_refused() {
     for format in ["csv", "parquet", "sqlite"] {
         let refused = stage.run(&["export", "claims", "--to", format, "--output", "-"]);
         crate::support::assert_code(&refused, 2, &[format]);
-        assert!(crate::support::text(&refused.stderr).contains("next: Name where it goes"));
+        assert!(crate::support::text(&refused.stderr).contains("next: Say where to write it"));
     }
     assert!(!stage.home.path().join("-").exists());
 }

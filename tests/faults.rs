@@ -91,7 +91,7 @@ const PASSING: &[Row] = &[
     alike("load=1@PAGE2#1", More(1)),
     alike("late-load=600@PAGE2#1", More(1)),
     alike("update=1@PAGE2#1", More(0)),
-    // The old claim stays, cancelled, at v1 and v2; at v3 it vanishes.
+    // The old claim stays, canceled, at v1 and v2; at v3 it vanishes.
     ("supersede=1@PAGE2#1", More(1), More(0)),
 ];
 
@@ -206,7 +206,7 @@ fn at(api: &str, parity: usize) {
                 if row.0.contains("PAGE2") && is_sure {
                     let (all, name) = (ids_before.len(), "ExplanationOfBenefit");
                     let missing = if is_v3 {
-                        format!("50 {name} had come, how many are missing is not known")
+                        format!("50 {name} had come; it is not known how many are missing")
                     } else {
                         format!("50 of {all} {name} had come, {} are missing", all - 50)
                     };

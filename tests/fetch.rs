@@ -188,7 +188,7 @@ fn an_outage_in_the_middle_of_a_first_pull_is_not_its_end() {
         stage.faults(faults);
         let piped = stage.run(&["fetch", "eob", "--out", "-", "-q", "--retry", "2", "--jobs", "1"]);
         assert_code(&piped, 75, faults);
-        assert!(text(&piped.stderr).contains("nothing, though there was before"), "{}", text(&piped.stderr));
+        assert!(text(&piped.stderr).contains("nothing, but there was before"), "{}", text(&piped.stderr));
     }
 }
 
@@ -267,7 +267,7 @@ fn an_empty_page_with_a_next_link_is_not_the_end_and_a_shortfall_is_told() {
     assert_code(&output, 0, &[]);
     let result: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&eob(&result)["count"], &eob(&result)["server_total"]), (&json!(120), &json!(122)));
-    assert!(text(&output.stderr).contains("counted 122, and sent 120"));
+    assert!(text(&output.stderr).contains("counted 122, but sent 120"));
     let manifest: Value = serde_json::from_slice(&fs::read(stage.out().join("manifest.json")).unwrap()).unwrap();
     assert_eq!(manifest["resources"]["ExplanationOfBenefit"]["server_total"], 122);
     // The next pull knows of it and does not read twice.
@@ -291,7 +291,7 @@ fn links_that_end_before_the_total_are_a_failure() {
     // What redaction could explain is told even with -q.
     let told = stage_with_total().run(&["fetch", "eob", "--out", "-", "-q"]);
     assert_code(&told, 0, &[]);
-    assert!(text(&told.stderr).contains("counted 122, and sent 120"), "{}", text(&told.stderr));
+    assert!(text(&told.stderr).contains("counted 122, but sent 120"), "{}", text(&told.stderr));
 }
 
 #[test]
@@ -394,11 +394,11 @@ fn verify_finds_what_is_wrong_with_an_archive() {
     let good = fs::read_to_string(&file).unwrap();
     let (first, rest) = good.split_once('\n').unwrap();
     for (damaged, problem) in [
-        (good.replacen("\"id\"", "\"ix\"", 1), "no ExplanationOfBenefit with an id"),
-        (good.replacen("ExplanationOfBenefit", "Patient", 1), "no ExplanationOfBenefit with an id"),
+        (good.replacen("\"id\"", "\"ix\"", 1), "not a valid ExplanationOfBenefit"),
+        (good.replacen("ExplanationOfBenefit", "Patient", 1), "not a valid ExplanationOfBenefit"),
         (good[..good.len() - 10].to_owned(), "checksum"),
-        (format!("{good}{first}\n"), "id came before"),
-        (rest.to_owned(), "59 resources, and the manifest says 60"),
+        (format!("{good}{first}\n"), "ids that occur twice"),
+        (rest.to_owned(), "59 resources, but the manifest says 60"),
     ] {
         fs::write(&file, damaged).unwrap();
         let report = stage.expect_json(65, &["verify", "claims", "--json"]);

@@ -58,9 +58,9 @@ fn filled(text: &str) -> String {
         out += before;
         out += match name {
             name if name.contains("login") || name.contains("again") => "bbdl login --sandbox",
-            name if name.contains("option") => " --profile mum",
+            name if name.contains("option") => " --profile mom",
             // An option comes with the blank before it.
-            "" if out.ends_with(|c: char| c.is_alphanumeric()) => " --profile mum",
+            "" if out.ends_with(|c: char| c.is_alphanumeric()) => " --profile mom",
             _ => "x",
         };
         rest = after;
@@ -82,7 +82,7 @@ fn every_command_in_a_text_of_the_source_can_be_run() {
         }
         for text in literals(&fs::read_to_string(&path).unwrap()) {
             // What `login_command` puts together is looked at below.
-            for command in commands(&text).into_iter().filter(|command| command != "bbdl login xx --profile mum") {
+            for command in commands(&text).into_iter().filter(|command| command != "bbdl login xx --profile mom") {
                 seen += 1;
                 if let Err(why) = is_understood(&command) {
                     wrong.push(format!("{}: {command}: {}", path.display(), why.lines().next().unwrap_or_default()));
@@ -98,7 +98,7 @@ fn every_command_in_a_text_of_the_source_can_be_run() {
 fn the_command_that_logs_in_can_be_run_for_every_server_version_and_profile() {
     for server in [SANDBOX, PRODUCTION, "http://127.0.0.1:8099", "https://claims.example:8443"] {
         for api in [ApiVersion::V1, ApiVersion::V2, ApiVersion::V3] {
-            for name in ["default", "mum", "a.b-c_d"] {
+            for name in ["default", "mom", "a.b-c_d"] {
                 let command = login_command(&server.parse().unwrap(), api, &name.parse().unwrap());
                 assert_eq!(commands(&format!("Log in: {command}")), [command.as_str()]);
                 is_understood(&command).unwrap();
@@ -111,7 +111,7 @@ fn the_command_that_logs_in_can_be_run_for_every_server_version_and_profile() {
 #[test]
 fn the_insurance_card_names_a_log_in_that_works() {
     let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
-    for profile in [None, Some("mum")] {
+    for profile in [None, Some("mom")] {
         let option: Vec<&str> = profile.iter().flat_map(|name| ["--profile", name]).collect();
         stage.log_in(&[&option[..], &["--api", "v1"]].concat());
         let error =

@@ -274,7 +274,7 @@ fn a_pull_goes_on_where_the_last_one_stopped() {
         let output = stage.run(&[&FETCH[..], more].concat());
         assert_code(&output, 0, &[]);
         let said = text(&output.stderr);
-        assert!(said.contains("going on where an earlier run stopped, 2 pages (100 resources)"), "{said}");
+        assert!(said.contains("continuing where an earlier run stopped, 2 pages (100 resources)"), "{said}");
         let asked = searches(&stage);
         assert_eq!(asked.len(), 4, "{asked:?}");
         assert!(asked[0].contains("startIndex=100"), "{asked:?}");

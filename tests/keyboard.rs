@@ -229,7 +229,7 @@ fn what_v3_shares_is_said_in_words_before_the_browser_opens() {
     assert_code(&output, 0, &[]);
     let said = text(&output.stderr);
     let before = said.split("Open this address").next().unwrap();
-    for words in ["your claims", "birth date", "substance use", "which claims come", "(Part D)", "switch account"] {
+    for words in ["your claims", "birth date", "substance use", "which claims you get", "(Part D)", "switch account"] {
         assert!(before.contains(words), "{words}: {before}");
     }
     assert!(!before.contains("patient/"), "{before}");

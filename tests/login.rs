@@ -407,7 +407,7 @@ fn an_interrupt_while_the_code_is_exchanged_does_not_lose_the_tokens() {
         signal(login.id(), name);
         let output = login.finish();
         assert_code(&output, 0, &[name]);
-        assert!(text(&output.stderr).contains("Finishing the log-in"), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("Waiting for the tokens"), "{}", text(&output.stderr));
         assert!(stage.tokens()["refresh_token"].is_string(), "{name}");
         visit.join().unwrap();
     }

@@ -172,7 +172,7 @@ fn purge_leaves_other_profiles_and_works_without_the_server() {
     // The server that the log-in is at is gone.
     stage.mock = Stage::new().mock;
     let purged = stage.expect_json(0, &["purge", "--yes", "--json"]);
-    assert_eq!(purged["archives"][0]["left"], "another profile fills it as well");
+    assert_eq!(purged["archives"][0]["left"], "another profile uses it too");
     stage.expect(0, &["verify", "claims"]);
     stage.expect(0, &["purge", "--yes", "--all-profiles"]);
     assert!(!stage.home.path().join("claims").exists());
@@ -204,9 +204,9 @@ fn offered(stage: &Stage, words: &[&str]) -> Vec<String> {
 #[test]
 fn a_shell_completes_commands_values_and_the_names_of_profiles() {
     let stage = Stage::logged_in(Setting::default());
-    stage.log_in(&["--profile", "mum"]);
-    assert_eq!(offered(&stage, &["bbdl", "status", "--profile", ""]), ["default", "mum"]);
-    assert_eq!(offered(&stage, &["bbdl", "status", "--profile", "m"]), ["mum"]);
+    stage.log_in(&["--profile", "mom"]);
+    assert_eq!(offered(&stage, &["bbdl", "status", "--profile", ""]), ["default", "mom"]);
+    assert_eq!(offered(&stage, &["bbdl", "status", "--profile", "m"]), ["mom"]);
     assert!(offered(&stage, &["bbdl", "fetch", "eob", "--type", ""]).contains(&"hospice".to_owned()));
     let resources = offered(&stage, &["bbdl", "fetch", ""]);
     assert!(["eob", "insurance-card", "all"].iter().all(|it| resources.contains(&(*it).to_owned())), "{resources:?}");
@@ -393,7 +393,7 @@ fn a_proxy_is_used_unless_the_server_is_left_out() {
     proxy.set_nonblocking(true).unwrap();
     while proxy.accept().is_ok() {}
     let found = doctor(&[("NO_PROXY", ".invalid,cms.gov")]);
-    assert!(finding(&found, "proxy")["found"].as_str().unwrap().contains("leaves CMS out"), "{found}");
+    assert!(finding(&found, "proxy")["found"].as_str().unwrap().contains("excludes CMS"), "{found}");
     assert_eq!(proxy.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
     let found = doctor(&[("HTTPS_PROXY", "ftp://proxy")]);
     assert_eq!(finding(&found, "proxy")["state"], "fail");

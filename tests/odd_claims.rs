@@ -55,7 +55,7 @@ fn one_odd_claim_keeps_nobody_from_the_others() {
     }
     let output = stage.run(&["export", "claims", "--to", "sqlite", "--output", "claims.db"]);
     let warning = String::from_utf8(output.stderr).unwrap();
-    assert!(warning.contains("of 4 claims") && !warning.contains("carrier--"), "{warning}");
+    assert!(warning.contains("4 claims contain") && !warning.contains("carrier--"), "{warning}");
 
     let database = rusqlite::Connection::open(stage.home.path().join("claims.db")).unwrap();
     let mut rows = database

@@ -68,7 +68,7 @@ fn a_hanging_page_does_not_keep_the_others_from_being_asked_for() {
     stage.faults(&[]);
     let output = stage.run(&["fetch", "eob", "--out", "claims"]);
     assert_code(&output, 0, &[]);
-    assert!(text(&output.stderr).contains("1 pages (50 resources) are here already"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("50 resources from 1 of its pages"), "{}", text(&output.stderr));
     assert_eq!(kept(&stage).len(), 250);
 }
 
@@ -243,7 +243,7 @@ fn a_pipe_gets_every_claim_as_well_or_the_exit_code_says_that_it_did_not() {
             let output = stage.run(&["fetch", "eob", "--out", "-"]);
             assert_code(&output, 75, &[]);
             let said = text(&output.stderr);
-            assert!(said.contains("what was written is not the whole answer"), "{said}");
+            assert!(said.contains("the output is incomplete"), "{said}");
         }
     }
 }

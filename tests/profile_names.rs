@@ -7,14 +7,14 @@ use crate::support::{Stage, assert_code, text};
 #[test]
 fn a_new_profile_gets_a_name_that_every_system_can_keep() {
     let stage = Stage::new();
-    stage.log_in(&["--profile", "mum"]);
+    stage.log_in(&["--profile", "mom"]);
     stage.asked();
     for (name, why) in [
         ("con", "Windows keeps that name for a device"),
         ("COM1", "Windows keeps that name for a device"),
         ("nul.2024", "Windows keeps that name for a device"),
         ("dad.", "drops a dot at the end"),
-        ("Mum", "beside \"mum\""),
+        ("Mom", "beside \"mom\""),
     ] {
         let output = stage.run(&["login", "--server", stage.mock.url(), "--profile", name, "--no-browser"]);
         assert_code(&output, 2, &[name]);
@@ -30,9 +30,9 @@ fn a_new_profile_gets_a_name_that_every_system_can_keep() {
 #[test]
 fn profiles_of_before_keep_their_names() {
     let stage = Stage::new();
-    let mut newest = "mum";
+    let mut newest = "mom";
     stage.log_in(&["--profile", newest]);
-    for name in ["con", "Mum", "mum."] {
+    for name in ["con", "Mom", "mom."] {
         for dir in ["profiles", "tokens"] {
             let file = |name: &str| stage.home.path().join(dir).join(format!("{name}.json"));
             fs::copy(file(newest), file(name)).unwrap();

@@ -87,7 +87,7 @@ fn only_the_documented_health_answer_lets_a_renewal_go_out() {
             let mut findings = doctor["findings"].as_array().unwrap().iter();
             let server = findings.find(|finding| finding["check"] == "server").unwrap();
             assert_eq!(server["state"], "fail", "{what}");
-            assert!(server["found"].as_str().unwrap().contains("is not Blue Button"), "{what}: {server}");
+            assert!(server["found"].as_str().unwrap().contains("answers instead of"), "{what}: {server}");
         }
         gateway
             .answer(path, |_| Reply::new(503, "application/json", r#"{"detail":"Service temporarily unavailable"}"#));
@@ -363,7 +363,7 @@ fn a_fetch_waits_for_the_log_in_that_has_ended_its_own() {
     // Connect is pressed, and the browser is not back yet: the tokens of before are dead by now.
     let back = callback_of(&login.authorize_url());
     let mut fetch = Running::start(stage.bbdl(&FETCH));
-    fetch.until("A new log-in of this profile is under way");
+    fetch.until("Somebody is logging in under this profile");
     http("GET", &back, &[], "");
     assert_code(&login.finish(), 0, &["login"]);
     let output = fetch.finish();
@@ -378,7 +378,7 @@ fn a_log_in_that_comes_to_nothing_is_not_waited_for_any_longer() {
     let mut login = Running::start(stage.login_command(&[]));
     callback_of(&login.authorize_url());
     let mut fetch = Running::start(stage.bbdl(&FETCH));
-    fetch.until("A new log-in of this profile is under way");
+    fetch.until("Somebody is logging in under this profile");
     std::process::Command::new("kill").args(["-TERM", &login.id().to_string()]).status().unwrap();
     assert_code(&login.finish(), 130, &["login"]);
     let output = fetch.finish();

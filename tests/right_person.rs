@@ -6,7 +6,7 @@ use crate::support::{Running, Setting, Stage, assert_code, callback_of, has_prog
 use bluebutton_mock::{Population, records::Records};
 use serde_json::{Value, json};
 
-/// Who sits at the browser from now on: the mock's enrollees are 0 (mum) and 1 (dad).
+/// Who sits at the browser from now on: the mock's enrollees are 0 (mom) and 1 (dad).
 fn at_the_browser(stage: &Stage, enrollee: usize) {
     stage.control("POST", "consent", &json!({ "enrollee": enrollee }).to_string());
 }
@@ -46,7 +46,7 @@ fn revocations(stage: &Stage) -> usize {
 
 fn family() -> Stage {
     let stage = Stage::claims(3);
-    assert_code(&log_in(&stage, 0, &["--profile", "mum"]), 0, &[]);
+    assert_code(&log_in(&stage, 0, &["--profile", "mom"]), 0, &[]);
     assert_code(&log_in(&stage, 1, &["--profile", "dad"]), 0, &[]);
     stage
 }
@@ -79,15 +79,15 @@ fn the_same_person_under_another_name_ends_the_first_log_in_and_both_are_told() 
     let output = log_in(&stage, 0, &["--profile", "second", "--no-input"]);
     assert_code(&output, 0, &[]);
     let said = text(&output.stderr);
-    for words in ["same person as profile \"mum\"", "just ended at the server", "switch account", "private window"] {
+    for words in ["same person as profile \"mom\"", "just ended at the server", "switch account", "private window"] {
         assert!(said.contains(words), "{words}: {said}");
     }
-    assert_eq!(note(&stage, "mum")["ended"]["kind"], "replaced");
+    assert_eq!(note(&stage, "mom")["ended"]["kind"], "replaced");
     assert_eq!(note(&stage, "second").get("ended"), None);
-    assert_eq!((fetches(&stage, "second"), fetches(&stage, "dad"), fetches(&stage, "mum")), (0, 0, 77));
+    assert_eq!((fetches(&stage, "second"), fetches(&stage, "dad"), fetches(&stage, "mom")), (0, 0, 77));
     // And back: the note goes with a new log-in.
-    assert_code(&log_in(&stage, 0, &["--profile", "mum"]), 0, &[]);
-    assert_eq!(note(&stage, "mum").get("ended"), None);
+    assert_code(&log_in(&stage, 0, &["--profile", "mom"]), 0, &[]);
+    assert_eq!(note(&stage, "mom").get("ended"), None);
     assert_eq!(note(&stage, "second")["ended"]["kind"], "replaced");
 }
 
@@ -128,24 +128,24 @@ fn a_grant_that_cannot_be_ended_again_is_said_to_be_there() {
 }
 
 #[test]
-fn mums_log_in_at_dads_profile_goes_to_mum() {
+fn moms_log_in_at_dads_profile_goes_to_mom() {
     let stage = family();
     let dad = (record(&stage, "dad"), note(&stage, "dad"));
-    let mum = record(&stage, "mum");
+    let mom = record(&stage, "mom");
     stage.asked();
     let output = log_in(&stage, 0, &["--profile", "dad"]);
     assert_code(&output, 77, &[]);
     let said = text(&output.stderr);
     for words in
-        [&*name_of(&stage, 0), "person of profile \"mum\"", "kept there", "\"dad\" is as it was", "switch account"]
+        [&*name_of(&stage, 0), "person of profile \"mom\"", "kept there", "\"dad\" is as it was", "switch account"]
     {
         assert!(said.contains(words), "{words}: {said}");
     }
-    assert_eq!(revocations(&stage), 0, "to revoke it would leave mum without a log-in");
+    assert_eq!(revocations(&stage), 0, "to revoke it would leave mom without a log-in");
     assert_eq!((record(&stage, "dad"), note(&stage, "dad")), dad);
-    assert_ne!(record(&stage, "mum"), mum);
-    assert_eq!(note(&stage, "mum").get("ended"), None);
-    assert_eq!((fetches(&stage, "mum"), fetches(&stage, "dad")), (0, 0), "both work");
+    assert_ne!(record(&stage, "mom"), mom);
+    assert_eq!(note(&stage, "mom").get("ended"), None);
+    assert_eq!((fetches(&stage, "mom"), fetches(&stage, "dad")), (0, 0), "both work");
 }
 
 #[test]
@@ -163,25 +163,25 @@ fn another_apps_log_in_of_the_same_person_is_left_alone() {
     let output = stage.log_in_with(login("second"));
     assert_code(&output, 0, &[]);
     assert!(!text(&output.stderr).contains("this is the same person"), "{}", text(&output.stderr));
-    assert_eq!(note(&stage, "mum").get("ended"), None);
-    assert_eq!((fetches(&stage, "mum"), fetches(&stage, "second")), (0, 0));
-    // Mum's profile is another app's: these tokens are of no use there.
+    assert_eq!(note(&stage, "mom").get("ended"), None);
+    assert_eq!((fetches(&stage, "mom"), fetches(&stage, "second")), (0, 0));
+    // Mom's profile is another app's: these tokens are of no use there.
     assert_code(&stage.log_in_with(login("dad")), 77, &[]);
-    assert_eq!((fetches(&stage, "mum"), fetches(&stage, "dad")), (0, 0));
+    assert_eq!((fetches(&stage, "mom"), fetches(&stage, "dad")), (0, 0));
 }
 
 #[test]
 fn ids_of_v3_are_held_against_those_of_v2_by_userinfo() {
     let stage = family();
     let output = log_in(&stage, 0, &["--profile", "dad", "--api", "v3"]);
-    assert_code(&output, 77, &["mum at dad's, at another version"]);
-    let mum = note(&stage, "mum");
-    assert_eq!((&mum["api"], mum.get("ended")), (&json!("v2"), None));
+    assert_code(&output, 77, &["mom at dad's, at another version"]);
+    let mom = note(&stage, "mom");
+    assert_eq!((&mom["api"], mom.get("ended")), (&json!("v2"), None));
     assert_eq!(fetches(&stage, "dad"), 0);
-    let output = log_in(&stage, 0, &["--profile", "mum3", "--api", "v3"]);
+    let output = log_in(&stage, 0, &["--profile", "mom3", "--api", "v3"]);
     assert_code(&output, 0, &[]);
-    assert!(text(&output.stderr).contains("same person as profile \"mum\""));
-    assert_eq!(note(&stage, "mum")["ended"]["kind"], "replaced");
+    assert!(text(&output.stderr).contains("same person as profile \"mom\""));
+    assert_eq!(note(&stage, "mom")["ended"]["kind"], "replaced");
     // Where userinfo was not granted nothing is known, and nothing is said.
     let scopes = ["--scope", "patient/ExplanationOfBenefit.rs", "--api", "v3"];
     let output = log_in(&stage, 1, &[&["--profile", "dad3"], &scopes[..]].concat());
@@ -193,15 +193,15 @@ fn ids_of_v3_are_held_against_those_of_v2_by_userinfo() {
 #[test]
 fn profiles_of_the_same_person_are_marked_in_status() {
     let stage = family();
-    assert_eq!(profile(&stage, "mum")["same_person_as"], json!([]));
+    assert_eq!(profile(&stage, "mom")["same_person_as"], json!([]));
     assert_code(&log_in(&stage, 0, &["--profile", "second"]), 0, &[]);
-    assert_eq!(profile(&stage, "mum")["same_person_as"], json!(["second"]));
-    assert_eq!(profile(&stage, "second")["same_person_as"], json!(["mum"]));
+    assert_eq!(profile(&stage, "mom")["same_person_as"], json!(["second"]));
+    assert_eq!(profile(&stage, "second")["same_person_as"], json!(["mom"]));
     assert_eq!(profile(&stage, "dad")["same_person_as"], json!([]));
     let one = stage.expect_json(0, &["status", "--json", "--profile", "second"]);
-    assert_eq!(one["profiles"][0]["same_person_as"], json!(["mum"]), "though only one is shown");
+    assert_eq!(one["profiles"][0]["same_person_as"], json!(["mom"]), "though only one is shown");
     let said = stage.expect(0, &["status"]);
-    assert!(said.contains("the same person as profile mum"), "{said}");
+    assert!(said.contains("the same person as profile mom"), "{said}");
 }
 
 /// The same command on a terminal, with the address pasted and then an answer.
@@ -238,23 +238,23 @@ fn at_a_terminal_the_new_log_in_can_be_kept_under_the_profile_that_was_there() {
     }
     let stage = family();
     let (ok, said) = answered(&stage, 0, "second", "y");
-    assert!(ok && said.contains("as profile \"mum\""), "{said}");
+    assert!(ok && said.contains("as profile \"mom\""), "{said}");
     assert_eq!(record(&stage, "second"), None);
     assert!(!stage.home.path().join("profiles/second.json").exists());
-    assert_eq!(note(&stage, "mum").get("ended"), None);
-    assert_eq!((fetches(&stage, "mum"), fetches(&stage, "dad")), (0, 0));
+    assert_eq!(note(&stage, "mom").get("ended"), None);
+    assert_eq!((fetches(&stage, "mom"), fetches(&stage, "dad")), (0, 0));
 
     let (ok, said) = answered(&stage, 0, "second", "n");
     assert!(ok && said.contains("as profile \"second\""), "{said}");
-    assert_eq!(note(&stage, "mum")["ended"]["kind"], "replaced");
+    assert_eq!(note(&stage, "mom")["ended"]["kind"], "replaced");
     assert_eq!(fetches(&stage, "second"), 0);
 
     // A profile of the same person that was there before goes back to what it was: ended, by this very log-in.
     let (ok, said) = answered(&stage, 0, "second", "yes");
-    assert!(ok && said.contains("as profile \"mum\""), "{said}");
+    assert!(ok && said.contains("as profile \"mom\""), "{said}");
     assert_eq!(note(&stage, "second")["ended"]["kind"], "replaced");
     assert!(record(&stage, "second").is_some());
-    assert_eq!((fetches(&stage, "mum"), fetches(&stage, "second")), (0, 77));
+    assert_eq!((fetches(&stage, "mom"), fetches(&stage, "second")), (0, 77));
 }
 
 #[test]

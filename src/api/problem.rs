@@ -155,20 +155,20 @@ impl Problem {
         let temporary = |said| Self::Temporary { said, retry_after: head.retry_after.and_then(|text| wait(text, now)) };
         match (speaker, head.status) {
             (_, 300..=399) => {
-                Self::Unreadable { said: "it answered with a redirect, which is not followed".to_owned() }
+                Self::Unreadable { said: "it answered with a redirect, which bbdl does not follow".to_owned() }
             }
             (_, 504) => Self::TooMuch { said },
             (_, 408 | 425 | 429 | 500..=599) => temporary(said),
             // What the back end refuses, it refuses the gateway, which has let this question through.
             (Speaker::BackEnd, 400) => Self::MaybeTemporary { said },
-            (Speaker::BackEnd, 401..=499) => temporary(format!("status {} of its data back end: {said}", head.status)),
+            (Speaker::BackEnd, 401..=499) => temporary(format!("status {} of its database: {said}", head.status)),
             (Speaker::Between, 400..=499) => {
-                Self::Intercepted { said: format!("status {} without the server's own words", head.status) }
+                Self::Intercepted { said: format!("status {}, not in the server's own format", head.status) }
             }
             (_, 400) if said.contains("upstream server:") && !is_past_the_end(&said) => Self::MaybeTemporary { said },
             (_, 401) => Self::unauthorized(head, said),
             (_, 403) => Self::NotAllowed { said },
-            (_, 404) if head.is_search => temporary("status 404 for a whole page of a search".to_owned()),
+            (_, 404) if head.is_search => temporary("status 404 for a page of search results".to_owned()),
             (_, 404) => Self::NotFound,
             (_, 400..=499) => Self::Invalid { said },
             _ => Self::Unreadable { said: format!("it answered with status {}", head.status) },
@@ -222,36 +222,36 @@ impl Problem {
             }
             Self::SetupProblem(missing) => missing.into_error(),
             Self::MaybeTemporary { said } => {
-                Error::new(ErrorKind::Server, format!("{what}: the server's data back end refused ({said})"))
-                    .hint("Run the same command again later; if it stays, the question itself may be the reason.")
+                Error::new(ErrorKind::Server, format!("{what}: the server's database refused ({said})"))
+                    .hint("Run the same command again later. If it fails again, the request itself may be the reason.")
             }
             Self::TokenRejected => {
                 Error::new(ErrorKind::Token, format!("{what}: the server no longer accepts this log-in's access token"))
                     .hint(format!("Log in again: {login}"))
             }
             Self::GrantEnded => {
-                Error::new(ErrorKind::GrantEnded, format!("{what}: the time for which access was granted is over"))
+                Error::new(ErrorKind::GrantEnded, format!("{what}: the consent has ended"))
                     .hint(format!("The enrollee has to consent again: {login}"))
             }
             Self::AppInactive { said } => Error::new(ErrorKind::AppInactive, format!("{what}: {said}"))
                 .hint("The owner of the app has to ask CMS (BlueButtonAPI@cms.hhs.gov) to activate it."),
             Self::NotAllowed { said } => {
                 Error::new(ErrorKind::NotAllowed, format!("{what}: the server does not allow it ({said})"))
-                    .hint(format!("If the enrollee withheld this, it can be granted in a new log-in: {login}"))
+                    .hint(format!("If the enrollee did not share this, log in again and share it: {login}"))
             }
-            Self::NotFound => Error::new(ErrorKind::NoResource, format!("{what}: the server says there is none"))
-                .hint("Nothing was replaced. If it stays, report it to the server's operators."),
+            Self::NotFound => Error::new(ErrorKind::NoResource, format!("{what}: the server says that it does not exist"))
+                .hint("Nothing was replaced. If it happens again, tell the operators of the server."),
             Self::Invalid { said } => {
-                Error::new(ErrorKind::BadRequest, format!("{what}: the server refused the question ({said})"))
+                Error::new(ErrorKind::BadRequest, format!("{what}: the server did not accept the request ({said})"))
                     .hint("Nothing was replaced. Check the filters given on the command line.")
             }
             Self::Intercepted { said } => {
-                Error::new(ErrorKind::Intercepted, format!("{what}: something else answered in the server's place ({said})"))
-                    .hint("Nothing was replaced. A captive portal, a proxy or a block page may stand in between: open the server's address in a browser, then run the same command again.")
+                Error::new(ErrorKind::Intercepted, format!("{what}: something else answered instead of the server ({said})"))
+                    .hint("Nothing was replaced. A Wi-Fi log-in page or a proxy may be in between: open the server's address in a browser, then run the same command again.")
             }
             Self::Unreadable { said } => {
-                Error::new(ErrorKind::Answer, format!("{what}: not an answer of Blue Button: {said}"))
-                    .hint("Nothing was replaced. Check the server's address, and whether a proxy answers in its place.")
+                Error::new(ErrorKind::Answer, format!("{what}: this is not an answer from Blue Button: {said}"))
+                    .hint("Nothing was replaced. Check the server's address, and whether a proxy answers instead.")
             }
         }
     }
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_that_shrank_is_recognised() {
+    fn a_result_that_shrank_is_recognized() {
         let body = r#"{"detail":"An error occurred contacting the upstream server:Value for startIndex (60) must be less than than result size (52)"}"#;
         assert!(read(400, None, body).past_the_end());
     }

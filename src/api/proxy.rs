@@ -74,7 +74,7 @@ impl Named {
     pub fn refused(&self, why: Unusable) -> Error {
         let variable = self.variable;
         let message = match why {
-            Unusable::NotAnAddress => format!("{variable} is no address of a proxy"),
+            Unusable::NotAnAddress => format!("{variable} is not the address of a proxy"),
             Unusable::Scheme => format!("{variable} names a proxy of a kind that bbdl cannot use (SOCKS, for example)"),
         };
         Error::new(ErrorKind::Proxy, message).hint(format!(

@@ -62,26 +62,25 @@ impl SetupProblem {
         let (kind, message, hint) = match self {
             Self::UntrustedAuthority => (
                 ErrorKind::Certificate,
-                "the server's certificate is not trusted: nobody here knows the authority that signed it".to_owned(),
-                "If a proxy or antivirus program looks into TLS here, name a file with its certificate (PEM): \
-                 --ca-cert FILE, or BBDL_CA_CERT. Otherwise somebody may be in between: do not go on.",
+                "the server's certificate is not trusted: this machine does not know the authority that signed it"
+                    .to_owned(),
+                "If a proxy or antivirus program intercepts TLS here, pass a file with its certificate (PEM): --ca-cert FILE, or BBDL_CA_CERT. Otherwise somebody may be in between: do not go on.",
             ),
             Self::OtherHost => (
                 ErrorKind::Certificate,
-                "the server's certificate is not trusted: it is another host's".to_owned(),
-                "Check the server's address. Where that is right, somebody answers in its place: do not go on.",
+                "the server's certificate is not trusted: it is for another host".to_owned(),
+                "Check the server's address. If it is right, somebody else is answering: stop here.",
             ),
             Self::OutOfDate => (
                 ErrorKind::Certificate,
-                "the server's certificate is not trusted: it is not valid now, by this machine's clock".to_owned(),
+                "the server's certificate is not trusted: by this machine's clock, it is not valid now".to_owned(),
                 "Check this machine's date and time. Where they are right, the certificate is out of date: name the \
                  file with the right authority (--ca-cert FILE), or tell the server's operators.",
             ),
             Self::Certificate(why) => (
                 ErrorKind::Certificate,
                 format!("the server's certificate is not trusted ({why})"),
-                "If a proxy or antivirus program looks into TLS here, name a file with its certificate (PEM): \
-                 --ca-cert FILE, or BBDL_CA_CERT.",
+                "If a proxy or antivirus program intercepts TLS here, pass a file with its certificate (PEM): --ca-cert FILE, or BBDL_CA_CERT.",
             ),
             Self::ProxyCredentials => (
                 ErrorKind::Proxy,

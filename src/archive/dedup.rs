@@ -236,10 +236,7 @@ impl Dedup {
         match (&self.expected.patient, patient) {
             (Some(wanted), Some(found)) if wanted != found => Err(Error::new(
                 ErrorKind::OtherEnrollee,
-                format!(
-                    "{}: what the server sent is of another enrollee than what is kept or was asked for",
-                    self.expected.kind
-                ),
+                format!("{}: the server sent another enrollee's data", self.expected.kind),
             )
             .hint("Nothing was replaced. Give each enrollee an --out directory and a --profile of their own.")),
             (None, Some(found)) => {
@@ -252,6 +249,6 @@ impl Dedup {
 
     fn wrong(&self, what: &str) -> Error {
         Error::new(ErrorKind::Answer, format!("the server sent {what} among the {} resources", self.expected.kind))
-            .hint("Nothing was replaced. Run the same command again; if it stays, report it.")
+            .hint("Nothing was replaced. Run the same command again; if it happens again, report it.")
     }
 }

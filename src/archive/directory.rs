@@ -88,6 +88,6 @@ pub(super) fn refuse_foreign(dir: &Path) -> Result<()> {
     if entries.next().is_none() || (is_ours() && !is_home(&dir.join(OWN))) {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::NotAnArchive, format!("{} is not empty and not an archive of bbdl's", dir.display()))
+    Err(Error::new(ErrorKind::NotAnArchive, format!("{} is not empty and not a bbdl archive", dir.display()))
         .hint("Nothing was changed. Give an empty or new directory with --out."))
 }

@@ -137,5 +137,5 @@ pub(super) fn damaged(path: &Path, line: u64, why: &str) -> Error {
 #[must_use]
 pub fn not_as_it_was(path: &Path, why: &str) -> Error {
     Error::new(ErrorKind::Archive, format!("{} is damaged: {why}", path.display()))
-        .hint("Nothing was changed. Add --full to fetch everything anew, or restore the file from a backup.")
+        .hint("Nothing was changed. Add --full to download everything again, or restore the file from a backup.")
 }

@@ -161,11 +161,10 @@ impl Manifest {
     /// # Errors
     /// Why it is none of this format and version.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
-        let manifest: Self =
-            serde_json::from_slice(text).map_err(|cause| format!("not a manifest of bbdl's ({cause})"))?;
+        let manifest: Self = serde_json::from_slice(text).map_err(|cause| format!("not a bbdl manifest ({cause})"))?;
         if manifest.format != FORMAT || manifest.version != VERSION {
             return Err(format!(
-                "format {} version {}, and this bbdl knows {FORMAT} version {VERSION}",
+                "format {} version {}; this bbdl knows only {FORMAT} version {VERSION}",
                 crate::error::sanitized(&manifest.format),
                 manifest.version
             ));
@@ -173,7 +172,7 @@ impl Manifest {
         let files = manifest.resources.iter().filter(|(resource, entry)| !entry.is_of(resource));
         let changes = manifest.pulls.iter().filter(|row| !row.stays_inside()).filter_map(|row| row.changes.as_ref());
         match files.map(|(_, entry)| &entry.file).chain(changes).next() {
-            Some(elsewhere) => Err(format!("\"{}\" is no file of an archive", crate::error::sanitized(elsewhere))),
+            Some(elsewhere) => Err(format!("\"{}\" is not a file of an archive", crate::error::sanitized(elsewhere))),
             None => Ok(manifest),
         }
     }

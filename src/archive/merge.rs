@@ -152,13 +152,13 @@ impl Merge<'_> {
         let mut records = Vec::new();
         let size = fs::metadata(self.before).map_err(|_| not_as_it_was(self.before, "it is not there"))?.len();
         if size != self.entry.bytes {
-            return Err(not_as_it_was(self.before, "its size is not that of the manifest"));
+            return Err(not_as_it_was(self.before, "its size differs from the manifest"));
         }
         let mut hash = Sha256::new();
         for_each_line(self.before, |line_number, line| {
             hash.update(line);
             hash.update(b"\n");
-            let header = Header::read(line).map_err(|_| not_as_it_was(self.before, "a line is no resource"))?;
+            let header = Header::read(line).map_err(|_| not_as_it_was(self.before, "a line is not a resource"))?;
             let fingerprint = header.fingerprint(line);
             let record = IndexRow { id: id_hash(&header.id), fingerprint, last_updated: header.last_updated };
             records.push(record);
@@ -173,7 +173,7 @@ impl Merge<'_> {
         if hex_digest(hash) == self.entry.sha256 {
             return Ok(records);
         }
-        Err(not_as_it_was(self.before, "its checksum is not that of the manifest"))
+        Err(not_as_it_was(self.before, "its checksum differs from the manifest"))
     }
 
     fn write(&self, pieces: &Pieces) -> Result<(u64, String)> {

@@ -95,14 +95,14 @@ impl Archive {
         let syncs = durable::can_sync_dir(&own).map_err(|cause| Error::disk("sync", &own, &cause))?;
         if !self.keeps_permissions {
             said.push(format!(
-                "the file system of {dir} keeps no permissions (exFAT, SMB, …): whoever can use that disk can read the claims"
+                "the file system of {dir} keeps no permissions (exFAT, SMB, …): everybody who can use that disk can read the claims"
             ));
         } else if permissions::close(&self.dir, self.manifest.as_ref())? {
             said.push(format!("files in {dir} were open to others; now only you can read them"));
         }
         if !syncs {
             said.push(format!(
-                "the file system of {dir} cannot write directories through to the disk: after a power cut, run bbdl verify"
+                "the file system of {dir} cannot sync directories to disk: after a power failure, run bbdl verify"
             ));
         }
         Ok(said)

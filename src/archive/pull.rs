@@ -411,7 +411,7 @@ impl Pull {
 fn is_there(path: &Path, entry: &Entry) -> Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.len() == entry.bytes => Ok(()),
-        Ok(_) => Err(not_as_it_was(path, "its size is not that of the manifest")),
+        Ok(_) => Err(not_as_it_was(path, "its size differs from the manifest")),
         Err(_) => Err(not_as_it_was(path, "it is not there")),
     }
 }

@@ -95,10 +95,10 @@ pub(super) fn problems(dir: &Path, manifest: &Manifest) -> Result<Vec<String>> {
     let doubled = text.lines().filter_map(row).filter(|row| !seen.insert(RowKey::of(row))).count();
     let mut problems = Vec::new();
     if bad > 0 {
-        problems.push(format!("{OLDER_PULLS}: {bad} lines that are no row of a pull"));
+        problems.push(format!("{OLDER_PULLS}: {bad} lines that are not a pull"));
     }
     if doubled > 0 {
-        problems.push(format!("{OLDER_PULLS}: {doubled} rows that are there twice"));
+        problems.push(format!("{OLDER_PULLS}: {doubled} pulls listed twice"));
     }
     Ok(problems)
 }

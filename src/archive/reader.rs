@@ -54,7 +54,7 @@ impl ResourceReader {
             })?;
             let bytes = file.metadata().map_err(|cause| Error::disk("read", &path, &cause))?.len();
             if bytes != entry.bytes {
-                return Err(damaged(&path, &format!("{bytes} bytes, and the manifest says {}", entry.bytes)));
+                return Err(damaged(&path, &format!("{bytes} bytes, but the manifest says {}", entry.bytes)));
             }
             return Ok(Self { path, file, entry, manifest });
         }
@@ -96,10 +96,10 @@ impl ResourceReader {
             each(count, text)?;
         }
         if hex_digest(hash) != self.entry.sha256 {
-            return Err(damaged(path, "its checksum is not that of the manifest"));
+            return Err(damaged(path, "its checksum differs from the manifest"));
         }
         if count != self.entry.count {
-            return Err(damaged(path, &format!("{count} resources, and the manifest says {}", self.entry.count)));
+            return Err(damaged(path, &format!("{count} resources, but the manifest says {}", self.entry.count)));
         }
         Ok(())
     }
@@ -121,7 +121,7 @@ pub fn whole(dir: &Path, resource: &str) -> Result<Option<String>> {
         _ => Error::disk("read", &path, &cause),
     })?;
     if hex_digest(Sha256::new().chain_update(&text)) != entry.sha256 {
-        return Err(damaged(&path, "its checksum is not that of the manifest"));
+        return Err(damaged(&path, "its checksum differs from the manifest"));
     }
     Ok(Some(text))
 }
@@ -145,7 +145,7 @@ impl Ids {
     pub fn are_single(mut self, path: &Path) -> Result<()> {
         self.0.sort_unstable();
         let doubled = self.0.windows(2).filter(|pair| pair[0] == pair[1]).count();
-        if doubled == 0 { Ok(()) } else { Err(damaged(path, &format!("{doubled} resources whose id came before"))) }
+        if doubled == 0 { Ok(()) } else { Err(damaged(path, &format!("ids that occur twice: {doubled}"))) }
     }
 }
 
@@ -153,7 +153,7 @@ impl Ids {
 #[must_use]
 pub fn damaged(path: &Path, why: &str) -> Error {
     Error::new(ErrorKind::Archive, format!("{} is damaged: {why}", path.display())).hint(
-        "Nothing was written. See `bbdl verify`. Restore the file from a backup, or fetch everything anew: bbdl fetch all --full --out DIR",
+        "Nothing was written. See `bbdl verify`. Restore the file from a backup, or download everything again: bbdl fetch all --full --out DIR",
     )
 }
 
@@ -178,7 +178,7 @@ pub fn nearest(dir: &Path) -> String {
     let fetch = "Fetch claims first: bbdl fetch eob --out DIR.";
     if is_archive(dir) {
         return format!(
-            "It is an archive of other things. Fetch claims into it: bbdl fetch eob --out {}",
+            "It is an archive without claims. Fetch claims into it: bbdl fetch eob --out {}",
             crate::files::path_text::typed(dir)
         );
     }
@@ -294,7 +294,7 @@ mod tests {
             ids.note(id);
         }
         ids.note("a");
-        assert!(ids.are_single(Path::new("x")).unwrap_err().message.contains("1 resources whose id came before"));
+        assert!(ids.are_single(Path::new("x")).unwrap_err().message.contains("ids that occur twice: 1"));
     }
 
     #[test]

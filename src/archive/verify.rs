@@ -121,7 +121,7 @@ pub fn verify(dir: &Path) -> Result<Report> {
     }
     found.damages.extend(pull_history::problems(dir, &manifest)?);
     let exposed = exposed(dir, &manifest);
-    let open = exposed.iter().map(|(path, mode)| format!("{}: others may use it (mode {mode:o})", path.display()));
+    let open = exposed.iter().map(|(path, mode)| format!("{}: others can use it (mode {mode:o})", path.display()));
     let damaged = !found.damages.is_empty();
     let problems: Vec<String> = found.damages.into_iter().chain(found.held.iter().cloned()).chain(open).collect();
     let exposed = exposed.into_iter().map(|(path, _)| path).collect();
@@ -179,7 +179,7 @@ fn check_file(dir: &Path, resource: &str, entry: &Entry, found: &mut Found) -> R
             if error.kind != ErrorKind::InUse {
                 return Err(error);
             }
-            found.held.push(format!("{}: another program holds it", entry.file));
+            found.held.push(format!("{}: another program has it open", entry.file));
             return Ok(findings);
         }
     };
@@ -211,11 +211,11 @@ fn check_file(dir: &Path, resource: &str, entry: &Entry, found: &mut Found) -> R
             found.damages.push(format!("{}: {what}", entry.file));
         }
     };
-    tell(!findings.sha256_ok, "its checksum is not that of the manifest".to_owned());
-    tell(bytes != entry.bytes, format!("{bytes} bytes, and the manifest says {}", entry.bytes));
-    tell(findings.count != entry.count, format!("{} resources, and the manifest says {}", findings.count, entry.count));
-    tell(findings.duplicates > 0, format!("{} resources whose id came before", findings.duplicates));
-    tell(findings.bad_lines > 0, format!("{} lines that are no {resource} with an id", findings.bad_lines));
+    tell(!findings.sha256_ok, "its checksum differs from the manifest".to_owned());
+    tell(bytes != entry.bytes, format!("{bytes} bytes, but the manifest says {}", entry.bytes));
+    tell(findings.count != entry.count, format!("{} resources, but the manifest says {}", findings.count, entry.count));
+    tell(findings.duplicates > 0, format!("ids that occur twice: {}", findings.duplicates));
+    tell(findings.bad_lines > 0, format!("lines that are not a valid {resource}: {}", findings.bad_lines));
     Ok(findings)
 }
 

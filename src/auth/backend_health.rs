@@ -48,7 +48,7 @@ impl Health {
             200 if is_documented => Self::Well,
             // RFC 6585 section 6: 511 is what captive portals say of themselves.
             429 | 500..=510 => Self::Failing(format!("status {status}")),
-            _ => Self::NotTheServer(format!("status {status} without the documented answer")),
+            _ => Self::NotTheServer(format!("status {status}, but not the documented answer")),
         }
     }
 
@@ -96,7 +96,7 @@ impl Health {
             Self::Well => Ok(()),
             Self::Failing(why) => Err(Error::new(
                 ErrorKind::Backend,
-                format!("the server's data back end is failing ({why}): the log-in was not renewed, as that would use up its refresh token"),
+                format!("the server's database is failing ({why}), so bbdl did not renew the log-in: that would use up the refresh token"),
             )
             .hint("Run the same command again later.")),
             Self::NotSetUp(missing) => Err(missing.into_error()),

@@ -41,13 +41,13 @@ pub enum CallbackError {
     #[error("CMS may have found no records for the person who logged in")]
     NotFound,
     /// It names another server as the one it comes from (RFC 9207 section 2.4): its code is not for ours.
-    #[error("it comes from another server than the one that was asked")]
+    #[error("it comes from another server than the one that bbdl asked")]
     WrongIssuer,
     /// A parameter twice, a code and an error at once, or far too much.
-    #[error("it says contradictory things")]
+    #[error("it contradicts itself")]
     Malformed,
     /// Neither a code nor an error.
-    #[error("it holds neither a code nor an error; copy the whole address")]
+    #[error("it contains neither a code nor an error; copy the whole address")]
     Nothing,
 }
 

@@ -43,13 +43,13 @@ impl LocalVault {
     pub fn read(&self) -> Result<Credential> {
         let again = format!("Log in: {}", self.login);
         let record = self.store.load(&self.profile)?.ok_or_else(|| {
-            Error::new(ErrorKind::NoTokens, format!("the token store has nothing for profile \"{}\"", self.profile))
+            Error::new(ErrorKind::NoTokens, format!("the token store has no tokens for profile \"{}\"", self.profile))
                 .hint(again.clone())
         })?;
         Credential::from_record(&record).ok_or_else(|| {
             Error::new(
                 ErrorKind::TokenRecord,
-                format!("what the token store has for profile \"{}\" is not a record of bbdl's", self.profile),
+                format!("the record that the token store has for profile \"{}\" is not bbdl's", self.profile),
             )
             .hint(again)
         })
@@ -64,7 +64,7 @@ impl LocalVault {
             Ok(Ok(lock)) => Ok(lock),
             Ok(Err(LockError::Held { by })) => Err(Error::new(
                 ErrorKind::Lock,
-                format!("another bbdl holds the log-in of profile \"{}\" ({by})", self.profile),
+                format!("another bbdl is using the log-in of profile \"{}\" ({by})", self.profile),
             )
             .hint("Run the same command again when it has finished.")),
             Ok(Err(LockError::Io(cause))) => Err(Error::disk("lock", &self.lock, &cause)),

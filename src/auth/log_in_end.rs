@@ -66,14 +66,14 @@ impl EndedKind {
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
-            Self::GrantEnded => "the time for which the enrollee gave access is over",
-            Self::GrantRevoked => "the enrollee's consent is gone: withdrawn at Medicare.gov, or by a log-out",
+            Self::GrantEnded => "the enrollee's consent has ended",
+            Self::GrantRevoked => "the enrollee withdrew the consent at Medicare.gov, or logged out",
             Self::RefreshToken => {
                 "the refresh token no longer works: it was used already, or a newer log-in with this app (on any machine) replaced it"
             }
             Self::Replaced => "a newer log-in of the same person under another profile replaced it",
-            Self::OtherPatient => "the server answered its renewal with the tokens of another person",
-            Self::LostByUs => "the answer to a renewal was lost before it was stored, and it comes only once",
+            Self::OtherPatient => "the server renewed it with another person's tokens",
+            Self::LostByUs => "new tokens were lost before bbdl stored them, and the server sends them only once",
         }
     }
 }

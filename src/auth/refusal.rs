@@ -102,9 +102,9 @@ pub enum Asked {
 pub fn intercepted(what: &str, words: &str) -> Error {
     Error::new(
         ErrorKind::Intercepted,
-        format!("{what} answered with what Blue Button does not send ({words}): something between may have answered in its place, such as a Wi-Fi log-in page, a proxy or a block page"),
+        format!("{what} gave an answer that Blue Button does not send ({words}): a Wi-Fi log-in page or a proxy may have answered instead"),
     )
-    .hint("Nothing is concluded from it, and the log-in is kept. Open any page in a browser to see what is in the way, then run the same command again.")
+    .hint("The log-in is kept. Open any page in a browser to see what is in the way, then run the same command again.")
 }
 
 impl TokenFailure {
@@ -120,14 +120,14 @@ impl TokenFailure {
             Self::Lost(words) if asked == Asked::Refresh => (
                 ErrorKind::RefreshLost,
                 format!(
-                    "the answer to a refresh was lost on the way ({words}); the server may have spent the refresh token"
+                    "the answer to a refresh was lost on the way ({words}); the refresh token may be used up"
                 ),
                 format!("Run the same command again; if it then asks for a new log-in, type: {login}"),
             ),
             Self::Lost(words) => (ErrorKind::Network, format!("the token endpoint did not answer ({words})"), again),
             Self::Unreadable => (
                 ErrorKind::TokenAnswer,
-                "the token endpoint's answer holds no usable tokens; it is not shown, as it may hold secrets"
+                "the token endpoint's answer contains no usable tokens; bbdl does not show it, because it may contain secrets"
                     .to_owned(),
                 again,
             ),
@@ -183,7 +183,7 @@ fn refused(refusal: &Refusal, asked: Asked, login: &str) -> Error {
         ),
         (400, "invalid_grant") => (
             ErrorKind::Code,
-            "the authorization code was not accepted: it lives 60 seconds and works once".to_owned(),
+            "the authorization code was not accepted: it is valid for 60 seconds and works only once".to_owned(),
             again,
         ),
         (429, _) | (_, "temporarily_unavailable" | "slow_down") => (
@@ -193,7 +193,7 @@ fn refused(refusal: &Refusal, asked: Asked, login: &str) -> Error {
         ),
         (404 | 500..=599, _) if refresh => (
             ErrorKind::RefreshLost,
-            format!("the server failed while renewing the log-in ({words}) and has probably spent the refresh token"),
+            format!("the server failed while renewing the log-in ({words}) and has probably used up the refresh token"),
             format!("Run the same command again later; if it then asks for a new log-in, type: {login}"),
         ),
         (500..=599, _) => {
@@ -201,13 +201,13 @@ fn refused(refusal: &Refusal, asked: Asked, login: &str) -> Error {
         }
         _ if refresh => (
             ErrorKind::Server,
-            format!("the token endpoint refused to renew the log-in, and not because it is over ({words})"),
+            format!("the token endpoint refused to renew the log-in, although it has not ended ({words})"),
             later,
         ),
         (403, _) => (ErrorKind::NotAllowed, format!("the server does not allow it ({words})"), again),
         _ => (
             ErrorKind::TokenAnswer,
-            format!("the token endpoint refused in a way that it should not ({words})"),
+            format!("the token endpoint refused in an unexpected way ({words})"),
             again,
         ),
     };

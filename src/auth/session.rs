@@ -133,13 +133,14 @@ impl Session {
         if inner.state.compare_exchange(AT_REST, CLOSED, Ordering::AcqRel, Ordering::Acquire) != Err(RENEWING) {
             return;
         }
-        inner.client.ui().tell(
-            "The log-in is being renewed; its answer comes only once and is waited for. To give it up: interrupt again.",
-        );
+        inner
+            .client
+            .ui()
+            .tell("bbdl is waiting for new tokens, which the server sends only once. To stop anyway, interrupt again.");
         tokio::select! {
             _ = inner.credential.lock() => {}
             () = tokio::time::sleep(LONGEST_RENEWAL) => {}
-            () = give_up => inner.client.ui().warn("the renewal was given up: the next run may need a new log-in"),
+            () = give_up => inner.client.ui().warn("you stopped the renewal: the next run may need a new log-in"),
         }
     }
 
@@ -214,7 +215,8 @@ impl Inner {
         drop(lock);
         // The consent that ended this log-in may be one that this machine is about to store the tokens of.
         let waiting = || {
-            let words = "A new log-in of this profile is under way, and has ended this one; waiting for it.";
+            let words =
+                "Somebody is logging in under this profile, which ended the old log-in; waiting for the new one.";
             self.client.ui().tell(words);
         };
         self.vault.wait_for_log_in(&waiting).await;
@@ -266,7 +268,7 @@ impl Inner {
                 ErrorKind::OtherPatient,
                 format!("somebody else may have logged in as profile \"{}\" in the meantime", self.identity.profile),
             )
-            .hint("Nothing of theirs was fetched. Give each person a profile of their own: --profile NAME"));
+            .hint("bbdl fetched nothing for that person. Give each person a profile of their own: --profile NAME"));
         }
         self.client.ui().trace(1, || "another process has renewed the access token".to_owned());
         *current = stored;
@@ -305,7 +307,7 @@ impl Inner {
             return Ok(renewed);
         }
         let failure = TokenFailure::Unreadable.into_error(Asked::Refresh, &self.identity.login);
-        Err(failure.hint("What could be used of it is stored. Run the same command again.").into())
+        Err(failure.hint("bbdl stored the usable part. Run the same command again.").into())
     }
 
     /// The old pair is dead, and the new one is nowhere but here.
@@ -348,7 +350,7 @@ impl Inner {
     fn of_another_patient(&self) -> NotRenewed {
         let error = Error::new(
             ErrorKind::OtherPatient,
-            "the server answered the renewal of this log-in with the tokens of another person; they were not kept",
+            "the server sent another person's tokens when bbdl renewed this log-in; bbdl did not keep them",
         )
         .hint(format!("Log in again: {}", self.identity.login));
         NotRenewed::Ended(EndedKind::OtherPatient, error)
@@ -368,17 +370,14 @@ impl Inner {
 }
 
 fn closed() -> Error {
-    Error::new(
-        ErrorKind::NotAllowed,
-        "this app does not have access to API v3 (yet, or any more): the server renews no log-in there",
-    )
-    .hint("The log-in is kept. The app's owner has to ask the Blue Button API team (BlueButtonAPI@cms.hhs.gov).")
+    Error::new(ErrorKind::NotAllowed, "this app has no access to API v3, so the server does not renew its log-in")
+        .hint("The log-in is kept. The app's owner has to ask the Blue Button API team (BlueButtonAPI@cms.hhs.gov).")
 }
 
 fn unknown(words: &str) -> Error {
     Error::new(
         ErrorKind::Server,
-        format!("the server refused to renew the log-in, and whether API v3 is closed to the app cannot be found out ({words})"),
+        format!("the server refused to renew the log-in, and bbdl cannot tell whether the app has access to API v3 ({words})"),
     )
     .hint("The log-in is kept. Run the same command again later.")
 }

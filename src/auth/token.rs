@@ -98,7 +98,7 @@ impl Grant {
         let days = self.days_left(now).filter(|days| *days <= within)?;
         (self.access_category == AccessCategory::ThirteenMonth).then(|| match days {
             // The server may see it otherwise, whose clock decides.
-            ..0 => "the consent is over by this machine's clock".to_owned(),
+            ..0 => "by this machine's clock, the consent has ended".to_owned(),
             0 => "the consent ends in less than a day".to_owned(),
             1 => "the consent ends in 1 day".to_owned(),
             _ => format!("the consent ends in {days} days"),

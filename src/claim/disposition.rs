@@ -22,7 +22,7 @@ pub enum Disposition {
     Partial,
     /// It is not the last word: another took its place, or it is kept for history only.
     Superseded,
-    /// It was cancelled or voided, or is the credit that takes another back.
+    /// It was canceled or voided, or is the credit that takes another back.
     Cancelled,
     /// A drug event that was deleted.
     Deleted,

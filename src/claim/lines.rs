@@ -25,9 +25,9 @@ pub struct Line {
     pub code: Option<String>,
     /// Modifiers of that code, in order.
     pub modifiers: Vec<String>,
-    /// Revenue centre code.
+    /// Revenue center code.
     pub revenue: Option<String>,
-    /// What the server calls the line: revenue centre, type of service or drug.
+    /// What the server calls the line: revenue center, type of service or drug.
     pub words: Option<String>,
     /// Place of service, in the server's words or as its code; of an institution, the state.
     pub place: Option<String>,
@@ -61,7 +61,7 @@ pub struct Line {
     pub denial_reasons: Vec<Coded>,
     /// Whether Medicare did not approve it. Such a line has no share.
     pub is_denied: bool,
-    /// Whether it only repeats the totals of all others: revenue centre 0001.
+    /// Whether it only repeats the totals of all others: revenue center 0001.
     pub is_total: bool,
 }
 
@@ -72,7 +72,7 @@ impl Line {
         let period = &line["servicedPeriod"];
         let serviced = said(line, "servicedDate");
         let ndc = ndc(line, product);
-        // Beside the revenue centre there may be a coding that says what its charges are subject to.
+        // Beside the revenue center there may be a coding that says what its charges are subject to.
         let revenue = coding(&line["revenue"], &["CLM-REV-CNTR-CD", "rev_cntr"])
             .or_else(|| coding(&line["revenue"], &["RevenueCodes"]));
         let amount = |names: &[&str]| of_line(line, names, issues);

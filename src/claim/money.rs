@@ -311,7 +311,7 @@ pub(super) fn of_line(line: &Value, names: &[&str], issues: &ReadIssues) -> Opti
     names.iter().find_map(|name| listed(line, "adjudication", name, issues))
 }
 
-/// Whether this line repeats the totals of all others (revenue centre 0001).
+/// Whether this line repeats the totals of all others (revenue center 0001).
 pub(super) fn is_total_line(line: &Value) -> bool {
     is(&line["revenue"], "0001")
 }

@@ -135,11 +135,11 @@ impl Context {
         let Some(path) = &self.ca_cert else { return Ok(Vec::new()) };
         let refuse = |why: String| {
             Error::new(ErrorKind::CaCert, format!("{}: {why}", path.display()))
-                .hint("Name a file with certificates in PEM: -----BEGIN CERTIFICATE-----")
+                .hint("Pass a file with certificates in PEM format: -----BEGIN CERTIFICATE-----")
         };
         let text = std::fs::read(path).map_err(|cause| refuse(cause.to_string()))?;
         let found = Certificate::from_pem_bundle(&text).map_err(|cause| refuse(cause.to_string()))?;
-        if found.is_empty() { Err(refuse("there is no certificate in it".to_owned())) } else { Ok(found) }
+        if found.is_empty() { Err(refuse("it contains no certificate".to_owned())) } else { Ok(found) }
     }
 
     /// A logged-in session of a profile. One that is known to be over is none.
@@ -170,9 +170,9 @@ impl Context {
 
 fn over(name: &ProfileName, profile: &Profile, ended: Ended) -> Error {
     let since = ended.at.strftime("%Y-%m-%d");
-    Error::new(ended.kind.error_kind(), format!("this log-in is over ({}; known since {since})", ended.kind.words()))
+    Error::new(ended.kind.error_kind(), format!("this log-in has ended ({}; known since {since})", ended.kind.words()))
         .hint(format!(
-            "Log in again: {}\n  to ask the server once more: bbdl status --online{}",
+            "Log in again: {}\n  to ask the server again: bbdl status --online{}",
             profile.login_command(name),
             profile_option(name)
         ))
@@ -201,7 +201,7 @@ impl Observer for Record {
 impl Record {
     fn noted(&self, noted: Result<()>) {
         if let Err(error) = noted {
-            self.ui.warn(format!("the profile could not be brought up to date: {error}"));
+            self.ui.warn(format!("the profile could not be updated: {error}"));
         }
     }
 }

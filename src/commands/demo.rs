@@ -56,7 +56,7 @@ fn make_room(out: &Path) -> Result<()> {
         return archive::empty(out);
     }
     if archive::is_one(out) {
-        return Err(Error::new(ErrorKind::NotADemo, format!("{} is an archive, and not of a demo", out.display()))
+        return Err(Error::new(ErrorKind::NotADemo, format!("{} is an archive, but not from a demo", out.display()))
             .hint("Nothing was changed. Give another directory with --out."));
     }
     Ok(())
@@ -130,6 +130,6 @@ fn next_steps(out: &Path) -> String {
          head -1 {out}/ExplanationOfBenefit.ndjson | jq .\n  \
          jq -r '[.id, .billablePeriod.end, .payment.amount.value] | @tsv' {out}/ExplanationOfBenefit.ndjson\n  \
          jq '.resources | map_values(.count)' {out}/manifest.json\n\n\
-         Everything in it is made up. For real data: bbdl login --sandbox, then bbdl fetch all --out DIR"
+         Everything in it is made up. To try CMS's sandbox: bbdl login --sandbox, then bbdl fetch all --out claims"
     )
 }

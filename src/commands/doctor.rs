@@ -110,18 +110,18 @@ pub fn run(context: &Context) -> Result<()> {
         return Ok(());
     }
     let error = Error::new(ErrorKind::Doctor, format!("{failed} of {} checks failed", findings.len()))
-        .hint("Each says above what to do.");
+        .hint("See above for what to do about each.");
     Err(if context.ui.json() { error.already_reported() } else { error })
 }
 
 /// A log-in needs a port of this machine's own.
 fn loopback() -> Finding {
     match TcpListener::bind((Ipv4Addr::LOCALHOST, 0)) {
-        Ok(_) => Finding::ok("redirect listener", "a port on 127.0.0.1 can be had"),
+        Ok(_) => Finding::ok("redirect listener", "a port on 127.0.0.1 is free"),
         Err(cause) => Finding::fail(
             "redirect listener",
             format!("no port on 127.0.0.1: {cause}"),
-            "Log in with --manual, which asks for the address that the browser ends at.",
+            "Log in with --manual, which asks for the address where the browser ended up.",
         ),
     }
 }
@@ -135,19 +135,19 @@ fn browser() -> Finding {
     if is_set("BROWSER") || has_screen {
         return Finding::ok(
             "browser",
-            if is_set("BROWSER") { "named by BROWSER" } else { "there is a screen for one" },
+            if is_set("BROWSER") { "named by BROWSER" } else { "this machine has a screen to show one" },
         );
     }
     Finding::warn(
         "browser",
-        "there is no screen here, and BROWSER names none",
+        "this machine has no screen, and BROWSER is not set",
         "Log in with --no-browser and open the address elsewhere; docs/logging-in.md says how from another machine.",
     )
 }
 
 fn proxies() -> Finding {
     let Some(named) = Named::here() else {
-        return Finding::ok("proxy", "none: CMS is asked directly");
+        return Finding::ok("proxy", "none: bbdl connects to CMS directly");
     };
     if let Err(why) = named.url() {
         let error = named.refused(why);
@@ -156,9 +156,9 @@ fn proxies() -> Finding {
     let name = named.variable;
     match named.exceptions.as_ref().filter(|_| named.leaves_out("api.bluebutton.cms.gov")) {
         Some((except, _)) => {
-            Finding::ok("proxy", format!("{name} is set, and {except} leaves CMS out: it is asked directly"))
+            Finding::ok("proxy", format!("{name} is set, but {except} excludes CMS: bbdl connects directly"))
         }
-        None => Finding::ok("proxy", format!("{name} is set: CMS is asked through it")),
+        None => Finding::ok("proxy", format!("{name} is set: bbdl connects to CMS through it")),
     }
 }
 
@@ -173,16 +173,16 @@ fn directory(dir: &Path) -> Option<Finding> {
     if let Some(mode) = private_dir::usable_by_others(&metadata) {
         return Some(Finding::warn(
             "permissions",
-            format!("{} is open to others ({mode:03o})", dir.display()),
+            format!("others can read {} ({mode:03o})", dir.display()),
             format!("chmod 700 {}", typed(dir)),
         ));
     }
     let probe = tempfile::Builder::new().prefix(".bbdl-").suffix(".tmp").tempfile_in(dir);
     Some(match probe {
-        Ok(_) => Finding::ok("permissions", format!("{} is private, and can be written to", dir.display())),
+        Ok(_) => Finding::ok("permissions", format!("{} is private and writable", dir.display())),
         Err(cause) => Finding::fail(
             "permissions",
-            format!("{} cannot be written to: {cause}", dir.display()),
+            format!("{} is not writable: {cause}", dir.display()),
             "Make it yours, or set BBDL_HOME to another directory.",
         ),
     })
@@ -196,7 +196,7 @@ fn free_space(dir: &Path) -> Option<Finding> {
     let free = system.f_bavail.saturating_mul(system.f_frsize);
     let found = format!("{} free for {}", size(free), dir.display());
     Some(if free < LITTLE {
-        Finding::warn("free space", found, "Make room, or fetch into a directory on another disk.")
+        Finding::warn("free space", found, "Free some space, or fetch into a directory on another disk.")
     } else {
         Finding::ok("free space", found)
     })
@@ -222,7 +222,7 @@ fn grant(name: &ProfileName, profile: &Profile) -> Option<Finding> {
     const SOON: i64 = 30 * 24 * 3600;
     if let Some(ended) = profile.ended {
         let since = ended.at.strftime("%Y-%m-%d");
-        let found = format!("{name}: over ({}; known since {since})", ended.kind.words());
+        let found = format!("{name}: ended ({}; known since {since})", ended.kind.words());
         return Some(Finding::fail("consent", found, profile.login_command(name)));
     }
     let until = profile.grant.grant_expires?;
@@ -230,7 +230,7 @@ fn grant(name: &ProfileName, profile: &Profile) -> Option<Finding> {
     let day = until.strftime("%Y-%m-%d");
     let again = profile.login_command(name);
     Some(if left <= 0 {
-        Finding::fail("consent", format!("{name}: over since {day}"), again)
+        Finding::fail("consent", format!("{name}: ended on {day}"), again)
     } else if left < SOON {
         Finding::warn("consent", format!("{name}: until {day}"), again)
     } else {
@@ -271,10 +271,10 @@ fn server(context: &Context, server: &Server) -> Result<Vec<Finding>> {
     };
     let api = server.api();
     let mut findings = vec![match health {
-        Health::Well => Finding::ok("server", format!("{origin} answers, and its data back end for {api} is well")),
+        Health::Well => Finding::ok("server", format!("{origin} answers, and its database for {api} works")),
         Health::Failing(why) => Finding::warn(
             "server",
-            format!("{origin} answers, but its data back end for {api} fails ({why})"),
+            format!("{origin} answers, but its database for {api} is failing ({why})"),
             "Try again later.",
         ),
         Health::NotSetUp(missing) => {
@@ -284,9 +284,7 @@ fn server(context: &Context, server: &Server) -> Result<Vec<Finding>> {
         Health::NotTheServer(why) => {
             return Ok(vec![Finding::fail(
                 "server",
-                format!(
-                    "what answers for {origin} is not Blue Button ({why}): a Wi-Fi log-in page, a proxy or a block page?"
-                ),
+                format!("something else answers instead of {origin} ({why}): a Wi-Fi log-in page or a proxy?"),
                 "Open any page in a browser to see what is in the way; then check whether the address is right.",
             )]);
         }

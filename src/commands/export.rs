@@ -19,12 +19,10 @@ pub fn run(context: &Context, args: &Export) -> Result<()> {
     if args.output == Path::new("-") {
         let (what, instead) = match args.to {
             Format::Sqlite => ("a database cannot be written to a pipe", "--output claims.db"),
-            Format::FhirBundle => {
-                ("a bundle is written to a file, which is whole or not there", "--output claims.json")
-            }
-            _ => ("several tables do not go to one standard output", "--output DIR"),
+            Format::FhirBundle => ("a bundle can only be written to a file", "--output claims.json"),
+            _ => ("standard output cannot take several tables", "--output DIR"),
         };
-        return Err(Error::usage(what).hint(format!("Name where it goes: {instead}.")));
+        return Err(Error::usage(what).hint(format!("Say where to write it: {instead}.")));
     }
     let Written { claims, lines, incomplete } = export(&args.dir, args.to, &args.output)?;
     if context.ui.json() {
@@ -40,10 +38,10 @@ pub fn run(context: &Context, args: &Export) -> Result<()> {
             _ => context.ui.say(format!("{claims} and {lines} are in {out}")),
         }
     }
-    if incomplete > 0 {
-        context.ui.warn(format!(
-            "of {incomplete} claims something cannot be shown in a table; they have is_incomplete 1, and are whole in the archive"
-        ));
+    if incomplete == 1 {
+        context.ui.warn("1 claim contains something that a table cannot show; it has is_incomplete 1, and is complete in the archive");
+    } else if incomplete > 1 {
+        context.ui.warn(format!("{incomplete} claims contain something that a table cannot show; they have is_incomplete 1, and are complete in the archive"));
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ use crate::{
     runtime::{block_on, interruptible},
 };
 
-const LIVES_ON: &str = "the grant may live on at the server until it ends. To end it now, the enrollee logs in at \
+const LIVES_ON: &str = "the consent may still exist at the server. To end it now, the enrollee logs in at \
                         Medicare.gov and disconnects the app there (\"connected apps\")";
 
 /// What became of the grant at the server.
@@ -56,10 +56,13 @@ pub fn run(context: &Context, args: &Logout) -> Result<()> {
     LeftBehind::add(&context.paths, name, &profile.archives)?;
     Profile::forget(&context.paths, name)?;
     let (revoked, said) = match ended {
-        Ended::Revoked => (true, "the server has ended the grant, and the tokens here are forgotten"),
-        Ended::Already => (true, "the server had ended the grant before; the tokens here are forgotten"),
-        Ended::Spent => (false, "the server no longer takes these tokens, so it could not be told; they are forgotten"),
-        Ended::LeftAlone => (false, "the tokens here are forgotten"),
+        Ended::Revoked => (true, "the server ended the consent, and the tokens here are deleted"),
+        Ended::Already => (true, "the server had already ended the consent; the tokens here are deleted"),
+        Ended::Spent => (
+            false,
+            "the server no longer accepts these tokens, so bbdl could not end the consent there; the tokens here are deleted",
+        ),
+        Ended::LeftAlone => (false, "the tokens here are deleted"),
     };
     let lives_on = if revoked { String::new() } else { format!("; {LIVES_ON}") };
     if context.ui.json() {
@@ -100,7 +103,7 @@ pub(super) fn end(context: &Context, profile: &Profile) -> Result<()> {
 fn end_at_server(context: &Context, profile: &Profile, store: &dyn TokenStore) -> Result<Ended> {
     let record = store.load(context.profile.as_str()).map_err(|cause| {
         let error = Error::from(cause);
-        let hint = format!("{} To forget it without telling the server: {}", error.hint, local(context));
+        let hint = format!("{} To delete it without telling the server: {}", error.hint, local(context));
         error.hint(hint)
     })?;
     match record.as_ref().and_then(Credential::from_record) {
@@ -126,7 +129,7 @@ fn revoke(context: &Context, profile: &Profile, store: &dyn TokenStore, credenti
             ErrorKind::Origin,
             format!("the tokens are for {}, and are not sent anywhere else", credential.origin),
         )
-        .hint(format!("Forget them without telling the server: {}", local(context))));
+        .hint(format!("Delete them without telling the server: {}", local(context))));
     }
     let app = app_of(credential);
     block_on(interruptible(async {
@@ -202,16 +205,16 @@ impl Bearer for Fixed {
 }
 
 fn not_ended(failure: &TokenFailure, local: &str) -> Error {
-    let message = format!("the grant could not be ended at the server ({failure})");
-    let only_here = format!("forget the tokens only here: {local}");
+    let message = format!("the consent could not be ended at the server ({failure})");
+    let only_here = format!("delete the tokens only here: {local}");
     match failure {
         TokenFailure::Intercepted(words) => intercepted("the revocation endpoint", words),
         // The server deletes the grant before it looks at the secret.
         TokenFailure::Refused(refusal) if refusal.status == 401 => Error::new(
             ErrorKind::Client,
-            format!("the server refused the client secret ({failure}); it has probably ended the grant all the same"),
+            format!("the server refused the client secret ({failure}); it has probably ended the consent anyway"),
         )
-        .hint(format!("Look at Medicare.gov whether the app is still connected, and then {only_here}")),
+        .hint(format!("Check at Medicare.gov whether the app is still connected, and then {only_here}")),
         TokenFailure::Refused(refusal) if refusal.status == 403 => Error::new(ErrorKind::NotAllowed, message)
             .hint(format!("The enrollee can disconnect the app at Medicare.gov; then {only_here}")),
         _ => Error::new(ErrorKind::Revoke, message)

@@ -83,7 +83,7 @@ fn not_understood(refusal: &clap::Error, variable: Option<&str>, json: bool) -> 
         let text = refusal.to_string();
         let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
         let first = from.map_or_else(|| first.to_owned(), |from| format!("{first} ({from})"));
-        let error = Error::usage(first).hint("For what can be typed: bbdl --help");
+        let error = Error::usage(first).hint("For all commands and options: bbdl --help");
         // The sentence is on stderr already.
         Ui::quiet_json().failure_json(&error);
     }
@@ -118,7 +118,7 @@ fn run(context: &Context, command: Command) -> Result<()> {
 fn silence_panics(json: bool) {
     std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
-        let error = Error::new(ErrorKind::Defect, format!("bbdl has a defect at {place}"))
+        let error = Error::new(ErrorKind::Defect, format!("bbdl has a bug at {place}"))
             .hint("Please report it with this line; nothing of your data is in it.");
         let ui = if json { Ui::quiet_json() } else { Ui::quiet() };
         ui.failure(&error);

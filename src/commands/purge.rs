@@ -93,7 +93,8 @@ fn archives_of_others(context: &Context, doomed: &[Doomed]) -> Result<Vec<PathBu
 
 fn agree(context: &Context, doomed: &[Doomed], kept: &[PathBuf]) -> Result<()> {
     if !context.ui.can_ask() {
-        return Err(Error::usage("purge deletes for good, and there is nobody to ask").hint("Say so: bbdl purge --yes"));
+        return Err(Error::usage("purge deletes for good, and there is no terminal to ask on")
+            .hint("To delete without a question: bbdl purge --yes"));
     }
     for one in doomed {
         context.ui.tell(match &one.profile {
@@ -158,7 +159,7 @@ fn remove(
     kept: &[PathBuf],
 ) -> Result<Option<&'static str>> {
     if kept.iter().any(|other| other == place) {
-        return Ok(Some("another profile fills it as well"));
+        return Ok(Some("another profile uses it too"));
     }
     if !archive::is_one(place) && !archive::has_unfinished_commit(place) {
         // What lies there now may be anybody's.
@@ -172,7 +173,7 @@ fn remove(
             Ok(Some("its manifest cannot be read, and does not say whose it is"))
         }
         Err(error) if matches!(error.kind, ErrorKind::Exposed | ErrorKind::NotAnArchive) => {
-            Ok(Some("its directory is not this user's alone, or holds something else"))
+            Ok(Some("others can write to its directory, or it contains something else"))
         }
         Err(error) => Err(error),
     }
@@ -188,11 +189,14 @@ fn finished(context: &Context, doomed: &[Doomed], archives: &[Removed]) -> Resul
     let count = archives.iter().filter(|it| it.left.is_none()).count();
     context.ui.say(match names.len() {
         0 => "There is no log-in on this machine.".to_owned(),
-        _ => format!("Deleted: {} with tokens, and {count} archives.", names.join(", ")),
+        _ => {
+            let archives = if count == 1 { "archive" } else { "archives" };
+            format!("Deleted: {} with tokens, and {count} {archives}.", names.join(", "))
+        }
     });
     for Removed { out, left } in archives {
         if let Some(why) = left {
-            context.ui.warn(format!("{} was not deleted whole: {why}", out.display()));
+            context.ui.warn(format!("{} was not deleted completely: {why}", out.display()));
         }
     }
     Ok(())

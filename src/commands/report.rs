@@ -32,19 +32,19 @@ pub fn run(context: &Context, args: &cli::Report) -> Result<()> {
             return Err(Error::usage("--json and --output - both want standard output"));
         }
         if args.open {
-            return Err(Error::usage("--open wants a file, and --output - writes none")
+            return Err(Error::usage("--open needs a file, but --output - writes none")
                 .hint("Name a file: --output claims.html."));
         }
         let report = Report::of(&args.dir, None, &options)?;
         let written = context.ui.stream(|mut out| report.write(&mut out, Error::stdout));
         return written.map_err(|error| match error.kind {
-            ErrorKind::Stdout => error.hint("The page is not whole. Free some space, or send it elsewhere."),
+            ErrorKind::Stdout => error.hint("The page is incomplete. Free some space, or send it somewhere else."),
             _ => error,
         });
     }
     refuse_own(&args.output)?;
     if is_standard_output(&args.output) {
-        return Err(Error::usage(format!("{} is no place for a file", args.output.display()))
+        return Err(Error::usage(format!("{} is not a place for a file", args.output.display()))
             .hint("Use --output - for standard output."));
     }
     let wrong = |cause: &io::Error| Error::disk("write", &args.output, cause);
@@ -64,7 +64,7 @@ pub fn run(context: &Context, args: &cli::Report) -> Result<()> {
         );
     } else {
         let out = args.output.display();
-        context.ui.say(format!("{counted} on one page, {out}. It holds health data: keep it to yourself."));
+        context.ui.say(format!("{out} shows {counted} on one page. It contains health data: keep it private."));
     }
     if args.open {
         open(context, &args.output);

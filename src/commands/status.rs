@@ -147,10 +147,10 @@ fn ask(context: &Context, name: &ProfileName, profile: &Profile) -> Result<Onlin
 
 /// A captive portal can answer with JSON as well.
 fn is_bundle(text: String) -> Result<(), String> {
-    let body: Map<String, Value> = serde_json::from_str(&text).map_err(|_| "it is no JSON object".to_owned())?;
+    let body: Map<String, Value> = serde_json::from_str(&text).map_err(|_| "it is not a JSON object".to_owned())?;
     match body.get("resourceType").and_then(Value::as_str) {
         Some("Bundle") => Ok(()),
-        _ => Err("it is no Bundle".to_owned()),
+        _ => Err("it is not a Bundle".to_owned()),
     }
 }
 
@@ -245,16 +245,16 @@ fn duration(profile: &Profile, now: Timestamp) -> String {
     let grant = &profile.grant;
     let day = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M UTC").to_string();
     if let Some(ended) = profile.ended {
-        return format!("over, known since {}: {}", day(ended.at), ended.kind.words());
+        return format!("ended, known since {}: {}", day(ended.at), ended.kind.words());
     }
     match (grant.access_category, grant.grant_expires) {
         (AccessCategory::OneTime, _) => match grant.access_token_expires {
-            Some(end) if end <= now => format!("one-time, over since {}", day(end)),
+            Some(end) if end <= now => format!("one-time, ended {}", day(end)),
             Some(end) => format!("one-time, until {}", day(end)),
             None => "one-time".to_owned(),
         },
         (AccessCategory::Research, _) => "research study, until withdrawn".to_owned(),
-        (_, Some(end)) if end <= now => format!("over since {}", day(end)),
+        (_, Some(end)) if end <= now => format!("ended {}", day(end)),
         (_, Some(end)) => format!("until {} ({} days)", day(end), grant.days_left(now).unwrap_or(0)),
         (_, None) => "the server did not say for how long".to_owned(),
     }

@@ -29,7 +29,7 @@ pub fn run(context: &Context, args: &Verify) -> Result<()> {
                 if !held.keeps_permissions() {
                     report.forgive_exposure();
                     context.ui.warn(format!(
-                        "the file system of {} keeps no permissions: whoever can use that disk can read the claims",
+                        "the file system of {} keeps no permissions: everybody who can use that disk can read the claims",
                         args.dir.display()
                     ));
                 }
@@ -48,13 +48,13 @@ pub fn run(context: &Context, args: &Verify) -> Result<()> {
     }
     let Some(kind) = report.failure() else { return Ok(()) };
     let what = match kind {
-        ErrorKind::Exposed => "is not damaged, but open to others",
-        ErrorKind::InUse => "could not be read whole",
+        ErrorKind::Exposed => "is not damaged, but others can read it",
+        ErrorKind::InUse => "could not be read completely",
         _ => "is damaged",
     };
     let hint = match kind {
         ErrorKind::Exposed => format!("{}  (the next `bbdl fetch` does it as well)", report.remedy),
-        ErrorKind::InUse => "Run the same command again when that program has let go of the file.".to_owned(),
+        ErrorKind::InUse => "Run the same command again when that program has closed the file.".to_owned(),
         _ => "Restore it from a backup, or fetch everything into a new directory.".to_owned(),
     };
     let message = format!("{} {what}: {}", args.dir.display(), report.problems.join("; "));

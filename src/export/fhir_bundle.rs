@@ -30,7 +30,7 @@ pub(super) fn write(dir: &Path, output: &Path) -> Result<Written> {
     let manifest = claims.manifest().clone();
     let api = manifest.source.api;
     if api == ApiVersion::V1 {
-        return Err(Error::usage("this archive is of API v1, whose claims are FHIR STU3; a bundle for others is R4")
+        return Err(Error::usage("this archive is from API v1 (FHIR STU3), but a bundle has to be FHIR R4")
             .hint("Log in with --api v2 or --api v3, fetch into another directory, and export that."));
     }
     let file = begin(output)?;

@@ -74,11 +74,13 @@ impl Sink for Sqlite {
     fn row(&mut self, table: Table, cells: &[Cell<'_>]) -> Result<()> {
         let wrong = |cause: rusqlite::Error| match cause.sqlite_error_code() {
             // Known before the whole file is read.
-            Some(rusqlite::ErrorCode::ConstraintViolation) => {
-                Error::new(ErrorKind::Archive, "the archive is damaged: a claim's id came before").hint(
-                    "Nothing was written. See `bbdl verify`; to fetch everything anew: bbdl fetch all --full --out DIR",
-                )
-            }
+            Some(rusqlite::ErrorCode::ConstraintViolation) => Error::new(
+                ErrorKind::Archive,
+                "the archive is damaged: ids that occur twice",
+            )
+            .hint(
+                "Nothing was written. See `bbdl verify`; to download everything again: bbdl fetch all --full --out DIR",
+            ),
             _ => unwritten(&self.file, &cause),
         };
         for (_, insert) in self.inserts.iter().filter(|(of, _)| *of == table) {

@@ -21,7 +21,7 @@ pub enum BundleError {
         column: usize,
     },
     /// Something else than a Bundle.
-    #[error("a {0} where a Bundle belongs")]
+    #[error("a {0} instead of a Bundle")]
     NotABundle(String),
     /// An entry without a resource.
     #[error("an entry without a resource")]
@@ -175,11 +175,7 @@ fn outcome_words(text: &str) -> String {
     }
     let outcome: Outcome = serde_json::from_str(text).unwrap_or_default();
     let words: Vec<String> = outcome.issue.into_iter().filter_map(|issue| issue.diagnostics.or(issue.code)).collect();
-    if words.is_empty() {
-        "something beside the claims, without words".to_owned()
-    } else {
-        crate::error::sanitized(&words.join("; "))
-    }
+    if words.is_empty() { "a message without text".to_owned() } else { crate::error::sanitized(&words.join("; ")) }
 }
 
 impl Bundle {

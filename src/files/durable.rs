@@ -40,7 +40,7 @@ pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub fn refuse_if_not_private(file: &File) -> io::Result<()> {
     #[cfg(unix)]
     if !crate::files::private_dir::can_be_made_private(file)? {
-        let why = "this file system keeps no permissions (exFAT, SMB), and secrets are not kept there";
+        let why = "this file system keeps no permissions (exFAT, SMB), so bbdl keeps no secrets there";
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
     }
     #[cfg(not(unix))]

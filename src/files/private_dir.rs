@@ -25,7 +25,7 @@ pub enum Exposure {
 impl fmt::Display for Exposure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Writable(mode) => write!(f, "others may write to it (mode {mode:o})"),
+            Self::Writable(mode) => write!(f, "others can write to it (mode {mode:o})"),
             Self::Foreign(owner) => write!(f, "it belongs to another user (number {owner})"),
             Self::Link => f.write_str("it is a symbolic link, and bbdl follows none here"),
         }

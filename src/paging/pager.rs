@@ -243,11 +243,11 @@ impl<B: Bearer> Search<B> {
         }
         let most = self.total.map(|total| total.saturating_add(u64::from(self.request.page_size)));
         if most.is_some_and(|most| distinct > most) {
-            return Err(self.refuse("more came than the server counted, and it still names a next page".to_owned()));
+            return Err(self.refuse("the server sent more than it counted, and still links to a next page".to_owned()));
         }
         if self.stalled_pages > LONGEST_STALL {
             return Err(
-                self.refuse(format!("{LONGEST_STALL} pages in a row brought nothing new and named a next page"))
+                self.refuse(format!("{LONGEST_STALL} pages in a row brought nothing new, but linked to a next page"))
             );
         }
         Ok(())
@@ -328,7 +328,7 @@ impl<B: Bearer> Search<B> {
                 PageVerdict::Shifted => return Err(PullError::Shifted),
                 PageVerdict::Outage => return Err(self.outage()),
                 PageVerdict::AskAgain => {
-                    self.client.ui().trace(1, || format!("{}: not believed; asking again", loggable(&url)));
+                    self.client.ui().trace(1, || format!("{}: this cannot be right; asking again", loggable(&url)));
                     self.pause(asked_again).await;
                     asked_again += 1;
                 }
@@ -396,7 +396,7 @@ impl<B: Bearer> Search<B> {
         let start = (last + 1).saturating_sub(address.count - 1);
         self.client
             .ui()
-            .trace(1, || format!("{}: not joined to the page before; asking again from {start}", loggable(&url)));
+            .trace(1, || format!("{}: does not continue the page before; asking again from {start}", loggable(&url)));
         let back = address.at(start, address.count);
         self.prefetch.clear();
         let answer = fetch(&self.client, &self.bearer, back.url(), Wanted::Fhir).await;
@@ -469,7 +469,7 @@ impl<B: Bearer> Search<B> {
         let count = address.half()?;
         let end = address.start + address.count;
         self.reduced = self.reduced.or(Some(Reduced { end, count: address.count }));
-        self.client.ui().trace(1, || format!("{}: too much; asking for {count} at a time", loggable(url)));
+        self.client.ui().trace(1, || format!("{}: too large; asking for {count} at a time", loggable(url)));
         Some(address.at(address.start, count).url().clone())
     }
 
@@ -484,7 +484,7 @@ impl<B: Bearer> Search<B> {
         PullError::Failed(
             Error::new(
                 ErrorKind::Outage,
-                format!("{what}: the server answers that there is nothing, though there was before; its data back end has probably failed"),
+                format!("{what}: the server says that there is nothing, but there was before; its database has probably failed"),
             )
             .hint("Nothing was replaced. Run the same command again later; if the claims are really gone, fetch into a new directory."),
         )
@@ -504,7 +504,7 @@ impl<B: Bearer> Search<B> {
     fn refuse(&self, why: String) -> PullError {
         PullError::Failed(
             Error::new(ErrorKind::Paging, format!("{}: {why}", self.request.resource.name()))
-                .hint("Nothing was replaced. Run the same command again; if it stays, report it."),
+                .hint("Nothing was replaced. Run the same command again; if it happens again, report it."),
         )
     }
 

@@ -122,8 +122,8 @@ impl LeftBehind {
             Err(cause) => return Err(Error::disk("read", &path, &cause)),
         };
         let left: Self = serde_json::from_slice(&text).map_err(|cause| {
-            Error::new(ErrorKind::Profile, format!("{} is not a record of bbdl's: {cause}", path.display()))
-                .hint("Delete it; archives that were filled before the last log-out have to be deleted by hand then.")
+            Error::new(ErrorKind::Profile, format!("{} is not a bbdl record: {cause}", path.display()))
+                .hint("Delete it. Then delete the archives that were filled before the last log-out by hand.")
         })?;
         Ok(left.archives)
     }

@@ -104,7 +104,7 @@ impl ConfigFile {
         for path in [path, dir] {
             let metadata = std::fs::metadata(path).ok().filter(|it| it.is_file() || it.is_dir());
             if let Some(mode) = metadata.and_then(|metadata| private_dir::replaceable_by_anybody(&metadata)) {
-                let message = format!("{}: anybody may write to it (mode {mode:o})", path.display());
+                let message = format!("{}: anybody can write to it (mode {mode:o})", path.display());
                 let hint = format!("If nobody else has, run: chmod o-w {}", path_text::typed(path));
                 return Err(Error::new(ErrorKind::Config, message).hint(hint));
             }
@@ -161,9 +161,9 @@ mod tests {
     #[test]
     fn a_profiles_own_defaults_come_first() {
         let file: ConfigFile =
-            toml::from_str("[login]\nserver = \"sandbox\"\nlang = \"es\"\n[profiles.mum]\nserver = \"production\"\n")
+            toml::from_str("[login]\nserver = \"sandbox\"\nlang = \"es\"\n[profiles.mom]\nserver = \"production\"\n")
                 .unwrap();
-        let defaults = file.login_for(&"mum".parse().unwrap());
+        let defaults = file.login_for(&"mom".parse().unwrap());
         assert_eq!(defaults.server.as_deref(), Some("production"));
         assert_eq!(defaults.lang.as_deref(), Some("es"));
     }

@@ -2,7 +2,7 @@
 //!
 //! A name becomes the name of files, on any of the three systems, and homes move between them. Windows keeps some
 //! names for devices (a file `con.json` cannot be made there, and opening `COM1.json` may never end), drops a dot at
-//! the end of a name, and keeps `Mum` and `mum` in one file, as macOS does. So a new profile gets none of these names,
+//! the end of a name, and keeps `Mom` and `mom` in one file, as macOS does. So a new profile gets none of these names,
 //! on any system. A profile that has one already goes on working.
 
 use std::collections::{HashMap, HashSet};
@@ -155,17 +155,17 @@ mod tests {
             // Where there can be such a profile, there may be one.
             assert_eq!(device.parse::<ProfileName>().is_err(), cfg!(windows), "{device}");
         }
-        let refused = TakenNames::default().take(name("mum.")).unwrap_err();
-        assert_eq!(refused, NameRefused::DotAtTheEnd { name: name("mum.") });
+        let refused = TakenNames::default().take(name("mom.")).unwrap_err();
+        assert_eq!(refused, NameRefused::DotAtTheEnd { name: name("mom.") });
     }
 
     #[test]
     fn two_new_profiles_do_not_share_a_file_on_any_system() {
-        let mut taken: TakenNames = [name("mum")].into_iter().collect();
-        let refused = taken.take(name("Mum")).unwrap_err();
-        assert!(refused.hint().contains("--profile mum"), "{}", refused.hint());
-        assert_eq!(refused, NameRefused::DiffersInCaseOnly { name: name("Mum"), taken: name("mum") });
-        assert_eq!(taken.take(name("mum")).unwrap_err(), NameRefused::Taken { name: name("mum") });
+        let mut taken: TakenNames = [name("mom")].into_iter().collect();
+        let refused = taken.take(name("Mom")).unwrap_err();
+        assert!(refused.hint().contains("--profile mom"), "{}", refused.hint());
+        assert_eq!(refused, NameRefused::DiffersInCaseOnly { name: name("Mom"), taken: name("mom") });
+        assert_eq!(taken.take(name("mom")).unwrap_err(), NameRefused::Taken { name: name("mom") });
         assert_eq!(taken.take(name("dad")).unwrap().into_name(), name("dad"));
         assert!(taken.has(&name("dad")) && taken.take(name("DAD")).is_err());
         taken.release(&name("dad"));
@@ -174,9 +174,9 @@ mod tests {
 
     #[test]
     fn what_an_older_version_made_is_there_still() {
-        let mut taken: TakenNames = ["Mum", "mum", "con"].map(name).into_iter().collect();
-        assert!(["Mum", "mum", "con"].iter().all(|it| taken.has(&name(it))));
-        taken.release(&name("mum"));
-        assert!(taken.has(&name("Mum")) && taken.take(name("MUM")).is_err(), "one of the two is left");
+        let mut taken: TakenNames = ["Mom", "mom", "con"].map(name).into_iter().collect();
+        assert!(["Mom", "mom", "con"].iter().all(|it| taken.has(&name(it))));
+        taken.release(&name("mom"));
+        assert!(taken.has(&name("Mom")) && taken.take(name("MOM")).is_err(), "one of the two is left");
     }
 }

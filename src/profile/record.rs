@@ -62,7 +62,7 @@ impl Profile {
             return Ok(None);
         }
         serde_json::from_slice(&text).map(Some).map_err(|cause| {
-            Error::new(ErrorKind::Profile, format!("{} is not a profile of bbdl's: {cause}", path.display()))
+            Error::new(ErrorKind::Profile, format!("{} is not a bbdl profile: {cause}", path.display()))
                 .hint("Delete it and log in again.")
         })
     }
@@ -195,7 +195,7 @@ impl Profile {
     }
 }
 
-/// Whether a file that is there has exactly this name. Windows and macOS find `mum.json` under `Mum.json` too.
+/// Whether a file that is there has exactly this name. Windows and macOS find `mom.json` under `Mom.json` too.
 fn is_spelled_so(path: &std::path::Path) -> bool {
     if cfg!(not(any(windows, target_os = "macos"))) {
         return true;
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn the_end_of_a_log_in_is_noted_once_and_for_that_log_in_only() {
         let dir = tempfile::tempdir().unwrap();
-        let (paths, name) = (Paths::find(Some(dir.path()), None).unwrap(), "mum".parse().unwrap());
+        let (paths, name) = (Paths::find(Some(dir.path()), None).unwrap(), "mom".parse().unwrap());
         let text = include_str!("../../tests/fixtures/0.1.0/home/profiles/default.json");
         let profile: Profile = serde_json::from_str(text).unwrap();
         profile.replace(&paths, &name).unwrap();
@@ -240,9 +240,9 @@ mod tests {
 
     #[test]
     fn the_login_command_is_the_one_to_type() {
-        let name = "mum".parse().unwrap();
+        let name = "mom".parse().unwrap();
         let sandbox = SANDBOX.parse().unwrap();
-        assert_eq!(login_command(&sandbox, ApiVersion::V3, &name), "bbdl login --sandbox --api v3 --profile mum");
+        assert_eq!(login_command(&sandbox, ApiVersion::V3, &name), "bbdl login --sandbox --api v3 --profile mom");
         let default = ProfileName::DEFAULT.parse().unwrap();
         let mock = "http://127.0.0.1:8099".parse().unwrap();
         assert_eq!(login_command(&mock, ApiVersion::V2, &default), "bbdl login --server http://127.0.0.1:8099");

@@ -39,7 +39,7 @@ impl OneProfile<'_> {
         let said = if target == Target::UserInfo { patient_of(&text) } else { None };
         let known = grant.patient.clone().or_else(|| pull.patient());
         if said.as_ref().zip(known).is_some_and(|(said, known)| *said != known) {
-            return Err(other_patient(target, "it is of another enrollee than what is kept or was asked for"));
+            return Err(other_patient(target, "it belongs to another enrollee"));
         }
         let (requests_now, bytes_now) = self.client.traffic();
         let pulled = Pulled {
@@ -97,12 +97,12 @@ impl OneProfile<'_> {
     pub(super) fn leave_out_documents(&self, targets: &mut Vec<Target>) -> Result<()> {
         let of_nobody = |target: &Target| !matches!(target, Target::Search(_));
         let Some(first) = targets.iter().copied().find(of_nobody) else { return Ok(()) };
-        let why = "nothing says whose it would be, and the archive is somebody's";
+        let why = "it has no patient id, and the archive belongs to a person";
         if !self.options.resources.contains(&Resource::All) {
             return Err(other_patient(first, why));
         }
         for target in targets.iter().filter(|target| of_nobody(target)) {
-            self.ui().say(format!("{}: {why}; what is kept stays", target.name()));
+            self.ui().say(format!("{}: {why}; the old one stays", target.name()));
         }
         targets.retain(|target| !of_nobody(target));
         Ok(())

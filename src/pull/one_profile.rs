@@ -214,7 +214,7 @@ fn refuse_unowned_documents(archive: &Archive, targets: &[Target]) -> Result<()>
     let kept = documents.into_iter().find(|document| manifest.resources.contains_key(document.name()));
     let claims = targets.iter().any(|target| matches!(target, Target::Search(_)));
     match kept.filter(|_| claims) {
-        Some(document) => Err(other_patient(document, "nothing says whose it is that is in this archive")),
+        Some(document) => Err(other_patient(document, "the archive does not say which person it belongs to")),
         None => Ok(()),
     }
 }

@@ -103,7 +103,7 @@ pub(super) fn settled(plan: &SearchPlan, attempt: &Attempt, accepted: Accepted, 
                 Accepted::WithShortfall => warn(
                     WarningKind::Shortfall,
                     format!(
-                        "{name}: the server counted {}, and sent {}",
+                        "{name}: the server counted {}, but sent {}",
                         reading.total.unwrap_or_default(),
                         reading.distinct
                     ),
@@ -111,7 +111,7 @@ pub(super) fn settled(plan: &SearchPlan, attempt: &Attempt, accepted: Accepted, 
                 Accepted::WithEmptyPages => warn(
                     WarningKind::EmptyPage,
                     format!(
-                        "{name}: {} pages were empty and named a next one; the next pull asks for the same again",
+                        "{name}: {} pages were empty but linked to a next page; the next pull asks for the same again",
                         reading.empty_pages
                     ),
                 ),
@@ -125,7 +125,7 @@ pub(super) fn settled(plan: &SearchPlan, attempt: &Attempt, accepted: Accepted, 
                 Accepted::Nothing => warn(
                     WarningKind::MaybeOutage,
                     format!(
-                        "{name}: the server says that there is nothing. It says the same when its data back end fails: run this again later"
+                        "{name}: the server says that there is nothing. It says the same when its database fails: run this again later"
                     ),
                 ),
             }
@@ -151,8 +151,10 @@ pub(super) fn again_words(resource: Searchable, why: Why, attempt: &Attempt) -> 
         Why::Shortfall => {
             format!("{missing} fewer {} than the server counted: reading them again", resource.name())
         }
-        Why::EmptyPages => "pages were empty, and fewer claims came than are kept: reading them again".to_owned(),
-        Why::Behind => "the server answers from before what is kept: reading again".to_owned(),
+        Why::EmptyPages => {
+            "pages were empty, and fewer claims came than the archive has: reading them again".to_owned()
+        }
+        Why::Behind => "the server's data are older than the archive: reading again".to_owned(),
     }
 }
 
@@ -168,18 +170,18 @@ pub(super) fn failure(after: &str, resource: Searchable, why: Why, attempt: &Att
             };
             Error::new(
                 ErrorKind::Shortfall,
-                format!("{name}: {came} of {total} came, {missing} are missing, and reading again did not settle it; {after}"),
+                format!("{name}: {came} of {total} came, {missing} are missing, and reading again did not help; {after}"),
             )
-            .hint("Run the same command again later. If it stays because less is shared now than before, fetch into a new directory; else report it to the server's operators.")
+            .hint("Run the same command again later. If the enrollee now shares less than before, fetch into a new directory; otherwise tell the operators of the server.")
         }
         (Why::EmptyPages, Attempt::Read(reading)) => Error::new(
             ErrorKind::Shortfall,
-            format!("{name}: {} pages stayed empty, and fewer came than are kept; {after}", reading.empty_pages),
+            format!("{name}: {} pages stayed empty, and fewer came than the archive has; {after}", reading.empty_pages),
         )
         .hint("Run the same command again later. If the claims are really gone, fetch into a new directory."),
         _ => Error::new(
             ErrorKind::Shifted,
-            format!("{name}: the set on the server kept changing while it was being read; {after}"),
+            format!("{name}: the data on the server kept changing while bbdl read them; {after}"),
         )
         .hint("Run the same command again later."),
     }

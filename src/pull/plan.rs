@@ -22,7 +22,7 @@ pub enum Resource {
     Userinfo,
     /// The digital insurance card (API v3)
     InsuranceCard,
-    /// Everything that was granted
+    /// Everything that the enrollee shared
     All,
 }
 

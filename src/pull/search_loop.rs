@@ -89,7 +89,7 @@ impl Reader<'_> {
         if let Some(from) = &from {
             let (name, count) = (plan.resource.name(), sink.distinct());
             self.ui().say(format!(
-                "{name}: going on where an earlier run stopped, {} pages ({count} resources) are here already",
+                "{name}: continuing where an earlier run stopped, with {count} resources from {} of its pages",
                 from.pages
             ));
         }
@@ -145,7 +145,7 @@ impl Reader<'_> {
                 }
                 // The link of before may be somebody else's, too.
                 Err(PullError::Failed(error)) if resumes && is_about_what_was_left(&error) => {
-                    self.ui().say("what an earlier run has left does not fit: reading from the beginning");
+                    self.ui().say("the pages from an earlier run do not fit: reading from the beginning");
                     sink.restart().await?;
                     continue;
                 }
@@ -160,8 +160,10 @@ impl Reader<'_> {
                     let settled = settled(plan, &attempt, accepted, said);
                     if settled.included > 0 {
                         let name = plan.resource.name();
-                        self.ui()
-                            .say(format!("{name}: {} other resources came along and were left out", settled.included));
+                        self.ui().say(format!(
+                            "{name}: the server also sent {} other resources, which bbdl left out",
+                            settled.included
+                        ));
                     }
                     return Ok(settled);
                 }
@@ -423,7 +425,7 @@ fn with_count<S: PageSink>(cause: PullError, search: &Search<Session>, count: u6
     let (name, after) = (search.resource().name(), S::AFTER_FAILURE);
     let missing = match search.total() {
         Some(total) => format!("{count} of {total} {name} had come, {} are missing", total.saturating_sub(count)),
-        None if count > 0 => format!("{count} {name} had come, how many are missing is not known"),
+        None if count > 0 => format!("{count} {name} had come; it is not known how many are missing"),
         None => return PullError::Failed(error),
     };
     error.message = format!("{}; {missing}; {after}", error.message);

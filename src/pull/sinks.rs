@@ -214,7 +214,7 @@ impl<W: Write> StreamSink<W> {
 }
 
 impl<W: Write> PageSink for StreamSink<W> {
-    const AFTER_FAILURE: &'static str = "what was written is not the whole answer";
+    const AFTER_FAILURE: &'static str = "the output is incomplete";
 
     fn take(&mut self, page: &Page, part: Part<'_>) -> Result<News> {
         let mut news = News::default();
@@ -265,5 +265,5 @@ fn unwritten(cause: &io::Error) -> Error {
         io::ErrorKind::BrokenPipe => "the reader of stdout closed it before everything was written".to_owned(),
         _ => format!("cannot write to stdout: {cause}"),
     };
-    Error::new(ErrorKind::Stdout, message).hint("What was written so far is not the whole answer.")
+    Error::new(ErrorKind::Stdout, message).hint("The output is incomplete.")
 }

@@ -198,7 +198,7 @@ impl Bench {
         let asked = pages(&stage.asked());
         if !is_new {
             assert!(asked.is_disjoint(&there), "point {point}: pages came twice: {asked:?}, {there:?}");
-            assert!(there.is_empty() || words.contains("going on where an earlier run stopped"), "{point}: {words}");
+            assert!(there.is_empty() || words.contains("continuing where an earlier run stopped"), "{point}: {words}");
             count(&tally.went_on, usize::from(!there.is_empty()));
             count(&tally.pages_spared, there.len());
         }

@@ -48,7 +48,7 @@ fn crash_a_pull_that_goes_on_after_a_reload_has_what_the_server_serves() {
             }
             let output = finished(stage.bbdl(&[&FETCH[..7], &["-v"]].concat()));
             assert_code(&output, 0, &[api, "the run after the kill"]);
-            went_on += usize::from(text(&output.stderr).contains("going on where an earlier run stopped"));
+            went_on += usize::from(text(&output.stderr).contains("continuing where an earlier run stopped"));
             let result: Value = serde_json::from_slice(&output.stdout).unwrap();
             let is_full = result["resources"][EOB]["mode"] == "full";
             let kept: BTreeSet<String> =

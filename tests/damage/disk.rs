@@ -119,7 +119,7 @@ impl Drop for Room {
     }
 }
 
-const GOING_ON: &str = "going on where an earlier run stopped";
+const GOING_ON: &str = "continuing where an earlier run stopped";
 
 #[test]
 fn a_first_pull_onto_a_disk_that_is_too_small_goes_on_when_there_is_room() {

@@ -279,7 +279,7 @@ sys.stdin.read()";
         let result: Value = serde_json::from_slice(&output.stdout).unwrap();
         let kind = if result["error"].is_null() { &result["kind"] } else { &result["error"]["kind"] };
         assert_eq!(kind, "in_use", "{file}: {result}");
-        assert!(result.to_string().contains("another program holds it"), "{file}: {result}");
+        assert!(result.to_string().contains("another program has it open"), "{file}: {result}");
     }
     assert_eq!(stage.expect_json(0, &["verify", "claims", "--json"])["ok"], true);
 }

@@ -106,7 +106,7 @@ fn an_archive_works_where_directories_cannot_be_written_through_with_one_warning
         let output = odd.run("nodirsync", "claims", &["fetch", "all", "--out", "claims", "--format", "json"]);
         assert_code(&output, 0, &["nodirsync"]);
         let warnings = warnings(&output);
-        assert!(warnings.len() == 1 && warnings[0].contains("after a power cut"), "{warnings:?}");
+        assert!(warnings.len() == 1 && warnings[0].contains("after a power failure"), "{warnings:?}");
     }
     assert_code(&odd.run("nodirsync", "claims", &["verify", "claims"]), 0, &["verify"]);
     // Both at once are two facts.

@@ -5,10 +5,10 @@ use std::{fs, os::unix::fs::symlink};
 use crate::support::{Setting, Stage, assert_code, text};
 use serde_json::{Value, json};
 
-/// Mum and dad, each with a profile and an archive of that name.
+/// Mom and dad, each with a profile and an archive of that name.
 fn family() -> Stage {
     let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
-    for (enrollee, profile) in ["mum", "dad"].iter().enumerate() {
+    for (enrollee, profile) in ["mom", "dad"].iter().enumerate() {
         person(&stage, enrollee);
         stage.log_in(&["--profile", profile]);
         stage.expect(0, &["fetch", "eob", "--out", profile, "--profile", profile, "-q"]);
@@ -37,12 +37,12 @@ fn is_whole(stage: &Stage, archive: &str) {
 fn another_persons_archive_stays_where_a_link_leads_to_it() {
     let stage = family();
     let home = stage.home.path();
-    fs::remove_dir_all(home.join("mum")).unwrap();
-    symlink(home.join("dad"), home.join("mum")).unwrap();
-    let result = purge(&stage, "mum");
+    fs::remove_dir_all(home.join("mom")).unwrap();
+    symlink(home.join("dad"), home.join("mom")).unwrap();
+    let result = purge(&stage, "mom");
     assert!(left(&result)[0].is_some(), "{result}");
     is_whole(&stage, "dad");
-    assert!(home.join("mum").exists());
+    assert!(home.join("mom").exists());
     // Dad's own still go.
     assert_eq!(left(&purge(&stage, "dad")), [None]);
     assert!(!home.join("dad").exists());
@@ -52,12 +52,12 @@ fn another_persons_archive_stays_where_a_link_leads_to_it() {
 fn another_persons_archive_stays_where_it_was_moved_into_the_place() {
     let stage = family();
     let home = stage.home.path();
-    fs::rename(home.join("mum"), home.join("kept")).unwrap();
-    fs::rename(home.join("dad"), home.join("mum")).unwrap();
-    let said = stage.run(&["purge", "--yes", "--profile", "mum"]);
+    fs::rename(home.join("mom"), home.join("kept")).unwrap();
+    fs::rename(home.join("dad"), home.join("mom")).unwrap();
+    let said = stage.run(&["purge", "--yes", "--profile", "mom"]);
     assert_code(&said, 0, &["purge"]);
     assert!(text(&said.stderr).contains("somebody else's"), "{}", text(&said.stderr));
-    is_whole(&stage, "mum");
+    is_whole(&stage, "mom");
     is_whole(&stage, "kept");
 }
 
@@ -66,13 +66,13 @@ fn a_directory_above_that_became_a_link_leads_purge_nowhere() {
     let stage = family();
     let home = stage.home.path();
     fs::create_dir(home.join("a")).unwrap();
-    stage.expect(0, &["fetch", "eob", "--out", "a/claims", "--profile", "mum", "-q"]);
-    // A copy of mum's own, elsewhere: a backup on another disk.
+    stage.expect(0, &["fetch", "eob", "--out", "a/claims", "--profile", "mom", "-q"]);
+    // A copy of mom's own, elsewhere: a backup on another disk.
     fs::create_dir(home.join("backup")).unwrap();
     fs::rename(home.join("a/claims"), home.join("backup/claims")).unwrap();
     fs::remove_dir(home.join("a")).unwrap();
     symlink(home.join("backup"), home.join("a")).unwrap();
-    let result = purge(&stage, "mum");
+    let result = purge(&stage, "mom");
     assert_eq!(left(&result).iter().filter(|left| left.is_some()).count(), 1, "{result}");
     is_whole(&stage, "backup/claims");
 }
@@ -83,9 +83,9 @@ fn an_archive_given_by_a_link_goes_with_what_it_led_to() {
     let home = stage.home.path();
     fs::create_dir(home.join("disk")).unwrap();
     symlink(home.join("disk"), home.join("link")).unwrap();
-    stage.expect(0, &["fetch", "eob", "--out", "link", "--profile", "mum", "-q"]);
-    assert_eq!(left(&purge(&stage, "mum")), [None, None]);
-    assert!(!home.join("disk").exists() && !home.join("mum").exists());
+    stage.expect(0, &["fetch", "eob", "--out", "link", "--profile", "mom", "-q"]);
+    assert_eq!(left(&purge(&stage, "mom")), [None, None]);
+    assert!(!home.join("disk").exists() && !home.join("mom").exists());
 }
 
 /// Records that 0.1.0 wrote hold only paths.
@@ -101,13 +101,13 @@ fn a_note_of_before_counts_only_for_the_same_person() {
         }
         fs::write(&path, record.to_string()).unwrap();
     };
-    strip("mum");
+    strip("mom");
     strip("dad");
-    fs::rename(home.join("mum"), home.join("kept")).unwrap();
-    fs::rename(home.join("dad"), home.join("mum")).unwrap();
-    assert!(left(&purge(&stage, "mum"))[0].is_some());
-    is_whole(&stage, "mum");
-    fs::rename(home.join("mum"), home.join("dad")).unwrap();
+    fs::rename(home.join("mom"), home.join("kept")).unwrap();
+    fs::rename(home.join("dad"), home.join("mom")).unwrap();
+    assert!(left(&purge(&stage, "mom"))[0].is_some());
+    is_whole(&stage, "mom");
+    fs::rename(home.join("mom"), home.join("dad")).unwrap();
     assert_eq!(left(&purge(&stage, "dad")), [None]);
     assert!(!home.join("dad").exists());
 }
@@ -115,45 +115,45 @@ fn a_note_of_before_counts_only_for_the_same_person() {
 #[test]
 fn an_archive_that_does_not_say_whose_it_is_stays() {
     let stage = family();
-    let manifest = stage.home.path().join("mum/manifest.json");
+    let manifest = stage.home.path().join("mom/manifest.json");
     let good = fs::read_to_string(&manifest).unwrap();
     fs::write(&manifest, "{}").unwrap();
-    let result = purge(&stage, "mum");
+    let result = purge(&stage, "mom");
     assert!(left(&result)[0].unwrap().contains("cannot be read"), "{result}");
     fs::write(&manifest, good).unwrap();
-    is_whole(&stage, "mum");
+    is_whole(&stage, "mom");
 }
 
 /// A manifest that names a file of the person's own is none of bbdl's.
 #[test]
 fn a_manifest_does_not_make_other_files_bbdls_own() {
     let stage = family();
-    let mum = stage.home.path().join("mum");
-    fs::write(mum.join("letter.txt"), "Dear Mum").unwrap();
-    let good = fs::read_to_string(mum.join("manifest.json")).unwrap();
-    fs::write(mum.join("manifest.json"), good.replace("\"ExplanationOfBenefit.ndjson\"", "\"letter.txt\"")).unwrap();
-    assert!(left(&purge(&stage, "mum"))[0].is_some());
-    assert_eq!(fs::read_to_string(mum.join("letter.txt")).unwrap(), "Dear Mum");
+    let mom = stage.home.path().join("mom");
+    fs::write(mom.join("letter.txt"), "Dear Mom").unwrap();
+    let good = fs::read_to_string(mom.join("manifest.json")).unwrap();
+    fs::write(mom.join("manifest.json"), good.replace("\"ExplanationOfBenefit.ndjson\"", "\"letter.txt\"")).unwrap();
+    assert!(left(&purge(&stage, "mom"))[0].is_some());
+    assert_eq!(fs::read_to_string(mom.join("letter.txt")).unwrap(), "Dear Mom");
 }
 
 #[test]
 fn after_logout_purge_still_finds_the_archives() {
     let stage = family();
     let home = stage.home.path();
-    let logged_out = stage.run(&["logout", "--profile", "mum"]);
+    let logged_out = stage.run(&["logout", "--profile", "mom"]);
     assert_code(&logged_out, 0, &["logout"]);
     let said = text(&logged_out.stderr);
-    assert!(said.contains(&home.join("mum").display().to_string()), "{said}");
-    assert!(said.contains("bbdl purge --profile mum"), "{said}");
+    assert!(said.contains(&home.join("mom").display().to_string()), "{said}");
+    assert!(said.contains("bbdl purge --profile mom"), "{said}");
     let result = stage.expect_json(0, &["logout", "--profile", "dad", "--json"]);
     assert_eq!(result["archives"], json!([home.join("dad")]), "{result}");
     assert_eq!(stage.expect_json(0, &["status", "--json"])["profiles"], json!([]));
 
-    assert_eq!(left(&purge(&stage, "mum")), [None]);
-    assert!(!home.join("mum").exists());
+    assert_eq!(left(&purge(&stage, "mom")), [None]);
+    assert!(!home.join("mom").exists());
     is_whole(&stage, "dad");
     // Once.
-    stage.expect(78, &["purge", "--yes", "--profile", "mum"]);
+    stage.expect(78, &["purge", "--yes", "--profile", "mom"]);
     let result = stage.expect_json(0, &["purge", "--yes", "--json", "--all-profiles"]);
     assert_eq!((&result["profiles"], left(&result)), (&json!(["dad"]), vec![None]), "{result}");
     assert!(!home.join("dad").exists());
@@ -163,22 +163,22 @@ fn after_logout_purge_still_finds_the_archives() {
 fn what_an_earlier_log_in_of_another_person_has_filled_stays() {
     let stage = family();
     let home = stage.home.path();
-    stage.expect(0, &["logout", "--profile", "mum", "-q"]);
+    stage.expect(0, &["logout", "--profile", "mom", "-q"]);
     person(&stage, 1);
-    stage.log_in(&["--profile", "mum"]);
-    purge(&stage, "mum");
-    is_whole(&stage, "mum");
+    stage.log_in(&["--profile", "mom"]);
+    purge(&stage, "mom");
+    is_whole(&stage, "mom");
     assert!(home.join("dad").exists());
     // And is still known.
-    assert_eq!(left(&purge(&stage, "mum")), [None]);
-    assert!(!home.join("mum").exists());
+    assert_eq!(left(&purge(&stage, "mom")), [None]);
+    assert!(!home.join("mom").exists());
     // Whose archive it is as well, it stays for.
     person(&stage, 0);
-    stage.log_in(&["--profile", "mum"]);
-    stage.expect(0, &["fetch", "eob", "--out", "shared", "--profile", "mum", "-q"]);
-    stage.expect(0, &["logout", "--profile", "mum", "-q"]);
+    stage.log_in(&["--profile", "mom"]);
+    stage.expect(0, &["fetch", "eob", "--out", "shared", "--profile", "mom", "-q"]);
+    stage.expect(0, &["logout", "--profile", "mom", "-q"]);
     stage.log_in(&["--profile", "twin"]);
     stage.expect(0, &["fetch", "eob", "--out", "shared", "--profile", "twin", "-q"]);
-    assert_eq!(left(&purge(&stage, "twin")), [Some("another profile fills it as well")]);
+    assert_eq!(left(&purge(&stage, "twin")), [Some("another profile uses it too")]);
     is_whole(&stage, "shared");
 }

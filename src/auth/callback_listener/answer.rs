@@ -151,7 +151,7 @@ impl fmt::Debug for Reply {
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        let text = "The log-in came back to bbdl. The terminal says how it went; you can close this window.";
+        let text = "bbdl got the answer. The terminal shows the result; you can close this window.";
         self.send(Tone::Open, "Back to the terminal", text);
     }
 }

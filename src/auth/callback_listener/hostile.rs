@@ -171,7 +171,7 @@ fn a_reply_that_is_dropped_claims_nothing() {
     let mut browser = waiting.callback();
     drop(waiting.ends_with_the_code());
     let page = answer_of(&mut browser);
-    assert!(page.contains("The terminal says how it went") && !page.contains("logged in"), "{page}");
+    assert!(page.contains("The terminal shows the result") && !page.contains("logged in"), "{page}");
     assert!(!page.contains("thecode") && !page.contains(STATE), "{page}");
 }
 

@@ -281,7 +281,7 @@ impl CallbackListener {
                     };
                     notice.into_iter().for_each(&mut tell);
                     if let Some(pending) = pending {
-                        let text = format!("bbdl did not take this in: {why}.");
+                        let text = format!("bbdl ignored this: {why}.");
                         pending.turn_away(400, &page(Tone::Bad, "Not this log-in", &text));
                     }
                 }
@@ -294,7 +294,7 @@ impl CallbackListener {
         let mut hosts = request.headers().iter().filter(|header| header.field.equiv("Host"));
         let host = hosts.next().map(|host| host.value.as_str());
         if host != Some(&self.redirect.authority()) || hosts.next().is_some() {
-            return Judged::Elsewhere(400, "This address was asked for under another name.");
+            return Judged::Elsewhere(400, "This request used another host name.");
         }
         let (path, query) = request.url().split_once('?').unwrap_or((request.url(), ""));
         if path != self.redirect.path() {

@@ -68,7 +68,7 @@ impl CommandStore {
             self.end(id, &end);
             return Err(StoreError::CommandTimedOut { action, seconds: self.patience.as_secs() });
         };
-        let (answer, status) = ended.map_err(|cause| failed(action, format!("cannot be heard: {cause}")))?;
+        let (answer, status) = ended.map_err(|cause| failed(action, format!("cannot be read from: {cause}")))?;
         if answer.len() > LARGEST {
             return Err(failed(action, format!("answered with more than {LARGEST} bytes")));
         }
@@ -158,8 +158,8 @@ impl TokenStore for CommandStore {
         self.ask(STORE, profile, Some(record))?;
         match self.load(profile)? {
             Some(kept) if kept.matches(record.expose()) => Ok(()),
-            Some(_) => Err(failed(STORE, "kept something else than it was given".to_owned())),
-            None => Err(failed(STORE, "did not keep what it was given".to_owned())),
+            Some(_) => Err(failed(STORE, "stored something else than bbdl sent".to_owned())),
+            None => Err(failed(STORE, "did not store what bbdl sent".to_owned())),
         }
     }
 
@@ -171,7 +171,7 @@ impl TokenStore for CommandStore {
         }
         self.ask(ERASE, profile, None)?;
         if there(&self.ask(GET, profile, None)?) {
-            return Err(failed(ERASE, "left the record where it was".to_owned()));
+            return Err(failed(ERASE, "did not delete the record".to_owned()));
         }
         Ok(true)
     }
@@ -234,7 +234,7 @@ fn read_bounded(stdout: ChildStdout) -> io::Result<Answer> {
 /// The record in an answer to `get`, `None` when there is nothing in the answer. What is wrong with an
 /// answer is said without any of it.
 fn record_in(answer: &[u8]) -> Result<Option<Secret>, &'static str> {
-    let text = std::str::from_utf8(answer).map_err(|_| "answered with what is not text")?;
+    let text = std::str::from_utf8(answer).map_err(|_| "answered with something that is not text")?;
     let mut found = None;
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         match line.split_once('=') {
@@ -274,22 +274,22 @@ mod tests {
         let store = CommandStore::new(Some("true"), Path::new("/state"), LAST_WORDS);
         let request = |record: Option<&str>| {
             let record = record.map(|text| Secret::new(text.to_owned()));
-            store.request("mum", record.as_ref()).map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+            store.request("mom", record.as_ref()).map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
         };
-        assert_eq!(request(None).unwrap(), "protocol=bbdl-1\nprofile=mum\nhome=/state\n\n");
-        assert_eq!(request(Some("{}")).unwrap(), "protocol=bbdl-1\nprofile=mum\nhome=/state\nrecord={}\n\n");
+        assert_eq!(request(None).unwrap(), "protocol=bbdl-1\nprofile=mom\nhome=/state\n\n");
+        assert_eq!(request(Some("{}")).unwrap(), "protocol=bbdl-1\nprofile=mom\nhome=/state\nrecord={}\n\n");
         for lines in ["a\nprofile=other", "a\r", "a\0b"] {
             assert!(request(Some(lines)).is_err(), "{lines:?}");
         }
         let forged = CommandStore::new(Some("true"), Path::new("/state\nprofile=other"), LAST_WORDS);
-        assert!(forged.request("mum", None).is_err());
+        assert!(forged.request("mom", None).is_err());
     }
 
     #[test]
     fn a_blank_command_is_none() {
         for command in [None, Some(""), Some(" \n")] {
             let store = CommandStore::new(command, Path::new("/state"), LAST_WORDS);
-            assert!(matches!(store.load("mum"), Err(StoreError::NoCommand)));
+            assert!(matches!(store.load("mom"), Err(StoreError::NoCommand)));
         }
     }
 }

@@ -154,7 +154,7 @@ fn meaning(error: &KeyringError) -> StoreError {
         KeyringError::Invalid(attribute, _) => unavailable(&format!("it does not accept our \"{attribute}\"")),
         KeyringError::NotSupportedByStore(_) => unavailable("it cannot do what we ask"),
         KeyringError::NoEntry => damaged("its keyring item went away while we used it"),
-        _ => unavailable("it failed for a reason we do not know"),
+        _ => unavailable("it failed for an unknown reason"),
     }
 }
 

@@ -144,7 +144,7 @@ pub enum StoreError {
     #[error("the record of this profile is larger than the system's keyring can hold")]
     TooLarge,
     /// The `command` store was chosen and nobody said which.
-    #[error("no command is configured that keeps tokens")]
+    #[error("no token store command is configured")]
     NoCommand,
     /// The program of the `command` store cannot be run, failed, or answered what it must not. Its command
     /// line is not shown: there may be a password in it.
@@ -178,7 +178,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// The token file or its directory is open to others; the tokens may be known to them.
-    #[error("{} is open to others (mode {mode:04o}); tokens are not kept there", path.display())]
+    #[error("others can read {} (mode {mode:04o}); bbdl keeps no tokens there", path.display())]
     Permissions {
         /// The file or directory.
         path: PathBuf,
@@ -218,13 +218,13 @@ impl StoreError {
                 "Set token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND; see docs/token-store-command.md."
                     .to_owned()
             }
-            Self::Command { .. } => "What it said itself is above. Check token_store_command in config.toml, or \
+            Self::Command { .. } => "Its own message is above. Check token_store_command in config.toml, or \
                  BBDL_TOKEN_STORE_COMMAND; see docs/token-store-command.md."
                 .to_owned(),
             Self::CommandTimedOut { .. } => {
-                "It may wait for a password: unlock what it keeps tokens in, and run the same command again.".to_owned()
+                "It may be waiting for a password: unlock the place where it keeps tokens, and run the same command again.".to_owned()
             }
-            Self::Damaged { .. } => "Run `bbdl login` to store it anew.".to_owned(),
+            Self::Damaged { .. } => "Run `bbdl login` to store it again.".to_owned(),
             Self::Io { .. } => "Check the disk and who owns the directory, then run the same command again.".to_owned(),
             Self::Permissions { path, .. } => format!(
                 "If nobody else has used it, run: chmod {} '{}'. Otherwise run `bbdl logout` and `bbdl login`.",

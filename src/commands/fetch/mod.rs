@@ -161,7 +161,7 @@ impl Job<'_> {
             profile.archives.push(note);
         });
         if let Err(error) = noted {
-            self.context.ui.warn(format!("the archive is complete, but `bbdl status` will not know of it: {error}"));
+            self.context.ui.warn(format!("the archive is complete, but `bbdl status` will not show it: {error}"));
         }
     }
 }

@@ -71,7 +71,7 @@ impl Done {
             }
             let fewer = entry.server_total.filter(|total| row.mode == Mode::Full && *total < entry.count);
             if let Some(total) = fewer {
-                ui.warn(format!("{}: the server counted {total}, and sent {}", row.resource, entry.count));
+                ui.warn(format!("{}: the server counted {total}, but sent {}", row.resource, entry.count));
             }
         }
     }

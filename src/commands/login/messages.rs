@@ -66,7 +66,7 @@ fn shared(scopes: &[String], api: ApiVersion) -> String {
     const PERSON: &str = "your name, address, birth date, race and sex";
     if scopes.is_empty() {
         return format!(
-            "Medicare will ask you to share: {CLAIMS}, {COVERAGE} and, unless you untick it there, {PERSON}."
+            "Medicare will ask you to share: {CLAIMS}, {COVERAGE} and, unless you uncheck it there, {PERSON}."
         );
     }
     let asks = |resource: &str| scopes.iter().any(|scope| scope.starts_with(&format!("patient/{resource}.")));
@@ -93,8 +93,8 @@ fn shared(scopes: &[String], api: ApiVersion) -> String {
     parts.extend(scopes.iter().map(String::as_str).filter(|scope| !is_spoken_of(scope)));
     let mut text = format!("Medicare will ask you to share: {}.", listed(&parts));
     if api == ApiVersion::V3 && asks("ExplanationOfBenefit") {
-        text += "\nThe page has a box for claims about alcohol and substance use treatment. It is unticked at first, and \
-            it decides which claims come: unticked, those are left out.\n\
+        text += "\nThe page has a box for claims about alcohol and substance use treatment. It is unchecked at first, and \
+            it decides which claims you get: if it is unchecked, these are left out.\n\
             An app that CMS allows only drug claims (Part D) gets no others: the server limits it, and the page then \
             says \"Prescription drug claims\".";
     }
@@ -131,9 +131,7 @@ pub(super) fn notice(notice: Notice, redirect: &RedirectUri) -> String {
                 "CMS's page may be saying that it finds no records for this person. Still waiting, in case it is not so.{enter}"
             )
         }
-        Notice::TurnedAway => {
-            "A request that does not belong to this log-in was turned away; still waiting.".to_owned()
-        }
+        Notice::TurnedAway => "bbdl ignored a request that does not belong to this log-in; still waiting.".to_owned(),
         Notice::Tls => {
             "The browser came back with https, which bbdl does not speak here. In the browser's address bar, \
             change https to http and press Enter, or paste the address here."
@@ -157,7 +155,7 @@ pub(super) fn code_of(outcome: Outcome, plan: &Plan) -> Result<(Secret, Reply)> 
         Outcome::Code(code, reply) => return Ok((code, reply)),
         Outcome::Denied => Error::new(
             ErrorKind::Denied,
-            "access was not granted: the enrollee chose not to share, or unticked all that was asked for",
+            "access was not granted: the enrollee chose not to share, or unchecked everything",
         )
         .hint(again),
         Outcome::Refused { error, description } => {
@@ -224,9 +222,9 @@ pub(super) fn diverted(plan: &Plan, who: &str, to: &ProfileName) -> Error {
 /// The person at the browser is not the one that this profile had, and is not kept.
 pub(super) fn refused(plan: &Plan, who: &str, not_revoked: Option<TokenFailure>) -> Error {
     let end = match not_revoked {
-        None => "and its grant was ended at the server".to_owned(),
+        None => "and its consent was ended at the server".to_owned(),
         Some(failure) => format!(
-            "but its grant could not be ended at the server ({failure}): the enrollee can disconnect the app at Medicare.gov"
+            "but its consent could not be ended at the server ({failure}): the enrollee can disconnect the app at Medicare.gov"
         ),
     };
     let login = plan.login();

@@ -109,7 +109,7 @@ async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(Sto
     let (code, reply) = messages::code_of(outcome, plan)?;
     let asked = request.into_parts();
     // The consent has ended the log-in of before: from here on only the new tokens are any good.
-    let finishing = "Finishing the log-in: its tokens come only once.";
+    let finishing = "Waiting for the tokens, which the server sends only once.";
     let before = Before::of(context, &plan.name);
     let logged_in = async {
         let (verifier, scopes) = asked;
@@ -205,7 +205,7 @@ fn listen(redirect: RedirectUri) -> Result<CallbackListener> {
     CallbackListener::listen(redirect).map_err(|cause| {
         let hint = match cause {
             ListenError::PortTaken { .. } => {
-                "End the other program, or register http://127.0.0.1/callback for the app: then any free port does. Or add --manual."
+                "End the other program, or register http://127.0.0.1/callback for the app: then bbdl can use any free port. Or add --manual."
             }
             ListenError::Refused { .. } => "Add --manual to log in without a listener.",
         };
@@ -294,7 +294,7 @@ pub(super) fn hold(context: &Context, name: &ProfileName, purpose: &str) -> Resu
     let path = context.paths.lock(name);
     FileLock::acquire(&path, PATIENCE, purpose).map_err(|cause| match cause {
         LockError::Held { by } => {
-            Error::new(ErrorKind::Lock, format!("another bbdl holds the log-in of profile \"{name}\" ({by})"))
+            Error::new(ErrorKind::Lock, format!("another bbdl is using the log-in of profile \"{name}\" ({by})"))
                 .hint("Run the same command again when it has finished.")
         }
         LockError::Io(cause) => Error::disk("lock", &path, &cause),

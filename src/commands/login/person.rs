@@ -205,20 +205,20 @@ mod tests {
         use Relation::{Other, Same, Unknown};
         let keep = |ended: &[&str]| Verdict::Keep { ended: names(ended) };
         let divert = |to: &str, ended: &[&str]| Verdict::Divert { to: to.parse().unwrap(), ended: names(ended) };
-        let mum = holder("mum", true, true);
+        let mom = holder("mom", true, true);
         let elsewhere = holder("other-app", false, true);
         for (past, holders, replace, verdict) in [
             (Unknown, vec![], false, keep(&[])),
             (Same, vec![], false, keep(&[])),
-            (Same, vec![mum.clone()], false, keep(&["mum"])),
-            (Unknown, vec![mum.clone(), elsewhere.clone()], false, keep(&["mum"])),
+            (Same, vec![mom.clone()], false, keep(&["mom"])),
+            (Unknown, vec![mom.clone(), elsewhere.clone()], false, keep(&["mom"])),
             (Other, vec![], false, Verdict::Refuse),
             (Other, vec![], true, keep(&[])),
             // Another app's log-in lives on, and its profile cannot take this app's tokens.
             (Other, vec![elsewhere.clone()], false, Verdict::Refuse),
-            (Other, vec![mum.clone()], false, divert("mum", &[])),
-            (Other, vec![mum.clone()], true, keep(&["mum"])),
-            (Other, vec![holder("old", true, false), mum.clone()], false, divert("mum", &["old"])),
+            (Other, vec![mom.clone()], false, divert("mom", &[])),
+            (Other, vec![mom.clone()], true, keep(&["mom"])),
+            (Other, vec![holder("old", true, false), mom.clone()], false, divert("mom", &["old"])),
             (Other, vec![holder("old", true, false), elsewhere], false, divert("old", &[])),
         ] {
             assert_eq!(decide(past, &holders, replace), verdict, "{past:?} {holders:?} {replace}");

@@ -107,7 +107,7 @@ pub(super) async fn there(context: &Context, plan: &Plan, new: &Credential, name
 pub(super) fn mark_ended(context: &Context, names: &[ProfileName], profiles: &[(ProfileName, Profile)]) {
     for (name, profile) in profiles.iter().filter(|(name, _)| names.contains(name)) {
         if let Err(error) = Profile::mark_ended(&context.paths, name, &profile.grant, EndedKind::Replaced) {
-            context.ui.warn(format!("profile \"{name}\" could not be brought up to date: {error}"));
+            context.ui.warn(format!("profile \"{name}\" could not be updated: {error}"));
         }
     }
 }
