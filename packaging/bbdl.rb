@@ -1,4 +1,4 @@
-# The Homebrew formula. A release fills in where its source is and its checksum: see .github/workflows/release.yml.
+# The Homebrew formula. A release fills in the address and the checksum: see .github/workflows/release.yml.
 class Bbdl < Formula
   desc "Download Medicare claims from CMS's Blue Button API and keep them up to date"
   homepage "@REPOSITORY@"
