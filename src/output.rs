@@ -188,7 +188,7 @@ impl Ui {
     /// Whether all results came to stdout.
     ///
     /// # Errors
-    /// [`crate::error::Exit::Disk`] where one did not: whoever waits for it must not take nothing for an answer.
+    /// [`crate::error::Exit::Disk`] if one was not: a reader must not take missing output for an empty result.
     pub fn delivered(&self) -> Result<()> {
         self.1.lost.get().map_or(Ok(()), |error| Err(error.clone()))
     }

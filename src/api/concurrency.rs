@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-/// No server's wish holds everyone for longer; whoever wants more patience has it in its retry policy.
+/// No `Retry-After` pauses all requests for longer. The retry policy of each request may wait longer.
 const LONGEST_HOLD: Duration = Duration::from_secs(120);
 /// An answer this many times as slow as the quickest shows that the server has too much to do.
 const SLOWER: u32 = 4;

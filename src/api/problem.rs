@@ -116,7 +116,7 @@ impl Speaker {
     fn of(head: Head<'_>, bytes: &[u8], body: Option<&Body>) -> Self {
         match body {
             Some(body) if body.resource_type.as_deref() == Some("OperationOutcome") => Self::BackEnd,
-            // Of who may see what, the gateway speaks in `detail` alone.
+            // The gateway explains a refusal only in `detail`.
             Some(body) if matches!(head.status, 401 | 403 | 404) && body.detail.is_none() => Self::Between,
             Some(_) => Self::Gateway,
             None if bytes.is_empty() && (head.is_json() || head.rejects_token()) => Self::Gateway,
@@ -366,7 +366,7 @@ mod tests {
         ] {
             for (body, meaning) in [GATEWAY, BACK_END, HTML, OTHER_JSON].into_iter().zip(meanings) {
                 assert_eq!(name(&read(status, None, body)), meaning, "{status} {body}");
-                // A page that calls itself JSON is none.
+                // The content type alone does not make it JSON.
                 let head = Head { status, content_type: Some("text/html"), is_search: true, ..Head::default() };
                 if body == HTML {
                     assert_eq!(name(&Problem::read(head, HTML.as_bytes(), Timestamp::UNIX_EPOCH)), meaning, "{status}");

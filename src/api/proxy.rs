@@ -24,7 +24,7 @@ pub struct Named {
     pub exceptions: Option<(&'static str, String)>,
 }
 
-/// Why an address is none of a proxy that bbdl can use.
+/// Why bbdl cannot use an address as a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unusable {
     /// No URL with a host.

@@ -1,4 +1,4 @@
-//! Failures below HTTP that no repetition cures: somebody has to set something up.
+//! Failures below HTTP that repeating does not fix: a person has to change the setup.
 
 use std::{error::Error as StdError, io};
 
@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, sanitized};
 /// What is not set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SetupProblem {
-    /// The server's certificate is of an authority that nobody here trusts.
+    /// The server's certificate comes from an authority that this machine does not trust.
     UntrustedAuthority,
     /// The certificate is another host's.
     OtherHost,

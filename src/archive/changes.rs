@@ -10,8 +10,8 @@ use std::{
 use super::lines::{create, drop_lines, sync};
 use crate::error::{Error, Result};
 
-/// Resources added or changed, kept apart for whoever wants only those. Nothing on the very first pull,
-/// where it would be the whole file again.
+/// Resources that were added or changed, for readers that want only those. Not written on the first pull, because it
+/// would repeat the whole file.
 pub(super) struct Changes {
     path: PathBuf,
     wanted: bool,

@@ -18,7 +18,7 @@ use crate::{
 pub struct Expected {
     /// Its `resourceType`.
     pub kind: &'static str,
-    /// The Patient id it speaks of, where known.
+    /// The id of the Patient it belongs to, if known.
     pub patient: Option<String>,
 }
 
@@ -231,7 +231,7 @@ impl Dedup {
         self.before.number() == Some(self.tally.updated + self.tally.unchanged)
     }
 
-    /// Every resource of a pull is of one person; the first that says of whom settles it.
+    /// All resources of a pull belong to one person. The first one with a patient id decides who.
     fn belongs(&mut self, patient: Option<&str>) -> Result<()> {
         match (&self.expected.patient, patient) {
             (Some(wanted), Some(found)) if wanted != found => Err(Error::new(

@@ -15,8 +15,8 @@ fn is_home(own: &Path) -> bool {
     ["profiles", "tokens", "locks", "config.toml"].iter().any(|name| own.join(name).exists())
 }
 
-/// What file systems, desktops and programs that copy or index files leave in any directory they meet. It is
-/// nobody's: a directory with nothing else is empty. A `*` stands at the end for any rest of the name.
+/// Files that file systems, desktops and programs that copy or index files leave in directories. A directory with
+/// nothing else counts as empty. `*` at the end matches any rest of the name.
 const LEFTOVERS: [&str; 32] = [
     // ext4, Windows
     "lost+found",
@@ -75,7 +75,7 @@ pub(super) fn resolved(dir: &Path) -> Result<PathBuf> {
     }
 }
 
-/// A directory that is not an archive and not empty is nobody's to write into.
+/// Refuses a directory that is neither an archive nor empty.
 pub(super) fn refuse_foreign(dir: &Path) -> Result<()> {
     let mut entries = match fs::read_dir(dir) {
         Ok(entries) => entries.flatten().filter(|entry| !is_leftover(&entry.file_name())),

@@ -2,8 +2,8 @@
 //!
 //! While a search is read, its lines are in `.bbdl/partial/<Resource>.ndjson`, and after each page an entry in the
 //! journal beside it says how long that file is, what its SHA-256 is up to there, and how far the search was
-//! read. How that is said is the caller's affair: a checkpoint is stored as it is. Nothing here is synced: the
-//! journal may promise what a power cut has taken, and so nothing in it is believed before the hash agrees.
+//! read. The caller decides how to write that: a checkpoint is stored as it is. Nothing here is synced: after a
+//! power failure, the journal may name data that are lost. So it counts only if the hash matches.
 
 use std::{
     collections::VecDeque,
@@ -230,7 +230,7 @@ impl<C: Progress> Resume<C> {
     }
 }
 
-/// Lines with their line breaks; one that was cut short has none, and is none.
+/// Lines with their line breaks. A last line without one was cut short and does not count.
 fn whole_lines(mut journal: impl BufRead) -> impl Iterator<Item = Vec<u8>> {
     std::iter::from_fn(move || {
         let mut line = Vec::new();

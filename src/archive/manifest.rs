@@ -159,7 +159,7 @@ impl Manifest {
     /// lead elsewhere.
     ///
     /// # Errors
-    /// Why it is none of this format and version.
+    /// Why it is not a manifest of this format and version.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
         let manifest: Self = serde_json::from_slice(text).map_err(|cause| format!("not a bbdl manifest ({cause})"))?;
         if manifest.format != FORMAT || manifest.version != VERSION {

@@ -210,7 +210,7 @@ pub enum Removal {
 /// # Errors
 /// As [`empty`].
 pub fn remove(dir: &Path, is_ours: impl FnOnce(&Source) -> bool) -> Result<Removal> {
-    // Looked at while it is held: nobody exchanges it in between.
+    // Checked while the lock is held, so that nobody exchanges it in between.
     let archive = Archive::open(dir)?;
     if archive.manifest.as_ref().is_some_and(|manifest| !is_ours(&manifest.source)) {
         return Ok(Removal::NotOurs);

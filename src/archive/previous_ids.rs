@@ -82,7 +82,7 @@ impl PreviousIds {
         self.kept.is_none()
     }
 
-    /// The Patient id that what was kept speaks of.
+    /// The Patient id of the claims in the archive.
     #[must_use]
     pub fn patient(&self) -> Option<&str> {
         self.patient.as_deref()

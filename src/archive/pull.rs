@@ -65,7 +65,7 @@ pub struct Pull {
 }
 
 impl Pulled {
-    /// An instant of loading as far as it can be believed.
+    /// The time of loading, but not later than the server's clock.
     fn believed(&self, loaded: Option<Timestamp>) -> Option<Timestamp> {
         loaded.map(|loaded| self.clock.map_or(loaded, |clock| loaded.min(clock)))
     }
@@ -139,7 +139,7 @@ impl Pull {
         Writer::begin(self.files(expected.kind), key, expected, before)
     }
 
-    /// Forgets what was read of a resource type: it was shown not to fit together, and nobody is to go on with it.
+    /// Discards what was read of a resource type, because its pages do not fit together.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`].
@@ -310,8 +310,8 @@ impl Pull {
         format!("changes/{}.{resource}.ndjson", self.id)
     }
 
-    /// Adds a single document (userinfo, insurance card) of `patient`, where it says of whom. One that says what is
-    /// kept already stays away.
+    /// Adds a single document (userinfo, insurance card) of `patient`, if it has a patient id. If it equals the one in
+    /// the archive, nothing changes.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`].

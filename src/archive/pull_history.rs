@@ -41,7 +41,7 @@ fn text(dir: &Path) -> Result<String> {
 /// Takes all but the newest rows out of the manifest. Writes them to `staged`, after those that the archive at `dir`
 /// has already; says whether there were any.
 ///
-/// A row that is there already stays there alone: somebody may have put an earlier manifest back.
+/// Does not add a row twice: an earlier manifest may have been restored from a backup.
 ///
 /// # Errors
 /// [`crate::error::Exit::Disk`].

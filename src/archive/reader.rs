@@ -1,4 +1,4 @@
-//! A file of the archive as whoever shows or exports it reads it: it counts only where it is what the manifest says.
+//! Reads a file of the archive for report and export. It counts only if it matches the manifest.
 
 use std::{
     fs::File,

@@ -51,7 +51,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// What is wrong, the worst of it first: who reads "damaged" has to act, whoever else may read the file.
+    /// What is wrong, the worst first: "damaged" is worse than "others can read it".
     #[must_use]
     pub fn failure(&self) -> Option<ErrorKind> {
         match self {
@@ -145,7 +145,8 @@ pub fn verify(dir: &Path) -> Result<Report> {
     Ok(report)
 }
 
-/// What others may use, with its permission bits. Nothing where the file system keeps none: there is nothing to mend.
+/// What others may use, with its permission bits. Empty if the file system keeps no permissions, since `chmod` has no
+/// effect there.
 fn exposed(dir: &Path, manifest: &Manifest) -> Vec<(PathBuf, u32)> {
     let mut found = permissions::open_to_others(dir, Some(manifest));
     // That others may list the directory itself is its owner's affair; that they may put files there is not.

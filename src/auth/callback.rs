@@ -34,7 +34,7 @@ pub enum Callback {
 /// Why something is no callback of this log-in. The wait goes on.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum CallbackError {
-    /// `state` is missing or another's: another log-in's tab, or somebody who guesses.
+    /// `state` is missing or wrong: the tab of another log-in, or an attacker who guesses.
     #[error("it does not belong to this log-in; use the newest window or address")]
     WrongState,
     /// CMS's "not found" page says so in the background, without `state`. Anybody could say it.
@@ -55,7 +55,7 @@ pub enum CallbackError {
 const LONGEST: usize = 8 * 1024;
 
 /// Reads the query of a callback. `state` is compared in constant time and must be there: the one
-/// callback that CMS sends without it is reported as what it is, and is never believed by itself.
+/// callback that CMS sends without it is reported, but never ends the wait by itself.
 ///
 /// # Errors
 /// [`CallbackError`].

@@ -1,6 +1,6 @@
 //! A profile's live token: load, renew under the lock, store, use.
 //!
-//! A refresh token works once, and the answer that replaces it exists once. So whoever renews holds
+//! A refresh token works once, and the server sends its replacement once. So a process that renews holds
 //! the profile's lock, reads the store again before asking (another process may have renewed), makes
 //! sure that the server's back end is well and that a place for the answer is ready, and stores the new
 //! pair before anything judges or uses it. The request runs as a task of its own, so that an interrupt
@@ -126,8 +126,8 @@ impl Session {
     }
 
     /// For the moment before the process ends: waits for a renewal whose refresh token has been sent, until
-    /// its answer is stored or `give_up` says that nobody wants to wait. Where none is under way this
-    /// returns at once, and none begins any more.
+    /// its answer is stored or `give_up` ends. If none is under way, this returns at once. No renewal
+    /// begins after this.
     pub async fn settle(&self, give_up: impl Future<Output = ()>) {
         let inner = &self.0;
         if inner.state.compare_exchange(AT_REST, CLOSED, Ordering::AcqRel, Ordering::Acquire) != Err(RENEWING) {
@@ -147,7 +147,7 @@ impl Session {
     async fn renewed_from(&self, rejected: Option<&AccessToken>) -> Result<AccessToken> {
         let inner = Arc::clone(&self.0);
         let rejected = rejected.map(|token| token.secret().clone());
-        // A task of its own: whoever waits for it may be dropped, the answer may not.
+        // Its own task: the future that waits for it may be dropped, but the answer must not be.
         let task = tokio::spawn(async move {
             let live = &mut *inner.credential.lock().await;
             let credential = &mut live.credential;

@@ -74,8 +74,8 @@ impl TokenAnswer {
         self.is_whole
     }
 
-    /// The token type, where it is none that bbdl knows. The token is used as a bearer token all the same, since the
-    /// server has no others.
+    /// The token type, if bbdl does not know it. bbdl still uses the token as a bearer token, since the server has
+    /// no others.
     #[must_use]
     pub fn odd_token_type(&self) -> Option<&str> {
         self.token_type.as_deref().filter(|name| !name.eq_ignore_ascii_case("bearer"))
@@ -143,8 +143,8 @@ impl fmt::Debug for TokenAnswer {
     }
 }
 
-/// Something between us and the server may compress although nobody asked for it (RFC 1952 section 2.3.1: such a
-/// body begins so).
+/// A proxy may compress the answer although bbdl did not ask for that. Such a body begins with these bytes (RFC 1952
+/// section 2.3.1).
 fn unpacked(body: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     if !body.starts_with(&[0x1f, 0x8b]) {
         return None;

@@ -98,11 +98,11 @@ pub async fn revoke(client: &Client, app: &App, access_token: &Secret) -> Result
 }
 
 /// Whether API v3 is closed to the app (flag `v3_early_adopter`), asked where no token is needed: the token endpoint
-/// has the same words for that and for a refresh token that is dead. The question is a whole authorization request but
-/// for its redirect URI, without which nobody can consent to it.
+/// has the same words for that and for a refresh token that is dead. The request is a complete authorization request
+/// without a redirect URI, so nobody can consent to it.
 ///
 /// # Errors
-/// The words of an answer after which it is not known.
+/// The text of an answer that leaves it open.
 pub async fn is_closed_to(client: &Client, app: &App) -> Result<bool, String> {
     const NOT_A_CHALLENGE: &str = "0000000000000000000000000000000000000000000";
     let mut url = client.server().authorize();

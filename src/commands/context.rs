@@ -142,7 +142,7 @@ impl Context {
         if found.is_empty() { Err(refuse("it contains no certificate".to_owned())) } else { Ok(found) }
     }
 
-    /// A logged-in session of a profile. One that is known to be over is none.
+    /// A logged-in session of a profile; an error if its log-in is known to have ended.
     ///
     /// # Errors
     /// As [`LocalVault::read`] and [`Session::new`]; [`crate::error::Exit::PersonMustAct`] when the profile's log-in is over.

@@ -162,7 +162,7 @@ fn proxies() -> Finding {
     }
 }
 
-/// Where tokens and records are, nobody else looks.
+/// Whether others can look into the directories of tokens and records.
 fn directory(dir: &Path) -> Option<Finding> {
     let real = std::fs::canonicalize(dir).ok()?;
     let metadata = std::fs::symlink_metadata(&real).ok()?;

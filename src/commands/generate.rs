@@ -28,7 +28,7 @@ pub fn complete() -> Exit {
 /// Prints what makes a shell ask [`complete`]: so it knows the names of profiles as well.
 ///
 /// # Errors
-/// None that a person could mend.
+/// Only a bug can cause this.
 pub fn completions(context: &Context, args: &Completions) -> Result<()> {
     let defect = |why: String| Error::new(ErrorKind::Completions, format!("completions cannot be made: {why}"));
     let shells = Shells::builtins();

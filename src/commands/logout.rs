@@ -39,8 +39,8 @@ enum Ended {
     LeftAlone,
 }
 
-/// Runs the command. The tokens here are forgotten only after the server has ended the grant, unless
-/// `--local` says otherwise: else a living grant would be left with nobody who can end it.
+/// Runs the command. Without `--local`, the tokens here are deleted only after the server has ended the grant.
+/// Otherwise a valid grant would remain that nobody could end.
 ///
 /// # Errors
 /// [`Exit::NotSetUp`] without such a profile, [`Exit::TryAgain`] when the server cannot be reached.

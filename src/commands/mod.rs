@@ -113,8 +113,7 @@ fn run(context: &Context, command: Command) -> Result<()> {
     }
 }
 
-/// A panic is a defect of ours: its message may quote what was being worked on, and that is somebody's
-/// health record. Only the place is told.
+/// A panic is a bug in bbdl. Its message may quote a health record, so only the place in the code is shown.
 fn silence_panics(json: bool) {
     std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();

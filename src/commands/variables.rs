@@ -1,4 +1,4 @@
-//! Environment variables on their way to the command line: an empty one is none, and a wrong one is named.
+//! Environment variables as options: an empty one counts as not set, and an error names a wrong one.
 
 use std::ffi::OsString;
 

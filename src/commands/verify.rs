@@ -16,13 +16,13 @@ use crate::{
 /// [`Exit::TryAgain`] when another program holds it.
 pub fn run(context: &Context, args: &Verify) -> Result<()> {
     if archive::has_unfinished_commit(&args.dir) {
-        // The new archive is complete, only not all in place: whoever comes by puts it there.
+        // The new archive is complete, but not yet renamed into place. Opening the archive does that.
         drop(Archive::open(&args.dir)?);
     }
     let mut report = archive::verify::verify(&args.dir)?;
     if !report.ok {
         // A pull may have put its files in place while they were read: what counts is what is found when
-        // nobody writes. An archive that cannot be written to is not written to by others either.
+        // nobody writes. If this process may not write to the archive, assume that no other does.
         match Archive::open(&args.dir) {
             Ok(held) => {
                 report = archive::verify::verify(&args.dir)?;
@@ -59,6 +59,6 @@ pub fn run(context: &Context, args: &Verify) -> Result<()> {
     };
     let message = format!("{} {what}: {}", args.dir.display(), report.problems.join("; "));
     let error = Error::new(kind, message).hint(hint);
-    // The report on stdout says it already; a second object would break whoever reads it.
+    // The report on stdout says it already. A second JSON object would break readers.
     Err(if context.ui.json() { error.already_reported() } else { error })
 }

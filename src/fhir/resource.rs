@@ -31,7 +31,7 @@ pub struct Header {
     pub id: String,
     /// `meta.lastUpdated`, where it is an instant.
     pub last_updated: Option<Timestamp>,
-    /// The Patient id it speaks of, where it says so as `Patient/<id>`.
+    /// The id of the Patient it refers to, if it does so as `Patient/<id>`.
     pub patient: Option<String>,
     /// Where the value of the top-level `created` stands: in API v2 the moment of the answer, so that
     /// it differs at each download of the same claim.

@@ -136,12 +136,12 @@ impl AtomicFile {
 /// The names of files on their way to their place.
 const PREFIX: &str = ".bbdl-";
 const SUFFIX: &str = ".tmp";
-/// No write takes as long: whoever left such a file behind was killed.
+/// No write takes this long: the process that left such a file was killed.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
-/// Removes what [`write_private`] left in `dir` where it was killed, and what may hold a secret or a
-/// health record: temporary files that nobody has written to for `age`. Without any age this is for
-/// whoever knows that nobody else writes there. What cannot be removed now is left for the next time.
+/// Removes what a killed [`write_private`] left in `dir`: temporary files, last written `age` ago or
+/// earlier, which may contain a secret or a health record. With an age of zero, the caller must know that no other
+/// process writes there. What cannot be removed now stays until the next time.
 pub fn clear_temporaries(dir: &Path, age: Duration) {
     let is_old = |metadata: &fs::Metadata| {
         age.is_zero() || metadata.modified().is_ok_and(|at| at.elapsed().is_ok_and(|since| since > age))

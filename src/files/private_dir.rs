@@ -1,4 +1,4 @@
-//! Directories that nobody else may put anything into.
+//! Directories that only this user may write to.
 //!
 //! Whoever may write to a directory can put a link, or a file of their own, in the place of one of ours, and read or
 //! choose what we write. So a directory of ours belongs to us and only we may write to it; that others may list it is

@@ -1,9 +1,9 @@
 //! The one place where a file of ours is opened or made.
 //!
 //! What lies at a path may have been put there by somebody else: a symbolic or hard link to the token file, a pipe
-//! that nobody ever writes to, a device. So a file of ours is a regular file with one name, it is opened without
-//! following a link and without waiting, and it is looked at before anything is read, written or cut off. A new one
-//! is made only where there is none (`O_EXCL`).
+//! that nobody ever writes to, a device. So bbdl's files are regular files with one name. They are opened without
+//! following a link and without waiting, and are checked before anything is read, written or truncated. A new file
+//! is created only if there is none (`O_EXCL`).
 
 use std::{
     fmt,
@@ -73,7 +73,7 @@ pub fn open_to_append(path: &Path) -> io::Result<File> {
     open_with(path, OpenOptions::new().append(true)).and_then(ours)
 }
 
-/// Opens a file of ours for reading and writing, and makes it where there is none. Nothing of it is cut off.
+/// Opens one of bbdl's files for reading and writing, and creates it if there is none. Does not truncate it.
 ///
 /// # Errors
 /// As [`open`].
@@ -144,8 +144,8 @@ fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     not_following(options);
     let file = match without_a_lease(|| options.open(path)) {
         Ok(file) => file,
-        // Each system has its own word for "that is a link" or "nobody reads this pipe" (ELOOP, EMLINK, ENXIO): what
-        // is there is asked instead.
+        // Each system has its own error for "that is a link" or "nobody reads this pipe" (ELOOP, EMLINK, ENXIO). So look
+        // at what is there instead.
         Err(cause) => {
             let metadata = fs::symlink_metadata(path).map_err(|_| cause_again(&cause))?;
             refuse_what_is_no_file(&metadata)?;
@@ -235,7 +235,7 @@ fn create_new(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     {
         use std::os::unix::fs::PermissionsExt;
         if file.metadata()?.permissions().mode() & 0o777 != 0o600 {
-            // A file system without permissions says no or says nothing; whoever keeps secrets looks.
+            // A file system without permissions may refuse or ignore this. Callers that store secrets check it.
             let _ = file.set_permissions(fs::Permissions::from_mode(0o600));
         }
     }

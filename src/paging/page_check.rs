@@ -4,7 +4,7 @@
 //! not the total. What the server can get wrong is in the table of tests below. Sources: API page, sections 4.8
 //! to 4.10 of the reference (failures that look like success, paging at v1 and v2, paging at v3).
 
-/// How often a page is asked for again that cannot be believed.
+/// How often to ask again for a page that cannot be right.
 pub const DOUBTS: u32 = 3;
 
 /// What was known of a search before it was asked.

@@ -40,7 +40,7 @@ struct Asked {
     task: Task,
 }
 
-/// A task that ends when nobody waits for it any more.
+/// A task that is aborted when it is dropped.
 struct Task(JoinHandle<Result<Bundle, Failure>>);
 
 impl Drop for Task {

@@ -77,7 +77,7 @@ impl ArchiveNote {
     pub fn is_of(&self, source: &Source, profile: Option<&Profile>) -> bool {
         let ours = profile.map(source_of);
         match &self.filled {
-            // Where nothing said whose it was, somebody may have found out since.
+            // The patient id was unknown then, and a later pull may have found it.
             Some(Filled { source: then, .. }) if then.patient.is_none() && source.patient.is_some() => {
                 ours.as_ref() == Some(source)
             }

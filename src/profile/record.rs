@@ -118,7 +118,7 @@ impl Profile {
         self.save(paths, name)
     }
 
-    /// Removes a profile, one process at a time: whoever updates it at that moment does not bring it back.
+    /// Removes a profile, one process at a time, so that an update at that moment does not bring it back.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`]; [`crate::error::Exit::TryAgain`] when another process keeps the file for long.

@@ -148,7 +148,7 @@ pub enum Judgment {
     Fail(Why),
 }
 
-/// Whether an attempt counts, after those in `history`, for somebody of whom so much is `kept`.
+/// Whether an attempt counts, given the earlier ones in `history` and what the archive has (`kept`).
 #[must_use]
 pub fn judge(attempt: &Attempt, history: &History, kept: &Kept) -> Judgment {
     let again_or = |last: Judgment, why: Why| {

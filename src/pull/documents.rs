@@ -92,8 +92,8 @@ impl OneProfile<'_> {
         Ok(page.and_then(|page| Some(page.bundle.entries().next()?.1.as_ref().ok()?.id.clone())))
     }
 
-    /// Where nothing says whose log-in this is, and the archive is somebody's: claims say whose they are, documents do
-    /// not.
+    /// Used if the log-in has no patient id and the archive belongs to a person: claims contain the patient id,
+    /// documents do not.
     pub(super) fn leave_out_documents(&self, targets: &mut Vec<Target>) -> Result<()> {
         let of_nobody = |target: &Target| !matches!(target, Target::Search(_));
         let Some(first) = targets.iter().copied().find(of_nobody) else { return Ok(()) };

@@ -143,7 +143,7 @@ impl Reader<'_> {
                     sink.restart().await?;
                     continue;
                 }
-                // The link of before may be somebody else's, too.
+                // The stored link may also belong to another person's search.
                 Err(PullError::Failed(error)) if resumes && is_about_what_was_left(&error) => {
                     self.ui().say("the pages from an earlier run do not fit: reading from the beginning");
                     sink.restart().await?;

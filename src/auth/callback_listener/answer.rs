@@ -1,8 +1,8 @@
-//! Answers to whoever knocks at the redirect listener, written so that nobody can hold us up.
+//! Answers to requests at the redirect listener. No client can make bbdl wait.
 //!
 //! tiny_http reads what is left of a body when a request is dropped, into memory of the length that the
 //! client declared, and writes an answer only when those before it on the same connection are written.
-//! So a request is never dropped where somebody waits: it is answered on a thread of its own, or let go.
+//! So no request is dropped in the waiting thread. It is answered on its own thread, or leaked.
 
 use std::{
     fmt,

@@ -20,7 +20,7 @@ use std::{
 const TLS_HANDSHAKE: u8 = 0x16;
 /// How long a connection may say nothing. Browsers open some ahead of time, and open another when one is gone.
 const SILENCE: Duration = Duration::from_secs(60);
-/// How long somebody may leave an answer unread.
+/// How long a client may take to read an answer.
 const UNREAD: Duration = Duration::from_secs(30);
 /// Connections at once: more than any browser opens, and less than this process may have.
 const MOST: usize = 400;

@@ -90,7 +90,7 @@ fn requests_left_over_do_not_hold_up_the_end() {
     // Answered only after the first, which the one who waits still holds when it returns.
     let get = format!("GET /callback?code=thecode&state={STATE} HTTP/1.1\r\nHost: HOST\r\n\r\n");
     let post = format!("POST /callback HTTP/1.1\r\nHost: {}\r\nContent-Length: 5000\r\n\r\nhalf", waiting.authority);
-    // Connected ahead: once the callback is judged, nobody may be listening any more.
+    // Connect first: after the callback, the listener may be closed.
     let mut unfinished: Vec<TcpStream> = (0..20).map(|_| waiting.send("")).collect();
     let _pipelined = waiting.send(&get.repeat(50));
     unfinished.iter_mut().for_each(|stream| stream.write_all(post.as_bytes()).unwrap_or_default());

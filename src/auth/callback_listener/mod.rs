@@ -41,7 +41,7 @@ use super::{
 use crate::secret::Secret;
 use socket::ListeningSockets;
 
-/// Why nobody listens.
+/// Why the listener cannot start.
 #[derive(Debug, Error)]
 pub enum ListenError {
     /// Another program has the port.
@@ -81,7 +81,7 @@ impl Paster {
     /// A line was pasted.
     ///
     /// # Errors
-    /// The line, where nobody waits any more.
+    /// Returns the line if nothing waits for it any more.
     pub fn line(&self, text: String) -> Result<(), String> {
         if !self.is_waiting.load(Ordering::Acquire) {
             return Err(text);
@@ -174,7 +174,7 @@ impl CallbackListener {
         &self.redirect
     }
 
-    /// For whoever reads the terminal.
+    /// For the thread that reads the terminal.
     #[must_use]
     pub fn paster(&self) -> Paster {
         Paster { sender: self.sender.clone(), is_waiting: Arc::clone(&self.is_waiting) }
@@ -185,8 +185,8 @@ impl CallbackListener {
     ///
     /// A callback with `error=not_found` and without `state` is how CMS's page says that it knows no such
     /// person. It does not end the wait, because any web page could send it and so end a log-in that is
-    /// going well: it is told at once, and believed only when nothing valid came before the deadline, or
-    /// when the person, having been told, presses Enter.
+    /// going well: it is reported at once, but ends the wait only if nothing valid comes before the deadline, or
+    /// if the person then presses Enter.
     pub fn wait(self, expected: &Expected, deadline: Instant, tell: impl FnMut(Notice)) -> Outcome {
         let is_waiting = Arc::clone(&self.is_waiting);
         let outcome = self.wait_for_callback(expected, deadline, tell);
@@ -200,7 +200,7 @@ impl CallbackListener {
         // When to say that the rest of an address is missing: a terminal delivers its lines one after the other.
         let mut cut: Option<Instant> = None;
         loop {
-            // Looked at each time: whoever floods us would put the deadline off otherwise.
+            // Checked each time. Otherwise a flood of requests would delay the deadline.
             let now = Instant::now();
             if deadline <= now {
                 return if not_found { Outcome::NotFound } else { Outcome::TimedOut };
@@ -312,7 +312,7 @@ enum Judged {
     Elsewhere(u16, &'static str),
 }
 
-/// The listener after the log-in: whoever presses F5 sees the same page again, and no "connection refused".
+/// The listener after the log-in: F5 shows the same page again instead of "connection refused".
 pub struct Reloads {
     inbox: CallbackListener,
     expected: Expected,

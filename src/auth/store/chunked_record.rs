@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Otherwise the record is in the items `PROFILE#SLOT.0` … `PROFILE#SLOT.(COUNT-1)`. A new record goes to
-//! the slot (0 or 1) that the head does not speak of, the head is replaced last and by itself, and only
-//! then the old slot is emptied: whenever the process dies, the head speaks of a complete record.
+//! the slot (0 or 1) that the head does not name. The head is replaced last, in one step, and then the old slot is
+//! emptied. So whenever the process dies, the head names a complete record.
 //! Slots are filled from 0 upwards and emptied downwards, so that whatever a crash left in one is found
 //! from 0 on and removed by the next `save` or `delete`.
 
@@ -55,7 +55,7 @@ pub(super) fn load(items: &impl Items, profile: &str) -> Result<Option<Secret>, 
     Ok(None)
 }
 
-/// The record that a head item speaks of.
+/// The record that a head item names.
 fn assembled(items: &impl Items, profile: &str, item: &[u8]) -> Result<Secret, StoreError> {
     let (head, inline) = Head::read(item).ok_or_else(|| damaged("the keyring item is not one of bbdl's"))?;
     let mut record = Zeroizing::new(Vec::with_capacity(head.length));

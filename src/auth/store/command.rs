@@ -223,7 +223,7 @@ fn converse(mut child: Child, request: Zeroizing<Vec<u8>>) -> io::Result<Receive
     Ok(end)
 }
 
-/// At most one byte more than [`LARGEST`]; the rest meets a closed pipe.
+/// Reads at most one byte more than [`LARGEST`], then closes the pipe.
 fn read_bounded(stdout: ChildStdout) -> io::Result<Answer> {
     // Room for all of it from the start: a growing vector would leave copies behind.
     let mut answer = Zeroizing::new(Vec::with_capacity(LARGEST + 2));

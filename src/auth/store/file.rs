@@ -45,8 +45,8 @@ impl FileStore {
 }
 
 impl FileStore {
-    /// What is at `path`. Refuses a file that group or others can read or write, as ssh does with a private key; one
-    /// that could have been put there by somebody else; and what is no plain file, a link included.
+    /// What is at `path`. Refuses a file that group or others can read or write, as ssh does with a private key; a
+    /// file that somebody else could have put there; and anything but a regular file, so also a link.
     fn read(&self, path: &Path) -> Result<Option<Secret>, StoreError> {
         let io = |source| StoreError::Io { path: path.to_owned(), source };
         let damaged = |what: &str| StoreError::Damaged { what: format!("{} {what}", path.display()) };
@@ -93,8 +93,8 @@ impl FileStore {
         counts.then_some(next)
     }
 
-    /// Refuses a directory that group or others may enter, list or write to: whoever may write there could put a
-    /// file of their own in the record's place.
+    /// Refuses a directory that group or others may enter, list or write to: they could put their own file in the
+    /// place of the record.
     fn refuse_open_directory(&self) -> Result<(), StoreError> {
         match fs::metadata(&self.dir) {
             Ok(metadata) => refuse_what_is_open_to_others(&self.dir, &metadata),
@@ -146,7 +146,7 @@ impl TokenStore for FileStore {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(source) => Err(StoreError::Io { path: path.to_owned(), source }),
         };
-        // First what would else be left alone, where nobody looks for it.
+        // The second file goes first: if only the first were deleted, nothing would look for the second any more.
         let beside = removed(&next_record::path_for(&path))?;
         let was_there = removed(&path)?;
         if beside || was_there {
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(names(), ["mom.json", "mom.next"]);
         assert_eq!(store.load("mom").unwrap().unwrap().expose(), renewed(0).expose());
         next.store(&renewed(1)).unwrap();
-        // As whoever is killed here leaves it.
+        // This is what a process leaves that is killed here.
         assert!(loaded(&store, "mom").unwrap().starts_with(renewed(1).expose()));
         // The next renewal does not write over the only copy.
         drop(next);

@@ -131,8 +131,8 @@ pub enum StoreError {
         /// What the system said, fit to be shown.
         cause: String,
     },
-    /// The keyring did not answer in time. It most often is locked and asks for its password in a window
-    /// that nobody sees.
+    /// The keyring did not answer in time. Usually it is locked and asks for its password in a window that nobody
+    /// sees.
     #[error(
         "the system's keyring did not answer within {seconds} seconds; it may be locked and waiting for its password"
     )]

@@ -63,7 +63,7 @@ impl Done {
         for (PulledResource { row, warnings, .. }, entry) in &self.resources {
             for warning in warnings {
                 match warning.kind {
-                    // Nothing is wrong: it is said when everything was read, and to nobody who wants to hear of trouble only.
+                    // This is not a problem: say it after a full pull, and not with --quiet.
                     WarningKind::MedicareAdvantage if row.mode == Mode::Full => ui.say(&warning.message),
                     WarningKind::MedicareAdvantage => {}
                     _ => ui.warn(&warning.message),

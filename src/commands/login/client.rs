@@ -76,7 +76,7 @@ pub(super) fn secret(
     if secret.is_empty() { Ok(None) } else { word(secret.expose(), "what was typed").map(Some) }
 }
 
-/// What an earlier log-in kept. A record that cannot be used is none: this log-in will write it anew.
+/// What an earlier log-in stored. An unusable record counts as missing: this log-in replaces it.
 fn kept(store: &dyn TokenStore, profile: &str) -> Result<Option<Credential>> {
     match store.load(profile) {
         Ok(record) => Ok(record.as_ref().and_then(Credential::from_record)),

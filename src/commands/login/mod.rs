@@ -75,8 +75,8 @@ struct StoredLogIn {
     ended: Vec<ProfileName>,
 }
 
-/// Everything is told by now; whoever presses F5 at the browser sees the same page for a moment. An interrupt ends
-/// that moment, and nothing else.
+/// The log-in is finished. For a moment, pressing F5 in the browser shows the same page again. An interrupt ends only
+/// that moment.
 fn answer_reloads(reloads: Box<Reloads>) -> Result<()> {
     const MOMENT: Duration = Duration::from_secs(5);
     block_on(async {
@@ -192,8 +192,8 @@ async fn wants_it_there(context: &Context, plan: &Plan, to: &ProfileName, answer
     answer.is_ok_and(|answer| matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
-/// Tries the store before the person is asked: a keyring may be readable and still refuse to be written
-/// to until somebody unlocks it. No profile can have the name that is used for it.
+/// Tries the store before the person goes to the browser: a keyring may be readable but refuse writing until it is
+/// unlocked. No profile can have the name that is used for this.
 fn check_store(plan: &Plan) -> Result<()> {
     let name = format!("{}#check", plan.name);
     plan.store.save(&name, &Secret::new("bbdl was here".to_owned()))?;

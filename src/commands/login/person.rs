@@ -1,7 +1,7 @@
-//! The right person: who logged in, held against the other profiles and against this profile's past.
+//! The right person: compares who logged in with the other profiles and with who had this profile before.
 //!
-//! A browser that is still signed in as somebody else logs that person in, without a question. The server says who it
-//! was only afterwards, and has by then ended every earlier log-in of that person with the same app (any machine's).
+//! If the browser is still signed in as somebody else, Medicare logs that person in without asking. The server says who
+//! it was only afterwards. By then it has ended every earlier log-in of that person with the same app, on any machine.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(super) enum Relation {
     Same,
     /// They are of two.
     Other,
-    /// The server names nobody, or the ids of v3 and of v1 and v2 cannot be held against each other.
+    /// The server names nobody, or one id is of v3 and the other of v1 or v2, so they cannot be compared.
     Unknown,
 }
 
@@ -214,7 +214,7 @@ mod tests {
             (Unknown, vec![mom.clone(), elsewhere.clone()], false, keep(&["mom"])),
             (Other, vec![], false, Verdict::Refuse),
             (Other, vec![], true, keep(&[])),
-            // Another app's log-in lives on, and its profile cannot take this app's tokens.
+            // A log-in of another app stays valid, and its profile cannot take this app's tokens.
             (Other, vec![elsewhere.clone()], false, Verdict::Refuse),
             (Other, vec![mom.clone()], false, divert("mom", &[])),
             (Other, vec![mom.clone()], true, keep(&["mom"])),
