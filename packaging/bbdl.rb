@@ -9,7 +9,7 @@ class Bbdl < Formula
   depends_on "rust" => :build
 
   def install
-    system "cargo", "install", *std_cargo_args
+    system "cargo", "install", "--profile", "dist", *std_cargo_args
     man1.install Dir["docs/man/*.1"]
     bash_completion.install "completions/bbdl.bash" => "bbdl"
     zsh_completion.install "completions/_bbdl"
