@@ -11,9 +11,10 @@ use crate::{
     claim::Kind,
     cms_notice::CMS_NOTICE,
     duration, export,
+    fleet::{shard::Shard, tolerance::Tolerance},
     output::Color,
     profile::{ProfileName, paths},
-    pull::plan::Resource,
+    resource::Resource,
 };
 use bluebutton_mock::Access;
 
@@ -107,6 +108,15 @@ pub enum Command {
         after_help = "Examples:\n  bbdl doctor\n  bbdl doctor --json | jq '.findings[] | select(.state != \"ok\")'"
     )]
     Doctor,
+    /// Import, export, list, rename and remove profiles
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  \
+            bbdl profiles import rows.ndjson\n  \
+            bbdl profiles list\n  \
+            bbdl profiles rename mum mom"
+    )]
+    Profiles(Profiles),
     /// Delete a log-in, its tokens and the archives filled with it
     Purge(Purge),
     /// Run an offline Blue Button server with made-up people
@@ -207,6 +217,81 @@ pub struct Status {
     pub online: bool,
 }
 
+/// `bbdl profiles`
+#[derive(Debug, Subcommand)]
+pub enum Profiles {
+    /// List the profiles of this machine
+    #[command(after_help = "Examples:\n  bbdl profiles list\n  bbdl profiles list --json | jq -r '.profiles[].name'")]
+    List,
+    /// Import profiles with their tokens: one JSON object a line
+    Import(ProfilesImport),
+    /// Print profiles as rows that import reads
+    Export(ProfilesExport),
+    /// Give a profile another name
+    Rename(ProfilesRename),
+    /// Remove profiles and their tokens from this machine
+    Remove(ProfilesRemove),
+}
+
+/// `bbdl profiles import`
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "A row needs name, server, client_id and refresh_token, and may have api, client_secret, access_token, \
+        access_token_expires, patient, scopes, access_category and grant_expires. Rows that cannot be used are refused one \
+        by one. docs/for-researchers.md tells more.\n\nExamples:\n  \
+        bbdl profiles import rows.ndjson\n  \
+        bbdl profiles import - --json < rows.ndjson | jq 'select(.ok | not)'"
+)]
+pub struct ProfilesImport {
+    /// The file with the rows, or -
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Put rows in the place of profiles of the same name
+    #[arg(long)]
+    pub replace: bool,
+}
+
+/// `bbdl profiles export`
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "Examples:\n  bbdl profiles export > profiles.ndjson\n  bbdl profiles export p0001 --with-tokens > p0001.ndjson"
+)]
+pub struct ProfilesExport {
+    /// The profiles; all of them where none is named
+    #[arg(value_name = "NAME", add = ArgValueCompleter::new(profiles))]
+    pub names: Vec<ProfileName>,
+    /// With tokens and client secrets. They must be used in one place only
+    #[arg(long)]
+    pub with_tokens: bool,
+}
+
+/// `bbdl profiles rename`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  bbdl profiles rename mum mom")]
+pub struct ProfilesRename {
+    /// The profile
+    #[arg(value_name = "OLD", add = ArgValueCompleter::new(profiles))]
+    pub old: ProfileName,
+    /// Its new name
+    #[arg(value_name = "NEW")]
+    pub new: ProfileName,
+}
+
+/// `bbdl profiles remove`
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "The server is not told, and archives stay: bbdl logout ends a consent, and bbdl purge deletes archives as well.\n\n\
+        Examples:\n  bbdl profiles remove p0001 p0002 --yes"
+)]
+pub struct ProfilesRemove {
+    /// The profiles
+    #[arg(required = true, value_name = "NAME", add = ArgValueCompleter::new(profiles))]
+    pub names: Vec<ProfileName>,
+    /// Do not ask
+    #[arg(long, env = "BBDL_YES", value_parser = FalseyValueParser::new())]
+    pub yes: bool,
+}
+
 /// `bbdl purge`
 #[derive(Clone, Debug, Args)]
 #[command(
@@ -286,6 +371,33 @@ pub struct Fetch {
     /// Pause before the first repetition, in milliseconds; it doubles each time
     #[arg(long, value_name = "MS", default_value = "1000", env = "BBDL_RETRY_DELAY", hide_short_help = true, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     pub retry_delay: u64,
+    /// Options for all profiles.
+    #[command(flatten)]
+    pub many: FetchMany,
+}
+
+/// `bbdl fetch --all-profiles`
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Options for --all-profiles")]
+pub struct FetchMany {
+    /// Only those who were not pulled for so long: 90s, 15m, 6h, 7d
+    #[arg(long, value_name = "DURATION", requires = "all_profiles", hide_short_help = true, value_parser = duration::parse)]
+    pub stale_after: Option<Duration>,
+    /// Begin with nobody after this time; exit 75 if somebody who was due is left
+    #[arg(long = "for", value_name = "DURATION", requires = "all_profiles", hide_short_help = true, value_parser = duration::parse)]
+    pub time: Option<Duration>,
+    /// Only part K of N of the profiles, K from 0: several machines share them by their names
+    #[arg(long, value_name = "K/N", requires = "all_profiles", hide_short_help = true)]
+    pub shard: Option<Shard>,
+    /// Append one line of JSON to this file for each profile, as soon as it ends
+    #[arg(long, value_name = "FILE", requires = "all_profiles", hide_short_help = true, value_hint = ValueHint::FilePath)]
+    pub results: Option<PathBuf>,
+    /// Write the numbers of the run for Prometheus (node_exporter's textfile collector)
+    #[arg(long, value_name = "FILE", requires = "all_profiles", hide_short_help = true, value_hint = ValueHint::FilePath)]
+    pub metrics: Option<PathBuf>,
+    /// Failures that do not fail the run: an exit code, or a share of those who were due, such as 1% (repeatable)
+    #[arg(long, value_name = "CODE|PERCENT%", requires = "all_profiles", hide_short_help = true)]
+    pub tolerate: Vec<Tolerance>,
 }
 
 /// Where API v3's claims come from.

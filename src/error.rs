@@ -109,6 +109,7 @@ error_kinds! {
     Lock, "lock", TryAgain, "another bbdl is running here";
     InUse, "in_use", TryAgain, "another program has a file open";
     State, "state", TryAgain, "the database of the shared state (--state) cannot be reached, or stopped answering";
+    TimeUp, "time_up", TryAgain, "the time of `--for` was over before everybody who was due was pulled";
     Listen, "listen", TryAgain, "the port is taken";
     TimedOut, "timed_out", TryAgain, "the browser did not come back";
     Revoke, "revoke", TryAgain, "the server did not confirm the log-out";
@@ -160,6 +161,7 @@ error_kinds! {
     OtherEnrollee, "other_enrollee", Data, "the archive, or what the server sent, is another enrollee's";
     OtherFilters, "other_filters", Data, "the archive was pulled with other filters";
     NotAnArchive, "not_an_archive", Data, "the directory contains something else";
+    ImportRow, "import_row", Data, "a row of `bbdl profiles import` cannot be used";
     NoClaims, "no_claims", Data, "the archive has no claims";
     TooMany, "too_many", Data, "more claims came than --max-claims allows";
     NotADemo, "not_a_demo", Data, "the directory is not from an earlier demo";

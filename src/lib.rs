@@ -12,6 +12,7 @@
 //! | [`cli`] | what a person may type |
 //! | [`report`] | one HTML page for people, from an archive |
 //! | [`export`] | tables and a FHIR Bundle, from an archive |
+//! | [`fleet`] | many enrollees in one run: who is due, several at once, what became of each |
 //! | [`pull`] | a search brought home whole: what to pull, when to read again, when the result counts |
 //! | [`paging`] | one search as a sequence of pages, with nothing lost between two pages |
 //! | [`shared_state`] | what many machines share in PostgreSQL: profiles, sealed tokens, leases, outcomes |
@@ -28,6 +29,7 @@
 //! | --- | --- |
 //! | [`origin`] | scheme, host and port: where a token may be sent |
 //! | [`api_version`] | v1, v2 and v3 |
+//! | [`resource`] | what a person may ask for |
 //! | [`error`] | errors with a kind, a hint and an exit code |
 //! | [`output`] | what a person or a script sees |
 //! | [`secret`] | text that is never printed or logged |
@@ -49,12 +51,14 @@ pub mod error;
 pub mod export;
 pub mod fhir;
 pub mod files;
+pub mod fleet;
 pub mod origin;
 pub mod output;
 pub mod paging;
 pub mod profile;
 pub mod pull;
 pub mod report;
+pub mod resource;
 pub mod runtime;
 pub mod secret;
 #[cfg(feature = "postgres")]

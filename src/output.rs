@@ -70,9 +70,12 @@ impl Streams {
 
     fn line_to_stderr(&self, text: &str) {
         // One write a line: lines of several threads must not be cut into each other.
-        let write = || {
+        self.above_the_bar(|| {
             let _ = stderr().lock().write_all(format!("{text}\n").as_bytes());
-        };
+        });
+    }
+
+    fn above_the_bar<T>(&self, write: impl FnOnce() -> T) -> T {
         match &*self.bar() {
             Some(bar) => bar.suspend(write),
             None => write(),
@@ -165,8 +168,11 @@ impl Ui {
 
     /// A result for people, on stdout.
     pub fn result(&self, text: impl AsRef<str>) {
-        let mut out = stdout().lock();
-        if let Err(cause) = writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush())
+        let written = self.1.above_the_bar(|| {
+            let mut out = stdout().lock();
+            writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush())
+        });
+        if let Err(cause) = written
             && cause.kind() != io::ErrorKind::BrokenPipe
         {
             let _ = self.1.lost.set(Error::stdout(&cause));
@@ -257,14 +263,9 @@ impl Ui {
     /// Starts showing how far a download is.
     #[must_use]
     pub fn progress(&self, what: &str) -> Progress {
-        let wanted = !self.0.quiet && !self.0.no_progress && !self.0.json;
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let bar = (wanted && stderr().is_terminal() && !dumb).then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            bar.set_prefix(what.to_owned());
-            *self.1.bar() = Some(bar.clone());
-            bar
-        });
+        let wanted = self.shows_progress();
+        let bar = self.bar();
+        bar.iter().for_each(|bar| bar.set_prefix(what.to_owned()));
         Progress {
             bar,
             wanted,
@@ -273,6 +274,28 @@ impl Ui {
             started: Instant::now(),
             last_line: Instant::now(),
         }
+    }
+
+    /// Starts showing one line that changes.
+    #[must_use]
+    pub fn status_line(&self) -> StatusLine {
+        let bar = self.bar();
+        bar.iter().for_each(|bar| bar.set_style(style("{wide_msg}")));
+        StatusLine { bar, ui: self.clone(), last_line: Instant::now() }
+    }
+
+    fn shows_progress(&self) -> bool {
+        !self.0.quiet && !self.0.no_progress && !self.0.json
+    }
+
+    /// A bar, where there is a terminal that can show one.
+    fn bar(&self) -> Option<ProgressBar> {
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        (self.shows_progress() && stderr().is_terminal() && !dumb).then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            *self.1.bar() = Some(bar.clone());
+            bar
+        })
     }
 
     fn painted(&self, style: &str, text: &str) -> String {
@@ -349,6 +372,38 @@ impl Progress {
 
 impl Drop for Progress {
     /// However it ends: what is said next stands on a line of its own.
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            *self.ui.1.bar() = None;
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// One line that changes on a terminal, and a line now and then elsewhere.
+pub struct StatusLine {
+    bar: Option<ProgressBar>,
+    ui: Ui,
+    last_line: Instant,
+}
+
+impl StatusLine {
+    /// Between two lines where there is no terminal: they may be mailed in the morning.
+    const SPARSE: Duration = Duration::from_secs(60);
+
+    /// Shows another text.
+    pub fn show(&mut self, text: impl FnOnce() -> String) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(text());
+            bar.tick();
+        } else if self.ui.shows_progress() && self.last_line.elapsed() >= Self::SPARSE {
+            self.last_line = Instant::now();
+            self.ui.say(text());
+        }
+    }
+}
+
+impl Drop for StatusLine {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             *self.ui.1.bar() = None;

@@ -7,17 +7,18 @@ use std::{
 };
 
 /// What everybody may use. These use each other and nobody else.
-const GROUND: [&str; 9] =
-    ["api_version", "cms_notice", "duration", "error", "files", "origin", "output", "runtime", "secret"];
+const GROUND: [&str; 10] =
+    ["api_version", "cms_notice", "duration", "error", "files", "origin", "output", "resource", "runtime", "secret"];
 
 /// Which rooms a room may use beside the ground. A room stands above all that it may use, so data flows one way.
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     (
         "commands",
         &[
             "cli",
             "report",
             "export",
+            "fleet",
             "pull",
             "paging",
             "shared_state",
@@ -29,9 +30,10 @@ const ALLOWED: [(&str, &[&str]); 13] = [
             "fhir",
         ],
     ),
-    ("cli", &["export", "pull", "profile", "auth", "claim"]),
+    ("cli", &["export", "fleet", "profile", "auth", "claim"]),
     ("report", &["claim", "archive", "fhir"]),
     ("export", &["claim", "archive", "fhir"]),
+    ("fleet", &["shared_state", "profile"]),
     ("pull", &["paging", "shared_state", "profile", "auth", "api", "claim", "archive", "fhir"]),
     ("paging", &["api", "fhir"]),
     ("shared_state", &["profile", "auth"]),

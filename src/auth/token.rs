@@ -54,6 +54,13 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl Grant {
+    /// A number for a new log-in. Without a source of chance there is none, and nothing is taken for the same.
+    #[must_use]
+    pub fn new_log_in() -> Option<u64> {
+        let mut log_in = [0; 8];
+        getrandom::fill(&mut log_in).is_ok().then_some(u64::from_le_bytes(log_in) >> 11)
+    }
+
     /// Whether the enrollee shares demographic data (name, address, birth date, race, sex).
     #[must_use]
     pub fn demographics(&self) -> bool {

@@ -97,9 +97,7 @@ impl TokenAnswer {
             (_, Some(_)) => AccessCategory::ThirteenMonth,
             _ => AccessCategory::Unknown,
         };
-        let mut log_in = [0; 8];
-        // Without a source of chance there is no number, and nothing is taken for the same.
-        let log_in = getrandom::fill(&mut log_in).is_ok().then_some(u64::from_le_bytes(log_in) >> 11);
+        let log_in = Grant::new_log_in();
         let before = Grant { access_category, grant_expires, log_in, ..Grant::default() };
         let (access, refresh, grant) = self.into_renewed(&before, asked, now);
         (access.unwrap_or_else(|| Secret::new(String::new())), refresh, Grant { renewals: 0, ..grant })

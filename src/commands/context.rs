@@ -65,7 +65,12 @@ impl Context {
         let paths = Paths::find(home.as_deref(), global.config.as_deref())?;
         let uses_state = matches!(
             command,
-            Command::Login(_) | Command::Logout(_) | Command::Status(_) | Command::Fetch(_) | Command::Purge(_)
+            Command::Login(_)
+                | Command::Logout(_)
+                | Command::Status(_)
+                | Command::Fetch(_)
+                | Command::Profiles(_)
+                | Command::Purge(_)
         );
         let mut config = match paths.check() {
             Err(error) if uses_state => return Err(error),
@@ -73,6 +78,9 @@ impl Context {
             Err(_) if global.config.is_none() => ConfigFile::default(),
             _ => ConfigFile::load(&paths, global.config.is_some())?,
         };
+        if uses_state {
+            paths.sweep();
+        }
         config.token_store_command =
             store_command(std::env::var_os("BBDL_TOKEN_STORE_COMMAND"), config.token_store_command)?;
         let named = config.profile.as_deref().unwrap_or(ProfileName::DEFAULT);

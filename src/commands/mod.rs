@@ -10,6 +10,7 @@ mod hardening;
 pub mod login;
 pub mod logout;
 pub mod mock;
+pub mod profiles;
 pub mod purge;
 pub mod report;
 pub mod status;
@@ -105,6 +106,7 @@ fn run(context: &Context, command: Command) -> Result<()> {
         Command::Report(args) => report::run(context, &args),
         Command::Export(args) => export::run(context, &args),
         Command::Doctor => doctor::run(context),
+        Command::Profiles(command) => profiles::run(context, &command),
         Command::Purge(args) => purge::run(context, &args),
         Command::Mock(args) => mock::run(context, &args),
         Command::Demo(args) => demo::run(context, &args),

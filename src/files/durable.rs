@@ -33,6 +33,28 @@ pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_and_keep(bytes)
 }
 
+/// As [`write_private`], without waiting for the disk: after a power cut there may be the old file, the new one or an
+/// empty one. For what can be missed.
+///
+/// # Errors
+/// As [`write_private`].
+pub fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut fresh = AtomicFile::begin(path)?;
+    fresh.temporary.write_all(bytes)?;
+    fresh.temporary.persist(path).map(drop).map_err(|failed| failed.error)
+}
+
+/// As [`write_private`], for a place that a person named and a file that everybody may read: nothing about people is in
+/// it. A reader finds the old file or the new one.
+///
+/// # Errors
+/// As [`AtomicFile::begin_where_told`].
+pub fn write_public(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let fresh = AtomicFile::begin_where_told(path)?;
+    set_mode(fresh.temporary.as_file(), 0o644)?;
+    fresh.write_and_keep(bytes)
+}
+
 /// Refuses a file that is for a secret where the file system does not keep it to its owner.
 ///
 /// # Errors
@@ -64,21 +86,17 @@ impl AtomicFile {
         if fs::metadata(place).is_ok_and(|there| !there.is_file()) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is something that is not a file"));
         }
+        clear_temporaries(directory_of(place), ABANDONED);
         Self::begin(place)
     }
 
-    /// Begins a file that is to be at `place`.
+    /// Begins a file that is to be at `place`. What killed writers have left there is not looked for, since a directory
+    /// may have a hundred thousand files: `Paths::sweep` does that for the profiles, and whoever opens an archive.
     ///
     /// # Errors
     /// What the file system says.
     pub fn begin(place: &Path) -> io::Result<Self> {
-        let dir = directory_of(place);
-        create_private_dir(dir)?;
-        clear_temporaries(dir, ABANDONED);
-        let temporary = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(dir)?;
-        // tempfile asks for 0600, from which a umask such as 0277 would still take our own right to write.
-        make_private(temporary.as_file(), 0o600)?;
-        Ok(Self { temporary, place: place.to_owned() })
+        Ok(Self { temporary: temporary_for(place)?, place: place.to_owned() })
     }
 
     fn write_and_keep(mut self, bytes: &[u8]) -> io::Result<()> {
@@ -133,11 +151,21 @@ impl AtomicFile {
     }
 }
 
+/// A private file beside `place`, under a name of its own.
+pub(super) fn temporary_for(place: &Path) -> io::Result<NamedTempFile> {
+    let dir = directory_of(place);
+    create_private_dir(dir)?;
+    let temporary = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(dir)?;
+    // tempfile asks for 0600, from which a umask such as 0277 would still take our own right to write.
+    set_mode(temporary.as_file(), 0o600)?;
+    Ok(temporary)
+}
+
 /// The names of files on their way to their place.
 const PREFIX: &str = ".bbdl-";
 const SUFFIX: &str = ".tmp";
 /// No write takes this long: the process that left such a file was killed.
-const ABANDONED: Duration = Duration::from_secs(3600);
+pub const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// Removes what a killed [`write_private`] left in `dir`: temporary files, last written `age` ago or
 /// earlier, which may contain a secret or a health record. With an age of zero, the caller must know that no other
@@ -225,7 +253,8 @@ pub(super) fn directory_of(path: &Path) -> &Path {
     }
 }
 
-fn make_private(file: &File, mode: u32) -> io::Result<()> {
+/// Gives a file these permissions, whatever the umask.
+fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     #[cfg(unix)]
     if mode_of(&file.metadata()?) != mode {
         return refusable(file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode)));
@@ -260,7 +289,7 @@ mod tests {
         for path in [&old, &other] {
             File::options().write(true).open(path).unwrap().set_modified(long_ago).unwrap();
         }
-        write_private(&dir.path().join("a"), b"x").unwrap();
+        clear_temporaries(dir.path(), ABANDONED);
         assert_eq!([old.exists(), fresh.exists(), other.exists()], [false, true, true]);
         clear_temporaries(dir.path(), Duration::ZERO);
         assert_eq!([fresh.exists(), other.exists()], [false, true]);

@@ -1,5 +1,6 @@
 //! Files and directories that are this user's alone and survive a crash.
 
+pub mod batch;
 pub mod durable;
 pub mod lock;
 pub mod path_text;

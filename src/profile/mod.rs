@@ -2,6 +2,7 @@
 
 pub mod archive_notes;
 pub mod config_file;
+pub mod last_pull;
 mod name;
 mod new_name;
 pub mod paths;
@@ -10,4 +11,4 @@ mod record;
 pub use name::{ProfileName, profile_option};
 pub use new_name::{NameRefused, NewProfileName, TakenNames};
 pub use paths::Paths;
-pub use record::{Profile, login_command};
+pub use record::{Profile, Pulled, hold, login_command};

@@ -6,8 +6,9 @@ use sha2::{Digest, Sha256};
 
 use super::ProfileName;
 use crate::{
+    auth::store,
     error::{Error, ErrorKind, Result},
-    files::private_dir,
+    files::{durable, private_dir, private_file},
 };
 
 /// Where things live on this machine.
@@ -78,8 +79,20 @@ impl Paths {
 
     /// The directories in which secrets and records are, those that are not there included.
     #[must_use]
-    pub fn private_dirs(&self) -> [PathBuf; 5] {
-        ["", "profiles", "tokens", "locks", "archives"].map(|name| self.state.join(name))
+    pub fn private_dirs(&self) -> [PathBuf; 6] {
+        ["", "profiles", "tokens", "locks", "archives", "pulls"].map(|name| self.state.join(name))
+    }
+
+    /// Where the records of profiles are.
+    pub(super) fn profiles_dir(&self) -> PathBuf {
+        self.state.join("profiles")
+    }
+
+    /// Removes the lock files of a name. Whoever holds one of them goes on to hold nothing that anybody waits for.
+    pub(super) fn remove_locks(&self, name: &ProfileName) {
+        for lock in [self.lock(name), self.log_in_lock(name), self.profile_lock(name)] {
+            let _ = std::fs::remove_file(lock);
+        }
     }
 
     /// The names of all profiles, sorted.
@@ -87,13 +100,35 @@ impl Paths {
     /// # Errors
     /// [`crate::error::Exit::Disk`].
     pub fn profiles(&self) -> Result<Vec<ProfileName>> {
-        names_in(&self.state.join("profiles"))
+        names_in(&self.profiles_dir())
     }
 
     /// Where it is noted which archives a log-in that has ended has filled.
     #[must_use]
     pub fn left_behind(&self) -> PathBuf {
         self.state.join("archives")
+    }
+
+    /// Where it is noted when each profile was pulled last.
+    #[must_use]
+    pub fn last_pulls(&self) -> PathBuf {
+        self.state.join("pulls")
+    }
+
+    /// Removes what killed writers have left beside profiles and tokens: once an hour at most, whoever comes first, since
+    /// the directories may have a hundred thousand files. What cannot be removed now is left for the next time.
+    pub fn sweep(&self) {
+        let stamp = self.state.join("locks").join("swept");
+        let swept = std::fs::metadata(&stamp).and_then(|metadata| metadata.modified()).map(|at| at.elapsed());
+        // Nothing to sweep where there is no home yet; a stamp from the future says nothing.
+        let is_due = !matches!(swept, Ok(Ok(age)) if age < durable::ABANDONED);
+        if !is_due || !self.state.join("locks").is_dir() || private_file::create(&stamp).is_err() {
+            return;
+        }
+        for name in ["profiles", "archives", "pulls"] {
+            durable::clear_temporaries(&self.state.join(name), durable::ABANDONED);
+        }
+        store::sweep(&self.state);
     }
 
     /// Refuses a state directory in which others could put a profile, a lock or a token file of theirs.
@@ -154,6 +189,32 @@ fn home_mark(home: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A write lists nothing, so this is what removes secrets that a killed writer has left.
+    #[test]
+    fn what_killed_writers_left_is_looked_for_once_an_hour() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::find(Some(dir.path()), None).unwrap();
+        let long_ago = std::time::SystemTime::now() - 2 * durable::ABANDONED;
+        let make_old = |path: &Path| {
+            durable::write_private(path, b"x").unwrap();
+            std::fs::File::options().write(true).open(path).unwrap().set_modified(long_ago).unwrap();
+        };
+        let left = ["profiles/.bbdl-1.tmp", "tokens/.bbdl-1.tmp", "tokens/by-name/07/.bbdl-1.tmp", "pulls/.bbdl-1.tmp"];
+        let left = left.map(|name| dir.path().join(name));
+        left.iter().for_each(|path| make_old(path));
+        paths.sweep();
+        assert!(left.iter().all(|path| path.exists()), "a home that was never used");
+        std::fs::create_dir(dir.path().join("locks")).unwrap();
+        paths.sweep();
+        assert!(!left.iter().any(|path| path.exists()));
+        make_old(&left[0]);
+        paths.sweep();
+        assert!(left[0].exists(), "not twice an hour");
+        make_old(&dir.path().join("locks/swept"));
+        paths.sweep();
+        assert!(!left[0].exists());
+    }
 
     #[test]
     fn a_home_has_one_mark_before_and_after_it_is_made() {

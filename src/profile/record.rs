@@ -1,11 +1,14 @@
 //! What is remembered of a log-in, without its secrets: one file a profile.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Paths, ProfileName,
-    archive_notes::ArchiveNote,
+    archive_notes::{ArchiveNote, LeftBehind},
+    last_pull::{Asked, LastPulls},
     name::{MOST_TYPING_ERRORS, profile_option},
 };
 use crate::{
@@ -17,7 +20,10 @@ use crate::{
         token::Grant,
     },
     error::{Error, ErrorKind, Result},
-    files::{durable, lock, private_file},
+    files::{
+        batch::{self, NewFile},
+        durable, lock, private_file,
+    },
     origin::{Origin, PRODUCTION, SANDBOX},
 };
 
@@ -44,6 +50,31 @@ pub struct Profile {
     /// That the log-in is over, where that is known. 0.1.0 did not write it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
+}
+
+/// A pull that has just ended.
+#[derive(Debug)]
+pub struct Pulled<'a> {
+    /// The archive.
+    pub note: ArchiveNote,
+    /// What was pulled whole; nothing where something of it failed.
+    pub asked: Option<Asked<'a>>,
+}
+
+/// The lock of a profile's log-in, under which its tokens change hands.
+///
+/// # Errors
+/// [`crate::error::Exit::TryAgain`] when another process keeps it for longer than `patience`,
+/// [`crate::error::Exit::Disk`].
+pub fn hold(paths: &Paths, name: &ProfileName, patience: Duration, purpose: &str) -> Result<lock::FileLock> {
+    let path = paths.lock(name);
+    lock::FileLock::acquire(&path, patience, purpose).map_err(|cause| match cause {
+        lock::LockError::Held { by } => {
+            Error::new(ErrorKind::Lock, format!("another bbdl is using the log-in of profile \"{name}\" ({by})"))
+                .hint("Run the same command again when it has finished.")
+        }
+        lock::LockError::Io(cause) => Error::disk("lock", &path, &cause),
+    })
 }
 
 impl Profile {
@@ -100,7 +131,7 @@ impl Profile {
 
     /// The lock under which the file is read and written anew; never held while anything is waited for.
     fn hold(paths: &Paths, name: &ProfileName) -> Result<lock::FileLock> {
-        const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+        const PATIENCE: Duration = Duration::from_secs(10);
         let lock = paths.profile_lock(name);
         lock::FileLock::acquire(&lock, PATIENCE, "note").map_err(|cause| match cause {
             lock::LockError::Held { .. } => Error::new(ErrorKind::Lock, format!("the profile is in use: {cause}"))
@@ -118,17 +149,104 @@ impl Profile {
         self.save(paths, name)
     }
 
+    /// Puts many profiles in the places of what was there; they wait for the disk together. The answer has one entry a
+    /// profile, in their order. Whoever calls this holds the lock of each log-in.
+    pub fn replace_many(paths: &Paths, profiles: &[(&ProfileName, &Self)]) -> Vec<Result<()>> {
+        // Nobody but the holder of that lock makes a record that is not there yet.
+        let is_there = |name: &ProfileName| std::fs::symlink_metadata(paths.profile(name)).is_ok();
+        let held: Vec<Result<Option<lock::FileLock>>> =
+            profiles.iter().map(|(name, _)| is_there(name).then(|| Self::hold(paths, name)).transpose()).collect();
+        let texts: Vec<Vec<u8>> =
+            profiles.iter().map(|(_, profile)| serde_json::to_vec_pretty(profile).unwrap_or_default()).collect();
+        let free = profiles.iter().zip(&texts).zip(&held).filter(|(_, held)| held.is_ok());
+        let files: Vec<NewFile<'_>> =
+            free.map(|(((name, _), bytes), _)| NewFile { place: paths.profile(name), bytes }).collect();
+        let root = paths.profiles_dir();
+        if let Err(cause) = durable::create_private_dir(&root) {
+            return profiles.iter().map(|_| Err(Error::disk("create", &root, &cause))).collect();
+        }
+        let mut written = batch::write(&root, &files, false).into_iter();
+        let ends = profiles.iter().zip(held).map(|((name, _), held)| {
+            let _held = held?;
+            let path = paths.profile(name);
+            written.next().unwrap_or(Ok(())).map_err(|cause| Error::disk("write", &path, &cause))
+        });
+        ends.collect()
+    }
+
+    /// Gives a profile, and what else is kept under its name, another name that is free. Tokens are not moved. Whoever
+    /// calls this holds the locks of both log-ins. Cut short, it can be done again.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Disk`]; [`crate::error::Exit::TryAgain`] when another process keeps the file for long.
+    pub fn rename(paths: &Paths, old: &ProfileName, new: &ProfileName) -> Result<()> {
+        let _held = Self::hold(paths, old)?;
+        let (from, to) = (paths.profile(old), paths.profile(new));
+        // The log-ins that ended under the new name before have left archives of their own.
+        LeftBehind::add(paths, new, &LeftBehind::load(paths, old)?)?;
+        let pulls = [old, new].map(|name| paths.last_pulls().join(format!("{name}.json")));
+        let _ = std::fs::rename(&pulls[0], &pulls[1]);
+        match std::fs::rename(&from, &to).and_then(|()| durable::sync_dir(&paths.profiles_dir())) {
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::disk("rename", &from, &cause));
+            }
+            _ => {}
+        }
+        LeftBehind::save(paths, old, Vec::new())?;
+        paths.remove_locks(old);
+        Ok(())
+    }
+
+    /// Removes a profile and what else is kept under its name, but for the tokens. Whoever calls this holds the lock of
+    /// the log-in.
+    ///
+    /// # Errors
+    /// As [`Profile::forget`].
+    pub fn remove(paths: &Paths, name: &ProfileName) -> Result<()> {
+        LeftBehind::save(paths, name, Vec::new())?;
+        Self::forget(paths, name)?;
+        paths.remove_locks(name);
+        Ok(())
+    }
+
     /// Removes a profile, one process at a time, so that an update at that moment does not bring it back.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`]; [`crate::error::Exit::TryAgain`] when another process keeps the file for long.
     pub fn forget(paths: &Paths, name: &ProfileName) -> Result<()> {
         let _held = Self::hold(paths, name)?;
-        let path = paths.profile(name);
-        match std::fs::remove_file(&path) {
-            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(Error::disk("remove", &path, &cause)),
-            _ => Ok(()),
+        for path in [paths.last_pulls().join(format!("{name}.json")), paths.profile(name)] {
+            match std::fs::remove_file(&path) {
+                Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::disk("remove", &path, &cause));
+                }
+                _ => {}
+            }
         }
+        Ok(())
+    }
+
+    /// Notes a pull into one of the archives of `ours`, as the profile was when the pull began; `asked` is what was pulled
+    /// whole. The record is written where it does not know the archive yet, and a note beside it otherwise.
+    ///
+    /// # Errors
+    /// As [`Profile::update`].
+    pub fn note_pull(paths: &Paths, name: &ProfileName, ours: &Self, pulled: Pulled<'_>) -> Result<()> {
+        let _held = Self::hold(paths, name)?;
+        let mut profile = Self::must_load(paths, name)?;
+        // Somebody else may have logged in under this name meanwhile: it is no archive of theirs.
+        let is_ours = profile.grant.is_of_the_same_person(&ours.grant);
+        if profile.server != ours.server || profile.api != ours.api || !is_ours {
+            return Ok(());
+        }
+        let Pulled { note, asked } = pulled;
+        let is_known = |known: &ArchiveNote| known.out == note.out && known.filled == note.filled;
+        if !profile.archives.iter().any(is_known) {
+            profile.archives.retain(|known| known.out != note.out);
+            profile.archives.push(note.clone());
+            profile.save(paths, name)?;
+        }
+        LastPulls::note(paths, name, &note, asked)
     }
 
     /// Changes what is remembered of a profile, one process at a time.

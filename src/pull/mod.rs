@@ -2,7 +2,6 @@
 //!
 //! | file | what it is for |
 //! | --- | --- |
-//! | [`all_profiles`] | every profile of this machine, some at once |
 //! | [`one_profile`] | one profile's pull, from the plan to the commit |
 //! | [`plan`] | what to pull: resources named, scopes granted |
 //! | `searches`, `documents` | what is pulled: searches; userinfo and insurance card |
@@ -22,7 +21,6 @@
 //!    finished pull has what changed while it was read.
 
 pub mod acceptance;
-pub mod all_profiles;
 mod documents;
 pub mod increment;
 pub mod one_profile;

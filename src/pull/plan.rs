@@ -1,7 +1,5 @@
 //! What to pull: from the resources named and the scopes granted to searches and documents.
 
-use clap::ValueEnum;
-
 use crate::{
     api::endpoints::Searchable,
     api_version::ApiVersion,
@@ -9,22 +7,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
-/// What can be fetched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Resource {
-    /// Claims (ExplanationOfBenefit)
-    Eob,
-    /// The person (Patient)
-    Patient,
-    /// The parts of Medicare the person has (Coverage)
-    Coverage,
-    /// Who logged in
-    Userinfo,
-    /// The digital insurance card (API v3)
-    InsuranceCard,
-    /// Everything that the enrollee shared
-    All,
-}
+pub use crate::resource::Resource;
 
 /// Something to pull.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

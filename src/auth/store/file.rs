@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
 
 use super::{
@@ -15,13 +16,19 @@ use super::{
 };
 use crate::{
     files::{
+        batch::{self, NewFile},
         durable,
         private_file::{self, Intruder},
     },
     secret::Secret,
 };
 
-/// `DIR/<profile>.json`, mode 0600, in a directory of mode 0700. On Windows the file has what the
+/// Where the records of a large home are: in one of 256 directories, by the first byte of the SHA-256 of the name.
+const BY_NAME: &str = "by-name";
+/// Records that may lie beside each other. Directories with many more are slow on some file systems.
+const MOST_TOGETHER: usize = 4096;
+
+/// `DIR/<profile>.json`, or `DIR/by-name/XX/<profile>.json` for what is new in a large home, mode 0600, in a directory of mode 0700. On Windows the file has what the
 /// directory grants, which in a user's profile is that user and the administrators.
 #[derive(Clone, Debug)]
 pub struct FileStore {
@@ -38,9 +45,30 @@ impl FileStore {
         Self { dir }
     }
 
+    /// Where the record of a profile is, or is to be. One that lies in `DIR` stays there.
     fn path(&self, profile: &str) -> Result<PathBuf, StoreError> {
         check_name(profile)?;
-        Ok(self.dir.join(format!("{profile}.json")))
+        let file = format!("{profile}.json");
+        let together = self.dir.join(&file);
+        let is_there = |path: &Path| fs::symlink_metadata(path).is_ok();
+        let by_name = self.dir.join(BY_NAME);
+        if is_there(&together) || is_there(&next_record::path_for(&together)) || !by_name.is_dir() {
+            return Ok(together);
+        }
+        let first_byte = Sha256::digest(profile.as_bytes())[0];
+        Ok(by_name.join(format!("{first_byte:02x}")).join(file))
+    }
+
+    /// The directories that have records.
+    fn directories(&self) -> impl Iterator<Item = PathBuf> {
+        let by_name = self.dir.join(BY_NAME);
+        let parts = (0..=u8::MAX).map(move |byte| by_name.join(format!("{byte:02x}")));
+        std::iter::once(self.dir.clone()).chain(parts.filter(|dir| dir.is_dir()))
+    }
+
+    /// Removes what killed writers have left.
+    pub fn sweep(&self) {
+        self.directories().for_each(|dir| durable::clear_temporaries(&dir, durable::ABANDONED));
     }
 }
 
@@ -60,8 +88,10 @@ impl FileStore {
         };
         let metadata = file.metadata().map_err(io)?;
         refuse_what_is_open_to_others(path, &metadata)?;
-        let directory = fs::metadata(&self.dir).map_err(io)?;
-        refuse_what_others_can_put_there(&self.dir, path, &directory, &metadata)?;
+        for dir in [&*self.dir, directory_of(path)] {
+            let directory = fs::metadata(dir).map_err(io)?;
+            refuse_what_others_can_put_there(dir, path, &directory, &metadata)?;
+        }
         if metadata.len() > Self::LARGEST {
             return Err(damaged("is too large"));
         }
@@ -135,8 +165,46 @@ impl TokenStore for FileStore {
             // The only copy of the newest record: it is brought to its place before anything is written here.
             next_record::adopt(&beside, &path).map_err(|source| StoreError::Io { path: path.clone(), source })?;
         }
-        durable::create_private_dir(&self.dir).map_err(|source| StoreError::Io { path: self.dir.clone(), source })?;
+        let dir = directory_of(&path);
+        durable::create_private_dir(dir).map_err(|source| StoreError::Io { path: dir.to_owned(), source })?;
         NextRecord::prepare(&path, present).map(Some)
+    }
+
+    /// All of them wait for the disk together.
+    fn save_many(&self, records: &[(&str, &Secret)]) -> Vec<Result<(), StoreError>> {
+        let usable = self.refuse_open_directory().and_then(|()| {
+            durable::create_private_dir(&self.dir).map_err(|source| StoreError::Io { path: self.dir.clone(), source })
+        });
+        if usable.is_err() {
+            // Each says for itself why.
+            return records.iter().map(|(profile, record)| self.save(profile, record)).collect();
+        }
+        let places: Vec<_> = records.iter().map(|(profile, _)| self.path(profile)).collect();
+        let files: Vec<NewFile<'_>> = places
+            .iter()
+            .zip(records)
+            .filter_map(|(place, (_, record))| {
+                Some(NewFile { place: place.as_ref().ok()?.clone(), bytes: record.expose().as_bytes() })
+            })
+            .collect();
+        let mut written = batch::write(&self.dir, &files, true).into_iter();
+        places
+            .into_iter()
+            .map(|place| {
+                let path = place?;
+                let beside = next_record::path_for(&path);
+                written.next().unwrap_or(Ok(())).map_err(|source| StoreError::Io { path, source })?;
+                let _ = fs::remove_file(beside);
+                Ok(())
+            })
+            .collect()
+    }
+
+    fn make_room(&self, records: usize) {
+        if records > MOST_TOGETHER {
+            // Where it cannot be made, saving says why.
+            let _ = durable::create_private_dir(&self.dir.join(BY_NAME));
+        }
     }
 
     fn delete(&self, profile: &str) -> Result<bool, StoreError> {
@@ -150,7 +218,7 @@ impl TokenStore for FileStore {
         let beside = removed(&next_record::path_for(&path))?;
         let was_there = removed(&path)?;
         if beside || was_there {
-            durable::sync_dir(&self.dir).map_err(|source| StoreError::Io { path, source })?;
+            durable::sync_dir(directory_of(&path)).map_err(|source| StoreError::Io { path: path.clone(), source })?;
         }
         Ok(was_there)
     }
@@ -158,6 +226,10 @@ impl TokenStore for FileStore {
     fn kind(&self) -> StoreKind {
         StoreKind::File
     }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
 }
 
 /// For a file, `metadata` is that of the open file: its name could mean another one by then.

@@ -44,6 +44,16 @@ pub trait TokenStore: Send + Sync {
     /// When the record was not kept.
     fn save(&self, profile: &str, record: &Secret) -> Result<(), StoreError>;
 
+    /// As [`TokenStore::save`], for many profiles. The answer has one entry a record, in their order.
+    fn save_many(&self, records: &[(&str, &Secret)]) -> Vec<Result<(), StoreError>> {
+        records.iter().map(|(profile, record)| self.save(profile, record)).collect()
+    }
+
+    /// Tells that about so many records will be kept.
+    fn make_room(&self, records: usize) {
+        let _ = records;
+    }
+
     /// Makes ready for the record that is about to replace `present`, so that storing it takes as little time as can
     /// be, and fails before that record exists where it would fail. Where there is no place to make ready, `present`
     /// is stored once more, which finds out as much.
@@ -90,6 +100,11 @@ pub fn open(kind: StoreKind, settings: StoreSettings<'_>) -> Box<dyn TokenStore>
             Box::new(CommandStore::new(settings.command, settings.state, patience).attended(settings.attended))
         }
     }
+}
+
+/// Removes what killed writers have left in the stores that are below `state`.
+pub fn sweep(state: &Path) {
+    FileStore::new(state.join("tokens")).sweep();
 }
 
 /// The stores a person can choose from (`--token-store`, `BBDL_TOKEN_STORE`, `token_store` in the

@@ -1,24 +1,35 @@
 //! `fetch --all-profiles`: every log-in of this machine, each into a directory of its own.
 
-use std::path::Path;
+use std::{path::Path, time::Instant};
 
-use serde_json::{Value, json};
+use jiff::Timestamp;
+use serde_json::json;
 
-use super::{one, report::Done, to_archive};
+use super::{Ended, Job, one, report::Done, to_archive};
 use crate::{
     cli::Fetch,
     commands::Context,
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Exit, Result},
     files::private_dir,
-    profile::ProfileName,
-    pull::all_profiles::{each_profile, profiles_at_once},
-    runtime::block_on_with_workers,
+    fleet::{
+        End, Listener, Outcome, Run,
+        metrics::Metrics,
+        progress::Progress,
+        results::Results,
+        roster::{Due, Roster, Selection},
+        tally::Tally,
+    },
+    runtime::{asked_to_stop, block_on_with_workers},
 };
+
+/// How many profiles are under way for each request that may be: one that waits for the server to recover, or
+/// for its lock, leaves its turn to the others. One request at a time is also one profile after the other.
+const PROFILES_A_REQUEST: usize = 4;
 
 /// Runs the command: goes on after a profile has failed, and fails with the worst of what happened.
 ///
 /// # Errors
-/// That of the profile that fared worst, an interrupt before all others.
+/// That of the profile that fared worst and is not tolerated, an interrupt before all others.
 pub(super) fn run(context: &Context, args: &Fetch) -> Result<()> {
     if args.out == Path::new("-") {
         return Err(Error::usage("--all-profiles needs a directory with --out"));
@@ -26,55 +37,124 @@ pub(super) fn run(context: &Context, args: &Fetch) -> Result<()> {
     // Whoever may write to it could put a directory of theirs in the place of a profile's.
     let out = std::fs::canonicalize(&args.out).unwrap_or_else(|_| args.out.clone());
     private_dir::check(&out, true)?;
-    let names = context.paths.profiles()?;
-    if names.is_empty() {
-        return Err(Error::new(ErrorKind::NoProfile, "there is no profile on this machine")
-            .hint("Log in first: bbdl login --sandbox  (or --production)"));
-    }
-    let at_once = profiles_at_once(context.limits.jobs);
-    let pull = |name: &ProfileName| {
-        let ui = if at_once > 1 { context.ui.speaking_of(name.as_str()) } else { context.ui.clone() };
-        let context = Context { ui, profile: name.clone(), ..context.clone() };
-        let args = Fetch { out: args.out.join(name.as_str()), ..args.clone() };
-        async move { one(&context, &args, to_archive).await }
+    let mut run = Run {
+        roster: roster(context, args)?,
+        at_once: match context.limits.jobs {
+            1 => 1,
+            jobs => PROFILES_A_REQUEST * jobs,
+        },
+        until: args.many.time.and_then(|time| Instant::now().checked_add(time)),
+        results: args.many.results.as_deref().map(|path| Results::open(path, args.many.shard)).transpose()?,
+        metrics: args.many.metrics.as_deref().map(|path| Metrics::new(path, args.many.shard)),
     };
-    let told = |name: &ProfileName, end: &Result<Done>| match end {
-        Ok(done) => tell(context, name, done),
-        Err(error) => warn(context, name, error),
-    };
-    let ends = block_on_with_workers(each_profile(&names, at_once, pull, told))?;
-    let mut rows: Vec<Value> = Vec::new();
-    let mut failures: Vec<Error> = Vec::new();
-    for (name, end) in names.iter().zip(ends) {
-        match end {
-            Ok(done) => rows.push(done.json()),
-            Err(error) => {
-                rows.push(json!({ "profile": name.as_str(), "error": error.to_json() }));
-                failures.push(error);
-            }
-        }
-    }
-    let failed = failures.len();
-    let worst = failures.into_iter().max_by_key(|error| error.exit().gravity());
-    if context.ui.json() {
-        context.ui.result_json(&json!({ "profiles": rows }));
-    }
-    let Some(worst) = worst else { return Ok(()) };
-    let message = format!("{failed} of {} profiles failed; the worst: {}", names.len(), worst.message);
-    let error = Error::new(worst.kind, message).hint(worst.hint).retry_after(worst.retry_after);
+    let mut told = Told { context, rows: Vec::new(), progress: Progress::start(&context.ui) };
+    let pull = |due: Due| pull(context, args, due);
+    let end = block_on_with_workers(run.work(pull, asked_to_stop(), &mut told))?;
+    let Told { rows, .. } = told;
+    let failure = failure(&end, args);
+    let written = run.finish(&end.tally, failure.as_ref().map_or(Exit::Done, Error::exit));
+    tell(context, &end.tally, rows);
+    let Some(error) = failure.or(written.err()) else { return Ok(()) };
     // The object on stdout has each of them already.
     Err(if context.ui.json() { error.already_reported() } else { error })
 }
 
-fn tell(context: &Context, name: &ProfileName, done: &Done) {
-    if !context.ui.json() {
-        context.ui.summary(format!("{name}: {}", done.line()));
+fn roster(context: &Context, args: &Fetch) -> Result<Roster> {
+    if context.paths.profiles()?.is_empty() {
+        return Err(Error::new(ErrorKind::NoProfile, "there is no profile on this machine")
+            .hint("Log in first: bbdl login --sandbox  (or --production)"));
+    }
+    let selection = Selection {
+        out: std::path::absolute(&args.out).map_err(|cause| Error::disk("find", &args.out, &cause))?,
+        resources: args.resources.clone(),
+        full: args.full,
+        stale_after: args.many.stale_after,
+        shard: args.many.shard,
+    };
+    Roster::local(&context.paths, &selection)
+}
+
+/// The pull for one enrollee.
+fn pull(context: &Context, args: &Fetch, due: Due) -> impl Future<Output = Outcome> + Send + use<> {
+    let Due { name, profile } = due;
+    let ui = context.ui.speaking_of(name.as_str());
+    let context = Context { ui, profile: name.clone(), ..context.clone() };
+    let args = Fetch { out: args.out.join(name.as_str()), ..args.clone() };
+    async move {
+        let started = Timestamp::now();
+        let Ended { result, requests, bytes } = match profile {
+            Ok(profile) => one(&Job { context: &context, args: &args, profile }, to_archive).await,
+            Err(error) => Ended::early(error),
+        };
+        let (report, failure) = match result {
+            Ok(done) => (Some(done), None),
+            Err(error) => (None, Some(error)),
+        };
+        let report = report.as_ref().map(Done::report);
+        Outcome { name, started, finished: Timestamp::now(), report, requests, bytes, failure }
     }
 }
 
-fn warn(context: &Context, name: &ProfileName, error: &Error) {
-    context.ui.warn(format!("{name}: {}", error.message));
-    if !error.hint.is_empty() {
-        context.ui.tell(format!("  next: {}", error.hint));
+/// How the whole run fails: with what stopped it, or with the worst that happened to somebody and is not tolerated.
+fn failure(end: &End, args: &Fetch) -> Option<Error> {
+    let worst = end.tally.failure(&args.many.tolerate);
+    end.stopped.clone().into_iter().chain(worst).max_by_key(|error| error.exit().gravity())
+}
+
+/// What a person or a script is told of each enrollee.
+struct Told<'a> {
+    context: &'a Context,
+    /// With `--json`: what became of each, by name, as text, since there may be a hundred thousand.
+    rows: Vec<(String, String)>,
+    progress: Progress,
+}
+
+impl Listener for Told<'_> {
+    fn ended(&mut self, outcome: Outcome, tally: &Tally) {
+        let ui = &self.context.ui;
+        let name = outcome.name.as_str();
+        match (&outcome.failure, &outcome.report) {
+            (Some(error), _) => {
+                // The end of the whole run tells of an interrupt.
+                if error.exit() != Exit::Interrupted {
+                    ui.warn(format!("{name}: {}", error.message));
+                    if !error.hint.is_empty() {
+                        ui.tell(format!("  next: {}", error.hint));
+                    }
+                }
+            }
+            (None, Some(report)) if !ui.json() => ui.summary(format!("{name}: {}", report.line)),
+            (None, _) => {}
+        }
+        if ui.json() {
+            let row = match (&outcome.failure, outcome.report) {
+                (Some(error), _) => json!({ "profile": name, "error": error.to_json() }),
+                (None, report) => report.map(|report| report.json).unwrap_or_default(),
+            };
+            self.rows.push((name.to_owned(), row.to_string()));
+        }
+        self.progress.show(tally);
     }
+}
+
+/// The end of the run, for people and for scripts.
+fn tell(context: &Context, tally: &Tally, mut rows: Vec<(String, String)>) {
+    if context.ui.json() {
+        rows.sort();
+        let rows: Vec<String> = rows.into_iter().map(|(_, row)| row).collect();
+        let numbers = json!({
+            "due": tally.due, "fresh": tally.fresh, "succeeded": tally.succeeded, "failed": tally.failed(),
+            "removed": tally.removed, "left": tally.left(), "requests": tally.requests, "bytes": tally.bytes,
+        });
+        context.ui.result(format!("{{\"profiles\":[{}],\"run\":{numbers}}}", rows.join(",")));
+        return;
+    }
+    let others = [
+        (tally.failed(), "failed"),
+        (tally.fresh, "fresh"),
+        (tally.removed, "removed meanwhile"),
+        (tally.left(), "left"),
+    ];
+    let others = others.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!(", {number} {word}"));
+    context.ui.say(format!("{} of {} pulled{}", tally.succeeded, tally.due, others.collect::<String>()));
 }

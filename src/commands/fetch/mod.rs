@@ -20,7 +20,7 @@ use crate::{
     cli::{Fetch, Format},
     commands::Context,
     error::{Error, ErrorKind, Result},
-    profile::{Profile, archive_notes::ArchiveNote, login_command},
+    profile::{self, Profile, archive_notes::ArchiveNote, last_pull::Asked, login_command},
     pull::{
         one_profile::{Brought, OneProfile, PullOptions, PulledResource},
         outcome::{Warning, WarningKind},
@@ -48,9 +48,9 @@ pub fn run(context: &Context, args: &Fetch) -> Result<()> {
         if context.ui.json() {
             return Err(Error::usage("--json and --out - both want standard output"));
         }
-        return block_on_with_workers(one(&context, args, async |_, pull| pull.to_stdout().await));
+        return block_on_with_workers(one_named(&context, args, async |_, pull| pull.to_stdout().await));
     }
-    let done = block_on_with_workers(one(&context, args, to_archive))?;
+    let done = block_on_with_workers(one_named(&context, args, to_archive))?;
     if context.ui.json() {
         context.ui.result_json(&done.json());
     } else {
@@ -59,23 +59,60 @@ pub fn run(context: &Context, args: &Fetch) -> Result<()> {
     Ok(())
 }
 
-/// One profile's fetch, and what has to be waited for when it ends or is interrupted.
-async fn one<T>(
+/// The fetch of the profile that was named.
+async fn one_named<T>(
     context: &Context,
     args: &Fetch,
     what: impl AsyncFnOnce(&Job<'_>, &OneProfile<'_>) -> Result<T>,
 ) -> Result<T> {
     let profile = Profile::must_load(&context.paths, &context.profile)?;
-    let options = options(args, profile.api)?;
+    one(&Job { context, args, profile }, what).await.result
+}
+
+/// What a fetch came to, and what was asked for it, whatever it came to.
+struct Ended<T> {
+    result: Result<T>,
+    requests: u64,
+    bytes: u64,
+}
+
+impl<T> Ended<T> {
+    /// It failed before anything was asked.
+    fn early(error: Error) -> Self {
+        Self { result: Err(error), requests: 0, bytes: 0 }
+    }
+}
+
+/// One profile's fetch.
+async fn one<T>(job: &Job<'_>, what: impl AsyncFnOnce(&Job<'_>, &OneProfile<'_>) -> Result<T>) -> Ended<T> {
+    let Job { context, args, profile } = job;
     let retry = RetryPolicy {
         retries: args.retry,
         first_pause: Duration::from_millis(args.retry_delay),
         ..RetryPolicy::default()
     };
-    let (client, session) = context.session(&context.profile, &profile, retry)?;
-    let job = Job { context, args, profile };
+    let options = match options(args, profile.api) {
+        Ok(options) => options,
+        Err(error) => return Ended::early(error),
+    };
+    let (client, session) = match context.session(&context.profile, profile, retry) {
+        Ok(ready) => ready,
+        Err(error) => return Ended::early(error),
+    };
     let pull = OneProfile { options, logins: job.logins(), client: &client, session: &session };
-    let result = interruptible(what(&job, &pull)).await;
+    let result = to_its_end(job, &pull, what).await;
+    let (requests, bytes) = client.traffic();
+    Ended { result, requests, bytes }
+}
+
+/// Runs a pull, and waits for what has to be waited for when it ends or is interrupted.
+async fn to_its_end<T>(
+    job: &Job<'_>,
+    pull: &OneProfile<'_>,
+    what: impl AsyncFnOnce(&Job<'_>, &OneProfile<'_>) -> Result<T>,
+) -> Result<T> {
+    let session = pull.session;
+    let result = interruptible(what(job, pull)).await;
     // The data endpoints say so as well, and not only the token endpoint.
     if result.as_ref().is_err_and(|error| error.kind == ErrorKind::GrantEnded) {
         session.note_ended(EndedKind::GrantEnded).await;
@@ -83,7 +120,7 @@ async fn one<T>(
     // Whatever ended it: an answer to a renewal that is on its way has to reach the store.
     session.settle(asked_to_stop()).await;
     if result.is_ok() {
-        job.remind(&session).await;
+        job.remind(session).await;
     }
     result
 }
@@ -105,7 +142,7 @@ async fn to_archive(job: &Job<'_>, pull: &OneProfile<'_>) -> Result<Done> {
     let began = Instant::now();
     let Brought { out, manifest, mut resources, withheld, failure } = pull.to_archive().await?;
     let count = manifest.resources.get("ExplanationOfBenefit").map_or(0, |entry| entry.count);
-    job.note_archive(ArchiveNote::of(&out, &manifest.source, count));
+    job.note_pull(ArchiveNote::of(&out, &manifest.source, count), failure.is_none());
     say_what_a_plan_has(&out, &mut resources);
     let (profile, api, out) = (job.context.profile.to_string(), job.profile.api, job.args.out.clone());
     let done = Done { profile, api, out, resources, withheld, elapsed: began.elapsed() };
@@ -148,19 +185,11 @@ impl Job<'_> {
         }
     }
 
-    fn note_archive(&self, note: ArchiveNote) {
+    /// Notes the pull for `status` and `--stale-after`.
+    fn note_pull(&self, note: ArchiveNote, is_whole: bool) {
+        let asked = is_whole.then_some(Asked { resources: &self.args.resources, full: self.args.full });
         let (paths, name) = (&self.context.paths, &self.context.profile);
-        let ours = &self.profile;
-        let noted = Profile::update(paths, name, |profile| {
-            // Somebody else may have logged in under this name meanwhile: it is no archive of theirs.
-            let same_person = profile.grant.is_of_the_same_person(&ours.grant);
-            if profile.server != ours.server || profile.api != ours.api || !same_person {
-                return;
-            }
-            profile.archives.retain(|archive| archive.out != note.out);
-            profile.archives.push(note);
-        });
-        if let Err(error) = noted {
+        if let Err(error) = Profile::note_pull(paths, name, &self.profile, profile::Pulled { note, asked }) {
             self.context.ui.warn(format!("the archive is complete, but `bbdl status` will not show it: {error}"));
         }
     }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     api_version::ApiVersion,
     archive::manifest::{Entry, Mode, PullRow},
+    fleet::Report,
     output::{Ui, size},
     pull::{
         one_profile::PulledResource,
@@ -36,6 +37,11 @@ impl Done {
             "profile": self.profile, "out": crate::files::path_text::to_text(&self.out), "resources": resources, "withheld": self.withheld,
             "elapsed_s": (self.elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
         })
+    }
+
+    /// Both, for a run over many.
+    pub(super) fn report(&self) -> Report {
+        Report { line: self.line(), json: self.json() }
     }
 
     /// One line: where, how many of what, what is new.

@@ -33,7 +33,7 @@ use crate::{
     cli::Login,
     commands::Context,
     error::{Error, ErrorKind, Result},
-    files::lock::{FileLock, LockError},
+    files::lock::FileLock,
     output::Ui,
     profile::{Profile, ProfileName},
     runtime::{asked_to_stop, block_on, finish_before_exit, interruptible, run_blocking},
@@ -291,12 +291,5 @@ async fn hold_however_long(context: &Context, name: &ProfileName) -> Option<File
 /// The lock under which a profile's tokens change hands.
 pub(super) fn hold(context: &Context, name: &ProfileName, purpose: &str) -> Result<FileLock> {
     const PATIENCE: Duration = Duration::from_secs(30);
-    let path = context.paths.lock(name);
-    FileLock::acquire(&path, PATIENCE, purpose).map_err(|cause| match cause {
-        LockError::Held { by } => {
-            Error::new(ErrorKind::Lock, format!("another bbdl is using the log-in of profile \"{name}\" ({by})"))
-                .hint("Run the same command again when it has finished.")
-        }
-        LockError::Io(cause) => Error::disk("lock", &path, &cause),
-    })
+    crate::profile::hold(&context.paths, name, PATIENCE, purpose)
 }

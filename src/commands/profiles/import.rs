@@ -1,0 +1,287 @@
+//! `bbdl profiles import`: enrollees who consented elsewhere, such as at a web portal.
+//!
+//! Each row is kept or refused for itself. Rows are kept in batches, which share their syncs: first all tokens of a
+//! batch are on the disk under their names, then all profiles, and only then are the rows reported as kept. A name
+//! never shows half a file, and there is no profile without its tokens. An import that was killed is run again: what it
+//! had kept is refused as being there already, and nothing is lost.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{self, BufRead, BufReader, Read, stdin},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::row::{BadRow, Row};
+use crate::{
+    auth::store::{StoreKind, TokenStore},
+    cli::ProfilesImport,
+    commands::Context,
+    error::{Error, ErrorKind, Result},
+    files::{lock::FileLock, private_dir},
+    profile::{Profile, ProfileName, TakenNames, hold},
+    secret::Secret,
+};
+
+/// Rows that share their syncs. Each has up to two locks open meanwhile, and systems allow as few as 1,024 open files.
+const BATCH: usize = 400;
+/// A longer line is no row: a token has some hundred characters.
+const LONGEST_LINE: u64 = 1 << 20;
+/// Longer than another process renews a log-in.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Runs the command.
+///
+/// # Errors
+/// [`crate::error::Exit::Disk`] when the file cannot be read; where rows were refused, the gravest reason.
+pub(super) fn run(context: &Context, args: &ProfilesImport) -> Result<()> {
+    let mut lines = Lines { input: open(context, &args.file)? };
+    let kind = context.token_store.or(context.config.token_store).unwrap_or_default();
+    let names = context.paths.profiles()?;
+    let mut import = Import {
+        context,
+        replaces: args.replace,
+        kind,
+        store: context.store(kind),
+        known: names.len(),
+        taken: names.into_iter().collect(),
+        lines_of: HashMap::new(),
+        summary: Summary::default(),
+    };
+    let mut batch = Vec::new();
+    for number in 1.. {
+        let Some(line) = lines.next().map_err(|cause| Error::disk("read", &args.file, &cause))? else { break };
+        if !line.is_blank() {
+            batch.push((number, import.read(number, &line)));
+        }
+        if batch.len() == BATCH {
+            import.keep(std::mem::take(&mut batch));
+        }
+    }
+    import.keep(batch);
+    import.summary.into_result(context)
+}
+
+/// One run of the command.
+struct Import<'a> {
+    context: &'a Context,
+    replaces: bool,
+    kind: StoreKind,
+    store: Arc<dyn TokenStore>,
+    /// How many profiles there are by now.
+    known: usize,
+    taken: TakenNames,
+    /// The line of each name of this file.
+    lines_of: HashMap<ProfileName, u64>,
+    summary: Summary,
+}
+
+/// A row that can be kept, and what it is kept with.
+struct Pending {
+    row: Row,
+    name: ProfileName,
+    profile: Profile,
+    tokens: Secret,
+    _lock: FileLock,
+}
+
+/// What became of a row: the name in it, and why it was refused.
+struct Verdict {
+    name: Option<String>,
+    refused: Option<Error>,
+}
+
+impl Import<'_> {
+    /// Reads a row, and refuses what could not be kept whatever the disk says.
+    fn read(&mut self, number: u64, line: &Line) -> Result<Row, Verdict> {
+        let row = line.text().map_err(|why| BadRow { name: None, why: why.to_owned() }).and_then(Row::read);
+        let row = row.map_err(|BadRow { name, why }| Verdict { name, refused: Some(bad(why)) })?;
+        let refuse = |error| Err(Verdict { name: Some(row.name.to_string()), refused: Some(error) });
+        if let Some(earlier) = self.lines_of.get(&row.name) {
+            return refuse(bad(format!("line {earlier} has this name already")));
+        }
+        if self.taken.has(&row.name) {
+            if !self.replaces {
+                return refuse(exists());
+            }
+        } else if let Err(why) = self.taken.take(row.name.clone()) {
+            return refuse(bad(why.to_string()));
+        }
+        self.lines_of.insert(row.name.clone(), number);
+        Ok(row)
+    }
+
+    /// Keeps a batch, and tells what became of each of its rows.
+    fn keep(&mut self, batch: Vec<(u64, Result<Row, Verdict>)>) {
+        let mut verdicts: Vec<(u64, Verdict)> = Vec::with_capacity(batch.len());
+        let mut pending = Vec::new();
+        for (number, row) in batch {
+            match row.and_then(|row| self.prepare(row)) {
+                Ok(row) => pending.push((number, row)),
+                Err(verdict) => verdicts.push((number, verdict)),
+            }
+        }
+        self.store.make_room(self.known + pending.len());
+        let tokens: Vec<(&str, &Secret)> = pending.iter().map(|(_, row)| (row.name.as_str(), &row.tokens)).collect();
+        let stored = self.store.save_many(&tokens);
+        let (with_tokens, without): (Vec<_>, Vec<_>) =
+            pending.iter().zip(stored).partition(|(_, stored)| stored.is_ok());
+        for ((number, row), stored) in without {
+            verdicts.push((*number, row.verdict(stored.err().map(Error::from))));
+        }
+        let profiles: Vec<(&ProfileName, &Profile)> =
+            with_tokens.iter().map(|((_, row), _)| (&row.name, &row.profile)).collect();
+        let kept = Profile::replace_many(&self.context.paths, &profiles);
+        for (((number, row), _), kept) in with_tokens.iter().zip(kept) {
+            self.known += usize::from(kept.is_ok());
+            verdicts.push((*number, row.verdict(kept.err())));
+        }
+        verdicts.sort_by_key(|(number, _)| *number);
+        self.summary.tell(self.context, &verdicts);
+    }
+
+    /// Takes the profile's lock, under which its tokens change hands.
+    fn prepare(&self, row: Row) -> Result<Pending, Verdict> {
+        let name: ProfileName = row.name.clone();
+        let refuse = |error| Verdict { name: Some(name.to_string()), refused: Some(error) };
+        let lock = hold(&self.context.paths, &name, LOCK_PATIENCE, "import").map_err(refuse)?;
+        // What cannot be read is going to be replaced.
+        let before = Profile::load(&self.context.paths, &name)
+            .or_else(|error| if self.replaces { Ok(None) } else { Err(error) });
+        let before = before.map_err(refuse)?;
+        if before.is_some() && !self.replaces {
+            return Err(refuse(exists()));
+        }
+        if let Some(other) = before.as_ref().filter(|before| before.token_store != self.kind) {
+            // The row has the tokens that count; those of before need not lie around.
+            self.context.store(other.token_store).delete(name.as_str()).map_err(|cause| refuse(cause.into()))?;
+        }
+        let (profile, tokens) = (row.profile(self.kind, before.as_ref()), row.tokens());
+        Ok(Pending { row, name, profile, tokens, _lock: lock })
+    }
+}
+
+impl Pending {
+    fn verdict(&self, refused: Option<Error>) -> Verdict {
+        Verdict { name: Some(self.row.name.to_string()), refused }
+    }
+}
+
+fn bad(why: String) -> Error {
+    Error::new(ErrorKind::ImportRow, why)
+}
+
+fn exists() -> Error {
+    bad("a profile of this name is there already".to_owned()).hint("To put the row in its place: --replace")
+}
+
+/// What became of all rows.
+#[derive(Default)]
+struct Summary {
+    kept: u64,
+    refused: u64,
+    gravest: Option<Error>,
+}
+
+impl Summary {
+    fn tell(&mut self, context: &Context, verdicts: &[(u64, Verdict)]) {
+        let mut rows = String::new();
+        for (number, Verdict { name, refused }) in verdicts {
+            match refused {
+                None => self.kept += 1,
+                Some(error) => {
+                    self.refused += 1;
+                    if !context.ui.json() {
+                        let name = name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+                        context.ui.warn(format!("line {number}{name}: {}", error.message));
+                    }
+                    let is_graver = |it: &Error| it.exit().gravity() < error.exit().gravity();
+                    if self.gravest.as_ref().is_none_or(is_graver) {
+                        self.gravest = Some(error.clone());
+                    }
+                }
+            }
+            rows.push_str(&row_json(*number, name.as_deref(), refused.as_ref()).to_string());
+            rows.push('\n');
+        }
+        if context.ui.json() && !rows.is_empty() {
+            context.ui.result(rows.trim_end());
+        }
+    }
+
+    fn into_result(self, context: &Context) -> Result<()> {
+        let Self { kept, refused, gravest } = self;
+        if !context.ui.json() {
+            context.ui.summary(format!("{kept} profiles imported, {refused} rows refused"));
+        }
+        let Some(gravest) = gravest else { return Ok(()) };
+        let message =
+            format!("{refused} of {} rows were refused; the gravest reason: {}", kept + refused, gravest.message);
+        let error = Error::new(gravest.kind, message).hint(gravest.hint);
+        // Each row has been told on stdout.
+        Err(if context.ui.json() { error.already_reported() } else { error })
+    }
+}
+
+fn row_json(number: u64, name: Option<&str>, refused: Option<&Error>) -> Value {
+    let mut row = json!({"line": number, "name": name, "ok": refused.is_none()});
+    if let Some(error) = refused {
+        row["error"] = error.to_json();
+    }
+    row
+}
+
+fn open(context: &Context, path: &Path) -> Result<Box<dyn BufRead>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(stdin().lock()));
+    }
+    let file = File::open(path).map_err(|cause| Error::disk("read", path, &cause))?;
+    if file.metadata().is_ok_and(|metadata| metadata.is_file() && private_dir::usable_by_others(&metadata).is_some()) {
+        context
+            .ui
+            .warn(format!("others can read {}, and there are tokens in it: chmod 600, or delete it", path.display()));
+    }
+    Ok(Box::new(BufReader::with_capacity(1 << 16, file)))
+}
+
+/// The lines of a file with secrets.
+struct Lines {
+    input: Box<dyn BufRead>,
+}
+
+/// A line, without its line break.
+struct Line(Zeroizing<Vec<u8>>);
+
+impl Lines {
+    fn next(&mut self) -> io::Result<Option<Line>> {
+        let mut line = Zeroizing::new(Vec::new());
+        let read = (&mut self.input).take(LONGEST_LINE + 1).read_until(b'\n', &mut line)?;
+        if read == 0 {
+            return Ok(None);
+        }
+        if line.len() as u64 > LONGEST_LINE && !line.ends_with(b"\n") {
+            self.input.skip_until(b'\n')?;
+        }
+        Ok(Some(Line(line)))
+    }
+}
+
+impl Line {
+    fn is_blank(&self) -> bool {
+        self.0.trim_ascii().is_empty()
+    }
+
+    fn text(&self) -> Result<&str, &'static str> {
+        if self.0.len() as u64 > LONGEST_LINE {
+            return Err("it is too long");
+        }
+        let text = std::str::from_utf8(&self.0).map_err(|_| "it is not UTF-8")?;
+        // Some editors begin a file with a byte order mark.
+        Ok(text.trim_start_matches('\u{feff}').trim())
+    }
+}

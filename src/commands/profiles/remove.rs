@@ -1,0 +1,82 @@
+//! `bbdl profiles remove`: profiles leave this machine, with all that is kept under their names.
+
+use serde_json::{Value, json};
+
+use crate::{
+    cli::ProfilesRemove,
+    commands::{Context, login},
+    error::{Error, ErrorKind, Result},
+    profile::{Profile, ProfileName},
+};
+
+/// Runs the command. Each name is removed or refused for itself. The server is not told: [`crate::commands::logout`] does
+/// that. Archives stay.
+///
+/// # Errors
+/// [`crate::error::Exit::Usage`] when nobody can be asked and `--yes` is missing; of the names, the gravest failure.
+pub(super) fn run(context: &Context, args: &ProfilesRemove) -> Result<()> {
+    if !args.yes {
+        agree(context, &args.names)?;
+    }
+    let mut rows: Vec<Value> = Vec::new();
+    let mut failures: Vec<Error> = Vec::new();
+    for name in &args.names {
+        match remove(context, name) {
+            Ok(profile) => {
+                tell(context, name, &profile);
+                rows.push(json!({"name": name.as_str(), "ok": true}));
+            }
+            Err(error) => {
+                if !context.ui.json() {
+                    context.ui.warn(format!("{name}: {}", error.message));
+                }
+                rows.push(json!({"name": name.as_str(), "ok": false, "error": error.to_json()}));
+                failures.push(error);
+            }
+        }
+    }
+    if context.ui.json() {
+        context.ui.result_json(&json!({ "profiles": rows }));
+    }
+    let failed = failures.len();
+    let Some(gravest) = failures.into_iter().max_by_key(|error| error.exit().gravity()) else { return Ok(()) };
+    let message =
+        format!("{failed} of {} profiles were not removed; the gravest reason: {}", args.names.len(), gravest.message);
+    let error = Error::new(gravest.kind, message).hint(gravest.hint);
+    Err(if context.ui.json() { error.already_reported() } else { error })
+}
+
+fn remove(context: &Context, name: &ProfileName) -> Result<Profile> {
+    let profile = Profile::must_load(&context.paths, name)?;
+    // No fetch may store a renewed token after the others are gone.
+    let _held = login::hold(context, name, "remove a profile")?;
+    let store = context.store(context.token_store.unwrap_or(profile.token_store));
+    store.delete(name.as_str())?;
+    Profile::remove(&context.paths, name)?;
+    Ok(profile)
+}
+
+fn agree(context: &Context, names: &[ProfileName]) -> Result<()> {
+    if !context.ui.can_ask() {
+        return Err(Error::usage("remove forgets tokens for good, and there is nobody to ask")
+            .hint("Say so: bbdl profiles remove NAME --yes"));
+    }
+    let names: Vec<&str> = names.iter().map(ProfileName::as_str).collect();
+    context.ui.tell(format!("Profiles and their tokens: {}", names.join(", ")));
+    let answer = context.ui.ask("Remove all of them from this machine? Type yes")?;
+    if answer.eq_ignore_ascii_case("yes") {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Declined, "nothing was removed").hint("To remove without a question: --yes"))
+}
+
+fn tell(context: &Context, name: &ProfileName, profile: &Profile) {
+    if context.ui.json() {
+        return;
+    }
+    let lives_on = if profile.ended.is_some() { "" } else { "; the consent goes on at the server until it ends" };
+    context.ui.say(format!("{name}: removed from this machine{lives_on}"));
+    for note in &profile.archives {
+        context.ui.say(format!("  its archive stays: {} ({} claims)", note.out.display(), note.count));
+    }
+}

@@ -1,0 +1,311 @@
+//! A row of `bbdl profiles import` and `bbdl profiles export`: one enrollee as a JSON object.
+//!
+//! A row has secrets in it. So nothing of a row is ever quoted in an error, and the library's own messages, which quote
+//! what they found, are not used: an error names the field and what belongs there.
+
+use std::collections::BTreeSet;
+
+use clap::ValueEnum;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{
+    api_version::ApiVersion,
+    auth::{
+        store::StoreKind,
+        token::{AccessCategory, Credential, Grant},
+    },
+    error::sanitized,
+    origin::{Origin, server_named},
+    profile::{Profile, ProfileName},
+    secret::Secret,
+};
+
+/// An enrollee as a row says it.
+pub(super) struct Row {
+    pub(super) name: ProfileName,
+    api: ApiVersion,
+    credential: Credential,
+}
+
+/// Why a row cannot be used, and the name in it where it has one.
+#[derive(Debug)]
+pub(super) struct BadRow {
+    pub(super) name: Option<String>,
+    pub(super) why: String,
+}
+
+impl Row {
+    /// Reads a row. Fields that it does not know are refused: a misspelled one would be lost without a word.
+    pub(super) fn read(line: &str) -> Result<Self, BadRow> {
+        let fields = Fields::of(line).map_err(|why| BadRow { name: None, why })?;
+        // Told back as it came, for whoever looks for the row.
+        let name = fields.0.get("name").and_then(Value::as_str).map(sanitized);
+        Self::from_fields(fields).map_err(|why| BadRow { name, why })
+    }
+
+    fn from_fields(mut fields: Fields) -> Result<Self, String> {
+        let name = fields.text("name")?.ok_or("name is missing")?;
+        let name: ProfileName = name.parse().map_err(|why| format!("name: {why}"))?;
+        let server = fields.text("server")?.ok_or("server is missing")?;
+        let origin = origin(&server)?;
+        let api = match fields.text("api")? {
+            Some(text) => ApiVersion::from_str(&text, false).map_err(|_| "api must be \"v1\", \"v2\" or \"v3\"")?,
+            None => ApiVersion::default(),
+        };
+        let client_id = fields.text("client_id")?.ok_or("client_id is missing")?;
+        let client_secret = fields.text("client_secret")?.map(Secret::new);
+        let refresh_token = fields.token("refresh_token")?;
+        let access_token = fields.token("access_token")?;
+        let access_category = match fields.0.remove("access_category") {
+            None | Some(Value::Null) => AccessCategory::Unknown,
+            Some(value) => serde_json::from_value(value)
+                .map_err(|_| "access_category must be \"one-time\", \"thirteen-month\", \"research\" or \"unknown\"")?,
+        };
+        let is_one_time = access_category == AccessCategory::OneTime;
+        match (&refresh_token, &access_token) {
+            (None, _) if !is_one_time => return Err("refresh_token is missing".to_owned()),
+            (_, None) if is_one_time => {
+                return Err("access_token is missing: one-time access has nothing else".to_owned());
+            }
+            _ => {}
+        }
+        let grant = Grant {
+            patient: fields.text("patient")?,
+            scopes: fields.scopes()?,
+            access_token_expires: match fields.instant("access_token_expires")? {
+                // Without an access token the first thing to do is to get one.
+                None if access_token.is_none() => Some(Timestamp::UNIX_EPOCH),
+                expires => expires,
+            },
+            refreshable: refresh_token.is_some() && !is_one_time,
+            access_category,
+            grant_expires: fields.instant("grant_expires")?,
+            log_in: Grant::new_log_in(),
+            renewals: 0,
+        };
+        if let Some(field) = fields.0.keys().next() {
+            return Err(format!("bbdl knows no field \"{}\"", sanitized(field)));
+        }
+        let access_token = access_token.unwrap_or_else(|| Secret::new(String::new()));
+        Ok(Self {
+            name,
+            api,
+            credential: Credential { origin, client_id, client_secret, access_token, refresh_token, grant },
+        })
+    }
+
+    /// The tokens, as a token store keeps them.
+    pub(super) fn tokens(&self) -> Secret {
+        self.credential.to_record()
+    }
+
+    /// The profile, in the place of the one that was there `before`. Archives stay with it while it is of the same person.
+    pub(super) fn profile(&self, token_store: StoreKind, before: Option<&Profile>) -> Profile {
+        let Credential { origin, client_id, grant, .. } = &self.credential;
+        let same = |profile: &&Profile| {
+            profile.server == *origin && profile.api == self.api && profile.grant.is_of_the_same_person(grant)
+        };
+        Profile {
+            server: origin.clone(),
+            api: self.api,
+            client_id: client_id.clone(),
+            token_store,
+            redirect_uri: before.and_then(|profile| profile.redirect_uri.clone()),
+            grant: grant.clone(),
+            archives: before.filter(same).map(|profile| profile.archives.clone()).unwrap_or_default(),
+            ended: None,
+        }
+    }
+}
+
+/// What is there in place of a text may be quoted in no error: a person may have put a password into it.
+fn origin(text: &str) -> Result<Origin, String> {
+    server_named(text).map_err(|_| {
+        "server must be \"sandbox\", \"production\", or scheme, host and port of an https server (http for this machine only)"
+            .to_owned()
+    })
+}
+
+/// The fields of a row that were not looked at yet.
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn of(line: &str) -> Result<Self, String> {
+        match serde_json::from_str(line) {
+            Ok(Value::Object(fields)) => Ok(Self(fields)),
+            Ok(_) => Err("it is not a JSON object".to_owned()),
+            Err(cause) => Err(format!("it is not JSON (column {})", cause.column())),
+        }
+    }
+
+    /// A text that is not empty; `null` is as good as nothing.
+    fn text(&mut self, field: &str) -> Result<Option<String>, String> {
+        match self.0.remove(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) if !text.is_empty() => Ok(Some(text)),
+            Some(_) => Err(format!("{field} must be a text that is not empty")),
+        }
+    }
+
+    /// A token: visible ASCII characters (RFC 6749, appendix A), since it becomes part of a header or a form.
+    fn token(&mut self, field: &str) -> Result<Option<Secret>, String> {
+        let Some(text) = self.text(field)?.map(Secret::new) else { return Ok(None) };
+        let is_visible = text.expose().bytes().all(|byte| byte.is_ascii_graphic());
+        if is_visible { Ok(Some(text)) } else { Err(format!("{field} has characters that no token has")) }
+    }
+
+    fn instant(&mut self, field: &str) -> Result<Option<Timestamp>, String> {
+        let instant = self.text(field)?.map(|text| text.parse()).transpose();
+        instant.map_err(|_| format!("{field} must be an instant like 2027-01-31T00:00:00Z"))
+    }
+
+    /// A list of texts, or one text with blanks between them, as OAuth has it.
+    fn scopes(&mut self) -> Result<BTreeSet<String>, String> {
+        let wrong = || "scopes must be a list of texts".to_owned();
+        match self.0.remove("scopes") {
+            None | Some(Value::Null) => Ok(BTreeSet::new()),
+            Some(Value::String(text)) => Ok(text.split_whitespace().map(str::to_owned).collect()),
+            Some(Value::Array(scopes)) => {
+                scopes.into_iter().map(|it| it.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
+            }
+            Some(_) => Err(wrong()),
+        }
+    }
+}
+
+/// A row as `export` writes it.
+#[derive(Serialize)]
+pub(super) struct Written<'a> {
+    name: &'a str,
+    server: &'a Origin,
+    api: ApiVersion,
+    client_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token: Option<&'a str>,
+    access_token_expires: Option<Timestamp>,
+    patient: Option<&'a str>,
+    scopes: &'a BTreeSet<String>,
+    access_category: AccessCategory,
+    grant_expires: Option<Timestamp>,
+}
+
+impl<'a> Written<'a> {
+    /// The row of a profile, with its tokens where they are given.
+    pub(super) fn of(name: &'a ProfileName, profile: &'a Profile, tokens: Option<&'a Credential>) -> Self {
+        let grant = tokens.map_or(&profile.grant, |tokens| &tokens.grant);
+        Self {
+            name: name.as_str(),
+            server: &profile.server,
+            api: profile.api,
+            client_id: &profile.client_id,
+            client_secret: tokens.and_then(|tokens| tokens.client_secret.as_ref()).map(Secret::expose),
+            refresh_token: tokens.and_then(|tokens| tokens.refresh_token.as_ref()).map(Secret::expose),
+            // One that was never there is not written: an import would refuse it.
+            access_token: tokens.map(|tokens| tokens.access_token.expose()).filter(|token| !token.is_empty()),
+            access_token_expires: grant.access_token_expires,
+            patient: grant.patient.as_deref(),
+            scopes: &grant.scopes,
+            access_category: grant.access_category,
+            grant_expires: grant.grant_expires,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn whole() -> Value {
+        json!({
+            "name": "p1", "server": "sandbox", "api": "v3", "client_id": "app", "client_secret": "hush-secret",
+            "refresh_token": "hush-refresh", "access_token": "hush-access", "access_token_expires": "2027-01-31T00:00:00Z",
+            "patient": "-1", "scopes": ["profile"], "access_category": "thirteen-month",
+            "grant_expires": "2027-12-31T00:00:00Z",
+        })
+    }
+
+    fn with(field: &str, value: Value) -> String {
+        let mut row = whole();
+        row[field] = value;
+        row.to_string()
+    }
+
+    fn without(fields: &[&str]) -> Value {
+        let mut row = whole();
+        fields.iter().for_each(|field| drop(row.as_object_mut().unwrap().remove(*field)));
+        row
+    }
+
+    #[test]
+    fn a_whole_row_and_the_least_row_are_read() {
+        let row = Row::read(&whole().to_string()).unwrap();
+        assert_eq!((row.api, row.credential.grant.refreshable), (ApiVersion::V3, true));
+        let optional = ["api", "client_secret", "access_token", "access_token_expires", "patient", "scopes"];
+        let least = without(&[&optional[..], &["access_category", "grant_expires"]].concat());
+        let row = Row::read(&least.to_string()).unwrap();
+        assert_eq!(row.api, ApiVersion::V2);
+        assert!(row.credential.access_token.is_empty() && row.credential.grant.access_token_expires.is_some());
+        assert!(row.credential.grant.log_in.is_some());
+        let row = Row::read(&with("scopes", json!("profile patient/Patient.read"))).unwrap();
+        assert_eq!(row.credential.grant.scopes.len(), 2);
+        let mut one_time = without(&["refresh_token"]);
+        one_time["access_category"] = "one-time".into();
+        assert!(!Row::read(&one_time.to_string()).unwrap().credential.grant.refreshable);
+    }
+
+    #[test]
+    fn a_bad_row_says_which_field_and_nothing_of_what_is_in_it() {
+        let hush = json!("hush hush");
+        for (line, field) in [
+            (without(&["name"]).to_string(), "name"),
+            (without(&["server"]).to_string(), "server"),
+            (without(&["client_id"]).to_string(), "client_id"),
+            (without(&["refresh_token"]).to_string(), "refresh_token"),
+            (with("name", json!("../hush")), "name"),
+            (with("server", json!("https://u:hush@x.example")), "server"),
+            (with("server", json!("http://hush.example")), "server"),
+            (with("api", hush.clone()), "api"),
+            (with("client_secret", json!({"hush": 1})), "client_secret"),
+            (with("refresh_token", json!(["hush"])), "refresh_token"),
+            (with("refresh_token", json!("")), "refresh_token"),
+            (with("access_token", hush.clone()), "access_token"),
+            (with("access_token", json!("hush\nhush")), "access_token"),
+            (with("access_token_expires", hush.clone()), "access_token_expires"),
+            (with("access_token_expires", json!(3600)), "access_token_expires"),
+            (with("scopes", json!([["hush"]])), "scopes"),
+            (with("scopes", json!(7)), "scopes"),
+            (with("access_category", hush.clone()), "access_category"),
+            (with("grant_expires", hush.clone()), "grant_expires"),
+            (with("refresh_tokn", hush), "refresh_tokn"),
+            ("[]".to_owned(), "object"),
+            ("{\"name\": \"p1\", \"refresh_token\": hush}".to_owned(), "column"),
+            ("hush".to_owned(), "JSON"),
+            (String::new(), "JSON"),
+        ] {
+            let bad = Row::read(&line).err().unwrap_or_else(|| panic!("{line} is taken"));
+            assert!(bad.why.contains(field) && !bad.why.contains("hush"), "{line}: {}", bad.why);
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let row = Row::read(&whole().to_string()).unwrap();
+        let name = "p1".parse().unwrap();
+        let profile = row.profile(StoreKind::File, None);
+        let written = serde_json::to_value(Written::of(&name, &profile, Some(&row.credential))).unwrap();
+        let mut expected = whole();
+        expected["server"] = "https://sandbox.bluebutton.cms.gov".into();
+        assert_eq!(written, expected);
+        let written = serde_json::to_string(&Written::of(&name, &profile, None)).unwrap();
+        assert!(!written.contains("hush"), "{written}");
+        assert!(Row::read(&written).err().unwrap().why.contains("refresh_token"));
+    }
+}

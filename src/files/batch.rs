@@ -1,0 +1,107 @@
+//! Many files at once: each as [`super::durable::write_private`] writes one, but they wait for the disk together.
+//!
+//! All of them are written under temporary names, then brought to the disk, then renamed, then the renames are brought
+//! to the disk. So at every instant each name has its old file or its whole new one, and what is reported as written is
+//! on the disk. Linux brings a whole file system to the disk in one call (`syncfs(2)`, which tells of errors since
+//! Linux 5.8); elsewhere each file is synced for itself.
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempPath;
+
+use super::durable;
+
+/// A file to be written.
+pub struct NewFile<'a> {
+    /// Where it is to be.
+    pub place: PathBuf,
+    /// What is to be in it.
+    pub bytes: &'a [u8],
+}
+
+/// Writes files that lie in or below `root`, on one file system. The answer has one entry a file, in their order.
+/// `is_secret` files are not written where the file system does not keep them to their owner.
+pub fn write(root: &Path, files: &[NewFile<'_>], is_secret: bool) -> Vec<io::Result<()>> {
+    if files.is_empty() {
+        return Vec::new();
+    }
+    let mut written: Vec<io::Result<TempPath>> = files.iter().map(|file| temporary(file, is_secret)).collect();
+    if let Err(cause) = sync_contents(root, &written) {
+        written.iter_mut().for_each(|file| *file = Err(again(&cause)));
+    }
+    let renamed = files.iter().zip(written).map(|(file, temporary)| {
+        temporary.and_then(|temporary| temporary.persist(&file.place).map_err(|failed| failed.error))
+    });
+    let mut renamed: Vec<io::Result<()>> = renamed.collect();
+    if let Err(cause) = sync_names(root, files) {
+        renamed.iter_mut().for_each(|file| *file = Err(again(&cause)));
+    }
+    renamed
+}
+
+/// Closed at once: a batch may have more files than a process may have open.
+fn temporary(file: &NewFile<'_>, is_secret: bool) -> io::Result<TempPath> {
+    let mut temporary = durable::temporary_for(&file.place)?;
+    if is_secret {
+        durable::refuse_if_not_private(temporary.as_file())?;
+    }
+    temporary.write_all(file.bytes)?;
+    Ok(temporary.into_temp_path())
+}
+
+#[cfg(target_os = "linux")]
+fn sync_contents(root: &Path, _: &[io::Result<TempPath>]) -> io::Result<()> {
+    sync_file_system(root)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sync_contents(_: &Path, written: &[io::Result<TempPath>]) -> io::Result<()> {
+    let open = |path: &TempPath| std::fs::OpenOptions::new().write(true).open(path);
+    written.iter().flatten().try_for_each(|path| open(path)?.sync_all())
+}
+
+#[cfg(target_os = "linux")]
+fn sync_names(root: &Path, _: &[NewFile<'_>]) -> io::Result<()> {
+    sync_file_system(root)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sync_names(_: &Path, files: &[NewFile<'_>]) -> io::Result<()> {
+    let dirs: std::collections::BTreeSet<&Path> = files.iter().filter_map(|file| file.place.parent()).collect();
+    dirs.into_iter().try_for_each(durable::sync_dir)
+}
+
+#[cfg(target_os = "linux")]
+fn sync_file_system(root: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(File::open(root)?)?)
+}
+
+fn again(cause: &io::Error) -> io::Error {
+    cause.raw_os_error().map_or_else(|| cause.kind().into(), io::Error::from_raw_os_error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_file_is_written_or_fails_for_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::write(at("old"), "old").unwrap();
+        std::fs::write(at("file"), "").unwrap();
+        let names = ["old", "new", "file/below", "deep/er"];
+        let files: Vec<NewFile<'_>> = names.iter().map(|name| NewFile { place: at(name), bytes: b"new" }).collect();
+        let written: Vec<bool> = write(dir.path(), &files, true).iter().map(Result::is_ok).collect();
+        assert_eq!(written, [true, true, false, true]);
+        for name in ["old", "new", "deep/er"] {
+            assert_eq!(std::fs::read(at(name)).unwrap(), b"new", "{name}");
+        }
+        let left = std::fs::read_dir(dir.path()).unwrap().flatten().map(|entry| entry.file_name());
+        assert!(left.into_iter().all(|name| !name.to_string_lossy().starts_with('.')), "no temporary file stays");
+    }
+}

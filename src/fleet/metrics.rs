@@ -1,0 +1,161 @@
+//! `--metrics FILE.prom`: the numbers of a run for Prometheus, as node_exporter's textfile collector reads them
+//! (<https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>).
+//!
+//! The file is replaced whole by a rename. It may be read by everybody: the collector runs as a user of its own, and
+//! there is nothing in it but numbers.
+
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+
+use super::{shard::Shard, tally::Tally};
+use crate::{
+    error::{Error, Exit, Result},
+    files::durable,
+};
+
+/// Between two writes while a run goes on: as often as Prometheus usually looks.
+const PAUSE: Duration = Duration::from_secs(15);
+
+/// The file of metrics of one run.
+#[derive(Debug)]
+pub struct Metrics {
+    path: PathBuf,
+    shard: Option<Shard>,
+    started: Timestamp,
+    written: Option<Instant>,
+}
+
+impl Metrics {
+    /// The metrics of a run that begins now.
+    #[must_use]
+    pub fn new(path: &Path, shard: Option<Shard>) -> Self {
+        Self { path: path.to_owned(), shard, started: Timestamp::now(), written: None }
+    }
+
+    /// Writes the numbers of a run that goes on, unless that was done a moment ago.
+    ///
+    /// # Errors
+    /// [`Exit::Disk`].
+    pub fn progress(&mut self, tally: &Tally) -> Result<()> {
+        if self.written.is_some_and(|at| at.elapsed() < PAUSE) {
+            return Ok(());
+        }
+        self.write(tally, None)?;
+        self.written = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Writes the numbers of a run that is over.
+    ///
+    /// # Errors
+    /// [`Exit::Disk`].
+    pub fn finish(self, tally: &Tally, exit: Exit) -> Result<()> {
+        self.write(tally, Some((Timestamp::now(), exit)))
+    }
+
+    fn write(&self, tally: &Tally, end: Option<(Timestamp, Exit)>) -> Result<()> {
+        let text = text(tally, self.shard, self.started, end);
+        durable::write_public(&self.path, text.as_bytes()).map_err(|cause| Error::disk("write", &self.path, &cause))
+    }
+}
+
+/// The labels of every sample, after those of its own.
+struct Labels(Option<Shard>);
+
+impl Labels {
+    fn with(&self, own: &[(&str, &str)]) -> String {
+        let mut labels: Vec<String> = own.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+        labels.extend(self.0.map(|shard| format!("shard=\"{shard}\"")));
+        if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) }
+    }
+}
+
+fn text(tally: &Tally, shard: Option<Shard>, started: Timestamp, end: Option<(Timestamp, Exit)>) -> String {
+    let (labels, mut text) = (Labels(shard), String::new());
+    let mut family = |name: &str, help: &str, samples: &[(String, u64)]| {
+        if !samples.is_empty() {
+            let _ = writeln!(text, "# HELP bbdl_run_{name} {help}\n# TYPE bbdl_run_{name} gauge");
+        }
+        for (labels, value) in samples {
+            let _ = writeln!(text, "bbdl_run_{name}{labels} {value}");
+        }
+    };
+    let states = [
+        ("due", tally.due),
+        ("fresh", tally.fresh),
+        ("succeeded", tally.succeeded),
+        ("failed", tally.failed()),
+        ("removed", tally.removed),
+        ("left", tally.left()),
+    ];
+    let states = states.map(|(state, number)| (labels.with(&[("state", state)]), number));
+    family("enrollees", "Enrollees of this run, by what became of them.", &states);
+    let failures: Vec<_> = tally
+        .failures()
+        .map(|(kind, number)| {
+            let code = kind.exit().code().to_string();
+            (labels.with(&[("kind", kind.name()), ("exit_code", &code)]), number)
+        })
+        .collect();
+    family("failures", "Enrollees whose pull failed, by kind and exit code.", &failures);
+    let plain = |value: u64| [(labels.with(&[]), value)];
+    family("requests", "Requests made by this run.", &plain(tally.requests));
+    family("received_bytes", "Bytes received by this run.", &plain(tally.bytes));
+    let seconds = |at: Timestamp| u64::try_from(at.as_second()).unwrap_or_default();
+    family("start_time_seconds", "When this run began, in seconds since 1970.", &plain(seconds(started)));
+    if let Some((finished, exit)) = end {
+        family("finish_time_seconds", "When this run ended, in seconds since 1970.", &plain(seconds(finished)));
+        family("exit_code", "The exit code of this run.", &plain(u64::from(exit.code())));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{error::ErrorKind, fleet::Outcome};
+
+    #[test]
+    fn a_sample_names_what_it_counts() {
+        let mut tally = Tally { due: 3, ..Tally::default() };
+        tally.count(&Outcome::example());
+        let failure = Some(Error::new(ErrorKind::GrantRevoked, "withdrawn"));
+        tally.count(&Outcome { failure, ..Outcome::example() });
+        let at = Timestamp::from_second(1_800_000_000).unwrap();
+        let running = text(&tally, None, at, None);
+        assert!(running.contains("\nbbdl_run_enrollees{state=\"left\"} 1\n"), "{running}");
+        assert!(running.contains("\nbbdl_run_requests 2\n") && !running.contains("exit_code "), "{running}");
+        let over = text(&tally, "1/4".parse().ok(), at, Some((at, Exit::PersonMustAct)));
+        for line in [
+            "bbdl_run_failures{kind=\"grant_revoked\",exit_code=\"77\",shard=\"1/4\"} 1",
+            "bbdl_run_finish_time_seconds{shard=\"1/4\"} 1800000000",
+            "bbdl_run_exit_code{shard=\"1/4\"} 77",
+            "# TYPE bbdl_run_exit_code gauge",
+        ] {
+            assert!(over.lines().any(|it| it == line), "{line}: {over}");
+        }
+    }
+
+    #[test]
+    fn the_file_may_be_read_by_the_collector() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bbdl.prom");
+        let mut metrics = Metrics::new(&path, None);
+        metrics.progress(&Tally::default()).unwrap();
+        let first = std::fs::read(&path).unwrap();
+        metrics.progress(&Tally { due: 7, ..Tally::default() }).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), first, "not at every enrollee");
+        metrics.finish(&Tally { due: 7, ..Tally::default() }, Exit::Done).unwrap();
+        assert!(std::fs::read_to_string(&path).unwrap().contains("state=\"due\"} 7"));
+        #[cfg(unix)]
+        {
+            let mode = std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions());
+            assert_eq!(mode & 0o777, 0o644);
+        }
+    }
+}

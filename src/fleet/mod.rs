@@ -1,0 +1,206 @@
+//! Many enrollees in one run: who is due, several at once, what became of each, and how the whole ends.
+//!
+//! | file | what it is for |
+//! | --- | --- |
+//! | [`roster`] | where enrollees who are due come from, and where outcomes go |
+//! | [`shard`] | which of several workers pulls for an enrollee |
+//! | [`tally`] | the numbers of a run, and how it ends |
+//! | [`tolerance`] | which failures do not fail the whole run |
+//! | [`progress`] | what a person sees of a run |
+//! | [`results`], [`metrics`] | what other programs read of a run |
+//!
+//! What a pull is, this room does not know: the caller hands one in.
+
+pub mod metrics;
+pub mod progress;
+pub mod results;
+pub mod roster;
+pub mod shard;
+pub mod tally;
+pub mod tolerance;
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::task::JoinSet;
+
+use crate::{
+    error::{Error, ErrorKind, Exit, Result},
+    profile::ProfileName,
+};
+use metrics::Metrics;
+use results::Results;
+use roster::{Counts, Due, Roster};
+use tally::Tally;
+
+/// What the pull for one enrollee came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Whose.
+    pub name: ProfileName,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended.
+    pub finished: Timestamp,
+    /// What came, where all went well.
+    pub report: Option<Report>,
+    /// Requests made.
+    pub requests: u64,
+    /// Bytes received.
+    pub bytes: u64,
+    /// Why it failed, if it did.
+    pub failure: Option<Error>,
+}
+
+/// What came in a pull.
+#[derive(Debug)]
+pub struct Report {
+    /// For people: one line.
+    pub line: String,
+    /// What `fetch --json` says.
+    pub json: Value,
+}
+
+/// Who hears of each enrollee.
+pub trait Listener {
+    /// An enrollee has ended; the tally counts it already.
+    fn ended(&mut self, outcome: Outcome, tally: &Tally);
+}
+
+/// A run over a roster.
+pub struct Run {
+    /// Where enrollees come from.
+    pub roster: Roster,
+    /// How many are pulled at once.
+    pub at_once: usize,
+    /// Nobody is begun after this.
+    pub until: Option<Instant>,
+    /// `--results`
+    pub results: Option<Results>,
+    /// `--metrics`
+    pub metrics: Option<Metrics>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct End {
+    /// Its numbers.
+    pub tally: Tally,
+    /// What ended it before everybody who was due had a turn.
+    pub stopped: Option<Error>,
+}
+
+impl Run {
+    /// Works through the roster, each enrollee in a task of its own: one that is slow holds up nobody. It stops
+    /// beginning new ones when `stop` says so, when the time is over, or when results can no longer be kept; those that
+    /// were begun are waited for.
+    ///
+    /// # Errors
+    /// Never for an enrollee; [`Exit::Disk`] when the metrics cannot be written at the beginning.
+    pub async fn work<Task>(
+        &mut self,
+        pull: impl Fn(Due) -> Task,
+        stop: impl Future<Output = ()>,
+        listener: &mut impl Listener,
+    ) -> Result<End>
+    where
+        Task: Future<Output = Outcome> + Send + 'static,
+    {
+        let mut stop = std::pin::pin!(stop);
+        let mut running = JoinSet::new();
+        let mut tally = Tally::of(self.roster.due(), self.roster.fresh());
+        let mut stopped = None;
+        let mut is_empty = false;
+        self.report(&tally)?;
+        loop {
+            while stopped.is_none() && !is_empty && running.len() < self.at_once {
+                if self.until.is_some_and(|until| Instant::now() >= until) {
+                    // Whoever is due is known to wait.
+                    stopped = Some(time_is_up());
+                    break;
+                }
+                match self.roster.next().await {
+                    Ok(Some(due)) => drop(running.spawn(pull(due))),
+                    Ok(None) => is_empty = true,
+                    Err(error) => stopped = Some(error),
+                }
+                tally.removed = self.roster.removed();
+            }
+            let ended = tokio::select! {
+                biased;
+                () = &mut stop, if !is_interrupt(stopped.as_ref()) => {
+                    stopped = Some(interrupted());
+                    continue;
+                }
+                ended = running.join_next() => ended,
+            };
+            let Some(ended) = ended else { break };
+            let outcome =
+                ended.map_err(|_| Error::new(ErrorKind::Defect, "fetching for a profile ended unexpectedly"))?;
+            let kept = self.keep(&outcome, &mut tally).await;
+            if is_interrupt(outcome.failure.as_ref()) {
+                stopped = outcome.failure.clone();
+            }
+            if let Err(error) = kept
+                && stopped.is_none()
+            {
+                stopped = Some(error);
+            }
+            listener.ended(outcome, &tally);
+        }
+        // Where everybody had a turn, it does not matter that the time was over.
+        let stopped = stopped.filter(|error| error.kind != ErrorKind::TimeUp || tally.left() > 0);
+        Ok(End { tally, stopped })
+    }
+
+    /// Writes the metrics for the last time.
+    ///
+    /// # Errors
+    /// [`Exit::Disk`].
+    pub fn finish(self, tally: &Tally, exit: Exit) -> Result<()> {
+        self.metrics.map_or(Ok(()), |metrics| metrics.finish(tally, exit))
+    }
+
+    /// Brings an outcome wherever it is to go.
+    async fn keep(&mut self, outcome: &Outcome, tally: &mut Tally) -> Result<()> {
+        let counts = self.roster.ended(outcome).await;
+        tally.removed = self.roster.removed();
+        if matches!(counts, Ok(Counts::Removed)) {
+            return Ok(());
+        }
+        tally.count(outcome);
+        if let Some(results) = &mut self.results {
+            results.append(outcome)?;
+        }
+        self.report(tally)?;
+        counts.map(drop)
+    }
+
+    fn report(&mut self, tally: &Tally) -> Result<()> {
+        self.metrics.as_mut().map_or(Ok(()), |metrics| metrics.progress(tally))
+    }
+}
+
+fn is_interrupt(error: Option<&Error>) -> bool {
+    error.is_some_and(|error| error.exit() == Exit::Interrupted)
+}
+
+fn interrupted() -> Error {
+    Error::new(ErrorKind::Interrupted, "interrupted").hint("What was complete is kept. Run the same command again.")
+}
+
+fn time_is_up() -> Error {
+    Error::new(ErrorKind::TimeUp, "the time given with --for was over before everybody who was due was pulled")
+        .hint("Run the same command again: it goes on with those who are left.")
+}
+
+#[cfg(test)]
+impl Outcome {
+    /// A success.
+    pub(crate) fn example() -> Self {
+        let (started, finished) = (Timestamp::now(), Timestamp::now());
+        let name = ProfileName::DEFAULT.parse().unwrap_or_else(|why| unreachable!("{why}"));
+        Self { name, started, finished, report: None, requests: 1, bytes: 10, failure: None }
+    }
+}

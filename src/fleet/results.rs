@@ -1,0 +1,100 @@
+//! `--results FILE.ndjson`: one row for each enrollee, appended whole as the enrollee ends.
+
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+
+use super::{Outcome, shard::Shard};
+use crate::{
+    error::{Error, Exit, Result},
+    files::private_file,
+};
+
+/// The file of results, open for appending.
+#[derive(Debug)]
+pub struct Results {
+    path: PathBuf,
+    file: File,
+    shard: Option<Shard>,
+}
+
+impl Results {
+    /// Opens the file, or makes it for its owner only. A row that an earlier run could not finish (the disk was full) is
+    /// ended, so that the next one stands on a line of its own.
+    ///
+    /// # Errors
+    /// [`Exit::Disk`].
+    pub fn open(path: &Path, shard: Option<Shard>) -> Result<Self> {
+        let opened = private_file::open_or_create(path).and_then(|mut file| {
+            let is_whole = ends_with_a_line_break(&mut file)?;
+            drop(file);
+            let mut file = private_file::open_to_append(path)?;
+            if !is_whole {
+                file.write_all(b"\n")?;
+            }
+            Ok(file)
+        });
+        let file = opened.map_err(|cause| Error::disk("write", path, &cause))?;
+        Ok(Self { path: path.to_owned(), file, shard })
+    }
+
+    /// Appends a row: one write at the end of the file, so that several shards may share it.
+    ///
+    /// # Errors
+    /// [`Exit::Disk`].
+    pub fn append(&mut self, outcome: &Outcome) -> Result<()> {
+        let line = format!("{}\n", row(outcome, self.shard));
+        self.file.write_all(line.as_bytes()).map_err(|cause| Error::disk("write", &self.path, &cause))
+    }
+}
+
+fn ends_with_a_line_break(file: &mut File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(true);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}
+
+/// A row as the contract has it.
+fn row(outcome: &Outcome, shard: Option<Shard>) -> Value {
+    let exit = outcome.failure.as_ref().map_or(Exit::Done, Error::exit);
+    let resources = outcome.report.as_ref().map_or_else(|| json!({}), |report| report.json["resources"].clone());
+    let mut row = json!({
+        "profile": outcome.name.as_str(), "started": outcome.started, "finished": outcome.finished,
+        "ok": outcome.failure.is_none(), "exit_code": exit.code(), "resources": resources,
+        "requests": outcome.requests, "bytes": outcome.bytes,
+    });
+    if let Some(shard) = shard {
+        row["shard"] = shard.to_string().into();
+    }
+    if let Some(error) = &outcome.failure {
+        row["kind"] = error.kind.name().into();
+    }
+    row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_was_cut_off_does_not_spoil_the_next_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("results.ndjson");
+        for (before, expected) in [("", 1), ("{}\n", 2), ("{\"profile\":", 2)] {
+            std::fs::write(&path, before).unwrap();
+            Results::open(&path, "0/2".parse().ok()).unwrap().append(&Outcome::example()).unwrap();
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert_eq!(text.lines().count(), expected, "{text}");
+            let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+            assert_eq!(last["shard"], "0/2");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! When a profile's archives were pulled last: what `--stale-after` and `status` go by.
+//!
+//! A pull that brings nothing new must cost no more waiting for the disk than its manifest does. So this is a file of
+//! its own beside the profile's record, `pulls/NAME.json`, and is never synced. A power cut may take the newest note;
+//! then the record's own date counts, which is older, and the enrollee is asked once more. What cannot be read counts
+//! for nothing.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Paths, ProfileName, archive_notes::ArchiveNote};
+use crate::{
+    error::{Error, Result},
+    files::{durable, path_text, private_file},
+    resource::Resource,
+};
+
+/// The last pulls into each archive of a profile.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct LastPulls {
+    archives: Vec<LastPull>,
+}
+
+/// The last pulls into one archive.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct LastPull {
+    /// The archive's directory, absolute.
+    #[serde(with = "path_text::json")]
+    out: PathBuf,
+    /// When the last of them ended.
+    at: Timestamp,
+    /// Claims in the archive.
+    count: u64,
+    /// When each of what can be asked for was last pulled.
+    #[serde(default)]
+    pulled: BTreeMap<Resource, Timestamp>,
+    /// The same, for pulls of everything (`--full`).
+    #[serde(default)]
+    pulled_in_full: BTreeMap<Resource, Timestamp>,
+}
+
+/// What a pull asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The resources.
+    pub resources: &'a [Resource],
+    /// Whether everything was asked for again.
+    pub full: bool,
+}
+
+impl LastPulls {
+    fn path(paths: &Paths, name: &ProfileName) -> PathBuf {
+        paths.last_pulls().join(format!("{name}.json"))
+    }
+
+    /// What is noted of a profile; nothing where that cannot be read.
+    #[must_use]
+    pub fn load(paths: &Paths, name: &ProfileName) -> Self {
+        let text = private_file::read(&Self::path(paths, name)).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    /// Notes a pull that has just ended. Whoever calls this holds the lock of the profile's record. What was not `asked`
+    /// for successfully is not noted as pulled.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Disk`].
+    pub(super) fn note(paths: &Paths, name: &ProfileName, note: &ArchiveNote, asked: Option<Asked<'_>>) -> Result<()> {
+        let mut all = Self::load(paths, name);
+        let at = all.archives.iter().position(|it| it.out == note.out);
+        let mut archive = at.map_or_else(|| LastPull::new(note), |at| all.archives.swap_remove(at));
+        (archive.at, archive.count) = (note.last_pull, note.count);
+        for resource in asked.iter().flat_map(|asked| asked.resources) {
+            archive.pulled.insert(*resource, note.last_pull);
+            if asked.is_some_and(|asked| asked.full) {
+                archive.pulled_in_full.insert(*resource, note.last_pull);
+            }
+        }
+        all.archives.push(archive);
+        let path = Self::path(paths, name);
+        let text = serde_json::to_vec(&all).unwrap_or_default();
+        durable::write_unsynced(&path, &text).map_err(|cause| Error::disk("write", &path, &cause))
+    }
+
+    /// Since when everything that is asked for has been in the archive at `out`; `None` where some of it never was.
+    #[must_use]
+    pub fn when(&self, out: &Path, asked: Asked<'_>) -> Option<Timestamp> {
+        let archive = self.archives.iter().find(|archive| archive.out == out)?;
+        let pulled = if asked.full { &archive.pulled_in_full } else { &archive.pulled };
+        let one = |resource: &Resource| pulled.get(resource).max(pulled.get(&Resource::All)).copied();
+        asked.resources.iter().map(one).min().flatten()
+    }
+
+    /// Whether anything is noted of the archive at `out`.
+    #[must_use]
+    pub fn knows(&self, out: &Path) -> bool {
+        self.archives.iter().any(|archive| archive.out == out)
+    }
+
+    /// Brings the notes of a profile's record up to date.
+    pub fn refresh(&self, notes: &mut [ArchiveNote]) {
+        for note in notes {
+            let newer = self.archives.iter().find(|archive| archive.out == note.out && archive.at > note.last_pull);
+            if let Some(newer) = newer {
+                (note.last_pull, note.count) = (newer.at, newer.count);
+            }
+        }
+    }
+}
+
+impl LastPull {
+    fn new(note: &ArchiveNote) -> Self {
+        Self {
+            out: note.out.clone(),
+            at: note.last_pull,
+            count: note.count,
+            pulled: BTreeMap::new(),
+            pulled_in_full: BTreeMap::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_asked_for_is_not_fresh() {
+        let dir = tempfile::tempdir().unwrap();
+        let (paths, name) = (Paths::find(Some(dir.path()), None).unwrap(), "mom".parse().unwrap());
+        let out = Path::new("/study/mom");
+        let second = |second| Timestamp::from_second(second).unwrap();
+        let note = |at, resources: Option<&[Resource]>, full| {
+            let note = ArchiveNote { out: out.to_owned(), last_pull: second(at), count: 3, filled: None };
+            let asked = resources.map(|resources| Asked { resources, full });
+            LastPulls::note(&paths, &name, &note, asked).unwrap();
+        };
+        let when = |resources: &[Resource], full| {
+            let last = LastPulls::load(&paths, &name).when(out, Asked { resources, full });
+            last.map(Timestamp::as_second)
+        };
+        use Resource::{All, Eob, Patient};
+        assert_eq!(when(&[Eob], false), None);
+        note(10, Some(&[Eob]), false);
+        assert_eq!(
+            (when(&[Eob], false), when(&[Patient], false), when(&[Eob, Patient], false)),
+            (Some(10), None, None)
+        );
+        note(20, Some(&[All]), false);
+        assert_eq!((when(&[Eob, Patient], false), when(&[Eob], true)), (Some(20), None));
+        note(30, Some(&[Eob]), true);
+        assert_eq!((when(&[Eob], false), when(&[Eob], true), when(&[All], false)), (Some(30), Some(30), Some(20)));
+        note(40, None, false);
+        assert_eq!(when(&[Eob], false), Some(30), "a pull that failed in part");
+        let mut notes = [ArchiveNote { out: out.to_owned(), last_pull: second(1), count: 1, filled: None }];
+        LastPulls::load(&paths, &name).refresh(&mut notes);
+        assert_eq!((notes[0].last_pull, notes[0].count), (second(40), 3));
+        std::fs::write(LastPulls::path(&paths, &name), "").unwrap();
+        assert_eq!(when(&[Eob], false), None, "a power cut may leave an empty file");
+    }
+}

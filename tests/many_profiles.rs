@@ -1,0 +1,277 @@
+//! `bbdl profiles`: import, export, list, rename, remove.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Output, Stdio},
+    time::Instant,
+};
+
+use serde_json::{Value, json};
+
+use crate::support::{Setting, Stage, assert_code, bbdl, finished, private, text};
+
+/// Logs two people in, and gives their rows with tokens.
+fn rows(stage: &Stage) -> Vec<Value> {
+    stage.log_in(&["--profile", "ann"]);
+    stage.control("POST", "consent", r#"{"enrollee":1}"#);
+    stage.log_in(&["--profile", "bob"]);
+    let rows = stage.expect(0, &["profiles", "export", "--with-tokens"]);
+    rows.lines().map(|row| serde_json::from_str(row).unwrap()).collect()
+}
+
+fn write(path: &Path, rows: &[impl ToString]) -> PathBuf {
+    fs::write(path, rows.iter().map(|row| row.to_string() + "\n").collect::<String>()).unwrap();
+    private(path);
+    path.to_owned()
+}
+
+/// `bbdl profiles import` in this home, with `--json`: what it says of each row.
+fn import(home: &Path, rows: &[impl ToString], more: &[&str]) -> (i32, Vec<Value>, Output) {
+    let file = write(&home.join("rows.ndjson"), rows);
+    let mut command = bbdl(home);
+    command.args(["profiles", "import", "--json"]).arg(file).args(more);
+    let output = finished(command);
+    let verdicts = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    (output.status.code().unwrap(), verdicts, output)
+}
+
+fn names(home: &Path) -> Vec<String> {
+    let mut command = bbdl(home);
+    command.args(["profiles", "list", "--json"]);
+    let output = finished(command);
+    assert_code(&output, 0, &["profiles", "list"]);
+    let listed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    listed["profiles"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Every file below a home whose name begins so.
+fn files_of(home: &Path, name: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(home).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files_of(&path, name));
+        } else if entry.file_name().to_string_lossy().starts_with(&format!("{name}.")) {
+            found.push(path.strip_prefix(home).unwrap_or(&path).to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn exported_profiles_work_where_they_are_imported() {
+    let stage = Stage::with(Setting { claims: 12, ..Setting::default() });
+    let rows = rows(&stage);
+    let there = tempfile::tempdir().unwrap();
+    let (code, verdicts, _) = import(there.path(), &rows, &[]);
+    assert_eq!(code, 0);
+    let expected = [json!({"line": 1, "name": "ann", "ok": true}), json!({"line": 2, "name": "bob", "ok": true})];
+    assert_eq!(verdicts, expected);
+    assert_eq!(names(there.path()), ["ann", "bob"]);
+    // Only the refresh token is needed: the first thing is to get an access token for it.
+    let least: Vec<Value> = ["name", "server", "client_id", "client_secret", "refresh_token"]
+        .iter()
+        .fold(json!({}), |mut least, field| {
+            least[*field] = rows[1][*field].clone();
+            least
+        })
+        .as_object()
+        .map(|row| vec![Value::Object(row.clone())])
+        .unwrap();
+    let (code, verdicts, _) = import(there.path(), &least, &["--replace"]);
+    assert_eq!((code, &verdicts[0]["ok"]), (0, &json!(true)));
+    let mut fetch = bbdl(there.path());
+    fetch.args(["fetch", "eob", "--all-profiles", "--out", "study", "--json"]);
+    let output = finished(fetch);
+    assert_code(&output, 0, &["fetch"]);
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&result["run"]["succeeded"], &result["profiles"][1]["profile"]), (&json!(2), &json!("bob")));
+    // Without tokens a row is no row to import.
+    let mut export = bbdl(there.path());
+    export.args(["profiles", "export", "bob"]);
+    let bare: Value = serde_json::from_slice(&finished(export).stdout).unwrap();
+    assert_eq!(bare["name"], "bob");
+    for secret in ["refresh_token", "access_token", "client_secret"] {
+        assert!(bare.get(secret).is_none(), "{secret}");
+    }
+    // Whoever exports tokens is told that they work in one place only.
+    let output = stage.run(&["profiles", "export", "ann", "--with-tokens"]);
+    assert!(text(&output.stderr).contains("in one place only"), "{}", text(&output.stderr));
+    stage.expect(78, &["profiles", "export", "nobody"]);
+}
+
+#[test]
+fn a_bad_row_harms_no_other_and_is_not_quoted() {
+    let home = tempfile::tempdir().unwrap();
+    let good =
+        |name: &str| json!({"name": name, "server": "sandbox", "client_id": "app", "refresh_token": "hush-refresh"});
+    let with = |field: &str, value: Value| {
+        let mut row = good("x");
+        row[field] = value;
+        row.to_string()
+    };
+    let rows = [
+        good("p1").to_string(),
+        "{\"name\": \"p2\", \"refresh_token\": hush".to_owned(),
+        String::new(),
+        good("p3").to_string(),
+        good("p1").to_string(),
+        good("P3").to_string(),
+        with("refresh_token", json!(["hush"])),
+        with("client_secret", json!("hush\nhush")),
+        with("name", json!("../../etc/passwd")),
+        with("name", json!("con")),
+        with("name", json!("a\u{1b}[2Jb")),
+        with("server", json!("http://user:hush@example.org")),
+        with("unknown", json!("hush")),
+        format!("{{\"name\": \"{}\"}}", "x".repeat(2 << 20)),
+        good("p4").to_string(),
+    ];
+    let (code, verdicts, output) = import(home.path(), &rows, &[]);
+    assert_eq!(code, 65);
+    let kept: Vec<u64> =
+        verdicts.iter().filter(|row| row["ok"] == true).map(|row| row["line"].as_u64().unwrap()).collect();
+    assert_eq!(kept, [1, 4, 8, 15], "{verdicts:?}");
+    // A blank line is no row.
+    assert_eq!(verdicts.len(), rows.len() - 1);
+    assert!(verdicts.windows(2).all(|pair| pair[0]["line"].as_u64() < pair[1]["line"].as_u64()));
+    assert_eq!(
+        verdicts.iter().find(|row| row["line"] == 5).unwrap()["error"]["message"],
+        "line 1 has this name already"
+    );
+    for said in [&output.stdout, &output.stderr] {
+        let said = text(said);
+        assert!(!said.contains("hush") && !said.contains('\u{1b}'), "{said}");
+    }
+    assert_eq!(names(home.path()), ["p1", "p3", "p4", "x"]);
+    // For people, the same: what was refused and why.
+    let mut again = bbdl(home.path());
+    again.args(["profiles", "import", "rows.ndjson"]);
+    let output = finished(again);
+    assert_code(&output, 65, &["import"]);
+    let said = text(&output.stderr);
+    assert!(said.contains("warning: line 1 (p1): a profile of this name is there already"), "{said}");
+    assert!(said.contains("14 of 14 rows were refused") && !said.contains("hush"), "{said}");
+}
+
+#[test]
+fn rows_come_from_standard_input_as_well() {
+    let home = tempfile::tempdir().unwrap();
+    let row = json!({"name": "p1", "server": "sandbox", "client_id": "app", "refresh_token": "r"});
+    let file = write(&home.path().join("rows"), &[format!("\u{feff}{row}\r")]);
+    let mut command = bbdl(home.path());
+    command.args(["profiles", "import", "-"]).stdin(Stdio::from(fs::File::open(file).unwrap()));
+    let output = finished(command);
+    assert_code(&output, 0, &["import", "-"]);
+    assert_eq!(text(&output.stdout), "1 profiles imported, 0 rows refused\n");
+}
+
+#[test]
+fn a_replaced_profile_keeps_its_archives_only_for_the_same_person() {
+    let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
+    let rows = rows(&stage);
+    stage.expect(0, &["fetch", "eob", "--all-profiles", "--out", "study"]);
+    let archives = || {
+        let status = stage.expect_json(0, &["status", "--json", "--profile", "ann"]);
+        status["profiles"][0]["archives"].as_array().unwrap().len()
+    };
+    assert_eq!(archives(), 1);
+    let (code, verdicts, _) = import(stage.home.path(), &rows[..1], &[]);
+    assert_eq!((code, verdicts[0]["error"]["kind"].as_str()), (65, Some("import_row")));
+    assert!(verdicts[0]["error"]["hint"].as_str().unwrap().contains("--replace"));
+    assert_eq!(import(stage.home.path(), &rows[..1], &["--replace"]).0, 0);
+    assert_eq!(archives(), 1);
+    let mut other = rows[1].clone();
+    other["name"] = "ann".into();
+    assert_eq!(import(stage.home.path(), &[other], &["--replace"]).0, 0);
+    assert_eq!(archives(), 0);
+}
+
+#[test]
+fn a_renamed_profile_goes_on_and_leaves_nothing_under_its_old_name() {
+    let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
+    rows(&stage);
+    stage.expect(0, &["fetch", "eob", "--all-profiles", "--out", "study"]);
+    // An earlier log-in of that name has left an archive behind.
+    stage.expect(0, &["logout", "--local", "--profile", "bob"]);
+    stage.log_in(&["--profile", "bob"]);
+    let home = stage.home.path();
+    assert!(home.join("archives/bob.json").exists() && home.join("locks/bob.lock").exists());
+    stage.expect(2, &["profiles", "rename", "bob", "ann"]);
+    stage.expect(2, &["profiles", "rename", "bob", "Bob"]);
+    stage.expect(2, &["profiles", "rename", "bob", "../bob"]);
+    stage.expect(2, &["profiles", "rename", "bob", "con"]);
+    stage.expect(78, &["profiles", "rename", "nobody", "carol"]);
+    let said = stage.run(&["profiles", "rename", "bob", "carol"]);
+    assert_code(&said, 0, &["rename"]);
+    assert_eq!(names(home), ["ann", "carol"]);
+    assert!(files_of(home, "bob").is_empty());
+    assert!(home.join("archives/carol.json").exists() && home.join("tokens/carol.json").exists());
+    stage.expect(0, &["fetch", "eob", "--profile", "carol", "--out", "study/bob"]);
+    // The archive left behind is still found.
+    let gone = stage.expect_json(0, &["purge", "--yes", "--json", "--profile", "carol"]);
+    assert!(!home.join("study/bob").exists(), "{gone}");
+}
+
+#[test]
+fn a_rename_that_was_cut_short_is_finished_by_the_same_command() {
+    let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
+    stage.log_in(&["--profile", "ann"]);
+    let home = stage.home.path();
+    let tokens = fs::read(home.join("tokens/ann.json")).unwrap();
+    let private_copy = |name: &str| {
+        fs::write(home.join(name), &tokens).unwrap();
+        private(&home.join(name));
+    };
+    // Killed before the record was renamed.
+    private_copy("tokens/eve.json");
+    stage.expect(0, &["profiles", "rename", "ann", "eve"]);
+    // Killed after it.
+    private_copy("tokens/ann.json");
+    stage.expect(0, &["profiles", "rename", "ann", "eve"]);
+    assert_eq!((names(home), files_of(home, "ann")), (vec!["eve".to_owned()], Vec::new()));
+    stage.expect(0, &["fetch", "eob", "--profile", "eve", "--out", "claims"]);
+    stage.expect(78, &["profiles", "rename", "ann", "eve"]);
+}
+
+#[test]
+fn a_removed_profile_leaves_its_archive_and_nothing_else() {
+    let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
+    rows(&stage);
+    stage.expect(0, &["fetch", "eob", "--all-profiles", "--out", "study"]);
+    stage.expect(2, &["profiles", "remove", "ann"]);
+    let result = stage.expect_json(78, &["profiles", "remove", "nobody", "ann", "--yes", "--json"]);
+    let rows: Vec<_> = result["profiles"].as_array().unwrap().iter().map(|row| (&row["name"], &row["ok"])).collect();
+    assert_eq!(rows, [(&json!("nobody"), &json!(false)), (&json!("ann"), &json!(true))]);
+    assert!(files_of(stage.home.path(), "ann").is_empty());
+    assert!(stage.home.path().join("study/ann/manifest.json").exists());
+    assert_eq!(names(stage.home.path()), ["bob"]);
+}
+
+/// Above some thousand, new tokens lie in directories of their own; those that were there stay and work.
+#[test]
+fn a_large_home_spreads_its_tokens() {
+    let home = tempfile::tempdir().unwrap();
+    let row = |number: usize| json!({"name": format!("p{number:05}"), "server": "sandbox", "client_id": "app", "refresh_token": format!("refresh-{number}")});
+    let began = Instant::now();
+    let (code, verdicts, _) = import(home.path(), &(0..4200).map(row).collect::<Vec<_>>(), &[]);
+    let took = began.elapsed();
+    assert_eq!((code, verdicts.len()), (0, 4200));
+    // With a sync for each file it would be minutes.
+    assert!(took.as_secs() < 30, "{took:?}");
+    let together = fs::read_dir(home.path().join("tokens")).unwrap().count();
+    assert!((3000..4200).contains(&together), "{together}");
+    let mut export = bbdl(home.path());
+    export.args(["profiles", "export", "--with-tokens"]);
+    let exported = text(&finished(export).stdout);
+    let tokens: Vec<Value> = exported.lines().map(|row| serde_json::from_str(row).unwrap()).collect();
+    assert!((0..4200).all(|number| tokens[number]["refresh_token"] == format!("refresh-{number}")));
+    // A new row for an old profile stays where the old one was.
+    assert_eq!(import(home.path(), &[row(7), row(4199)], &["--replace"]).0, 0);
+    assert_eq!((files_of(home.path(), "p00007").len(), files_of(home.path(), "p04199").len()), (4, 4));
+    let mut remove = bbdl(home.path());
+    remove.args(["profiles", "remove", "p00007", "p04199", "--yes"]);
+    assert_code(&finished(remove), 0, &["remove"]);
+    assert_eq!((files_of(home.path(), "p00007"), files_of(home.path(), "p04199")), (Vec::new(), Vec::new()));
+}

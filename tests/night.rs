@@ -1,0 +1,190 @@
+//! A night over many enrollees: who is due, in what order, until when, and what is told of it.
+
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use bluebutton_mock::population::Population;
+use serde_json::{Value, json};
+
+use crate::support::{PATIENCE, Running, Setting, Stage, assert_code, lines, text};
+
+const NIGHT: [&str; 6] = ["fetch", "eob", "--all-profiles", "--out", "study", "--json"];
+
+/// Logs so many people in: p0, p1, …
+fn study(people: usize, setting: Setting) -> Stage {
+    let records = Some(Box::new(Population::new(7, people, 5)) as Box<_>);
+    let stage = Stage::with(Setting { records, ..setting });
+    for person in 0..people {
+        stage.control("POST", "consent", &json!({ "enrollee": person }).to_string());
+        stage.log_in(&["--profile", &format!("p{person}")]);
+    }
+    stage
+}
+
+/// The person's consent for this machine ends: another machine has a newer one.
+fn end_log_in(stage: &Stage, person: usize) {
+    stage.control("POST", "consent", &json!({ "enrollee": person }).to_string());
+    stage.log_in_elsewhere(&[]);
+}
+
+fn night(stage: &Stage, code: i32, more: &[&str]) -> Value {
+    stage.expect_json(code, &[&NIGHT[..], more].concat())["run"].clone()
+}
+
+/// The profiles in a file of results, in their order.
+fn told(stage: &Stage, file: &str) -> Vec<String> {
+    rows(&stage.home.path().join(file)).iter().map(|row| row["profile"].as_str().unwrap().to_owned()).collect()
+}
+
+fn rows(file: &Path) -> Vec<Value> {
+    lines(file).iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn who_was_pulled_a_short_time_ago_is_left_out_and_the_oldest_come_first() {
+    let stage = study(3, Setting::default());
+    for name in ["p2", "p0"] {
+        stage.expect(0, &["fetch", "eob", "--profile", name, "--out", &format!("study/{name}")]);
+    }
+    let run = night(&stage, 0, &["--results", "first", "--stale-after", "1h"]);
+    assert_eq!((&run["due"], &run["fresh"]), (&json!(1), &json!(2)));
+    assert_eq!(told(&stage, "first"), ["p1"]);
+    night(&stage, 0, &["--results", "second", "--stale-after", "0s"]);
+    assert_eq!(told(&stage, "second"), ["p2", "p0", "p1"]);
+    // Nobody is due, and that is no failure.
+    stage.asked();
+    let run = night(&stage, 0, &["--stale-after", "7d", "--for", "0"]);
+    assert_eq!((&run["due"], &run["left"], stage.asked().len()), (&json!(0), &json!(0), 0));
+    // What was not asked for is not fresh, and neither is an increment where all is wanted.
+    assert_eq!(night(&stage, 0, &["--stale-after", "7d", "--full"])["due"], 3);
+    let patients = ["fetch", "patient", "--all-profiles", "--out", "study", "--json", "--stale-after", "7d"];
+    assert_eq!(stage.expect_json(0, &patients)["run"]["due"], 3);
+    // A home that has no notes of last pulls: the record says when, as in 0.1.0.
+    fs::remove_dir_all(stage.home.path().join("pulls")).unwrap();
+    assert_eq!(night(&stage, 0, &["--stale-after", "7d"])["due"], 0);
+    let status = stage.expect_json(0, &["status", "--json"]);
+    assert!(status["profiles"][0]["archives"][0]["last_pull"].is_string(), "{status}");
+}
+
+#[test]
+fn nobody_is_begun_when_the_time_is_over() {
+    let stage = study(2, Setting::default());
+    let output = stage.run(&[&NIGHT[..5], &["--for", "0s"]].concat());
+    assert_code(&output, 75, &["--for"]);
+    assert!(text(&output.stderr).contains("2 left"), "{}", text(&output.stderr));
+    assert!(!stage.home.path().join("study").exists());
+    assert_eq!(night(&stage, 0, &["--for", "1h"])["succeeded"], 2);
+    stage.expect(2, &["fetch", "eob", "--out", "x", "--for", "1h"]);
+}
+
+#[test]
+fn shards_share_the_profiles() {
+    let stage = study(4, Setting::default());
+    for shard in ["0/2", "1/2"] {
+        night(&stage, 0, &["--shard", shard, "--results", "results"]);
+    }
+    let mut told = told(&stage, "results");
+    assert!(rows(&stage.home.path().join("results")).iter().all(|row| row["shard"].is_string()));
+    told.sort();
+    assert_eq!(told, ["p0", "p1", "p2", "p3"]);
+    for bad in ["2/2", "1", "-1/2"] {
+        stage.expect(2, &[&NIGHT[..], &[&format!("--shard={bad}")]].concat());
+    }
+}
+
+#[test]
+fn each_enrollee_has_a_row_and_the_run_has_metrics() {
+    let stage = study(3, Setting::default());
+    end_log_in(&stage, 1);
+    fs::write(stage.home.path().join("results"), "{\"cut\":").unwrap();
+    let run = night(&stage, 77, &["--results", "results", "--metrics", "bbdl.prom", "--jobs", "2"]);
+    let rows = lines(&stage.home.path().join("results"));
+    assert_eq!((rows.len(), rows[0].as_str()), (4, "{\"cut\":"));
+    let rows: Vec<Value> = rows[1..].iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let row = |name: &str| rows.iter().find(|row| row["profile"] == name).unwrap();
+    assert_eq!(row("p0")["resources"]["ExplanationOfBenefit"]["count"], 5);
+    assert!(row("p0")["requests"].as_u64() > Some(0) && row("p0")["bytes"].as_u64() > Some(0), "{}", row("p0"));
+    let failed = row("p1");
+    assert_eq!((&failed["ok"], &failed["exit_code"], &failed["resources"]), (&json!(false), &json!(77), &json!({})));
+    assert_eq!(failed["kind"], "refresh_token", "{failed}");
+    assert!(row("p2").get("kind").is_none() && row("p2")["started"].as_str() < row("p2")["finished"].as_str());
+    let sum: u64 = rows.iter().map(|row| row["requests"].as_u64().unwrap()).sum();
+    assert_eq!(run["requests"], sum);
+    let metrics = fs::read_to_string(stage.home.path().join("bbdl.prom")).unwrap();
+    for line in [
+        "bbdl_run_enrollees{state=\"succeeded\"} 2",
+        "bbdl_run_failures{kind=\"refresh_token\",exit_code=\"77\"} 1",
+        &format!("bbdl_run_requests {sum}"),
+        "bbdl_run_exit_code 77",
+    ] {
+        assert!(metrics.lines().any(|it| it == line), "{line}: {metrics}");
+    }
+    // A file that cannot be written is told before anybody is asked.
+    stage.asked();
+    stage.expect(74, &[&NIGHT[..], &["--results", "."]].concat());
+    stage.expect(74, &[&NIGHT[..], &["--metrics", "no/such/../."]].concat());
+    assert_eq!(stage.asked(), [""; 0]);
+}
+
+#[test]
+fn what_is_tolerated_does_not_fail_the_night() {
+    let stage = study(2, Setting::default());
+    end_log_in(&stage, 0);
+    for (tolerate, code) in [(&[][..], 77), (&["77"], 0), (&["75"], 77), (&["50%"], 0), (&["49%"], 77)] {
+        let options: Vec<&str> = tolerate.iter().flat_map(|it| ["--tolerate", it]).collect();
+        assert_eq!(night(&stage, code, &options)["failed"], 1, "{tolerate:?}");
+    }
+    // A withdrawn consent that is tolerated hides no outage.
+    stage.faults(&["status=503@ExplanationOfBenefit"]);
+    assert_eq!(night(&stage, 75, &["--tolerate", "77", "--retry", "0"])["failed"], 2);
+    stage.expect(2, &[&NIGHT[..], &["--tolerate", "130"]].concat());
+}
+
+/// Waits until a file has so many lines.
+fn until_lines(file: &Path, number: usize) {
+    let began = Instant::now();
+    while fs::read_to_string(file).unwrap_or_default().lines().count() < number {
+        assert!(began.elapsed() < PATIENCE, "{} never had {number} lines", file.display());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_night_that_was_killed_goes_on_and_asks_nobody_twice() {
+    let stage = study(4, Setting { latency: Duration::from_millis(100), ..Setting::default() });
+    let results = stage.home.path().join("results");
+    let night_of =
+        |more: &[&str]| stage.bbdl(&[&NIGHT[..], &["--stale-after", "1h", "--results", "results"], more].concat());
+    let killed = Running::start(night_of(&["--jobs", "1"]));
+    until_lines(&results, 2);
+    assert!(Command::new("kill").args(["-KILL", &killed.id().to_string()]).status().unwrap().success());
+    killed.finish();
+    let before = told(&stage, "results");
+    let output = crate::support::finished(night_of(&[]));
+    assert_code(&output, 0, &["the second night"]);
+    let mut all = told(&stage, "results");
+    assert!(all[before.len()..].iter().all(|name| !before.contains(name)), "{all:?}");
+    all.sort();
+    assert_eq!(all, ["p0", "p1", "p2", "p3"]);
+}
+
+#[test]
+fn a_profile_that_is_removed_meanwhile_is_skipped() {
+    let stage = study(2, Setting { latency: Duration::from_millis(300), ..Setting::default() });
+    let mut running =
+        Running::start(stage.bbdl(&[&NIGHT[..], &["--jobs", "1", "-v", "--results", "results"]].concat()));
+    running.until("GET /v2/");
+    stage.expect(0, &["profiles", "remove", "p1", "--yes"]);
+    let output = running.finish();
+    assert_code(&output, 0, &["night"]);
+    let run: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&run["run"]["succeeded"], &run["run"]["removed"], &run["run"]["left"]),
+        (&json!(1), &json!(1), &json!(0))
+    );
+    assert_eq!(told(&stage, "results"), ["p0"]);
+}
