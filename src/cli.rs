@@ -494,12 +494,15 @@ pub struct Mock {
     /// Complete log-ins without showing pages
     #[arg(long)]
     pub auto_consent: bool,
-    /// Delay every answer by this many milliseconds
+    /// Delay each answer, in milliseconds
     #[arg(long, value_name = "MS", default_value = "0")]
     pub latency: u64,
     /// What kind of access the app has
     #[arg(long, value_name = "CATEGORY", default_value = "thirteen-month")]
     pub access: Access,
+    /// Register this redirect URI too (repeatable)
+    #[arg(long, value_name = "URI")]
+    pub redirect_uri: Vec<String>,
     /// Fail on purpose (repeatable); see docs/mock.md
     #[arg(long, value_name = "SPEC")]
     pub fault: Vec<String>,

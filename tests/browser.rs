@@ -2,11 +2,11 @@
 
 #![allow(clippy::print_stderr, reason = "a skipped check says so")]
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{path::Path, process::Command};
 
 use crate::support::{Running, Setting, Stage, assert_code, finished, has_program, text};
 use base64::Engine;
-use bluebutton_mock::{Access, Mock, Options, Population};
+use bluebutton_mock::{Mock, Options, Population};
 use serde_json::{Value, json};
 
 /// Chromium without a window, and without asking anybody anything.
@@ -186,16 +186,8 @@ fn a_person_can_click_through_the_mocks_pages() {
     if !has_program("chromium") || !has_program("chromedriver") {
         return;
     }
-    let mock = Mock::start(Options {
-        port: 0,
-        auto_consent: false,
-        latency: Duration::ZERO,
-        access: Access::ThirteenMonth,
-        seed: 5,
-        faults: Vec::new(),
-        records: Box::new(Population::new(5, 3, 3)),
-    })
-    .unwrap();
+    let mock =
+        Mock::start(Options { seed: 5, records: Box::new(Population::new(5, 3, 3)), ..Options::default() }).unwrap();
     let home = tempfile::tempdir().unwrap();
     let browser = Driver::start();
     for (withheld, granted) in [(false, true), (true, true), (false, false)] {
@@ -240,16 +232,8 @@ fn the_mocks_pages_can_be_read_by_everybody() {
     }
     let axe = std::env::var_os("BBDL_AXE").map(|path| std::fs::read_to_string(path).unwrap());
     let shots = std::env::var_os("BBDL_SHOTS").map(std::path::PathBuf::from);
-    let mock = Mock::start(Options {
-        port: 0,
-        auto_consent: false,
-        latency: Duration::ZERO,
-        access: Access::ThirteenMonth,
-        seed: 5,
-        faults: Vec::new(),
-        records: Box::new(Population::new(5, 3, 3)),
-    })
-    .unwrap();
+    let mock =
+        Mock::start(Options { seed: 5, records: Box::new(Population::new(5, 3, 3)), ..Options::default() }).unwrap();
     let post =
         |path: &str, body: &str| crate::support::http("POST", &format!("{}/__mock/{path}", mock.url()), &[], body);
     let drugs: Value = serde_json::from_str(&post("apps", r#"{"part_d": true}"#).body).unwrap();

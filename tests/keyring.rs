@@ -7,17 +7,14 @@ use crate::support::{
     secret_service::{self, Keyring},
     text,
 };
-use bluebutton_mock::{Access, Mock, Options, Population};
+use bluebutton_mock::{Mock, Options, Population};
 
 fn mock() -> Mock {
     Mock::start(Options {
-        port: 0,
         auto_consent: true,
-        latency: Duration::ZERO,
-        access: Access::ThirteenMonth,
         seed: 3,
-        faults: Vec::new(),
         records: Box::new(Population::new(3, 1, 20)),
+        ..Options::default()
     })
     .unwrap()
 }

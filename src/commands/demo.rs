@@ -3,7 +3,7 @@
 //! Nothing is pretended: the mock is a server on loopback, the log-in goes through the redirect to a
 //! real listener, and the archive is written as any other. Only the person and the browser are played.
 
-use std::{path::Path, thread, time::Duration};
+use std::{path::Path, thread};
 
 use crate::{
     archive,
@@ -15,7 +15,7 @@ use crate::{
     output::Ui,
     profile::{Paths, ProfileName, config_file::ConfigFile},
 };
-use bluebutton_mock::{Access, Mock, Options, Population};
+use bluebutton_mock::{Mock, Options, Population};
 
 /// Enough for every kind of claim, and for more than one page of fifty.
 const CLAIMS: usize = 120;
@@ -63,16 +63,9 @@ fn make_room(out: &Path) -> Result<()> {
 }
 
 fn start() -> Result<Mock> {
-    let options = Options {
-        port: 0,
-        auto_consent: true,
-        latency: Duration::ZERO,
-        access: Access::ThirteenMonth,
-        seed: 1,
-        faults: Vec::new(),
-        records: Box::new(Population::new(1, 1, CLAIMS)),
-    };
-    Mock::start(options).map_err(|cause| Error::new(ErrorKind::Listen, format!("the mock cannot listen: {cause}")))
+    let options =
+        Options { auto_consent: true, records: Box::new(Population::new(1, 1, CLAIMS)), ..Options::default() };
+    Mock::start(options).map_err(|cause| Error::new(ErrorKind::Listen, format!("the mock does not start: {cause}")))
 }
 
 /// A place of its own for the profile and its tokens, gone when the demo is over.

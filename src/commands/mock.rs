@@ -1,41 +1,62 @@
 //! `bbdl mock`: run an offline Blue Button until stopped.
 
-use std::time::Duration;
+use std::{future::ready, pin::pin, time::Duration};
 
 use crate::{
     cli::Mock as Args,
     commands::Context,
     error::{Error, ErrorKind, Result},
+    runtime::{asked_to_stop, block_on},
 };
-use bluebutton_mock::{Mock, Options, Population, data, records::Records};
+use bluebutton_mock::{FaultError, Mock, Options, Population, Records, StartError, data};
 
-/// Runs the command.
+/// Runs the command until somebody asks it to stop, which is how it is meant to end.
 ///
 /// # Errors
-/// [`crate::error::Exit::Usage`] for faults and data that cannot be read, [`crate::error::Exit::TryAgain`] when the port is taken.
+/// [`crate::error::Exit::Usage`] for faults, redirect URIs and data that cannot be read,
+/// [`crate::error::Exit::TryAgain`] when the port is taken.
 pub fn run(context: &Context, args: &Args) -> Result<()> {
-    let faults = args.fault.iter().map(|spec| spec.parse()).collect::<Result<_, String>>().map_err(Error::usage)?;
+    let options = options(args)?;
+    block_on(async {
+        let mut stop = pin!(asked_to_stop());
+        // Heard from here on: whoever reads the first line may stop the mock at once.
+        tokio::select! {
+            biased;
+            () = &mut stop => return Ok(()),
+            () = ready(()) => {}
+        }
+        let mock = Mock::start(options).map_err(not_started)?;
+        context.ui.result(mock.announcement());
+        // Nobody could find it.
+        context.ui.delivered()?;
+        context.ui.say(format!("A mock Blue Button is at {}. Stop it with Ctrl-C.", mock.url()));
+        stop.await;
+        Ok(())
+    })
+}
+
+fn options(args: &Args) -> Result<Options> {
+    let faults = args.fault.iter().map(|spec| spec.parse()).collect::<std::result::Result<_, _>>();
     let records: Box<dyn Records> = match &args.data {
-        Some(dir) => Box::new(data::load(dir).map_err(|why| Error::new(ErrorKind::Data, why))?),
+        Some(dir) => Box::new(data::load(dir).map_err(|why| Error::new(ErrorKind::Data, why.to_string()))?),
         None => Box::new(Population::new(args.seed, args.enrollees as usize, args.claims)),
     };
-    let options = Options {
+    Ok(Options {
         port: args.port,
         auto_consent: args.auto_consent,
         latency: Duration::from_millis(args.latency),
         access: args.access,
+        redirect_uris: args.redirect_uri.clone(),
         seed: args.seed,
-        faults,
+        faults: faults.map_err(|why: FaultError| Error::usage(why.to_string()))?,
         records,
-    };
-    let mock = Mock::start(options).map_err(|cause| {
-        Error::new(ErrorKind::Listen, format!("cannot listen on 127.0.0.1:{}: {cause}", args.port))
-            .hint("Give another --port, or 0 for a free one.")
-    })?;
-    context.ui.result(mock.announcement());
-    // Nobody could find it.
-    context.ui.delivered()?;
-    context.ui.say(format!("A mock Blue Button is at {}. Stop it with Ctrl-C.", mock.url()));
-    mock.wait();
-    Ok(())
+    })
+}
+
+fn not_started(cause: StartError) -> Error {
+    match &cause {
+        StartError::RedirectUri(_) => Error::usage(cause.to_string()),
+        StartError::System(source) => Error::limit(source),
+        _ => Error::new(ErrorKind::Listen, cause.to_string()).hint("Give another --port, or 0 for a free one."),
+    }
 }

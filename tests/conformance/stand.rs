@@ -1,12 +1,12 @@
 //! The mock on which the rows are replayed, and what of the recordings stands for what of it.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use base64::{
     Engine,
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
-use bluebutton_mock::{Access, Mock, Options, Population};
+use bluebutton_mock::{Mock, Options, Population};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use url::Url;
@@ -53,16 +53,9 @@ pub struct Walk {
 
 impl Stand {
     pub fn start() -> Self {
-        let mock = Mock::start(Options {
-            port: 0,
-            auto_consent: false,
-            latency: Duration::ZERO,
-            access: Access::ThirteenMonth,
-            seed: 7,
-            faults: Vec::new(),
-            records: Box::new(Population::new(7, 11, 400)),
-        })
-        .unwrap();
+        let mock =
+            Mock::start(Options { seed: 7, records: Box::new(Population::new(7, 11, 400)), ..Options::default() })
+                .unwrap();
         let own = (mock.client_id().to_owned(), mock.client_secret().to_owned());
         let mut stand = Self {
             mock,

@@ -69,13 +69,13 @@ impl Stage {
 
     pub fn with(setting: Setting) -> Self {
         let options = Options {
-            port: 0,
             auto_consent: true,
             latency: setting.latency,
             access: setting.access,
             seed: 7,
             faults: setting.faults.iter().map(|spec| spec.parse().unwrap()).collect(),
             records: setting.records.unwrap_or_else(|| Box::new(Population::new(7, 2, setting.claims))),
+            ..Options::default()
         };
         Self { home: tempfile::tempdir().unwrap(), mock: Mock::start(options).unwrap() }
     }

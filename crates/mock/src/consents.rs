@@ -1,6 +1,6 @@
 //! `POST /__mock/consents`: many people's consents at once, without a browser.
 //!
-//! The answer is made while it is sent: neither 100 consents nor 100,000 wait in memory for the last one.
+//! The answer is written while it is sent, so that 100,000 consents need little memory.
 
 use std::{
     collections::BTreeSet,

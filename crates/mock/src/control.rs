@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     Shared,
     apps::Registration,
-    faults::Fault,
+    faults::{Fault, FaultError},
     http::{Answer, Ask},
     ids::word,
     login_visits::Standing,
@@ -91,7 +91,8 @@ pub(super) fn answer(shared: &Shared, ask: &Ask, what: &str) -> Answer {
             done()
         }
         ("POST", "faults") => order(ask, |specs: Vec<String>| {
-            let faults = specs.iter().map(|spec| spec.parse()).collect::<Result<Vec<Fault>, _>>()?;
+            let faults = specs.iter().map(|spec| spec.parse()).collect::<Result<Vec<Fault>, FaultError>>();
+            let faults = faults.map_err(|why| why.to_string())?;
             shared.world().add_faults(faults);
             Ok(())
         }),

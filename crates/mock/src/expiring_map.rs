@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-/// So many are kept whether or not they have expired: a clock that is turned back finds them again.
+/// This many are kept even if they have expired, since the mock's clock can be turned back.
 const FEW: usize = 1_000;
-/// More are never kept.
+/// The most entries.
 const MOST: usize = 10_000;
-/// Nor more than so many bytes of what was sent in from outside.
+/// The most bytes of text that came from outside.
 const HEAVIEST: usize = 16 << 20;
 
-/// Things by a name, in the order in which they came.
+/// Values by name, which also knows the order in which they were added.
 #[derive(Debug)]
 pub(super) struct ExpiringMap<V> {
     things: HashMap<String, Thing<V>>,
@@ -33,8 +33,8 @@ impl<V> Default for ExpiringMap<V> {
 }
 
 impl<V> ExpiringMap<V> {
-    /// Keeps one more, `weight` bytes of whose text came from outside. The oldest go: those that are `over` where
-    /// there are more than a thousand, and any where there are more than ten thousand or 16 MB.
+    /// Adds a value with `weight` bytes of text from outside. Then removes the oldest: expired ones (`over`) while there
+    /// are more than a thousand, and any while there are more than ten thousand or 16 MB.
     pub(super) fn put(&mut self, name: String, value: V, weight: usize, over: impl Fn(&V) -> bool) {
         self.take(&name);
         self.weight += weight;

@@ -1,57 +1,75 @@
-//! The pages a person sees at the mock. Everything from outside is escaped.
+//! The HTML pages that a person sees at the mock. `maud` escapes all text.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use maud::{Markup, PreEscaped, html};
 
 use super::{
     apps::App, language::Language, oauth::is_personal, records::Records, version::Version, world::in_thirteen_months,
 };
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
-}
+/// How every page looks. Readable on a phone and in the dark.
+const STYLE: &str = "\
+:root { color-scheme: light dark; }
+body { font: 1.0625rem/1.5 system-ui, sans-serif; margin: 0; }
+header { background: #0b4778; color: #fff; padding: .75rem 1.5rem; }
+main { max-width: 40rem; margin: 0 auto; padding: 1.5rem; }
+h1 { line-height: 1.2; }
+label { display: block; margin: 1rem 0; }
+select, button { font: inherit; padding: .5rem 1rem; }
+button { margin: 1rem .75rem 0 0; border: 2px solid #0b4778; border-radius: .375rem; background: transparent; color: inherit; }
+button.main { background: #0b4778; color: #fff; }
+:focus-visible { outline: 3px solid #f5a623; outline-offset: 2px; }
+";
 
-fn page(title: &str, main: &str) -> String {
+fn page(title: &str, main: &Markup) -> String {
     page_in(Language::English, title, main)
 }
 
-fn page_in(language: Language, title: &str, main: &str) -> String {
-    format!(
-        "<!doctype html>\n<html lang=\"{lang}\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title} – mock Blue Button</title>\n\
-         <link rel=\"icon\" href=\"data:,\">\n\
-         <style>\n:root {{ color-scheme: light dark; }}\nbody {{ font: 1.0625rem/1.5 system-ui, sans-serif; margin: 0; }}\n\
-         header {{ background: #0b4778; color: #fff; padding: .75rem 1.5rem; }}\nmain {{ max-width: 40rem; margin: 0 auto; padding: 1.5rem; }}\n\
-         h1 {{ line-height: 1.2; }}\nlabel {{ display: block; margin: 1rem 0; }}\nselect, button {{ font: inherit; padding: .5rem 1rem; }}\n\
-         button {{ margin: 1rem .75rem 0 0; border: 2px solid #0b4778; border-radius: .375rem; background: transparent; color: inherit; }}\n\
-         button.main {{ background: #0b4778; color: #fff; }}\n:focus-visible {{ outline: 3px solid #f5a623; outline-offset: 2px; }}\n\
-         </style>\n</head>\n<body>\n<header>{banner}</header>\n<main>\n<h1>{title}</h1>\n{main}\n</main>\n</body>\n</html>\n",
-        lang = language.tag(),
-        banner = language.words().banner,
-        title = escape(title),
-    )
+fn page_in(language: Language, title: &str, main: &Markup) -> String {
+    let page = html! {
+        (PreEscaped("<!doctype html>\n"))
+        html lang=(language.tag()) {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) " – mock Blue Button" }
+                link rel="icon" href="data:,";
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header { (language.words().banner) }
+                main {
+                    h1 { (title) }
+                    (main)
+                }
+            }
+        }
+    };
+    page.into_string()
 }
 
 /// Who are you? `relay` is what the log-in server hands back.
 pub(super) fn log_in(records: &dyn Records, relay: &str, language: Language) -> String {
     const LONGEST: usize = 200;
-    let options: String = (0..records.enrollees().min(LONGEST))
-        .map(|index| {
-            let person = records.enrollee(index);
-            format!("<option value=\"{0}\">{1} ({0})</option>\n", escape(&person.username), escape(&person.name))
-        })
-        .collect();
     let words = language.words();
-    let form = format!(
-        "<p>{}</p>\n<form method=\"post\" action=\"/login/\">\n<input type=\"hidden\" name=\"relay\" value=\"{}\">\n\
-         <label>{}\n<select name=\"username\">\n{options}</select></label>\n\
-         <button class=\"main\" type=\"submit\">{}</button>\n</form>",
-        words.no_password,
-        escape(relay),
-        words.enrollee,
-        words.log_in
-    );
+    let people = (0..records.enrollees().min(LONGEST)).map(|index| records.enrollee(index));
+    let form = html! {
+        p { (words.no_password) }
+        form method="post" action="/login/" {
+            (hidden("relay", relay))
+            label {
+                (words.enrollee) " "
+                select name="username" {
+                    @for person in people {
+                        option value=(person.username) { (person.name) " (" (person.username) ")" }
+                    }
+                }
+            }
+            button.main type="submit" { (words.log_in) }
+        }
+    };
     page_in(language, words.log_in, &form)
 }
 
@@ -71,61 +89,76 @@ pub(super) struct Consent<'a> {
     pub repeated: &'a [(&'a str, &'a str)],
 }
 
-fn hidden(name: &str, value: &str) -> String {
-    format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">\n", escape(value))
+fn hidden(name: &str, value: &str) -> Markup {
+    html! { input type="hidden" name=(name) value=(value); }
+}
+
+/// A box to tick; of two fields with one name the last counts, which is the box where it is ticked.
+fn tick_box(name: &str, is_ticked: bool, label: Option<&str>) -> Markup {
+    html! {
+        (hidden(name, "False"))
+        @if let Some(label) = label {
+            label { input type="checkbox" name=(name) value="True" checked[is_ticked]; " " (label) }
+        }
+    }
 }
 
 impl Consent<'_> {
     /// The page as it is shown at `now`.
     pub(super) fn page(&self, now: Timestamp) -> String {
         let words = self.language.words();
-        let box_of = |name: &str, state: &str, label: &str| {
-            format!("<label><input type=\"checkbox\" name=\"{name}\" value=\"True\"{state}> {label}</label>")
-        };
-        let repeated: String = self.repeated.iter().map(|(name, value)| hidden(name, value)).collect();
         let csrf = hidden("csrfmiddlewaretoken", self.csrf);
-        // Of two fields with one name the last counts: the box, where it is ticked.
-        let fields = match self.version {
+        let form = html! {
+            p {
+                (self.name) ", " strong { (self.app.name) } " " (words.asks)
+                (words.duration(self.app.access, in_thirteen_months(now))) "."
+            }
+            form method="post" {
+                (self.fields(&csrf))
+                button.main type="submit" name="allow" value="Allow" { (words.connect) }
+                button type="submit" { (words.deny) }
+            }
+            form method="post" action="/v3/o/permission-logout" {
+                (csrf)
+                button type="submit" { (words.switch) }
+            }
+        };
+        page_in(self.language, words.consent, &form)
+    }
+
+    /// What the form says and sends, in the order of the recorded ones.
+    fn fields(&self, csrf: &Markup) -> Markup {
+        let words = self.language.words();
+        let repeated = html! { @for (name, value) in self.repeated { (hidden(name, value)) } };
+        match self.version {
             Version::V1 | Version::V2 => {
-                let unticked = hidden("share_demographic_scopes", "False");
                 let (claims, coverage) = (self.asks_for("ExplanationOfBenefit"), self.asks_for("Coverage"));
                 let [both, claims_alone, coverage_alone] = words.shared;
                 let shared = match (claims, coverage) {
-                    (true, true) => format!("<p>{both}</p>\n"),
-                    (true, false) => format!("<p>{claims_alone}</p>\n"),
-                    (false, true) => format!("<p>{coverage_alone}</p>\n"),
-                    (false, false) => String::new(),
+                    (true, true) => Some(both),
+                    (true, false) => Some(claims_alone),
+                    (false, true) => Some(coverage_alone),
+                    (false, false) => None,
                 };
                 let [too, alone] = words.personal;
                 let label = if claims || coverage { too } else { alone };
                 let is_asked = self.scopes.iter().any(|scope| is_personal(scope));
-                let asked =
-                    if is_asked { box_of("share_demographic_scopes", " checked", label) + "\n" } else { String::new() };
-                format!("{shared}{unticked}{asked}{csrf}{repeated}")
+                html! {
+                    @if let Some(shared) = shared { p { (shared) } }
+                    (tick_box("share_demographic_scopes", true, is_asked.then_some(label)))
+                    (csrf)
+                    (repeated)
+                }
             }
-            // Nobody can withhold that at v3; of substance use treatment they are asked instead.
-            Version::V3 => {
-                let whole = hidden("share_demographic_scopes", "True");
-                let unticked = hidden("share_samhsa_data", "False");
-                let asked = box_of("share_samhsa_data", "", words.treatment);
-                format!("{}{whole}{repeated}{unticked}{asked}\n{csrf}", self.required())
-            }
-        };
-        let form = format!(
-            "<p>{name}, <strong>{app}</strong> {asks}{duration}.</p>\n<form method=\"post\">\n{fields}\
-             <button class=\"main\" type=\"submit\" name=\"allow\" value=\"Allow\">{connect}</button>\n\
-             <button type=\"submit\">{deny}</button>\n</form>\n\
-             <form method=\"post\" action=\"/v3/o/permission-logout\">\n{csrf}\
-             <button type=\"submit\">{switch}</button>\n</form>",
-            name = escape(self.name),
-            app = escape(&self.app.name),
-            asks = words.asks,
-            duration = words.duration(self.app.access, in_thirteen_months(now)),
-            connect = words.connect,
-            deny = words.deny,
-            switch = words.switch,
-        );
-        page_in(self.language, words.consent, &form)
+            // Nobody can withhold personal information at v3; of substance use treatment they are asked instead.
+            Version::V3 => html! {
+                (self.required())
+                (hidden("share_demographic_scopes", "True"))
+                (repeated)
+                (tick_box("share_samhsa_data", false, Some(words.treatment)))
+                (csrf)
+            },
+        }
     }
 
     /// Whether resources of this type are asked for.
@@ -134,7 +167,7 @@ impl Consent<'_> {
     }
 
     /// What v3 says of the data that nobody can withhold: one line each for what is asked for.
-    fn required(&self) -> String {
+    fn required(&self) -> Markup {
         let words = self.language.words();
         let claims = if self.app.part_d { words.drugs_required } else { words.claims_required };
         let lines = [
@@ -142,32 +175,38 @@ impl Consent<'_> {
             (self.asks_for("Coverage"), words.coverage_required),
             (self.asks_for("ExplanationOfBenefit"), claims),
         ];
-        let lines: String =
-            lines.iter().filter(|(is_asked, _)| *is_asked).map(|(_, line)| format!("<li>{line}</li>\n")).collect();
-        if lines.is_empty() { lines } else { format!("<p>{}</p>\n<ul>\n{lines}</ul>\n", words.will_be_shared) }
+        let lines: Vec<&str> = lines.into_iter().filter_map(|(is_asked, line)| is_asked.then_some(line)).collect();
+        html! {
+            @if !lines.is_empty() {
+                p { (words.will_be_shared) }
+                ul { @for line in lines { li { (line) } } }
+            }
+        }
     }
 }
 
 /// A refusal shown in the browser.
 pub(super) fn refused(text: &str) -> String {
-    page("Something is wrong with this request", &format!("<p>{}</p>", escape(text)))
+    page("Something is wrong with this request", &html! { p { (text) } })
 }
 
 /// The server's page for apps that it does not know or has switched off; its status is not always 401.
 pub(super) fn unauthorized(why: &str) -> String {
-    page("401 - Unauthorized", &format!("<p>{}</p>", escape(why)))
+    page("401 - Unauthorized", &html! { p { (why) } })
 }
 
 /// No records for this person: the app is told in the background, and without its state.
 pub(super) fn not_found(redirect_uri: &str) -> String {
+    // A JSON string is one of JavaScript; escaped so that no text in it can end the script.
     let target = serde_json::json!(format!("{redirect_uri}?error=not_found")).to_string().replace('<', "\\u003c");
-    let main = format!(
-        "<p>The patient data cannot be found at this time.</p>\n<script>fetch({target}, {{mode: \"no-cors\"}});</script>"
-    );
+    let main = html! {
+        p { "The patient data cannot be found at this time." }
+        script { (PreEscaped(format!("fetch({target}, {{mode: \"no-cors\"}});"))) }
+    };
     page("Not found", &main)
 }
 
 /// Any address that does not exist.
 pub(super) fn no_such_page() -> String {
-    page("Page not found", "<p>We couldn't find the page you requested.</p>")
+    page("Page not found", &html! { p { "We couldn't find the page you requested." } })
 }

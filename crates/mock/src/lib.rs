@@ -1,6 +1,21 @@
-//! An offline Blue Button: OAuth, discovery, userinfo and FHIR for made-up people, on loopback.
+//! An offline Blue Button: OAuth, discovery, userinfo and FHIR of API v1, v2 and v3 for made-up people, on loopback.
 //!
-//! A server of its own that the client never imports: what they agree on, they agree on over a socket.
+//! [`Mock::start`] gives a test a server of its own on a free port, which stops when it is dropped:
+//!
+//! ```
+//! use bluebutton_mock::{Mock, Options};
+//!
+//! # fn main() -> Result<(), bluebutton_mock::StartError> {
+//! let mock = Mock::start(Options::default())?;
+//! println!("{} {} {}", mock.url(), mock.client_id(), mock.client_secret());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `tests/log_in.rs` of this crate is a whole log-in to copy. What the mock answers, its [`faults`] and its controls
+//! below `/__mock/` are described in bbdl's `docs/mock.md`.
+//!
+//! The mock shares no code with bbdl's client. They meet over a socket only, so that a mistake in one shows in the other.
 
 mod apps;
 mod backend;
@@ -36,23 +51,25 @@ mod world;
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread::{self, JoinHandle},
     time::Duration,
 };
 
 use serde_json::json;
+use thiserror::Error;
 use tokio::{net::TcpListener, sync::oneshot};
 
 use apps::Registration;
-pub use faults::Fault;
+pub use faults::{Fault, FaultError};
 use mutable_records::MutableRecords;
 pub use population::Population;
 pub use records::Records;
 use world::World;
 
-/// What kind of access the mock's app has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize, serde::Serialize)]
+/// What kind of access an app has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
     /// As long as one access token lives.
@@ -64,22 +81,69 @@ pub enum Access {
     Research,
 }
 
-/// How a mock is to be.
+/// The settings of a mock. The defaults are those of `bbdl mock`: a free port, one made-up enrollee with 100 claims, and
+/// pages for log-in and consent.
+///
+/// ```
+/// use bluebutton_mock::{Options, Population};
+///
+/// let three_people = Options { auto_consent: true, records: Box::new(Population::new(1, 3, 60)), ..Options::default() };
+/// # let _ = three_people;
+/// ```
 pub struct Options {
     /// Port on 127.0.0.1; 0 for a free one.
     pub port: u16,
-    /// Whether a plain GET finishes a log-in.
+    /// Whether a plain GET of the authorization URL finishes a log-in, without pages.
     pub auto_consent: bool,
-    /// How much later every answer comes.
+    /// The delay of every answer.
     pub latency: Duration,
     /// What kind of access the app has.
     pub access: Access,
-    /// Other seeds have other client credentials, and other luck with faults of chance.
+    /// Redirect URIs that the app has registered besides its own, such as `http://localhost:3000/callback`.
+    pub redirect_uris: Vec<String>,
+    /// Determines the client credentials, and when a fault with a chance below 100 % happens. Give [`Population::new`]
+    /// the same seed to change people and claims too.
     pub seed: u64,
-    /// What goes wrong.
+    /// What goes wrong. `"status=503#1".parse()` makes a fault; `docs/mock.md` lists all.
     pub faults: Vec<Fault>,
-    /// Whose data.
+    /// The people and their data: made up ([`Population`]), read from files ([`data::load`]), or your own.
     pub records: Box<dyn Records>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        const SEED: u64 = 1;
+        Self {
+            port: 0,
+            auto_consent: false,
+            latency: Duration::ZERO,
+            access: Access::default(),
+            redirect_uris: Vec::new(),
+            seed: SEED,
+            faults: Vec::new(),
+            records: Box::new(Population::new(SEED, 1, 100)),
+        }
+    }
+}
+
+/// Why a mock did not start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The port is taken, or none is free.
+    #[error("cannot listen on 127.0.0.1:{port}: {source}")]
+    Listen {
+        /// The port asked for.
+        port: u16,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The system allows no more threads or open files.
+    #[error("cannot start a server: {0}")]
+    System(#[source] io::Error),
+    /// This is not a redirect URI: it has no scheme, or it has a fragment or a blank.
+    #[error("\"{0}\" is not a redirect URI; write it as http://localhost:3000/callback")]
+    RedirectUri(String),
 }
 
 /// What all requests share.
@@ -96,13 +160,41 @@ impl Shared {
         &self.url
     }
 
-    /// The state. A request that panicked while it held it has left it whole: every change is one step.
+    /// The state. It is valid even after a panic of a request that held it, since every change is one step.
     fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A running mock; it stops when dropped.
+/// A port to connect to, and the runtime that serves it.
+struct Server {
+    runtime: tokio::runtime::Runtime,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn listen(port: u16) -> Result<Self, StartError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::System)?;
+        let failed = |source| StartError::Listen { port, source };
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let listener = runtime.block_on(TcpListener::bind(address)).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self { runtime, listener, address })
+    }
+
+    fn serve(self, shared: Arc<Shared>, stopped: oneshot::Receiver<()>) {
+        self.runtime.block_on(async {
+            tokio::select! {
+                _ = routing::serve(self.listener, shared) => {}
+                _ = stopped => {}
+            }
+        });
+        self.runtime.shutdown_background();
+    }
+}
+
+/// A running mock, on a thread of its own; it stops when dropped.
 pub struct Mock {
     shared: Arc<Shared>,
     client_id: String,
@@ -115,36 +207,42 @@ impl Mock {
     /// Starts a mock; it answers when this returns.
     ///
     /// # Errors
-    /// When the port cannot be had.
-    pub fn start(options: Options) -> io::Result<Self> {
+    /// See [`StartError`].
+    pub fn start(options: Options) -> Result<Self, StartError> {
+        if let Some(uri) = options.redirect_uris.iter().find(|uri| !oauth::is_redirect_uri(uri)) {
+            return Err(StartError::RedirectUri(uri.clone()));
+        }
         let (client_id, client_secret) = (credential(options.seed, 40), credential(options.seed ^ u64::MAX, 128));
-        let app = Registration { name: oauth::APP.to_owned(), access: options.access, ..Registration::default() }
-            .app(client_id.clone(), client_secret.clone());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
-        let listener = runtime.block_on(TcpListener::bind(address))?;
-        let shared = Arc::new(Shared {
-            url: format!("http://{}", listener.local_addr()?),
-            auto_consent: options.auto_consent,
-            latency: options.latency,
-            records: MutableRecords::new(options.records),
-            world: Mutex::new(World::new(app, options.seed, options.faults)),
-        });
+        let mut app = Registration { name: oauth::APP.to_owned(), access: options.access, ..Registration::default() };
+        app.redirect_uris.extend(options.redirect_uris);
+        let app = app.app(client_id.clone(), client_secret.clone());
         let (stop, stopped) = oneshot::channel();
-        let serving = Arc::clone(&shared);
-        let thread = thread::Builder::new().name("mock".into()).spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    _ = routing::serve(listener, serving) => {}
-                    _ = stopped => {}
-                }
+        let (started, start) = mpsc::channel();
+        // A runtime of its own on a thread of its own, so that async tests can start a mock too.
+        let serve = move || {
+            let server = match Server::listen(options.port) {
+                Ok(server) => server,
+                Err(cause) => return drop(started.send(Err(cause))),
+            };
+            let shared = Arc::new(Shared {
+                url: format!("http://{}", server.address),
+                auto_consent: options.auto_consent,
+                latency: options.latency,
+                records: MutableRecords::new(options.records),
+                world: Mutex::new(World::new(app, options.seed, options.faults)),
             });
-            runtime.shutdown_background();
-        })?;
+            if started.send(Ok(Arc::clone(&shared))).is_ok() {
+                server.serve(shared, stopped);
+            }
+        };
+        let thread = thread::Builder::new().name("mock".into()).spawn(serve).map_err(StartError::System)?;
+        // A thread that ends without a word has panicked.
+        let ended = |_| StartError::System(io::Error::other("the server's thread ended"));
+        let shared = start.recv().map_err(ended)??;
         Ok(Self { shared, client_id, client_secret, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Scheme, host and port.
+    /// Where it is: scheme, host and port, such as `http://127.0.0.1:40000`, without a slash at its end.
     #[must_use]
     pub fn url(&self) -> &str {
         self.shared.url()
@@ -156,18 +254,19 @@ impl Mock {
         &self.client_id
     }
 
-    /// The client secret of its app: made from the seed, and no secret at all.
+    /// The client secret of its app. It is made from the seed, so it protects nothing.
     #[must_use]
     pub fn client_secret(&self) -> &str {
         &self.client_secret
     }
 
-    /// What a script needs to know, as one line of JSON.
+    /// What a script needs to know, as one line of JSON: `url`, `client_id`, `client_secret` and, of the first 50
+    /// `enrollees`, `username`, `patient`, `name` and the number of `claims`.
     #[must_use]
     pub fn announcement(&self) -> String {
         const LONGEST: usize = 50;
         let records = &self.shared.records;
-        // Files may be of one version alone; what v3 has beyond the others is not counted.
+        // Files may hold one version only. Claims that only v3 has do not count.
         let claims = |index| {
             let of = |version| records.finished(version, index);
             of(version::Version::V2).max(of(version::Version::V1)).max(of(version::Version::V3))
@@ -182,13 +281,6 @@ impl Mock {
             "url": self.url(), "client_id": self.client_id, "client_secret": self.client_secret, "enrollees": enrollees,
         })
         .to_string()
-    }
-
-    /// Serves until the process ends.
-    pub fn wait(mut self) {
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 

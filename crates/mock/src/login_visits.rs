@@ -42,12 +42,12 @@ pub(super) struct Visit {
     pub until: Timestamp,
 }
 
-/// Who is where between the first redirect and the consent page.
+/// Everybody who is between the first redirect and the consent page.
 #[derive(Default)]
 pub(super) struct LoginVisits {
     /// Where to go on after the log-in, by the number that the log-in server hands back.
     relays: ExpiringMap<String>,
-    /// Who has logged in, by the word of the log-in server for it.
+    /// Who has logged in, by the log-in server's token.
     signed_in: ExpiringMap<usize>,
     visits: ExpiringMap<Visit>,
     standings: HashMap<usize, Standing>,
@@ -58,7 +58,7 @@ impl LoginVisits {
     pub(super) fn leave(&mut self, next: String) -> String {
         let digits = |text: String| text.bytes().map(|byte| char::from(b'0' + byte % 10)).collect::<String>();
         let relay = digits(word(26));
-        // Nothing says when one is over.
+        // These have no time of expiry.
         let weight = next.len();
         self.relays.put(relay.clone(), next, weight, |_| false);
         relay
@@ -69,12 +69,12 @@ impl LoginVisits {
         self.relays.get(relay).map(String::as_str)
     }
 
-    /// The word that a form sent from a consent page has to have.
+    /// A new CSRF token for the forms of a consent page.
     pub(super) fn csrf() -> String {
         word(64)
     }
 
-    /// Somebody has logged in; returns the log-in server's word for it.
+    /// Somebody has logged in; returns the log-in server's token.
     pub(super) fn sign_in(&mut self, enrollee: usize) -> String {
         let token = word(40);
         self.signed_in.put(token.clone(), enrollee, 0, |_| false);
@@ -89,12 +89,12 @@ impl LoginVisits {
     pub(super) fn open(&mut self, visit: Visit, now: Timestamp) -> String {
         let uuid = uuid();
         let weight = visit.query.len();
-        // One that is over sends its person to the log-in again for as long as there is room for it.
+        // An expired page still sends its person back to the log-in, as long as it is kept.
         self.visits.put(uuid.clone(), visit, weight, |visit| visit.until <= now);
         uuid
     }
 
-    /// Ends the visit whose consent page has this word in its forms, be it over or not; the page is gone then.
+    /// Ends the visit whose consent page has this CSRF token, expired or not.
     pub(super) fn close(&mut self, csrf: &str) -> Option<Visit> {
         let uuid = self.visits.find(|visit| visit.csrf == csrf)?.to_owned();
         self.visits.take(&uuid)

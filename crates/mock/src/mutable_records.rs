@@ -1,6 +1,6 @@
-//! Records that change while the mock runs: claims that come, are loaded again, and go.
+//! Records that change while the mock runs: claims are added, updated, superseded and removed.
 //!
-//! Nothing is kept of people to whom nothing happened; of the others, a few bytes a claim.
+//! Takes no memory for people whose claims have not changed, and a few bytes a claim for the others.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -157,7 +157,7 @@ impl MutableRecords {
         });
         let at = Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at);
         let changed = &mut *self.changed.write().unwrap_or_else(PoisonError::into_inner);
-        // Who is refused is still somebody to whom nothing happened.
+        // A load that is refused must change nothing.
         let ever = changed.ever.get(&load.enrollee).copied().unwrap_or(before);
         let there = changed.people.get(&load.enrollee).map_or(before, |claims| claims.places.len());
         let come = load.add + load.supersede;
@@ -173,15 +173,14 @@ impl MutableRecords {
             hidden: Vec::new(),
         });
         let places = &mut claims.places;
-        // What has just changed does not go, and what was superseded is not so again. An update may take one of
-        // the others each time.
+        // A claim that this load changes is not removed too, and no claim is superseded twice.
         let free = places.iter().filter(|place| place.loaded != Some(at) && !place.is_superseded).count();
         if leave > 0 && leave > free.saturating_sub(load.update) {
             return Err(format!("only {free} claims have not changed at that instant"));
         }
         let id = |place: Place| self.base.claim_header(Version::V2, load.enrollee, place.position).id;
         let mut done = Loaded::default();
-        // Spread over what is there, and elsewhere the next time.
+        // Spread evenly over the claims, and at other places the next time.
         let spot = |number: usize, of: usize, length: usize| (number * length / of.max(1) + changed.loads) % length;
         let mut touched = HashSet::new();
         for number in 0..load.update {
@@ -199,7 +198,7 @@ impl MutableRecords {
         for number in 0..load.remove {
             let length = places.len() - number;
             let mut nth = spot(number, load.remove, length);
-            // What has just changed is not what goes.
+            // Not one that this load has changed.
             while places[there.nth(nth)].loaded == Some(at) {
                 nth = (nth + 1) % length;
             }
@@ -219,7 +218,8 @@ impl MutableRecords {
             (place.loaded, place.is_superseded) = (Some(at), true);
             done.superseded.push(id(*place));
         }
-        // Each at its spot among those that are there by then; from the last back, its slot in the end is known.
+        // Each claim has a spot among those that are there when it is added. Going from the last back to the first, the
+        // final slot of each is known.
         let length = places.len();
         let mut free = FenwickTree::new(length + come);
         let mut whole = vec![None; length + come];
@@ -328,7 +328,7 @@ impl Records for MutableRecords {
     fn find_claim(&self, version: Version, enrollee: usize, id: &str) -> Option<usize> {
         let changed = self.changed();
         let Some(claims) = changed.people.get(&enrollee) else { return self.base.find_claim(version, enrollee, id) };
-        // The base finds what it counts; what has come since it makes, and does not count.
+        // The base also finds claims that were added since, which it can make but does not count.
         let found = self.base.find_made(version, enrollee, id);
         if let Some(at) = found.and_then(|found| claims.places.iter().position(|place| place.position == found)) {
             let is_shown = version != Version::V3 || !claims.places[at].is_superseded;

@@ -1,7 +1,7 @@
-//! What the mock has to serve: people and their resources, whoever wrote them.
+//! What the mock serves: people and their resources.
 //!
-//! Two sources stand behind the one trait: made-up people ([`super::population`]) and payload files
-//! given with `--data` ([`super::data`]). The FHIR side of the mock knows only this page.
+//! [`Records`] has two implementations: made-up people ([`super::population`]) and payload files ([`super::data`]).
+//! The FHIR side of the mock uses only this trait. A test may bring its own implementation.
 
 use jiff::{Timestamp, civil::Date};
 
@@ -10,7 +10,7 @@ pub use super::version::Version;
 /// A person who can log in at the mock.
 #[derive(Clone, Debug)]
 pub struct Enrollee {
-    /// The log-in name, in the sandbox's manner (`BBUser00000`).
+    /// The log-in name. Those of the sandbox look like `BBUser00000`.
     pub username: String,
     /// The FHIR Patient id of API v1 and v2; negative, as every synthetic person's is.
     pub patient: String,
@@ -46,7 +46,7 @@ pub struct ClaimHeader {
     pub last_updated: Timestamp,
     /// The through date (fill date of a drug event), which `service-date` filters on.
     pub service_end: Option<Date>,
-    /// What API v3 filters on besides.
+    /// What only API v3 filters on.
     pub marks: Marks,
 }
 
@@ -62,15 +62,16 @@ pub struct Marks {
 }
 
 impl Marks {
-    /// Of a claim that nobody has said anything about.
+    /// For a claim without any such labels.
     pub const NONE: Self = Self { source: "NCH", samhsa: false, tags: &[] };
 }
 
-/// A source of people and their resources. A claim is addressed by its place, which is the same in all
-/// versions, so that a source may make what it serves on the spot: nothing here needs more memory than one
-/// resource. Each version has an order of its own.
+/// A source of people and their resources.
+///
+/// A claim has a place, a number that is the same in all versions of the API. A source may make a claim from its place
+/// whenever one is asked for, so it need not keep any. Each version has its own order of claims.
 pub trait Records: Send + Sync {
-    /// Whether there are resources as this version of the API shows them.
+    /// Whether this version of the API has any resources. If not, its requests fail with 502 (v3: 500).
     fn serves(&self, version: Version) -> bool;
     /// How many people there are.
     fn enrollees(&self) -> usize;
@@ -80,13 +81,13 @@ pub trait Records: Send + Sync {
     fn find_enrollee(&self, username: &str) -> Option<usize> {
         (0..self.enrollees()).find(|index| self.enrollee(*index).username == username)
     }
-    /// The person with this Patient id, which v3 has other ones of.
+    /// The person with this Patient id. Ids of v3 differ from those of v1 and v2.
     fn find_patient(&self, version: Version, patient: &str) -> Option<usize> {
         (0..self.enrollees()).find(|index| version.patient(&self.enrollee(*index)) == patient)
     }
-    /// How many claims this version has of that person, those included that only some searches show.
+    /// How many claims the person has in this version, including those that only some searches show.
     fn claims(&self, version: Version, enrollee: usize) -> usize;
-    /// How many of them are finished: the first in the order of this version.
+    /// How many of these are finished. They come first in the order of this version.
     fn finished(&self, version: Version, enrollee: usize) -> usize {
         self.claims(version, enrollee)
     }
@@ -95,8 +96,8 @@ pub trait Records: Send + Sync {
     fn place(&self, _version: Version, _enrollee: usize, nth: usize) -> usize {
         nth
     }
-    /// How many further claims can be made of that person, were there `from` already. They stand at the
-    /// places from there on, although [`Records::claims`] does not count them.
+    /// How many more claims the source can make for that person if there are `from` already. They are at the places
+    /// from `from` on. [`Records::claims`] does not count them.
     fn spare(&self, _enrollee: usize, _from: usize) -> usize {
         0
     }
@@ -104,11 +105,11 @@ pub trait Records: Send + Sync {
     fn claim_header(&self, version: Version, enrollee: usize, place: usize) -> ClaimHeader;
     /// The place of the claim with this id, if the person has it in this version.
     fn find_claim(&self, version: Version, enrollee: usize, id: &str) -> Option<usize>;
-    /// The same, among those too that are made and not counted ([`Records::spare`]).
+    /// The same, including claims that are not counted ([`Records::spare`]).
     fn find_made(&self, version: Version, enrollee: usize, id: &str) -> Option<usize> {
         self.find_claim(version, enrollee, id)
     }
-    /// The people of whom one may have the claim with this id, as far as the id says it.
+    /// The people who may have the claim with this id, judging by the id alone.
     fn owners(&self, _version: Version, _id: &str) -> Vec<usize> {
         (0..self.enrollees()).collect()
     }
@@ -117,8 +118,8 @@ pub trait Records: Send + Sync {
     fn write_claim(&self, version: Version, enrollee: usize, place: usize, created: Timestamp, out: &mut String);
     /// The Patient resource as compact JSON.
     fn patient(&self, version: Version, enrollee: usize) -> String;
-    /// The digital insurance card, a Bundle as compact JSON, which API v3 alone has. Its ids are others at each
-    /// `call`, the number of those before it.
+    /// The digital insurance card, a Bundle as compact JSON. Only API v3 has it. Its ids differ at each `call`, which
+    /// counts from 0.
     fn insurance_card(&self, _enrollee: usize, _call: u64) -> Option<String> {
         None
     }

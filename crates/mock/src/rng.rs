@@ -1,6 +1,6 @@
-//! Chance that always falls the same way: SplitMix64 (Steele, Lea, Flood 2014), seeded by a place.
+//! A random number generator with a fixed seed: SplitMix64 (Steele, Lea, Flood 2014).
 
-/// A stream of numbers that depends on nothing but its seed.
+/// A stream of numbers that depends only on its seed.
 #[derive(Clone)]
 pub(crate) struct Rng(u64);
 

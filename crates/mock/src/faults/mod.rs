@@ -7,6 +7,8 @@ mod kinds;
 
 use std::{fmt, str::FromStr};
 
+use thiserror::Error;
+
 pub(crate) use effects::{Condition, Struck, TokenAnswer};
 
 use crate::rng::Rng;
@@ -36,10 +38,21 @@ impl fmt::Debug for Fault {
     }
 }
 
-impl FromStr for Fault {
-    type Err = String;
+/// Why a text is no fault.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct FaultError(String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl FromStr for Fault {
+    type Err = FaultError;
+
+    fn from_str(text: &str) -> Result<Self, FaultError> {
+        Self::read(text).map_err(FaultError)
+    }
+}
+
+impl Fault {
+    fn read(text: &str) -> Result<Self, String> {
         let Counts { spec, times, skip, chance } = Counts::of(text)?;
         let (kind, path) = spec.split_once('@').unwrap_or((spec, ""));
         let (name, argument) = kind.split_once('=').unwrap_or((kind, ""));

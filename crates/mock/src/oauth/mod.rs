@@ -7,7 +7,7 @@ mod redirect;
 pub(super) mod revoke;
 pub(super) mod token;
 
-pub(super) use redirect::REGISTERED;
+pub(super) use redirect::{REGISTERED, is_redirect_uri};
 
 use std::collections::BTreeSet;
 

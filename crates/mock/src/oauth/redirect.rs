@@ -15,6 +15,11 @@ pub(super) fn is_registered(registered: &[String], asked: &str) -> bool {
     registered.iter().any(|registered| matches(registered, asked))
 }
 
+/// Whether any request could match this one, were it registered.
+pub(crate) fn is_redirect_uri(uri: &str) -> bool {
+    Parts::of(uri).is_some_and(|parts| !parts.scheme.is_empty() && !parts.authority.is_empty())
+}
+
 /// A URI cut into its parts, none of which is read any further: two spellings of one address are two addresses.
 struct Parts<'u> {
     scheme: &'u str,

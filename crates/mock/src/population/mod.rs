@@ -38,10 +38,9 @@ const TRIES: usize = 8;
 
 /// A number of people, each with the same number of claims.
 ///
-/// Claim numbers compare as text, as the server's order has it, in the order of their positions:
-/// all have the same number of digits, and each position has a range of its own. The ids of a
-/// person's first claims stay the same however many claims or people there are, up to a million
-/// claims and 900 people; beyond that the numbers get longer.
+/// Claims are sorted by number, compared as text, as on the server. So all numbers have the same number of digits, and
+/// each position has its own range. A claim keeps its id however many claims or people there are, up to a million claims
+/// and 900 people. Beyond that, the numbers get longer.
 #[derive(Clone, Debug)]
 pub struct Population {
     seed: u64,
@@ -54,8 +53,8 @@ pub struct Population {
 }
 
 impl Population {
-    /// `enrollees` people with `claims` claims each. The same three numbers make the same bytes,
-    /// and another seed makes other ones. Sizes are honest up to 10^16 claims altogether.
+    /// `enrollees` people with `claims` claims each. The same three numbers make the same bytes, and another seed makes
+    /// others. Ids are unique up to 10^16 claims in all.
     pub fn new(seed: u64, enrollees: usize, claims: usize) -> Self {
         let mut id_range = ID_RANGE;
         while id_range / STEP < claims as u64 && id_range < u64::MAX / 100 {

@@ -34,15 +34,7 @@ pub(super) fn mock(access: Access) -> Mock {
 }
 
 pub(super) fn options() -> Options {
-    Options {
-        port: 0,
-        auto_consent: true,
-        latency: Duration::ZERO,
-        access: Access::ThirteenMonth,
-        seed: 7,
-        faults: Vec::new(),
-        records: Box::new(Population::new(7, 3, 25)),
-    }
+    Options { auto_consent: true, seed: 7, records: Box::new(Population::new(7, 3, 25)), ..Options::default() }
 }
 
 pub(super) fn start(options: Options) -> Mock {

@@ -1,7 +1,7 @@
 //! Grants, and the codes and tokens under them.
 //!
-//! Every step costs the same however many people have granted something: what a new consent ends is found by whose it
-//! is, and what an earlier consent left behind is told by the number of that consent.
+//! Every operation takes the same time however many grants there are. Each person and app has a list of its valid
+//! tokens, which a new consent ends. Each consent has a number, which tells spent tokens of earlier ones.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -19,7 +19,7 @@ const CODE_LIFE: i64 = 60;
 /// An access token lives an hour.
 pub(crate) const TOKEN_LIFE: i64 = 3600;
 
-/// Whose something is: an app's, for a person. Both are positions.
+/// The app and the person that a grant or a token belongs to, as indexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Whose {
     pub app: usize,
@@ -97,9 +97,9 @@ enum End {
 /// What one person has given one app.
 #[derive(Default)]
 struct Given {
-    /// How many consents there were: what was issued under an earlier one is unknown.
+    /// How many consents there were so far. Tokens of an earlier one are unknown.
     consent: u64,
-    /// None once it was deleted.
+    /// `None` once it is deleted.
     grant: Option<End>,
     /// The living tokens. A new consent ends those before it, so there are no more than codes spent in a minute.
     access: Vec<Arc<str>>,
@@ -140,7 +140,7 @@ impl Grants {
         }
     }
 
-    /// From here on this refresh token is refused in other words than an unknown one.
+    /// Marks a refresh token as used. The server refuses it in other words than an unknown one.
     fn spend(&mut self, token: &str) {
         let Some(refresh) = self.refresh.remove(token) else { return };
         if let Some(given) = self.given.get_mut(&refresh.whose) {
@@ -150,13 +150,13 @@ impl Grants {
         self.spent.put(token.to_owned(), Refresh { spent: true, agreed, ..refresh }, 0, |_| false);
     }
 
-    /// A spent token, where no later consent made it unknown.
+    /// A used token. A later consent makes it unknown.
     fn spent(&self, token: &str) -> Option<&Refresh> {
         let spent = self.spent.get(token)?;
         self.given.get(&spent.whose).filter(|given| given.consent == spent.consent).map(|_| spent)
     }
 
-    /// Another consent: a grant with this end, in place of every earlier token.
+    /// A new consent: a grant with this end, and no tokens yet.
     fn consent(&mut self, whose: Whose, end: End) {
         self.end_access_of(whose);
         self.end_refresh_of(whose);

@@ -1,0 +1,58 @@
+//! `bbdl mock`, as a person runs it: how it is told about an app, and how it ends.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Child, Command, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::support::{Stage, http, text};
+
+/// A mock in a process of its own, and what it says first.
+fn started(mut command: Command) -> (Child, Value) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    (child, serde_json::from_str(&line).unwrap())
+}
+
+#[test]
+fn a_mock_that_is_told_to_stop_has_done_its_work() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let stage = Stage::new();
+        let (mut child, _) = started(stage.bbdl(&["mock"]));
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{signal:?}");
+        let mut said = String::new();
+        child.stderr.unwrap().read_to_string(&mut said).unwrap();
+        assert!(said.contains("Stop it with Ctrl-C") && !said.contains("error"), "{said}");
+    }
+}
+
+#[test]
+fn an_apps_own_callback_can_be_registered() {
+    const CALLBACK: &str = "http://localhost:3000/callback";
+    for (options, status) in [(&["--redirect-uri", CALLBACK][..], 302), (&[], 400)] {
+        let stage = Stage::new();
+        let arguments = [&["mock", "--auto-consent"], options].concat();
+        let (mut child, said) = started(stage.bbdl(&arguments));
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("response_type", "code")
+            .append_pair("client_id", said["client_id"].as_str().unwrap())
+            .append_pair("redirect_uri", CALLBACK)
+            .append_pair("state", "0123456789abcdef")
+            .append_pair("code_challenge", &"c".repeat(43))
+            .append_pair("code_challenge_method", "S256")
+            .finish();
+        let url = format!("{}/v2/o/authorize/?{query}", said["url"].as_str().unwrap());
+        assert_eq!(http("GET", &url, &[], "").status, status, "{options:?}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let refused = Stage::new().run(&["mock", "--redirect-uri", "localhost:3000/callback"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let said = text(&refused.stderr);
+    assert!(said.contains("write it as http://localhost:3000/callback"), "{said}");
+}
