@@ -7,7 +7,7 @@
 use std::{fmt, path::Path, time::Duration};
 
 use crate::{
-    files::{path_text::typed, private_file::Intruder},
+    files::{path_text::typed, private_file::Intruder, replace},
     secret,
 };
 
@@ -251,8 +251,8 @@ impl Error {
             return Self::new(ErrorKind::Disk, message).hint(intruder_hint(intruder, path));
         }
         if is_held(cause) {
-            return Self::new(ErrorKind::InUse, format!("{message}; another program has it open"))
-                .hint("Run the same command again when that program has closed it.");
+            let message = format!("cannot {doing} {}: another program has it open", path.display());
+            return Self::new(ErrorKind::InUse, message).hint("Close that program, then run the same command again.");
         }
         let hint = match cause.kind() {
             std::io::ErrorKind::FileTooLarge => {
@@ -289,7 +289,7 @@ impl Error {
     /// A result cannot be written to standard output.
     #[must_use]
     pub fn stdout(cause: &std::io::Error) -> Self {
-        let gone = cause.kind() == std::io::ErrorKind::BrokenPipe;
+        let gone = is_of_a_closed_pipe(cause);
         let kind = if gone { ErrorKind::ReaderLeft } else { ErrorKind::Stdout };
         Self::new(kind, format!("the result cannot be written to standard output: {cause}"))
             .hint("It worked, but the result could not be printed. Free some space, or send the output somewhere else.")
@@ -344,6 +344,12 @@ pub fn sanitized(text: &str) -> String {
     out.trim().to_owned()
 }
 
+/// Whether whoever was to read a pipe has closed it. Windows has a second word for it (`ERROR_PIPE_NOT_CONNECTED`).
+#[must_use]
+pub fn is_of_a_closed_pipe(cause: &std::io::Error) -> bool {
+    cause.kind() == std::io::ErrorKind::BrokenPipe || (cfg!(windows) && cause.raw_os_error() == Some(233))
+}
+
 /// Whether this process (EMFILE) or the machine (ENFILE) has no file left to open, which is no fault of the disk.
 fn is_shortage_of_files(cause: &std::io::Error) -> bool {
     cfg!(unix) && matches!(cause.raw_os_error(), Some(23 | 24))
@@ -371,7 +377,7 @@ fn intruder_hint(intruder: Intruder, path: &Path) -> String {
 /// runs from it (ETXTBSY), or on Windows one that does not share it (32, 33).
 fn is_held(cause: &std::io::Error) -> bool {
     matches!(cause.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::ExecutableFileBusy)
-        || (cfg!(windows) && matches!(cause.raw_os_error(), Some(32 | 33)))
+        || replace::is_held(cause)
 }
 
 /// ENOLCK, or a word for "not here" (EOPNOTSUPP, ENOSYS).

@@ -5,7 +5,7 @@
 //! could not be written is a failure ([`Ui::delivered`]).
 
 use std::{
-    io::{self, BufWriter, IsTerminal, Write, stderr, stdin, stdout},
+    io::{BufWriter, IsTerminal, Write, stderr, stdin, stdout},
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
@@ -14,7 +14,7 @@ use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, is_of_a_closed_pipe},
     secret::Secret,
 };
 
@@ -173,7 +173,7 @@ impl Ui {
             writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush())
         });
         if let Err(cause) = written
-            && cause.kind() != io::ErrorKind::BrokenPipe
+            && !is_of_a_closed_pipe(&cause)
         {
             let _ = self.1.lost.set(Error::stdout(&cause));
         }
@@ -308,8 +308,14 @@ impl Ui {
                     && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
             }
         };
-        if paint { format!("\u{1b}[{style}m{text}\u{1b}[0m") } else { text.to_owned() }
+        if paint && understands_styles() { format!("\u{1b}[{style}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
+}
+
+/// Whether what shows our messages reads escape sequences. Windows' console does so once it is told to, which asking
+/// does; one of before Windows 10 cannot. Through a pipe, whoever wanted them knows.
+fn understands_styles() -> bool {
+    !cfg!(windows) || !stderr().is_terminal() || Term::stderr().features().colors_supported()
 }
 
 fn no_answer(question: &str) -> Error {

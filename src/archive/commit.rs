@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{OWN, journal::PARTIAL};
 use crate::{
     error::{Error, ErrorKind, Result},
-    files::{durable, private_file},
+    files::{durable, private_file, replace},
 };
 
 /// Where pulls write before they are in place.
@@ -60,6 +60,10 @@ impl Commit {
     }
 
     fn carry_out(&self, dir: &Path) -> Result<()> {
+        // Before the first step, so that what is read meanwhile is the old archive as a whole.
+        let places: Vec<PathBuf> = self.moves.iter().map(|step| dir.join(&step.to)).filter(|to| to.is_file()).collect();
+        replace::wait_for(places.iter().map(PathBuf::as_path))
+            .map_err(|(place, cause)| Error::disk("write", place, &cause))?;
         let mut touched = vec![dir.to_owned()];
         for step in &self.moves {
             let (from, to) = (dir.join(&step.from), dir.join(&step.to));
@@ -74,7 +78,7 @@ impl Commit {
             if to.is_dir() {
                 fs::remove_dir_all(&to).map_err(|cause| Error::disk("replace", &to, &cause))?;
             }
-            fs::rename(&from, &to).map_err(|cause| Error::disk("write", &to, &cause))?;
+            replace::rename(&from, &to).map_err(|cause| Error::disk("write", &to, &cause))?;
         }
         for path in &self.removals {
             remove_dir(&dir.join(path))?;

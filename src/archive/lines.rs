@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    fs::{self, File},
+    fs::File,
     io::{self, BufRead, BufReader, BufWriter, Write},
     path::Path,
 };
@@ -13,7 +13,7 @@ use super::{dedup::Seen, id_hash::id_hash};
 use crate::{
     error::{Error, ErrorKind, Result},
     fhir::resource::Header,
-    files::{durable, private_file},
+    files::{durable, private_file, replace},
 };
 
 /// What is gathered before it goes to a file.
@@ -56,7 +56,7 @@ pub(super) fn drop_lines(path: &Path, superseded: &HashSet<u64>) -> Result<(u64,
         }
     }
     sync(out, &kept)?;
-    fs::rename(&kept, path).map_err(|cause| Error::disk("write", path, &cause))?;
+    replace::rename(&kept, path).map_err(|cause| Error::disk("write", path, &cause))?;
     Ok((bytes, hash))
 }
 

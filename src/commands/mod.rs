@@ -23,7 +23,7 @@ pub use context::Context;
 
 use crate::{
     cli::Command,
-    error::{Error, ErrorKind, Exit, Result},
+    error::{Error, ErrorKind, Exit, Result, is_of_a_closed_pipe},
     output::Ui,
 };
 
@@ -70,9 +70,7 @@ fn not_understood(refusal: &clap::Error, variable: Option<&str>, json: bool) -> 
     let printed = refusal.print().and_then(|()| std::io::Write::flush(&mut std::io::stdout()));
     if !refusal.use_stderr() {
         return match printed {
-            Err(cause) if cause.kind() != std::io::ErrorKind::BrokenPipe => {
-                failed(&Ui::quiet(), &Error::stdout(&cause))
-            }
+            Err(cause) if !is_of_a_closed_pipe(&cause) => failed(&Ui::quiet(), &Error::stdout(&cause)),
             _ => Exit::Done,
         };
     }

@@ -13,7 +13,7 @@ use std::{
 
 use tempfile::TempPath;
 
-use super::durable;
+use super::{durable, replace};
 
 /// A file to be written.
 pub struct NewFile<'a> {
@@ -33,9 +33,10 @@ pub fn write(root: &Path, files: &[NewFile<'_>], is_secret: bool) -> Vec<io::Res
     if let Err(cause) = sync_contents(root, &written) {
         written.iter_mut().for_each(|file| *file = Err(again(&cause)));
     }
-    let renamed = files.iter().zip(written).map(|(file, temporary)| {
-        temporary.and_then(|temporary| temporary.persist(&file.place).map_err(|failed| failed.error))
-    });
+    let renamed = files
+        .iter()
+        .zip(written)
+        .map(|(file, temporary)| temporary.and_then(|temporary| replace::with(temporary, &file.place)));
     let mut renamed: Vec<io::Result<()>> = renamed.collect();
     if let Err(cause) = sync_names(root, files) {
         renamed.iter_mut().for_each(|file| *file = Err(again(&cause)));

@@ -10,6 +10,8 @@ use std::{
 
 use tempfile::NamedTempFile;
 
+use super::replace;
+
 /// Replaces the file at `path` by `bytes`, or leaves it as it was: there is no moment, a crash or a
 /// power cut included, at which a reader finds half of it.
 ///
@@ -41,7 +43,7 @@ pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut fresh = AtomicFile::begin(path)?;
     fresh.temporary.write_all(bytes)?;
-    fresh.temporary.persist(path).map(drop).map_err(|failed| failed.error)
+    replace::with(fresh.temporary.into_temp_path(), path)
 }
 
 /// As [`write_private`], for a place that a person named and a file that everybody may read: nothing about people is in
@@ -144,7 +146,7 @@ impl AtomicFile {
         }
         let mut places = Vec::with_capacity(N);
         for Self { temporary, place } in files {
-            temporary.persist(&place).map_err(|failed| failed.error)?;
+            replace::with(temporary.into_temp_path(), &place)?;
             places.push(place);
         }
         places.iter().try_for_each(|place| sync_dir(directory_of(place)))
@@ -155,6 +157,8 @@ impl AtomicFile {
 pub(super) fn temporary_for(place: &Path) -> io::Result<NamedTempFile> {
     let dir = directory_of(place);
     create_private_dir(dir)?;
+    // The form of a path that Windows takes at any length; tempfile does not make it itself.
+    let dir = if cfg!(windows) { &fs::canonicalize(dir)? } else { dir };
     let temporary = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(dir)?;
     // tempfile asks for 0600, from which a umask such as 0277 would still take our own right to write.
     set_mode(temporary.as_file(), 0o600)?;
@@ -196,10 +200,7 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         create_private_dir(parent)?;
     }
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    match builder.create(path) {
+    match private_dir_builder().create(path) {
         Ok(()) => {
             // Asked of the file system before anything is opened: of a umask such as 0777 is left what cannot be.
             #[cfg(unix)]
@@ -213,6 +214,19 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(io::ErrorKind::NotADirectory.into()),
         Err(error) => Err(error),
     }
+}
+
+#[cfg(unix)]
+fn private_dir_builder() -> fs::DirBuilder {
+    let mut builder = fs::DirBuilder::new();
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+}
+
+/// Windows has no modes; a new directory gets the access list of the one that it is in.
+#[cfg(not(unix))]
+fn private_dir_builder() -> fs::DirBuilder {
+    fs::DirBuilder::new()
 }
 
 /// Brings a directory's entries to the disk: a renamed or created file is there after a power cut.

@@ -1,7 +1,7 @@
 //! The lock between two processes. The system lets it go when its holder dies.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{File, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
     path::Path,
     thread,
@@ -113,14 +113,14 @@ fn is_at(file: &File, path: &Path) -> bool {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
-        let same = |ours: fs::Metadata, there: fs::Metadata| ours.dev() == there.dev() && ours.ino() == there.ino();
-        file.metadata().is_ok_and(|ours| fs::symlink_metadata(path).is_ok_and(|there| same(ours, there)))
+        let same =
+            |ours: std::fs::Metadata, there: std::fs::Metadata| ours.dev() == there.dev() && ours.ino() == there.ino();
+        file.metadata().is_ok_and(|ours| std::fs::symlink_metadata(path).is_ok_and(|there| same(ours, there)))
     }
-    // A file that is open cannot be removed there.
-    #[cfg(not(unix))]
+    #[cfg(windows)]
     {
-        let _ = (file, path);
-        true
+        let ours = file.try_clone().and_then(same_file::Handle::from_file);
+        ours.is_ok_and(|ours| same_file::Handle::from_path(path).is_ok_and(|there| ours == there))
     }
 }
 
@@ -148,6 +148,7 @@ fn holder(file: &mut File) -> String {
 #[cfg(test)]
 mod tests {
     use std::{
+        fs,
         io::{BufRead, BufReader},
         process::{Command, Stdio},
     };

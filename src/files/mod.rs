@@ -6,3 +6,4 @@ pub mod lock;
 pub mod path_text;
 pub mod private_dir;
 pub mod private_file;
+pub mod replace;

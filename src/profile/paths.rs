@@ -80,7 +80,8 @@ impl Paths {
     /// The directories in which secrets and records are, those that are not there included.
     #[must_use]
     pub fn private_dirs(&self) -> [PathBuf; 6] {
-        ["", "profiles", "tokens", "locks", "archives", "pulls"].map(|name| self.state.join(name))
+        let below = |name: &str| self.state.join(name);
+        [self.state.clone(), below("profiles"), below("tokens"), below("locks"), below("archives"), below("pulls")]
     }
 
     /// Where the records of profiles are.

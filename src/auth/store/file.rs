@@ -19,6 +19,7 @@ use crate::{
         batch::{self, NewFile},
         durable,
         private_file::{self, Intruder},
+        replace,
     },
     secret::Secret,
 };
@@ -150,10 +151,19 @@ impl TokenStore for FileStore {
     fn save(&self, profile: &str, record: &Secret) -> Result<(), StoreError> {
         let path = self.path(profile)?;
         self.refuse_open_directory()?;
-        durable::write_secret(&path, record.expose().as_bytes())
-            .map_err(|source| StoreError::Io { path: path.clone(), source })?;
-        let _ = fs::remove_file(next_record::path_for(&path));
-        Ok(())
+        match durable::write_secret(&path, record.expose().as_bytes()) {
+            Ok(()) => {
+                let _ = fs::remove_file(next_record::path_for(&path));
+                Ok(())
+            }
+            // A new log-in comes once. It is found beside the file until that can be replaced.
+            Err(cause) if replace::is_held(&cause) => match self.read(&path)? {
+                Some(present) => next_record::keep_beside(&path, &present, record),
+                None => Err(cause),
+            }
+            .map_err(|source| StoreError::Io { path, source }),
+            Err(source) => Err(StoreError::Io { path, source }),
+        }
     }
 
     fn prepare(&self, profile: &str, present: &Secret) -> Result<Option<NextRecord>, StoreError> {

@@ -8,8 +8,9 @@
 //! renewal tries the rename again.
 //!
 //! Which of the two counts is decided by what is in them: a record here counts when it is of the same log-in as
-//! `NAME.json` and has been renewed more often, or when `NAME.json` holds none. A clock decides nothing. Half a record is
-//! none. A blank file that was left here says that a renewal was asked for and its answer never stored.
+//! `NAME.json` and has been renewed more often, when it names the record in `NAME.json` as the one that it replaces (a
+//! new log-in whose file could not be replaced), or when `NAME.json` holds none. A clock decides nothing. Half a record
+//! is none. A blank file that was left here says that a renewal was asked for and its answer never stored.
 
 use std::{
     fs::{self, File},
@@ -18,10 +19,11 @@ use std::{
 };
 
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use super::StoreError;
 use crate::{
-    files::{durable, private_file},
+    files::{durable, private_file, replace},
     secret::Secret,
 };
 
@@ -93,6 +95,26 @@ impl NextRecord {
     }
 }
 
+/// Keeps the record of a new log-in beside the one at `place`, which another program keeps from being replaced.
+///
+/// # Errors
+/// What the file system says; that it is no record.
+pub(super) fn keep_beside(place: &Path, present: &Secret, record: &Secret) -> io::Result<()> {
+    let marked = replacing(present, record).ok_or(io::ErrorKind::InvalidData)?;
+    durable::write_secret(&path_for(place), marked.expose().as_bytes())
+}
+
+/// The record, with the mark of the one that it replaces. `None` where it is no JSON object.
+fn replacing(present: &Secret, record: &Secret) -> Option<Secret> {
+    let fields = record.expose().strip_prefix('{')?;
+    Some(Secret::new(format!("{{\"{REPLACES}\":\"{}\",{fields}", mark(present))))
+}
+
+/// What tells a record from every other one, and nothing about it.
+fn mark(record: &Secret) -> String {
+    hex::encode(&Sha256::digest(record.expose().trim_ascii_end())[..16])
+}
+
 /// `NAME.next` for `NAME.json`.
 pub(super) fn path_for(place: &Path) -> PathBuf {
     place.with_extension("next")
@@ -101,7 +123,7 @@ pub(super) fn path_for(place: &Path) -> PathBuf {
 /// Puts the record at `path` in its place. That the directory is on the disk need not be waited for: until it is, both
 /// names are those of before.
 pub(super) fn adopt(path: &Path, place: &Path) -> io::Result<()> {
-    fs::rename(path, place)
+    replace::rename(path, place)
 }
 
 /// What tells of two records which one is newer.
@@ -111,12 +133,19 @@ struct Age {
     log_in: Option<u64>,
     #[serde(default)]
     renewals: u64,
+    /// The [`mark`] of the record that this one replaces, where it had to be kept beside it.
+    #[serde(default)]
+    replaces: Option<String>,
 }
+
+/// The name of that field.
+const REPLACES: &str = "replaces";
 
 /// Whether the record beside `present` counts, and not `present`.
 pub(super) fn is_newer(next: &Secret, present: &Secret) -> bool {
     let age = |record: &Secret| serde_json::from_str::<Age>(record.expose()).ok();
     match (age(next), age(present)) {
+        (Some(Age { replaces: Some(replaced), .. }), Some(_)) => replaced == mark(present),
         (Some(next), Some(present)) => next.log_in == present.log_in && next.renewals > present.renewals,
         (Some(_), None) => true,
         (None, _) => false,
@@ -141,6 +170,9 @@ mod tests {
         {
             assert!(!is_newer(&next, &present));
         }
+        let new_log_in = replacing(&record(1, 3), &record(9, 0)).unwrap();
+        assert!(is_newer(&new_log_in, &record(1, 3)));
+        assert!(!is_newer(&new_log_in, &record(1, 4)) && !is_newer(&new_log_in, &record(9, 0)));
         let whole = record(1, 2).expose().to_owned();
         for half in ["\n\n\n".to_owned(), format!("{}\n\n", &whole[..whole.len() - 1]), "{\n".to_owned()] {
             assert!(!is_newer(&Secret::new(half), &record(1, 1)));

@@ -21,7 +21,6 @@ use crate::{
     },
     commands::Context,
     error::{Error, ErrorKind, Result},
-    files::path_text,
     output::Ui,
     profile::Profile,
     secret::Secret,
@@ -117,7 +116,7 @@ fn warn_of_readers(ui: &Ui, path: &Path, file: &File) {
     if there.is_file() && there.permissions().mode() & OTHERS != 0 {
         ui.warn(format!(
             "others can read the client secret file; to keep it to yourself: chmod 600 {}",
-            path_text::typed(path)
+            crate::files::path_text::typed(path)
         ));
     }
 }

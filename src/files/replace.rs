@@ -1,0 +1,150 @@
+//! A file takes the place of another, also where other programs read that one: spreadsheets, backups, virus scanners.
+//!
+//! Only Windows makes this hard. The standard library renames as POSIX does where Windows can (10 and later, NTFS):
+//! then a reader keeps the old file, if it has opened it so that it may be deleted. Where Windows cannot, or the reader
+//! has not, the rename is refused for as long as the reader has the file open. Most have it for a moment, so the
+//! rename is tried again for some seconds. After that the answer is "another program has it open", which is another
+//! one than "you may not write here", although Windows says "access denied" to both.
+
+use std::{fs, io, path::Path};
+
+#[cfg(windows)]
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempPath;
+
+/// Puts the file at `from` in the place of the one at `to`.
+///
+/// # Errors
+/// What the file system says; on Windows [`is_held`] tells whether another program has either file open.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(windows)]
+    {
+        while_held(|| fs::rename(from, to)).map_err(|cause| if has_open(to) || has_open(from) { held() } else { cause })
+    }
+    #[cfg(not(windows))]
+    fs::rename(from, to)
+}
+
+/// Puts a temporary file in its place. Where it cannot be, it is removed.
+///
+/// # Errors
+/// As [`rename`].
+pub fn with(temporary: TempPath, place: &Path) -> io::Result<()> {
+    #[cfg(windows)]
+    {
+        // `persist` renames in the way that no open file survives.
+        let path = temporary.keep().map_err(|failed| failed.error)?;
+        rename(&path, place).inspect_err(|_| drop(fs::remove_file(&path)))
+    }
+    #[cfg(not(windows))]
+    temporary.persist(place).map_err(|failed| failed.error)
+}
+
+/// Waits some seconds for other programs that have one of these files open and would not let it be replaced.
+///
+/// # Errors
+/// That one of them is still open, with its path.
+pub fn wait_for<'a>(places: impl IntoIterator<Item = &'a Path>) -> Result<(), (&'a Path, io::Error)> {
+    #[cfg(windows)]
+    for place in places {
+        use std::os::windows::fs::OpenOptionsExt;
+        const DELETE: u32 = 0x0001_0000;
+        let replaceable = || match fs::OpenOptions::new().access_mode(DELETE).open(place) {
+            Err(cause) if is_held(&cause) => Err(cause),
+            // Whatever else is wrong, the rename says it.
+            _ => Ok(()),
+        };
+        while_held(replaceable).map_err(|cause| (place, cause))?;
+    }
+    #[cfg(not(windows))]
+    drop(places);
+    Ok(())
+}
+
+/// Whether a failure means that another program has the file open and does not share it: `ERROR_SHARING_VIOLATION` and
+/// `ERROR_LOCK_VIOLATION`.
+#[must_use]
+pub fn is_held(cause: &io::Error) -> bool {
+    cfg!(windows) && matches!(cause.raw_os_error(), Some(32 | 33))
+}
+
+#[cfg(windows)]
+fn held() -> io::Error {
+    io::Error::from_raw_os_error(32)
+}
+
+/// Tries again while the failure is one that goes when another program closes the file: `ERROR_ACCESS_DENIED` is what
+/// a rename over an open file gives.
+#[cfg(windows)]
+fn while_held<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    const PAUSE: Duration = Duration::from_millis(50);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match attempt() {
+            Err(cause) if (is_held(&cause) || cause.raw_os_error() == Some(5)) && Instant::now() < deadline => {
+                // Windows does not tell when a file is closed: to ask again is the condition.
+                thread::sleep(PAUSE);
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Whether any other program has the file open: it then cannot be opened for oneself alone.
+#[cfg(windows)]
+fn has_open(path: &Path) -> bool {
+    use std::os::windows::fs::OpenOptionsExt;
+    fs::OpenOptions::new().read(true).share_mode(0).open(path).is_err_and(|cause| is_held(&cause))
+}
+
+#[cfg(all(test, windows))]
+mod tests {
+    use std::os::windows::fs::OpenOptionsExt;
+
+    use super::*;
+
+    /// As spreadsheets open a file: others may read it, and nothing else.
+    fn hold(path: &Path) -> fs::File {
+        const READ: u32 = 1;
+        fs::OpenOptions::new().read(true).share_mode(READ).open(path).unwrap()
+    }
+
+    #[test]
+    fn a_file_is_replaced_when_the_other_program_has_closed_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let [new, place] = ["new", "place"].map(|name| dir.path().join(name));
+        fs::write(&new, "new").unwrap();
+        fs::write(&place, "old").unwrap();
+        let reader = hold(&place);
+        thread::scope(|scope| {
+            let renaming = scope.spawn(|| rename(&new, &place));
+            thread::sleep(Duration::from_millis(300));
+            assert!(!renaming.is_finished(), "it waits");
+            drop(reader);
+            renaming.join().unwrap().unwrap();
+        });
+        assert_eq!(fs::read_to_string(&place).unwrap(), "new");
+    }
+
+    #[test]
+    fn a_file_that_stays_open_is_told_from_one_that_may_not_be_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("place");
+        fs::write(&place, "old").unwrap();
+        let reader = hold(&place);
+        let (_, cause) = wait_for([&*place]).unwrap_err();
+        assert!(is_held(&cause), "{cause}");
+        let temporary = tempfile::NamedTempFile::new_in(dir.path()).unwrap();
+        let cause = with(temporary.into_temp_path(), &place).unwrap_err();
+        assert!(is_held(&cause), "{cause}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays");
+        drop(reader);
+        wait_for([&*place]).unwrap();
+        assert_eq!(fs::read_to_string(&place).unwrap(), "old");
+    }
+}
