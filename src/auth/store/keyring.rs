@@ -100,8 +100,22 @@ const ITEM_LIMIT: Option<usize> = if cfg!(windows) { Some(2560) } else { None };
 struct Keyring;
 
 impl Keyring {
+    #[cfg(not(windows))]
     fn entry(name: &str) -> Result<Entry, StoreError> {
         Entry::new(SERVICE, name).map_err(|error| meaning(&error))
+    }
+
+    /// Kept on this machine. The Credential Manager otherwise takes items along to every machine of a domain that the
+    /// person logs in to, and a refresh token works once: the machine that renews first would end the others' log-in. An
+    /// item of before stays where it goes until it is written the next time.
+    #[cfg(windows)]
+    fn entry(name: &str) -> Result<Entry, StoreError> {
+        if Entry::store_status().is_err() {
+            return Err(meaning(&KeyringError::NoDefaultStore));
+        }
+        let here_only = std::collections::HashMap::from([("persistence", "Local")]);
+        let inner = keyring_core::Entry::new_with_modifiers(SERVICE, name, &here_only);
+        inner.map(|inner| Entry { inner }).map_err(|error| meaning(&error))
     }
 }
 
@@ -202,5 +216,15 @@ mod tests {
         assert!(matches!(answer, Err(StoreError::TimedOut { .. })));
         assert!(started.elapsed() < Duration::from_secs(10));
         drop(never);
+    }
+
+    #[cfg(windows)]
+    #[test]
+    fn items_stay_on_this_machine() {
+        let name = format!("test-{}", std::process::id());
+        Keyring.set(&name, b"hush").unwrap();
+        let attributes = Keyring::entry(&name).unwrap().inner.get_attributes();
+        assert!(Keyring.remove(&name).unwrap());
+        assert_eq!(attributes.unwrap()["persistence"], "Local");
     }
 }
