@@ -141,9 +141,21 @@ fn hang_up_ends_us() -> bool {
     })
 }
 
-#[cfg(not(unix))]
+/// Ctrl-C, Ctrl-Break, a closed console, the end of the session or of Windows. Of the last three Windows tells and waits
+/// some seconds for this process to end.
+#[cfg(windows)]
 pub(crate) async fn asked_to_stop() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
+    use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown};
+    let (Ok(mut c), Ok(mut r#break), Ok(mut close), Ok(mut log_off), Ok(mut shutdown)) =
+        (ctrl_c(), ctrl_break(), ctrl_close(), ctrl_logoff(), ctrl_shutdown())
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        Some(()) = c.recv() => {}
+        Some(()) = r#break.recv() => {}
+        Some(()) = close.recv() => {}
+        Some(()) = log_off.recv() => {}
+        Some(()) = shutdown.recv() => {}
     }
 }

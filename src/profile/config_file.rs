@@ -57,6 +57,16 @@ fn correction(complaint: &str) -> String {
     }
 }
 
+/// What to do about a line with a Windows path in double quotes, where a backslash begins an escape.
+fn in_single_quotes(line: &str) -> Option<String> {
+    let (key, value) = line.split_once('=')?;
+    let is_escaped = value.trim_start().strip_prefix('"').is_some_and(|value| value.contains('\\'));
+    is_escaped.then(|| {
+        let key = key.trim();
+        format!("Put a path with backslashes in single quotes: {key} = 'C:\\Users\\you\\...'")
+    })
+}
+
 /// Defaults of `bbdl login`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -113,9 +123,11 @@ impl ConfigFile {
             Error::new(ErrorKind::Config, format!("{} is not UTF-8", path.display())).hint("Save it as UTF-8.")
         })?;
         toml::from_str(&text).map_err(|cause| {
-            let line = cause.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-            Error::new(ErrorKind::Config, format!("{}, line {line}: {}", path.display(), cause.message().trim()))
-                .hint(correction(cause.message()))
+            let before = cause.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count());
+            let line = text.lines().nth(before).unwrap_or_default();
+            let what = cause.message().trim();
+            Error::new(ErrorKind::Config, format!("{}, line {}: {what}", path.display(), before + 1))
+                .hint(in_single_quotes(line).unwrap_or_else(|| correction(what)))
         })
     }
 
@@ -154,6 +166,14 @@ mod tests {
         assert_eq!(error.exit(), Exit::NotSetUp);
         assert!(error.message.contains("line 3") && error.message.contains("sever"), "{}", error.message);
         assert!(error.hint.starts_with("Did you mean server?"), "{}", error.hint);
+        let windows = "[login]\nclient_secret_file = \"C:\\Users\\you\\secret.txt\"\n";
+        std::fs::write(&file, windows).unwrap();
+        let error = ConfigFile::load(&paths, false).unwrap_err();
+        assert!(error.message.contains("line 2"), "{}", error.message);
+        assert!(error.hint.ends_with(r"single quotes: client_secret_file = 'C:\Users\you\...'"), "{}", error.hint);
+        std::fs::write(&file, windows.replace('"', "'")).unwrap();
+        let read = ConfigFile::load(&paths, false).unwrap().login.client_secret_file.unwrap();
+        assert_eq!(read, PathBuf::from(r"C:\Users\you\secret.txt"));
         assert_eq!(correction("unknown field `colour_of_the_sky`, expected `color`"), "Correct or remove that line.");
         assert_eq!(correction("no words at all"), "Correct or remove that line.");
     }

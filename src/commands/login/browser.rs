@@ -5,6 +5,7 @@
 
 use std::{process::Command, thread};
 
+use super::browser_variable;
 use crate::{error::Exit, output::Ui};
 
 /// The only argument of that process.
@@ -39,6 +40,11 @@ pub(in crate::commands) fn opened(url: &str) -> bool {
 #[must_use]
 pub fn open_and_exit() -> Exit {
     let Ok(url) = std::env::var(URL) else { return Exit::Usage };
+    // On the other systems the crate below reads it, and knows browsers that need the terminal.
+    let named = std::env::var("BROWSER").unwrap_or_default();
+    if cfg!(any(windows, target_os = "macos")) && browser_variable::start(&named, &url) {
+        return Exit::Done;
+    }
     let mut options = webbrowser::BrowserOptions::new();
     options.with_suppress_output(true);
     match webbrowser::open_browser_with_options(webbrowser::Browser::Default, &url, &options) {

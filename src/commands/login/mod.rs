@@ -1,6 +1,7 @@
 //! `bbdl login`: from a person at a browser to tokens in a store.
 
 pub mod browser;
+mod browser_variable;
 mod client;
 mod messages;
 mod person;
