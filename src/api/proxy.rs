@@ -1,6 +1,7 @@
 //! The proxy that the environment names. What cannot be used is an error: the HTTP library would go without, past a
 //! proxy that somebody has put there on purpose.
 
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{NoProxy, Proxy};
 use url::Url;
 
@@ -82,6 +83,14 @@ impl Named {
              Hosts in NO_PROXY are asked directly."
         ))
     }
+}
+
+/// The proxy that the settings of Windows or macOS name for an address, as the HTTP library finds it where the
+/// environment names none: host and port, nothing else of it.
+#[must_use]
+pub fn named_by_the_system(address: &str) -> Option<String> {
+    let proxy = Matcher::from_system().intercept(&address.parse().ok()?)?;
+    proxy.uri().authority().map(|it| it.as_str().rsplit('@').next().unwrap_or_default().to_owned())
 }
 
 /// The proxy for a server; none where the environment names none, or leaves the server out.

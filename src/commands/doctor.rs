@@ -12,12 +12,18 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    api::{client::network_words, endpoints::Server, http_date, proxy::Named, setup_problem::SetupProblem},
+    api::{
+        client::network_words,
+        endpoints::Server,
+        http_date,
+        proxy::{self, Named},
+        setup_problem::SetupProblem,
+    },
     auth::{backend_health::Health, store::StoreKind},
     commands::Context,
     error::{Error, ErrorKind, Result, sanitized},
     files::{path_text::typed, private_dir},
-    output::size,
+    origin::PRODUCTION,
     profile::{Profile, ProfileName},
     runtime::block_on,
 };
@@ -147,7 +153,12 @@ fn browser() -> Finding {
 
 fn proxies() -> Finding {
     let Some(named) = Named::here() else {
-        return Finding::ok("proxy", "none: bbdl connects to CMS directly");
+        return match proxy::named_by_the_system(PRODUCTION) {
+            Some(proxy) => {
+                Finding::ok("proxy", format!("the system's settings name {proxy}: bbdl connects to CMS through it"))
+            }
+            None => Finding::ok("proxy", "none: bbdl connects to CMS directly"),
+        };
     };
     if let Err(why) = named.url() {
         let error = named.refused(why);
@@ -179,6 +190,11 @@ fn directory(dir: &Path) -> Option<Finding> {
     }
     let probe = tempfile::Builder::new().prefix(".bbdl-").suffix(".tmp").tempfile_in(dir);
     Some(match probe {
+        // Windows has a list of who may do what, and no crate that is looked after reads it without unsafe code.
+        Ok(_) if cfg!(windows) => Finding::ok(
+            "permissions",
+            format!("{0} is writable. bbdl cannot tell who else may read it; this can: icacls \"{0}\"", dir.display()),
+        ),
         Ok(_) => Finding::ok("permissions", format!("{} is private and writable", dir.display())),
         Err(cause) => Finding::fail(
             "permissions",
@@ -194,7 +210,7 @@ fn free_space(dir: &Path) -> Option<Finding> {
     const LITTLE: u64 = 1 << 30;
     let system = rustix::fs::statvfs(dir).ok()?;
     let free = system.f_bavail.saturating_mul(system.f_frsize);
-    let found = format!("{} free for {}", size(free), dir.display());
+    let found = format!("{} free for {}", crate::output::size(free), dir.display());
     Some(if free < LITTLE {
         Finding::warn("free space", found, "Free some space, or fetch into a directory on another disk.")
     } else {
