@@ -3,7 +3,7 @@ class Bbdl < Formula
   desc "Download Medicare claims from CMS's Blue Button API and keep them up to date"
   homepage "@REPOSITORY@"
   url "@REPOSITORY@/archive/refs/tags/@TAG@.tar.gz"
-  sha256 "@SHA256@"
+  sha256 "@SOURCE_SHA256@"
   license any_of: ["MIT", "Apache-2.0"]
 
   depends_on "rust" => :build
