@@ -15,6 +15,7 @@ use crate::{
     output::Color,
     profile::{ProfileName, paths},
     resource::Resource,
+    secret::Secret,
 };
 use bluebutton_mock::Access;
 
@@ -96,7 +97,7 @@ pub enum Command {
     /// Show the log-ins on this machine and how long they last
     Status(Status),
     /// Download claims and other resources
-    Fetch(Fetch),
+    Fetch(Box<Fetch>),
     /// Check that an archive is complete and undamaged
     Verify(Verify),
     /// Make a page for people: sums, charts and every claim
@@ -107,15 +108,12 @@ pub enum Command {
     #[command(
         after_help = "Examples:\n  bbdl doctor\n  bbdl doctor --json | jq '.findings[] | select(.state != \"ok\")'"
     )]
-    Doctor,
+    Doctor(Doctor),
     /// Import, export, list, rename and remove profiles
-    #[command(
-        subcommand,
-        after_help = "Examples:\n  \
+    #[command(after_help = "Examples:\n  \
             bbdl profiles import rows.ndjson\n  \
             bbdl profiles list\n  \
-            bbdl profiles rename mum mom"
-    )]
+            bbdl profiles rename mum mom")]
     Profiles(Profiles),
     /// Delete a log-in, its tokens and the archives filled with it
     Purge(Purge),
@@ -215,11 +213,45 @@ pub struct Status {
     /// Also ask the server whether each log-in still works
     #[arg(long)]
     pub online: bool,
+    /// The shared state.
+    #[command(flatten)]
+    pub shared: SharedStateArgs,
+}
+
+/// Where machines share profiles, tokens and work.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Shared state")]
+pub struct SharedStateArgs {
+    /// Share profiles and work with other machines in this PostgreSQL: postgres://USER@HOST/DATABASE
+    #[arg(long, global = true, value_name = "URL", env = "BBDL_STATE", hide_env_values = true, hide_short_help = true, value_parser = secret)]
+    pub state: Option<Secret>,
+    /// The file with the key that the tokens there are sealed with
+    #[arg(long, global = true, value_name = "FILE", env = "BBDL_STATE_KEY_FILE", hide_short_help = true, value_hint = ValueHint::FilePath)]
+    pub state_key_file: Option<PathBuf>,
+}
+
+/// `bbdl doctor`
+#[derive(Clone, Debug, Args)]
+pub struct Doctor {
+    /// The shared state.
+    #[command(flatten)]
+    pub shared: SharedStateArgs,
 }
 
 /// `bbdl profiles`
+#[derive(Debug, Args)]
+pub struct Profiles {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub action: ProfilesAction,
+    /// The shared state.
+    #[command(flatten)]
+    pub shared: SharedStateArgs,
+}
+
+/// What `bbdl profiles` does.
 #[derive(Debug, Subcommand)]
-pub enum Profiles {
+pub enum ProfilesAction {
     /// List the profiles of this machine
     #[command(after_help = "Examples:\n  bbdl profiles list\n  bbdl profiles list --json | jq -r '.profiles[].name'")]
     List,
@@ -374,6 +406,9 @@ pub struct Fetch {
     /// Options for all profiles.
     #[command(flatten)]
     pub many: FetchMany,
+    /// The shared state.
+    #[command(flatten)]
+    pub shared: SharedStateArgs,
 }
 
 /// `bbdl fetch --all-profiles`
@@ -534,6 +569,12 @@ pub struct Man {
     /// Directory for the pages; - writes bbdl(1) to standard output
     #[arg(value_name = "DIR", default_value = "-", value_hint = ValueHint::DirPath)]
     pub dir: PathBuf,
+}
+
+/// An address with a password in it, perhaps: it is never shown.
+#[expect(clippy::unnecessary_wraps, reason = "as clap wants it")]
+fn secret(text: &str) -> Result<Secret, String> {
+    Ok(Secret::new(text.to_owned()))
 }
 
 /// How long to wait for a person: up to a day.

@@ -12,7 +12,7 @@ use std::{
 
 use bbdl::error::ErrorKind;
 
-use crate::support::{Stage, assert_code, finished, has_program, text};
+use crate::support::{Stage, assert_code, finished, has_program, http, text};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -46,6 +46,7 @@ for argument in "$@"; do
     *) arguments+=("$argument") ;;
   esac
 done
+[[ ${BBDL_STATE-} != postgres://bbdl@db.example.org/bbdl ]] || BBDL_STATE=$STATE_URL
 exec "$REAL_BBDL" "${arguments[@]}"
 "#;
 
@@ -56,6 +57,10 @@ fn every_command_of_the_docs_works_as_written() {
     }
     for (path, script) in pages().into_iter().filter(|(_, script)| !script.is_empty()) {
         let stage = Stage::new();
+        let state = if script.contains("BBDL_STATE=") { Some(shared_state()) } else { None };
+        if state == Some(None) {
+            continue;
+        }
         // A page that begins with a log-in begins without one.
         if !script.starts_with("bbdl login") {
             stage.log_in(&[]);
@@ -67,6 +72,10 @@ fn every_command_of_the_docs_works_as_written() {
         let checkout = stage.home.path().join("checkout");
         fs::create_dir(&checkout).unwrap();
         fs::rename(stage.secret_file(), checkout.join("client-secret")).unwrap();
+        if script.contains("consents.ndjson") && !script.contains("> consents.ndjson") {
+            let consents = http("POST", &format!("{}/__mock/consents", stage.mock.url()), &[], "");
+            fs::write(checkout.join("consents.ndjson"), consents.body).unwrap();
+        }
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new("bash");
         for (key, value) in stage.bbdl(&[]).get_envs() {
@@ -79,11 +88,20 @@ fn every_command_of_the_docs_works_as_written() {
             .env("MOCK_URL", stage.mock.url())
             .env("FIXED_REDIRECT", format!("http://127.0.0.1:{port}/callback"))
             .env("CLIENT_ID", stage.mock.client_id())
+            .env("STATE_URL", state.flatten().unwrap_or_default())
             .env("BROWSER", "curl -sSLo /dev/null")
             .args(["-euo", "pipefail", "-c", &script]);
         assert_code(&finished(command), 0, &[&path.display().to_string(), &script]);
         assert_eq!(left_for_git(&checkout), "", "{}: .gitignore lets these into a commit", path.display());
     }
+}
+
+/// The address of a database for `--state`; none where PostgreSQL is not installed.
+fn shared_state() -> Option<String> {
+    #[cfg(feature = "postgres")]
+    return crate::support::postgres::database().map(|database| database.url());
+    #[cfg(not(feature = "postgres"))]
+    None
 }
 
 /// What git would take into a commit of a checkout in which the commands of a page were typed.

@@ -35,6 +35,8 @@ use crate::{
 };
 
 const CONNECT: Duration = Duration::from_secs(10);
+/// How long everyone waits after a 429 that names no time.
+const THROTTLED: Duration = Duration::from_secs(1);
 /// A page of fifty 450-line claims is about 100 MB. Of what is larger than this, less is asked for at once;
 /// if that is as large, it is an attack or a defect.
 const LARGEST_BODY: usize = 256 << 20;
@@ -93,6 +95,12 @@ impl Connections {
                 .hint("Check HTTPS_PROXY, HTTP_PROXY, --ca-cert and the system's certificates.")
         })?;
         Ok(Self { http, pace: ConcurrencyLimit::of(limits.jobs) })
+    }
+
+    /// The pace of the requests over them.
+    #[must_use]
+    pub fn pace(&self) -> &ConcurrencyLimit {
+        &self.pace
     }
 
     /// Asks for a page that needs no token, once.
@@ -297,10 +305,13 @@ impl Client {
         let sent = request.send().await;
         let took = started.elapsed();
         let spent = sent.as_ref().ok().and_then(|response| spent(response.headers()));
+        let is_throttled = sent.as_ref().is_ok_and(|response| response.status().as_u16() == 429);
         let is_search = matches!(wanted, Wanted::Fhir | Wanted::Divisible);
         let answer = self.receive(sent, is_search).await.map_err(|problem| problem.after(started.elapsed()));
         turn.observed(match &answer {
-            Err(Problem::Temporary { retry_after, .. }) => Observation::TooMuch(*retry_after),
+            Err(Problem::Temporary { retry_after, .. }) => {
+                Observation::TooMuch(retry_after.or(is_throttled.then_some(THROTTLED)))
+            }
             Err(Problem::TooMuch { .. }) => Observation::TooMuch(None),
             Err(_) => Observation::Nothing,
             Ok(_) => spent.map_or(Observation::Answers(took), Observation::Spent),

@@ -32,6 +32,8 @@ struct Inner {
 #[derive(Debug)]
 struct State {
     limit: usize,
+    /// What other processes leave to this one; the limit of its own counts as well.
+    allowed: usize,
     /// How many clients ask at this pace.
     clients: usize,
     running: usize,
@@ -53,7 +55,7 @@ impl Share {
     #[must_use]
     pub fn limit(&self) -> usize {
         let state = self.pace.state();
-        (state.limit / state.clients.max(1)).max(1)
+        (state.limit.min(state.allowed) / state.clients.max(1)).max(1)
     }
 
     /// Waits for a turn.
@@ -87,7 +89,7 @@ impl ConcurrencyLimit {
     #[must_use]
     pub fn of(most: usize) -> Self {
         let most = most.max(1);
-        let state = State { limit: most, clients: 0, running: 0, good: 0, not_before: None };
+        let state = State { limit: most, allowed: most, clients: 0, running: 0, good: 0, not_before: None };
         Self(Arc::new(Inner { most, state: Mutex::new(state), changed: Notify::new() }))
     }
 
@@ -96,6 +98,25 @@ impl ConcurrencyLimit {
     pub fn join(&self) -> Share {
         self.state().clients += 1;
         Share { pace: self.clone(), quickest: Arc::default() }
+    }
+
+    /// Lets no more than this many be under way from now on, since other processes ask the same server; none at all
+    /// where it is 0.
+    pub fn allow(&self, most: usize) {
+        self.state().allowed = most;
+        self.0.changed.notify_waiters();
+    }
+
+    /// Has everyone wait, as the server wished from another process.
+    pub fn hold(&self, wait: Duration) {
+        self.state().hold(wait.min(LONGEST_HOLD));
+    }
+
+    /// How long everyone still waits as the server wished.
+    #[must_use]
+    pub fn held(&self) -> Option<Duration> {
+        let until = self.state().not_before?;
+        until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -114,7 +135,7 @@ impl ConcurrencyLimit {
                 let now = Instant::now();
                 match state.not_before.filter(|at| *at > now) {
                     Some(at) => Some(at - now),
-                    None if state.running < state.limit => {
+                    None if state.running < state.limit.min(state.allowed) => {
                         state.running += 1;
                         return;
                     }
@@ -231,6 +252,24 @@ mod tests {
             answer(&share, GOOD).await;
         }
         assert_eq!(pace.limit(), 4, "never above what was asked for");
+    }
+
+    #[tokio::test]
+    async fn other_processes_leave_less_and_wish_for_all() {
+        let pace = ConcurrencyLimit::of(4);
+        let share = pace.join();
+        pace.allow(0);
+        let waiting = tokio::time::timeout(Duration::from_millis(20), share.turn()).await;
+        assert!(waiting.is_err(), "the others have all of it");
+        pace.allow(1);
+        let _one = share.turn().await;
+        assert!(tokio::time::timeout(Duration::from_millis(20), share.turn()).await.is_err());
+        pace.allow(9);
+        let _others = (share.turn().await, share.turn().await, share.turn().await);
+        assert!(tokio::time::timeout(Duration::from_millis(20), share.turn()).await.is_err(), "4 were asked for");
+        assert_eq!(pace.held(), None);
+        pace.hold(Duration::from_secs(60));
+        assert!(pace.held().is_some_and(|left| left > Duration::from_secs(50)));
     }
 
     #[tokio::test]

@@ -150,6 +150,28 @@ impl Context {
         if found.is_empty() { Err(refuse("it contains no certificate".to_owned())) } else { Ok(found) }
     }
 
+    /// A session of an enrollee of a shared state.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::NotSetUp`] where no key opens the tokens; as every call of the database.
+    #[cfg(feature = "postgres")]
+    pub async fn shared_session(
+        &self,
+        name: &ProfileName,
+        profile: &Profile,
+        retry: RetryPolicy,
+        pull: &crate::shared_state::shared_pull::SharedPull,
+    ) -> Result<(Arc<Client>, Session)> {
+        use crate::auth::vault::Vault;
+        let client = Arc::new(self.client(profile.server(), retry)?);
+        let credential = pull.vault.load().await?;
+        let login = format!("bbdl profiles import FILE --replace  (a row of {name} with the tokens of a new consent)");
+        let identity = Identity { profile: name.to_string(), login };
+        let vault = Arc::new(pull.vault.clone());
+        let session = Session::new(Arc::clone(&client), (vault, credential), identity, Box::new(pull.clone()))?;
+        Ok((client, session))
+    }
+
     /// A logged-in session of a profile; an error if its log-in is known to have ended.
     ///
     /// # Errors

@@ -94,7 +94,7 @@ fn fetch_all(out: &Path) -> Result<Fetch> {
     let words: Vec<_> =
         ["bbdl", "fetch", "all", "--out"].map(std::ffi::OsStr::new).into_iter().chain([out.as_os_str()]).collect();
     match typed(&words)? {
-        Command::Fetch(fetch) => Ok(fetch),
+        Command::Fetch(fetch) => Ok(*fetch),
         _ => Err(Error::new(ErrorKind::Demo, "the demo typed something else")),
     }
 }

@@ -11,6 +11,8 @@ use reqwest::header::DATE;
 use serde::Serialize;
 use serde_json::json;
 
+#[cfg(feature = "postgres")]
+use crate::shared_state::schema::SchemaState;
 use crate::{
     api::{
         client::network_words,
@@ -20,7 +22,8 @@ use crate::{
         setup_problem::SetupProblem,
     },
     auth::{backend_health::Health, store::StoreKind},
-    commands::Context,
+    cli::Doctor,
+    commands::{Context, shared_state},
     error::{Error, ErrorKind, Result, sanitized},
     files::{path_text::typed, private_dir},
     origin::PRODUCTION,
@@ -66,11 +69,14 @@ impl Finding {
 ///
 /// # Errors
 /// [`crate::error::Exit::NotSetUp`] when anything failed.
-pub fn run(context: &Context) -> Result<()> {
+pub fn run(context: &Context, args: &Doctor) -> Result<()> {
     let mut findings = vec![loopback(), browser(), proxies()];
     findings.extend(context.paths.private_dirs().iter().filter_map(|dir| directory(dir)));
     let names = context.paths.profiles()?;
-    if names.is_empty() {
+    let of_state = of_shared_state(context, args);
+    let is_shared = !of_state.is_empty();
+    findings.extend(of_state);
+    if names.is_empty() && !is_shared {
         findings.push(Finding::warn("log-in", "there is none", "bbdl login --sandbox  (or --production)"));
         let kind = context.token_store.or(context.config.token_store).unwrap_or_default();
         let tokens = store(context, kind, &context.profile);
@@ -118,6 +124,60 @@ pub fn run(context: &Context) -> Result<()> {
     let error = Error::new(ErrorKind::Doctor, format!("{failed} of {} checks failed", findings.len()))
         .hint("See above for what to do about each.");
     Err(if context.ui.json() { error.already_reported() } else { error })
+}
+
+/// Whether the shared state can be used, if one is named.
+#[cfg(feature = "postgres")]
+fn of_shared_state(context: &Context, args: &Doctor) -> Vec<Finding> {
+    let check = "shared state";
+    let mut findings = Vec::new();
+    match shared_state::look(context, &args.shared) {
+        Ok(None) => return findings,
+        Err(error) => findings.push(Finding::fail(check, error.message, error.hint)),
+        Ok(Some(look)) => {
+            let address = &look.address;
+            findings.push(match look.schema {
+                SchemaState::Current => Finding::ok(check, format!("{address} answers, and its tables are up to date")),
+                SchemaState::Missing => {
+                    let found = format!("{address} answers, and has no tables of bbdl's yet");
+                    Finding::warn(check, found, "Make them with the first import: bbdl profiles import FILE")
+                }
+                SchemaState::Older(version) => {
+                    let found = format!("{address} answers, and its tables have the older version {version}");
+                    Finding::warn(check, found, "The next fetch or import brings them up to date.")
+                }
+                SchemaState::Newer(version) => {
+                    let found = format!("{address} has tables of a newer bbdl (version {version})");
+                    Finding::fail(check, found, "Use the newest bbdl on all machines.")
+                }
+            });
+            findings.push(match look.has_key {
+                Ok(true) => Finding::ok("state key", "there is one"),
+                Ok(false) => Finding::fail(
+                    "state key",
+                    "none is given",
+                    "Name its file with --state-key-file, or set BBDL_STATE_KEY or BBDL_STATE_KEY_COMMAND.",
+                ),
+                Err(error) => Finding::fail("state key", error.message, error.hint),
+            });
+            if let Some(older) = look.older.filter(|older| *older > 0) {
+                let found = format!("{older} log-ins are sealed with an older key");
+                findings.push(Finding::warn("state key", found, "Keep the older key in the key file until this is 0."));
+            }
+        }
+    }
+    let (dir, waiting) = shared_state::waiting(context);
+    if waiting > 0 {
+        let found = format!("{waiting} renewed log-ins wait in {} for the database", dir.display());
+        findings.push(Finding::warn(check, found, "The next fetch with --state on this machine brings them there."));
+    }
+    findings
+}
+
+#[cfg(not(feature = "postgres"))]
+fn of_shared_state(context: &Context, args: &Doctor) -> Vec<Finding> {
+    let none = shared_state::none(context, &args.shared);
+    none.err().map(|error| Finding::fail("shared state", error.message, error.hint)).into_iter().collect()
 }
 
 /// A log-in needs a port of this machine's own.

@@ -13,6 +13,7 @@ pub mod mock;
 pub mod profiles;
 pub mod purge;
 pub mod report;
+mod shared_state;
 pub mod status;
 mod variables;
 pub mod verify;
@@ -103,8 +104,8 @@ fn run(context: &Context, command: Command) -> Result<()> {
         Command::Verify(args) => verify::run(context, &args),
         Command::Report(args) => report::run(context, &args),
         Command::Export(args) => export::run(context, &args),
-        Command::Doctor => doctor::run(context),
-        Command::Profiles(command) => profiles::run(context, &command),
+        Command::Doctor(args) => doctor::run(context, &args),
+        Command::Profiles(args) => profiles::run(context, &args),
         Command::Purge(args) => purge::run(context, &args),
         Command::Mock(args) => mock::run(context, &args),
         Command::Demo(args) => demo::run(context, &args),

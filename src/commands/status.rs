@@ -14,7 +14,7 @@ use crate::{
     claim::archived::coverages,
     claim::coverage::notice,
     cli::Status,
-    commands::Context,
+    commands::{Context, shared_state},
     error::{Error, ErrorKind, Exit, Result},
     profile::{Profile, ProfileName, archive_notes::ArchiveNote},
     runtime::{asked_to_stop, block_on, interruptible},
@@ -33,6 +33,11 @@ type Online = Result<(), Error>;
 /// `--online`, the gravest of what was found.
 pub fn run(context: &Context, args: &Status) -> Result<()> {
     let now = Timestamp::now();
+    let named = [context.profile.clone()];
+    let wanted = context.profile_is_named.then_some(&named[..]);
+    if let Some(profiles) = shared_state::profiles(context, &args.shared, wanted)? {
+        return of_shared_state(context, args, profiles);
+    }
     let mut rows = Vec::new();
     let names = if context.profile_is_named {
         // What was asked for by name has to be there.
@@ -71,6 +76,33 @@ pub fn run(context: &Context, args: &Status) -> Result<()> {
         Some((name, error)) => Err(found(context, name, error.clone())),
         None => Ok(()),
     }
+}
+
+/// The same for a shared state.
+fn of_shared_state(context: &Context, args: &Status, profiles: Vec<(ProfileName, Profile)>) -> Result<()> {
+    let now = Timestamp::now();
+    if args.online {
+        return Err(Error::usage("--online asks with the tokens of this machine, not with those of a shared state"));
+    }
+    if context.profile_is_named && profiles.is_empty() {
+        let message = format!("\"{}\" is not in the shared state", context.profile);
+        return Err(Error::new(ErrorKind::NoProfile, message).hint("To list who is: bbdl profiles list"));
+    }
+    let same_person = SamePerson(profiles);
+    if context.ui.json() {
+        let row = |(name, profile): &(ProfileName, Profile)| {
+            let mut row = same_person.marked(row(name, profile, None, now));
+            row["token_store"] = "state".into();
+            row
+        };
+        let profiles: Vec<Value> = same_person.0.iter().map(row).collect();
+        context.ui.result_json(&json!({ "profiles": profiles }));
+        return Ok(());
+    }
+    for (name, profile) in &same_person.0 {
+        context.ui.result(paragraph(name, profile, None, now) + &same_person.line(name));
+    }
+    Ok(())
 }
 
 /// All profiles of this machine, to be held against each other.

@@ -3,6 +3,7 @@
 //! | file | what it is for |
 //! | --- | --- |
 //! | [`roster`] | where enrollees who are due come from, and where outcomes go |
+//! | `shared_roster` | the same with a database that machines share |
 //! | [`shard`] | which of several workers pulls for an enrollee |
 //! | [`tally`] | the numbers of a run, and how it ends |
 //! | [`tolerance`] | which failures do not fail the whole run |
@@ -16,6 +17,8 @@ pub mod progress;
 pub mod results;
 pub mod roster;
 pub mod shard;
+#[cfg(feature = "postgres")]
+pub mod shared_roster;
 pub mod tally;
 pub mod tolerance;
 
@@ -31,7 +34,7 @@ use crate::{
 };
 use metrics::Metrics;
 use results::Results;
-use roster::{Counts, Due, Roster};
+use roster::{Counts, Due, Next, Roster};
 use tally::Tally;
 
 /// What the pull for one enrollee came to.
@@ -112,20 +115,31 @@ impl Run {
         let mut tally = Tally::of(self.roster.due(), self.roster.fresh());
         let mut stopped = None;
         let mut is_empty = false;
+        let mut not_before = Instant::now();
         self.report(&tally)?;
         loop {
-            while stopped.is_none() && !is_empty && running.len() < self.at_once {
+            while stopped.is_none() && !is_empty && running.len() < self.at_once && Instant::now() >= not_before {
                 if self.until.is_some_and(|until| Instant::now() >= until) {
                     // Whoever is due is known to wait.
                     stopped = Some(time_is_up());
                     break;
                 }
-                match self.roster.next().await {
-                    Ok(Some(due)) => drop(running.spawn(pull(due))),
-                    Ok(None) => is_empty = true,
+                let next = tokio::select! {
+                    biased;
+                    () = &mut stop => Err(interrupted()),
+                    next = self.roster.next() => next,
+                };
+                match next {
+                    Ok(Next::Due(due)) => drop(running.spawn(pull(*due))),
+                    Ok(Next::Later(wait)) => not_before = Instant::now() + wait,
+                    Ok(Next::Nobody) => is_empty = true,
                     Err(error) => stopped = Some(error),
                 }
-                tally.removed = self.roster.removed();
+                (tally.due, tally.removed) = (self.roster.due(), self.roster.removed());
+            }
+            let is_over = stopped.is_some() || is_empty;
+            if running.is_empty() && is_over {
+                break;
             }
             let ended = tokio::select! {
                 biased;
@@ -133,9 +147,9 @@ impl Run {
                     stopped = Some(interrupted());
                     continue;
                 }
-                ended = running.join_next() => ended,
+                Some(ended) = running.join_next() => ended,
+                () = tokio::time::sleep_until(not_before.into()), if !is_over && running.len() < self.at_once => continue,
             };
-            let Some(ended) = ended else { break };
             let outcome =
                 ended.map_err(|_| Error::new(ErrorKind::Defect, "fetching for a profile ended unexpectedly"))?;
             let kept = self.keep(&outcome, &mut tally).await;
@@ -149,6 +163,9 @@ impl Run {
             }
             listener.ended(outcome, &tally);
         }
+        let closed = self.roster.close().await;
+        tally.due = self.roster.due();
+        let stopped = stopped.or(closed.err());
         // Where everybody had a turn, it does not matter that the time was over.
         let stopped = stopped.filter(|error| error.kind != ErrorKind::TimeUp || tally.left() > 0);
         Ok(End { tally, stopped })
@@ -166,7 +183,7 @@ impl Run {
     async fn keep(&mut self, outcome: &Outcome, tally: &mut Tally) -> Result<()> {
         let counts = self.roster.ended(outcome).await;
         tally.removed = self.roster.removed();
-        if matches!(counts, Ok(Counts::Removed)) {
+        if matches!(counts, Ok(Counts::Removed | Counts::TakenOver)) {
             return Ok(());
         }
         tally.count(outcome);

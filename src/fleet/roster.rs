@@ -3,19 +3,8 @@
 //! The loop over all enrollees ([`super::Run`]) asks a roster for the next one and tells it how that one ended. It knows
 //! nothing else of where enrollees are kept.
 //!
-//! # A second kind
-//!
-//! [`Roster`] is an enum. Its first kind is the home directory of this machine, which one process works through. A kind
-//! that several machines share fits in like this:
-//!
-//! - Add a variant, and a constructor beside [`Roster::local`] that takes the same [`Selection`].
-//! - [`Roster::next`] leases an enrollee and returns the profile as the shared state has it. It may wait, and answers
-//!   `None` when nobody is due any more.
-//! - [`Roster::ended`] writes the outcome and gives the lease back. It is called once for each enrollee that `next`
-//!   returned, also after an interrupt. It says whether the outcome counts: an enrollee who was removed meanwhile, or
-//!   whose lease went to somebody else, counts for nobody here.
-//! - [`Due`] may carry what the kind needs to know its lease again.
-//! - The tokens come from the token store of the profile's session (`commands::Context::session`), not from here.
+//! There are two kinds: the home directory of this machine, which one process works through, and a database that machines
+//! share ([`super::shared_roster`]), where each enrollee is leased, and the tokens come with the lease.
 
 use std::{
     path::{Path, PathBuf},
@@ -56,6 +45,31 @@ pub struct Due {
     pub name: ProfileName,
     /// The profile, or why it cannot be read.
     pub profile: Result<Profile>,
+    /// What came with it from a database that machines share.
+    #[cfg(feature = "postgres")]
+    pub shared: Option<crate::shared_state::shared_pull::SharedPull>,
+}
+
+impl Due {
+    fn local(name: ProfileName, profile: Result<Profile>) -> Self {
+        Self {
+            name,
+            profile,
+            #[cfg(feature = "postgres")]
+            shared: None,
+        }
+    }
+}
+
+/// What a roster has next.
+#[derive(Debug)]
+pub enum Next {
+    /// An enrollee who is due.
+    Due(Box<Due>),
+    /// Other workers have all who are due. One may be left behind: ask again after this.
+    Later(Duration),
+    /// Nobody is due any more.
+    Nobody,
 }
 
 /// Whether an outcome counts.
@@ -65,6 +79,8 @@ pub enum Counts {
     Yes,
     /// The enrollee was removed in the meantime.
     Removed,
+    /// Another worker has the enrollee by now, and its outcome counts.
+    TakenOver,
 }
 
 /// Where enrollees who are due come from, and where outcomes go.
@@ -72,6 +88,9 @@ pub enum Counts {
 pub enum Roster {
     /// The profiles of this machine.
     Local(Local),
+    /// The enrollees in a database that machines share.
+    #[cfg(feature = "postgres")]
+    Shared(super::shared_roster::SharedRoster),
 }
 
 /// The profiles of this machine that are due, in the order in which they are pulled.
@@ -93,11 +112,14 @@ impl Roster {
         Ok(Self::Local(Local::find(paths, selection, Timestamp::now())?))
     }
 
-    /// How many enrollees were due when the run began.
+    /// How many enrollees were due when the run began. Where other workers take part, those that this one took and
+    /// those that nobody has taken yet.
     #[must_use]
     pub fn due(&self) -> u64 {
         match self {
             Self::Local(local) => local.due,
+            #[cfg(feature = "postgres")]
+            Self::Shared(shared) => shared.due(),
         }
     }
 
@@ -106,6 +128,8 @@ impl Roster {
     pub fn fresh(&self) -> u64 {
         match self {
             Self::Local(local) => local.fresh,
+            #[cfg(feature = "postgres")]
+            Self::Shared(shared) => shared.fresh(),
         }
     }
 
@@ -114,17 +138,20 @@ impl Roster {
     pub fn removed(&self) -> u64 {
         match self {
             Self::Local(local) => local.removed,
+            #[cfg(feature = "postgres")]
+            Self::Shared(shared) => shared.removed(),
         }
     }
 
-    /// The next enrollee who is due; `None` when there is none left.
+    /// The next enrollee who is due.
     ///
     /// # Errors
     /// When the roster itself cannot be asked. What is wrong with one profile is in its [`Due`].
-    #[expect(clippy::unused_async, reason = "a roster that machines share waits for its answer")]
-    pub async fn next(&mut self) -> Result<Option<Due>> {
+    pub async fn next(&mut self) -> Result<Next> {
         match self {
-            Self::Local(local) => Ok(local.next()),
+            Self::Local(local) => Ok(local.next().map_or(Next::Nobody, |due| Next::Due(Box::new(due)))),
+            #[cfg(feature = "postgres")]
+            Self::Shared(shared) => shared.next().await,
         }
     }
 
@@ -132,10 +159,23 @@ impl Roster {
     ///
     /// # Errors
     /// When the outcome cannot be kept.
-    #[expect(clippy::unused_async, reason = "a roster that machines share waits for its answer")]
     pub async fn ended(&mut self, outcome: &Outcome) -> Result<Counts> {
         match self {
             Self::Local(local) => Ok(local.ended(outcome)),
+            #[cfg(feature = "postgres")]
+            Self::Shared(shared) => shared.ended(outcome).await,
+        }
+    }
+
+    /// For the end of the run: gives back who was taken and not begun, and counts who is left.
+    ///
+    /// # Errors
+    /// When the roster cannot be asked.
+    pub async fn close(&mut self) -> Result<()> {
+        match self {
+            Self::Local(_) => Ok(()),
+            #[cfg(feature = "postgres")]
+            Self::Shared(shared) => shared.close().await,
         }
     }
 }
@@ -165,7 +205,7 @@ impl Local {
     fn next(&mut self) -> Option<Due> {
         for name in self.waiting.by_ref() {
             match Profile::load(&self.paths, &name).transpose() {
-                Some(profile) => return Some(Due { name, profile }),
+                Some(profile) => return Some(Due::local(name, profile)),
                 None => self.removed += 1,
             }
         }

@@ -19,11 +19,23 @@ impl Shard {
     /// Whether the enrollee with this profile name belongs to this shard.
     #[must_use]
     pub fn holds(self, name: &str) -> bool {
-        let digest = Sha256::digest(name.as_bytes());
-        let mut first = [0; 8];
-        first.copy_from_slice(&digest[..8]);
-        u64::from_be_bytes(first) % u64::from(self.of) == u64::from(self.number)
+        number_of(name) % u64::from(self.of) == u64::from(self.number)
     }
+
+    /// K and N.
+    #[must_use]
+    pub fn parts(self) -> (u32, u32) {
+        (self.number, self.of)
+    }
+}
+
+/// The number of a profile name that decides to which shard it belongs.
+#[must_use]
+pub fn number_of(name: &str) -> u64 {
+    let digest = Sha256::digest(name.as_bytes());
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    u64::from_be_bytes(first)
 }
 
 impl FromStr for Shard {

@@ -11,6 +11,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     files::{path_text, private_dir, private_file},
     output::Color,
+    secret::Secret,
 };
 
 /// `config.toml`: defaults for flags, for all profiles and for single ones. Unknown keys are errors.
@@ -37,6 +38,12 @@ pub struct ConfigFile {
     pub color: Option<Color>,
     /// `--ca-cert`
     pub ca_cert: Option<PathBuf>,
+    /// `--state`
+    pub state: Option<Secret>,
+    /// `--state-key-file`
+    pub state_key_file: Option<PathBuf>,
+    /// The program that prints the key, as a shell runs it; `BBDL_STATE_KEY_COMMAND` comes first.
+    pub state_key_command: Option<String>,
     /// Log-in defaults for every profile.
     pub login: LoginDefaults,
     /// Log-in defaults for single profiles: `[profiles.NAME]`.

@@ -79,9 +79,11 @@ impl Paths {
 
     /// The directories in which secrets and records are, those that are not there included.
     #[must_use]
-    pub fn private_dirs(&self) -> [PathBuf; 6] {
+    pub fn private_dirs(&self) -> [PathBuf; 7] {
         let below = |name: &str| self.state.join(name);
-        [self.state.clone(), below("profiles"), below("tokens"), below("locks"), below("archives"), below("pulls")]
+        let [profiles, tokens, locks] = ["profiles", "tokens", "locks"].map(below);
+        let [archives, pulls, unsaved] = ["archives", "pulls", "unsaved"].map(below);
+        [self.state.clone(), profiles, tokens, locks, archives, pulls, unsaved]
     }
 
     /// Where the records of profiles are.
@@ -102,6 +104,18 @@ impl Paths {
     /// [`crate::error::Exit::Disk`].
     pub fn profiles(&self) -> Result<Vec<ProfileName>> {
         names_in(&self.profiles_dir())
+    }
+
+    /// The configuration file, whether or not it is there.
+    #[must_use]
+    pub fn config_file(&self) -> &Path {
+        &self.config_file
+    }
+
+    /// Where renewed tokens wait, sealed, while the database of a shared state is away.
+    #[must_use]
+    pub fn unsaved(&self) -> PathBuf {
+        self.state.join("unsaved")
     }
 
     /// Where it is noted which archives a log-in that has ended has filled.

@@ -3,17 +3,23 @@
 //! Other people on the machine can read a command line, so a password in it is refused. A password comes from
 //! `BBDL_STATE`, from libpq's password file, or from a configuration file that only its owner can read.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tokio_postgres::config::{Config, Host, SslMode};
 
 use super::password_file;
 use crate::{
+    duration,
     error::{Error, ErrorKind, Result},
     files::path_text::typed,
     secret,
 };
 
+/// A restart or a failover takes less; `patience=` in the address says otherwise.
+const PATIENCE: Duration = Duration::from_secs(45);
 const EXAMPLE: &str = "postgres://USER@HOST/DATABASE";
 
 /// Where the address was found.
@@ -41,6 +47,8 @@ pub(super) enum Tls {
 pub struct StateAddress {
     pub(super) config: Config,
     pub(super) tls: Tls,
+    /// How long a database that is away is waited for.
+    pub(super) patience: Duration,
     /// For people: without the password.
     shown: String,
 }
@@ -57,11 +65,15 @@ impl StateAddress {
         if !base.starts_with("postgres://") && !base.starts_with("postgresql://") {
             return Err(wrong(format!("it must be like {EXAMPLE}")));
         }
-        let (mut mode, mut extra_roots, mut rest) = (None, None, form_urlencoded::Serializer::new(String::new()));
+        let mut rest = form_urlencoded::Serializer::new(String::new());
+        let (mut mode, mut extra_roots, mut patience) = (None, None, PATIENCE);
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*key {
                 "sslmode" => mode = Some(value.into_owned()),
                 "sslrootcert" => extra_roots = Some(PathBuf::from(value.into_owned())),
+                "patience" => {
+                    patience = duration::parse(&value).map_err(|why| wrong(format!("patience: {why}")))?;
+                }
                 _ => drop(rest.append_pair(&key, &value)),
             }
         }
@@ -87,7 +99,7 @@ impl StateAddress {
             refuse_exposed_password(source)?;
         }
         let shown = without_password(&config);
-        Ok(Self { config, tls, shown })
+        Ok(Self { config, tls, patience, shown })
     }
 
     /// Takes the password from libpq's password file, where the address has none.

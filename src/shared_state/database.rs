@@ -27,8 +27,6 @@ use crate::error::{Error, ErrorKind, Result, sanitized};
 /// A statement that takes longer is given up, and its connection with it.
 const STATEMENT_PATIENCE: Duration = Duration::from_secs(20);
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
-/// How long a database that does not answer is tried again: a restart or a failover takes less.
-const PATIENCE: Duration = Duration::from_secs(45);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
@@ -95,7 +93,7 @@ impl Database {
                 Ok(rows) => return Ok(rows),
                 Err(cause) => cause,
             };
-            if effort == Effort::Once || !cause.passes() || began.elapsed() + pause > PATIENCE {
+            if effort == Effort::Once || !cause.passes() || began.elapsed() + pause > self.address.patience {
                 return Err(self.failed(&cause));
             }
             tokio::time::sleep(pause).await;
@@ -109,7 +107,7 @@ impl Database {
             let client = self.connected().await?;
             client.batch_execute(sql).await.map_err(Cause::from)
         };
-        let done = tokio::time::timeout(PATIENCE, sent).await.unwrap_or(Err(Cause::Slow));
+        let done = tokio::time::timeout(STATEMENT_PATIENCE, sent).await.unwrap_or(Err(Cause::Slow));
         if done.is_err() {
             self.client.lock().await.take();
         }

@@ -120,7 +120,7 @@ impl SharedState {
     /// # Errors
     /// [`crate::error::Exit::NotSetUp`] where no key opens them.
     pub fn open_tokens(&self, name: &ProfileName, tokens: &StoredTokens) -> Result<Credential> {
-        let record = self.keys().open(name.as_str(), tokens.generation, &tokens.sealed)?;
+        let record = self.keys()?.open(name.as_str(), tokens.generation, &tokens.sealed)?;
         let mut credential = Credential::from_record(&record).ok_or_else(|| {
             Error::new(ErrorKind::TokenRecord, format!("the sealed tokens of \"{name}\" are not a record of bbdl's"))
                 .hint("Import this enrollee again: bbdl profiles import FILE --replace")
@@ -145,7 +145,7 @@ impl SharedState {
     }
 
     async fn import_batch(&self, rows: &[NewEnrollee], replace: bool) -> Result<Vec<Imported>> {
-        let key = self.keys().current().as_str();
+        let key = self.keys()?.current().as_str();
         let mut columns = Columns::default();
         for row in rows {
             columns.push(row, self)?;
@@ -211,7 +211,7 @@ struct Columns {
 impl Columns {
     fn push(&mut self, row: &NewEnrollee, state: &SharedState) -> Result<()> {
         let (name, generation) = (row.name.to_string(), random_number()?);
-        let sealed = state.keys().seal(&name, generation, &row.credential.to_record())?;
+        let sealed = state.keys()?.seal(&name, generation, &row.credential.to_record())?;
         self.sealed.push(sealed.bytes);
         self.hashes.push(row.shard_number.to_string());
         self.names.push(name);

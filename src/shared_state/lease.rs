@@ -51,8 +51,10 @@ impl Lease {
 }
 
 /// Who is wanted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Wanted {
+    /// What is pulled. Who was pulled for something else is due.
+    pub asked: String,
     /// Whose last good pull is at least this old when the worker began.
     pub stale_after: Duration,
     /// Only names whose number, divided by the second of these, leaves the first.
@@ -105,16 +107,18 @@ pub enum Written {
     Removed,
 }
 
-/// Who is due for a worker: `$1` is the worker, `$2` the seconds after which a good pull is old, `$3` of `$4` the shard. What
-/// is pulled or has failed since the worker began is not due for it again, so every run ends.
+/// Who is due for a worker: `$1` is the worker, `$2` the seconds after which a good pull is old, `$3` of `$4` the shard, `$5`
+/// what is pulled. Who was pulled or has failed since the worker began is not due for it again, so every run ends.
 const IS_DUE: &str = "
     e.ended_kind IS NULL
     AND ($4::bigint = 1 OR mod(e.shard_hash, $4::bigint) = $3::bigint)
-    AND CASE WHEN e.ok THEN e.pulled_at <= w.started - make_interval(secs => $2) ELSE e.due_at <= w.started END";
+    AND CASE WHEN NOT e.ok THEN e.due_at <= w.started
+        WHEN e.asked = $5::text THEN e.pulled_at <= w.started - make_interval(secs => $2)
+        ELSE e.pulled_at <= w.started END";
 
 const FINISH: &str = "
     UPDATE bbdl.enrollee SET leased_by = NULL, leased_until = NULL, tried_at = now(), ok = $3, outcome = $4::text::jsonb,
-        pulled_at = CASE WHEN $3 THEN now() ELSE pulled_at END,
+        pulled_at = CASE WHEN $3 THEN now() ELSE pulled_at END, asked = $9,
         due_at = now() + make_interval(secs => $5),
         archives = CASE WHEN $6::text IS NULL THEN archives ELSE (
             SELECT coalesce(jsonb_agg(old), '[]') FROM jsonb_array_elements(archives) AS old
@@ -133,12 +137,12 @@ impl SharedState {
     ///
     /// # Errors
     /// As every call of the database; [`crate::error::Exit::NotSetUp`] where a record cannot be understood.
-    pub async fn lease(&self, worker: WorkerId, wanted: Wanted) -> Result<Vec<Lease>> {
+    pub async fn lease(&self, worker: WorkerId, wanted: &Wanted) -> Result<Vec<Lease>> {
         let sql = format!(
             "WITH due AS (
                 SELECT e.name FROM bbdl.enrollee e, bbdl.worker w
                 WHERE w.id = $1 AND (e.leased_until IS NULL OR e.leased_until < now()) AND {IS_DUE}
-                ORDER BY e.due_at, e.name LIMIT $5 FOR UPDATE OF e SKIP LOCKED),
+                ORDER BY e.due_at, e.name LIMIT $6 FOR UPDATE OF e SKIP LOCKED),
              leased AS (UPDATE bbdl.enrollee e
                 SET fence = e.fence + 1, leased_by = $1, leased_until = clock_timestamp() + s.lease
                 FROM due, bbdl.setting s WHERE e.name = due.name RETURNING e.*)
@@ -151,6 +155,7 @@ impl SharedState {
             (&seconds as _, Type::FLOAT8),
             (&number as _, Type::INT8),
             (&of as _, Type::INT8),
+            (&wanted.asked as _, Type::TEXT),
             (&LEASES_AT_ONCE as _, Type::INT8),
         ];
         let rows = self.database().query(&sql, &values).await?;
@@ -161,7 +166,7 @@ impl SharedState {
     ///
     /// # Errors
     /// As every call of the database.
-    pub async fn due(&self, worker: WorkerId, wanted: Wanted) -> Result<Due> {
+    pub async fn due(&self, worker: WorkerId, wanted: &Wanted) -> Result<Due> {
         let sql = format!(
             "SELECT count(*) FILTER (WHERE is_due AND NOT leased), count(*) FILTER (WHERE is_due AND leased),
                 count(*) FILTER (WHERE NOT is_due)
@@ -175,6 +180,7 @@ impl SharedState {
             (&seconds as _, Type::FLOAT8),
             (&number as _, Type::INT8),
             (&of as _, Type::INT8),
+            (&wanted.asked as _, Type::TEXT),
         ];
         let rows = self.database().query(&sql, &values).await?;
         let number = |row: &Row, at: usize| u64::try_from(row.get::<_, i64>(at)).unwrap_or_default();
@@ -182,8 +188,8 @@ impl SharedState {
         Ok(rows.first().map(due).unwrap_or_default())
     }
 
-    /// Writes the outcome of a pull and when the enrollee is due next, and gives the lease back. `stale_after` is that of
-    /// the run, `outcome` what is told of it.
+    /// Writes the outcome of a pull and when the enrollee is due next, and gives the lease back. `wanted` is that of the
+    /// run, `outcome` what is told of it.
     ///
     /// # Errors
     /// As every call of the database.
@@ -191,10 +197,11 @@ impl SharedState {
         &self,
         ticket: &LeaseTicket,
         end: &PullEnd,
-        stale_after: Duration,
+        wanted: &Wanted,
         outcome: &Value,
     ) -> Result<Written> {
         let name = ticket.name.as_str();
+        let stale_after = wanted.stale_after;
         let (mut archives, mut kind, mut generation, mut due) = (None, None, None, stale_after);
         match end {
             PullEnd::GivenBack => {
@@ -215,6 +222,7 @@ impl SharedState {
             (&archives as _, Type::TEXT),
             (&kind as _, Type::TEXT),
             (&generation as _, Type::INT8),
+            (&wanted.asked as _, Type::TEXT),
         ];
         if self.database().query(FINISH, &values).await?.is_empty() {
             self.why_not(ticket).await
@@ -242,7 +250,7 @@ impl SharedState {
 }
 
 impl Wanted {
-    fn values(self) -> (f64, i64, i64) {
+    fn values(&self) -> (f64, i64, i64) {
         let (number, of) = self.shard.map_or((0, 1), |(number, of)| (i64::from(number), i64::from(of)));
         (self.stale_after.as_secs_f64(), number, of)
     }

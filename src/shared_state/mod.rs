@@ -9,6 +9,7 @@
 //! | [`enrollee`] | the rows: import, list, remove |
 //! | [`worker`] | signs of life, and one limit for all workers |
 //! | [`lease`] | who pulls for whom, and what came of it |
+//! | [`shared_pull`] | what one pull uses, and what it leaves for its outcome |
 //! | [`vault`], [`unsaved`] | renewing tokens so that no pair is lost |
 //!
 //! Every decision between workers is made by one statement in the database, with the database's clock.
@@ -20,6 +21,7 @@ pub mod lease;
 pub mod password_file;
 pub mod schema;
 pub mod seal;
+pub mod shared_pull;
 mod unsaved;
 pub mod vault;
 pub mod worker;
@@ -32,7 +34,7 @@ use schema::{Migrate, SchemaState};
 use seal::StateKeys;
 use unsaved::UnsavedDir;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// The shared state. Cheap to clone; clones share the connection.
 #[derive(Clone)]
@@ -40,18 +42,23 @@ pub struct SharedState(Arc<Inner>);
 
 struct Inner {
     database: Database,
-    keys: StateKeys,
+    keys: Option<StateKeys>,
     unsaved: UnsavedDir,
 }
 
 impl SharedState {
-    /// Connects, and makes sure that the tables are those of this bbdl. `unsaved` is a directory of this machine for tokens
-    /// that cannot be stored at the moment.
+    /// Connects, and makes sure that the tables are those of this bbdl. Without `keys` no token can be read or written.
+    /// `unsaved` is a directory of this machine for tokens that cannot be stored at the moment.
     ///
     /// # Errors
     /// [`crate::error::Exit::TryAgain`] when the database does not answer; [`crate::error::Exit::NotSetUp`] when it does not
     /// let us in, or its tables cannot be used.
-    pub async fn open(address: StateAddress, keys: StateKeys, unsaved: PathBuf, migrate: Migrate) -> Result<Self> {
+    pub async fn open(
+        address: StateAddress,
+        keys: Option<StateKeys>,
+        unsaved: PathBuf,
+        migrate: Migrate,
+    ) -> Result<Self> {
         let database = Database::open(address).await?;
         schema::require(&database, migrate).await?;
         Ok(Self(Arc::new(Inner { database, keys, unsaved: UnsavedDir(unsaved) })))
@@ -70,15 +77,26 @@ impl SharedState {
     /// # Errors
     /// As every call of the database.
     pub async fn sealed_with_older_keys(&self) -> Result<i64> {
-        schema::count(self.database(), "key_id <> $1", self.keys().current().as_str()).await
+        schema::count(self.database(), "key_id <> $1", self.keys()?.current().as_str()).await
+    }
+
+    /// Makes sure that there is a key.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::NotSetUp`] where there is none.
+    pub fn require_keys(&self) -> Result<()> {
+        self.keys().map(drop)
     }
 
     fn database(&self) -> &Database {
         &self.0.database
     }
 
-    fn keys(&self) -> &StateKeys {
-        &self.0.keys
+    fn keys(&self) -> Result<&StateKeys> {
+        self.0.keys.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::StateKey, "the key of the shared state is not given")
+                .hint("Name its file with --state-key-file, or set BBDL_STATE_KEY or BBDL_STATE_KEY_COMMAND.")
+        })
     }
 
     fn unsaved(&self) -> &UnsavedDir {

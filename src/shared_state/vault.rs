@@ -19,10 +19,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::types::Type;
 
 use super::{
     SharedState,
+    database::Effort,
     enrollee::{Enrollee, StoredTokens, lifetime, profile_text},
     unsaved::Unsaved,
     worker::{WorkerId, random_number},
@@ -72,6 +74,23 @@ const FORGET: &str = "
     UPDATE bbdl.enrollee SET renewing_since = NULL, renewing_id = NULL, renewing_worker = NULL
     WHERE name = $1 AND renewing_id = $2";
 
+/// How many renewals may be under way at once over all workers. As many tasks of one worker ask the database for a turn;
+/// the others wait here, which costs it nothing.
+#[derive(Clone, Debug)]
+pub struct RenewalLimit {
+    most: i64,
+    turns: Arc<Semaphore>,
+}
+
+impl RenewalLimit {
+    /// So many, one at least.
+    #[must_use]
+    pub fn of(most: usize) -> Self {
+        let most = most.clamp(1, Semaphore::MAX_PERMITS);
+        Self { most: i64::try_from(most).unwrap_or(i64::MAX), turns: Arc::new(Semaphore::new(most)) }
+    }
+}
+
 /// The vault of one enrollee. Clones share what they know.
 #[derive(Clone)]
 pub struct SharedVault(Arc<Inner>);
@@ -81,8 +100,7 @@ struct Inner {
     worker: WorkerId,
     name: ProfileName,
     profile: Profile,
-    /// How many renewals may be under way at once over all workers.
-    renewals: i64,
+    renewals: RenewalLimit,
     /// Of the tokens that were loaded last.
     generation: AtomicI64,
 }
@@ -90,13 +108,13 @@ struct Inner {
 impl SharedVault {
     /// The vault of an enrollee whom this worker pulls for.
     #[must_use]
-    pub fn new(state: SharedState, worker: WorkerId, enrollee: &Enrollee, renewals: usize) -> Self {
+    pub fn new(state: SharedState, worker: WorkerId, enrollee: &Enrollee, renewals: RenewalLimit) -> Self {
         Self(Arc::new(Inner {
             state,
             worker,
             name: enrollee.name.clone(),
             profile: enrollee.profile.clone(),
-            renewals: i64::try_from(renewals).unwrap_or(i64::MAX),
+            renewals,
             generation: AtomicI64::new(enrollee.tokens.generation),
         }))
     }
@@ -121,13 +139,14 @@ impl SharedVault {
     async fn claim(&self) -> Result<Begun> {
         let (generation, id, began) = (self.generation(), random_number()?, Instant::now());
         let Inner { state, name, worker, renewals, .. } = &*self.0;
+        let turn = Arc::clone(&renewals.turns).acquire_owned().await.ok();
         let text = name.as_str();
         let values = [
             (&text as _, Type::TEXT),
             (&generation as _, Type::INT8),
             (&id as _, Type::INT8),
             (&worker.0 as _, Type::INT8),
-            (renewals as _, Type::INT8),
+            (&renewals.most as _, Type::INT8),
         ];
         let look = "SELECT generation FROM bbdl.enrollee WHERE name = $1";
         loop {
@@ -137,7 +156,8 @@ impl SharedVault {
                 .await?;
             let [_, claimed, now] = answers.as_slice() else { return Err(removed(name)) };
             if let Some(row) = claimed.first() {
-                let renewal = SharedRenewal { vault: self.clone(), generation, id, unanswered: row.get(0) };
+                let renewal =
+                    SharedRenewal { vault: self.clone(), generation, id, unanswered: row.get(0), _turn: turn };
                 return Ok(Begun::Yes(Box::new(renewal)));
             }
             match now.first().map(|row| row.get::<_, i64>(0)) {
@@ -176,6 +196,8 @@ struct SharedRenewal {
     generation: i64,
     id: i64,
     unanswered: i32,
+    /// Others of this worker wait until it is dropped.
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl SharedRenewal {
@@ -186,13 +208,13 @@ impl SharedRenewal {
         let unsaved = Unsaved {
             name: name.clone(),
             generation: self.generation,
-            sealed: state.keys().seal(name.as_str(), self.generation + 1, &renewed.to_record())?,
+            sealed: state.keys()?.seal(name.as_str(), self.generation + 1, &renewed.to_record())?,
             profile: profile_text(&profile)?,
             lifetime: lifetime(&renewed.grant),
         };
-        if state.store(&unsaved, super::database::Effort::Once).await.is_err() {
+        if state.store(&unsaved, Effort::Once).await.is_err() {
             let on_disk = state.unsaved().keep(&unsaved);
-            match state.store(&unsaved, super::database::Effort::Patient).await {
+            match state.store(&unsaved, Effort::Patient).await {
                 Ok(()) => state.unsaved().forget(&unsaved),
                 // The next run on this machine brings them to the database.
                 Err(error) if error.exit() == Exit::TryAgain && on_disk.is_ok() => {}
@@ -231,4 +253,10 @@ fn removed(name: &ProfileName) -> Error {
 fn busy(name: &ProfileName) -> Error {
     Error::new(ErrorKind::Lock, format!("another worker has been renewing the log-in of \"{name}\" for too long"))
         .hint("Run the same command again later.")
+}
+
+impl std::fmt::Debug for SharedVault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SharedVault").field("name", &self.0.name).finish_non_exhaustive()
+    }
 }

@@ -11,7 +11,7 @@ use bbdl::{
 };
 use serde_json::json;
 
-use super::{WANTED, import, name, new_enrollee, open};
+use super::{import, name, new_enrollee, open, wanted};
 use crate::support::postgres::database;
 
 const FAILED: PullEnd = PullEnd::Failed { retry_after: None };
@@ -30,13 +30,13 @@ async fn eight_workers_lease_everybody_exactly_once() {
             let worker = state.register().await.unwrap();
             let mut mine = Vec::new();
             loop {
-                let leases = state.lease(worker, WANTED).await.unwrap();
+                let leases = state.lease(worker, &wanted()).await.unwrap();
                 assert!(leases.len() <= usize::try_from(LEASES_AT_ONCE).unwrap());
                 if leases.is_empty() {
                     return mine;
                 }
                 for lease in leases {
-                    let written = state.finish(&lease.ticket(), &DONE, WANTED.stale_after, &json!({})).await.unwrap();
+                    let written = state.finish(&lease.ticket(), &DONE, &wanted(), &json!({})).await.unwrap();
                     assert_eq!(written, Written::Yes);
                     mine.push(lease.enrollee.name.to_string());
                 }
@@ -54,8 +54,8 @@ async fn eight_workers_lease_everybody_exactly_once() {
     // A second night that overlaps the first one finds everybody fresh.
     let state = open(&database, dir.path()).await;
     let worker = state.register().await.unwrap();
-    assert!(state.lease(worker, WANTED).await.unwrap().is_empty());
-    let due = state.due(worker, WANTED).await.unwrap();
+    assert!(state.lease(worker, &wanted()).await.unwrap().is_empty());
+    let due = state.due(worker, &wanted()).await.unwrap();
     assert_eq!((due.free, due.leased, due.fresh), (0, 0, 400));
 }
 
@@ -70,9 +70,9 @@ async fn a_lease_that_ran_out_goes_to_another_and_its_outcome_counts_no_more() {
     let state = open(&database, dir.path()).await;
     import(&state, 1).await;
     let (slow, quick) = (state.register().await.unwrap(), state.register().await.unwrap());
-    let of_slow = state.lease(slow, WANTED).await.unwrap();
-    assert!(state.lease(quick, WANTED).await.unwrap().is_empty());
-    assert_eq!(state.due(quick, WANTED).await.unwrap().leased, 1);
+    let of_slow = state.lease(slow, &wanted()).await.unwrap();
+    assert!(state.lease(quick, &wanted()).await.unwrap().is_empty());
+    assert_eq!(state.due(quick, &wanted()).await.unwrap().leased, 1);
 
     // A sign of life keeps it.
     let held = [name(0)];
@@ -84,11 +84,11 @@ async fn a_lease_that_ran_out_goes_to_another_and_its_outcome_counts_no_more() {
     );
 
     database.sql("UPDATE bbdl.enrollee SET leased_until = now() - interval '1 second'");
-    let of_quick = state.lease(quick, WANTED).await.unwrap();
+    let of_quick = state.lease(quick, &wanted()).await.unwrap();
     assert_eq!(names(&of_quick), ["p0000"]);
     // The slow one is back: it takes nothing from the other, and says nothing that counts.
     state.pulse(slow, &held, &[]).await.unwrap();
-    let (stale, after) = (of_slow[0].ticket(), WANTED.stale_after);
+    let (stale, after) = (of_slow[0].ticket(), &wanted());
     for end in [DONE, FAILED, PullEnd::GivenBack] {
         assert_eq!(state.finish(&stale, &end, after, &json!({})).await.unwrap(), Written::LeaseLost);
     }
@@ -105,15 +105,15 @@ async fn who_failed_is_due_later_who_ended_never_and_who_was_given_back_now() {
     let state = open(&database, dir.path()).await;
     import(&state, 4).await;
     let worker = state.register().await.unwrap();
-    let leases = state.lease(worker, WANTED).await.unwrap();
+    let leases = state.lease(worker, &wanted()).await.unwrap();
     let generation = leases[1].enrollee.tokens.generation;
     let ended = PullEnd::LogInOver { kind: EndedKind::LostByUs, generation };
     let of_older = PullEnd::LogInOver { kind: EndedKind::GrantRevoked, generation: generation - 1 };
     let wait = PullEnd::Failed { retry_after: Some(Duration::from_secs(3600)) };
     for (lease, end) in leases.iter().zip([&wait, &ended, &of_older, &PullEnd::GivenBack]) {
-        assert_eq!(state.finish(&lease.ticket(), end, WANTED.stale_after, &json!({})).await.unwrap(), Written::Yes);
+        assert_eq!(state.finish(&lease.ticket(), end, &wanted(), &json!({})).await.unwrap(), Written::Yes);
     }
-    assert_eq!(names(&state.lease(worker, WANTED).await.unwrap()), ["p0003"]);
+    assert_eq!(names(&state.lease(worker, &wanted()).await.unwrap()), ["p0003"]);
     assert_eq!(
         database.sql("SELECT name, ended_kind FROM bbdl.enrollee WHERE ended_kind IS NOT NULL"),
         "p0001|lost_by_us"
@@ -123,7 +123,7 @@ async fn who_failed_is_due_later_who_ended_never_and_who_was_given_back_now() {
     // Time goes by, and a new run begins.
     database.sql("UPDATE bbdl.enrollee SET due_at = due_at - interval '13 hours', leased_until = NULL");
     let later = state.register().await.unwrap();
-    assert_eq!(names(&state.lease(later, WANTED).await.unwrap()), ["p0003", "p0000", "p0002"]);
+    assert_eq!(names(&state.lease(later, &wanted()).await.unwrap()), ["p0003", "p0000", "p0002"]);
 }
 
 #[tokio::test]
@@ -135,11 +135,11 @@ async fn the_oldest_come_first_and_shards_part_them() {
     database.sql("UPDATE bbdl.enrollee SET ok = true, pulled_at = now() - interval '20 days', due_at = now() - interval '1 day' WHERE name = 'p0004'");
     database.sql("UPDATE bbdl.enrollee SET ok = true, pulled_at = now() - interval '30 days', due_at = now() - interval '2 day' WHERE name = 'p0002'");
     let worker = state.register().await.unwrap();
-    let even = Wanted { shard: Some((0, 2)), ..WANTED };
-    assert_eq!(state.due(worker, even).await.unwrap().free, 3);
-    assert_eq!(names(&state.lease(worker, even).await.unwrap()), ["p0000", "p0002", "p0004"]);
-    let odd = Wanted { shard: Some((1, 2)), stale_after: Duration::from_secs(40 * 86_400) };
-    assert_eq!(names(&state.lease(worker, odd).await.unwrap()), ["p0001", "p0003", "p0005"]);
+    let even = Wanted { shard: Some((0, 2)), ..wanted() };
+    assert_eq!(state.due(worker, &even).await.unwrap().free, 3);
+    assert_eq!(names(&state.lease(worker, &even).await.unwrap()), ["p0000", "p0002", "p0004"]);
+    let odd = Wanted { shard: Some((1, 2)), stale_after: Duration::from_secs(40 * 86_400), ..wanted() };
+    assert_eq!(names(&state.lease(worker, &odd).await.unwrap()), ["p0001", "p0003", "p0005"]);
 }
 
 /// Two workers whose clocks are hours apart see the same time that is left.

@@ -1,6 +1,7 @@
 //! `--state`: the shared state in a real PostgreSQL.
 
 mod leases;
+mod nights;
 mod renewals;
 mod tables;
 
@@ -29,7 +30,9 @@ use crate::support::postgres::Database;
 pub(crate) const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// Everybody who was not pulled within half a day.
-pub(crate) const WANTED: Wanted = Wanted { stale_after: Duration::from_secs(12 * 3600), shard: None };
+pub(crate) fn wanted() -> Wanted {
+    Wanted { asked: "eob".into(), stale_after: Duration::from_secs(12 * 3600), shard: None }
+}
 
 pub(crate) async fn open(database: &Database, unsaved: &Path) -> SharedState {
     open_with(database, unsaved, KEY).await
@@ -37,7 +40,7 @@ pub(crate) async fn open(database: &Database, unsaved: &Path) -> SharedState {
 
 pub(crate) async fn open_with(database: &Database, unsaved: &Path, keys: &str) -> SharedState {
     let keys = StateKeys::parse(keys, "the test").unwrap();
-    SharedState::open(address(database), keys, unsaved.to_owned(), Migrate::Create).await.unwrap()
+    SharedState::open(address(database), Some(keys), unsaved.to_owned(), Migrate::Create).await.unwrap()
 }
 
 pub(crate) fn address(database: &Database) -> StateAddress {

@@ -8,16 +8,21 @@ use bbdl::{
         token::Credential,
         vault::{Begun, Renewal, Vault},
     },
-    shared_state::{SharedState, lease::PullEnd, vault::SharedVault, worker::WorkerId},
+    shared_state::{
+        SharedState,
+        lease::PullEnd,
+        vault::{RenewalLimit, SharedVault},
+        worker::WorkerId,
+    },
 };
 use serde_json::json;
 
-use super::{WANTED, import, name, new_enrollee, open};
+use super::{import, name, new_enrollee, open, wanted};
 use crate::support::postgres::{Cluster, Database, database};
 
 async fn vault(state: &SharedState, worker: WorkerId, number: usize) -> SharedVault {
     let there = state.enrollees(Some(&[name(number)])).await.unwrap();
-    SharedVault::new(state.clone(), worker, &there[0], 2)
+    SharedVault::new(state.clone(), worker, &there[0], RenewalLimit::of(2))
 }
 
 async fn begun(vault: &SharedVault, present: &Credential) -> Box<dyn Renewal> {
@@ -77,20 +82,20 @@ async fn who_lost_the_lease_still_stores_the_only_valid_pair() {
     let dir = tempfile::tempdir().unwrap();
     let state = stage(&database, dir.path(), 1).await;
     let (slow, quick) = (state.register().await.unwrap(), state.register().await.unwrap());
-    state.lease(slow, WANTED).await.unwrap();
+    state.lease(slow, &wanted()).await.unwrap();
     let of_slow = vault(&state, slow, 0).await;
     let present = of_slow.load().await.unwrap();
     let mut renewal = begun(&of_slow, &present).await;
 
     // Its lease runs out, and so does the longest renewal. Another worker takes over and tries once.
     database.sql("UPDATE bbdl.enrollee SET leased_until = now() - interval '1 second', renewing_since = now() - interval '2 seconds'");
-    let lease = state.lease(quick, WANTED).await.unwrap().remove(0);
+    let lease = state.lease(quick, &wanted()).await.unwrap().remove(0);
     let of_quick = vault(&state, quick, 0).await;
     let one_try = begun(&of_quick, &of_quick.load().await.unwrap()).await;
     assert!(one_try.after_a_loss(), "invalid_grant now means that we lost it");
     one_try.forget().await;
     let ended = PullEnd::LogInOver { kind: EndedKind::LostByUs, generation: of_quick.generation() };
-    state.finish(&lease.ticket(), &ended, WANTED.stale_after, &json!({})).await.unwrap();
+    state.finish(&lease.ticket(), &ended, &wanted(), &json!({})).await.unwrap();
     assert_eq!(database.sql("SELECT ended_kind FROM bbdl.enrollee"), "lost_by_us");
 
     // The answer arrives at last.

@@ -21,7 +21,7 @@ async fn tables_are_made_by_an_import_and_brought_up_to_date_by_all() {
     let dir = tempfile::tempdir().unwrap();
     let opened = async |migrate| {
         let keys = StateKeys::parse(KEY, "the test").unwrap();
-        SharedState::open(address(&database), keys, dir.path().to_owned(), migrate).await
+        SharedState::open(address(&database), Some(keys), dir.path().to_owned(), migrate).await
     };
     let look = async || SharedState::look(address(&database)).await.unwrap();
 
@@ -61,7 +61,7 @@ async fn a_user_without_rights_and_a_missing_database_are_set_up_problems() {
         let source = bbdl::shared_state::address::AddressSource::CommandLine;
         let address = bbdl::shared_state::address::StateAddress::parse(url, &source).unwrap();
         let keys = StateKeys::parse(KEY, "the test").unwrap();
-        SharedState::open(address, keys, dir.path().to_owned(), Migrate::Create).await.unwrap_err()
+        SharedState::open(address, Some(keys), dir.path().to_owned(), Migrate::Create).await.unwrap_err()
     };
     database.sql("DROP ROLE IF EXISTS weak; CREATE ROLE weak LOGIN");
     let weak = open(&database.url().replace("bbdl@", "weak@")).await;
@@ -77,7 +77,7 @@ async fn a_user_without_rights_and_a_missing_database_are_set_up_problems() {
     let source = bbdl::shared_state::address::AddressSource::CommandLine;
     let address = bbdl::shared_state::address::StateAddress::parse(&url, &source).unwrap();
     let keys = StateKeys::parse(KEY, "the test").unwrap();
-    SharedState::open(address, keys, dir.path().to_owned(), Migrate::Create).await.unwrap();
+    SharedState::open(address, Some(keys), dir.path().to_owned(), Migrate::Create).await.unwrap();
 }
 
 #[tokio::test]

@@ -5,10 +5,10 @@ use std::{path::Path, time::Instant};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Ended, Job, one, report::Done, to_archive};
+use super::{Ended, Home, Job, one, report::Done, to_archive};
 use crate::{
     cli::Fetch,
-    commands::Context,
+    commands::{Context, shared_state},
     error::{Error, ErrorKind, Exit, Result},
     files::private_dir,
     fleet::{
@@ -37,8 +37,20 @@ pub(super) fn run(context: &Context, args: &Fetch) -> Result<()> {
     // Whoever may write to it could put a directory of theirs in the place of a profile's.
     let out = std::fs::canonicalize(&args.out).unwrap_or_else(|_| args.out.clone());
     private_dir::check(&out, true)?;
+    let end = block_on_with_workers(work(context, args))?;
+    let (end, run, rows) = end;
+    let failure = failure(&end, args);
+    let written = run.finish(&end.tally, failure.as_ref().map_or(Exit::Done, Error::exit));
+    tell(context, &end.tally, rows);
+    let Some(error) = failure.or(written.err()) else { return Ok(()) };
+    // The object on stdout has each of them already.
+    Err(if context.ui.json() { error.already_reported() } else { error })
+}
+
+/// Works through everybody who is due; gives back how it ended, and with `--json` a row for each.
+async fn work(context: &Context, args: &Fetch) -> Result<(End, Run, Vec<(String, String)>)> {
     let mut run = Run {
-        roster: roster(context, args)?,
+        roster: roster(context, args).await?,
         at_once: match context.limits.jobs {
             1 => 1,
             jobs => PROFILES_A_REQUEST * jobs,
@@ -49,21 +61,12 @@ pub(super) fn run(context: &Context, args: &Fetch) -> Result<()> {
     };
     let mut told = Told { context, rows: Vec::new(), progress: Progress::start(&context.ui) };
     let pull = |due: Due| pull(context, args, due);
-    let end = block_on_with_workers(run.work(pull, asked_to_stop(), &mut told))?;
+    let end = run.work(pull, asked_to_stop(), &mut told).await?;
     let Told { rows, .. } = told;
-    let failure = failure(&end, args);
-    let written = run.finish(&end.tally, failure.as_ref().map_or(Exit::Done, Error::exit));
-    tell(context, &end.tally, rows);
-    let Some(error) = failure.or(written.err()) else { return Ok(()) };
-    // The object on stdout has each of them already.
-    Err(if context.ui.json() { error.already_reported() } else { error })
+    Ok((end, run, rows))
 }
 
-fn roster(context: &Context, args: &Fetch) -> Result<Roster> {
-    if context.paths.profiles()?.is_empty() {
-        return Err(Error::new(ErrorKind::NoProfile, "there is no profile on this machine")
-            .hint("Log in first: bbdl login --sandbox  (or --production)"));
-    }
+async fn roster(context: &Context, args: &Fetch) -> Result<Roster> {
     let selection = Selection {
         out: std::path::absolute(&args.out).map_err(|cause| Error::disk("find", &args.out, &cause))?,
         resources: args.resources.clone(),
@@ -71,19 +74,30 @@ fn roster(context: &Context, args: &Fetch) -> Result<Roster> {
         stale_after: args.many.stale_after,
         shard: args.many.shard,
     };
+    if let Some(roster) = shared_state::roster(context, &args.shared, &selection).await? {
+        return Ok(roster);
+    }
+    if context.paths.profiles()?.is_empty() {
+        return Err(Error::new(ErrorKind::NoProfile, "there is no profile on this machine")
+            .hint("Log in first: bbdl login --sandbox  (or --production)"));
+    }
     Roster::local(&context.paths, &selection)
 }
 
 /// The pull for one enrollee.
 fn pull(context: &Context, args: &Fetch, due: Due) -> impl Future<Output = Outcome> + Send + use<> {
-    let Due { name, profile } = due;
+    #[cfg(feature = "postgres")]
+    let home = due.shared.map_or(Home::Local, Home::Shared);
+    #[cfg(not(feature = "postgres"))]
+    let home = Home::Local;
+    let Due { name, profile, .. } = due;
     let ui = context.ui.speaking_of(name.as_str());
     let context = Context { ui, profile: name.clone(), ..context.clone() };
     let args = Fetch { out: args.out.join(name.as_str()), ..args.clone() };
     async move {
         let started = Timestamp::now();
         let Ended { result, requests, bytes } = match profile {
-            Ok(profile) => one(&Job { context: &context, args: &args, profile }, to_archive).await,
+            Ok(profile) => one(&Job { context: &context, args: &args, profile, home }, to_archive).await,
             Err(error) => Ended::early(error),
         };
         let (report, failure) = match result {

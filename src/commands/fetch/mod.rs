@@ -18,7 +18,7 @@ use crate::{
     auth::{log_in_end::EndedKind, session::Session},
     claim::{archived::coverages, coverage::notice},
     cli::{Fetch, Format},
-    commands::Context,
+    commands::{Context, shared_state},
     error::{Error, ErrorKind, Result},
     profile::{self, Profile, archive_notes::ArchiveNote, last_pull::Asked, login_command},
     pull::{
@@ -44,6 +44,9 @@ pub fn run(context: &Context, args: &Fetch) -> Result<()> {
     if args.all_profiles {
         return all_profiles::run(&context, args);
     }
+    if shared_state::is_typed() {
+        shared_state::refuse(&context, &args.shared, "fetch without --all-profiles")?;
+    }
     if args.out == Path::new("-") {
         if context.ui.json() {
             return Err(Error::usage("--json and --out - both want standard output"));
@@ -66,7 +69,7 @@ async fn one_named<T>(
     what: impl AsyncFnOnce(&Job<'_>, &OneProfile<'_>) -> Result<T>,
 ) -> Result<T> {
     let profile = Profile::must_load(&context.paths, &context.profile)?;
-    one(&Job { context, args, profile }, what).await.result
+    one(&Job { context, args, profile, home: Home::Local }, what).await.result
 }
 
 /// What a fetch came to, and what was asked for it, whatever it came to.
@@ -85,7 +88,7 @@ impl<T> Ended<T> {
 
 /// One profile's fetch.
 async fn one<T>(job: &Job<'_>, what: impl AsyncFnOnce(&Job<'_>, &OneProfile<'_>) -> Result<T>) -> Ended<T> {
-    let Job { context, args, profile } = job;
+    let Job { context, args, profile, .. } = job;
     let retry = RetryPolicy {
         retries: args.retry,
         first_pause: Duration::from_millis(args.retry_delay),
@@ -95,7 +98,12 @@ async fn one<T>(job: &Job<'_>, what: impl AsyncFnOnce(&Job<'_>, &OneProfile<'_>)
         Ok(options) => options,
         Err(error) => return Ended::early(error),
     };
-    let (client, session) = match context.session(&context.profile, profile, retry) {
+    let ready = match &job.home {
+        Home::Local => context.session(&context.profile, profile, retry),
+        #[cfg(feature = "postgres")]
+        Home::Shared(pull) => context.shared_session(&context.profile, profile, retry, pull).await,
+    };
+    let (client, session) = match ready {
         Ok(ready) => ready,
         Err(error) => return Ended::early(error),
     };
@@ -162,11 +170,21 @@ fn say_what_a_plan_has(out: &Path, resources: &mut [(PulledResource, Entry)]) {
     }
 }
 
+/// Where the profile's record and tokens are.
+enum Home {
+    /// On this machine.
+    Local,
+    /// In a database that machines share.
+    #[cfg(feature = "postgres")]
+    Shared(crate::shared_state::shared_pull::SharedPull),
+}
+
 /// One run of `fetch`.
 struct Job<'a> {
     context: &'a Context,
     args: &'a Fetch,
     profile: Profile,
+    home: Home,
 }
 
 impl Job<'_> {
@@ -187,6 +205,12 @@ impl Job<'_> {
 
     /// Notes the pull for `status` and `--stale-after`.
     fn note_pull(&self, note: ArchiveNote, is_whole: bool) {
+        #[cfg(feature = "postgres")]
+        if let Home::Shared(pull) = &self.home {
+            // It goes to the database with the outcome.
+            pull.note_archive(note);
+            return;
+        }
         let asked = is_whole.then_some(Asked { resources: &self.args.resources, full: self.args.full });
         let (paths, name) = (&self.context.paths, &self.context.profile);
         if let Err(error) = Profile::note_pull(paths, name, &self.profile, profile::Pulled { note, asked }) {

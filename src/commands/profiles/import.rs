@@ -20,8 +20,8 @@ use zeroize::Zeroizing;
 use super::row::{BadRow, Row};
 use crate::{
     auth::store::{StoreKind, TokenStore},
-    cli::ProfilesImport,
-    commands::Context,
+    cli::{ProfilesImport, SharedStateArgs},
+    commands::{Context, shared_state},
     error::{Error, ErrorKind, Result},
     files::{lock::FileLock, private_dir},
     profile::{Profile, ProfileName, TakenNames, hold},
@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Rows that share their syncs. Each has up to two locks open meanwhile, and systems allow as few as 1,024 open files.
-const BATCH: usize = 400;
+pub(super) const BATCH: usize = 400;
 /// A longer line is no row: a token has some hundred characters.
 const LONGEST_LINE: u64 = 1 << 20;
 /// Longer than another process renews a log-in.
@@ -39,7 +39,13 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// [`crate::error::Exit::Disk`] when the file cannot be read; where rows were refused, the gravest reason.
-pub(super) fn run(context: &Context, args: &ProfilesImport) -> Result<()> {
+pub(super) fn run(context: &Context, args: &ProfilesImport, shared: &SharedStateArgs) -> Result<()> {
+    if shared_state::is_named(context, shared) {
+        #[cfg(feature = "postgres")]
+        return super::import_shared::run(context, args, shared);
+        #[cfg(not(feature = "postgres"))]
+        return shared_state::none(context, shared);
+    }
     let mut lines = Lines { input: open(context, &args.file)? };
     let kind = context.token_store.or(context.config.token_store).unwrap_or_default();
     let names = context.paths.profiles()?;
@@ -91,9 +97,9 @@ struct Pending {
 }
 
 /// What became of a row: the name in it, and why it was refused.
-struct Verdict {
-    name: Option<String>,
-    refused: Option<Error>,
+pub(super) struct Verdict {
+    pub(super) name: Option<String>,
+    pub(super) refused: Option<Error>,
 }
 
 impl Import<'_> {
@@ -172,24 +178,24 @@ impl Pending {
     }
 }
 
-fn bad(why: String) -> Error {
+pub(super) fn bad(why: String) -> Error {
     Error::new(ErrorKind::ImportRow, why)
 }
 
-fn exists() -> Error {
+pub(super) fn exists() -> Error {
     bad("a profile of this name is there already".to_owned()).hint("To put the row in its place: --replace")
 }
 
 /// What became of all rows.
 #[derive(Default)]
-struct Summary {
+pub(super) struct Summary {
     kept: u64,
     refused: u64,
     gravest: Option<Error>,
 }
 
 impl Summary {
-    fn tell(&mut self, context: &Context, verdicts: &[(u64, Verdict)]) {
+    pub(super) fn tell(&mut self, context: &Context, verdicts: &[(u64, Verdict)]) {
         let mut rows = String::new();
         for (number, Verdict { name, refused }) in verdicts {
             match refused {
@@ -214,7 +220,7 @@ impl Summary {
         }
     }
 
-    fn into_result(self, context: &Context) -> Result<()> {
+    pub(super) fn into_result(self, context: &Context) -> Result<()> {
         let Self { kept, refused, gravest } = self;
         if !context.ui.json() {
             context.ui.summary(format!("{kept} profiles imported, {refused} rows refused"));
@@ -236,7 +242,7 @@ fn row_json(number: u64, name: Option<&str>, refused: Option<&Error>) -> Value {
     row
 }
 
-fn open(context: &Context, path: &Path) -> Result<Box<dyn BufRead>> {
+pub(super) fn open(context: &Context, path: &Path) -> Result<Box<dyn BufRead>> {
     if path == Path::new("-") {
         return Ok(Box::new(stdin().lock()));
     }
@@ -250,15 +256,15 @@ fn open(context: &Context, path: &Path) -> Result<Box<dyn BufRead>> {
 }
 
 /// The lines of a file with secrets.
-struct Lines {
-    input: Box<dyn BufRead>,
+pub(super) struct Lines {
+    pub(super) input: Box<dyn BufRead>,
 }
 
 /// A line, without its line break.
-struct Line(Zeroizing<Vec<u8>>);
+pub(super) struct Line(Zeroizing<Vec<u8>>);
 
 impl Lines {
-    fn next(&mut self) -> io::Result<Option<Line>> {
+    pub(super) fn next(&mut self) -> io::Result<Option<Line>> {
         let mut line = Zeroizing::new(Vec::new());
         let read = (&mut self.input).take(LONGEST_LINE + 1).read_until(b'\n', &mut line)?;
         if read == 0 {
@@ -272,11 +278,11 @@ impl Lines {
 }
 
 impl Line {
-    fn is_blank(&self) -> bool {
+    pub(super) fn is_blank(&self) -> bool {
         self.0.trim_ascii().is_empty()
     }
 
-    fn text(&self) -> Result<&str, &'static str> {
+    pub(super) fn text(&self) -> Result<&str, &'static str> {
         if self.0.len() as u64 > LONGEST_LINE {
             return Err("it is too long");
         }

@@ -1,14 +1,17 @@
 //! `bbdl profiles list`: the profiles of this machine, one line each.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use crate::{
     api_version::ApiVersion,
     auth::log_in_end::Ended,
-    commands::Context,
+    cli::SharedStateArgs,
+    commands::{Context, shared_state},
     error::{Error, Result},
     origin::Origin,
-    profile::Profile,
+    profile::{Profile, ProfileName},
 };
 
 /// A profile as `--json` shows it.
@@ -26,10 +29,23 @@ struct Listed<'a> {
 ///
 /// # Errors
 /// [`crate::error::Exit::Disk`] when the profiles cannot be listed.
-pub(super) fn run(context: &Context) -> Result<()> {
-    let names = context.paths.profiles()?;
+pub(super) fn run(context: &Context, shared: &SharedStateArgs) -> Result<()> {
+    let of_state = shared_state::profiles(context, shared, None)?;
+    let mut of_state = of_state.map(HashMap::<ProfileName, Profile>::from_iter);
+    let names = match &of_state {
+        None => context.paths.profiles()?,
+        Some(profiles) => {
+            let mut names: Vec<ProfileName> = profiles.keys().cloned().collect();
+            names.sort();
+            names
+        }
+    };
     if names.is_empty() && !context.ui.json() {
-        context.ui.say("No profiles on this machine. Begin with: bbdl login --sandbox  (or --production)");
+        context.ui.say(if of_state.is_some() {
+            "Nobody is in the shared state. Begin with: bbdl profiles import FILE"
+        } else {
+            "No profiles on this machine. Begin with: bbdl login --sandbox  (or --production)"
+        });
         return Ok(());
     }
     context.ui.stream(|out| {
@@ -39,7 +55,11 @@ pub(super) fn run(context: &Context) -> Result<()> {
             out.write_all(b"{\"profiles\":[").map_err(wrong)?;
         }
         for name in &names {
-            let profile = match Profile::load(&context.paths, name) {
+            let loaded = match &mut of_state {
+                None => Profile::load(&context.paths, name),
+                Some(profiles) => Ok(profiles.remove(name)),
+            };
+            let profile = match loaded {
                 Ok(Some(profile)) => profile,
                 // Removed in this moment.
                 Ok(None) => continue,

@@ -2,23 +2,36 @@
 
 mod export;
 mod import;
+#[cfg(feature = "postgres")]
+mod import_shared;
 mod list;
 mod remove;
 mod rename;
 mod row;
 
-use crate::{cli::Profiles, commands::Context, error::Result};
+use super::shared_state;
+use crate::{
+    cli::{Profiles, ProfilesAction},
+    commands::Context,
+    error::Result,
+};
 
 /// Runs the command.
 ///
 /// # Errors
 /// Those of its parts.
-pub fn run(context: &Context, command: &Profiles) -> Result<()> {
-    match command {
-        Profiles::List => list::run(context),
-        Profiles::Import(args) => import::run(context, args),
-        Profiles::Export(args) => export::run(context, args),
-        Profiles::Rename(args) => rename::run(context, args),
-        Profiles::Remove(args) => remove::run(context, args),
+pub fn run(context: &Context, Profiles { action, shared }: &Profiles) -> Result<()> {
+    match action {
+        ProfilesAction::List => list::run(context, shared),
+        ProfilesAction::Import(args) => import::run(context, args, shared),
+        ProfilesAction::Export(args) => {
+            shared_state::refuse(context, shared, "profiles export")?;
+            export::run(context, args)
+        }
+        ProfilesAction::Rename(args) => {
+            shared_state::refuse(context, shared, "profiles rename")?;
+            rename::run(context, args)
+        }
+        ProfilesAction::Remove(args) => remove::run(context, args, shared),
     }
 }

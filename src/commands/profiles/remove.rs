@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::{
-    cli::ProfilesRemove,
-    commands::{Context, login},
+    cli::{ProfilesRemove, SharedStateArgs},
+    commands::{Context, login, shared_state},
     error::{Error, ErrorKind, Result},
     profile::{Profile, ProfileName},
 };
@@ -14,16 +14,22 @@ use crate::{
 ///
 /// # Errors
 /// [`crate::error::Exit::Usage`] when nobody can be asked and `--yes` is missing; of the names, the gravest failure.
-pub(super) fn run(context: &Context, args: &ProfilesRemove) -> Result<()> {
+pub(super) fn run(context: &Context, args: &ProfilesRemove, shared: &SharedStateArgs) -> Result<()> {
     if !args.yes {
         agree(context, &args.names)?;
     }
     let mut rows: Vec<Value> = Vec::new();
     let mut failures: Vec<Error> = Vec::new();
-    for name in &args.names {
-        match remove(context, name) {
+    let of_state = shared_state::remove(context, shared, &args.names)?;
+    for (at, name) in args.names.iter().enumerate() {
+        let removed = match &of_state {
+            None => remove(context, name).map(Some),
+            Some(removed) if removed.get(at) == Some(&true) => Ok(None),
+            Some(_) => Err(Error::new(ErrorKind::NoProfile, format!("\"{name}\" is not in the shared state"))),
+        };
+        match removed {
             Ok(profile) => {
-                tell(context, name, &profile);
+                tell(context, name, profile.as_ref());
                 rows.push(json!({"name": name.as_str(), "ok": true}));
             }
             Err(error) => {
@@ -70,10 +76,16 @@ fn agree(context: &Context, names: &[ProfileName]) -> Result<()> {
     Err(Error::new(ErrorKind::Declined, "nothing was removed").hint("To remove without a question: --yes"))
 }
 
-fn tell(context: &Context, name: &ProfileName, profile: &Profile) {
+fn tell(context: &Context, name: &ProfileName, profile: Option<&Profile>) {
     if context.ui.json() {
         return;
     }
+    let Some(profile) = profile else {
+        context
+            .ui
+            .say(format!("{name}: removed from the shared state; the consent goes on at the server until it ends"));
+        return;
+    };
     let lives_on = if profile.ended.is_some() { "" } else { "; the consent goes on at the server until it ends" };
     context.ui.say(format!("{name}: removed from this machine{lives_on}"));
     for note in &profile.archives {

@@ -96,6 +96,12 @@ impl Row {
         })
     }
 
+    /// The tokens.
+    #[cfg(feature = "postgres")]
+    pub(super) fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
     /// The tokens, as a token store keeps them.
     pub(super) fn tokens(&self) -> Secret {
         self.credential.to_record()

@@ -41,6 +41,8 @@ CREATE TABLE bbdl.enrollee (
     tried_at timestamptz,
     pulled_at timestamptz,
     ok boolean NOT NULL DEFAULT false,
+    -- What was pulled.
+    asked text,
     outcome jsonb,
     ended_kind text,
     ended_at timestamptz

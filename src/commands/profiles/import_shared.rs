@@ -1,0 +1,108 @@
+//! `bbdl profiles import` into a shared state. Rows go to the database in batches, each of which is kept whole.
+
+use std::collections::HashMap;
+
+use super::{
+    import::{BATCH, Lines, Summary, Verdict, bad, exists, open},
+    row::{BadRow, Row},
+};
+use crate::{
+    auth::store::StoreKind,
+    cli::{ProfilesImport, SharedStateArgs},
+    commands::{Context, shared_state},
+    error::{Error, Result},
+    fleet::shard,
+    profile::{ProfileName, TakenNames},
+    runtime::block_on,
+    shared_state::{
+        SharedState,
+        enrollee::{Imported, NewEnrollee},
+        schema::Migrate,
+    },
+};
+
+/// Runs the command.
+///
+/// # Errors
+/// [`crate::error::Exit::Disk`] when the file cannot be read; as every call of the database; where rows were refused, the
+/// gravest reason.
+pub(super) fn run(context: &Context, args: &ProfilesImport, shared: &SharedStateArgs) -> Result<()> {
+    let mut lines = Lines { input: open(context, &args.file)? };
+    let (mut names, mut summary) = (Names::default(), Summary::default());
+    block_on(async {
+        let Some(state) = shared_state::open(context, shared, Migrate::Create).await? else { return Ok(()) };
+        state.require_keys()?;
+        let mut batch = Vec::new();
+        for number in 1.. {
+            let Some(line) = lines.next().map_err(|cause| Error::disk("read", &args.file, &cause))? else { break };
+            if !line.is_blank() {
+                let row = line.text().map_err(|why| BadRow { name: None, why: why.to_owned() }).and_then(Row::read);
+                batch.push((number, names.check(number, row)));
+            }
+            if batch.len() == BATCH {
+                summary.tell(context, &keep(&state, std::mem::take(&mut batch), args.replace).await?);
+            }
+        }
+        summary.tell(context, &keep(&state, batch, args.replace).await?);
+        Ok(())
+    })?;
+    summary.into_result(context)
+}
+
+/// The names of the file.
+#[derive(Default)]
+struct Names {
+    taken: TakenNames,
+    lines: HashMap<ProfileName, u64>,
+}
+
+impl Names {
+    /// Refuses a name that is there twice, or that cannot be a directory everywhere.
+    fn check(&mut self, number: u64, row: Result<Row, BadRow>) -> Result<Row, Verdict> {
+        let row = row.map_err(|BadRow { name, why }| Verdict { name, refused: Some(bad(why)) })?;
+        let refuse = |why: String| Err(Verdict { name: Some(row.name.to_string()), refused: Some(bad(why)) });
+        if let Some(earlier) = self.lines.get(&row.name) {
+            return refuse(format!("line {earlier} has this name already"));
+        }
+        if let Err(why) = self.taken.take(row.name.clone()) {
+            return refuse(why.to_string());
+        }
+        self.lines.insert(row.name.clone(), number);
+        Ok(row)
+    }
+}
+
+/// Keeps a batch; the answer is what became of each of its rows.
+async fn keep(
+    state: &SharedState,
+    batch: Vec<(u64, Result<Row, Verdict>)>,
+    replace: bool,
+) -> Result<Vec<(u64, Verdict)>> {
+    let (mut verdicts, mut numbers, mut rows) = (Vec::with_capacity(batch.len()), Vec::new(), Vec::new());
+    for (number, row) in batch {
+        match row {
+            Err(verdict) => verdicts.push((number, verdict)),
+            Ok(row) => {
+                numbers.push(number);
+                rows.push(enrollee_of(&row));
+            }
+        }
+    }
+    let imported = state.import(&rows, replace).await?;
+    for ((number, row), imported) in numbers.into_iter().zip(&rows).zip(imported) {
+        let refused = (imported == Imported::Exists).then(exists);
+        verdicts.push((number, Verdict { name: Some(row.name.to_string()), refused }));
+    }
+    verdicts.sort_by_key(|(number, _)| *number);
+    Ok(verdicts)
+}
+
+fn enrollee_of(row: &Row) -> NewEnrollee {
+    NewEnrollee {
+        name: row.name.clone(),
+        // No token store of this machine has them.
+        profile: row.profile(StoreKind::File, None),
+        credential: row.credential().clone(),
+        shard_number: shard::number_of(row.name.as_str()),
+    }
+}

@@ -1,0 +1,347 @@
+//! From `--state`, the environment and `config.toml` to a shared state.
+
+use crate::{
+    cli::SharedStateArgs,
+    commands::Context,
+    error::{Error, Result},
+};
+
+/// Whether a shared state is named in any way.
+pub(super) fn is_named(context: &Context, args: &SharedStateArgs) -> bool {
+    args.state.is_some() || context.config.state.is_some()
+}
+
+/// Whether it is named on the command line, and not by environment or configuration.
+pub(super) fn is_typed() -> bool {
+    let mut words = std::env::args_os().skip(1).take_while(|word| word != "--");
+    words.any(|word| word == "--state" || word.to_string_lossy().starts_with("--state="))
+}
+
+/// Refuses a command that works on this machine's profiles only.
+pub(super) fn refuse(context: &Context, args: &SharedStateArgs, what: &str) -> Result<()> {
+    if !is_named(context, args) {
+        return Ok(());
+    }
+    Err(Error::usage(format!("{what} works on this machine's profiles, not on a shared state"))
+        .hint("Leave --state out, and unset BBDL_STATE and state in config.toml for this command."))
+}
+
+#[cfg(feature = "postgres")]
+pub(super) use with_postgres::*;
+
+#[cfg(feature = "postgres")]
+mod with_postgres {
+    use std::{
+        ffi::OsString,
+        path::{Path, PathBuf},
+        process::{Command, Stdio},
+        sync::{Arc, Mutex, PoisonError},
+    };
+
+    use zeroize::Zeroizing;
+
+    use super::is_typed;
+    use crate::{
+        api::client::Connections,
+        cli::SharedStateArgs,
+        commands::Context,
+        error::{Error, ErrorKind, Result},
+        files::{path_text::typed, private_file},
+        fleet::{
+            roster::{Roster, Selection},
+            shared_roster::{Pacer, SharedRoster},
+        },
+        origin::Origin,
+        profile::{Profile, ProfileName},
+        runtime::block_on,
+        shared_state::{
+            SharedState,
+            address::{AddressSource, StateAddress},
+            password_file,
+            schema::{Migrate, SchemaState},
+            seal::StateKeys,
+            worker::{Hold, ServerLimit},
+        },
+    };
+
+    /// Renewals under way at once over all workers.
+    const RENEWALS: usize = 2;
+
+    /// Opens the shared state that is named, if one is.
+    ///
+    /// # Errors
+    /// As [`StateAddress::parse`] and [`SharedState::open`].
+    pub(in crate::commands) async fn open(
+        context: &Context,
+        args: &SharedStateArgs,
+        migrate: Migrate,
+    ) -> Result<Option<SharedState>> {
+        let Some(address) = address(context, args)? else { return Ok(None) };
+        let keys = keys(context, args)?;
+        SharedState::open(address, keys, context.paths.unsaved(), migrate).await.map(Some)
+    }
+
+    /// The profiles of the shared state that is named, if one is: all of them, or these.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub(in crate::commands) fn profiles(
+        context: &Context,
+        args: &SharedStateArgs,
+        names: Option<&[ProfileName]>,
+    ) -> Result<Option<Vec<(ProfileName, Profile)>>> {
+        let Some(address) = address(context, args)? else { return Ok(None) };
+        block_on(async {
+            let state = SharedState::open(address, None, context.paths.unsaved(), Migrate::Nothing).await?;
+            let enrollees = state.enrollees(names).await?;
+            Ok(Some(enrollees.into_iter().map(|enrollee| (enrollee.name, enrollee.profile)).collect()))
+        })
+    }
+
+    /// Removes enrollees from the shared state that is named, if one is; each answer is whether there was one.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub(in crate::commands) fn remove(
+        context: &Context,
+        args: &SharedStateArgs,
+        names: &[ProfileName],
+    ) -> Result<Option<Vec<bool>>> {
+        let Some(address) = address(context, args)? else { return Ok(None) };
+        block_on(async {
+            let state = SharedState::open(address, None, context.paths.unsaved(), Migrate::Nothing).await?;
+            let mut removed = Vec::with_capacity(names.len());
+            for name in names {
+                removed.push(state.remove(name).await?);
+            }
+            Ok(Some(removed))
+        })
+    }
+
+    /// Looks at the tables of the shared state that is named, if one is, and at its key.
+    ///
+    /// # Errors
+    /// As [`open`], whatever the tables are.
+    pub(in crate::commands) fn look(context: &Context, args: &SharedStateArgs) -> Result<Option<Look>> {
+        let Some(address) = address(context, args)? else { return Ok(None) };
+        let (shown, keys) = (address.to_string(), keys(context, args));
+        block_on(async {
+            let schema = SharedState::look(address.clone()).await?;
+            let older = match &keys {
+                Ok(Some(_)) if schema == SchemaState::Current => {
+                    let keys = self::keys(context, args)?;
+                    let state = SharedState::open(address, keys, context.paths.unsaved(), Migrate::Nothing).await?;
+                    Some(state.sealed_with_older_keys().await?)
+                }
+                _ => None,
+            };
+            Ok(Some(Look { address: shown, schema, has_key: keys.map(|keys| keys.is_some()), older }))
+        })
+    }
+
+    /// What `doctor` sees of a shared state.
+    pub(in crate::commands) struct Look {
+        /// Where it is, without a password.
+        pub(in crate::commands) address: String,
+        /// Its tables.
+        pub(in crate::commands) schema: SchemaState,
+        /// Whether a key is given, or why it cannot be used.
+        pub(in crate::commands) has_key: Result<bool>,
+        /// How many log-ins are sealed with an older key.
+        pub(in crate::commands) older: Option<i64>,
+    }
+
+    /// The roster of the shared state that is named, if one is.
+    ///
+    /// # Errors
+    /// As [`open`]; [`crate::error::Exit::NotSetUp`] when nobody is in it.
+    pub(in crate::commands) async fn roster(
+        context: &Context,
+        args: &SharedStateArgs,
+        selection: &Selection,
+    ) -> Result<Option<Roster>> {
+        let Some(state) = open(context, args, Migrate::Existing).await? else { return Ok(None) };
+        state.require_keys()?;
+        let delivered = state.deliver_unsaved().await?;
+        if delivered > 0 {
+            context
+                .ui
+                .say(format!("{delivered} renewed log-ins that waited on this machine are in the shared state now"));
+        }
+        let pacer = ContextPacer { connections: Arc::clone(&context.connections) };
+        let roster = SharedRoster::join(state, selection, RENEWALS, Box::new(pacer)).await?;
+        if roster.is_empty() {
+            return Err(Error::new(ErrorKind::NoProfile, "nobody is in the shared state")
+                .hint("Import enrollees first: bbdl profiles import FILE"));
+        }
+        Ok(Some(Roster::Shared(roster)))
+    }
+
+    fn address(context: &Context, args: &SharedStateArgs) -> Result<Option<StateAddress>> {
+        let (text, source) = match (&args.state, &context.config.state) {
+            (Some(text), _) if is_typed() => (text, AddressSource::CommandLine),
+            (Some(text), _) => (text, AddressSource::Environment),
+            (None, Some(text)) => (text, AddressSource::ConfigFile(context.paths.config_file().to_owned())),
+            (None, None) => return Ok(None),
+        };
+        let address = StateAddress::parse(text.expose(), &source)?;
+        Ok(Some(address.with_password_file(password_file::place().as_deref())))
+    }
+
+    /// The keys: those of the file that is named, of `BBDL_STATE_KEY`, or of what a program prints.
+    fn keys(context: &Context, args: &SharedStateArgs) -> Result<Option<StateKeys>> {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        if let Some(file) = &args.state_key_file {
+            return from_file(file).map(Some);
+        }
+        if let Some(text) = set("BBDL_STATE_KEY") {
+            let text = Zeroizing::new(text.to_string_lossy().into_owned());
+            return StateKeys::parse(&text, "BBDL_STATE_KEY").map(Some);
+        }
+        if let Some(command) = set("BBDL_STATE_KEY_COMMAND") {
+            return from_command(&command).map(Some);
+        }
+        if let Some(file) = &context.config.state_key_file {
+            return from_file(file).map(Some);
+        }
+        context.config.state_key_command.as_ref().map(|command| from_command(&command.into())).transpose()
+    }
+
+    fn from_file(file: &Path) -> Result<StateKeys> {
+        let shown = file.display();
+        let unusable = |why: String| Error::new(ErrorKind::StateKey, format!("{shown}: {why}"));
+        // Where keys are mounted into a container, links lead to them.
+        let bytes = private_file::read_following_links(file)
+            .map(Zeroizing::new)
+            .map_err(|cause| unusable(cause.to_string()).hint("Check --state-key-file."))?;
+        if open_to_all(file) {
+            return Err(unusable("everybody on this machine may read the key".to_owned())
+                .hint(format!("Run: chmod 600 {}", typed(file))));
+        }
+        let text = std::str::from_utf8(&bytes).map_err(|_| unusable("it is not text".to_owned()))?;
+        StateKeys::parse(text, &shown.to_string())
+    }
+
+    /// A group may be meant to read it: that of a container.
+    fn open_to_all(file: &Path) -> bool {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::metadata(file).is_ok_and(|it| it.permissions().mode() & 0o027 != 0)
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = file;
+            false
+        }
+    }
+
+    /// Its words are the person's to read; nothing of the command line is shown, since a password may be in it.
+    fn from_command(command: &OsString) -> Result<StateKeys> {
+        let failed = |why: String| {
+            Error::new(ErrorKind::StateKey, format!("the program that prints the key of the shared state {why}"))
+                .hint("Check BBDL_STATE_KEY_COMMAND, or state_key_command in config.toml.")
+        };
+        let (shell, option) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
+        let run = Command::new(shell).arg(option).arg(command).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+        let output = run.map_err(|cause| failed(format!("cannot be started: {cause}")))?;
+        let text = Zeroizing::new(output.stdout);
+        if !output.status.success() {
+            return Err(failed(format!("failed ({})", output.status)));
+        }
+        let text = std::str::from_utf8(&text).map_err(|_| failed("printed what is not text".to_owned()))?;
+        StateKeys::parse(text, "what the program of BBDL_STATE_KEY_COMMAND printed")
+    }
+
+    /// Has the limits of all workers apply to this one's connections.
+    struct ContextPacer {
+        connections: Arc<Mutex<Vec<(Origin, Connections)>>>,
+    }
+
+    impl ContextPacer {
+        fn known(&self) -> Vec<(Origin, Connections)> {
+            self.connections.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        }
+    }
+
+    impl Pacer for ContextPacer {
+        fn limit(&self, limits: &[ServerLimit]) {
+            for (origin, connections) in self.known() {
+                let Some(limit) = limits.iter().find(|limit| limit.origin == origin) else { continue };
+                connections.pace().allow(limit.share);
+                if let Some(hold) = limit.hold {
+                    connections.pace().hold(hold);
+                }
+            }
+        }
+
+        fn holds(&self) -> Vec<Hold> {
+            let held = |(origin, connections): (Origin, Connections)| {
+                connections.pace().held().map(|left| Hold { origin, left })
+            };
+            self.known().into_iter().filter_map(held).collect()
+        }
+    }
+
+    /// Where tokens wait that could not be stored.
+    pub(in crate::commands) fn waiting(context: &Context) -> (PathBuf, usize) {
+        let dir = context.paths.unsaved();
+        let count = std::fs::read_dir(&dir).map(Iterator::count).unwrap_or_default();
+        (dir, count)
+    }
+}
+
+#[cfg(not(feature = "postgres"))]
+pub(super) use without_postgres::*;
+
+#[cfg(not(feature = "postgres"))]
+mod without_postgres {
+    use super::is_named;
+    use crate::{
+        cli::SharedStateArgs,
+        commands::Context,
+        error::{Error, ErrorKind, Result},
+        fleet::roster::{Roster, Selection},
+        profile::{Profile, ProfileName},
+    };
+
+    /// Fails where a shared state is named.
+    pub(in crate::commands) fn none(context: &Context, args: &SharedStateArgs) -> Result<()> {
+        if is_named(context, args) {
+            return Err(Error::new(
+                ErrorKind::StateSetup,
+                "this bbdl was built without PostgreSQL, so it has no --state",
+            )
+            .hint("Build it with: cargo build --release --features postgres"));
+        }
+        Ok(())
+    }
+
+    /// As with PostgreSQL.
+    pub(in crate::commands) fn profiles(
+        context: &Context,
+        args: &SharedStateArgs,
+        _: Option<&[ProfileName]>,
+    ) -> Result<Option<Vec<(ProfileName, Profile)>>> {
+        none(context, args).map(|()| None)
+    }
+
+    /// As with PostgreSQL.
+    pub(in crate::commands) fn remove(
+        context: &Context,
+        args: &SharedStateArgs,
+        _: &[ProfileName],
+    ) -> Result<Option<Vec<bool>>> {
+        none(context, args).map(|()| None)
+    }
+
+    /// As with PostgreSQL.
+    #[expect(clippy::unused_async, reason = "as with PostgreSQL")]
+    pub(in crate::commands) async fn roster(
+        context: &Context,
+        args: &SharedStateArgs,
+        _: &Selection,
+    ) -> Result<Option<Roster>> {
+        none(context, args).map(|()| None)
+    }
+}

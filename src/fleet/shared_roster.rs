@@ -1,0 +1,260 @@
+//! The roster of a database that machines share: leases instead of a list, and a sign of life while they are held.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+use super::{
+    Outcome,
+    roster::{Counts, Due, Next, Selection},
+};
+use crate::{
+    error::{Error, Exit, Result},
+    origin::Origin,
+    profile::ProfileName,
+    shared_state::{
+        SharedState,
+        lease::{Lease, LeaseTicket, PullEnd, Wanted, Written},
+        shared_pull::SharedPull,
+        vault::{RenewalLimit, SharedVault},
+        worker::{Hold, PULSE, ServerLimit, WorkerId},
+    },
+};
+
+/// Who was pulled within this is left out where `--stale-after` is not given: a worker that joins late must not ask again
+/// for those whom the others have pulled.
+pub const STALE_AFTER: Duration = Duration::from_secs(12 * 3600);
+/// How often it is looked whether other workers have left somebody behind.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How often those who are due are counted: it reads every row.
+const COUNT_AGAIN: Duration = Duration::from_secs(30);
+
+/// Applies the limits that all workers share, and tells how long a server wished this one to wait.
+pub trait Pacer: Send + Sync {
+    /// Applies limits.
+    fn limit(&self, limits: &[ServerLimit]);
+    /// What servers wished.
+    fn holds(&self) -> Vec<Hold>;
+}
+
+/// An enrollee whom this worker has.
+#[derive(Debug)]
+struct Held {
+    ticket: LeaseTicket,
+    pull: SharedPull,
+}
+
+/// What is shared with the task that gives signs of life.
+#[derive(Debug, Default)]
+struct Signs {
+    held: Mutex<HashMap<ProfileName, Held>>,
+    /// Whether any server may be asked by this worker.
+    may_ask: Mutex<bool>,
+}
+
+/// Enrollees of a shared state.
+pub struct SharedRoster {
+    state: SharedState,
+    worker: WorkerId,
+    wanted: Wanted,
+    renewals: RenewalLimit,
+    queue: VecDeque<Lease>,
+    signs: Arc<Signs>,
+    pulse: JoinHandle<()>,
+    /// Servers that the workers share a limit for.
+    servers: Vec<Origin>,
+    /// Whom this worker has taken.
+    taken: u64,
+    free: u64,
+    fresh: u64,
+    removed: u64,
+    nobody: bool,
+    counted: Instant,
+}
+
+impl SharedRoster {
+    /// Takes part in the work on a shared state.
+    ///
+    /// # Errors
+    /// As every call of the database.
+    pub async fn join(
+        state: SharedState,
+        selection: &Selection,
+        renewals: usize,
+        pacer: Box<dyn Pacer>,
+    ) -> Result<Self> {
+        let worker = state.register().await?;
+        let wanted = Wanted {
+            asked: json!({ "resources": selection.resources, "full": selection.full }).to_string(),
+            stale_after: selection.stale_after.unwrap_or(STALE_AFTER),
+            shard: selection.shard.map(super::shard::Shard::parts),
+        };
+        let due = state.due(worker, &wanted).await?;
+        let signs = Arc::new(Signs { may_ask: Mutex::new(true), ..Signs::default() });
+        let pulse = tokio::spawn(give_signs(state.clone(), worker, Arc::clone(&signs), pacer));
+        let (free, fresh) = (due.free, due.fresh);
+        Ok(Self {
+            state,
+            worker,
+            wanted,
+            renewals: RenewalLimit::of(renewals),
+            queue: VecDeque::new(),
+            signs,
+            pulse,
+            servers: Vec::new(),
+            taken: 0,
+            free,
+            fresh,
+            removed: 0,
+            nobody: due.free + due.leased + due.fresh == 0,
+            counted: Instant::now(),
+        })
+    }
+
+    /// Whom this worker has taken, and whom nobody has taken yet.
+    pub(super) fn due(&self) -> u64 {
+        self.taken + self.free
+    }
+
+    /// Whether nobody is there at all, due or not.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nobody
+    }
+
+    pub(super) fn fresh(&self) -> u64 {
+        self.fresh
+    }
+
+    pub(super) fn removed(&self) -> u64 {
+        self.removed
+    }
+
+    pub(super) async fn next(&mut self) -> Result<Next> {
+        if self.queue.is_empty() {
+            if !*lock(&self.signs.may_ask) {
+                // There are more workers than requests that may be under way.
+                return Ok(Next::Later(LOOK_AGAIN));
+            }
+            let leases = self.state.lease(self.worker, &self.wanted).await?;
+            if leases.is_empty() {
+                let due = self.count().await?;
+                return Ok(if due == 0 { Next::Nobody } else { Next::Later(LOOK_AGAIN) });
+            }
+            self.hold(leases).await?;
+        }
+        if self.counted.elapsed() > COUNT_AGAIN {
+            self.count().await?;
+        }
+        let Some(lease) = self.queue.pop_front() else { return Ok(Next::Later(LOOK_AGAIN)) };
+        let enrollee = lease.enrollee;
+        let shared = lock(&self.signs.held).get(&enrollee.name).map(|held| held.pull.clone());
+        Ok(Next::Due(Box::new(Due { name: enrollee.name, profile: Ok(enrollee.profile), shared })))
+    }
+
+    /// Keeps new leases alive from now on.
+    async fn hold(&mut self, leases: Vec<Lease>) -> Result<()> {
+        for lease in &leases {
+            let server = &lease.enrollee.profile.server;
+            if !self.servers.contains(server) {
+                self.state.know_server(server).await?;
+                self.servers.push(server.clone());
+            }
+            let vault = SharedVault::new(self.state.clone(), self.worker, &lease.enrollee, self.renewals.clone());
+            let pull = SharedPull::new(vault);
+            lock(&self.signs.held).insert(lease.enrollee.name.clone(), Held { ticket: lease.ticket(), pull });
+        }
+        self.taken += leases.len() as u64;
+        self.free = self.free.saturating_sub(leases.len() as u64);
+        self.queue.extend(leases);
+        Ok(())
+    }
+
+    /// Counts who is due on any worker.
+    async fn count(&mut self) -> Result<u64> {
+        let due = self.state.due(self.worker, &self.wanted).await?;
+        (self.free, self.counted) = (due.free, Instant::now());
+        let mine = lock(&self.signs.held).len() as u64;
+        Ok(due.free + due.leased.saturating_sub(mine))
+    }
+
+    pub(super) async fn ended(&mut self, outcome: &Outcome) -> Result<Counts> {
+        let Some(Held { ticket, pull }) = lock(&self.signs.held).remove(&outcome.name) else {
+            return Ok(Counts::TakenOver);
+        };
+        let end = end_of(outcome, &pull);
+        if matches!(end, PullEnd::GivenBack) {
+            // It is due again.
+            self.taken -= 1;
+        }
+        match self.state.finish(&ticket, &end, &self.wanted, &told(outcome)).await? {
+            Written::Yes => Ok(Counts::Yes),
+            Written::LeaseLost => {
+                self.taken -= 1;
+                Ok(Counts::TakenOver)
+            }
+            Written::Removed => {
+                self.removed += 1;
+                Ok(Counts::Removed)
+            }
+        }
+    }
+
+    pub(super) async fn close(&mut self) -> Result<()> {
+        self.pulse.abort();
+        let waiting: Vec<LeaseTicket> = self.queue.drain(..).map(|lease| lease.ticket()).collect();
+        self.taken -= waiting.len() as u64;
+        for ticket in &waiting {
+            lock(&self.signs.held).remove(&ticket.name);
+        }
+        self.state.give_back(&waiting).await?;
+        self.count().await?;
+        self.state.sign_off(self.worker).await
+    }
+}
+
+impl std::fmt::Debug for SharedRoster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SharedRoster").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// What an outcome means for the lease.
+fn end_of(outcome: &Outcome, pull: &SharedPull) -> PullEnd {
+    match &outcome.failure {
+        None => pull.done(),
+        Some(error) if error.exit() == Exit::Interrupted => PullEnd::GivenBack,
+        Some(error) => pull.failed(error),
+    }
+}
+
+/// What the database keeps of an outcome. No message: it may say more than an administrator of the database should read.
+fn told(outcome: &Outcome) -> serde_json::Value {
+    json!({
+        "started": outcome.started, "finished": outcome.finished, "ok": outcome.failure.is_none(),
+        "kind": outcome.failure.as_ref().map(|error| error.kind.name()),
+        "exit_code": outcome.failure.as_ref().map_or(Exit::Done, Error::exit).code(),
+        "requests": outcome.requests, "bytes": outcome.bytes,
+    })
+}
+
+/// Tells the others once a second that this worker is alive. While the database is away there is nobody to tell.
+async fn give_signs(state: SharedState, worker: WorkerId, signs: Arc<Signs>, pacer: Box<dyn Pacer>) {
+    loop {
+        let held: Vec<ProfileName> = lock(&signs.held).keys().cloned().collect();
+        if let Ok(limits) = state.pulse(worker, &held, &pacer.holds()).await {
+            *lock(&signs.may_ask) = limits.is_empty() || limits.iter().any(|limit| limit.share > 0);
+            pacer.limit(&limits);
+        }
+        tokio::time::sleep(PULSE).await;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

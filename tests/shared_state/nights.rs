@@ -1,0 +1,435 @@
+//! Whole nights: the real program, several of it at once, on one PostgreSQL and one mock.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use bluebutton_mock::population::Population;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::KEY;
+use crate::support::{
+    Setting, Stage, assert_code, bbdl, finished, http, lines,
+    postgres::{Cluster, Database, database},
+    text,
+};
+
+/// Enrollees in a shared state, whose access tokens all have to be renewed first.
+struct Fleet {
+    stage: Stage,
+    database: Database,
+    /// A home for each worker, and what they share.
+    dir: TempDir,
+}
+
+impl Fleet {
+    fn of(database: Database, enrollees: usize, setting: Setting) -> Self {
+        let records = Some(Box::new(Population::new(7, enrollees, 2)) as Box<_>);
+        let stage = Stage::with(Setting { records, ..setting });
+        let fleet = Self { stage, database, dir: tempfile::tempdir().unwrap() };
+        let consents = http("POST", &format!("{}/__mock/consents", fleet.stage.mock.url()), &[], "");
+        assert_eq!(consents.status, 200, "{}", consents.body);
+        let rows: Vec<String> = consents.body.lines().enumerate().map(|(number, row)| renewable(number, row)).collect();
+        std::fs::write(fleet.path("rows"), rows.join("\n")).unwrap();
+        let mut import = fleet.bbdl("importer", &["profiles", "import"]);
+        import.arg(fleet.path("rows"));
+        let output = finished(import);
+        assert_code(&output, 0, &["import"]);
+        assert!(text(&output.stdout).contains(&format!("{enrollees} profiles imported, 0 rows refused")));
+        fleet.stage.asked();
+        fleet
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The program on a machine of its own.
+    fn bbdl(&self, machine: &str, arguments: &[&str]) -> Command {
+        let home = self.path(machine);
+        std::fs::create_dir_all(&home).unwrap();
+        let mut command = bbdl(&home);
+        command.args(arguments).env("BBDL_STATE", self.database.url()).env("BBDL_STATE_KEY", KEY).env("BBDL_JOBS", "2");
+        command
+    }
+
+    fn worker(&self, machine: &str, more: &[&str]) -> Command {
+        let mut command = self.bbdl(machine, &["fetch", "eob", "--all-profiles", "--out"]);
+        command.arg(self.path("archives")).arg("--results").arg(self.path(&format!("{machine}.results"))).args(more);
+        command
+    }
+
+    fn start(&self, machine: &str) -> Child {
+        let log =
+            std::fs::File::options().create(true).append(true).open(self.path(&format!("{machine}.log"))).unwrap();
+        let mut command = self.worker(machine, &[]);
+        command.stdout(Stdio::null()).stderr(log).spawn().unwrap()
+    }
+
+    /// How often each enrollee's pull succeeded, by the results of these machines.
+    fn successes(&self, machines: &[String]) -> BTreeMap<String, usize> {
+        let mut times = BTreeMap::new();
+        for machine in machines {
+            let path = self.path(&format!("{machine}.results"));
+            for line in if path.exists() { lines(&path) } else { Vec::new() } {
+                let row: Value = serde_json::from_str(&line).unwrap();
+                if row["ok"] == true {
+                    *times.entry(row["profile"].as_str().unwrap().to_owned()).or_default() += 1;
+                }
+            }
+        }
+        times
+    }
+
+    fn renewals(&self) -> usize {
+        self.stage.asked().iter().filter(|row| row.contains("/o/token/")).count()
+    }
+
+    fn ok(&self) -> u64 {
+        self.database.number("SELECT count(*) FROM bbdl.enrollee WHERE ok")
+    }
+}
+
+/// A row whose first pull has to renew.
+fn renewable(number: usize, row: &str) -> String {
+    let mut row: Value = serde_json::from_str(row).unwrap();
+    row["name"] = format!("p{number:04}").into();
+    let fields = row.as_object_mut().unwrap();
+    fields.remove("access_token");
+    fields.remove("access_token_expires");
+    row.to_string()
+}
+
+fn machines(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("m{number}")).collect()
+}
+
+fn until(what: &str, holds: impl Fn() -> bool) {
+    const PATIENCE: Duration = Duration::from_secs(120);
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "{what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn codes(workers: Vec<Child>) -> Vec<Option<i32>> {
+    workers.into_iter().map(|mut worker| worker.wait().unwrap().code()).collect()
+}
+
+#[test]
+fn eight_workers_pull_for_everybody_exactly_once() {
+    const PEOPLE: usize = 400;
+    let Some(database) = database() else { return };
+    let fleet = Fleet::of(database, PEOPLE, Setting::default());
+    let all = machines(8);
+    let mut workers: Vec<Child> = all[..4].iter().map(|machine| fleet.start(machine)).collect();
+    // The second night begins while the first one is at work.
+    until("nobody was pulled", || fleet.ok() > 20);
+    workers.extend(all[4..].iter().map(|machine| fleet.start(machine)));
+    assert_eq!(codes(workers), [Some(0); 8]);
+    let times = fleet.successes(&all);
+    assert_eq!(times.len(), PEOPLE);
+    assert!(times.values().all(|times| *times == 1), "{times:?}");
+    assert_eq!(fleet.renewals(), PEOPLE, "each token was renewed once");
+    assert_eq!(
+        fleet.database.number("SELECT count(*) FROM bbdl.enrollee WHERE ok AND leased_by IS NULL AND fence = 1"),
+        400
+    );
+    assert_eq!(fleet.database.number("SELECT count(*) FROM bbdl.worker"), 0, "all have signed off");
+    let busy = all.iter().filter(|machine| fleet.path(&format!("{machine}.results")).exists()).count();
+    assert!(busy >= 4, "{busy} of them had work");
+
+    // Whoever comes later finds everybody fresh, and asks the server nothing.
+    let output = finished(fleet.worker("late", &["--json"]));
+    assert_code(&output, 0, &["late"]);
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&told["run"]["due"], &told["run"]["fresh"]), (&0.into(), &PEOPLE.into()));
+    assert!(fleet.stage.asked().is_empty());
+    // What was not asked for before is due, and needs no renewal.
+    let mut patients = fleet.bbdl("patients", &["fetch", "patient", "--all-profiles", "--json", "--out"]);
+    patients.arg(fleet.path("patients"));
+    let told: Value = serde_json::from_slice(&finished(patients).stdout).unwrap();
+    assert_eq!(told["run"]["succeeded"], PEOPLE);
+}
+
+/// Numbers that are the same for the same seed (splitmix64).
+fn random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[test]
+fn workers_killed_at_any_moment_lose_only_renewals_in_flight() {
+    const PEOPLE: usize = 400;
+    const KILLS: usize = 50;
+    const WORKERS: usize = 4;
+    let Some(database) = database() else { return };
+    let fleet = Fleet::of(database, PEOPLE, Setting { latency: Duration::from_millis(20), ..Setting::default() });
+    let database = &fleet.database;
+    database.sql(
+        "UPDATE bbdl.setting SET lease = '4 seconds', longest_renewal = '5 seconds', worker_is_dead = '3 seconds'",
+    );
+    let mut dice = 20_261_129;
+    let (mut kills, mut in_flight, mut next) = (0, 0, 0);
+    let mut workers: Vec<Child> = Vec::new();
+    while kills < KILLS {
+        // Whoever has nothing to do any more is replaced, and everybody is due again.
+        workers.retain_mut(|worker| worker.try_wait().unwrap().is_none());
+        if database.number("SELECT count(*) FROM bbdl.enrollee WHERE ended_kind IS NULL AND NOT ok") < 40 {
+            fleet.stage.control("POST", "clock", r#"{"advance_seconds": 4000}"#);
+            database.sql("UPDATE bbdl.enrollee SET ok = false, due_at = '-infinity' WHERE ended_kind IS NULL");
+        }
+        while workers.len() < WORKERS {
+            workers.push(fleet.start(&format!("m{next}")));
+            next += 1;
+        }
+        thread::sleep(Duration::from_millis(50 + random(&mut dice) % 700));
+        let at = usize::try_from(random(&mut dice) % WORKERS as u64).unwrap();
+        let mut worker = workers.swap_remove(at);
+        worker.kill().unwrap();
+        worker.wait().unwrap();
+        kills += 1;
+        in_flight += database.number(&format!(
+            "SELECT count(*) FROM bbdl.enrollee e JOIN bbdl.worker w ON w.id = e.renewing_worker WHERE w.pid = {}",
+            worker.id()
+        ));
+    }
+    // The last night is left in peace.
+    codes(workers);
+    database.sql("UPDATE bbdl.enrollee SET due_at = '-infinity' WHERE NOT ok");
+    let end = fleet.start("last").wait().unwrap().code();
+    assert!(matches!(end, Some(0 | 77)), "{end:?}: {}", std::fs::read_to_string(fleet.path("last.log")).unwrap());
+
+    let lost = database.number("SELECT count(*) FROM bbdl.enrollee WHERE ended_kind = 'lost_by_us'");
+    crate::support::tell(&format!(
+        "shared state: {KILLS} workers killed, {in_flight} renewals in flight, {lost} consents lost"
+    ));
+    assert_eq!(database.sql("SELECT DISTINCT ended_kind FROM bbdl.enrollee WHERE ended_kind <> 'lost_by_us'"), "");
+    assert!(lost <= in_flight, "{lost} lost, {in_flight} in flight");
+    assert_eq!(
+        database.number("SELECT count(*) FROM bbdl.enrollee WHERE NOT ok AND ended_kind IS NULL"),
+        0,
+        "nobody is missed"
+    );
+    let whole: BTreeSet<String> = std::fs::read_dir(fleet.path("archives"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let pulled = database.sql("SELECT name FROM bbdl.enrollee WHERE ok ORDER BY name");
+    assert!(pulled.lines().all(|name| whole.contains(name)));
+}
+
+#[test]
+fn a_database_that_restarts_in_the_night_costs_nothing() {
+    let Some(cluster) = Cluster::start() else { return };
+    let fleet = Fleet::of(
+        cluster.database("restart"),
+        80,
+        Setting { latency: Duration::from_millis(20), ..Setting::default() },
+    );
+    let all = machines(3);
+    let workers: Vec<Child> = all.iter().map(|machine| fleet.start(machine)).collect();
+    for pulled in [10, 40] {
+        until("nobody was pulled", || fleet.ok() > pulled);
+        cluster.down();
+        cluster.up();
+    }
+    assert_eq!(codes(workers), [Some(0); 3]);
+    assert_eq!(fleet.ok(), 80);
+    assert_eq!(fleet.renewals(), 80);
+}
+
+#[test]
+fn a_database_that_stays_away_is_75_and_nothing_is_lost() {
+    let Some(cluster) = Cluster::start() else { return };
+    let fleet =
+        Fleet::of(cluster.database("away"), 60, Setting { latency: Duration::from_millis(30), ..Setting::default() });
+    fleet.database.sql("UPDATE bbdl.setting SET longest_renewal = '5 seconds'");
+    let impatient = |machine: &str| {
+        let mut command = fleet.worker(machine, &[]);
+        command.env("BBDL_STATE", format!("{}&patience=2s", fleet.database.url()));
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let workers: Vec<Child> = machines(2).iter().map(|machine| impatient(machine)).collect();
+    until("nobody was pulled", || fleet.ok() > 5);
+    cluster.down();
+    assert_eq!(codes(workers), [Some(75); 2]);
+    assert_eq!(impatient("m0").wait().unwrap().code(), Some(75), "it is still away");
+    cluster.up();
+    // Their leases run out; the same two machines go on, and bring what they kept.
+    fleet.database.sql("UPDATE bbdl.enrollee SET leased_until = now(), due_at = '-infinity' WHERE NOT ok");
+    let workers: Vec<Child> = machines(2).iter().map(|machine| fleet.start(machine)).collect();
+    assert_eq!(codes(workers), [Some(0); 2]);
+    assert_eq!(fleet.ok(), 60);
+    assert_eq!(fleet.renewals(), 60, "no token was renewed twice");
+}
+
+#[test]
+fn a_slow_database_is_waited_for() {
+    let Some(database) = database() else { return };
+    let fleet = Fleet::of(database, 20, Setting::default());
+    let blocker = fleet.database.clone();
+    let blocking = thread::spawn(move || blocker.sql("BEGIN; LOCK TABLE bbdl.enrollee; SELECT pg_sleep(4); COMMIT"));
+    until("nothing is locked", || {
+        fleet.database.number("SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock'") > 0
+    });
+    assert_eq!(fleet.start("m0").wait().unwrap().code(), Some(0));
+    blocking.join().unwrap();
+    assert_eq!(fleet.ok(), 20);
+}
+
+#[test]
+fn workers_whose_clocks_are_hours_apart_share_the_night() {
+    let Some(database) = database() else { return };
+    if !crate::support::has_program("faketime") {
+        return;
+    }
+    let fleet = Fleet::of(database, 60, Setting { latency: Duration::from_millis(20), ..Setting::default() });
+    let at = |machine: &str, offset: &str| {
+        let inner = fleet.worker(machine, &[]);
+        let mut command = Command::new("faketime");
+        command.args(["-m", "-f", offset]).arg(inner.get_program()).args(inner.get_args());
+        command.env_clear().envs(inner.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let workers = vec![at("m0", "-5h"), at("m1", "+0h"), at("m2", "+26h")];
+    assert_eq!(codes(workers), [Some(0); 3]);
+    assert_eq!(fleet.successes(&machines(3)).values().sum::<usize>(), 60);
+    assert_eq!(fleet.renewals(), 60);
+    // A machine that is behind does not take the tokens of one that is ahead for good, or the other way round.
+    fleet.stage.control("POST", "clock", r#"{"advance_seconds": 4000}"#);
+    fleet.database.sql("UPDATE bbdl.enrollee SET ok = false, due_at = '-infinity', access_expires = access_expires - interval '4000 seconds'");
+    assert_eq!(codes(vec![at("m3", "-26h"), at("m4", "+5h")]), [Some(0); 2]);
+    assert_eq!(fleet.renewals(), 60);
+}
+
+#[test]
+fn a_worker_that_is_asked_to_stop_gives_its_leases_back() {
+    let Some(database) = database() else { return };
+    let fleet = Fleet::of(database, 60, Setting { latency: Duration::from_millis(50), ..Setting::default() });
+    let mut worker = fleet.start("m0");
+    until("nobody was pulled", || fleet.ok() > 3);
+    let pid = rustix::process::Pid::from_child(&worker);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(worker.wait().unwrap().code(), Some(130));
+    let free = "SELECT count(*) FROM bbdl.enrollee WHERE leased_by IS NOT NULL OR renewing_since IS NOT NULL";
+    assert_eq!(fleet.database.number(free), 0);
+    assert_eq!(fleet.start("m1").wait().unwrap().code(), Some(0));
+    assert_eq!((fleet.ok(), fleet.renewals()), (60, 60));
+}
+
+#[test]
+fn withdrawn_consents_end_once_and_the_next_night_is_good() {
+    let Some(database) = database() else { return };
+    let fleet = Fleet::of(database, 20, Setting::default());
+    fleet.stage.control("POST", "grants", r#"{"revoke": true, "percent": 10}"#);
+    let output = finished(fleet.worker("m0", &[]));
+    assert_code(&output, 77, &["first night"]);
+    let ended = "SELECT count(*), min(ended_kind) FROM bbdl.enrollee WHERE ended_kind IS NOT NULL";
+    assert_eq!(fleet.database.sql(ended), "2|grant_revoked");
+    assert_code(&finished(fleet.worker("m0", &[])), 0, &["second night"]);
+
+    let output = finished(fleet.bbdl("m1", &["status", "--json"]));
+    let status: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let profiles = status["profiles"].as_array().unwrap();
+    assert_eq!(profiles.len(), 20);
+    assert_eq!(profiles.iter().filter(|row| row["ended"]["kind"] == "grant_revoked").count(), 2);
+    assert_eq!(profiles.iter().filter(|row| row["archives"][0]["count"] == 2).count(), 18);
+    assert!(profiles.iter().all(|row| row["token_store"] == "state"));
+}
+
+#[test]
+fn commands_work_on_the_shared_state_and_say_what_is_wrong_with_it() {
+    let Some(database) = database() else { return };
+    let fleet = Fleet::of(database, 3, Setting::default());
+    let run = |arguments: &[&str]| finished(fleet.bbdl("m0", arguments));
+    let said = |arguments: &[&str], code: i32| {
+        let output = run(arguments);
+        assert_code(&output, code, arguments);
+        text(&output.stdout) + &text(&output.stderr)
+    };
+    assert!(said(&["profiles", "list"], 0).contains("p0001"));
+    assert!(said(&["doctor"], 0).contains("its tables are up to date"));
+    assert!(said(&["status", "--profile", "p0002"], 0).contains("p0002"));
+    said(&["status", "--profile", "nobody"], 78);
+    said(&["profiles", "rename", "p0001", "p1"], 2);
+    said(&["profiles", "export"], 2);
+    // Rows that are there already are refused one by one.
+    let rows = fleet.path("rows");
+    let import = |more: &[&str]| {
+        let mut command = fleet.bbdl("m0", &["profiles", "import", "--json"]);
+        command.arg(&rows).args(more);
+        finished(command)
+    };
+    let refused = import(&[]);
+    assert_eq!(text(&refused.stdout).lines().filter(|line| line.contains("\"ok\":false")).count(), 3);
+    assert_code(&import(&["--replace"]), 0, &["--replace"]);
+    assert!(said(&["profiles", "remove", "p0001", "--yes"], 0).contains("removed from the shared state"));
+    said(&["profiles", "remove", "p0001", "--yes"], 78);
+
+    let with = |key: Option<&str>, arguments: &[&str]| {
+        let mut command = fleet.bbdl("m0", arguments);
+        command.env_remove("BBDL_STATE_KEY").envs(key.map(|key| ("BBDL_STATE_KEY", key)));
+        finished(command)
+    };
+    let fetch = ["fetch", "eob", "--all-profiles", "--out", "out"];
+    let output = with(None, &fetch);
+    assert_code(&output, 78, &["no key"]);
+    assert!(text(&output.stderr).contains("--state-key-file"), "{}", text(&output.stderr));
+    assert_code(&with(None, &["doctor"]), 78, &["no key"]);
+    assert_code(&with(Some("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="), &fetch), 78, &["another key"]);
+
+    key_files(&fleet, &fetch);
+    // A password on the command line is seen by everybody on the machine.
+    let mut command = fleet.bbdl("m0", &["status", "--state", "postgres://bbdl:hush-hush@localhost/x"]);
+    command.env_remove("BBDL_STATE");
+    let output = finished(command);
+    assert_code(&output, 2, &["a password"]);
+    assert!(!text(&output.stderr).contains("hush"), "{}", text(&output.stderr));
+    let config = fleet.path("m0").join("config.toml");
+    let mut command = fleet.bbdl("m0", &["status"]);
+    command.env_remove("BBDL_STATE");
+    write(&config, &format!("state = \"{}\"\n", fleet.database.url().replace("bbdl@", "bbdl:hush-hush@")), 0o644);
+    let output = finished(command);
+    assert_code(&output, 78, &["a password in a file that others may read"]);
+    assert!(text(&output.stderr).contains("chmod 600"), "{}", text(&output.stderr));
+    write(&config, &std::fs::read_to_string(&config).unwrap(), 0o600);
+    let mut command = fleet.bbdl("m0", &["status", "--json"]);
+    command.env_remove("BBDL_STATE");
+    assert!(text(&finished(command).stdout).contains("p0002"));
+}
+
+fn write(path: &Path, content: &str, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, content).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// A key comes from a file that not everybody may read, or from a program.
+fn key_files(fleet: &Fleet, fetch: &[&str]) {
+    let file = fleet.path("key");
+    for (mode, code) in [(0o644, 78), (0o600, 0)] {
+        write(&file, &format!("{KEY}\n"), mode);
+        let mut command = fleet.bbdl("m0", fetch);
+        command.env_remove("BBDL_STATE_KEY").arg("--state-key-file").arg(&file);
+        let output = finished(command);
+        assert_code(&output, code, &["--state-key-file"]);
+        assert!(!text(&output.stderr).contains(KEY));
+    }
+    for (program, code) in [(format!("echo {KEY}"), 0), ("echo hush-hush".to_owned(), 78), ("exit 3".to_owned(), 78)] {
+        let mut command = fleet.bbdl("m0", fetch);
+        command.env_remove("BBDL_STATE_KEY").env("BBDL_STATE_KEY_COMMAND", program);
+        let output = finished(command);
+        assert_code(&output, code, &["BBDL_STATE_KEY_COMMAND"]);
+        assert!(!text(&output.stderr).contains("hush"), "{}", text(&output.stderr));
+    }
+}
