@@ -62,7 +62,7 @@ impl Outage {
                 };
                 let status = status.parse().ok().filter(|status| (200..=599).contains(status));
                 let status = status.ok_or_else(|| {
-                    format!("fault backend: \"{how}\" is no HTTP status; write a status, down or foreign-entry")
+                    format!("fault backend: \"{how}\" is not an HTTP status; write a status, down or foreign-entry")
                 })?;
                 Failure::Status(status, form)
             }

@@ -196,9 +196,7 @@ pub(super) const KINDS: &[(&str, Make)] = &[
     ("length", |argument| {
         let by: i64 = argument.text.parse().ok().filter(|bytes| *bytes != 0).ok_or_else(|| {
             let text = argument.text;
-            format!(
-                "fault length: \"{text}\" is not how many bytes too many or too few; write length=100 or length=-100"
-            )
+            format!("fault length: \"{text}\" is not a number of bytes; write length=100 or length=-100")
         })?;
         Ok(Effect::bytes(move |sent| {
             let length = i64::try_from(sent.body.len()).unwrap_or(i64::MAX).saturating_add(by).max(0);
@@ -249,7 +247,7 @@ impl Argument<'_> {
     fn status(self) -> Result<u16, String> {
         let number = self.number("a status")?;
         let status = u16::try_from(number).ok().filter(|status| (200..=599).contains(status));
-        status.ok_or(format!("{number} is no HTTP status"))
+        status.ok_or(format!("{number} is not an HTTP status"))
     }
 
     fn origin(self) -> String {
