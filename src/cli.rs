@@ -7,7 +7,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
 use crate::{
     api_version::ApiVersion,
-    auth::store::StoreKind,
+    auth::{renewals::Renewals, store::StoreKind},
     claim::Kind,
     cms_notice::CMS_NOTICE,
     duration, export,
@@ -412,7 +412,7 @@ pub struct Fetch {
 }
 
 /// `bbdl fetch --all-profiles`
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options for --all-profiles")]
 pub struct FetchMany {
     /// Only those who were not pulled for so long: 90s, 15m, 6h, 7d
@@ -433,6 +433,9 @@ pub struct FetchMany {
     /// Failures that do not fail the run: an exit code, or a share of those who were due, such as 1% (repeatable)
     #[arg(long, value_name = "CODE|PERCENT%", requires = "all_profiles", hide_short_help = true)]
     pub tolerate: Vec<Tolerance>,
+    /// How many log-ins may be renewed at once: if bbdl is killed, so many consents can be lost
+    #[arg(long, value_name = "N", default_value_t = Renewals::AT_ONCE, env = "BBDL_RENEWALS", hide_short_help = true, value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub renewals: u8,
 }
 
 /// Where API v3's claims come from.

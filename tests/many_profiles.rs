@@ -259,7 +259,7 @@ fn a_large_home_spreads_its_tokens() {
     let took = began.elapsed();
     assert_eq!((code, verdicts.len()), (0, 4200));
     // With a sync for each file it would be minutes.
-    assert!(took.as_secs() < 30, "{took:?}");
+    assert!(took.as_secs() < 60, "{took:?}");
     let together = fs::read_dir(home.path().join("tokens")).unwrap().count();
     assert!((3000..4200).contains(&together), "{together}");
     let mut export = bbdl(home.path());

@@ -10,7 +10,7 @@ use std::{
 use bluebutton_mock::population::Population;
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, Running, Setting, Stage, assert_code, lines, text};
+use crate::support::{PATIENCE, Running, Setting, Stage, assert_code, has_program, lines, started_by, text};
 
 const NIGHT: [&str; 6] = ["fetch", "eob", "--all-profiles", "--out", "study", "--json"];
 
@@ -170,6 +170,55 @@ fn a_night_that_was_killed_goes_on_and_asks_nobody_twice() {
     assert!(all[before.len()..].iter().all(|name| !before.contains(name)), "{all:?}");
     all.sort();
     assert_eq!(all, ["p0", "p1", "p2", "p3"]);
+}
+
+/// Has every access token expire, on this machine's paper.
+fn expire_tokens(stage: &Stage, people: usize) {
+    for person in 0..people {
+        let path = stage.home.path().join(format!("tokens/p{person}.json"));
+        let mut record: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        record["access_token_expires"] = json!("2020-01-01T00:00:00Z");
+        fs::write(&path, record.to_string()).unwrap();
+    }
+}
+
+#[test]
+fn one_good_health_answer_serves_the_renewals_of_all() {
+    let stage = study(4, Setting::default());
+    expire_tokens(&stage, 4);
+    stage.asked();
+    assert_eq!(night(&stage, 0, &["--renewals", "1", "--jobs", "4"])["succeeded"], 4);
+    let asked = stage.asked();
+    let number = |what: &str| asked.iter().filter(|row| row.contains(what)).count();
+    assert_eq!((number("/health/"), number("/o/token/")), (1, 4), "{asked:?}");
+    // A renewal that fails casts doubt on it: the next one asks again.
+    expire_tokens(&stage, 4);
+    stage.faults(&["status=503@/o/token/#1"]);
+    let failed = night(&stage, 75, &["--renewals", "1", "--jobs", "4", "--retry", "0"])["failed"].clone();
+    let asked = stage.asked();
+    assert_eq!((failed, asked.iter().filter(|row| row.contains("/health/")).count()), (json!(1), 2), "{asked:?}");
+    stage.expect(2, &[&NIGHT[..], &["--renewals", "0"]].concat());
+}
+
+/// Of a pull that brings nothing new only the manifest is waited for: its content, and its name.
+#[test]
+fn a_pull_that_brings_nothing_new_waits_for_the_disk_twice() {
+    if !has_program("strace") {
+        return;
+    }
+    let stage = study(1, Setting::default());
+    night(&stage, 0, &[]);
+    let counted = |more: &[&str]| {
+        let inner = stage.bbdl(&[&NIGHT[..], more].concat());
+        let traced = ["strace", "-f", "-e", "trace=fsync,fdatasync,syncfs,sync", "-o", "trace"];
+        assert_code(&crate::support::finished(started_by(&traced, &inner)), 0, more);
+        let trace = fs::read_to_string(stage.home.path().join("trace")).unwrap();
+        trace.lines().filter(|line| line.contains("sync(")).count()
+    };
+    assert_eq!(counted(&[]), 2);
+    // A renewal: the place for the answer and its name, the answer, and the record of the profile and its name.
+    expire_tokens(&stage, 1);
+    assert_eq!(counted(&[]), 2 + 5);
 }
 
 #[test]

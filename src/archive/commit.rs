@@ -5,6 +5,7 @@
 //! note finishes the work.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Component, Path, PathBuf},
     time::Duration,
@@ -50,8 +51,21 @@ impl Commit {
         self.removals.push(path);
     }
 
-    /// Makes it so. Everything staged must be synced already.
-    pub(super) fn perform(&self, dir: &Path) -> Result<()> {
+    /// Makes it so. The content of everything staged must be synced already. The answer is whether the file system can
+    /// write directories through to the disk.
+    pub(super) fn perform(&self, dir: &Path) -> Result<bool> {
+        if let Some(only) = self.only_file(dir) {
+            // One rename needs no note: before it the archive is the old one, after it the new one.
+            let to = dir.join(&only.to);
+            replace::rename(&dir.join(&only.from), &to).map_err(|cause| Error::disk("write", &to, &cause))?;
+            let syncs = durable::can_sync_dir(dir).map_err(|cause| Error::disk("sync", dir, &cause))?;
+            clear_stage(dir)?;
+            return Ok(syncs);
+        }
+        // What the note names has to be there whenever the note is.
+        for staged in [STAGE, PARTIAL, OWN].map(|name| dir.join(name)).iter().filter(|dir| dir.exists()) {
+            durable::sync_dir(staged).map_err(|cause| Error::disk("sync", staged, &cause))?;
+        }
         let note = dir.join(NOTE);
         let text = serde_json::to_vec(self)
             .map_err(|cause| Error::new(ErrorKind::Defect, format!("a commit cannot be noted: {cause}")))?;
@@ -59,12 +73,19 @@ impl Commit {
         self.carry_out(dir)
     }
 
-    fn carry_out(&self, dir: &Path) -> Result<()> {
+    /// The only step, where it is the rename of a file in the archive's own directory: a pull that brought nothing new.
+    fn only_file(&self, dir: &Path) -> Option<&Move> {
+        let [only] = &self.moves[..] else { return None };
+        let is_there = only.to.components().count() == 1 && !dir.join(&only.to).is_dir();
+        Some(only).filter(|_| is_there && self.removals.is_empty())
+    }
+
+    fn carry_out(&self, dir: &Path) -> Result<bool> {
         // Before the first step, so that what is read meanwhile is the old archive as a whole.
         let places: Vec<PathBuf> = self.moves.iter().map(|step| dir.join(&step.to)).filter(|to| to.is_file()).collect();
         replace::wait_for(places.iter().map(PathBuf::as_path))
             .map_err(|(place, cause)| Error::disk("write", place, &cause))?;
-        let mut touched = vec![dir.to_owned()];
+        let mut touched = BTreeSet::from([dir.to_owned()]);
         for step in &self.moves {
             let (from, to) = (dir.join(&step.from), dir.join(&step.to));
             // Moved already, unless the disk says otherwise.
@@ -73,7 +94,7 @@ impl Commit {
             }
             if let Some(parent) = to.parent() {
                 durable::create_private_dir(parent).map_err(|cause| Error::disk("create", parent, &cause))?;
-                touched.push(parent.to_owned());
+                touched.insert(parent.to_owned());
             }
             if to.is_dir() {
                 fs::remove_dir_all(&to).map_err(|cause| Error::disk("replace", &to, &cause))?;
@@ -83,12 +104,14 @@ impl Commit {
         for path in &self.removals {
             remove_dir(&dir.join(path))?;
         }
+        let mut syncs = true;
         for path in touched {
-            durable::sync_dir(&path).map_err(|cause| Error::disk("sync", &path, &cause))?;
+            syncs &= durable::can_sync_dir(&path).map_err(|cause| Error::disk("sync", &path, &cause))?;
         }
         let note = dir.join(NOTE);
         fs::remove_file(&note).map_err(|cause| Error::disk("remove", &note, &cause))?;
-        clear_stage(dir)
+        clear_stage(dir)?;
+        Ok(syncs)
     }
 
     /// Whether every path stays inside the archive: a note is read from a disk that others may write to.
@@ -113,7 +136,7 @@ pub(super) fn finish_or_clear(dir: &Path) -> Result<()> {
         Err(cause) => return Err(Error::disk("read", &note, &cause)),
     };
     match serde_json::from_slice::<Commit>(&text) {
-        Ok(commit) if commit.is_inside() => commit.carry_out(dir),
+        Ok(commit) if commit.is_inside() => commit.carry_out(dir).map(drop),
         _ => Err(Error::new(ErrorKind::Archive, format!("{} is damaged", note.display()))
             .hint("Nothing was changed. Restore the archive from a backup, or fetch into a new directory.")),
     }

@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::{
     id_hash::{Fingerprint, IdHash},
-    lines::{create, sync},
+    lines::{create, flush},
 };
 use crate::{
     error::{Error, Result},
@@ -95,7 +95,8 @@ pub(super) fn write(path: &Path, of: &IndexedFile<'_>, records: impl Iterator<It
     }
     let sum = sum.digest128().to_le_bytes();
     out.write_all(&sum).map_err(wrong)?;
-    sync(out, path)
+    // After a power cut it may be damaged, and then it counts for nothing.
+    flush(out, path)
 }
 
 /// How many records of the catalog at `path` `each` says yes to; `None` unless it is a whole catalog of

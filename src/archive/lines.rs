@@ -22,7 +22,8 @@ pub(super) const BUFFER: usize = 1 << 18;
 /// A new private file, whose directory is made where needed.
 pub(super) fn create(path: &Path) -> Result<BufWriter<File>> {
     if let Some(parent) = path.parent() {
-        durable::create_private_dir(parent).map_err(|cause| Error::disk("create", parent, &cause))?;
+        // The commit brings the directory to the disk, with what is in it.
+        durable::create_private_dir_unsynced(parent).map_err(|cause| Error::disk("create", parent, &cause))?;
     }
     let file = private_file::create(path).map_err(|cause| Error::disk("create", path, &cause))?;
     Ok(BufWriter::with_capacity(BUFFER, file))
@@ -33,6 +34,17 @@ pub(super) fn sync(out: BufWriter<File>, path: &Path) -> Result<()> {
         .map_err(io::IntoInnerError::into_error)
         .and_then(|file| file.sync_all())
         .map_err(|cause| Error::disk("write", path, &cause))
+}
+
+/// Hands everything to the system, and does not wait for the disk.
+pub(super) fn flush(out: BufWriter<File>, path: &Path) -> Result<()> {
+    out.into_inner().map(drop).map_err(|cause| Error::disk("write", path, &cause.into_error()))
+}
+
+/// Brings a file that is closed to the disk.
+pub(super) fn sync_file(path: &Path) -> Result<()> {
+    let file = private_file::open_to_append(path).and_then(|file| file.sync_all());
+    file.map_err(|cause| Error::disk("write", path, &cause))
 }
 
 /// Takes lines out of a file (a resource came again in a newer version on a later page). Rare: the

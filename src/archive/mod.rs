@@ -91,19 +91,12 @@ impl Archive {
     /// [`crate::error::Exit::Disk`].
     pub fn make_private(&self) -> Result<Vec<String>> {
         let (mut said, dir) = (Vec::new(), self.dir.display());
-        let own = self.dir.join(OWN);
-        let syncs = durable::can_sync_dir(&own).map_err(|cause| Error::disk("sync", &own, &cause))?;
         if !self.keeps_permissions {
             said.push(format!(
                 "the file system of {dir} keeps no permissions (exFAT, SMB, …): everybody who can use that disk can read the claims"
             ));
         } else if permissions::close(&self.dir, self.manifest.as_ref())? {
             said.push(format!("files in {dir} were open to others; now only you can read them"));
-        }
-        if !syncs {
-            said.push(format!(
-                "the file system of {dir} cannot sync directories to disk: after a power failure, run bbdl verify"
-            ));
         }
         Ok(said)
     }

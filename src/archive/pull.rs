@@ -1,7 +1,7 @@
 //! A pull as a transaction: opened, written to, committed or dropped.
 
 use std::{
-    io::{BufReader, ErrorKind},
+    io::{BufReader, ErrorKind, Write},
     path::{Path, PathBuf},
 };
 
@@ -13,8 +13,8 @@ use super::{
     commit::{Commit, PAGES, STAGE},
     dedup::Expected,
     id_index::{self, ID_INDEXES, IndexedFile},
-    journal::{Files, PARTIAL, Progress, SearchKey, digest},
-    lines::{hex_digest, not_as_it_was, note_removed},
+    journal::{Files, Progress, SearchKey, digest},
+    lines::{create, hex_digest, not_as_it_was, note_removed, sync, sync_file},
     manifest::{self, Entry, Manifest, Mode, PullRow, Query, Source},
     merge::{Merge, Merged},
     previous_ids::PreviousIds,
@@ -62,6 +62,8 @@ pub struct Pull {
     rows: usize,
     searched: Vec<&'static str>,
     repairs: bool,
+    /// Whether the commit could write directories through to the disk.
+    syncs: bool,
 }
 
 impl Pulled {
@@ -78,7 +80,7 @@ impl Pull {
         let id = Manifest::next_pull_id(archive.manifest(), now);
         let mut manifest = archive.manifest().cloned().unwrap_or_else(|| Manifest::new(source.clone()));
         manifest.source.patient = manifest.source.patient.or(source.patient);
-        Self { archive, id, manifest, commit: Commit::default(), rows: 0, searched: Vec::new(), repairs }
+        Self { archive, id, manifest, commit: Commit::default(), rows: 0, searched: Vec::new(), repairs, syncs: true }
     }
 
     /// What is kept of a resource type before this pull.
@@ -200,6 +202,7 @@ impl Pull {
         id_index::write(&catalog, &of, finished.records())?;
         self.move_in(&catalog, Self::catalog(resource));
         if same.is_none() {
+            sync_file(&lines)?;
             self.move_in(&lines, &file);
         }
         if let Some(changes) = &changes {
@@ -377,6 +380,15 @@ impl Pull {
         &self.manifest.pulls[newest]
     }
 
+    /// What a person should know of the file system, once the pull is committed.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        let dir = self.archive.dir().display();
+        (!self.syncs).then(|| {
+            format!("the file system of {dir} cannot sync directories to disk: after a power failure, run bbdl verify")
+        })
+    }
+
     /// Puts everything in place, the manifest last.
     ///
     /// # Errors
@@ -390,15 +402,11 @@ impl Pull {
             self.move_in(&older, manifest::OLDER_PULLS);
         }
         let staged = self.staged(manifest::FILE);
-        durable::write_private(&staged, self.manifest.to_text().as_bytes())
-            .map_err(|cause| Error::disk("write", &staged, &cause))?;
+        let mut out = create(&staged)?;
+        out.write_all(self.manifest.to_text().as_bytes()).map_err(|cause| Error::disk("write", &staged, &cause))?;
+        sync(out, &staged)?;
         self.move_in(&staged, manifest::FILE);
-        for dir in [STAGE, PARTIAL].map(|name| self.archive.dir().join(name)) {
-            if dir.exists() {
-                durable::sync_dir(&dir).map_err(|cause| Error::disk("sync", &dir, &cause))?;
-            }
-        }
-        self.commit.perform(self.archive.dir())?;
+        self.syncs = self.commit.perform(self.archive.dir())?;
         for resource in self.searched.drain(..) {
             Files::of(self.archive.dir(), resource).clear()?;
         }

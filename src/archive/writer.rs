@@ -17,7 +17,7 @@ use super::{
     dedup::{Dedup, Entered, Expected, News, Seen, SeenResource, Tally, Verdict},
     id_index::IndexRow,
     journal::{Files, Journal, Progress, Resume, SearchKey},
-    lines::{BUFFER, create, damaged, drop_lines, each_line_of, hex_digest, sync},
+    lines::{BUFFER, create, damaged, drop_lines, each_line_of, flush, hex_digest, sync},
     previous_ids::PreviousIds,
 };
 use crate::{
@@ -65,7 +65,7 @@ pub enum KeepBundle {
     IfNew,
 }
 
-/// A finished resource file: synced, not yet in place.
+/// A finished resource file: neither synced nor in place.
 pub struct Finished {
     /// What it holds.
     pub tally: Tally,
@@ -257,14 +257,15 @@ impl Writer {
         &self.dedup
     }
 
-    /// Ends the file: everything is on the disk when this returns.
+    /// Ends the file. Whoever puts it in place syncs it before.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`].
     pub(super) fn finish(mut self) -> Result<Finished> {
         self.go_on()?;
         let path = self.files.lines();
-        sync(self.out, &path)?;
+        // It is synced when it is to stay.
+        flush(self.out, &path)?;
         if !self.superseded.is_empty() {
             (self.bytes, self.hash) = drop_lines(&path, &self.superseded)?;
         }

@@ -9,6 +9,7 @@ pub mod log_in_end;
 pub mod pasted;
 pub mod redirect;
 pub mod refusal;
+pub mod renewals;
 pub mod session;
 pub mod store;
 pub mod token;

@@ -18,8 +18,8 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use super::{
-    backend_health::Health,
     log_in_end::EndedKind,
+    renewals::Renewals,
     token::{AccessCategory, Credential, Grant},
     token_endpoint::{self, App, Asked, TokenFailure},
     vault::{Begun, Renewal, Vault},
@@ -48,6 +48,8 @@ pub struct Identity {
     pub profile: String,
     /// The command line that logs this profile in again.
     pub login: String,
+    /// What it shares with the sessions of other profiles.
+    pub renewals: Renewals,
 }
 
 /// Who is told what becomes of a log-in.
@@ -206,13 +208,15 @@ impl From<Error> for NotRenewed {
 
 impl Inner {
     async fn renew(&self, current: &mut Credential, was_rejected: bool) -> Result<()> {
+        // Before the lock: while it waits for a turn, no other process has to wait for it.
+        let turn = self.identity.renewals.turn().await;
         let lock = self.vault.lock().await?;
         let (kind, error) = match self.renew_under_lock(current, was_rejected).await {
             Ok(()) => return Ok(()),
             Err(NotRenewed::Failed(error)) => return Err(error),
             Err(NotRenewed::Ended(kind, error)) => (kind, error),
         };
-        drop(lock);
+        drop((lock, turn));
         // The consent that ended this log-in may be one that this machine is about to store the tokens of.
         let waiting = || {
             let words =
@@ -237,7 +241,7 @@ impl Inner {
                 Some(token) if current.grant.refreshable => token.clone(),
                 _ => return Err(self.cannot_be_renewed(&current.grant, was_rejected)),
             };
-            Health::of(&self.client).await.must_be_well()?;
+            self.identity.renewals.must_be_well(&self.client).await?;
             match self.vault.begin_renewal(current).await? {
                 Begun::Yes(renewal) => break (refresh_token, renewal),
                 // Its tokens are there to be adopted.
@@ -250,6 +254,9 @@ impl Inner {
         }
         let renewed = self.exchange(current, refresh_token, renewal).await;
         self.state.store(AT_REST, Ordering::Release);
+        if renewed.is_err() {
+            self.identity.renewals.doubt();
+        }
         *current = renewed?;
         self.observer.renewed(&current.grant);
         Ok(())

@@ -17,6 +17,7 @@ use crate::{
     auth::{
         local_vault::LocalVault,
         log_in_end::{Ended, EndedKind},
+        renewals::Renewals,
         session::{Identity, Observer, Session},
         store::{self, StoreKind, StoreSettings, TokenStore},
         token::Grant,
@@ -50,6 +51,8 @@ pub struct Context {
     pub limits: Limits,
     /// What is open by now.
     pub connections: Arc<Mutex<Vec<(Origin, Connections)>>>,
+    /// How many log-ins are renewed at once.
+    pub renewals: Renewals,
 }
 
 impl Context {
@@ -100,6 +103,7 @@ impl Context {
             ca_cert,
             limits: Limits::default(),
             connections: Arc::default(),
+            renewals: Renewals::default(),
         })
     }
 
@@ -166,7 +170,7 @@ impl Context {
         let client = Arc::new(self.client(profile.server(), retry)?);
         let credential = pull.vault.load().await?;
         let login = format!("bbdl profiles import FILE --replace  (a row of {name} with the tokens of a new consent)");
-        let identity = Identity { profile: name.to_string(), login };
+        let identity = Identity { profile: name.to_string(), login, renewals: self.renewals.clone() };
         let vault = Arc::new(pull.vault.clone());
         let session = Session::new(Arc::clone(&client), (vault, credential), identity, Box::new(pull.clone()))?;
         Ok((client, session))
@@ -187,7 +191,7 @@ impl Context {
             login: login.clone(),
         };
         let credential = vault.read()?;
-        let identity = Identity { profile: name.to_string(), login };
+        let identity = Identity { profile: name.to_string(), login, renewals: self.renewals.clone() };
         let record = Record { paths: self.paths.clone(), name: name.clone(), ui: self.ui.clone() };
         let session = Session::new(Arc::clone(&client), (Arc::new(vault), credential), identity, Box::new(record))?;
         match profile.ended {

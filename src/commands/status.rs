@@ -1,7 +1,10 @@
 //! `bbdl status`: the log-ins of this machine and how long they last. Needs no network.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use tokio::task::JoinSet;
 
 use crate::{
     api::{
@@ -10,14 +13,15 @@ use crate::{
         problem::Problem,
         retry::RetryPolicy,
     },
+    api_version::ApiVersion,
     auth::{log_in_end::EndedKind, refusal::intercepted, token::AccessCategory},
     claim::archived::coverages,
     claim::coverage::notice,
     cli::Status,
     commands::{Context, shared_state},
     error::{Error, ErrorKind, Exit, Result},
-    profile::{Profile, ProfileName, archive_notes::ArchiveNote},
-    runtime::{asked_to_stop, block_on, interruptible},
+    profile::{Profile, ProfileName, archive_notes::ArchiveNote, last_pull::LastPulls},
+    runtime::{asked_to_stop, block_on_with_workers, interruptible},
 };
 
 /// From here on a person is reminded that the consent ends.
@@ -25,6 +29,8 @@ const REMIND_DAYS: i64 = 30;
 
 /// What the server said when it was asked.
 type Online = Result<(), Error>;
+/// How many log-ins the server is asked about at once; how many requests that are, the client limits.
+const ASKED_AT_ONCE: usize = 16;
 
 /// Runs the command.
 ///
@@ -32,46 +38,27 @@ type Online = Result<(), Error>;
 /// [`Exit::Disk`] when the profiles cannot be read, [`Exit::NotSetUp`] when one was named and is not there; of
 /// `--online`, the gravest of what was found.
 pub fn run(context: &Context, args: &Status) -> Result<()> {
-    let now = Timestamp::now();
     let named = [context.profile.clone()];
     let wanted = context.profile_is_named.then_some(&named[..]);
     if let Some(profiles) = shared_state::profiles(context, &args.shared, wanted)? {
         return of_shared_state(context, args, profiles);
     }
-    let mut rows = Vec::new();
+    let all = context.paths.profiles()?;
     let names = if context.profile_is_named {
         // What was asked for by name has to be there.
         Profile::must_load(&context.paths, &context.profile)?;
-        vec![context.profile.clone()]
+        std::slice::from_ref(&context.profile)
     } else {
-        context.paths.profiles()?
+        &all
     };
-    for name in names {
-        let online = match load(context, &name) {
-            Some(profile) if args.online => Some(ask(context, &name, &profile)?),
-            Some(_) => None,
-            None => continue,
-        };
-        // As it is by now: to ask may have renewed or ended the log-in.
-        if let Some(profile) = load(context, &name) {
-            rows.push((name, profile, online));
-        }
-    }
-    let same_person = SamePerson(Profile::load_all(&context.paths)?);
-    if context.ui.json() {
-        let profiles: Vec<Value> =
-            rows.iter().map(|(name, profile, online)| row(name, profile, online.as_ref(), now)).collect();
-        let profiles: Vec<Value> = profiles.into_iter().map(|row| same_person.marked(row)).collect();
-        context.ui.result_json(&json!({ "profiles": profiles }));
-    } else if rows.is_empty() {
+    let online = if args.online { block_on_with_workers(ask_all(context, names))? } else { HashMap::new() };
+    // As they are by now: to ask may have renewed or ended a log-in.
+    let (rows, same_person) = read(context, &all, names, &online);
+    if rows.is_empty() && !context.ui.json() {
         context.ui.say("No log-ins on this machine. Begin with: bbdl login --sandbox  (or --production)");
     }
-    if !context.ui.json() {
-        for (name, profile, online) in &rows {
-            context.ui.result(paragraph(name, profile, online.as_ref(), now) + &same_person.line(name));
-        }
-    }
-    let asked = rows.iter().filter_map(|(name, _, online)| Some((name, online.as_ref()?.as_ref().err()?)));
+    show(context, &rows, &same_person)?;
+    let asked = names.iter().filter_map(|name| Some((name, online.get(name)?.as_ref().err()?)));
     match asked.max_by_key(|(_, error)| error.exit().gravity()) {
         Some((name, error)) => Err(found(context, name, error.clone())),
         None => Ok(()),
@@ -88,41 +75,147 @@ fn of_shared_state(context: &Context, args: &Status, profiles: Vec<(ProfileName,
         let message = format!("\"{}\" is not in the shared state", context.profile);
         return Err(Error::new(ErrorKind::NoProfile, message).hint("To list who is: bbdl profiles list"));
     }
-    let same_person = SamePerson(profiles);
-    if context.ui.json() {
-        let row = |(name, profile): &(ProfileName, Profile)| {
-            let mut row = same_person.marked(row(name, profile, None, now));
+    let (mut rows, mut people) = (Vec::new(), Vec::new());
+    for (name, profile) in profiles {
+        people.push((name.clone(), PersonKey::of(&profile)));
+        let text = if context.ui.json() {
+            let mut row = row(&name, &profile, None, now);
             row["token_store"] = "state".into();
-            row
+            row.to_string()
+        } else {
+            paragraph(&name, &profile, None, now)
         };
-        let profiles: Vec<Value> = same_person.0.iter().map(row).collect();
-        context.ui.result_json(&json!({ "profiles": profiles }));
-        return Ok(());
+        rows.push(Shown { name, text });
     }
-    for (name, profile) in &same_person.0 {
-        context.ui.result(paragraph(name, profile, None, now) + &same_person.line(name));
+    show(context, &rows, &SamePerson::of(people))
+}
+
+fn show(context: &Context, rows: &[Shown], same_person: &SamePerson) -> Result<()> {
+    if context.ui.json() {
+        context.ui.stream(|out| {
+            let wrong = |cause| Error::stdout(&cause);
+            out.write_all(b"{\"profiles\":[").map_err(wrong)?;
+            for (place, Shown { name, text }) in rows.iter().enumerate() {
+                let between = if place == 0 { "" } else { "," };
+                let same = serde_json::to_string(&same_person.names(name)).unwrap_or_default();
+                let fields = text.strip_suffix('}').unwrap_or(text);
+                write!(out, "{between}{fields},\"same_person_as\":{same}}}").map_err(wrong)?;
+            }
+            out.write_all(b"]}\n").map_err(wrong)
+        })?;
+    } else {
+        for Shown { name, text } in rows {
+            context.ui.result(text.clone() + &same_person.line(name));
+        }
     }
     Ok(())
 }
 
-/// All profiles of this machine, to be held against each other.
-struct SamePerson(Vec<(ProfileName, Profile)>);
+/// What is shown of a profile: a paragraph, or an object of JSON whose last field is still to come.
+struct Shown {
+    name: ProfileName,
+    text: String,
+}
+
+/// Reads all profiles, and what is shown of those in `names`. There may be many thousands: each is made into text as it
+/// is read, by as many threads as the machine has processors.
+fn read(
+    context: &Context,
+    all: &[ProfileName],
+    names: &[ProfileName],
+    online: &HashMap<ProfileName, Online>,
+) -> (Vec<Shown>, SamePerson) {
+    const FEW: usize = 64;
+    let now = Timestamp::now();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(all.len().div_ceil(FEW)).max(1);
+    let is_shown = |name: &ProfileName| names.len() == all.len() || names.contains(name);
+    let read_some = |some: &[ProfileName]| {
+        let (mut rows, mut people) = (Vec::new(), Vec::new());
+        for name in some {
+            // Only of those that are asked for is it told why they cannot be read.
+            let loaded =
+                if is_shown(name) { load(context, name) } else { Profile::load(&context.paths, name).ok().flatten() };
+            let Some(profile) = loaded else { continue };
+            people.push((name.clone(), PersonKey::of(&profile)));
+            if is_shown(name) {
+                let asked = online.get(name);
+                let text = if context.ui.json() {
+                    row(name, &profile, asked, now).to_string()
+                } else {
+                    paragraph(name, &profile, asked, now)
+                };
+                rows.push(Shown { name: name.clone(), text });
+            }
+        }
+        (rows, people)
+    };
+    let parts: Vec<_> = std::thread::scope(|scope| {
+        let parts = all.chunks(all.len().div_ceil(threads).max(1));
+        let started: Vec<_> =
+            parts.map(|part| (part, std::thread::Builder::new().spawn_scoped(scope, || read_some(part)))).collect();
+        // Where the system has no more threads, this one does it.
+        let ends = started.into_iter().map(|(part, started)| match started.map(|thread| thread.join()) {
+            Ok(Ok(end)) => end,
+            _ => read_some(part),
+        });
+        ends.collect()
+    });
+    let (mut rows, mut people) = (Vec::new(), Vec::new());
+    for (some_rows, some_people) in parts {
+        rows.extend(some_rows);
+        people.extend(some_people);
+    }
+    (rows, SamePerson::of(people))
+}
+
+/// What tells whether two profiles are certainly of the same person, as [`Profile::holds_the_person_of`] does.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct PersonKey {
+    server: String,
+    has_v3_ids: bool,
+    patient: String,
+}
+
+impl PersonKey {
+    fn of(profile: &Profile) -> Option<Self> {
+        let patient = profile.grant.patient.clone()?;
+        Some(Self {
+            server: profile.server.to_string(),
+            has_v3_ids: profile.api.shares_ids_with(ApiVersion::V3),
+            patient,
+        })
+    }
+}
+
+/// The profiles of each person who has more than one.
+struct SamePerson {
+    others: HashMap<ProfileName, Vec<ProfileName>>,
+}
 
 impl SamePerson {
-    /// The other profiles that hold the person of this one.
-    fn names(&self, name: &str) -> Vec<&str> {
-        let Some((_, own)) = self.0.iter().find(|(it, _)| it.as_str() == name) else { return Vec::new() };
-        let same = self.0.iter().filter(|(it, other)| it.as_str() != name && other.holds_the_person_of(own));
-        same.map(|(name, _)| name.as_str()).collect()
+    fn of(people: Vec<(ProfileName, Option<PersonKey>)>) -> Self {
+        let mut by_person: HashMap<PersonKey, Vec<ProfileName>> = HashMap::new();
+        for (name, key) in people {
+            if let Some(key) = key {
+                by_person.entry(key).or_default().push(name);
+            }
+        }
+        let mut others = HashMap::new();
+        for names in by_person.into_values().filter(|names| names.len() > 1) {
+            for name in &names {
+                others.insert(name.clone(), names.iter().filter(|other| *other != name).cloned().collect());
+            }
+        }
+        Self { others }
     }
 
-    fn marked(&self, mut row: Value) -> Value {
-        row["same_person_as"] = json!(self.names(row["name"].as_str().unwrap_or_default()));
-        row
+    /// The other profiles that hold the person of this one.
+    fn names(&self, name: &ProfileName) -> Vec<&str> {
+        self.others.get(name).into_iter().flatten().map(ProfileName::as_str).collect()
     }
 
     fn line(&self, name: &ProfileName) -> String {
-        match self.names(name.as_str()) {
+        match self.names(name) {
             names if names.is_empty() => String::new(),
             names => format!("\n  the same person as profile {}", names.join(", ")),
         }
@@ -130,10 +223,12 @@ impl SamePerson {
 }
 
 fn load(context: &Context, name: &ProfileName) -> Option<Profile> {
-    Profile::load(&context.paths, name).unwrap_or_else(|error| {
+    let mut profile = Profile::load(&context.paths, name).unwrap_or_else(|error| {
         context.ui.warn(error.to_string());
         None
-    })
+    })?;
+    LastPulls::load(&context.paths, name).refresh(&mut profile.archives);
+    Some(profile)
 }
 
 /// The failure of the whole. The result on stdout has it already.
@@ -142,13 +237,39 @@ fn found(context: &Context, name: &ProfileName, error: Error) -> Error {
     if context.ui.json() { error.already_reported() } else { error }
 }
 
+/// Asks the server about each of them, several at once.
+///
+/// # Errors
+/// [`Exit::Interrupted`]; whatever else goes wrong is an answer to the question.
+async fn ask_all(context: &Context, names: &[ProfileName]) -> Result<HashMap<ProfileName, Online>> {
+    let (mut waiting, mut running, mut answers) = (names.iter(), JoinSet::new(), HashMap::new());
+    loop {
+        while running.len() < ASKED_AT_ONCE
+            && let Some(name) = waiting.next()
+        {
+            let (context, name) = (context.clone(), name.clone());
+            // What cannot be read is told when it is to be shown.
+            if let Ok(Some(profile)) = Profile::load(&context.paths, &name) {
+                running.spawn(async move {
+                    let answer = ask(&context, &name, &profile).await;
+                    (name, answer)
+                });
+            }
+        }
+        let Some(ended) = running.join_next().await else { return Ok(answers) };
+        let (name, answer) =
+            ended.map_err(|_| Error::new(ErrorKind::Defect, "asking about a profile ended unexpectedly"))?;
+        answers.insert(name, answer?);
+    }
+}
+
 /// Whether the server still takes the log-in: the smallest question that needs a token. What it says is remembered;
 /// a log-in that is noted as over is asked about all the same.
 ///
 /// # Errors
 /// [`Exit::Interrupted`]; whatever else goes wrong is an answer to the question.
-fn ask(context: &Context, name: &ProfileName, profile: &Profile) -> Result<Online> {
-    let asked = block_on(async {
+async fn ask(context: &Context, name: &ProfileName, profile: &Profile) -> Result<Online> {
+    let asked = async {
         let retry = RetryPolicy { retries: 1, ..RetryPolicy::default() };
         let (client, session) = context.session(name, &Profile { ended: None, ..profile.clone() }, retry)?;
         let mut url = client.server().search(Searchable::Coverage);
@@ -168,7 +289,8 @@ fn ask(context: &Context, name: &ProfileName, profile: &Profile) -> Result<Onlin
             }
             Err(Failure::Other(error)) => Err(error),
         }
-    });
+    }
+    .await;
     match &asked {
         Err(error) if error.exit() == Exit::Interrupted => return Err(error.clone()),
         Ok(()) if profile.ended.is_some() => Profile::clear_ended(&context.paths, name)?,

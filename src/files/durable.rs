@@ -193,12 +193,25 @@ pub fn clear_temporaries(dir: &Path, age: Duration) {
 /// # Errors
 /// What the file system says, `NotADirectory` where a file is in the way.
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
+    create_dir(path, true)
+}
+
+/// As [`create_private_dir`], without waiting for the disk: whoever needs it there after a power cut calls [`sync_dir`] for
+/// the directory above.
+///
+/// # Errors
+/// As [`create_private_dir`].
+pub fn create_private_dir_unsynced(path: &Path) -> io::Result<()> {
+    create_dir(path, false)
+}
+
+fn create_dir(path: &Path, syncs: bool) -> io::Result<()> {
     // `""` is what `Path::parent` gives for a bare file name: the current directory.
     if path.as_os_str().is_empty() || path.is_dir() {
         return Ok(());
     }
     if let Some(parent) = path.parent() {
-        create_private_dir(parent)?;
+        create_dir(parent, syncs)?;
     }
     match private_dir_builder().create(path) {
         Ok(()) => {
@@ -207,7 +220,7 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
             if mode_of(&fs::symlink_metadata(path)?) != 0o700 {
                 refusable(fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700)))?;
             }
-            sync_dir(directory_of(path))
+            if syncs { sync_dir(directory_of(path)) } else { Ok(()) }
         }
         // Somebody else was quicker.
         Err(_) if path.is_dir() => Ok(()),

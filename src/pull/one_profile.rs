@@ -160,7 +160,9 @@ impl OneProfile<'_> {
                 Err(error) => return Err(error),
             }
         }
-        let manifest = pull.with(|pull| pull.commit().cloned()).await??;
+        let (manifest, warning) =
+            pull.with(|pull| pull.commit().cloned().map(|manifest| (manifest, pull.warning()))).await??;
+        warning.iter().for_each(|warning| self.ui().warn(warning));
         let failure = pulled.iter_mut().find_map(|resource: &mut PulledResource| resource.failure.take());
         let entry = |row: &PullRow| manifest.resources.get(&row.resource).cloned();
         let resources =

@@ -15,7 +15,7 @@ use crate::{
     api::{client::Limits, retry::RetryPolicy},
     api_version::ApiVersion,
     archive::manifest::Entry,
-    auth::{log_in_end::EndedKind, session::Session},
+    auth::{log_in_end::EndedKind, renewals::Renewals, session::Session},
     claim::{archived::coverages, coverage::notice},
     cli::{Fetch, Format},
     commands::{Context, shared_state},
@@ -40,7 +40,7 @@ const REMIND_DAYS: i64 = 14;
 /// Any of the contract's.
 pub fn run(context: &Context, args: &Fetch) -> Result<()> {
     let limits = Limits { jobs: usize::from(args.jobs), patience: Duration::from_secs(args.timeout) };
-    let context = Context { limits, ..context.clone() };
+    let context = Context { limits, renewals: Renewals::at_most(args.many.renewals), ..context.clone() };
     if args.all_profiles {
         return all_profiles::run(&context, args);
     }
