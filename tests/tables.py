@@ -17,7 +17,7 @@ csv_dir, parquet_dir, database = (pathlib.Path(path) for path in sys.argv[1:])
 database = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
 said = []
 
-for table in ("claims", "lines"):
+for table in ("claims", "lines", "coverage"):
     parquet = parquet_dir / f"{table}.parquet"
     arrow = pyarrow.parquet.read_table(parquet)
     types = {field.name: str(field.type) for field in arrow.schema}
@@ -46,8 +46,11 @@ for table in ("claims", "lines"):
                 assert text.removeprefix("'") == value.removeprefix("'") and stored == value, (table, name, row)
             cells += 1
     described = dict(duckdb.sql(f"describe select * from '{parquet}'").project("column_name, column_type").fetchall())
-    expected = {"service_start": "DATE", "medicare_paid": "DECIMAL(18,2)"}
-    expected["diagnoses" if table == "claims" else "modifiers"] = "VARCHAR[]"
+    expected = {
+        "claims": {"service_start": "DATE", "medicare_paid": "DECIMAL(18,2)", "diagnoses": "VARCHAR[]"},
+        "lines": {"service_start": "DATE", "medicare_paid": "DECIMAL(18,2)", "modifiers": "VARCHAR[]"},
+        "coverage": {"part": "VARCHAR", "start": "DATE", "end": "DATE"},
+    }[table]
     assert {name: described[name] for name in expected} == expected, described
     said.append(f"{table}: {arrow.num_rows} rows, {cells} cells alike")
 

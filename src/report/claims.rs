@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use maud::{Render, html};
 
 use super::{
-    html::{Escaped, Head, Td, table},
+    html::{Escaped, Head, Td, table, used},
+    preventive,
     words::{calm, counted, dollars, medicine, number, place, said_date},
 };
 use crate::claim::{Cents, Claim, Coded, Disposition, Kind, Line, PayerDecision};
@@ -269,7 +270,7 @@ fn facts(claim: &Claim) -> Facts {
         ("Until", until.map(said_date).unwrap_or_default()),
         ("Billed by", text(&claim.provider)),
         ("Where to reach them", text(&claim.provider_contact)),
-        ("NPI", text(&claim.provider_npi)),
+        ("Provider number (NPI)", text(&claim.provider_npi)),
         ("Treated or prescribed by", text(&claim.practitioner)),
         ("Diagnoses", all(&claim.diagnoses)),
         ("Procedures", all(&claim.procedures)),
@@ -300,16 +301,24 @@ fn pack(out: &mut String, sentence: &str, what: &[Facts; 2], claim: &Claim) {
         }
         out.push_str("</pre>");
     }
-    out.push_str("<pre>");
-    let rows = lines(claim);
+    let (heads, rows) = (heads(claim), lines(claim));
+    let used = used(&heads, &rows);
+    let shown = || used.iter().enumerate().filter(|(_, used)| **used).map(|(at, _)| at);
+    let places = |is_one: &dyn Fn(usize) -> bool| {
+        let places = shown().enumerate().filter(|(_, at)| is_one(*at)).map(|(place, _)| place.to_string());
+        places.collect::<Vec<_>>().join(" ")
+    };
+    let numbers = places(&|at| heads.get(at).is_some_and(|(_, is_number)| *is_number));
+    let days = places(&|at| rows.first().and_then(|row| row.get(at)).is_some_and(|cell| matches!(cell, Td::Day(_))));
+    let _ = write!(out, "<pre data-numbers=\"{numbers}\" data-days=\"{days}\">");
     if !rows.is_empty() {
-        let heads: Vec<_> = heads(claim).iter().map(|(head, _)| *head).collect();
+        let heads: Vec<_> = shown().filter_map(|at| heads.get(at)).map(|(head, _)| *head).collect();
         let _ = writeln!(out, "{}", heads.join("\t"));
     }
-    for row in rows {
-        for (at, Td::Text(text) | Td::Number(text)) in row.iter().enumerate() {
-            out.push_str(if at == 0 { "" } else { "\t" });
-            Escaped(text).render_to(out);
+    for row in &rows {
+        for (place, cell) in shown().filter_map(|at| row.get(at)).enumerate() {
+            out.push_str(if place == 0 { "" } else { "\t" });
+            Escaped(cell.text()).render_to(out);
         }
         out.push('\n');
     }
@@ -336,7 +345,9 @@ pub(super) fn service(line: &Line) -> String {
     if line.is_total {
         return "Total of this claim".to_owned();
     }
-    let words = line.words.as_deref().map(|words| if line.ndc.is_some() { medicine(words) } else { calm(words) });
+    let named = line.code.as_deref().and_then(preventive::name).map(str::to_owned);
+    let said = || line.words.as_deref().map(|words| if line.ndc.is_some() { medicine(words) } else { calm(words) });
+    let words = named.or_else(said);
     let code = line.code.as_deref().or(line.ndc.as_deref()).or(line.revenue.as_deref());
     let kind = if line.code.is_some() {
         "code"
@@ -373,7 +384,7 @@ fn lines(claim: &Claim) -> Vec<Vec<Td>> {
     let rows = claim.lines.iter().map(|line| {
         vec![
             Td::Text(service(line)),
-            Td::Text(line.start.as_deref().map(said_date).unwrap_or_default()),
+            Td::Day(line.start.as_deref().map(said_date).unwrap_or_default()),
             Td::Number(line.units.as_deref().map(number).unwrap_or_default()),
             Td::Text(approval(claim, line)),
             Td::Number(dollars(line.charged)),

@@ -5,21 +5,26 @@ use maud::{Markup, html};
 use super::html::Escaped;
 use crate::cms_notice::CMS_NOTICE;
 
-/// Numbers of Medicare's own hotline, the Inspector General's, and the Senior Medicare Patrol's.
+/// How to appeal is what 42 CFR § 405.942 and § 405.944 and <https://www.medicare.gov/claims-appeals/how-do-i-file-an-appeal> say.
+/// The telephone numbers are those of Medicare and the Inspector General (<https://oig.hhs.gov/fraud/report-fraud>), and of the
+/// Senior Medicare Patrol (<https://smpmedicaretracker.org/about-smp>).
 pub(super) fn section() -> Markup {
     html! {
         h2 #help { "What to do" }
         h3 { "If a bill does not match" }
         p { "Wait for the provider\u{2019}s bill, then compare it with \u{201c}You may be billed\u{201d} of that claim. If the bill is higher, call the provider\u{2019}s office first, then "
-            a href="tel:18006334227" { "1-800-MEDICARE (1-800-633-4227)" } ", TTY 1-877-486-2048, at any time." }
+            a href="tel:18006334227" { "1-800-MEDICARE (1-800-633-4227)" } ", TTY 1-877-486-2048." }
         h3 #appeal { "If Medicare did not approve a service" }
         ol {
             li { "Ask the provider whether the claim had a mistake, and to send it again." }
-            li { "If you still disagree, appeal. Your Medicare Summary Notice (MSN), the letter that Medicare mails or posts on medicare.gov, tells where to send it and by which day: you have 120 days after you get it." }
-            li { "Circle the service on the notice, write why you disagree, sign it, and send it to the address on its last page. Keep a copy. Form CMS-20027 does as well." }
+            li { "If you still disagree, you can appeal. Look at your Medicare Summary Notice (MSN), which Medicare sends you by mail or shows at medicare.gov. "
+                 "Your appeal must arrive within 120 days after you get it. Medicare takes it that you get it five days after its date." }
+            li { "Circle the service on the notice and write why you disagree, with your name and Medicare number. Send it to the address under \u{201c}Appeals Information\u{201d}. Keep a copy. "
+                 "Or fill in form CMS-20027." }
             li { "If a Medicare Advantage or drug plan decided, its own letter says how and by when." }
         }
-        p.quiet { "The 120 days are those of 42 CFR \u{a7} 405.942. For free help call your state\u{2019}s program (SHIP): 1-877-839-2675, shiphelp.org." }
+        p.quiet { "The 120 days are those of 42 CFR \u{a7} 405.942. If you were too ill to write in time, say so: Medicare can give you longer. "
+            "Your state\u{2019}s program (SHIP) helps for free: shiphelp.org, or ask 1-800-MEDICARE for its number." }
         h3 #fraud { "If you did not get a service, or do not know the provider" }
         p { "It may be a mistake; ask the provider. If it looks like fraud, call " a href="tel:18006334227" { "1-800-MEDICARE" }
             ", the Senior Medicare Patrol at " a href="tel:18778082468" { "1-877-808-2468" }

@@ -30,27 +30,45 @@ fn turns(letter: char) -> bool {
 #[derive(Clone)]
 pub(super) enum Td {
     Text(String),
+    /// Not to be broken at its blanks.
+    Day(String),
     Number(String),
+}
+
+impl Td {
+    pub(super) fn text(&self) -> &str {
+        let (Self::Text(text) | Self::Day(text) | Self::Number(text)) = self;
+        text
+    }
 }
 
 /// The head of a column, and whether it has numbers.
 pub(super) type Head = (&'static str, bool);
 
-/// A table with a caption and heads; nothing without rows. The first cell of a row names the row.
+/// Which columns to show: the first, and each in which a row has something.
+pub(super) fn used(heads: &[Head], rows: &[Vec<Td>]) -> Vec<bool> {
+    let is_used = |at: usize| at == 0 || rows.iter().any(|row| row.get(at).is_some_and(|cell| !cell.text().is_empty()));
+    (0..heads.len()).map(is_used).collect()
+}
+
+/// A table with a caption and heads, without empty columns; nothing without rows. The first cell of a row names the row.
 pub(super) fn table(caption: &str, heads: &[Head], rows: &[Vec<Td>]) -> Markup {
+    let used = used(heads, rows);
+    let shown = || heads.iter().zip(&used).filter(|(_, used)| **used).map(|(head, _)| head);
     html! {
         @if !rows.is_empty() {
             div.wide tabindex="0" role="group" aria-label=(Escaped(caption)) {
                 table {
                     caption { (Escaped(caption)) }
-                    thead { tr { @for (head, is_number) in heads { th.n[*is_number] scope="col" { (head) } } } }
+                    thead { tr { @for (head, is_number) in shown() { th.n[*is_number] scope="col" { (head) } } } }
                     tbody {
                         @for row in rows { tr {
                             // On narrow screens a row is a list of its cells, each with its head.
-                            @for (cell, (head, _)) in row.iter().zip(heads) { @match cell {
+                            @for ((cell, (head, _)), _) in row.iter().zip(heads).zip(&used).filter(|(_, used)| **used) { @match cell {
                                 // A date or code is not to be broken at its hyphens.
                                 Td::Text(text) if is_short(text) => td.s data-head=(head) { (Escaped(text)) },
                                 Td::Text(text) => td data-head=(head) { (Escaped(text)) },
+                                Td::Day(text) => td.s data-head=(head) { (Escaped(text)) },
                                 Td::Number(text) => td.n data-head=(head) { (Escaped(text)) },
                             } }
                         } }

@@ -4,6 +4,7 @@ mod claims;
 mod cover;
 mod help;
 mod html;
+mod preventive;
 mod redact;
 mod sums;
 mod temp_spool;
@@ -213,12 +214,17 @@ impl Report {
                     @if let Some(year) = year { "Only claims of " (year) " are here." }
                 }
                 nav aria-label="On this page" { ul {
-                    @for (id, name) in [("glance", "At a glance"), ("claims", "Claims"), ("denied", "Not approved"), ("coverage", "Coverage"), ("medicines", "Medicines"), ("money", "Costs"), ("doctors", "Doctors"), ("help", "What to do")] {
-                        li { a href=(format!("#{id}")) { (name) } }
-                    }
+                    @for (id, name) in self.places() { li { a href=(format!("#{id}")) { (name) } } }
                 } }
             }
         }
+    }
+
+    /// The sections that there are, in their order, and what links to them say.
+    fn places(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let first =
+            [("glance", "At a glance"), ("claims", "Claims"), ("denied", "Not approved"), ("coverage", "Coverage")];
+        first.into_iter().chain(self.sums.places()).chain([("help", "What to do")])
     }
 
     fn finder(&self) -> Markup {

@@ -33,12 +33,12 @@ function unpack(claim) {
   const packed = claim.querySelectorAll(":scope > pre");
   if (packed.length !== 4) return;
   const parts = Array.from(packed, (part) => part.textContent.split("\n").filter(Boolean).map((row) => row.split("\t")));
-  const made = (name, into, text, isNumber, head) => {
+  const made = (name, into, text, isNumber, head, isDay) => {
     const element = into.appendChild(document.createElement(name));
     if (text !== undefined) element.textContent = text;
     if (head !== undefined) element.dataset.head = head;
     if (isNumber) element.className = "n";
-    else if (name === "td" && /^\S{1,10}$/.test(text)) element.className = "s";
+    else if (isDay || (name === "td" && /^\S{1,10}$/.test(text))) element.className = "s";
     return element;
   };
   const whole = document.createDocumentFragment();
@@ -55,7 +55,9 @@ function unpack(claim) {
   });
   const lines = parts[3];
   if (lines.length > 0) {
-    const numbers = new Set([2, 4, 5, 6, 7]);
+    // The places of columns of numbers and days (claims.rs).
+    const places = (name) => new Set(packed[3].dataset[name].split(" ").filter(Boolean).map(Number));
+    const [numbers, days] = [places("numbers"), places("days")];
     const wide = made("div", whole);
     wide.className = "wide";
     wide.tabIndex = 0;
@@ -68,7 +70,7 @@ function unpack(claim) {
     const body = made("tbody", table);
     for (const line of lines.slice(1)) {
       const row = made("tr", body);
-      line.forEach((text, at) => made("td", row, text, numbers.has(at), lines[0][at]));
+      line.forEach((text, at) => made("td", row, text, numbers.has(at), lines[0][at], days.has(at)));
     }
   }
   packed.forEach((part) => part.remove());

@@ -13,7 +13,8 @@ use jiff::{Span, civil::Date};
 use super::{
     claims::{UNKNOWN, billable, drug, service, uncovered, unexplained},
     html::Td,
-    words::{calm, dollars, number, said_date},
+    preventive,
+    words::{calm, capitalized, dollars, number, said_date},
 };
 use crate::claim::{Cents, Claim, Disposition, Kind, Line, PayerDecision};
 
@@ -47,6 +48,11 @@ struct Sum {
     at_pharmacy: Option<Cents>,
     /// Fills that do not say it.
     unsaid_at_pharmacy: u64,
+}
+
+/// The day of a line, in words; where it has none, that of its claim.
+fn day_of(claim: &Claim, line: &Line) -> String {
+    line.start.as_deref().or(claim.start.as_deref()).map(said_date).unwrap_or_default()
 }
 
 /// A sum of more than can be said, and whatever is added to it. [`Cents::plus`] makes none of it again.
@@ -224,6 +230,7 @@ pub(super) struct Sums {
     drug_years: BTreeMap<String, DrugYear>,
     diagnoses: BTreeMap<String, (String, u64)>,
     denied: Newest,
+    preventive: Newest,
     stays: Newest,
     equipment: Newest,
 }
@@ -272,7 +279,7 @@ impl Sums {
                 *words = calm(said);
             }
         }
-        let text = |text: &Option<String>| Td::Text(text.as_deref().map(said_date).unwrap_or_default());
+        let text = |text: &Option<String>| Td::Day(text.as_deref().map(said_date).unwrap_or_default());
         let who = || Td::Text(claim.who().unwrap_or_default());
         let amount = |amount: Option<Cents>| Td::Number(dollars(amount));
         let day = claim.first_day();
@@ -288,6 +295,12 @@ impl Sums {
             let amounts = [line.charged, line.patient_pays].map(amount);
             self.equipment.take(day, || cells.into_iter().chain(amounts).collect());
         }
+        for line in preventive::lines(claim) {
+            self.preventive.take(day, || {
+                let cells = [Td::Day(day_of(claim, line)), Td::Text(service(line)), who()];
+                cells.into_iter().chain([amount(line.patient_pays)]).collect()
+            });
+        }
         for line in claim.denied_lines() {
             self.take_denied(claim, line);
         }
@@ -296,10 +309,10 @@ impl Sums {
     fn take_denied(&mut self, claim: &Claim, line: &Line) {
         self.denied.take(claim.first_day(), || {
             vec![
-                Td::Text(line.start.as_deref().or(claim.start.as_deref()).map(said_date).unwrap_or_default()),
+                Td::Day(day_of(claim, line)),
                 Td::Text(claim.who().unwrap_or_default()),
                 Td::Text(service(line)),
-                Td::Text(line.why_denied().unwrap_or_default()),
+                Td::Text(capitalized(&line.why_denied().unwrap_or_default())),
                 Td::Number(dollars(line.charged)),
             ]
         });

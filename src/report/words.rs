@@ -75,8 +75,12 @@ pub(super) fn calm(text: &str) -> String {
         }
     };
     let words: Vec<String> = text.split(' ').map(lower).collect();
-    let joined = words.join(" ");
-    let mut letters = joined.chars();
+    capitalized(&words.join(" "))
+}
+
+/// A text as a sentence begins.
+pub(super) fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default()
 }
 

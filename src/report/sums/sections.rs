@@ -9,12 +9,13 @@ use crate::{
     claim::{Cents, Disposition, PayerDecision},
     report::{
         html::{Head, Td, bars, quiet, table},
+        preventive::RULE,
         words::{counted, date, does, dollars, plain},
     },
 };
 
-/// The yearly deductibles of Part B that CMS has set
-/// (<https://www.cms.gov/newsroom/fact-sheets/2026-medicare-parts-b-premiums-and-deductibles> and those of the years before).
+/// The yearly deductibles of Part B that CMS has set, by the Federal Register: documents 2023-22823, 2024-26474 and 2025-20251
+/// (<https://www.govinfo.gov/content/pkg/FR-2025-11-19/html/2025-20251.htm>). Of other years the page names no amount.
 const PART_B_DEDUCTIBLES: [(i16, Cents); 3] = [(2024, Cents(24_000)), (2025, Cents(25_700)), (2026, Cents(28_300))];
 
 /// The heads of tables of sums, after what the row is of.
@@ -43,7 +44,7 @@ impl Sums {
                         p.big { (dollars(Some(recent.billable.unwrap_or_default()))) }
                         p { (time) ": " (self.parts()) }
                     }
-                    p.quiet { "Not a bill. You, Medigap, Medicaid or another insurer may have paid it. " a href="#money" { "How it is counted" } }
+                    p.quiet { "Not a bill. You, Medigap, Medicaid or another insurer may have paid it. " @if self.all.claims > 0 { a href="#money" { "How it is counted" } } }
                 }
                 div.card {
                     h3 { "Did Medicare approve everything?" }
@@ -122,6 +123,7 @@ impl Sums {
             @if self.all.claims == 0 {
                 (self.notes())
             } @else {
+                (self.preventive_services())
                 (self.medicines())
                 (self.money())
                 (self.doctors_and_places())
@@ -130,6 +132,20 @@ impl Sums {
                 (self.conditions())
             }
         }
+    }
+
+    /// The sections that [`Sums::sections`] has, and what links to them say.
+    pub(in crate::report) fn places(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let places = [
+            (self.all.claims > 0, "preventive", "Preventive services"),
+            (!self.drug_years.is_empty(), "medicines", "Medicines"),
+            (self.all.claims > 0, "money", "Costs"),
+            (!self.providers.is_empty(), "doctors", "Doctors"),
+            (self.stays.seen > 0, "stays", "Stays"),
+            (self.equipment.seen > 0, "equipment", "Equipment"),
+            (!self.diagnoses.is_empty(), "diagnoses", "Diagnoses"),
+        ];
+        places.into_iter().filter(|(is_there, ..)| *is_there).map(|(_, id, name)| (id, name))
     }
 
     /// Notes to the sums: what is missing in them, and what is left out.
@@ -247,7 +263,7 @@ impl Sums {
             let cells = [
                 Td::Text(name),
                 Td::Text(provider.contact.clone().unwrap_or_default()),
-                Td::Text(provider.last.map(date).unwrap_or_default()),
+                Td::Day(provider.last.map(date).unwrap_or_default()),
                 Td::Number(sum.claims.to_string()),
             ];
             cells.into_iter().chain(amounts).collect()
@@ -268,6 +284,20 @@ impl Sums {
             p { "Do you know them all? A name that you do not know can be a lab, or a mistake, or fraud. " a href="#fraud" { "Where to ask" } }
             (table("The latest first", &heads, &rows))
             @if self.nameless > 0 { (quiet(&format!("{} {name} nobody.", counted(self.nameless, "claim")))) }
+        }
+    }
+
+    fn preventive_services(&self) -> Markup {
+        let heads = [("Date", false), ("Service", false), ("Billed by", false), ("Your share", true)];
+        html! {
+            h2 #preventive { "Preventive services" }
+            @if self.preventive.seen == 0 {
+                p { "No claim here marks a service as preventive. That does not mean that you had none." }
+            } @else {
+                p { "Shots, tests and visits that keep you well or find an illness early. For many of them you owe nothing. If you get a bill, ask the provider why." }
+                (table(&self.preventive.caption("Newest first"), &heads, &self.preventive.rows()))
+            }
+            (quiet(RULE))
         }
     }
 
@@ -337,7 +367,7 @@ impl Sums {
             let refill = drug.last.as_ref().and_then(|fill| fill.refill.clone());
             vec![
                 Td::Text(name.clone()),
-                Td::Text(last(drug).map(date).unwrap_or_default()),
+                Td::Day(last(drug).map(date).unwrap_or_default()),
                 Td::Number(sum.claims.to_string()),
                 Td::Number(refill.unwrap_or_default()),
                 Td::Number(days),
@@ -366,7 +396,10 @@ impl Sums {
             ("Not explained", true),
         ];
         let rows = self.drug_years.iter().rev().map(|(year, it)| {
-            let amounts = [it.cost, it.plan, it.you, it.extra_help, it.discount, it.others, it.unexplained];
+            // Most people have none of these.
+            let optional = [it.extra_help, it.discount, it.others, it.unexplained];
+            let optional = optional.map(|amount| amount.filter(|amount| amount.0 != 0));
+            let amounts = [it.cost, it.plan, it.you].into_iter().chain(optional);
             let amounts = amounts.map(|amount| Td::Number(dollars(amount)));
             [Td::Text(year.clone()), Td::Number(it.fills.to_string())].into_iter().chain(amounts).collect()
         });
