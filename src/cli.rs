@@ -494,17 +494,24 @@ pub struct Report {
 #[command(after_help = "docs/export.md says what each column means and where it comes from.\n\nExamples:\n  \
         bbdl export claims --to csv --output tables\n  \
         bbdl export claims --to sqlite --output claims.db\n  \
-        bbdl export claims --to fhir-bundle --output claims.json")]
+        bbdl export claims --to fhir-bundle --output claims.json\n  \
+        bbdl export study/* --to parquet --output tables")]
 pub struct Export {
-    /// The archive's directory
-    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub dir: PathBuf,
+    /// The archive's directory, or several
+    ///
+    /// Tables of several archives have `enrollee` as their first column: the name of the profile that fills the archive, or of
+    /// its directory.
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath, required = true, num_args = 1..)]
+    pub dirs: Vec<PathBuf>,
     /// What to write
     #[arg(long, value_name = "FORMAT")]
     pub to: export::Format,
     /// For csv and parquet a directory, else a file; existing files are replaced
     #[arg(long, short, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub output: PathBuf,
+    /// For csv and parquet: separate files for each year of service
+    #[arg(long, value_name = "WHAT")]
+    pub partition_by: Option<export::Partition>,
 }
 
 /// `bbdl mock`

@@ -291,7 +291,7 @@ fn snippets_are_lines_of_programs_that_are_run() {
     for (path, _) in pages() {
         let text = fs::read_to_string(&path).unwrap();
         for (fence, programs) in [
-            ("```python\n", &["tests/sdk/client.py", "docs/examples/read.py"][..]),
+            ("```python\n", &["tests/sdk/client.py", "docs/examples/read.py", "docs/examples/read_many.py"][..]),
             ("```js\n", &["tests/sdk/client.mjs"]),
         ] {
             let squeezed = |text: &str| text.lines().map(str::trim).collect::<Vec<_>>().join("\n");

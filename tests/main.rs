@@ -31,6 +31,7 @@ mod keyring_store;
 mod login;
 mod machine;
 mod many_profiles;
+mod many_tables;
 mod mock_command;
 mod money;
 mod night;

@@ -1,14 +1,17 @@
 //! `bbdl export`: claims as tables.
 
-use std::path::Path;
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use serde_json::json;
 
 use crate::{
     cli::Export,
-    commands::Context,
+    commands::{Context, archive_owner::owners},
     error::{Error, Result},
-    export::{Format, Written, export},
+    export::{Archives, Enrollee, Format, PART, Plan, Written, export},
 };
 
 /// Runs the command.
@@ -24,7 +27,8 @@ pub fn run(context: &Context, args: &Export) -> Result<()> {
         };
         return Err(Error::usage(what).hint(format!("Say where to write it: {instead}.")));
     }
-    let Written { claims, lines, incomplete } = export(&args.dir, args.to, &args.output)?;
+    let plan = Plan { format: args.to, output: args.output.clone(), partition: args.partition_by, part: PART };
+    let Written { claims, lines, incomplete } = export(&archives(context, &args.dirs)?, &plan)?;
     if context.ui.json() {
         context
             .ui
@@ -44,4 +48,14 @@ pub fn run(context: &Context, args: &Export) -> Result<()> {
         context.ui.warn(format!("{incomplete} claims contain something that a table cannot show; they have is_incomplete 1, and are complete in the archive"));
     }
     Ok(())
+}
+
+/// The archives, and whose each is.
+fn archives(context: &Context, dirs: &[PathBuf]) -> Result<Archives> {
+    let [first, others @ ..] = dirs else { return Err(Error::usage("no archive is named")) };
+    let owners = if others.is_empty() { HashMap::new() } else { owners(context) };
+    Archives::of(first, others, |dir| {
+        let owner = std::fs::canonicalize(dir).ok().and_then(|whole| owners.get(&whole));
+        owner.map_or_else(|| Enrollee::of_directory(dir), |name| Enrollee::named(name.as_str()))
+    })
 }

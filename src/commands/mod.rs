@@ -1,5 +1,6 @@
 //! One file a command. Here: from the command line to the command, and from its end to the exit code.
 
+mod archive_owner;
 mod context;
 pub mod demo;
 pub mod doctor;

@@ -10,10 +10,9 @@ use serde_json::json;
 use crate::{
     archive::reader::refuse_own,
     cli,
-    commands::{Context, login::browser},
+    commands::{Context, archive_owner::owners, login::browser},
     error::{Error, ErrorKind, Result},
     files::durable::AtomicFile,
-    profile::{Profile, ProfileName},
     report::{Options, Report},
 };
 
@@ -26,7 +25,9 @@ const BUFFER: usize = 1 << 16;
 /// As [`Report::of`], [`crate::error::Exit::Disk`], and [`crate::error::Exit::Usage`] where the page would take the
 /// place of an archive's own file.
 pub fn run(context: &Context, args: &cli::Report) -> Result<()> {
-    let options = Options { profile: profile_of(context, &args.dir), year: args.year, is_redacted: args.redact };
+    let owner = std::fs::canonicalize(&args.dir).ok().and_then(|dir| owners(context).remove(&dir));
+    let profile = owner.map(|name| name.as_str().to_owned());
+    let options = Options { profile, year: args.year, is_redacted: args.redact };
     if args.output == Path::new("-") {
         if context.ui.json() {
             return Err(Error::usage("--json and --output - both want standard output"));
@@ -78,18 +79,6 @@ fn open(context: &Context, page: &Path) {
     if !url::Url::from_file_path(&whole).is_ok_and(|url| browser::opened(url.as_str())) {
         context.ui.warn(format!("no browser could be opened; open the page yourself: {}", whole.display()));
     }
-}
-
-/// The profile that filled this archive, where it has a name that somebody chose.
-fn profile_of(context: &Context, dir: &Path) -> Option<String> {
-    let whole = std::fs::canonicalize(dir).ok()?;
-    let fills = |name: &ProfileName| {
-        let profile = Profile::load(&context.paths, name).ok().flatten();
-        profile
-            .is_some_and(|it| it.archives.iter().any(|note| note.place().is_ok_and(|out| out.as_ref() == Some(&whole))))
-    };
-    let name = context.paths.profiles().ok()?.into_iter().find(fills)?;
-    (name.as_str() != ProfileName::DEFAULT).then(|| name.as_str().to_owned())
 }
 
 /// Whether it is another name of standard output, at whose place no file can be put.

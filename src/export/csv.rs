@@ -4,7 +4,7 @@ use std::{borrow::Cow, fs::File, io::BufWriter};
 
 use csv::Writer;
 
-use super::{Cell, Rows, Table};
+use super::{Cell, Columns, Rows};
 use crate::{
     error::{Error, Result},
     files::durable::AtomicFile,
@@ -12,17 +12,18 @@ use crate::{
 
 pub(super) struct Csv {
     out: Writer<BufWriter<File>>,
+    bytes: u64,
     file: AtomicFile,
 }
 
 impl Rows for Csv {
     const EXTENSION: &'static str = "csv";
 
-    fn begin(file: AtomicFile, table: Table) -> Result<Self> {
+    fn begin(file: AtomicFile, head: &Columns) -> Result<Self> {
         let wrong = |cause: std::io::Error| Error::disk("write", file.place(), &cause);
         let mut out = Writer::from_writer(BufWriter::with_capacity(1 << 16, file.file().map_err(wrong)?));
-        out.write_record(table.columns().iter().map(|(name, _)| name)).map_err(|cause| wrong(cause.into()))?;
-        Ok(Self { out, file })
+        out.write_record(head.columns.iter().map(|(name, _)| name)).map_err(|cause| wrong(cause.into()))?;
+        Ok(Self { out, bytes: 0, file })
     }
 
     fn row(&mut self, cells: &[Cell<'_>]) -> Result<()> {
@@ -35,9 +36,14 @@ impl Rows for Csv {
             Cell::Money(amount) => amount.to_string().into(),
         });
         let texts: Vec<Cow<'_, str>> = texts.collect();
+        self.bytes += texts.iter().map(|text| text.len() as u64 + 1).sum::<u64>();
         self.out
             .write_record(texts.iter().map(|text| text.as_bytes()))
             .map_err(|cause| Error::disk("write", self.file.place(), &cause.into()))
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     fn finish(mut self) -> Result<AtomicFile> {

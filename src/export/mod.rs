@@ -1,14 +1,21 @@
-//! Claims as tables: one row a claim, one row a line, the same columns whatever they are written to.
+//! Claims as tables: one row a claim, one row a line, the same columns whatever they are written to. Of many archives the
+//! first column says whose a row is.
 
 mod columns;
 mod csv;
 mod fhir_bundle;
+mod many;
 mod parquet;
+mod parts;
 mod sqlite;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use columns::{CLAIMS, COVERAGE, Cell, Column, DETAILS, Detail, LINES, OfClaim, OfCoverage, OfLine, Type};
+pub use many::{Archives, Enrollee};
+pub use parts::PART;
+
+use jiff::civil::Date;
 
 use crate::{
     archive::reader::refuse_own,
@@ -24,9 +31,9 @@ use crate::{
 /// What to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// `claims.csv`, `lines.csv` and `coverage.csv` in a directory.
+    /// `claims.csv`, `lines.csv` and `coverage.csv` in a directory; of several archives a directory for each.
     Csv,
-    /// `claims.parquet`, `lines.parquet` and `coverage.parquet` in a directory.
+    /// `claims.parquet`, `lines.parquet` and `coverage.parquet` in a directory; of several archives a directory for each.
     Parquet,
     /// One file with these tables, and one for each thing that a claim has several of.
     Sqlite,
@@ -34,15 +41,72 @@ pub enum Format {
     FhirBundle,
 }
 
+/// By what files are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Partition {
+    /// The year in which the first service of a claim was (`year=2026`).
+    Year,
+}
+
+/// What goes where, and how.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What is written.
+    pub format: Format,
+    /// A directory for CSV and Parquet, else a file.
+    pub output: PathBuf,
+    /// Files for each of these.
+    pub partition: Option<Partition>,
+    /// About how many bytes a file has at most, where a table has several: [`PART`].
+    pub part: u64,
+}
+
 /// Which of the tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Table {
     Claims,
     Lines,
     Coverage,
 }
 
+/// How tables are laid out.
+#[derive(Clone, Copy, Debug)]
+struct Layout {
+    /// Whether the first column is [`ENROLLEE`].
+    of_many: bool,
+    /// Whether there are files for each year.
+    by_year: bool,
+    /// About how many bytes a file has at most.
+    part: u64,
+}
+
+/// The first column of tables of several archives.
+const ENROLLEE: (&str, Type) = ("enrollee", Type::Text);
+
+impl Layout {
+    /// Names and types of the columns of a table, in order.
+    fn columns(self, table: Table) -> Columns {
+        let columns = self.of_many.then_some(ENROLLEE).into_iter().chain(table.columns());
+        Columns { table: table.name(), columns: columns.collect() }
+    }
+}
+
+/// The head of a table.
+struct Columns {
+    table: &'static str,
+    columns: Vec<(&'static str, Type)>,
+}
+
+/// A row, and the year of the claim that it is of.
+struct Row<'r> {
+    table: Table,
+    year: Option<i16>,
+    cells: Vec<Cell<'r>>,
+}
+
 impl Table {
+    const ALL: [Self; 3] = [Self::Claims, Self::Lines, Self::Coverage];
+
     fn name(self) -> &'static str {
         match self {
             Self::Claims => "claims",
@@ -63,10 +127,10 @@ impl Table {
 
 /// Somewhere rows go; dropped without [`Sink::finish`], nothing is left in place.
 trait Sink {
-    fn row(&mut self, table: Table, cells: &[Cell<'_>]) -> Result<()>;
+    fn row(&mut self, row: &Row<'_>) -> Result<()>;
 
     /// What the claim has several of, where there are tables for it.
-    fn details(&mut self, _: &Claim) -> Result<()> {
+    fn details(&mut self, _: Option<&Enrollee>, _: &Claim) -> Result<()> {
         Ok(())
     }
 
@@ -78,8 +142,10 @@ trait Rows: Sized {
     /// Its file's name ends like this.
     const EXTENSION: &'static str;
 
-    fn begin(file: AtomicFile, table: Table) -> Result<Self>;
+    fn begin(file: AtomicFile, columns: &Columns) -> Result<Self>;
     fn row(&mut self, cells: &[Cell<'_>]) -> Result<()>;
+    /// About how many bytes are in the file.
+    fn bytes(&self) -> u64;
     /// Everything is in the file, which is not yet in its place.
     fn finish(self) -> Result<AtomicFile>;
 }
@@ -92,18 +158,21 @@ struct Files<R> {
 }
 
 impl<R: Rows> Files<R> {
-    fn create(dir: &Path) -> Result<Self> {
-        let file = |table: Table| R::begin(begin(&dir.join(format!("{}.{}", table.name(), R::EXTENSION)))?, table);
+    fn create(dir: &Path, layout: Layout) -> Result<Self> {
+        let file = |table: Table| {
+            let place = dir.join(format!("{}.{}", table.name(), R::EXTENSION));
+            R::begin(begin(&place)?, &layout.columns(table))
+        };
         Ok(Self { claims: file(Table::Claims)?, lines: file(Table::Lines)?, coverage: file(Table::Coverage)? })
     }
 }
 
 impl<R: Rows> Sink for Files<R> {
-    fn row(&mut self, table: Table, cells: &[Cell<'_>]) -> Result<()> {
-        match table {
-            Table::Claims => self.claims.row(cells),
-            Table::Lines => self.lines.row(cells),
-            Table::Coverage => self.coverage.row(cells),
+    fn row(&mut self, row: &Row<'_>) -> Result<()> {
+        match row.table {
+            Table::Claims => self.claims.row(&row.cells),
+            Table::Lines => self.lines.row(&row.cells),
+            Table::Coverage => self.coverage.row(&row.cells),
         }
     }
 
@@ -141,44 +210,79 @@ pub struct Written {
     pub incomplete: u64,
 }
 
-/// Writes the claims of the archive at `dir` to `output`. What is there under the same names is replaced when all is
-/// written and the archive was found to be what its manifest says.
+/// Writes the claims of archives as `plan` says. What is there under the same names is replaced when all is written and each
+/// archive was found to be what its manifest says. One archive is open at a time.
 ///
 /// # Errors
-/// As [`Claims::each`]; [`crate::error::Exit::Usage`] where `output` is one of an archive's own files.
-pub fn export(dir: &Path, format: Format, output: &Path) -> Result<Written> {
-    let mut archive = Claims::open(dir)?;
-    let mut sink: Box<dyn Sink> = match format {
-        Format::FhirBundle => return fhir_bundle::write(dir, output),
-        Format::Csv => Box::new(Files::<csv::Csv>::create(output)?),
-        Format::Parquet => Box::new(Files::<parquet::Parquet>::create(output)?),
-        Format::Sqlite => Box::new(sqlite::Sqlite::create(begin(output)?)?),
+/// As [`Claims::each`]; [`crate::error::Exit::Usage`] where the output is one of an archive's own files, and for what a format
+/// cannot be: a bundle of several archives, a database or a bundle by year.
+pub fn export(archives: &Archives, plan: &Plan) -> Result<Written> {
+    let (output, by_year) = (plan.output.as_path(), plan.partition == Some(Partition::Year));
+    let layout = Layout { of_many: archives.is_many(), by_year, part: plan.part };
+    if by_year && matches!(plan.format, Format::Sqlite | Format::FhirBundle) {
+        return Err(Error::usage("only tables of several files can be by year")
+            .hint("Write them with --to parquet or --to csv, or leave --partition-by out."));
+    }
+    let in_parts = layout.of_many || by_year;
+    // What cannot be read is known before anything is made.
+    let mut first = Some(Claims::open(archives.first())?);
+    let mut sink: Box<dyn Sink> = match plan.format {
+        Format::FhirBundle => return fhir_bundle::write(archives.only()?, output),
+        Format::Csv if in_parts => Box::new(parts::Parts::<csv::Csv>::create(output, layout)?),
+        Format::Parquet if in_parts => Box::new(parts::Parts::<parquet::Parquet>::create(output, layout)?),
+        Format::Csv => Box::new(Files::<csv::Csv>::create(output, layout)?),
+        Format::Parquet => Box::new(Files::<parquet::Parquet>::create(output, layout)?),
+        Format::Sqlite => Box::new(sqlite::Sqlite::create(begin(output)?, layout)?),
     };
     let mut written = Written::default();
-    archive.each(|claim| {
-        let cells: Vec<Cell<'_>> = CLAIMS.iter().map(|column| (column.of)(&claim)).collect();
-        sink.row(Table::Claims, &cells)?;
-        sink.details(&claim)?;
-        written.claims += 1;
-        written.incomplete += u64::from(claim.is_incomplete);
-        for line in &claim.lines {
-            let cells: Vec<Cell<'_>> = LINES.iter().map(|column| (column.of)(&claim, line)).collect();
-            sink.row(Table::Lines, &cells)?;
-            written.lines += 1;
-        }
-        Ok(())
-    })?;
-    for coverage in coverages(dir)? {
-        // One row a contract; a part without any has one row.
-        let contracts: Vec<Option<&Contract>> = match coverage.contracts.as_slice() {
-            [] => vec![None],
-            contracts => contracts.iter().map(Some).collect(),
-        };
-        for contract in contracts {
-            let cells: Vec<Cell<'_>> = COVERAGE.iter().map(|column| (column.of)(&coverage, contract)).collect();
-            sink.row(Table::Coverage, &cells)?;
-        }
+    for (enrollee, dir) in archives.each() {
+        let claims = first.take().map_or_else(|| Claims::open(dir), Ok)?;
+        let one = Exported { enrollee, sink: sink.as_mut() }.all(dir, claims)?;
+        written.claims += one.claims;
+        written.lines += one.lines;
+        written.incomplete += one.incomplete;
     }
     sink.finish()?;
     Ok(written)
+}
+
+/// An archive on its way into tables.
+struct Exported<'e> {
+    enrollee: Option<&'e Enrollee>,
+    sink: &'e mut dyn Sink,
+}
+
+impl Exported<'_> {
+    fn all(mut self, dir: &Path, mut archive: Claims) -> Result<Written> {
+        let mut written = Written::default();
+        archive.each(|claim| {
+            let year = claim.first_day().map(Date::year);
+            self.row(Table::Claims, year, CLAIMS.iter().map(|column| (column.of)(&claim)))?;
+            self.sink.details(self.enrollee, &claim)?;
+            written.claims += 1;
+            written.incomplete += u64::from(claim.is_incomplete);
+            for line in &claim.lines {
+                self.row(Table::Lines, year, LINES.iter().map(|column| (column.of)(&claim, line)))?;
+                written.lines += 1;
+            }
+            Ok(())
+        })?;
+        for coverage in coverages(dir)? {
+            // One row a contract; a part without any has one row.
+            let contracts: Vec<Option<&Contract>> = match coverage.contracts.as_slice() {
+                [] => vec![None],
+                contracts => contracts.iter().map(Some).collect(),
+            };
+            for contract in contracts {
+                self.row(Table::Coverage, None, COVERAGE.iter().map(|column| (column.of)(&coverage, contract)))?;
+            }
+        }
+        Ok(written)
+    }
+
+    fn row<'c>(&mut self, table: Table, year: Option<i16>, cells: impl Iterator<Item = Cell<'c>>) -> Result<()> {
+        let enrollee = self.enrollee.map(|it| Cell::Text(it.as_str().to_owned().into()));
+        let cells = enrollee.into_iter().chain(cells).collect();
+        self.sink.row(&Row { table, year, cells })
+    }
 }

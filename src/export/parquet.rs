@@ -11,7 +11,7 @@ use parquet::{
     schema::parser::parse_message_type,
 };
 
-use super::{Cell, Rows, Table, Type, unwritten};
+use super::{Cell, Columns, Rows, Type, unwritten};
 use crate::{
     error::{Error, Result},
     files::durable::AtomicFile,
@@ -40,9 +40,9 @@ enum Held {
 impl Rows for Parquet {
     const EXTENSION: &'static str = "parquet";
 
-    fn begin(file: AtomicFile, table: Table) -> Result<Self> {
+    fn begin(file: AtomicFile, head: &Columns) -> Result<Self> {
         let handle = file.file().map_err(|cause| Error::disk("write", file.place(), &cause))?;
-        let columns = table.columns();
+        let columns = &head.columns;
         let fields = columns.iter().map(|(name, kind)| match kind {
             Type::Text => format!("optional byte_array {name} (string);"),
             Type::Day => format!("optional int32 {name} (date);"),
@@ -52,7 +52,7 @@ impl Rows for Parquet {
             Type::Count => format!("optional int64 {name};"),
             Type::Money => format!("optional int64 {name} (decimal(18, 2));"),
         });
-        let message = format!("message {} {{ {} }}", table.name(), fields.collect::<String>());
+        let message = format!("message {} {{ {} }}", head.table, fields.collect::<String>());
         let schema = parse_message_type(&message).map_err(|cause| unwritten(&file, &cause))?;
         let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
         let out = SerializedFileWriter::new(handle, Arc::new(schema), Arc::new(properties))
@@ -99,6 +99,10 @@ impl Rows for Parquet {
         }
         self.rows += 1;
         if self.rows == GROUP { self.write() } else { Ok(()) }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.out.bytes_written() as u64
     }
 
     fn finish(mut self) -> Result<AtomicFile> {

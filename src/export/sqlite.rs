@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, ToSql, types::ToSqlOutput};
 
-use super::{Cell, DETAILS, Sink, Table, Type, keep, unwritten};
+use super::{Cell, Columns, DETAILS, ENROLLEE, Enrollee, Layout, Row, Sink, Table, Type, keep, unwritten};
 use crate::{
     claim::{Claim, clean},
     error::{Error, ErrorKind, Result},
@@ -18,6 +18,7 @@ pub(super) struct Sqlite {
     inserts: [(Table, String); 3],
     /// What inserts a row into each of [`DETAILS`].
     details: Vec<String>,
+    layout: Layout,
     file: AtomicFile,
 }
 
@@ -36,42 +37,57 @@ impl ToSql for Cell<'_> {
 }
 
 impl Sqlite {
-    pub(super) fn create(file: AtomicFile) -> Result<Self> {
+    pub(super) fn create(file: AtomicFile, layout: Layout) -> Result<Self> {
         let connection = Connection::open(file.path()).map_err(|cause| unwritten(&file, &cause))?;
         // Nobody sees the file before it is whole, and then it is synced.
         let settings = "pragma journal_mode = off; pragma synchronous = off; begin;";
-        let tables = [Table::Claims, Table::Lines, Table::Coverage];
-        let mut created: String = tables.map(|table| create(table.name(), &table.columns())).concat();
-        for detail in DETAILS {
-            let columns = [&[("claim_id", Type::Text)], detail.columns].concat();
-            created += &create(detail.name, &columns);
-        }
+        let tables = Table::ALL.map(|table| layout.columns(table));
+        let mut created: String = tables.iter().map(create).collect();
+        let of_claim = || layout.of_many.then_some(ENROLLEE).into_iter().chain([("claim_id", Type::Text)]);
+        let details = DETAILS.iter().map(|detail| Columns {
+            table: detail.name,
+            columns: of_claim().chain(detail.columns.iter().copied()).collect(),
+        });
+        let details: Vec<Columns> = details.collect();
+        created.extend(details.iter().map(create));
         connection.execute_batch(&(settings.to_owned() + &created)).map_err(|cause| unwritten(&file, &cause))?;
-        let insert =
-            |name: &str, columns: usize| format!("insert into {name} values ({})", vec!["?"; columns].join(", "));
-        let inserts = tables.map(|table| (table, insert(table.name(), table.columns().len())));
-        let details = DETAILS.iter().map(|detail| insert(detail.name, 1 + detail.columns.len())).collect();
-        Ok(Self { connection, inserts, details, file })
+        let insert = |head: &Columns| {
+            format!("insert into {} values ({})", head.table, vec!["?"; head.columns.len()].join(", "))
+        };
+        let inserts = Table::ALL.map(|table| (table, insert(&layout.columns(table))));
+        let details = details.iter().map(insert).collect();
+        Ok(Self { connection, inserts, details, layout, file })
     }
 }
 
 /// The statement that makes a table.
-fn create(table: &str, columns: &[(&str, Type)]) -> String {
-    let columns = columns.iter().map(|(name, kind)| {
+fn create(head: &Columns) -> String {
+    let is_claims = head.table == Table::Claims.name();
+    let of_many = head.columns.first() == Some(&ENROLLEE);
+    let columns = head.columns.iter().map(|(name, kind)| {
         let affinity = match kind {
             // A day as SQLite's own functions read it.
             Type::Text | Type::Day | Type::List => "text",
             Type::Count => "integer",
             Type::Money => "numeric",
         };
-        let key = if table == Table::Claims.name() && *name == "claim_id" { " primary key" } else { "" };
+        let key = if is_claims && !of_many && *name == "claim_id" { " primary key" } else { "" };
         format!("\"{name}\" {affinity}{key}")
     });
-    format!("create table {table} ({});", columns.collect::<Vec<_>>().join(", "))
+    let columns = columns.collect::<Vec<_>>().join(", ");
+    // Two people can have a claim of the same id.
+    let key = if is_claims && of_many { ", primary key (enrollee, claim_id)" } else { "" };
+    format!("create table {} ({columns}{key});", head.table)
+}
+
+/// The views; of several archives each is by enrollee as well.
+fn views(of_many: bool) -> String {
+    let (enrollee, [one, two]) = if of_many { ("enrollee, ", ["1, 2", "1, 2, 3"]) } else { ("", ["1", "1, 2"]) };
+    VIEWS.replace("{enrollee}", enrollee).replace("{first}", one).replace("{first two}", two)
 }
 
 impl Sink for Sqlite {
-    fn row(&mut self, table: Table, cells: &[Cell<'_>]) -> Result<()> {
+    fn row(&mut self, row: &Row<'_>) -> Result<()> {
         let wrong = |cause: rusqlite::Error| match cause.sqlite_error_code() {
             // Known before the whole file is read.
             Some(rusqlite::ErrorCode::ConstraintViolation) => Error::new(
@@ -83,20 +99,23 @@ impl Sink for Sqlite {
             ),
             _ => unwritten(&self.file, &cause),
         };
-        for (_, insert) in self.inserts.iter().filter(|(of, _)| *of == table) {
+        for (_, insert) in self.inserts.iter().filter(|(of, _)| *of == row.table) {
             let mut insert = self.connection.prepare_cached(insert).map_err(wrong)?;
-            insert.execute(rusqlite::params_from_iter(cells)).map_err(wrong)?;
+            insert.execute(rusqlite::params_from_iter(&row.cells)).map_err(wrong)?;
         }
         Ok(())
     }
 
-    fn details(&mut self, claim: &Claim) -> Result<()> {
+    fn details(&mut self, enrollee: Option<&Enrollee>, claim: &Claim) -> Result<()> {
         let wrong = |cause: rusqlite::Error| unwritten(&self.file, &cause);
         for (detail, insert) in DETAILS.iter().zip(&self.details) {
             let rows = (detail.rows)(claim);
             let mut insert = self.connection.prepare_cached(insert).map_err(wrong)?;
             for mut row in rows {
                 row.insert(0, Cell::Text(clean(&claim.id)));
+                if let Some(enrollee) = enrollee {
+                    row.insert(0, Cell::Text(enrollee.as_str().into()));
+                }
                 insert.execute(rusqlite::params_from_iter(row)).map_err(wrong)?;
             }
         }
@@ -104,7 +123,7 @@ impl Sink for Sqlite {
     }
 
     fn finish(self: Box<Self>) -> Result<()> {
-        let end = format!("{VIEWS} commit;");
+        let end = format!("{} commit;", views(self.layout.of_many));
         self.connection.execute_batch(&end).map_err(|cause| unwritten(&self.file, &cause))?;
         self.connection.close().map_err(|(_, cause)| unwritten(&self.file, &cause))?;
         keep(self.file)

@@ -1,11 +1,11 @@
 -- Indexes for the joins below, and views that answer what people ask. Sums are of what counts: a claim that was
 -- cancelled, deleted or replaced, only asked for in advance or is still worked on is in none (`standing`).
-create index lines_of_claim on lines (claim_id);
-create index diagnoses_of_claim on diagnoses (claim_id);
+create index lines_of_claim on lines ({enrollee}claim_id);
+create index diagnoses_of_claim on diagnoses ({enrollee}claim_id);
 create index diagnoses_by_code on diagnoses (code);
-create index procedures_of_claim on procedures (claim_id);
-create index care_team_of_claim on care_team (claim_id);
-create index amounts_of_claim on amounts (claim_id, name);
+create index procedures_of_claim on procedures ({enrollee}claim_id);
+create index care_team_of_claim on care_team ({enrollee}claim_id);
+create index amounts_of_claim on amounts ({enrollee}claim_id, name);
 create index claims_by_day on claims (service_start);
 
 create view settled as
@@ -13,53 +13,53 @@ create view settled as
     where standing = 'final';
 
 create view left_out as
-    select standing, count(*) as claims from claims where standing <> 'final' group by 1;
+    select {enrollee}standing, count(*) as claims from claims where standing <> 'final' group by {first};
 
 -- Every claim is in one row: what does not say its day, type or anybody is under 'unknown'.
 create view by_year as
-    select coalesce(substr(service_start, 1, 4), 'unknown') as year, coalesce(claim_type, 'unknown') as claim_type,
+    select {enrollee}coalesce(substr(service_start, 1, 4), 'unknown') as year, coalesce(claim_type, 'unknown') as claim_type,
         count(distinct settled.claim_id) as claims,
         sum(case when name = 'charged' then cents end) / 100.0 as charged,
         sum(case when name = 'medicare_paid' then cents end) / 100.0 as medicare_paid,
         sum(case when name = 'patient_pays' then cents end) / 100.0 as patient_pays,
         sum(case when name = 'patient_paid' then cents end) / 100.0 as patient_paid
-    from settled left join amounts using (claim_id)
-    group by 1, 2;
+    from settled left join amounts using ({enrollee}claim_id)
+    group by {first two};
 
 -- Who billed, else who treated: one row a number (NPI), with the last of the names that claims have for it; of whom there
 -- is a number only, that; of whom there is a name only, one row a name.
 create view by_provider as
     with who as (
-        select claim_id, service_start, service_end, coalesce(provider, practitioner) as name,
+        select {enrollee}claim_id, service_start, service_end, coalesce(provider, practitioner) as name,
             case when provider is not null then provider_npi
                 when practitioner is not null then practitioner_npi
                 else coalesce(provider_npi, practitioner_npi) end as npi
         from settled)
-    select coalesce(max(who.name), 'NPI ' || who.npi, 'unknown') as provider, who.npi as npi,
+    select {enrollee}coalesce(max(who.name), 'NPI ' || who.npi, 'unknown') as provider, who.npi as npi,
         count(distinct who.claim_id) as claims,
         min(service_start) as first_day, max(service_end) as last_day,
         sum(case when amounts.name = 'medicare_paid' then cents end) / 100.0 as medicare_paid,
         sum(case when amounts.name = 'patient_pays' then cents end) / 100.0 as patient_pays,
         sum(case when amounts.name = 'patient_paid' then cents end) / 100.0 as patient_paid
-    from who left join amounts using (claim_id)
-    group by who.npi, case when who.npi is null then who.name end;
+    from who left join amounts using ({enrollee}claim_id)
+    group by {enrollee}who.npi, case when who.npi is null then who.name end;
 
 create view medicines as
-    select service_start as filled, words, ndc, units, days_supply, settled.patient_pays, settled.claim_id
+    select {enrollee}service_start as filled, words, ndc, units, days_supply, settled.patient_pays, settled.claim_id
     from settled left join
-        (select claim_id, max(words) as words, max(ndc) as ndc, max(units) as units from lines group by 1)
-        using (claim_id)
+        (select {enrollee}claim_id, max(words) as words, max(ndc) as ndc, max(units) as units from lines group by {first})
+        using ({enrollee}claim_id)
     where claim_type = 'pde';
 
 -- What Medicare did not approve, and why.
 create view denied as
-    select settled.service_start as day, coalesce(provider, practitioner) as provider, lines.code, lines.words,
+    select {enrollee}settled.service_start as day, coalesce(provider, practitioner) as provider, lines.code, lines.words,
         lines.charged, lines.denial_reason, lines.denial_words, settled.claim_id
-    from lines join settled using (claim_id)
+    from lines join settled using ({enrollee}claim_id)
     where is_denied = 1;
 
 create view by_diagnosis as
-    select code, max(words) as words, count(distinct claim_id) as claims,
+    select {enrollee}code, max(words) as words, count(distinct claim_id) as claims,
         min(service_start) as first_day, max(service_end) as last_day
-    from diagnoses join settled using (claim_id)
-    group by 1;
+    from diagnoses join settled using ({enrollee}claim_id)
+    group by {first};

@@ -1,0 +1,109 @@
+//! Which archives are exported, and whose each is.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+
+use crate::error::{Error, Result};
+
+/// What stands in the column `enrollee`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Enrollee(String);
+
+impl Enrollee {
+    /// Somebody of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+
+    /// The name of an archive's directory, whatever path leads to it.
+    #[must_use]
+    pub fn of_directory(dir: &Path) -> Self {
+        let whole = std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
+        Self(whole.file_name().unwrap_or(whole.as_os_str()).to_string_lossy().into_owned())
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One archive, or several that are told apart by whose they are.
+#[derive(Clone, Debug)]
+pub struct Archives {
+    first: (Enrollee, PathBuf),
+    others: Vec<(Enrollee, PathBuf)>,
+}
+
+impl Archives {
+    /// The archive at `first` and those at `others`; `name` says whose each is.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Usage`] where two have the same name: their rows could not be told apart.
+    pub fn of(first: &Path, others: &[PathBuf], name: impl Fn(&Path) -> Enrollee) -> Result<Self> {
+        let archives = Self {
+            first: (name(first), first.to_owned()),
+            others: others.iter().map(|dir| (name(dir), dir.clone())).collect(),
+        };
+        let mut seen = HashMap::new();
+        for (enrollee, dir) in std::iter::once(&archives.first).chain(&archives.others) {
+            if let Some(before) = seen.insert(enrollee, dir) {
+                let (name, before, dir) = (enrollee.as_str(), before.display(), dir.display());
+                return Err(Error::usage(format!("{before} and {dir} would both be \"{name}\" in the tables")).hint(
+                    "Nothing was written. Give each archive once, and rename one of two directories of the same name.",
+                ));
+            }
+        }
+        Ok(archives)
+    }
+
+    pub(super) fn is_many(&self) -> bool {
+        !self.others.is_empty()
+    }
+
+    pub(super) fn first(&self) -> &Path {
+        &self.first.1
+    }
+
+    /// The only one.
+    pub(super) fn only(&self) -> Result<&Path> {
+        if self.is_many() {
+            return Err(Error::usage("a bundle is of one person").hint("Write one for each archive."));
+        }
+        Ok(self.first())
+    }
+
+    /// Each, and whose it is where there are several.
+    pub(super) fn each(&self) -> impl Iterator<Item = (Option<&Enrollee>, &Path)> {
+        let all = std::iter::once(&self.first).chain(&self.others);
+        all.map(|(enrollee, dir)| (self.is_many().then_some(enrollee), dir.as_path()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::error::Exit;
+
+    use super::*;
+
+    #[test]
+    fn archives_are_told_apart_by_name() {
+        let of = |dirs: &[&str]| {
+            let others: Vec<PathBuf> = dirs.iter().skip(1).map(PathBuf::from).collect();
+            Archives::of(Path::new(dirs[0]), &others, Enrollee::of_directory)
+        };
+        let one = of(&["study/p1"]).unwrap();
+        assert!(one.each().all(|(enrollee, _)| enrollee.is_none()) && one.only().is_ok());
+        let two = of(&["study/p1", "study/p2/"]).unwrap();
+        let names: Vec<_> = two.each().map(|(enrollee, _)| enrollee.unwrap().as_str()).collect();
+        assert_eq!(names, ["p1", "p2"]);
+        assert_eq!(two.only().unwrap_err().exit(), Exit::Usage);
+        for same in [&["study/p1", "study/p1"], &["one/p1", "other/p1"]] {
+            assert_eq!(of(same).unwrap_err().exit(), Exit::Usage, "{same:?}");
+        }
+    }
+}

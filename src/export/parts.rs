@@ -1,0 +1,197 @@
+//! Tables as directories of files of about 128 MB, by year where that is asked for: what many archives come to.
+//!
+//! `OUTPUT/claims/part-00000.parquet`, or `OUTPUT/claims/year=2026/part-00000.parquet`, as Spark, DuckDB and pandas read a
+//! table of several files.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use tempfile::TempDir;
+
+use super::{Layout, Row, Rows, Sink, Table, begin};
+use crate::{
+    error::{Error, Result},
+    files::durable::{create_private_dir, sync_dir},
+};
+
+/// About as large is a file of tables of many archives: large enough for what reads in parallel, small enough to be sent.
+pub const PART: u64 = 128 << 20;
+
+/// Files that are written at once. One for each year and table would be more than there may be open, where years are wrong.
+const MOST_OPEN: usize = 48;
+
+/// The directory, inside of the output, in which files are until all are whole.
+const STAGE: &str = ".bbdl-export-";
+/// No export takes as long: whoever left such a directory behind was killed.
+const ABANDONED: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Hive's name of a year that a claim does not say; Spark, DuckDB and pyarrow read it as none.
+const NO_YEAR: &str = "__HIVE_DEFAULT_PARTITION__";
+
+/// What a file is of.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Place {
+    table: Table,
+    /// The year of service, where there are files for each.
+    year: Option<Option<i16>>,
+}
+
+impl Place {
+    fn dir(self) -> PathBuf {
+        let table = PathBuf::from(self.table.name());
+        match self.year {
+            None => table,
+            Some(None) => table.join(format!("year={NO_YEAR}")),
+            Some(Some(year)) => table.join(format!("year={year:04}")),
+        }
+    }
+}
+
+/// A file that is being written.
+struct Part<R> {
+    rows: R,
+    /// The row that was written last, of all files' rows.
+    last: u64,
+}
+
+pub(super) struct Parts<R> {
+    output: PathBuf,
+    layout: Layout,
+    /// Removed with all that is in it, whatever happens.
+    stage: TempDir,
+    open: HashMap<Place, Part<R>>,
+    /// How many files were begun.
+    begun: HashMap<Place, u32>,
+    rows: u64,
+}
+
+impl<R: Rows> Parts<R> {
+    pub(super) fn create(output: &Path, layout: Layout) -> Result<Self> {
+        for table in Table::ALL {
+            refuse_others(&output.join(table.name()))?;
+        }
+        let wrong = |cause: std::io::Error| Error::disk("create a directory in", output, &cause);
+        create_private_dir(output).map_err(wrong)?;
+        clear_abandoned(output);
+        let stage = tempfile::Builder::new().prefix(STAGE).tempdir_in(output).map_err(wrong)?;
+        Ok(Self { output: output.to_owned(), layout, stage, open: HashMap::new(), begun: HashMap::new(), rows: 0 })
+    }
+
+    /// The file that is being written there, begun where there is none.
+    fn part(&mut self, place: Place) -> Result<&mut Part<R>> {
+        if !self.open.contains_key(&place) && self.open.len() == MOST_OPEN {
+            let oldest = self.open.iter().min_by_key(|(_, part)| part.last).map(|(place, _)| *place);
+            oldest.map_or(Ok(()), |oldest| self.end(oldest))?;
+        }
+        match self.open.entry(place) {
+            Entry::Occupied(part) => Ok(part.into_mut()),
+            Entry::Vacant(empty) => {
+                let number = self.begun.entry(place).or_default();
+                let name = format!("part-{number:05}.{}", R::EXTENSION);
+                *number += 1;
+                let file = begin(&self.stage.path().join(place.dir()).join(name))?;
+                let rows = R::begin(file, &self.layout.columns(place.table))?;
+                Ok(empty.insert(Part { rows, last: self.rows }))
+            }
+        }
+    }
+
+    /// Ends a file: it is on the disk, and its handle closed.
+    fn end(&mut self, place: Place) -> Result<()> {
+        let Some(part) = self.open.remove(&place) else { return Ok(()) };
+        super::keep(part.rows.finish()?)
+    }
+}
+
+impl<R: Rows> Sink for Parts<R> {
+    fn row(&mut self, row: &Row<'_>) -> Result<()> {
+        let by_year = self.layout.by_year && row.table != Table::Coverage;
+        let place = Place { table: row.table, year: by_year.then_some(row.year) };
+        self.rows += 1;
+        let (count, most) = (self.rows, self.layout.part);
+        let part = self.part(place)?;
+        part.rows.row(&row.cells)?;
+        part.last = count;
+        if part.rows.bytes() >= most { self.end(place) } else { Ok(()) }
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<()> {
+        for place in self.open.keys().copied().collect::<Vec<_>>() {
+            self.end(place)?;
+        }
+        // A table without rows has its columns.
+        for table in Table::ALL
+            .into_iter()
+            .filter(|table| self.begun.keys().all(|place| place.table != *table))
+            .collect::<Vec<_>>()
+        {
+            let place = Place { table, year: None };
+            self.part(place)?;
+            self.end(place)?;
+        }
+        let (output, stage) = (&self.output, self.stage.path());
+        for table in Table::ALL {
+            let (place, new) = (output.join(table.name()), stage.join(table.name()));
+            let old = stage.join(format!("old-{}", table.name()));
+            let wrong = |cause: std::io::Error| Error::disk("write", &place, &cause);
+            let is_there = place.exists();
+            if is_there {
+                fs::rename(&place, &old).map_err(wrong)?;
+            }
+            if let Err(cause) = fs::rename(&new, &place) {
+                if is_there {
+                    let _ = fs::rename(&old, &place);
+                }
+                return Err(wrong(cause));
+            }
+        }
+        sync_dir(output).map_err(|cause| Error::disk("write", output, &cause))
+    }
+}
+
+/// Refuses a place where there is something else than what this module wrote: it would be removed.
+fn refuse_others(place: &Path) -> Result<()> {
+    super::refuse_own(place)?;
+    let Ok(metadata) = fs::symlink_metadata(place) else { return Ok(()) };
+    if metadata.is_dir() && has_parts_only(place, true) {
+        return Ok(());
+    }
+    Err(Error::usage(format!("{} has something else than tables of bbdl's", place.display()))
+        .hint("Nothing was changed. Give another --output."))
+}
+
+fn has_parts_only(dir: &Path, may_have_years: bool) -> bool {
+    fs::read_dir(dir).is_ok_and(|entries| {
+        entries.into_iter().all(|entry| {
+            let Ok(entry) = entry else { return false };
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { return false };
+            match entry.file_type() {
+                Ok(kind) if kind.is_file() => {
+                    name.starts_with("part-") && (name.ends_with(".csv") || name.ends_with(".parquet"))
+                }
+                Ok(kind) if kind.is_dir() => {
+                    may_have_years && name.starts_with("year=") && has_parts_only(&entry.path(), false)
+                }
+                _ => false,
+            }
+        })
+    })
+}
+
+/// Removes what an export left that was killed: it holds health data.
+fn clear_abandoned(output: &Path) {
+    let is_old = |metadata: &fs::Metadata| {
+        metadata.modified().is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|since| since > ABANDONED))
+    };
+    for entry in fs::read_dir(output).into_iter().flatten().flatten() {
+        let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(STAGE));
+        if is_ours && entry.metadata().is_ok_and(|metadata| metadata.is_dir() && is_old(&metadata)) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}

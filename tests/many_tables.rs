@@ -1,0 +1,302 @@
+//! Tables of several archives: whose each row is, files of a size, files by year, and nothing that grows with their number.
+
+#![allow(clippy::print_stderr, reason = "what the readers of tables found is what people ask for")]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::support::{Setting, Stage, assert_code, finished, snapshot, text};
+use bbdl::export::{Archives, Enrollee, Format, Plan, export};
+use serde_json::{Value, json};
+
+const TABLES: [&str; 3] = ["claims", "lines", "coverage"];
+
+/// Two people's archives: that of the profile "default" in `claims`, that of "mom" in `other`.
+fn two_people(api: &str) -> Stage {
+    let stage = Stage::with(Setting { claims: 40, ..Setting::default() });
+    for (enrollee, profile, out) in [(0, "default", "claims"), (1, "mom", "other")] {
+        stage.control("POST", "consent", &json!({"answer": "all", "enrollee": enrollee}).to_string());
+        stage.log_in(&["--api", api, "--profile", profile]);
+        stage.expect(0, &["fetch", "all", "--out", out, "-q", "--profile", profile]);
+    }
+    stage
+}
+
+fn at(stage: &Stage, path: &str) -> PathBuf {
+    stage.home.path().join(path)
+}
+
+/// The files below `dir` that end like this, in order.
+fn files(dir: &Path, end: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, end));
+        } else if path.to_str().unwrap().ends_with(end) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Heads and rows of CSV files, which have the same heads.
+fn csv(files: &[PathBuf]) -> (Vec<String>, Vec<Vec<String>>) {
+    let (mut heads, mut rows) = (Vec::new(), Vec::new());
+    for file in files {
+        let mut reader = csv::Reader::from_path(file).unwrap();
+        let found: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
+        assert!(heads.is_empty() || heads == found, "{}", file.display());
+        heads = found;
+        rows.extend(reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect::<Vec<_>>()));
+    }
+    (heads, rows)
+}
+
+/// Copies an archive as often as asked for, each under a name of its own; the paths, as they are typed.
+fn copies(stage: &Stage, archive: &str, count: usize) -> Vec<String> {
+    let names: Vec<String> = (0..count).map(|number| format!("study/p{number:04}")).collect();
+    for name in &names {
+        let to = at(stage, name);
+        fs::create_dir_all(&to).unwrap();
+        for entry in fs::read_dir(at(stage, archive)).unwrap().map(Result::unwrap) {
+            if entry.path().is_file() {
+                fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn each_row_says_whose_it_is_and_is_else_the_row_of_one_archive() {
+    for api in ["v1", "v2", "v3"] {
+        let stage = two_people(api);
+        let said = stage.expect_json(0, &["export", "claims", "other", "--to", "csv", "--output", "both", "--json"]);
+        assert_eq!(said["claims"], 80);
+        for (dir, name) in [("claims", "claims"), ("other", "mom")] {
+            stage.expect(0, &["export", dir, "--to", "csv", "--output", name]);
+        }
+        for table in TABLES {
+            let (heads, rows) = csv(&[at(&stage, &format!("both/{table}/part-00000.csv"))]);
+            let mut expected = Vec::new();
+            for name in ["claims", "mom"] {
+                let (one, of_one) = csv(&[at(&stage, &format!("{name}/{table}.csv"))]);
+                assert_eq!(heads, [vec!["enrollee".to_owned()], one].concat(), "{api} {table}");
+                assert!(!of_one.is_empty(), "{api} {table}");
+                expected.extend(of_one.into_iter().map(|row| [vec![name.to_owned()], row].concat()));
+            }
+            assert_eq!(rows, expected, "{api} {table}");
+        }
+    }
+}
+
+#[test]
+fn a_database_of_several_keeps_people_apart_in_tables_and_views() {
+    let stage = two_people("v2");
+    let copied = copies(&stage, "claims", 2);
+    // Two people with claims of the same ids.
+    stage.expect(0, &["export", &copied[0], &copied[1], "--to", "sqlite", "--output", "both.db"]);
+    stage.expect(0, &["export", "claims", "--to", "sqlite", "--output", "one.db"]);
+    let [both, one] = ["both.db", "one.db"].map(|file| rusqlite::Connection::open(at(&stage, file)).unwrap());
+    let rows = |database: &rusqlite::Connection, query: &str| -> Vec<String> {
+        let mut query = database.prepare(query).unwrap();
+        let columns = query.column_count();
+        let row = |row: &rusqlite::Row<'_>| {
+            (0..columns).map(|at| Ok(format!("{:?}", row.get_ref(at)?))).collect::<rusqlite::Result<Vec<_>>>()
+        };
+        let mut rows: Vec<String> = query.query_map([], row).unwrap().map(|row| row.unwrap().join("|")).collect();
+        rows.sort();
+        rows
+    };
+    let mut seen = 0;
+    for name in one
+        .prepare("select name from sqlite_master where type in ('table', 'view')")
+        .unwrap()
+        .query_map([], |row| row.get::<_, String>(0))
+        .unwrap()
+        .map(Result::unwrap)
+    {
+        seen += 1;
+        let of_one = rows(&one, &format!("select * from {name}"));
+        for enrollee in ["p0000", "p0001"] {
+            let columns: Vec<String> = both
+                .prepare(&format!("select * from {name}"))
+                .unwrap()
+                .column_names()
+                .map(|column| format!("\"{column}\""))
+                .collect();
+            assert_eq!(columns[0], "\"enrollee\"", "{name}");
+            let query = format!("select {} from {name} where enrollee = '{enrollee}'", columns[1..].join(", "));
+            assert_eq!(rows(&both, &query), of_one, "{name} of {enrollee}");
+        }
+    }
+    assert!(seen >= 13, "{seen} tables and views");
+}
+
+#[test]
+fn files_have_about_the_size_that_is_asked_for_and_each_is_whole() {
+    let stage = two_people("v2");
+    stage.expect(0, &["export", "claims", "other", "--to", "csv", "--output", "large"]);
+    let archives = Archives::of(&at(&stage, "claims"), &[at(&stage, "other")], Enrollee::of_directory).unwrap();
+    let plan = Plan { format: Format::Csv, output: at(&stage, "small"), partition: None, part: 2_000 };
+    export(&archives, &plan).unwrap();
+    let small = files(&at(&stage, "small/claims"), ".csv");
+    assert!(small.len() > 5, "{}", small.len());
+    for file in &small[..small.len() - 1] {
+        let bytes = fs::metadata(file).unwrap().len();
+        assert!((2_000..4_000).contains(&bytes), "{bytes} bytes: {}", file.display());
+    }
+    let (heads, rows) = csv(&small);
+    let (expected, mut all) = csv(&files(&at(&stage, "large/claims"), ".csv"));
+    for row in all.iter_mut().filter(|row| row[0] == "mom") {
+        row[0] = "other".to_owned();
+    }
+    assert_eq!((heads, rows), (expected, all));
+    // Fewer files take the place of more: none of those before is left.
+    export(&archives, &Plan { part: 1 << 20, ..plan }).unwrap();
+    assert_eq!(files(&at(&stage, "small/claims"), ".csv").len(), 1);
+}
+
+#[test]
+fn claims_are_in_the_files_of_their_year() {
+    let stage = two_people("v2");
+    let mut claims = stage.lines("ExplanationOfBenefit.ndjson");
+    let mut undated: Value = serde_json::from_str(&claims[0]).unwrap();
+    undated.as_object_mut().unwrap().remove("billablePeriod");
+    for item in undated["item"].as_array_mut().unwrap() {
+        let item = item.as_object_mut().unwrap();
+        item.retain(|name, _| !name.starts_with("serviced"));
+    }
+    claims[0] = undated.to_string();
+    stage.keep_instead(&(claims.join("\n") + "\n"));
+    for dirs in [&["claims", "other"][..], &["claims"]] {
+        let by_year = [&["export"], dirs, &["--to", "csv", "--partition-by", "year", "--output", "by-year"]].concat();
+        stage.expect(0, &by_year);
+        let mut seen = BTreeSet::new();
+        for table in ["claims", "lines"] {
+            for file in files(&at(&stage, &format!("by-year/{table}")), ".csv") {
+                let year = file.parent().unwrap().file_name().unwrap().to_str().unwrap().strip_prefix("year=").unwrap();
+                let (heads, rows) = csv(std::slice::from_ref(&file));
+                let start = heads.iter().position(|head| head == "service_start").unwrap();
+                let fits = |day: &str| if year.starts_with('_') { day.is_empty() } else { day.starts_with(year) };
+                // A claim goes over the turn of a year with its lines.
+                assert!(table == "lines" || rows.iter().all(|row| fits(&row[start])), "{}", file.display());
+                seen.insert(year.to_owned());
+            }
+        }
+        assert!(seen.len() > 3 && seen.contains("__HIVE_DEFAULT_PARTITION__"), "{seen:?}");
+        let (heads, rows) = csv(&files(&at(&stage, "by-year/claims"), ".csv"));
+        assert_eq!((heads[0].as_str(), rows.len()), if dirs.len() > 1 { ("enrollee", 80) } else { ("claim_id", 40) });
+        assert!(at(&stage, "by-year/coverage/part-00000.csv").is_file(), "cover has no year");
+    }
+}
+
+#[test]
+fn what_cannot_be_is_refused_before_anything_is_written() {
+    let stage = two_people("v2");
+    for (arguments, words) in [
+        (&["claims", "claims", "--to", "csv"][..], "would both be"),
+        (&["claims", "other", "--to", "fhir-bundle"], "a bundle is of one person"),
+        (&["claims", "other", "--to", "sqlite", "--partition-by", "year"], "by year"),
+        (&["claims", "--to", "fhir-bundle", "--partition-by", "year"], "by year"),
+    ] {
+        let error = stage.expect_json(2, &[&["export"], arguments, &["--output", "out", "--json"]].concat());
+        assert!(error["error"]["message"].as_str().unwrap().contains(words), "{error}");
+        assert!(!at(&stage, "out").exists());
+    }
+    // A directory of the same name as a profile's.
+    let copied = at(&stage, "mom");
+    fs::create_dir(&copied).unwrap();
+    for file in ["manifest.json", "ExplanationOfBenefit.ndjson", "Coverage.ndjson"] {
+        fs::copy(at(&stage, "claims").join(file), copied.join(file)).unwrap();
+    }
+    stage.expect(2, &["export", "other", "mom", "--to", "csv", "--output", "out"]);
+
+    // Somebody else's files would be removed.
+    for stranger in ["out/claims/notes.txt", "out/lines/year=2024/notes.txt", "out/coverage"] {
+        let path = at(&stage, stranger);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "mine").unwrap();
+        let before = snapshot(&at(&stage, "out"));
+        let refused = stage.run(&["export", "claims", "other", "--to", "csv", "--output", "out"]);
+        assert_code(&refused, 2, &[stranger]);
+        assert!(text(&refused.stderr).contains("something else than tables"), "{}", text(&refused.stderr));
+        assert!(snapshot(&at(&stage, "out")) == before);
+        fs::remove_dir_all(at(&stage, "out")).unwrap();
+    }
+}
+
+/// One damaged archive of several: the tables of before stay, and it is said which one it is.
+#[test]
+fn nothing_is_replaced_where_one_archive_is_damaged() {
+    let stage = two_people("v2");
+    for format in ["csv", "parquet"] {
+        let tables = ["export", "claims", "other", "--to", format, "--output", "tables"];
+        stage.expect(0, &tables);
+        let before = snapshot(&at(&stage, "tables"));
+        let file = at(&stage, "other/ExplanationOfBenefit.ndjson");
+        let whole = fs::read_to_string(&file).unwrap();
+        let paid = whole.rfind("\"value\":1").unwrap();
+        let mut damaged = whole.clone();
+        damaged.replace_range(paid..paid + 9, "\"value\":2");
+        fs::write(&file, damaged).unwrap();
+        let refused = stage.run(&tables);
+        assert_code(&refused, 65, &[format]);
+        assert!(text(&refused.stderr).contains("other/ExplanationOfBenefit.ndjson"), "{}", text(&refused.stderr));
+        assert!(snapshot(&at(&stage, "tables")) == before, "{format}");
+        fs::write(&file, whole).unwrap();
+        stage.expect(0, &tables);
+        let left: Vec<_> =
+            fs::read_dir(at(&stage, "tables")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left.len(), 3, "{left:?}");
+    }
+}
+
+/// More archives than files may be open.
+#[test]
+fn each_archive_is_closed_before_the_next() {
+    let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
+    stage.expect(0, &["fetch", "all", "--out", "claims", "-q"]);
+    let archives = copies(&stage, "claims", 120);
+    for format in ["csv", "parquet"] {
+        let inner = stage.bbdl(&[]);
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "ulimit -n 40 && exec \"$0\" \"$@\""])
+            .arg(inner.get_program())
+            .arg("export")
+            .args(&archives);
+        command.args(["--to", format, "--output", "tables", "--json"]).current_dir(stage.home.path());
+        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let output = finished(command);
+        assert_code(&output, 0, &[format]);
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(said["claims"], 360);
+    }
+}
+
+/// What analysts read tables with reads the directories as they are.
+#[test]
+fn duckdb_and_pandas_read_directories_of_tables() {
+    let Some(python) = crate::export::python() else { return };
+    let stage = two_people("v3");
+    for (format, output) in [("parquet", "tables"), ("csv", "csv")] {
+        stage.expect(0, &["export", "claims", "other", "--to", format, "--output", output]);
+        let by_year = format!("{output}-by-year");
+        let arguments = ["export", "claims", "other", "--to", format, "--partition-by", "year", "--output", &by_year];
+        stage.expect(0, &arguments);
+    }
+    for program in ["tests/many_tables.py", "docs/examples/read_many.py"] {
+        let mut check = Command::new(&python);
+        check.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(program)).current_dir(stage.home.path());
+        let output = finished(check);
+        assert_code(&output, 0, &[program]);
+        eprint!("{}", text(&output.stdout));
+    }
+}
