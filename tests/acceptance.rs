@@ -7,7 +7,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use url::Url;
 
-use crate::support::{Setting, Stage, assert_code, finished, ids, lines, server::Server, text};
+use crate::support::{
+    Setting, Stage, assert_code, finished, ids, lines,
+    server::{self, Server, claim, number, start_name},
+    text,
+};
 
 const FETCH: [&str; 5] = ["fetch", "eob", "--out", "claims", "--json"];
 const EOB: &str = "ExplanationOfBenefit";
@@ -113,38 +117,15 @@ impl Scene {
     }
 }
 
-fn number(url: &Url, name: &str) -> Option<usize> {
-    url.query_pairs().find(|(key, _)| key == name).and_then(|(_, value)| value.parse().ok())
-}
-
-fn start_name(api: &str) -> &'static str {
-    if api == "v3" { "_offset" } else { "startIndex" }
-}
-
 fn page(api: &str, claims: usize, url: &Url) -> Value {
     let (start, count) = (number(url, start_name(api)).unwrap_or(0), number(url, "_count").unwrap_or(10));
     let entry = |place: usize| {
         let id = if api == "v3" { format!("{}", 1000 + place) } else { format!("carrier-{}", 1000 + place) };
-        json!({"resource": {"resourceType": EOB, "id": id, "meta": {"lastUpdated": "2026-01-01T00:00:00Z"},
-            "patient": {"reference": "Patient/-1"}}})
+        claim(&id, "2026-01-01T00:00:00Z")
     };
     let is_late = url.query().unwrap_or_default().contains("_lastUpdated");
     let claims = if is_late { 0 } else { claims };
-    let entries: Vec<Value> = (start..claims.min(start + count)).map(entry).collect();
-    let mut links = vec![json!({"relation": "self", "url": url.as_str()})];
-    if start + count < claims {
-        links.push(json!({"relation": "next", "url": link_to(api, url, start + count)}));
-    }
-    json!({"resourceType": "Bundle", "type": "searchset", "total": if api == "v3" { count } else { claims },
-        "meta": {"lastUpdated": "2026-11-20T00:00:00Z"}, "link": links, "entry": entries})
-}
-
-fn link_to(api: &str, url: &Url, start: usize) -> String {
-    let mut next = url.clone();
-    let others: Vec<(String, String)> =
-        url.query_pairs().into_owned().filter(|(name, _)| name != start_name(api)).collect();
-    next.query_pairs_mut().clear().extend_pairs(others).append_pair(start_name(api), &start.to_string());
-    next.to_string()
+    server::page(api, url, claims, (start..claims.min(start + count)).map(entry).collect())
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! The pages in a real browser: the mock's, and the listener's own.
 
-#![allow(clippy::print_stderr, reason = "a skipped check says so")]
-
 use std::{path::Path, process::Command};
 
-use crate::support::{Running, Setting, Stage, assert_code, finished, has_program, text};
+use crate::support::{
+    Running, Setting, Signal, Stage, assert_code, finished, has_programs, needs, signal, text, until,
+};
 use base64::Engine;
 use bluebutton_mock::{Mock, Options, Population};
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ fn shown(url: &str, home: &Path) -> String {
 
 #[test]
 fn a_browser_comes_back_to_the_page_that_says_how_it_went() {
-    if !has_program("chromium") {
+    if !has_programs(&["chromium"]) {
         return;
     }
     let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
@@ -56,8 +56,7 @@ fn a_browser_comes_back_to_the_page_that_says_how_it_went() {
     login.until("finds no records");
     assert!(browsing.join().unwrap().contains("cannot be found"));
     // Told and not believed: the wait goes on until it is interrupted.
-    let killed = Command::new("kill").args(["-INT", &login.id().to_string()]).status().unwrap();
-    assert!(killed.success());
+    signal(login.id(), Signal::INT);
     assert_code(&login.finish(), 130, &[]);
 }
 
@@ -81,11 +80,7 @@ impl Driver {
         let base = format!("http://127.0.0.1:{port}");
         // From here on the driver is ended whatever happens.
         let mut browser = Self { driver, session: base.clone(), home };
-        let deadline = std::time::Instant::now() + crate::support::PATIENCE;
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(std::time::Instant::now() < deadline, "chromedriver does not answer");
-            std::thread::yield_now();
-        }
+        until("chromedriver answers", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
         let mut arguments: Vec<String> = QUIET.map(str::to_owned).to_vec();
         arguments.push(format!("--user-data-dir={}", browser.home.path().display()));
         // The checker of accessibility takes its time where other tests run beside it.
@@ -183,7 +178,7 @@ impl Drop for Driver {
 
 #[test]
 fn a_person_can_click_through_the_mocks_pages() {
-    if !has_program("chromium") || !has_program("chromedriver") {
+    if !has_programs(&["chromium", "chromedriver"]) {
         return;
     }
     let mock =
@@ -227,7 +222,7 @@ fn a_person_can_click_through_the_mocks_pages() {
 /// way back to the log-in. `BBDL_SHOTS` names a directory for pictures of them.
 #[test]
 fn the_mocks_pages_can_be_read_by_everybody() {
-    if !has_program("chromium") || !has_program("chromedriver") {
+    if !has_programs(&["chromium", "chromedriver"]) {
         return;
     }
     let axe = std::env::var_os("BBDL_AXE").map(|path| std::fs::read_to_string(path).unwrap());
@@ -274,13 +269,11 @@ fn the_mocks_pages_can_be_read_by_everybody() {
 /// from reading it. The checker of accessibility is axe-core; `BBDL_AXE` says where its script is.
 #[test]
 fn a_person_can_read_and_search_the_report() {
-    if !has_program("chromium") || !has_program("chromedriver") {
+    if !has_programs(&["chromium", "chromedriver"]) {
         return;
     }
-    let axe = std::env::var_os("BBDL_AXE").map(|path| std::fs::read_to_string(path).unwrap());
-    if axe.is_none() {
-        eprintln!("skipped: accessibility, since BBDL_AXE does not say where axe.min.js is");
-    }
+    let axe = needs::variable("BBDL_AXE", "npm install axe-core, and BBDL_AXE=…/axe-core/axe.min.js");
+    let axe = axe.map(|path| std::fs::read_to_string(path).unwrap());
     let browser = Driver::start();
     for api in ["v1", "v2", "v3"] {
         let stage = Stage::with(Setting { claims: 200, ..Setting::default() });
@@ -379,7 +372,7 @@ fn a_person_can_read_and_search_the_report() {
 /// the screen, whose it is and which page on each sheet.
 #[test]
 fn the_report_prints_whole_with_a_name_and_numbers_of_pages() {
-    if !has_program("chromium") || !has_program("chromedriver") {
+    if !has_programs(&["chromium", "chromedriver"]) {
         return;
     }
     let browser = Driver::start();

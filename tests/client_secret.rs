@@ -2,7 +2,7 @@
 
 use std::{os::unix::fs::PermissionsExt, process::Command};
 
-use crate::support::{Running, Stage, assert_code, follow, has_program, private, shared, text};
+use crate::support::{Running, Stage, assert_code, follow, has_programs, private, shared, text};
 
 /// A log-in with a secret file of these bytes.
 fn with_file(stage: &Stage, bytes: &[u8]) -> std::process::Output {
@@ -76,7 +76,7 @@ fn a_secret_file_that_others_can_read_is_warned_of() {
 
 #[test]
 fn a_terminal_is_asked_for_the_secret_and_does_not_show_it() {
-    if !has_program("script") {
+    if !has_programs(&["script"]) {
         return;
     }
     let stage = Stage::claims(3);
@@ -109,13 +109,8 @@ fn until_the_terminal_shows_nothing(script: u32) {
     let children = std::fs::read_to_string(format!("/proc/{script}/task/{script}/children")).unwrap();
     let child = children.split_whitespace().next().unwrap();
     let terminal = std::fs::read_link(format!("/proc/{child}/fd/0")).unwrap();
-    let deadline = std::time::Instant::now() + crate::support::PATIENCE;
-    loop {
+    crate::support::until("the terminal shows nothing", || {
         let state = Command::new("stty").arg("-F").arg(&terminal).arg("-a").output().unwrap();
-        if text(&state.stdout).contains("-echo ") {
-            return;
-        }
-        assert!(std::time::Instant::now() < deadline, "the terminal goes on showing what is typed");
-        std::thread::yield_now();
-    }
+        text(&state.stdout).contains("-echo ")
+    });
 }

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{PATIENCE, Stage, assert_code, finished, has_program, http, text};
+use crate::support::{PATIENCE, Stage, assert_code, finished, has_programs, http, text};
 use bbdl::{
     auth::store::{StoreError, TokenStore, command::CommandStore},
     error::{Error, Exit},
@@ -153,7 +153,7 @@ impl Drop for Gpg {
 
 #[test]
 fn the_pass_helper_keeps_a_log_in_through_its_renewal_to_its_end() {
-    if !has_program("pass") || !has_program("gpg") {
+    if !has_programs(&["pass", "gpg"]) {
         return;
     }
     let stage = Stage::claims(30);
@@ -181,7 +181,7 @@ fn the_pass_helper_keeps_a_log_in_through_its_renewal_to_its_end() {
 }
 
 #[test]
-fn the_command_may_stand_in_the_configuration_and_the_environment_comes_first() {
+fn the_environment_overrides_the_command_in_the_configuration() {
     let helped = Helped::with_files(Stage::claims(3));
     let home = helped.stage.home.path();
     let configured = |command: &str| {
@@ -281,7 +281,7 @@ fn secrets_are_in_no_argument_no_environment_and_no_message() {
 /// In the background of a terminal, whoever reads from it is stopped (SIGTTIN).
 #[test]
 fn a_helper_may_ask_at_the_terminal() {
-    if !has_program("script") {
+    if !has_programs(&["script"]) {
         return;
     }
     let helped = Helped::with_files(Stage::claims(3));

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Running, Setting, Stage, assert_code, finished, has_program, text};
+use crate::support::{Running, Setting, Signal, Stage, assert_code, finished, has_programs, signal, text};
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 
@@ -98,7 +98,7 @@ const WAYS: [Way; 12] = [
 
 #[test]
 fn every_exit_code_is_reached_and_told_in_the_same_manner() {
-    if !has_program("setsid") {
+    if !has_programs(&["setsid"]) {
         return;
     }
     for Way { code, kind, before, typed } in WAYS {
@@ -125,7 +125,7 @@ fn every_exit_code_is_reached_and_told_in_the_same_manner() {
 
 #[test]
 fn a_good_night_is_one_line() {
-    if !has_program("setsid") {
+    if !has_programs(&["setsid"]) {
         return;
     }
     let stage = stage();
@@ -149,7 +149,7 @@ fn by_cron(home: &Path, arguments: &[&str]) -> Command {
 
 #[test]
 fn the_environment_that_cron_gives_is_enough() {
-    if !has_program("setsid") {
+    if !has_programs(&["setsid"]) {
         return;
     }
     let stage = Stage::claims(60);
@@ -175,7 +175,7 @@ fn the_environment_that_cron_gives_is_enough() {
 
 #[test]
 fn nothing_is_asked_where_nobody_can_answer() {
-    if !has_program("setsid") {
+    if !has_programs(&["setsid"]) {
         return;
     }
     let stage = Stage::claims(1);
@@ -194,7 +194,7 @@ fn an_interrupted_night_goes_on_the_next_time() {
         }
         let mut fetch = Running::start(fetch);
         fetch.until(page);
-        assert!(Command::new("kill").args(["-TERM", &fetch.id().to_string()]).status().unwrap().success());
+        signal(fetch.id(), Signal::TERM);
         let output = fetch.finish();
         assert_code(&output, 130, &[]);
         is_plain(&output);
@@ -258,7 +258,7 @@ fn an_interrupt_ends_a_run_over_all_profiles() {
     let fetch = ["fetch", "eob", "--out", "study", "--all-profiles", "--jobs", "1", "-v", "--json"];
     let mut fetch = Running::start(stage.bbdl(&fetch));
     fetch.until("GET /v2/");
-    assert!(Command::new("kill").args(["-INT", &fetch.id().to_string()]).status().unwrap().success());
+    signal(fetch.id(), Signal::INT);
     let output = fetch.finish();
     assert_code(&output, 130, &[]);
     assert!(!stage.home.path().join("study/second").exists());
@@ -408,7 +408,7 @@ fn the_examples_are_well_formed() {
         assert_eq!(executable, text.starts_with("#!"), "{}", path.display());
         if executable {
             assert!(Command::new("sh").arg("-n").arg(&path).status().unwrap().success(), "{}", path.display());
-            if has_program("shellcheck") {
+            if has_programs(&["shellcheck"]) {
                 let output = Command::new("shellcheck").arg(&path).output().unwrap();
                 assert!(output.status.success(), "{}", crate::support::text(&output.stdout));
             }
@@ -418,7 +418,7 @@ fn the_examples_are_well_formed() {
 
 #[test]
 fn the_units_are_such_as_systemd_takes() {
-    if !has_program("systemd-analyze") {
+    if !has_programs(&["systemd-analyze"]) {
         return;
     }
     let dir = tempfile::tempdir().unwrap();

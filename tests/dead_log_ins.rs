@@ -147,7 +147,7 @@ fn status_online_tells_the_gravest_of_all_profiles() {
 }
 
 #[test]
-fn logout_of_spent_tokens_says_that_the_grant_may_live_on_and_where_to_end_it() {
+fn logout_of_spent_tokens_says_where_to_end_the_grant() {
     for how in ["replaced", "lost"] {
         let stage = stage();
         if how == "replaced" {

@@ -3,9 +3,9 @@
 
 #![allow(clippy::print_stderr, reason = "the table says how much it tried")]
 
-use std::{net::TcpStream, thread};
+use std::net::TcpStream;
 
-use crate::support::{Setting, Stage, ids, lines, snapshot};
+use crate::support::{Setting, Stage, ids, lines, snapshot, until};
 use serde_json::Value;
 
 const CLAIMS: usize = 130;
@@ -191,9 +191,8 @@ fn at(api: &str, parity: usize) {
         stage.faults(&[&place(row.0)]);
         let (code, result) = fetch("claims");
         // A port that refuses does so to tests as well.
-        while TcpStream::connect(stage.mock.url().trim_start_matches("http://")).is_err() {
-            thread::yield_now();
-        }
+        let address = stage.mock.url().trim_start_matches("http://");
+        until("the port is open", || TcpStream::connect(address).is_ok());
         stage.faults(&[]);
         match if is_v3 { row.2 } else { row.1 } {
             Fails(expected, kind) => {

@@ -3,19 +3,17 @@
 use std::{
     fs,
     io::Read,
-    net::TcpListener,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Stdio,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
-use crate::support::{Setting, Stage, assert_code, finished, has_program, ids, lines, shared, snapshot, text};
+use crate::support::{
+    Setting, Signal, Stage, assert_code, finished, has_programs, ids, lines, listener::counting, shared, signal,
+    snapshot, text, until,
+};
 use rustix::fs::inotify;
 use serde_json::{Value, json};
 
@@ -310,23 +308,9 @@ fn stage_with_total() -> Stage {
     stage
 }
 
-/// A server that counts who comes.
-fn stranger() -> (String, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let visits = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&visits);
-    thread::spawn(move || {
-        for _ in listener.incoming().flatten() {
-            counted.fetch_add(1, Ordering::SeqCst);
-        }
-    });
-    (url, visits)
-}
-
 #[test]
 fn another_host_sees_no_request_and_no_token() {
-    let (url, visits) = stranger();
+    let (url, visits) = counting();
     let stage = stage(120);
     stage.faults(&[&format!("next-host={url}@ExplanationOfBenefit")]);
     let result = stage.expect_json(0, &FETCH);
@@ -345,7 +329,7 @@ fn another_host_sees_no_request_and_no_token() {
 }
 
 #[test]
-fn a_full_pull_replaces_an_archive_of_the_same_source_and_counts_what_changed() {
+fn a_full_pull_replaces_the_archive_and_counts_what_changed() {
     let stage = stage(120);
     stage.expect(0, &FETCH);
     let before = snapshot(&stage.out());
@@ -527,17 +511,12 @@ fn an_interrupt_is_heard_while_another_bbdl_is_waited_for() {
     let watch = fs::File::from(inotify::init(inotify::CreateFlags::NONBLOCK).unwrap());
     inotify::add_watch(&watch, &lock, inotify::WatchFlags::OPEN).unwrap();
     let was_opened = |mut watch: &fs::File| std::io::Read::read(&mut watch, &mut [0; 4096]).is_ok();
-    for signal in ["-INT", "-TERM"] {
+    for (name, sent) in [("INT", Signal::INT), ("TERM", Signal::TERM)] {
         let fetch = crate::support::Running::start(stage.bbdl(&["fetch", "all", "--out", "claims"]));
-        let deadline = Instant::now() + crate::support::PATIENCE;
-        while !was_opened(&watch) {
-            assert!(Instant::now() < deadline, "it never came to the lock");
-            thread::yield_now();
-        }
+        until("it comes to the lock", || was_opened(&watch));
         let asked = Instant::now();
-        let killed = std::process::Command::new("kill").args([signal, &fetch.id().to_string()]).status().unwrap();
-        assert!(killed.success());
-        assert_code(&fetch.finish(), 130, &[signal]);
+        signal(fetch.id(), sent);
+        assert_code(&fetch.finish(), 130, &[name]);
         // The lock is waited for for five seconds.
         assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
     }
@@ -547,27 +526,23 @@ fn an_interrupt_is_heard_while_another_bbdl_is_waited_for() {
 fn an_interrupt_ends_at_once_and_leaves_nothing_half_done() {
     let stage =
         Stage::logged_in(Setting { claims: 100, faults: &["hang@ExplanationOfBenefit+1"], ..Setting::default() });
-    for signal in ["INT", "TERM"] {
+    for (name, sent) in [("INT", Signal::INT), ("TERM", Signal::TERM)] {
         stage.asked();
         let mut command = stage.bbdl(&["fetch", "eob", "--out", "claims", "-v"]);
         let running = {
             command.env_remove("BBDL_RETRY_DELAY");
             let mut running = crate::support::Running::start(command);
-            if signal == "INT" {
+            if sent == Signal::INT {
                 running.until("GET /v2/fhir/ExplanationOfBenefit");
             } else {
                 // The second run meets the hang at its first page already.
-                while !stage.control("GET", "requests", "").to_string().contains("ExplanationOfBenefit") {
-                    thread::yield_now();
-                }
+                until("it asks for claims", || stage.requests_for("ExplanationOfBenefit") > 0);
             }
             running
         };
-        let kill =
-            std::process::Command::new("kill").args([format!("-{signal}"), running.id().to_string()]).status().unwrap();
-        assert!(kill.success());
+        signal(running.id(), sent);
         let output = running.finish();
-        assert_code(&output, 130, &[signal]);
+        assert_code(&output, 130, &[name]);
         assert!(!stage.out().join("manifest.json").exists());
     }
 }
@@ -618,7 +593,7 @@ fn recorded_pages_of_the_real_server_come_home_as_they_are() {
 #[test]
 fn the_binarys_own_mock_serves_a_directory() {
     let Some(payloads) = shared("data/v2") else { return };
-    if !has_program("curl") {
+    if !has_programs(&["curl"]) {
         return;
     }
     let dir = tempfile::tempdir().unwrap();

@@ -95,7 +95,7 @@ fn every_command_in_a_text_of_the_source_can_be_run() {
 }
 
 #[test]
-fn the_command_that_logs_in_can_be_run_for_every_server_version_and_profile() {
+fn the_log_in_hint_can_be_run_for_every_server_and_profile() {
     for server in [SANDBOX, PRODUCTION, "http://127.0.0.1:8099", "https://claims.example:8443"] {
         for api in [ApiVersion::V1, ApiVersion::V2, ApiVersion::V3] {
             for name in ["default", "mom", "a.b-c_d"] {

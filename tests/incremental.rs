@@ -322,7 +322,7 @@ fn what_no_longer_fits_is_read_from_the_beginning() {
 }
 
 #[test]
-fn somebody_elses_beginning_is_noticed_even_if_the_server_does_not_say_whose_it_is() {
+fn another_persons_partial_pull_is_noticed_by_its_claims() {
     let stage = Stage::with(Setting { claims: 300, faults: &["no-patient@o/token"], ..Setting::default() });
     stage.log_in(&["--scope", "patient/ExplanationOfBenefit.read"]);
     cut_short(&stage, &[]);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    assert_code, has_program,
+    assert_code, has_programs,
     secret_service::{self, Keyring},
     text,
 };
@@ -21,7 +21,7 @@ fn mock() -> Mock {
 
 #[test]
 fn a_log_in_is_kept_in_the_keyring_renewed_there_and_forgotten() {
-    if !secret_service::is_available() || !has_program("curl") || !has_program("secret-tool") {
+    if !secret_service::is_available() || !has_programs(&["curl", "secret-tool"]) {
         return;
     }
     let (mock, home) = (mock(), tempfile::tempdir().unwrap());
@@ -94,7 +94,7 @@ fn a_locked_keyring_does_not_hang_an_unattended_run() {
 
 #[test]
 fn a_keyring_that_does_not_answer_does_not_hang_an_unattended_run() {
-    if !secret_service::is_available() || !has_program("curl") {
+    if !secret_service::is_available() || !has_programs(&["curl"]) {
         return;
     }
     let (mock, home) = (mock(), tempfile::tempdir().unwrap());
@@ -125,9 +125,5 @@ fn no_daemon_is_left_behind() {
             environment.split(|byte| *byte == 0).any(|variable| variable == address.as_bytes())
         })
     };
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while alive() {
-        assert!(Instant::now() < deadline, "a daemon of {address} still runs");
-        std::thread::yield_now();
-    }
+    crate::support::until("no daemon of the session runs", || !alive());
 }

@@ -4,10 +4,13 @@ use std::{
     io::Write,
     net::{TcpListener, TcpStream},
     process::Stdio,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use crate::support::{Running, Setting, Stage, assert_code, callback_of, finished, follow, has_program, http, text};
+use crate::support::{
+    Running, Setting, Signal, Stage, assert_code, callback_of, finished, follow, has_programs, http, signal, text,
+    until,
+};
 use bbdl::files::lock::FileLock;
 use bluebutton_mock::Access;
 use serde_json::Value;
@@ -58,7 +61,7 @@ fn a_log_in_through_the_browser_keeps_tokens_and_says_what_they_allow() {
 
 #[test]
 fn the_browser_variable_is_honoured() {
-    if !has_program("curl") {
+    if !has_programs(&["curl"]) {
         return;
     }
     let stage = Stage::new();
@@ -154,7 +157,7 @@ fn a_wrong_secret_or_client_is_found_out_before_the_browser_opens() {
 }
 
 #[test]
-fn a_redirect_uri_that_is_not_registered_shows_in_the_browser_and_times_out_here() {
+fn an_unregistered_redirect_uri_shows_in_the_browser() {
     let stage = Stage::new();
     let mut login =
         Running::start(stage.login_command(&["--redirect-uri", "http://127.0.0.1/elsewhere", "--timeout", "1"]));
@@ -223,7 +226,7 @@ fn manual_log_in_takes_the_pasted_address_or_the_code() {
 
 #[test]
 fn a_terminal_can_be_pasted_into_while_the_listener_waits() {
-    if !has_program("script") {
+    if !has_programs(&["script"]) {
         return;
     }
     let stage = Stage::new();
@@ -299,7 +302,7 @@ fn the_three_access_categories_and_odd_token_answers() {
 }
 
 #[test]
-fn client_and_secret_come_from_the_environment_a_pipe_and_the_profile_of_before() {
+fn client_and_secret_come_from_a_variable_a_pipe_or_the_profile() {
     let stage = Stage::new();
     let mut command = stage.bbdl(&["login", "--no-browser"]);
     command
@@ -368,10 +371,6 @@ fn servers_that_tokens_must_not_go_to_are_refused() {
     assert_code(&stage.run(&["login", "--client-secret", "x"]), 2, &["secrets are never taken from the command line"]);
 }
 
-fn signal(process: u32, name: &str) {
-    assert!(std::process::Command::new("kill").args([name, &process.to_string()]).status().unwrap().success());
-}
-
 #[test]
 fn tokens_that_have_come_wait_for_whoever_uses_the_profile() {
     let stage = Stage::claims(3);
@@ -389,7 +388,7 @@ fn tokens_that_have_come_wait_for_whoever_uses_the_profile() {
 
 #[test]
 fn an_interrupt_while_the_code_is_exchanged_does_not_lose_the_tokens() {
-    for name in ["-INT", "-TERM", "-HUP"] {
+    for (name, sent) in [("INT", Signal::INT), ("TERM", Signal::TERM), ("HUP", Signal::HUP)] {
         let stage = Stage::with(Setting { claims: 3, faults: &["late=1000@o/token"], ..Setting::default() });
         let login = stage.login_command(&["-v"]);
         let mut login = Running::start(crate::support::started_by(&crate::support::HEEDING_SIGHUP, &login));
@@ -398,13 +397,8 @@ fn an_interrupt_while_the_code_is_exchanged_does_not_lose_the_tokens() {
         let visit = std::thread::spawn(move || follow(&location));
         // The code is spent, and the tokens arrive a second later.
         // The first request there proved the client.
-        let asked = || stage.control("GET", "requests", "").to_string().matches("/o/token/").count() > 1;
-        let deadline = Instant::now() + crate::support::PATIENCE;
-        while !asked() {
-            assert!(Instant::now() < deadline, "no code was exchanged");
-            std::thread::yield_now();
-        }
-        signal(login.id(), name);
+        until("the code is exchanged", || stage.requests_for("/o/token/") > 1);
+        signal(login.id(), sent);
         let output = login.finish();
         assert_code(&output, 0, &[name]);
         assert!(text(&output.stderr).contains("Waiting for the tokens"), "{}", text(&output.stderr));

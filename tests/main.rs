@@ -1,7 +1,11 @@
 //! The integration tests: the real binary against the mock, over real sockets and files. One program, so
-//! that everything is linked once.
+//! that everything is linked once, with a harness that ignores what cannot run here ([`support::harness`]).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+// Its `#[test]` stands in for the compiler's.
+#[macro_use]
+extern crate test_attribute;
 
 mod acceptance;
 mod architecture;
@@ -54,3 +58,26 @@ mod upgrade;
 mod v3;
 mod validation;
 mod versions;
+
+/// The compiler drops what another `#[test]` marks: it belongs to a harness that does not run here.
+#[test]
+fn every_test_is_known_to_the_harness() {
+    let tests = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let mut todo = vec![tests];
+    while let Some(dir) = todo.pop() {
+        for path in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                todo.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let is_foreign = |line: &str| line.trim_start().starts_with("#[") && line.contains("::test");
+                let foreign: Vec<&str> = text.lines().filter(|line| is_foreign(line)).collect();
+                assert!(foreign.is_empty(), "{}: write #[test] instead of {foreign:?}", path.display());
+            }
+        }
+    }
+}
+
+fn main() -> std::process::ExitCode {
+    support::harness::main()
+}

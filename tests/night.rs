@@ -3,14 +3,13 @@
 use std::{
     fs,
     path::Path,
-    process::Command,
     time::{Duration, Instant},
 };
 
 use bluebutton_mock::population::Population;
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, Running, Setting, Stage, assert_code, has_program, lines, started_by, text};
+use crate::support::{PATIENCE, Running, Setting, Stage, assert_code, has_programs, lines, started_by, text};
 
 const NIGHT: [&str; 6] = ["fetch", "eob", "--all-profiles", "--out", "study", "--json"];
 
@@ -161,7 +160,7 @@ fn a_night_that_was_killed_goes_on_and_asks_nobody_twice() {
         |more: &[&str]| stage.bbdl(&[&NIGHT[..], &["--stale-after", "1h", "--results", "results"], more].concat());
     let killed = Running::start(night_of(&["--jobs", "1"]));
     until_lines(&results, 2);
-    assert!(Command::new("kill").args(["-KILL", &killed.id().to_string()]).status().unwrap().success());
+    crate::support::signal(killed.id(), crate::support::Signal::KILL);
     killed.finish();
     let before = told(&stage, "results");
     let output = crate::support::finished(night_of(&[]));
@@ -203,7 +202,7 @@ fn one_good_health_answer_serves_the_renewals_of_all() {
 /// Of a pull that brings nothing new only the manifest is waited for: its content, and its name.
 #[test]
 fn a_pull_that_brings_nothing_new_waits_for_the_disk_twice() {
-    if !has_program("strace") {
+    if !has_programs(&["strace"]) {
         return;
     }
     let stage = study(1, Setting::default());

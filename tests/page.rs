@@ -272,11 +272,9 @@ fn the_page_is_opened_when_it_is_written() {
     let mut command = stage.bbdl(&["report", "claims", "--output", "page.html", "--open"]);
     command.env("BROWSER", &script);
     crate::support::assert_code(&crate::support::finished(command), 0, &["--open"]);
-    let deadline = std::time::Instant::now() + crate::support::PATIENCE;
-    while !fs::read_to_string(&opened).is_ok_and(|text| text.ends_with("/page.html\n")) {
-        assert!(std::time::Instant::now() < deadline, "no browser was started");
-        std::thread::yield_now();
-    }
+    crate::support::until("a browser opens the page", || {
+        fs::read_to_string(&opened).is_ok_and(|text| text.ends_with("/page.html\n"))
+    });
 }
 
 /// What is not here because a plan has it stands before everything else, and the card is drawn.

@@ -7,7 +7,11 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use crate::support::{assert_code, finished, ids, lines, server::Server, text};
+use crate::support::{
+    assert_code, finished, ids, lines,
+    server::{Server, claim, number, page, start_name},
+    text,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use url::Url;
@@ -21,7 +25,7 @@ struct Shelf {
     /// Those that it counts and does not send.
     redacted: BTreeSet<String>,
     /// What more than so many at once is answered with, if anything.
-    most: Option<(u64, u16)>,
+    most: Option<(usize, u16)>,
     /// Before the request for claims with this number (from 1).
     before: HashMap<usize, Change>,
     /// Before each request with these words in its query.
@@ -88,9 +92,7 @@ impl Shelf {
             change(&mut self.items);
         }
         let query: HashMap<String, String> = url.query_pairs().into_owned().collect();
-        let number = |name: &str| query.get(name).map(|text| text.parse::<u64>().unwrap());
-        let start_name = if self.api == "v3" { "_offset" } else { "startIndex" };
-        let (start, count) = (number(start_name).unwrap_or(0), number("_count").unwrap_or(10));
+        let (start, count) = (number(url, start_name(self.api)).unwrap_or(0), number(url, "_count").unwrap_or(10));
         if let Some((_, status)) = self.most.filter(|(most, _)| count > *most) {
             return (status, json!({"detail": "value must be less"}).to_string());
         }
@@ -103,32 +105,16 @@ impl Shelf {
             (self.api != "v3" || of_source) && since.as_ref().is_none_or(|since| date(item) >= since.as_str())
         };
         let found: Vec<&String> = self.items.iter().filter(|item| is_asked_for(item)).collect();
-        let total = found.len() as u64;
+        let total = found.len();
         if self.api != "v3" && start > 0 && start >= total {
             let words = format!(
                 "An error occurred contacting the upstream server:Value for startIndex ({start}) must be less than than result size ({total})"
             );
             return (400, json!({"detail": words}).to_string());
         }
-        let page = found.iter().skip(start as usize).take(count as usize);
-        let entries: Vec<Value> = page
-            .filter(|item| !self.redacted.contains(**item))
-            .map(|item| {
-                json!({"resource": {"resourceType": "ExplanationOfBenefit", "id": self.id(item),
-                    "meta": {"lastUpdated": date(item)}, "patient": {"reference": "Patient/-1"}}})
-            })
-            .collect();
-        let mut links = vec![json!({"relation": "self", "url": url.as_str()})];
-        if start + count < total {
-            let mut next = url.clone();
-            let others = query.iter().filter(|(name, _)| *name != start_name && *name != "_count");
-            next.query_pairs_mut().clear().extend_pairs(others).append_pair(start_name, &(start + count).to_string());
-            next.query_pairs_mut().append_pair("_count", &count.to_string());
-            links.push(json!({"relation": "next", "url": next.as_str()}));
-        }
-        let total = if self.api == "v3" { count } else { total };
-        let bundle = json!({"resourceType": "Bundle", "type": "searchset", "total": total,
-            "meta": {"lastUpdated": "2026-11-20T00:00:00Z"}, "link": links, "entry": entries});
+        let sent = found.iter().skip(start).take(count).filter(|item| !self.redacted.contains(**item));
+        let entries = sent.map(|item| claim(&self.id(item), date(item))).collect();
+        let bundle = page(self.api, url, total, entries);
         (200, bundle.to_string())
     }
 }
@@ -265,7 +251,7 @@ fn a_prior_authorization_that_goes_away_takes_no_other_with_it() {
 }
 
 #[test]
-fn the_first_prior_authorization_of_a_page_does_not_slip_into_the_one_before() {
+fn the_first_authorization_of_a_page_is_not_lost() {
     // The claims end with their second page; one of them goes away before the third is read.
     for (authorizations, jobs) in [(60, "1"), (10, "1"), (10, "4")] {
         let shelf = Shelf::of("v3", 1000..1100).with_authorizations(authorizations);
@@ -308,7 +294,7 @@ fn a_list_of_nothing_ends() {
 }
 
 #[test]
-fn prior_authorizations_that_change_places_are_not_believed_because_as_many_come_twice() {
+fn authorizations_that_change_places_are_read_again() {
     let swap: Change = Arc::new(|items| items.swap(25, 70));
     let mut shelf = Shelf::of("v3", 1000..1020).with_authorizations(60);
     // Each reading has two pages: the second one of each is another than it was.

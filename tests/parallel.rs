@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, fs, time::Duration};
 
-use crate::support::{Running, Setting, Stage, assert_code, ids, lines, text};
+use crate::support::{Running, Setting, Signal, Stage, assert_code, ids, lines, signal, text};
 use serde_json::{Value, json};
 
 const FETCH: [&str; 7] = ["fetch", "eob", "--out", "claims", "--json", "--jobs", "4"];
@@ -34,7 +34,7 @@ fn kept(stage: &Stage) -> Vec<String> {
 }
 
 #[test]
-fn pages_are_asked_for_while_another_is_waited_for_and_stand_in_the_servers_order() {
+fn pages_read_in_parallel_keep_the_servers_order() {
     let stage = stage(420);
     let expected = in_order(&stage);
     for format in ["ndjson", "json"] {
@@ -62,7 +62,7 @@ fn a_hanging_page_does_not_keep_the_others_from_being_asked_for() {
     for _ in [100, 150, 200] {
         fetch.until("startIndex=");
     }
-    assert!(std::process::Command::new("kill").args(["-INT", &fetch.id().to_string()]).status().unwrap().success());
+    signal(fetch.id(), Signal::INT);
     assert_code(&fetch.finish(), 130, &[]);
     // What came behind the hanging page cannot be kept; what came before it is.
     stage.faults(&[]);
@@ -131,7 +131,7 @@ fn a_server_that_is_asked_too_much_is_left_alone_as_long_as_it_wants() {
 }
 
 #[test]
-fn an_outage_on_the_first_page_is_not_believed_when_the_second_one_says_otherwise() {
+fn an_outage_on_page_one_is_not_believed_if_page_two_has_claims() {
     let stage = stage(200);
     stage.faults(&["empty@Benefit?_count=50"]);
     let result = stage.expect_json(75, &[&FETCH[..], &["--retry", "2", "--retry-delay", "1"]].concat());
@@ -164,7 +164,7 @@ fn links_of_another_form_are_followed_as_they_are() {
 }
 
 #[test]
-fn claims_that_come_or_go_between_pages_that_are_read_at_once_are_there_exactly_once() {
+fn claims_that_come_or_go_during_a_parallel_read_count_once() {
     for change in [json!({"add": 7}), json!({"remove": 5}), json!({"add": 30, "update": 20, "remove": 3})] {
         let stage = Stage::logged_in(Setting { claims: 600, latency: Duration::from_millis(60), ..Setting::default() });
         let mut fetch = Running::start(stage.bbdl(&["fetch", "eob", "--out", "claims", "-v", "--jobs", "4"]));
@@ -194,7 +194,7 @@ fn as_many_come_as_go() -> [Value; 4] {
 }
 
 #[test]
-fn a_claim_that_slips_from_one_page_into_another_that_was_read_is_not_lost() {
+fn a_claim_that_slips_into_a_page_already_read_is_not_lost() {
     // A claim of the first page goes away, so that the first one of the second page moves to the first.
     let at_v3 = [vec![json!({"remove": 3})], vec![json!({"add": 3, "remove": 3})], vec![json!({"supersede": 3})]];
     for (api, changes) in

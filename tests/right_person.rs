@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output, Stdio};
 
-use crate::support::{Running, Setting, Stage, assert_code, callback_of, has_program, text};
+use crate::support::{Running, Setting, Stage, assert_code, callback_of, has_programs, text};
 use bluebutton_mock::{Population, records::Records};
 use serde_json::{Value, json};
 
@@ -74,7 +74,7 @@ fn a_log_in_says_who_it_was() {
 }
 
 #[test]
-fn the_same_person_under_another_name_ends_the_first_log_in_and_both_are_told() {
+fn a_second_profile_of_one_person_ends_the_first_log_in() {
     let stage = family();
     let output = log_in(&stage, 0, &["--profile", "second", "--no-input"]);
     assert_code(&output, 0, &[]);
@@ -232,8 +232,8 @@ fn answered(stage: &Stage, enrollee: usize, profile: &str, answer: &str) -> (boo
 }
 
 #[test]
-fn at_a_terminal_the_new_log_in_can_be_kept_under_the_profile_that_was_there() {
-    if !has_program("script") {
+fn a_terminal_offers_to_keep_the_log_in_under_the_old_profile() {
+    if !has_programs(&["script"]) {
         return;
     }
     let stage = family();

@@ -8,10 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    machine::TlsServer,
-    support::{Setting, Stage, assert_code, finished, text},
-};
+use crate::support::{Setting, Stage, assert_code, finished, text, tls::TlsServer};
 use serde_json::Value;
 
 /// The commands that talk to a server, for a profile that was moved to `url`.

@@ -2,7 +2,7 @@
 
 use std::{fs, process::Stdio, time::Duration};
 
-use crate::support::{Running, Setting, Stage, assert_code, finished, http, text};
+use crate::support::{Running, Setting, Signal, Stage, assert_code, finished, http, signal, text};
 use bluebutton_mock::Access;
 use serde_json::json;
 
@@ -155,8 +155,7 @@ fn an_interrupt_does_not_lose_a_renewal_that_is_under_way() {
     let mut fetch = Running::start(command);
     // The answer about the back end's health is here: the renewal goes out now, and takes 800 ms.
     fetch.until("GET /health/bfd");
-    let killed = std::process::Command::new("kill").args(["-TERM", &fetch.id().to_string()]).status().unwrap();
-    assert!(killed.success());
+    signal(fetch.id(), Signal::TERM);
     assert_code(&fetch.finish(), 130, &[]);
     assert_ne!(stage.tokens()["refresh_token"], before["refresh_token"]);
     stage.asked();
@@ -165,7 +164,7 @@ fn an_interrupt_does_not_lose_a_renewal_that_is_under_way() {
 }
 
 #[test]
-fn a_log_in_as_somebody_else_in_the_middle_of_a_pull_does_not_mix_two_people() {
+fn a_log_in_of_another_person_during_a_pull_mixes_nothing() {
     let stage = Stage::logged_in(Setting { claims: 120, latency: Duration::from_millis(600), ..Setting::default() });
     stage.control("POST", "consent", r#"{"enrollee":1}"#);
     stage.log_in(&["--profile", "other"]);
@@ -190,7 +189,7 @@ fn nothing_of_either_is_kept(stage: &Stage, fetch: Running) {
 
 /// Where the server does not say whose a log-in is, another log-in is not taken for the same person's.
 #[test]
-fn a_log_in_of_nobody_knows_whom_in_the_middle_of_a_pull_is_not_taken_for_the_same() {
+fn a_log_in_without_a_patient_during_a_pull_is_not_trusted() {
     let setting = Setting { claims: 120, latency: Duration::from_millis(600), ..Setting::default() };
     let stage = Stage::with(Setting { faults: &["no-patient@o/token"], ..setting });
     stage.log_in(&[]);
@@ -208,7 +207,7 @@ fn a_log_in_of_nobody_knows_whom_in_the_middle_of_a_pull_is_not_taken_for_the_sa
 }
 
 #[test]
-fn a_store_that_cannot_be_written_keeps_the_refresh_token_from_being_spent() {
+fn no_refresh_token_is_spent_if_the_store_cannot_be_written() {
     use std::os::unix::fs::PermissionsExt;
     let stage = stage(3);
     stage.control("POST", "clock", r#"{"advance_seconds": 4000}"#);
@@ -264,7 +263,7 @@ fn logout_keeps_the_tokens_when_the_server_cannot_be_told() {
 }
 
 #[test]
-fn logout_believes_a_failing_server_only_when_it_says_that_the_token_is_dead() {
+fn logout_trusts_a_failing_server_only_about_a_dead_token() {
     let stage = stage(3);
     stage.faults(&["status=500@o/revoke"]);
     let result = stage.expect_json(75, &["logout", "--json"]);
@@ -310,8 +309,7 @@ fn nohup_keeps_a_fetch_alive() {
         let inner = stage.bbdl(&["fetch", "eob", "--out", "claims", "-v"]);
         let mut fetch = Running::start(crate::support::started_by(starter, &inner));
         fetch.until("GET /v2/fhir/ExplanationOfBenefit");
-        let hung_up = std::process::Command::new("kill").args(["-HUP", &fetch.id().to_string()]).status().unwrap();
-        assert!(hung_up.success());
+        signal(fetch.id(), Signal::HUP);
         assert_code(&fetch.finish(), code, starter);
     }
 }

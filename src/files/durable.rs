@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_replacement_keeps_what_was_there_and_leaves_no_temporary_behind() {
+    fn a_failed_replacement_keeps_the_old_file_and_no_temporary_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("occupied");
         fs::create_dir(&path).unwrap();

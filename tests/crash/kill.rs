@@ -1,5 +1,6 @@
 //! Killing: which signal, at which moment, and what the process made of it.
 
+pub(crate) use crate::support::Signal;
 use std::{
     fs::File,
     io::Write,
@@ -44,19 +45,12 @@ pub(crate) fn setting(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
 }
 
-/// Prints although the test passes: the harness captures what the macros print, and not this.
+/// Says what the test has found out.
 pub(crate) fn tell(line: &str) {
     std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Signal {
-    Kill,
-    Terminate,
-    Interrupt,
-}
-
-/// When to strike.
+/// When a run is struck. Delays are drawn by chance and await nothing: any moment is one to survive.
 #[derive(Clone, Debug)]
 pub(crate) enum Moment {
     /// So long after the start.
@@ -96,28 +90,16 @@ pub(crate) fn strike(command: &mut Command, said: &Path, moment: &Moment, signal
     if let Some(status) = child.try_wait().unwrap() {
         return Met::Over(status.code().unwrap());
     }
-    let number = match signal {
-        Signal::Kill => {
-            child.kill().unwrap();
-            9
-        }
-        Signal::Terminate => send(&child, "-TERM", 15),
-        Signal::Interrupt => send(&child, "-INT", 2),
-    };
+    crate::support::signal(child.id(), signal);
     let sent = Instant::now();
     let status = ended(&mut child, sent);
     match (status.code(), status.signal()) {
-        (None, Some(ended_by)) if ended_by == number => Met::Killed,
-        (Some(130), None) if signal != Signal::Kill => Met::Stopped,
+        (None, Some(ended_by)) if ended_by == signal.as_raw() => Met::Killed,
+        (Some(130), None) if signal != Signal::KILL => Met::Stopped,
         // It was as good as over.
         (Some(0), None) => Met::Over(0),
         _ => panic!("{signal:?}: {status:?}: {}", std::fs::read_to_string(said).unwrap_or_default()),
     }
-}
-
-fn send(child: &Child, name: &str, number: i32) -> i32 {
-    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
-    number
 }
 
 fn ended(child: &mut Child, sent: Instant) -> ExitStatus {

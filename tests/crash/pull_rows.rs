@@ -92,7 +92,7 @@ fn crash_between_the_two_files_loses_no_row_and_doubles_none() {
     for _ in 0..KILLS {
         let note = out.join(".bbdl/commit.json");
         let moment = Moment::OnceThere(note.clone(), dice.within(Duration::from_micros(1_500)));
-        let met = strike(&mut stage.bbdl(&FETCH), &stage.home.path().join("said"), &moment, Signal::Kill);
+        let met = strike(&mut stage.bbdl(&FETCH), &stage.home.path().join("said"), &moment, Signal::KILL);
         killed += u64::from(met == Met::Killed);
         in_between += u64::from(note.exists());
         // Whoever comes by finishes what was begun.

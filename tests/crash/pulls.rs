@@ -68,7 +68,7 @@ fn count(counter: &AtomicU64, by: usize) {
 }
 
 #[test]
-fn crash_a_pull_killed_at_any_moment_leaves_the_old_archive_or_the_new_one() {
+fn crash_a_killed_pull_leaves_the_old_archive_or_the_new_one() {
     let wanted = setting("BBDL_CRASH_KILLS", 200);
     let seed = setting("BBDL_CRASH_SEED", 20_261_123);
     let (tally, started) = (Tally::default(), Instant::now());
@@ -175,7 +175,7 @@ impl Bench {
                 }
                 Met::Killed => {
                     // A signal to stop ends the process by itself only before there is anything to stop.
-                    assert!(signal == Signal::Kill || asked.is_empty(), "{what}: it did not listen");
+                    assert!(signal == Signal::KILL || asked.is_empty(), "{what}: it did not listen");
                 }
                 Met::Stopped => count(&tally.stopped, 1),
             }
@@ -257,9 +257,9 @@ fn moment(dice: &mut Dice, whole: Duration, out: &Path) -> Moment {
 
 fn signal(dice: &mut Dice) -> Signal {
     match dice.below(8) {
-        0 => Signal::Terminate,
-        1 => Signal::Interrupt,
-        _ => Signal::Kill,
+        0 => Signal::TERM,
+        1 => Signal::INT,
+        _ => Signal::KILL,
     }
 }
 

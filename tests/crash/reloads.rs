@@ -33,7 +33,7 @@ fn crash_a_pull_that_goes_on_after_a_reload_has_what_the_server_serves() {
             for _ in 0..=dice.below(3) {
                 let moment = Moment::After(whole / 8 + dice.within(whole * 3 / 4));
                 let said = stage.home.path().join("said");
-                match strike(&mut stage.bbdl(&FETCH), &said, &moment, Signal::Kill) {
+                match strike(&mut stage.bbdl(&FETCH), &said, &moment, Signal::KILL) {
                     Met::Killed => kills += 1,
                     met => last = Some(met),
                 }

@@ -4,7 +4,6 @@
 use std::{
     fs,
     os::unix::fs::MetadataExt,
-    process::Command,
     sync::{
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
@@ -17,7 +16,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::kill::{Dice, Met, Moment, Signal, setting, strike, tell};
-use crate::support::{PATIENCE, Running, Setting, Stage, assert_code, finished, slim::Slim, text};
+use crate::support::{Running, Setting, Stage, assert_code, finished, signal, slim::Slim, text, until};
 
 const WORKERS: u64 = 2;
 const FETCH: [&str; 5] = ["fetch", "eob", "--out", "claims", "--json"];
@@ -54,7 +53,7 @@ struct Tally {
 }
 
 #[test]
-fn crash_a_renewal_killed_at_any_moment_costs_the_log_in_only_while_its_answer_is_not_stored() {
+fn crash_a_killed_renewal_loses_only_an_answer_not_yet_stored() {
     // As many as are asked for pulls, in the same proportion.
     let wanted = (setting("BBDL_CRASH_KILLS", 200) * 3 / 10).max(1);
     let seed = setting("BBDL_CRASH_SEED", 20_261_123);
@@ -91,7 +90,7 @@ fn crash_a_renewal_killed_at_any_moment_costs_the_log_in_only_while_its_answer_i
 fn survive(stage: &Stage, point: u64, whole: Duration, dice: &mut Dice, tally: &Tally) {
     expire(stage);
     let before = refresh_token(stage);
-    let signal = if dice.below(5) == 0 { Signal::Terminate } else { Signal::Kill };
+    let signal = if dice.below(5) == 0 { Signal::TERM } else { Signal::KILL };
     let moment = Moment::After(whole / 10 + dice.within(whole * 9 / 10));
     let said = stage.home.path().join("said");
     let met = strike(&mut stage.bbdl(&FETCH), &said, &moment, signal);
@@ -187,7 +186,7 @@ fn own_part(said: &str) -> f64 {
 }
 
 #[test]
-fn crash_a_kill_while_the_answer_is_on_its_way_asks_for_a_new_log_in_and_changes_nothing() {
+fn crash_a_kill_before_the_answer_arrives_asks_for_a_new_log_in() {
     let stage = stage();
     stage.expect(0, &FETCH);
     stage.control("POST", "claims", r#"{"add": 3}"#);
@@ -197,16 +196,11 @@ fn crash_a_kill_while_the_answer_is_on_its_way_asks_for_a_new_log_in_and_changes
     expire(&stage);
     stage.faults(&["late=1500@o/token#1"]);
     let fetch = Running::start(stage.bbdl(&FETCH));
-    let started = Instant::now();
-    let is_spent = || {
+    until("the refresh token is spent", || {
         let log = stage.control("GET", "requests", "");
         log.as_array().unwrap().iter().any(|row| row["path"] == "/v2/o/token/" && row["status"] == 200)
-    };
-    while !is_spent() {
-        assert!(started.elapsed() < PATIENCE, "it never asked for new tokens");
-        thread::sleep(Duration::from_millis(5));
-    }
-    assert!(Command::new("kill").args(["-KILL", &fetch.id().to_string()]).status().unwrap().success());
+    });
+    signal(fetch.id(), Signal::KILL);
     assert_eq!(fetch.finish().status.code(), None);
     let result = stage.expect_json(77, &FETCH);
     assert_eq!(result["error"]["kind"], "lost_by_us", "{result}");

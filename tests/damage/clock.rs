@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{EOB, FETCH, claims_in, eob};
-use crate::support::{Setting, Stage, assert_code, finished, has_program, slim::Slim, text};
+use crate::support::{Setting, Stage, assert_code, finished, has_programs, slim::Slim, text};
 
 /// What the mock's records say of themselves, to begin with.
 const LOADED: &str = "2026-11-16T09:00:00Z";
@@ -55,7 +55,7 @@ fn pulls_are_in_order(manifest: &Manifest) {
 
 /// One pull after another, each at its own time by this machine's clock, with a load before each.
 fn pulls_at(times: &[&str], zone: &str) {
-    if !has_program("faketime") {
+    if !has_programs(&["faketime"]) {
         return;
     }
     let stage = stage();
@@ -112,7 +112,7 @@ fn the_hour_that_comes_twice_and_the_one_that_never_comes_lose_nothing() {
 
 #[test]
 fn a_clock_set_back_or_far_forward_begins_an_interrupted_pull_again() {
-    if !has_program("faketime") {
+    if !has_programs(&["faketime"]) {
         return;
     }
     for time in ["2024-11-24T12:00:00Z", "2028-11-24T12:00:00Z"] {

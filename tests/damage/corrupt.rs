@@ -4,20 +4,15 @@
 use std::{
     fs,
     io::Write as _,
-    net::TcpListener,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
+    sync::atomic::Ordering,
 };
 
 use serde_json::{Value, json};
 
 use super::{FETCH, claims_in, eob, snapshot};
-use crate::support::{Setting, Stage, slim::Slim};
+use crate::support::{Setting, Stage, listener::counting, slim::Slim};
 
 const FULL: [&str; 6] = ["fetch", "eob", "--out", "claims", "--json", "--full"];
 const CLAIMS: usize = 240;
@@ -178,20 +173,6 @@ fn a_commit_that_makes_no_sense_is_not_carried_out() {
     assert!(!stage.out().join(".bbdl/stage").exists());
 }
 
-/// A server that counts who comes.
-fn stranger() -> (String, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let visits = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&visits);
-    thread::spawn(move || {
-        for _ in listener.incoming().flatten() {
-            counted.fetch_add(1, Ordering::SeqCst);
-        }
-    });
-    (url, visits)
-}
-
 /// Two pages of five are there, and the journal says where the third is.
 fn begun(stage: &Stage) -> PathBuf {
     let _ = fs::remove_dir_all(stage.out());
@@ -217,7 +198,7 @@ fn a_journal_sends_nobody_elsewhere() {
     let stage = stage();
     stage.expect(0, &["fetch", "eob", "--out", "whole"]);
     let whole = claims_in(&stage.home.path().join("whole"));
-    let (url, visits) = stranger();
+    let (url, visits) = counting();
     let host = url.strip_prefix("http://").unwrap();
     let search = "/v2/fhir/ExplanationOfBenefit";
     for next in [

@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 
 use super::{FETCH, claims_in, eob, tell};
-use crate::support::{Running, Setting, Stage, assert_code, finished, follow, slim::Slim, text};
+use crate::support::{Running, Setting, Stage, assert_code, finished, follow, slim::Slim, text, until};
 
 fn stage(claims: usize) -> Stage {
     let latency = Duration::from_millis(3);
@@ -109,9 +109,12 @@ fn a_log_in_during_a_fetch_leaves_good_tokens() {
         }
         let mut login = Running::start(stage.login_command(&[]));
         let url = login.authorize_url();
-        let fetch = start(&stage, &["fetch", "eob", "--out", "claims", "--json", "--full"]);
-        // Another moment of the fetch each time.
-        thread::sleep(Duration::from_millis(20 * round));
+        stage.asked();
+        let mut fetch = start(&stage, &["fetch", "eob", "--out", "claims", "--json", "--full"]);
+        // Another moment of the fetch each time. It may stop before.
+        until("the fetch has come so far", || {
+            stage.requests_for("ExplanationOfBenefit") as u64 >= round || fetch.try_wait().unwrap().is_some()
+        });
         follow(&url);
         assert_code(&login.finish(), 0, &["login"]);
         let output = fetch.wait_with_output().unwrap();

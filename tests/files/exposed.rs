@@ -9,8 +9,12 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{EOB, FETCH, SOMEBODY, error_of, give, is_root, mode, mode_of, run_line, said, skip, soon};
-use crate::support::{Setting, Stage, assert_code, snapshot, text};
+use super::{EOB, FETCH, SOMEBODY, error_of, give, is_root, mode, mode_of, run_line, said, soon};
+use crate::support::{
+    Setting, Stage, assert_code, has_programs,
+    needs::{root_to, system_to},
+    snapshot, text,
+};
 use serde_json::Value;
 
 fn stage() -> Stage {
@@ -89,7 +93,7 @@ fn a_link_in_the_place_of_one_of_its_directories_is_not_followed() {
 #[test]
 fn nobody_gets_claims_out_of_a_directory_that_was_prepared() {
     if !is_root() {
-        return skip("only root can give a file to another user");
+        return root_to("give a file to another user");
     }
     let stage = stage();
     let out = stage.out();
@@ -119,7 +123,7 @@ fn nobody_gets_claims_out_of_a_directory_that_was_prepared() {
 #[test]
 fn what_somebody_put_there_before_it_was_closed_is_not_written_to() {
     if !is_root() {
-        return skip("only root can give a file to another user");
+        return root_to("give a file to another user");
     }
     let stage = Stage::logged_in(Setting { claims: 240, ..Setting::default() });
     let out = stage.out();
@@ -140,7 +144,7 @@ fn what_somebody_put_there_before_it_was_closed_is_not_written_to() {
 #[test]
 fn an_archive_of_somebody_else_is_looked_at_and_not_written_to() {
     if !is_root() {
-        return skip("only root can give a file to another user");
+        return root_to("give a file to another user");
     }
     let stage = stage();
     stage.expect(0, &FETCH);
@@ -246,6 +250,9 @@ fn open_to_others_is_told_apart_from_damaged_and_mended_by_the_next_fetch() {
 /// As Samba does for its clients: a lease, which another program's opening asks back.
 #[test]
 fn a_file_that_another_program_holds_is_not_damaged() {
+    if !has_programs(&["python3"]) {
+        return;
+    }
     let stage = stage();
     stage.expect(0, &FETCH);
     for (file, command) in [
@@ -269,7 +276,7 @@ sys.stdin.read()";
         std::io::BufRead::read_line(&mut std::io::BufReader::new(holder.stdout.take().unwrap()), &mut line).unwrap();
         if line.trim() != "held" {
             let _ = holder.wait();
-            return skip("no lease can be had on this file system");
+            return system_to("lease a file");
         }
         let output = soon(stage.bbdl(command));
         drop(holder.stdin.take());

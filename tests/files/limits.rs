@@ -3,8 +3,8 @@
 
 use std::{fs, os::unix::fs::MetadataExt, process::Output};
 
-use super::{EOB, FETCH, error_of, is_root, said, skip, soon, unprivileged};
-use crate::support::{Running, Setting, Stage, assert_code, snapshot, text};
+use super::{EOB, FETCH, error_of, is_root, said, soon, unprivileged};
+use crate::support::{Running, Setting, Signal, Stage, assert_code, needs::root_to, signal, snapshot, text};
 
 fn stage() -> Stage {
     Stage::logged_in(Setting { claims: 120, ..Setting::default() })
@@ -29,7 +29,7 @@ fn ends_with_its_cause(output: &Output, what: &str) {
 fn too_few_processes_are_told() {
     if !is_root() {
         // Whoever runs the tests has other processes: none of theirs is to be counted.
-        return skip("only root can start a program as a user who has no other processes");
+        return root_to("start a program as a user who has no other processes");
     }
     let stage = stage();
     let commands: [&[&str]; 4] =
@@ -132,8 +132,7 @@ fn no_core_file_is_written_and_no_other_program_looks_into_memory() {
     for file in ["mem", "environ", "maps"] {
         assert_eq!(fs::symlink_metadata(format!("{process}/{file}")).unwrap().uid(), 0, "{file}");
     }
-    let id = running.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-ABRT", &id]).status().unwrap().success());
+    signal(running.id(), Signal::ABORT);
     let output = running.finish();
     assert!(!std::os::unix::process::ExitStatusExt::core_dumped(&output.status), "{:?}", output.status);
 }

@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Stage, started_by, text};
+use crate::support::{Signal, Stage, signal, started_by, text};
 use serde_json::Value;
 
 const EOB: &str = "ExplanationOfBenefit.ndjson";
@@ -30,17 +30,6 @@ const FETCH: [&str; 5] = ["fetch", "eob", "--out", "claims", "--json"];
 const SOON: Duration = Duration::from_secs(20);
 /// A user without any other process, for limits that do not bind root.
 const SOMEBODY: u32 = 54_321;
-
-fn tell(line: &str) {
-    use std::io::Write as _;
-    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
-}
-
-/// Says that a test was not run, which under `CI=true` fails it.
-fn skip(what: &str) {
-    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "cannot be skipped here: {what}");
-    tell(&format!("skipped: {what}"));
-}
 
 fn is_root() -> bool {
     // Whoever made it.
@@ -58,7 +47,7 @@ fn mode_of(path: &Path) -> u32 {
 /// The output, or nothing when it takes too long; then it is killed.
 fn soon(mut command: Command) -> Option<Output> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let id = child.id().to_string();
+    let id = child.id();
     let (done, output) = mpsc::channel();
     let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     thread::spawn(move || {
@@ -75,7 +64,7 @@ fn soon(mut command: Command) -> Option<Output> {
     });
     let output = output.recv_timeout(SOON).ok();
     if output.is_none() {
-        let _ = Command::new("kill").args(["-KILL", &id]).status();
+        signal(id, Signal::KILL);
     }
     output
 }

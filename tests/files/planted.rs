@@ -85,7 +85,7 @@ const FILES: [(&str, &[&str]); 24] = [
 ];
 
 #[test]
-fn what_is_planted_in_the_place_of_a_file_is_neither_followed_nor_waited_for() {
+fn planted_links_and_pipes_are_neither_followed_nor_waited_for() {
     let stage = stage();
     let home = stage.home.path();
     let good = home.join("good");

@@ -17,7 +17,7 @@ use crate::support::postgres::database;
 const FAILED: PullEnd = PullEnd::Failed { retry_after: None };
 const DONE: PullEnd = PullEnd::Done { archive: None };
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test]
 async fn eight_workers_lease_everybody_exactly_once() {
     let Some(database) = database() else { return };
     let dir = tempfile::tempdir().unwrap();
@@ -63,7 +63,7 @@ fn names(leases: &[Lease]) -> Vec<String> {
     leases.iter().map(|lease| lease.enrollee.name.to_string()).collect()
 }
 
-#[tokio::test]
+#[test]
 async fn a_lease_that_ran_out_goes_to_another_and_its_outcome_counts_no_more() {
     let Some(database) = database() else { return };
     let dir = tempfile::tempdir().unwrap();
@@ -98,7 +98,7 @@ async fn a_lease_that_ran_out_goes_to_another_and_its_outcome_counts_no_more() {
     assert_eq!(state.finish(&of_quick[0].ticket(), &DONE, after, &json!({})).await.unwrap(), Written::Removed);
 }
 
-#[tokio::test]
+#[test]
 async fn who_failed_is_due_later_who_ended_never_and_who_was_given_back_now() {
     let Some(database) = database() else { return };
     let dir = tempfile::tempdir().unwrap();
@@ -126,7 +126,7 @@ async fn who_failed_is_due_later_who_ended_never_and_who_was_given_back_now() {
     assert_eq!(names(&state.lease(later, &wanted()).await.unwrap()), ["p0003", "p0000", "p0002"]);
 }
 
-#[tokio::test]
+#[test]
 async fn the_oldest_come_first_and_shards_part_them() {
     let Some(database) = database() else { return };
     let dir = tempfile::tempdir().unwrap();
@@ -143,7 +143,7 @@ async fn the_oldest_come_first_and_shards_part_them() {
 }
 
 /// Two workers whose clocks are hours apart see the same time that is left.
-#[tokio::test]
+#[test]
 async fn how_long_an_access_token_lives_is_told_by_the_database() {
     let Some(database) = database() else { return };
     let dir = tempfile::tempdir().unwrap();
@@ -159,7 +159,7 @@ async fn how_long_an_access_token_lives_is_told_by_the_database() {
     assert!((3500..=3600).contains(&left), "{left}");
 }
 
-#[tokio::test]
+#[test]
 async fn live_workers_share_one_limit_and_one_hold() {
     let Some(database) = database() else { return };
     let dir = tempfile::tempdir().unwrap();

@@ -290,7 +290,7 @@ fn a_slow_database_is_waited_for() {
 #[test]
 fn workers_whose_clocks_are_hours_apart_share_the_night() {
     let Some(database) = database() else { return };
-    if !crate::support::has_program("faketime") {
+    if !crate::support::has_programs(&["faketime"]) {
         return;
     }
     let fleet = Fleet::of(database, 60, Setting { latency: Duration::from_millis(20), ..Setting::default() });

@@ -49,7 +49,7 @@ async fn stage(database: &Database, dir: &std::path::Path, count: usize) -> Shar
     state
 }
 
-#[tokio::test]
+#[test]
 async fn a_renewal_is_committed_before_it_is_asked_for_and_keeps_others_away() {
     let Some(database) = database() else { return };
     let dir = tempfile::tempdir().unwrap();
@@ -76,7 +76,7 @@ async fn a_renewal_is_committed_before_it_is_asked_for_and_keeps_others_away() {
     );
 }
 
-#[tokio::test]
+#[test]
 async fn who_lost_the_lease_still_stores_the_only_valid_pair() {
     let Some(database) = database() else { return };
     let dir = tempfile::tempdir().unwrap();
@@ -104,7 +104,7 @@ async fn who_lost_the_lease_still_stores_the_only_valid_pair() {
     assert_eq!(database.sql("SELECT ended_kind FROM bbdl.enrollee"), "", "it is not lost after all");
 }
 
-#[tokio::test]
+#[test]
 async fn a_pair_that_is_older_than_a_new_consent_changes_nothing() {
     let Some(database) = database() else { return };
     let dir = tempfile::tempdir().unwrap();
@@ -120,7 +120,7 @@ async fn a_pair_that_is_older_than_a_new_consent_changes_nothing() {
     assert!(is(&vault.load().await.unwrap(), "refresh-of-new-consent"));
 }
 
-#[tokio::test]
+#[test]
 async fn a_renewal_that_was_never_answered_is_waited_for_and_then_noted() {
     let Some(database) = database() else { return };
     let dir = tempfile::tempdir().unwrap();
@@ -139,7 +139,7 @@ async fn a_renewal_that_was_never_answered_is_waited_for_and_then_noted() {
     assert!(begun(&vault, &present).await.after_a_loss());
 }
 
-#[tokio::test]
+#[test]
 async fn no_more_renewals_are_under_way_than_may_be_and_the_dead_do_not_count() {
     let Some(database) = database() else { return };
     let dir = tempfile::tempdir().unwrap();
@@ -157,7 +157,7 @@ async fn no_more_renewals_are_under_way_than_may_be_and_the_dead_do_not_count() 
     begun(&third, &present).await;
 }
 
-#[tokio::test]
+#[test]
 async fn tokens_wait_on_the_disk_while_the_database_is_away() {
     let Some(cluster) = Cluster::start() else { return };
     let database = cluster.database("away");

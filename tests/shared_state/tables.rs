@@ -15,7 +15,7 @@ use crate::support::postgres::database;
 
 const OTHER_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
-#[tokio::test]
+#[test]
 async fn tables_are_made_by_an_import_and_brought_up_to_date_by_all() {
     let Some(database) = database() else { return };
     let dir = tempfile::tempdir().unwrap();
@@ -53,7 +53,7 @@ async fn tables_are_made_by_an_import_and_brought_up_to_date_by_all() {
     assert!(error.hint.contains("newest bbdl"), "{}", error.hint);
 }
 
-#[tokio::test]
+#[test]
 async fn a_user_without_rights_and_a_missing_database_are_set_up_problems() {
     let Some(database) = database() else { return };
     let dir = tempfile::tempdir().unwrap();
@@ -80,7 +80,7 @@ async fn a_user_without_rights_and_a_missing_database_are_set_up_problems() {
     SharedState::open(address, Some(keys), dir.path().to_owned(), Migrate::Create).await.unwrap();
 }
 
-#[tokio::test]
+#[test]
 async fn a_name_that_exists_is_replaced_only_when_asked_for() {
     let Some(database) = database() else { return };
     let dir = tempfile::tempdir().unwrap();
@@ -103,7 +103,7 @@ async fn a_name_that_exists_is_replaced_only_when_asked_for() {
     assert_eq!(state.enrollees(Some(&[name(1)])).await.unwrap().len(), 0);
 }
 
-#[tokio::test]
+#[test]
 async fn a_dump_of_the_database_opens_nothing() {
     let Some(database) = database() else { return };
     let dir = tempfile::tempdir().unwrap();
@@ -123,7 +123,7 @@ async fn a_dump_of_the_database_opens_nothing() {
     assert_eq!(state.open_tokens(&there[0].name, &there[0].tokens).unwrap_err().exit(), Exit::NotSetUp);
 }
 
-#[tokio::test]
+#[test]
 async fn keys_are_rotated_while_older_ones_still_open() {
     let Some(database) = database() else { return };
     let dir = tempfile::tempdir().unwrap();

@@ -1,7 +1,6 @@
 //! What the tests share: the real binary in a home of its own, a mock to talk to, a small HTTP client.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
-#![allow(clippy::print_stderr, reason = "a skipped test says so")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file uses its own part")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,28 +10,39 @@
 
 use std::{
     fmt::Write as _,
-    io::{BufReader, ErrorKind, Read, Write},
-    net::TcpStream,
+    io::{BufReader, Read, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use assert_cmd::{assert::OutputAssertExt, cargo::cargo_bin};
 use bluebutton_mock::{Access, Mock, Options, Population, records::Records};
+#[cfg(unix)]
+use rustix::process::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
 pub mod echo;
 pub mod gateway;
+pub mod harness;
+pub mod http;
+pub mod listener;
+pub mod needs;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod secret_service;
 pub mod server;
 pub mod slim;
+pub mod tls;
 pub mod typed;
+
+pub use http::{Answer, callback_of, follow, http};
+pub use needs::{has_programs, shared};
+#[cfg(unix)]
+pub use rustix::process::Signal;
 
 /// No step of any test takes longer.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -154,6 +164,13 @@ impl Stage {
     pub fn faults(&self, specs: &[&str]) {
         self.control("DELETE", "faults", "");
         self.control("POST", "faults", &serde_json::json!(specs).to_string());
+    }
+
+    /// How many requests for this path the mock has answered, in whatever way, since its log was last emptied.
+    pub fn requests_for(&self, path: &str) -> usize {
+        let log = self.control("GET", "requests", "");
+        let is_for = |row: &&Value| row["path"].as_str().is_some_and(|known| known.contains(path));
+        log.as_array().unwrap().iter().filter(is_for).count()
     }
 
     /// What the mock was asked since the last time: `METHOD path?query status`.
@@ -350,96 +367,21 @@ impl Running {
     }
 }
 
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
-}
-
-impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+/// Waits until this holds.
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "in vain waited for this: {what}");
+        thread::sleep(BETWEEN_LOOKS);
     }
 }
 
-/// One request over a connection of its own; http only.
-pub fn http(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-    let url = url::Url::parse(url).unwrap();
-    let authority = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(80));
-    let mut stream = TcpStream::connect(&authority).unwrap_or_else(|cause| panic!("{url}: {cause}"));
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
-    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n");
-    for (name, value) in headers {
-        let _ = write!(head, "{name}: {value}\r\n");
-    }
-    let _ = write!(head, "Content-Length: {}\r\n\r\n{body}", body.len());
-    stream.write_all(head.as_bytes()).unwrap();
-    let text = text(&whole(&mut stream));
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let mut rows = head.lines();
-    let status = rows.next().and_then(|row| row.split(' ').nth(1)).and_then(|code| code.parse().ok()).unwrap_or(0);
-    let headers: Vec<(String, String)> =
-        rows.filter_map(|row| row.split_once(": ")).map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-    let chunked =
-        headers.iter().any(|(key, value)| key.eq_ignore_ascii_case("transfer-encoding") && value == "chunked");
-    let body = if chunked { unchunked(body) } else { body.to_owned() };
-    Answer { status, headers, body }
-}
-
-/// Reads an answer to its end, which is that of the connection or the length it names: some servers keep
-/// the connection open whatever they are asked.
-fn whole(stream: &mut TcpStream) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut chunk = [0u8; 65536];
-    loop {
-        // With a time-out on the socket, a signal ends the call whatever its handler says (signal(7)).
-        let read = match stream.read(&mut chunk) {
-            Err(cause) if cause.kind() == ErrorKind::Interrupted => continue,
-            read => read.unwrap(),
-        };
-        bytes.extend_from_slice(&chunk[..read]);
-        let head = bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4);
-        let length = head.and_then(|head| {
-            let head = String::from_utf8_lossy(&bytes[..head]).to_ascii_lowercase();
-            head.lines().find_map(|row| row.strip_prefix("content-length:")?.trim().parse::<usize>().ok())
-        });
-        let complete = matches!((head, length), (Some(head), Some(length)) if bytes.len() >= head + length);
-        if read == 0 || complete {
-            return bytes;
-        }
-    }
-}
-
-fn unchunked(mut body: &str) -> String {
-    let mut whole = String::new();
-    while let Some((size, rest)) = body.split_once("\r\n") {
-        let size = usize::from_str_radix(size.trim(), 16).unwrap_or(0);
-        if size == 0 || rest.len() < size {
-            break;
-        }
-        whole.push_str(&rest[..size]);
-        body = rest[size..].trim_start_matches("\r\n");
-    }
-    whole
-}
-
-/// Follows redirects to the end, as a browser does.
-pub fn follow(url: &str) -> Answer {
-    let mut url = url.to_owned();
-    for _ in 0..10 {
-        let answer = http("GET", &url, &[], "");
-        match answer.header("location") {
-            Some(to) => url = url::Url::parse(&url).unwrap().join(to).unwrap().to_string(),
-            None => return answer,
-        }
-    }
-    panic!("redirects without end");
-}
-
-/// Where the browser would end up, without going there.
-pub fn callback_of(authorize_url: &str) -> String {
-    http("GET", authorize_url, &[], "").header("location").expect("no redirect").to_owned()
+/// Sends a signal to a process.
+#[cfg(unix)]
+pub fn signal(process: u32, signal: Signal) {
+    let process = Pid::from_raw(process.try_into().unwrap()).unwrap();
+    rustix::process::kill_process(process, signal).unwrap();
 }
 
 /// Every file of an archive with its content, lock and leftovers aside.
@@ -460,17 +402,6 @@ pub fn snapshot(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     }
     files.sort();
     files
-}
-
-/// The shared payloads, if they are here. With `CI=true` their absence is a failure.
-pub fn shared(path: &str) -> Option<PathBuf> {
-    let found = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(path);
-    if found.exists() {
-        return Some(found);
-    }
-    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{path} of the shared payloads is missing");
-    eprintln!("skipped: the shared payloads ({path}) are not beside this checkout");
-    None
 }
 
 /// Every recorded claim of all versions once, one a line, with its version before its id.
@@ -497,18 +428,7 @@ pub fn recorded_claims() -> Option<String> {
     Some(claims.values().map(|claim| format!("{claim}\n")).collect())
 }
 
-/// Whether a program is there. With `CI=true` its absence is a failure.
-pub fn has_program(name: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).any(|dir| dir.join(name).is_file());
-    assert!(found || std::env::var("CI").as_deref() != Ok("true"), "{name} is missing");
-    if !found {
-        eprintln!("skipped: {name} is not installed");
-    }
-    found
-}
-
-/// Prints although the test passes: the harness captures what the macros print, and not this.
+/// Says what the test has found out.
 pub fn tell(line: &str) {
     std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }

@@ -36,13 +36,19 @@ fn programs() -> Option<PathBuf> {
     places.extend(versions.map(|version| version.path().join("bin")));
     let all =
         |place: &PathBuf| ["initdb", "pg_ctl", "psql", "pg_dump"].iter().all(|program| place.join(program).is_file());
-    places.into_iter().find(all)
+    let found = places.into_iter().find(all);
+    if found.is_none() {
+        super::needs::package("postgresql");
+    }
+    found
 }
 
 /// A database of its own in the server that all tests share; `None` where PostgreSQL is not installed.
 pub fn database() -> Option<Database> {
     static SHARED: OnceLock<Option<Cluster>> = OnceLock::new();
     static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Each test that cannot run has to be ignored, not only the first.
+    programs()?;
     let cluster = SHARED.get_or_init(Cluster::start).as_ref()?;
     Some(cluster.database(&format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed))))
 }
@@ -50,10 +56,7 @@ pub fn database() -> Option<Database> {
 impl Cluster {
     /// Starts a server; `None` where PostgreSQL is not installed.
     pub fn start() -> Option<Self> {
-        let Some(programs) = programs() else {
-            super::has_program("initdb");
-            return None;
-        };
+        let programs = programs()?;
         let dir = TempDir::with_prefix("pg").unwrap().keep();
         if let Some(owner) = owner() {
             std::os::unix::fs::chown(&dir, Some(owner), Some(owner)).unwrap();

@@ -62,7 +62,5 @@ const UNLOCK: &str = "printf pass | gnome-keyring-daemon --unlock --components=s
 
 /// Whether a Secret Service can be started here.
 pub fn is_available() -> bool {
-    ["dbus-run-session", "dbus-send", "gnome-keyring-daemon", "bash", "pgrep"]
-        .iter()
-        .all(|name| super::has_program(name))
+    super::has_programs(&["dbus-run-session", "dbus-send", "gnome-keyring-daemon", "bash", "pgrep"])
 }

@@ -2,23 +2,20 @@
 //! whatever the test says.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
     path::Path,
     sync::{Arc, Mutex},
-    thread,
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
-use super::{Running, assert_code, follow};
+use super::{
+    Running, assert_code, follow,
+    listener::{Reply, serve},
+};
 
 /// Status and body of an answer of the FHIR and userinfo endpoints.
 pub type Said = (u16, String);
-
-/// What the server says to a request.
-pub type Handler = dyn Fn(&Url) -> Said + Send + Sync;
 
 pub struct Server {
     pub url: String,
@@ -36,15 +33,11 @@ impl Server {
 
     /// A server whose token answers name these scopes.
     pub fn granting(scope: &'static str, handler: impl Fn(&Url) -> Said + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let (noted, handler): (_, Arc<Handler>) = (Arc::clone(&asked), Arc::new(handler));
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (noted, handler) = (Arc::clone(&noted), Arc::clone(&handler));
-                thread::spawn(move || answer(stream, &noted, scope, &*handler));
-            }
+        let noted = Arc::clone(&asked);
+        let url = serve(move |request| {
+            noted.lock().unwrap().push(request.target.clone());
+            answer(&request.target, scope, &handler)
         });
         Self { url, asked }
     }
@@ -65,44 +58,59 @@ impl Server {
     }
 }
 
-fn answer(mut stream: TcpStream, asked: &Mutex<Vec<String>>, scope: &str, handler: &Handler) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut line = String::new();
-    reader.read_line(&mut line).unwrap();
-    let Some(target) = line.split(' ').nth(1).map(str::to_owned) else { return };
-    let mut length = 0;
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).unwrap();
-        if let Some(value) = header.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-        if header.trim().is_empty() {
-            break;
-        }
-    }
-    reader.read_exact(&mut vec![0; length]).unwrap();
-    asked.lock().unwrap().push(target.clone());
+fn answer(target: &str, scope: &str, handler: &dyn Fn(&Url) -> Said) -> Reply {
     let url = Url::parse(&format!("http://here{target}")).unwrap();
     let parameter = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
-    let (head, body) = if url.path().ends_with("/o/authorize/") {
+    if url.path().ends_with("/o/authorize/") {
         let (back, state) = (parameter("redirect_uri").unwrap(), parameter("state").unwrap());
-        (format!("302 Found\r\nLocation: {back}?code=abcdefghijkl&state={state}"), String::new())
-    } else if url.path().ends_with("/o/token/") {
+        let location = format!("{back}?code=abcdefghijkl&state={state}");
+        return Reply::new(302, "application/json", "").with("Location", &location);
+    }
+    if url.path().ends_with("/o/token/") {
         let token = json!({"access_token": "token", "token_type": "Bearer", "expires_in": 3600, "scope": scope,
             "refresh_token": "again"});
-        ("200 OK".to_owned(), token.to_string())
-    } else {
-        let (status, body) = handler(&url);
-        (format!("{status} Status"), body)
-    };
+        return Reply::new(200, "application/json", token.to_string());
+    }
     let kind = if url.path().contains("/fhir/") { "application/fhir+json" } else { "application/json" };
+    let (status, body) = handler(&url);
+    let is_empty = body.is_empty();
+    let reply = Reply::new(status, kind, body);
     // As gateways do that strip bodies and leave the head as it was.
-    let encoding = if body.is_empty() { "Content-Encoding: gzip\r\n" } else { "" };
-    let head = format!(
-        "HTTP/1.1 {head}\r\n{encoding}Content-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
-    // A client that has gone away is no business of this server's.
-    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
+    if is_empty { reply.with("Content-Encoding", "gzip") } else { reply }
+}
+
+/// The parameter of this version that says with which claim a page starts.
+pub fn start_name(api: &str) -> &'static str {
+    if api == "v3" { "_offset" } else { "startIndex" }
+}
+
+/// A number among the parameters of an address.
+pub fn number(url: &Url, name: &str) -> Option<usize> {
+    url.query_pairs().find(|(key, _)| key == name).and_then(|(_, value)| value.parse().ok())
+}
+
+/// The address of the page that starts there, of the same search.
+pub fn link_to(api: &str, url: &Url, start: usize) -> String {
+    let mut next = url.clone();
+    let others: Vec<(String, String)> =
+        url.query_pairs().into_owned().filter(|(name, _)| name != start_name(api)).collect();
+    next.query_pairs_mut().clear().extend_pairs(others).append_pair(start_name(api), &start.to_string());
+    next.to_string()
+}
+
+/// The entry of a claim that says little.
+pub fn claim(id: &str, last_updated: &str) -> Value {
+    json!({"resource": {"resourceType": "ExplanationOfBenefit", "id": id, "meta": {"lastUpdated": last_updated},
+        "patient": {"reference": "Patient/-1"}}})
+}
+
+/// The page of a search that found so many claims, with these entries.
+pub fn page(api: &str, url: &Url, found: usize, entries: Vec<Value>) -> Value {
+    let (start, count) = (number(url, start_name(api)).unwrap_or(0), number(url, "_count").unwrap_or(10));
+    let mut links = vec![json!({"relation": "self", "url": url.as_str()})];
+    if start + count < found {
+        links.push(json!({"relation": "next", "url": link_to(api, url, start + count)}));
+    }
+    json!({"resourceType": "Bundle", "type": "searchset", "total": if api == "v3" { count } else { found },
+        "meta": {"lastUpdated": "2026-11-20T00:00:00Z"}, "link": links, "entry": entries})
 }

@@ -1,6 +1,6 @@
 //! Searches, reads, discovery, and who may see what.
 
-use super::*;
+use super::{recorded::recorded, *};
 
 const REFUSED: &str = r#"{"detail":"You do not have permission to perform this action."}"#;
 const NOT_FOUND: &str = r#"{"detail":"Not found."}"#;
@@ -310,7 +310,7 @@ fn discovery_is_spaced_ordered_and_quirky() {
 
 #[test]
 fn recorded_pages_are_served_as_they_are() {
-    let Some(shared) = payloads() else { return };
+    let Some(shared) = recorded("v2") else { return };
     let dir = tempfile::tempdir().unwrap();
     for page in 0..6 {
         let name = format!("eob-search-page-{page}.json");
@@ -337,20 +337,6 @@ fn recorded_pages_are_served_as_they_are() {
     assert_eq!(found, recorded, "52 claims in the recorded order");
     assert_eq!(ask(&mock, &token, "/v2/fhir/Patient").json()["total"], 1);
     assert_eq!(ask(&mock, &token, "/v2/fhir/Coverage").json()["total"], 1);
-}
-
-/// The payload library beside the crate, which is no part of it. On CI it must be there.
-fn payloads() -> Option<std::path::PathBuf> {
-    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/v2");
-    if dir.is_dir() {
-        return Some(dir);
-    }
-    assert!(std::env::var("CI").is_err(), "the recorded payloads are missing: {}", dir.display());
-    #[expect(clippy::print_stderr, reason = "a skipped test must say so")]
-    {
-        eprintln!("skipped: no recorded payloads at {}", dir.display());
-    }
-    None
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod authorize;
 mod consents;
 mod faults;
 mod fhir;
+pub(crate) mod recorded;
 mod token;
 mod versions;
 

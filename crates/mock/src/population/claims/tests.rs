@@ -1,10 +1,9 @@
 //! Ours against the real ones: every path that all real claims of a type share, and their sizes.
 
-#![allow(clippy::print_stderr, reason = "a skipped comparison must say so, and one that ran what it measured")]
+#![allow(clippy::print_stderr, reason = "a comparison says what it measured")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 use std::sync::OnceLock;
 
 use serde_json::Value;
@@ -12,6 +11,7 @@ use serde_json::Value;
 use super::super::Population;
 use super::json_shape::{Paths, paths};
 use crate::records::{Records, Version};
+use crate::tests::recorded::recorded;
 
 /// The share of our claims of a type that must have a path which all real ones have. Some leave a
 /// provider or a coding out, as the real ones of other years do.
@@ -19,11 +19,7 @@ const MOST: usize = 85;
 
 /// The real v2 claims by type; none where the shared payloads are not at hand.
 fn real_claims() -> Option<BTreeMap<String, Vec<Value>>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/v2");
-    if !folder.is_dir() {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "the shared payloads must be there in CI: {folder:?}");
-        return None;
-    }
+    let folder = recorded("v2")?;
     let mut claims = BTreeMap::<String, Vec<Value>>::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -71,10 +67,7 @@ fn lines(claim: &Value) -> usize {
 
 #[test]
 fn every_path_that_all_real_claims_share_is_in_most_of_ours() {
-    let Some(real) = real_claims() else {
-        eprintln!("skipped: ../shared/data/v2 is not there");
-        return;
-    };
+    let Some(real) = real_claims() else { return };
     let ours = our_claims();
     assert_eq!(real.len(), 8, "one group a claim type");
     let mut missing = Vec::new();
@@ -101,10 +94,7 @@ fn every_path_that_all_real_claims_share_is_in_most_of_ours() {
 
 #[test]
 fn sizes_are_those_of_real_claims_with_as_many_lines() {
-    let Some(real) = real_claims() else {
-        eprintln!("skipped: ../shared/data/v2 is not there");
-        return;
-    };
+    let Some(real) = real_claims() else { return };
     let ours = our_claims();
     for (kind, real) in &real {
         let real: Vec<(usize, usize)> = real.iter().map(|claim| (lines(claim), claim.to_string().len())).collect();

@@ -1,10 +1,9 @@
 //! Ours against the real v1 claims, and ours against our own v2.
 
-#![allow(clippy::print_stderr, reason = "a skipped comparison must say so, and one that ran what it measured")]
+#![allow(clippy::print_stderr, reason = "a comparison says what it measured")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 use std::sync::OnceLock;
 
 use serde_json::Value;
@@ -13,6 +12,7 @@ use super::super::json_shape::{Paths, paths};
 use super::super::person::{PARTS, Person};
 use super::super::{Claim, LOADED};
 use crate::rng::Rng;
+use crate::tests::recorded::recorded;
 
 /// The share of our claims of a type that must have a path which all real ones have.
 const MOST: usize = 85;
@@ -28,12 +28,7 @@ const SELDOM: [(&str, &str); 4] = [
 /// The resources in the real v1 payloads whose file names begin so, by the first part of their ids;
 /// none where the shared payloads are not at hand.
 fn real(prefix: &str) -> Option<BTreeMap<String, Vec<Value>>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/v1");
-    if !folder.is_dir() {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "the shared payloads must be there in CI: {folder:?}");
-        eprintln!("skipped: ../shared/data/v1 is not there");
-        return None;
-    }
+    let folder = recorded("v1")?;
     let mut resources = BTreeMap::<String, Vec<Value>>::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

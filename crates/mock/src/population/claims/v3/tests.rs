@@ -1,10 +1,9 @@
 //! Ours against the real v3 claims, and ours against our own v2.
 
-#![allow(clippy::print_stderr, reason = "a skipped comparison must say so, and one that ran what it measured")]
+#![allow(clippy::print_stderr, reason = "a comparison says what it measured")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 
 use serde_json::Value;
 
@@ -13,6 +12,7 @@ use super::super::person::Person;
 use super::super::{Claim, Kind, LOADED};
 use super::Stage;
 use crate::rng::Rng;
+use crate::tests::recorded::recorded;
 
 /// The share of our claims of a type that must have a path which all real ones have.
 const MOST: usize = 85;
@@ -51,12 +51,7 @@ const NEVER: [(&str, &str); 10] = [
 
 /// The real v3 resources by type; none where the shared payloads are not at hand.
 fn real() -> Option<BTreeMap<String, Vec<Value>>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/v3");
-    if !folder.is_dir() {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "the shared payloads must be there in CI: {folder:?}");
-        eprintln!("skipped: ../shared/data/v3 is not there");
-        return None;
-    }
+    let folder = recorded("v3")?;
     let mut resources = BTreeMap::<String, Vec<Value>>::new();
     for entry in fs::read_dir(folder).unwrap() {
         let resource: Value = serde_json::from_slice(&fs::read(entry.unwrap().path()).unwrap()).unwrap();
@@ -272,11 +267,8 @@ fn an_insurance_card_has_new_ids_each_time_and_says_the_same() {
     assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len(), "no id twice");
     assert_ne!(first["entry"][0]["fullUrl"], second["entry"][0]["fullUrl"]);
     assert_eq!(first["entry"][0]["resource"]["name"], second["entry"][0]["resource"]["name"]);
-    let Some(path) = Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/v3/insurance-card.json"))
-    else {
-        return;
-    };
-    let Ok(text) = fs::read(path) else { return };
+    let Some(folder) = recorded("v3") else { return };
+    let text = fs::read(folder.join("insurance-card.json")).unwrap();
     let real = paths(&serde_json::from_slice(&text).unwrap());
     let ours = paths(&first);
     let missing: Vec<&String> = real.keys().filter(|path| !ours.contains_key(*path)).collect();

@@ -1,0 +1,68 @@
+//! A server with a certificate of an authority that no machine knows.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    sync::Arc,
+    thread,
+};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring, pki_types::PrivatePkcs8KeyDer};
+
+/// Answers everything with a sentence in JSON. Only `ca.pem` in the directory vouches for it.
+pub struct TlsServer {
+    pub url: String,
+}
+
+impl TlsServer {
+    pub fn start(dir: &Path) -> Self {
+        let config = Arc::new(config(dir));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let config = Arc::clone(&config);
+                // A client that does not trust this server ends the connection, which is no business of the server's.
+                thread::spawn(move || answer(stream, config));
+            }
+        });
+        Self { url }
+    }
+}
+
+fn config(dir: &Path) -> ServerConfig {
+    let mut authority = CertificateParams::default();
+    authority.distinguished_name.push(DnType::CommonName, "a company's own authority");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    std::fs::write(dir.join("ca.key"), key.serialize_pem()).unwrap();
+    let authority = CertifiedIssuer::self_signed(authority, key).unwrap();
+    std::fs::write(dir.join("ca.pem"), authority.pem()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
+    ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf.der().clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())
+        .unwrap()
+}
+
+fn answer(stream: TcpStream, config: Arc<ServerConfig>) -> std::io::Result<()> {
+    const BODY: &str = r#"{"message":"all's well"}"#;
+    let connection = ServerConnection::new(config).map_err(std::io::Error::other)?;
+    let mut stream = BufReader::new(StreamOwned::new(connection, stream));
+    let mut line = String::new();
+    while stream.read_line(&mut line)? > 2 {
+        line.clear();
+    }
+    let length = BODY.len();
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    let stream = stream.get_mut();
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(BODY.as_bytes())?;
+    stream.conn.send_close_notify();
+    stream.flush()
+}
