@@ -58,6 +58,8 @@ mod upgrade;
 mod v3;
 mod validation;
 mod versions;
+#[cfg(windows)]
+mod windows;
 
 /// The compiler drops what another `#[test]` marks: it belongs to a harness that does not run here.
 #[test]

@@ -6,7 +6,6 @@
 //! Linux 5.8); elsewhere each file is synced for itself.
 
 use std::{
-    fs::File,
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -78,7 +77,7 @@ fn sync_names(_: &Path, files: &[NewFile<'_>]) -> io::Result<()> {
 
 #[cfg(target_os = "linux")]
 fn sync_file_system(root: &Path) -> io::Result<()> {
-    Ok(rustix::fs::syncfs(File::open(root)?)?)
+    Ok(rustix::fs::syncfs(std::fs::File::open(root)?)?)
 }
 
 fn again(cause: &io::Error) -> io::Error {
