@@ -1,0 +1,75 @@
+# nightly.ps1 DIR [PROFILE]: pulls claims into DIR, and says something only when somebody has to do something.
+#
+# PROFILE is BBDL_PROFILE, or "default", where it is not given. What was told is remembered for each profile and
+# archive: nobody's trouble hides anybody else's.
+#
+#   75 (try again later)    is tried again NIGHTLY_TRIES times in all, NIGHTLY_PAUSE seconds apart, and told
+#                           after NIGHTLY_PATIENCE nights of it in a row
+#   77 (a person must act)  is told once, until a pull has worked again
+#   anything else           is told every time, and never tried again
+#
+# What is told goes to standard output. The exit code is that of bbdl. For Windows PowerShell 5.1 and newer.
+param(
+    [Parameter(Mandatory = $true)][string]$Dir,
+    [string]$ProfileName
+)
+Set-StrictMode -Version 2
+# What bbdl writes to standard error is no failure of this script.
+$ErrorActionPreference = 'Continue'
+
+function Get-Setting([string]$Name, [string]$Default) {
+    $value = [Environment]::GetEnvironmentVariable($Name)
+    if ([string]::IsNullOrEmpty($value)) { $Default } else { $value }
+}
+
+if (-not $ProfileName) { $ProfileName = Get-Setting 'BBDL_PROFILE' 'default' }
+$env:BBDL_PROFILE = $ProfileName
+$place = $ExecutionContext.SessionState.Path.GetUnresolvedProviderPathFromPSPath($Dir).TrimEnd('\', '/')
+$sha256 = [Security.Cryptography.SHA256]::Create()
+$hash = $sha256.ComputeHash([Text.Encoding]::UTF8.GetBytes("$ProfileName`n$place"))
+$key = -join ($hash[0..7] | ForEach-Object { $_.ToString('x2') })
+$base = Get-Setting 'BBDL_HOME' (Join-Path ([Environment]::GetFolderPath('LocalApplicationData')) 'bbdl')
+$state = Join-Path (Get-Setting 'NIGHTLY_STATE' (Join-Path $base 'nightly')) "$ProfileName-$key"
+$tries = [int](Get-Setting 'NIGHTLY_TRIES' '3')
+$pause = [int](Get-Setting 'NIGHTLY_PAUSE' '1800')
+$patience = [int](Get-Setting 'NIGHTLY_PATIENCE' '7')
+
+$later = Join-Path $state 'later'
+$told = Join-Path $state 'told'
+try { $null = New-Item -ItemType Directory -Force -Path $state -ErrorAction Stop } catch { "$_"; exit 74 }
+
+# bbdl writes UTF-8, whatever the console is set to.
+try { [Console]::OutputEncoding = New-Object Text.UTF8Encoding $false } catch { Write-Verbose 'no console' }
+while ($true) {
+    $said = @(& bbdl fetch all --out $Dir -q --no-input 2>&1 | ForEach-Object { "$_" })
+    $code = $LASTEXITCODE
+    $tries--
+    if ($code -ne 75 -or $tries -le 0) { break }
+    Start-Sleep -Seconds $pause
+}
+
+switch ($code) {
+    0 {
+        Remove-Item -Force -ErrorAction SilentlyContinue $later, $told
+        # The consent's last two weeks are worth a line on a good night, too.
+        $said
+    }
+    75 {
+        Add-Content -Path $later -Value 'a night'
+        $nights = @(Get-Content $later).Count
+        if ($nights -ge $patience) { "for $nights nights now:"; $said }
+    }
+    77 {
+        # The server was there: what is counted is nights in a row.
+        Remove-Item -Force -ErrorAction SilentlyContinue $later
+        if (-not (Test-Path $told)) {
+            $null = New-Item -ItemType File -Path $told
+            $said
+        }
+    }
+    default {
+        Remove-Item -Force -ErrorAction SilentlyContinue $later
+        $said
+    }
+}
+exit $code
