@@ -1,14 +1,14 @@
-# nightly.ps1 DIR [PROFILE]: pulls claims into DIR, and says something only when somebody has to do something.
+# nightly.ps1 DIR [PROFILE]: fetches claims into DIR. It prints something only if a person has to act.
 #
-# PROFILE is BBDL_PROFILE, or "default", where it is not given. What was told is remembered for each profile and
-# archive: nobody's trouble hides anybody else's.
+# PROFILE is BBDL_PROFILE or "default" if you do not pass it. The script remembers what it reported, separately for
+# each profile and archive.
 #
-#   75 (try again later)    is tried again NIGHTLY_TRIES times in all, NIGHTLY_PAUSE seconds apart, and told
-#                           after NIGHTLY_PATIENCE nights of it in a row
-#   77 (a person must act)  is told once, until a pull has worked again
-#   anything else           is told every time, and never tried again
+#   75 (try again later)    tries NIGHTLY_TRIES times in all, NIGHTLY_PAUSE seconds apart; reports it after
+#                           NIGHTLY_PATIENCE such nights in a row
+#   77 (a person must act)  reports it once, until a fetch has worked again
+#   anything else           reports it every time, and does not try again
 #
-# What is told goes to standard output. The exit code is that of bbdl. For Windows PowerShell 5.1 and newer.
+# Reports go to standard output. The exit code is bbdl's. For Windows PowerShell 5.1 and newer.
 param(
     [Parameter(Mandatory = $true)][string]$Dir,
     [string]$ProfileName
