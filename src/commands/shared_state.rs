@@ -64,9 +64,6 @@ mod with_postgres {
         },
     };
 
-    /// Renewals under way at once over all workers.
-    const RENEWALS: usize = 2;
-
     /// Opens the shared state that is named, if one is.
     ///
     /// # Errors
@@ -151,7 +148,7 @@ mod with_postgres {
         pub(in crate::commands) older: Option<i64>,
     }
 
-    /// The roster of the shared state that is named, if one is.
+    /// The roster of the shared state that is named, if one is. `renewals` are under way at once over all workers.
     ///
     /// # Errors
     /// As [`open`]; [`crate::error::Exit::NotSetUp`] when nobody is in it.
@@ -159,6 +156,7 @@ mod with_postgres {
         context: &Context,
         args: &SharedStateArgs,
         selection: &Selection,
+        renewals: u8,
     ) -> Result<Option<Roster>> {
         let Some(state) = open(context, args, Migrate::Existing).await? else { return Ok(None) };
         state.require_keys()?;
@@ -169,7 +167,7 @@ mod with_postgres {
                 .say(format!("{delivered} renewed log-ins that waited on this machine are in the shared state now"));
         }
         let pacer = ContextPacer { connections: Arc::clone(&context.connections) };
-        let roster = SharedRoster::join(state, selection, RENEWALS, Box::new(pacer)).await?;
+        let roster = SharedRoster::join(state, selection, renewals.into(), Box::new(pacer)).await?;
         if roster.is_empty() {
             return Err(Error::new(ErrorKind::NoProfile, "nobody is in the shared state")
                 .hint("Import enrollees first: bbdl profiles import FILE"));
@@ -341,6 +339,7 @@ mod without_postgres {
         context: &Context,
         args: &SharedStateArgs,
         _: &Selection,
+        _: u8,
     ) -> Result<Option<Roster>> {
         none(context, args).map(|()| None)
     }

@@ -74,7 +74,7 @@ async fn roster(context: &Context, args: &Fetch) -> Result<Roster> {
         stale_after: args.many.stale_after,
         shard: args.many.shard,
     };
-    if let Some(roster) = shared_state::roster(context, &args.shared, &selection).await? {
+    if let Some(roster) = shared_state::roster(context, &args.shared, &selection, args.many.renewals).await? {
         return Ok(roster);
     }
     if context.paths.profiles()?.is_empty() {
