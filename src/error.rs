@@ -11,6 +11,9 @@ use crate::{
     secret,
 };
 
+/// Where to report a bug.
+pub const ISSUES: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/issues");
+
 /// How a run ends. The numbers are a promise to scripts (`docs/exit-codes.md`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -161,7 +164,7 @@ error_kinds! {
     OtherEnrollee, "other_enrollee", Data, "the archive, or what the server sent, is another enrollee's";
     OtherFilters, "other_filters", Data, "the archive was pulled with other filters";
     NotAnArchive, "not_an_archive", Data, "the directory contains something else";
-    ImportRow, "import_row", Data, "a row of `bbdl profiles import` cannot be used";
+    ImportRow, "import_row", Data, "a row for `profiles import` cannot be used";
     NoClaims, "no_claims", Data, "the archive has no claims";
     TooMany, "too_many", Data, "more claims came than --max-claims allows";
     NotADemo, "not_a_demo", Data, "the directory is not from an earlier demo";

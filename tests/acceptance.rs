@@ -166,6 +166,13 @@ fn a_page_that_stays_empty_is_passed_and_told() {
         });
         let result = scene.brings(122, &[]);
         assert_eq!(warnings(&result), ["empty_page"], "{api}: {result}");
+        // A stream has no next pull that would ask again.
+        let mut command = crate::support::bbdl(scene.home.path());
+        command.args(["fetch", "eob", "--out", "-"]);
+        let output = finished(command);
+        assert_eq!(output.status.code(), Some(0), "{api}");
+        let said = text(&output.stderr);
+        assert!(said.contains("the output may be incomplete") && !said.contains("next pull"), "{api}: {said}");
         // Nothing tells what is missing: the next pull asks for everything.
         let (code, result) = scene.fetch(&[]);
         assert_eq!((code, result["resources"][EOB]["mode"].as_str()), (Some(0), Some("full")), "{api}: {result}");

@@ -243,7 +243,10 @@ impl Problem {
                 .hint("Nothing was replaced. If it happens again, tell the operators of the server."),
             Self::Invalid { said } => {
                 Error::new(ErrorKind::BadRequest, format!("{what}: the server did not accept the request ({said})"))
-                    .hint("Nothing was replaced. Check the filters given on the command line.")
+                    .hint(match largest_page(&said) {
+                        Some(most) => format!("Nothing was replaced. This server takes smaller pages: add --page-size {most}."),
+                        None => "Nothing was replaced. Check the filters given on the command line.".to_owned(),
+                    })
             }
             Self::Intercepted { said } => {
                 Error::new(ErrorKind::Intercepted, format!("{what}: something else answered instead of the server ({said})"))
@@ -255,6 +258,12 @@ impl Problem {
             }
         }
     }
+}
+
+/// The largest page that the server takes, where it says that a page was too large.
+fn largest_page(said: &str) -> Option<u32> {
+    let digits: String = said.split_once("must be at most ")?.1.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok().filter(|most| (1..=50).contains(most))
 }
 
 fn is_past_the_end(said: &str) -> bool {
@@ -296,6 +305,18 @@ mod tests {
 
     fn name(problem: &Problem) -> String {
         format!("{problem:?}").split([' ', '{']).next().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_page_that_is_too_large_is_no_matter_of_filters() {
+        let hint = |said: &str| Problem::Invalid { said: said.to_owned() }.into_error("claims", "bbdl login").hint;
+        assert_eq!(
+            hint("value must be at most 20"),
+            "Nothing was replaced. This server takes smaller pages: add --page-size 20."
+        );
+        for said in ["value must be at most 2000", "value must be at most", "type is unknown"] {
+            assert!(hint(said).contains("filters"), "{said}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
     previous_ids::PreviousIds,
 };
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, ISSUES, Result},
     fhir::resource::{Header, ResourceError},
 };
 
@@ -59,10 +59,18 @@ pub struct Repeats {
 impl Repeats {
     /// Counts one.
     pub fn count(&mut self, id: &IdHash) {
-        let part = id.first_chunk().copied().map_or(0, u64::from_le_bytes);
         self.number += 1;
-        self.which = self.which.wrapping_add(part);
+        self.which = self.which.wrapping_add(part(id));
     }
+}
+
+/// Stands for a set of ids in whatever order they came: the same ids have the same.
+pub fn sum_of_ids<'i>(ids: impl IntoIterator<Item = &'i IdHash>) -> u64 {
+    ids.into_iter().fold(0, |sum, id| sum.wrapping_add(part(id)))
+}
+
+fn part(id: &IdHash) -> u64 {
+    id.first_chunk().copied().map_or(0, u64::from_le_bytes)
 }
 
 /// What a page has brought.
@@ -154,6 +162,12 @@ impl Dedup {
     #[must_use]
     pub fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// Which ids have come, as [`sum_of_ids`].
+    #[must_use]
+    pub fn which(&self) -> u64 {
+        sum_of_ids(self.seen.keys())
     }
 
     /// The resources that came more than once in this reading.
@@ -249,6 +263,6 @@ impl Dedup {
 
     fn wrong(&self, what: &str) -> Error {
         Error::new(ErrorKind::Answer, format!("the server sent {what} among the {} resources", self.expected.kind))
-            .hint("Nothing was replaced. Run the same command again; if it happens again, report it.")
+            .hint(format!("Nothing was replaced. Run the same command again. If it happens again, report it: {ISSUES}"))
     }
 }

@@ -20,7 +20,7 @@ use crate::{
         retry::chance,
     },
     api_version::ApiVersion,
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, ISSUES},
     fhir::bundle::Bundle,
 };
 
@@ -502,10 +502,9 @@ impl<B: Bearer> Search<B> {
     }
 
     fn refuse(&self, why: String) -> PullError {
-        PullError::Failed(
-            Error::new(ErrorKind::Paging, format!("{}: {why}", self.request.resource.name()))
-                .hint("Nothing was replaced. Run the same command again; if it happens again, report it."),
-        )
+        PullError::Failed(Error::new(ErrorKind::Paging, format!("{}: {why}", self.request.resource.name())).hint(
+            format!("Nothing was replaced. Run the same command again. If it happens again, report it: {ISSUES}"),
+        ))
     }
 
     /// The link to the page after the one at `current`. It leads forward: by the place that it names, or, where it names

@@ -31,6 +31,8 @@ pub struct Reading {
     pub total: Option<u64>,
     /// Distinct resources that came.
     pub distinct: u64,
+    /// Which they are, as a sum of hashes of their ids: the same ones have the same.
+    pub which: u64,
     /// What came twice, in pages that do not meet.
     pub repeats: Repeats,
     /// Pages without entries that named a next one.
@@ -72,7 +74,7 @@ pub struct History {
     missing: Option<u64>,
     repeats: Option<Repeats>,
     displaced: Option<u32>,
-    distinct: Option<u64>,
+    came: Option<(u64, u64)>,
     was_behind: bool,
     found_nothing: bool,
 }
@@ -88,7 +90,7 @@ impl History {
         }
         if let Attempt::Read(reading) = attempt {
             (self.missing, self.repeats) = (Some(reading.missing()), Some(reading.repeats));
-            (self.displaced, self.distinct) = (Some(reading.displaced), Some(reading.distinct));
+            (self.displaced, self.came) = (Some(reading.displaced), Some((reading.distinct, reading.which)));
         }
     }
 }
@@ -165,8 +167,8 @@ pub fn judge(attempt: &Attempt, history: &History, kept: &Kept) -> Judgment {
         if changed_places {
             return again_or(Judgment::Fail(Why::Changed), Why::Changed);
         }
-        // Where no page shows that it continues the one before, two readings have to come to the same.
-        if reading.unjoined && history.distinct != Some(reading.distinct) {
+        // Where no page shows that it continues the one before, two readings have to bring the same resources.
+        if reading.unjoined && history.came != Some((reading.distinct, reading.which)) {
             return again_or(Judgment::Fail(Why::Changed), Why::Changed);
         }
         if reading.empty_pages > 0 && is_full && reading.distinct < kept.count {
@@ -222,6 +224,7 @@ mod tests {
         has_totals: true,
         total: Some(120),
         distinct: 120,
+        which: 0,
         repeats: Repeats { number: 0, which: 0 },
         empty_pages: 0,
         ended_early: false,
@@ -344,9 +347,16 @@ mod tests {
             ),
             ("v3: links that name no place", Reading { unjoined: true, ..V3 }, first(), none, ReadAgain(Why::Changed)),
             (
+                "v3: links that name no place, and as many others",
+                Reading { unjoined: true, which: 7, ..V3 },
+                History { came: Some((120, 0)), ..again(1) },
+                none,
+                ReadAgain(Why::Changed),
+            ),
+            (
                 "v3: links that name no place, and the same again",
                 Reading { unjoined: true, ..V3 },
-                History { distinct: Some(120), ..again(1) },
+                History { came: Some((120, 0)), ..again(1) },
                 none,
                 Accept(Accepted::Whole),
             ),

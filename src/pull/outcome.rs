@@ -34,6 +34,21 @@ pub struct ReadingOutcome {
     pub failure: Option<Error>,
 }
 
+impl ReadingOutcome {
+    /// What a person should know, where nothing counts what came and the cursor stays; `then` says what that means.
+    #[must_use]
+    pub fn warnings_with(self, then: &str) -> Vec<Warning> {
+        let may_be_short = self.cursor_stays && self.failure.is_none();
+        let told = |warning: Warning| match warning.kind {
+            WarningKind::EmptyPage | WarningKind::Shortfall if may_be_short => {
+                Warning { message: format!("{}; {then}", warning.message), ..warning }
+            }
+            _ => warning,
+        };
+        self.warnings.into_iter().map(told).collect()
+    }
+}
+
 /// Something that is no failure, and that a person should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
@@ -110,17 +125,11 @@ pub(super) fn settled(plan: &SearchPlan, attempt: &Attempt, accepted: Accepted, 
                 ),
                 Accepted::WithEmptyPages => warn(
                     WarningKind::EmptyPage,
-                    format!(
-                        "{name}: {} pages were empty but linked to a next page; the next pull asks for the same again",
-                        reading.empty_pages
-                    ),
+                    format!("{name}: {} pages were empty but linked to a next page", reading.empty_pages),
                 ),
                 Accepted::WithRepeats => warn(
                     WarningKind::Shortfall,
-                    format!(
-                        "{name}: {} came twice, so others may be missing; the next pull asks for the same again",
-                        reading.repeats.number
-                    ),
+                    format!("{name}: {} came twice, so others may be missing", reading.repeats.number),
                 ),
                 Accepted::Nothing => warn(
                     WarningKind::MaybeOutage,

@@ -206,6 +206,7 @@ impl Reader<'_> {
             has_totals: self.api() != ApiVersion::V3,
             total: None,
             distinct: 0,
+            which: 0,
             repeats: sink.repeats(),
             empty_pages: 0,
             ended_early: false,
@@ -252,6 +253,7 @@ impl Reader<'_> {
             reading.empty_pages += self.read_prior_authorizations((query, prior), sink, said).await?;
             reading.distinct = sink.distinct();
         }
+        reading.which = sink.which();
         Ok(reading)
     }
 

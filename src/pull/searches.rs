@@ -54,7 +54,9 @@ impl OneProfile<'_> {
         let (mut sink, from) = ArchiveSink::open(pull, expected, key).await?;
         let settled = self.reader().into_archive(plan, kept.as_ref(), (&mut sink, from)).await?;
         let (requests_now, bytes_now) = self.client.traffic();
-        let ReadingOutcome { mode, total, data_time, cursor_stays, warnings, failure, .. } = settled;
+        let ReadingOutcome { mode, total, data_time, cursor_stays, .. } = settled;
+        let failure = settled.failure.clone();
+        let warnings = settled.warnings_with("the next pull asks for the same again");
         let pulled = Pulled {
             resource: resource.name(),
             mode,
@@ -109,7 +111,7 @@ impl OneProfile<'_> {
             prior: PriorCount::Resources(0),
         };
         let settled = self.reader().into_stream(plan, &mut sink).await?;
-        for warning in settled.warnings {
+        for warning in settled.warnings_with("the output may be incomplete") {
             self.ui().warn(warning.message);
         }
         Ok(sink.written())

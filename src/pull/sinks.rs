@@ -9,7 +9,7 @@ use std::{
 use crate::{
     archive::{
         Pull,
-        dedup::{Dedup, Expected, News, Repeats},
+        dedup::{Dedup, Expected, News, Repeats, sum_of_ids},
         id_hash::{IdHash, id_hash},
         journal::{Progress, SearchKey},
         previous_ids::PreviousIds,
@@ -43,6 +43,9 @@ pub trait PageSink {
 
     /// Distinct resources of this reading.
     fn distinct(&self) -> u64;
+
+    /// Which those are, as a sum of hashes of their ids.
+    fn which(&self) -> u64;
 
     /// What came twice in this reading, in pages that do not meet.
     fn repeats(&self) -> Repeats;
@@ -164,6 +167,10 @@ impl PageSink for ArchiveSink {
         self.writer.dedup().tally().count
     }
 
+    fn which(&self) -> u64 {
+        self.writer.dedup().which()
+    }
+
     fn prior_authorizations_before(&self) -> u64 {
         self.writer.dedup().prior_authorizations_before()
     }
@@ -240,6 +247,10 @@ impl<W: Write> PageSink for StreamSink<W> {
 
     fn distinct(&self) -> u64 {
         self.again.as_ref().map_or(self.dedup.tally().count, |again| again.ids.len() as u64)
+    }
+
+    fn which(&self) -> u64 {
+        self.again.as_ref().map_or_else(|| self.dedup.which(), |again| sum_of_ids(&again.ids))
     }
 
     fn prior_authorizations_before(&self) -> u64 {
