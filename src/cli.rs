@@ -1,28 +1,56 @@
 //! What a person may type. No behavior here; help texts, completions and man pages come from this.
 
-use std::{ffi::OsStr, path::PathBuf, time::Duration};
+mod profiles;
+mod values;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint, builder::FalseyValueParser};
-use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
+use std::{path::PathBuf, time::Duration};
+
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint, builder::FalseyValueParser};
+use clap_complete::engine::ArgValueCompleter;
 
 use crate::{
     api_version::ApiVersion,
     auth::{renewals::Renewals, store::StoreKind},
     claim::Kind,
     cms_notice::CMS_NOTICE,
-    duration, export,
+    duration,
+    error::ISSUES,
+    export,
     fleet::{shard::Shard, tolerance::Tolerance},
     output::Color,
-    profile::{ProfileName, paths},
+    profile::ProfileName,
     resource::Resource,
     secret::Secret,
 };
 use bluebutton_mock::Access;
+pub use profiles::{Profiles, ProfilesAction, ProfilesExport, ProfilesImport, ProfilesRemove, ProfilesRename};
+use values::{at_least, op_date, op_instant, patience, profiles, request_timeout, secret, whole};
 
 const EXAMPLES: &str = "Examples:\n  \
     bbdl demo                     try everything on made-up people, offline\n  \
     bbdl login --sandbox          log in once, in the browser\n  \
     bbdl fetch eob --out claims   download all claims to the directory \"claims\"";
+
+/// Where the docs are.
+pub const DOCS: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/docs");
+
+/// The command line, with the address of docs and issues at the end of each help.
+#[must_use]
+pub fn command() -> clap::Command {
+    with_addresses(Cli::command())
+}
+
+fn with_addresses(command: clap::Command) -> clap::Command {
+    let addresses = format!("Docs:   {DOCS}\nIssues: {ISSUES}");
+    let long = command.get_after_long_help().or_else(|| command.get_after_help());
+    let long = long.map(|text| format!("{text}\n\n{addresses}")).unwrap_or_else(|| addresses.clone());
+    let command = match command.get_after_help().map(ToString::to_string) {
+        // That of single commands has to fit a screen.
+        Some(text) if command.has_subcommands() => command.after_help(format!("{text}\n\n{addresses}")),
+        _ => command,
+    };
+    command.after_long_help(long).mut_subcommands(with_addresses)
+}
 
 /// Download Medicare claims from CMS's Blue Button API and keep them up to date.
 #[derive(Debug, Parser)]
@@ -65,7 +93,7 @@ pub struct Global {
     #[arg(short, long, global = true, env = "BBDL_QUIET", hide_short_help = true, value_parser = FalseyValueParser::new())]
     pub quiet: bool,
     /// Print every request; -vv: also why a request is repeated
-    #[arg(short, long, global = true, action = ArgAction::Count, env = "BBDL_VERBOSE", hide_short_help = true)]
+    #[arg(short, long, global = true, action = ArgAction::Count, env = "BBDL_VERBOSE", hide_short_help = true, value_parser = whole::<u8>(0..=255))]
     pub verbose: u8,
     /// Show no progress
     #[arg(long, global = true, env = "BBDL_NO_PROGRESS", hide_short_help = true, value_parser = FalseyValueParser::new())]
@@ -182,7 +210,7 @@ pub struct Login {
     #[arg(long, value_name = "LANG", env = "BBDL_LANG", hide_short_help = true)]
     pub lang: Option<Lang>,
     /// How long to wait for the log-in: seconds, or 90s, 15m, 1h [default: 15m]
-    #[arg(long, value_name = "SECONDS", env = "BBDL_TIMEOUT", hide_short_help = true, value_parser = patience)]
+    #[arg(long, value_name = "DURATION", env = "BBDL_TIMEOUT", hide_short_help = true, value_parser = patience)]
     pub timeout: Option<Duration>,
 }
 
@@ -213,6 +241,9 @@ pub struct Status {
     /// Also ask the server whether each log-in still works
     #[arg(long)]
     pub online: bool,
+    /// Show where configuration, state and tokens are on this machine
+    #[arg(long, conflicts_with = "online")]
+    pub paths: bool,
     /// The shared state.
     #[command(flatten)]
     pub shared: SharedStateArgs,
@@ -238,104 +269,21 @@ pub struct Doctor {
     pub shared: SharedStateArgs,
 }
 
-/// `bbdl profiles`
-#[derive(Debug, Args)]
-pub struct Profiles {
-    /// What to do with them.
-    #[command(subcommand)]
-    pub action: ProfilesAction,
-    /// The shared state.
-    #[command(flatten)]
-    pub shared: SharedStateArgs,
-}
-
-/// What `bbdl profiles` does.
-#[derive(Debug, Subcommand)]
-pub enum ProfilesAction {
-    /// List the profiles of this machine
-    #[command(after_help = "Examples:\n  bbdl profiles list\n  bbdl profiles list --json | jq -r '.profiles[].name'")]
-    List,
-    /// Import profiles with their tokens: one JSON object a line
-    Import(ProfilesImport),
-    /// Print profiles as rows that import reads
-    Export(ProfilesExport),
-    /// Give a profile another name
-    Rename(ProfilesRename),
-    /// Remove profiles and their tokens from this machine
-    Remove(ProfilesRemove),
-}
-
-/// `bbdl profiles import`
-#[derive(Clone, Debug, Args)]
-#[command(
-    after_help = "A row needs name, server, client_id and refresh_token, and may have api, client_secret, access_token, \
-        access_token_expires, patient, scopes, access_category and grant_expires. Rows that cannot be used are refused one \
-        by one. docs/for-researchers.md tells more.\n\nExamples:\n  \
-        bbdl profiles import rows.ndjson\n  \
-        bbdl profiles import - --json < rows.ndjson | jq 'select(.ok | not)'"
-)]
-pub struct ProfilesImport {
-    /// The file with the rows, or -
-    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub file: PathBuf,
-    /// Put rows in the place of profiles of the same name
-    #[arg(long)]
-    pub replace: bool,
-}
-
-/// `bbdl profiles export`
-#[derive(Clone, Debug, Args)]
-#[command(
-    after_help = "Examples:\n  bbdl profiles export > profiles.ndjson\n  bbdl profiles export p0001 --with-tokens > p0001.ndjson"
-)]
-pub struct ProfilesExport {
-    /// The profiles; all of them where none is named
-    #[arg(value_name = "NAME", add = ArgValueCompleter::new(profiles))]
-    pub names: Vec<ProfileName>,
-    /// With tokens and client secrets. They must be used in one place only
-    #[arg(long)]
-    pub with_tokens: bool,
-}
-
-/// `bbdl profiles rename`
-#[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:\n  bbdl profiles rename mum mom")]
-pub struct ProfilesRename {
-    /// The profile
-    #[arg(value_name = "OLD", add = ArgValueCompleter::new(profiles))]
-    pub old: ProfileName,
-    /// Its new name
-    #[arg(value_name = "NEW")]
-    pub new: ProfileName,
-}
-
-/// `bbdl profiles remove`
-#[derive(Clone, Debug, Args)]
-#[command(
-    after_help = "The server is not told, and archives stay: bbdl logout ends a consent, and bbdl purge deletes archives as well.\n\n\
-        Examples:\n  bbdl profiles remove p0001 p0002 --yes"
-)]
-pub struct ProfilesRemove {
-    /// The profiles
-    #[arg(required = true, value_name = "NAME", add = ArgValueCompleter::new(profiles))]
-    pub names: Vec<ProfileName>,
-    /// Do not ask
-    #[arg(long, env = "BBDL_YES", value_parser = FalseyValueParser::new())]
-    pub yes: bool,
-}
-
 /// `bbdl purge`
 #[derive(Clone, Debug, Args)]
 #[command(
     after_help = "purge first shows what it would delete, and asks. It deletes only files that bbdl keeps in an archive. It does \
         not know the pages and tables that report and export made: delete those yourself.\n\nExamples:\n  \
-        bbdl purge --profile mom\n  \
+        bbdl purge --profile mom --dry-run\n  \
         bbdl purge --all-profiles --yes"
 )]
 pub struct Purge {
     /// Do not ask
     #[arg(long, env = "BBDL_YES", value_parser = FalseyValueParser::new())]
     pub yes: bool,
+    /// Only show what would be deleted
+    #[arg(long)]
+    pub dry_run: bool,
     /// All profiles on this machine
     #[arg(long, conflicts_with = "profile")]
     pub all_profiles: bool,
@@ -362,7 +310,7 @@ pub struct Fetch {
     #[arg(required = true, value_name = "RESOURCE")]
     pub resources: Vec<Resource>,
     /// The archive's directory, or - for standard output
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(long, short, visible_alias = "output", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub out: PathBuf,
     /// What to keep
     #[arg(long, value_name = "FORMAT", default_value = "ndjson", hide_short_help = true)]
@@ -386,22 +334,22 @@ pub struct Fetch {
     #[arg(long, value_name = "SOURCE", value_delimiter = ',', ignore_case = true, hide_short_help = true)]
     pub source: Vec<Source>,
     /// Resources per page
-    #[arg(long, value_name = "N", default_value = "50", hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=50))]
+    #[arg(long, value_name = "N", default_value = "50", hide_short_help = true, value_parser = whole::<u32>(1..=50))]
     pub page_size: u32,
     /// Stop if one enrollee has more claims than this
-    #[arg(long, value_name = "N", default_value = "200000", hide_short_help = true, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value = "200000", hide_short_help = true, value_parser = at_least::<u64>(1))]
     pub max_claims: u64,
     /// How many requests to have under way at a server at once, in total over all profiles; fewer while it is slow
-    #[arg(long, value_name = "N", default_value = "4", env = "BBDL_JOBS", hide_short_help = true, value_parser = clap::value_parser!(u8).range(1..=16))]
+    #[arg(long, value_name = "N", default_value = "4", env = "BBDL_JOBS", hide_short_help = true, value_parser = whole::<u8>(1..=16))]
     pub jobs: u8,
-    /// How long to wait for one complete answer; CMS's own limit is 120 seconds
-    #[arg(long, value_name = "SECONDS", default_value = "130", env = "BBDL_REQUEST_TIMEOUT", hide_short_help = true, value_parser = clap::value_parser!(u64).range(1..=3_600))]
-    pub timeout: u64,
+    /// How long to wait for one complete answer: seconds, or 90s, 5m; CMS's own limit is 120 seconds
+    #[arg(long, value_name = "DURATION", default_value = "130s", env = "BBDL_REQUEST_TIMEOUT", hide_short_help = true, value_parser = request_timeout)]
+    pub timeout: Duration,
     /// How often to repeat a request that failed for a temporary reason
-    #[arg(long, value_name = "N", default_value = "6", env = "BBDL_RETRY", hide_short_help = true, value_parser = clap::value_parser!(u32).range(0..=20))]
+    #[arg(long, value_name = "N", default_value = "6", env = "BBDL_RETRY", hide_short_help = true, value_parser = whole::<u32>(0..=20))]
     pub retry: u32,
     /// Pause before the first repetition, in milliseconds; it doubles each time
-    #[arg(long, value_name = "MS", default_value = "1000", env = "BBDL_RETRY_DELAY", hide_short_help = true, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    #[arg(long, value_name = "MS", default_value = "1000", env = "BBDL_RETRY_DELAY", hide_short_help = true, value_parser = whole::<u64>(1..=60_000))]
     pub retry_delay: u64,
     /// Options for all profiles.
     #[command(flatten)]
@@ -434,7 +382,7 @@ pub struct FetchMany {
     #[arg(long, value_name = "CODE|PERCENT%", requires = "all_profiles", hide_short_help = true)]
     pub tolerate: Vec<Tolerance>,
     /// How many log-ins may be renewed at once: if bbdl is killed, so many consents can be lost
-    #[arg(long, value_name = "N", default_value_t = Renewals::AT_ONCE, env = "BBDL_RENEWALS", hide_short_help = true, value_parser = clap::value_parser!(u8).range(1..=16))]
+    #[arg(long, value_name = "N", default_value_t = Renewals::AT_ONCE, env = "BBDL_RENEWALS", hide_short_help = true, value_parser = whole::<u8>(1..=16))]
     pub renewals: u8,
 }
 
@@ -468,21 +416,21 @@ pub struct Verify {
 #[derive(Clone, Debug, Args)]
 #[command(
     after_help = "The page works without a network. It contains health data: keep it as safe as the archive.\n\nExamples:\n  \
-        bbdl report claims --output claims.html\n  \
-        bbdl report claims --output - > claims.html"
+        bbdl report claims --out claims.html\n  \
+        bbdl report claims --out - > claims.html"
 )]
 pub struct Report {
     /// The archive's directory
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub dir: PathBuf,
     /// Where to write the page, or - for standard output; an existing file is replaced
-    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub output: PathBuf,
+    #[arg(long, short, visible_alias = "output", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub out: PathBuf,
     /// Open the page in the browser afterwards
     #[arg(long)]
     pub open: bool,
     /// Only claims with a service in this year
-    #[arg(long, value_name = "YYYY", value_parser = clap::value_parser!(i16).range(1900..=2200))]
+    #[arg(long, value_name = "YYYY", value_parser = whole::<i16>(1900..=2200))]
     pub year: Option<i16>,
     /// Leave out names and the numbers of people, claims and plans, to show the page to somebody
     #[arg(long)]
@@ -492,10 +440,10 @@ pub struct Report {
 /// `bbdl export`
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "docs/export.md says what each column means and where it comes from.\n\nExamples:\n  \
-        bbdl export claims --to csv --output tables\n  \
-        bbdl export claims --to sqlite --output claims.db\n  \
-        bbdl export claims --to fhir-bundle --output claims.json\n  \
-        bbdl export study/* --to parquet --output tables")]
+        bbdl export claims --to csv --out tables\n  \
+        bbdl export claims --to sqlite --out claims.db\n  \
+        bbdl export claims --to fhir-bundle --out claims.json\n  \
+        bbdl export study/* --to parquet --out tables")]
 pub struct Export {
     /// The archive's directory, or several
     ///
@@ -507,8 +455,8 @@ pub struct Export {
     #[arg(long, value_name = "FORMAT")]
     pub to: export::Format,
     /// For csv and parquet a directory, else a file; existing files are replaced
-    #[arg(long, short, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    pub output: PathBuf,
+    #[arg(long, short, visible_alias = "output", value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub out: PathBuf,
     /// For csv and parquet: separate files for each year of service
     #[arg(long, value_name = "WHAT")]
     pub partition_by: Option<export::Partition>,
@@ -522,16 +470,16 @@ pub struct Export {
         bbdl mock --data recorded/ --fault 'status=503@ExplanationOfBenefit#2'")]
 pub struct Mock {
     /// Port on 127.0.0.1; 0 for a free one
-    #[arg(long, value_name = "N", default_value = "0")]
+    #[arg(long, value_name = "N", default_value = "0", value_parser = whole::<u16>(0..=65_535))]
     pub port: u16,
     /// Claims per enrollee
-    #[arg(long, value_name = "N", default_value = "100")]
+    #[arg(long, value_name = "N", default_value = "100", value_parser = at_least::<usize>(0))]
     pub claims: usize,
     /// Number of enrollees
-    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = whole::<u32>(1..=1_000_000))]
     pub enrollees: u32,
     /// Makes other people and claims
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = at_least::<u64>(0))]
     pub seed: u64,
     /// Serve FHIR payloads from this directory instead
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -540,7 +488,7 @@ pub struct Mock {
     #[arg(long)]
     pub auto_consent: bool,
     /// Delay each answer, in milliseconds
-    #[arg(long, value_name = "MS", default_value = "0")]
+    #[arg(long, value_name = "MS", default_value = "0", value_parser = at_least::<u64>(0))]
     pub latency: u64,
     /// What kind of access the app has
     #[arg(long, value_name = "CATEGORY", default_value = "thirteen-month")]
@@ -558,7 +506,7 @@ pub struct Mock {
 #[command(after_help = "Examples:\n  bbdl demo\n  bbdl demo --out somewhere")]
 pub struct Demo {
     /// Where to put the archive
-    #[arg(long, value_name = "DIR", default_value = "bbdl-demo", value_hint = ValueHint::DirPath)]
+    #[arg(long, short, visible_alias = "output", value_name = "DIR", default_value = "bbdl-demo", value_hint = ValueHint::DirPath)]
     pub out: PathBuf,
 }
 
@@ -581,67 +529,23 @@ pub struct Man {
     pub dir: PathBuf,
 }
 
-/// An address with a password in it, perhaps: it is never shown.
-#[expect(clippy::unnecessary_wraps, reason = "as clap wants it")]
-fn secret(text: &str) -> Result<Secret, String> {
-    Ok(Secret::new(text.to_owned()))
-}
-
-/// How long to wait for a person: up to a day.
-fn patience(text: &str) -> Result<Duration, String> {
-    const DAY: Duration = Duration::from_secs(86_400);
-    let time = duration::parse(text)?;
-    if time.is_zero() || time > DAY { Err("it must be from 1 second to 1 day".to_owned()) } else { Ok(time) }
-}
-
-/// The log-ins of this machine, for a shell that completes a name.
-fn profiles(begun: &OsStr) -> Vec<CompletionCandidate> {
-    let begun = begun.to_string_lossy();
-    let names = paths::profile_names().into_iter().filter(|name| name.as_str().starts_with(&*begun));
-    names.map(|name| CompletionCandidate::new(name.to_string())).collect()
-}
-
-/// An operator and a date. The server refuses other operators, and a date without one.
-fn op_date(text: &str) -> Result<String, String> {
-    let (operator, value) = operator(text)?;
-    value.parse::<jiff::civil::Date>().map_err(|_| format!("\"{value}\" is not a date like 2025-01-31"))?;
-    Ok(format!("{operator}{value}"))
-}
-
-/// An operator and a date or instant with its zone.
-fn op_instant(text: &str) -> Result<String, String> {
-    let (operator, value) = operator(text)?;
-    let is_date = value.len() == 10 && value.parse::<jiff::civil::Date>().is_ok();
-    if !is_date {
-        let example = "2025-01-31 or 2025-01-31T00:00:00Z";
-        value.parse::<jiff::Timestamp>().map_err(|_| format!("\"{value}\" is not a date or instant like {example}"))?;
-    }
-    Ok(format!("{operator}{value}"))
-}
-
-fn operator(text: &str) -> Result<(&str, &str), String> {
-    ["ge", "gt", "le", "lt"]
-        .into_iter()
-        .find_map(|operator| Some((operator, text.strip_prefix(operator)?)))
-        .ok_or_else(|| "start with ge, gt, le or lt, as in ge2025-01-01".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        <Cli as clap::CommandFactory>::command().debug_assert();
+        command().debug_assert();
     }
 
+    /// `--out` and `--output` are one option wherever something is written.
     #[test]
-    fn bounds_need_an_operator_and_a_date() {
-        assert_eq!(op_date("ge2025-01-01").unwrap(), "ge2025-01-01");
-        for bad in ["2025-01-01", "eq2025-01-01", "ge", "ge2025", "ge2025-02-30", "ge2025-01-01&patient=1"] {
-            assert!(op_date(bad).is_err(), "{bad}");
+    fn out_is_the_same_option_everywhere() {
+        for name in ["fetch", "report", "export", "demo"] {
+            let command = command();
+            let sub = command.find_subcommand(name).unwrap();
+            let out = sub.get_arguments().find(|arg| arg.get_long() == Some("out")).unwrap();
+            assert_eq!(out.get_visible_aliases().unwrap_or_default(), ["output"], "{name}");
         }
-        assert!(op_instant("ge2025-01-01T00:00:00+01:00").is_ok() && op_instant("lt2025-01-01").is_ok());
-        assert!(op_instant("ge2025-01-01T00:00:00").is_err());
     }
 }

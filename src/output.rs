@@ -22,7 +22,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Color {
-    /// On a terminal that can, unless `NO_COLOR` is set.
+    /// On a terminal that can, unless NO_COLOR is set.
     #[default]
     Auto,
     /// Always.
@@ -46,6 +46,8 @@ pub struct OutputOptions {
     pub no_input: bool,
     /// Colours.
     pub color: Color,
+    /// A step of a larger command: what it was waited for is nothing that a person has to be told with `quiet`.
+    pub is_step: bool,
     /// Whom it is about, where several are spoken of at once: each line begins with it.
     pub about: Option<String>,
 }
@@ -114,8 +116,8 @@ impl Ui {
 
     /// The same voice for a step whose result is not the one asked for.
     #[must_use]
-    pub fn without_json(&self) -> Self {
-        self.with(OutputOptions { json: false, ..(*self.0).clone() })
+    pub fn for_a_step(&self) -> Self {
+        self.with(OutputOptions { json: false, is_step: true, ..(*self.0).clone() })
     }
 
     /// The same voice for one of several things that happen at once: its lines say which, and it shows no
@@ -148,9 +150,11 @@ impl Ui {
         }
     }
 
-    /// Says what the person was waiting to be told; `-q` does not silence it.
+    /// Says what the person was waiting to be told; `-q` does not silence it, except in a step.
     pub fn tell(&self, text: impl AsRef<str>) {
-        self.1.line_to_stderr(&self.named(text.as_ref()));
+        if !(self.0.quiet && self.0.is_step) {
+            self.1.line_to_stderr(&self.named(text.as_ref()));
+        }
     }
 
     /// Says something a person has to know; `-q` does not silence it.
@@ -251,6 +255,7 @@ impl Ui {
     /// [`crate::error::Exit::NotSetUp`] where nobody can be asked.
     pub fn ask_secret(&self, question: &str) -> Result<Secret> {
         self.must_be_able_to_ask(question)?;
+        discard_type_ahead();
         let answer =
             rpassword::prompt_password(format!("{question} (not shown): ")).map_err(|_| no_answer(question))?;
         Ok(Secret::new(answer.trim().to_owned()))
@@ -416,6 +421,12 @@ impl Drop for StatusLine {
             bar.finish_and_clear();
         }
     }
+}
+
+/// What was typed before the question is no answer to it, and the terminal has shown it.
+fn discard_type_ahead() {
+    #[cfg(unix)]
+    let _ = rustix::termios::tcflush(stdin(), rustix::termios::QueueSelector::IFlush);
 }
 
 fn style(template: &str) -> ProgressStyle {

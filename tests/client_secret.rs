@@ -80,8 +80,39 @@ fn a_terminal_is_asked_for_the_secret_and_does_not_show_it() {
         return;
     }
     let stage = Stage::claims(3);
+    let mut login = at_a_terminal(&stage, "");
+    login.until("not shown");
+    until_the_terminal_shows_nothing(login.id());
+    login.write(stage.mock.client_secret());
+    let url = login.authorize_url();
+    follow(&url);
+    let output = login.finish_open();
+    assert_code(&output, 0, &[]);
+    assert!(!text(&output.stderr).contains(stage.mock.client_secret()), "{}", text(&output.stderr));
+}
+
+/// What was typed before the question was there is not taken for the answer.
+#[test]
+fn what_was_typed_ahead_is_not_the_secret() {
+    if !has_programs(&["script"]) {
+        return;
+    }
+    let stage = Stage::claims(3);
+    // The first line starts bbdl; the second one is on the terminal by then.
+    let mut login = at_a_terminal(&stage, "read line && ");
+    login.write("go\nls -l claims");
+    login.until("not shown");
+    until_the_terminal_shows_nothing(login.id());
+    login.write(stage.mock.client_secret());
+    let url = login.authorize_url();
+    follow(&url);
+    assert_code(&login.finish_open(), 0, &[]);
+}
+
+/// A log-in on a terminal that asks for the secret, begun after the command line `before`.
+fn at_a_terminal(stage: &Stage, before: &str) -> Running {
     let line = format!(
-        "{} login --server {} --client-id {} --client-secret-file - --no-browser",
+        "{before}{} login --server {} --client-id {} --client-secret-file - --no-browser",
         env!("CARGO_BIN_EXE_bbdl"),
         stage.mock.url(),
         stage.mock.client_id()
@@ -93,15 +124,7 @@ fn a_terminal_is_asked_for_the_secret_and_does_not_show_it() {
             command.env(key, value);
         }
     }
-    let mut login = Running::start(crate::support::with_stdout_as_stderr(command));
-    login.until("not shown");
-    until_the_terminal_shows_nothing(login.id());
-    login.write(stage.mock.client_secret());
-    let url = login.authorize_url();
-    follow(&url);
-    let output = login.finish_open();
-    assert_code(&output, 0, &[]);
-    assert!(!text(&output.stderr).contains(stage.mock.client_secret()), "{}", text(&output.stderr));
+    Running::start(crate::support::with_stdout_as_stderr(command))
 }
 
 /// The question is printed a moment before the terminal stops showing what is typed.

@@ -208,7 +208,7 @@ fn completions_are_taken_by_zsh_and_fish() {
     let fish = "source $COMPLETIONS/bbdl.fish; complete -C 'bbdl fet'; complete -C 'bbdl fetch --type car'";
     for (shell, flags, script, said) in [
         ("zsh", "-f", zsh, &["_clap_dynamic_completer_bbdl: function"][..]),
-        ("fish", "-N", fish, &["fetch\tBring claims", "carrier\tDoctors"]),
+        ("fish", "-N", fish, &["fetch\tDownload claims", "carrier\tDoctors"]),
     ] {
         if !has_programs(&[shell]) {
             continue;
@@ -265,7 +265,8 @@ fn help_fits_and_names_every_variable() {
         assert!(login.contains(&format!("BBDL_{name}")), "BBDL_{name}");
     }
     assert!(help(&["--version"]).starts_with("bbdl "));
-    // The short help of each command fits a screen of 80 columns and 31 lines, and shows how the command is used.
+    // The short help of each command fits a screen of 80 columns and 31 lines, that of bbdl itself 34, and shows how
+    // the command is used.
     let commands = help(&["-h"]);
     let commands = commands.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
     let names: Vec<&str> = commands.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
@@ -276,7 +277,8 @@ fn help_fits_and_names_every_variable() {
         let output = finished(command);
         assert_code(&output, 0, &["-h"]);
         let short = text(&output.stdout);
-        assert!(short.lines().count() <= 31 && short.contains("\nExamples:\n"), "{name:?}: {short}");
+        let most = if name.is_some() { 31 } else { 34 };
+        assert!(short.lines().count() <= most && short.contains("\nExamples:\n"), "{name:?}: {short}");
         assert!(short.lines().all(|line| line.chars().count() <= 80), "{name:?}: {short}");
     }
     // What is not there is in the long one.

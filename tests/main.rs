@@ -27,6 +27,7 @@ mod fetch;
 #[cfg(unix)]
 mod files;
 mod golden;
+mod help;
 mod hints;
 mod incremental;
 mod keyboard;

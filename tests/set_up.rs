@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::support::{Setting, Stage, assert_code, finished, text, tls::TlsServer};
+use rcgen::CertificateParams;
 use serde_json::Value;
 
 /// The commands that talk to a server, for a profile that was moved to `url`.
@@ -47,6 +48,33 @@ fn an_untrusted_certificate_names_the_flag() {
     let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
     let server = TlsServer::start(stage.home.path());
     fails_at_once(asking(&stage, &server.url), "certificate", &["not trusted", "--ca-cert"]);
+}
+
+/// Its authority is trusted: what is wrong is the certificate itself.
+#[test]
+fn a_certificate_for_another_host_or_another_time_says_so() {
+    let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
+    let named = |name: &str| CertificateParams::new([name.to_owned()]).unwrap();
+    let mut expired = named("127.0.0.1");
+    (expired.not_before, expired.not_after) = (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2020, 1, 2));
+    for (leaf, words) in [(named("elsewhere.example"), "it is for another host"), (expired, "it is not valid now")] {
+        let server = TlsServer::certified(stage.home.path(), leaf);
+        let mut commands = asking(&stage, &server.url);
+        for command in &mut commands {
+            command.env("BBDL_CA_CERT", stage.home.path().join("ca.pem"));
+        }
+        fails_at_once(commands, "certificate", &[words]);
+        asking_back(&stage, &server.url);
+    }
+}
+
+/// Moves the profile back to the mock.
+fn asking_back(stage: &Stage, from: &str) {
+    for file in ["profiles/default.json", "tokens/default.json"] {
+        let path = stage.home.path().join(file);
+        let moved = fs::read_to_string(&path).unwrap().replace(from, stage.mock.url());
+        fs::write(path, moved).unwrap();
+    }
 }
 
 /// A proxy that answers every request with these words.

@@ -46,7 +46,7 @@ impl<'s> Session<'s> {
     }
 
     fn run(mut self, typed: &str) -> Self {
-        let words: Vec<&str> = typed.split(' ').collect();
+        let words: Vec<&str> = typed.split_whitespace().collect();
         self.note(typed, &self.stage.run(&words));
         self
     }
@@ -95,14 +95,94 @@ fn snapshots_of_the_help_of_every_command() {
         "mock",
         "demo",
         "doctor",
+        "profiles",
+        "profiles list",
+        "profiles import",
+        "profiles export",
+        "profiles rename",
+        "profiles remove",
         "purge",
         "completions",
         "man",
     ];
+    let mut short = Session::at(&stage);
     for command in commands {
-        let name = if command.is_empty() { "bbdl" } else { command };
+        let name = if command.is_empty() { "bbdl".to_owned() } else { command.replace(' ', "-") };
         Session::at(&stage).run(format!("{command} --help").trim_start()).is(&format!("help-{name}.txt"));
+        short = short.run(format!("{command} -h").trim_start());
     }
+    short.is("help-short.txt");
+}
+
+/// What people mistype, and what they have not set up: each with what to type.
+#[test]
+fn snapshots_of_wrong_calls() {
+    let stage = stage();
+    fs::write(stage.home.path().join("notes.txt"), "").unwrap();
+    let mut session = Session::at(&stage);
+    for typed in [
+        "",
+        "fetc eob --out x",
+        "--profle mom status",
+        "fetch eob",
+        "fetch --out x",
+        "fetch eobs --out x",
+        "fetch eob --ouput x",
+        "fetch eob --out x --jobs many",
+        "fetch eob --out x --jobs 99",
+        "fetch eob --out x --page-size 0",
+        "fetch eob --out x --timeout soon",
+        "fetch eob --out x --timeout 2h",
+        "fetch eob --out x --type dental",
+        "fetch eob --out x --service-date 2025",
+        "fetch eob --out x --service-date ge2025",
+        "fetch eob --out x --last-updated ge2025-01-01T00:00:00",
+        "fetch eob --out x --format csv",
+        "fetch eob --out - --json",
+        "fetch eob --out x --all-profiles --profile mom",
+        "fetch eob --out x --stale-after 1d",
+        "login --sandbox --production",
+        "login --server ftp://example.com",
+        "login --server https://example.com/path --client-id x",
+        "login --api v4",
+        "login --client-secret secret",
+        "login --timeout 0",
+        "login --lang fr",
+        "login --redirect-uri nonsense --client-id x",
+        "login --sandbox --client-id x --client-secret-file nowhere",
+        "logout",
+        "status --profile nobody",
+        "status --onlin",
+        "status --paths --online",
+        "purge",
+        "purge --profile nobody",
+        "verify",
+        "verify notes.txt",
+        "report nowhere --out x.html",
+        "report x",
+        "report x --out x.html --year 25",
+        "export nowhere --out x",
+        "export nowhere --to xlsx --out x",
+        "export notes.txt --to csv --out x",
+        "mock --port http",
+        "mock --port 99999",
+        "mock --claims -1",
+        "mock --access forever",
+        "mock --fault nonsense",
+        "demo --out notes.txt",
+        "completions tcsh",
+        "profiles",
+        "profiles import nowhere.ndjson",
+        "profiles rename nobody somebody",
+        "profiles remove nobody --yes",
+        "status --profile ../mom",
+        "status --color pink",
+        "status --token-store vault",
+        "status --config nowhere.toml",
+    ] {
+        session = session.run(typed);
+    }
+    session.is("wrong-calls.txt");
 }
 
 #[test]
@@ -121,17 +201,15 @@ fn snapshots_of_a_log_in_and_its_end() {
 fn snapshots_of_a_pull_and_what_is_made_of_it() {
     let stage = logged_in();
     let session = Session::at(&stage).run("fetch all --out claims").run("fetch all --out claims").run("status");
-    let session =
-        session.run("verify claims").run("verify claims --json").run("export claims --to csv --output tables");
-    session.run("report claims --output report.html").run("purge --yes").is("fetch.txt");
+    let session = session.run("verify claims").run("verify claims --json").run("export claims --to csv --out tables");
+    session.run("report claims --out report.html").run("purge --dry-run").run("purge --yes").is("fetch.txt");
 }
 
 #[test]
 fn snapshots_of_common_errors() {
     let stage = stage();
     let session = Session::at(&stage).run("fetch eob --out claims").run("verify nowhere").run("fetch").run("status");
-    let session =
-        session.run("login --server http://example.com --client-id x").run("export nowhere --to csv --output x");
+    let session = session.run("login --server http://example.com --client-id x").run("export nowhere --to csv --out x");
     stage.log_in(&[]);
     fs::create_dir(stage.home.path().join("photos")).unwrap();
     fs::write(stage.home.path().join("photos/one.jpg"), "").unwrap();

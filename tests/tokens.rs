@@ -2,7 +2,11 @@
 
 use std::{fs, process::Stdio, time::Duration};
 
-use crate::support::{Running, Setting, Signal, Stage, assert_code, finished, http, signal, text};
+use crate::support::{
+    Running, Setting, Signal, Stage, assert_code, finished,
+    gateway::{Gateway, Reply},
+    http, signal, text,
+};
 use bluebutton_mock::Access;
 use serde_json::json;
 
@@ -406,4 +410,27 @@ fn secrets_are_not_on_the_command_line_of_any_process() {
     assert!(!text(&line).contains(stage.mock.client_secret()));
     crate::support::follow(&url);
     assert_code(&login.finish(), 0, &[]);
+}
+
+/// A server that quotes what it was sent, as some do in their error texts.
+#[test]
+fn a_log_out_shows_no_token_that_the_server_repeats() {
+    let stage = Stage::claims(3);
+    let gateway = Gateway::logged_in(&stage, &[]);
+    let tokens = stage.tokens();
+    let secrets: Vec<String> = ["access_token", "refresh_token", "client_secret"]
+        .iter()
+        .filter_map(|name| tokens[*name].as_str().map(str::to_owned))
+        .collect();
+    assert_eq!(secrets.len(), 3, "the names of the record have changed");
+    let said = format!("we were sent {}", secrets.join(" and "));
+    let body = serde_json::json!({"error": "invalid_request", "error_description": said, "detail": said}).to_string();
+    gateway.answer("/o/revoke/", move |_| Reply::new(400, "application/json", body.clone()));
+    for arguments in [&["logout", "-vv"][..], &["logout", "--json"]] {
+        let output = stage.run(arguments);
+        let shown = text(&output.stdout) + &text(&output.stderr);
+        assert!(!output.status.success(), "{shown}");
+        assert!(shown.contains("we were sent [redacted]"), "{shown}");
+        assert!(secrets.iter().all(|secret| !shown.contains(secret)), "{arguments:?}");
+    }
 }

@@ -80,6 +80,10 @@ pub(super) fn refuse_foreign(dir: &Path) -> Result<()> {
     let mut entries = match fs::read_dir(dir) {
         Ok(entries) => entries.flatten().filter(|entry| !is_leftover(&entry.file_name())),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(cause) if cause.kind() == io::ErrorKind::NotADirectory => {
+            return Err(Error::new(ErrorKind::NotAnArchive, format!("{} is a file, not a directory", dir.display()))
+                .hint("Nothing was changed. Give a directory with --out."));
+        }
         Err(cause) => return Err(Error::disk("read", dir, &cause)),
     };
     // Looked at first and asked second: whatever another `bbdl` has put here since, its own directory was

@@ -146,7 +146,10 @@ impl Manifest {
         let path = dir.join(FILE);
         let text = match private_file::read(&path) {
             Ok(text) => text,
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+            // Nor is there one in a file.
+            Err(cause) if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
             Err(cause) => return Err(Error::disk("read", &path, &cause)),
         };
         Self::parse(&text).map(Some).map_err(|why| {

@@ -158,7 +158,11 @@ pub fn damaged(path: &Path, why: &str) -> Error {
 }
 
 fn none(dir: &Path) -> Error {
-    let what = if dir.exists() { "has no claims" } else { "does not exist" };
+    let what = match dir.metadata() {
+        Ok(metadata) if metadata.is_file() => "is a file, not an archive's directory",
+        Ok(_) => "has no claims",
+        Err(_) => "does not exist",
+    };
     Error::new(ErrorKind::NoClaims, format!("{} {what}", dir.display())).hint(nearest(dir))
 }
 
@@ -229,7 +233,7 @@ pub fn refuse_own(output: &Path) -> Result<()> {
             || files.any(|file| file == first);
         if is_own {
             return Err(Error::usage(format!("{} belongs to the archive {}", output.display(), dir.display()))
-                .hint("Nothing was changed. Give another --output."));
+                .hint("Nothing was changed. Give another --out."));
         }
     }
     Ok(())

@@ -256,6 +256,7 @@ fn output_options(global: &Global, config: &ConfigFile) -> OutputOptions {
         no_progress: global.no_progress || config.no_progress,
         no_input: global.no_input || config.no_input,
         color: global.color.or(config.color).unwrap_or_default(),
+        is_step: false,
         about: None,
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     cli::{Cli, Command, Demo, Fetch, Login},
     commands::{Context, fetch, login},
     error::{Error, ErrorKind, Result},
-    files::durable,
+    files::{durable, path_text::typed},
     output::Ui,
     profile::{Paths, ProfileName, config_file::ConfigFile},
 };
@@ -37,11 +37,11 @@ pub fn run(context: &Context, args: &Demo) -> Result<()> {
     let secret = home.path().join("client-secret");
     durable::write_private(&secret, mock.client_secret().as_bytes())
         .map_err(|cause| Error::disk("write", &secret, &cause))?;
-    let stage = Context { ui: ui.without_json(), ..temporary(context, home.path())? };
+    let stage = Context { ui: ui.for_a_step(), ..temporary(context, home.path())? };
     ui.say(format!("2. $ bbdl login --server {}\n", mock.url()));
     login::run_with(&stage, log_in(&mock, &secret)?, visit)?;
 
-    ui.say(format!("\n3. $ bbdl fetch all --out {}\n", args.out.display()));
+    ui.say(format!("\n3. $ bbdl fetch all --out {}\n", typed(&args.out)));
     fetch::run(&Context { ui: ui.clone(), ..stage }, &fetch_all(&args.out)?)?;
     let mark = args.out.join(MARK);
     durable::write_private(&mark, b"").map_err(|cause| Error::disk("write", &mark, &cause))?;
@@ -76,15 +76,15 @@ fn temporary(context: &Context, home: &Path) -> Result<Context> {
 }
 
 /// What a person would have typed, read by the same rules.
-fn typed(words: &[&std::ffi::OsStr]) -> Result<Command> {
-    let typed = <Cli as clap::Parser>::try_parse_from(words);
-    typed.map(|cli| cli.command).map_err(|cause| Error::new(ErrorKind::Demo, cause.to_string()))
+fn read_words(words: &[&std::ffi::OsStr]) -> Result<Command> {
+    let read = <Cli as clap::Parser>::try_parse_from(words);
+    read.map(|cli| cli.command).map_err(|cause| Error::new(ErrorKind::Demo, cause.to_string()))
 }
 
 fn log_in(mock: &Mock, secret: &Path) -> Result<Login> {
     let words = ["bbdl", "login", "--server", mock.url(), "--client-id", mock.client_id(), "--client-secret-file"];
     let words: Vec<_> = words.map(std::ffi::OsStr::new).into_iter().chain([secret.as_os_str()]).collect();
-    match typed(&words)? {
+    match read_words(&words)? {
         Command::Login(login) => Ok(Login { redirect_uri: None, manual: false, no_browser: false, ..login }),
         _ => Err(Error::new(ErrorKind::Demo, "the demo typed something else")),
     }
@@ -93,7 +93,7 @@ fn log_in(mock: &Mock, secret: &Path) -> Result<Login> {
 fn fetch_all(out: &Path) -> Result<Fetch> {
     let words: Vec<_> =
         ["bbdl", "fetch", "all", "--out"].map(std::ffi::OsStr::new).into_iter().chain([out.as_os_str()]).collect();
-    match typed(&words)? {
+    match read_words(&words)? {
         Command::Fetch(fetch) => Ok(*fetch),
         _ => Err(Error::new(ErrorKind::Demo, "the demo typed something else")),
     }
@@ -114,11 +114,11 @@ fn visit(ui: &Ui, url: String) {
 }
 
 fn next_steps(out: &Path) -> String {
-    let out = crate::files::path_text::typed(out);
+    let out = typed(out);
     format!(
         "\nThe archive is in {out}. Look at it:\n\n  \
          bbdl verify {out}\n  \
-         bbdl report {out} --output claims.html\n  \
+         bbdl report {out} --out claims.html\n  \
          wc -l {out}/*.ndjson\n  \
          head -1 {out}/ExplanationOfBenefit.ndjson | jq .\n  \
          jq -r '[.id, .billablePeriod.end, .payment.amount.value] | @tsv' {out}/ExplanationOfBenefit.ndjson\n  \

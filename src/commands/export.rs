@@ -19,24 +19,24 @@ use crate::{
 /// # Errors
 /// As [`export`], and [`crate::error::Exit::Usage`] for standard output.
 pub fn run(context: &Context, args: &Export) -> Result<()> {
-    if args.output == Path::new("-") {
+    if args.out == Path::new("-") {
         let (what, instead) = match args.to {
-            Format::Sqlite => ("a database cannot be written to a pipe", "--output claims.db"),
-            Format::FhirBundle => ("a bundle can only be written to a file", "--output claims.json"),
-            _ => ("standard output cannot take several tables", "--output DIR"),
+            Format::Sqlite => ("a database cannot be written to a pipe", "--out claims.db"),
+            Format::FhirBundle => ("a bundle can only be written to a file", "--out claims.json"),
+            _ => ("standard output cannot take several tables", "--out DIR"),
         };
         return Err(Error::usage(what).hint(format!("Say where to write it: {instead}.")));
     }
-    let plan = Plan { format: args.to, output: args.output.clone(), partition: args.partition_by, part: PART };
+    let plan = Plan { format: args.to, output: args.out.clone(), partition: args.partition_by, part: PART };
     let Written { claims, lines, incomplete } = export(&archives(context, &args.dirs)?, &plan)?;
     if context.ui.json() {
         context
             .ui
-            .result_json(&json!({"out": crate::files::path_text::to_text(&args.output), "claims": claims, "lines": lines, "incomplete": incomplete}));
+            .result_json(&json!({"out": crate::files::path_text::to_text(&args.out), "claims": claims, "lines": lines, "incomplete": incomplete}));
     } else {
         let many = |number: u64, what| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         let (claims, lines) = (many(claims, "claim"), many(lines, "line"));
-        let out = args.output.display();
+        let out = args.out.display();
         match args.to {
             Format::FhirBundle => context.ui.say(format!("{claims} are in {out}, as the server sent them")),
             _ => context.ui.say(format!("{claims} and {lines} are in {out}")),

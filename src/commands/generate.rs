@@ -2,12 +2,15 @@
 
 use std::{fs, io, path::Path};
 
-use clap::CommandFactory;
+use clap::Command;
 use clap_complete::env::{CompleteEnv, Shells};
 
 use crate::{
-    cli::{Cli, Completions, Man},
-    commands::Context,
+    cli::{self, Completions, Man},
+    commands::{
+        Context,
+        man_page::{self, Page},
+    },
     error::{Error, ErrorKind, Exit, Result},
     files::private_file,
 };
@@ -18,11 +21,17 @@ pub const ASKED_BY_A_SHELL: &str = "BBDL_COMPLETE";
 /// Answers a shell.
 #[must_use]
 pub fn complete() -> Exit {
-    let answered = CompleteEnv::with_factory(Cli::command)
+    let answered = CompleteEnv::with_factory(|| options_last(cli::command()))
         .var(ASKED_BY_A_SHELL)
         .try_complete(std::env::args_os(), std::env::current_dir().ok().as_deref());
     // Whoever completes a word wants no message on the line.
     if matches!(answered, Ok(true)) { Exit::Done } else { Exit::Usage }
+}
+
+/// The first Tab offers commands and values; options are offered to who has typed a dash, or where there is nothing else.
+fn options_last(command: Command) -> Command {
+    let command = command.mut_args(|arg| if arg.is_positional() { arg } else { arg.hide(true) });
+    command.mut_subcommands(options_last)
 }
 
 /// Prints what makes a shell ask [`complete`]: so it knows the names of profiles as well.
@@ -42,32 +51,23 @@ pub fn completions(context: &Context, args: &Completions) -> Result<()> {
     Ok(())
 }
 
-/// Writes one man page a command into a directory, or the main one to stdout.
+/// Writes one man page per command into a directory, or the main one to stdout.
 ///
 /// # Errors
 /// [`Exit::Disk`].
 pub fn man(context: &Context, args: &Man) -> Result<()> {
-    let command = Cli::command();
+    let pages =
+        man_page::pages().map_err(|cause| Error::new(ErrorKind::Man, format!("a man page cannot be made: {cause}")))?;
     if args.dir == Path::new("-") {
-        context.ui.result(String::from_utf8_lossy(&page(command)?).trim_end());
+        let main = pages.first().map(|page| String::from_utf8_lossy(&page.text)).unwrap_or_default();
+        context.ui.result(main.trim_end());
         return Ok(());
     }
     fs::create_dir_all(&args.dir).map_err(|cause| Error::disk("create", &args.dir, &cause))?;
-    let mut command = command.disable_help_subcommand(true);
-    command.build();
-    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
-        let name = format!("bbdl-{}", sub.get_name());
-        write(&args.dir.join(format!("{name}.1")), &page(sub.clone().display_name(name.clone()).bin_name(name))?)?;
+    for Page { name, text } in pages {
+        write(&args.dir.join(format!("{name}.1")), &text)?;
     }
-    write(&args.dir.join("bbdl.1"), &page(command)?)
-}
-
-fn page(command: clap::Command) -> Result<Vec<u8>> {
-    let mut text = Vec::new();
-    clap_mangen::Man::new(command)
-        .render(&mut text)
-        .map_err(|cause| Error::new(ErrorKind::Man, format!("a man page cannot be made: {cause}")))?;
-    Ok(text)
+    Ok(())
 }
 
 fn write(path: &Path, text: &[u8]) -> Result<()> {

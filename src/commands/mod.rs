@@ -10,6 +10,7 @@ pub mod generate;
 mod hardening;
 pub mod login;
 pub mod logout;
+mod man_page;
 pub mod mock;
 pub mod profiles;
 pub mod purge;
@@ -25,7 +26,7 @@ pub use context::Context;
 
 use crate::{
     cli::Command,
-    error::{Error, ErrorKind, Exit, Result, is_of_a_closed_pipe},
+    error::{Error, ErrorKind, Exit, ISSUES, Result, is_of_a_closed_pipe},
     output::Ui,
 };
 
@@ -76,15 +77,19 @@ fn not_understood(refusal: &clap::Error, variable: Option<&str>, json: bool) -> 
             _ => Exit::Done,
         };
     }
-    let from = variable.map(|name| format!("the value comes from the environment variable {name}"));
-    if let Some(from) = &from {
-        Ui::quiet().tell(format!("\n{from}"));
+    let correct = variable.map(|name| format!("Correct or unset the environment variable {name}."));
+    if let Some(correct) = &correct {
+        Ui::quiet().tell(format!("\n{correct}"));
     }
     if json {
         let text = refusal.to_string();
-        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let first = from.map_or_else(|| first.to_owned(), |from| format!("{first} ({from})"));
-        let error = Error::usage(first).hint("For all commands and options: bbdl --help");
+        let first = match refusal.kind() {
+            // Its text is the help.
+            clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "no command was given",
+            _ => text.lines().next().unwrap_or_default().trim_start_matches("error: "),
+        };
+        let all = || "For all commands and options: bbdl --help".to_owned();
+        let error = Error::usage(first).hint(correct.unwrap_or_else(all));
         // The sentence is on stderr already.
         Ui::quiet_json().failure_json(&error);
     }
@@ -120,7 +125,7 @@ fn silence_panics(json: bool) {
     std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
         let error = Error::new(ErrorKind::Defect, format!("bbdl has a bug at {place}"))
-            .hint("Please report it with this line; nothing of your data is in it.");
+            .hint(format!("Please report it with this line at {ISSUES}. None of your data is in it."));
         let ui = if json { Ui::quiet_json() } else { Ui::quiet() };
         ui.failure(&error);
     }));

@@ -11,7 +11,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     files::path_text::to_text,
     profile::{
-        Profile, ProfileName,
+        Paths, Profile, ProfileName,
         archive_notes::{ArchiveNote, LeftBehind},
     },
 };
@@ -59,14 +59,18 @@ pub fn run(context: &Context, args: &Purge) -> Result<()> {
         let left_behind = LeftBehind::load(paths, &name)?;
         let profile = match Profile::must_load(paths, &name) {
             Err(error) if error.kind == ErrorKind::NoProfile && !left_behind.is_empty() => None,
-            loaded => Some(loaded?),
+            loaded => Some(loaded.map_err(|error| nothing_to_purge(paths, error))?),
         };
         doomed.push(Doomed { name, profile, left_behind });
     }
-    if doomed.is_empty() {
+    if doomed.is_empty() && !args.dry_run {
         return finished(context, &[], &[]);
     }
     let kept = archives_of_others(context, &doomed)?;
+    if args.dry_run {
+        would_delete(context, &doomed, &kept);
+        return Ok(());
+    }
     if !args.yes {
         agree(context, &doomed, &kept)?;
     }
@@ -91,23 +95,53 @@ fn archives_of_others(context: &Context, doomed: &[Doomed]) -> Result<Vec<PathBu
     Ok(kept.into_iter().map(|note| std::fs::canonicalize(&note.out).unwrap_or(note.out)).collect())
 }
 
+/// Who wants to delete something that is not here does not want to log in.
+fn nothing_to_purge(paths: &Paths, error: Error) -> Error {
+    if error.kind != ErrorKind::NoProfile {
+        return error;
+    }
+    let names = paths.profiles().unwrap_or_default();
+    let names: Vec<&str> = names.iter().map(ProfileName::as_str).collect();
+    error.hint(match names.len() {
+        0 => "There is no log-in on this machine, so there is nothing to delete.".to_owned(),
+        _ => format!("Nothing was deleted. These profiles are here: {}", names.join(", ")),
+    })
+}
+
+/// The archives of a profile that would be deleted with it.
+fn archives_to_go<'d>(one: &'d Doomed, kept: &'d [PathBuf]) -> impl Iterator<Item = &'d ArchiveNote> {
+    one.archives().filter(|note| note.place().is_ok_and(|place| place.is_some_and(|place| !kept.contains(&place))))
+}
+
+fn described(one: &Doomed, kept: &[PathBuf]) -> Vec<String> {
+    let mut lines = vec![match &one.profile {
+        Some(profile) => format!("Profile \"{}\": log-in at {} and its tokens", one.name, profile.server),
+        None => format!("Profile \"{}\": logged out already", one.name),
+    }];
+    lines.extend(archives_to_go(one, kept).map(|note| format!("  {} ({} claims)", note.out.display(), note.count)));
+    lines
+}
+
+/// Shows what the same command would delete without `--dry-run`.
+fn would_delete(context: &Context, doomed: &[Doomed], kept: &[PathBuf]) {
+    if context.ui.json() {
+        let names: Vec<&str> = doomed.iter().map(|one| one.name.as_str()).collect();
+        let archives = doomed.iter().flat_map(|one| archives_to_go(one, kept));
+        let archives: Vec<_> = archives.map(|note| json!({"out": to_text(&note.out), "count": note.count})).collect();
+        context.ui.result_json(&json!({"dry_run": true, "profiles": names, "archives": archives}));
+        return;
+    }
+    let lines: Vec<String> = doomed.iter().flat_map(|one| described(one, kept)).collect();
+    context.ui.result(format!("Would delete:\n{}", lines.join("\n")));
+}
+
 fn agree(context: &Context, doomed: &[Doomed], kept: &[PathBuf]) -> Result<()> {
     if !context.ui.can_ask() {
         return Err(Error::usage("purge deletes for good, and there is no terminal to ask on")
             .hint("To delete without a question: bbdl purge --yes"));
     }
-    for one in doomed {
-        context.ui.tell(match &one.profile {
-            Some(profile) => format!("Profile \"{}\": log-in at {} and its tokens", one.name, profile.server),
-            None => format!("Profile \"{}\": logged out already", one.name),
-        });
-        for note in one.archives() {
-            if let Ok(Some(place)) = note.place()
-                && !kept.contains(&place)
-            {
-                context.ui.tell(format!("  {} ({} claims)", note.out.display(), note.count));
-            }
-        }
+    for line in doomed.iter().flat_map(|one| described(one, kept)) {
+        context.ui.tell(line);
     }
     let answer = context.ui.ask("Delete all of this for good? Type yes")?;
     if answer.eq_ignore_ascii_case("yes") {

@@ -28,13 +28,14 @@ pub fn run(context: &Context, args: &cli::Report) -> Result<()> {
     let owner = std::fs::canonicalize(&args.dir).ok().and_then(|dir| owners(context).remove(&dir));
     let profile = owner.map(|name| name.as_str().to_owned());
     let options = Options { profile, year: args.year, is_redacted: args.redact };
-    if args.output == Path::new("-") {
+    if args.out == Path::new("-") {
         if context.ui.json() {
-            return Err(Error::usage("--json and --output - both want standard output"));
+            return Err(Error::usage("--json and --out - both want standard output"));
         }
         if args.open {
-            return Err(Error::usage("--open needs a file, but --output - writes none")
-                .hint("Name a file: --output claims.html."));
+            return Err(
+                Error::usage("--open needs a file, but --out - writes none").hint("Name a file: --out claims.html.")
+            );
         }
         let report = Report::of(&args.dir, None, &options)?;
         let written = context.ui.stream(|mut out| report.write(&mut out, Error::stdout));
@@ -43,15 +44,15 @@ pub fn run(context: &Context, args: &cli::Report) -> Result<()> {
             _ => error,
         });
     }
-    refuse_own(&args.output)?;
-    if is_standard_output(&args.output) {
-        return Err(Error::usage(format!("{} is not a place for a file", args.output.display()))
-            .hint("Use --output - for standard output."));
+    refuse_own(&args.out)?;
+    if is_standard_output(&args.out) {
+        return Err(Error::usage(format!("{} is not a place for a file", args.out.display()))
+            .hint("Use --out - for standard output."));
     }
-    let wrong = |cause: &io::Error| Error::disk("write", &args.output, cause);
-    let room = args.output.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let wrong = |cause: &io::Error| Error::disk("write", &args.out, cause);
+    let room = args.out.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let report = Report::of(&args.dir, Some(room), &options)?;
-    let file = AtomicFile::begin_where_told(&args.output).map_err(|cause| wrong(&cause))?;
+    let file = AtomicFile::begin_where_told(&args.out).map_err(|cause| wrong(&cause))?;
     let claims = report.claims();
     let mut page = BufWriter::with_capacity(BUFFER, file.file().map_err(|cause| wrong(&cause))?);
     report.write(&mut page, wrong)?;
@@ -61,14 +62,14 @@ pub fn run(context: &Context, args: &cli::Report) -> Result<()> {
     let counted = if claims == 1 { "1 claim".to_owned() } else { format!("{claims} claims") };
     if context.ui.json() {
         context.ui.result_json(
-            &json!({"out": crate::files::path_text::to_text(&args.output), "claims": claims, "bytes": bytes}),
+            &json!({"out": crate::files::path_text::to_text(&args.out), "claims": claims, "bytes": bytes}),
         );
     } else {
-        let out = args.output.display();
+        let out = args.out.display();
         context.ui.say(format!("{out} shows {counted} on one page. It contains health data: keep it private."));
     }
     if args.open {
-        open(context, &args.output);
+        open(context, &args.out);
     }
     Ok(())
 }

@@ -20,6 +20,7 @@ use crate::{
     cli::Status,
     commands::{Context, shared_state},
     error::{Error, ErrorKind, Exit, Result},
+    files::path_text::to_text,
     profile::{Profile, ProfileName, archive_notes::ArchiveNote, last_pull::LastPulls},
     runtime::{asked_to_stop, block_on_with_workers, interruptible},
 };
@@ -38,6 +39,10 @@ const ASKED_AT_ONCE: usize = 16;
 /// [`Exit::Disk`] when the profiles cannot be read, [`Exit::NotSetUp`] when one was named and is not there; of
 /// `--online`, the gravest of what was found.
 pub fn run(context: &Context, args: &Status) -> Result<()> {
+    if args.paths {
+        places(context);
+        return Ok(());
+    }
     let named = [context.profile.clone()];
     let wanted = context.profile_is_named.then_some(&named[..]);
     if let Some(profiles) = shared_state::profiles(context, &args.shared, wanted)? {
@@ -109,6 +114,24 @@ fn show(context: &Context, rows: &[Shown], same_person: &SamePerson) -> Result<(
         }
     }
     Ok(())
+}
+
+/// Where things are on this machine, whether they are there yet or not.
+fn places(context: &Context) {
+    let paths = &context.paths;
+    let (config, state, tokens) = (paths.config_file(), paths.state(), paths.tokens());
+    if context.ui.json() {
+        context.ui.result_json(&json!({"paths": {
+            "config": to_text(config), "state": to_text(state), "tokens": to_text(&tokens),
+        }}));
+        return;
+    }
+    context.ui.result(format!(
+        "configuration  {}\nstate          {}\ntokens         {} (with --token-store file; other stores keep them elsewhere)",
+        config.display(),
+        state.display(),
+        tokens.display()
+    ));
 }
 
 /// What is shown of a profile: a paragraph, or an object of JSON whose last field is still to come.

@@ -2,21 +2,42 @@
 
 use std::ffi::OsString;
 
-use clap::{Arg, Command, CommandFactory, Error, FromArgMatches, builder::Resettable, error::ErrorKind};
+use clap::{
+    Arg, Command, Error, FromArgMatches,
+    builder::Resettable,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 
-use crate::cli::Cli;
+use crate::cli::{self, Cli};
 
 /// Reads the command line of this process. A refusal comes with the variable that its value is from, if it is.
 pub(super) fn parse() -> Result<Cli, (Error, Option<String>)> {
     read(&|_| false).map_err(|refusal| {
-        let variable = blamed(&refusal);
-        (refusal, variable)
+        // Variables make no command: whoever types `bbdl` alone gets the help.
+        if refusal.kind() == ErrorKind::MissingSubcommand
+            && std::env::args_os().len() < 2
+            && let Err(help) = read(&|_| true)
+        {
+            return (help, None);
+        }
+        match blamed(&refusal) {
+            Some(variable) => (named(refusal, &variable), Some(variable)),
+            None => (refusal, None),
+        }
     })
+}
+
+/// The refusal of a value says where the value is from.
+fn named(mut refusal: Error, variable: &str) -> Error {
+    if refusal.get(ContextKind::InvalidArg).is_some() {
+        refusal.insert(ContextKind::InvalidArg, ContextValue::String(variable.to_owned()));
+    }
+    refusal
 }
 
 /// As if the variables that are left out were not set, and the empty ones neither.
 fn read(leave_out: &dyn Fn(&str) -> bool) -> Result<Cli, Error> {
-    let mut command = without(Cli::command(), leave_out);
+    let mut command = without(cli::command(), leave_out);
     let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
     Cli::from_arg_matches_mut(&mut matches).map_err(|refusal| refusal.format(&mut command))
 }
@@ -36,7 +57,7 @@ fn blamed(refusal: &Error) -> Option<String> {
         return None;
     }
     let is_the_same = |other: &Error| other.kind() == refusal.kind() && other.to_string() == refusal.to_string();
-    let named = variables(&Cli::command());
+    let named = variables(&cli::command());
     named.into_iter().find(|variable| !read(&|name| name == variable).is_err_and(|other| is_the_same(&other)))
 }
 

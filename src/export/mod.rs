@@ -196,7 +196,7 @@ fn keep(file: AtomicFile) -> Result<()> {
 /// A library that writes a file says why it cannot.
 fn unwritten(file: &AtomicFile, cause: &dyn std::fmt::Display) -> Error {
     Error::new(ErrorKind::Disk, format!("cannot write {}: {cause}", file.place().display()))
-        .hint("Check the disk, or give another --output.")
+        .hint("Check the disk, or give another --out.")
 }
 
 /// How much was written.

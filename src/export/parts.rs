@@ -161,7 +161,7 @@ fn refuse_others(place: &Path) -> Result<()> {
         return Ok(());
     }
     Err(Error::usage(format!("{} has something else than tables of bbdl's", place.display()))
-        .hint("Nothing was changed. Give another --output."))
+        .hint("Nothing was changed. Give another --out."))
 }
 
 fn has_parts_only(dir: &Path, may_have_years: bool) -> bool {

@@ -74,6 +74,20 @@ fn in_single_quotes(line: &str) -> Option<String> {
     })
 }
 
+/// What the parser says, in the words of whoever wrote the file.
+fn in_plain_words(complaint: &str) -> String {
+    let mut names = complaint.split('`').skip(1).step_by(2);
+    let typed = names.next().unwrap_or_default();
+    let known = names.collect::<Vec<_>>().join(", ");
+    match complaint {
+        _ if complaint.starts_with("unknown field") => format!("there is no setting \"{typed}\"; there are {known}"),
+        _ if complaint.starts_with("unknown variant") => {
+            format!("\"{typed}\" is not a value of this setting; there are {known}")
+        }
+        _ => complaint.to_owned(),
+    }
+}
+
 /// Defaults of `bbdl login`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -133,7 +147,7 @@ impl ConfigFile {
             let before = cause.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count());
             let line = text.lines().nth(before).unwrap_or_default();
             let what = cause.message().trim();
-            Error::new(ErrorKind::Config, format!("{}, line {}: {what}", path.display(), before + 1))
+            Error::new(ErrorKind::Config, format!("{}, line {}: {}", path.display(), before + 1, in_plain_words(what)))
                 .hint(in_single_quotes(line).unwrap_or_else(|| correction(what)))
         })
     }

@@ -71,6 +71,12 @@ impl Paths {
         &self.state
     }
 
+    /// The directory of the token store `file`.
+    #[must_use]
+    pub fn tokens(&self) -> PathBuf {
+        self.state.join("tokens")
+    }
+
     /// What keeps keyring items of this home apart from those of others; nothing for the system's own places.
     #[must_use]
     pub fn home_mark(&self) -> Option<&str> {

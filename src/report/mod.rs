@@ -104,7 +104,7 @@ impl Report {
                 TempSpool::begin(room)?
             }
             None => TempSpool::begin(&std::env::temp_dir())
-                .map_err(|error| error.hint("TMPDIR names another directory, and --output FILE needs none."))?,
+                .map_err(|error| error.hint("TMPDIR names another directory, and --out FILE needs none."))?,
         };
         let mut aliases = Aliases::default();
         claims.each(|mut claim| {

@@ -18,7 +18,12 @@ pub struct TlsServer {
 
 impl TlsServer {
     pub fn start(dir: &Path) -> Self {
-        let config = Arc::new(config(dir));
+        Self::certified(dir, CertificateParams::new(["127.0.0.1".to_owned()]).unwrap())
+    }
+
+    /// With this certificate.
+    pub fn certified(dir: &Path, leaf: CertificateParams) -> Self {
+        let config = Arc::new(config(dir, leaf));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("https://{}", listener.local_addr().unwrap());
         thread::spawn(move || {
@@ -32,7 +37,7 @@ impl TlsServer {
     }
 }
 
-fn config(dir: &Path) -> ServerConfig {
+fn config(dir: &Path, leaf: CertificateParams) -> ServerConfig {
     let mut authority = CertificateParams::default();
     authority.distinguished_name.push(DnType::CommonName, "a company's own authority");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -41,7 +46,7 @@ fn config(dir: &Path) -> ServerConfig {
     let authority = CertifiedIssuer::self_signed(authority, key).unwrap();
     std::fs::write(dir.join("ca.pem"), authority.pem()).unwrap();
     let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
+    let leaf = leaf.signed_by(&key, &authority).unwrap();
     ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()

@@ -144,7 +144,7 @@ impl Items for Keyring {
 /// What a keyring error means to us. `BadEncoding`, `BadDataFormat` and `Ambiguous` carry stored bytes
 /// (in their `Debug`, and `Ambiguous` also prints its entries) and are never formatted.
 fn meaning(error: &KeyringError) -> StoreError {
-    let unavailable = |cause: &str| StoreError::Unavailable { cause: sanitized(cause) };
+    let unavailable = |cause: &str| StoreError::Unavailable { cause: sanitized(&in_plain_words(cause)) };
     let damaged = |what: &str| StoreError::Damaged { what: what.to_owned() };
     match error {
         KeyringError::NoDefaultStore => match Entry::store_status() {
@@ -169,6 +169,14 @@ fn meaning(error: &KeyringError) -> StoreError {
         KeyringError::NotSupportedByStore(_) => unavailable("it cannot do what we ask"),
         KeyringError::NoEntry => damaged("its keyring item went away while we used it"),
         _ => unavailable("it failed for an unknown reason"),
+    }
+}
+
+/// The words of a library, begun with what a person knows: which service did not answer.
+fn in_plain_words(cause: &str) -> String {
+    match cause.strip_prefix("zbus error: ") {
+        Some(rest) => format!("D-Bus, through which it is reached, does not answer ({rest})"),
+        None => cause.to_owned(),
     }
 }
 
@@ -203,6 +211,13 @@ mod tests {
         let absent = KeyringError::PlatformFailure("no bus\u{1b}[31m".into());
         assert!(matches!(meaning(&absent), StoreError::Unavailable { cause } if cause == "no bus [31m"));
         assert!(matches!(meaning(&KeyringError::TooLong("secret".into(), 2560)), StoreError::TooLarge));
+    }
+
+    #[test]
+    fn the_name_of_a_library_reaches_nobody() {
+        let said = in_plain_words("zbus error: Failed to connect to address");
+        assert_eq!(said, "D-Bus, through which it is reached, does not answer (Failed to connect to address)");
+        assert_eq!(in_plain_words("there is none"), "there is none");
     }
 
     #[test]

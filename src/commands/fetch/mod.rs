@@ -39,7 +39,7 @@ const REMIND_DAYS: i64 = 14;
 /// # Errors
 /// Any of the contract's.
 pub fn run(context: &Context, args: &Fetch) -> Result<()> {
-    let limits = Limits { jobs: usize::from(args.jobs), patience: Duration::from_secs(args.timeout) };
+    let limits = Limits { jobs: usize::from(args.jobs), patience: args.timeout };
     let context = Context { limits, renewals: Renewals::at_most(args.many.renewals), ..context.clone() };
     if args.all_profiles {
         return all_profiles::run(&context, args);

@@ -99,26 +99,42 @@ impl Plan {
 
 /// Flag, environment, configuration, the profile of before, production.
 fn origin(args: &Login, defaults: &LoginDefaults, before: Option<&Profile>) -> Result<Origin> {
-    const VARIABLE: &str = "BBDL_SERVER";
-    let set = |name: &str| {
-        std::env::var(name).ok().filter(|value| !matches!(value.as_str(), "" | "0" | "false" | "no" | "off"))
-    };
     let named = match args {
         Login { sandbox: true, .. } => Some("sandbox".to_owned()),
         Login { production: true, .. } => Some("production".to_owned()),
         Login { server: Some(url), .. } => Some(url.clone()),
-        _ if set(VARIABLE).is_some() => {
-            let named = server_named(&set(VARIABLE).unwrap_or_default());
-            return named.map_err(|error| Error { message: format!("{VARIABLE}: {}", error.message), ..error });
-        }
-        _ => set("BBDL_SANDBOX")
-            .map(|_| "sandbox".to_owned())
-            .or(set("BBDL_PRODUCTION").map(|_| "production".to_owned()))
-            .or(defaults.server.clone()),
+        _ => match server_variable()? {
+            Some((variable, named)) => {
+                return server_named(&named)
+                    .map_err(|error| Error { message: format!("{variable}: {}", error.message), ..error });
+            }
+            None => defaults.server.clone(),
+        },
     };
     match (named, before) {
         (Some(name), _) => server_named(&name),
         (None, Some(profile)) => Ok(profile.server.clone()),
         (None, None) => server_named(PRODUCTION),
+    }
+}
+
+/// The one variable that names a server, and the server. Two are a mistake: one of them would be ignored in silence.
+fn server_variable() -> Result<Option<(&'static str, String)>> {
+    let set = |name: &str| {
+        std::env::var(name).ok().filter(|value| !matches!(value.as_str(), "" | "0" | "false" | "no" | "off"))
+    };
+    let named = [
+        ("BBDL_SERVER", set("BBDL_SERVER")),
+        ("BBDL_SANDBOX", set("BBDL_SANDBOX").map(|_| "sandbox".to_owned())),
+        ("BBDL_PRODUCTION", set("BBDL_PRODUCTION").map(|_| "production".to_owned())),
+    ];
+    let mut named = named.into_iter().filter_map(|(variable, server)| Some((variable, server?)));
+    let first = named.next();
+    match (&first, named.next()) {
+        (Some((one, _)), Some((other, _))) => {
+            Err(Error::usage(format!("the environment variables {one} and {other} are both set"))
+                .hint("Unset one of them, or name the server on the command line: bbdl login --sandbox"))
+        }
+        _ => Ok(first),
     }
 }

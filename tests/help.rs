@@ -1,0 +1,230 @@
+//! What the program says of itself and of a wrong call: help, man pages, completions, and errors in plain words.
+
+#![allow(clippy::print_stderr, reason = "a skipped check says so")]
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use crate::support::{Setting, Stage, assert_code, bbdl, finished, text};
+
+const REPOSITORY: &str = env!("CARGO_PKG_REPOSITORY");
+
+/// Runs bbdl with variables, and gives what it said on standard error.
+fn said(code: i32, variables: &[(&str, &str)], arguments: &[&str]) -> String {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = bbdl(home.path());
+    command.envs(variables.iter().copied()).args(arguments);
+    let output = finished(command);
+    assert_code(&output, code, arguments);
+    text(&output.stderr)
+}
+
+#[test]
+fn bbdl_alone_prints_the_short_help_and_fails() {
+    for variables in [&[][..], &[("BBDL_JOBS", "2"), ("BBDL_QUIET", "1"), ("BBDL_PROFILE", "mom")]] {
+        let help = said(2, variables, &[]);
+        assert!(help.contains("\nCommands:\n") && help.contains("bbdl demo"), "{help}");
+        assert!(!help.contains("--ca-cert") && !help.contains("error:"), "{help}");
+    }
+    let home = tempfile::tempdir().unwrap();
+    let mut command = bbdl(home.path());
+    command.env("BBDL_JSON", "1");
+    let output = finished(command);
+    assert_code(&output, 2, &[]);
+    assert!(text(&output.stdout).contains("no command was given"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn every_help_ends_with_where_docs_and_issues_are() {
+    let home = tempfile::tempdir().unwrap();
+    let addresses = format!("Docs:   {REPOSITORY}/docs\nIssues: {REPOSITORY}/issues");
+    for arguments in
+        [&["-h"][..], &["--help"], &["fetch", "--help"], &["doctor", "--help"], &["profiles", "list", "--help"]]
+    {
+        let mut command = bbdl(home.path());
+        command.args(arguments);
+        let output = finished(command);
+        assert_code(&output, 0, arguments);
+        assert!(text(&output.stdout).trim_end().ends_with(&addresses), "{arguments:?}: {}", text(&output.stdout));
+    }
+}
+
+/// The committed pages; that they are what the binary makes is tested in `docs`.
+#[test]
+fn man_pages_pass_their_linter() {
+    if Command::new("mandoc").arg("-Tascii").arg("/dev/null").output().is_err() {
+        eprintln!("skipped: there is no mandoc");
+        return;
+    }
+    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/man");
+    let mut command = Command::new("mandoc");
+    command.args(["-Tlint", "-Wwarning"]).args(fs::read_dir(pages).unwrap().map(|entry| entry.unwrap().path()));
+    let output = finished(command);
+    assert_code(&output, 0, &["mandoc", &text(&output.stdout)]);
+}
+
+#[test]
+fn the_first_tab_offers_commands_and_values_not_options() {
+    let home = tempfile::tempdir().unwrap();
+    let offered = |words: &[&str]| {
+        let mut command = bbdl(home.path());
+        command.env("BBDL_COMPLETE", "fish").arg("--").arg("bbdl").args(words);
+        let output = finished(command);
+        assert_code(&output, 0, words);
+        let offered = text(&output.stdout);
+        offered.lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let first = offered(&[""]);
+    assert!(first.contains(&"fetch".to_owned()) && first.iter().all(|word| !word.starts_with('-')), "{first:?}");
+    let resources = offered(&["fetch", ""]);
+    assert!(
+        resources.contains(&"eob".to_owned()) && resources.iter().all(|word| !word.starts_with('-')),
+        "{resources:?}"
+    );
+    assert_eq!(offered(&["fetch", "--service"]), ["--service-date"]);
+    assert!(offered(&["status", ""]).contains(&"--online".to_owned()));
+}
+
+#[test]
+fn a_wrong_value_is_answered_in_plain_words_with_where_it_is_from() {
+    for (variables, arguments, expected) in [
+        (
+            &[("BBDL_JOBS", "abc")][..],
+            &["fetch", "eob", "--out", "x"][..],
+            "'abc' for 'BBDL_JOBS': it must be a whole number from 1 to 16",
+        ),
+        (&[], &["fetch", "eob", "--out", "x", "--jobs", "99"], "--jobs <N>': it must be a whole number from 1 to 16"),
+        (&[], &["fetch", "eob", "--out", "x", "--timeout", "soon"], "a bare number is seconds"),
+        (&[], &["mock", "--port", "http"], "it must be a whole number from 0 to 65535"),
+        (&[], &["mock", "--claims", "-1"], "'-1'"),
+        (&[("BBDL_TOKEN_STORE", "vault")], &["status"], "'vault' for 'BBDL_TOKEN_STORE'"),
+        (&[], &["fetch", "eob", "--ouput", "x"], "'--output'"),
+        (&[], &["report", "claims", "--uotput", "x"], "'--output'"),
+        (
+            &[("BBDL_SANDBOX", "1"), ("BBDL_PRODUCTION", "1")],
+            &["login", "--client-id", "x"],
+            "BBDL_SANDBOX and BBDL_PRODUCTION are both set",
+        ),
+    ] {
+        let said = said(2, variables, arguments);
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+        for jargon in ["invalid digit", "unknown variant", "ParseInt"] {
+            assert!(!said.contains(jargon), "{arguments:?}: {said}");
+        }
+        assert_eq!(said.matches("error:").count(), 1, "{said}");
+    }
+    let said = said(2, &[("BBDL_COLOR", "pink")], &["status"]);
+    assert!(said.contains("Correct or unset the environment variable BBDL_COLOR."), "{said}");
+}
+
+#[test]
+fn a_flag_comes_before_two_variables_that_disagree() {
+    let said =
+        said(78, &[("BBDL_SANDBOX", "1"), ("BBDL_PRODUCTION", "1")], &["login", "--sandbox", "--client-id", "x"]);
+    assert!(said.contains("client secret"), "{said}");
+}
+
+#[test]
+fn a_wrong_setting_is_answered_in_plain_words() {
+    let home = tempfile::tempdir().unwrap();
+    for (config, expected) in [
+        ("token_store = \"vault\"", "\"vault\" is not a value of this setting; there are keyring, file, command"),
+        ("jobs = 3", "there is no setting \"jobs\"; there are profile, "),
+    ] {
+        fs::write(home.path().join("config.toml"), config).unwrap();
+        let mut command = bbdl(home.path());
+        command.arg("status");
+        let output = finished(command);
+        assert_code(&output, 78, &[config]);
+        let said = text(&output.stderr);
+        assert!(said.contains(expected) && said.contains("line 1"), "{said}");
+    }
+}
+
+fn logged_in() -> Stage {
+    Stage::logged_in(Setting { claims: 3, ..Setting::default() })
+}
+
+#[test]
+fn out_that_is_a_file_is_called_one() {
+    let stage = logged_in();
+    fs::write(stage.home.path().join("notes.txt"), "mine").unwrap();
+    for arguments in [
+        &["fetch", "eob", "--out", "notes.txt"][..],
+        &["demo", "--out", "notes.txt"],
+        &["export", "notes.txt", "--to", "csv", "--out", "tables"],
+    ] {
+        let output: Output = stage.run(arguments);
+        assert_code(&output, 65, arguments);
+        assert!(text(&output.stderr).contains("notes.txt is a file"), "{}", text(&output.stderr));
+    }
+    assert_eq!(fs::read_to_string(stage.home.path().join("notes.txt")).unwrap(), "mine");
+}
+
+#[test]
+fn out_and_output_are_the_same_option() {
+    let stage = logged_in();
+    stage.expect(0, &["fetch", "eob", "--output", "claims"]);
+    stage.expect(0, &["report", "claims", "--out", "one.html"]);
+    stage.expect(0, &["report", "claims", "--output", "two.html"]);
+    stage.expect(0, &["export", "claims", "--to", "csv", "--out", "tables"]);
+    stage.expect(0, &["export", "claims", "--to", "csv", "-o", "tables"]);
+    assert!(stage.home.path().join("one.html").exists() && stage.home.path().join("two.html").exists());
+    stage.expect(0, &["fetch", "eob", "--out", "claims", "--timeout", "2m"]);
+}
+
+#[test]
+fn a_dry_run_of_purge_shows_what_would_go_and_deletes_nothing() {
+    let stage = logged_in();
+    stage.expect(0, &["fetch", "eob", "--out", "claims"]);
+    let shown = stage.expect(0, &["purge", "--dry-run"]);
+    assert!(shown.contains("Would delete:") && shown.contains("claims (3 claims)"), "{shown}");
+    let json = stage.expect_json(0, &["purge", "--dry-run", "--json"]);
+    assert_eq!(json["dry_run"], true);
+    assert_eq!(json["profiles"], serde_json::json!(["default"]));
+    assert_eq!(json["archives"][0]["count"], 3);
+    stage.expect(0, &["verify", "claims"]);
+    stage.expect(0, &["fetch", "eob", "--out", "claims"]);
+}
+
+#[test]
+fn purge_of_nobody_does_not_ask_for_a_log_in() {
+    let stage = logged_in();
+    let output = stage.run(&["purge", "--profile", "nobody"]);
+    assert_code(&output, 78, &["purge"]);
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("Nothing was deleted. These profiles are here: default") && !said.contains("Log in"),
+        "{said}"
+    );
+}
+
+#[test]
+fn status_shows_where_things_are() {
+    let stage = Stage::claims(3);
+    let home = stage.home.path();
+    let shown = stage.expect(0, &["status", "--paths"]);
+    for path in [home.join("config.toml"), home.to_owned(), home.join("tokens")] {
+        assert!(shown.lines().any(|line| line.contains(path.to_str().unwrap())), "{shown}");
+    }
+    let json = stage.expect_json(0, &["status", "--paths", "--json"]);
+    assert_eq!(json["paths"]["config"], home.join("config.toml").to_str().unwrap());
+    assert_eq!(json["paths"]["tokens"], home.join("tokens").to_str().unwrap());
+}
+
+#[test]
+fn a_quiet_demo_is_quiet_and_its_hints_can_be_pasted() {
+    let stage = Stage::claims(3);
+    let output = stage.run(&["demo", "-q", "--out", "a(b)"]);
+    assert_code(&output, 0, &["demo"]);
+    assert_eq!((text(&output.stdout), text(&output.stderr)), (String::new(), String::new()));
+    // Not through the check of what is told to type, which takes a quotation mark for the end of a command.
+    let output = stage.bbdl(&["demo", "--out", "a b"]).output().unwrap();
+    assert_code(&output, 0, &["demo"]);
+    let said = text(&output.stderr);
+    assert!(said.contains("bbdl fetch all --out 'a b'") && said.contains("bbdl verify 'a b'"), "{said}");
+    assert!(!said.contains("real data"), "{said}");
+}
