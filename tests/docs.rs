@@ -1,7 +1,5 @@
 //! Docs are true: every shell command in README.md and docs/ is run, and what is generated is fresh.
 
-#![allow(clippy::print_stderr, reason = "a skipped check says so")]
-
 use std::{
     fs,
     net::TcpListener,

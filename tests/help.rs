@@ -1,14 +1,12 @@
 //! What the program says of itself and of a wrong call: help, man pages, completions, and errors in plain words.
 
-#![allow(clippy::print_stderr, reason = "a skipped check says so")]
-
 use std::{
     fs,
     path::Path,
     process::{Command, Output},
 };
 
-use crate::support::{Setting, Stage, assert_code, bbdl, finished, text};
+use crate::support::{Setting, Stage, assert_code, bbdl, finished, has_programs, text};
 
 const REPOSITORY: &str = env!("CARGO_PKG_REPOSITORY");
 
@@ -55,8 +53,7 @@ fn every_help_ends_with_where_docs_and_issues_are() {
 /// The committed pages; that they are what the binary makes is tested in `docs`.
 #[test]
 fn man_pages_pass_their_linter() {
-    if Command::new("mandoc").arg("-Tascii").arg("/dev/null").output().is_err() {
-        eprintln!("skipped: there is no mandoc");
+    if !has_programs(&["mandoc"]) {
         return;
     }
     let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/man");

@@ -175,6 +175,9 @@ fn a_callback_of_another_issuer_is_turned_away() {
 
 #[test]
 fn the_browser_inherits_no_secret() {
+    if !crate::support::has_programs(&["curl"]) {
+        return;
+    }
     let stage = Stage::claims(3);
     let browser = stage.home.path().join("browser");
     let seen = stage.home.path().join("seen");

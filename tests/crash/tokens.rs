@@ -146,14 +146,18 @@ fn crash_the_moment_in_which_a_kill_costs_the_log_in_is_short() {
             let watcher = scope.spawn(|| {
                 let (mut known, mut changed) = (inode(), None);
                 ready.send(()).unwrap();
-                while !over.load(Ordering::Relaxed) {
+                loop {
+                    // On a busy machine this thread may first run when all is over: it looks once more then.
+                    let is_last_look = over.load(Ordering::Relaxed);
                     let now = inode();
                     if now != known {
                         (known, changed) = (now, Some(Timestamp::now()));
                     }
+                    if is_last_look {
+                        return changed.unwrap();
+                    }
                     thread::yield_now();
                 }
-                changed.unwrap()
             });
             is_watching.recv().unwrap();
             let output = finished(stage.bbdl(&[&FETCH[..], &["-v"]].concat()));
