@@ -149,13 +149,13 @@ fn logged_in() -> Stage {
 fn out_that_is_a_file_is_called_one() {
     let stage = logged_in();
     fs::write(stage.home.path().join("notes.txt"), "mine").unwrap();
-    for arguments in [
-        &["fetch", "eob", "--out", "notes.txt"][..],
-        &["demo", "--out", "notes.txt"],
-        &["export", "notes.txt", "--to", "csv", "--out", "tables"],
+    for (code, arguments) in [
+        (74, &["fetch", "eob", "--out", "notes.txt"][..]),
+        (74, &["demo", "--out", "notes.txt"]),
+        (65, &["export", "notes.txt", "--to", "csv", "--out", "tables"]),
     ] {
         let output: Output = stage.run(arguments);
-        assert_code(&output, 65, arguments);
+        assert_code(&output, code, arguments);
         assert!(text(&output.stderr).contains("notes.txt is a file"), "{}", text(&output.stderr));
     }
     assert_eq!(fs::read_to_string(stage.home.path().join("notes.txt")).unwrap(), "mine");

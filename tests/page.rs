@@ -166,7 +166,7 @@ fn standard_output_is_a_dash_and_makes_no_directories() {
     assert!(!stage.home.path().join("tmp").exists());
 
     let error = stage.expect_json(2, &["report", "claims", "--output", "/dev/stdout", "--json"])["error"].clone();
-    assert!(error["hint"].as_str().unwrap().contains("Use --output -"), "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("Use --out -"), "{error}");
 
     let mut command = crate::support::bbdl(stage.home.path());
     command.args(["report", "claims", "--output", "-"]);

@@ -403,7 +403,7 @@ mod tests {
         let document = Head { status: 404, content_type: Some(FHIR), ..Head::default() };
         assert_eq!(Problem::read(document, GATEWAY.as_bytes(), Timestamp::UNIX_EPOCH), Problem::NotFound);
         let Problem::Temporary { said, .. } = read(403, None, BACK_END) else { panic!() };
-        assert_eq!(said, "status 403 of its data back end: simulated");
+        assert_eq!(said, "status 403 of its database: simulated");
     }
 
     #[test]

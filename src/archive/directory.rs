@@ -81,7 +81,8 @@ pub(super) fn refuse_foreign(dir: &Path) -> Result<()> {
         Ok(entries) => entries.flatten().filter(|entry| !is_leftover(&entry.file_name())),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(cause) if cause.kind() == io::ErrorKind::NotADirectory => {
-            return Err(Error::new(ErrorKind::NotAnArchive, format!("{} is a file, not a directory", dir.display()))
+            let what = if dir.is_file() { "is a file, not a directory" } else { "has a file in its path" };
+            return Err(Error::new(ErrorKind::Disk, format!("{} {what}", dir.display()))
                 .hint("Nothing was changed. Give a directory with --out."));
         }
         Err(cause) => return Err(Error::disk("read", dir, &cause)),

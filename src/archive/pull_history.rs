@@ -224,9 +224,6 @@ mod tests {
         let lines = [line(&pull(0)), "{".to_owned(), line(&elsewhere), line(&pull(0)), line(&pull(5))];
         fs::write(dir.join(OLDER_PULLS), lines.join("\n")).unwrap();
         let found = problems(dir, &manifest(5..7)).unwrap();
-        assert_eq!(
-            found,
-            ["pulls.ndjson: 2 lines that are no row of a pull", "pulls.ndjson: 2 rows that are there twice"]
-        );
+        assert_eq!(found, ["pulls.ndjson: 2 lines that are not a pull", "pulls.ndjson: 2 pulls listed twice"]);
     }
 }

@@ -127,7 +127,8 @@ fn is_socket(host: &Host) -> bool {
 fn without_password(config: &Config) -> String {
     let hosts: Vec<String> = config.get_hosts().iter().map(host_text).collect();
     let user = config.get_user().map(|user| format!("{user}@")).unwrap_or_default();
-    let port = config.get_ports().first().map(|port| format!(":{port}")).unwrap_or_default();
+    let port =
+        config.get_ports().first().filter(|port| **port != 5432).map(|port| format!(":{port}")).unwrap_or_default();
     format!("postgres://{user}{}{port}/{}", hosts.join(","), config.get_dbname().unwrap_or_default())
 }
 

@@ -122,7 +122,7 @@ fn a_clock_set_back_or_far_forward_begins_an_interrupted_pull_again() {
         stage.faults(&[]);
         let output = finished(at(&stage, time.parse().unwrap(), "UTC", &FETCH));
         assert_code(&output, 0, &[time]);
-        assert!(!text(&output.stderr).contains("going on"), "{time}");
+        assert!(!text(&output.stderr).contains("continuing where"), "{time}");
         assert_eq!(manifest(&stage).resources[EOB].count, 120);
         is_all_there(&stage);
     }
