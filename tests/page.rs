@@ -70,7 +70,7 @@ fn what_medicare_sent_to_the_patient_is_said() {
     assert!(page.contains("<dt>Medicare sent you</dt><dd>$230.00</dd>"));
     let marks = rows(&page).iter().filter(|row| row.contains("Medicare sent you $")).count();
     assert_eq!(marks, 3, "{:?}", rows(&page));
-    assert!(page.contains("What Medicare sent to you to hand on is not in it."));
+    assert!(page.contains("It does not include what Medicare sent you to pass on."));
 }
 
 /// Lines of 13 recorded claims have a drug beside what was done; who treated stands in the row.

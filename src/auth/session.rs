@@ -34,6 +34,8 @@ use crate::{
 const TOO_SHORT: Duration = Duration::from_secs(60);
 /// Longer than an answer to a renewal can take to arrive and be stored.
 const LONGEST_RENEWAL: Duration = Duration::from_secs(150);
+/// Longer than a vault takes to remove its note of a renewal that does not begin.
+const LONGEST_TAKING_BACK: Duration = Duration::from_secs(5);
 
 /// Nothing that must not be dropped is under way.
 const AT_REST: u8 = 0;
@@ -41,6 +43,8 @@ const AT_REST: u8 = 0;
 const RENEWING: u8 = 1;
 /// The process is about to end: no renewal begins any more.
 const CLOSED: u8 = 2;
+/// A renewal is being noted in the vault, so that nobody else begins one. Nothing was sent yet.
+const CLAIMING: u8 = 3;
 
 /// What a session needs to know of its profile.
 pub struct Identity {
@@ -132,8 +136,19 @@ impl Session {
     /// begins after this.
     pub async fn settle(&self, give_up: impl Future<Output = ()>) {
         let inner = &self.0;
-        if inner.state.compare_exchange(AT_REST, CLOSED, Ordering::AcqRel, Ordering::Acquire) != Err(RENEWING) {
-            return;
+        let close = |state| (state != RENEWING).then_some(CLOSED);
+        match inner.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, close) {
+            // It sees that the session is closed, and takes back what it noted. That takes no request.
+            Ok(CLAIMING) => {
+                tokio::select! {
+                    _ = inner.credential.lock() => {}
+                    () = tokio::time::sleep(LONGEST_TAKING_BACK) => {}
+                    () = give_up => {}
+                }
+                return;
+            }
+            Ok(_) => return,
+            Err(_) => {}
         }
         inner
             .client
@@ -192,6 +207,10 @@ fn is_short_lived(grant: &Grant) -> bool {
     })
 }
 
+fn interrupted() -> Error {
+    Error::new(ErrorKind::Interrupted, "interrupted before the log-in was renewed")
+}
+
 /// Why a renewal brought no tokens.
 enum NotRenewed {
     /// The log-in is over, as far as is known.
@@ -242,15 +261,20 @@ impl Inner {
                 _ => return Err(self.cannot_be_renewed(&current.grant, was_rejected)),
             };
             self.identity.renewals.must_be_well(&self.client).await?;
-            match self.vault.begin_renewal(current).await? {
-                Begun::Yes(renewal) => break (refresh_token, renewal),
-                // Its tokens are there to be adopted.
-                Begun::Elsewhere => {}
+            if !self.goes_from(AT_REST, CLAIMING) {
+                return Err(interrupted().into());
             }
+            let begun = self.vault.begin_renewal(current).await;
+            if let Ok(Begun::Yes(renewal)) = begun {
+                break (refresh_token, renewal);
+            }
+            self.goes_from(CLAIMING, AT_REST);
+            // Where somebody else renewed, there are tokens to adopt.
+            begun?;
         };
-        if self.state.compare_exchange(AT_REST, RENEWING, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        if !self.goes_from(CLAIMING, RENEWING) {
             renewal.forget().await;
-            return Err(Error::new(ErrorKind::Interrupted, "interrupted before the log-in was renewed").into());
+            return Err(interrupted().into());
         }
         let renewed = self.exchange(current, refresh_token, renewal).await;
         self.state.store(AT_REST, Ordering::Release);
@@ -260,6 +284,11 @@ impl Inner {
         *current = renewed?;
         self.observer.renewed(&current.grant);
         Ok(())
+    }
+
+    /// Whether the session was in the one state, and is in the other now.
+    fn goes_from(&self, from: u8, to: u8) -> bool {
+        self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// Takes over what another process has stored meanwhile; the answer is whether there was anything.

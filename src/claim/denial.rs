@@ -21,7 +21,7 @@ pub(super) fn in_plain_words(code: &str) -> Option<&'static str> {
         "N" => "Medicare did not find it medically necessary",
         "O" => "denied; the claim does not say why",
         "P" => "the doctor has a financial interest in where you were sent",
-        "R" => "worked on again",
+        "R" => "being processed again",
         "Z" => "it is part of another test and not paid by itself",
         // The rest say how CMS learned of an insurer that has to pay before Medicare.
         "G" | "H" | "J" | "K" | "Q" | "S" | "T" | "U" | "V" | "X" | "Y" | "00" | "12" | "13" | "14" | "15" | "16"

@@ -51,8 +51,8 @@ impl Disposition {
     pub fn words(self) -> &'static str {
         match self {
             Self::Final => "final",
-            Self::PriorAuthorization => "only asked for in advance",
-            Self::Partial => "still worked on",
+            Self::PriorAuthorization => "only a request in advance",
+            Self::Partial => "still being processed",
             Self::Superseded => "replaced by a later claim",
             Self::Cancelled => "cancelled",
             Self::Deleted => "deleted",

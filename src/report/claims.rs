@@ -89,7 +89,7 @@ fn yours(claim: &Claim) -> String {
     match (claim.disposition, claim.payer_decision) {
         (Disposition::Final, None) => match billable(claim) {
             Some(amount) => format!("You may be billed {}", dollars(Some(amount))),
-            None => "Your part is not said".to_owned(),
+            None => "Your share is not known".to_owned(),
         },
         _ => String::new(),
     }
@@ -134,7 +134,7 @@ fn sentence(claim: &Claim) -> String {
     let amounts = &claim.amounts;
     let who = claim.who().unwrap_or_else(|| "The provider".to_owned());
     if claim.is_prior_authorization {
-        return "Somebody asked whether Medicare would pay for this. It is no bill.".to_owned();
+        return "A provider asked in advance whether Medicare would pay for this. It is not a bill.".to_owned();
     }
     if claim.kind == Some(Kind::Pde) {
         return prescription(claim, &who);
@@ -153,7 +153,7 @@ fn sentence(claim: &Claim) -> String {
             return said;
         }
         Some(PayerDecision::MedicareAdvantage) => {
-            said.push_str("Your Medicare Advantage plan paid it. What you owe is what your plan says.");
+            said.push_str("Your Medicare Advantage plan paid it. Ask your plan what you owe.");
             return said;
         }
         None => {}

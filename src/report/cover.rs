@@ -28,8 +28,8 @@ pub(super) fn section(coverages: &[Coverage], card: Option<&str>) -> Markup {
         } @else {
             dl.cover { @for coverage in coverages { (part(coverage)) } }
             p.quiet {
-                "As Medicare\u{2019}s data say it. They can be incomplete: a plan that is missing here may still be yours. "
-                @if medicare_advantage(coverages).is_empty() { "No Medicare Advantage plan is named here, which proves nothing. Your red, white and blue card and your plan\u{2019}s card count." }
+                "This is what Medicare\u{2019}s data say. They can be incomplete: you may be in a plan that is missing here. "
+                @if medicare_advantage(coverages).is_empty() { "No Medicare Advantage plan is named here, but you may still be in one. Your red, white and blue card and your plan\u{2019}s card are what counts." }
             }
         }
         @if let Some(card) = card.and_then(|text| serde_json::from_str(text).ok()) { (drawn(&card)) }
@@ -37,7 +37,7 @@ pub(super) fn section(coverages: &[Coverage], card: Option<&str>) -> Markup {
 }
 
 fn part(coverage: &Coverage) -> Markup {
-    let words = coverage.part.map_or("Cover of another kind", Part::words);
+    let words = coverage.part.map_or("Other coverage", Part::words);
     let is_plan = matches!(coverage.part, Some(Part::C | Part::D));
     // v1 and v2 have a resource for each part, whether somebody has it or not.
     let is_empty = is_plan && coverage.contracts.is_empty() && coverage.start.is_none();
@@ -88,7 +88,7 @@ fn drawn(card: &Value) -> Markup {
                 div { dt { @match part { Part::A => "Hospital (Part A)", Part::B => "Medical (Part B)", Part::Dual => "Medicaid", Part::C => "Plan (Part C)", Part::D => "Drugs (Part D)" } } dd { "since " (Escaped(&said_date(start))) } }
             } } }
         }
-        p.quiet { "This is drawn from what the server sent; show your real card. Give the number only to those who care for you." }
+        p.quiet { "This drawing shows what the server sent. Use your real card. Give the number only to people who provide your care." }
         @if let Some(note) = note { details { summary { "What the card says" } @for part in note.split("\n\n") { p { (Escaped(part)) } } } }
     } }
 }

@@ -31,8 +31,8 @@ pub(super) fn section() -> Markup {
             ", or the Inspector General at " a href="tel:18004478477" { "1-800-HHS-TIPS (1-800-447-8477)" } "." }
         h3 { "How to use this page" }
         p { "Click or tap a claim to see its services. Search finds names, codes and words. To print it, or to keep it as a PDF, use your browser\u{2019}s print command. "
-            "Words for procedure codes (CPT) are licensed and not here; your provider can tell you what a code means. "
-            "It holds health data: keep it to yourself." }
+            "The words for procedure codes (CPT) are licensed, so they are not here. Your provider can tell you what a code means. "
+            "It contains health data: keep it private." }
     }
 }
 
@@ -40,8 +40,8 @@ pub(super) fn section() -> Markup {
 pub(super) fn footer() -> Markup {
     html! { footer {
         h2 { "Where these numbers come from" }
-        p { "Each is the claim\u{2019}s own, from the field of CMS\u{2019}s that means it. Where a claim does not say a number, the place is empty and sums leave it out. "
-            "Claims that were cancelled, deleted or replaced, that are still worked on, or that only ask in advance are shown, and are in no sum. "
+        p { "Each number comes from the claim itself. If a claim does not have a number, the place is empty and sums leave it out. "
+            "Claims that were canceled, deleted or replaced, that are still being processed, or that only ask in advance are shown, but are not in any sum. "
             "Claims take weeks to appear. This is not a bill." }
         p { (Escaped(CMS_NOTICE)) }
     } }

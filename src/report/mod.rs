@@ -331,7 +331,7 @@ impl News {
             (0, 0, 0) => "The last pull brought nothing new.".to_owned(),
             (added, updated, removed) => {
                 let added = counted(added, "claim");
-                format!("With the last pull {added} came, {updated} changed and {removed} went.")
+                format!("The last pull added {added}, changed {updated} and removed {removed}.")
             }
         };
         // The file has both, and does not tell them apart.

@@ -60,7 +60,7 @@ impl Sums {
                 div.card {
                     h3 { "Deductible used in " (self.this_year()) }
                     (self.deductibles())
-                    p.quiet { "A deductible is what you pay before Medicare pays. As far as these claims say." }
+                    p.quiet { "A deductible is what you pay before Medicare pays. This is what these claims say." }
                 }
                 div.card { h3 { "New since last time" } p { (news) } }
             }
@@ -166,14 +166,14 @@ impl Sums {
                 (quiet(&format!("{count} of the {of} {} not say {what}, and nothing is added for it.", does(count))))
             } }
             @for (decision, count) in &self.decided { @let claims = counted(*count, "claim"); @match decision {
-                PayerDecision::Denied => (quiet(&format!("Medicare did not pay {claims}. Whether you owe anything there is not said, so no share is shown; your provider can tell you."))),
-                PayerDecision::MedicareAdvantage => (quiet(&format!("Your Medicare Advantage plan paid {claims}. Your part there is what the plan says, so no share is shown."))),
+                PayerDecision::Denied => (quiet(&format!("Medicare did not pay {claims}. The claims do not say whether you owe anything, so no share is shown. Your provider can tell you."))),
+                PayerDecision::MedicareAdvantage => (quiet(&format!("Your Medicare Advantage plan paid {claims}. Ask your plan what you owe. No share is shown."))),
             } }
             @if left_out > 0 {
-                (quiet(&format!("{left_out} more {} shown and in no sum: {}.", if left_out == 1 { "is" } else { "are" }, reasons.join(", "))))
+                (quiet(&format!("{left_out} more {} shown but not in any sum: {}.", if left_out == 1 { "is" } else { "are" }, reasons.join(", "))))
             }
             @if self.incomplete > 0 {
-                (quiet(&format!("Of {} something cannot be shown here; it is in the archive.", counted(self.incomplete, "claim"))))
+                (quiet(&format!("Some data of {} cannot be shown here. The archive has them.", counted(self.incomplete, "claim"))))
             }
         }
     }
@@ -423,7 +423,7 @@ impl Sums {
         let heads = [("Diagnosis", false), ("Code", false), ("Claims", true)];
         html! { @if !rows.is_empty() {
             h2 #diagnoses { "Diagnoses" }
-            p { "What providers wrote on their claims. It can be what they looked for, and did not find." }
+            p { "What providers wrote on their claims. It can be something that they only tested for." }
             (table("Those named most often", &heads, &rows))
         } }
     }
@@ -433,7 +433,7 @@ impl Sums {
 const TERMS: [(&str, &str); 7] = [
     (
         "What you may be billed",
-        "Your share and what Medicare does not cover, together. It is the most that these claims leave to you. It is not a bill. A supplement (Medigap), Medicaid, or another insurer may have paid it, and so may you. What Medicare sent to you to hand on is not in it.",
+        "Your share and what Medicare does not cover, together. It is the most that these claims leave for you to pay. It is not a bill. A supplement (Medigap), Medicaid, or another insurer may have paid it, and so may you. It does not include what Medicare sent you to pass on.",
     ),
     ("Billed", "What the provider asked for. Nobody has to pay that much: Medicare\u{2019}s prices are lower."),
     ("Medicare approved", "Medicare\u{2019}s price for the service. Hospital claims do not say it."),
@@ -446,5 +446,5 @@ const TERMS: [(&str, &str); 7] = [
         "The deductible is what you pay each year before Medicare pays. Coinsurance is your part after that, often 20 of 100 dollars.",
     ),
     ("Not covered", "Charges that Medicare does not pay at all. The provider may not be allowed to bill you for them."),
-    ("At the pharmacy", "What was paid there for you. It is paid already, and not in your share."),
+    ("At the pharmacy", "What was paid at the pharmacy for you. It is already paid, and is not part of your share."),
 ];
