@@ -364,22 +364,28 @@ pub struct Fetch {
 #[command(next_help_heading = "Options for --all-profiles")]
 pub struct FetchMany {
     /// Only those who were not pulled for so long: 90s, 15m, 6h, 7d
-    #[arg(long, value_name = "DURATION", requires = "all_profiles", hide_short_help = true, value_parser = duration::parse)]
+    #[arg(long, value_name = "DURATION", requires = "all_profiles", conflicts_with = "profile", hide_short_help = true, value_parser = duration::parse)]
     pub stale_after: Option<Duration>,
     /// Begin with nobody after this time; exit 75 if somebody who was due is left
-    #[arg(long = "for", value_name = "DURATION", requires = "all_profiles", hide_short_help = true, value_parser = duration::parse)]
+    #[arg(long = "for", value_name = "DURATION", requires = "all_profiles", conflicts_with = "profile", hide_short_help = true, value_parser = duration::parse)]
     pub time: Option<Duration>,
     /// Only part K of N of the profiles, K from 0: several machines share them by their names
-    #[arg(long, value_name = "K/N", requires = "all_profiles", hide_short_help = true)]
+    #[arg(long, value_name = "K/N", requires = "all_profiles", conflicts_with = "profile", hide_short_help = true)]
     pub shard: Option<Shard>,
     /// Append one line of JSON to this file for each profile, as soon as it ends
-    #[arg(long, value_name = "FILE", requires = "all_profiles", hide_short_help = true, value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", requires = "all_profiles", conflicts_with = "profile", hide_short_help = true, value_hint = ValueHint::FilePath)]
     pub results: Option<PathBuf>,
     /// Write the numbers of the run for Prometheus (node_exporter's textfile collector)
-    #[arg(long, value_name = "FILE", requires = "all_profiles", hide_short_help = true, value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", requires = "all_profiles", conflicts_with = "profile", hide_short_help = true, value_hint = ValueHint::FilePath)]
     pub metrics: Option<PathBuf>,
     /// Failures that do not fail the run: an exit code, or a share of those who were due, such as 1% (repeatable)
-    #[arg(long, value_name = "CODE|PERCENT%", requires = "all_profiles", hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "CODE|PERCENT%",
+        requires = "all_profiles",
+        conflicts_with = "profile",
+        hide_short_help = true
+    )]
     pub tolerate: Vec<Tolerance>,
     /// How many log-ins may be renewed at once: if bbdl is killed, so many consents can be lost
     #[arg(long, value_name = "N", default_value_t = Renewals::AT_ONCE, env = "BBDL_RENEWALS", hide_short_help = true, value_parser = whole::<u8>(1..=16))]

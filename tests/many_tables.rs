@@ -300,3 +300,44 @@ fn duckdb_and_pandas_read_directories_of_tables() {
         eprint!("{}", text(&output.stdout));
     }
 }
+
+/// A night makes a directory for each person, also for one whose first pull fails or is killed.
+#[test]
+fn who_has_no_finished_pull_yet_is_left_out_and_said() {
+    let stage = two_people("v2");
+    fs::create_dir_all(at(&stage, "study")).unwrap();
+    for (from, to) in [("claims", "study/p0"), ("other", "study/p1")] {
+        fs::rename(at(&stage, from), at(&stage, to)).unwrap();
+    }
+    stage.faults(&["status=503@ExplanationOfBenefit"]);
+    stage.expect(75, &["fetch", "eob", "--profile", "mom", "--out", "study/a-new-one", "--retry", "0"]);
+    stage.faults(&[]);
+    assert!(at(&stage, "study/a-new-one/.bbdl").is_dir() && !at(&stage, "study/a-new-one/manifest.json").exists());
+    fs::create_dir(at(&stage, "study/p2")).unwrap();
+    let of = |dirs: &[&'static str], format: &'static str, out: &'static str| {
+        [&["export"], dirs, &["--to", format, "--output", out, "--json"]].concat()
+    };
+    let all = ["study/a-new-one", "study/p0", "study/p1", "study/p2"];
+    for (format, out) in [("csv", "tables"), ("parquet", "parquet"), ("sqlite", "claims.db")] {
+        let said = stage.expect_json(0, &of(&all, format, out));
+        let told: Vec<&str> =
+            said["warnings"].as_array().unwrap().iter().map(|it| it["message"].as_str().unwrap()).collect();
+        assert_eq!(said["claims"], 80, "{format}");
+        assert!(told.len() == 2 && told[0].starts_with(all[0]) && told[1].starts_with(all[3]), "{told:?}");
+        assert_eq!(said["warnings"][0]["kind"], "no_pull");
+    }
+    // The tables of one who is left are those of several.
+    stage.expect(0, &of(&all[..2], "csv", "tables"));
+    let (heads, rows) = csv(&files(&at(&stage, "tables/claims"), ".csv"));
+    assert_eq!((heads[0].as_str(), rows.len()), ("enrollee", 40));
+
+    // With nobody else, or alone, there is nothing to write; and what is no archive is no person without a pull.
+    stage.expect(65, &of(&[all[0], all[3]], "csv", "none"));
+    stage.expect(65, &of(&all[..1], "csv", "none"));
+    fs::write(at(&stage, "study/p2/notes.txt"), "mine").unwrap();
+    stage.expect(65, &of(&all, "csv", "none"));
+    fs::remove_dir_all(at(&stage, "study/p2")).unwrap();
+    fs::remove_file(at(&stage, "study/p1/manifest.json")).unwrap();
+    stage.expect(65, &of(&all[..3], "csv", "none"));
+    assert!(files(&at(&stage, "none"), "").is_empty());
+}

@@ -236,3 +236,86 @@ fn a_profile_that_is_removed_meanwhile_is_skipped() {
     );
     assert_eq!(told(&stage, "results"), ["p0"]);
 }
+
+#[test]
+fn files_that_would_be_lost_are_refused_before_anybody_is_asked() {
+    let stage = study(1, Setting::default());
+    let home = stage.home.path();
+    stage.asked();
+    let refused = |more: &[&str], words: &str| {
+        let output = stage.run(&[&NIGHT[..], more].concat());
+        assert_code(&output, 2, more);
+        let error: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(error["error"]["message"].as_str().unwrap().contains(words), "{error}");
+    };
+    refused(&["--results", "same", "--metrics", "./same"], "the same file");
+    assert!(!home.join("same").exists());
+    fs::write(home.join("rows"), "{}\n").unwrap();
+    refused(&["--results", "-"], "--results");
+    refused(&["--metrics", "-"], "--metrics");
+    refused(&["--metrics", "."], "--metrics");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::symlink;
+        symlink("rows", home.join("link")).unwrap();
+        refused(&["--results", "rows", "--metrics", "link"], "the same file");
+        assert_eq!(fs::read_to_string(home.join("rows")).unwrap(), "{}\n");
+        symlink("nowhere", home.join("dangling")).unwrap();
+        symlink("/dev/null", home.join("device")).unwrap();
+        for metrics in ["dangling", "device", "/dev/stdout"] {
+            refused(&["--metrics", metrics], "--metrics");
+        }
+    }
+    assert_eq!(stage.asked(), [""; 0]);
+    assert!(!home.join("-").exists() && !home.join("study").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_the_file_of_metrics_stays_a_link() {
+    let stage = study(1, Setting::default());
+    let home = stage.home.path();
+    fs::create_dir(home.join("collector")).unwrap();
+    fs::write(home.join("collector/bbdl.prom"), "").unwrap();
+    std::os::unix::fs::symlink("collector/bbdl.prom", home.join("link")).unwrap();
+    night(&stage, 0, &["--metrics", "link"]);
+    assert!(home.join("link").is_symlink());
+    assert!(fs::read_to_string(home.join("collector/bbdl.prom")).unwrap().contains("bbdl_run_exit_code 0"));
+}
+
+#[test]
+fn the_metrics_of_a_run_that_goes_on_tell_when_the_last_one_ended() {
+    let stage = study(1, Setting { latency: Duration::from_millis(300), ..Setting::default() });
+    let file = stage.home.path().join("bbdl.prom");
+    let before = "bbdl_run_finish_time_seconds 1700000000";
+    fs::write(&file, format!("bbdl_run_finish_time_seconds{{shard=\"0/2\"}} 5\n{before}\n")).unwrap();
+    let mut running = Running::start(stage.bbdl(&[&NIGHT[..], &["-v", "--metrics", "bbdl.prom"]].concat()));
+    running.until("GET /v2/");
+    let metrics = fs::read_to_string(&file).unwrap();
+    assert!(metrics.contains("bbdl_run_start_time_seconds") && !metrics.contains("bbdl_run_exit_code "), "{metrics}");
+    assert!(metrics.lines().any(|line| line == before), "{metrics}");
+    assert_code(&running.finish(), 0, &["night"]);
+    let metrics = fs::read_to_string(&file).unwrap();
+    let ends = metrics.lines().filter(|line| line.starts_with("bbdl_run_finish_time_seconds")).count();
+    assert!(ends == 1 && !metrics.contains(before), "{metrics}");
+}
+
+#[test]
+fn options_for_all_profiles_are_refused_for_one() {
+    let stage = study(1, Setting::default());
+    for option in [
+        ["--results", "r"],
+        ["--metrics", "m"],
+        ["--tolerate", "77"],
+        ["--for", "1h"],
+        ["--stale-after", "1h"],
+        ["--shard", "0/2"],
+    ] {
+        let one = [&["fetch", "eob", "--out", "one"], &option[..]].concat();
+        stage.expect(2, &[&one[..], &["--profile", "p0"]].concat());
+        let mut by_variable = stage.bbdl(&one);
+        by_variable.env("BBDL_PROFILE", "p0");
+        assert_code(&crate::support::finished(by_variable), 2, &option);
+    }
+    assert!(!stage.home.path().join("one").exists());
+}

@@ -75,6 +75,17 @@ pub(super) fn resolved(dir: &Path) -> Result<PathBuf> {
     }
 }
 
+/// Whether this directory is empty, or an archive whose first pull has not finished: nothing is in it yet.
+#[must_use]
+pub fn has_no_pull_yet(dir: &Path) -> bool {
+    let is_nothing = |entry: io::Result<fs::DirEntry>| {
+        entry.is_ok_and(|entry| entry.file_name() == OWN || is_leftover(&entry.file_name()))
+    };
+    !super::has_unfinished_commit(dir)
+        && !is_home(&dir.join(OWN))
+        && fs::read_dir(dir).is_ok_and(|mut entries| entries.all(is_nothing))
+}
+
 /// Refuses a directory that is neither an archive nor empty.
 pub(super) fn refuse_foreign(dir: &Path) -> Result<()> {
     let mut entries = match fs::read_dir(dir) {

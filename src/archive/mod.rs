@@ -39,6 +39,7 @@ use crate::{
         lock::{FileLock, LockError},
     },
 };
+pub use directory::has_no_pull_yet;
 use directory::{refuse_foreign, resolved};
 use manifest::{Manifest, Query, Source};
 

@@ -28,11 +28,16 @@ pub fn run(context: &Context, args: &Export) -> Result<()> {
         return Err(Error::usage(what).hint(format!("Say where to write it: {instead}.")));
     }
     let plan = Plan { format: args.to, output: args.out.clone(), partition: args.partition_by, part: PART };
-    let Written { claims, lines, incomplete } = export(&archives(context, &args.dirs)?, &plan)?;
+    let archives = archives(context, &args.dirs)?;
+    let Written { claims, lines, incomplete } = export(&archives, &plan)?;
+    let left_out: Vec<String> = archives.waiting().iter().map(|dir| left_out(dir)).collect();
     if context.ui.json() {
-        context
-            .ui
-            .result_json(&json!({"out": crate::files::path_text::to_text(&args.out), "claims": claims, "lines": lines, "incomplete": incomplete}));
+        let out = crate::files::path_text::to_text(&args.out);
+        let mut said = json!({"out": out, "claims": claims, "lines": lines, "incomplete": incomplete});
+        if !left_out.is_empty() {
+            said["warnings"] = left_out.iter().map(|message| json!({"kind": "no_pull", "message": message})).collect();
+        }
+        context.ui.result_json(&said);
     } else {
         let many = |number: u64, what| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         let (claims, lines) = (many(claims, "claim"), many(lines, "line"));
@@ -42,12 +47,20 @@ pub fn run(context: &Context, args: &Export) -> Result<()> {
             _ => context.ui.say(format!("{claims} and {lines} are in {out}")),
         }
     }
+    for message in left_out {
+        context.ui.warn(message);
+    }
     if incomplete == 1 {
         context.ui.warn("1 claim contains something that a table cannot show; it has is_incomplete 1, and is complete in the archive");
     } else if incomplete > 1 {
         context.ui.warn(format!("{incomplete} claims contain something that a table cannot show; they have is_incomplete 1, and are complete in the archive"));
     }
     Ok(())
+}
+
+/// What a person should know of a directory that is not in the tables.
+fn left_out(dir: &Path) -> String {
+    format!("{} is left out: its first pull has not finished", dir.display())
 }
 
 /// The archives, and whose each is.

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::error::{Error, Result};
+use crate::{
+    archive,
+    error::{Error, Result},
+};
 
 /// What stands in the column `enrollee`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,20 +40,20 @@ impl Enrollee {
 pub struct Archives {
     first: (Enrollee, PathBuf),
     others: Vec<(Enrollee, PathBuf)>,
+    waiting: Vec<PathBuf>,
 }
 
 impl Archives {
-    /// The archive at `first` and those at `others`; `name` says whose each is.
+    /// The archive at `first` and those at `others`; `name` says whose each is. Of several, those whose first pull has
+    /// not finished are left out, unless all are such.
     ///
     /// # Errors
     /// [`crate::error::Exit::Usage`] where two have the same name: their rows could not be told apart.
     pub fn of(first: &Path, others: &[PathBuf], name: impl Fn(&Path) -> Enrollee) -> Result<Self> {
-        let archives = Self {
-            first: (name(first), first.to_owned()),
-            others: others.iter().map(|dir| (name(dir), dir.clone())).collect(),
-        };
+        let named = |dir: &Path| (name(dir), dir.to_owned());
+        let all: Vec<_> = std::iter::once(first).chain(others.iter().map(PathBuf::as_path)).map(named).collect();
         let mut seen = HashMap::new();
-        for (enrollee, dir) in std::iter::once(&archives.first).chain(&archives.others) {
+        for (enrollee, dir) in &all {
             if let Some(before) = seen.insert(enrollee, dir) {
                 let (name, before, dir) = (enrollee.as_str(), before.display(), dir.display());
                 return Err(Error::usage(format!("{before} and {dir} would both be \"{name}\" in the tables")).hint(
@@ -58,11 +61,26 @@ impl Archives {
                 ));
             }
         }
-        Ok(archives)
+        let (waiting, ready): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, dir)| archive::has_no_pull_yet(dir));
+        let waiting: Vec<PathBuf> = waiting.into_iter().map(|(_, dir)| dir).collect();
+        let mut ready = ready.into_iter();
+        Ok(match ready.next() {
+            Some(first) => Self { first, others: ready.collect(), waiting },
+            // There is nothing to leave them out for: the first one is refused when it is read.
+            None => {
+                Self { first: named(first), others: others.iter().map(|dir| named(dir)).collect(), waiting: Vec::new() }
+            }
+        })
+    }
+
+    /// Those that are left out, since their first pull has not finished.
+    #[must_use]
+    pub fn waiting(&self) -> &[PathBuf] {
+        &self.waiting
     }
 
     pub(super) fn is_many(&self) -> bool {
-        !self.others.is_empty()
+        !self.others.is_empty() || !self.waiting.is_empty()
     }
 
     pub(super) fn first(&self) -> &Path {

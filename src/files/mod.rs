@@ -4,6 +4,7 @@ pub mod batch;
 pub mod durable;
 pub mod lock;
 pub mod path_text;
+pub mod place;
 pub mod private_dir;
 pub mod private_file;
 pub mod replace;

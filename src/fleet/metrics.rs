@@ -6,6 +6,7 @@
 
 use std::{
     fmt::Write as _,
+    fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -15,7 +16,7 @@ use jiff::Timestamp;
 use super::{shard::Shard, tally::Tally};
 use crate::{
     error::{Error, Exit, Result},
-    files::durable,
+    files::{durable, place},
 };
 
 /// Between two writes while a run goes on: as often as Prometheus usually looks.
@@ -28,13 +29,29 @@ pub struct Metrics {
     shard: Option<Shard>,
     started: Timestamp,
     written: Option<Instant>,
+    /// When the run before this one ended, in seconds since 1970.
+    last_end: Option<u64>,
 }
 
 impl Metrics {
-    /// The metrics of a run that begins now.
+    /// The metrics of a run that begins now. A symbolic link is followed, and stays.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] where something else than a file is there.
+    pub fn new(path: &Path, shard: Option<Shard>) -> Result<Self> {
+        if path == Path::new("-") || place::is_no_file(path) {
+            return Err(Error::usage(format!("--metrics needs a file, and {} is none", path.display()))
+                .hint("Name a file that may be replaced: --metrics bbdl.prom"));
+        }
+        let path = place::followed(path);
+        let last_end = fs::read_to_string(&path).ok().and_then(|text| last_end(&text, shard));
+        Ok(Self { path, shard, started: Timestamp::now(), written: None, last_end })
+    }
+
+    /// The file that is replaced.
     #[must_use]
-    pub fn new(path: &Path, shard: Option<Shard>) -> Self {
-        Self { path: path.to_owned(), shard, started: Timestamp::now(), written: None }
+    pub fn place(&self) -> &Path {
+        &self.path
     }
 
     /// Writes the numbers of a run that goes on, unless that was done a moment ago.
@@ -59,7 +76,10 @@ impl Metrics {
     }
 
     fn write(&self, tally: &Tally, end: Option<(Timestamp, Exit)>) -> Result<()> {
-        let text = text(tally, self.shard, self.started, end);
+        let mut text = text(tally, self.shard, self.started, end);
+        if let (None, Some(last)) = (end, self.last_end) {
+            text.push_str(&end_time(self.shard, last));
+        }
         durable::write_public(&self.path, text.as_bytes()).map_err(|cause| Error::disk("write", &self.path, &cause))
     }
 }
@@ -109,10 +129,27 @@ fn text(tally: &Tally, shard: Option<Shard>, started: Timestamp, end: Option<(Ti
     let seconds = |at: Timestamp| u64::try_from(at.as_second()).unwrap_or_default();
     family("start_time_seconds", "When this run began, in seconds since 1970.", &plain(seconds(started)));
     if let Some((finished, exit)) = end {
-        family("finish_time_seconds", "When this run ended, in seconds since 1970.", &plain(seconds(finished)));
         family("exit_code", "The exit code of this run.", &plain(u64::from(exit.code())));
+        text.push_str(&end_time(shard, seconds(finished)));
     }
     text
+}
+
+/// The name of the sample that tells when the last run ended. It is there while the next one goes on, so that an alert
+/// on its age also finds runs that never end.
+const END_TIME: &str = "bbdl_run_finish_time_seconds";
+
+fn end_time(shard: Option<Shard>, seconds: u64) -> String {
+    format!(
+        "# HELP {END_TIME} When the last run that ended did so, in seconds since 1970.\n# TYPE {END_TIME} gauge\n{END_TIME}{} {seconds}\n",
+        Labels(shard).with(&[])
+    )
+}
+
+/// What [`end_time`] has written into a file of metrics.
+fn last_end(text: &str, shard: Option<Shard>) -> Option<u64> {
+    let sample = format!("{END_TIME}{} ", Labels(shard).with(&[]));
+    text.lines().find_map(|line| line.strip_prefix(&sample)?.parse().ok())
 }
 
 #[cfg(test)]
@@ -145,7 +182,7 @@ mod tests {
     fn the_file_may_be_read_by_the_collector() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("bbdl.prom");
-        let mut metrics = Metrics::new(&path, None);
+        let mut metrics = Metrics::new(&path, None).unwrap();
         metrics.progress(&Tally::default()).unwrap();
         let first = std::fs::read(&path).unwrap();
         metrics.progress(&Tally { due: 7, ..Tally::default() }).unwrap();

@@ -10,7 +10,7 @@ use crate::{
     cli::Fetch,
     commands::{Context, shared_state},
     error::{Error, ErrorKind, Exit, Result},
-    files::private_dir,
+    files::{place, private_dir},
     fleet::{
         End, Listener, Outcome, Run,
         metrics::Metrics,
@@ -34,10 +34,14 @@ pub(super) fn run(context: &Context, args: &Fetch) -> Result<()> {
     if args.out == Path::new("-") {
         return Err(Error::usage("--all-profiles needs a directory with --out"));
     }
+    let metrics = args.many.metrics.as_deref().map(|path| Metrics::new(path, args.many.shard)).transpose()?;
+    if let Some(results) = &args.many.results {
+        refuse_results(results, metrics.as_ref())?;
+    }
     // Whoever may write to it could put a directory of theirs in the place of a profile's.
     let out = std::fs::canonicalize(&args.out).unwrap_or_else(|_| args.out.clone());
     private_dir::check(&out, true)?;
-    let end = block_on_with_workers(work(context, args))?;
+    let end = block_on_with_workers(work(context, args, metrics))?;
     let (end, run, rows) = end;
     let failure = failure(&end, args);
     let written = run.finish(&end.tally, failure.as_ref().map_or(Exit::Done, Error::exit));
@@ -47,8 +51,21 @@ pub(super) fn run(context: &Context, args: &Fetch) -> Result<()> {
     Err(if context.ui.json() { error.already_reported() } else { error })
 }
 
+/// Refuses results that are for standard output, or for the file that the metrics replace.
+fn refuse_results(results: &Path, metrics: Option<&Metrics>) -> Result<()> {
+    if results == Path::new("-") {
+        return Err(Error::usage("--results cannot be written to standard output")
+            .hint("Name a file: --results results.ndjson. With --json, the rows are on standard output."));
+    }
+    if metrics.is_some_and(|metrics| metrics.place() == place::followed(results)) {
+        return Err(Error::usage("--results and --metrics name the same file")
+            .hint("Name two: --results results.ndjson --metrics bbdl.prom"));
+    }
+    Ok(())
+}
+
 /// Works through everybody who is due; gives back how it ended, and with `--json` a row for each.
-async fn work(context: &Context, args: &Fetch) -> Result<(End, Run, Vec<(String, String)>)> {
+async fn work(context: &Context, args: &Fetch, metrics: Option<Metrics>) -> Result<(End, Run, Vec<(String, String)>)> {
     let mut run = Run {
         roster: roster(context, args).await?,
         at_once: match context.limits.jobs {
@@ -57,7 +74,7 @@ async fn work(context: &Context, args: &Fetch) -> Result<(End, Run, Vec<(String,
         },
         until: args.many.time.and_then(|time| Instant::now().checked_add(time)),
         results: args.many.results.as_deref().map(|path| Results::open(path, args.many.shard)).transpose()?,
-        metrics: args.many.metrics.as_deref().map(|path| Metrics::new(path, args.many.shard)),
+        metrics,
     };
     let mut told = Told { context, rows: Vec::new(), progress: Progress::start(&context.ui) };
     let pull = |due: Due| pull(context, args, due);
