@@ -36,6 +36,11 @@ fn import(home: &Path, rows: &[impl ToString], more: &[&str]) -> (i32, Vec<Value
     (output.status.code().unwrap(), verdicts, output)
 }
 
+/// Where `fetch --all-profiles --out study` puts an archive.
+fn archive(stage: &Stage, name: &str) -> String {
+    stage.home.path().join("study").join(name).to_str().unwrap().to_owned()
+}
+
 fn names(home: &Path) -> Vec<String> {
     let mut command = bbdl(home);
     command.args(["profiles", "list", "--json"]);
@@ -184,8 +189,52 @@ fn a_replaced_profile_keeps_its_archives_only_for_the_same_person() {
     assert_eq!(archives(), 1);
     let mut other = rows[1].clone();
     other["name"] = "ann".into();
-    assert_eq!(import(stage.home.path(), &[other], &["--replace"]).0, 0);
-    assert_eq!(archives(), 0);
+    let (code, _, output) = import(stage.home.path(), &[other], &["--replace"]);
+    assert_eq!((code, archives()), (0, 0));
+    let said = text(&output.stderr);
+    assert!(said.contains("warning: line 1 (ann)") && said.contains(&archive(&stage, "ann")), "{said}");
+    // They are another person's, so they stay, and purge says so; but they are not forgotten.
+    let purged = stage.expect_json(0, &["purge", "--yes", "--json", "--profile", "ann"]);
+    assert_eq!(purged["archives"][0]["out"], archive(&stage, "ann"));
+    assert!(purged["archives"][0]["left"].as_str().unwrap().contains("earlier log-in"), "{purged}");
+    stage.expect(0, &["verify", "study/ann"]);
+    let purged = stage.expect_json(0, &["purge", "--yes", "--json", "--profile", "ann"]);
+    assert_eq!(purged["archives"], json!([{"out": archive(&stage, "ann"), "left": null}]));
+    assert!(!stage.home.path().join("study/ann").exists());
+}
+
+/// A row without the patient id says nothing of who it is until the next fetch.
+#[test]
+fn a_new_consent_in_a_short_row_does_not_forget_the_archive() {
+    let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
+    let rows = rows(&stage);
+    stage.expect(0, &["fetch", "eob", "--all-profiles", "--out", "study"]);
+    let mut short = rows[0].clone();
+    short.as_object_mut().unwrap().retain(|field, _| !["patient", "grant_expires"].contains(&field.as_str()));
+    let (code, _, output) = import(stage.home.path(), &[short], &["--replace"]);
+    assert_eq!(code, 0);
+    assert!(text(&output.stderr).contains(&archive(&stage, "ann")), "{}", text(&output.stderr));
+    assert!(stage.home.path().join("archives/ann.json").exists());
+    stage.expect(0, &["fetch", "eob", "--profile", "ann", "--out", "study/ann"]);
+    let shown = stage.expect_json(0, &["purge", "--dry-run", "--json", "--profile", "ann"]);
+    assert_eq!(shown["archives"].as_array().unwrap().len(), 1, "{shown}");
+    let purged = stage.expect_json(0, &["purge", "--yes", "--json", "--profile", "ann"]);
+    assert_eq!(purged["archives"], json!([{"out": archive(&stage, "ann"), "left": null}]));
+    assert!(!stage.home.path().join("study/ann").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_refused_row_leaves_the_log_in_that_was_there() {
+    let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
+    let rows = rows(&stage);
+    let home = stage.home.path();
+    let file = write(&home.join("rows.ndjson"), &rows[..1]);
+    let mut command = bbdl(home);
+    command.args(["profiles", "import", "--replace", "--token-store", "command"]).arg(file);
+    command.env("BBDL_TOKEN_STORE_COMMAND", "false");
+    assert_code(&finished(command), 78, &["profiles", "import"]);
+    stage.expect(0, &["fetch", "eob", "--profile", "ann", "--out", "study/ann"]);
 }
 
 #[test]
@@ -212,6 +261,65 @@ fn a_renamed_profile_goes_on_and_leaves_nothing_under_its_old_name() {
     // The archive left behind is still found.
     let gone = stage.expect_json(0, &["purge", "--yes", "--json", "--profile", "carol"]);
     assert!(!home.join("study/bob").exists(), "{gone}");
+}
+
+#[test]
+fn a_renamed_profile_takes_its_archive_along() {
+    let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
+    rows(&stage);
+    stage.expect(0, &["fetch", "eob", "--all-profiles", "--out", "study"]);
+    let home = stage.home.path();
+    let renamed = stage.expect_json(0, &["profiles", "rename", "bob", "carol", "--json"]);
+    assert_eq!(renamed["moved"], json!([archive(&stage, "carol")]));
+    assert!(!home.join("study/bob").exists());
+    stage.expect(0, &["verify", "study/carol"]);
+    let status = stage.expect_json(0, &["status", "--json", "--profile", "carol"]);
+    assert_eq!(status["profiles"][0]["archives"][0]["out"], archive(&stage, "carol"));
+    let output = stage.run(&["purge", "--yes", "--profile", "carol"]);
+    assert_code(&output, 0, &["purge"]);
+    assert!(text(&output.stderr).contains("and 1 archive."), "{}", text(&output.stderr));
+    assert!(!home.join("study/carol").exists());
+}
+
+#[test]
+fn a_renamed_profile_puts_its_archive_into_no_other() {
+    let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
+    rows(&stage);
+    stage.expect(0, &["fetch", "eob", "--all-profiles", "--out", "study"]);
+    stage.expect(0, &["profiles", "remove", "ann", "--yes"]);
+    let output = stage.run(&["profiles", "rename", "bob", "ann"]);
+    assert_code(&output, 0, &["rename"]);
+    let said = text(&output.stderr);
+    assert!(said.contains("bob was not moved: something is at") && !said.contains("mv "), "{said}");
+    for kept in ["study/ann", "study/bob"] {
+        stage.expect(0, &["verify", kept]);
+    }
+    assert!(!stage.home.path().join("study/ann/bob").exists());
+    let purged = stage.expect_json(0, &["purge", "--yes", "--json", "--profile", "ann"]);
+    assert_eq!(purged["archives"], json!([{"out": archive(&stage, "bob"), "left": null}]));
+    stage.expect(0, &["verify", "study/ann"]);
+}
+
+#[test]
+fn purge_does_not_say_deleted_of_an_archive_that_was_moved() {
+    let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
+    rows(&stage);
+    stage.expect(0, &["fetch", "eob", "--all-profiles", "--out", "study"]);
+    let home = stage.home.path();
+    for name in ["ann", "bob"] {
+        fs::rename(home.join("study").join(name), home.join(name)).unwrap();
+    }
+    let shown = stage.expect(0, &["purge", "--dry-run", "--profile", "ann"]);
+    assert!(shown.contains("it is not there"), "{shown}");
+    let output = stage.run(&["purge", "--yes", "--profile", "ann"]);
+    assert_code(&output, 0, &["purge"]);
+    let said = text(&output.stderr);
+    assert!(said.contains("and 0 archives.") && said.contains("it is not there"), "{said}");
+    let purged = stage.expect_json(0, &["purge", "--yes", "--json", "--profile", "bob"]);
+    assert!(purged["archives"][0]["left"].as_str().unwrap().contains("it is not there"), "{purged}");
+    for kept in ["ann", "bob"] {
+        stage.expect(0, &["verify", kept]);
+    }
 }
 
 #[test]

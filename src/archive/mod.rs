@@ -174,6 +174,32 @@ pub fn has_unfinished_commit(dir: &Path) -> bool {
     dir.join(commit::NOTE).exists()
 }
 
+/// Moves an archive to where nothing is yet, in the same file system, unless it is not the one that is meant.
+/// Says whether it is there now; an earlier move that was cut short counts.
+///
+/// # Errors
+/// As [`Archive::open`], and [`crate::error::Exit::Disk`].
+pub fn relocate(dir: &Path, to: &Path, is_ours: impl FnOnce(&Source) -> bool) -> Result<bool> {
+    let is_nothing =
+        |path: &Path| fs::symlink_metadata(path).is_err_and(|cause| cause.kind() == io::ErrorKind::NotFound);
+    if is_nothing(dir) {
+        return Ok(Manifest::load(to)?.is_some_and(|manifest| is_ours(&manifest.source)));
+    }
+    if !is_nothing(to) || !is_one(dir) {
+        return Ok(false);
+    }
+    let archive = Archive::open(dir)?;
+    if !archive.manifest.as_ref().is_some_and(|manifest| is_ours(&manifest.source)) {
+        return Ok(false);
+    }
+    // Windows moves no directory in which a file is open, and so none that a pull is filling.
+    let _held = (!cfg!(windows)).then_some(archive);
+    fs::rename(dir, to).map_err(|cause| Error::disk("move", dir, &cause))?;
+    // It has moved, whatever the disk says of its own directory.
+    let _ = to.parent().map(durable::sync_dir);
+    Ok(true)
+}
+
 /// Whether there is an archive at `dir`.
 #[must_use]
 pub fn is_one(dir: &Path) -> bool {

@@ -16,6 +16,10 @@ use crate::{
     },
 };
 
+/// Why an archive was not deleted that is not where it was filled.
+const NOT_FOUND: &str = "it is not there; if it was moved, delete it where it is now";
+const OF_AN_EARLIER_LOG_IN: &str = "an earlier log-in filled it; purge again to delete it as well";
+
 /// What is to go: a log-in, or what one that has ended has left behind, or both.
 struct Doomed {
     name: ProfileName,
@@ -74,10 +78,10 @@ pub fn run(context: &Context, args: &Purge) -> Result<()> {
     if !args.yes {
         agree(context, &doomed, &kept)?;
     }
-    let mut archives = Vec::new();
+    let (mut archives, mut seen) = (Vec::new(), Vec::new());
     for one in &doomed {
         let context = Context { profile: one.name.clone(), ..context.clone() };
-        archives.extend(purge(&context, one, &kept)?);
+        archives.extend(purge(&context, one, &kept, &mut seen)?);
     }
     finished(context, &doomed, &archives)
 }
@@ -110,7 +114,13 @@ fn nothing_to_purge(paths: &Paths, error: Error) -> Error {
 
 /// The archives of a profile that would be deleted with it.
 fn archives_to_go<'d>(one: &'d Doomed, kept: &'d [PathBuf]) -> impl Iterator<Item = &'d ArchiveNote> {
-    one.archives().filter(|note| note.place().is_ok_and(|place| place.is_some_and(|place| !kept.contains(&place))))
+    let mut seen = Vec::new();
+    one.archives().filter(move |note| {
+        let Ok(Some(place)) = note.place() else { return false };
+        let goes = !kept.contains(&place) && !seen.contains(&place);
+        seen.push(place);
+        goes
+    })
 }
 
 fn described(one: &Doomed, kept: &[PathBuf]) -> Vec<String> {
@@ -119,6 +129,8 @@ fn described(one: &Doomed, kept: &[PathBuf]) -> Vec<String> {
         None => format!("Profile \"{}\": logged out already", one.name),
     }];
     lines.extend(archives_to_go(one, kept).map(|note| format!("  {} ({} claims)", note.out.display(), note.count)));
+    let missing = one.archives().filter(|note| matches!(note.place(), Ok(None)));
+    lines.extend(missing.map(|note| format!("  not {}: {NOT_FOUND}", note.out.display())));
     lines
 }
 
@@ -157,32 +169,43 @@ struct Removed {
     left: Option<&'static str>,
 }
 
-fn purge(context: &Context, doomed: &Doomed, kept: &[PathBuf]) -> Result<Vec<Removed>> {
+/// `seen` is where the archives are, or were, that were dealt with already: more than one note may be of the same.
+fn purge(context: &Context, doomed: &Doomed, kept: &[PathBuf], seen: &mut Vec<PathBuf>) -> Result<Vec<Removed>> {
     // No fetch may store a renewed token, or fill an archive, while they go.
     let _held = login::hold(context, &context.profile, "purge")?;
     let mut archives = Vec::new();
-    let mut seen = Vec::new();
     for note in doomed.archives() {
         let left = match note.place() {
-            // Noted as well when an earlier log-in ended.
             Ok(Some(place)) if seen.contains(&place) => continue,
             Ok(Some(place)) => {
                 let left = remove(&place, note, doomed.profile.as_ref(), kept)?;
                 seen.push(place);
                 left
             }
+            Ok(None) if seen.contains(was_at(note)) => continue,
             // Moved or deleted by its owner.
-            Ok(None) => None,
+            Ok(None) => {
+                seen.push(was_at(note).to_owned());
+                Some(NOT_FOUND)
+            }
             Err(why) => Some(why),
         };
         archives.push(Removed { out: note.out.clone(), left });
     }
-    let of_others = doomed.left_behind.iter().filter(|note| !doomed.is_of_this_log_in(note)).cloned().collect();
+    let of_others = doomed.left_behind.iter().filter(|note| !doomed.is_of_this_log_in(note));
+    let of_others: Vec<ArchiveNote> =
+        of_others.filter(|note| !note.place().is_ok_and(|place| place.is_none())).cloned().collect();
+    let stays = |note: &ArchiveNote| Removed { out: note.out.clone(), left: Some(OF_AN_EARLIER_LOG_IN) };
+    archives.extend(of_others.iter().map(stays));
     if let Some(profile) = &doomed.profile {
         logout::end(context, profile)?;
     }
     LeftBehind::save(&context.paths, &doomed.name, of_others)?;
     Ok(archives)
+}
+
+fn was_at(note: &ArchiveNote) -> &PathBuf {
+    note.filled.as_ref().map_or(&note.out, |filled| &filled.real)
 }
 
 /// Removes the archive at `place` if everything says that it is this profile's own; else says why it stays.
@@ -197,7 +220,7 @@ fn remove(
     }
     if !archive::is_one(place) && !archive::has_unfinished_commit(place) {
         // What lies there now may be anybody's.
-        return Ok(None);
+        return Ok(Some("no archive is there now"));
     }
     match archive::remove(place, |source| note.is_of(source, profile)) {
         Ok(Removal::Whole) => Ok(None),
@@ -230,7 +253,7 @@ fn finished(context: &Context, doomed: &[Doomed], archives: &[Removed]) -> Resul
     });
     for Removed { out, left } in archives {
         if let Some(why) = left {
-            context.ui.warn(format!("{} was not deleted completely: {why}", out.display()));
+            context.ui.warn(format!("{} was not deleted, or not completely: {why}", out.display()));
         }
     }
     Ok(())

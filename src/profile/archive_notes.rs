@@ -52,6 +52,17 @@ impl ArchiveNote {
         Self { out: out.to_owned(), last_pull: Timestamp::now(), count, filled }
     }
 
+    /// Follows an archive that was moved.
+    pub fn follow(&mut self, from: &Path, to: &Path) {
+        if self.out != from {
+            return;
+        }
+        self.out = to.to_owned();
+        if let (Some(filled), Ok(real)) = (&mut self.filled, fs::canonicalize(to)) {
+            filled.real = real;
+        }
+    }
+
     /// For `status --json`, as scripts know it.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {

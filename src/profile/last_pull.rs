@@ -82,8 +82,26 @@ impl LastPulls {
             }
         }
         all.archives.push(archive);
+        all.write(paths, name)
+    }
+
+    /// Notes that an archive was moved. Whoever calls this holds the lock of the profile's record.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Disk`].
+    pub(super) fn moved(paths: &Paths, name: &ProfileName, from: &Path, to: &Path) -> Result<()> {
+        let mut all = Self::load(paths, name);
+        if !all.knows(from) {
+            return Ok(());
+        }
+        all.archives.retain(|archive| archive.out != to);
+        all.archives.iter_mut().filter(|it| it.out == from).for_each(|it| it.out = to.to_owned());
+        all.write(paths, name)
+    }
+
+    fn write(&self, paths: &Paths, name: &ProfileName) -> Result<()> {
         let path = Self::path(paths, name);
-        let text = serde_json::to_vec(&all).unwrap_or_default();
+        let text = serde_json::to_vec(self).unwrap_or_default();
         durable::write_unsynced(&path, &text).map_err(|cause| Error::disk("write", &path, &cause))
     }
 

@@ -249,6 +249,21 @@ impl Profile {
         LastPulls::note(paths, name, &note, asked)
     }
 
+    /// Notes that an archive was moved.
+    ///
+    /// # Errors
+    /// As [`Profile::update`].
+    pub fn note_move(paths: &Paths, name: &ProfileName, from: &std::path::Path, to: &std::path::Path) -> Result<()> {
+        let _held = Self::hold(paths, name)?;
+        let mut profile = Self::must_load(paths, name)?;
+        profile.archives.iter_mut().for_each(|note| note.follow(from, to));
+        profile.save(paths, name)?;
+        let mut left_behind = LeftBehind::load(paths, name)?;
+        left_behind.iter_mut().for_each(|note| note.follow(from, to));
+        LeftBehind::save(paths, name, left_behind)?;
+        LastPulls::moved(paths, name, from, to)
+    }
+
     /// Changes what is remembered of a profile, one process at a time.
     ///
     /// # Errors

@@ -24,7 +24,11 @@ use crate::{
     commands::{Context, shared_state},
     error::{Error, ErrorKind, Result},
     files::{lock::FileLock, private_dir},
-    profile::{Profile, ProfileName, TakenNames, hold},
+    profile::{
+        Profile, ProfileName, TakenNames,
+        archive_notes::{ArchiveNote, LeftBehind},
+        hold,
+    },
     secret::Secret,
 };
 
@@ -93,6 +97,8 @@ struct Pending {
     name: ProfileName,
     profile: Profile,
     tokens: Secret,
+    /// What was there under the name.
+    before: Option<Profile>,
     _lock: FileLock,
 }
 
@@ -145,6 +151,9 @@ impl Import<'_> {
         let kept = Profile::replace_many(&self.context.paths, &profiles);
         for (((number, row), _), kept) in with_tokens.iter().zip(kept) {
             self.known += usize::from(kept.is_ok());
+            if kept.is_ok() {
+                self.tidy(*number, row);
+            }
             verdicts.push((*number, row.verdict(kept.err())));
         }
         verdicts.sort_by_key(|(number, _)| *number);
@@ -163,16 +172,42 @@ impl Import<'_> {
         if before.is_some() && !self.replaces {
             return Err(refuse(exists()));
         }
-        if let Some(other) = before.as_ref().filter(|before| before.token_store != self.kind) {
-            // The row has the tokens that count; those of before need not lie around.
-            self.context.store(other.token_store).delete(name.as_str()).map_err(|cause| refuse(cause.into()))?;
-        }
         let (profile, tokens) = (row.profile(self.kind, before.as_ref()), row.tokens());
-        Ok(Pending { row, name, profile, tokens, _lock: lock })
+        let pending = Pending { row, name, profile, tokens, before, _lock: lock };
+        // Before the record goes that alone knows them.
+        LeftBehind::add(&self.context.paths, &pending.name, pending.left_behind())
+            .map_err(|error| pending.verdict(Some(error)))?;
+        Ok(pending)
+    }
+
+    /// What is to do once a row is kept: the tokens of before need not lie around, and a person has to know what stays.
+    fn tidy(&self, number: u64, row: &Pending) {
+        let (ui, name) = (&self.context.ui, &row.name);
+        if let Some(other) = row.before.as_ref().filter(|before| before.token_store != self.kind)
+            && let Err(cause) = self.context.store(other.token_store).delete(name.as_str())
+        {
+            let why = Error::from(cause).message;
+            ui.warn(format!("line {number} ({name}): the tokens of the log-in before are still stored: {why}"));
+        }
+        let left: Vec<String> = row.left_behind().iter().map(|note| note.out.display().to_string()).collect();
+        if !left.is_empty() {
+            ui.warn(format!(
+                "line {number} ({name}): the log-in before may be another person's. Its archives stay, and purge still knows them: {}",
+                left.join(", ")
+            ));
+        }
     }
 }
 
 impl Pending {
+    /// The archives of the log-in before that the new one does not go on with.
+    fn left_behind(&self) -> &[ArchiveNote] {
+        match &self.before {
+            Some(before) if self.profile.archives.is_empty() => &before.archives,
+            _ => &[],
+        }
+    }
+
     fn verdict(&self, refused: Option<Error>) -> Verdict {
         Verdict { name: Some(self.row.name.to_string()), refused }
     }

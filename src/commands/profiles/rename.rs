@@ -4,18 +4,21 @@
 //! name counts, and then the tokens of the old name go. Whenever this is cut short, one of the two names works, and the
 //! same command finishes the rest.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use crate::{
+    archive,
     auth::token::Credential,
     cli::ProfilesRename,
     commands::{Context, login},
     error::{Error, Result},
-    files::path_text::typed,
-    profile::{Profile, ProfileName, TakenNames},
+    files::path_text::to_text,
+    profile::{Profile, ProfileName, TakenNames, archive_notes::ArchiveNote},
 };
 
-/// Runs the command. Archives stay where they are.
+/// Runs the command. Of the archives, those move that have the profile's name: `--all-profiles` looks for them there.
 ///
 /// # Errors
 /// [`crate::error::Exit::Usage`] when the new name is taken; [`crate::error::Exit::NotSetUp`] without such a profile or when its
@@ -51,18 +54,39 @@ pub(super) fn run(context: &Context, args: &ProfilesRename) -> Result<()> {
         store.save(new.as_str(), &tokens)?;
     }
     Profile::rename(paths, old, new)?;
-    store.delete(old.as_str())?;
-    if context.ui.json() {
-        context.ui.result_json(&json!({"profile": new.as_str(), "was": old.as_str()}));
-    } else {
-        context.ui.say(format!("Profile \"{old}\" is \"{new}\" now. Archives stay where they are."));
-    }
-    // `--all-profiles` looks for an archive under the profile's name.
+    let mut moved = Vec::new();
     for note in profile.archives.iter().filter(|note| note.out.ends_with(old.as_str())) {
         let to = note.out.with_file_name(new.as_str());
-        context.ui.say(format!("For fetch --all-profiles, move its archive: mv {} {}", typed(&note.out), typed(&to)));
+        match relocate(note, &to, &profile) {
+            Ok(()) => {
+                Profile::note_move(paths, new, &note.out, &to)?;
+                moved.push(to);
+            }
+            Err(why) => context.ui.warn(format!("the archive {} was not moved: {why}", note.out.display())),
+        }
+    }
+    store.delete(old.as_str())?;
+    if context.ui.json() {
+        let moved: Vec<String> = moved.iter().map(|to| to_text(to)).collect();
+        context.ui.result_json(&json!({"profile": new.as_str(), "was": old.as_str(), "moved": moved}));
+    } else {
+        context.ui.say(format!("Profile \"{old}\" is \"{new}\" now."));
+        for to in moved {
+            context.ui.say(format!("Its archive is here now: {}", to.display()));
+        }
     }
     Ok(())
+}
+
+/// Moves an archive of the profile, or says why it stays.
+fn relocate(note: &ArchiveNote, to: &Path, profile: &Profile) -> Result<(), String> {
+    note.place().map_err(str::to_owned)?;
+    match archive::relocate(&note.out, to, |source| note.is_of(source, Some(profile))) {
+        Ok(true) => Ok(()),
+        Ok(false) if note.out.exists() && to.exists() => Err(format!("something is at {} already", to.display())),
+        Ok(false) => Err("no archive of this profile is there".to_owned()),
+        Err(error) => Err(error.message),
+    }
 }
 
 /// Whether an earlier run has renamed the profile, and could not remove the tokens of the old name.
