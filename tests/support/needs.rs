@@ -149,7 +149,10 @@ pub fn print_summary() {
     let needs: BTreeSet<&Need> = ignored.keys().flatten().collect();
     let packages: Vec<&str> = needs.iter().filter_map(|need| need.package()).collect();
     let others = needs.iter().filter(|need| need.package().is_none()).map(|need| need.describe());
-    let mut text = format!("{} tests were ignored. They need:\n", ignored.values().sum::<usize>());
+    let mut text = match ignored.values().sum::<usize>() {
+        1 => "1 test was ignored. It needs:\n".to_owned(),
+        number => format!("{number} tests were ignored. They need:\n"),
+    };
     if !packages.is_empty() {
         text += &format!("  - apt install {}\n", packages.join(" "));
     }
