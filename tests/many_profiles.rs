@@ -383,3 +383,27 @@ fn a_large_home_spreads_its_tokens() {
     assert_code(&finished(remove), 0, &["remove"]);
     assert_eq!((files_of(home.path(), "p00007"), files_of(home.path(), "p04199")), (Vec::new(), Vec::new()));
 }
+
+/// An imported row need not say whose it is; the first renewal does, in mid-pull.
+#[test]
+fn a_log_in_of_somebody_else_never_counts_for_an_archive() {
+    let stage = Stage::with(Setting { claims: 15, ..Setting::default() });
+    let row = |enrollee: u32| {
+        let full = stage.control("POST", &format!("consents?count=1&first={enrollee}"), "");
+        let mut least = json!({"name": "p1"});
+        for field in ["server", "client_id", "client_secret", "refresh_token"] {
+            least[field] = full[field].clone();
+        }
+        least
+    };
+    let fetch = ["fetch", "eob", "--all-profiles", "--out", "study"];
+    assert_eq!(import(stage.home.path(), &[row(1)], &[]).0, 0);
+    stage.expect(0, &fetch);
+    let manifest = stage.home.path().join("study/p1/manifest.json");
+    let before = fs::read(&manifest).unwrap();
+
+    assert_eq!(import(stage.home.path(), &[row(2)], &["--replace"]).0, 0);
+    stage.expect(65, &fetch);
+    assert_eq!(fs::read(&manifest).unwrap(), before);
+    stage.expect(65, &fetch);
+}

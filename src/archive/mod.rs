@@ -156,7 +156,7 @@ impl Archive {
             );
         }
         if kept.patient.is_some() && source.patient.is_some() && kept.patient != source.patient {
-            return refuse(crate::error::ErrorKind::OtherEnrollee, "the archive is another enrollee's".to_owned());
+            return Err(other_enrollee(&self.dir));
         }
         match manifest.resources.get(resource) {
             Some(entry) if &entry.query != query => refuse(
@@ -166,6 +166,11 @@ impl Archive {
             _ => Ok(()),
         }
     }
+}
+
+fn other_enrollee(dir: &Path) -> Error {
+    Error::new(crate::error::ErrorKind::OtherEnrollee, format!("{}: the archive is another enrollee's", dir.display()))
+        .hint("Nothing was changed. Give another --out directory for this pull.")
 }
 
 /// Whether a commit was cut short in the archive at `dir`.

@@ -95,6 +95,21 @@ impl Pull {
         self.manifest.source.patient.as_deref()
     }
 
+    /// Takes note of the Patient id that the log-in turned out to be of. A renewal tells it, which may come in mid-pull.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Data`] where the archive is of another person; nothing of this pull may be committed.
+    pub fn belongs_to(&mut self, patient: Option<String>) -> Result<()> {
+        match (&self.manifest.source.patient, patient) {
+            (Some(kept), Some(said)) if *kept != said => Err(super::other_enrollee(self.archive.dir())),
+            (None, Some(said)) => {
+                self.manifest.source.patient = Some(said);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether the Bundles that brought what is kept of a resource type are kept as well.
     #[must_use]
     pub fn has_pages(&self, resource: &str) -> bool {

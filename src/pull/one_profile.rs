@@ -160,6 +160,8 @@ impl OneProfile<'_> {
                 Err(error) => return Err(error),
             }
         }
+        let patient = self.session.grant().await.patient;
+        pull.with(|pull| pull.belongs_to(patient)).await??;
         let (manifest, warning) =
             pull.with(|pull| pull.commit().cloned().map(|manifest| (manifest, pull.warning()))).await??;
         warning.iter().for_each(|warning| self.ui().warn(warning));
