@@ -397,12 +397,12 @@ fn a_log_in_of_somebody_else_never_counts_for_an_archive() {
         least
     };
     let fetch = ["fetch", "eob", "--all-profiles", "--out", "study"];
-    assert_eq!(import(stage.home.path(), &[row(1)], &[]).0, 0);
+    assert_eq!(import(stage.home.path(), &[row(0)], &[]).0, 0);
     stage.expect(0, &fetch);
     let manifest = stage.home.path().join("study/p1/manifest.json");
     let before = fs::read(&manifest).unwrap();
 
-    assert_eq!(import(stage.home.path(), &[row(2)], &["--replace"]).0, 0);
+    assert_eq!(import(stage.home.path(), &[row(1)], &["--replace"]).0, 0);
     stage.expect(65, &fetch);
     assert_eq!(fs::read(&manifest).unwrap(), before);
     stage.expect(65, &fetch);
