@@ -1,6 +1,9 @@
 //! Requests as a browser, an app or a person with a tool would make them.
 
-use std::{io::Read, sync::LazyLock};
+use std::{
+    io::{ErrorKind, Read},
+    sync::LazyLock,
+};
 
 use ureq::{
     Agent,
@@ -11,6 +14,7 @@ use ureq::{
 use super::{PATIENCE, text};
 
 pub struct Answer {
+    /// 0 where the server hung up without an answer.
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: String,
@@ -48,7 +52,13 @@ pub fn http(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> An
         ("GET" | "DELETE", "") => AGENT.run(request.body(()).unwrap()),
         _ => AGENT.run(request.body(body).unwrap()),
     };
-    read(answer.unwrap_or_else(|cause| panic!("{method} {url}: {cause}")))
+    match answer {
+        Ok(answer) => read(answer),
+        Err(ureq::Error::Io(cause)) if cause.kind() == ErrorKind::UnexpectedEof => {
+            Answer { status: 0, headers: Vec::new(), body: String::new() }
+        }
+        Err(cause) => panic!("{method} {url}: {cause}"),
+    }
 }
 
 fn read(answer: Response<ureq::Body>) -> Answer {
