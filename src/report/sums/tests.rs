@@ -125,7 +125,7 @@ fn what_counts_nowhere_can_be_found_and_has_no_sections() {
     }
     assert_eq!(sums.years().collect::<Vec<_>>(), ["2019", UNKNOWN]);
     assert!(sums.is_one_untyped());
-    assert_eq!(summary(&sums), "<p class=\"quiet\">2 more are shown and in no sum: 2 cancelled.</p>");
+    assert_eq!(summary(&sums), "<p class=\"quiet\">2 more are shown but not in any sum: 2 cancelled.</p>");
 }
 
 #[test]
@@ -136,8 +136,8 @@ fn a_single_one_is_said_as_one() {
     sums.take(&Claim::default());
     let said = summary(&sums);
     for words in [
-        "1 more is shown and in no sum: 1 deleted.",
-        "Of 1 claim something cannot be shown here",
+        "1 more is shown but not in any sum: 1 deleted.",
+        "Some data of 1 claim cannot be shown here",
         "1 of the 2 claims does not say your share",
         "Medicare did not pay 1 claim.",
     ] {
