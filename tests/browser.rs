@@ -283,7 +283,7 @@ fn a_person_can_read_and_search_the_report() {
         stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
         stage.expect(0, &["report", "claims", "--output", "claims.html"]);
         browser.go(&format!("file://{}", stage.home.path().join("claims.html").display()));
-        browser.shows("With the last pull 2 claims came, 0 changed and 0 went.");
+        browser.shows("The last pull added 2 claims, changed 0 and removed 0.");
         browser.until("return document.querySelectorAll('.claim').length", &json!(202));
         assert_eq!(
             browser.run(

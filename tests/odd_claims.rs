@@ -228,6 +228,6 @@ fn what_does_not_stand_is_shown_and_in_no_sum() {
     stage.expect(0, &["report", "claims", "--output", "claims.html"]);
     let page = fs::read_to_string(stage.home.path().join("claims.html")).unwrap();
     assert_eq!(page.matches("<details class=\"claim\"").count(), 5, "all are shown");
-    assert!(page.contains("3 more are shown and in no sum: 1 cancelled, 1 deleted, 1 still worked on."));
+    assert!(page.contains("3 more are shown but not in any sum: 1 cancelled, 1 deleted, 1 still being processed."));
     assert!(page.contains("<dd>$12.75</dd>") && !page.contains("11,112.75"));
 }
