@@ -222,7 +222,7 @@ fn a_pull_that_brings_nothing_new_waits_for_the_disk_twice() {
 
 #[test]
 fn a_profile_that_is_removed_meanwhile_is_skipped() {
-    let stage = study(2, Setting { latency: Duration::from_millis(300), ..Setting::default() });
+    let stage = study(2, Setting { latency: Duration::from_secs(1), ..Setting::default() });
     let mut running =
         Running::start(stage.bbdl(&[&NIGHT[..], &["--jobs", "1", "-v", "--results", "results"]].concat()));
     running.until("GET /v2/");

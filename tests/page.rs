@@ -140,8 +140,8 @@ fn what_only_changed_is_not_called_new() {
     let marks = |page: &str, word: &str| page.matches(&format!("<span class=\"mark\">{word}</span>")).count();
     for (orders, mark, count, words) in [
         (json!({"update": 3}), "changed", 3, "added 0 claims, changed 3"),
-        (json!({"add": 1}), "new", 1, "1 claim came, 0 changed"),
-        (json!({"add": 1, "update": 2}), "new or changed", 3, "1 claim came, 2 changed"),
+        (json!({"add": 1}), "new", 1, "added 1 claim, changed 0"),
+        (json!({"add": 1, "update": 2}), "new or changed", 3, "added 1 claim, changed 2"),
     ] {
         stage.control("POST", "claims", &orders.to_string());
         stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
