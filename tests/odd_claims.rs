@@ -80,7 +80,7 @@ fn one_odd_claim_keeps_nobody_from_the_others() {
     stage.expect(0, &["report", "claims", "--output", "claims.html"]);
     let page = fs::read_to_string(stage.home.path().join("claims.html")).unwrap();
     assert_eq!(page.matches("<details class=\"claim\"").count(), 6);
-    assert!(page.contains("Of 4 claims something cannot be shown here"));
+    assert!(page.contains("Some data of 4 claims cannot be shown here"));
     assert!(page.contains("$17.25"), "the sum of what is known");
 }
 

@@ -325,7 +325,7 @@ fn what_is_not_covered_not_said_or_in_no_dollars_is_on_the_page() {
     let row = rows(&page).into_iter().find(|row| row.contains("Outpatient")).unwrap();
     assert!(row.contains(&format!("You may be billed ${billable}")), "{row}: {billable}");
     assert!(page.contains(&format!("<dt>Not covered</dt><dd>${}</dd>", expected.not_covered.unwrap())));
-    assert!(page.contains("Of 1 claim something cannot be shown here; it is in the archive."));
+    assert!(page.contains("Some data of 1 claim cannot be shown here. The archive has them."));
     assert!(page.contains("1 of the 2 claims does not say what was paid"));
 }
 
