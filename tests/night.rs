@@ -1,15 +1,11 @@
 //! A night over many enrollees: who is due, in what order, until when, and what is told of it.
 
-use std::{
-    fs,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path, time::Duration};
 
 use bluebutton_mock::population::Population;
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, Running, Setting, Stage, assert_code, has_programs, lines, started_by, text};
+use crate::support::{Running, Setting, Stage, assert_code, has_programs, lines, started_by, text};
 
 const NIGHT: [&str; 6] = ["fetch", "eob", "--all-profiles", "--out", "study", "--json"];
 
@@ -145,11 +141,8 @@ fn what_is_tolerated_does_not_fail_the_night() {
 
 /// Waits until a file has so many lines.
 fn until_lines(file: &Path, number: usize) {
-    let began = Instant::now();
-    while fs::read_to_string(file).unwrap_or_default().lines().count() < number {
-        assert!(began.elapsed() < PATIENCE, "{} never had {number} lines", file.display());
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let what = format!("{} has {number} lines", file.display());
+    crate::support::until(&what, || fs::read_to_string(file).unwrap_or_default().lines().count() >= number);
 }
 
 #[test]

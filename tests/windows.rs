@@ -1,5 +1,5 @@
 //! What is special about Windows: files that other programs have open, its keyring, its browser and proxy settings,
-//! its names and its long paths. These tests run on Windows, and under Wine where `tests/wine/run` says so.
+//! its names and its long paths. These tests are for Windows.
 
 use std::{
     fs::{self, File},
