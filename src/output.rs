@@ -2,7 +2,7 @@
 //!
 //! Results go to stdout and everything else to stderr; nothing outside this file prints. A stream
 //! that was closed by its reader is no reason to fail, and messages are written and forgotten; a result that
-//! could not be written is a failure ([`Ui::delivered`]).
+//! could not be written is a failure ([`Output::delivered`]).
 
 use std::{
     io::{BufWriter, IsTerminal, Write, stderr, stdin, stdout},
@@ -31,7 +31,7 @@ pub enum Color {
     Never,
 }
 
-/// How we talk to the person: decided once, carried everywhere.
+/// How we talk to the person. Decided once per run.
 #[derive(Clone, Debug, Default)]
 pub struct OutputOptions {
     /// Only errors.
@@ -44,19 +44,19 @@ pub struct OutputOptions {
     pub no_progress: bool,
     /// Never ask.
     pub no_input: bool,
-    /// Colours.
+    /// Colors.
     pub color: Color,
-    /// A step of a larger command: what it was waited for is nothing that a person has to be told with `quiet`.
+    /// A step of a larger command: with `quiet`, a person need not be told why it waited.
     pub is_step: bool,
-    /// Whom it is about, where several are spoken of at once: each line begins with it.
+    /// Whom it is about, where several are at work at once. Each line begins with it.
     pub about: Option<String>,
 }
 
-/// The one voice of the program.
+/// Where messages, questions and results go.
 #[derive(Clone, Debug)]
-pub struct Ui(Arc<OutputOptions>, Arc<Streams>);
+pub struct Output(Arc<OutputOptions>, Arc<Streams>);
 
-/// What all voices of a run share.
+/// What all clones of an [`Output`] share.
 #[derive(Debug, Default)]
 struct Streams {
     /// Why a result did not come to stdout, the first time it happened.
@@ -85,24 +85,24 @@ impl Streams {
     }
 }
 
-impl Ui {
-    /// A voice with these manners.
+impl Output {
+    /// An output with these options.
     #[must_use]
-    pub fn new(manner: OutputOptions) -> Self {
-        Self(Arc::new(manner), Arc::default())
+    pub fn new(options: OutputOptions) -> Self {
+        Self(Arc::new(options), Arc::default())
     }
 
-    fn with(&self, manner: OutputOptions) -> Self {
-        Self(Arc::new(manner), Arc::clone(&self.1))
+    fn with(&self, options: OutputOptions) -> Self {
+        Self(Arc::new(options), Arc::clone(&self.1))
     }
 
-    /// A voice that says only errors: for tests and for runs inside a run.
+    /// An output that shows only errors: for tests, and for commands that run inside another.
     #[must_use]
     pub fn quiet() -> Self {
         Self::new(OutputOptions { quiet: true, no_progress: true, no_input: true, ..OutputOptions::default() })
     }
 
-    /// As [`Ui::quiet`], with results and failures as JSON: for what goes wrong before a command begins.
+    /// As [`Output::quiet`], with results and failures as JSON: for what goes wrong before a command begins.
     #[must_use]
     pub fn quiet_json() -> Self {
         Self::new(OutputOptions {
@@ -114,13 +114,13 @@ impl Ui {
         })
     }
 
-    /// The same voice for a step whose result is not the one asked for.
+    /// The same output, for a step whose result is not the one that was asked for.
     #[must_use]
     pub fn for_a_step(&self) -> Self {
         self.with(OutputOptions { json: false, is_step: true, ..(*self.0).clone() })
     }
 
-    /// The same voice for one of several things that happen at once: its lines say which, and it shows no
+    /// The same output, for one of several things that happen at once: its lines say which, and it shows no
     /// progress.
     #[must_use]
     pub fn speaking_of(&self, name: &str) -> Self {
@@ -274,7 +274,7 @@ impl Ui {
         Progress {
             bar,
             wanted,
-            ui: self.clone(),
+            output: self.clone(),
             what: what.to_owned(),
             started: Instant::now(),
             last_line: Instant::now(),
@@ -286,7 +286,7 @@ impl Ui {
     pub fn status_line(&self) -> StatusLine {
         let bar = self.bar();
         bar.iter().for_each(|bar| bar.set_style(style("{wide_msg}")));
-        StatusLine { bar, ui: self.clone(), last_line: Instant::now() }
+        StatusLine { bar, output: self.clone(), last_line: Instant::now() }
     }
 
     fn shows_progress(&self) -> bool {
@@ -332,7 +332,7 @@ fn no_answer(question: &str) -> Error {
 pub struct Progress {
     bar: Option<ProgressBar>,
     wanted: bool,
-    ui: Ui,
+    output: Output,
     what: String,
     started: Instant,
     last_line: Instant,
@@ -373,7 +373,7 @@ impl Progress {
         } else if self.wanted && self.last_line.elapsed() >= Self::SPARSE {
             self.last_line = Instant::now();
             let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
-            self.ui.say(format!("{}: {done}{of}, {}", self.what, size(bytes)));
+            self.output.say(format!("{}: {done}{of}, {}", self.what, size(bytes)));
         }
     }
 
@@ -385,7 +385,7 @@ impl Drop for Progress {
     /// However it ends: what is said next stands on a line of its own.
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
-            *self.ui.1.bar() = None;
+            *self.output.1.bar() = None;
             bar.finish_and_clear();
         }
     }
@@ -394,7 +394,7 @@ impl Drop for Progress {
 /// One line that changes on a terminal, and a line now and then elsewhere.
 pub struct StatusLine {
     bar: Option<ProgressBar>,
-    ui: Ui,
+    output: Output,
     last_line: Instant,
 }
 
@@ -407,9 +407,9 @@ impl StatusLine {
         if let Some(bar) = &self.bar {
             bar.set_message(text());
             bar.tick();
-        } else if self.ui.shows_progress() && self.last_line.elapsed() >= Self::SPARSE {
+        } else if self.output.shows_progress() && self.last_line.elapsed() >= Self::SPARSE {
             self.last_line = Instant::now();
-            self.ui.say(text());
+            self.output.say(text());
         }
     }
 }
@@ -417,7 +417,7 @@ impl StatusLine {
 impl Drop for StatusLine {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
-            *self.ui.1.bar() = None;
+            *self.output.1.bar() = None;
             bar.finish_and_clear();
         }
     }
@@ -435,7 +435,7 @@ fn style(template: &str) -> ProgressStyle {
 
 /// A number of bytes as people say it: `1.4 MB`.
 #[must_use]
-pub fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
     if bytes < 1000 {
         return format!("{bytes} bytes");

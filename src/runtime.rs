@@ -4,7 +4,7 @@ use std::{thread, time::Duration};
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    output::Ui,
+    output::Output,
 };
 
 /// Runs a task that talks to the network to its end.
@@ -98,14 +98,18 @@ pub(crate) async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + S
 ///
 /// # Errors
 /// Those of the task; [`crate::error::Exit::Interrupted`] after the second request.
-pub(crate) async fn finish_before_exit<T>(ui: &Ui, what: &str, task: impl Future<Output = Result<T>>) -> Result<T> {
+pub(crate) async fn finish_before_exit<T>(
+    output: &Output,
+    what: &str,
+    task: impl Future<Output = Result<T>>,
+) -> Result<T> {
     let mut task = std::pin::pin!(task);
     tokio::select! {
         biased;
         result = &mut task => return result,
         () = asked_to_stop() => {}
     }
-    ui.tell(format!("{what} To stop anyway, interrupt again."));
+    output.tell(format!("{what} To stop anyway, interrupt again."));
     interruptible(task).await
 }
 

@@ -30,7 +30,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     origin::Origin,
-    output::{Ui, size},
+    output::{Output, size},
     secret::Secret,
 };
 
@@ -179,7 +179,7 @@ pub struct Client {
     share: Share,
     server: Server,
     retry: RetryPolicy,
-    ui: Ui,
+    output: Output,
     requests: AtomicU64,
     bytes: AtomicU64,
     /// The server's clock as of its newest answer, in seconds; 0 where it has not told it.
@@ -189,13 +189,13 @@ pub struct Client {
 impl Client {
     /// A client for one server, over connections to it.
     #[must_use]
-    pub fn new(connections: Connections, server: Server, retry: RetryPolicy, ui: Ui) -> Self {
+    pub fn new(connections: Connections, server: Server, retry: RetryPolicy, output: Output) -> Self {
         Self {
             share: connections.pace.join(),
             connections,
             server,
             retry,
-            ui,
+            output,
             requests: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             clock: AtomicI64::new(0),
@@ -228,8 +228,8 @@ impl Client {
 
     /// The voice this client reports to.
     #[must_use]
-    pub fn ui(&self) -> &Ui {
-        &self.ui
+    pub fn output(&self) -> &Output {
+        &self.output
     }
 
     /// Requests made and bytes of body received (after decompression) so far.
@@ -273,7 +273,7 @@ impl Client {
             };
             if problem == Problem::TokenRejected && !renewed {
                 renewed = true;
-                self.ui.trace(1, || "the access token was rejected: asking for a new one".to_owned());
+                self.output.trace(1, || "the access token was rejected: asking for a new one".to_owned());
                 token = bearer.renew(&token).await.map_err(Failure::Other)?;
                 continue;
             }
@@ -284,7 +284,7 @@ impl Client {
                 return Err(Failure::Answer(problem));
             };
             repetition += 1;
-            self.ui.trace(2, || format!("{problem:?}; asking again in {:.1} s", pause.as_secs_f64()));
+            self.output.trace(2, || format!("{problem:?}; asking again in {:.1} s", pause.as_secs_f64()));
             tokio::time::sleep(pause).await;
         }
     }
@@ -317,7 +317,7 @@ impl Client {
             Ok(_) => spent.map_or(Observation::Answers(took), Observation::Spent),
         });
         drop(turn);
-        self.ui.trace(1, || {
+        self.output.trace(1, || {
             let what = match &answer {
                 Ok(body) => format!("200, {}", size(body.len() as u64)),
                 Err(problem) => format!("{problem:?}"),
@@ -445,7 +445,7 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
 
 /// A network failure in words that name neither the URL's query nor anything of the answer.
 #[must_use]
-pub fn network_words(cause: &reqwest::Error) -> String {
+pub(crate) fn network_words(cause: &reqwest::Error) -> String {
     if cause.is_timeout() {
         return "no answer in time".to_owned();
     }

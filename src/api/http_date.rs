@@ -5,7 +5,7 @@ use jiff::Timestamp;
 /// The instant that a `Date` or a `Retry-After` names, in any of the three forms that a recipient must take
 /// (RFC 9110 section 5.6.7).
 #[must_use]
-pub fn parse(text: &str) -> Option<Timestamp> {
+pub(crate) fn parse(text: &str) -> Option<Timestamp> {
     Timestamp::try_from(httpdate::parse_http_date(text).ok()?).ok()
 }
 

@@ -1,10 +1,10 @@
 //! What we ask of the server, and what its answers mean.
 
-pub mod client;
-pub mod concurrency;
+pub(crate) mod client;
+pub(crate) mod concurrency;
 pub mod endpoints;
-pub mod http_date;
+pub(crate) mod http_date;
 pub mod problem;
-pub mod proxy;
-pub mod retry;
-pub mod setup_problem;
+pub(crate) mod proxy;
+pub(crate) mod retry;
+pub(crate) mod setup_problem;

@@ -16,7 +16,7 @@ const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
 /// A proxy that is named, and the hosts that are asked directly.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
+pub(crate) struct Named {
     /// The variable that names it.
     pub variable: &'static str,
     /// Its address; there may be a password in it.
@@ -27,7 +27,7 @@ pub struct Named {
 
 /// Why bbdl cannot use an address as a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unusable {
+pub(crate) enum Unusable {
     /// No URL with a host.
     NotAnAddress,
     /// SOCKS, or anything else but http and https.
@@ -37,7 +37,7 @@ pub enum Unusable {
 impl Named {
     /// The proxy of this process's environment. Empty variables are none.
     #[must_use]
-    pub fn here() -> Option<Self> {
+    pub(crate) fn here() -> Option<Self> {
         Self::of(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
     }
 
@@ -51,7 +51,7 @@ impl Named {
 
     /// Whether this host is asked directly all the same.
     #[must_use]
-    pub fn leaves_out(&self, host: &str) -> bool {
+    pub(crate) fn leaves_out(&self, host: &str) -> bool {
         self.exceptions.as_ref().is_some_and(|(_, list)| leaves_out(list, host))
     }
 
@@ -59,7 +59,7 @@ impl Named {
     ///
     /// # Errors
     /// [`Unusable`].
-    pub fn url(&self) -> std::result::Result<Url, Unusable> {
+    pub(crate) fn url(&self) -> std::result::Result<Url, Unusable> {
         let written =
             if self.address.contains("://") { self.address.clone() } else { format!("http://{}", self.address) };
         let url = Url::parse(&written).map_err(|_| Unusable::NotAnAddress)?;
@@ -72,7 +72,7 @@ impl Named {
 
     /// The failure that a person is told. The address is not shown.
     #[must_use]
-    pub fn refused(&self, why: Unusable) -> Error {
+    pub(crate) fn refused(&self, why: Unusable) -> Error {
         let variable = self.variable;
         let message = match why {
             Unusable::NotAnAddress => format!("{variable} is not the address of a proxy"),
@@ -88,7 +88,7 @@ impl Named {
 /// The proxy that the settings of Windows or macOS name for an address, as the HTTP library finds it where the
 /// environment names none: host and port, nothing else of it.
 #[must_use]
-pub fn named_by_the_system(address: &str) -> Option<String> {
+pub(crate) fn named_by_the_system(address: &str) -> Option<String> {
     let proxy = Matcher::from_system().intercept(&address.parse().ok()?)?;
     proxy.uri().authority().map(|it| it.as_str().rsplit('@').next().unwrap_or_default().to_owned())
 }
@@ -97,7 +97,7 @@ pub fn named_by_the_system(address: &str) -> Option<String> {
 ///
 /// # Errors
 /// [`crate::error::Exit::NotSetUp`] for what cannot be used.
-pub fn for_server(origin: &Origin) -> Result<Option<Proxy>> {
+pub(crate) fn for_server(origin: &Origin) -> Result<Option<Proxy>> {
     let Some(named) = Named::here() else { return Ok(None) };
     if origin.host().is_some_and(|host| named.leaves_out(host)) {
         return Ok(None);

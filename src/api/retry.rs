@@ -56,7 +56,7 @@ impl RetryPolicy {
 
 /// A number in `0..1` from the operating system; the middle where it has none to give.
 #[must_use]
-pub fn chance() -> f64 {
+pub(crate) fn chance() -> f64 {
     getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 /// Whether two documents differ in nothing but ids made up for the answer: API v3 gives the entries of an
 /// insurance card fresh uuids at each call, in `id`, `fullUrl` and the references between them.
 #[must_use]
-pub fn says_the_same(one: &str, other: &str) -> bool {
+pub(crate) fn says_the_same(one: &str, other: &str) -> bool {
     let settled = |text: &str| serde_json::from_str(text).ok().map(without_made_up_ids);
     one == other || settled(one).zip(settled(other)).is_some_and(|(one, other)| one == other)
 }

@@ -104,7 +104,7 @@ pub(super) fn hex_digest(hash: Sha256) -> String {
 ///
 /// # Errors
 /// Those of `each`; [`crate::error::Exit::Data`] for a line that is no text, [`crate::error::Exit::Disk`].
-pub fn for_each_line(path: &Path, mut each: impl FnMut(u64, &str) -> Result<()>) -> Result<()> {
+pub(crate) fn for_each_line(path: &Path, mut each: impl FnMut(u64, &str) -> Result<()>) -> Result<()> {
     each_line(path, |number, line| match line {
         Some(line) => each(number, line),
         None => Err(damaged(path, number, "not UTF-8")),
@@ -115,7 +115,7 @@ pub fn for_each_line(path: &Path, mut each: impl FnMut(u64, &str) -> Result<()>)
 ///
 /// # Errors
 /// Those of `each`, and [`crate::error::Exit::Disk`].
-pub fn each_line(path: &Path, each: impl FnMut(u64, Option<&str>) -> Result<()>) -> Result<()> {
+pub(crate) fn each_line(path: &Path, each: impl FnMut(u64, Option<&str>) -> Result<()>) -> Result<()> {
     let file = match private_file::open(path) {
         Ok(file) => file,
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -147,7 +147,7 @@ pub(super) fn damaged(path: &Path, line: u64, why: &str) -> Error {
 
 /// A file of the archive is not what a pull has put there.
 #[must_use]
-pub fn not_as_it_was(path: &Path, why: &str) -> Error {
+pub(crate) fn not_as_it_was(path: &Path, why: &str) -> Error {
     Error::new(ErrorKind::Archive, format!("{} is damaged: {why}", path.display()))
         .hint("Nothing was changed. Add --full to download everything again, or restore the file from a backup.")
 }

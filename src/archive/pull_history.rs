@@ -69,7 +69,7 @@ pub(super) fn shorten(manifest: &mut Manifest, dir: &Path, staged: &Path) -> Res
 ///
 /// # Errors
 /// [`crate::error::Exit::Disk`].
-pub fn newest_of(dir: &Path, manifest: &Manifest, resource: &str, most: usize) -> Result<Vec<PullRow>> {
+pub(crate) fn newest_of(dir: &Path, manifest: &Manifest, resource: &str, most: usize) -> Result<Vec<PullRow>> {
     let wanted = |row: &&PullRow| row.resource == resource;
     let mut rows: Vec<PullRow> = manifest.pulls.iter().rev().filter(wanted).take(most).cloned().collect();
     if rows.len() < most {

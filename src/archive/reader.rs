@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A file of one resource a line, held open: a pull that puts another in its place changes nothing here.
-pub struct ResourceReader {
+pub(crate) struct ResourceReader {
     path: PathBuf,
     file: File,
     entry: Entry,
@@ -33,7 +33,7 @@ impl ResourceReader {
     /// # Errors
     /// [`crate::error::Exit::Data`] where there is no archive, none of this resource, or a file of another size than the
     /// manifest says; [`crate::error::Exit::TryAgain`] while another `bbdl` puts its files in place; [`crate::error::Exit::Disk`].
-    pub fn open(dir: &Path, resource: &str) -> Result<Self> {
+    pub(crate) fn open(dir: &Path, resource: &str) -> Result<Self> {
         loop {
             if has_unfinished_commit(dir) {
                 drop(Archive::open(dir)?);
@@ -62,13 +62,13 @@ impl ResourceReader {
 
     /// The manifest that the file belongs to.
     #[must_use]
-    pub fn manifest(&self) -> &Manifest {
+    pub(crate) fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
     /// Where the file is.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -77,7 +77,7 @@ impl ResourceReader {
     ///
     /// # Errors
     /// Those of `each`; [`crate::error::Exit::Data`] where the file is not what the manifest says; [`crate::error::Exit::Disk`].
-    pub fn each(&mut self, mut each: impl FnMut(u64, &str) -> Result<()>) -> Result<()> {
+    pub(crate) fn each(&mut self, mut each: impl FnMut(u64, &str) -> Result<()>) -> Result<()> {
         let path = &self.path;
         let unread = |cause: std::io::Error| Error::disk("read", path, &cause);
         self.file.seek(SeekFrom::Start(0)).map_err(unread)?;
@@ -110,7 +110,7 @@ impl ResourceReader {
 ///
 /// # Errors
 /// As [`ResourceReader::open`], and [`crate::error::Exit::Data`] where the file is not what the manifest says.
-pub fn whole(dir: &Path, resource: &str) -> Result<Option<String>> {
+pub(crate) fn whole(dir: &Path, resource: &str) -> Result<Option<String>> {
     if Manifest::load(dir)?.is_none_or(|manifest| !manifest.resources.contains_key(resource)) {
         return Ok(None);
     }
@@ -128,11 +128,11 @@ pub fn whole(dir: &Path, resource: &str) -> Result<Option<String>> {
 
 /// Ids that were seen, sixteen bytes each.
 #[derive(Default)]
-pub struct Ids(Vec<IdHash>);
+pub(crate) struct Ids(Vec<IdHash>);
 
 impl Ids {
     /// Notes one; a resource without any is not told from others.
-    pub fn note(&mut self, id: &str) {
+    pub(crate) fn note(&mut self, id: &str) {
         if !id.is_empty() {
             self.0.push(id_hash(id));
         }
@@ -142,7 +142,7 @@ impl Ids {
     ///
     /// # Errors
     /// [`crate::error::Exit::Data`].
-    pub fn are_single(mut self, path: &Path) -> Result<()> {
+    pub(crate) fn are_single(mut self, path: &Path) -> Result<()> {
         self.0.sort_unstable();
         let doubled = self.0.windows(2).filter(|pair| pair[0] == pair[1]).count();
         if doubled == 0 { Ok(()) } else { Err(damaged(path, &format!("ids that occur twice: {doubled}"))) }
@@ -151,7 +151,7 @@ impl Ids {
 
 /// A file of the archive is not what a pull has put there, and nothing is made of it.
 #[must_use]
-pub fn damaged(path: &Path, why: &str) -> Error {
+pub(crate) fn damaged(path: &Path, why: &str) -> Error {
     Error::new(ErrorKind::Archive, format!("{} is damaged: {why}", path.display())).hint(
         "Nothing was written. See `bbdl verify`. Restore the file from a backup, or download everything again: bbdl fetch all --full --out DIR",
     )
@@ -169,7 +169,7 @@ fn none(dir: &Path) -> Error {
 /// What to give in the place of a directory that is no archive (of claims): the archive that it is in, those
 /// that are in it, or one beside it of nearly the same name.
 #[must_use]
-pub fn nearest(dir: &Path) -> String {
+pub(crate) fn nearest(dir: &Path) -> String {
     const FAR: usize = 3;
     const MANY: usize = 3;
     let is_archive = |dir: &Path| matches!(Manifest::load(dir), Ok(Some(_)));
@@ -214,7 +214,7 @@ pub fn nearest(dir: &Path) -> String {
 ///
 /// # Errors
 /// [`crate::error::Exit::Usage`].
-pub fn refuse_own(output: &Path) -> Result<()> {
+pub(crate) fn refuse_own(output: &Path) -> Result<()> {
     // Types that are not in the archive yet may come.
     const LATER: [&str; 5] =
         ["explanationofbenefit.ndjson", "patient.ndjson", "coverage.ndjson", "userinfo.json", "insurancecard.json"];

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// One attempt to get an authorization code. `state` and code verifier are made for it and used once.
-pub struct Authorization {
+pub(crate) struct Authorization {
     url: Url,
     state: Secret,
     verifier: PkceCodeVerifier,
@@ -32,7 +32,7 @@ const V3_SCOPES: [&str; 6] = [
 /// registered for, while naming one that it is not (an app without demographic data) ends in an error
 /// page after the log-in.
 #[must_use]
-pub fn default_scopes(api: ApiVersion) -> Vec<String> {
+pub(crate) fn default_scopes(api: ApiVersion) -> Vec<String> {
     match api {
         ApiVersion::V1 | ApiVersion::V2 => Vec::new(),
         ApiVersion::V3 => V3_SCOPES.map(str::to_owned).to_vec(),
@@ -47,7 +47,7 @@ impl Authorization {
     ///
     /// # Errors
     /// When the operating system has no randomness to give.
-    pub fn new(
+    pub(crate) fn new(
         server: &Server,
         client_id: &str,
         redirect_uri: &str,
@@ -79,19 +79,19 @@ impl Authorization {
 
     /// The URL for the browser. It holds the state and the challenge, and no secret of the client.
     #[must_use]
-    pub fn url(&self) -> &Url {
+    pub(crate) fn url(&self) -> &Url {
         &self.url
     }
 
     /// What the callback must bring back.
     #[must_use]
-    pub fn state(&self) -> &Secret {
+    pub(crate) fn state(&self) -> &Secret {
         &self.state
     }
 
     /// What the token request needs; the attempt is over with it.
     #[must_use]
-    pub fn into_parts(self) -> (PkceCodeVerifier, Vec<String>) {
+    pub(crate) fn into_parts(self) -> (PkceCodeVerifier, Vec<String>) {
         (self.verifier, self.scopes)
     }
 }
@@ -100,7 +100,7 @@ impl Authorization {
 ///
 /// # Errors
 /// When the operating system has no randomness to give.
-pub fn random_word() -> Result<Secret> {
+pub(crate) fn random_word() -> Result<Secret> {
     let mut bytes = [0u8; 32];
     getrandom::fill(&mut bytes)
         .map_err(|cause| Error::new(ErrorKind::Random, format!("the system gives no random numbers: {cause}")))?;

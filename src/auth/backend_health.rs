@@ -17,7 +17,7 @@ use crate::{
 
 /// What an answer to the question says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Health {
+pub(crate) enum Health {
     /// The documented answer.
     Well,
     /// The server says that its back end fails, or says nothing.
@@ -29,7 +29,7 @@ pub enum Health {
 }
 
 /// More is not read of an answer, in bytes: v3's is a document.
-pub const LARGEST: usize = 8 << 20;
+pub(crate) const LARGEST: usize = 8 << 20;
 
 impl Health {
     /// Reads an answer of the endpoint that [`Server::backend_health`] names. Only the documented body is believed: a
@@ -37,7 +37,7 @@ impl Health {
     ///
     /// [`Server::backend_health`]: crate::api::endpoints::Server::backend_health
     #[must_use]
-    pub fn read(api: ApiVersion, status: u16, body: &[u8]) -> Self {
+    pub(crate) fn read(api: ApiVersion, status: u16, body: &[u8]) -> Self {
         let body: Option<Map<String, Value>> = serde_json::from_slice(body).ok();
         let (key, value) = match api {
             ApiVersion::V1 | ApiVersion::V2 => ("message", "all's well"),
@@ -53,7 +53,7 @@ impl Health {
     }
 
     /// Asks the server of a client.
-    pub async fn of(client: &Client) -> Self {
+    pub(crate) async fn of(client: &Client) -> Self {
         // The server's own limit for this check is 5 s.
         const PATIENCE: Duration = Duration::from_secs(10);
         let (url, api) = (client.server().backend_health(), client.server().api());
@@ -62,7 +62,7 @@ impl Health {
             Ok(response) => Self::of_response(api, response).await,
             Err(cause) => SetupProblem::of(&cause).map_or_else(|| Self::Failing(network_words(&cause)), Self::NotSetUp),
         };
-        client.ui().trace(1, || {
+        client.output().trace(1, || {
             let said = match &health {
                 Self::Well => "well",
                 Self::NotSetUp(_) => "not asked",
@@ -74,7 +74,7 @@ impl Health {
     }
 
     /// Reads a response to its end.
-    pub async fn of_response(api: ApiVersion, mut response: reqwest::Response) -> Self {
+    pub(crate) async fn of_response(api: ApiVersion, mut response: reqwest::Response) -> Self {
         let status = response.status().as_u16();
         let mut body = Vec::new();
         loop {
@@ -91,7 +91,7 @@ impl Health {
     ///
     /// # Errors
     /// Where it is not well.
-    pub fn must_be_well(self) -> Result<(), Error> {
+    pub(crate) fn must_be_well(self) -> Result<(), Error> {
         match self {
             Self::Well => Ok(()),
             Self::Failing(why) => Err(Error::new(

@@ -22,7 +22,7 @@ const STORE_PAUSES: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2)];
 
 /// A token store of this machine and the locks of one profile.
-pub struct LocalVault {
+pub(crate) struct LocalVault {
     /// Where the tokens are.
     pub store: Arc<dyn TokenStore>,
     /// The profile's name: the key in the token store.
@@ -40,7 +40,7 @@ impl LocalVault {
     ///
     /// # Errors
     /// [`crate::error::Exit::NotSetUp`] when the store has none or cannot be asked.
-    pub fn read(&self) -> Result<Credential> {
+    pub(crate) fn read(&self) -> Result<Credential> {
         let again = format!("Log in: {}", self.login);
         let record = self.store.load(&self.profile)?.ok_or_else(|| {
             Error::new(ErrorKind::NoTokens, format!("the token store has no tokens for profile \"{}\"", self.profile))

@@ -99,7 +99,7 @@ pub enum Asked {
 
 /// What is told of an answer that is not the server's.
 #[must_use]
-pub fn intercepted(what: &str, words: &str) -> Error {
+pub(crate) fn intercepted(what: &str, words: &str) -> Error {
     Error::new(
         ErrorKind::Intercepted,
         format!("{what} gave an answer that Blue Button does not send ({words}): a Wi-Fi log-in page or a proxy may have answered instead"),

@@ -152,12 +152,12 @@ impl Session {
         }
         inner
             .client
-            .ui()
+            .output()
             .tell("bbdl is waiting for new tokens, which the server sends only once. To stop anyway, interrupt again.");
         tokio::select! {
             _ = inner.credential.lock() => {}
             () = tokio::time::sleep(LONGEST_RENEWAL) => {}
-            () = give_up => inner.client.ui().warn("you stopped the renewal: the next run may need a new log-in"),
+            () = give_up => inner.client.output().warn("you stopped the renewal: the next run may need a new log-in"),
         }
     }
 
@@ -240,7 +240,7 @@ impl Inner {
         let waiting = || {
             let words =
                 "Somebody is logging in under this profile, which ended the old log-in; waiting for the new one.";
-            self.client.ui().tell(words);
+            self.client.output().tell(words);
         };
         self.vault.wait_for_log_in(&waiting).await;
         let _lock = self.vault.lock().await?;
@@ -306,7 +306,7 @@ impl Inner {
             )
             .hint("bbdl fetched nothing for that person. Give each person a profile of their own: --profile NAME"));
         }
-        self.client.ui().trace(1, || "another process has renewed the access token".to_owned());
+        self.client.output().trace(1, || "another process has renewed the access token".to_owned());
         *current = stored;
         Ok(true)
     }
@@ -333,10 +333,10 @@ impl Inner {
         let renewed = current.renewed(&refresh_token, answer);
         renewal.store(&renewed).await.map_err(|error| self.lost(&error))?;
         let took = came.elapsed().as_secs_f64() * 1000.0;
-        self.client.ui().trace(1, || format!("the renewed tokens were stored {took:.2} ms after they came"));
+        self.client.output().trace(1, || format!("the renewed tokens were stored {took:.2} ms after they came"));
         if let Some(name) = odd_type {
             self.client
-                .ui()
+                .output()
                 .warn(format!("the server calls its access token \"{name}\"; it is used as a bearer token"));
         }
         if is_usable {

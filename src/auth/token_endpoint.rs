@@ -116,7 +116,7 @@ pub async fn is_closed_to(client: &Client, app: &App) -> Result<bool, String> {
     let path = url.path().to_owned();
     let answer = client.http().get(url).send().await.map_err(|cause| network_words(&cause))?;
     let status = answer.status().as_u16();
-    client.ui().trace(1, || format!("GET {path} → {status}"));
+    client.output().trace(1, || format!("GET {path} → {status}"));
     let body = answer.bytes().await.map_err(|cause| network_words(&cause))?;
     match Refusal::read(status, &body) {
         Some(refusal) if status == 403 && refusal.words.contains("Unable to verify permission") => Ok(true),
@@ -174,7 +174,7 @@ async fn post(client: &Client, app: &App, url: Url, form: &[(&str, &str)]) -> Re
             Err(cause) => break Some(network_words(&cause)),
         }
     };
-    client.ui().trace(1, || format!("POST {path} → {status}"));
+    client.output().trace(1, || format!("POST {path} → {status}"));
     Ok(Answer { status, body, broken_off })
 }
 

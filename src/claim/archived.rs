@@ -12,29 +12,29 @@ use crate::{
 };
 
 /// The resource that is a claim.
-pub const CLAIM: &str = "ExplanationOfBenefit";
+pub(crate) const CLAIM: &str = "ExplanationOfBenefit";
 
 /// The claims of an archive, held open.
-pub struct Claims(ResourceReader);
+pub(crate) struct Claims(ResourceReader);
 
 impl Claims {
     /// Opens the claims of the archive at `dir`.
     ///
     /// # Errors
     /// As [`ResourceReader::open`].
-    pub fn open(dir: &Path) -> Result<Self> {
+    pub(crate) fn open(dir: &Path) -> Result<Self> {
         ResourceReader::open(dir, CLAIM).map(Self)
     }
 
     /// What the archive says of itself.
     #[must_use]
-    pub fn manifest(&self) -> &Manifest {
+    pub(crate) fn manifest(&self) -> &Manifest {
         self.0.manifest()
     }
 
     /// How many there are, by the manifest; [`Claims::each`] refuses a file of others.
     #[must_use]
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.manifest().resources.get(CLAIM).map_or(0, |entry| entry.count)
     }
 
@@ -43,7 +43,7 @@ impl Claims {
     /// # Errors
     /// Those of `each`; [`crate::error::Exit::Data`] where the file cannot be read, is not what the manifest says, or has an id
     /// twice; [`crate::error::Exit::Disk`].
-    pub fn each(&mut self, mut each: impl FnMut(Claim) -> Result<()>) -> Result<()> {
+    pub(crate) fn each(&mut self, mut each: impl FnMut(Claim) -> Result<()>) -> Result<()> {
         let (path, mut ids) = (self.0.path().to_owned(), Ids::default());
         self.0.each(|number, line| {
             let claim = Claim::read(line).ok().ok_or_else(|| damaged(&path, &format!("line {number}: not JSON")))?;
@@ -58,7 +58,7 @@ impl Claims {
 ///
 /// # Errors
 /// As [`whole`].
-pub fn coverages(dir: &Path) -> Result<Vec<Coverage>> {
+pub(crate) fn coverages(dir: &Path) -> Result<Vec<Coverage>> {
     let text = whole(dir, "Coverage")?.unwrap_or_default();
     Ok(text.lines().filter_map(Coverage::read).collect())
 }

@@ -4,7 +4,7 @@
 //! not there. CMS's own names are preferred to the words of the Implementation Guide, which are shared by several
 //! amounts and sometimes wrong.
 
-pub mod archived;
+pub(crate) mod archived;
 mod codes;
 pub mod coverage;
 mod denial;

@@ -25,7 +25,7 @@ use crate::{
     cli::{Cli, Command, Global},
     error::{Error, ErrorKind, Result},
     origin::Origin,
-    output::{OutputOptions, Ui},
+    output::{Output, OutputOptions},
     profile::{Paths, Profile, ProfileName, config_file::ConfigFile, paths, profile_option},
 };
 
@@ -33,7 +33,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Context {
     /// The voice.
-    pub ui: Ui,
+    pub output: Output,
     /// Where things live.
     pub paths: Paths,
     /// `config.toml`.
@@ -57,9 +57,9 @@ pub struct Context {
 
 impl Context {
     /// Settles flags, environment and configuration.
-    pub(super) fn new(cli: Cli) -> Result<(Self, Command), (Ui, Error)> {
+    pub(super) fn new(cli: Cli) -> Result<(Self, Command), (Output, Error)> {
         let Cli { command, global } = cli;
-        let before = Ui::new(output_options(&global, &ConfigFile::default()));
+        let before = Output::new(output_options(&global, &ConfigFile::default()));
         Self::settle(global, &command).map(|context| (context, command)).map_err(|error| (before, error))
     }
 
@@ -94,7 +94,7 @@ impl Context {
         let token_store = global.token_store;
         let ca_cert = global.ca_cert.clone().or_else(|| config.ca_cert.clone());
         Ok(Self {
-            ui: Ui::new(output_options(&global, &config)),
+            output: Output::new(output_options(&global, &config)),
             paths,
             config,
             profile,
@@ -114,7 +114,7 @@ impl Context {
             state: self.paths.state(),
             home_mark: self.paths.home_mark(),
             command: self.config.token_store_command.as_deref(),
-            attended: self.ui.can_ask(),
+            attended: self.output.can_ask(),
         };
         Arc::from(store::open(kind, settings))
     }
@@ -124,7 +124,7 @@ impl Context {
     /// # Errors
     /// As [`Connections::to`].
     pub fn client(&self, server: Server, retry: RetryPolicy) -> Result<Client> {
-        Ok(Client::new(self.connections(server.origin())?, server, retry, self.ui.clone()))
+        Ok(Client::new(self.connections(server.origin())?, server, retry, self.output.clone()))
     }
 
     /// The connections to an origin, opened where nobody has yet.
@@ -192,7 +192,7 @@ impl Context {
         };
         let credential = vault.read()?;
         let identity = Identity { profile: name.to_string(), login, renewals: self.renewals.clone() };
-        let record = Record { paths: self.paths.clone(), name: name.clone(), ui: self.ui.clone() };
+        let record = Record { paths: self.paths.clone(), name: name.clone(), output: self.output.clone() };
         let session = Session::new(Arc::clone(&client), (Arc::new(vault), credential), identity, Box::new(record))?;
         match profile.ended {
             // Of another log-in than the tokens: of one before them.
@@ -216,7 +216,7 @@ fn over(name: &ProfileName, profile: &Profile, ended: Ended) -> Error {
 struct Record {
     paths: Paths,
     name: ProfileName,
-    ui: Ui,
+    output: Output,
 }
 
 impl Observer for Record {
@@ -235,7 +235,7 @@ impl Observer for Record {
 impl Record {
     fn noted(&self, noted: Result<()>) {
         if let Err(error) = noted {
-            self.ui.warn(format!("the profile could not be updated: {error}"));
+            self.output.warn(format!("the profile could not be updated: {error}"));
         }
     }
 }

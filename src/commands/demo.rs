@@ -12,7 +12,7 @@ use crate::{
     commands::{Context, fetch, login},
     error::{Error, ErrorKind, Result},
     files::{durable, path_text::typed},
-    output::Ui,
+    output::Output,
     profile::{Paths, ProfileName, config_file::ConfigFile},
 };
 use bluebutton_mock::{Mock, Options, Population};
@@ -27,25 +27,25 @@ const MARK: &str = ".bbdl/demo";
 ///
 /// # Errors
 /// Those of its steps.
-pub fn run(context: &Context, args: &Demo) -> Result<()> {
-    let ui = &context.ui;
+pub(crate) fn run(context: &Context, args: &Demo) -> Result<()> {
+    let output = &context.output;
     make_room(&args.out)?;
     let home = tempfile::tempdir().map_err(|cause| Error::disk("create", &std::env::temp_dir(), &cause))?;
     let mock = start()?;
-    ui.say(format!("1. A mock Blue Button with one made-up enrollee and {CLAIMS} claims runs at {}\n", mock.url()));
+    output.say(format!("1. A mock Blue Button with one made-up enrollee and {CLAIMS} claims runs at {}\n", mock.url()));
 
     let secret = home.path().join("client-secret");
     durable::write_private(&secret, mock.client_secret().as_bytes())
         .map_err(|cause| Error::disk("write", &secret, &cause))?;
-    let stage = Context { ui: ui.for_a_step(), ..temporary(context, home.path())? };
-    ui.say(format!("2. $ bbdl login --server {}\n", mock.url()));
+    let stage = Context { output: output.for_a_step(), ..temporary(context, home.path())? };
+    output.say(format!("2. $ bbdl login --server {}\n", mock.url()));
     login::run_with(&stage, log_in(&mock, &secret)?, visit)?;
 
-    ui.say(format!("\n3. $ bbdl fetch all --out {}\n", typed(&args.out)));
-    fetch::run(&Context { ui: ui.clone(), ..stage }, &fetch_all(&args.out)?)?;
+    output.say(format!("\n3. $ bbdl fetch all --out {}\n", typed(&args.out)));
+    fetch::run(&Context { output: output.clone(), ..stage }, &fetch_all(&args.out)?)?;
     let mark = args.out.join(MARK);
     durable::write_private(&mark, b"").map_err(|cause| Error::disk("write", &mark, &cause))?;
-    ui.say(next_steps(&args.out));
+    output.say(next_steps(&args.out));
     Ok(())
 }
 
@@ -100,15 +100,15 @@ fn fetch_all(out: &Path) -> Result<Fetch> {
 }
 
 /// The browser: follows redirects to where they end. The mock needs no more of one.
-fn visit(ui: &Ui, url: String) {
-    let ui = ui.clone();
+fn visit(output: &Output, url: String) {
+    let output = output.clone();
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let visited = runtime.map(|runtime| {
             runtime.block_on(async { reqwest::Client::builder().no_proxy().build()?.get(url).send().await })
         });
         if !matches!(visited, Ok(Ok(_))) {
-            ui.warn("the demo's browser could not follow the log-in");
+            output.warn("the demo's browser could not follow the log-in");
         }
     });
 }

@@ -69,7 +69,7 @@ impl Finding {
 ///
 /// # Errors
 /// [`crate::error::Exit::NotSetUp`] when anything failed.
-pub fn run(context: &Context, args: &Doctor) -> Result<()> {
+pub(crate) fn run(context: &Context, args: &Doctor) -> Result<()> {
     let mut findings = vec![loopback(), browser(), proxies()];
     findings.extend(context.paths.private_dirs().iter().filter_map(|dir| directory(dir)));
     let names = context.paths.profiles()?;
@@ -105,8 +105,8 @@ pub fn run(context: &Context, args: &Doctor) -> Result<()> {
         }
     }
     let failed = findings.iter().filter(|finding| finding.state == State::Fail).count();
-    if context.ui.json() {
-        context.ui.result_json(&json!({"ok": failed == 0, "findings": findings}));
+    if context.output.json() {
+        context.output.result_json(&json!({"ok": failed == 0, "findings": findings}));
     } else {
         for Finding { check, state, found, fix } in &findings {
             let state = match state {
@@ -115,7 +115,7 @@ pub fn run(context: &Context, args: &Doctor) -> Result<()> {
                 State::Fail => "FAIL",
             };
             let fix = if fix.is_empty() { String::new() } else { format!("\n      next: {fix}") };
-            context.ui.result(format!("{state:4}  {check}: {found}{fix}"));
+            context.output.result(format!("{state:4}  {check}: {found}{fix}"));
         }
     }
     if failed == 0 {
@@ -123,7 +123,7 @@ pub fn run(context: &Context, args: &Doctor) -> Result<()> {
     }
     let error = Error::new(ErrorKind::Doctor, format!("{failed} of {} checks failed", findings.len()))
         .hint("See above for what to do about each.");
-    Err(if context.ui.json() { error.already_reported() } else { error })
+    Err(if context.output.json() { error.already_reported() } else { error })
 }
 
 /// Whether the shared state can be used, if one is named.

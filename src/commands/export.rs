@@ -18,7 +18,7 @@ use crate::{
 ///
 /// # Errors
 /// As [`export`], and [`crate::error::Exit::Usage`] for standard output.
-pub fn run(context: &Context, args: &Export) -> Result<()> {
+pub(crate) fn run(context: &Context, args: &Export) -> Result<()> {
     if args.out == Path::new("-") {
         let (what, instead) = match args.to {
             Format::Sqlite => ("a database cannot be written to a pipe", "--out claims.db"),
@@ -31,29 +31,29 @@ pub fn run(context: &Context, args: &Export) -> Result<()> {
     let archives = archives(context, &args.dirs)?;
     let Written { claims, lines, incomplete } = export(&archives, &plan)?;
     let left_out: Vec<String> = archives.waiting().iter().map(|dir| left_out(dir)).collect();
-    if context.ui.json() {
+    if context.output.json() {
         let out = crate::files::path_text::to_text(&args.out);
         let mut said = json!({"out": out, "claims": claims, "lines": lines, "incomplete": incomplete});
         if !left_out.is_empty() {
             said["warnings"] = left_out.iter().map(|message| json!({"kind": "no_pull", "message": message})).collect();
         }
-        context.ui.result_json(&said);
+        context.output.result_json(&said);
     } else {
         let many = |number: u64, what| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         let (claims, lines) = (many(claims, "claim"), many(lines, "line"));
         let out = args.out.display();
         match args.to {
-            Format::FhirBundle => context.ui.say(format!("{claims} are in {out}, as the server sent them")),
-            _ => context.ui.say(format!("{claims} and {lines} are in {out}")),
+            Format::FhirBundle => context.output.say(format!("{claims} are in {out}, as the server sent them")),
+            _ => context.output.say(format!("{claims} and {lines} are in {out}")),
         }
     }
     for message in left_out {
-        context.ui.warn(message);
+        context.output.warn(message);
     }
     if incomplete == 1 {
-        context.ui.warn("1 claim contains something that a table cannot show; it has is_incomplete 1, and is complete in the archive");
+        context.output.warn("1 claim contains something that a table cannot show; it has is_incomplete 1, and is complete in the archive");
     } else if incomplete > 1 {
-        context.ui.warn(format!("{incomplete} claims contain something that a table cannot show; they have is_incomplete 1, and are complete in the archive"));
+        context.output.warn(format!("{incomplete} claims contain something that a table cannot show; they have is_incomplete 1, and are complete in the archive"));
     }
     Ok(())
 }

@@ -16,11 +16,11 @@ use crate::{
 };
 
 /// The environment variable by which a shell asks for completions; its value is the shell's name.
-pub const ASKED_BY_A_SHELL: &str = "BBDL_COMPLETE";
+pub(crate) const ASKED_BY_A_SHELL: &str = "BBDL_COMPLETE";
 
 /// Answers a shell.
 #[must_use]
-pub fn complete() -> Exit {
+pub(crate) fn complete() -> Exit {
     let answered = CompleteEnv::with_factory(|| options_last(cli::command()))
         .var(ASKED_BY_A_SHELL)
         .try_complete(std::env::args_os(), std::env::current_dir().ok().as_deref());
@@ -38,7 +38,7 @@ fn options_last(command: Command) -> Command {
 ///
 /// # Errors
 /// Only a bug can cause this.
-pub fn completions(context: &Context, args: &Completions) -> Result<()> {
+pub(crate) fn completions(context: &Context, args: &Completions) -> Result<()> {
     let defect = |why: String| Error::new(ErrorKind::Completions, format!("completions cannot be made: {why}"));
     let shells = Shells::builtins();
     let name = args.shell.to_string();
@@ -47,7 +47,7 @@ pub fn completions(context: &Context, args: &Completions) -> Result<()> {
     shell
         .write_registration(ASKED_BY_A_SHELL, "bbdl", "bbdl", "bbdl", &mut text)
         .map_err(|cause| defect(cause.to_string()))?;
-    context.ui.result(String::from_utf8_lossy(&text).trim());
+    context.output.result(String::from_utf8_lossy(&text).trim());
     Ok(())
 }
 
@@ -55,12 +55,12 @@ pub fn completions(context: &Context, args: &Completions) -> Result<()> {
 ///
 /// # Errors
 /// [`Exit::Disk`].
-pub fn man(context: &Context, args: &Man) -> Result<()> {
+pub(crate) fn man(context: &Context, args: &Man) -> Result<()> {
     let pages =
         man_page::pages().map_err(|cause| Error::new(ErrorKind::Man, format!("a man page cannot be made: {cause}")))?;
     if args.dir == Path::new("-") {
         let main = pages.first().map(|page| String::from_utf8_lossy(&page.text)).unwrap_or_default();
-        context.ui.result(main.trim_end());
+        context.output.result(main.trim_end());
         return Ok(());
     }
     fs::create_dir_all(&args.dir).map_err(|cause| Error::disk("create", &args.dir, &cause))?;

@@ -44,7 +44,7 @@ enum Ended {
 ///
 /// # Errors
 /// [`Exit::NotSetUp`] without such a profile, [`Exit::TryAgain`] when the server cannot be reached.
-pub fn run(context: &Context, args: &Logout) -> Result<()> {
+pub(crate) fn run(context: &Context, args: &Logout) -> Result<()> {
     let name = &context.profile;
     let profile = Profile::must_load(&context.paths, name)?;
     let store = context.store(context.token_store.unwrap_or(profile.token_store));
@@ -65,19 +65,19 @@ pub fn run(context: &Context, args: &Logout) -> Result<()> {
         Ended::LeftAlone => (false, "the tokens here are deleted"),
     };
     let lives_on = if revoked { String::new() } else { format!("; {LIVES_ON}") };
-    if context.ui.json() {
+    if context.output.json() {
         let mut result = json!({"profile": name.as_str(), "revoked": revoked});
         if !profile.archives.is_empty() {
             result["archives"] = profile.archives.iter().map(|note| to_text(&note.out)).collect();
         }
-        context.ui.result_json(&result);
+        context.output.result_json(&result);
     } else {
-        context.ui.say(format!("Profile \"{name}\": {said}{lives_on}. Archives were not touched."));
+        context.output.say(format!("Profile \"{name}\": {said}{lives_on}. Archives were not touched."));
         for note in &profile.archives {
-            context.ui.say(format!("  {} ({} claims)", note.out.display(), note.count));
+            context.output.say(format!("  {} ({} claims)", note.out.display(), note.count));
         }
         if !profile.archives.is_empty() {
-            context.ui.say(format!("To delete them as well: bbdl purge{}", profile_option(name)));
+            context.output.say(format!("To delete them as well: bbdl purge{}", profile_option(name)));
         }
     }
     Ok(())
@@ -92,9 +92,9 @@ pub(super) fn end(context: &Context, profile: &Profile) -> Result<()> {
     let store = context.store(context.token_store.unwrap_or(profile.token_store));
     match end_at_server(context, profile, &*store) {
         Ok(Ended::Revoked | Ended::Already) => {}
-        Ok(Ended::Spent | Ended::LeftAlone) => context.ui.warn(LIVES_ON),
+        Ok(Ended::Spent | Ended::LeftAlone) => context.output.warn(LIVES_ON),
         Err(error) if error.exit() == Exit::Interrupted => return Err(error),
-        Err(error) => context.ui.warn(format!("{}; {LIVES_ON}", error.message)),
+        Err(error) => context.output.warn(format!("{}; {LIVES_ON}", error.message)),
     }
     store.delete(name.as_str())?;
     Profile::forget(&context.paths, name)

@@ -15,7 +15,7 @@ use bluebutton_mock::{FaultError, Mock, Options, Population, Records, StartError
 /// # Errors
 /// [`crate::error::Exit::Usage`] for faults, redirect URIs and data that cannot be read,
 /// [`crate::error::Exit::TryAgain`] when the port is taken.
-pub fn run(context: &Context, args: &Args) -> Result<()> {
+pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
     let options = options(args)?;
     block_on(async {
         let mut stop = pin!(asked_to_stop());
@@ -26,10 +26,10 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             () = ready(()) => {}
         }
         let mock = Mock::start(options).map_err(not_started)?;
-        context.ui.result(mock.announcement());
+        context.output.result(mock.announcement());
         // Nobody could find it.
-        context.ui.delivered()?;
-        context.ui.say(format!("A mock Blue Button is at {}. Stop it with Ctrl-C.", mock.url()));
+        context.output.delivered()?;
+        context.output.say(format!("A mock Blue Button is at {}. Stop it with Ctrl-C.", mock.url()));
         stop.await;
         Ok(())
     })

@@ -2,23 +2,23 @@
 
 mod archive_owner;
 mod context;
-pub mod demo;
-pub mod doctor;
-pub mod export;
-pub mod fetch;
-pub mod generate;
+pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod export;
+pub(crate) mod fetch;
+pub(crate) mod generate;
 mod hardening;
-pub mod login;
-pub mod logout;
+pub(crate) mod login;
+pub(crate) mod logout;
 mod man_page;
-pub mod mock;
-pub mod profiles;
-pub mod purge;
-pub mod report;
+pub(crate) mod mock;
+pub(crate) mod profiles;
+pub(crate) mod purge;
+pub(crate) mod report;
 mod shared_state;
-pub mod status;
+pub(crate) mod status;
 mod variables;
-pub mod verify;
+pub(crate) mod verify;
 
 use std::panic::AssertUnwindSafe;
 
@@ -27,7 +27,7 @@ pub use context::Context;
 use crate::{
     cli::Command,
     error::{Error, ErrorKind, Exit, ISSUES, Result, is_of_a_closed_pipe},
-    output::Ui,
+    output::Output,
 };
 
 /// Runs the program; everything a person has to see has been said when it returns.
@@ -48,12 +48,14 @@ pub fn main() -> Exit {
     };
     let (context, command) = match Context::new(cli) {
         Ok(ready) => ready,
-        Err((ui, error)) => return failed(&ui, &error),
+        Err((output, error)) => return failed(&output, &error),
     };
     // The hook has said what there is to say of a panic; what is left is its exit code.
-    match std::panic::catch_unwind(AssertUnwindSafe(|| run(&context, command).and_then(|()| context.ui.delivered()))) {
+    match std::panic::catch_unwind(AssertUnwindSafe(|| {
+        run(&context, command).and_then(|()| context.output.delivered())
+    })) {
         Ok(Ok(())) => Exit::Done,
-        Ok(Err(error)) => failed(&context.ui, &error),
+        Ok(Err(error)) => failed(&context.output, &error),
         Err(_) => Exit::Defect,
     }
 }
@@ -73,13 +75,13 @@ fn not_understood(refusal: &clap::Error, variable: Option<&str>, json: bool) -> 
     let printed = refusal.print().and_then(|()| std::io::Write::flush(&mut std::io::stdout()));
     if !refusal.use_stderr() {
         return match printed {
-            Err(cause) if !is_of_a_closed_pipe(&cause) => failed(&Ui::quiet(), &Error::stdout(&cause)),
+            Err(cause) if !is_of_a_closed_pipe(&cause) => failed(&Output::quiet(), &Error::stdout(&cause)),
             _ => Exit::Done,
         };
     }
     let correct = variable.map(|name| format!("Correct or unset the environment variable {name}."));
     if let Some(correct) = &correct {
-        Ui::quiet().tell(format!("\n{correct}"));
+        Output::quiet().tell(format!("\n{correct}"));
     }
     if json {
         let text = refusal.to_string();
@@ -91,13 +93,13 @@ fn not_understood(refusal: &clap::Error, variable: Option<&str>, json: bool) -> 
         let all = || "For all commands and options: bbdl --help".to_owned();
         let error = Error::usage(first).hint(correct.unwrap_or_else(all));
         // The sentence is on stderr already.
-        Ui::quiet_json().failure_json(&error);
+        Output::quiet_json().failure_json(&error);
     }
     Exit::Usage
 }
 
-fn failed(ui: &Ui, error: &Error) -> Exit {
-    ui.failure(error);
+fn failed(output: &Output, error: &Error) -> Exit {
+    output.failure(error);
     error.exit()
 }
 
@@ -126,7 +128,7 @@ fn silence_panics(json: bool) {
         let place = panic.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
         let error = Error::new(ErrorKind::Defect, format!("bbdl has a bug at {place}"))
             .hint(format!("Please report it with this line at {ISSUES}. None of your data is in it."));
-        let ui = if json { Ui::quiet_json() } else { Ui::quiet() };
-        ui.failure(&error);
+        let output = if json { Output::quiet_json() } else { Output::quiet() };
+        output.failure(&error);
     }));
 }

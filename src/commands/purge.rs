@@ -50,7 +50,7 @@ impl Doomed {
 /// # Errors
 /// [`crate::error::Exit::Usage`] when nobody can be asked and `--yes` is missing, [`crate::error::Exit::NotSetUp`] without such a
 /// profile, [`crate::error::Exit::TryAgain`] while another `bbdl` uses it, [`crate::error::Exit::Disk`].
-pub fn run(context: &Context, args: &Purge) -> Result<()> {
+pub(crate) fn run(context: &Context, args: &Purge) -> Result<()> {
     let paths = &context.paths;
     let mut names = if args.all_profiles { paths.profiles()? } else { vec![context.profile.clone()] };
     if args.all_profiles {
@@ -136,26 +136,26 @@ fn described(one: &Doomed, kept: &[PathBuf]) -> Vec<String> {
 
 /// Shows what the same command would delete without `--dry-run`.
 fn would_delete(context: &Context, doomed: &[Doomed], kept: &[PathBuf]) {
-    if context.ui.json() {
+    if context.output.json() {
         let names: Vec<&str> = doomed.iter().map(|one| one.name.as_str()).collect();
         let archives = doomed.iter().flat_map(|one| archives_to_go(one, kept));
         let archives: Vec<_> = archives.map(|note| json!({"out": to_text(&note.out), "count": note.count})).collect();
-        context.ui.result_json(&json!({"dry_run": true, "profiles": names, "archives": archives}));
+        context.output.result_json(&json!({"dry_run": true, "profiles": names, "archives": archives}));
         return;
     }
     let lines: Vec<String> = doomed.iter().flat_map(|one| described(one, kept)).collect();
-    context.ui.result(format!("Would delete:\n{}", lines.join("\n")));
+    context.output.result(format!("Would delete:\n{}", lines.join("\n")));
 }
 
 fn agree(context: &Context, doomed: &[Doomed], kept: &[PathBuf]) -> Result<()> {
-    if !context.ui.can_ask() {
+    if !context.output.can_ask() {
         return Err(Error::usage("purge deletes for good, and there is no terminal to ask on")
             .hint("To delete without a question: bbdl purge --yes"));
     }
     for line in doomed.iter().flat_map(|one| described(one, kept)) {
-        context.ui.tell(line);
+        context.output.tell(line);
     }
-    let answer = context.ui.ask("Delete all of this for good? Type yes")?;
+    let answer = context.output.ask("Delete all of this for good? Type yes")?;
     if answer.eq_ignore_ascii_case("yes") {
         return Ok(());
     }
@@ -238,13 +238,13 @@ fn remove(
 
 fn finished(context: &Context, doomed: &[Doomed], archives: &[Removed]) -> Result<()> {
     let names: Vec<&str> = doomed.iter().map(|one| one.name.as_str()).collect();
-    if context.ui.json() {
+    if context.output.json() {
         let archives: Vec<_> = archives.iter().map(|it| json!({"out": to_text(&it.out), "left": it.left})).collect();
-        context.ui.result_json(&json!({"profiles": names, "archives": archives}));
+        context.output.result_json(&json!({"profiles": names, "archives": archives}));
         return Ok(());
     }
     let count = archives.iter().filter(|it| it.left.is_none()).count();
-    context.ui.say(match names.len() {
+    context.output.say(match names.len() {
         0 => "There is no log-in on this machine.".to_owned(),
         _ => {
             let archives = if count == 1 { "archive" } else { "archives" };
@@ -253,7 +253,7 @@ fn finished(context: &Context, doomed: &[Doomed], archives: &[Removed]) -> Resul
     });
     for Removed { out, left } in archives {
         if let Some(why) = left {
-            context.ui.warn(format!("{} was not deleted, or not completely: {why}", out.display()));
+            context.output.warn(format!("{} was not deleted, or not completely: {why}", out.display()));
         }
     }
     Ok(())

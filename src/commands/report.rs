@@ -24,12 +24,12 @@ const BUFFER: usize = 1 << 16;
 /// # Errors
 /// As [`Report::of`], [`crate::error::Exit::Disk`], and [`crate::error::Exit::Usage`] where the page would take the
 /// place of an archive's own file.
-pub fn run(context: &Context, args: &cli::Report) -> Result<()> {
+pub(crate) fn run(context: &Context, args: &cli::Report) -> Result<()> {
     let owner = std::fs::canonicalize(&args.dir).ok().and_then(|dir| owners(context).remove(&dir));
     let profile = owner.map(|name| name.as_str().to_owned());
     let options = Options { profile, year: args.year, is_redacted: args.redact };
     if args.out == Path::new("-") {
-        if context.ui.json() {
+        if context.output.json() {
             return Err(Error::usage("--json and --out - both want standard output"));
         }
         if args.open {
@@ -38,7 +38,7 @@ pub fn run(context: &Context, args: &cli::Report) -> Result<()> {
             );
         }
         let report = Report::of(&args.dir, None, &options)?;
-        let written = context.ui.stream(|mut out| report.write(&mut out, Error::stdout));
+        let written = context.output.stream(|mut out| report.write(&mut out, Error::stdout));
         return written.map_err(|error| match error.kind {
             ErrorKind::Stdout => error.hint("The page is incomplete. Free some space, or send it somewhere else."),
             _ => error,
@@ -60,13 +60,13 @@ pub fn run(context: &Context, args: &cli::Report) -> Result<()> {
     let bytes = page.metadata().map_err(|cause| wrong(&cause))?.len();
     file.keep().map_err(|cause| wrong(&cause))?;
     let counted = if claims == 1 { "1 claim".to_owned() } else { format!("{claims} claims") };
-    if context.ui.json() {
-        context.ui.result_json(
+    if context.output.json() {
+        context.output.result_json(
             &json!({"out": crate::files::path_text::to_text(&args.out), "claims": claims, "bytes": bytes}),
         );
     } else {
         let out = args.out.display();
-        context.ui.say(format!("{out} shows {counted} on one page. It contains health data: keep it private."));
+        context.output.say(format!("{out} shows {counted} on one page. It contains health data: keep it private."));
     }
     if args.open {
         open(context, &args.out);
@@ -78,7 +78,7 @@ pub fn run(context: &Context, args: &cli::Report) -> Result<()> {
 fn open(context: &Context, page: &Path) {
     let whole = std::path::absolute(page).unwrap_or_else(|_| page.to_owned());
     if !url::Url::from_file_path(&whole).is_ok_and(|url| browser::opened(url.as_str())) {
-        context.ui.warn(format!("no browser could be opened; open the page yourself: {}", whole.display()));
+        context.output.warn(format!("no browser could be opened; open the page yourself: {}", whole.display()));
     }
 }
 

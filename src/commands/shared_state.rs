@@ -163,7 +163,7 @@ mod with_postgres {
         let delivered = state.deliver_unsaved().await?;
         if delivered > 0 {
             context
-                .ui
+                .output
                 .say(format!("{delivered} renewed log-ins that waited on this machine are in the shared state now"));
         }
         let pacer = ContextPacer { connections: Arc::clone(&context.connections) };

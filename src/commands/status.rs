@@ -38,7 +38,7 @@ const ASKED_AT_ONCE: usize = 16;
 /// # Errors
 /// [`Exit::Disk`] when the profiles cannot be read, [`Exit::NotSetUp`] when one was named and is not there; of
 /// `--online`, the gravest of what was found.
-pub fn run(context: &Context, args: &Status) -> Result<()> {
+pub(crate) fn run(context: &Context, args: &Status) -> Result<()> {
     if args.paths {
         places(context);
         return Ok(());
@@ -59,8 +59,8 @@ pub fn run(context: &Context, args: &Status) -> Result<()> {
     let online = if args.online { block_on_with_workers(ask_all(context, names))? } else { HashMap::new() };
     // As they are by now: to ask may have renewed or ended a log-in.
     let (rows, same_person) = read(context, &all, names, &online);
-    if rows.is_empty() && !context.ui.json() {
-        context.ui.say("No log-ins on this machine. Begin with: bbdl login --sandbox  (or --production)");
+    if rows.is_empty() && !context.output.json() {
+        context.output.say("No log-ins on this machine. Begin with: bbdl login --sandbox  (or --production)");
     }
     show(context, &rows, &same_person)?;
     let asked = names.iter().filter_map(|name| Some((name, online.get(name)?.as_ref().err()?)));
@@ -83,7 +83,7 @@ fn of_shared_state(context: &Context, args: &Status, profiles: Vec<(ProfileName,
     let (mut rows, mut people) = (Vec::new(), Vec::new());
     for (name, profile) in profiles {
         people.push((name.clone(), PersonKey::of(&profile)));
-        let text = if context.ui.json() {
+        let text = if context.output.json() {
             let mut row = row(&name, &profile, None, now);
             row["token_store"] = "state".into();
             row.to_string()
@@ -96,8 +96,8 @@ fn of_shared_state(context: &Context, args: &Status, profiles: Vec<(ProfileName,
 }
 
 fn show(context: &Context, rows: &[Shown], same_person: &SamePerson) -> Result<()> {
-    if context.ui.json() {
-        context.ui.stream(|out| {
+    if context.output.json() {
+        context.output.stream(|out| {
             let wrong = |cause| Error::stdout(&cause);
             out.write_all(b"{\"profiles\":[").map_err(wrong)?;
             for (place, Shown { name, text }) in rows.iter().enumerate() {
@@ -110,7 +110,7 @@ fn show(context: &Context, rows: &[Shown], same_person: &SamePerson) -> Result<(
         })?;
     } else {
         for Shown { name, text } in rows {
-            context.ui.result(text.clone() + &same_person.line(name));
+            context.output.result(text.clone() + &same_person.line(name));
         }
     }
     Ok(())
@@ -120,13 +120,13 @@ fn show(context: &Context, rows: &[Shown], same_person: &SamePerson) -> Result<(
 fn places(context: &Context) {
     let paths = &context.paths;
     let (config, state, tokens) = (paths.config_file(), paths.state(), paths.tokens());
-    if context.ui.json() {
-        context.ui.result_json(&json!({"paths": {
+    if context.output.json() {
+        context.output.result_json(&json!({"paths": {
             "config": to_text(config), "state": to_text(state), "tokens": to_text(&tokens),
         }}));
         return;
     }
-    context.ui.result(format!(
+    context.output.result(format!(
         "configuration  {}\nstate          {}\ntokens         {} (with --token-store file; other stores keep them elsewhere)",
         config.display(),
         state.display(),
@@ -162,7 +162,7 @@ fn read(
             people.push((name.clone(), PersonKey::of(&profile)));
             if is_shown(name) {
                 let asked = online.get(name);
-                let text = if context.ui.json() {
+                let text = if context.output.json() {
                     row(name, &profile, asked, now).to_string()
                 } else {
                     paragraph(name, &profile, asked, now)
@@ -247,7 +247,7 @@ impl SamePerson {
 
 fn load(context: &Context, name: &ProfileName) -> Option<Profile> {
     let mut profile = Profile::load(&context.paths, name).unwrap_or_else(|error| {
-        context.ui.warn(error.to_string());
+        context.output.warn(error.to_string());
         None
     })?;
     LastPulls::load(&context.paths, name).refresh(&mut profile.archives);
@@ -257,7 +257,7 @@ fn load(context: &Context, name: &ProfileName) -> Option<Profile> {
 /// The failure of the whole. The result on stdout has it already.
 fn found(context: &Context, name: &ProfileName, error: Error) -> Error {
     let error = Error { message: format!("{name}: {}", error.message), ..error };
-    if context.ui.json() { error.already_reported() } else { error }
+    if context.output.json() { error.already_reported() } else { error }
 }
 
 /// Asks the server about each of them, several at once.

@@ -14,7 +14,7 @@ use crate::{
 /// # Errors
 /// [`Exit::Data`] when the archive is not what it must be, [`Exit::PersonMustAct`] when others may read it,
 /// [`Exit::TryAgain`] when another program holds it.
-pub fn run(context: &Context, args: &Verify) -> Result<()> {
+pub(crate) fn run(context: &Context, args: &Verify) -> Result<()> {
     if archive::has_unfinished_commit(&args.dir) {
         // The new archive is complete, but not yet renamed into place. Opening the archive does that.
         drop(Archive::open(&args.dir)?);
@@ -28,7 +28,7 @@ pub fn run(context: &Context, args: &Verify) -> Result<()> {
                 report = archive::verify::verify(&args.dir)?;
                 if !held.keeps_permissions() {
                     report.forgive_exposure();
-                    context.ui.warn(format!(
+                    context.output.warn(format!(
                         "the file system of {} keeps no permissions: everybody who can use that disk can read the claims",
                         args.dir.display()
                     ));
@@ -38,12 +38,12 @@ pub fn run(context: &Context, args: &Verify) -> Result<()> {
             Err(_) => {}
         }
     }
-    if context.ui.json() {
-        context.ui.result_json(&json!(report));
+    if context.output.json() {
+        context.output.result_json(&json!(report));
     } else {
         for (resource, findings) in &report.resources {
             let verdict = if findings.sha256_ok { "as the manifest says" } else { "not as the manifest says" };
-            context.ui.say(format!("{resource}: {}, {verdict}", findings.count));
+            context.output.say(format!("{resource}: {}, {verdict}", findings.count));
         }
     }
     let Some(kind) = report.failure() else { return Ok(()) };
@@ -60,5 +60,5 @@ pub fn run(context: &Context, args: &Verify) -> Result<()> {
     let message = format!("{} {what}: {}", args.dir.display(), report.problems.join("; "));
     let error = Error::new(kind, message).hint(hint);
     // The report on stdout says it already. A second JSON object would break readers.
-    Err(if context.ui.json() { error.already_reported() } else { error })
+    Err(if context.output.json() { error.already_reported() } else { error })
 }

@@ -15,7 +15,7 @@ use tempfile::TempPath;
 use super::{durable, replace};
 
 /// A file to be written.
-pub struct NewFile<'a> {
+pub(crate) struct NewFile<'a> {
     /// Where it is to be.
     pub place: PathBuf,
     /// What is to be in it.
@@ -24,7 +24,7 @@ pub struct NewFile<'a> {
 
 /// Writes files that lie in or below `root`, on one file system. The answer has one entry a file, in their order.
 /// `is_secret` files are not written where the file system does not keep them to their owner.
-pub fn write(root: &Path, files: &[NewFile<'_>], is_secret: bool) -> Vec<io::Result<()>> {
+pub(crate) fn write(root: &Path, files: &[NewFile<'_>], is_secret: bool) -> Vec<io::Result<()>> {
     if files.is_empty() {
         return Vec::new();
     }

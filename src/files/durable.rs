@@ -21,7 +21,7 @@ use super::replace;
 ///
 /// # Errors
 /// What the file system says; the temporary file is removed.
-pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     AtomicFile::begin(path)?.write_and_keep(bytes)
 }
 
@@ -29,7 +29,7 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// What the file system says; `PermissionDenied` where it keeps no permissions (exFAT, SMB).
-pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let file = AtomicFile::begin(path)?;
     refuse_if_not_private(file.temporary.as_file())?;
     file.write_and_keep(bytes)
@@ -40,7 +40,7 @@ pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// As [`write_private`].
-pub fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut fresh = AtomicFile::begin(path)?;
     fresh.temporary.write_all(bytes)?;
     replace::with(fresh.temporary.into_temp_path(), path)
@@ -51,7 +51,7 @@ pub fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// As [`AtomicFile::begin_where_told`].
-pub fn write_public(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_public(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let fresh = AtomicFile::begin_where_told(path)?;
     set_mode(fresh.temporary.as_file(), 0o644)?;
     fresh.write_and_keep(bytes)
@@ -61,7 +61,7 @@ pub fn write_public(path: &Path, bytes: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// What the file system says; `PermissionDenied` where it keeps no permissions (exFAT, SMB).
-pub fn refuse_if_not_private(file: &File) -> io::Result<()> {
+pub(crate) fn refuse_if_not_private(file: &File) -> io::Result<()> {
     #[cfg(unix)]
     if !crate::files::private_dir::can_be_made_private(file)? {
         let why = "this file system keeps no permissions (exFAT, SMB), so bbdl keeps no secrets there";
@@ -73,7 +73,7 @@ pub fn refuse_if_not_private(file: &File) -> io::Result<()> {
 }
 
 /// A file that takes its place when it is whole, as [`write_private`] writes one; dropped before, it is gone.
-pub struct AtomicFile {
+pub(crate) struct AtomicFile {
     temporary: NamedTempFile,
     place: PathBuf,
 }
@@ -84,7 +84,7 @@ impl AtomicFile {
     /// # Errors
     /// What the file system says; that something else than a file is there: a rename would put a file where a
     /// device or a pipe was.
-    pub fn begin_where_told(place: &Path) -> io::Result<Self> {
+    pub(crate) fn begin_where_told(place: &Path) -> io::Result<Self> {
         if fs::metadata(place).is_ok_and(|there| !there.is_file()) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is something that is not a file"));
         }
@@ -97,7 +97,7 @@ impl AtomicFile {
     ///
     /// # Errors
     /// What the file system says.
-    pub fn begin(place: &Path) -> io::Result<Self> {
+    pub(crate) fn begin(place: &Path) -> io::Result<Self> {
         Ok(Self { temporary: temporary_for(place)?, place: place.to_owned() })
     }
 
@@ -108,13 +108,13 @@ impl AtomicFile {
 
     /// Where it is to be.
     #[must_use]
-    pub fn place(&self) -> &Path {
+    pub(crate) fn place(&self) -> &Path {
         &self.place
     }
 
     /// Where it is until then.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.temporary.path()
     }
 
@@ -122,7 +122,7 @@ impl AtomicFile {
     ///
     /// # Errors
     /// What the file system says.
-    pub fn file(&self) -> io::Result<File> {
+    pub(crate) fn file(&self) -> io::Result<File> {
         self.temporary.reopen()
     }
 
@@ -130,7 +130,7 @@ impl AtomicFile {
     ///
     /// # Errors
     /// What the file system says; the temporary file is removed.
-    pub fn keep(self) -> io::Result<()> {
+    pub(crate) fn keep(self) -> io::Result<()> {
         Self::keep_all([self])
     }
 
@@ -140,7 +140,7 @@ impl AtomicFile {
     ///
     /// # Errors
     /// What the file system says; temporary files that are not in place are removed.
-    pub fn keep_all<const N: usize>(files: [Self; N]) -> io::Result<()> {
+    pub(crate) fn keep_all<const N: usize>(files: [Self; N]) -> io::Result<()> {
         for file in &files {
             file.temporary.as_file().sync_all()?;
         }
@@ -169,12 +169,12 @@ pub(super) fn temporary_for(place: &Path) -> io::Result<NamedTempFile> {
 const PREFIX: &str = ".bbdl-";
 const SUFFIX: &str = ".tmp";
 /// No write takes this long: the process that left such a file was killed.
-pub const ABANDONED: Duration = Duration::from_secs(3600);
+pub(crate) const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// Removes what a killed [`write_private`] left in `dir`: temporary files, last written `age` ago or
 /// earlier, which may contain a secret or a health record. With an age of zero, the caller must know that no other
 /// process writes there. What cannot be removed now stays until the next time.
-pub fn clear_temporaries(dir: &Path, age: Duration) {
+pub(crate) fn clear_temporaries(dir: &Path, age: Duration) {
     let is_old = |metadata: &fs::Metadata| {
         age.is_zero() || metadata.modified().is_ok_and(|at| at.elapsed().is_ok_and(|since| since > age))
     };
@@ -192,7 +192,7 @@ pub fn clear_temporaries(dir: &Path, age: Duration) {
 ///
 /// # Errors
 /// What the file system says, `NotADirectory` where a file is in the way.
-pub fn create_private_dir(path: &Path) -> io::Result<()> {
+pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
     create_dir(path, true)
 }
 
@@ -201,7 +201,7 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// As [`create_private_dir`].
-pub fn create_private_dir_unsynced(path: &Path) -> io::Result<()> {
+pub(crate) fn create_private_dir_unsynced(path: &Path) -> io::Result<()> {
     create_dir(path, false)
 }
 
@@ -248,7 +248,7 @@ fn private_dir_builder() -> fs::DirBuilder {
 ///
 /// # Errors
 /// What the file system says.
-pub fn sync_dir(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
     can_sync_dir(path).map(drop)
 }
 
@@ -256,7 +256,7 @@ pub fn sync_dir(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// What the file system says.
-pub fn can_sync_dir(path: &Path) -> io::Result<bool> {
+pub(crate) fn can_sync_dir(path: &Path) -> io::Result<bool> {
     #[cfg(unix)]
     {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };

@@ -1,10 +1,10 @@
 //! Files and directories that are this user's alone and survive a crash.
 
-pub mod batch;
-pub mod durable;
+pub(crate) mod batch;
+pub(crate) mod durable;
 pub mod lock;
-pub mod path_text;
-pub mod place;
-pub mod private_dir;
-pub mod private_file;
-pub mod replace;
+pub(crate) mod path_text;
+pub(crate) mod place;
+pub(crate) mod private_dir;
+pub(crate) mod private_file;
+pub(crate) mod replace;

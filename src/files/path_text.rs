@@ -9,7 +9,7 @@ use url::Url;
 
 /// The path for JSON: as it is where it is UTF-8, else a `file:` URL of the whole path.
 #[must_use]
-pub fn to_text(path: &Path) -> String {
+pub(crate) fn to_text(path: &Path) -> String {
     let url = || Url::from_file_path(std::path::absolute(path).ok()?).ok();
     match path.to_str() {
         // What begins so would be read back as a URL.
@@ -20,7 +20,7 @@ pub fn to_text(path: &Path) -> String {
 
 /// The path that [`to_text`] wrote.
 #[must_use]
-pub fn from_text(text: &str) -> PathBuf {
+pub(crate) fn from_text(text: &str) -> PathBuf {
     let decoded = || Url::parse(text).ok()?.to_file_path().ok();
     text.starts_with(SCHEME).then(decoded).flatten().unwrap_or_else(|| text.into())
 }
@@ -28,14 +28,14 @@ pub fn from_text(text: &str) -> PathBuf {
 const SCHEME: &str = "file://";
 
 /// For `#[serde(with = "path_text::json")]`.
-pub mod json {
+pub(crate) mod json {
     use super::{Path, PathBuf, from_text, to_text};
 
     /// As [`to_text`].
     ///
     /// # Errors
     /// Those of the serializer.
-    pub fn serialize<S: serde::Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: serde::Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&to_text(path))
     }
 
@@ -43,7 +43,7 @@ pub mod json {
     ///
     /// # Errors
     /// Those of the deserializer.
-    pub fn deserialize<'de, D: serde::Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+    pub(crate) fn deserialize<'de, D: serde::Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
         let text: std::borrow::Cow<'de, str> = serde::Deserialize::deserialize(from)?;
         Ok(from_text(&text))
     }
@@ -52,7 +52,7 @@ pub mod json {
 /// The path as a person can type it in a shell: as it is where it needs no quotes, else quoted, and with `$'…'`
 /// (POSIX 2024, 2.2.4) where it is not text.
 #[must_use]
-pub fn typed(path: &Path) -> String {
+pub(crate) fn typed(path: &Path) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%".contains(c);
     match path.to_str() {
         Some(text) if !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) => text.to_owned(),

@@ -9,7 +9,7 @@ use super::durable;
 
 /// The path without its symbolic links; a file that is not made yet keeps its name.
 #[must_use]
-pub fn followed(path: &Path) -> PathBuf {
+pub(crate) fn followed(path: &Path) -> PathBuf {
     let in_its_directory = || Some(fs::canonicalize(durable::directory_of(path)).ok()?.join(path.file_name()?));
     fs::canonicalize(path).ok().or_else(in_its_directory).unwrap_or_else(|| path.to_owned())
 }
@@ -17,7 +17,7 @@ pub fn followed(path: &Path) -> PathBuf {
 /// Whether something else than a file is there: a directory, a device, a pipe, a link that leads nowhere, or a name of
 /// this program's own output.
 #[must_use]
-pub fn is_no_file(path: &Path) -> bool {
+pub(crate) fn is_no_file(path: &Path) -> bool {
     const OUTPUT: [&str; 4] = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"];
     let is_link = || fs::symlink_metadata(path).is_ok_and(|there| there.is_symlink());
     OUTPUT.iter().any(|output| path.starts_with(output))

@@ -13,7 +13,7 @@ use crate::{
 
 /// Why a directory is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exposure {
+pub(crate) enum Exposure {
     /// Others may write to it; its permission bits.
     Writable(u32),
     /// It belongs to this user, who is not us.
@@ -35,7 +35,7 @@ impl fmt::Display for Exposure {
 impl Exposure {
     /// The failure that this is, with what to type.
     #[must_use]
-    pub fn into_error(self, dir: &Path) -> Error {
+    pub(crate) fn into_error(self, dir: &Path) -> Error {
         let word = typed(dir);
         let hint = match self {
             Self::Writable(_) => format!("If nobody else has put anything there, run: chmod go-w {word}"),
@@ -54,7 +54,7 @@ impl Exposure {
 ///
 /// # Errors
 /// What the file system says, `NotADirectory` included.
-pub fn exposure(dir: &Path) -> io::Result<Option<Exposure>> {
+pub(crate) fn exposure(dir: &Path) -> io::Result<Option<Exposure>> {
     let metadata = match fs::symlink_metadata(dir) {
         Ok(metadata) => metadata,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -72,7 +72,7 @@ pub fn exposure(dir: &Path) -> io::Result<Option<Exposure>> {
 /// Whether others could change what has these metadata, or put it there. Windows has lists of permissions instead,
 /// which a directory in a person's own profile inherits from it.
 #[must_use]
-pub fn exposure_of(metadata: &fs::Metadata) -> Option<Exposure> {
+pub(crate) fn exposure_of(metadata: &fs::Metadata) -> Option<Exposure> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
@@ -85,21 +85,21 @@ pub fn exposure_of(metadata: &fs::Metadata) -> Option<Exposure> {
 
 /// The permission bits, where others than the owner may write.
 #[must_use]
-pub fn writable_by_others(metadata: &fs::Metadata) -> Option<u32> {
+pub(crate) fn writable_by_others(metadata: &fs::Metadata) -> Option<u32> {
     Some(mode(metadata)).filter(|mode| mode & 0o022 != 0)
 }
 
 /// The permission bits of a file that anybody may write to, or of a directory in which anybody may replace files: in one
 /// with the sticky bit, such as `/tmp`, only the owner of a file may.
 #[must_use]
-pub fn replaceable_by_anybody(metadata: &fs::Metadata) -> Option<u32> {
+pub(crate) fn replaceable_by_anybody(metadata: &fs::Metadata) -> Option<u32> {
     let is_sticky = |mode: u32| metadata.is_dir() && mode & 0o1000 != 0;
     Some(mode(metadata)).filter(|mode| mode & 0o002 != 0 && !is_sticky(*mode))
 }
 
 /// The permission bits, where others than the owner may do anything.
 #[must_use]
-pub fn usable_by_others(metadata: &fs::Metadata) -> Option<u32> {
+pub(crate) fn usable_by_others(metadata: &fs::Metadata) -> Option<u32> {
     Some(mode(metadata)).filter(|mode| mode & 0o077 != 0)
 }
 
@@ -107,7 +107,7 @@ pub fn usable_by_others(metadata: &fs::Metadata) -> Option<u32> {
 ///
 /// # Errors
 /// What the file system says.
-pub fn leave_to_owner(path: &Path, mode: u32) -> io::Result<()> {
+pub(crate) fn leave_to_owner(path: &Path, mode: u32) -> io::Result<()> {
     #[cfg(unix)]
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode & 0o700))?;
     let _ = (path, mode);
@@ -132,7 +132,7 @@ fn mode(metadata: &fs::Metadata) -> u32 {
 ///
 /// # Errors
 /// [`crate::error::Exit::PersonMustAct`] with the `chmod` to type, [`crate::error::Exit::Disk`].
-pub fn check(dir: &Path, may_lack_permissions: bool) -> Result<bool> {
+pub(crate) fn check(dir: &Path, may_lack_permissions: bool) -> Result<bool> {
     let wrong = |cause: io::Error| Error::disk("use", dir, &cause);
     let Some(found) = exposure(dir).map_err(wrong)? else { return Ok(true) };
     if !matches!(found, Exposure::Writable(_)) || keeps_permissions(dir).map_err(wrong)? {
@@ -153,7 +153,7 @@ pub fn check(dir: &Path, may_lack_permissions: bool) -> Result<bool> {
 ///
 /// # Errors
 /// What the file system says.
-pub fn keeps_permissions(dir: &Path) -> io::Result<bool> {
+pub(crate) fn keeps_permissions(dir: &Path) -> io::Result<bool> {
     #[cfg(unix)]
     {
         let probe = tempfile::Builder::new().prefix(".bbdl-").suffix(".tmp").tempfile_in(dir)?;
@@ -171,7 +171,7 @@ pub fn keeps_permissions(dir: &Path) -> io::Result<bool> {
 /// # Errors
 /// What the file system says, but for a refusal to keep permissions.
 #[cfg(unix)]
-pub fn can_be_made_private(file: &fs::File) -> io::Result<bool> {
+pub(crate) fn can_be_made_private(file: &fs::File) -> io::Result<bool> {
     use std::os::unix::fs::PermissionsExt;
     match file.set_permissions(fs::Permissions::from_mode(0o600)) {
         Ok(()) => Ok(file.metadata()?.permissions().mode() & 0o077 == 0),

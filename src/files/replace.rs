@@ -20,7 +20,7 @@ use tempfile::TempPath;
 ///
 /// # Errors
 /// What the file system says; on Windows [`is_held`] tells whether another program has either file open.
-pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     #[cfg(windows)]
     {
         while_held(|| fs::rename(from, to)).map_err(|cause| if has_open(to) || has_open(from) { held() } else { cause })
@@ -33,7 +33,7 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// As [`rename`].
-pub fn with(temporary: TempPath, place: &Path) -> io::Result<()> {
+pub(crate) fn with(temporary: TempPath, place: &Path) -> io::Result<()> {
     #[cfg(windows)]
     {
         // `persist` renames in the way that no open file survives.
@@ -48,7 +48,7 @@ pub fn with(temporary: TempPath, place: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// That one of them is still open, with its path.
-pub fn wait_for<'a>(places: impl IntoIterator<Item = &'a Path>) -> Result<(), (&'a Path, io::Error)> {
+pub(crate) fn wait_for<'a>(places: impl IntoIterator<Item = &'a Path>) -> Result<(), (&'a Path, io::Error)> {
     #[cfg(windows)]
     for place in places {
         use std::os::windows::fs::OpenOptionsExt;
@@ -68,7 +68,7 @@ pub fn wait_for<'a>(places: impl IntoIterator<Item = &'a Path>) -> Result<(), (&
 /// Whether a failure means that another program has the file open and does not share it: `ERROR_SHARING_VIOLATION` and
 /// `ERROR_LOCK_VIOLATION`.
 #[must_use]
-pub fn is_held(cause: &io::Error) -> bool {
+pub(crate) fn is_held(cause: &io::Error) -> bool {
     cfg!(windows) && matches!(cause.raw_os_error(), Some(32 | 33))
 }
 

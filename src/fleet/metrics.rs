@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_secs(15);
 
 /// The file of metrics of one run.
 #[derive(Debug)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     path: PathBuf,
     shard: Option<Shard>,
     started: Timestamp,
@@ -38,7 +38,7 @@ impl Metrics {
     ///
     /// # Errors
     /// [`Exit::Usage`] where something else than a file is there.
-    pub fn new(path: &Path, shard: Option<Shard>) -> Result<Self> {
+    pub(crate) fn new(path: &Path, shard: Option<Shard>) -> Result<Self> {
         if path == Path::new("-") || place::is_no_file(path) {
             return Err(Error::usage(format!("--metrics needs a file, and {} is none", path.display()))
                 .hint("Name a file that may be replaced: --metrics bbdl.prom"));
@@ -50,7 +50,7 @@ impl Metrics {
 
     /// The file that is replaced.
     #[must_use]
-    pub fn place(&self) -> &Path {
+    pub(crate) fn place(&self) -> &Path {
         &self.path
     }
 
@@ -58,7 +58,7 @@ impl Metrics {
     ///
     /// # Errors
     /// [`Exit::Disk`].
-    pub fn progress(&mut self, tally: &Tally) -> Result<()> {
+    pub(crate) fn progress(&mut self, tally: &Tally) -> Result<()> {
         if self.written.is_some_and(|at| at.elapsed() < PAUSE) {
             return Ok(());
         }
@@ -71,7 +71,7 @@ impl Metrics {
     ///
     /// # Errors
     /// [`Exit::Disk`].
-    pub fn finish(self, tally: &Tally, exit: Exit) -> Result<()> {
+    pub(crate) fn finish(self, tally: &Tally, exit: Exit) -> Result<()> {
         self.write(tally, Some((Timestamp::now(), exit)))
     }
 

@@ -12,15 +12,15 @@
 //!
 //! What a pull is, this room does not know: the caller hands one in.
 
-pub mod metrics;
-pub mod progress;
-pub mod results;
-pub mod roster;
-pub mod shard;
+pub(crate) mod metrics;
+pub(crate) mod progress;
+pub(crate) mod results;
+pub(crate) mod roster;
+pub(crate) mod shard;
 #[cfg(feature = "postgres")]
-pub mod shared_roster;
-pub mod tally;
-pub mod tolerance;
+pub(crate) mod shared_roster;
+pub(crate) mod tally;
+pub(crate) mod tolerance;
 
 use std::time::Instant;
 
@@ -39,7 +39,7 @@ use tally::Tally;
 
 /// What the pull for one enrollee came to.
 #[derive(Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Whose.
     pub name: ProfileName,
     /// When it began.
@@ -58,7 +58,7 @@ pub struct Outcome {
 
 /// What came in a pull.
 #[derive(Debug)]
-pub struct Report {
+pub(crate) struct Report {
     /// For people: one line.
     pub line: String,
     /// What `fetch --json` says.
@@ -66,13 +66,13 @@ pub struct Report {
 }
 
 /// Who hears of each enrollee.
-pub trait Listener {
+pub(crate) trait Listener {
     /// An enrollee has ended; the tally counts it already.
     fn ended(&mut self, outcome: Outcome, tally: &Tally);
 }
 
 /// A run over a roster.
-pub struct Run {
+pub(crate) struct Run {
     /// Where enrollees come from.
     pub roster: Roster,
     /// How many are pulled at once.
@@ -87,7 +87,7 @@ pub struct Run {
 
 /// How a run ended.
 #[derive(Debug)]
-pub struct End {
+pub(crate) struct End {
     /// Its numbers.
     pub tally: Tally,
     /// What ended it before everybody who was due had a turn.
@@ -101,7 +101,7 @@ impl Run {
     ///
     /// # Errors
     /// Never for an enrollee; [`Exit::Disk`] when the metrics cannot be written at the beginning.
-    pub async fn work<Task>(
+    pub(crate) async fn work<Task>(
         &mut self,
         pull: impl Fn(Due) -> Task,
         stop: impl Future<Output = ()>,
@@ -175,7 +175,7 @@ impl Run {
     ///
     /// # Errors
     /// [`Exit::Disk`].
-    pub fn finish(self, tally: &Tally, exit: Exit) -> Result<()> {
+    pub(crate) fn finish(self, tally: &Tally, exit: Exit) -> Result<()> {
         self.metrics.map_or(Ok(()), |metrics| metrics.finish(tally, exit))
     }
 

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use super::tally::Tally;
-use crate::output::{StatusLine, Ui};
+use crate::output::{Output, StatusLine};
 
 /// The line, as it is shown.
-pub struct Progress {
+pub(crate) struct Progress {
     line: StatusLine,
     started: Instant,
 }
@@ -14,12 +14,12 @@ pub struct Progress {
 impl Progress {
     /// Starts showing it.
     #[must_use]
-    pub fn start(ui: &Ui) -> Self {
-        Self { line: ui.status_line(), started: Instant::now() }
+    pub(crate) fn start(output: &Output) -> Self {
+        Self { line: output.status_line(), started: Instant::now() }
     }
 
     /// Shows these numbers.
-    pub fn show(&mut self, tally: &Tally) {
+    pub(crate) fn show(&mut self, tally: &Tally) {
         let seconds = self.started.elapsed().as_secs_f64();
         self.line.show(|| text(tally, seconds));
     }

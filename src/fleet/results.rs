@@ -16,7 +16,7 @@ use crate::{
 
 /// The file of results, open for appending.
 #[derive(Debug)]
-pub struct Results {
+pub(crate) struct Results {
     path: PathBuf,
     file: File,
     shard: Option<Shard>,
@@ -28,7 +28,7 @@ impl Results {
     ///
     /// # Errors
     /// [`Exit::Disk`].
-    pub fn open(path: &Path, shard: Option<Shard>) -> Result<Self> {
+    pub(crate) fn open(path: &Path, shard: Option<Shard>) -> Result<Self> {
         let opened = private_file::open_or_create(path).and_then(|mut file| {
             let is_whole = ends_with_a_line_break(&mut file)?;
             drop(file);
@@ -46,7 +46,7 @@ impl Results {
     ///
     /// # Errors
     /// [`Exit::Disk`].
-    pub fn append(&mut self, outcome: &Outcome) -> Result<()> {
+    pub(crate) fn append(&mut self, outcome: &Outcome) -> Result<()> {
         let line = format!("{}\n", row(outcome, self.shard));
         self.file.write_all(line.as_bytes()).map_err(|cause| Error::disk("write", &self.path, &cause))
     }

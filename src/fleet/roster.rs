@@ -25,7 +25,7 @@ use crate::{
 
 /// Who is wanted.
 #[derive(Clone, Debug)]
-pub struct Selection {
+pub(crate) struct Selection {
     /// The directory that has an archive for each enrollee.
     pub out: PathBuf,
     /// What is pulled.
@@ -40,7 +40,7 @@ pub struct Selection {
 
 /// An enrollee who is due.
 #[derive(Debug)]
-pub struct Due {
+pub(crate) struct Due {
     /// The profile's name.
     pub name: ProfileName,
     /// The profile, or why it cannot be read.
@@ -63,10 +63,11 @@ impl Due {
 
 /// What a roster has next.
 #[derive(Debug)]
-pub enum Next {
+pub(crate) enum Next {
     /// An enrollee who is due.
     Due(Box<Due>),
     /// Other workers have all who are due. One may be left behind: ask again after this.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "only a shared state says so"))]
     Later(Duration),
     /// Nobody is due any more.
     Nobody,
@@ -74,18 +75,19 @@ pub enum Next {
 
 /// Whether an outcome counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counts {
+pub(crate) enum Counts {
     /// It does.
     Yes,
     /// The enrollee was removed in the meantime.
     Removed,
     /// Another worker has the enrollee by now, and its outcome counts.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "only a shared state says so"))]
     TakenOver,
 }
 
 /// Where enrollees who are due come from, and where outcomes go.
 #[derive(Debug)]
-pub enum Roster {
+pub(crate) enum Roster {
     /// The profiles of this machine.
     Local(Local),
     /// The enrollees in a database that machines share.
@@ -95,7 +97,7 @@ pub enum Roster {
 
 /// The profiles of this machine that are due, in the order in which they are pulled.
 #[derive(Debug)]
-pub struct Local {
+pub(crate) struct Local {
     paths: Paths,
     waiting: std::vec::IntoIter<ProfileName>,
     due: u64,
@@ -108,14 +110,14 @@ impl Roster {
     ///
     /// # Errors
     /// [`Exit::Disk`] when the profiles cannot be listed.
-    pub fn local(paths: &Paths, selection: &Selection) -> Result<Self> {
+    pub(crate) fn local(paths: &Paths, selection: &Selection) -> Result<Self> {
         Ok(Self::Local(Local::find(paths, selection, Timestamp::now())?))
     }
 
     /// How many enrollees were due when the run began. Where other workers take part, those that this one took and
     /// those that nobody has taken yet.
     #[must_use]
-    pub fn due(&self) -> u64 {
+    pub(crate) fn due(&self) -> u64 {
         match self {
             Self::Local(local) => local.due,
             #[cfg(feature = "postgres")]
@@ -125,7 +127,7 @@ impl Roster {
 
     /// How many enrollees were left out because they were pulled a short time ago.
     #[must_use]
-    pub fn fresh(&self) -> u64 {
+    pub(crate) fn fresh(&self) -> u64 {
         match self {
             Self::Local(local) => local.fresh,
             #[cfg(feature = "postgres")]
@@ -135,7 +137,7 @@ impl Roster {
 
     /// How many enrollees were removed before it was their turn.
     #[must_use]
-    pub fn removed(&self) -> u64 {
+    pub(crate) fn removed(&self) -> u64 {
         match self {
             Self::Local(local) => local.removed,
             #[cfg(feature = "postgres")]
@@ -147,7 +149,7 @@ impl Roster {
     ///
     /// # Errors
     /// When the roster itself cannot be asked. What is wrong with one profile is in its [`Due`].
-    pub async fn next(&mut self) -> Result<Next> {
+    pub(crate) async fn next(&mut self) -> Result<Next> {
         match self {
             Self::Local(local) => Ok(local.next().map_or(Next::Nobody, |due| Next::Due(Box::new(due)))),
             #[cfg(feature = "postgres")]
@@ -159,7 +161,7 @@ impl Roster {
     ///
     /// # Errors
     /// When the outcome cannot be kept.
-    pub async fn ended(&mut self, outcome: &Outcome) -> Result<Counts> {
+    pub(crate) async fn ended(&mut self, outcome: &Outcome) -> Result<Counts> {
         match self {
             Self::Local(local) => Ok(local.ended(outcome)),
             #[cfg(feature = "postgres")]
@@ -171,7 +173,7 @@ impl Roster {
     ///
     /// # Errors
     /// When the roster cannot be asked.
-    pub async fn close(&mut self) -> Result<()> {
+    pub(crate) async fn close(&mut self) -> Result<()> {
         match self {
             Self::Local(_) => Ok(()),
             #[cfg(feature = "postgres")]

@@ -31,7 +31,7 @@ impl Shard {
 
 /// The number of a profile name that decides to which shard it belongs.
 #[must_use]
-pub fn number_of(name: &str) -> u64 {
+pub(crate) fn number_of(name: &str) -> u64 {
     let digest = Sha256::digest(name.as_bytes());
     let mut first = [0; 8];
     first.copy_from_slice(&digest[..8]);

@@ -28,14 +28,14 @@ use crate::{
 
 /// Who was pulled within this is left out where `--stale-after` is not given: a worker that joins late must not ask again
 /// for those whom the others have pulled.
-pub const STALE_AFTER: Duration = Duration::from_secs(12 * 3600);
+pub(crate) const STALE_AFTER: Duration = Duration::from_secs(12 * 3600);
 /// How often it is looked whether other workers have left somebody behind.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How often those who are due are counted: it reads every row.
 const COUNT_AGAIN: Duration = Duration::from_secs(30);
 
 /// Applies the limits that all workers share, and tells how long a server wished this one to wait.
-pub trait Pacer: Send + Sync {
+pub(crate) trait Pacer: Send + Sync {
     /// Applies limits.
     fn limit(&self, limits: &[ServerLimit]);
     /// What servers wished.
@@ -58,7 +58,7 @@ struct Signs {
 }
 
 /// Enrollees of a shared state.
-pub struct SharedRoster {
+pub(crate) struct SharedRoster {
     state: SharedState,
     worker: WorkerId,
     wanted: Wanted,
@@ -82,7 +82,7 @@ impl SharedRoster {
     ///
     /// # Errors
     /// As every call of the database.
-    pub async fn join(
+    pub(crate) async fn join(
         state: SharedState,
         selection: &Selection,
         renewals: usize,
@@ -123,7 +123,7 @@ impl SharedRoster {
 
     /// Whether nobody is there at all, due or not.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.nobody
     }
 

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Exit};
 
 /// Numbers of a run.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Enrollees who were due when the run began.
     pub due: u64,
     /// Enrollees who were left out because they were pulled a short time ago.
@@ -28,12 +28,12 @@ pub struct Tally {
 impl Tally {
     /// The numbers of a run that begins with so many who are due, and so many who are fresh.
     #[must_use]
-    pub fn of(due: u64, fresh: u64) -> Self {
+    pub(crate) fn of(due: u64, fresh: u64) -> Self {
         Self { due, fresh, ..Self::default() }
     }
 
     /// Counts an enrollee. One whose pull was interrupted has not failed, and is still due.
-    pub fn count(&mut self, outcome: &Outcome) {
+    pub(crate) fn count(&mut self, outcome: &Outcome) {
         self.requests += outcome.requests;
         self.bytes += outcome.bytes;
         let Some(error) = &outcome.failure else {
@@ -54,31 +54,31 @@ impl Tally {
     }
 
     /// How many failed in each way.
-    pub fn failures(&self) -> impl Iterator<Item = (ErrorKind, u64)> {
+    pub(crate) fn failures(&self) -> impl Iterator<Item = (ErrorKind, u64)> {
         self.failures.iter().map(|(error, number)| (error.kind, *number))
     }
 
     /// How many failed.
     #[must_use]
-    pub fn failed(&self) -> u64 {
+    pub(crate) fn failed(&self) -> u64 {
         self.failures.iter().map(|(_, number)| number).sum()
     }
 
     /// How many of those who were due have ended, in whatever way.
     #[must_use]
-    pub fn ended(&self) -> u64 {
+    pub(crate) fn ended(&self) -> u64 {
         self.succeeded + self.failed() + self.removed
     }
 
     /// How many of those who were due were not begun.
     #[must_use]
-    pub fn left(&self) -> u64 {
+    pub(crate) fn left(&self) -> u64 {
         self.due.saturating_sub(self.ended())
     }
 
     /// How the whole run fails; nothing where all that failed is tolerated.
     #[must_use]
-    pub fn failure(&self, tolerated: &[Tolerance]) -> Option<Error> {
+    pub(crate) fn failure(&self, tolerated: &[Tolerance]) -> Option<Error> {
         let by_exit: Vec<(Exit, u64)> = self.failures.iter().map(|(error, number)| (error.exit(), *number)).collect();
         let counted = tolerance::counted(&by_exit, self.due, tolerated);
         let failures = self.failures.iter().map(|(error, _)| error);

@@ -46,7 +46,7 @@ fn millionths(percent: &str) -> Option<u64> {
 
 /// Of the failures by exit code, those that count for the end of the whole run. `due` is how many enrollees were due.
 #[must_use]
-pub fn counted(failures: &[(Exit, u64)], due: u64, tolerated: &[Tolerance]) -> Vec<Exit> {
+pub(crate) fn counted(failures: &[(Exit, u64)], due: u64, tolerated: &[Tolerance]) -> Vec<Exit> {
     let by_code = |exit: &Exit| tolerated.contains(&Tolerance::Code(*exit));
     let left = failures.iter().copied().filter(|(exit, number)| *number > 0 && !by_code(exit));
     let share = tolerated.iter().filter_map(|it| if let Tolerance::Share(share) = it { Some(*share) } else { None });

@@ -37,6 +37,6 @@
 
 mod address;
 pub mod checkpoint;
-pub mod page_check;
-pub mod pager;
+pub(crate) mod page_check;
+pub(crate) mod pager;
 mod prefetch;

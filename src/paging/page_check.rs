@@ -5,11 +5,11 @@
 //! to 4.10 of the reference (failures that look like success, paging at v1 and v2, paging at v3).
 
 /// How often to ask again for a page that cannot be right.
-pub const DOUBTS: u32 = 3;
+pub(crate) const DOUBTS: u32 = 3;
 
 /// What was known of a search before it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PriorCount {
+pub(crate) enum PriorCount {
     /// An earlier pull of the same search brought this many resources; 0 where there was none.
     Resources(u64),
     /// It asks for what is new, and nothing is an answer like any other.
@@ -18,7 +18,7 @@ pub enum PriorCount {
 
 /// Whether a page continues the one before without a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Joint {
+pub(crate) enum Joint {
     /// Nothing to compare with, or pages follow each other end to end.
     NotCompared,
     /// The last resource of the page before is where it has to be.
@@ -37,7 +37,7 @@ pub enum Joint {
 
 /// What is known of an answer, and of the search so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PageFacts {
+pub(crate) struct PageFacts {
     /// Whether the server's totals count the search (API v1 and v2).
     pub has_totals: bool,
     /// Whether it is the first page.
@@ -64,7 +64,7 @@ pub struct PageFacts {
 
 /// What to do with an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PageVerdict {
+pub(crate) enum PageVerdict {
     /// It is the page.
     Accept,
     /// Ask for the same page again: this may be a failure that looks like an answer.
@@ -79,7 +79,7 @@ pub enum PageVerdict {
 
 /// What to do with an answer.
 #[must_use]
-pub fn check_page(facts: &PageFacts) -> PageVerdict {
+pub(crate) fn check_page(facts: &PageFacts) -> PageVerdict {
     use PageVerdict::{Accept, AskAgain, AskFartherBack, Outage, Shifted};
     let again_or = |last: PageVerdict, times: u32| if facts.asked_again < times { AskAgain } else { last };
     let is_nothing = facts.entries == 0 && !facts.has_next && facts.total.is_none_or(|total| total == 0);

@@ -31,7 +31,7 @@ const RECOVERIES: u32 = 2;
 
 /// What is searched for.
 #[derive(Clone, Debug)]
-pub struct SearchRequest {
+pub(crate) struct SearchRequest {
     /// The resource type.
     pub resource: Searchable,
     /// The parameters, page size left out.
@@ -46,7 +46,7 @@ pub struct SearchRequest {
 
 /// One page of a search.
 #[derive(Debug)]
-pub struct Page {
+pub(crate) struct Page {
     /// What it holds.
     pub bundle: Bundle,
     /// Hashes of the ids on the page before, with which it overlaps.
@@ -56,14 +56,14 @@ pub struct Page {
 impl Page {
     /// Whether the page before had this resource as well: pages overlap.
     #[must_use]
-    pub fn overlaps(&self, id: &str) -> bool {
+    pub(crate) fn overlaps(&self, id: &str) -> bool {
         self.before.contains(&id_hash(id))
     }
 }
 
 /// Why a search did not come to its end.
 #[derive(Debug)]
-pub enum PullError {
+pub(crate) enum PullError {
     /// The set changed between two pages; reading it again from the start can help.
     Shifted,
     /// It failed for good.
@@ -71,7 +71,7 @@ pub enum PullError {
 }
 
 /// A search being read.
-pub struct Search<B> {
+pub(crate) struct Search<B> {
     client: Arc<Client>,
     bearer: B,
     request: SearchRequest,
@@ -131,7 +131,7 @@ struct Reduced {
 
 impl<B: Bearer> Search<B> {
     /// A search from its beginning; `login` is the command line that logs in again.
-    pub fn new(client: &Arc<Client>, bearer: &B, request: SearchRequest, login: String) -> Self {
+    pub(crate) fn new(client: &Arc<Client>, bearer: &B, request: SearchRequest, login: String) -> Self {
         let base = client.server().search(request.resource);
         let mut first = base.clone();
         first.query_pairs_mut().extend_pairs(&request.query).append_pair("_count", &request.page_size.to_string());
@@ -168,7 +168,7 @@ impl<B: Bearer> Search<B> {
     ///
     /// # Errors
     /// [`PullError::Failed`] for a link that does not belong to this search.
-    pub fn resume(mut self, from: Checkpoint) -> Result<Self, PullError> {
+    pub(crate) fn resume(mut self, from: Checkpoint) -> Result<Self, PullError> {
         let Some(next) = &from.next else { return Ok(self) };
         let next = self.follow(next, None)?;
         self.reach = match Address::of(&next) {
@@ -187,20 +187,20 @@ impl<B: Bearer> Search<B> {
 
     /// Asks for no page ahead of its turn: the first page is all that is wanted.
     #[must_use]
-    pub fn without_prefetch(mut self) -> Self {
+    pub(crate) fn without_prefetch(mut self) -> Self {
         self.prefetch.stop_for_good();
         self
     }
 
     /// What is searched for.
     #[must_use]
-    pub fn resource(&self) -> Searchable {
+    pub(crate) fn resource(&self) -> Searchable {
         self.request.resource
     }
 
     /// How far it was read.
     #[must_use]
-    pub fn checkpoint(&self) -> Checkpoint {
+    pub(crate) fn checkpoint(&self) -> Checkpoint {
         Checkpoint {
             pages: self.index,
             next: self.next.as_ref().map(|url| url[url::Position::BeforePath..].to_owned()),
@@ -218,13 +218,13 @@ impl<B: Bearer> Search<B> {
     /// How many resources the server counts; `None` where it does not say, and at API v3, whose `total` is the
     /// page size.
     #[must_use]
-    pub fn total(&self) -> Option<u64> {
+    pub(crate) fn total(&self) -> Option<u64> {
         self.total
     }
 
     /// Whether the links ended before the place that the server's total names.
     #[must_use]
-    pub fn ended_early(&self) -> bool {
+    pub(crate) fn ended_early(&self) -> bool {
         self.next.is_none() && self.total.is_some_and(|total| self.reach < total)
     }
 
@@ -233,7 +233,7 @@ impl<B: Bearer> Search<B> {
     ///
     /// # Errors
     /// [`PullError::Failed`] where it does go on.
-    pub fn brought(&mut self, distinct: u64) -> Result<(), PullError> {
+    pub(crate) fn brought(&mut self, distinct: u64) -> Result<(), PullError> {
         let is_before_the_total = self.total.is_some_and(|total| self.reach < total);
         let is_stalled = distinct == self.distinct && !is_before_the_total;
         self.stalled_pages = if is_stalled { self.stalled_pages + 1 } else { 0 };
@@ -257,7 +257,7 @@ impl<B: Bearer> Search<B> {
     ///
     /// # Errors
     /// [`PullError`]; the search is over then.
-    pub async fn next_page(&mut self) -> Result<Option<Page>, PullError> {
+    pub(crate) async fn next_page(&mut self) -> Result<Option<Page>, PullError> {
         let Some(link) = self.next.take() else { return Ok(None) };
         let (url, bundle) = self.credible(self.overlapping(link)).await?;
         let address = self.prefetch.address(&url);
@@ -319,7 +319,7 @@ impl<B: Bearer> Search<B> {
             }
             let facts = self.facts(&url, &bundle, asked_again);
             let verdict = check_page(&facts);
-            self.client.ui().trace(2, || format!("{}: {verdict:?}", loggable(&url)));
+            self.client.output().trace(2, || format!("{}: {verdict:?}", loggable(&url)));
             match verdict {
                 PageVerdict::Accept => {
                     self.displaced += u32::from(facts.joint == Joint::Displaced);
@@ -328,7 +328,7 @@ impl<B: Bearer> Search<B> {
                 PageVerdict::Shifted => return Err(PullError::Shifted),
                 PageVerdict::Outage => return Err(self.outage()),
                 PageVerdict::AskAgain => {
-                    self.client.ui().trace(1, || format!("{}: this cannot be right; asking again", loggable(&url)));
+                    self.client.output().trace(1, || format!("{}: this cannot be right; asking again", loggable(&url)));
                     self.pause(asked_again).await;
                     asked_again += 1;
                 }
@@ -395,7 +395,7 @@ impl<B: Bearer> Search<B> {
         (self.asked_back, self.overlap) = (Some(last), true);
         let start = (last + 1).saturating_sub(address.count - 1);
         self.client
-            .ui()
+            .output()
             .trace(1, || format!("{}: does not continue the page before; asking again from {start}", loggable(&url)));
         let back = address.at(start, address.count);
         self.prefetch.clear();
@@ -469,7 +469,7 @@ impl<B: Bearer> Search<B> {
         let count = address.half()?;
         let end = address.start + address.count;
         self.reduced = self.reduced.or(Some(Reduced { end, count: address.count }));
-        self.client.ui().trace(1, || format!("{}: too large; asking for {count} at a time", loggable(url)));
+        self.client.output().trace(1, || format!("{}: too large; asking for {count} at a time", loggable(url)));
         Some(address.at(address.start, count).url().clone())
     }
 

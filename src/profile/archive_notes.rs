@@ -104,7 +104,7 @@ fn source_of(profile: &Profile) -> Source {
 
 /// Archives whose log-in has ended: `logout` leaves them to their owner, and `purge` still finds them.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct LeftBehind {
+pub(crate) struct LeftBehind {
     archives: Vec<ArchiveNote>,
 }
 
@@ -117,7 +117,7 @@ impl LeftBehind {
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`].
-    pub fn names(paths: &Paths) -> Result<Vec<ProfileName>> {
+    pub(crate) fn names(paths: &Paths) -> Result<Vec<ProfileName>> {
         crate::profile::paths::names_in(&paths.left_behind())
     }
 
@@ -125,7 +125,7 @@ impl LeftBehind {
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`], [`crate::error::Exit::NotSetUp`] where the record cannot be understood.
-    pub fn load(paths: &Paths, name: &ProfileName) -> Result<Vec<ArchiveNote>> {
+    pub(crate) fn load(paths: &Paths, name: &ProfileName) -> Result<Vec<ArchiveNote>> {
         let path = Self::path(paths, name);
         let text = match private_file::read(&path) {
             Ok(text) => text,
@@ -143,7 +143,7 @@ impl LeftBehind {
     ///
     /// # Errors
     /// As [`LeftBehind::load`].
-    pub fn add(paths: &Paths, name: &ProfileName, more: &[ArchiveNote]) -> Result<()> {
+    pub(crate) fn add(paths: &Paths, name: &ProfileName, more: &[ArchiveNote]) -> Result<()> {
         if more.is_empty() {
             return Ok(());
         }
@@ -157,7 +157,7 @@ impl LeftBehind {
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`].
-    pub fn save(paths: &Paths, name: &ProfileName, archives: Vec<ArchiveNote>) -> Result<()> {
+    pub(crate) fn save(paths: &Paths, name: &ProfileName, archives: Vec<ArchiveNote>) -> Result<()> {
         let path = Self::path(paths, name);
         if archives.is_empty() {
             return match fs::remove_file(&path) {

@@ -22,7 +22,7 @@ use crate::{
 
 /// The last pulls into each archive of a profile.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct LastPulls {
+pub(crate) struct LastPulls {
     archives: Vec<LastPull>,
 }
 
@@ -60,7 +60,7 @@ impl LastPulls {
 
     /// What is noted of a profile; nothing where that cannot be read.
     #[must_use]
-    pub fn load(paths: &Paths, name: &ProfileName) -> Self {
+    pub(crate) fn load(paths: &Paths, name: &ProfileName) -> Self {
         let text = private_file::read(&Self::path(paths, name)).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
@@ -107,7 +107,7 @@ impl LastPulls {
 
     /// Since when everything that is asked for has been in the archive at `out`; `None` where some of it never was.
     #[must_use]
-    pub fn when(&self, out: &Path, asked: Asked<'_>) -> Option<Timestamp> {
+    pub(crate) fn when(&self, out: &Path, asked: Asked<'_>) -> Option<Timestamp> {
         let archive = self.archives.iter().find(|archive| archive.out == out)?;
         let pulled = if asked.full { &archive.pulled_in_full } else { &archive.pulled };
         let one = |resource: &Resource| pulled.get(resource).max(pulled.get(&Resource::All)).copied();
@@ -116,12 +116,12 @@ impl LastPulls {
 
     /// Whether anything is noted of the archive at `out`.
     #[must_use]
-    pub fn knows(&self, out: &Path) -> bool {
+    pub(crate) fn knows(&self, out: &Path) -> bool {
         self.archives.iter().any(|archive| archive.out == out)
     }
 
     /// Brings the notes of a profile's record up to date.
-    pub fn refresh(&self, notes: &mut [ArchiveNote]) {
+    pub(crate) fn refresh(&self, notes: &mut [ArchiveNote]) {
         for note in notes {
             let newer = self.archives.iter().find(|archive| archive.out == note.out && archive.at > note.last_pull);
             if let Some(newer) = newer {

@@ -1,11 +1,11 @@
 //! What is remembered on this machine: where it lives, one record a profile, and `config.toml`.
 
-pub mod archive_notes;
-pub mod config_file;
-pub mod last_pull;
+pub(crate) mod archive_notes;
+pub(crate) mod config_file;
+pub(crate) mod last_pull;
 mod name;
 mod new_name;
-pub mod paths;
+pub(crate) mod paths;
 mod record;
 
 pub use name::{ProfileName, profile_option};

@@ -183,13 +183,13 @@ pub(crate) fn names_in(dir: &Path) -> Result<Vec<ProfileName>> {
 
 /// `BBDL_HOME`, where it is set.
 #[must_use]
-pub fn home() -> Option<PathBuf> {
+pub(crate) fn home() -> Option<PathBuf> {
     std::env::var_os("BBDL_HOME").filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 /// The names of all profiles, or none where they cannot be had: for a shell that completes one.
 #[must_use]
-pub fn profile_names() -> Vec<ProfileName> {
+pub(crate) fn profile_names() -> Vec<ProfileName> {
     Paths::find(home().as_deref(), None).and_then(|paths| paths.profiles()).unwrap_or_default()
 }
 

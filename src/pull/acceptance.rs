@@ -20,7 +20,7 @@ const READ_AGAIN: u32 = 2;
 
 /// A search that was read from its first page to its last.
 #[derive(Clone, Debug)]
-pub struct Reading {
+pub(crate) struct Reading {
     /// Everything, or what is new.
     pub mode: Mode,
     /// Whether claims were asked for.
@@ -53,14 +53,14 @@ pub struct Reading {
 impl Reading {
     /// How many fewer came than the server counted.
     #[must_use]
-    pub fn missing(&self) -> u64 {
+    pub(crate) fn missing(&self) -> u64 {
         self.total.map_or(0, |total| total.saturating_sub(self.distinct))
     }
 }
 
 /// What became of an attempt to read a search.
 #[derive(Clone, Debug)]
-pub enum Attempt {
+pub(crate) enum Attempt {
     /// It was read to its end.
     Read(Reading),
     /// The set changed between two pages.
@@ -69,7 +69,7 @@ pub enum Attempt {
 
 /// What earlier attempts of the same pull have shown.
 #[derive(Clone, Debug, Default)]
-pub struct History {
+pub(crate) struct History {
     read_again: u32,
     missing: Option<u64>,
     repeats: Option<Repeats>,
@@ -81,7 +81,7 @@ pub struct History {
 
 impl History {
     /// Takes note of an attempt and of what was decided.
-    pub fn note(&mut self, attempt: &Attempt, judgment: &Judgment) {
+    pub(crate) fn note(&mut self, attempt: &Attempt, judgment: &Judgment) {
         match judgment {
             Judgment::ReadAgain(Why::Behind) => self.was_behind = true,
             Judgment::ReadAgain(_) => self.read_again += 1,
@@ -97,7 +97,7 @@ impl History {
 
 /// What an earlier pull of the same search has left in the archive.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Kept {
+pub(crate) struct Kept {
     /// Resources kept.
     pub count: u64,
     /// How many fewer they are than the server counted.
@@ -108,7 +108,7 @@ pub struct Kept {
 
 /// Why a reading does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub(crate) enum Why {
     /// The set changed while it was read.
     Changed,
     /// Fewer came than the server counted, and nothing explains it.
@@ -121,7 +121,7 @@ pub enum Why {
 
 /// What a reading that counts is accepted with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Accepted {
+pub(crate) enum Accepted {
     /// Nothing to say.
     Whole,
     /// Fewer came than the server counted, as redaction explains.
@@ -136,7 +136,7 @@ pub enum Accepted {
 
 /// Whether a reading counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Judgment {
+pub(crate) enum Judgment {
     /// It does.
     Accept(Accepted),
     /// It is merged, but the cursor stays and the run ends with "try again later".
@@ -152,7 +152,7 @@ pub enum Judgment {
 
 /// Whether an attempt counts, given the earlier ones in `history` and what the archive has (`kept`).
 #[must_use]
-pub fn judge(attempt: &Attempt, history: &History, kept: &Kept) -> Judgment {
+pub(crate) fn judge(attempt: &Attempt, history: &History, kept: &Kept) -> Judgment {
     let again_or = |last: Judgment, why: Why| {
         if history.read_again < READ_AGAIN { Judgment::ReadAgain(why) } else { last }
     };
@@ -209,7 +209,7 @@ fn is_explained(reading: &Reading, history: &History, kept: &Kept) -> bool {
 
 /// Another page size for a reading after a shortfall: a page that the server fails to fill starts elsewhere then.
 #[must_use]
-pub fn other_page_size(size: u32) -> u32 {
+pub(crate) fn other_page_size(size: u32) -> u32 {
     if size > 3 { size - 1 } else { size + 1 }
 }
 

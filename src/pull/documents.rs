@@ -102,7 +102,7 @@ impl OneProfile<'_> {
             return Err(other_patient(first, why));
         }
         for target in targets.iter().filter(|target| of_nobody(target)) {
-            self.ui().say(format!("{}: {why}; the old one stays", target.name()));
+            self.output().say(format!("{}: {why}; the old one stays", target.name()));
         }
         targets.retain(|target| !of_nobody(target));
         Ok(())

@@ -24,7 +24,7 @@ const EARLIEST: Timestamp = Timestamp::constant(1_581_465_600, 0);
 /// pull will do: nothing is kept, nothing is known of when it was loaded, or a bound was given already (the
 /// server refuses two on one side).
 #[must_use]
-pub fn since(kept: &Entry, api: ApiVersion) -> Option<Timestamp> {
+pub(crate) fn since(kept: &Entry, api: ApiVersion) -> Option<Timestamp> {
     if kept.count == 0 || kept.query.iter().any(is_lower_bound) {
         return None;
     }

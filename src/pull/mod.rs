@@ -20,12 +20,12 @@
 //!    and v2 where the data bore another date meanwhile, and wherever an earlier run had begun the reading. So the
 //!    finished pull has what changed while it was read.
 
-pub mod acceptance;
+pub(crate) mod acceptance;
 mod documents;
-pub mod increment;
-pub mod one_profile;
-pub mod outcome;
-pub mod plan;
-pub mod search_loop;
+pub(crate) mod increment;
+pub(crate) mod one_profile;
+pub(crate) mod outcome;
+pub(crate) mod plan;
+pub(crate) mod search_loop;
 mod searches;
-pub mod sinks;
+pub(crate) mod sinks;

@@ -22,13 +22,13 @@ use crate::{
     },
     auth::{session::Session, token::Grant},
     error::{Error, ErrorKind, Result},
-    output::Ui,
+    output::Output,
     runtime::run_blocking,
 };
 
 /// What to pull, and how to keep it.
 #[derive(Clone, Debug)]
-pub struct PullOptions {
+pub(crate) struct PullOptions {
     /// The resources named.
     pub resources: Vec<Resource>,
     /// The filters of the claim search.
@@ -46,7 +46,7 @@ pub struct PullOptions {
 }
 
 /// What was done for one resource type.
-pub struct PulledResource {
+pub(crate) struct PulledResource {
     /// Its row in the manifest.
     pub row: PullRow,
     /// What a person should know of it.
@@ -56,7 +56,7 @@ pub struct PulledResource {
 }
 
 /// What a pull brought into an archive.
-pub struct Brought {
+pub(crate) struct Brought {
     /// The archive's directory, absolute.
     pub out: PathBuf,
     /// Its manifest now.
@@ -70,7 +70,7 @@ pub struct Brought {
 }
 
 /// The pull of one profile.
-pub struct OneProfile<'a> {
+pub(crate) struct OneProfile<'a> {
     /// What to pull.
     pub options: PullOptions,
     /// What a person can type to log in.
@@ -98,13 +98,13 @@ impl OneProfile<'_> {
             };
         }
         if !withheld.is_empty() {
-            self.ui().say(not_granted(&withheld.join(", ")));
+            self.output().say(not_granted(&withheld.join(", ")));
         }
         Ok((grant, targets, withheld))
     }
 
-    pub(super) fn ui(&self) -> &Ui {
-        self.client.ui()
+    pub(super) fn output(&self) -> &Output {
+        self.client.output()
     }
 
     pub(super) fn api(&self) -> ApiVersion {
@@ -133,7 +133,7 @@ impl OneProfile<'_> {
     ///
     /// # Errors
     /// Any of the contract's. Whatever the error, the archive is the old or the new one.
-    pub async fn to_archive(&self) -> Result<Brought> {
+    pub(crate) async fn to_archive(&self) -> Result<Brought> {
         let (grant, mut targets, mut withheld) = self.plan().await?;
         let out = absolute(&self.options.out)?;
         let dir = out.clone();
@@ -143,7 +143,7 @@ impl OneProfile<'_> {
             archive.accepts(&source, target.name(), &self.filters(*target))?;
         }
         refuse_unowned_documents(&archive, &targets)?;
-        archive.make_private()?.iter().for_each(|warning| self.ui().warn(warning));
+        archive.make_private()?.iter().for_each(|warning| self.output().warn(warning));
         let knows_whose = archive.manifest().is_some_and(|manifest| manifest.source.patient.is_some());
         if source.patient.is_none() && knows_whose {
             self.leave_out_documents(&mut targets)?;
@@ -154,7 +154,7 @@ impl OneProfile<'_> {
             match self.one_to_archive(&pull, *target, &grant).await {
                 Ok(resource) => pulled.push(resource),
                 Err(error) if self.was_withheld(&error, &grant) => {
-                    self.ui().say(not_granted(target.name()));
+                    self.output().say(not_granted(target.name()));
                     withheld.push(target.name());
                 }
                 Err(error) => return Err(error),
@@ -164,7 +164,7 @@ impl OneProfile<'_> {
         pull.with(|pull| pull.belongs_to(patient)).await??;
         let (manifest, warning) =
             pull.with(|pull| pull.commit().cloned().map(|manifest| (manifest, pull.warning()))).await??;
-        warning.iter().for_each(|warning| self.ui().warn(warning));
+        warning.iter().for_each(|warning| self.output().warn(warning));
         let failure = pulled.iter_mut().find_map(|resource: &mut PulledResource| resource.failure.take());
         let entry = |row: &PullRow| manifest.resources.get(&row.resource).cloned();
         let resources =
@@ -183,12 +183,12 @@ impl OneProfile<'_> {
     ///
     /// # Errors
     /// Any of the contract's.
-    pub async fn to_stdout(&self) -> Result<()> {
+    pub(crate) async fn to_stdout(&self) -> Result<()> {
         let (grant, targets, _) = self.plan().await?;
         for target in &targets {
             match self.one_to_stdout(*target, &grant).await {
                 Err(error) if self.was_withheld(&error, &grant) => {
-                    self.ui().say(not_granted(target.name()));
+                    self.output().say(not_granted(target.name()));
                 }
                 done => done?,
             }
@@ -199,10 +199,10 @@ impl OneProfile<'_> {
     async fn one_to_stdout(&self, target: Target, grant: &Grant) -> Result<()> {
         if let Target::Search(resource) = target {
             let count = self.search_to_stdout(resource, grant).await?;
-            self.ui().say(format!("{count} {} written to standard output", resource.name()));
+            self.output().say(format!("{count} {} written to standard output", resource.name()));
         } else {
             let text = self.document(target).await?;
-            self.ui().result(crate::fhir::resource::line(&text));
+            self.output().result(crate::fhir::resource::line(&text));
         }
         Ok(())
     }

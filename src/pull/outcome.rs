@@ -17,7 +17,7 @@ use crate::{
 
 /// A search of which a reading counts.
 #[derive(Debug)]
-pub struct ReadingOutcome {
+pub(crate) struct ReadingOutcome {
     /// How it was read at last: everything, or what is new.
     pub mode: Mode,
     /// What the server counted.
@@ -37,7 +37,7 @@ pub struct ReadingOutcome {
 impl ReadingOutcome {
     /// What a person should know, where nothing counts what came and the cursor stays; `then` says what that means.
     #[must_use]
-    pub fn warnings_with(self, then: &str) -> Vec<Warning> {
+    pub(crate) fn warnings_with(self, then: &str) -> Vec<Warning> {
         let may_be_short = self.cursor_stays && self.failure.is_none();
         let told = |warning: Warning| match warning.kind {
             WarningKind::EmptyPage | WarningKind::Shortfall if may_be_short => {
@@ -51,7 +51,7 @@ impl ReadingOutcome {
 
 /// Something that is no failure, and that a person should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Warning {
+pub(crate) struct Warning {
     /// What it is about.
     pub kind: WarningKind,
     /// It, in a sentence.
@@ -60,7 +60,7 @@ pub struct Warning {
 
 /// What a warning is about: the `kind` of the contract's JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WarningKind {
+pub(crate) enum WarningKind {
     /// Less came than the server counted.
     Shortfall,
     /// Nothing came, as it does when the server fails.
@@ -76,7 +76,7 @@ pub enum WarningKind {
 impl WarningKind {
     /// The stable word for scripts.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Shortfall => "shortfall",
             Self::MaybeOutage => "maybe_outage",

@@ -7,11 +7,11 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
-pub use crate::resource::Resource;
+pub(crate) use crate::resource::Resource;
 
 /// Something to pull.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
+pub(crate) enum Target {
     /// A search of one resource type.
     Search(Searchable),
     /// Who logged in.
@@ -23,7 +23,7 @@ pub enum Target {
 impl Target {
     /// Its name in an archive.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Search(resource) => resource.name(),
             Self::UserInfo => "UserInfo",
@@ -44,7 +44,7 @@ impl Target {
 }
 
 /// What a person can type to log in.
-pub struct Logins {
+pub(crate) struct Logins {
     /// As before.
     pub again: String,
     /// At API v3, under a profile of its own.

@@ -17,7 +17,7 @@ use crate::{
     archive::manifest::{Entry, Mode, Query},
     auth::session::Session,
     error::{Error, ErrorKind, Exit, Result},
-    output::Ui,
+    output::Output,
     paging::{
         checkpoint::Checkpoint,
         page_check::PriorCount,
@@ -31,7 +31,7 @@ const MOST_READINGS: usize = 5;
 const PRIOR_AUTHORIZATIONS: &str = "CWF";
 
 /// Who asks, and how.
-pub struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     /// The server.
     pub client: &'a Arc<Client>,
     /// The log-in.
@@ -46,7 +46,7 @@ pub struct Reader<'a> {
 
 /// How a search is read.
 #[derive(Clone, Debug)]
-pub struct SearchPlan {
+pub(crate) struct SearchPlan {
     /// The resource type.
     pub resource: Searchable,
     /// Everything, or what is new.
@@ -72,15 +72,15 @@ impl Reader<'_> {
         self.client.server().api()
     }
 
-    fn ui(&self) -> &Ui {
-        self.client.ui()
+    fn output(&self) -> &Output {
+        self.client.output()
     }
 
     /// Brings a search into an archive's file, from the beginning or from where an earlier run stopped.
     ///
     /// # Errors
     /// Where no reading counts, or the server, the network or the disk fails.
-    pub async fn into_archive(
+    pub(crate) async fn read_to_archive(
         &self,
         mut plan: SearchPlan,
         kept: Option<&Entry>,
@@ -88,7 +88,7 @@ impl Reader<'_> {
     ) -> Result<ReadingOutcome> {
         if let Some(from) = &from {
             let (name, count) = (plan.resource.name(), sink.distinct());
-            self.ui().say(format!(
+            self.output().say(format!(
                 "{name}: continuing where an earlier run stopped, with {count} resources from {} of its pages",
                 from.pages
             ));
@@ -98,7 +98,7 @@ impl Reader<'_> {
         if !cursor_is_ahead {
             return Ok(settled);
         }
-        self.ui().say("the archive's cursor is ahead of the server's clock: reading everything");
+        self.output().say("the archive's cursor is ahead of the server's clock: reading everything");
         plan.of_everything(kept);
         sink.ask_for_everything();
         sink.restart().await?;
@@ -108,8 +108,12 @@ impl Reader<'_> {
     /// Brings a search onto a stream.
     ///
     /// # Errors
-    /// As [`Reader::into_archive`].
-    pub async fn into_stream(&self, mut plan: SearchPlan, sink: &mut impl PageSink) -> Result<ReadingOutcome> {
+    /// As [`Reader::read_to_archive`].
+    pub(crate) async fn read_to_stream(
+        &self,
+        mut plan: SearchPlan,
+        sink: &mut impl PageSink,
+    ) -> Result<ReadingOutcome> {
         self.settle(&mut plan, None, (sink, None)).await
     }
 
@@ -139,13 +143,13 @@ impl Reader<'_> {
                 Ok(reading) => Attempt::Read(reading),
                 // What an earlier run left does not fit what the server has now; that is no failure of this reading.
                 Err(PullError::Shifted) if resumes => {
-                    self.ui().say("the claims have changed on the server since: reading them from the beginning");
+                    self.output().say("the claims have changed on the server since: reading them from the beginning");
                     sink.restart().await?;
                     continue;
                 }
                 // The stored link may also belong to another person's search.
                 Err(PullError::Failed(error)) if resumes && is_about_what_was_left(&error) => {
-                    self.ui().say("the pages from an earlier run do not fit: reading from the beginning");
+                    self.output().say("the pages from an earlier run do not fit: reading from the beginning");
                     sink.restart().await?;
                     continue;
                 }
@@ -160,7 +164,7 @@ impl Reader<'_> {
                     let settled = settled(plan, &attempt, accepted, said);
                     if settled.included > 0 {
                         let name = plan.resource.name();
-                        self.ui().say(format!(
+                        self.output().say(format!(
                             "{name}: the server also sent {} other resources, which bbdl left out",
                             settled.included
                         ));
@@ -173,7 +177,7 @@ impl Reader<'_> {
                     return Ok(ReadingOutcome { cursor_stays: true, failure: Some(why), ..settled });
                 }
                 Judgment::ReadAgain(why) => {
-                    self.ui().say(again_words(plan.resource, why, &attempt));
+                    self.output().say(again_words(plan.resource, why, &attempt));
                     if why == Why::Shortfall {
                         page_size = other_page_size(page_size);
                     }
@@ -280,7 +284,7 @@ impl Reader<'_> {
         said: &mut Said,
     ) -> Result<u64, PullError> {
         let mut newer = 0;
-        let mut progress = self.ui().progress(spoken(search.resource()));
+        let mut progress = self.output().progress(spoken(search.resource()));
         let (_, bytes_before) = self.client.traffic();
         let outcome = loop {
             let page = match search.next_page().await {

@@ -52,7 +52,7 @@ impl OneProfile<'_> {
         let query = plan.query.clone();
         let expected = Expected { kind: resource.name(), patient };
         let (mut sink, from) = ArchiveSink::open(pull, expected, key).await?;
-        let settled = self.reader().into_archive(plan, kept.as_ref(), (&mut sink, from)).await?;
+        let settled = self.reader().read_to_archive(plan, kept.as_ref(), (&mut sink, from)).await?;
         let (requests_now, bytes_now) = self.client.traffic();
         let ReadingOutcome { mode, total, data_time, cursor_stays, .. } = settled;
         let failure = settled.failure.clone();
@@ -110,9 +110,9 @@ impl OneProfile<'_> {
             since: None,
             prior: PriorCount::Resources(0),
         };
-        let settled = self.reader().into_stream(plan, &mut sink).await?;
+        let settled = self.reader().read_to_stream(plan, &mut sink).await?;
         for warning in settled.warnings_with("the output may be incomplete") {
-            self.ui().warn(warning.message);
+            self.output().warn(warning.message);
         }
         Ok(sink.written())
     }

@@ -22,7 +22,7 @@ use crate::{
 
 /// What a page is part of.
 #[derive(Clone, Copy, Debug)]
-pub enum Part<'a> {
+pub(crate) enum Part<'a> {
     /// The search itself, which was read so far with this page. A later run can go on from there.
     Search(&'a Checkpoint),
     /// A search of its own that belongs to it: what was loaded meanwhile, prior authorizations. Read anew by a run that
@@ -31,7 +31,7 @@ pub enum Part<'a> {
 }
 
 /// Takes the pages of a reading.
-pub trait PageSink {
+pub(crate) trait PageSink {
     /// What a failure means for what was there before, as part of a sentence.
     const AFTER_FAILURE: &'static str;
 
@@ -78,23 +78,23 @@ impl Progress for Checkpoint {
 
 /// A pull whose work on the disk is done on other threads: reading and merging a large archive takes its time.
 #[derive(Clone)]
-pub struct SharedPull(Arc<Mutex<Pull>>);
+pub(crate) struct SharedPull(Arc<Mutex<Pull>>);
 
 impl SharedPull {
     /// Shares a pull.
     #[must_use]
-    pub fn new(pull: Pull) -> Self {
+    pub(crate) fn new(pull: Pull) -> Self {
         Self(Arc::new(Mutex::new(pull)))
     }
 
     /// The Patient id of this archive, as far as it is known.
     #[must_use]
-    pub fn patient(&self) -> Option<String> {
+    pub(crate) fn patient(&self) -> Option<String> {
         self.now().patient().map(str::to_owned)
     }
 
     /// What is known without the disk.
-    pub fn now(&self) -> MutexGuard<'_, Pull> {
+    pub(crate) fn now(&self) -> MutexGuard<'_, Pull> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -102,7 +102,10 @@ impl SharedPull {
     ///
     /// # Errors
     /// [`crate::error::Exit::Defect`] when the work panicked.
-    pub async fn with<T: Send + 'static>(&self, work: impl FnOnce(&mut Pull) -> T + Send + 'static) -> Result<T> {
+    pub(crate) async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Pull) -> T + Send + 'static,
+    ) -> Result<T> {
         let pull = Arc::clone(&self.0);
         tokio::task::spawn_blocking(move || work(&mut pull.lock().unwrap_or_else(PoisonError::into_inner)))
             .await
@@ -111,7 +114,7 @@ impl SharedPull {
 }
 
 /// The file of one resource type in an archive.
-pub struct ArchiveSink {
+pub(crate) struct ArchiveSink {
     pull: SharedPull,
     expected: Expected,
     key: SearchKey,
@@ -124,7 +127,11 @@ impl ArchiveSink {
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`], or [`crate::error::Exit::Data`] when the file of before is damaged.
-    pub async fn open(pull: &SharedPull, expected: Expected, key: SearchKey) -> Result<(Self, Option<Checkpoint>)> {
+    pub(crate) async fn open(
+        pull: &SharedPull,
+        expected: Expected,
+        key: SearchKey,
+    ) -> Result<(Self, Option<Checkpoint>)> {
         let (for_writer, asked) = (expected.clone(), key.clone());
         let opened = pull.with(move |pull| -> Result<_> {
             let Some(left) = pull.resume::<Checkpoint>(for_writer.clone(), &asked)? else {
@@ -145,7 +152,7 @@ impl ArchiveSink {
 
     /// The file, with all that came.
     #[must_use]
-    pub fn into_writer(self) -> Writer {
+    pub(crate) fn into_writer(self) -> Writer {
         self.writer
     }
 }
@@ -193,7 +200,7 @@ impl PageSink for ArchiveSink {
 
 /// Standard output: each resource once, nothing kept but ids. One that comes again in a newer version is written
 /// again, behind the older one.
-pub struct StreamSink<W> {
+pub(crate) struct StreamSink<W> {
     out: W,
     dedup: Dedup,
     written: u64,
@@ -209,13 +216,13 @@ struct ThisReading {
 
 impl<W: Write> StreamSink<W> {
     /// Writes to `out`.
-    pub fn new(out: W, expected: Expected) -> Self {
+    pub(crate) fn new(out: W, expected: Expected) -> Self {
         Self { out, dedup: Dedup::new(expected, PreviousIds::nothing()), written: 0, again: None }
     }
 
     /// Lines written.
     #[must_use]
-    pub fn written(&self) -> u64 {
+    pub(crate) fn written(&self) -> u64 {
         self.written
     }
 }

@@ -58,7 +58,7 @@ const PRINTED_WHOLE: usize = 200;
 
 /// What the page is to be like.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub(crate) struct Options {
     /// The profile that filled the archive, where its name says something.
     pub profile: Option<String>,
     /// Only claims of this year of service.
@@ -68,7 +68,7 @@ pub struct Options {
 }
 
 /// The claims of an archive, looked through once: what they come to is known, and how the page shows each.
-pub struct Report {
+pub(crate) struct Report {
     whose: Whose,
     coverages: Vec<Coverage>,
     /// `InsuranceCard.json`.
@@ -88,7 +88,7 @@ impl Report {
     ///
     /// # Errors
     /// As [`Claims::each`]; [`crate::error::Exit::Disk`] where there is no room.
-    pub fn of(dir: &Path, room: Option<&Path>, options: &Options) -> Result<Self> {
+    pub(crate) fn of(dir: &Path, room: Option<&Path>, options: &Options) -> Result<Self> {
         let mut claims = Claims::open(dir)?;
         let news = News::of(dir, claims.manifest())?;
         let whose = if options.is_redacted {
@@ -132,7 +132,7 @@ impl Report {
 
     /// Claims that will be shown.
     #[must_use]
-    pub fn claims(&self) -> u64 {
+    pub(crate) fn claims(&self) -> u64 {
         self.order.len() as u64
     }
 
@@ -140,7 +140,7 @@ impl Report {
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`] where a claim cannot be read again, and what `wrong` makes of a failure.
-    pub fn write(mut self, out: &mut impl Write, wrong: impl Fn(&io::Error) -> Error) -> Result<()> {
+    pub(crate) fn write(mut self, out: &mut impl Write, wrong: impl Fn(&io::Error) -> Error) -> Result<()> {
         let title = self.title();
         let style = format!("{STYLE}{}", printed(&title));
         let head = html! {

@@ -10,7 +10,7 @@ use crate::secret::Secret;
 
 /// Where the file is on this machine.
 #[must_use]
-pub fn place() -> Option<PathBuf> {
+pub(crate) fn place() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("PGPASSFILE").or_else(|| set("HOME").map(|home| home.join(".pgpass")))
 }

@@ -107,7 +107,7 @@ impl Drop for PendingRequest {
 
 /// The browser's request that brought the code, to be answered when the outcome is known.
 #[derive(Default)]
-pub struct Reply {
+pub(crate) struct Reply {
     pending: Option<PendingRequest>,
     reloads: Option<Box<Reloads>>,
 }
@@ -124,7 +124,7 @@ impl Reply {
 
     /// Tells the browser that the log-in is complete. Where a person is at the browser, what is returned can go on
     /// showing the same page.
-    pub fn done(mut self) -> Option<Box<Reloads>> {
+    pub(crate) fn done(mut self) -> Option<Box<Reloads>> {
         if let Some(pending) = self.pending.take() {
             pending.answer_and_wait(&logged_in_page());
         }
@@ -132,7 +132,7 @@ impl Reply {
     }
 
     /// Tells the browser that something went wrong after it came back.
-    pub fn failed(mut self, why: &str) {
+    pub(crate) fn failed(mut self, why: &str) {
         self.send(Tone::Bad, "The log-in could not be completed", why);
     }
 

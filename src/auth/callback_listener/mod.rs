@@ -26,7 +26,7 @@ use std::{
 use thiserror::Error;
 use tiny_http::{Method, Request};
 
-pub use super::callback_listener::answer::Reply;
+pub(crate) use super::callback_listener::answer::Reply;
 pub(super) use gate::AdmittedConnection;
 
 use super::{
@@ -43,7 +43,7 @@ use socket::ListeningSockets;
 
 /// Why the listener cannot start.
 #[derive(Debug, Error)]
-pub enum ListenError {
+pub(crate) enum ListenError {
     /// Another program has the port.
     #[error("port {port} of {host} is in use by another program")]
     PortTaken {
@@ -72,7 +72,7 @@ enum Event {
 
 /// Hands lines that a person pasted to the one who waits.
 #[derive(Clone)]
-pub struct Paster {
+pub(crate) struct Paster {
     sender: Sender<Event>,
     is_waiting: Arc<AtomicBool>,
 }
@@ -82,7 +82,7 @@ impl Paster {
     ///
     /// # Errors
     /// Returns the line if nothing waits for it any more.
-    pub fn line(&self, text: String) -> Result<(), String> {
+    pub(crate) fn line(&self, text: String) -> Result<(), String> {
         if !self.is_waiting.load(Ordering::Acquire) {
             return Err(text);
         }
@@ -92,14 +92,14 @@ impl Paster {
     }
 
     /// No more lines will come.
-    pub fn ended(&self) {
+    pub(crate) fn ended(&self) {
         let _ = self.sender.send(Event::PasteEnded);
     }
 }
 
 /// Something worth telling the person while the wait goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notice {
+pub(crate) enum Notice {
     /// CMS's page reports that it knows no such person. Not proven: any page could say so.
     NotFound,
     /// A callback of another log-in, or a forged one, was turned away.
@@ -114,7 +114,7 @@ pub enum Notice {
 
 /// How a wait ended.
 #[derive(Debug)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// With an authorization code. The browser still waits for its page.
     Code(Secret, Reply),
     /// The enrollee did not agree.
@@ -135,7 +135,7 @@ pub enum Outcome {
 }
 
 /// Waits for an authorization code.
-pub struct CallbackListener {
+pub(crate) struct CallbackListener {
     redirect: RedirectUri,
     sender: Sender<Event>,
     events: Receiver<Event>,
@@ -150,7 +150,7 @@ impl CallbackListener {
     ///
     /// # Errors
     /// [`ListenError`].
-    pub fn listen(redirect: RedirectUri) -> Result<Self, ListenError> {
+    pub(crate) fn listen(redirect: RedirectUri) -> Result<Self, ListenError> {
         let (sender, events) = mpsc::channel();
         let listener = ListeningSockets::at(&redirect.addresses(), &sender)?;
         let port = listener.address().map(|address| address.port());
@@ -163,20 +163,20 @@ impl CallbackListener {
 
     /// Only waits for what is pasted.
     #[must_use]
-    pub fn manual(redirect: RedirectUri) -> Self {
+    pub(crate) fn manual(redirect: RedirectUri) -> Self {
         let (sender, events) = mpsc::channel();
         Self { redirect, sender, events, listener: None, is_waiting: Arc::new(AtomicBool::new(true)) }
     }
 
     /// The redirect URI with the port listened on.
     #[must_use]
-    pub fn redirect(&self) -> &RedirectUri {
+    pub(crate) fn redirect(&self) -> &RedirectUri {
         &self.redirect
     }
 
     /// For the thread that reads the terminal.
     #[must_use]
-    pub fn paster(&self) -> Paster {
+    pub(crate) fn paster(&self) -> Paster {
         Paster { sender: self.sender.clone(), is_waiting: Arc::clone(&self.is_waiting) }
     }
 
@@ -187,7 +187,7 @@ impl CallbackListener {
     /// person. It does not end the wait, because any web page could send it and so end a log-in that is
     /// going well: it is reported at once, but ends the wait only if nothing valid comes before the deadline, or
     /// if the person then presses Enter.
-    pub fn wait(self, expected: &Expected, deadline: Instant, tell: impl FnMut(Notice)) -> Outcome {
+    pub(crate) fn wait(self, expected: &Expected, deadline: Instant, tell: impl FnMut(Notice)) -> Outcome {
         let is_waiting = Arc::clone(&self.is_waiting);
         let outcome = self.wait_for_callback(expected, deadline, tell);
         is_waiting.store(false, Ordering::Release);
@@ -313,14 +313,14 @@ enum Judged {
 }
 
 /// The listener after the log-in: F5 shows the same page again instead of "connection refused".
-pub struct Reloads {
+pub(crate) struct Reloads {
     inbox: CallbackListener,
     expected: Expected,
 }
 
 impl Reloads {
     /// Answers for so long.
-    pub fn answer_for(self, patience: Duration) {
+    pub(crate) fn answer_for(self, patience: Duration) {
         let deadline = Instant::now() + patience;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());

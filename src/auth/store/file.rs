@@ -32,7 +32,7 @@ const MOST_TOGETHER: usize = 4096;
 /// `DIR/<profile>.json`, or `DIR/by-name/XX/<profile>.json` for what is new in a large home, mode 0600, in a directory of mode 0700. On Windows the file has what the
 /// directory grants, which in a user's profile is that user and the administrators.
 #[derive(Clone, Debug)]
-pub struct FileStore {
+pub(crate) struct FileStore {
     dir: PathBuf,
 }
 
@@ -42,7 +42,7 @@ impl FileStore {
 
     /// Keeps its files in `dir`, which is made when the first record is saved.
     #[must_use]
-    pub fn new(dir: PathBuf) -> Self {
+    pub(crate) fn new(dir: PathBuf) -> Self {
         Self { dir }
     }
 
@@ -68,7 +68,7 @@ impl FileStore {
     }
 
     /// Removes what killed writers have left.
-    pub fn sweep(&self) {
+    pub(crate) fn sweep(&self) {
         self.directories().for_each(|dir| durable::clear_temporaries(&dir, durable::ABANDONED));
     }
 }

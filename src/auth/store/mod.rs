@@ -3,9 +3,9 @@
 
 mod chunked_record;
 pub mod command;
-pub mod file;
+pub(crate) mod file;
 pub mod keyring;
-pub mod next_record;
+pub(crate) mod next_record;
 
 use std::{
     fmt, io,

@@ -48,7 +48,7 @@ pub(super) fn run(context: &Context, args: &Fetch) -> Result<()> {
     tell(context, &end.tally, rows);
     let Some(error) = failure.or(written.err()) else { return Ok(()) };
     // The object on stdout has each of them already.
-    Err(if context.ui.json() { error.already_reported() } else { error })
+    Err(if context.output.json() { error.already_reported() } else { error })
 }
 
 /// Refuses results that are for standard output, or for the file that the metrics replace.
@@ -76,7 +76,7 @@ async fn work(context: &Context, args: &Fetch, metrics: Option<Metrics>) -> Resu
         results: args.many.results.as_deref().map(|path| Results::open(path, args.many.shard)).transpose()?,
         metrics,
     };
-    let mut told = Told { context, rows: Vec::new(), progress: Progress::start(&context.ui) };
+    let mut told = Told { context, rows: Vec::new(), progress: Progress::start(&context.output) };
     let pull = |due: Due| pull(context, args, due);
     let end = run.work(pull, asked_to_stop(), &mut told).await?;
     let Told { rows, .. } = told;
@@ -108,8 +108,8 @@ fn pull(context: &Context, args: &Fetch, due: Due) -> impl Future<Output = Outco
     #[cfg(not(feature = "postgres"))]
     let home = Home::Local;
     let Due { name, profile, .. } = due;
-    let ui = context.ui.speaking_of(name.as_str());
-    let context = Context { ui, profile: name.clone(), ..context.clone() };
+    let output = context.output.speaking_of(name.as_str());
+    let context = Context { output, profile: name.clone(), ..context.clone() };
     let args = Fetch { out: args.out.join(name.as_str()), ..args.clone() };
     async move {
         let started = Timestamp::now();
@@ -142,22 +142,22 @@ struct Told<'a> {
 
 impl Listener for Told<'_> {
     fn ended(&mut self, outcome: Outcome, tally: &Tally) {
-        let ui = &self.context.ui;
+        let output = &self.context.output;
         let name = outcome.name.as_str();
         match (&outcome.failure, &outcome.report) {
             (Some(error), _) => {
                 // The end of the whole run tells of an interrupt.
                 if error.exit() != Exit::Interrupted {
-                    ui.warn(format!("{name}: {}", error.message));
+                    output.warn(format!("{name}: {}", error.message));
                     if !error.hint.is_empty() {
-                        ui.tell(format!("  next: {}", error.hint));
+                        output.tell(format!("  next: {}", error.hint));
                     }
                 }
             }
-            (None, Some(report)) if !ui.json() => ui.summary(format!("{name}: {}", report.line)),
+            (None, Some(report)) if !output.json() => output.summary(format!("{name}: {}", report.line)),
             (None, _) => {}
         }
-        if ui.json() {
+        if output.json() {
             let row = match (&outcome.failure, outcome.report) {
                 (Some(error), _) => json!({ "profile": name, "error": error.to_json() }),
                 (None, report) => report.map(|report| report.json).unwrap_or_default(),
@@ -170,14 +170,14 @@ impl Listener for Told<'_> {
 
 /// The end of the run, for people and for scripts.
 fn tell(context: &Context, tally: &Tally, mut rows: Vec<(String, String)>) {
-    if context.ui.json() {
+    if context.output.json() {
         rows.sort();
         let rows: Vec<String> = rows.into_iter().map(|(_, row)| row).collect();
         let numbers = json!({
             "due": tally.due, "fresh": tally.fresh, "succeeded": tally.succeeded, "failed": tally.failed(),
             "removed": tally.removed, "left": tally.left(), "requests": tally.requests, "bytes": tally.bytes,
         });
-        context.ui.result(format!("{{\"profiles\":[{}],\"run\":{numbers}}}", rows.join(",")));
+        context.output.result(format!("{{\"profiles\":[{}],\"run\":{numbers}}}", rows.join(",")));
         return;
     }
     let others = [
@@ -187,5 +187,5 @@ fn tell(context: &Context, tally: &Tally, mut rows: Vec<(String, String)>) {
         (tally.left(), "left"),
     ];
     let others = others.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!(", {number} {word}"));
-    context.ui.say(format!("{} of {} pulled{}", tally.succeeded, tally.due, others.collect::<String>()));
+    context.output.say(format!("{} of {} pulled{}", tally.succeeded, tally.due, others.collect::<String>()));
 }

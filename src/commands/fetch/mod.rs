@@ -38,7 +38,7 @@ const REMIND_DAYS: i64 = 14;
 ///
 /// # Errors
 /// Any of the contract's.
-pub fn run(context: &Context, args: &Fetch) -> Result<()> {
+pub(crate) fn run(context: &Context, args: &Fetch) -> Result<()> {
     let limits = Limits { jobs: usize::from(args.jobs), patience: args.timeout };
     let context = Context { limits, renewals: Renewals::at_most(args.many.renewals), ..context.clone() };
     if args.all_profiles {
@@ -48,16 +48,16 @@ pub fn run(context: &Context, args: &Fetch) -> Result<()> {
         shared_state::refuse(&context, &args.shared, "fetch without --all-profiles")?;
     }
     if args.out == Path::new("-") {
-        if context.ui.json() {
+        if context.output.json() {
             return Err(Error::usage("--json and --out - both want standard output"));
         }
         return block_on_with_workers(one_named(&context, args, async |_, pull| pull.to_stdout().await));
     }
     let done = block_on_with_workers(one_named(&context, args, to_archive))?;
-    if context.ui.json() {
-        context.ui.result_json(&done.json());
+    if context.output.json() {
+        context.output.result_json(&done.json());
     } else {
-        context.ui.summary(done.line());
+        context.output.summary(done.line());
     }
     Ok(())
 }
@@ -154,7 +154,7 @@ async fn to_archive(job: &Job<'_>, pull: &OneProfile<'_>) -> Result<Done> {
     say_what_a_plan_has(&out, &mut resources);
     let (profile, api, out) = (job.context.profile.to_string(), job.profile.api, job.args.out.clone());
     let done = Done { profile, api, out, resources, withheld, elapsed: began.elapsed() };
-    done.warn(&job.context.ui);
+    done.warn(&job.context.output);
     // What came is in place by now.
     failure.map_or(Ok(done), Err)
 }
@@ -199,7 +199,7 @@ impl Job<'_> {
         let grant = session.grant().await;
         if let Some(reminder) = grant.reminder(Timestamp::now(), REMIND_DAYS) {
             let login = self.profile.login_command(&self.context.profile);
-            self.context.ui.warn(format!("{reminder}; renew it with: {login}"));
+            self.context.output.warn(format!("{reminder}; renew it with: {login}"));
         }
     }
 
@@ -214,7 +214,7 @@ impl Job<'_> {
         let asked = is_whole.then_some(Asked { resources: &self.args.resources, full: self.args.full });
         let (paths, name) = (&self.context.paths, &self.context.profile);
         if let Err(error) = Profile::note_pull(paths, name, &self.profile, profile::Pulled { note, asked }) {
-            self.context.ui.warn(format!("the archive is complete, but `bbdl status` will not show it: {error}"));
+            self.context.output.warn(format!("the archive is complete, but `bbdl status` will not show it: {error}"));
         }
     }
 }

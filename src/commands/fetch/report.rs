@@ -8,7 +8,7 @@ use crate::{
     api_version::ApiVersion,
     archive::manifest::{Entry, Mode, PullRow},
     fleet::Report,
-    output::{Ui, size},
+    output::{Output, size},
     pull::{
         one_profile::PulledResource,
         outcome::{Warning, WarningKind},
@@ -65,19 +65,19 @@ impl Done {
     }
 
     /// Says what a person should know, and where the server's own number is another.
-    pub(super) fn warn(&self, ui: &Ui) {
+    pub(super) fn warn(&self, output: &Output) {
         for (PulledResource { row, warnings, .. }, entry) in &self.resources {
             for warning in warnings {
                 match warning.kind {
                     // This is not a problem: say it after a full pull, and not with --quiet.
-                    WarningKind::MedicareAdvantage if row.mode == Mode::Full => ui.say(&warning.message),
+                    WarningKind::MedicareAdvantage if row.mode == Mode::Full => output.say(&warning.message),
                     WarningKind::MedicareAdvantage => {}
-                    _ => ui.warn(&warning.message),
+                    _ => output.warn(&warning.message),
                 }
             }
             let fewer = entry.server_total.filter(|total| row.mode == Mode::Full && *total < entry.count);
             if let Some(total) = fewer {
-                ui.warn(format!("{}: the server counted {total}, but sent {}", row.resource, entry.count));
+                output.warn(format!("{}: the server counted {total}, but sent {}", row.resource, entry.count));
             }
         }
     }

@@ -6,19 +6,19 @@
 use std::{process::Command, thread};
 
 use super::browser_variable;
-use crate::{error::Exit, output::Ui};
+use crate::{error::Exit, output::Output};
 
 /// The only argument of that process.
-pub const OPENER: &str = "__open-browser";
+pub(crate) const OPENER: &str = "__open-browser";
 /// What it is to open.
 const URL: &str = "BBDL_OPEN_URL";
 
 /// Opens a URL for the person, on a thread: some systems wait for the browser to end.
-pub(super) fn open(ui: &Ui, url: String) {
-    let ui = ui.clone();
+pub(super) fn open(output: &Output, url: String) {
+    let output = output.clone();
     thread::spawn(move || {
         if !opened(&url) {
-            ui.say("No browser could be opened here; open the address above yourself.");
+            output.say("No browser could be opened here; open the address above yourself.");
         }
     });
 }
@@ -38,7 +38,7 @@ pub(in crate::commands) fn opened(url: &str) -> bool {
 
 /// What that process does.
 #[must_use]
-pub fn open_and_exit() -> Exit {
+pub(crate) fn open_and_exit() -> Exit {
     let Ok(url) = std::env::var(URL) else { return Exit::Usage };
     // On the other systems the crate below reads it, and knows browsers that need the terminal.
     let named = std::env::var("BROWSER").unwrap_or_default();

@@ -21,7 +21,7 @@ use crate::{
     },
     commands::Context,
     error::{Error, ErrorKind, Result},
-    output::Ui,
+    output::Output,
     profile::Profile,
     secret::Secret,
 };
@@ -30,7 +30,7 @@ use crate::{
 pub(super) fn id(context: &Context, given: Option<String>, before: Option<&Profile>) -> Result<String> {
     let id = match given.or(before.map(|profile| profile.client_id.clone())) {
         Some(id) => id,
-        None => context.ui.ask("Client id of the app (from CMS's developer pages)")?,
+        None => context.output.ask("Client id of the app (from CMS's developer pages)")?,
     };
     let id = cleaned(&id);
     if id.is_empty() || id.chars().any(|c| c.is_whitespace() || c.is_control()) {
@@ -52,9 +52,9 @@ pub(super) fn secret(
     const QUESTION: &str = "Client secret of the app";
     match file {
         Some(path) if path == Path::new("-") && stdin().is_terminal() => {
-            return word(context.ui.ask_secret(QUESTION)?.expose(), "what was typed").map(Some);
+            return word(context.output.ask_secret(QUESTION)?.expose(), "what was typed").map(Some);
         }
-        Some(path) => return from_file(&context.ui, path).map(Some),
+        Some(path) => return from_file(&context.output, path).map(Some),
         None => {}
     }
     if let Some(text) = std::env::var_os(VARIABLE).filter(|text| !text.is_empty()) {
@@ -68,7 +68,7 @@ pub(super) fn secret(
     {
         return Ok(credential.client_secret);
     }
-    let secret = context.ui.ask_secret(QUESTION).map_err(|_| {
+    let secret = context.output.ask_secret(QUESTION).map_err(|_| {
         Error::new(ErrorKind::ClientSecret, "no client secret was given")
             .hint("Give it with --client-secret-file FILE (or - for standard input) or in BBDL_CLIENT_SECRET.")
     })?;
@@ -84,7 +84,7 @@ fn kept(store: &dyn TokenStore, profile: &str) -> Result<Option<Credential>> {
     }
 }
 
-fn from_file(ui: &Ui, path: &Path) -> Result<Secret> {
+fn from_file(output: &Output, path: &Path) -> Result<Secret> {
     const LONGEST: u64 = 16 * 1024;
     let from = format!("client secret file {}", path.display());
     let mut bytes = Zeroizing::new(Vec::new());
@@ -92,7 +92,7 @@ fn from_file(ui: &Ui, path: &Path) -> Result<Secret> {
         first_line(&mut bytes, LONGEST)
     } else {
         File::open(path).and_then(|file| {
-            warn_of_readers(ui, path, &file);
+            warn_of_readers(output, path, &file);
             file.take(LONGEST).read_to_end(&mut bytes).map(|_| ())
         })
     };
@@ -108,13 +108,13 @@ fn first_line(bytes: &mut Vec<u8>, longest: u64) -> std::io::Result<()> {
 }
 
 #[cfg(unix)]
-fn warn_of_readers(ui: &Ui, path: &Path, file: &File) {
+fn warn_of_readers(output: &Output, path: &Path, file: &File) {
     use std::os::unix::fs::PermissionsExt;
     const OTHERS: u32 = 0o077;
     let Ok(there) = file.metadata() else { return };
     // A pipe, as a shell's <(…) makes, has no readers but us.
     if there.is_file() && there.permissions().mode() & OTHERS != 0 {
-        ui.warn(format!(
+        output.warn(format!(
             "others can read the client secret file; to keep it to yourself: chmod 600 {}",
             crate::files::path_text::typed(path)
         ));
@@ -122,7 +122,7 @@ fn warn_of_readers(ui: &Ui, path: &Path, file: &File) {
 }
 
 #[cfg(not(unix))]
-fn warn_of_readers(_: &Ui, _: &Path, _: &File) {}
+fn warn_of_readers(_: &Output, _: &Path, _: &File) {}
 
 /// Text as editors save it: UTF-8, or UTF-16 with its mark (Notepad, PowerShell's `>`) or without.
 fn decoded(bytes: &[u8]) -> Option<Zeroizing<String>> {

@@ -22,17 +22,17 @@ use crate::{
     commands::Context,
     error::{Error, ErrorKind, Result},
     origin::PRODUCTION,
-    output::Ui,
+    output::Output,
     profile::{ProfileName, login_command, profile_option},
     secret::Secret,
 };
 
 /// What a person should know before the browser opens.
-pub(super) fn explain(ui: &Ui, plan: &Plan, request: &Authorization, redirect: &RedirectUri) {
+pub(super) fn explain(output: &Output, plan: &Plan, request: &Authorization, redirect: &RedirectUri) {
     let origin = plan.server.origin();
     let people = if origin.to_string() == PRODUCTION { " (real people)" } else { "" };
     let store = store_name(plan.store_kind);
-    ui.say(format!(
+    output.say(format!(
         "Logging in at {origin}{people}, API {}, as profile \"{}\".\n\
          {}\n\
          The log-in is kept in {store}; claims stay where `bbdl fetch` puts them, on this machine. \
@@ -44,18 +44,18 @@ pub(super) fn explain(ui: &Ui, plan: &Plan, request: &Authorization, redirect: &
         plan.name,
         shared(&plan.scopes, plan.server.api()),
     ));
-    ui.tell(format!("Open this address in a browser:\n\n  {}\n", request.url()));
+    output.tell(format!("Open this address in a browser:\n\n  {}\n", request.url()));
     let patience = spoken(plan.patience);
     if plan.manual {
-        ui.say("When the browser has ended up at an address that begins with the redirect URI, paste that address (or the code in it) here within a minute:");
-    } else if ui.can_ask() {
-        ui.say(format!(
+        output.say("When the browser has ended up at an address that begins with the redirect URI, paste that address (or the code in it) here within a minute:");
+    } else if output.can_ask() {
+        output.say(format!(
             "Waiting up to {patience} for the browser to come back. If it runs on another machine, paste the address \
              here that it ends up at ({}?code=…):",
             redirect.as_str()
         ));
     } else {
-        ui.say(format!("Waiting up to {patience} for the browser to come back."));
+        output.say(format!("Waiting up to {patience} for the browser to come back."));
     }
 }
 
@@ -198,7 +198,7 @@ pub(super) fn warn_of_the_same_person(context: &Context, plan: &Plan, ended: &[P
     let names = listed(&names.iter().map(String::as_str).collect::<Vec<_>>());
     let (profiles, their, have) =
         if ended.len() == 1 { ("profile", "its log-in has", "it") } else { ("profiles", "their log-ins have", "they") };
-    context.ui.warn(format!(
+    context.output.warn(format!(
         "this is the same person as {profiles} {names}; {their} just ended at the server, since a new log-in of the \
          same person with the same app ends the one before. If you meant somebody else, {have} can be told apart only \
          at Medicare: choose \"switch account\" there, or open the address in a private window, and log in again: {}",
@@ -247,8 +247,8 @@ const SWITCH: &str =
 /// What a log-in has brought.
 pub(super) fn announce(context: &Context, plan: &Plan, kept: &StoredLogIn) {
     let (profile, grant) = (&kept.profile, &kept.profile.grant);
-    if context.ui.json() {
-        context.ui.result_json(&json!({
+    if context.output.json() {
+        context.output.result_json(&json!({
             "profile": kept.name.as_str(), "server": profile.server, "api": profile.api, "patient": grant.patient,
             "scopes": grant.scopes, "demographics": grant.demographics(), "token_store": profile.token_store,
             "access_category": grant.access_category, "grant_expires": grant.grant_expires,
@@ -267,7 +267,7 @@ pub(super) fn announce(context: &Context, plan: &Plan, kept: &StoredLogIn) {
         kept.who, kept.name, profile.token_store
     );
     text += &not_shared(grant, &plan.scopes);
-    context.ui.say(format!("{text}\nNext: bbdl fetch all --out claims{}", profile_option(&kept.name)));
+    context.output.say(format!("{text}\nNext: bbdl fetch all --out claims{}", profile_option(&kept.name)));
 }
 
 /// Personal data that did not come with a log-in, and whose doing that is. Where nothing was asked for by name, the

@@ -1,6 +1,6 @@
 //! `bbdl login`: from a person at a browser to tokens in a store.
 
-pub mod browser;
+pub(crate) mod browser;
 mod browser_variable;
 mod client;
 mod messages;
@@ -35,7 +35,7 @@ use crate::{
     commands::Context,
     error::{Error, ErrorKind, Result},
     files::lock::FileLock,
-    output::Ui,
+    output::Output,
     profile::{Profile, ProfileName},
     runtime::{asked_to_stop, block_on, finish_before_exit, interruptible, run_blocking},
     secret::Secret,
@@ -45,12 +45,12 @@ use crate::{
 ///
 /// # Errors
 /// Any of the contract's.
-pub fn run(context: &Context, args: Login) -> Result<()> {
+pub(crate) fn run(context: &Context, args: Login) -> Result<()> {
     run_with(context, args, browser::open)
 }
 
 /// Opens a URL for the person, without waiting for what becomes of it.
-pub(super) type Browser = fn(&Ui, String);
+pub(super) type Browser = fn(&Output, String);
 
 /// Logs in with another browser.
 ///
@@ -100,13 +100,13 @@ async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(Sto
     let redirect = inbox.redirect().as_str().to_owned();
     interruptible(client::prove(&client, plan, &redirect)).await?;
     let request = Authorization::new(&plan.server, &plan.app.client_id, &redirect, plan.scopes.clone(), plan.lang)?;
-    messages::explain(&context.ui, plan, &request, inbox.redirect());
-    let answers = (plan.manual || context.ui.can_ask()).then(|| read_lines(inbox.paster()));
+    messages::explain(&context.output, plan, &request, inbox.redirect());
+    let answers = (plan.manual || context.output.can_ask()).then(|| read_lines(inbox.paster()));
     if plan.browser {
-        browser(&context.ui, request.url().as_str().to_owned());
+        browser(&context.output, request.url().as_str().to_owned());
     }
     let expected = Expected { state: request.state().clone(), issuer: plan.server.origin().clone() };
-    let outcome = interruptible(wait(context.ui.clone(), inbox, expected, plan.patience)).await?;
+    let outcome = interruptible(wait(context.output.clone(), inbox, expected, plan.patience)).await?;
     let (code, reply) = messages::code_of(outcome, plan)?;
     let asked = request.into_parts();
     // The consent has ended the log-in of before: from here on only the new tokens are any good.
@@ -119,7 +119,7 @@ async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(Sto
         let kept = keep(context, plan, &client, &new, &before).await?;
         Ok((new, kept))
     };
-    let (new, mut kept) = match finish_before_exit(&context.ui, finishing, logged_in).await {
+    let (new, mut kept) = match finish_before_exit(&context.output, finishing, logged_in).await {
         Ok(kept) => kept,
         Err(error) => {
             reply.failed("The terminal says what went wrong and what to do.");
@@ -139,7 +139,7 @@ async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(Sto
             before.restore(context, plan, has_ended)?;
             Ok(profile)
         };
-        kept.profile = finish_before_exit(&context.ui, finishing, moved).await?;
+        kept.profile = finish_before_exit(&context.output, finishing, moved).await?;
         kept.ended.retain(|name| *name != to);
         kept.name = to;
     }
@@ -186,9 +186,9 @@ async fn keep(
 /// Whether the person at the terminal wants the new log-in under the profile that this person has already.
 async fn wants_it_there(context: &Context, plan: &Plan, to: &ProfileName, answers: Option<Receiver<String>>) -> bool {
     const PATIENCE: Duration = Duration::from_secs(600);
-    let Some(answers) = answers.filter(|_| context.ui.can_ask()) else { return false };
+    let Some(answers) = answers.filter(|_| context.output.can_ask()) else { return false };
     let as_it_was = if plan.has_past { format!(", and leave \"{}\" as it was", plan.name) } else { String::new() };
-    context.ui.tell(format!("Keep this log-in under profile \"{to}\" instead{as_it_was}? [y/N]"));
+    context.output.tell(format!("Keep this log-in under profile \"{to}\" instead{as_it_was}? [y/N]"));
     let answer = interruptible(run_blocking(move || answers.recv_timeout(PATIENCE).unwrap_or_default())).await;
     answer.is_ok_and(|answer| matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
@@ -231,10 +231,11 @@ fn read_lines(paster: Paster) -> Receiver<String> {
     answers
 }
 
-async fn wait(ui: Ui, inbox: CallbackListener, expected: Expected, patience: Duration) -> Result<Outcome> {
+async fn wait(output: Output, inbox: CallbackListener, expected: Expected, patience: Duration) -> Result<Outcome> {
     let deadline = Instant::now() + patience;
     let redirect = inbox.redirect().clone();
-    run_blocking(move || inbox.wait(&expected, deadline, |notice| ui.tell(messages::notice(notice, &redirect)))).await
+    run_blocking(move || inbox.wait(&expected, deadline, |notice| output.tell(messages::notice(notice, &redirect))))
+        .await
 }
 
 async fn exchange(
@@ -277,12 +278,12 @@ async fn hold_however_long(context: &Context, name: &ProfileName) -> Option<File
     if let Ok(held) = FileLock::acquire(&path, Duration::ZERO, PURPOSE) {
         return Some(held);
     }
-    context.ui.say("Another bbdl is using this profile; waiting for it before the tokens are stored.");
+    context.output.say("Another bbdl is using this profile; waiting for it before the tokens are stored.");
     let waiting = tokio::task::spawn_blocking(move || FileLock::acquire(&path, PATIENCE, PURPOSE));
     match waiting.await {
         Ok(Ok(held)) => Some(held),
         Ok(Err(cause)) => {
-            context.ui.warn(format!("the tokens are stored although the profile is in use ({cause})"));
+            context.output.warn(format!("the tokens are stored although the profile is in use ({cause})"));
             None
         }
         Err(_) => None,

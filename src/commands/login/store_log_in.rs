@@ -26,7 +26,7 @@ impl Before {
     /// whether to put it back.
     pub(super) fn of(context: &Context, name: &ProfileName) -> Self {
         let profile = Profile::load(&context.paths, name).ok().flatten();
-        let asked = profile.as_ref().filter(|_| context.ui.can_ask());
+        let asked = profile.as_ref().filter(|_| context.output.can_ask());
         let tokens = asked.and_then(|it| context.store(it.token_store).load(name.as_str()).ok().flatten());
         Self { profile, tokens }
     }
@@ -107,7 +107,7 @@ pub(super) async fn there(context: &Context, plan: &Plan, new: &Credential, name
 pub(super) fn mark_ended(context: &Context, names: &[ProfileName], profiles: &[(ProfileName, Profile)]) {
     for (name, profile) in profiles.iter().filter(|(name, _)| names.contains(name)) {
         if let Err(error) = Profile::mark_ended(&context.paths, name, &profile.grant, EndedKind::Replaced) {
-            context.ui.warn(format!("profile \"{name}\" could not be updated: {error}"));
+            context.output.warn(format!("profile \"{name}\" could not be updated: {error}"));
         }
     }
 }

@@ -24,11 +24,11 @@ pub(super) fn run(context: &Context, args: &ProfilesExport) -> Result<()> {
     }
     let names = if args.names.is_empty() { context.paths.profiles()? } else { args.names.clone() };
     if args.with_tokens {
-        context.ui.warn(
+        context.output.warn(
             "a refresh token works once: use these tokens in one place only, and remove the profiles here before they are used elsewhere (bbdl profiles remove NAME)",
         );
     }
-    context.ui.stream(|out| {
+    context.output.stream(|out| {
         for name in &names {
             let profile = Profile::must_load(&context.paths, name)?;
             let tokens = args.with_tokens.then(|| tokens(context, name, &profile)).transpose()?;

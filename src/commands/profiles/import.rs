@@ -182,16 +182,16 @@ impl Import<'_> {
 
     /// What is to do once a row is kept: the tokens of before need not lie around, and a person has to know what stays.
     fn tidy(&self, number: u64, row: &Pending) {
-        let (ui, name) = (&self.context.ui, &row.name);
+        let (output, name) = (&self.context.output, &row.name);
         if let Some(other) = row.before.as_ref().filter(|before| before.token_store != self.kind)
             && let Err(cause) = self.context.store(other.token_store).delete(name.as_str())
         {
             let why = Error::from(cause).message;
-            ui.warn(format!("line {number} ({name}): the tokens of the log-in before are still stored: {why}"));
+            output.warn(format!("line {number} ({name}): the tokens of the log-in before are still stored: {why}"));
         }
         let left: Vec<String> = row.left_behind().iter().map(|note| note.out.display().to_string()).collect();
         if !left.is_empty() {
-            ui.warn(format!(
+            output.warn(format!(
                 "line {number} ({name}): the log-in before may be another person's. Its archives stay, and purge still knows them: {}",
                 left.join(", ")
             ));
@@ -237,9 +237,9 @@ impl Summary {
                 None => self.kept += 1,
                 Some(error) => {
                     self.refused += 1;
-                    if !context.ui.json() {
+                    if !context.output.json() {
                         let name = name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
-                        context.ui.warn(format!("line {number}{name}: {}", error.message));
+                        context.output.warn(format!("line {number}{name}: {}", error.message));
                     }
                     let is_graver = |it: &Error| it.exit().gravity() < error.exit().gravity();
                     if self.gravest.as_ref().is_none_or(is_graver) {
@@ -250,22 +250,22 @@ impl Summary {
             rows.push_str(&row_json(*number, name.as_deref(), refused.as_ref()).to_string());
             rows.push('\n');
         }
-        if context.ui.json() && !rows.is_empty() {
-            context.ui.result(rows.trim_end());
+        if context.output.json() && !rows.is_empty() {
+            context.output.result(rows.trim_end());
         }
     }
 
     pub(super) fn into_result(self, context: &Context) -> Result<()> {
         let Self { kept, refused, gravest } = self;
-        if !context.ui.json() {
-            context.ui.summary(format!("{kept} profiles imported, {refused} rows refused"));
+        if !context.output.json() {
+            context.output.summary(format!("{kept} profiles imported, {refused} rows refused"));
         }
         let Some(gravest) = gravest else { return Ok(()) };
         let message =
             format!("{refused} of {} rows were refused; the gravest reason: {}", kept + refused, gravest.message);
         let error = Error::new(gravest.kind, message).hint(gravest.hint);
         // Each row has been told on stdout.
-        Err(if context.ui.json() { error.already_reported() } else { error })
+        Err(if context.output.json() { error.already_reported() } else { error })
     }
 }
 
@@ -284,7 +284,7 @@ pub(super) fn open(context: &Context, path: &Path) -> Result<Box<dyn BufRead>> {
     let file = File::open(path).map_err(|cause| Error::disk("read", path, &cause))?;
     if file.metadata().is_ok_and(|metadata| metadata.is_file() && private_dir::usable_by_others(&metadata).is_some()) {
         context
-            .ui
+            .output
             .warn(format!("others can read {}, and there are tokens in it: chmod 600, or delete it", path.display()));
     }
     Ok(Box::new(BufReader::with_capacity(1 << 16, file)))

@@ -40,18 +40,18 @@ pub(super) fn run(context: &Context, shared: &SharedStateArgs) -> Result<()> {
             names
         }
     };
-    if names.is_empty() && !context.ui.json() {
-        context.ui.say(if of_state.is_some() {
+    if names.is_empty() && !context.output.json() {
+        context.output.say(if of_state.is_some() {
             "Nobody is in the shared state. Begin with: bbdl profiles import FILE"
         } else {
             "No profiles on this machine. Begin with: bbdl login --sandbox  (or --production)"
         });
         return Ok(());
     }
-    context.ui.stream(|out| {
+    context.output.stream(|out| {
         let wrong = |cause| Error::stdout(&cause);
         let mut between = "";
-        if context.ui.json() {
+        if context.output.json() {
             out.write_all(b"{\"profiles\":[").map_err(wrong)?;
         }
         for name in &names {
@@ -64,11 +64,11 @@ pub(super) fn run(context: &Context, shared: &SharedStateArgs) -> Result<()> {
                 // Removed in this moment.
                 Ok(None) => continue,
                 Err(error) => {
-                    context.ui.warn(error.to_string());
+                    context.output.warn(error.to_string());
                     continue;
                 }
             };
-            if context.ui.json() {
+            if context.output.json() {
                 let listed = Listed {
                     name: name.as_str(),
                     server: &profile.server,
@@ -85,7 +85,7 @@ pub(super) fn run(context: &Context, shared: &SharedStateArgs) -> Result<()> {
                 writeln!(out, "{name}: {} (API {}){over}", profile.server, profile.api).map_err(wrong)?;
             }
         }
-        if context.ui.json() {
+        if context.output.json() {
             out.write_all(b"]}\n").map_err(wrong)?;
         }
         Ok(())

@@ -20,7 +20,7 @@ use crate::{
 ///
 /// # Errors
 /// Those of its parts.
-pub fn run(context: &Context, Profiles { action, shared }: &Profiles) -> Result<()> {
+pub(crate) fn run(context: &Context, Profiles { action, shared }: &Profiles) -> Result<()> {
     match action {
         ProfilesAction::List => list::run(context, shared),
         ProfilesAction::Import(args) => import::run(context, args, shared),

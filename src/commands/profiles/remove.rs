@@ -33,23 +33,23 @@ pub(super) fn run(context: &Context, args: &ProfilesRemove, shared: &SharedState
                 rows.push(json!({"name": name.as_str(), "ok": true}));
             }
             Err(error) => {
-                if !context.ui.json() {
-                    context.ui.warn(format!("{name}: {}", error.message));
+                if !context.output.json() {
+                    context.output.warn(format!("{name}: {}", error.message));
                 }
                 rows.push(json!({"name": name.as_str(), "ok": false, "error": error.to_json()}));
                 failures.push(error);
             }
         }
     }
-    if context.ui.json() {
-        context.ui.result_json(&json!({ "profiles": rows }));
+    if context.output.json() {
+        context.output.result_json(&json!({ "profiles": rows }));
     }
     let failed = failures.len();
     let Some(gravest) = failures.into_iter().max_by_key(|error| error.exit().gravity()) else { return Ok(()) };
     let message =
         format!("{failed} of {} profiles were not removed; the gravest reason: {}", args.names.len(), gravest.message);
     let error = Error::new(gravest.kind, message).hint(gravest.hint);
-    Err(if context.ui.json() { error.already_reported() } else { error })
+    Err(if context.output.json() { error.already_reported() } else { error })
 }
 
 fn remove(context: &Context, name: &ProfileName) -> Result<Profile> {
@@ -63,13 +63,13 @@ fn remove(context: &Context, name: &ProfileName) -> Result<Profile> {
 }
 
 fn agree(context: &Context, names: &[ProfileName]) -> Result<()> {
-    if !context.ui.can_ask() {
+    if !context.output.can_ask() {
         return Err(Error::usage("remove forgets tokens for good, and there is nobody to ask")
             .hint("Say so: bbdl profiles remove NAME --yes"));
     }
     let names: Vec<&str> = names.iter().map(ProfileName::as_str).collect();
-    context.ui.tell(format!("Profiles and their tokens: {}", names.join(", ")));
-    let answer = context.ui.ask("Remove all of them from this machine? Type yes")?;
+    context.output.tell(format!("Profiles and their tokens: {}", names.join(", ")));
+    let answer = context.output.ask("Remove all of them from this machine? Type yes")?;
     if answer.eq_ignore_ascii_case("yes") {
         return Ok(());
     }
@@ -77,18 +77,18 @@ fn agree(context: &Context, names: &[ProfileName]) -> Result<()> {
 }
 
 fn tell(context: &Context, name: &ProfileName, profile: Option<&Profile>) {
-    if context.ui.json() {
+    if context.output.json() {
         return;
     }
     let Some(profile) = profile else {
         context
-            .ui
+            .output
             .say(format!("{name}: removed from the shared state; the consent goes on at the server until it ends"));
         return;
     };
     let lives_on = if profile.ended.is_some() { "" } else { "; the consent goes on at the server until it ends" };
-    context.ui.say(format!("{name}: removed from this machine{lives_on}"));
+    context.output.say(format!("{name}: removed from this machine{lives_on}"));
     for note in &profile.archives {
-        context.ui.say(format!("  its archive stays: {} ({} claims)", note.out.display(), note.count));
+        context.output.say(format!("  its archive stays: {} ({} claims)", note.out.display(), note.count));
     }
 }

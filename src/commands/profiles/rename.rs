@@ -62,17 +62,17 @@ pub(super) fn run(context: &Context, args: &ProfilesRename) -> Result<()> {
                 Profile::note_move(paths, new, &note.out, &to)?;
                 moved.push(to);
             }
-            Err(why) => context.ui.warn(format!("the archive {} was not moved: {why}", note.out.display())),
+            Err(why) => context.output.warn(format!("the archive {} was not moved: {why}", note.out.display())),
         }
     }
     store.delete(old.as_str())?;
-    if context.ui.json() {
+    if context.output.json() {
         let moved: Vec<String> = moved.iter().map(|to| to_text(to)).collect();
-        context.ui.result_json(&json!({"profile": new.as_str(), "was": old.as_str(), "moved": moved}));
+        context.output.result_json(&json!({"profile": new.as_str(), "was": old.as_str(), "moved": moved}));
     } else {
-        context.ui.say(format!("Profile \"{old}\" is \"{new}\" now."));
+        context.output.say(format!("Profile \"{old}\" is \"{new}\" now."));
         for to in moved {
-            context.ui.say(format!("Its archive is here now: {}", to.display()));
+            context.output.say(format!("Its archive is here now: {}", to.display()));
         }
     }
     Ok(())
