@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{OWN, journal::PARTIAL};
 use crate::{
     error::{Error, ErrorKind, Result},
-    files::{durable, private_file, replace},
+    files::{durable, private_dir, private_file, replace},
 };
 
 /// Where pulls write before they are in place.
@@ -93,7 +93,7 @@ impl Commit {
                 continue;
             }
             if let Some(parent) = to.parent() {
-                durable::create_private_dir(parent).map_err(|cause| Error::disk("create", parent, &cause))?;
+                private_dir::create(parent).map_err(|cause| Error::disk("create", parent, &cause))?;
                 touched.insert(parent.to_owned());
             }
             if to.is_dir() {

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     dedup::Repeats,
-    lines::hex_digest,
+    lines::{Lines, hex_digest},
     manifest::{Query, Source},
 };
 use crate::{
@@ -188,13 +188,13 @@ impl<C: Progress> Resume<C> {
     pub(super) fn find(files: &Files, key: &SearchKey, now: Timestamp) -> Result<Option<Self>> {
         let path = files.journal();
         let journal = match private_file::open(&path) {
-            Ok(file) => BufReader::new(file),
+            Ok(file) => file,
             Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
             Err(cause) => return Err(Error::disk("read", &path, &cause)),
         };
-        let mut lines = whole_lines(journal);
-        let Some(first) = lines.next() else { return Ok(None) };
-        let Ok(head) = serde_json::from_slice::<Head>(&first) else { return Ok(None) };
+        let mut lines = Lines::of(journal, &path);
+        let Some(first) = next_whole(&mut lines) else { return Ok(None) };
+        let Ok(head) = serde_json::from_slice::<Head>(first) else { return Ok(None) };
         let age = now.duration_since(head.started);
         if head.key != *key || age.is_negative() || age > LONGEST {
             return Ok(None);
@@ -204,11 +204,11 @@ impl<C: Progress> Resume<C> {
         let mut newest = VecDeque::<(JournalEntry<C>, u64)>::new();
         let kept = files.lines();
         let Some(mut kept) = Kept::open(&kept)? else { return Ok(None) };
-        for line in lines {
+        while let Some(line) = next_whole(&mut lines) {
             end += line.len() as u64;
-            let Ok(entry) = serde_json::from_slice::<JournalEntry<C>>(&line) else {
+            let Ok(entry) = serde_json::from_slice::<JournalEntry<C>>(line) else {
                 // Version 0.1.0 noted more than pages.
-                if serde_json::from_slice::<serde_json::Value>(&line).is_ok() { continue } else { break }
+                if serde_json::from_slice::<serde_json::Value>(line).is_ok() { continue } else { break }
             };
             if !kept.agrees_with(entry.bytes, &entry.sha256)? {
                 break;
@@ -223,20 +223,17 @@ impl<C: Progress> Resume<C> {
             newest.pop_back();
         }
         let Some((entry, end)) = newest.pop_back() else { return Ok(None) };
-        let path = files.journal();
         let journal = Journal { out: open(&path, false)?, path, cut: Some(end) };
         let JournalEntry { bytes, repeats, checkpoint, .. } = entry;
         Ok(Some(Self { checkpoint, started: head.started, bytes, repeats, journal }))
     }
 }
 
-/// Lines with their line breaks. A last line without one was cut short and does not count.
-fn whole_lines(mut journal: impl BufRead) -> impl Iterator<Item = Vec<u8>> {
-    std::iter::from_fn(move || {
-        let mut line = Vec::new();
-        journal.read_until(b'\n', &mut line).ok()?;
-        line.ends_with(b"\n").then_some(line)
-    })
+/// The next line, with its line break. A last line without one was cut short and does not count, and neither does
+/// what cannot be read: the search then starts again from an earlier page.
+fn next_whole<'a>(lines: &'a mut Lines<'_, File>) -> Option<&'a [u8]> {
+    let (_, line) = lines.next().ok()??;
+    line.ends_with(b"\n").then_some(line)
 }
 
 /// The file of lines, read as far as the journal agrees with it.
@@ -286,7 +283,7 @@ pub(super) fn digest(file: &mut impl BufRead, hash: &mut Sha256) -> std::io::Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::durable;
+    use crate::files::private_dir;
 
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     struct Read {
@@ -328,7 +325,7 @@ mod tests {
     fn begun(dir: &Path, ended: bool) -> Files {
         let files = Files::of(dir, "ExplanationOfBenefit");
         files.clear().unwrap();
-        durable::create_private_dir(&dir.join(PARTIAL)).unwrap();
+        private_dir::create(&dir.join(PARTIAL)).unwrap();
         let mut journal = Journal::begin(&files, &key(), now()).unwrap();
         let (mut text, mut hash) = (String::new(), Sha256::new());
         for pages in 1..=3 {

@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     fs::File,
-    io::{self, BufRead, BufReader, BufWriter, Write},
+    io::{self, BufRead, BufReader, BufWriter, Read, Write},
     path::Path,
 };
 
@@ -13,7 +13,7 @@ use super::{dedup::Seen, id_hash::id_hash};
 use crate::{
     error::{Error, ErrorKind, Result},
     fhir::resource::Header,
-    files::{durable, private_file, replace},
+    files::{private_dir, private_file, replace},
 };
 
 /// What is gathered before it goes to a file.
@@ -23,7 +23,7 @@ pub(super) const BUFFER: usize = 1 << 18;
 pub(super) fn create(path: &Path) -> Result<BufWriter<File>> {
     if let Some(parent) = path.parent() {
         // The commit brings the directory to the disk, with what is in it.
-        durable::create_private_dir_unsynced(parent).map_err(|cause| Error::disk("create", parent, &cause))?;
+        private_dir::create_unsynced(parent).map_err(|cause| Error::disk("create", parent, &cause))?;
     }
     let file = private_file::create(path).map_err(|cause| Error::disk("create", path, &cause))?;
     Ok(BufWriter::with_capacity(BUFFER, file))
@@ -47,6 +47,30 @@ pub(super) fn sync_file(path: &Path) -> Result<()> {
     file.map_err(|cause| Error::disk("write", path, &cause))
 }
 
+/// The lines of a file, one in memory at a time.
+pub(super) struct Lines<'a, F> {
+    reader: BufReader<F>,
+    path: &'a Path,
+    line: Vec<u8>,
+    number: u64,
+}
+
+impl<'a, F: Read> Lines<'a, F> {
+    /// The lines of an open file, which is at `path`.
+    pub(super) fn of(file: F, path: &'a Path) -> Self {
+        Self { reader: BufReader::with_capacity(BUFFER, file), path, line: Vec::new(), number: 0 }
+    }
+
+    /// The next line with its number, from 1, and its line break. Only the last line may lack one.
+    pub(super) fn next(&mut self) -> Result<Option<(u64, &mut Vec<u8>)>> {
+        self.line.clear();
+        self.number += 1;
+        let read = self.reader.read_until(b'\n', &mut self.line);
+        let read = read.map_err(|cause| Error::disk("read", self.path, &cause))?;
+        Ok((read > 0).then_some((self.number, &mut self.line)))
+    }
+}
+
 /// Takes lines out of a file (a resource came again in a newer version on a later page). Rare: the
 /// whole file is copied.
 pub(super) fn drop_lines(path: &Path, superseded: &HashSet<u64>) -> Result<(u64, Sha256)> {
@@ -54,17 +78,13 @@ pub(super) fn drop_lines(path: &Path, superseded: &HashSet<u64>) -> Result<(u64,
     let mut out = create(&kept)?;
     let mut hash = Sha256::new();
     let mut bytes = 0;
-    let mut reader = BufReader::new(private_file::open(path).map_err(|cause| Error::disk("read", path, &cause))?);
-    let mut line = Vec::new();
-    for number in 0.. {
-        line.clear();
-        if reader.read_until(b'\n', &mut line).map_err(|cause| Error::disk("read", path, &cause))? == 0 {
-            break;
-        }
-        if !superseded.contains(&number) {
-            hash.update(&line);
+    let file = private_file::open(path).map_err(|cause| Error::disk("read", path, &cause))?;
+    let mut lines = Lines::of(file, path);
+    while let Some((number, line)) = lines.next()? {
+        if !superseded.contains(&(number - 1)) {
+            hash.update(&*line);
             bytes += line.len() as u64;
-            out.write_all(&line).map_err(|cause| Error::disk("write", &kept, &cause))?;
+            out.write_all(line).map_err(|cause| Error::disk("write", &kept, &cause))?;
         }
     }
     sync(out, &kept)?;
@@ -121,22 +141,16 @@ pub(crate) fn each_line(path: &Path, each: impl FnMut(u64, Option<&str>) -> Resu
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(cause) => return Err(Error::disk("read", path, &cause)),
     };
-    each_line_of(BufReader::with_capacity(1 << 18, file), path, each)
+    each_line_of(Lines::of(file, path), each)
 }
 
-/// As [`each_line`], of the file at `path` as far as `reader` goes.
-pub(super) fn each_line_of(
-    mut reader: impl BufRead,
-    path: &Path,
+/// As [`each_line`], of lines that are open.
+pub(super) fn each_line_of<F: Read>(
+    mut lines: Lines<'_, F>,
     mut each: impl FnMut(u64, Option<&str>) -> Result<()>,
 ) -> Result<()> {
-    let mut line = Vec::new();
-    for number in 1.. {
-        line.clear();
-        if reader.read_until(b'\n', &mut line).map_err(|cause| Error::disk("read", path, &cause))? == 0 {
-            break;
-        }
-        each(number, std::str::from_utf8(&line).ok().map(|text| text.trim_end_matches('\n')))?;
+    while let Some((number, line)) = lines.next()? {
+        each(number, std::str::from_utf8(line).ok().map(|text| text.trim_end_matches('\n')))?;
     }
     Ok(())
 }

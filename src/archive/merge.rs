@@ -4,7 +4,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::Path,
 };
 
@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::{
     id_hash::{IdHash, id_hash},
     id_index::{self, IndexRow, IndexedFile},
-    lines::{create, for_each_line, hex_digest, not_as_it_was, sync},
+    lines::{Lines, create, for_each_line, hex_digest, not_as_it_was, sync},
     manifest::Entry,
 };
 use crate::{
@@ -181,21 +181,16 @@ impl Merge<'_> {
         let mut increment = self.open(self.increment)?;
         let mut out = Hashed { out: create(self.out)?, hash: Sha256::new(), bytes: 0 };
         let wrong = |cause: io::Error| Error::disk("write", self.out, &cause);
-        let mut before = BufReader::with_capacity(1 << 18, self.open(self.before)?);
-        let mut line = Vec::new();
-        for number in 1.. {
-            line.clear();
-            let read = before.read_until(b'\n', &mut line).map_err(|cause| Error::disk("read", self.before, &cause))?;
-            if read == 0 {
-                break;
-            }
+        let mut before = Lines::of(self.open(self.before)?, self.before);
+        while let Some((number, line)) = before.next()? {
             if let Some((_, piece)) = replaced.next_if(|(at, _)| *at == number)
                 && let Some((_, piece)) = pieces.by_id.get_index(*piece)
             {
-                self.copy(&mut increment, piece, &mut line)?;
+                self.copy(&mut increment, piece, line)?;
             }
-            out.write_all(&line).map_err(wrong)?;
+            out.write_all(line).map_err(wrong)?;
         }
+        let mut line = Vec::new();
         for piece in pieces.with(&[Fate::Added]) {
             self.copy(&mut increment, piece, &mut line)?;
             out.write_all(&line).map_err(wrong)?;

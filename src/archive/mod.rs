@@ -13,6 +13,7 @@ pub(crate) mod id_hash;
 mod id_index;
 pub mod journal;
 pub(crate) mod lines;
+mod lock;
 pub mod manifest;
 mod merge;
 mod permissions;
@@ -24,36 +25,30 @@ pub mod verify;
 pub mod writer;
 
 use std::{
-    fs::{self, File},
-    io,
+    fs, io,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 pub use pull::Pull;
 
 use crate::{
-    error::{Error, ErrorKind, Result},
-    files::{
-        durable,
-        lock::{FileLock, LockError},
-    },
+    error::{Error, Result},
+    files::durable,
 };
 pub use directory::has_no_pull_yet;
 use directory::{refuse_foreign, resolved};
+use lock::ArchiveLock;
 use manifest::{Manifest, Query, Source};
 
 /// What no reader needs: lock, stage, marks.
 const OWN: &str = ".bbdl";
-/// How long another `bbdl` on the same archive is waited for.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// An archive directory, held for writing.
 pub struct Archive {
     dir: PathBuf,
     manifest: Option<Manifest>,
     keeps_permissions: bool,
-    _lock: FileLock,
+    _lock: ArchiveLock,
 }
 
 impl Archive {
@@ -68,19 +63,10 @@ impl Archive {
     /// something else, [`crate::error::Exit::PersonMustAct`] when others may write to it, [`crate::error::Exit::Disk`].
     pub fn open(dir: &Path) -> Result<Self> {
         let dir = &resolved(dir)?;
-        let own = dir.join(OWN);
         refuse_foreign(dir)?;
         let keeps_permissions = permissions::check(dir)?;
-        durable::create_private_dir(&own).map_err(|cause| Error::disk("create", &own, &cause))?;
-        let lock_file = own.join("lock");
-        let lock = FileLock::acquire(&lock_file, LOCK_PATIENCE, "fetch").map_err(|cause| match cause {
-            LockError::Held { by } => {
-                Error::new(ErrorKind::Lock, format!("another bbdl is writing to {} ({by})", dir.display()))
-                    .hint("Run the same command again when it has finished.")
-            }
-            LockError::Io(cause) => Error::disk("lock", &lock_file, &cause),
-        })?;
-        let keeps_permissions = keeps_permissions && is_private(lock.file(), &lock_file)?;
+        let lock = ArchiveLock::acquire(dir)?;
+        let keeps_permissions = keeps_permissions && lock.keeps_permissions()?;
         commit::finish_or_clear(dir)?;
         Ok(Self { dir: dir.to_owned(), manifest: Manifest::load(dir)?, keeps_permissions, _lock: lock })
     }
@@ -245,7 +231,7 @@ pub fn remove(dir: &Path, is_ours: impl FnOnce(&Source) -> bool) -> Result<Remov
     for path in [commit::STAGE, journal::PARTIAL, id_index::ID_INDEXES].map(|name| dir.join(name)) {
         forgiving(fs::remove_dir_all(&path)).map_err(|cause| Error::disk("remove", &path, &cause))?;
     }
-    let lock = own.join("lock");
+    let lock = lock::path(dir);
     forgiving(fs::remove_file(&lock)).map_err(|cause| Error::disk("remove", &lock, &cause))?;
     drop(archive);
     // What else is in it is not ours, and keeps it where it is.
@@ -259,20 +245,6 @@ pub fn remove(dir: &Path, is_ours: impl FnOnce(&Source) -> bool) -> Result<Remov
 
 fn forgiving(result: std::io::Result<()>) -> std::io::Result<()> {
     result.or_else(|cause| if cause.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(cause) })
-}
-
-/// Whether the open lock file is its owner's only, and is made so where it can be.
-fn is_private(lock: &File, path: &Path) -> Result<bool> {
-    #[cfg(unix)]
-    {
-        crate::files::private_dir::can_be_made_private(lock)
-            .map_err(|cause| Error::disk("change the permissions of", path, &cause))
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = (lock, path);
-        Ok(true)
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader, Read, Seek, SeekFrom},
+    io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Archive, OWN, commit, has_unfinished_commit,
     id_hash::{IdHash, id_hash},
-    lines::hex_digest,
+    lines::{Lines, hex_digest},
     manifest::{self, Entry, Manifest},
 };
 use crate::{
@@ -79,21 +79,15 @@ impl ResourceReader {
     /// Those of `each`; [`crate::error::Exit::Data`] where the file is not what the manifest says; [`crate::error::Exit::Disk`].
     pub(crate) fn each(&mut self, mut each: impl FnMut(u64, &str) -> Result<()>) -> Result<()> {
         let path = &self.path;
-        let unread = |cause: std::io::Error| Error::disk("read", path, &cause);
-        self.file.seek(SeekFrom::Start(0)).map_err(unread)?;
-        let mut reader = BufReader::with_capacity(1 << 18, &self.file);
-        let (mut hash, mut count, mut line) = (Sha256::new(), 0, Vec::new());
-        loop {
-            line.clear();
-            if reader.read_until(b'\n', &mut line).map_err(unread)? == 0 {
-                break;
-            }
-            hash.update(&line);
-            count += 1;
-            let text = line.strip_suffix(b"\n").unwrap_or(&line);
-            let wrong = |why: &str| damaged(path, &format!("line {count}: {why}"));
-            let text = std::str::from_utf8(text).map_err(|_| wrong("not UTF-8"))?;
-            each(count, text)?;
+        self.file.seek(SeekFrom::Start(0)).map_err(|cause| Error::disk("read", path, &cause))?;
+        let (mut hash, mut count) = (Sha256::new(), 0);
+        let mut lines = Lines::of(&self.file, path);
+        while let Some((number, line)) = lines.next()? {
+            hash.update(&*line);
+            count = number;
+            let text = line.strip_suffix(b"\n").unwrap_or(line);
+            let text = std::str::from_utf8(text).map_err(|_| damaged(path, &format!("line {number}: not UTF-8")))?;
+            each(number, text)?;
         }
         if hex_digest(hash) != self.entry.sha256 {
             return Err(damaged(path, "its checksum differs from the manifest"));

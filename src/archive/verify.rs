@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     fs,
-    io::{self, BufRead, BufReader},
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     id_hash::{IdHash, id_hash},
-    lines::hex_digest,
+    lines::{Lines, hex_digest},
     manifest::{Entry, Manifest},
     permissions, pull_history,
 };
@@ -184,26 +184,27 @@ fn check_file(dir: &Path, resource: &str, entry: &Entry, found: &mut Found) -> R
             return Ok(findings);
         }
     };
-    let mut reader = BufReader::with_capacity(1 << 18, file);
-    let (mut hash, mut bytes, mut ids, mut line) = (Sha256::new(), 0u64, HashSet::<IdHash>::new(), Vec::new());
-    let lines = entry.file.ends_with(".ndjson");
-    loop {
-        line.clear();
-        let read = if lines {
-            reader.read_until(b'\n', &mut line)
-        } else {
-            std::io::Read::read_to_end(&mut reader, &mut line)
-        };
-        if read.map_err(|cause| Error::disk("read", &path, &cause))? == 0 {
-            break;
-        }
-        hash.update(&line);
-        bytes += line.len() as u64;
+    let (mut hash, mut bytes, mut ids) = (Sha256::new(), 0u64, HashSet::<IdHash>::new());
+    let mut take = |text: &[u8], kind: Option<&str>| {
+        hash.update(text);
+        bytes += text.len() as u64;
         findings.count += 1;
-        match identity(&line, lines.then_some(resource)) {
+        match identity(text, kind) {
             Some(Some(id)) => findings.duplicates += u64::from(!ids.insert(id_hash(&id))),
             Some(None) => {}
             None => findings.bad_lines += 1,
+        }
+    };
+    if entry.file.ends_with(".ndjson") {
+        let mut lines = Lines::of(file, &path);
+        while let Some((_, line)) = lines.next()? {
+            take(line, Some(resource));
+        }
+    } else {
+        let mut text = Vec::new();
+        (&file).read_to_end(&mut text).map_err(|cause| Error::disk("read", &path, &cause))?;
+        if !text.is_empty() {
+            take(&text, None);
         }
     }
     findings.sha256_ok = hex_digest(hash) == entry.sha256;

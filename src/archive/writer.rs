@@ -5,7 +5,7 @@ use std::{
     borrow::Cow,
     collections::HashSet,
     fs::{self, File},
-    io::{self, BufReader, BufWriter, Read, Write},
+    io::{self, BufWriter, Read, Write},
     path::Path,
 };
 
@@ -17,7 +17,7 @@ use super::{
     dedup::{Dedup, Entered, Expected, News, Seen, SeenResource, Tally, Verdict},
     id_index::IndexRow,
     journal::{Files, Journal, Progress, Resume, SearchKey},
-    lines::{BUFFER, create, damaged, drop_lines, each_line_of, flush, hex_digest, sync},
+    lines::{BUFFER, Lines, create, damaged, drop_lines, each_line_of, flush, hex_digest, sync},
     previous_ids::PreviousIds,
 };
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
         bundle::Bundle,
         resource::{Header, ResourceError, line},
     },
-    files::{durable, private_file},
+    files::{durable, private_dir, private_file},
 };
 
 /// A resource file being written.
@@ -106,7 +106,7 @@ impl Writer {
         let out = create(&files.lines())?;
         if key.pages_kept {
             let pages = files.pages();
-            durable::create_private_dir(&pages).map_err(|cause| Error::disk("create", &pages, &cause))?;
+            private_dir::create(&pages).map_err(|cause| Error::disk("create", &pages, &cause))?;
         }
         let journal = Journal::begin(&files, key, Timestamp::now())?;
         Ok(Self::new((files, journal, out), expected, before, key.pages_kept))
@@ -155,8 +155,8 @@ impl Writer {
         let file = private_file::open_to_append(&path).map_err(wrong)?;
         let out = BufWriter::with_capacity(BUFFER, file);
         let mut writer = Self::new((files, journal, out), expected, before()?, key.pages_kept);
-        let kept = BufReader::with_capacity(BUFFER, private_file::open(&path).map_err(wrong)?.take(bytes));
-        each_line_of(kept, &path, |number, line| {
+        let kept = Lines::of(private_file::open(&path).map_err(wrong)?.take(bytes), &path);
+        each_line_of(kept, |number, line| {
             let line = line.ok_or_else(|| damaged(&path, number, "not UTF-8"))?;
             let Some(entered) = writer.dedup.enter(&Header::read(line), line, true)? else { return Ok(()) };
             writer.count(line, &entered)

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::{Layout, Row, Rows, Sink, Table, begin};
 use crate::{
     error::{Error, Result},
-    files::durable::{create_private_dir, sync_dir},
+    files::{durable::sync_dir, private_dir},
 };
 
 /// About as large is a file of tables of many archives: large enough for what reads in parallel, small enough to be sent.
@@ -75,7 +75,7 @@ impl<R: Rows> Parts<R> {
             refuse_others(&output.join(table.name()))?;
         }
         let wrong = |cause: std::io::Error| Error::disk("create a directory in", output, &cause);
-        create_private_dir(output).map_err(wrong)?;
+        private_dir::create(output).map_err(wrong)?;
         clear_abandoned(output);
         let stage = tempfile::Builder::new().prefix(STAGE).tempdir_in(output).map_err(wrong)?;
         Ok(Self { output: output.to_owned(), layout, stage, open: HashMap::new(), begun: HashMap::new(), rows: 0 })

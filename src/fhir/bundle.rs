@@ -179,7 +179,10 @@ fn outcome_words(text: &str) -> String {
 }
 
 impl Bundle {
-    /// Splits a Bundle. The text is read once and kept; the resources are ranges of it.
+    /// Splits a Bundle. The resources are ranges of its text.
+    ///
+    /// One pass reads what is written as everybody writes it. Without that pass, a pull of 20,000 claims from a
+    /// server on the same machine takes 19 % more CPU time (median of 15 pairs).
     ///
     /// # Errors
     /// [`BundleError`] where the text is not a Bundle.

@@ -80,6 +80,10 @@ impl Header {
     /// # Errors
     /// [`ResourceError`] for what cannot be kept under an id.
     pub fn read(text: &str) -> Result<Self, ResourceError> {
+        // Serde would read an array's values as the members in their order.
+        if !text.trim_ascii_start().starts_with('{') {
+            return Err(ResourceError::NotAnObject);
+        }
         Self::of(serde_json::from_str(text).map_err(|_| ResourceError::NotAnObject)?, text)
     }
 
@@ -259,7 +263,10 @@ mod tests {
     #[test]
     fn what_has_no_id_is_refused() {
         assert_eq!(Header::read(r#"{"resourceType":"Patient"}"#).unwrap_err(), ResourceError::NoId("Patient".into()));
-        assert_eq!(Header::read("[1]").unwrap_err(), ResourceError::NotAnObject);
+        for text in ["[1]", r#"["Patient","1"]"#, "null", "7", r#"{"id":1}"#, r#"{"id":"1","id":"2"}"#, r#"{"id" "1"}"#]
+        {
+            assert_eq!(Header::read(text).unwrap_err(), ResourceError::NotAnObject, "{text}");
+        }
         assert!(
             Header::read(r#"{"resourceType":"Patient","id":"1","meta":{"lastUpdated":"IGNORED_FIELD"}}"#)
                 .unwrap()

@@ -1,5 +1,4 @@
-//! Files that only their owner can read and that survive a crash: private directories, replacement of a
-//! whole file at once.
+//! Files that only their owner can read and that survive a crash: a file is replaced whole, or not at all.
 
 use std::{
     fs::{self, File},
@@ -10,12 +9,12 @@ use std::{
 
 use tempfile::NamedTempFile;
 
-use super::replace;
+use super::{private_dir, replace};
 
 /// Replaces the file at `path` by `bytes`, or leaves it as it was: there is no moment, a crash or a
 /// power cut included, at which a reader finds half of it.
 ///
-/// Missing parents are made as [`create_private_dir`] makes them. The file has mode 0600 from its first
+/// Missing parents are made as [`super::private_dir::create`] makes them. The file has mode 0600 from its first
 /// byte on, whatever the umask. When this returns `Ok`, file and directory entry are on the disk. A
 /// symbolic link at `path` is replaced, not followed.
 ///
@@ -156,7 +155,7 @@ impl AtomicFile {
 /// A private file beside `place`, under a name of its own.
 pub(super) fn temporary_for(place: &Path) -> io::Result<NamedTempFile> {
     let dir = directory_of(place);
-    create_private_dir(dir)?;
+    private_dir::create(dir)?;
     // The form of a path that Windows takes at any length; tempfile does not make it itself.
     let dir = if cfg!(windows) { &fs::canonicalize(dir)? } else { dir };
     let temporary = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(dir)?;
@@ -185,61 +184,6 @@ pub(crate) fn clear_temporaries(dir: &Path, age: Duration) {
             let _ = fs::remove_file(entry.path());
         }
     }
-}
-
-/// Makes `path` and whatever is missing above it. Every directory made here is readable by its owner
-/// only (0700, whatever the umask); one that was there already is left as it is.
-///
-/// # Errors
-/// What the file system says, `NotADirectory` where a file is in the way.
-pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
-    create_dir(path, true)
-}
-
-/// As [`create_private_dir`], without waiting for the disk: whoever needs it there after a power cut calls [`sync_dir`] for
-/// the directory above.
-///
-/// # Errors
-/// As [`create_private_dir`].
-pub(crate) fn create_private_dir_unsynced(path: &Path) -> io::Result<()> {
-    create_dir(path, false)
-}
-
-fn create_dir(path: &Path, syncs: bool) -> io::Result<()> {
-    // `""` is what `Path::parent` gives for a bare file name: the current directory.
-    if path.as_os_str().is_empty() || path.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = path.parent() {
-        create_dir(parent, syncs)?;
-    }
-    match private_dir_builder().create(path) {
-        Ok(()) => {
-            // Asked of the file system before anything is opened: of a umask such as 0777 is left what cannot be.
-            #[cfg(unix)]
-            if mode_of(&fs::symlink_metadata(path)?) != 0o700 {
-                refusable(fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700)))?;
-            }
-            if syncs { sync_dir(directory_of(path)) } else { Ok(()) }
-        }
-        // Somebody else was quicker.
-        Err(_) if path.is_dir() => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(io::ErrorKind::NotADirectory.into()),
-        Err(error) => Err(error),
-    }
-}
-
-#[cfg(unix)]
-fn private_dir_builder() -> fs::DirBuilder {
-    let mut builder = fs::DirBuilder::new();
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-}
-
-/// Windows has no modes; a new directory gets the access list of the one that it is in.
-#[cfg(not(unix))]
-fn private_dir_builder() -> fs::DirBuilder {
-    fs::DirBuilder::new()
 }
 
 /// Brings a directory's entries to the disk: a renamed or created file is there after a power cut.
@@ -297,7 +241,7 @@ fn mode_of(metadata: &fs::Metadata) -> u32 {
 
 /// A file system that keeps no permissions refuses to set them (EPERM). Whoever must not use it has asked before.
 #[cfg(unix)]
-fn refusable(set: io::Result<()>) -> io::Result<()> {
+pub(super) fn refusable(set: io::Result<()>) -> io::Result<()> {
     set.or_else(|cause| if cause.kind() == io::ErrorKind::PermissionDenied { Ok(()) } else { Err(cause) })
 }
 
@@ -343,14 +287,6 @@ mod tests {
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
-    #[test]
-    fn a_file_in_the_way_of_a_directory_is_named_as_such() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("file"), b"").unwrap();
-        let error = create_private_dir(&dir.path().join("file")).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
-    }
-
     #[cfg(unix)]
     mod modes {
         use std::{os::unix::fs::PermissionsExt, process::Command};
@@ -388,14 +324,6 @@ mod tests {
                 assert_eq!(mode(&dir.path().join("a/b/file")), 0o600, "umask {umask}");
                 assert_eq!(mode(&dir.path().join("c/lock")) & 0o177, 0, "umask {umask}");
             }
-        }
-
-        #[test]
-        fn a_directory_that_was_there_keeps_its_mode() {
-            let dir = tempfile::tempdir().unwrap();
-            fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-            create_private_dir(dir.path()).unwrap();
-            assert_eq!(mode(dir.path()), 0o755);
         }
     }
 }

@@ -8,10 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    durable::{create_private_dir, directory_of},
-    private_file,
-};
+use super::{durable::directory_of, private_dir, private_file};
 use crate::error::sanitized;
 
 /// Why a lock was not got.
@@ -50,7 +47,7 @@ impl FileLock {
     /// [`LockError::Held`] when `wait` is over, [`LockError::Io`] when the file cannot be used at all.
     pub fn acquire(path: &Path, wait: Duration, purpose: &str) -> Result<Self, LockError> {
         let deadline = Instant::now().checked_add(wait);
-        create_private_dir(directory_of(path))?;
+        private_dir::create(directory_of(path))?;
         let mut file = private_file::open_or_create(path)?;
         let mut pause = Self::FIRST_PAUSE;
         loop {

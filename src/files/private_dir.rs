@@ -1,4 +1,4 @@
-//! Directories that only this user may write to.
+//! Directories that only this user may use: made so, and checked.
 //!
 //! Whoever may write to a directory can put a link, or a file of their own, in the place of one of ours, and read or
 //! choose what we write. So a directory of ours belongs to us and only we may write to it; that others may list it is
@@ -8,7 +8,10 @@ use std::{fmt, fs, io, path::Path};
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    files::path_text::typed,
+    files::{
+        durable::{directory_of, refusable, sync_dir},
+        path_text::typed,
+    },
 };
 
 /// Why a directory is not used.
@@ -101,6 +104,61 @@ pub(crate) fn replaceable_by_anybody(metadata: &fs::Metadata) -> Option<u32> {
 #[must_use]
 pub(crate) fn usable_by_others(metadata: &fs::Metadata) -> Option<u32> {
     Some(mode(metadata)).filter(|mode| mode & 0o077 != 0)
+}
+
+/// Makes `path` and whatever is missing above it. Every directory made here is readable by its owner
+/// only (0700, whatever the umask); one that was there already is left as it is.
+///
+/// # Errors
+/// What the file system says, `NotADirectory` where a file is in the way.
+pub(crate) fn create(path: &Path) -> io::Result<()> {
+    create_all(path, true)
+}
+
+/// As [`create`], without waiting for the disk. If it has to be there after a power cut, call [`sync_dir`] for the
+/// directory above.
+///
+/// # Errors
+/// As [`create`].
+pub(crate) fn create_unsynced(path: &Path) -> io::Result<()> {
+    create_all(path, false)
+}
+
+fn create_all(path: &Path, syncs: bool) -> io::Result<()> {
+    // `""` is what `Path::parent` gives for a bare file name: the current directory.
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        create_all(parent, syncs)?;
+    }
+    match builder().create(path) {
+        Ok(()) => {
+            // Looked at by name: with a umask such as 0777 the new directory cannot be opened.
+            #[cfg(unix)]
+            if mode(&fs::symlink_metadata(path)?) != 0o700 {
+                refusable(fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700)))?;
+            }
+            if syncs { sync_dir(directory_of(path)) } else { Ok(()) }
+        }
+        // Another process made it first.
+        Err(_) if path.is_dir() => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(io::ErrorKind::NotADirectory.into()),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(unix)]
+fn builder() -> fs::DirBuilder {
+    let mut builder = fs::DirBuilder::new();
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+}
+
+/// Windows has no modes; a new directory gets the access list of the one that it is in.
+#[cfg(not(unix))]
+fn builder() -> fs::DirBuilder {
+    fs::DirBuilder::new()
 }
 
 /// Takes from others, of a file or directory with these permission bits, what they may do.
@@ -214,6 +272,22 @@ mod tests {
         assert!(check(&home.path().join("link"), true).unwrap_err().message.contains("symbolic link"));
         fs::write(home.path().join("file"), "").unwrap();
         assert_eq!(check(&home.path().join("file"), true).unwrap_err().kind, ErrorKind::Disk);
+    }
+
+    #[test]
+    fn a_file_in_the_way_of_a_directory_is_named_as_such() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("file"), b"").unwrap();
+        let error = create(&dir.path().join("file")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
+    }
+
+    #[test]
+    fn a_directory_that_was_there_keeps_its_mode() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        create(dir.path()).unwrap();
+        assert_eq!(mode(&fs::metadata(dir.path()).unwrap()), 0o755);
     }
 
     /// `/` is somebody else's without root, a directory given away is with root.

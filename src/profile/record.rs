@@ -22,7 +22,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     files::{
         batch::{self, NewFile},
-        durable, lock, private_file,
+        durable, lock, private_dir, private_file,
     },
     origin::{Origin, PRODUCTION, SANDBOX},
 };
@@ -162,7 +162,7 @@ impl Profile {
         let files: Vec<NewFile<'_>> =
             free.map(|(((name, _), bytes), _)| NewFile { place: paths.profile(name), bytes }).collect();
         let root = paths.profiles_dir();
-        if let Err(cause) = durable::create_private_dir(&root) {
+        if let Err(cause) = private_dir::create(&root) {
             return profiles.iter().map(|_| Err(Error::disk("create", &root, &cause))).collect();
         }
         let mut written = batch::write(&root, &files, false).into_iter();

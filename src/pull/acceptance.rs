@@ -51,6 +51,23 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
+    /// A full reading of claims, of which no page has come yet.
+    pub(crate) const BEGUN: Self = Self {
+        mode: Mode::Full,
+        of_claims: true,
+        has_totals: true,
+        total: None,
+        distinct: 0,
+        which: 0,
+        repeats: Repeats { number: 0, which: 0 },
+        empty_pages: 0,
+        ended_early: false,
+        displaced: 0,
+        unjoined: false,
+        late: 0,
+        data_time: None,
+    };
+
     /// How many fewer came than the server counted.
     #[must_use]
     pub(crate) fn missing(&self) -> u64 {
@@ -218,21 +235,7 @@ mod tests {
     use super::*;
     use Judgment::{Accept, AskWhetherItIsThere, Fail, MergeAndTryLater, ReadAgain};
 
-    const WHOLE: Reading = Reading {
-        mode: Mode::Full,
-        of_claims: true,
-        has_totals: true,
-        total: Some(120),
-        distinct: 120,
-        which: 0,
-        repeats: Repeats { number: 0, which: 0 },
-        empty_pages: 0,
-        ended_early: false,
-        displaced: 0,
-        unjoined: false,
-        late: 0,
-        data_time: None,
-    };
+    const WHOLE: Reading = Reading { total: Some(120), distinct: 120, ..Reading::BEGUN };
     const SHORT: Reading = Reading { distinct: 117, ..WHOLE };
     const TWICE: Repeats = Repeats { number: 70, which: 9 };
     const V3: Reading = Reading { has_totals: false, total: None, ..WHOLE };

@@ -208,16 +208,8 @@ impl Reader<'_> {
             mode: plan.mode,
             of_claims: plan.resource == Searchable::ExplanationOfBenefit,
             has_totals: self.api() != ApiVersion::V3,
-            total: None,
-            distinct: 0,
-            which: 0,
             repeats: sink.repeats(),
-            empty_pages: 0,
-            ended_early: false,
-            displaced: 0,
-            unjoined: false,
-            late: 0,
-            data_time: None,
+            ..Reading::BEGUN
         };
         if let Some(query) = ordered {
             let request = SearchRequest {

@@ -42,7 +42,7 @@ use crate::{
     claim::{Kind, coverage::Coverage, day},
     error::{Error, Result},
     fhir::resource::Header,
-    files::durable::create_private_dir,
+    files::private_dir,
 };
 
 const STYLE: &str = include_str!("report.css");
@@ -100,7 +100,7 @@ impl Report {
         let is_long = claims.count() > MANY;
         let mut spill = match room {
             Some(room) => {
-                create_private_dir(room).map_err(|cause| Error::disk("create a file in", room, &cause))?;
+                private_dir::create(room).map_err(|cause| Error::disk("create a file in", room, &cause))?;
                 TempSpool::begin(room)?
             }
             None => TempSpool::begin(&std::env::temp_dir())

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    files::{durable, private_file},
+    files::{durable, private_dir, private_file},
     profile::ProfileName,
 };
 
@@ -61,7 +61,7 @@ impl UnsavedDir {
             lifetime: unsaved.lifetime,
         };
         let place = self.place(unsaved);
-        durable::create_private_dir(&self.0)
+        private_dir::create(&self.0)
             .and_then(|()| durable::write_private(&place, &serde_json::to_vec(&record)?))
             .map_err(|cause| Error::disk("write", &place, &cause))
     }

@@ -14,7 +14,7 @@ pub(super) enum Tone {
 }
 
 const STYLE: &str = ":root { color-scheme: light dark; }
-body { font: 1.125rem/1.5 system-output, sans-serif; margin: 0; display: grid; place-items: center; min-height: 100vh; }
+body { font: 1.125rem/1.5 system-ui, sans-serif; margin: 0; display: grid; place-items: center; min-height: 100vh; }
 main { box-sizing: border-box; width: 100%; max-width: 38rem; padding: 2rem; overflow-wrap: anywhere; }
 .mark { display: inline-grid; place-items: center; width: 3rem; height: 3rem; border-radius: 50%; color: #fff; \
     font-size: 1.75rem; font-weight: 700; }

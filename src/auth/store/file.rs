@@ -17,7 +17,7 @@ use super::{
 use crate::{
     files::{
         batch::{self, NewFile},
-        durable,
+        durable, private_dir,
         private_file::{self, Intruder},
         replace,
     },
@@ -176,14 +176,14 @@ impl TokenStore for FileStore {
             next_record::adopt(&beside, &path).map_err(|source| StoreError::Io { path: path.clone(), source })?;
         }
         let dir = directory_of(&path);
-        durable::create_private_dir(dir).map_err(|source| StoreError::Io { path: dir.to_owned(), source })?;
+        private_dir::create(dir).map_err(|source| StoreError::Io { path: dir.to_owned(), source })?;
         NextRecord::prepare(&path, present).map(Some)
     }
 
     /// All of them wait for the disk together.
     fn save_many(&self, records: &[(&str, &Secret)]) -> Vec<Result<(), StoreError>> {
         let usable = self.refuse_open_directory().and_then(|()| {
-            durable::create_private_dir(&self.dir).map_err(|source| StoreError::Io { path: self.dir.clone(), source })
+            private_dir::create(&self.dir).map_err(|source| StoreError::Io { path: self.dir.clone(), source })
         });
         if usable.is_err() {
             // Each says for itself why.
@@ -213,7 +213,7 @@ impl TokenStore for FileStore {
     fn make_room(&self, records: usize) {
         if records > MOST_TOGETHER {
             // Where it cannot be made, saving says why.
-            let _ = durable::create_private_dir(&self.dir.join(BY_NAME));
+            let _ = private_dir::create(&self.dir.join(BY_NAME));
         }
     }
 
@@ -468,7 +468,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (path, elsewhere) = (dir.path().join("tokens/mom.json"), dir.path().join("elsewhere"));
         let store = FileStore::new(dir.path().join("tokens"));
-        durable::create_private_dir(&dir.path().join("tokens")).unwrap();
+        private_dir::create(&dir.path().join("tokens")).unwrap();
         durable::write_private(&elsewhere, b"hush").unwrap();
         let links: [&dyn Fn(); 3] = [
             &|| std::os::unix::fs::symlink(&elsewhere, &path).unwrap(),
