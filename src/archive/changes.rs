@@ -1,17 +1,24 @@
-//! The file of what a pull added or changed.
+//! The files below `changes/`: what a pull added or changed, and the ids of what is gone.
 
 use std::{
     collections::HashSet,
     fs::{self, File},
     io::{BufWriter, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
-use super::lines::{create, drop_lines, sync};
-use crate::error::{Error, Result};
+use super::{
+    dedup::Seen,
+    id_hash::id_hash,
+    lines::{create, drop_lines, each_line, sync},
+};
+use crate::{
+    error::{Error, Result},
+    fhir::resource::Header,
+};
 
 /// Resources that were added or changed, for readers that want only those. Not written on the first pull, because it
-/// would repeat the whole file.
+/// would repeat the whole file. The writer of a full pull and the merge of an increment fill it.
 pub(super) struct Changes {
     path: PathBuf,
     wanted: bool,
@@ -39,7 +46,8 @@ impl Changes {
         Ok(bytes > 0)
     }
 
-    pub(super) fn push(&mut self, line: &str) -> Result<()> {
+    /// Adds a resource, given without a line break.
+    pub(super) fn push(&mut self, line: &[u8]) -> Result<()> {
         if !self.wanted {
             return Ok(());
         }
@@ -47,8 +55,30 @@ impl Changes {
             Some(out) => out,
             None => self.out.insert(create(&self.path)?),
         };
-        out.write_all(line.as_bytes())
+        out.write_all(line)
             .and_then(|()| out.write_all(b"\n"))
             .map_err(|cause| Error::disk("write", &self.path, &cause))
     }
+}
+
+/// Writes the ids of the file at `previous` that are not among those `seen`, one `{"resourceType","id"}` a line.
+pub(super) fn write_removed(previous: &Path, seen: &Seen, removed: &Path) -> Result<u64> {
+    let mut count = 0;
+    let mut out = None;
+    // A full pull is also how a damaged file is healed: what cannot be read there is not removed by the server.
+    each_line(previous, |_, text| {
+        let Some(Ok(header)) = text.map(Header::read) else { return Ok(()) };
+        if seen.contains_key(&id_hash(&header.id)) {
+            return Ok(());
+        }
+        count += 1;
+        let out = match &mut out {
+            Some(out) => out,
+            None => out.insert(create(removed)?),
+        };
+        let line = serde_json::json!({"resourceType": header.kind, "id": header.id});
+        writeln!(out, "{line}").map_err(|cause| Error::disk("write", removed, &cause))
+    })?;
+    out.map_or(Ok(()), |out| sync(out, removed))?;
+    Ok(count)
 }

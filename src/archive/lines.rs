@@ -9,10 +9,8 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::{dedup::Seen, id_hash::id_hash};
 use crate::{
     error::{Error, ErrorKind, Result},
-    fhir::resource::Header,
     files::{private_dir, private_file, replace},
 };
 
@@ -90,28 +88,6 @@ pub(super) fn drop_lines(path: &Path, superseded: &HashSet<u64>) -> Result<(u64,
     sync(out, &kept)?;
     replace::rename(&kept, path).map_err(|cause| Error::disk("write", path, &cause))?;
     Ok((bytes, hash))
-}
-
-/// Writes the ids of the file at `previous` that are not among those `seen`, one `{"resourceType","id"}` a line.
-pub(super) fn note_removed(previous: &Path, seen: &Seen, removed: &Path) -> Result<u64> {
-    let mut count = 0;
-    let mut out = None;
-    // A full pull is also how a damaged file is healed: what cannot be read there is not removed by the server.
-    each_line(previous, |_, text| {
-        let Some(Ok(header)) = text.map(Header::read) else { return Ok(()) };
-        if seen.contains_key(&id_hash(&header.id)) {
-            return Ok(());
-        }
-        count += 1;
-        let out = match &mut out {
-            Some(out) => out,
-            None => out.insert(create(removed)?),
-        };
-        let line = serde_json::json!({"resourceType": header.kind, "id": header.id});
-        writeln!(out, "{line}").map_err(|cause| Error::disk("write", removed, &cause))
-    })?;
-    out.map_or(Ok(()), |out| sync(out, removed))?;
-    Ok(count)
 }
 
 /// A finished hash as hexadecimal digits.

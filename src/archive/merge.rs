@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::{
+    changes::Changes,
     id_hash::{IdHash, id_hash},
     id_index::{self, IndexRow, IndexedFile},
     lines::{Lines, create, for_each_line, hex_digest, not_as_it_was, sync},
@@ -202,13 +203,13 @@ impl Merge<'_> {
 
     fn write_changes(&self, pieces: &Pieces) -> Result<()> {
         let mut increment = self.open(self.increment)?;
-        let mut out = create(self.changes)?;
+        let mut changes = Changes::new(self.changes.to_owned(), true);
         let mut line = Vec::new();
         for piece in pieces.with(&NEWS) {
             self.copy(&mut increment, piece, &mut line)?;
-            out.write_all(&line).map_err(|cause| Error::disk("write", self.changes, &cause))?;
+            changes.push(line.strip_suffix(b"\n").unwrap_or(&line))?;
         }
-        sync(out, self.changes)
+        changes.finish().map(drop)
     }
 
     /// Reads a piece, with its line break.

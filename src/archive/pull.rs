@@ -10,11 +10,12 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Archive,
+    changes::write_removed,
     commit::{Commit, PAGES, STAGE},
     dedup::Expected,
     id_index::{self, ID_INDEXES, IndexedFile},
     journal::{Files, Progress, SearchKey, digest},
-    lines::{create, hex_digest, not_as_it_was, note_removed, sync, sync_file},
+    lines::{create, hex_digest, not_as_it_was, sync, sync_file},
     manifest::{self, Entry, Manifest, Mode, PullRow, Query, Source},
     merge::{Merge, Merged},
     previous_ids::PreviousIds,
@@ -195,7 +196,7 @@ impl Pull {
         let removed = self.staged(&format!("removed.{resource}"));
         let gone = match self.kept(resource) {
             Some(kept) if !finished.has_all_of_before => {
-                note_removed(&self.archive.dir().join(&kept.file), &finished.seen, &removed)?
+                write_removed(&self.archive.dir().join(&kept.file), &finished.seen, &removed)?
             }
             _ => 0,
         };

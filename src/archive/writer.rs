@@ -248,7 +248,7 @@ impl Writer {
             self.hash.update(part);
             self.bytes += part.len() as u64;
         }
-        if entered.verdict == Verdict::Unchanged { Ok(()) } else { self.changes.push(line) }
+        if entered.verdict == Verdict::Unchanged { Ok(()) } else { self.changes.push(line.as_bytes()) }
     }
 
     /// What has come so far.

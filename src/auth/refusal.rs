@@ -81,6 +81,16 @@ impl Refusal {
         }
     }
 
+    /// What ended, if this answers the renewal of a log-in. `after_a_loss`: an earlier renewal was sent and its answer
+    /// never came. Then a refresh token that no longer works was used up by us: the consent may well go on.
+    #[must_use]
+    pub(crate) fn ends_renewal(&self, after_a_loss: bool) -> Option<EndedKind> {
+        match self.ends() {
+            Some(EndedKind::RefreshToken) if after_a_loss => Some(EndedKind::LostByUs),
+            ended => ended,
+        }
+    }
+
     /// v3's one refusal for a refresh token that it does not know and for an app that may not use v3.
     #[must_use]
     pub fn is_request_denied(&self) -> bool {

@@ -356,10 +356,9 @@ impl Inner {
     /// What a failure of the refresh means, and what becomes of the place that was ready for its answer: it stays, as a
     /// note for the next run, only where the answer may have been lost.
     async fn not_renewed(&self, app: &App, failure: TokenFailure, renewal: Box<dyn Renewal>) -> NotRenewed {
-        let after_a_loss = renewal.after_a_loss();
         let denied = matches!(&failure, TokenFailure::Refused(refusal) if refusal.is_request_denied());
         let ends = match &failure {
-            TokenFailure::Refused(refusal) => refusal.ends(),
+            TokenFailure::Refused(refusal) => refusal.ends_renewal(renewal.after_a_loss()),
             _ => None,
         };
         let error = failure.into_error(Asked::Refresh, &self.identity.login);
@@ -374,7 +373,7 @@ impl Inner {
             }
         }
         match ends {
-            Some(EndedKind::RefreshToken) if after_a_loss => {
+            Some(EndedKind::LostByUs) => {
                 let message = format!("{} ({})", EndedKind::LostByUs.words(), error.message);
                 NotRenewed::Ended(EndedKind::LostByUs, Error::new(ErrorKind::LostByUs, message).hint(error.hint))
             }

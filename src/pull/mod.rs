@@ -29,3 +29,4 @@ pub(crate) mod plan;
 pub(crate) mod search_loop;
 mod searches;
 pub(crate) mod sinks;
+mod withheld;

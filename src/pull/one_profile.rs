@@ -12,6 +12,7 @@ use super::{
     outcome::Warning,
     plan::{Logins, Resource, Target, choose},
     sinks::SharedPull,
+    withheld,
 };
 use crate::{
     api::{client::Client, endpoints::Searchable},
@@ -21,7 +22,7 @@ use crate::{
         manifest::{Entry, Manifest, PullRow, Query, Source},
     },
     auth::{session::Session, token::Grant},
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     output::Output,
     runtime::run_blocking,
 };
@@ -93,12 +94,12 @@ impl OneProfile<'_> {
         let has_card = targets.contains(&Target::InsuranceCard);
         if grant.patient.is_none() && has_card && self.options.out != Path::new("-") {
             grant.patient = match self.whose().await {
-                Err(error) if self.was_withheld(&error, &grant) => None,
+                Err(error) if self.is_withheld(&error, &grant) => None,
                 whose => whose?,
             };
         }
         if !withheld.is_empty() {
-            self.output().say(not_granted(&withheld.join(", ")));
+            self.output().say(withheld::not_granted(&withheld.join(", ")));
         }
         Ok((grant, targets, withheld))
     }
@@ -116,12 +117,8 @@ impl OneProfile<'_> {
         if is_of_claims { self.options.query.clone() } else { Query::new() }
     }
 
-    /// Whether a refusal is how the server says that something was withheld: when it never named the
-    /// scopes granted, and nobody asked for this by name.
-    fn was_withheld(&self, error: &Error, grant: &Grant) -> bool {
-        error.kind == ErrorKind::NotAllowed
-            && grant.scopes.is_empty()
-            && self.options.resources.contains(&Resource::All)
+    fn is_withheld(&self, refusal: &Error, grant: &Grant) -> bool {
+        withheld::is_withheld(refusal, grant, &self.options.resources)
     }
 
     pub(super) fn source(&self, grant: &Grant) -> Source {
@@ -153,8 +150,8 @@ impl OneProfile<'_> {
         for target in &targets {
             match self.one_to_archive(&pull, *target, &grant).await {
                 Ok(resource) => pulled.push(resource),
-                Err(error) if self.was_withheld(&error, &grant) => {
-                    self.output().say(not_granted(target.name()));
+                Err(error) if self.is_withheld(&error, &grant) => {
+                    self.output().say(withheld::not_granted(target.name()));
                     withheld.push(target.name());
                 }
                 Err(error) => return Err(error),
@@ -187,8 +184,8 @@ impl OneProfile<'_> {
         let (grant, targets, _) = self.plan().await?;
         for target in &targets {
             match self.one_to_stdout(*target, &grant).await {
-                Err(error) if self.was_withheld(&error, &grant) => {
-                    self.output().say(not_granted(target.name()));
+                Err(error) if self.is_withheld(&error, &grant) => {
+                    self.output().say(withheld::not_granted(target.name()));
                 }
                 done => done?,
             }
@@ -225,9 +222,4 @@ fn refuse_unowned_documents(archive: &Archive, targets: &[Target]) -> Result<()>
 
 fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|cause| Error::disk("find", path, &cause))
-}
-
-/// The server does not say who it was that left a scope out.
-fn not_granted(what: &str) -> String {
-    format!("not granted (withheld, not asked for, or not for this app): {what}")
 }

@@ -1,5 +1,6 @@
 //! What to pull: from the resources named and the scopes granted to searches and documents.
 
+use super::withheld;
 use crate::{
     api::endpoints::Searchable,
     api_version::ApiVersion,
@@ -88,14 +89,7 @@ pub(super) fn choose(
                 .hint(format!("Log in with API v3, under a profile of its own: {}", logins.v3)));
         }
         if !target.is_granted(grant) {
-            return Err(Error::new(
-                ErrorKind::Withheld,
-                format!(
-                    "{}: the enrollee did not share it with this app, or the app may not ask for it",
-                    target.name()
-                ),
-            )
-            .hint(format!("The enrollee can share it in a new log-in: {}", logins.again)));
+            return Err(withheld::refused(target, &logins.again));
         }
         add(target);
     }

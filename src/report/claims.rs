@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use maud::{Render, html};
 
 use super::{
+    billable::{billable, uncovered},
     html::{Escaped, Head, Td, table, used},
     preventive,
     words::{calm, counted, dollars, medicine, number, place, said_date},
@@ -17,21 +18,6 @@ pub(super) const UNKNOWN: &str = "unknown";
 /// What is in no sum, and why.
 pub(super) fn disposition(claim: &Claim) -> Option<&'static str> {
     (claim.disposition != Disposition::Final).then(|| claim.disposition.words())
-}
-
-/// What Medicare does not cover and the patient may be billed for, where anything is.
-pub(super) fn uncovered(claim: &Claim) -> Option<Cents> {
-    let counts = claim.payer_decision.is_none() && claim.kind != Some(Kind::Pde);
-    claim.amounts.not_covered.filter(|amount| counts && *amount > Cents(0))
-}
-
-/// What may be billed for a claim: the share, and what is not covered.
-pub(super) fn billable(claim: &Claim) -> Option<Cents> {
-    let share = claim.amounts.patient_pays.filter(|_| claim.payer_decision.is_none() && claim.kind != Some(Kind::Pde));
-    match (share, uncovered(claim)) {
-        (None, None) => None,
-        (share, uncovered) => share.unwrap_or_default().plus(uncovered.unwrap_or_default()),
-    }
 }
 
 fn coded(coded: &Coded) -> String {

@@ -1,5 +1,6 @@
 //! Claims for people: one page that stands on its own, opens in any browser and asks nobody for anything.
 
+mod billable;
 mod claims;
 mod cover;
 mod help;

@@ -11,7 +11,8 @@ use std::{
 use jiff::{Span, civil::Date};
 
 use super::{
-    claims::{UNKNOWN, billable, drug, service, uncovered, unexplained},
+    billable::{billable, uncovered},
+    claims::{UNKNOWN, drug, service, unexplained},
     html::Td,
     preventive,
     words::{calm, capitalized, dollars, number, said_date},

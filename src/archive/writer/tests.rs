@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    archive::{lines::note_removed, manifest::Source},
+    archive::{changes::write_removed, manifest::Source},
     error::Exit,
 };
 
@@ -90,7 +90,7 @@ fn changes_are_told_from_what_stayed() {
         ])],
     );
     let Tally { added, updated, unchanged, .. } = finished.tally;
-    let removed = note_removed(&dir.path().join("old"), &finished.seen, &dir.path().join("removed")).unwrap();
+    let removed = write_removed(&dir.path().join("old"), &finished.seen, &dir.path().join("removed")).unwrap();
     assert_eq!((added, updated, unchanged, removed), (1, 1, 1, 1));
     let changes = fs::read_to_string(dir.path().join("changes")).unwrap();
     assert_eq!(changes, format!("{}\n{}\n", claim("b", LATE, 2), claim("c", LATE, 1)));
