@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_covers_itself_and_nothing_that_looks_like_it() {
+    fn an_origin_matches_only_itself() {
         let origin: Origin = "https://api.example".parse().unwrap();
         assert!(origin.covers(&Url::parse("https://api.example:443/x").unwrap()));
         for other in ["http://api.example/", "https://api.example.evil/", "https://api.example:444/", "https://evil/"] {

@@ -117,7 +117,7 @@ mod tests {
     use super::{Secret, redacted, remember};
 
     #[test]
-    fn what_is_secret_is_redacted_wherever_it_is_repeated() {
+    fn secrets_are_redacted_wherever_they_appear() {
         let token = Secret::new("Kq3xVb8sT0aYw1LmN2pQ4rS5tU6vW7".into());
         remember("aWQ6S3EzeFZiOHNUMGFZdzFM");
         let text = format!("no: Bearer {0}, {0}; Basic aWQ6S3EzeFZiOHNUMGFZdzFM…", token.expose());

@@ -41,7 +41,7 @@ fn with_an_increment(api: &str) -> Stage {
 }
 
 #[test]
-fn an_increment_with_an_empty_page_is_whole() {
+fn an_empty_page_in_an_increment_hides_no_claim() {
     for api in ["v1", "v2"] {
         let stage = with_an_increment(api);
         stage.faults(&["empty-next@startIndex=50&#2"]);
@@ -51,7 +51,7 @@ fn an_increment_with_an_empty_page_is_whole() {
 }
 
 #[test]
-fn an_increment_that_falls_short_is_merged_and_asked_for_again() {
+fn an_incomplete_increment_is_merged_and_requested_again() {
     for api in ["v1", "v2"] {
         let stage = with_an_increment(api);
         let before = cursor(&stage);
@@ -129,7 +129,7 @@ fn page(api: &str, claims: usize, url: &Url) -> Value {
 }
 
 #[test]
-fn one_page_over_and_over_is_not_a_set_of_claims() {
+fn the_same_page_repeated_is_an_error() {
     for api in ["v1", "v2", "v3"] {
         let scene = Scene::of(api, 120, move |url, bundle| {
             let mut first = url.clone();
@@ -153,7 +153,7 @@ fn a_total_without_a_single_claim_is_a_failure() {
 }
 
 #[test]
-fn a_page_that_stays_empty_is_passed_and_told() {
+fn a_page_that_stays_empty_is_skipped_with_a_warning() {
     for api in ["v2", "v3"] {
         let is_second = move |url: &Url| number(url, start_name(api)).is_some_and(|start| (49..98).contains(&start));
         let scene = Scene::of(api, 170, move |url, bundle| {
@@ -180,7 +180,7 @@ fn a_page_that_stays_empty_is_passed_and_told() {
 }
 
 #[test]
-fn an_outcome_among_claims_is_told_and_what_came_along_is_left_out() {
+fn an_operation_outcome_among_claims_is_reported_and_left_out() {
     for api in ["v1", "v2", "v3"] {
         let scene = Scene::of(api, 70, |_, bundle| {
             let entries = bundle["entry"].as_array_mut().unwrap();
@@ -215,7 +215,7 @@ fn an_endless_search_is_bounded_and_the_limit_can_be_raised() {
 }
 
 #[test]
-fn a_first_pull_of_nothing_says_that_it_may_be_an_outage() {
+fn an_empty_first_pull_warns_of_a_possible_outage() {
     for api in ["v1", "v2"] {
         let stage = Stage::with(Setting { claims: 30, ..Setting::default() });
         stage.log_in(&["--api", api]);
@@ -231,7 +231,7 @@ fn a_first_pull_of_nothing_says_that_it_may_be_an_outage() {
 }
 
 #[test]
-fn a_pull_that_goes_on_over_claims_that_changed_is_up_to_date() {
+fn a_continued_pull_includes_claims_that_changed_meanwhile() {
     for (api, change) in [
         ("v1", json!({"update": 47})),
         ("v2", json!({"update": 47})),
@@ -300,7 +300,7 @@ fn a_thousand_claims_of_v3_cost_few_requests() {
 
 /// Pulls that 0.1.0 began and did not end: two pages of forty are there.
 #[test]
-fn a_pull_that_version_0_1_0_left_goes_on() {
+fn a_pull_interrupted_under_0_1_0_continues() {
     let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/0.1.0/interrupted");
     for api in ["v1", "v3"] {
         let scene = Scene::of(api, 120, |_, _| {});
@@ -331,7 +331,7 @@ fn a_pull_that_version_0_1_0_left_goes_on() {
 }
 
 #[test]
-fn an_empty_page_takes_nothing_from_an_archive() {
+fn an_empty_page_removes_nothing_from_an_archive() {
     let failing = std::sync::Arc::new(Mutex::new(false));
     let now = std::sync::Arc::clone(&failing);
     let scene = Scene::of("v3", 150, move |url, bundle| {

@@ -46,7 +46,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
 ];
 
 #[test]
-fn every_arrow_points_down() {
+fn every_dependency_points_down() {
     let mut forbidden = BTreeSet::new();
     for (file, text) in sources() {
         let room = room_of(&file);
@@ -65,7 +65,7 @@ fn every_arrow_points_down() {
 }
 
 #[test]
-fn the_table_of_arrows_has_no_way_back_up() {
+fn the_table_of_dependencies_has_no_cycle() {
     for (place, (room, allowed)) in ALLOWED.iter().enumerate() {
         for used in *allowed {
             let below = ALLOWED[place + 1..].iter().any(|(other, _)| other == used);
@@ -75,7 +75,7 @@ fn the_table_of_arrows_has_no_way_back_up() {
 }
 
 #[test]
-fn uses_are_found_wherever_they_stand() {
+fn uses_are_found_in_every_form() {
     let text = "use crate::{api::{client, problem}, error::Error};\n// crate::cli\nfn f() { crate::archive::g(super::super::pull::h()) }\n\
                 #[cfg(test)]\nmod tests { use crate::commands; }";
     let found = rooms_used(Path::new("auth/store.rs"), text);
@@ -83,7 +83,7 @@ fn uses_are_found_wherever_they_stand() {
 }
 
 #[test]
-fn both_maps_name_every_room() {
+fn both_maps_name_every_module() {
     let rooms: BTreeSet<String> =
         sources().keys().map(|file| room_of(file)).filter(|room| !matches!(room.as_str(), "main" | "lib")).collect();
     let lib = fs::read_to_string(root().join("src/lib.rs")).unwrap();

@@ -30,7 +30,7 @@ fn shown(url: &str, home: &Path) -> String {
 }
 
 #[test]
-fn a_browser_comes_back_to_the_page_that_says_how_it_went() {
+fn the_callback_page_in_the_browser_says_how_the_log_in_ended() {
     if !has_programs(&["chromium"]) {
         return;
     }
@@ -221,7 +221,7 @@ fn a_person_can_click_through_the_mocks_pages() {
 /// Log-in and consent of every version in both languages: nothing that keeps anybody from reading them, and the
 /// way back to the log-in. `BBDL_SHOTS` names a directory for pictures of them.
 #[test]
-fn the_mocks_pages_can_be_read_by_everybody() {
+fn the_mocks_pages_are_accessible() {
     if !has_programs(&["chromium", "chromedriver"]) {
         return;
     }

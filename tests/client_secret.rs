@@ -93,7 +93,7 @@ fn a_terminal_is_asked_for_the_secret_and_does_not_show_it() {
 
 /// What was typed before the question was there is not taken for the answer.
 #[test]
-fn what_was_typed_ahead_is_not_the_secret() {
+fn type_ahead_is_not_taken_as_the_secret() {
     if !has_programs(&["script"]) {
         return;
     }

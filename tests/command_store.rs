@@ -214,7 +214,7 @@ fn toml_text(text: &str) -> String {
 }
 
 #[test]
-fn what_is_wrong_with_the_command_is_said_before_anybody_is_asked() {
+fn a_bad_command_is_reported_before_any_question() {
     let stage = Stage::claims(3);
     for (command, words) in [
         ("", "no token store command is configured"),
@@ -239,7 +239,7 @@ fn what_is_wrong_with_the_command_is_said_before_anybody_is_asked() {
 }
 
 #[test]
-fn secrets_are_in_no_argument_no_environment_and_no_message() {
+fn secrets_are_never_in_arguments_environment_or_messages() {
     let stage = Stage::claims(3);
     let seen = stage.home.path().join("seen");
     let file = format!("{} {}", quoted(&example("token-store-file")), quoted(&stage.home.path().join("kept")));
@@ -328,7 +328,7 @@ fn refused<T: std::fmt::Debug>(result: Result<T, StoreError>, words: &str) {
 }
 
 #[test]
-fn answers_that_are_none_are_refused_without_being_repeated() {
+fn invalid_answers_are_refused_and_not_quoted() {
     let dir = tempfile::tempdir().unwrap();
     for (script, words) in [
         ("echo hush", "not key=value"),
@@ -370,7 +370,7 @@ fn answers_may_have_other_keys_and_other_line_ends() {
 }
 
 #[test]
-fn a_helper_need_not_read_what_it_is_told() {
+fn a_helper_may_ignore_its_input() {
     let dir = tempfile::tempdir().unwrap();
     let long = Secret::new("x".repeat(900_000));
     // More than a pipe holds, to one that closes its standard input and knows the answer anyhow.
@@ -392,7 +392,7 @@ fn a_request_is_lines_of_keys_and_values_and_an_empty_line() {
 }
 
 #[test]
-fn a_helper_that_hangs_is_ended_with_all_that_it_started() {
+fn a_hanging_helper_is_killed_with_its_children() {
     let dir = tempfile::tempdir().unwrap();
     let fifo = dir.path().join("alive");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());

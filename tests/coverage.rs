@@ -15,7 +15,7 @@ fn recorded(file: &str) -> Option<Vec<Coverage>> {
 }
 
 #[test]
-fn recorded_cover_is_read_at_every_version() {
+fn recorded_coverage_is_read_at_every_version() {
     let Some(of_v3) = recorded("v3/coverage-search-bundle.json") else { return };
     let parts: Vec<_> = of_v3.iter().filter_map(|it| it.part).collect();
     assert_eq!(parts, [Part::A, Part::B, Part::C, Part::D, Part::Dual]);
@@ -37,7 +37,7 @@ fn recorded_cover_is_read_at_every_version() {
 }
 
 #[test]
-fn a_plans_months_are_said_at_every_version_and_nothing_is_said_of_others() {
+fn plan_months_are_reported_at_every_version() {
     for api in ["v1", "v2", "v3"] {
         let stage = Stage::with(Setting { claims: 20, ..Setting::default() });
         for (enrollee, expected) in [(0, false), (1, true)] {

@@ -95,7 +95,7 @@ const WAYS: [Way; 12] = [
 ];
 
 #[test]
-fn every_exit_code_is_reached_and_told_in_the_same_manner() {
+fn every_exit_code_can_be_reached_and_is_reported_alike() {
     if !has_programs(&["setsid"]) {
         return;
     }
@@ -122,7 +122,7 @@ fn every_exit_code_is_reached_and_told_in_the_same_manner() {
 }
 
 #[test]
-fn a_good_night_is_one_line() {
+fn a_successful_run_prints_one_line() {
     if !has_programs(&["setsid"]) {
         return;
     }
@@ -172,7 +172,7 @@ fn the_environment_that_cron_gives_is_enough() {
 }
 
 #[test]
-fn nothing_is_asked_where_nobody_can_answer() {
+fn without_a_terminal_nothing_is_asked() {
     if !has_programs(&["setsid"]) {
         return;
     }
@@ -183,7 +183,7 @@ fn nothing_is_asked_where_nobody_can_answer() {
 }
 
 #[test]
-fn an_interrupted_night_goes_on_the_next_time() {
+fn an_interrupted_run_continues_the_next_night() {
     let stage = Stage::logged_in(Setting { claims: 300, latency: Duration::from_millis(100), ..Setting::default() });
     for (json, page) in [(true, "startIndex=50"), (false, "startIndex=150")] {
         let mut fetch = stage.bbdl(&["fetch", "eob", "--out", "claims", "-v"]);
@@ -210,7 +210,7 @@ fn an_interrupted_night_goes_on_the_next_time() {
 }
 
 #[test]
-fn every_profile_is_pulled_and_the_worst_is_told() {
+fn every_profile_is_pulled_and_the_worst_failure_is_reported() {
     let stage = Stage::with(Setting { claims: 60, ..Setting::default() });
     stage.expect(78, &["fetch", "all", "--out", "study", "--all-profiles"]);
     // Two people, and one of them under two names: the second log-in has ended the first.
@@ -280,7 +280,7 @@ fn ends_in(stage: &Stage, days: i64) {
 }
 
 #[test]
-fn the_end_of_the_consent_is_told_in_time() {
+fn the_end_of_the_consent_is_announced_in_time() {
     let stage = stage();
     for (days, by_status, by_fetch) in [(40, false, false), (20, true, false), (10, true, true)] {
         ends_in(&stage, days);
@@ -304,7 +304,7 @@ fn the_end_of_the_consent_is_told_in_time() {
 }
 
 #[test]
-fn a_renewed_consent_goes_on_with_the_archive() {
+fn a_renewed_consent_continues_with_the_archive() {
     let stage = stage();
     stage.expect(0, &["fetch", "eob", "--out", "claims"]);
     let before = fs::read(stage.out().join("ExplanationOfBenefit.ndjson")).unwrap();
@@ -337,7 +337,7 @@ fn nightly(stage: &Stage, arguments: &[&str]) -> (i32, String) {
 }
 
 #[test]
-fn the_wrapper_tells_of_each_persons_trouble() {
+fn the_wrapper_reports_each_person_separately() {
     let stage = stage();
     stage.control("POST", "consent", r#"{"enrollee":1}"#);
     stage.log_in(&["--profile", "mom"]);
@@ -363,7 +363,7 @@ fn the_wrapper_tells_of_each_persons_trouble() {
 }
 
 #[test]
-fn the_wrapper_tells_what_somebody_has_to_do_and_when() {
+fn the_wrapper_reports_only_what_a_person_must_do() {
     let stage = stage();
     let out = stage.out().display().to_string();
     let night = || nightly(&stage, &[&out]);
@@ -419,7 +419,7 @@ fn the_examples_are_well_formed() {
 }
 
 #[test]
-fn the_units_are_such_as_systemd_takes() {
+fn systemd_accepts_the_units() {
     if !has_programs(&["systemd-analyze"]) {
         return;
     }

@@ -68,7 +68,7 @@ fn a_withdrawn_consent_is_remembered() {
 }
 
 #[test]
-fn a_consent_that_is_over_is_remembered_whichever_endpoint_says_so() {
+fn an_ended_consent_is_remembered_from_any_endpoint() {
     for fault in ["grant-over@fhir", "grant-over@o/token"] {
         let stage = stage();
         stage.faults(&[&format!("{fault}#1")]);
@@ -112,7 +112,7 @@ fn one_time_access_that_is_over_is_remembered() {
 }
 
 #[test]
-fn what_was_remembered_wrongly_is_put_right_by_asking() {
+fn status_online_corrects_a_wrongly_remembered_end() {
     let stage = stage();
     let file = stage.home.path().join("profiles/default.json");
     let mut record: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
@@ -174,7 +174,7 @@ fn logout_of_spent_tokens_says_where_to_end_the_grant() {
 }
 
 #[test]
-fn logout_believes_only_the_servers_own_empty_answer() {
+fn logout_accepts_only_the_servers_own_empty_answer() {
     let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
     let gateway = Gateway::logged_in(&stage, &[]);
     for reply in [

@@ -126,7 +126,7 @@ fn the_readme_names_the_repository_of_cargo_toml() {
 
 /// CMS's terms of service ask for this sentence, word for word, "prominently within the application".
 #[test]
-fn the_notice_of_cms_is_shown_wherever_bbdl_meets_a_person() {
+fn the_notice_of_cms_is_shown_where_its_terms_require() {
     const NOTICE: &str = "This product uses the Blue Button APIs but is not endorsed or certified by the Centers for \
         Medicare & Medicaid Services or the U.S. Department of Health and Human Services.";
     // A terminal wraps it; the words and their order stay.
@@ -144,7 +144,7 @@ fn the_notice_of_cms_is_shown_wherever_bbdl_meets_a_person() {
 }
 
 #[test]
-fn links_between_the_pages_lead_somewhere() {
+fn links_between_the_pages_work() {
     for (path, _) in pages() {
         let page = fs::read_to_string(&path).unwrap();
         for link in page.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
@@ -198,7 +198,7 @@ fn completions_and_man_pages_are_fresh() {
 /// Completions are taken by the shells that are here (bash is in `tests/machine.rs`; elvish has its editor only on a
 /// terminal, and PowerShell is in no registry that this project uses).
 #[test]
-fn completions_are_taken_by_zsh_and_fish() {
+fn zsh_and_fish_accept_the_completions() {
     let home = tempfile::tempdir().unwrap();
     let binary = Path::new(env!("CARGO_BIN_EXE_bbdl")).parent().unwrap();
     let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
@@ -285,7 +285,7 @@ fn help_fits_and_names_every_variable() {
 
 /// What the docs show of a program in another language is what that program says.
 #[test]
-fn snippets_are_lines_of_programs_that_are_run() {
+fn snippets_come_from_programs_that_are_run() {
     let mut shown = 0;
     for (path, _) in pages() {
         let text = fs::read_to_string(&path).unwrap();

@@ -97,7 +97,7 @@ fn all_formats_say_the_same_at_every_version() {
 }
 
 #[test]
-fn where_there_are_no_claims_it_says_so() {
+fn an_archive_without_claims_is_an_error() {
     let stage = Stage::logged_in(Setting { claims: 1, ..Setting::default() });
     for command in [
         &["export", "none", "--to", "csv", "--output", "out", "--json"][..],
@@ -115,7 +115,7 @@ fn where_there_are_no_claims_it_says_so() {
 
 /// What `verify` refuses is no source of numbers, and what was made before stays.
 #[test]
-fn nothing_is_made_of_a_damaged_archive() {
+fn a_damaged_archive_is_not_exported() {
     let stage = Stage::logged_in(Setting { claims: 30, ..Setting::default() });
     stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
     let commands: [&[&str]; 5] = [
@@ -172,7 +172,7 @@ fn nothing_is_made_of_a_damaged_archive() {
 }
 
 #[test]
-fn places_that_would_do_harm_are_refused() {
+fn harmful_output_paths_are_refused() {
     let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
     stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
     let before = crate::support::snapshot(&stage.out());
@@ -260,7 +260,7 @@ fn a_page_of_many_claims_is_written_newest_first_and_says_the_same() {
 
 /// A claim in which every text is an attack, and every shape another than it should be.
 #[test]
-fn hostile_claims_are_text() {
+fn hostile_text_in_claims_stays_text() {
     const ATTACK: &str = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"' onload='=cmd|'/C calc'!A0";
     let stage = Stage::logged_in(Setting { claims: 2, ..Setting::default() });
     stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
@@ -480,7 +480,7 @@ fn duckdb_pandas_and_sqlite_read_the_same() {
 }
 
 #[test]
-fn they_read_the_same_of_every_recorded_claim() {
+fn duckdb_pandas_and_sqlite_agree_on_every_recorded_claim() {
     let (Some(python), Some(claims)) = (python(), crate::support::recorded_claims()) else { return };
     let stage = Stage::logged_in(Setting { claims: 1, ..Setting::default() });
     stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);

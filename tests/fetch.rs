@@ -32,7 +32,7 @@ fn eob(result: &Value) -> &Value {
 }
 
 #[test]
-fn everything_granted_comes_home() {
+fn everything_granted_is_downloaded() {
     let stage = stage(120);
     let result = stage.expect_json(0, &["fetch", "all", "--out", "claims", "--json"]);
     assert_eq!(
@@ -133,7 +133,7 @@ fn standard_output_gets_lines_and_nothing_else() {
 }
 
 #[test]
-fn a_reader_that_leaves_early_is_not_told_that_all_is_well() {
+fn a_reader_that_leaves_early_is_a_failure() {
     let stage = stage(400);
     let mut command = stage.bbdl(&["fetch", "eob", "--out", "-"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -207,7 +207,7 @@ fn an_outage_that_passes_in_the_middle_of_a_pull_shrinks_nothing() {
 
 /// The token answer may lack `patient`: then the claims themselves say whose they are.
 #[test]
-fn an_archive_is_one_enrollees_even_if_the_server_does_not_say_whose() {
+fn an_archive_holds_one_enrollee_even_without_a_patient_id() {
     let stage = Stage::with(Setting { claims: 20, faults: &["no-patient@o/token"], ..Setting::default() });
     stage.log_in(&[]);
     stage.expect(0, &FETCH);
@@ -220,7 +220,7 @@ fn an_archive_is_one_enrollees_even_if_the_server_does_not_say_whose() {
 
 /// An insurance card does not say whose it is, and userinfo does.
 #[test]
-fn a_document_of_somebody_else_does_not_get_among_the_claims() {
+fn a_resource_of_somebody_else_is_never_stored() {
     let stage = Stage::with(Setting { claims: 20, faults: &["no-patient@o/token"], ..Setting::default() });
     let scopes = ["openid", "patient/Patient.rs", "patient/Coverage.rs", "patient/ExplanationOfBenefit.rs"];
     let log_in = |more: &[&str]| {
@@ -241,7 +241,7 @@ fn a_document_of_somebody_else_does_not_get_among_the_claims() {
 }
 
 #[test]
-fn a_first_pull_of_nothing_is_believed_after_asking_twice() {
+fn an_empty_first_pull_is_accepted_after_asking_twice() {
     let stage = stage(0);
     stage.asked();
     let result = stage.expect_json(0, &FETCH);
@@ -293,7 +293,7 @@ fn links_that_end_before_the_total_are_a_failure() {
 }
 
 #[test]
-fn changes_have_what_came_after_a_pull_of_nothing() {
+fn changes_include_what_came_after_an_empty_pull() {
     let stage = stage(30);
     stage.faults(&["empty@ExplanationOfBenefit#2"]);
     assert_eq!(eob(&stage.expect_json(0, &FETCH))["count"], 0);
@@ -309,7 +309,7 @@ fn stage_with_total() -> Stage {
 }
 
 #[test]
-fn another_host_sees_no_request_and_no_token() {
+fn no_request_or_token_goes_to_another_host() {
     let (url, visits) = counting();
     let stage = stage(120);
     stage.faults(&[&format!("next-host={url}@ExplanationOfBenefit")]);
@@ -398,7 +398,7 @@ fn verify_finds_what_is_wrong_with_an_archive() {
 }
 
 #[test]
-fn what_others_made_is_their_affair() {
+fn a_directory_made_by_others_keeps_its_mode_and_files() {
     let stage = stage(3);
     fs::create_dir(stage.out()).unwrap();
     fs::set_permissions(stage.out(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -436,7 +436,7 @@ fn filters_in_another_order_are_the_same_filters() {
 }
 
 #[test]
-fn what_belongs_elsewhere_is_refused_and_left_alone() {
+fn a_directory_with_other_content_is_refused_and_untouched() {
     let stage = stage(60);
     stage.expect(0, &FETCH);
     let before = snapshot(&stage.out());
@@ -476,7 +476,7 @@ fn what_belongs_elsewhere_is_refused_and_left_alone() {
 }
 
 #[test]
-fn the_disk_is_not_trusted() {
+fn an_invalid_manifest_or_directory_is_refused() {
     let stage = stage(60);
     fs::write(stage.home.path().join("file"), "").unwrap();
     stage.expect(74, &["fetch", "eob", "--out", "file/claims"]);
@@ -488,7 +488,7 @@ fn the_disk_is_not_trusted() {
 }
 
 #[test]
-fn two_at_once_do_not_mix() {
+fn two_simultaneous_fetches_do_not_mix() {
     let stage = Stage::logged_in(Setting { claims: 300, ..Setting::default() });
     let children: Vec<_> = (0..3)
         .map(|_| stage.bbdl(&FETCH))
@@ -503,7 +503,7 @@ fn two_at_once_do_not_mix() {
 }
 
 #[test]
-fn an_interrupt_is_heard_while_another_bbdl_is_waited_for() {
+fn an_interrupt_ends_the_wait_for_another_bbdl() {
     let stage = stage(3);
     let lock = stage.out().join(".bbdl/lock");
     let _held = bbdl::files::lock::FileLock::acquire(&lock, Duration::ZERO, "the test").unwrap();
@@ -523,7 +523,7 @@ fn an_interrupt_is_heard_while_another_bbdl_is_waited_for() {
 }
 
 #[test]
-fn an_interrupt_ends_at_once_and_leaves_nothing_half_done() {
+fn an_interrupt_ends_at_once_and_leaves_the_archive_whole() {
     let stage =
         Stage::logged_in(Setting { claims: 100, faults: &["hang@ExplanationOfBenefit+1"], ..Setting::default() });
     for (name, sent) in [("INT", Signal::INT), ("TERM", Signal::TERM)] {
@@ -564,7 +564,7 @@ fn progress_stays_out_of_the_way() {
 }
 
 #[test]
-fn recorded_pages_of_the_real_server_come_home_as_they_are() {
+fn recorded_pages_are_stored_unchanged() {
     let Some(payloads) = shared("data/v2") else { return };
     let dir = tempfile::tempdir().unwrap();
     for number in 0..6 {

@@ -195,7 +195,7 @@ fn a_wrong_path_or_an_empty_cell_is_found() {
 
 /// Of all recorded claims, those that do not stand.
 #[test]
-fn what_does_not_stand_among_the_recorded_claims_is_known() {
+fn fields_missing_from_the_recorded_claims_are_listed() {
     let Some(data) = shared("data") else { return };
     let mut found = Vec::new();
     let mut claims = 0;

@@ -36,7 +36,7 @@ fn bbdl_alone_prints_the_short_help_and_fails() {
 }
 
 #[test]
-fn every_help_ends_with_where_docs_and_issues_are() {
+fn every_help_ends_with_the_addresses_of_docs_and_issues() {
     let home = tempfile::tempdir().unwrap();
     let addresses = format!("Docs:   {REPOSITORY}/docs\nIssues: {REPOSITORY}/issues");
     for arguments in
@@ -86,7 +86,7 @@ fn the_first_tab_offers_commands_and_values_not_options() {
 }
 
 #[test]
-fn a_wrong_value_is_answered_in_plain_words_with_where_it_is_from() {
+fn a_wrong_value_is_explained_and_its_source_named() {
     for (variables, arguments, expected) in [
         (
             &[("BBDL_JOBS", "abc")][..],
@@ -118,14 +118,14 @@ fn a_wrong_value_is_answered_in_plain_words_with_where_it_is_from() {
 }
 
 #[test]
-fn a_flag_comes_before_two_variables_that_disagree() {
+fn a_flag_overrides_two_contradictory_variables() {
     let said =
         said(78, &[("BBDL_SANDBOX", "1"), ("BBDL_PRODUCTION", "1")], &["login", "--sandbox", "--client-id", "x"]);
     assert!(said.contains("client secret"), "{said}");
 }
 
 #[test]
-fn a_wrong_setting_is_answered_in_plain_words() {
+fn a_wrong_setting_gets_an_answer_in_plain_words() {
     let home = tempfile::tempdir().unwrap();
     for (config, expected) in [
         ("token_store = \"vault\"", "\"vault\" is not a value of this setting; there are keyring, file, command"),
@@ -146,7 +146,7 @@ fn logged_in() -> Stage {
 }
 
 #[test]
-fn out_that_is_a_file_is_called_one() {
+fn an_output_directory_that_is_a_file_is_reported() {
     let stage = logged_in();
     fs::write(stage.home.path().join("notes.txt"), "mine").unwrap();
     for (code, arguments) in [

@@ -75,7 +75,7 @@ fn is_all_there(stage: &Stage) {
 }
 
 #[test]
-fn nothing_new_is_one_small_question_and_touches_no_data_file() {
+fn a_pull_without_news_sends_one_small_request_and_changes_no_data() {
     let stage = stage(2000);
     assert_eq!(counts(&stage.expect_json(0, &FETCH)), (2000, 0, 0, 0, "full"));
     let before = fs::metadata(stage.out().join("ExplanationOfBenefit.ndjson")).unwrap();
@@ -92,7 +92,7 @@ fn nothing_new_is_one_small_question_and_touches_no_data_file() {
 }
 
 #[test]
-fn what_is_new_and_what_changed_comes_home_and_nothing_else() {
+fn an_increment_downloads_only_new_and_changed_claims() {
     let stage = stage(400);
     stage.expect(0, &FETCH);
     let file = stage.out().join("ExplanationOfBenefit.ndjson");
@@ -166,7 +166,7 @@ fn a_claim_dated_in_the_future_does_not_hide_what_comes_after_it() {
 
 /// An empty answer is how API v1 and v2 fail as well: it must neither be believed nor move the cursor.
 #[test]
-fn an_outage_is_not_nothing_new() {
+fn an_outage_is_not_taken_for_nothing_new() {
     let stage = stage(100);
     stage.expect(0, &FETCH);
     load(&stage, &json!({"add": 2}));
@@ -196,7 +196,7 @@ fn a_full_pull_finds_what_the_server_no_longer_has() {
 }
 
 #[test]
-fn filters_go_with_an_increment_and_a_bound_of_ones_own_makes_it_full() {
+fn filters_work_with_increments_and_a_given_bound_makes_a_pull_full() {
     let stage = stage(200);
     let pde = ["fetch", "eob", "--out", "claims", "--json", "--type", "pde"];
     let first = stage.expect_json(0, &pde);
@@ -235,7 +235,7 @@ fn a_new_log_in_of_the_same_person_keeps_archive_and_cursor() {
 }
 
 #[test]
-fn bundles_of_an_increment_go_behind_the_others() {
+fn pages_of_an_increment_are_numbered_after_the_others() {
     let stage = stage(120);
     let fetch = ["fetch", "eob", "--out", "claims", "--json", "--format", "json"];
     stage.expect(0, &fetch);
@@ -296,7 +296,7 @@ fn a_pull_goes_on_where_the_last_one_stopped() {
 }
 
 #[test]
-fn what_no_longer_fits_is_read_from_the_beginning() {
+fn a_partial_pull_that_no_longer_fits_starts_again() {
     // The set has grown meanwhile: the pages that are here may not fit those that follow.
     let stage = stage(300);
     cut_short(&stage, &[]);
@@ -325,7 +325,7 @@ fn what_no_longer_fits_is_read_from_the_beginning() {
 }
 
 #[test]
-fn another_persons_partial_pull_is_noticed_by_its_claims() {
+fn a_partial_pull_of_another_person_is_recognized_by_its_claims() {
     let stage = Stage::with(Setting { claims: 300, faults: &["no-patient@o/token"], ..Setting::default() });
     stage.log_in(&["--scope", "patient/ExplanationOfBenefit.read"]);
     cut_short(&stage, &[]);
@@ -339,7 +339,7 @@ fn another_persons_partial_pull_is_noticed_by_its_claims() {
 }
 
 #[test]
-fn an_increment_goes_on_as_well() {
+fn an_interrupted_increment_continues() {
     let stage = stage(100);
     stage.expect(0, &FETCH);
     load(&stage, &json!({"add": 180, "update": 20}));
@@ -386,7 +386,7 @@ enum Step {
 }
 
 #[test]
-fn any_history_ends_as_one_full_pull_would() {
+fn any_series_of_pulls_ends_like_one_full_pull() {
     use proptest::{
         prelude::*,
         test_runner::{Config, TestRunner},

@@ -34,7 +34,7 @@ fn pasted(stage: &Stage, lines: impl Fn(&str, &str, &str) -> Vec<String>) -> (Ou
 }
 
 #[test]
-fn an_address_is_taken_in_every_form_that_people_paste() {
+fn addresses_are_accepted_in_every_form_people_paste() {
     let stage = Stage::claims(3);
     let wrapped = |address: &str, mark: &str| {
         let (first, rest) = address.split_at(80);
@@ -81,7 +81,7 @@ fn an_address_is_taken_in_every_form_that_people_paste() {
 }
 
 #[test]
-fn a_stray_word_goes_nowhere_and_the_wait_goes_on() {
+fn a_stray_word_is_ignored_and_the_wait_continues() {
     let stage = Stage::claims(3);
     for word in ["hello", "characters", "summer2024holiday", "correct-horse-battery-staple"] {
         let (output, asked) = pasted(&stage, |_, _, _| vec![word.to_owned()]);
@@ -103,7 +103,7 @@ fn a_stray_word_goes_nowhere_and_the_wait_goes_on() {
 }
 
 #[test]
-fn an_address_that_is_cut_off_is_said_to_be() {
+fn a_truncated_address_is_recognized() {
     let stage = Stage::claims(3);
     let mut command = stage.login_command(&["--manual"]);
     command.stdin(Stdio::piped());
@@ -197,7 +197,7 @@ fn the_browser_inherits_no_secret() {
 }
 
 #[test]
-fn the_wait_is_fifteen_minutes_or_as_long_as_was_said() {
+fn the_wait_is_fifteen_minutes_or_as_given() {
     let stage = Stage::claims(3);
     let mut login = Running::start(stage.login_command(&[]));
     let url = login.authorize_url();
@@ -223,7 +223,7 @@ fn the_wait_is_fifteen_minutes_or_as_long_as_was_said() {
 }
 
 #[test]
-fn what_v3_shares_is_said_in_words_before_the_browser_opens() {
+fn v3_scopes_are_explained_before_the_browser_opens() {
     let stage = Stage::claims(3);
     let mut login = Running::start(stage.login_command(&["--api", "v3"]));
     let url = login.authorize_url();

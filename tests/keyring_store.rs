@@ -132,7 +132,7 @@ fn a_record_outlives_the_process_that_saved_it() {
 
 /// The whole test process has to end as well, which the outer run waits for.
 #[test]
-fn a_locked_keyring_that_nobody_can_unlock_is_given_up() {
+fn a_locked_keyring_times_out_if_nobody_can_unlock_it() {
     if inside() {
         let store = KeyringStore::new(LIMIT, None);
         let started = Instant::now();
@@ -142,7 +142,7 @@ fn a_locked_keyring_that_nobody_can_unlock_is_given_up() {
         assert_not_set_up(error);
         return report_success();
     }
-    again(Keyring::Locked, "a_locked_keyring_that_nobody_can_unlock_is_given_up");
+    again(Keyring::Locked, "a_locked_keyring_times_out_if_nobody_can_unlock_it");
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn without_a_bus_the_keyring_is_unavailable_at_once() {
 }
 
 #[test]
-fn a_bus_that_does_not_answer_is_given_up_and_the_process_ends() {
+fn a_bus_that_does_not_answer_times_out() {
     if inside() {
         let patience = Duration::from_millis(200);
         let error = KeyringStore::new(patience, None).load("mom").unwrap_err();
@@ -171,10 +171,7 @@ fn a_bus_that_does_not_answer_is_given_up_and_the_process_ends() {
     let path = dir.path().join("bus");
     // Connections arrive in its queue and stay there.
     let _silent = UnixListener::bind(&path).unwrap();
-    again_with_bus(
-        &format!("unix:path={}", path.display()),
-        "a_bus_that_does_not_answer_is_given_up_and_the_process_ends",
-    );
+    again_with_bus(&format!("unix:path={}", path.display()), "a_bus_that_does_not_answer_times_out");
 }
 
 fn assert_not_set_up(error: StoreError) {

@@ -60,7 +60,7 @@ fn a_log_in_through_the_browser_keeps_tokens_and_says_what_they_allow() {
 }
 
 #[test]
-fn the_browser_variable_is_honoured() {
+fn the_browser_variable_is_honored() {
     if !has_programs(&["curl"]) {
         return;
     }
@@ -98,7 +98,7 @@ fn requests_that_are_not_the_callback_do_not_end_the_log_in() {
 }
 
 #[test]
-fn every_way_a_log_in_can_end_has_its_code_and_its_words() {
+fn every_end_of_a_log_in_has_its_exit_code_and_message() {
     for (answer, fault, code, kind) in [
         ("deny", None, 77, "denied"),
         ("all", Some("inactive@o/token"), 77, "app_inactive"),
@@ -169,7 +169,7 @@ fn an_unregistered_redirect_uri_shows_in_the_browser() {
 }
 
 #[test]
-fn withheld_demographic_data_is_told_and_is_no_failure() {
+fn withheld_demographic_data_is_reported_but_no_failure() {
     let stage = Stage::new();
     stage.control("POST", "consent", r#"{"answer":"without-demographics"}"#);
     let output = stage.log_in_with(stage.login_command(&[]));
@@ -185,7 +185,7 @@ fn withheld_demographic_data_is_told_and_is_no_failure() {
 }
 
 #[test]
-fn not_found_without_state_is_believed_only_when_nothing_else_came() {
+fn not_found_without_state_counts_only_if_nothing_else_came() {
     let stage = Stage::new();
     let mut login = Running::start(stage.login_command(&["--timeout", "5", "--json"]));
     let redirect = query(&login.authorize_url(), "redirect_uri").unwrap();
@@ -372,7 +372,7 @@ fn servers_that_tokens_must_not_go_to_are_refused() {
 }
 
 #[test]
-fn tokens_that_have_come_wait_for_whoever_uses_the_profile() {
+fn new_tokens_wait_until_the_profile_is_free() {
     let stage = Stage::claims(3);
     let lock = stage.home.path().join("locks/default.lock");
     let held = FileLock::acquire(&lock, Duration::ZERO, "the test").unwrap();

@@ -17,7 +17,7 @@ fn finding<'a>(doctor: &'a Value, check: &str) -> &'a Value {
 }
 
 #[test]
-fn doctor_finds_a_new_machine_in_order_and_says_how_to_begin() {
+fn doctor_accepts_a_new_machine_and_says_how_to_begin() {
     let stage = Stage::new();
     let doctor = stage.expect_json(0, &["doctor", "--json"]);
     assert_eq!(doctor["ok"], true);
@@ -36,7 +36,7 @@ fn doctor_finds_a_new_machine_in_order_and_says_how_to_begin() {
 }
 
 #[test]
-fn doctor_finds_what_is_wrong_and_how_to_mend_it() {
+fn doctor_finds_problems_and_their_fixes() {
     let mut stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
     stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
     let doctor = stage.expect_json(0, &["doctor", "--json"]);
@@ -93,7 +93,7 @@ fn a_certificate_is_trusted_when_its_authority_is_named_and_not_before() {
 }
 
 #[test]
-fn purge_takes_what_is_bbdls_and_only_that() {
+fn purge_deletes_only_what_bbdl_made() {
     let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
     stage.expect(0, &["fetch", "all", "--out", "claims", "-q"]);
     stage.expect(0, &["fetch", "eob", "--out", "more", "--format", "json", "-q"]);
@@ -188,7 +188,7 @@ fn a_directory_with_a_home_of_bbdls_in_it_is_no_archive() {
 }
 
 #[test]
-fn what_is_no_file_is_not_replaced_by_one() {
+fn a_pipe_is_not_replaced_by_an_output_file() {
     let stage = Stage::logged_in(Setting { claims: 1, ..Setting::default() });
     stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
     let pipe = stage.home.path().join("pipe");
@@ -202,7 +202,7 @@ fn what_is_no_file_is_not_replaced_by_one() {
 
 /// A result that cannot be written is no success: whoever reads nothing would take it for an answer.
 #[test]
-fn a_result_that_is_lost_is_a_failure_and_a_reader_that_leaves_is_none() {
+fn a_lost_result_is_a_failure_but_a_leaving_reader_is_not() {
     let stage = Stage::logged_in(Setting { claims: 60, ..Setting::default() });
     stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
     let full = |arguments: &[&str]| {
@@ -267,7 +267,7 @@ fn plain(line: &str) -> String {
 }
 
 #[test]
-fn progress_fits_the_terminal_and_is_nowhere_else() {
+fn progress_fits_the_terminal_and_appears_only_there() {
     let latency = std::time::Duration::from_millis(120);
     let stage = Stage::logged_in(Setting { claims: 400, latency, ..Setting::default() });
     for columns in [40, 80, 200] {
@@ -293,7 +293,7 @@ fn progress_fits_the_terminal_and_is_nowhere_else() {
 }
 
 #[test]
-fn a_name_that_is_nearly_right_is_offered() {
+fn a_similar_profile_name_is_suggested() {
     let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
     stage.log_in(&["--profile", "grandma"]);
     for command in [

@@ -107,7 +107,7 @@ fn exported_profiles_work_where_they_are_imported() {
 }
 
 #[test]
-fn a_bad_row_harms_no_other_and_is_not_quoted() {
+fn a_bad_row_affects_no_other_and_is_not_quoted() {
     let home = tempfile::tempdir().unwrap();
     let good =
         |name: &str| json!({"name": name, "server": "sandbox", "client_id": "app", "refresh_token": "hush-refresh"});
@@ -238,7 +238,7 @@ fn a_refused_row_leaves_the_log_in_that_was_there() {
 }
 
 #[test]
-fn a_renamed_profile_goes_on_and_leaves_nothing_under_its_old_name() {
+fn a_renamed_profile_works_and_nothing_keeps_the_old_name() {
     let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
     rows(&stage);
     stage.expect(0, &["fetch", "eob", "--all-profiles", "--out", "study"]);
@@ -282,7 +282,7 @@ fn a_renamed_profile_takes_its_archive_along() {
 }
 
 #[test]
-fn a_renamed_profile_puts_its_archive_into_no_other() {
+fn a_renamed_profile_never_moves_its_archive_into_another() {
     let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
     rows(&stage);
     stage.expect(0, &["fetch", "eob", "--all-profiles", "--out", "study"]);
@@ -386,7 +386,7 @@ fn a_large_home_spreads_its_tokens() {
 
 /// An imported row need not say whose it is; the first renewal does, in mid-pull.
 #[test]
-fn a_log_in_of_somebody_else_never_counts_for_an_archive() {
+fn another_persons_log_in_is_never_used_for_an_archive() {
     let stage = Stage::with(Setting { claims: 15, ..Setting::default() });
     let row = |enrollee: u32| {
         let full = stage.control("POST", &format!("consents?count=1&first={enrollee}"), "");

@@ -74,7 +74,7 @@ fn copies(stage: &Stage, archive: &str, count: usize) -> Vec<String> {
 }
 
 #[test]
-fn each_row_says_whose_it_is_and_is_else_the_row_of_one_archive() {
+fn rows_of_many_archives_differ_only_in_the_enrollee_column() {
     for api in ["v1", "v2", "v3"] {
         let stage = two_people(api);
         let said = stage.expect_json(0, &["export", "claims", "other", "--to", "csv", "--output", "both", "--json"]);
@@ -140,7 +140,7 @@ fn a_database_of_several_keeps_people_apart_in_tables_and_views() {
 }
 
 #[test]
-fn files_have_about_the_size_that_is_asked_for_and_each_is_whole() {
+fn part_files_are_complete_and_about_the_requested_size() {
     let stage = two_people("v2");
     stage.expect(0, &["export", "claims", "other", "--to", "csv", "--output", "large"]);
     let archives = Archives::of(&at(&stage, "claims"), &[at(&stage, "other")], Enrollee::of_directory).unwrap();
@@ -198,7 +198,7 @@ fn claims_are_in_the_files_of_their_year() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_before_anything_is_written() {
+fn invalid_exports_are_refused_before_anything_is_written() {
     let stage = two_people("v2");
     for (arguments, words) in [
         (&["claims", "claims", "--to", "csv"][..], "would both be"),
@@ -234,7 +234,7 @@ fn what_cannot_be_is_refused_before_anything_is_written() {
 
 /// One damaged archive of several: the tables of before stay, and it is said which one it is.
 #[test]
-fn nothing_is_replaced_where_one_archive_is_damaged() {
+fn one_damaged_archive_leaves_the_tables_unchanged() {
     let stage = two_people("v2");
     for format in ["csv", "parquet"] {
         let tables = ["export", "claims", "other", "--to", format, "--output", "tables"];
@@ -260,7 +260,7 @@ fn nothing_is_replaced_where_one_archive_is_damaged() {
 
 /// More archives than files may be open.
 #[test]
-fn each_archive_is_closed_before_the_next() {
+fn exporting_many_archives_needs_few_open_files() {
     let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
     stage.expect(0, &["fetch", "all", "--out", "claims", "-q"]);
     let archives = copies(&stage, "claims", 120);
@@ -303,7 +303,7 @@ fn duckdb_and_pandas_read_directories_of_tables() {
 
 /// A night makes a directory for each person, also for one whose first pull fails or is killed.
 #[test]
-fn who_has_no_finished_pull_yet_is_left_out_and_said() {
+fn archives_without_a_finished_pull_are_skipped_with_a_warning() {
     let stage = two_people("v2");
     fs::create_dir_all(at(&stage, "study")).unwrap();
     for (from, to) in [("claims", "study/p0"), ("other", "study/p1")] {

@@ -19,7 +19,7 @@ fn started(mut command: Command) -> (Child, Value) {
 }
 
 #[test]
-fn a_mock_that_is_told_to_stop_has_done_its_work() {
+fn stopping_the_mock_is_no_failure() {
     for signal in [Signal::INT, Signal::TERM] {
         let stage = Stage::new();
         let (mut child, _) = started(stage.bbdl(&["mock"]));

@@ -34,7 +34,7 @@ fn entry(name: &str, value: f64) -> Value {
 }
 
 #[test]
-fn what_is_owed_is_not_called_paid() {
+fn amounts_owed_are_not_called_paid() {
     for (file, whole, line) in [
         ("v1/eob-outpatient.json", 50_000, 50_000),
         ("v2/eob-outpatient.json", 50_000, 50_000),
@@ -69,7 +69,7 @@ fn a_paid_claim_can_hold_denied_lines() {
 }
 
 #[test]
-fn lines_of_a_denied_claim_are_denied_and_a_payment_beside_a_code_is_none() {
+fn lines_of_a_denied_claim_are_denied() {
     let Some(claim) = payload("v1/eob-search-page-1.json", Some("carrier-21957368585")) else { return };
     let claim = read(&claim);
     let reason = claim.denial_reason.as_ref().unwrap();
@@ -118,7 +118,7 @@ fn the_only_line_of_a_claim_says_what_is_not_covered() {
 }
 
 #[test]
-fn what_medicare_sent_to_the_patient_is_what_the_header_says() {
+fn payments_to_the_patient_come_from_the_header() {
     for (file, of_lines, header) in [
         ("v3/eob-carrier.json", Some(406), 13.22),
         ("v3/eob-dme.json", None, 44.44),
@@ -133,7 +133,7 @@ fn what_medicare_sent_to_the_patient_is_what_the_header_says() {
 }
 
 #[test]
-fn a_drug_is_read_as_billed_and_paid_by_whoever_paid() {
+fn drug_amounts_are_read_by_who_paid() {
     let Some(mut claim) = payload("v3/eob-pde.json", None) else { return };
     let drug = read(&claim);
     assert_eq!(cents(drug.amounts.charged), Some(187_534_698));
@@ -169,7 +169,7 @@ fn doctors_and_suppliers_claims_have_no_deductible_for_blood() {
 }
 
 #[test]
-fn who_treated_is_the_same_at_both_versions() {
+fn the_provider_is_the_same_at_both_versions() {
     for kind in ["carrier", "dme", "hha", "hospice", "inpatient", "outpatient", "pde", "snf"] {
         let [Some(one), Some(two)] = ["v1", "v2"].map(|version| recorded(&format!("{version}/eob-{kind}.json"))) else {
             return;
@@ -184,7 +184,7 @@ fn who_treated_is_the_same_at_both_versions() {
 }
 
 #[test]
-fn amounts_that_are_not_dollars_are_refused_and_said() {
+fn amounts_in_other_currencies_are_refused_and_reported() {
     for (file, currency) in
         [("v1/eob-carrier.json", "code"), ("v2/eob-carrier.json", "currency"), ("v3/eob-carrier.json", "currency")]
     {
@@ -197,7 +197,7 @@ fn amounts_that_are_not_dollars_are_refused_and_said() {
 }
 
 #[test]
-fn a_diagnosis_with_and_without_its_dot_is_one() {
+fn a_diagnosis_with_and_without_its_dot_is_the_same() {
     let Some(mut claim) = payload("v3/eob-carrier.json", None) else { return };
     let codes = |claim: &Value| read(claim).diagnoses.into_iter().map(|it| it.code).collect::<Vec<_>>();
     let before = codes(&claim);
@@ -209,7 +209,7 @@ fn a_diagnosis_with_and_without_its_dot_is_one() {
 }
 
 #[test]
-fn a_claim_of_another_form_is_said_to_be_incomplete() {
+fn a_claim_of_unknown_form_is_marked_incomplete() {
     let Some(mut claim) = payload("v1/eob-carrier.json", None) else { return };
     let text = claim["type"]
         .to_string()

@@ -40,7 +40,7 @@ fn rows(file: &Path) -> Vec<Value> {
 }
 
 #[test]
-fn who_was_pulled_a_short_time_ago_is_left_out_and_the_oldest_come_first() {
+fn recently_pulled_profiles_are_skipped_and_the_oldest_come_first() {
     let stage = study(3, Setting::default());
     for name in ["p2", "p0"] {
         stage.expect(0, &["fetch", "eob", "--profile", name, "--out", &format!("study/{name}")]);
@@ -66,7 +66,7 @@ fn who_was_pulled_a_short_time_ago_is_left_out_and_the_oldest_come_first() {
 }
 
 #[test]
-fn nobody_is_begun_when_the_time_is_over() {
+fn no_profile_is_started_after_the_time_is_up() {
     let stage = study(2, Setting::default());
     let output = stage.run(&[&NIGHT[..5], &["--for", "0s"]].concat());
     assert_code(&output, 75, &["--for"]);
@@ -126,7 +126,7 @@ fn each_enrollee_has_a_row_and_the_run_has_metrics() {
 }
 
 #[test]
-fn what_is_tolerated_does_not_fail_the_night() {
+fn tolerated_failures_do_not_fail_the_run() {
     let stage = study(2, Setting::default());
     end_log_in(&stage, 0);
     for (tolerate, code) in [(&[][..], 77), (&["77"], 0), (&["75"], 77), (&["50%"], 0), (&["49%"], 77)] {
@@ -146,7 +146,7 @@ fn until_lines(file: &Path, number: usize) {
 }
 
 #[test]
-fn a_night_that_was_killed_goes_on_and_asks_nobody_twice() {
+fn a_killed_run_continues_and_fetches_nobody_twice() {
     let stage = study(4, Setting { latency: Duration::from_millis(100), ..Setting::default() });
     let results = stage.home.path().join("results");
     let night_of =
@@ -194,7 +194,7 @@ fn one_good_health_answer_serves_the_renewals_of_all() {
 
 /// Of a pull that brings nothing new only the manifest is waited for: its content, and its name.
 #[test]
-fn a_pull_that_brings_nothing_new_waits_for_the_disk_twice() {
+fn a_pull_without_news_syncs_twice() {
     if !has_programs(&["strace"]) {
         return;
     }
@@ -231,7 +231,7 @@ fn a_profile_that_is_removed_meanwhile_is_skipped() {
 }
 
 #[test]
-fn files_that_would_be_lost_are_refused_before_anybody_is_asked() {
+fn output_files_that_would_be_lost_are_refused_first() {
     let stage = study(1, Setting::default());
     let home = stage.home.path();
     stage.asked();
@@ -277,7 +277,7 @@ fn a_link_to_the_file_of_metrics_stays_a_link() {
 }
 
 #[test]
-fn the_metrics_of_a_run_that_goes_on_tell_when_the_last_one_ended() {
+fn metrics_of_a_continued_run_show_the_last_end() {
     let stage = study(1, Setting { latency: Duration::from_millis(300), ..Setting::default() });
     let file = stage.home.path().join("bbdl.prom");
     let before = "bbdl_run_finish_time_seconds 1700000000";

@@ -35,7 +35,7 @@ fn fetched(claims: &[String]) -> Stage {
 }
 
 #[test]
-fn one_odd_claim_keeps_nobody_from_the_others() {
+fn one_odd_claim_does_not_hide_the_others() {
     let deep = format!("{}{}", "[".repeat(3000), "]".repeat(3000));
     let odd = [
         claim(1, "10.25", ""),
@@ -86,7 +86,7 @@ fn one_odd_claim_keeps_nobody_from_the_others() {
 
 /// Claims that do not say when, what kind or by whom they are have rows of their own: each table comes to the same.
 #[test]
-fn rows_always_come_to_the_total() {
+fn rows_always_add_up_to_the_total() {
     let stage = fetched(&[
         claim(
             1,
@@ -198,7 +198,7 @@ fn control_characters_of_an_id_reach_no_table() {
 
 /// Three that do not stand although their status says nothing, and two that do.
 #[test]
-fn what_does_not_stand_is_shown_and_in_no_sum() {
+fn claims_that_do_not_count_are_shown_but_not_summed() {
     const VARIABLE: &str = "https://bluebutton.cms.gov/resources/variables/";
     let entry = |code: &str| {
         format!(r#","extension":[{{"url":"{VARIABLE}carr_clm_entry_cd","valueCoding":{{"code":"{code}"}}}}]"#)

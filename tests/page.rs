@@ -60,7 +60,7 @@ fn a_denied_claim_shows_no_share() {
 
 /// Medicare sent 40, 40 and 150 to the patient, who is to hand them on.
 #[test]
-fn what_medicare_sent_to_the_patient_is_said() {
+fn payments_to_the_patient_are_on_the_page() {
     let Some(claims) = crate::support::recorded_claims() else { return };
     let ids = ["v2carrier--9311755162", "v2carrier--9319115318", "v2carrier--9324614917"];
     let claims = only(&claims, &ids);
@@ -98,7 +98,7 @@ fn a_row_names_who_treated_unless_it_is_a_prescription() {
 }
 
 #[test]
-fn what_a_medicare_advantage_plan_paid_has_no_share() {
+fn claims_of_a_medicare_advantage_plan_have_no_share() {
     let Some(claims) = crate::support::recorded_claims() else { return };
     let is_of_plan = |line: &&str| Claim::read(line).unwrap().payer_decision == Some(PayerDecision::MedicareAdvantage);
     let of_plan: Vec<&str> = claims.lines().filter(is_of_plan).collect();
@@ -114,7 +114,7 @@ fn what_a_medicare_advantage_plan_paid_has_no_share() {
 
 /// Of the page's own day: that of the last pull of claims, not of something else that was pulled later.
 #[test]
-fn it_is_of_the_day_of_the_last_pull_of_claims() {
+fn the_page_is_dated_by_the_last_pull_of_claims() {
     let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
     stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
     stage.expect(0, &["fetch", "patient", "--out", "claims", "-q"]);
@@ -134,7 +134,7 @@ fn it_is_of_the_day_of_the_last_pull_of_claims() {
 
 /// What came and what changed is told apart where the last pull brought one of the two.
 #[test]
-fn what_only_changed_is_not_called_new() {
+fn changed_claims_are_not_called_new() {
     let stage = Stage::logged_in(Setting { claims: 20, ..Setting::default() });
     stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
     let marks = |page: &str, word: &str| page.matches(&format!("<span class=\"mark\">{word}</span>")).count();
@@ -279,7 +279,7 @@ fn the_page_is_opened_when_it_is_written() {
 
 /// What is not here because a plan has it stands before everything else, and the card is drawn.
 #[test]
-fn a_plans_months_and_the_card_are_on_the_page() {
+fn plan_months_and_the_card_are_on_the_page() {
     let stage = Stage::with(Setting { claims: 10, ..Setting::default() });
     stage.control("POST", "consent", r#"{"answer":"all","enrollee":1}"#);
     stage.log_in(&["--api", "v3"]);
@@ -300,7 +300,7 @@ fn a_plans_months_and_the_card_are_on_the_page() {
 /// A claim with the fields of CMS's that were once not read, altered as the recorded ones do not have them: the page says what
 /// may be billed, and what it cannot say.
 #[test]
-fn what_is_not_covered_not_said_or_in_no_dollars_is_on_the_page() {
+fn amounts_not_covered_or_unknown_are_on_the_page() {
     let Some(claims) = crate::support::recorded_claims() else { return };
     let claim = |id: &str| -> Value { serde_json::from_str(&only(&claims, &[id])).unwrap() };
     let outpatient = claims.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).find(|claim| {

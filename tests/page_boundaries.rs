@@ -181,7 +181,7 @@ fn a_claim_that_goes_away_on_the_first_page_hides_none_of_the_second() {
 }
 
 #[test]
-fn a_pull_of_which_each_run_gets_some_pages_comes_to_its_end() {
+fn a_pull_interrupted_in_every_run_still_finishes() {
     // Thirteen pages and one more request, of which each run gets four.
     let scene = Scene::of(Shelf::of("v3", 1000..1600));
     let arguments = ["--jobs", "1"];
@@ -213,7 +213,7 @@ fn a_claim_superseded_between_two_runs_hides_no_other() {
 }
 
 #[test]
-fn a_server_that_has_nothing_to_say_costs_no_pages() {
+fn a_failing_server_costs_no_pages_already_read() {
     let scene = Scene::of(Shelf::of("v3", 1000..1500));
     scene.shelf.lock().unwrap().answers = Some(9);
     scene.fails(75, "server", &["--jobs", "1"]);
@@ -265,7 +265,7 @@ fn the_first_authorization_of_a_page_is_not_lost() {
 }
 
 #[test]
-fn a_list_of_nothing_ends() {
+fn endless_empty_pages_end_the_pull() {
     let home = tempfile::tempdir().unwrap();
     let claim = json!({"resource": {"resourceType": "ExplanationOfBenefit", "id": "carrier-1",
         "patient": {"reference": "Patient/-1"}}});
@@ -294,7 +294,7 @@ fn a_list_of_nothing_ends() {
 }
 
 #[test]
-fn authorizations_that_change_places_are_read_again() {
+fn reordered_authorizations_are_read_again() {
     let swap: Change = Arc::new(|items| items.swap(25, 70));
     let mut shelf = Shelf::of("v3", 1000..1020).with_authorizations(60);
     // Each reading has two pages: the second one of each is another than it was.
@@ -310,7 +310,7 @@ fn authorizations_that_change_places_are_read_again() {
 }
 
 #[test]
-fn claims_that_may_not_be_shared_neither_hide_a_slip_nor_look_like_one() {
+fn redacted_claims_neither_hide_nor_imitate_a_lost_claim() {
     // One at a seam, many around one, a whole page of them; the total counts them all.
     for (redacted, size) in
         [(1019..1020, "20"), (1024..1050, "50"), (1010..1020, "10"), (1049..1051, "50"), (1000..1060, "50")]
@@ -338,7 +338,7 @@ fn claims_that_may_not_be_shared_neither_hide_a_slip_nor_look_like_one() {
 }
 
 #[test]
-fn a_seam_is_looked_at_in_pages_of_a_size_that_the_server_gives() {
+fn page_boundaries_are_checked_at_the_servers_page_size() {
     // More than twenty-five at once is too much, and one claim beside a seam may not be shared.
     let shelf = Shelf { most: Some((25, 504)), ..Shelf::of("v2", 1000..1060).redact(1024..1025) };
     Scene::of(shelf).brings_all("halved", &FILTER);
@@ -348,12 +348,12 @@ fn a_seam_is_looked_at_in_pages_of_a_size_that_the_server_gives() {
 }
 
 #[test]
-fn many_small_pages_of_which_nothing_may_be_shared_are_no_drought() {
+fn many_fully_redacted_pages_are_not_an_endless_search() {
     Scene::of(Shelf::of("v2", 1000..1060).redact(1010..1035)).brings_all("one at a time", &["--page-size", "1"]);
 }
 
 #[test]
-fn the_shortfall_stays_what_it_was_through_increments() {
+fn the_shortfall_stays_the_same_through_increments() {
     let scene = Scene::of(Shelf::of("v2", 1000..1040).redact(1010..1012));
     scene.brings_all("first", &FILTER);
     {
@@ -410,7 +410,7 @@ fn lists_without_end_are_refused() {
 }
 
 #[test]
-fn a_claim_of_somebody_else_is_known_by_a_reference_of_any_form() {
+fn a_claim_of_somebody_else_is_recognized_in_every_reference_form() {
     for reference in ["https://x.example/v2/fhir/Patient/-777", "Patient/-777/_history/2"] {
         let scene = Scene::of(Shelf::of("v2", 1000..1003));
         let reference = reference.to_owned();
@@ -464,7 +464,7 @@ fn fetched(home: &TempDir, what: &[&str]) -> Output {
 }
 
 #[test]
-fn a_document_of_nobody_knows_whom_does_not_replace_somebodys() {
+fn a_resource_without_an_owner_never_replaces_an_owned_one() {
     let (whose, home) = (Arc::new(Mutex::new("-1")), tempfile::tempdir().unwrap());
     let server = discreet("patient/ExplanationOfBenefit.rs profile", Arc::clone(&whose));
     server.log_in(home.path(), "v2");
@@ -485,7 +485,7 @@ fn a_document_of_nobody_knows_whom_does_not_replace_somebodys() {
 }
 
 #[test]
-fn whose_card_it_is_says_the_person_where_nothing_else_does() {
+fn the_insurance_card_names_the_person_if_nothing_else_does() {
     let (whose, home) = (Arc::new(Mutex::new("")), tempfile::tempdir().unwrap());
     let server = discreet(crate::support::server::SCOPE, whose);
     server.log_in(home.path(), "v3");
@@ -501,7 +501,7 @@ fn whose_card_it_is_says_the_person_where_nothing_else_does() {
 }
 
 #[test]
-fn one_claim_a_page_is_joined_as_well() {
+fn pages_of_one_claim_are_joined_too() {
     for (api, more) in [("v3", &[][..]), ("v2", &FILTER)] {
         let replace: Change = Arc::new(|items| {
             items.retain(|item| item != "1003");
@@ -534,7 +534,7 @@ fn prior_authorizations_that_were_kept_do_not_vanish_in_an_outage() {
 }
 
 #[test]
-fn an_increment_of_which_all_is_redacted_is_nothing_to_try_again_for() {
+fn a_fully_redacted_increment_is_not_retried_forever() {
     let scene = Scene::of(Shelf::of("v2", 1000..1040).redact(1010..1011));
     scene.brings_all("first", &[]);
     scene.shelf.lock().unwrap().dates.insert("1010".to_owned(), "2026-11-20T00:00:00.000Z".to_owned());
@@ -542,7 +542,7 @@ fn an_increment_of_which_all_is_redacted_is_nothing_to_try_again_for() {
 }
 
 #[test]
-fn small_pages_and_an_update_are_no_endless_list() {
+fn small_pages_and_an_update_are_not_an_endless_list() {
     let update: Change = Arc::new(|_| {});
     let mut shelf = Shelf::of("v3", 1000..1040).change(1, update);
     shelf.dates = (1000..1040).map(|id| (id.to_string(), "2026-11-19T00:00:00.000Z".to_owned())).collect();

@@ -73,7 +73,7 @@ fn a_hanging_page_does_not_keep_the_others_from_being_asked_for() {
 }
 
 #[test]
-fn a_short_list_costs_one_question_more_at_most_and_a_known_one_none() {
+fn a_short_list_costs_at_most_one_extra_request() {
     let stage = stage(30);
     stage.asked();
     stage.expect(0, &FETCH);
@@ -85,7 +85,7 @@ fn a_short_list_costs_one_question_more_at_most_and_a_known_one_none() {
 }
 
 #[test]
-fn what_is_too_much_for_the_server_is_asked_for_in_smaller_pages() {
+fn pages_too_large_for_the_server_are_requested_smaller() {
     let stage = stage(230);
     let expected = in_order(&stage);
     for (faults, smallest, format) in [
@@ -194,7 +194,7 @@ fn as_many_come_as_go() -> [Value; 4] {
 }
 
 #[test]
-fn a_claim_that_slips_into_a_page_already_read_is_not_lost() {
+fn a_claim_that_moves_to_a_page_already_read_is_not_lost() {
     // A claim of the first page goes away, so that the first one of the second page moves to the first.
     let at_v3 = [vec![json!({"remove": 3})], vec![json!({"add": 3, "remove": 3})], vec![json!({"supersede": 3})]];
     for (api, changes) in
@@ -212,7 +212,7 @@ fn a_claim_that_slips_into_a_page_already_read_is_not_lost() {
 }
 
 #[test]
-fn an_increment_of_several_pages_is_whole_as_well() {
+fn an_increment_of_several_pages_is_complete() {
     let stage = Stage::with(Setting { claims: 60, latency: Duration::from_millis(200), ..Setting::default() });
     stage.log_in(&["--api", "v3"]);
     stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
@@ -226,7 +226,7 @@ fn an_increment_of_several_pages_is_whole_as_well() {
 }
 
 #[test]
-fn a_pipe_gets_every_claim_as_well_or_the_exit_code_says_that_it_did_not() {
+fn a_pipe_gets_every_claim_or_the_exit_code_says_otherwise() {
     for (api, loads) in [("v2", as_many_come_as_go().to_vec()), ("v3", vec![json!({"remove": 3})])] {
         let stage = Stage::with(Setting { claims: 130, latency: Duration::from_millis(200), ..Setting::default() });
         stage.log_in(&["--api", api]);
@@ -260,7 +260,7 @@ fn an_expired_token_is_renewed_once_for_all_pages_under_way() {
 }
 
 #[test]
-fn one_slow_enrollee_holds_up_nobody() {
+fn one_slow_enrollee_delays_nobody_else() {
     let stage = stage(260);
     stage.control("POST", "consent", r#"{"enrollee":1}"#);
     for name in ["x", "y"] {

@@ -28,7 +28,7 @@ fn a_new_profile_gets_a_name_that_every_system_can_keep() {
 /// Windows never had such profiles.
 #[cfg(not(any(windows, target_os = "macos")))]
 #[test]
-fn profiles_of_before_keep_their_names() {
+fn existing_profiles_keep_their_names() {
     let stage = Stage::new();
     let mut newest = "mom";
     stage.log_in(&["--profile", newest]);

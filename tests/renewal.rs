@@ -99,7 +99,7 @@ fn only_the_documented_health_answer_lets_a_renewal_go_out() {
 
 /// A page of a captive portal is no Bundle.
 #[test]
-fn status_online_is_not_taken_in_by_a_portal() {
+fn status_online_is_not_fooled_by_a_captive_portal() {
     let stage = stage();
     let gateway = Gateway::logged_in(&stage, &[]);
     for reply in [Reply::html(200), Reply::html(403), Reply::new(200, "application/json", r#"{"login":"please"}"#)] {
@@ -115,7 +115,7 @@ fn status_online_is_not_taken_in_by_a_portal() {
 }
 
 #[test]
-fn a_refusal_that_is_not_the_servers_own_leaves_the_log_in_as_it_was() {
+fn a_refusal_by_a_proxy_does_not_end_the_log_in() {
     let stage = stage();
     let gateway = Gateway::logged_in(&stage, &[]);
     let json = |status, body: &str| Reply::new(status, "application/json", body);
@@ -216,7 +216,7 @@ const ODD: [(&str, Change); 17] = [
 ];
 
 #[test]
-fn an_answer_with_usable_tokens_is_stored_whatever_else_it_says() {
+fn an_answer_with_usable_tokens_is_stored_despite_other_errors() {
     let stage = stage();
     let gateway = Gateway::logged_in(&stage, &[]);
     for (what, change) in ODD {
@@ -242,7 +242,7 @@ fn an_answer_with_usable_tokens_is_stored_whatever_else_it_says() {
 }
 
 #[test]
-fn an_access_token_that_no_header_can_hold_is_refused() {
+fn an_access_token_that_cannot_be_a_header_is_refused() {
     let stage = stage();
     let gateway = Gateway::logged_in(&stage, &[]);
     for token in ["", "a b", "a\\n", "\\u0007", "ä"] {
@@ -373,7 +373,7 @@ fn a_fetch_waits_for_the_log_in_that_has_ended_its_own() {
 }
 
 #[test]
-fn a_log_in_that_comes_to_nothing_is_not_waited_for_any_longer() {
+fn a_failed_log_in_is_no_longer_waited_for() {
     let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
     let mut login = Running::start(stage.login_command(&[]));
     callback_of(&login.authorize_url());

@@ -118,7 +118,7 @@ fn another_person_than_a_profile_had_is_refused() {
 }
 
 #[test]
-fn a_grant_that_cannot_be_ended_again_is_said_to_be_there() {
+fn a_grant_that_cannot_be_ended_is_reported() {
     let stage = Stage::claims(3);
     assert_code(&log_in(&stage, 1, &["--profile", "dad"]), 0, &[]);
     stage.faults(&["status=500@o/revoke"]);
@@ -171,7 +171,7 @@ fn another_apps_log_in_of_the_same_person_is_left_alone() {
 }
 
 #[test]
-fn ids_of_v3_are_held_against_those_of_v2_by_userinfo() {
+fn v3_and_v2_ids_are_compared_through_userinfo() {
     let stage = family();
     let output = log_in(&stage, 0, &["--profile", "dad", "--api", "v3"]);
     assert_code(&output, 77, &["mom at dad's, at another version"]);
@@ -258,7 +258,7 @@ fn a_terminal_offers_to_keep_the_log_in_under_the_old_profile() {
 }
 
 #[test]
-fn a_server_that_names_nobody_is_no_reason_to_refuse() {
+fn a_server_without_a_patient_id_is_accepted() {
     let stage = Stage::with(Setting { claims: 3, faults: &["no-patient@o/token"], ..Setting::default() });
     for enrollee in [0, 1] {
         assert_code(&log_in(&stage, enrollee, &[]), 0, &[]);

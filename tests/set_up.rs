@@ -202,7 +202,7 @@ fn a_wrong_value_names_the_variable_that_it_is_from() {
 }
 
 #[test]
-fn what_the_server_repeats_of_our_secrets_is_not_shown() {
+fn secrets_repeated_by_the_server_are_hidden() {
     let stage = Stage::claims(3);
     let secret = "Kq3xVb8sT0aYw1LmN2pQ4rS5tU6vW7Kq3xVb8sT0aYw1LmN2pQ4rS5tU6vW7";
     for status in [400, 401, 403, 500] {

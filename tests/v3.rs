@@ -77,7 +77,7 @@ fn page(bundle: &str, query: &HashMap<String, String>) -> String {
 }
 
 #[test]
-fn everything_of_api_v3_comes_home() {
+fn everything_of_api_v3_is_downloaded() {
     let Some(payloads) = shared("data/v3") else { return };
     let server = serve(payloads.clone());
     let home = tempfile::tempdir().unwrap();

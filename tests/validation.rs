@@ -86,7 +86,7 @@ fn ours(api: &str) -> Looked {
 }
 
 #[test]
-fn what_is_no_r4_of_the_mocks_is_none_of_the_real_servers() {
+fn the_mocks_r4_errors_are_those_of_the_real_server() {
     for api in ["v2", "v3"] {
         let Some(payloads) = crate::support::shared(&format!("data/{api}")) else { return };
         let (real, ours) = (real(&payloads), ours(api));

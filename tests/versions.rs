@@ -49,7 +49,7 @@ fn api_v1_shows_the_claims_of_v2_in_its_own_shapes() {
 }
 
 #[test]
-fn api_v3_comes_home_and_what_was_superseded_goes_with_a_full_pull() {
+fn api_v3_is_downloaded_and_a_full_pull_removes_superseded_claims() {
     let stage = Stage::with(Setting { claims: 230, ..Setting::default() });
     stage.log_in(&["--api", "v3"]);
     let fetch = |more: &[&str]| stage.expect_json(0, &[&["fetch", "all", "--out", "claims", "--json"], more].concat());

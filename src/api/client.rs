@@ -462,7 +462,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_has_a_header_for_its_own_origin_only() {
+    fn a_token_is_sent_only_to_its_own_origin() {
         let token = AccessToken::new("https://api.example".parse().unwrap(), Secret::new("abc".into()));
         assert!(token.header_for(&Url::parse("https://api.example/v2/fhir/Patient").unwrap()).is_some());
         for other in ["https://api.example.evil/", "http://api.example/", "https://api.example:8443/"] {
@@ -471,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spent_rate_is_told_from_one_that_is_not() {
+    fn an_exceeded_rate_limit_is_recognized() {
         let headers = |remaining, reset| {
             let pairs = [("x-ratelimit-remaining", remaining), ("x-ratelimit-reset", reset)];
             pairs.map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).into_iter().collect()
@@ -502,7 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_what_was_packed_however_it_is_cut() {
+    fn a_compressed_body_is_unpacked_however_it_is_split() {
         let text = "claims, ".repeat(50_000);
         let whole = packed(text.as_bytes());
         for length in [1, 7, 1000, whole.len()] {
@@ -523,7 +523,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_unpacks_to_too_much_is_not_unpacked() {
+    fn a_body_that_would_unpack_to_too_much_is_refused() {
         let bomb = packed(&vec![b' '; LARGEST_BODY + 1]);
         assert!(bomb.len() < LARGEST_BODY / 100);
         assert!(matches!(received("gzip", &[&bomb]), Err(Problem::TooMuch { .. })));

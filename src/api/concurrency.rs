@@ -234,7 +234,7 @@ mod tests {
     const GOOD: Observation = Observation::Answers(Duration::from_millis(100));
 
     #[tokio::test]
-    async fn it_falls_at_once_and_rises_slowly() {
+    async fn the_limit_falls_at_once_and_rises_slowly() {
         let pace = ConcurrencyLimit::of(4);
         let share = pace.join();
         answer(&share, Observation::TooMuch(None)).await;
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn other_processes_leave_less_and_wish_for_all() {
+    async fn other_processes_lower_the_limit_and_share_the_pause() {
         let pace = ConcurrencyLimit::of(4);
         let share = pace.join();
         pace.allow(0);
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn answers_that_take_ever_longer_slow_it_down() {
+    async fn rising_latency_lowers_the_limit() {
         let pace = ConcurrencyLimit::of(4);
         let share = pace.join();
         answer(&share, GOOD).await;
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_slow_for_one_client_is_not_so_for_the_server() {
+    async fn one_slow_client_does_not_lower_the_limit() {
         let pace = ConcurrencyLimit::of(4);
         let (quick, slow) = (pace.join(), pace.join());
         for _ in 0..10 {
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_are_under_way_than_may_be_and_a_dropped_one_frees_its_place() {
+    async fn the_limit_holds_and_a_dropped_request_frees_its_place() {
         let share = Arc::new(ConcurrencyLimit::of(2).join());
         let (first, _second) = (share.turn().await, share.turn().await);
         let third = tokio::spawn({
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_servers_wish_holds_everyone() {
+    async fn retry_after_holds_up_every_client_of_the_server() {
         let share = ConcurrencyLimit::of(2).join();
         let before = Instant::now();
         answer(&share, Observation::TooMuch(Some(Duration::from_millis(20)))).await;

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn links_are_moved_to_our_origin() {
+    fn links_are_rewritten_to_our_origin() {
         let search = server().search(Searchable::ExplanationOfBenefit);
         for link in [
             "http://sandbox.fhirv3.bfd.cmscloud.local/v2/fhir/ExplanationOfBenefit?startIndex=10&_count=10",
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn shown_urls_name_nobody() {
+    fn shown_urls_contain_no_identifiers() {
         let url =
             Url::parse("https://x.example/v2/fhir/ExplanationOfBenefit?patient=-20140000008325&startIndex=50").unwrap();
         assert_eq!(loggable(&url), "/v2/fhir/ExplanationOfBenefit?startIndex=50");

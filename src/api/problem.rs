@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_is_too_large_is_no_matter_of_filters() {
+    fn a_page_size_error_is_not_blamed_on_filters() {
         let hint = |said: &str| Problem::Invalid { said: said.to_owned() }.into_error("claims", "bbdl login").hint;
         assert_eq!(
             hint("value must be at most 20"),
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn statuses_that_may_pass() {
+    fn statuses_of_temporary_problems() {
         for status in [429, 500, 502, 503] {
             let problem = read(status, None, "{}");
             assert!(matches!(problem, Problem::Temporary { .. }), "{status}");
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn statuses_that_will_not_pass() {
+    fn statuses_of_permanent_problems() {
         assert!(matches!(read(400, None, r#"{"detail":"expected int"}"#), Problem::Invalid { .. }));
         assert!(matches!(read(403, None, r#"{"detail":"No."}"#), Problem::NotAllowed { .. }));
         assert!(matches!(read(301, None, ""), Problem::Unreadable { .. }));
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn who_speaks_decides_what_a_status_means() {
+    fn a_status_is_read_by_whether_the_gateway_or_the_api_sent_it() {
         const GATEWAY: &str = r#"{"detail":"Not found."}"#;
         const BACK_END: &str = r#"{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"processing","diagnostics":"simulated"}]}"#;
         const HTML: &str = "<!DOCTYPE html><h1>Log in to the wireless network</h1>";
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_gateway_sends_a_person_to_log_in_again() {
+    fn only_a_gateway_answer_asks_for_a_new_log_in() {
         let back_end = r#"{"resourceType":"OperationOutcome","issue":[]}"#;
         for status in (400..=599).chain([200, 204, 301, 302]) {
             for body in [back_end, "<html>", "{", "[]", "null", r#"{"message":"Forbidden"}"#] {

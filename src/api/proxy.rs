@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_an_address_of_a_proxy() {
+    fn valid_and_invalid_proxy_addresses() {
         for (address, expected) in [
             ("http://127.0.0.1:9", None),
             ("https://proxy", None),
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_of_a_proxy() {
+    fn no_proxy_excludes_hosts() {
         for list in ["*", "cms.gov", ".cms.gov", "localhost, api.bluebutton.cms.gov"] {
             assert!(leaves_out(list, "api.bluebutton.cms.gov"), "{list}");
         }

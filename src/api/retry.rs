@@ -78,14 +78,14 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_wish_counts_if_it_can_be_granted() {
+    fn retry_after_is_followed_unless_it_is_too_long() {
         let policy = RetryPolicy::default();
         assert_eq!(policy.pause(&temporary(Some(60)), 0, 0.3), Some(Duration::from_secs(60)));
         assert_eq!(policy.pause(&temporary(Some(3600)), 0, 0.3), None);
     }
 
     #[test]
-    fn what_will_not_pass_is_not_repeated() {
+    fn permanent_failures_are_not_repeated() {
         let policy = RetryPolicy::default();
         for problem in [Problem::TokenRejected, Problem::GrantEnded, Problem::NotFound] {
             assert_eq!(policy.pause(&problem, 0, 0.5), None);

@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_staged_without_a_commit_goes() {
+    fn staged_files_without_a_commit_are_removed() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("a"), "old").unwrap();
         staged(dir.path(), "a", "half of new");
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_that_reaches_out_of_the_archive_is_not_obeyed() {
+    fn a_commit_note_with_a_path_outside_the_archive_is_refused() {
         let obedient = ".bbdl/stage/x";
         for (from, to, removal) in [
             ("../x", "a", "pages/x"),

@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn fresh_ids_are_no_difference_and_all_else_is() {
+    fn only_fresh_ids_are_ignored_when_comparing() {
         assert!(says_the_same(&card(ONE, "A"), &card(OTHER, "A")));
         assert!(!says_the_same(&card(ONE, "A"), &card(ONE, "B")));
         assert!(!says_the_same(&card(ONE, "A").replace("part-a", "part-b"), &card(ONE, "A")));

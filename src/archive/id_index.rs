@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_catalog_is_read_as_it_was_written_and_of_its_own_file_only() {
+    fn an_id_index_is_used_only_for_the_file_it_was_made_of() {
         let dir = tempfile::tempdir().unwrap();
         let (file, path) = (dir.path().join("claims.ndjson"), dir.path().join("catalog"));
         fs::write(&file, "claims").unwrap();

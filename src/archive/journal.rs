@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pull_goes_on_where_it_stopped() {
+    fn a_journal_continues_where_it_stopped() {
         let dir = tempfile::tempdir().unwrap();
         let files = begun(dir.path(), false);
         assert_eq!(pages(&files, &key(), now()), Some((3, 21)));
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn another_search_another_day_and_another_file_are_a_new_beginning() {
+    fn a_journal_of_another_search_or_file_starts_again() {
         let dir = tempfile::tempdir().unwrap();
         let files = begun(dir.path(), false);
         let other = SearchKey { page_size: 25, ..key() };
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_cut_in_half_counts_for_nothing() {
+    fn a_truncated_entry_is_ignored() {
         let dir = tempfile::tempdir().unwrap();
         let files = begun(dir.path(), false);
         let text = fs::read(files.journal()).unwrap();

@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_stands_where_it_stood_and_what_is_new_at_the_end() {
+    fn changed_claims_keep_their_line_and_new_ones_are_appended() {
         let before = [claim("a", 1, 1), claim("b", 1, 1), claim("c", 1, 1)];
         let increment = [claim("x", 2, 1), claim("b", 2, 2), claim("a", 2, 1), claim("y", 2, 1)];
         let (case, merged) = Case::merge(&before, &increment);
@@ -321,7 +321,7 @@ mod tests {
 
     /// Far more than stay in memory: each thousandth claim is changed, every seventh comes again, ten are new.
     #[test]
-    fn many_are_merged_like_few() {
+    fn large_merges_equal_small_ones() {
         let name = |number: usize| format!("claim-{number}");
         let before: Vec<String> = (0..3000).map(|number| claim(&name(number), 1, 1)).collect();
         let changed = |number: usize| number % 1000 == 500;
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_the_same_or_less_changes_nothing() {
+    fn equal_or_older_versions_change_nothing() {
         let before = [claim("a", 5, 1), claim("b", 5, 2)];
         // Once in other words of `created` only, and once as a replica that lags behind still has it.
         let same = claim("a", 5, 1).replace(r#""created":"15""#, r#""created":"99""#);
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_what_it_was_is_not_built_upon() {
+    fn a_file_changed_by_others_is_not_merged_into() {
         let (case, merged) = Case::merge(&[claim("a", 1, 1)], &[claim("b", 1, 1)]);
         let merged = merged.unwrap();
         for (damage, sha256) in [

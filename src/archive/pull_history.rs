@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_that_is_cut_short_anywhere_loses_no_row_and_doubles_none() {
+    fn an_interrupted_commit_neither_loses_nor_duplicates_rows() {
         for moves in 0..=2 {
             let dir = tempfile::tempdir().unwrap();
             let dir = dir.path();
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_that_was_put_back_doubles_no_row() {
+    fn a_restored_manifest_does_not_duplicate_rows() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
         assert!(!shorten(&mut manifest(0..100), dir, &dir.join("x")).unwrap() && !dir.join("x").exists());
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_told() {
+    fn damage_is_reported() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
         let line = |row: &PullRow| serde_json::to_string(row).unwrap();

@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_stands_once() {
+    fn duplicate_ids_are_refused() {
         let mut ids = Ids::default();
         for id in ["a", "b", "", ""] {
             ids.note(id);
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn who_mistyped_is_told_what_is_near() {
+    fn a_mistyped_archive_name_gets_a_suggestion() {
         let home = tempfile::tempdir().unwrap();
         archive(&home.path().join("all/claims"), "{}\n");
         for (typed, words) in [
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_put_in_the_place_of_an_archives_own_files() {
+    fn an_archives_own_files_cannot_be_an_output() {
         let home = tempfile::tempdir().unwrap();
         let dir = home.path().join("claims");
         archive(&dir, "{}\n");

@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_documented_answer_is_well() {
+    fn only_the_documented_health_answer_counts_as_healthy() {
         use ApiVersion::{V1, V2, V3};
         let well = br#"{"message":"all's well"}"#;
         let document = br#"{"resourceType": "CapabilityStatement", "rest": []}"#;

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_not() {
+    fn requests_that_are_not_callbacks_of_this_log_in() {
         for (query, why) in [
             ("code=abc".to_owned(), CallbackError::WrongState),
             (format!("code=abc&state={}", STATE.to_uppercase()), CallbackError::WrongState),

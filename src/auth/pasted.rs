@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_found_in_whatever_was_made_of_it() {
+    fn an_address_is_found_with_quotes_breaks_and_escapes() {
         let good = good();
         let rest = good.strip_prefix("http://").unwrap();
         let encoded: String = form_urlencoded::byte_serialize(good.as_bytes()).collect();
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrapped_address_is_put_together_at_whatever_column_it_was_cut() {
+    fn a_wrapped_address_is_joined_at_any_column() {
         let good = good();
         for mark in ["", "> ", ">> ", "   "] {
             // The first line has to be known for what it is: `http://` and a piece of the host.
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_is_no_code_and_a_piece_of_the_state_is_none() {
+    fn a_stray_word_or_part_of_the_state_is_not_a_code() {
         for text in [
             "hello",
             "characters",
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn another_log_ins_address_is_refused_and_the_right_one_taken() {
+    fn only_the_address_of_this_log_in_is_accepted() {
         let other = good().replace(STATE, OTHER);
         assert_eq!(read(&format!("{other}\n{}", good())), ["WrongState", CODE]);
         // Half an address, and then all of it.

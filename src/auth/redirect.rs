@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_free_port_is_put_where_it_belongs() {
+    fn the_chosen_port_is_inserted_into_the_redirect_uri() {
         for (given, sent, authority) in [
             (DEFAULT, "http://127.0.0.1:5123/callback", "127.0.0.1:5123"),
             ("http://[::1]/cb?x=1", "http://[::1]:5123/cb?x=1", "[::1]:5123"),

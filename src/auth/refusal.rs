@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_the_servers_json_is_no_refusal() {
+    fn only_the_servers_own_json_counts_as_a_refusal() {
         for body in ["", "<html>invalid_grant</html>", "[]", "null", "\"invalid_grant\"", "{"] {
             assert_eq!(Refusal::read(400, body.as_bytes()), None, "{body}");
         }

@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_answers_are_read_all_the_same() {
+    fn unusual_token_answers_are_read() {
         let table = [
             (
                 r#"{"access_token":"a","token_type":"bearer","expires_in":16768.523842}"#,
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_no_header_can_hold_is_none() {
+    fn a_token_that_cannot_be_a_header_is_refused() {
         for json in [
             r#"{"expires_in":3600}"#,
             r#"{"access_token":""}"#,

@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn months_with_one_contract_are_one_time() {
+    fn months_with_one_contract_are_one_period() {
         let codes = ["N", "H1234", "H1234", "", "H1234", "R0001", "0", "N", "N", "N", "N", "R0001"];
         let cover = monthly(&codes, "2025");
         let spans: Vec<_> = cover.contracts.iter().map(|it| (it.number.as_str(), it.months())).collect();
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_for_no_plan_is_none_and_proves_nothing() {
+    fn codes_for_no_plan_are_not_a_plan() {
         for codes in [["0"; 12], ["N"; 12], ["C"; 12], [""; 12]] {
             assert_eq!(notice(&[monthly(&codes, "2025")]), None, "{codes:?}");
         }

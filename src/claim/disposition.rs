@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_a_claim_back_is_found_where_each_version_says_it() {
+    fn canceled_claims_are_recognized_at_each_version() {
         let deletion = |name: &str| {
             json!({"status": "active", name: [{
                 "category": {"coding": [{"code": format!("{VARIABLES}adjstmt_dltn_cd")}]}, "code": {"coding": [{"code": "D"}]},

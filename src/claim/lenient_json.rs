@@ -113,7 +113,7 @@ mod tests {
     proptest! {
         /// What a reader takes is what it was; what it refuses, it is only given if it can take it then.
         #[test]
-        fn what_can_be_read_says_the_same(text in r#"[\[{]{0,3}([\[\]{}",:\\uéd8D0-9e.+\- ]|\\u[dD][89a-f]00|"a":|1e999|null){0,40}[\]}]{0,3}"#) {
+        fn valid_json_reads_as_serde_reads_it(text in r#"[\[{]{0,3}([\[\]{}",:\\uéd8D0-9e.+\- ]|\\u[dD][89a-f]00|"a":|1e999|null){0,40}[\]}]{0,3}"#) {
             let mended = mended(&text);
             if let Ok(value) = serde_json::from_str::<Value>(&text) {
                 prop_assert_eq!(serde_json::from_str::<Value>(&mended).unwrap(), value);
@@ -121,7 +121,7 @@ mod tests {
         }
 
         #[test]
-        fn any_string_keeps_what_it_says(said in any::<String>(), lone in 0xd800_u16..0xe000) {
+        fn any_string_survives(said in any::<String>(), lone in 0xd800_u16..0xe000) {
             let written = Value::from(said.as_str()).to_string();
             let text = format!("[{written},\"\\u{lone:04x}\",{written}]");
             prop_assert!(serde_json::from_str::<Value>(&text).is_err());
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn halves_of_pairs_are_replaced_and_whole_pairs_stay() {
+    fn lone_surrogates_are_replaced_and_pairs_stay() {
         for (text, expected) in [
             (r#"{"a":"x\ud800y"}"#, r#"{"a":"x\ufffdy"}"#),
             (r#"["\udc00\ud800"]"#, r#"["\ufffd\ufffd"]"#),
@@ -147,12 +147,12 @@ mod tests {
     }
 
     #[test]
-    fn numbers_beyond_any_double_are_none() {
+    fn numbers_out_of_range_are_none() {
         assert_eq!(mended(r#"[1e400, -1E+999,1.50,-0.0,"1e400",1e300]"#), r#"[null, null,1.50,-0.0,"1e400",1e300]"#);
     }
 
     #[test]
-    fn what_is_too_deep_is_none() {
+    fn json_nested_too_deeply_is_none() {
         let deep = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
         assert_eq!(mended(&deep(DEEPEST)), deep(DEEPEST));
         assert_eq!(mended(&deep(100_000)), deep(DEEPEST).replace('1', "null"));
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_makes_it_panic() {
+    fn no_input_makes_it_panic() {
         for text in ["", "\"", "{", "\\", "é", "\"é\\é\"", "]]]", "-", "\"\\u\"", "\"\\ud800\\u12\"", "[\u{0}]"] {
             let _ = mended(text);
         }

@@ -231,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_nothing_is_nothing() {
+    fn a_line_with_values_of_the_wrong_type_is_empty() {
         let line = Line::read(
             &serde_json::json!({"revenue": 7, "item": "x"}),
             None,

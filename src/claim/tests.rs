@@ -60,7 +60,7 @@ fn primary_is_who_treated_at_v1_and_who_billed_at_v2() {
 }
 
 #[test]
-fn days_that_contradict_each_other_are_what_the_claim_says() {
+fn contradictory_dates_are_kept_as_the_claim_has_them() {
     let dated = |period: Value| {
         let claim = read(&json!({"id": "1", "billablePeriod": period}));
         (claim.year().map(str::to_owned), claim.start, claim.end)
@@ -78,7 +78,7 @@ fn days_that_contradict_each_other_are_what_the_claim_says() {
 }
 
 #[test]
-fn an_amount_beyond_any_claim_is_none_and_noted() {
+fn an_amount_out_of_range_is_none_and_noted() {
     for (value, cents) in [
         ("1e2", Some(10_000)),
         ("1.5E1", Some(1500)),
@@ -144,7 +144,7 @@ fn billed(kind: &str, header: &[(&str, f64)], lines: &[&[(&str, f64)]]) -> Claim
 }
 
 #[test]
-fn a_share_is_what_the_patient_is_responsible_for_and_not_what_was_paid() {
+fn a_share_is_what_the_patient_owes_and_not_what_was_paid() {
     let share = |claim: &Claim| {
         let amounts = &claim.amounts;
         assert!(amounts.patient_paid.is_none() || amounts.patient_responsibility.is_none());
@@ -193,7 +193,7 @@ fn a_share_is_what_the_patient_is_responsible_for_and_not_what_was_paid() {
 }
 
 #[test]
-fn what_others_paid_is_what_the_lines_say_before_a_header_of_zero() {
+fn amounts_paid_by_others_come_from_lines_if_the_header_says_zero() {
     let line: &[(&str, f64)] = &[("line_bene_prmry_pyr_pd_amt", 11.0)];
     let none: &[(&str, f64)] = &[("line_bene_prmry_pyr_pd_amt", 0.0)];
     let other = |claim: Claim| claim.amounts.other_paid.map(|it| it.0);
@@ -204,7 +204,7 @@ fn what_others_paid_is_what_the_lines_say_before_a_header_of_zero() {
 }
 
 #[test]
-fn what_a_parser_refuses_costs_only_itself() {
+fn an_unreadable_field_affects_no_other() {
     let deep = format!("{}1{}", "[".repeat(5000), "]".repeat(5000));
     let text = format!(
         r#"{{"id":"7","status":"active","meta":{{"source":"a\ud800b","x":{deep}}},"billablePeriod":{{"start":"2024-01-01","end":1e999}}}}"#
@@ -220,7 +220,7 @@ fn what_a_parser_refuses_costs_only_itself() {
 }
 
 #[test]
-fn nothing_is_made_of_nothing_and_control_characters_are_seen() {
+fn empty_text_is_none_and_control_characters_are_replaced() {
     let claim = read(&json!({
         "id": "1", "use": "claim", "status": "\u{0}=1+1\u{7}\nx", "careTeam": [{}, {"role": {"coding": []}}],
         "diagnosis": [{"diagnosisCodeableConcept": {"coding": []}}, {"type": [{"coding": [{"code": "principal"}]}]}],
@@ -254,7 +254,7 @@ fn coded(kind: &str, named: &str, code: &str, paid: f64, is_extension: bool) -> 
 }
 
 #[test]
-fn what_medicare_did_not_pay_has_no_share() {
+fn claims_that_medicare_did_not_pay_have_no_share() {
     const DENIED: Option<PayerDecision> = Some(PayerDecision::Denied);
     const PLAN: Option<PayerDecision> = Some(PayerDecision::MedicareAdvantage);
     for (kind, named, code, paid, is_extension, decision) in [
@@ -283,7 +283,7 @@ fn what_medicare_did_not_pay_has_no_share() {
 }
 
 #[test]
-fn what_the_patient_has_a_part_of_was_not_denied() {
+fn a_claim_with_a_patient_share_is_not_denied() {
     let mut claim = json!({"id": "1", "use": "claim", "type": {"coding": [{"system": "x/eob-type", "code": "INPATIENT"}]},
         "payment": {"amount": {"value": 0}},
         "extension": [{"url": "x/clm_mdcr_non_pmt_rsn_cd", "valueCoding": {"code": "N"}}],
@@ -296,7 +296,7 @@ fn what_the_patient_has_a_part_of_was_not_denied() {
 }
 
 #[test]
-fn a_diagnosis_is_named_once_with_words_and_filler_is_none() {
+fn a_diagnosis_is_named_once_and_placeholders_are_ignored() {
     let coding = |system: &str, code: &str, display: &str| json!({"diagnosisCodeableConcept": {"coding": [{"system": system, "code": code, "display": display}]}});
     let claim = read(&json!({"id": "1", "diagnosis": [
         coding("icd-10", "I10", ""), coding("icd-9-cm", "9999999", ""), coding("icd-10-cm", "I10", "HYPERTENSION"),
@@ -308,7 +308,7 @@ fn a_diagnosis_is_named_once_with_words_and_filler_is_none() {
 }
 
 #[test]
-fn a_sum_of_lines_that_no_column_holds_is_none() {
+fn a_line_total_out_of_range_is_none() {
     let line: &[(&str, f64)] = &[("line_coinsrnc_amt", 9_999_999_999_999.0), ("line_bene_ptb_ddctbl_amt", 0.0)];
     let owed = [("carr_clm_cash_ddctbl_apld_amt", 1.0)];
     for (lines, coinsurance) in [(1_000, Some(999_999_999_999_900_000)), (1_001, None), (10_000, None)] {

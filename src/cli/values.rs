@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_none_is_answered_with_what_it_can_be() {
+    fn a_wrong_number_is_answered_with_the_allowed_range() {
         let jobs = whole::<u8>(1..=16);
         assert_eq!(jobs("16"), Ok(16));
         for bad in ["", "abc", "0", "17", "300", "-1", "1.5"] {

@@ -289,7 +289,7 @@ mod tests {
 
     /// A text means the same whether it can be read in one pass or not.
     #[test]
-    fn one_pass_reads_what_two_read() {
+    fn one_pass_reads_the_same_as_two() {
         let read = |text: &str| {
             let (one, two) = (String::from(text), String::from(text));
             (Bundle::split(one), Bundle::in_steps(text).map(|parts| parts.with(two)))
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_bundle_is_refused_without_quoting_it() {
+    fn a_body_that_is_no_bundle_is_refused_and_not_quoted() {
         assert!(matches!(
             Bundle::split(r#"{"resourceType":"Bundle","entry":[{"resour"#.into()),
             Err(BundleError::NotJson { .. })

@@ -250,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_killed_writer_left_goes_and_what_a_living_one_writes_stays() {
+    fn temporary_files_of_dead_writers_are_removed_and_others_stay() {
         let dir = tempfile::tempdir().unwrap();
         let [old, fresh, other] = [".bbdl-old.tmp", ".bbdl-fresh.tmp", "other.tmp"].map(|name| dir.path().join(name));
         let long_ago = std::time::SystemTime::now() - 2 * ABANDONED;

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_cuts_nothing_off_and_changes_nothing_that_is_no_note() {
+    fn locking_changes_only_files_with_a_lock_note() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         for content in ["{\"refresh_token\": 1}", &"x".repeat(5000), "12 monkeys", "12\nmonkeys\n"] {
@@ -184,7 +184,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_lock_file_that_was_removed_meanwhile_is_no_lock() {
+    fn a_removed_lock_file_does_not_count() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         let first = FileLock::acquire(&path, ZERO, "purge").unwrap();
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_gets_the_lock_when_it_is_let_go() {
+    fn a_waiting_process_gets_the_released_lock() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         let lock = FileLock::acquire(&path, ZERO, "first").unwrap();
@@ -215,7 +215,7 @@ mod tests {
     /// Runs itself a second time as the other process, which is then killed without a chance to clean up.
     #[test]
     #[allow(clippy::print_stdout, reason = "how the other process reports")]
-    fn a_lock_goes_with_its_process() {
+    fn a_lock_ends_with_its_process() {
         if let Some(path) = std::env::var_os(HELD_BY_CHILD) {
             let _lock = FileLock::acquire(Path::new(&path), ZERO, "the other process").unwrap();
             println!("\nlocked");
@@ -226,7 +226,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "files::lock::tests::a_lock_goes_with_its_process", "--nocapture"])
+            .args(["--exact", "files::lock::tests::a_lock_ends_with_its_process", "--nocapture"])
             .env(HELD_BY_CHILD, &path)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_stays_as_it_is() {
+    fn paths_that_are_text_are_unchanged() {
         for text in ["claims", "/home/mom/claims", "/home/großmutter/a b%20c", "x\ny", "-"] {
             assert_eq!(to_text(Path::new(text)), text);
             assert_eq!(from_text(text), Path::new(text));
@@ -86,7 +86,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_is_not_text_comes_back_byte_for_byte() {
+    fn paths_that_are_not_text_survive() {
         use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
         let odd = Path::new(OsStr::from_bytes(b"/home/caf\xe9 %41/\xff\n"));
         assert_eq!(to_text(odd), "file:///home/caf%E9%20%2541/%FF%0A");
@@ -99,7 +99,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_shell_reads_what_is_to_be_typed() {
+    fn shown_paths_can_be_pasted_into_a_shell() {
         use std::{ffi::OsStr, os::unix::ffi::OsStrExt, process::Command};
         for bytes in [
             &b"/home/mom/claims"[..],

@@ -314,7 +314,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_no_file_of_ours_is_not_opened() {
+        fn only_plain_files_are_opened() {
             let dir = tempfile::tempdir().unwrap();
             for (path, intruder) in each_intruder(dir.path()) {
                 for (name, opening) in OPENINGS {
@@ -328,7 +328,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_in_the_way_of_a_new_file_goes_and_what_it_leads_to_stays() {
+        fn an_obstacle_is_replaced_and_the_target_of_a_link_stays() {
             let dir = tempfile::tempdir().unwrap();
             for (path, intruder) in each_intruder(dir.path()) {
                 if path.starts_with("/dev") {
@@ -365,7 +365,7 @@ mod tests {
         }
 
         #[test]
-        fn a_persons_own_file_may_be_a_link_and_is_not_waited_for() {
+        fn a_named_file_may_be_a_link_but_does_not_block() {
             let dir = tempfile::tempdir().unwrap();
             let paths = each_intruder(dir.path());
             assert_eq!(read_following_links(&dir.path().join("link")).unwrap(), b"hush");

@@ -158,7 +158,7 @@ mod tests {
     use crate::{error::ErrorKind, fleet::Outcome};
 
     #[test]
-    fn a_sample_names_what_it_counts() {
+    fn metrics_are_labeled_with_kind_and_shard() {
         let mut tally = Tally { due: 3, ..Tally::default() };
         tally.count(&Outcome::example());
         let failure = Some(Error::new(ErrorKind::GrantRevoked, "withdrawn"));

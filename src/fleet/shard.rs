@@ -88,7 +88,7 @@ mod tests {
     const FIRST_EIGHT_BYTES: &str = "e0e2bc3848e23b39";
 
     #[test]
-    fn what_is_no_shard_is_refused() {
+    fn an_invalid_shard_is_refused() {
         for bad in ["", "4", "4/4", "0/0", "-1/4", "+1/4", "1/4/5", "1 /4", "a/b", "0/4294967296"] {
             assert!(bad.parse::<Shard>().is_err(), "{bad}");
         }

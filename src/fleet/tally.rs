@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_worst_that_is_not_tolerated_is_told() {
+    fn the_worst_failure_that_is_not_tolerated_decides() {
         let mut tally = Tally { due: 4, ..Tally::default() };
         let failed = |kind| Outcome { failure: Some(Error::new(kind, kind.name())), ..Outcome::example() };
         tally.count(&Outcome::example());

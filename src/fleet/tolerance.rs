@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_tolerated_does_not_count() {
+    fn tolerated_failures_do_not_count() {
         use Exit::{Defect, PersonMustAct, TryAgain};
         type Row = (&'static [&'static str], &'static [(Exit, u64)], &'static [Exit]);
         let withdrawn_and_outage: &[(Exit, u64)] = &[(PersonMustAct, 9), (TryAgain, 2)];
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_tolerated_is_refused() {
+    fn an_invalid_tolerance_is_refused() {
         for bad in [
             "", "%", "0", "1", "2", "130", "76", "077", "-1%", "100.1%", "101%", "1,5%", "0.00001%", ".5%", "5.%",
             "+77",

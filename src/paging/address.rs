@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_links_of_all_versions_have_one() {
+    fn links_of_all_versions_have_a_page_address() {
         let v2 = address("_format=application%2Ffhir%2Bjson&startIndex=50&_count=50&patient=-2014").unwrap();
         assert_eq!((v2.start, v2.count), (50, 50));
         assert_eq!(
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_of_another_form_has_none() {
+    fn links_of_another_form_have_no_page_address() {
         for other in [
             "startIndex=50",
             "_count=50",
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_the_same_whatever_the_server_adds_to_its_link() {
+    fn extra_link_parameters_do_not_make_another_page() {
         let search = Url::parse("https://x.example/v2/fhir/ExplanationOfBenefit?type=pde&_count=50").unwrap();
         let guess = Address::guess(&search, "startIndex", 50, 50).unwrap();
         let link = address("_format=json&startIndex=50&_count=50&type=pde&patient=-1").unwrap();

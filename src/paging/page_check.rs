@@ -144,7 +144,7 @@ mod tests {
     const V3_NOTHING: PageFacts = PageFacts { entries: 0, has_next: false, ..V3 };
 
     #[test]
-    fn an_answer_and_what_to_do_with_it() {
+    fn every_kind_of_page_has_its_verdict() {
         let again = |facts: PageFacts, asked_again| PageFacts { asked_again, ..facts };
         let joined = |joint| PageFacts { joint, ..V3 };
         for (what, facts, verdict) in [

@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_not_asked_for_is_not_fresh() {
+    fn resources_that_were_not_fetched_are_not_fresh() {
         let dir = tempfile::tempdir().unwrap();
         let (paths, name) = (Paths::find(Some(dir.path()), None).unwrap(), "mom".parse().unwrap());
         let out = Path::new("/study/mom");

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_older_version_made_is_there_still() {
+    fn names_made_by_an_older_version_remain() {
         let mut taken: TakenNames = ["Mom", "mom", "con"].map(name).into_iter().collect();
         assert!(["Mom", "mom", "con"].iter().all(|it| taken.has(&name(it))));
         taken.release(&name("mom"));

@@ -213,7 +213,7 @@ mod tests {
 
     /// A write lists nothing, so this is what removes secrets that a killed writer has left.
     #[test]
-    fn what_killed_writers_left_is_looked_for_once_an_hour() {
+    fn leftovers_of_killed_writers_are_searched_once_an_hour() {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths::find(Some(dir.path()), None).unwrap();
         let long_ago = std::time::SystemTime::now() - 2 * durable::ABANDONED;

@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_and_whether_it_counts() {
+    fn every_kind_of_reading_has_its_verdict() {
         let increment = |reading: Reading| Reading { mode: Mode::Incremental, ..reading };
         let kept = Kept { count: 117, missing: Some(3), cursor: None };
         let none = Kept::default();
@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_is_behind_is_asked_once_more() {
+    fn a_lagging_server_is_asked_once_more() {
         let at = |text: &str| text.parse::<Timestamp>().ok();
         let kept = Kept { cursor: at("2026-11-20T00:00:00Z"), ..Kept::default() };
         let attempt = Attempt::Read(Reading { data_time: at("2026-11-13T00:00:00Z"), ..WHOLE });

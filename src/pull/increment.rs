@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cursor_is_gone_back_from_as_far_as_the_version_needs() {
+    fn the_increment_overlaps_as_far_as_the_version_needs() {
         let kept = entry(Some("2026-11-16T09:00:00.25Z"), &[("type", "pde")]);
         assert_eq!(asked(&kept, ApiVersion::V2).as_deref(), Some("ge2026-11-13T09:00:00.250Z"));
         assert_eq!(asked(&kept, ApiVersion::V3).as_deref(), Some("ge2026-11-02T09:00:00.250Z"));
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_loaded_meanwhile_is_asked_for_with_one_lower_bound() {
+    fn claims_loaded_meanwhile_are_requested_with_one_lower_bound() {
         let answered = "2026-11-20T09:00:00Z".parse().unwrap();
         let bounds = |own: Option<&str>| {
             let query: Query = own.map(|own| ("_lastUpdated".to_owned(), own.to_owned())).into_iter().collect();
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn where_an_increment_would_not_be_complete_everything_is_asked_for() {
+    fn an_increment_that_would_be_incomplete_becomes_a_full_pull() {
         for kept in [
             entry(None, &[]),
             entry(Some("2020-02-13T00:00:00Z"), &[]),

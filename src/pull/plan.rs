@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn all_leaves_out_what_was_withheld_and_names_it() {
+    fn all_skips_withheld_resources_and_names_them() {
         let grant = grant(&["patient/ExplanationOfBenefit.read", "patient/Coverage.rs"]);
         let (targets, withheld) = choose(&[Resource::All], ApiVersion::V2, &grant, &logins()).unwrap();
         let names: Vec<_> = targets.iter().map(|target| target.name()).collect();
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_named_and_withheld_needs_a_person() {
+    fn a_withheld_resource_named_by_the_user_is_an_error() {
         let grant = grant(&["patient/ExplanationOfBenefit.read"]);
         let error = choose(&[Resource::Eob, Resource::Patient], ApiVersion::V2, &grant, &logins()).unwrap_err();
         assert_eq!((error.exit(), error.kind), (Exit::PersonMustAct, ErrorKind::Withheld));

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_of_others_is_markup() {
+    fn text_from_claims_never_becomes_markup() {
         let hostile = "<script>alert('x')</script>\" onload=\"&\u{202e}\u{7}";
         let shown = html! { p title=(Escaped(hostile)) { (Escaped(hostile)) } }.into_string();
         let inside = shown.replacen("<p title=\"", "", 1).replacen("\">", "", 1).replace("</p>", "");

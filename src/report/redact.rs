@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_named_and_one_provider_stays_one() {
+    fn redaction_removes_names_but_keeps_providers_distinct() {
         let mut aliases = Aliases::default();
         let mut claims = ["1", "2", "1"].map(|npi| Claim {
             provider: Some(format!("Clinic {npi}")),

@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_comes_back_in_any_order_and_leaves_nothing() {
+    fn spooled_text_is_read_in_any_order_and_leaves_no_file() {
         let dir = tempfile::tempdir().unwrap();
         let mut spill = TempSpool::begin(dir.path()).unwrap();
         let texts = ["one", "", "zwölf", &"x".repeat(3 * BUFFER)];

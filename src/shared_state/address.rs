@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn an_invalid_address_is_refused() {
         for text in ["", "db", "mysql://db/claims", "postgres://", "postgres:///claims", "postgres://db:x/claims"] {
             assert_eq!(parse(text).err().map(|error| error.exit()), Some(Exit::Usage), "{text}");
         }

@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_is_seen() {
+    fn differences_are_found() {
         let stand = Stand::start();
         let said = r#"{"error": "invalid_grant", "id": "1"}"#;
         let page = "<!DOCTYPE html> <p>invalid_client : App id failed</p>";

@@ -83,7 +83,7 @@ fn hundreds_of_nights_leave_a_short_manifest_and_every_row() {
 }
 
 #[test]
-fn crash_between_the_two_files_loses_no_row_and_doubles_none() {
+fn crash_between_the_two_files_neither_loses_nor_duplicates_rows() {
     const KILLS: u64 = 40;
     let stage = Stage::logged_in(Setting { claims: 60, ..Setting::default() });
     let out = stage.out();

@@ -17,7 +17,7 @@ const FETCH: [&str; 8] = ["fetch", "eob", "--out", "claims", "--json", "--page-s
 const EOB: &str = "ExplanationOfBenefit";
 
 #[test]
-fn crash_a_pull_that_goes_on_after_a_reload_has_what_the_server_serves() {
+fn crash_a_pull_continued_after_a_reload_matches_the_server() {
     let rounds = setting("BBDL_CRASH_RELOADS", 8);
     let seed = setting("BBDL_CRASH_SEED", 20_261_123);
     let (mut kills, mut went_on, started) = (0, 0, Instant::now());

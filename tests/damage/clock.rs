@@ -102,7 +102,7 @@ fn a_clock_that_is_years_off_loses_nothing() {
 }
 
 #[test]
-fn the_hour_that_comes_twice_and_the_one_that_never_comes_lose_nothing() {
+fn daylight_saving_changes_lose_no_claims() {
     pulls_at(
         // In New York: 1:30 in summer time, 1:15 in winter time; 1:59 in winter time, 3:00 in summer time.
         &["2026-11-01T05:30:00Z", "2026-11-01T06:15:00Z", "2027-03-14T06:59:30Z", "2027-03-14T07:00:30Z"],
@@ -129,7 +129,7 @@ fn a_clock_set_back_or_far_forward_begins_an_interrupted_pull_again() {
 }
 
 #[test]
-fn a_server_whose_clock_is_behind_ours_withholds_nothing() {
+fn a_server_clock_behind_ours_loses_no_claims() {
     let stage = stage();
     stage.control("POST", "clock", r#"{"advance_seconds": -7200}"#);
     stage.expect(0, &FETCH);

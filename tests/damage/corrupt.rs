@@ -66,7 +66,7 @@ fn restore(stage: &Stage, good: &Path) {
 type Damage = (&'static str, fn(&Path));
 
 #[test]
-fn damaged_claims_are_not_built_upon_and_a_full_pull_heals_them() {
+fn damaged_claims_are_refused_and_a_full_pull_repairs_them() {
     let stage = behind();
     let good = stage.home.path().join("good");
     copy(&stage.out(), &good);
@@ -100,7 +100,7 @@ fn damaged_claims_are_not_built_upon_and_a_full_pull_heals_them() {
 }
 
 #[test]
-fn a_manifest_that_is_none_is_left_for_its_owner() {
+fn an_invalid_manifest_is_left_untouched() {
     let stage = behind();
     let manifest = stage.out().join("manifest.json");
     let good = fs::read_to_string(&manifest).unwrap();
@@ -138,7 +138,7 @@ fn a_manifest_that_is_none_is_left_for_its_owner() {
 }
 
 #[test]
-fn a_commit_that_makes_no_sense_is_not_carried_out() {
+fn an_invalid_commit_note_is_not_carried_out() {
     let stage = behind();
     let note = stage.out().join(".bbdl/commit.json");
     let before = snapshot(&stage.out());
@@ -194,7 +194,7 @@ fn with_marks(journal: &Path, change: impl Fn(&mut Value)) {
 }
 
 #[test]
-fn a_journal_sends_nobody_elsewhere() {
+fn a_journal_cannot_redirect_requests_to_another_server() {
     let stage = stage();
     stage.expect(0, &["fetch", "eob", "--out", "whole"]);
     let whole = claims_in(&stage.home.path().join("whole"));
@@ -238,7 +238,7 @@ fn a_journal_sends_nobody_elsewhere() {
 }
 
 #[test]
-fn a_beginning_that_is_damaged_is_begun_again() {
+fn a_damaged_partial_pull_starts_again() {
     let stage = stage();
     stage.expect(0, &["fetch", "eob", "--out", "whole"]);
     let whole = claims_in(&stage.home.path().join("whole"));
@@ -286,7 +286,7 @@ fn a_beginning_that_is_damaged_is_begun_again() {
 }
 
 #[test]
-fn a_place_that_is_somebody_elses_is_left_alone() {
+fn a_directory_of_something_else_is_left_untouched() {
     let stage = stage();
     let foreign = stage.home.path().join("claims");
     fs::create_dir(&foreign).unwrap();

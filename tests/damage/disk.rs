@@ -170,7 +170,7 @@ fn a_disk_that_is_full_leaves_the_archive_as_it_was() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_written_to_is_told_and_left_alone() {
+fn a_read_only_directory_is_reported_and_left_untouched() {
     let stage = Stage::logged_in(Setting { records: Some(Slim::of(120)), ..Setting::default() });
     let Some(mut room) = Room::with(&stage, "claims", "4m") else { return };
     let (result, _) = {

@@ -33,7 +33,7 @@ fn is_done_or_later(output: &Output) -> bool {
 }
 
 #[test]
-fn fetches_at_once_take_turns() {
+fn simultaneous_fetches_take_turns() {
     let stage = stage(200);
     let (mut count, mut added) = (200, 0);
     for round in 0..6 {
@@ -55,7 +55,7 @@ fn fetches_at_once_take_turns() {
 }
 
 #[test]
-fn looking_while_somebody_fetches_finds_a_whole_archive() {
+fn readers_see_a_complete_archive_during_a_fetch() {
     let stage = stage(300);
     stage.expect(0, &FETCH);
     let (over, mut later) = (AtomicBool::new(false), 0);

@@ -91,7 +91,7 @@ fn a_link_in_the_place_of_one_of_its_directories_is_not_followed() {
 
 /// What another local user once got whole files of claims by.
 #[test]
-fn nobody_gets_claims_out_of_a_directory_that_was_prepared() {
+fn a_prepared_directory_cannot_leak_claims() {
     if !is_root() {
         return root_to("give a file to another user");
     }
@@ -121,7 +121,7 @@ fn nobody_gets_claims_out_of_a_directory_that_was_prepared() {
 
 /// The directory is closed again, and somebody still has a file of theirs open that a pull would go on with.
 #[test]
-fn what_somebody_put_there_before_it_was_closed_is_not_written_to() {
+fn files_planted_before_a_directory_was_closed_are_not_written_to() {
     if !is_root() {
         return root_to("give a file to another user");
     }
@@ -142,7 +142,7 @@ fn what_somebody_put_there_before_it_was_closed_is_not_written_to() {
 }
 
 #[test]
-fn an_archive_of_somebody_else_is_looked_at_and_not_written_to() {
+fn an_archive_of_another_user_is_read_but_not_written() {
     if !is_root() {
         return root_to("give a file to another user");
     }
@@ -201,7 +201,7 @@ fn a_home_that_others_may_write_to_is_refused() {
 }
 
 #[test]
-fn open_to_others_is_told_apart_from_damaged_and_mended_by_the_next_fetch() {
+fn an_exposed_archive_is_not_called_damaged_and_the_next_fetch_fixes_it() {
     let stage = stage();
     stage.expect(0, &["fetch", "all", "--out", "claims", "--format", "json", "-q"]);
     stage.control("POST", "claims", r#"{"add": 1}"#);
@@ -292,7 +292,7 @@ sys.stdin.read()";
 }
 
 #[test]
-fn out_itself_may_be_a_link() {
+fn the_output_directory_may_be_a_link() {
     let stage = stage();
     let (disk, link) = (stage.home.path().join("disk"), stage.home.path().join("link"));
     fs::create_dir(&disk).unwrap();

@@ -26,7 +26,7 @@ fn ends_with_its_cause(output: &Output, what: &str) {
 }
 
 #[test]
-fn too_few_processes_are_told() {
+fn a_low_limit_of_processes_is_reported() {
     if !is_root() {
         // Whoever runs the tests has other processes: none of theirs is to be counted.
         return root_to("start a program as a user who has no other processes");
@@ -53,7 +53,7 @@ fn too_few_processes_are_told() {
 }
 
 #[test]
-fn too_few_open_files_are_told() {
+fn a_low_limit_of_open_files_is_reported() {
     let stage = stage();
     let commands: [&[&str]; 5] = [
         &FETCH,
@@ -84,7 +84,7 @@ fn too_few_open_files_are_told() {
 }
 
 #[test]
-fn a_file_that_may_not_grow_is_told_and_leaves_the_archive_as_it_was() {
+fn a_file_size_limit_is_reported_and_leaves_the_archive_unchanged() {
     let stage = stage();
     // In blocks of 1,024 bytes.
     for blocks in [1, 16, 64] {
@@ -119,7 +119,7 @@ fn a_file_that_may_not_grow_is_told_and_leaves_the_archive_as_it_was() {
 /// Neither a core file nor another program of the same user gets what is in memory.
 #[test]
 #[cfg(target_os = "linux")]
-fn no_core_file_is_written_and_no_other_program_looks_into_memory() {
+fn no_core_file_and_no_access_to_memory() {
     let stage = Stage::new();
     let login = stage.login_command(&[]);
     let mut running = Running::start(unprivileged(&stage, &login, "ulimit -c unlimited;"));

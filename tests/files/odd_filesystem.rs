@@ -75,7 +75,7 @@ fn an_archive_works_where_no_permissions_are_kept_with_one_warning() {
 }
 
 #[test]
-fn tokens_are_never_kept_where_no_permissions_are() {
+fn tokens_are_refused_on_file_systems_without_permissions() {
     let Some(odd) = Odd::new() else { return };
     let home = odd.stage.home.path().join("stick");
     for lacks in ["nochmod", "quietchmod"] {
@@ -110,7 +110,7 @@ fn an_archive_works_where_directories_cannot_be_synced() {
 }
 
 #[test]
-fn where_there_are_no_locks_the_error_says_so() {
+fn a_file_system_without_locks_is_reported() {
     let Some(odd) = Odd::new() else { return };
     let output = odd.run("noflock", "claims", &FETCH);
     assert_code(&output, 74, &["noflock"]);

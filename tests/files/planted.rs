@@ -85,7 +85,7 @@ const FILES: [(&str, &[&str]); 24] = [
 ];
 
 #[test]
-fn planted_links_and_pipes_are_neither_followed_nor_waited_for() {
+fn planted_links_and_pipes_are_not_followed() {
     let stage = stage();
     let home = stage.home.path();
     let good = home.join("good");
@@ -129,7 +129,7 @@ fn planted_links_and_pipes_are_neither_followed_nor_waited_for() {
 }
 
 #[test]
-fn each_plant_is_named_as_the_cause() {
+fn each_planted_file_is_named_as_the_cause() {
     let stage = stage();
     let home = stage.home.path().to_owned();
     let at = |file: &str, plant: Plant| -> PathBuf {
@@ -168,7 +168,7 @@ fn each_plant_is_named_as_the_cause() {
 
 /// A manifest names files: none of them leads out of the archive.
 #[test]
-fn a_manifest_leads_nobody_to_a_file_elsewhere() {
+fn a_manifest_cannot_name_files_outside_the_archive() {
     let stage = stage();
     let out = stage.out();
     stage.control("POST", "claims", r#"{"add": 1}"#);
@@ -188,7 +188,7 @@ fn a_manifest_leads_nobody_to_a_file_elsewhere() {
 }
 
 #[test]
-fn a_configuration_may_be_kept_elsewhere_and_is_not_anybodys() {
+fn a_configuration_may_be_a_link_but_not_world_writable() {
     use std::os::unix::fs::PermissionsExt;
     let stage = Stage::new();
     let home = stage.home.path();

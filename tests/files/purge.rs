@@ -34,7 +34,7 @@ fn is_whole(stage: &Stage, archive: &str) {
 }
 
 #[test]
-fn another_persons_archive_stays_where_a_link_leads_to_it() {
+fn a_link_to_another_persons_archive_is_not_purged() {
     let stage = family();
     let home = stage.home.path();
     fs::remove_dir_all(home.join("mom")).unwrap();
@@ -49,7 +49,7 @@ fn another_persons_archive_stays_where_a_link_leads_to_it() {
 }
 
 #[test]
-fn another_persons_archive_stays_where_it_was_moved_into_the_place() {
+fn another_persons_archive_moved_into_place_is_not_purged() {
     let stage = family();
     let home = stage.home.path();
     fs::rename(home.join("mom"), home.join("kept")).unwrap();
@@ -62,7 +62,7 @@ fn another_persons_archive_stays_where_it_was_moved_into_the_place() {
 }
 
 #[test]
-fn a_directory_above_that_became_a_link_leads_purge_nowhere() {
+fn purge_does_not_follow_a_parent_directory_that_became_a_link() {
     let stage = family();
     let home = stage.home.path();
     fs::create_dir(home.join("a")).unwrap();
@@ -90,7 +90,7 @@ fn an_archive_given_by_a_link_goes_with_what_it_led_to() {
 
 /// Records that 0.1.0 wrote hold only paths.
 #[test]
-fn a_note_of_before_counts_only_for_the_same_person() {
+fn notes_of_an_earlier_log_in_count_only_for_the_same_person() {
     let stage = family();
     let home = stage.home.path();
     let strip = |profile: &str| {
@@ -113,7 +113,7 @@ fn a_note_of_before_counts_only_for_the_same_person() {
 }
 
 #[test]
-fn an_archive_that_does_not_say_whose_it_is_stays() {
+fn an_archive_without_an_owner_is_not_purged() {
     let stage = family();
     let manifest = stage.home.path().join("mom/manifest.json");
     let good = fs::read_to_string(&manifest).unwrap();
@@ -126,7 +126,7 @@ fn an_archive_that_does_not_say_whose_it_is_stays() {
 
 /// A manifest that names a file of the person's own is none of bbdl's.
 #[test]
-fn a_manifest_does_not_make_other_files_bbdls_own() {
+fn a_manifest_cannot_make_purge_delete_other_files() {
     let stage = family();
     let mom = stage.home.path().join("mom");
     fs::write(mom.join("letter.txt"), "Dear Mom").unwrap();
@@ -160,7 +160,7 @@ fn after_logout_purge_still_finds_the_archives() {
 }
 
 #[test]
-fn what_an_earlier_log_in_of_another_person_has_filled_stays() {
+fn archives_of_an_earlier_person_stay() {
     let stage = family();
     let home = stage.home.path();
     stage.expect(0, &["logout", "--profile", "mom", "-q"]);

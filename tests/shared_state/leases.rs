@@ -64,7 +64,7 @@ fn names(leases: &[Lease]) -> Vec<String> {
 }
 
 #[test]
-async fn a_lease_that_ran_out_goes_to_another_and_its_outcome_counts_no_more() {
+async fn an_expired_lease_goes_to_another_worker() {
     let Some(database) = database() else { return };
     let dir = tempfile::tempdir().unwrap();
     let state = open(&database, dir.path()).await;
@@ -99,7 +99,7 @@ async fn a_lease_that_ran_out_goes_to_another_and_its_outcome_counts_no_more() {
 }
 
 #[test]
-async fn who_failed_is_due_later_who_ended_never_and_who_was_given_back_now() {
+async fn due_times_after_a_failure_an_end_and_a_release() {
     let Some(database) = database() else { return };
     let dir = tempfile::tempdir().unwrap();
     let state = open(&database, dir.path()).await;
@@ -144,7 +144,7 @@ async fn the_oldest_come_first_and_shards_part_them() {
 
 /// Two workers whose clocks are hours apart see the same time that is left.
 #[test]
-async fn how_long_an_access_token_lives_is_told_by_the_database() {
+async fn token_lifetimes_follow_the_databases_clock() {
     let Some(database) = database() else { return };
     let dir = tempfile::tempdir().unwrap();
     let state = open(&database, dir.path()).await;

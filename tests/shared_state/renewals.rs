@@ -77,7 +77,7 @@ async fn a_renewal_is_committed_before_it_is_asked_for_and_keeps_others_away() {
 }
 
 #[test]
-async fn who_lost_the_lease_still_stores_the_only_valid_pair() {
+async fn a_worker_that_lost_its_lease_still_stores_new_tokens() {
     let Some(database) = database() else { return };
     let dir = tempfile::tempdir().unwrap();
     let state = stage(&database, dir.path(), 1).await;
@@ -121,7 +121,7 @@ async fn a_pair_that_is_older_than_a_new_consent_changes_nothing() {
 }
 
 #[test]
-async fn a_renewal_that_was_never_answered_is_waited_for_and_then_noted() {
+async fn an_unanswered_renewal_is_waited_for_and_then_noted() {
     let Some(database) = database() else { return };
     let dir = tempfile::tempdir().unwrap();
     let state = stage(&database, dir.path(), 1).await;
@@ -140,7 +140,7 @@ async fn a_renewal_that_was_never_answered_is_waited_for_and_then_noted() {
 }
 
 #[test]
-async fn no_more_renewals_are_under_way_than_may_be_and_the_dead_do_not_count() {
+async fn the_limit_of_renewals_holds_and_ignores_dead_workers() {
     let Some(database) = database() else { return };
     let dir = tempfile::tempdir().unwrap();
     let state = open(&database, dir.path()).await;

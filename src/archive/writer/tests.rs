@@ -70,7 +70,7 @@ fn a_claim_on_two_pages_is_written_once_and_the_newer_version_stays() {
 }
 
 #[test]
-fn changes_are_told_from_what_stayed() {
+fn changed_claims_are_told_from_unchanged_ones() {
     let dir = tempfile::tempdir().unwrap();
     write(
         dir.path(),
@@ -124,7 +124,7 @@ fn lines_of(path: &Path) -> Vec<String> {
 }
 
 #[test]
-fn the_first_resource_says_whose_a_pull_is_when_nobody_else_does() {
+fn without_a_patient_id_the_first_resource_names_the_enrollee() {
     let dir = tempfile::tempdir().unwrap();
     let of = |id: &str, person: &str| {
         format!(r#"{{"resourceType":"ExplanationOfBenefit","id":"{id}","patient":{{"reference":"Patient/{person}"}}}}"#)
@@ -141,7 +141,7 @@ fn the_first_resource_says_whose_a_pull_is_when_nobody_else_does() {
 }
 
 #[test]
-fn what_does_not_belong_ends_the_pull() {
+fn a_resource_of_another_enrollee_ends_the_pull() {
     let dir = tempfile::tempdir().unwrap();
     for stranger in [
         r#"{"resourceType":"Patient","id":"x"}"#,
@@ -193,7 +193,7 @@ fn cut_short(dir: &Path) {
 }
 
 #[test]
-fn a_writer_goes_on_as_if_it_had_never_stopped() {
+fn a_continued_writer_writes_what_an_uninterrupted_one_does() {
     let dir = tempfile::tempdir().unwrap();
     cut_short(dir.path());
     let before = || Ok(PreviousIds::nothing());

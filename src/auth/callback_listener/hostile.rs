@@ -85,7 +85,7 @@ fn an_absurd_body_length_is_survived() {
 }
 
 #[test]
-fn requests_left_over_do_not_hold_up_the_end() {
+fn open_requests_do_not_delay_the_end() {
     let waiting = waiting(Duration::from_secs(30));
     // Answered only after the first, which the one who waits still holds when it returns.
     let get = format!("GET /callback?code=thecode&state={STATE} HTTP/1.1\r\nHost: HOST\r\n\r\n");
@@ -99,7 +99,7 @@ fn requests_left_over_do_not_hold_up_the_end() {
 }
 
 #[test]
-fn a_flood_does_not_put_off_the_deadline() {
+fn many_requests_do_not_delay_the_deadline() {
     let patience = Duration::from_millis(500);
     let (waiting, started) = (waiting(patience), Instant::now());
     let mut flood = TcpStream::connect(&waiting.authority).unwrap();
@@ -136,7 +136,7 @@ fn connections_made_ahead_of_time_do_not_starve_the_callback() {
 }
 
 #[test]
-fn a_page_that_keeps_asking_is_told_of_once() {
+fn repeated_stray_requests_are_reported_once() {
     let waiting = waiting(Duration::from_secs(30));
     for _ in 0..5 {
         for query in ["code=guess&state=guess", "error=not_found"] {
@@ -166,7 +166,7 @@ fn every_answer_ends_its_connection_and_fits_its_request() {
 }
 
 #[test]
-fn a_reply_that_is_dropped_claims_nothing() {
+fn a_dropped_reply_does_not_claim_success() {
     let waiting = waiting(Duration::from_secs(30));
     let mut browser = waiting.callback();
     drop(waiting.ends_with_the_code());

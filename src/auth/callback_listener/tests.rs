@@ -103,7 +103,7 @@ fn a_valid_callback_ends_the_wait_and_its_page_tells_the_result() {
 }
 
 #[test]
-fn strangers_are_answered_and_the_wait_goes_on() {
+fn unrelated_requests_are_answered_and_the_wait_continues() {
     let waiting = waiting();
     let authority = waiting.authority.clone();
     let state = format!("state={STATE}");
@@ -139,7 +139,7 @@ fn strangers_are_answered_and_the_wait_goes_on() {
 }
 
 #[test]
-fn clients_that_hang_hold_nothing_up() {
+fn hanging_clients_delay_nothing() {
     let waiting = waiting();
     let silent: Vec<TcpStream> = (0..30).map(|_| waiting.connect()).collect();
     let halves: Vec<TcpStream> = (0..10).map(|_| waiting.send("GET /callback?code=x&st")).collect();
@@ -180,7 +180,7 @@ fn denial_and_refusal_end_the_wait() {
 }
 
 #[test]
-fn not_found_without_state_is_told_but_believed_only_at_the_end() {
+fn not_found_without_state_counts_only_at_the_deadline() {
     let first = waiting();
     first.get("/callback?error=not_found");
     assert_eq!(first.notices.recv_timeout(Duration::from_secs(10)), Ok(Notice::NotFound));
@@ -203,7 +203,7 @@ fn not_found_without_state_is_told_but_believed_only_at_the_end() {
 }
 
 #[test]
-fn what_is_pasted_counts_as_well() {
+fn a_pasted_address_ends_the_wait_too() {
     let waiting = waiting();
     waiting.paster.line("http://127.0.0.1/callback?code=x&state=other".into()).unwrap();
     assert_eq!(waiting.notices.recv_timeout(Duration::from_secs(10)), Ok(Notice::BadPaste(CallbackError::WrongState)));
@@ -213,7 +213,7 @@ fn what_is_pasted_counts_as_well() {
 }
 
 #[test]
-fn without_a_listener_the_end_of_input_is_the_end() {
+fn without_a_listener_the_end_of_input_ends_the_wait() {
     let inbox = CallbackListener::manual(RedirectUri::manual("https://app.example/cb").unwrap());
     inbox.paster().ended();
     let outcome = inbox.wait(&expected(), Instant::now() + Duration::from_secs(10), |_| ());

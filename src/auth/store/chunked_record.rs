@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_moment_the_process_dies_at_the_old_or_the_new_record_is_there() {
+    fn a_save_killed_at_any_point_leaves_the_old_or_the_new_record() {
         let lengths = [0, 50, 119, 120, 121, 241, 700];
         for (old, new) in lengths.iter().flat_map(|old| lengths.map(|new| ("o".repeat(*old), "n".repeat(new)))) {
             for changes in 0..40 {
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_moment_a_deletion_dies_at_the_next_one_leaves_nothing() {
+    fn an_interrupted_deletion_is_completed_by_the_next_one() {
         for changes in 0..10 {
             let keyring = memory(120);
             keyring.save(&"x".repeat(500)).unwrap();
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_record_can_be_is_too_large() {
+    fn a_record_that_is_too_large_is_refused() {
         assert!(matches!(memory(120).save(&"x".repeat(120 * 65)), Err(StoreError::TooLarge)));
     }
 

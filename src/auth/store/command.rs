@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blank_command_is_none() {
+    fn a_blank_command_counts_as_not_set() {
         for command in [None, Some(""), Some(" \n")] {
             let store = CommandStore::new(command, Path::new("/state"), LAST_WORDS);
             assert!(matches!(store.load("mom"), Err(StoreError::NoCommand)));

@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_saved_is_loaded_until_it_is_deleted() {
+    fn a_saved_record_is_loaded_until_it_is_deleted() {
         let dir = tempfile::tempdir().unwrap();
         let store = FileStore::new(dir.path().join("tokens"));
         assert_eq!(loaded(&store, "mom"), None);
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_renewal_is_found_from_its_write_on_and_ends_in_its_place() {
+    fn a_pending_renewal_is_found_at_once_and_then_moved_into_place() {
         let dir = tempfile::tempdir().unwrap();
         let store = FileStore::new(dir.path().join("tokens"));
         let names = || {
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_log_in_and_a_deletion_leave_nothing_beside() {
+    fn a_new_log_in_and_a_deletion_remove_the_pending_renewal() {
         let dir = tempfile::tempdir().unwrap();
         let store = FileStore::new(dir.path().join("tokens"));
         let beside = dir.path().join("tokens/mom.next");
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_does_not_lead_out_of_the_directory() {
+    fn a_profile_name_cannot_lead_out_of_the_directory() {
         let dir = tempfile::tempdir().unwrap();
         let store = FileStore::new(dir.path().join("tokens"));
         assert!(matches!(store.save("../mom", &secret("x")), Err(StoreError::ProfileName { .. })));
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_text_is_damaged_and_not_shown() {
+    fn a_record_that_is_not_text_is_damaged_and_not_shown() {
         let dir = tempfile::tempdir().unwrap();
         let store = FileStore::new(dir.path().to_owned());
         durable::write_private(&dir.path().join("mom.json"), b"hush\xff").unwrap();
@@ -462,7 +462,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_is_no_plain_file_is_refused_at_once_and_replaced_by_the_next_save() {
+    fn a_token_path_that_is_no_plain_file_is_refused_until_the_next_save() {
         use std::{process::Command, sync::mpsc, thread, time::Duration};
 
         let dir = tempfile::tempdir().unwrap();

@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stored_bytes_are_in_no_error() {
+    fn errors_never_contain_stored_bytes() {
         let hush = || b"hush".to_vec();
         let errors = [
             KeyringError::BadEncoding(hush()),
@@ -214,14 +214,14 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_a_library_reaches_nobody() {
+    fn errors_do_not_name_libraries() {
         let said = in_plain_words("zbus error: Failed to connect to address");
         assert_eq!(said, "D-Bus, through which it is reached, does not answer (Failed to connect to address)");
         assert_eq!(in_plain_words("there is none"), "there is none");
     }
 
     #[test]
-    fn a_keyring_that_does_not_answer_is_given_up() {
+    fn a_keyring_that_does_not_answer_times_out() {
         let (never, silence) = mpsc::channel::<()>();
         let started = Instant::now();
         let answer = KeyringStore::new(Duration::from_millis(20), None).within_patience(move || {

@@ -288,7 +288,7 @@ mod tests {
     use crate::error::Exit;
 
     #[test]
-    fn names_that_mean_something_else_are_refused() {
+    fn record_names_that_mislead_a_store_are_refused() {
         for name in ["", ".", "..", ".hidden", "a/b", "../a", "a\\b", "c:", "mom#0.1", "a\nb", &"x".repeat(101)] {
             assert!(check_name(name).is_err(), "{name:?}");
         }
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn keyring_trouble_is_not_set_up_and_says_what_to_type() {
+    fn keyring_errors_exit_with_78_and_say_what_to_type() {
         let cause = || "no bus".to_owned();
         let troubles = [
             StoreError::Unavailable { cause: cause() },

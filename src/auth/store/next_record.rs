@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_record_beside_counts_when_it_is_a_renewal_of_the_one_in_place() {
+    fn the_pending_record_counts_only_if_it_renews_the_stored_one() {
         assert!(is_newer(&record(1, 2), &record(1, 1)));
         assert!(is_newer(&record(1, 1), &Secret::new("{\"version\":1,\"log_in\":1}".into())), "of 0.1.0");
         assert!(is_newer(&record(1, 1), &Secret::new("damaged".into())));

@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_single_word_is_refused() {
+    fn a_secret_that_is_not_one_word_is_refused() {
         for text in ["", " \n", "\"\"", "two words", "{}", r#"{"id": 1}"#, "{ broken"] {
             assert_eq!(word(text, "here").unwrap_err().kind, ErrorKind::ClientSecret, "{text}");
         }

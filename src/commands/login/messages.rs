@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shared_is_said_in_words() {
+    fn scopes_are_explained_in_words() {
         let v3 = shared(&crate::auth::authorization::default_scopes(ApiVersion::V3), ApiVersion::V3);
         for words in ["your claims", "parts of Medicare", "birth date", "substance use", "Part D"] {
             assert!(v3.contains(words), "{v3}");
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_did_not_come_is_laid_at_nobodys_door_without_proof() {
+    fn a_missing_callback_is_blamed_on_nobody_without_evidence() {
         let without = Grant { scopes: ["patient/ExplanationOfBenefit.rs".to_owned()].into(), ..Grant::default() };
         assert!(not_shared(&without, &[]).contains("or the app may not have them"));
         let asked = scopes("patient/ExplanationOfBenefit.rs");
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_spoken() {
+    fn times_are_written_in_words() {
         for (seconds, words) in [(1, "1 second"), (60, "1 minute"), (90, "90 seconds"), (900, "15 minutes")] {
             assert_eq!(spoken(Duration::from_secs(seconds)), words);
         }

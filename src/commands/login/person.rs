@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn whose_tokens_the_new_ones_are() {
+    fn the_person_of_new_tokens_is_recognized() {
         use Relation::{Other, Same, Unknown};
         let keep = |ended: &[&str]| Verdict::Keep { ended: names(ended) };
         let divert = |to: &str, ended: &[&str]| Verdict::Divert { to: to.parse().unwrap(), ended: names(ended) };

@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_row_and_the_least_row_are_read() {
+    fn complete_and_minimal_rows_are_read() {
         let row = Row::read(&whole().to_string()).unwrap();
         assert_eq!((row.api, row.credential.grant.refreshable), (ApiVersion::V3, true));
         let optional = ["api", "client_secret", "access_token", "access_token_expires", "patient", "scopes"];
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_row_says_which_field_and_nothing_of_what_is_in_it() {
+    fn a_bad_row_names_its_field_but_not_the_value() {
         let hush = json!("hush hush");
         for (line, field) in [
             (without(&["name"]).to_string(), "name"),
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn written_rows_can_be_read() {
         let row = Row::read(&whole().to_string()).unwrap();
         let name = "p1".parse().unwrap();
         let profile = row.profile(StoreKind::File, None);

@@ -13,7 +13,7 @@ fn months_are_counted_and_shown() {
 }
 
 #[test]
-fn what_is_no_day_reaches_no_period_and_has_a_row_of_its_own() {
+fn claims_without_a_valid_date_have_their_own_row() {
     let mut sums = Sums::default();
     for start in ["2024-03-01", "2025-12-31T23:00:00-05:00", "2024-12", "2024-13-01", "2026-01-01<script>", "9999"] {
         sums.take(&Claim { start: Some(start.to_owned()), ..Claim::default() });
@@ -30,7 +30,7 @@ fn what_is_no_day_reaches_no_period_and_has_a_row_of_its_own() {
 }
 
 #[test]
-fn days_are_added_however_they_are_written() {
+fn dates_of_any_precision_are_added() {
     let fill = |days: Option<&str>| Claim {
         kind: Some(Kind::Pde),
         days_supply: days.map(str::to_owned),
@@ -50,7 +50,7 @@ fn days_are_added_however_they_are_written() {
 }
 
 #[test]
-fn who_has_only_a_number_is_listed_by_it() {
+fn providers_without_a_name_are_listed_by_number() {
     let mut sums = Sums::default();
     let by = |provider: Option<&str>, npi: Option<&str>, practitioner_npi: Option<&str>| Claim {
         provider: provider.map(str::to_owned),
@@ -81,7 +81,7 @@ fn summary(sums: &Sums) -> String {
 }
 
 #[test]
-fn what_was_paid_at_the_pharmacy_is_in_no_share() {
+fn pharmacy_payments_are_not_part_of_the_share() {
     let amounts = |share, paid| Amounts { patient_pays: share, patient_paid: paid, ..Amounts::default() };
     let drug = |paid: Option<i64>| Claim {
         kind: Some(Kind::Pde),
@@ -117,7 +117,7 @@ fn what_was_paid_at_the_pharmacy_is_in_no_share() {
 }
 
 #[test]
-fn what_counts_nowhere_can_be_found_and_has_no_sections() {
+fn cancelled_claims_alone_have_no_sections() {
     let mut sums = Sums::default();
     for start in [Some("2019-01-01"), None] {
         let claim = Claim { disposition: Disposition::Cancelled, start: start.map(str::to_owned), ..Claim::default() };
@@ -129,7 +129,7 @@ fn what_counts_nowhere_can_be_found_and_has_no_sections() {
 }
 
 #[test]
-fn a_single_one_is_said_as_one() {
+fn counts_of_one_are_singular() {
     let mut sums = Sums::default();
     sums.take(&Claim { disposition: Disposition::Deleted, is_incomplete: true, ..Claim::default() });
     sums.take(&Claim { payer_decision: Some(PayerDecision::Denied), ..Claim::default() });
@@ -146,7 +146,7 @@ fn a_single_one_is_said_as_one() {
 }
 
 #[test]
-fn the_picture_of_months_ends_when_the_claims_were_fetched() {
+fn the_chart_ends_at_the_last_fetch_despite_later_dates() {
     let dated = |start: &str| Claim {
         start: Some(start.to_owned()),
         amounts: Amounts { medicare_paid: Some(Cents(100)), ..Amounts::default() },
@@ -166,7 +166,7 @@ fn the_picture_of_months_ends_when_the_claims_were_fetched() {
 }
 
 #[test]
-fn what_no_claim_says_has_no_sum() {
+fn amounts_that_no_claim_gives_have_no_total() {
     let mut sum = None;
     add(&mut sum, None);
     assert_eq!(sum, None);
