@@ -1,4 +1,4 @@
-//! The claims and the cover in an archive.
+//! The claims and the coverage in an archive.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ impl Claims {
         ResourceReader::open(dir, CLAIM).map(Self)
     }
 
-    /// What the archive says of itself.
+    /// The archive's manifest.
     #[must_use]
     pub(crate) fn manifest(&self) -> &Manifest {
         self.0.manifest()
@@ -38,7 +38,7 @@ impl Claims {
         self.manifest().resources.get(CLAIM).map_or(0, |entry| entry.count)
     }
 
-    /// Runs through them, one in memory at a time. What `each` made of them counts only if this returns no error.
+    /// Reads all claims, one in memory at a time. Use the result of `each` only if this returns no error.
     ///
     /// # Errors
     /// Those of `each`; [`crate::error::Exit::Data`] where the file cannot be read, is not what the manifest says, or has an id
@@ -54,7 +54,7 @@ impl Claims {
     }
 }
 
-/// The cover that the archive at `dir` says somebody has; none where Coverage was not fetched.
+/// The coverage in the archive at `dir`. None if Coverage was not fetched.
 ///
 /// # Errors
 /// As [`whole`].

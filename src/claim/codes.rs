@@ -15,11 +15,11 @@ pub struct Coded {
     pub words: Option<String>,
 }
 
-/// The first code of a concept that is one. v2 has two codings for one code: with and without the edition.
+/// The first real code of a concept. v2 has two codings for one code: with and without the edition.
 fn first_code(concept: &Value) -> Option<Coded> {
     let codings = || {
         each(concept, "coding").filter(|coding| {
-            // A code of no known version, and a product that is spelled out to be absent.
+            // Placeholders: a code without a known version, and a product that is stated to be absent.
             !text(coding, "system")
                 .is_some_and(|system| system.contains("unknown-icd-version") || system.contains("data-absent-reason"))
         })
@@ -28,7 +28,7 @@ fn first_code(concept: &Value) -> Option<Coded> {
     Some(Coded { code, system, words: codings().find_map(display) })
 }
 
-/// What stands where no diagnosis is: 9999999. ICD codes of so many equal digits there are none; `9999` (999.9) is one.
+/// The placeholder for no diagnosis is 9999999. No ICD code has that many equal digits, but `9999` (999.9) is a code.
 fn is_filler(code: &str) -> bool {
     let digits = || code.bytes().filter(|byte| *byte != b'.');
     digits().count() > 5 && (digits().all(|byte| byte == b'9') || digits().all(|byte| byte == b'0'))
@@ -43,7 +43,7 @@ pub(super) fn diagnoses(claim: &Value) -> (Vec<Coded>, bool) {
     let has_principal = !found.is_empty();
     found.extend(others.into_iter().filter_map(read));
     let mut once: Vec<Coded> = Vec::with_capacity(found.len());
-    // v3 has one code with its dot and without (R46.5, R465).
+    // v3 can have the same code with and without its dot (R46.5, R465).
     let bare = |code: &str| code.replace('.', "").to_ascii_uppercase();
     for coded in found {
         match once.iter_mut().find(|before| bare(&before.code) == bare(&coded.code)) {

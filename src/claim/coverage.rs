@@ -61,7 +61,7 @@ impl Part {
     }
 }
 
-/// A month of a year that may not be said.
+/// A month whose year may be unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Month {
     /// The year, where it is one.
@@ -136,7 +136,7 @@ impl Contract {
     }
 }
 
-/// One part of somebody's cover.
+/// One part of an enrollee's coverage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
     /// The resource's id.
@@ -208,8 +208,8 @@ pub fn medicare_advantage(coverages: &[Coverage]) -> Vec<&Contract> {
     coverages.iter().filter(|it| it.part == Some(Part::C)).flat_map(|it| &it.contracts).collect()
 }
 
-/// What to say of claims that are not here because a plan has them; `None` where no plan is known. That none is known proves
-/// nothing.
+/// The notice that a plan has some of the claims. `None` if no plan is known, which does not prove that there was
+/// none.
 #[must_use]
 pub fn notice(coverages: &[Coverage]) -> Option<String> {
     let spans = medicare_advantage(coverages).into_iter().map(|it| format!("{} (contract {})", it.months(), it.number));
@@ -222,7 +222,7 @@ pub fn notice(coverages: &[Coverage]) -> Option<String> {
 }
 
 impl Coverage {
-    /// Takes out what tells who somebody is: the member's number, and what a pharmacy asks for.
+    /// Removes what identifies the person: the member's number, and what a pharmacy asks for.
     pub fn redact(&mut self) {
         (self.member, self.payer) = (None, None);
         self.phones.clear();
@@ -268,7 +268,7 @@ fn contracts(coverage: &Value, part: Option<Part>, id: &str) -> Vec<Contract> {
     let of_id = || id.rsplit('-').nth(1).map(str::to_owned);
     if let Some(number) = valued("BENE-CNTRCT-NUM").or_else(of_id).filter(|it| is_contract(it)) {
         let month = |name: &str| text(&coverage["period"], name).and_then(day).map(Month::of);
-        // The end of time stands for none.
+        // A date at the end of time means no end.
         let until = month("end").filter(|it| it.year.is_none_or(|year| year < 2099));
         return vec![Contract { number, plan: valued("BENE-PBP-NUM"), from: month("start"), until }];
     }
@@ -353,7 +353,7 @@ mod tests {
         for codes in [["0"; 12], ["N"; 12], ["C"; 12], [""; 12]] {
             assert_eq!(notice(&[monthly(&codes, "2025")]), None, "{codes:?}");
         }
-        // CMS's samples have a year that is none.
+        // CMS's samples have an invalid year.
         assert_eq!(monthly(&["H1234"; 12], "0003").contracts[0].months(), "January to December");
         assert_eq!(Coverage::read(r#"{"id": "dual-289169129", "resourceType": "Coverage"}"#), None);
         assert_eq!(Coverage::read("{"), None);

@@ -7,7 +7,7 @@ use super::{
     json_access::{self, coding, each, extension, is, said, text},
 };
 
-/// What a code for the processing of a line (`line_prcsg_ind_cd`) means to a person. CMS's own words are for those who
+/// What a line's processing code (`line_prcsg_ind_cd`) means, in plain words. CMS's own words are for those who
 /// process claims: <https://resdac.org/cms-data/variables/line-processing-indicator-code>
 pub(super) fn in_plain_words(code: &str) -> Option<&'static str> {
     Some(match code {
@@ -68,9 +68,9 @@ impl Processing {
         reasons.iter_mut().for_each(|it| it.words = it.words.take().or_else(|| of_group(&it.code).map(str::to_owned)));
         // Made-up claims have such codes beside payments, and what was paid was not denied.
         let is_nothing = gained.into_iter().flatten().all(|amount| amount == Cents(0));
-        // R is a line that was worked on again, whatever came of it.
+        // R is a line that was processed again, with any result.
         let says_so = code.as_ref().is_some_and(|it| !matches!(it.code.as_str(), "A" | "R"));
-        // Hospitals' lines have no such code: one of which nothing is covered was not approved.
+        // Hospitals' lines have no such code. A line of which nothing is covered was not approved.
         let is_uncovered = code.is_none()
             && matches!((not_covered, charged), (Some(not_covered), Some(charged)) if not_covered > Cents(0) && not_covered >= charged);
         let is_denied = is_nothing && (says_so || is_uncovered);

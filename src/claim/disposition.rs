@@ -1,4 +1,4 @@
-//! Whether a claim stands: whether what it says is to be counted, or something else has taken its place.
+//! Whether a claim counts, or was canceled or replaced by another one.
 
 use serde_json::Value;
 
@@ -7,29 +7,29 @@ use super::{
     kind::Version,
 };
 
-/// Whether a claim stands. Only what is final belongs into sums.
+/// Whether a claim counts. Only final claims belong in totals.
 ///
-/// Each version says it in another place, and `status` alone says little: at v3 it is always `active`, at v1 and v2
+/// Each API version has this in another place, and `status` alone says little: at v3 it is always `active`, at v1 and v2
 /// a credit or a deleted drug event can be `active` as well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Disposition {
-    /// Nothing in it says otherwise.
+    /// It counts: nothing says otherwise.
     #[default]
     Final,
-    /// It only asks whether something would be paid; it has no money.
+    /// A prior authorization: it asks whether something would be paid, and has no amounts.
     PriorAuthorization,
-    /// It is still worked on.
+    /// It is still being processed.
     Partial,
-    /// It is not the last word: another took its place, or it is kept for history only.
+    /// It was replaced by another claim, or is kept for history only.
     Superseded,
-    /// It was canceled or voided, or is the credit that takes another back.
+    /// It was canceled or voided, or is the credit that cancels another claim.
     Cancelled,
     /// A drug event that was deleted.
     Deleted,
 }
 
 impl Disposition {
-    /// All but [`Disposition::Final`]: what sums leave out.
+    /// All but [`Disposition::Final`]: those that totals leave out.
     pub const LEFT_OUT: [Self; 5] =
         [Self::Cancelled, Self::Deleted, Self::Superseded, Self::Partial, Self::PriorAuthorization];
 

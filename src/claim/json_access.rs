@@ -1,4 +1,4 @@
-//! Looking things up in a resource of which any part may be missing or of another kind.
+//! Access to a resource in which any part may be missing or of the wrong type.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ pub(in crate::claim) fn each<'v>(value: &'v Value, name: &str) -> impl Iterator<
     value[name].as_array().into_iter().flatten()
 }
 
-/// A text that says something.
+/// A text that is not empty.
 pub(in crate::claim) fn text<'v>(value: &'v Value, name: &str) -> Option<&'v str> {
     value[name].as_str().map(str::trim).filter(|text| !text.is_empty())
 }

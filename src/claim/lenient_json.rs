@@ -1,5 +1,5 @@
-//! A claim that is JSON, but not as a reader of tables takes it: such a claim is kept in the archive as it was sent,
-//! and must not keep people from the tables of all others.
+//! Makes unusual but valid JSON readable. A claim with such JSON is kept in the archive as it was sent,
+//! and must not prevent tables of all other claims.
 
 /// Levels of nesting that are read; claims have about a dozen. What lies deeper is left out.
 const DEEPEST: usize = 100;
@@ -45,7 +45,7 @@ pub(super) fn mended(text: &str) -> String {
     out
 }
 
-/// Behind the string that begins here.
+/// The position after the string that begins here.
 fn end_of_string(bytes: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while let Some(&byte) = bytes.get(at) {
@@ -58,7 +58,7 @@ fn end_of_string(bytes: &[u8], start: usize) -> usize {
     bytes.len()
 }
 
-/// Behind the object or list that begins here.
+/// The position after the object or list that begins here.
 fn end_of_value(bytes: &[u8], start: usize) -> usize {
     let (mut at, mut depth) = (start, 0_usize);
     while let Some(&byte) = bytes.get(at) {
@@ -94,7 +94,7 @@ fn push_string(out: &mut String, mut rest: &str) {
                 rest = &rest[6..];
                 continue;
             }
-            // The letter behind the stroke may be a quote or another stroke.
+            // The character after the backslash may be a quote or another backslash.
             _ => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
         };
         out.push_str(&rest[..length]);
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// What a reader takes is what it was; what it refuses, it is only given if it can take it then.
+        /// JSON that the parser accepts stays the same. JSON that it refuses is changed only if it is accepted afterwards.
         #[test]
         fn valid_json_reads_as_serde_reads_it(text in r#"[\[{]{0,3}([\[\]{}",:\\uéd8D0-9e.+\- ]|\\u[dD][89a-f]00|"a":|1e999|null){0,40}[\]}]{0,3}"#) {
             let mended = mended(&text);

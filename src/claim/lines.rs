@@ -39,7 +39,7 @@ pub struct Line {
     pub units: Option<String>,
     /// What was billed.
     pub charged: Option<Cents>,
-    /// What Medicare allows.
+    /// What Medicare allowed.
     pub allowed: Option<Cents>,
     /// What Medicare paid; for a drug, the plan.
     pub medicare_paid: Option<Cents>,
@@ -61,7 +61,7 @@ pub struct Line {
     pub denial_reasons: Vec<Coded>,
     /// Whether Medicare did not approve it. Such a line has no share.
     pub is_denied: bool,
-    /// Whether it only repeats the totals of all others: revenue center 0001.
+    /// Whether it only repeats the totals of the other lines: revenue center 0001.
     pub is_total: bool,
 }
 
@@ -80,7 +80,7 @@ impl Line {
         let coinsurance = amount(&["CLM_LINE_MDCR_COINSRNC_AMT", "line_coinsrnc_amt"])
             .or_else(|| outpatient_coinsurance(line, issues));
         let blood = amount(&["CLM_LINE_BLOOD_DDCTBL_AMT", "rev_cntr_blood_ddctbl_amt"]);
-        // As of the whole claim, 0 says nothing, but of a drug.
+        // As for the whole claim, 0 means unknown, except for a drug.
         let at_the_pharmacy = amount(&["ptnt_pay_amt"]);
         let patient_responsibility = amount(&RESPONSIBILITY).filter(|amount| *amount != Cents(0));
         let charged = amount(&[
@@ -200,7 +200,7 @@ fn units(line: &Value, family: Family) -> Option<String> {
     number(units)
 }
 
-/// Where a claim and its lines contradict each other by a 0, the 0 says nothing. A share is then what the lines say. Lines
+/// If a claim has 0 and its lines have an amount, or the reverse, the 0 means unknown. A share is then what the lines say. Lines
 /// that all say 0 where their claim says more do not say it: of institutional claims CMS fills them only where a price
 /// was made for each line.
 pub(super) fn unsay_zeros(lines: &mut [Line], amounts: &mut Amounts, issues: &ReadIssues) {

@@ -1,7 +1,7 @@
 //! What a claim says, whatever its version and type: one reader for everything that is shown to people.
 //!
-//! Every field may be absent, and every one may be of another kind than it should be: what cannot be read is
-//! not there. CMS's own names are preferred to the words of the Implementation Guide, which are shared by several
+//! Any field may be missing or have the wrong type. What cannot be read is treated as
+//! missing. CMS's own names are preferred to those of the Implementation Guide, which are shared by several
 //! amounts and sometimes wrong.
 
 pub(crate) mod archived;
@@ -32,7 +32,7 @@ pub use money::{Amounts, Cents};
 pub use payer_decision::PayerDecision;
 pub use people::Member;
 
-/// A claim, as far as people ask about it.
+/// The parts of a claim that the report and the tables show.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claim {
     /// The resource's id.
@@ -45,9 +45,9 @@ pub struct Claim {
     pub is_prior_authorization: bool,
     /// Whether it is to be counted.
     pub disposition: Disposition,
-    /// Where Medicare did not pay: what became of it. Such a claim has no share.
+    /// Why Medicare did not pay, if it did not. Such a claim has no share.
     pub payer_decision: Option<PayerDecision>,
-    /// Why it was denied as a whole, where it was.
+    /// Why the whole claim was denied, if it was.
     pub denial_reason: Option<Coded>,
     /// `status`: `active`, `cancelled`.
     pub status: Option<String>,
@@ -138,7 +138,7 @@ impl Claim {
                 }
             }
         }
-        // Nothing of it was approved: a share of 0 is then what stands where nobody has split anything.
+        // Nothing was approved, so a share of 0 only means that nothing was split.
         let is_all_denied =
             lines.iter().any(|line| line.is_denied) && lines.iter().all(|line| line.is_denied || line.is_total);
         if is_all_denied && amounts.patient_pays == Some(Cents(0)) {

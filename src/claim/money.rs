@@ -14,7 +14,7 @@ use super::{
 pub struct Cents(pub i64);
 
 impl Cents {
-    /// Reads a decimal number as JSON writes it; `None` for what is none, or beyond any claim.
+    /// Reads a decimal number as JSON writes it. `None` if it is not one, or too large for a claim.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         // With two more for the cents that is as many as a double keeps.
@@ -30,7 +30,7 @@ impl Cents {
         Some(Self(if negative { -cents } else { cents }))
     }
 
-    /// The sum of both; `None` for what a column of 18 digits does not hold.
+    /// The sum of both. `None` if it does not fit a column of 18 digits.
     #[must_use]
     pub fn plus(self, other: Self) -> Option<Self> {
         const MOST: u64 = 999_999_999_999_999_999;
@@ -63,7 +63,7 @@ impl Cents {
     }
 }
 
-/// Whether an amount was met that cannot be read, or that no claim has and no column holds.
+/// Whether some amount could not be read, or was too large for a claim or a column.
 #[derive(Debug, Default)]
 pub(super) struct ReadIssues(Cell<bool>);
 
@@ -72,7 +72,7 @@ impl ReadIssues {
         self.0.get()
     }
 
-    /// The sum of amounts; `None` where there are none, and, noted, where they come to more than a column holds.
+    /// The sum of amounts. `None` if there are none, and also, with a note, if the sum does not fit a column.
     pub(super) fn sum(&self, mut amounts: impl Iterator<Item = Cents>) -> Option<Cents> {
         let first = amounts.next()?;
         let sum = amounts.try_fold(first, Cents::plus);
@@ -157,7 +157,7 @@ impl Amounts {
         let blood_deductible = matches!(kind, Some(Kind::Inpatient | Kind::Outpatient | Kind::Snf))
             .then(|| header(&["CLM_BLOOD_LBLTY_AMT", "nch_bene_blood_ddctbl_lblty_am"]))
             .flatten();
-        // Paid by the patient; what is `BENE_PD` went to him. A 0 is also what CMS has where nothing is known.
+        // Paid by the patient. (`BENE_PD` is what was paid to the patient.) CMS also writes 0 if nothing is known.
         let patient_paid = header(&["CLM_BENE_PMT_AMT"]).filter(|amount| *amount != Cents(0));
         let patient_responsibility = lines(&RESPONSIBILITY).filter(|amount| *amount != Cents(0));
         match kind.map_or(Family::Professional, Kind::family) {
@@ -264,7 +264,7 @@ pub(super) fn share([deductible, coinsurance, blood]: [Option<Cents>; 3], issues
     issues.sum([deductible?, coinsurance?, blood.unwrap_or_default()].into_iter())
 }
 
-/// A share, unless it is 0 where the patient has paid or is responsible for something: then one of the two says nothing.
+/// A share, unless it is 0 although the patient paid or is responsible for something: then the 0 means unknown.
 pub(super) fn uncontradicted(share: Option<Cents>, others: [Option<Cents>; 2]) -> Option<Cents> {
     share.filter(|share| *share != Cents(0) || others.into_iter().flatten().all(|other| other == Cents(0)))
 }

@@ -1,4 +1,4 @@
-//! Who paid a claim, where it was not Medicare: then it says nothing of the patient's share.
+//! Claims that Medicare did not pay. Such a claim says nothing about the patient's share.
 
 use serde_json::Value;
 
@@ -44,8 +44,8 @@ impl PayerDecision {
             return Some(Self::MedicareAdvantage);
         }
         let is_denied = reason(claim, family).is_some();
-        // Made-up claims have such codes beside payments: what was paid was not denied, nor was what the patient has a
-        // part of, such as a deductible that is all of it.
+        // Made-up claims can have such codes and a payment. A claim that was paid was not denied, nor was one with a
+        // patient's part, for example if the deductible is the whole amount.
         let is_split =
             [amounts.medicare_paid, amounts.patient_pays].into_iter().flatten().any(|amount| amount > Cents(0));
         (is_denied && !is_split).then_some(Self::Denied)

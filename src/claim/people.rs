@@ -32,7 +32,7 @@ fn contained<'v>(claim: &'v Value, reference: &Value) -> Option<&'v Value> {
     each(claim, "contained").find(|resource| text(resource, "id") == Some(id))
 }
 
-/// Numbers that stand for none.
+/// Placeholders for a missing number.
 fn is_meaningless(number: &str) -> bool {
     number.bytes().all(|byte| byte == b'9') || number.bytes().all(|byte| byte == b'0')
 }
@@ -60,7 +60,7 @@ fn name(resource: &Value) -> Option<String> {
     said(name, "text").or_else(|| (!parts.is_empty()).then(|| json_access::clean(&parts.join(" ")).into_owned()))
 }
 
-/// Who is referred to: itself, or the resource that is contained.
+/// The person or organization that a reference means, or the contained resource.
 fn party(claim: &Value, reference: &Value) -> Party {
     let resource = contained(claim, reference);
     let own = npi(std::iter::once(&reference["identifier"]));

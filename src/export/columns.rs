@@ -12,7 +12,7 @@ use crate::claim::{
 /// What a cell holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cell<'c> {
-    /// The claim does not say.
+    /// The claim has no value.
     Nothing,
     /// Words and codes.
     Text(Cow<'c, str>),
@@ -43,7 +43,7 @@ pub enum Type {
 
 /// A column of a table whose rows are made from `F`.
 pub struct Column<F> {
-    /// Its name: no other is ever given to it.
+    /// Its name, which never changes.
     pub name: &'static str,
     /// What it holds.
     pub kind: Type,
@@ -56,14 +56,14 @@ pub type OfClaim = for<'c> fn(&'c Claim) -> Cell<'c>;
 /// How a cell of a line is filled.
 pub type OfLine = for<'c> fn(&'c Claim, &'c Line) -> Cell<'c>;
 
-/// How a cell of a part of the cover is filled.
+/// How a cell of the coverage table is filled.
 pub type OfCoverage = for<'c> fn(&'c Coverage, Option<&'c Contract>) -> Cell<'c>;
 
 fn text(text: &Option<String>) -> Cell<'_> {
     text.as_deref().map_or(Cell::Nothing, |text| Cell::Text(text.into()))
 }
 
-/// The claim's id, as it is shown: among claims it is told apart by what was sent.
+/// The claim's id without control characters. Comparing claims uses the id as it was sent.
 fn id(claim: &Claim) -> Cell<'_> {
     Cell::Text(claim::clean(&claim.id))
 }
@@ -72,7 +72,7 @@ fn money(amount: Option<Cents>) -> Cell<'static> {
     amount.map_or(Cell::Nothing, Cell::Money)
 }
 
-/// What is no whole day is none: a column of days holds nothing else.
+/// An incomplete date becomes an empty cell, because a date column can hold nothing else.
 fn day(text: &Option<String>) -> Cell<'_> {
     text.as_deref().and_then(claim::day).map_or(Cell::Nothing, Cell::Day)
 }
@@ -85,7 +85,7 @@ fn code(coded: Option<&Coded>) -> Cell<'_> {
     coded.map_or(Cell::Nothing, |coded| Cell::Text(coded.code.as_str().into()))
 }
 
-/// The words of codes, of those that have any.
+/// The descriptions of those codes that have one.
 fn words(coded: &[Coded]) -> Cell<'_> {
     let words: Vec<&str> = coded.iter().filter_map(|it| it.words.as_deref()).collect();
     if words.is_empty() { Cell::Nothing } else { Cell::Text(words.join("; ").into()) }
@@ -101,7 +101,7 @@ macro_rules! column {
     };
 }
 
-/// One row a claim.
+/// One row per claim.
 pub const CLAIMS: &[Column<OfClaim>] = &[
     column!("claim_id", Text, |claim| id(claim)),
     column!("claim_number", Text, |claim| text(&claim.number)),
@@ -154,7 +154,7 @@ pub const CLAIMS: &[Column<OfClaim>] = &[
     column!("is_incomplete", Count, |claim| count(usize::from(claim.is_incomplete))),
 ];
 
-/// One row a line.
+/// One row per line.
 pub const LINES: &[Column<OfLine>] = &[
     column!("claim_id", Text, |claim, _| id(claim)),
     column!("line", Count, |_, line| {
@@ -187,7 +187,7 @@ pub const LINES: &[Column<OfLine>] = &[
     column!("is_total", Count, |_, line| count(usize::from(line.is_total))),
 ];
 
-/// One row a part of Medicare, and a contract of it.
+/// One row per part of Medicare and contract.
 pub const COVERAGE: &[Column<OfCoverage>] = &[
     column!("coverage_id", Text, |it, _| Cell::Text(it.id.as_str().into())),
     column!("part", Text, |it, _| it.part.map_or(Cell::Nothing, |part| Cell::Text(Part::name(part).into()))),
@@ -210,7 +210,7 @@ fn month(month: Option<Month>) -> Cell<'static> {
     Cell::Text(format!("{year}-{month:02}").into())
 }
 
-/// A table of what a claim has several of; only a database has it. The first column of each is the claim's id.
+/// A table for a kind of detail that a claim can have several of. Only a database has these tables. The first column is the claim's id.
 pub struct Detail {
     /// Its name.
     pub name: &'static str,

@@ -52,8 +52,8 @@ impl Rows for Csv {
     }
 }
 
-/// A spreadsheet takes a cell that begins like a formula for one, also after what it does not show, and what the
-/// server sent is not ours. An apostrophe makes it text; numbers are left as they are.
+/// A spreadsheet runs a cell that looks like a formula, even after invisible characters, and what the
+/// server sent is not trusted. An apostrophe makes it text. Numbers stay as they are.
 fn harmless(text: &str) -> Cow<'_, str> {
     let is_number = || {
         text.strip_prefix(['-', '+'])
@@ -61,7 +61,7 @@ fn harmless(text: &str) -> Cow<'_, str> {
     };
     let seen = text.trim_start_matches(|it: char| it.is_whitespace() || it.is_control() || it == '\u{feff}');
     let begins_hidden = text.starts_with(['\t', '\r', '\n', '\0']);
-    // Full-width signs are signs to some spreadsheets.
+    // Some spreadsheets also accept full-width signs.
     if (begins_hidden || seen.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])) && !is_number() {
         format!("'{text}").into()
     } else {

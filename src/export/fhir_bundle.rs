@@ -17,7 +17,7 @@ use crate::{
     fhir::resource::Header,
 };
 
-/// What a collection begins with: whose it is, what cover there is, then the claims.
+/// The order in the Bundle: the patient, the coverage, then the claims.
 const RESOURCES: [&str; 3] = ["Patient", "Coverage", CLAIM];
 
 /// Writes the Bundle: resources are as the server sent them, byte for byte.

@@ -1,4 +1,4 @@
-//! Which archives are exported, and whose each is.
+//! Which archives are exported, and whose they are.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
 };
 
-/// What stands in the column `enrollee`.
+/// The value of the column `enrollee`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Enrollee(String);
 
@@ -35,7 +35,7 @@ impl Enrollee {
     }
 }
 
-/// One archive, or several that are told apart by whose they are.
+/// One archive, or several with different enrollees.
 #[derive(Clone, Debug)]
 pub struct Archives {
     first: (Enrollee, PathBuf),
@@ -66,7 +66,7 @@ impl Archives {
         let mut ready = ready.into_iter();
         Ok(match ready.next() {
             Some(first) => Self { first, others: ready.collect(), waiting },
-            // There is nothing to leave them out for: the first one is refused when it is read.
+            // If all are such, none is left out, and reading the first one gives the error.
             None => {
                 Self { first: named(first), others: others.iter().map(|dir| named(dir)).collect(), waiting: Vec::new() }
             }

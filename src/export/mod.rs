@@ -1,5 +1,5 @@
-//! Claims as tables: one row a claim, one row a line, the same columns whatever they are written to. Of many archives the
-//! first column says whose a row is.
+//! Claims as tables: one row per claim and one row per line, with the same columns in every format. With many archives, the
+//! first column says whose row it is.
 
 mod columns;
 mod csv;
@@ -41,23 +41,23 @@ pub enum Format {
     FhirBundle,
 }
 
-/// By what files are told apart.
+/// How rows are divided into files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Partition {
     /// The year in which the first service of a claim was (`year=2026`).
     Year,
 }
 
-/// What goes where, and how.
+/// What to write, where and how.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// What is written.
     pub format: Format,
-    /// A directory for CSV and Parquet, else a file.
+    /// A directory for CSV and Parquet, a file for the others.
     pub output: PathBuf,
-    /// Files for each of these.
+    /// How rows are divided into files, if at all.
     pub partition: Option<Partition>,
-    /// About how many bytes a file has at most, where a table has several: [`PART`].
+    /// The approximate size of a file if a table has several: [`PART`].
     pub part: u64,
 }
 
@@ -125,11 +125,11 @@ impl Table {
     }
 }
 
-/// Somewhere rows go; dropped without [`Sink::finish`], nothing is left in place.
+/// Receives rows. If it is dropped without [`Sink::finish`], nothing is left behind.
 trait Sink {
     fn row(&mut self, row: &Row<'_>) -> Result<()>;
 
-    /// What the claim has several of, where there are tables for it.
+    /// The rows of the claim's details, if the format has tables for them.
     fn details(&mut self, _: Option<&Enrollee>, _: &Claim) -> Result<()> {
         Ok(())
     }
@@ -139,14 +139,14 @@ trait Sink {
 
 /// One file with one of the tables.
 trait Rows: Sized {
-    /// Its file's name ends like this.
+    /// The ending of the file's name.
     const EXTENSION: &'static str;
 
     fn begin(file: AtomicFile, columns: &Columns) -> Result<Self>;
     fn row(&mut self, cells: &[Cell<'_>]) -> Result<()>;
     /// About how many bytes are in the file.
     fn bytes(&self) -> u64;
-    /// Everything is in the file, which is not yet in its place.
+    /// Writes the rest. The file is complete then, but not yet in its place.
     fn finish(self) -> Result<AtomicFile>;
 }
 
@@ -193,7 +193,7 @@ fn keep(file: AtomicFile) -> Result<()> {
     file.keep().map_err(|cause| Error::disk("write", &place, &cause))
 }
 
-/// A library that writes a file says why it cannot.
+/// An error of the library that writes the file.
 fn unwritten(file: &AtomicFile, cause: &dyn std::fmt::Display) -> Error {
     Error::new(ErrorKind::Disk, format!("cannot write {}: {cause}", file.place().display()))
         .hint("Check the disk, or give another --out.")
@@ -206,7 +206,7 @@ pub struct Written {
     pub claims: u64,
     /// Rows of the table of lines.
     pub lines: u64,
-    /// Of the claims, those of which something could not be read ([`Claim::is_incomplete`]).
+    /// How many claims could not be read completely ([`Claim::is_incomplete`]).
     pub incomplete: u64,
 }
 
@@ -224,7 +224,7 @@ pub fn export(archives: &Archives, plan: &Plan) -> Result<Written> {
             .hint("Write them with --to parquet or --to csv, or leave --partition-by out."));
     }
     let in_parts = layout.of_many || by_year;
-    // What cannot be read is known before anything is made.
+    // An archive that cannot be read is an error before anything is written.
     let mut first = Some(Claims::open(archives.first())?);
     let mut sink: Box<dyn Sink> = match plan.format {
         Format::FhirBundle => return fhir_bundle::write(archives.only()?, output),
@@ -268,7 +268,7 @@ impl Exported<'_> {
             Ok(())
         })?;
         for coverage in coverages(dir)? {
-            // One row a contract; a part without any has one row.
+            // One row per contract. A part without a contract has one row.
             let contracts: Vec<Option<&Contract>> = match coverage.contracts.as_slice() {
                 [] => vec![None],
                 contracts => contracts.iter().map(Some).collect(),

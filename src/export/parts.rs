@@ -1,4 +1,4 @@
-//! Tables as directories of files of about 128 MB, by year where that is asked for: what many archives come to.
+//! Tables as directories of files of about 128 MB, optionally by year: the output for many archives.
 //!
 //! `OUTPUT/claims/part-00000.parquet`, or `OUTPUT/claims/year=2026/part-00000.parquet`, as Spark, DuckDB and pandas read a
 //! table of several files.
@@ -18,21 +18,21 @@ use crate::{
     files::{durable::sync_dir, private_dir},
 };
 
-/// About as large is a file of tables of many archives: large enough for what reads in parallel, small enough to be sent.
+/// The approximate size of a file: large enough for parallel readers, small enough to be sent.
 pub const PART: u64 = 128 << 20;
 
-/// Files that are written at once. One for each year and table would be more than there may be open, where years are wrong.
+/// The most files that are open at once. If years in the data are wrong, one file for each year could exceed the system's limit.
 const MOST_OPEN: usize = 48;
 
-/// The directory, inside of the output, in which files are until all are whole.
+/// The directory inside the output in which files stay until all of them are complete.
 const STAGE: &str = ".bbdl-export-";
-/// No export takes as long: whoever left such a directory behind was killed.
+/// No export takes this long, so an older directory of this kind is from an export that was killed.
 const ABANDONED: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Hive's name of a year that a claim does not say; Spark, DuckDB and pyarrow read it as none.
 const NO_YEAR: &str = "__HIVE_DEFAULT_PARTITION__";
 
-/// What a file is of.
+/// What a file contains.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Place {
     table: Table,
@@ -54,14 +54,14 @@ impl Place {
 /// A file that is being written.
 struct Part<R> {
     rows: R,
-    /// The row that was written last, of all files' rows.
+    /// When this file was last written to, counted in rows of all files.
     last: u64,
 }
 
 pub(super) struct Parts<R> {
     output: PathBuf,
     layout: Layout,
-    /// Removed with all that is in it, whatever happens.
+    /// Removed with its content when it is dropped.
     stage: TempDir,
     open: HashMap<Place, Part<R>>,
     /// How many files were begun.
@@ -153,7 +153,7 @@ impl<R: Rows> Sink for Parts<R> {
     }
 }
 
-/// Refuses a place where there is something else than what this module wrote: it would be removed.
+/// Refuses an output directory with anything that this module did not write, because it would be removed.
 fn refuse_others(place: &Path) -> Result<()> {
     super::refuse_own(place)?;
     let Ok(metadata) = fs::symlink_metadata(place) else { return Ok(()) };
@@ -183,7 +183,7 @@ fn has_parts_only(dir: &Path, may_have_years: bool) -> bool {
     })
 }
 
-/// Removes what an export left that was killed: it holds health data.
+/// Removes what a killed export left behind, because it is health data.
 fn clear_abandoned(output: &Path) {
     let is_old = |metadata: &fs::Metadata| {
         metadata.modified().is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|since| since > ABANDONED))

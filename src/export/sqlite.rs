@@ -1,4 +1,4 @@
-//! An SQLite database: the two tables, one for each thing that a claim has several of, and views of what people ask.
+//! An SQLite database: the main tables, a table for each kind of detail that a claim can have several of, and views for common questions.
 
 use rusqlite::{Connection, ToSql, types::ToSqlOutput};
 
@@ -9,7 +9,7 @@ use crate::{
     files::durable::AtomicFile,
 };
 
-/// What people ask, of the claims that stand.
+/// Views for common questions. They contain only claims that count.
 const VIEWS: &str = include_str!("views.sql");
 
 pub(super) struct Sqlite {
@@ -30,7 +30,7 @@ impl ToSql for Cell<'_> {
             Self::Day(day) => day.to_string().into(),
             Self::List(codes) => codes.join(" ").into(),
             Self::Count(count) => (*count).into(),
-            // The column's affinity makes a number of it; SQLite has no decimals.
+            // The column's affinity turns the text into a number, because SQLite has no decimal type.
             Self::Money(amount) => amount.to_string().into(),
         })
     }
@@ -39,7 +39,7 @@ impl ToSql for Cell<'_> {
 impl Sqlite {
     pub(super) fn create(file: AtomicFile, layout: Layout) -> Result<Self> {
         let connection = Connection::open(file.path()).map_err(|cause| unwritten(&file, &cause))?;
-        // Nobody sees the file before it is whole, and then it is synced.
+        // Nobody sees the file before it is complete, and then it is synced. So no journal is needed.
         let settings = "pragma journal_mode = off; pragma synchronous = off; begin;";
         let tables = Table::ALL.map(|table| layout.columns(table));
         let mut created: String = tables.iter().map(create).collect();
@@ -75,7 +75,7 @@ fn create(head: &Columns) -> String {
         format!("\"{name}\" {affinity}{key}")
     });
     let columns = columns.collect::<Vec<_>>().join(", ");
-    // Two people can have a claim of the same id.
+    // Two people can have claims with the same id.
     let key = if is_claims && of_many { ", primary key (enrollee, claim_id)" } else { "" };
     format!("create table {} ({columns}{key});", head.table)
 }

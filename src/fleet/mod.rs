@@ -10,7 +10,7 @@
 //! | [`progress`] | what a person sees of a run |
 //! | [`results`], [`metrics`] | what other programs read of a run |
 //!
-//! What a pull is, this room does not know: the caller hands one in.
+//! This module does not know what a pull is. The caller passes one in.
 
 pub(crate) mod metrics;
 pub(crate) mod progress;
@@ -120,7 +120,7 @@ impl Run {
         loop {
             while stopped.is_none() && !is_empty && running.len() < self.at_once && Instant::now() >= not_before {
                 if self.until.is_some_and(|until| Instant::now() >= until) {
-                    // Whoever is due is known to wait.
+                    // The roster has already said that somebody is due.
                     stopped = Some(time_is_up());
                     break;
                 }

@@ -45,7 +45,7 @@ impl Tally {
         }
         match self.failures.iter_mut().find(|(first, _)| first.kind == error.kind) {
             Some((first, number)) => {
-                // Who waits as long as the longest of them waits long enough for all.
+                // The longest of the requested pauses is long enough for all.
                 first.retry_after = first.retry_after.max(error.retry_after);
                 *number += 1;
             }

@@ -13,7 +13,7 @@ pub enum Tolerance {
     Share(u64),
 }
 
-/// A whole, in the unit of [`Tolerance::Share`].
+/// 100 percent, in the unit of [`Tolerance::Share`].
 const WHOLE: u64 = 1_000_000;
 /// What a single enrollee can fail with. A defect is always told, and an interrupt is nobody's failure.
 const CODES: [Exit; 5] = [Exit::Data, Exit::Disk, Exit::TryAgain, Exit::PersonMustAct, Exit::NotSetUp];
@@ -51,7 +51,7 @@ pub(crate) fn counted(failures: &[(Exit, u64)], due: u64, tolerated: &[Tolerance
     let left = failures.iter().copied().filter(|(exit, number)| *number > 0 && !by_code(exit));
     let share = tolerated.iter().filter_map(|it| if let Tolerance::Share(share) = it { Some(*share) } else { None });
     let allowed = u128::from(share.max().unwrap_or(0)) * u128::from(due);
-    // A defect of ours is never a matter of how many.
+    // A defect in bbdl always counts, even a single one.
     let (defects, others): (Vec<_>, Vec<_>) = left.partition(|(exit, _)| !CODES.contains(exit));
     let failed: u64 = others.iter().map(|(_, number): &(Exit, u64)| *number).sum();
     let others = if u128::from(failed) * u128::from(WHOLE) <= allowed { Vec::new() } else { others };

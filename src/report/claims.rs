@@ -1,4 +1,4 @@
-//! A claim of the list: what came of it in a line, and what it says behind a click.
+//! One claim of the list: a summary line, and the details that a click opens.
 
 use std::fmt::Write as _;
 
@@ -12,10 +12,10 @@ use super::{
 };
 use crate::claim::{Cents, Claim, Coded, Disposition, Kind, Line, PayerDecision};
 
-/// What the search has for claims without a day or a type.
+/// The search's value for claims without a date or a type.
 pub(super) const UNKNOWN: &str = "unknown";
 
-/// What is in no sum, and why.
+/// Why a claim is in no total.
 pub(super) fn disposition(claim: &Claim) -> Option<&'static str> {
     (claim.disposition != Disposition::Final).then(|| claim.disposition.words())
 }
@@ -33,20 +33,20 @@ fn all(list: &[Coded]) -> String {
 
 /// What a prescription was for.
 pub(super) fn drug(claim: &Claim) -> Option<String> {
-    // Lines of others may have drugs as well, and words that are of a revenue center.
+    // Lines of other claims may have drugs too, but with the words of a revenue center.
     let line = claim.lines.first().filter(|_| claim.kind == Some(Kind::Pde))?;
     let named = line.ndc.as_ref().and(line.words.as_deref()).map(medicine);
     named.or_else(|| line.ndc.as_ref().map(|ndc| format!("NDC {ndc}")))
 }
 
-/// A drug without a name, from whom it was.
+/// For a drug without a name: which pharmacy it came from.
 fn drug_code(claim: &Claim) -> Option<String> {
     let ndc = claim.lines.first().filter(|_| claim.kind == Some(Kind::Pde))?.ndc.as_ref()?;
     let from = claim.who().map(|who| format!(", from {who}")).unwrap_or_default();
     Some(format!("Drug code (NDC) {ndc}{from}"))
 }
 
-/// Who the claim is by; of a drug, what it is.
+/// The claim's title: the provider, or for a drug its name.
 fn headline(claim: &Claim) -> String {
     let named = claim.lines.iter().find_map(|line| line.ndc.as_ref().and(line.words.as_deref()));
     let drug = named.filter(|_| claim.kind == Some(Kind::Pde)).map(medicine);
@@ -54,7 +54,7 @@ fn headline(claim: &Claim) -> String {
     drug.or_else(|| drug_code(claim)).or_else(|| claim.who()).unwrap_or_else(|| "No name given".to_owned())
 }
 
-/// What is to be seen before anything else: whether it is new, whether it counts, who paid.
+/// The tags at the start of a row: whether the claim is new, whether it counts, who paid.
 fn marks(claim: &Claim, news: Option<&'static str>) -> Vec<String> {
     let denied = claim.denied_lines().count() as u64;
     let denied = (denied > 0 && claim.payer_decision.is_none()).then(|| {
@@ -67,7 +67,7 @@ fn marks(claim: &Claim, news: Option<&'static str>) -> Vec<String> {
     words.into_iter().flatten().map(str::to_owned).chain(denied).chain(sent).collect()
 }
 
-/// The last words of a row: what is left to the patient.
+/// The end of a row: what the patient still has to pay.
 fn yours(claim: &Claim) -> String {
     if claim.kind == Some(Kind::Pde) {
         return claim.amounts.patient_pays.map_or_else(String::new, |paid| format!("You paid {}", dollars(Some(paid))));
@@ -81,7 +81,7 @@ fn yours(claim: &Claim) -> String {
     }
 }
 
-/// One claim, with a mark if it came or changed; where there are many, what is behind the click is packed ([`pack`]).
+/// One claim, with a mark if it is new or changed. On a page with many claims, its details are packed ([`pack`]).
 pub(super) fn show(out: &mut String, claim: &Claim, news: Option<&'static str>, packed: bool) {
     let kind = claim.kind.map_or(UNKNOWN, |kind| kind.name());
     let kind_words = claim.kind.map_or("Claim", |kind| kind.words());
@@ -115,7 +115,7 @@ pub(super) fn show(out: &mut String, claim: &Claim, news: Option<&'static str>, 
     out.push_str("</details>\n");
 }
 
-/// What came of it, in a sentence or two.
+/// What Medicare decided, in a sentence or two.
 fn sentence(claim: &Claim) -> String {
     let amounts = &claim.amounts;
     let who = claim.who().unwrap_or_else(|| "The provider".to_owned());
@@ -177,7 +177,7 @@ fn sentence(claim: &Claim) -> String {
     said
 }
 
-/// Who paid what for a prescription, and what nobody says.
+/// Who paid what for a prescription, and which part of the price is unexplained.
 fn prescription(claim: &Claim, who: &str) -> String {
     let amounts = &claim.amounts;
     let Some(charged) = amounts.charged else {
@@ -212,7 +212,7 @@ fn prescription(claim: &Claim, who: &str) -> String {
     said
 }
 
-/// What of the cost of a drug is explained by nobody's payment.
+/// The part of a drug's price that no payment explains.
 pub(super) fn unexplained(claim: &Claim) -> Option<Cents> {
     let amounts = &claim.amounts;
     let paid =
@@ -221,7 +221,7 @@ pub(super) fn unexplained(claim: &Claim) -> Option<Cents> {
     amounts.charged?.plus(Cents(-paid.0))
 }
 
-/// Names and what the claim says for them; what it does not say is left out.
+/// Names and values of the claim's facts. Missing facts are left out.
 type Facts = Vec<(&'static str, String)>;
 
 fn sums(claim: &Claim) -> Facts {
@@ -235,7 +235,7 @@ fn sums(claim: &Claim) -> Facts {
         ("Medicare approved", amounts.allowed),
         (paid, amounts.medicare_paid),
         ("Medicare sent you", unless_zero(amounts.paid_to_patient)),
-        // Of a drug both are the same.
+        // For a drug, both are the same.
         (
             if is_drug { "You paid" } else { "Your share" },
             amounts.patient_pays.filter(|_| is_drug || uncovered(claim).is_some()),
@@ -349,14 +349,14 @@ pub(super) fn service(line: &Line) -> String {
         (None, Some(code)) => code,
         (None, None) => "Not named".to_owned(),
     };
-    // Of an institution it is a state, and has no code.
+    // For an institution, it is a state, which has no code.
     if let Some(place) = line.place_code.as_deref().and_then(|code| place(code, line.place.as_deref())) {
         let _ = write!(said, ", {place}");
     }
     said
 }
 
-/// Whether Medicare approved a line, and why not; nothing where neither is said.
+/// Whether Medicare approved a line, and if not, why. Nothing if the claim says neither.
 fn approval(claim: &Claim, line: &Line) -> String {
     if let Some(why) = line.why_denied() {
         return format!("No: {why}");

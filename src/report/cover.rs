@@ -1,4 +1,4 @@
-//! Which cover somebody has, in plain words, and the card.
+//! The enrollee's coverage in plain words, and the insurance card.
 
 use maud::{Markup, html};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::claim::{
     coverage::{Coverage, Part, medicare_advantage, notice},
 };
 
-/// What is not on this page because a plan has it; nothing where no plan is known.
+/// Which claims are missing from the page because a plan has them. Nothing if no plan is known.
 pub(super) fn elsewhere(coverages: &[Coverage]) -> Markup {
     html! { @if let Some(notice) = notice(coverages) {
         div.note role="note" {
@@ -39,7 +39,7 @@ pub(super) fn section(coverages: &[Coverage], card: Option<&str>) -> Markup {
 fn part(coverage: &Coverage) -> Markup {
     let words = coverage.part.map_or("Other coverage", Part::words);
     let is_plan = matches!(coverage.part, Some(Part::C | Part::D));
-    // v1 and v2 have a resource for each part, whether somebody has it or not.
+    // v1 and v2 have a resource for each part, even for parts that the enrollee does not have.
     let is_empty = is_plan && coverage.contracts.is_empty() && coverage.start.is_none();
     let status = match (&coverage.ended, coverage.status.as_deref()) {
         (Some(ended), _) => format!("It ended: {ended}."),

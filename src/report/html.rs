@@ -1,8 +1,8 @@
-//! What the page is made of. `maud` escapes all text; [`Escaped`] also takes out what would make it read as another.
+//! The building blocks of the page. `maud` escapes all text; [`Escaped`] also removes characters that would disguise it.
 
 use maud::{Markup, Render, html};
 
-/// A text that others wrote.
+/// Text from a claim, which may contain anything.
 pub(super) struct Escaped<'t>(pub(super) &'t str);
 
 impl Render for Escaped<'_> {
@@ -21,7 +21,7 @@ impl Render for Escaped<'_> {
     }
 }
 
-/// Directions of writing could make a line read as another.
+/// Characters that change the direction of writing could make a line look like another one.
 fn turns(letter: char) -> bool {
     matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -30,7 +30,7 @@ fn turns(letter: char) -> bool {
 #[derive(Clone)]
 pub(super) enum Td {
     Text(String),
-    /// Not to be broken at its blanks.
+    /// Whether the browser must not break the line at blanks.
     Day(String),
     Number(String),
 }
@@ -45,13 +45,13 @@ impl Td {
 /// The head of a column, and whether it has numbers.
 pub(super) type Head = (&'static str, bool);
 
-/// Which columns to show: the first, and each in which a row has something.
+/// Which columns to show: the first, and every one that has a value in some row.
 pub(super) fn used(heads: &[Head], rows: &[Vec<Td>]) -> Vec<bool> {
     let is_used = |at: usize| at == 0 || rows.iter().any(|row| row.get(at).is_some_and(|cell| !cell.text().is_empty()));
     (0..heads.len()).map(is_used).collect()
 }
 
-/// A table with a caption and heads, without empty columns; nothing without rows. The first cell of a row names the row.
+/// A table with a caption and column heads, without its empty columns. Nothing if there are no rows. The first cell names its row.
 pub(super) fn table(caption: &str, heads: &[Head], rows: &[Vec<Td>]) -> Markup {
     let used = used(heads, rows);
     let shown = || heads.iter().zip(&used).filter(|(_, used)| **used).map(|(head, _)| head);
@@ -63,7 +63,7 @@ pub(super) fn table(caption: &str, heads: &[Head], rows: &[Vec<Td>]) -> Markup {
                     thead { tr { @for (head, is_number) in shown() { th.n[*is_number] scope="col" { (head) } } } }
                     tbody {
                         @for row in rows { tr {
-                            // On narrow screens a row is a list of its cells, each with its head.
+                            // On narrow screens, CSS shows a row as a list of its cells, each with its column head.
                             @for ((cell, (head, _)), _) in row.iter().zip(heads).zip(&used).filter(|(_, used)| **used) { @match cell {
                                 // A date or code is not to be broken at its hyphens.
                                 Td::Text(text) if is_short(text) => td.s data-head=(head) { (Escaped(text)) },
@@ -83,7 +83,7 @@ fn is_short(text: &str) -> bool {
     (1..=10).contains(&text.chars().count()) && !text.contains(char::is_whitespace)
 }
 
-/// A picture of amounts as bars, with words for those who do not see it; the table beside it has the numbers.
+/// A bar chart of amounts, with a description for screen readers. The table beside it has the numbers.
 pub(super) fn bars(title: &str, rows: &[(String, i64, String)]) -> Markup {
     const ROW: usize = 22;
     const LEFT: i64 = 150;

@@ -1,4 +1,4 @@
-//! Claims for people: one page that stands on its own, opens in any browser and asks nobody for anything.
+//! The report: one self-contained page that opens in any browser and loads nothing from the network.
 
 mod billable;
 mod claims;
@@ -49,18 +49,18 @@ use crate::{
 const STYLE: &str = include_str!("report.css");
 const SCRIPT: &str = include_str!("report.js");
 
-/// From here on the lines of a claim are one text, which the script makes a table of when the claim is opened: a
-/// browser has a hundred times the work with tables that nobody looks at. Without script the text is what is seen.
+/// On a page with at least this many claims, the lines of a claim are one text. The script turns it into a table when the claim is opened: a
+/// browser needs a hundred times as long for tables that nobody opens. Without the script, the text itself is shown.
 const MANY: u64 = 2_000;
-/// Of so many claims, as many are laid out together or not at all.
+/// So many claims form a group that the browser lays out only when it is scrolled into view.
 const TOGETHER: usize = 100;
-/// Up to so many claims are printed with their services.
+/// With at most this many claims, the printed page includes their services.
 const PRINTED_WHOLE: usize = 200;
 
-/// What the page is to be like.
+/// The options of the page.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
-    /// The profile that filled the archive, where its name says something.
+    /// The profile that filled the archive, if its name is informative (not `default`).
     pub profile: Option<String>,
     /// Only claims of this year of service.
     pub year: Option<i16>,
@@ -68,7 +68,7 @@ pub(crate) struct Options {
     pub is_redacted: bool,
 }
 
-/// The claims of an archive, looked through once: what they come to is known, and how the page shows each.
+/// The claims of an archive, read once: their totals, and the HTML of each claim.
 pub(crate) struct Report {
     whose: Whose,
     coverages: Vec<Coverage>,
@@ -83,9 +83,9 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Looks through the archive at `dir`. How the page shows each claim is kept in a file without a name in `room`,
-    /// which is made if it is missing, or where the system keeps what is for a moment, until [`Report::write`]: memory
-    /// does not grow with them, and none is read twice.
+    /// Reads the archive at `dir`. The HTML of each claim is kept in an unnamed temporary file in `room`,
+    /// which is made if it is missing, or in the system's directory for temporary files, until [`Report::write`]. So memory
+    /// does not grow with the number of claims, and no claim is read twice.
     ///
     /// # Errors
     /// As [`Claims::each`]; [`crate::error::Exit::Disk`] where there is no room.
@@ -287,7 +287,7 @@ impl Year {
     }
 }
 
-/// On paper each page says whose it is, and which page. A style's string has no markup, and no character of a name in it.
+/// On paper, each page has the person's name and its page number. Names are encoded, because CSS strings cannot contain markup.
 fn printed(title: &str) -> String {
     let title = title.chars().filter(|letter| !letter.is_control());
     let mut escaped = String::new();
@@ -335,7 +335,7 @@ impl News {
                 format!("The last pull added {added}, changed {updated} and removed {removed}.")
             }
         };
-        // The file has both, and does not tell them apart.
+        // The file has new and changed claims, and does not tell them apart.
         let mark = match (last.added, last.updated) {
             (_, 0) => "new",
             (0, _) => "changed",

@@ -1,4 +1,4 @@
-//! Preventive services: which lines of a claim are one, and what it is called.
+//! Preventive services: which lines of a claim are preventive, and what the service is called.
 
 use crate::claim::{Claim, Kind, Line};
 
@@ -46,7 +46,7 @@ const NAMES: [(&str, &[&str]); 28] = [
 /// cancer found something.
 const MODIFIERS: [&str; 2] = ["33", "PT"];
 
-/// How a diagnosis begins that is a reason for a preventive service: a check-up, screening for infections, tumors and other
+/// First characters of diagnoses that are a reason for a preventive service: a check-up, screening for infections, tumors and other
 /// illnesses, a vaccination (ICD-10-CM, in the public domain).
 const REASONS: [&str; 5] = ["Z000", "Z11", "Z12", "Z13", "Z23"];
 
@@ -63,7 +63,7 @@ pub(super) fn name(code: &str) -> Option<&'static str> {
 /// The preventive services of a claim of Part B, without those that were not approved.
 pub(super) fn lines(claim: &Claim) -> impl Iterator<Item = &Line> {
     let is_part_b = matches!(claim.kind, Some(Kind::Carrier | Kind::Outpatient));
-    // Doctors' claims at v1 do not say which diagnosis is the main one: it is the first.
+    // Doctors' claims at v1 do not mark the main diagnosis. It is the first one.
     let main = claim.diagnoses.first().filter(|_| claim.has_principal_diagnosis || claim.kind == Some(Kind::Carrier));
     let reason = main.is_some_and(|main| {
         let code = main.code.replace('.', "");

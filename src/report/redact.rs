@@ -1,10 +1,10 @@
-//! A page to show somebody: without names, numbers of people, and numbers of claims.
+//! Redaction for a page that is shown to others: no names, no identifiers of people or claims.
 
 use std::collections::BTreeMap;
 
 use crate::claim::Claim;
 
-/// Doctors and places by what they are known by, with a name that says nothing: Provider 1, Provider 2.
+/// Maps each provider to a neutral name: Provider 1, Provider 2.
 #[derive(Default)]
 pub(super) struct Aliases(BTreeMap<String, usize>);
 
@@ -14,7 +14,7 @@ impl Aliases {
         format!("Provider {}", self.0.entry(name.to_owned()).or_insert(next))
     }
 
-    /// Takes out of a claim what tells who somebody is. What was done, when, and for how much stays.
+    /// Removes from a claim what identifies a person. What was done, when, and for how much stays.
     pub(super) fn redact(&mut self, claim: &mut Claim) {
         let mut alias = |name: &Option<String>, npi: &Option<String>| {
             npi.as_deref().or(name.as_deref()).map(|known| self.of(known))

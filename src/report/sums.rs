@@ -1,4 +1,4 @@
-//! What claims come to together: by month, type, provider, drug and diagnosis.
+//! Totals over claims: by month, type, provider, drug and diagnosis.
 
 mod sections;
 
@@ -19,11 +19,11 @@ use super::{
 };
 use crate::claim::{Cents, Claim, Disposition, Kind, Line, PayerDecision};
 
-/// Longest list of its kind; a person's claims name hundreds of providers.
+/// The most rows that one list shows. A person's claims can name hundreds of providers.
 const LONGEST: usize = 50;
 
-/// Amounts of several claims. A claim that does not say an amount adds nothing to it; where none says it, there
-/// is no sum.
+/// Totals of several claims. A claim without an amount adds nothing. If no claim has the amount, there
+/// is no total.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sum {
     claims: u64,
@@ -35,28 +35,28 @@ struct Sum {
     unsaid_paid: u64,
     /// What Medicare sent to the patient.
     sent: Option<Cents>,
-    /// The patient's share, of all but drugs.
+    /// The patient's share, without drugs.
     share: Option<Cents>,
-    /// Claims that do not say a share, and could.
+    /// Claims that have no share, although claims of their kind can have one.
     unsaid_share: u64,
-    /// What Medicare does not cover, of all but drugs.
+    /// What Medicare does not cover, without drugs.
     not_covered: Option<Cents>,
-    /// Both together.
+    /// The patient's share and what is not covered, together.
     billable: Option<Cents>,
     /// Lines that were not approved.
     denied: u64,
     /// What was paid for drugs at the pharmacy.
     at_pharmacy: Option<Cents>,
-    /// Fills that do not say it.
+    /// Fills without that amount.
     unsaid_at_pharmacy: u64,
 }
 
-/// The day of a line, in words; where it has none, that of its claim.
+/// The day of a line in words, or that of its claim if the line has none.
 fn day_of(claim: &Claim, line: &Line) -> String {
     line.start.as_deref().or(claim.start.as_deref()).map(said_date).unwrap_or_default()
 }
 
-/// A sum of more than can be said, and whatever is added to it. [`Cents::plus`] makes none of it again.
+/// Marks a total that is too large for [`Cents`], and stays so whatever is added. [`Cents::plus`] turns it into no total.
 const BEYOND: Cents = Cents(i64::MAX);
 
 fn add(sum: &mut Option<Cents>, amount: Option<Cents>) {
@@ -92,7 +92,7 @@ impl Sum {
         add(&mut self.sent, amounts.paid_to_patient);
         self.denied += claim.denied_lines().count() as u64;
         if claim.kind == Some(Kind::Pde) {
-            // What was paid there is no share that is still to be paid.
+            // What was paid at the pharmacy is not owed any more, so it is not part of the share.
             add(&mut self.at_pharmacy, amounts.patient_pays);
             self.unsaid_at_pharmacy += u64::from(amounts.patient_pays.is_none());
         } else {
@@ -112,14 +112,14 @@ impl Sum {
     }
 }
 
-/// Whoever has a number is known by it, whatever name a claim gives.
+/// A provider with an NPI is identified by it, whatever name a claim gives.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Who {
     Npi(String),
     Named(String),
 }
 
-/// What the claims of somebody come to, and a name for him, if one of them has one.
+/// The totals of one provider's claims, and the provider's name if a claim has it.
 #[derive(Default)]
 struct Provider {
     name: Option<String>,
@@ -128,15 +128,15 @@ struct Provider {
     sum: Sum,
 }
 
-/// What the fills of a medicine come to.
+/// The totals of one medicine's fills.
 #[derive(Default)]
 struct Drug {
     sum: Sum,
-    /// Hundredths of days: the claim need not say a whole number.
+    /// In hundredths of days, because a claim may have a fraction of a day.
     days: Cents,
-    /// Fills that say for how many days.
+    /// Fills that have a number of days.
     with_days: u64,
-    /// The first and the last fill with a day: when, what it cost, which refill it was.
+    /// The first and the last fill that have a date: when, what it cost, which refill it was.
     first: Option<Fill>,
     last: Option<Fill>,
 }
@@ -158,11 +158,11 @@ struct DrugYear {
     extra_help: Option<Cents>,
     discount: Option<Cents>,
     others: Option<Cents>,
-    /// What nobody is said to have paid.
+    /// The part of the price that no payer is named for.
     unexplained: Option<Cents>,
 }
 
-/// The newest rows of a table, and how many there were.
+/// The newest rows of a table, and how many rows there were in all.
 #[derive(Default)]
 pub(super) struct Newest {
     rows: BTreeMap<(Reverse<Option<Date>>, u64), Vec<Td>>,
@@ -185,7 +185,7 @@ impl Newest {
         self.rows.values().cloned().collect()
     }
 
-    /// A caption that says where not all are shown.
+    /// The caption, which says so if not all rows are shown.
     fn caption(&self, words: &str) -> String {
         match self.rows.len() {
             shown if self.seen > shown as u64 => format!("{words}, the last {shown} of {}", self.seen),
@@ -196,9 +196,9 @@ impl Newest {
 
 #[derive(Default)]
 pub(super) struct Sums {
-    /// The day until which the page is.
+    /// The last day that the page covers.
     pub(super) as_of: Option<Date>,
-    /// The one year that the page is of, if it is of one.
+    /// The one year that the page is limited to, if any.
     pub(super) year: Option<i16>,
     all: Sum,
     /// The twelve months until `as_of`, or the year.
@@ -208,10 +208,10 @@ pub(super) struct Sums {
     /// The deductible of this year: of part A, of part B.
     deductible: [Option<Cents>; 2],
     left_out: BTreeMap<Disposition, u64>,
-    /// Of those that count, what Medicare did not pay.
+    /// Claims that count, but that Medicare did not pay.
     decided: BTreeMap<PayerDecision, u64>,
     incomplete: u64,
-    /// Years of all claims that are shown, in a sum or not; the search asks for them.
+    /// Years of all claims on the page, counted or not. The search offers them.
     shown_years: BTreeSet<String>,
     is_one_undated: bool,
     is_one_untyped: bool,
@@ -219,13 +219,13 @@ pub(super) struct Sums {
     last: Option<Date>,
     months: BTreeMap<Month, Sum>,
     years: BTreeMap<String, Sum>,
-    /// Claims that do not say on which day.
+    /// Claims without a date.
     undated: Sum,
     kinds: BTreeMap<Kind, Sum>,
     /// Claims of no known type.
     untyped: Sum,
     providers: BTreeMap<Who, Provider>,
-    /// Claims that name nobody.
+    /// Claims without a provider.
     nameless: u64,
     drugs: BTreeMap<String, Drug>,
     drug_years: BTreeMap<String, DrugYear>,
@@ -237,7 +237,7 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    /// Of a page until this day, of one year or of all.
+    /// Totals for a page that ends on this day, for one year or for all.
     pub(super) fn until(as_of: Option<Date>, year: Option<i16>) -> Self {
         Self { as_of, year, ..Self::default() }
     }
@@ -260,7 +260,7 @@ impl Sums {
         if let Some(decision) = claim.payer_decision {
             *self.decided.entry(decision).or_default() += 1;
         }
-        // What is no day has no place in a period.
+        // A text that is not a valid date belongs to no period.
         if let Some(day) = claim.first_day() {
             self.first = Some(self.first.map_or(day, |first| first.min(day)));
             self.last = Some(self.last.map_or(day, |last| last.max(day)));
@@ -319,7 +319,7 @@ impl Sums {
         });
     }
 
-    /// What is of the twelve months until now, or of the year that the page is of.
+    /// Counts what belongs to the last twelve months, or to the year that the page is limited to.
     fn take_recent(&mut self, claim: &Claim, day: Date) {
         let Some(as_of) = self.as_of else { return };
         let is_recent = match self.year {
@@ -342,7 +342,7 @@ impl Sums {
         }
     }
 
-    /// The year that the page begins with.
+    /// The year that is shown first.
     fn this_year(&self) -> i16 {
         self.year.or(self.as_of.map(Date::year)).unwrap_or_default()
     }
@@ -399,7 +399,7 @@ impl Sums {
         if provider.contact.is_none() {
             provider.contact.clone_from(&claim.provider_contact);
         }
-        // The last of them, as in the view of a database.
+        // The last ones, as in the database's view.
         if name > provider.name.as_deref() {
             provider.name = name.map(str::to_owned);
         }

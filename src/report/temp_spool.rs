@@ -1,4 +1,4 @@
-//! Claims as the page shows them, out of memory from when they are read until it is known which comes first.
+//! Keeps the HTML of claims on disk instead of in memory, from when a claim is read until the order of the page is known.
 
 use std::{
     fs::File,
@@ -17,11 +17,11 @@ pub(super) struct TempSpool {
     file: BufWriter<File>,
     /// What was written.
     end: u64,
-    /// Where it is, for whoever is told what went wrong.
+    /// Its directory, for error messages.
     dir: PathBuf,
 }
 
-/// Where a text stands.
+/// Where a text is in the file.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Span {
     offset: u64,
@@ -29,7 +29,7 @@ pub(super) struct Span {
 }
 
 impl TempSpool {
-    /// Begins one in the directory `dir`, where there is to be room for the page as well. A directory that is missing is
+    /// Creates one in the directory `dir`, which needs room for the page as well. A directory that is missing is
     /// not made.
     pub(super) fn begin(dir: &Path) -> Result<Self> {
         let file = tempfile::tempfile_in(dir).map_err(|cause| Error::disk("create a file in", dir, &cause))?;

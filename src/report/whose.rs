@@ -1,4 +1,4 @@
-//! Whose page it is, and where it comes from.
+//! Who the page is about, and where its claims come from.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::{
     origin::{PRODUCTION, SANDBOX},
 };
 
-/// Whose page it is.
+/// Who the page is about.
 pub(super) struct Whose {
     /// A name: the enrollee's, where demographic data were shared, else the profile's, else the end of the patient's number.
     pub(super) name: String,
@@ -40,7 +40,7 @@ impl Whose {
         Ok(Self { name, source: source(manifest) })
     }
 
-    /// A page that names nobody.
+    /// A redacted page, without a name.
     pub(super) fn nobody(manifest: &Manifest) -> Self {
         Self { name: "one person".to_owned(), source: source(manifest) }
     }

@@ -32,7 +32,7 @@ pub(super) fn said_date(text: &str) -> String {
     day(text).map_or_else(|| text.to_owned(), date)
 }
 
-/// A number of hundredths without what needs not be said.
+/// A number of hundredths, without trailing zeros.
 pub(super) fn plain(hundredths: Cents) -> String {
     let text = hundredths.to_string();
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -43,7 +43,7 @@ pub(super) fn number(text: &str) -> String {
     Cents::read(text).map_or_else(|| text.to_owned(), plain)
 }
 
-/// How many of what: "1 claim", "2 claims".
+/// A count with its noun: "1 claim", "2 claims".
 pub(super) fn counted(count: u64, what: &str) -> String {
     format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
@@ -53,12 +53,12 @@ fn grouped(count: u64) -> String {
     text.trim_start_matches('$').trim_end_matches(".00").to_owned()
 }
 
-/// "does" or "do", by how many they are.
+/// "does" or "do", depending on the count.
 pub(super) fn does(count: u64) -> &'static str {
     if count == 1 { "does" } else { "do" }
 }
 
-/// Words that came all in capitals, as a sentence; other words as they are. Short words in capitals that are no English
+/// Text that is all in capitals becomes a sentence; other text stays. Short words in capitals that are not English
 /// words stay.
 pub(super) fn calm(text: &str) -> String {
     const KEPT: [&str; 14] =
@@ -78,7 +78,7 @@ pub(super) fn calm(text: &str) -> String {
     capitalized(&words.join(" "))
 }
 
-/// A text as a sentence begins.
+/// The text with its first letter in upper case.
 pub(super) fn capitalized(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default()

@@ -5,7 +5,7 @@
 //! | [`address`], [`password_file`] | the database's address, its password, its certificate |
 //! | [`database`] | one connection, opened again when it breaks |
 //! | [`schema`] | the tables and their versions |
-//! | [`seal`] | tokens that nobody can read who has only the database |
+//! | [`seal`] | encryption: the database alone does not reveal tokens |
 //! | [`enrollee`] | the rows: import, list, remove |
 //! | [`worker`] | signs of life, and one limit for all workers |
 //! | [`lease`] | who pulls for whom, and what came of it |

@@ -1,4 +1,4 @@
-//! Tokens sealed for the database: whoever has its dump and not the key can open none of them.
+//! Tokens are encrypted ("sealed") in the database: somebody with a dump but without the key can read none of them.
 //!
 //! AES-256-GCM (NIST SP 800-38D) with a random nonce of 96 bits. The associated data are the profile's name and the
 //! generation of its tokens, so a sealed record is good in its own row and for its own generation only. One key seals
@@ -23,7 +23,7 @@ use crate::{
 const LAYOUT: u8 = 1;
 const KEY_LEN: usize = 32;
 
-/// The name of a key, which tells nothing of it: the start of a hash.
+/// The name of a key: the start of its hash, which does not reveal it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyId(String);
 

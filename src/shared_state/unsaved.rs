@@ -68,7 +68,7 @@ impl UnsavedDir {
 
     /// They are in the database.
     pub(super) fn forget(&self, unsaved: &Unsaved) {
-        // What stays is brought there once more, which changes nothing.
+        // A file that could not be removed is stored once more later, which changes nothing.
         let _ = std::fs::remove_file(self.place(unsaved));
     }
 

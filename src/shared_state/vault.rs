@@ -83,7 +83,7 @@ pub struct RenewalLimit {
 }
 
 impl RenewalLimit {
-    /// So many, one at least.
+    /// This many, but at least one.
     #[must_use]
     pub fn of(most: usize) -> Self {
         let most = most.clamp(1, Semaphore::MAX_PERMITS);
@@ -239,7 +239,7 @@ impl Renewal for SharedRenewal {
         Box::pin(async move {
             let (state, name) = (&self.vault.0.state, self.vault.0.name.as_str());
             let values = [(&name as _, Type::TEXT), (&self.id as _, Type::INT8)];
-            // Where it fails, others wait for longer than they need to.
+            // If this fails, others only wait longer than necessary.
             let _ = state.database().query(FORGET, &values).await;
         })
     }

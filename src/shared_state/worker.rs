@@ -1,4 +1,4 @@
-//! A process that takes part in the work: its sign of life, its share of the one limit, and what a server asked of all.
+//! A process that takes part in the work: its heartbeat, its share of the common limit, and pauses that a server asked for.
 
 use std::time::Duration;
 

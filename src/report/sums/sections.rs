@@ -18,7 +18,7 @@ use crate::{
 /// (<https://www.govinfo.gov/content/pkg/FR-2025-11-19/html/2025-20251.htm>). Of other years the page names no amount.
 const PART_B_DEDUCTIBLES: [(i16, Cents); 3] = [(2024, Cents(24_000)), (2025, Cents(25_700)), (2026, Cents(28_300))];
 
-/// The heads of tables of sums, after what the row is of.
+/// The column heads of tables of totals, after the first column.
 fn heads(first: &'static str) -> Vec<Head> {
     let amounts = ["Claims", "Billed", "Medicare and plans paid", "Your share", "Not covered", "At the pharmacy"];
     [(first, false)].into_iter().chain(amounts.map(|head| (head, true))).collect()
@@ -67,7 +67,7 @@ impl Sums {
         }
     }
 
-    /// What the sum of the first card is made of, and what is missing in it.
+    /// What the total on the first card consists of, and what is missing from it.
     fn parts(&self) -> String {
         let recent = &self.recent;
         let share = dollars(Some(recent.share.unwrap_or_default()));
@@ -117,7 +117,7 @@ impl Sums {
         }
     }
 
-    /// All other sections; none where nothing counts.
+    /// All other sections; none if no claim counts.
     pub(in crate::report) fn sections(&self) -> Markup {
         html! {
             @if self.all.claims == 0 {
@@ -148,7 +148,7 @@ impl Sums {
         places.into_iter().filter(|(is_there, ..)| *is_there).map(|(_, id, name)| (id, name))
     }
 
-    /// Notes to the sums: what is missing in them, and what is left out.
+    /// Notes about the totals: what is missing from them, and what is left out.
     pub(in crate::report) fn notes(&self) -> Markup {
         let all = &self.all;
         let of = counted(all.claims, "claim");
@@ -179,7 +179,7 @@ impl Sums {
     }
 
     fn money(&self) -> Markup {
-        // So that all rows together are all claims.
+        // With this row, the rows add up to all claims.
         let and = |word: &str, sum: Sum| (sum.claims > 0).then(|| (word.to_owned(), sum));
         let rows = |sums: &mut dyn Iterator<Item = (String, Sum)>| {
             sums.map(|(name, sum)| sum.cells(&name)).collect::<Vec<_>>()
@@ -221,7 +221,7 @@ impl Sums {
         }
     }
 
-    /// The last two years until the claims were fetched: a day far ahead would leave nothing but itself.
+    /// The last two years before the claims were fetched. Without that limit, one date far in the future would push out all others.
     fn picture_of_months(&self) -> Markup {
         let end = self.as_of.map(Month::of);
         let until = || self.months.keys().filter(|month| end.is_none_or(|end| **month <= end));
@@ -251,7 +251,7 @@ impl Sums {
         providers.iter().filter_map(|(_, it)| it.name.as_ref()).for_each(|name| *names.entry(name).or_insert(0) += 1);
         let rows = providers.into_iter().take(LONGEST).map(|(who, provider)| {
             let name = match (&provider.name, who) {
-                // Several of one name are told apart.
+                // Providers with the same name get their number, to tell them apart.
                 (Some(name), Who::Npi(npi)) if names.get(name).is_some_and(|count| *count > 1) => {
                     format!("{name} (NPI {npi})")
                 }
