@@ -429,6 +429,7 @@ fn systemd_accepts_the_units() {
     let verify = |file: &str, manager: &str, more: &str| {
         let service = fs::read_to_string(example(file)).unwrap();
         let here = service.replace("/usr/local/bin/bbdl", env!("CARGO_BIN_EXE_bbdl"));
+        let here = here.replace("%h/.cargo/bin/bbdl", env!("CARGO_BIN_EXE_bbdl"));
         assert_ne!(here, service);
         fs::write(&units[0], here.replace("[Service]\n", &format!("[Service]\n{more}\n"))).unwrap();
         let mut command = Command::new("systemd-analyze");

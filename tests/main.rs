@@ -41,6 +41,7 @@ mod mock_command;
 mod money;
 mod night;
 mod odd_claims;
+mod packaging;
 mod page;
 mod page_boundaries;
 mod parallel;
