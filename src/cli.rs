@@ -14,7 +14,7 @@ use crate::{
     claim::Kind,
     cms_notice::CMS_NOTICE,
     duration,
-    error::ISSUES,
+    error::{DOCS, ISSUES},
     export,
     fleet::{shard::Shard, tolerance::Tolerance},
     output::Color,
@@ -27,12 +27,9 @@ pub use profiles::{Profiles, ProfilesAction, ProfilesExport, ProfilesImport, Pro
 use values::{at_least, op_date, op_instant, patience, profiles, request_timeout, secret, whole};
 
 const EXAMPLES: &str = "Examples:\n  \
-    bbdl demo                     try everything on made-up people, offline\n  \
+    bbdl demo                     try bbdl on made-up people, offline\n  \
     bbdl login --sandbox          log in once, in the browser\n  \
     bbdl fetch eob --out claims   download all claims to the directory \"claims\"";
-
-/// Where the docs are.
-pub const DOCS: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/docs");
 
 /// The command line, with the address of docs and issues at the end of each help.
 #[must_use]
@@ -77,28 +74,28 @@ pub struct Cli {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Which log-in to use (a profile)
+    /// Profile (a named log-in) to use [default: default]
     #[arg(long, global = true, value_name = "NAME", env = "BBDL_PROFILE", add = ArgValueCompleter::new(profiles))]
     pub profile: Option<ProfileName>,
-    /// Configuration file
+    /// Read this configuration file instead of the usual config.toml
     #[arg(long, global = true, value_name = "FILE", env = "BBDL_CONFIG", hide_short_help = true, value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
-    /// Where tokens are kept
+    /// Where tokens are kept [default: keyring]
     #[arg(long, global = true, value_name = "STORE", env = "BBDL_TOKEN_STORE", hide_short_help = true)]
     pub token_store: Option<StoreKind>,
-    /// Print one JSON result on stdout
+    /// Print the result as JSON
     #[arg(long, global = true, env = "BBDL_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,
-    /// Print only what went wrong
+    /// Print only errors and warnings
     #[arg(short, long, global = true, env = "BBDL_QUIET", hide_short_help = true, value_parser = FalseyValueParser::new())]
     pub quiet: bool,
-    /// Print every request; -vv: also why a request is repeated
+    /// Print every request; -vv also prints why a request is repeated
     #[arg(short, long, global = true, action = ArgAction::Count, env = "BBDL_VERBOSE", hide_short_help = true, value_parser = whole::<u8>(0..=255))]
     pub verbose: u8,
-    /// Show no progress
+    /// Do not show progress
     #[arg(long, global = true, env = "BBDL_NO_PROGRESS", hide_short_help = true, value_parser = FalseyValueParser::new())]
     pub no_progress: bool,
-    /// Never ask anything
+    /// Do not ask questions; fail instead
     #[arg(long, global = true, env = "BBDL_NO_INPUT", hide_short_help = true, value_parser = FalseyValueParser::new())]
     pub no_input: bool,
     /// Also trust the certificates in this file (PEM), such as those of a TLS-intercepting proxy
@@ -107,7 +104,7 @@ pub struct Global {
     /// When to use colors (NO_COLOR is honored)
     #[arg(long, global = true, value_name = "WHEN", env = "BBDL_COLOR", hide_short_help = true)]
     pub color: Option<Color>,
-    /// Print help; --help has every option
+    /// Print help (--help shows every option)
     #[arg(short, long, global = true, action = ArgAction::Help)]
     pub help: Option<bool>,
     /// Print version
@@ -128,9 +125,9 @@ pub enum Command {
     Fetch(Box<Fetch>),
     /// Check that an archive is complete and undamaged
     Verify(Verify),
-    /// Make a page for people: sums, charts and every claim
+    /// Make a web page with totals, charts and every claim
     Report(Report),
-    /// Write claims as tables: CSV, Parquet or SQLite
+    /// Write claims as tables or as one FHIR Bundle
     Export(Export),
     /// Check this machine's setup and its log-ins
     #[command(
@@ -143,13 +140,13 @@ pub enum Command {
             bbdl profiles list\n  \
             bbdl profiles rename mum mom")]
     Profiles(Profiles),
-    /// Delete a log-in, its tokens and the archives filled with it
+    /// Delete a log-in, its tokens and the archives that it filled
     Purge(Purge),
     /// Run an offline Blue Button server with made-up people
     Mock(Mock),
-    /// Try everything on made-up people: mock, log-in, fetch
+    /// Try bbdl offline: mock server, log-in and fetch
     Demo(Demo),
-    /// Print the completions for a shell
+    /// Print shell completions
     Completions(Completions),
     /// Write the man pages
     Man(Man),
@@ -173,13 +170,13 @@ pub enum Command {
         bbdl login --sandbox --redirect-uri http://localhost:8080/callback"
 )]
 pub struct Login {
-    /// CMS's sandbox (made-up people)
+    /// Use CMS's sandbox (made-up people)
     #[arg(long, group = "environment")]
     pub sandbox: bool,
-    /// CMS's production server (real people); the default
+    /// Use CMS's production server (real people); the default
     #[arg(long, group = "environment")]
     pub production: bool,
-    /// Another server: scheme, host and port
+    /// Use another server, such as http://127.0.0.1:8099
     #[arg(long, value_name = "URL", group = "environment", hide_short_help = true, value_hint = ValueHint::Url)]
     pub server: Option<String>,
     /// API version [default: v2]
@@ -191,25 +188,25 @@ pub struct Login {
     /// The app's client id
     #[arg(long, value_name = "ID", env = "BBDL_CLIENT_ID")]
     pub client_id: Option<String>,
-    /// File with the app's client secret, or -
+    /// File with the app's client secret, or - for standard input
     #[arg(long, value_name = "FILE", env = "BBDL_CLIENT_SECRET_FILE", value_hint = ValueHint::FilePath)]
     pub client_secret_file: Option<PathBuf>,
     /// The redirect URI registered for the app [default: http://127.0.0.1/callback, on any free port]
     #[arg(long, value_name = "URI", env = "BBDL_REDIRECT_URI", hide_short_help = true)]
     pub redirect_uri: Option<String>,
-    /// Only print the address, open no browser
+    /// Print the address; do not open a browser
     #[arg(long, env = "BBDL_NO_BROWSER", value_parser = FalseyValueParser::new())]
     pub no_browser: bool,
     /// Do not listen for the redirect; read the address or the code from standard input
     #[arg(long, env = "BBDL_MANUAL", hide_short_help = true, value_parser = FalseyValueParser::new())]
     pub manual: bool,
-    /// Ask for this scope (may be given several times) [default: all that bbdl can use]
+    /// Ask for this scope (repeatable) [default: every scope that bbdl can use]
     #[arg(long, value_name = "SCOPE", env = "BBDL_SCOPE", hide_short_help = true, value_delimiter = ' ')]
     pub scope: Vec<String>,
     /// Language of CMS's pages
     #[arg(long, value_name = "LANG", env = "BBDL_LANG", hide_short_help = true)]
     pub lang: Option<Lang>,
-    /// How long to wait for the log-in: seconds, or 90s, 15m, 1h [default: 15m]
+    /// How long to wait for the log-in, such as 90s, 15m or 1h [default: 15m]
     #[arg(long, value_name = "DURATION", env = "BBDL_TIMEOUT", hide_short_help = true, value_parser = patience)]
     pub timeout: Option<Duration>,
 }
@@ -227,7 +224,7 @@ pub enum Lang {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:\n  bbdl logout\n  bbdl logout --profile mom --local")]
 pub struct Logout {
-    /// Only delete the tokens here; the consent stays at the server
+    /// Only delete the tokens on this machine; the consent continues
     #[arg(long)]
     pub local: bool,
 }
@@ -253,10 +250,10 @@ pub struct Status {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Shared state")]
 pub struct SharedStateArgs {
-    /// Share profiles and work with other machines in this PostgreSQL: postgres://USER@HOST/DATABASE
+    /// Share profiles and work with other machines through this PostgreSQL database: postgres://USER@HOST/DATABASE
     #[arg(long, global = true, value_name = "URL", env = "BBDL_STATE", hide_env_values = true, hide_short_help = true, value_parser = secret)]
     pub state: Option<Secret>,
-    /// The file with the key that the tokens there are sealed with
+    /// File with the key that encrypts the tokens in the shared state
     #[arg(long, global = true, value_name = "FILE", env = "BBDL_STATE_KEY_FILE", hide_short_help = true, value_hint = ValueHint::FilePath)]
     pub state_key_file: Option<PathBuf>,
 }
@@ -278,13 +275,13 @@ pub struct Doctor {
         bbdl purge --all-profiles --yes"
 )]
 pub struct Purge {
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, env = "BBDL_YES", value_parser = FalseyValueParser::new())]
     pub yes: bool,
     /// Only show what would be deleted
     #[arg(long)]
     pub dry_run: bool,
-    /// All profiles on this machine
+    /// Delete all profiles on this machine
     #[arg(long, conflicts_with = "profile")]
     pub all_profiles: bool,
 }
@@ -295,7 +292,7 @@ pub enum Format {
     /// One resource per line
     #[default]
     Ndjson,
-    /// The same, and every page as the server sent it, in pages/
+    /// The same, and also every page as the server sent it, in pages/
     Json,
 }
 
@@ -312,25 +309,31 @@ pub struct Fetch {
     /// The archive's directory, or - for standard output
     #[arg(long, short, visible_alias = "output", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub out: PathBuf,
-    /// What to keep
+    /// How to store what is downloaded
     #[arg(long, value_name = "FORMAT", default_value = "ndjson", hide_short_help = true)]
     pub format: Format,
-    /// Download everything again, and drop what the server no longer has
+    /// Download everything again, and remove what the server no longer has
     #[arg(long)]
     pub full: bool,
-    /// Fetch for every profile, each into its own directory
+    /// Fetch for every profile, into DIR/PROFILE
     #[arg(long, conflicts_with = "profile")]
     pub all_profiles: bool,
-    /// Only claims of these types
+    /// Only claims of this type (repeatable)
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', ignore_case = true)]
     pub types: Vec<Kind>,
-    /// Only claims with a service then: ge, gt, le or lt and a date; up to two
+    /// Only claims by date of service, as in ge2025-01-31 (repeatable)
+    ///
+    /// Write ge (on or after), gt (after), le (on or before) or lt (before) in front of the date. For a range, pass the option
+    /// twice.
     #[arg(long, value_name = "OPDATE", value_parser = op_date)]
     pub service_date: Vec<String>,
-    /// Only what the server loaded then: ge, gt, le or lt and a date or instant; up to two
+    /// Only what the server loaded at that time, as in ge2025-01-31 or lt2025-01-31T12:00:00Z (repeatable)
+    ///
+    /// Write ge (at or after), gt (after), le (at or before) or lt (before) in front of the date or time. For a range, pass the
+    /// option twice.
     #[arg(long, value_name = "OPINSTANT", value_parser = op_instant, hide_short_help = true)]
     pub last_updated: Vec<String>,
-    /// API v3: only claims from these sources
+    /// API v3: only claims from this source (repeatable)
     #[arg(long, value_name = "SOURCE", value_delimiter = ',', ignore_case = true, hide_short_help = true)]
     pub source: Vec<Source>,
     /// Resources per page
@@ -339,16 +342,16 @@ pub struct Fetch {
     /// Stop if one enrollee has more claims than this
     #[arg(long, value_name = "N", default_value = "200000", hide_short_help = true, value_parser = at_least::<u64>(1))]
     pub max_claims: u64,
-    /// How many requests to have under way at a server at once, in total over all profiles; fewer while it is slow
+    /// Send at most this many requests to a server at once, in total over all profiles; bbdl sends fewer while the server is slow
     #[arg(long, value_name = "N", default_value = "4", env = "BBDL_JOBS", hide_short_help = true, value_parser = whole::<u8>(1..=16))]
     pub jobs: u8,
-    /// How long to wait for one complete answer: seconds, or 90s, 5m; CMS's own limit is 120 seconds
+    /// How long to wait for one complete answer, such as 90s or 5m; CMS's own limit is 120 seconds
     #[arg(long, value_name = "DURATION", default_value = "130s", env = "BBDL_REQUEST_TIMEOUT", hide_short_help = true, value_parser = request_timeout)]
     pub timeout: Duration,
     /// How often to repeat a request that failed for a temporary reason
     #[arg(long, value_name = "N", default_value = "6", env = "BBDL_RETRY", hide_short_help = true, value_parser = whole::<u32>(0..=20))]
     pub retry: u32,
-    /// Pause before the first repetition, in milliseconds; it doubles each time
+    /// How many milliseconds to wait before the first repetition; the wait doubles each time
     #[arg(long, value_name = "MS", default_value = "1000", env = "BBDL_RETRY_DELAY", hide_short_help = true, value_parser = whole::<u64>(1..=60_000))]
     pub retry_delay: u64,
     /// Options for all profiles.
@@ -363,22 +366,22 @@ pub struct Fetch {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options for --all-profiles")]
 pub struct FetchMany {
-    /// Only those who were not pulled for so long: 90s, 15m, 6h, 7d
+    /// Only profiles whose last pull is at least this long ago, such as 6h or 7d
     #[arg(long, value_name = "DURATION", requires = "all_profiles", conflicts_with = "profile", hide_short_help = true, value_parser = duration::parse)]
     pub stale_after: Option<Duration>,
-    /// Begin with nobody after this time; exit 75 if somebody who was due is left
+    /// Start no further profile after this time, such as 4h; exit with 75 if profiles that were due are left
     #[arg(long = "for", value_name = "DURATION", requires = "all_profiles", conflicts_with = "profile", hide_short_help = true, value_parser = duration::parse)]
     pub time: Option<Duration>,
-    /// Only part K of N of the profiles, K from 0: several machines share them by their names
+    /// Only part K of N of the profiles, counted from 0, so that N machines can share the work; bbdl splits the profiles by name
     #[arg(long, value_name = "K/N", requires = "all_profiles", conflicts_with = "profile", hide_short_help = true)]
     pub shard: Option<Shard>,
-    /// Append one line of JSON to this file for each profile, as soon as it ends
+    /// Append one line of JSON to this file for each profile, as soon as its fetch ends
     #[arg(long, value_name = "FILE", requires = "all_profiles", conflicts_with = "profile", hide_short_help = true, value_hint = ValueHint::FilePath)]
     pub results: Option<PathBuf>,
-    /// Write the numbers of the run for Prometheus (node_exporter's textfile collector)
+    /// Write the numbers of the run to this file, for Prometheus (node_exporter's textfile collector)
     #[arg(long, value_name = "FILE", requires = "all_profiles", conflicts_with = "profile", hide_short_help = true, value_hint = ValueHint::FilePath)]
     pub metrics: Option<PathBuf>,
-    /// Failures that do not fail the run: an exit code, or a share of those who were due, such as 1% (repeatable)
+    /// Failures that do not fail the run: those with an exit code, such as 75, or up to a share of the profiles that were due, such as 1% (repeatable)
     #[arg(
         long,
         value_name = "CODE|PERCENT%",
@@ -387,7 +390,7 @@ pub struct FetchMany {
         hide_short_help = true
     )]
     pub tolerate: Vec<Tolerance>,
-    /// How many log-ins may be renewed at once: if bbdl is killed, so many consents can be lost
+    /// Renew at most this many log-ins at once; if bbdl is killed, up to this many consents can be lost
     #[arg(long, value_name = "N", default_value_t = Renewals::AT_ONCE, env = "BBDL_RENEWALS", hide_short_help = true, value_parser = whole::<u8>(1..=16))]
     pub renewals: u8,
 }
@@ -438,29 +441,29 @@ pub struct Report {
     /// Only claims with a service in this year
     #[arg(long, value_name = "YYYY", value_parser = whole::<i16>(1900..=2200))]
     pub year: Option<i16>,
-    /// Leave out names and the numbers of people, claims and plans, to show the page to somebody
+    /// Leave out names and the identifiers of people, claims and plans, so that you can show the page to others
     #[arg(long)]
     pub redact: bool,
 }
 
 /// `bbdl export`
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "docs/export.md says what each column means and where it comes from.\n\nExamples:\n  \
+#[command(after_help = format!("What each column means: {DOCS}/export.md\n\nExamples:\n  \
         bbdl export claims --to csv --out tables\n  \
         bbdl export claims --to sqlite --out claims.db\n  \
         bbdl export claims --to fhir-bundle --out claims.json\n  \
-        bbdl export study/* --to parquet --out tables")]
+        bbdl export study/* --to parquet --out tables"))]
 pub struct Export {
-    /// The archive's directory, or several
+    /// One or more archive directories
     ///
-    /// Tables of several archives have `enrollee` as their first column: the name of the profile that fills the archive, or of
-    /// its directory.
+    /// With several archives, the first column of each table is `enrollee`: the name of the profile that fills the archive, or
+    /// else the name of its directory.
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath, required = true, num_args = 1..)]
     pub dirs: Vec<PathBuf>,
     /// What to write
     #[arg(long, value_name = "FORMAT")]
     pub to: export::Format,
-    /// For csv and parquet a directory, else a file; existing files are replaced
+    /// Where to write: a directory for csv and parquet, a file for the others; existing files are replaced
     #[arg(long, short, visible_alias = "output", value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub out: PathBuf,
     /// For csv and parquet: separate files for each year of service
@@ -484,7 +487,7 @@ pub struct Mock {
     /// Number of enrollees
     #[arg(long, value_name = "N", default_value = "1", value_parser = whole::<u32>(1..=1_000_000))]
     pub enrollees: u32,
-    /// Makes other people and claims
+    /// Seed of the made-up people and claims
     #[arg(long, value_name = "N", default_value = "1", value_parser = at_least::<u64>(0))]
     pub seed: u64,
     /// Serve FHIR payloads from this directory instead
@@ -493,17 +496,17 @@ pub struct Mock {
     /// Complete log-ins without showing pages
     #[arg(long)]
     pub auto_consent: bool,
-    /// Delay each answer, in milliseconds
+    /// Delay each answer (milliseconds)
     #[arg(long, value_name = "MS", default_value = "0", value_parser = at_least::<u64>(0))]
     pub latency: u64,
-    /// What kind of access the app has
+    /// The app's access
     #[arg(long, value_name = "CATEGORY", default_value = "thirteen-month")]
     pub access: Access,
     /// Register this redirect URI too (repeatable)
     #[arg(long, value_name = "URI")]
     pub redirect_uri: Vec<String>,
-    /// Fail on purpose (repeatable); see docs/mock.md
-    #[arg(long, value_name = "SPEC")]
+    /// Fail on purpose (repeatable)
+    #[arg(long, value_name = "SPEC", help = format!("Fail on purpose (repeatable): {DOCS}/mock.md"))]
     pub fault: Vec<String>,
 }
 
@@ -522,7 +525,7 @@ pub struct Demo {
     after_help = "Examples:\n  bbdl completions bash > ~/.local/share/bash-completion/completions/bbdl\n  bbdl completions zsh > ~/.zfunc/_bbdl\n  bbdl completions fish > ~/.config/fish/completions/bbdl.fish"
 )]
 pub struct Completions {
-    /// The shell
+    /// Shell to print completions for
     pub shell: clap_complete::Shell,
 }
 

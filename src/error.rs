@@ -14,6 +14,9 @@ use crate::{
 /// Where to report a bug.
 pub const ISSUES: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/issues");
 
+/// Where the docs are. A page of them: `DOCS/export.md`.
+pub const DOCS: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/docs");
+
 /// How a run ends. The numbers are a promise to scripts (`docs/exit-codes.md`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -266,6 +269,11 @@ impl Error {
             }
             std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
                 "Check who owns the directory and whether it may be written to."
+            }
+            std::io::ErrorKind::NotFound => "There is nothing at this path. Check how it is written.",
+            std::io::ErrorKind::IsADirectory => "This is a directory. Name a file.",
+            std::io::ErrorKind::NotADirectory | std::io::ErrorKind::AlreadyExists => {
+                "A file is where a directory has to be. Name another path."
             }
             _ if is_shortage_of_files(cause) => {
                 "Too many files are open: raise the limit (ulimit -n), or use fewer --jobs."

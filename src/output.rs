@@ -22,7 +22,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Color {
-    /// On a terminal that can, unless NO_COLOR is set.
+    /// On a terminal that can show them, unless NO_COLOR is set.
     #[default]
     Auto,
     /// Always.

@@ -130,7 +130,7 @@ fn status_online_corrects_a_wrongly_remembered_end() {
 }
 
 #[test]
-fn status_online_tells_the_gravest_of_all_profiles() {
+fn status_online_exits_with_the_code_of_the_worst_log_in() {
     let stage = stage();
     stage.control("POST", "consent", r#"{"enrollee":1}"#);
     stage.log_in(&["--profile", "second"]);
@@ -139,6 +139,10 @@ fn status_online_tells_the_gravest_of_all_profiles() {
     let output = stage.run(&["status", "--online"]);
     assert_code(&output, 75, &["status"]);
     assert!(text(&output.stdout).contains("second:"), "both are shown: {}", text(&output.stdout));
+    let (told, said) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(told.matches("the server cannot answer now").count(), 2, "{told}");
+    assert!(said.starts_with("error: 2 log-ins were not confirmed: default, second"), "{said}");
+    assert!(!said.contains("cannot answer"), "told once, and not again on stderr: {said}");
     stage.control("DELETE", "faults", "");
     stage.log_in(&["--profile", "third"]);
     let status = stage.expect_json(77, &["status", "--online", "--json"]);

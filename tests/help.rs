@@ -188,15 +188,68 @@ fn a_dry_run_of_purge_shows_what_would_go_and_deletes_nothing() {
 }
 
 #[test]
-fn purge_of_nobody_does_not_ask_for_a_log_in() {
+fn a_command_about_an_unknown_profile_names_the_known_ones() {
     let stage = logged_in();
-    let output = stage.run(&["purge", "--profile", "nobody"]);
-    assert_code(&output, 78, &["purge"]);
-    let said = text(&output.stderr);
-    assert!(
-        said.contains("Nothing was deleted. These profiles are here: default") && !said.contains("Log in"),
-        "{said}"
-    );
+    for command in [
+        &["purge", "--profile", "nobody"][..],
+        &["logout", "--profile", "nobody"],
+        &["status", "--profile", "nobody"],
+        &["profiles", "rename", "nobody", "somebody"],
+        &["profiles", "remove", "nobody", "--yes"],
+        &["profiles", "export", "nobody"],
+    ] {
+        let output = stage.run(command);
+        assert_code(&output, 78, command);
+        let said = text(&output.stderr);
+        assert_eq!(said.matches("there is no profile \"nobody\"").count(), 1, "{said}");
+        assert!(said.contains("The profiles here: default") && !said.contains("Log in"), "{said}");
+    }
+    let near = text(&stage.run(&["logout", "--profile", "defualt"]).stderr);
+    assert!(near.contains("Did you mean \"default\"?"), "{near}");
+}
+
+#[test]
+fn a_path_that_cannot_be_used_is_answered_with_what_is_wrong_with_it() {
+    let stage = logged_in();
+    let home = stage.home.path();
+    fs::write(home.join("file"), "x").unwrap();
+    fs::create_dir(home.join("dir")).unwrap();
+    for (code, typed, expected) in [
+        (74, "profiles import nowhere", "There is nothing at this path"),
+        (74, "profiles import dir", "This is a directory. Name a file."),
+        (74, "man file", "A file is where a directory has to be"),
+        (
+            78,
+            "login --sandbox --client-id x --client-secret-file nowhere",
+            "There is no such file. Put the client secret",
+        ),
+        (78, "login --sandbox --client-id x --client-secret-file dir", "This is a directory. Give the file in it"),
+        (78, "status --config nowhere", "Check the path given with --config or BBDL_CONFIG"),
+    ] {
+        let words: Vec<&str> = typed.split(' ').collect();
+        let output = stage.run(&words);
+        assert_code(&output, code, &words);
+        let said = text(&output.stderr);
+        assert!(said.contains(expected) && !said.contains("Check the disk"), "{typed}: {said}");
+    }
+    let output = stage.run(&["login", "--sandbox", "--client-id", "x", "--client-secret-file", "nowhere"]);
+    let shown = fs::canonicalize(home).unwrap().join("nowhere");
+    assert!(text(&output.stderr).contains(shown.to_str().unwrap()), "the whole path: {}", text(&output.stderr));
+}
+
+#[test]
+fn usage_shows_what_was_typed_and_not_what_variables_set() {
+    let said = said(2, &[("BBDL_JOBS", "2"), ("BBDL_CA_CERT", "ca.pem")], &["fetch", "eob"]);
+    assert!(said.contains("Usage: bbdl fetch --out <DIR> <RESOURCE>..."), "{said}");
+}
+
+#[test]
+fn a_variable_that_contradicts_an_option_is_named() {
+    for command in [&["fetch", "eob", "--out", "x", "--all-profiles"][..], &["purge", "--all-profiles"]] {
+        let said = said(2, &[("BBDL_PROFILE", "mom")], command);
+        assert!(said.contains("'--all-profiles' cannot be used with 'BBDL_PROFILE'"), "{said}");
+        assert!(said.contains("unset the environment variable BBDL_PROFILE") && !said.contains("Usage"), "{said}");
+    }
 }
 
 #[test]

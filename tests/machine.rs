@@ -302,7 +302,7 @@ fn a_similar_profile_name_is_suggested() {
     ] {
         let error = stage.expect_json(78, command)["error"].clone();
         assert_eq!(error["kind"], "no_profile");
-        assert!(error["hint"].as_str().unwrap().starts_with("Did you mean --profile grandma?"), "{error}");
+        assert!(error["hint"].as_str().unwrap().starts_with("Did you mean \"grandma\"?"), "{error}");
     }
     assert_eq!(
         stage.expect_json(0, &["status", "--json", "--profile", "grandma"])["profiles"].as_array().unwrap().len(),

@@ -203,8 +203,8 @@ fn invalid_exports_are_refused_before_anything_is_written() {
     for (arguments, words) in [
         (&["claims", "claims", "--to", "csv"][..], "would both be"),
         (&["claims", "other", "--to", "fhir-bundle"], "a bundle is of one person"),
-        (&["claims", "other", "--to", "sqlite", "--partition-by", "year"], "by year"),
-        (&["claims", "--to", "fhir-bundle", "--partition-by", "year"], "by year"),
+        (&["claims", "other", "--to", "sqlite", "--partition-by", "year"], "--partition-by works only"),
+        (&["claims", "--to", "fhir-bundle", "--partition-by", "year"], "--partition-by works only"),
     ] {
         let error = stage.expect_json(2, &[&["export"], arguments, &["--output", "out", "--json"]].concat());
         assert!(error["error"]["message"].as_str().unwrap().contains(words), "{error}");

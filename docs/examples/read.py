@@ -1,6 +1,6 @@
 """Reads an archive and its Parquet tables with DuckDB, pandas and the standard library.
 
-    bbdl export claims --to parquet --output tables
+    bbdl export claims --to parquet --out tables
     python read.py claims tables
 """
 

@@ -1,7 +1,7 @@
 """Reads tables of many archives, which are directories of files, with DuckDB and pandas.
 
-    bbdl export study/* --to parquet --output tables
-    bbdl export study/* --to parquet --partition-by year --output tables-by-year
+    bbdl export study/* --to parquet --out tables
+    bbdl export study/* --to parquet --partition-by year --out tables-by-year
     python read_many.py
 """
 

@@ -9,11 +9,11 @@ use url::Url;
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum RedirectError {
     /// Not an absolute URI, or one with a fragment or credentials (RFC 6749 section 3.1.2).
-    #[error("not a redirect URI: write it exactly as registered, like http://127.0.0.1/callback")]
+    #[error("this is not a URI. Write it exactly as registered, such as http://127.0.0.1/callback")]
     NotAUri,
     /// Nothing of this machine can listen there.
     #[error(
-        "bbdl can only listen on http://127.0.0.1, http://[::1] or http://localhost; for any other redirect URI add --manual and paste the address you end up at"
+        "bbdl can only listen on http://127.0.0.1, http://[::1] or http://localhost. For any other redirect URI, add --manual and paste the address that your browser shows at the end"
     )]
     NotLoopback,
     /// `localhost` is compared with its port by the server.

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueHint, builder::FalseyValueParser};
 use clap_complete::engine::ArgValueCompleter;
 
 use super::{SharedStateArgs, values::profiles};
-use crate::profile::ProfileName;
+use crate::{error::DOCS, profile::ProfileName};
 
 /// `bbdl profiles`
 #[derive(Debug, Args)]
@@ -25,9 +25,9 @@ pub enum ProfilesAction {
     /// List the profiles of this machine
     #[command(after_help = "Examples:\n  bbdl profiles list\n  bbdl profiles list --json | jq -r '.profiles[].name'")]
     List,
-    /// Import profiles with their tokens: one JSON object a line
+    /// Import profiles with their tokens: one JSON object per line
     Import(ProfilesImport),
-    /// Print profiles as rows that import reads
+    /// Print profiles as rows for the import command
     Export(ProfilesExport),
     /// Give a profile another name
     Rename(ProfilesRename),
@@ -38,17 +38,17 @@ pub enum ProfilesAction {
 /// `bbdl profiles import`
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "A row needs name, server, client_id and refresh_token, and may have api, client_secret, access_token, \
-        access_token_expires, patient, scopes, access_category and grant_expires. Rows that cannot be used are refused one \
-        by one. docs/for-researchers.md tells more.\n\nExamples:\n  \
+    after_help = format!("A row needs name, server, client_id and refresh_token, and may have api, client_secret, access_token, \
+        access_token_expires, patient, scopes, access_category and grant_expires. A row that cannot be used is refused; the \
+        others are imported. More: {DOCS}/for-researchers.md\n\nExamples:\n  \
         bbdl profiles import rows.ndjson\n  \
-        bbdl profiles import rows.ndjson --json | jq 'select(.ok | not)'"
+        bbdl profiles import rows.ndjson --json | jq 'select(.ok | not)'")
 )]
 pub struct ProfilesImport {
-    /// The file with the rows, or -
+    /// File with the rows, or - for standard input
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
-    /// Put rows in the place of profiles of the same name
+    /// Replace profiles that have the name of a row
     #[arg(long)]
     pub replace: bool,
 }
@@ -59,10 +59,10 @@ pub struct ProfilesImport {
     after_help = "Examples:\n  bbdl profiles export > profiles.ndjson\n  bbdl profiles export p0001 --with-tokens > p0001.ndjson"
 )]
 pub struct ProfilesExport {
-    /// The profiles; all of them where none is named
+    /// Profiles to print [default: all]
     #[arg(value_name = "NAME", add = ArgValueCompleter::new(profiles))]
     pub names: Vec<ProfileName>,
-    /// With tokens and client secrets. They must be used in one place only
+    /// Include tokens and client secrets; use them in one place only
     #[arg(long)]
     pub with_tokens: bool,
 }
@@ -71,7 +71,7 @@ pub struct ProfilesExport {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:\n  bbdl profiles rename mum mom")]
 pub struct ProfilesRename {
-    /// The profile
+    /// Its name now
     #[arg(value_name = "OLD", add = ArgValueCompleter::new(profiles))]
     pub old: ProfileName,
     /// Its new name
@@ -82,14 +82,15 @@ pub struct ProfilesRename {
 /// `bbdl profiles remove`
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "The server is not told, and archives stay. To end a consent as well, log out. To delete archives as well, purge.\n\n\
+    after_help = "The consents continue at the server, and archives stay. To end a consent, use bbdl logout; to delete archives as \
+        well, bbdl purge.\n\n\
         Examples:\n  bbdl profiles remove p0001 p0002 --yes"
 )]
 pub struct ProfilesRemove {
-    /// The profiles
+    /// Profiles to remove
     #[arg(required = true, value_name = "NAME", add = ArgValueCompleter::new(profiles))]
     pub names: Vec<ProfileName>,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, env = "BBDL_YES", value_parser = FalseyValueParser::new())]
     pub yes: bool,
 }

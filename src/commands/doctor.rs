@@ -24,7 +24,7 @@ use crate::{
     auth::{backend_health::Health, store::StoreKind},
     cli::Doctor,
     commands::{Context, shared_state},
-    error::{Error, ErrorKind, Result, sanitized},
+    error::{DOCS, Error, ErrorKind, Result, sanitized},
     files::{path_text::typed, private_dir},
     origin::PRODUCTION,
     profile::{Profile, ProfileName},
@@ -207,7 +207,7 @@ fn browser() -> Finding {
     Finding::warn(
         "browser",
         "this machine has no screen, and BROWSER is not set",
-        "Log in with --no-browser and open the address elsewhere; docs/logging-in.md says how from another machine.",
+        format!("Log in with --no-browser and open the address elsewhere. From another machine: {DOCS}/logging-in.md"),
     )
 }
 

@@ -46,7 +46,7 @@ enum Ended {
 /// [`Exit::NotSetUp`] without such a profile, [`Exit::TryAgain`] when the server cannot be reached.
 pub(crate) fn run(context: &Context, args: &Logout) -> Result<()> {
     let name = &context.profile;
-    let profile = Profile::must_load(&context.paths, name)?;
+    let profile = Profile::must_exist(&context.paths, name)?;
     let store = context.store(context.token_store.unwrap_or(profile.token_store));
     // Nobody may store a renewed token after the others are forgotten.
     let _held = login::hold(context, name, "log out")?;

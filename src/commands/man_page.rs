@@ -9,8 +9,8 @@ use clap_mangen::{
 };
 
 use crate::{
-    cli::{Cli, DOCS},
-    error::{Exit, ISSUES},
+    cli::Cli,
+    error::{DOCS, Exit, ISSUES},
 };
 
 /// When the pages last changed in more than words. A build date would make two builds of one source differ.

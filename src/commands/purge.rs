@@ -11,7 +11,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     files::path_text::to_text,
     profile::{
-        Paths, Profile, ProfileName,
+        Profile, ProfileName,
         archive_notes::{ArchiveNote, LeftBehind},
     },
 };
@@ -61,9 +61,9 @@ pub(crate) fn run(context: &Context, args: &Purge) -> Result<()> {
     let mut doomed = Vec::new();
     for name in names {
         let left_behind = LeftBehind::load(paths, &name)?;
-        let profile = match Profile::must_load(paths, &name) {
+        let profile = match Profile::must_exist(paths, &name) {
             Err(error) if error.kind == ErrorKind::NoProfile && !left_behind.is_empty() => None,
-            loaded => Some(loaded.map_err(|error| nothing_to_purge(paths, error))?),
+            loaded => Some(loaded?),
         };
         doomed.push(Doomed { name, profile, left_behind });
     }
@@ -97,19 +97,6 @@ fn archives_of_others(context: &Context, doomed: &[Doomed]) -> Result<Vec<PathBu
         kept.extend(LeftBehind::load(&context.paths, name)?);
     }
     Ok(kept.into_iter().map(|note| std::fs::canonicalize(&note.out).unwrap_or(note.out)).collect())
-}
-
-/// Who wants to delete something that is not here does not want to log in.
-fn nothing_to_purge(paths: &Paths, error: Error) -> Error {
-    if error.kind != ErrorKind::NoProfile {
-        return error;
-    }
-    let names = paths.profiles().unwrap_or_default();
-    let names: Vec<&str> = names.iter().map(ProfileName::as_str).collect();
-    error.hint(match names.len() {
-        0 => "There is no log-in on this machine, so there is nothing to delete.".to_owned(),
-        _ => format!("Nothing was deleted. These profiles are here: {}", names.join(", ")),
-    })
 }
 
 /// The archives of a profile that would be deleted with it.

@@ -209,9 +209,9 @@ mod with_postgres {
         let shown = file.display();
         let unusable = |why: String| Error::new(ErrorKind::StateKey, format!("{shown}: {why}"));
         // Where keys are mounted into a container, links lead to them.
-        let bytes = private_file::read_following_links(file)
-            .map(Zeroizing::new)
-            .map_err(|cause| unusable(cause.to_string()).hint("Check --state-key-file."))?;
+        let bytes = private_file::read_following_links(file).map(Zeroizing::new).map_err(|cause| {
+            unusable(cause.to_string()).hint("Check the path given with --state-key-file or BBDL_STATE_KEY_FILE.")
+        })?;
         if open_to_all(file) {
             return Err(unusable("everybody on this machine may read the key".to_owned())
                 .hint(format!("Run: chmod 600 {}", typed(file))));

@@ -51,7 +51,7 @@ pub(crate) fn run(context: &Context, args: &Status) -> Result<()> {
     let all = context.paths.profiles()?;
     let names = if context.profile_is_named {
         // What was asked for by name has to be there.
-        Profile::must_load(&context.paths, &context.profile)?;
+        Profile::must_exist(&context.paths, &context.profile)?;
         std::slice::from_ref(&context.profile)
     } else {
         &all
@@ -63,11 +63,9 @@ pub(crate) fn run(context: &Context, args: &Status) -> Result<()> {
         context.output.say("No log-ins on this machine. Begin with: bbdl login --sandbox  (or --production)");
     }
     show(context, &rows, &same_person)?;
-    let asked = names.iter().filter_map(|name| Some((name, online.get(name)?.as_ref().err()?)));
-    match asked.max_by_key(|(_, error)| error.exit().gravity()) {
-        Some((name, error)) => Err(found(context, name, error.clone())),
-        None => Ok(()),
-    }
+    let failed: Vec<(&ProfileName, &Error)> =
+        names.iter().filter_map(|name| Some((name, online.get(name)?.as_ref().err()?))).collect();
+    found(context, &failed)
 }
 
 /// The same for a shared state.
@@ -254,10 +252,22 @@ fn load(context: &Context, name: &ProfileName) -> Option<Profile> {
     Some(profile)
 }
 
-/// The failure of the whole. The result on stdout has it already.
-fn found(context: &Context, name: &ProfileName, error: Error) -> Error {
-    let error = Error { message: format!("{name}: {}", error.message), ..error };
-    if context.output.json() { error.already_reported() } else { error }
+/// The failure of the whole: the names, and the exit code and next step of the worst. The result on stdout has said why
+/// each one failed.
+///
+/// # Errors
+/// If the server did not accept one of the log-ins, or could not be asked.
+fn found(context: &Context, failed: &[(&ProfileName, &Error)]) -> Result<()> {
+    const LISTED: usize = 8;
+    let Some((_, worst)) = failed.iter().max_by_key(|(_, error)| error.exit().gravity()) else { return Ok(()) };
+    let names: Vec<&str> = failed.iter().take(LISTED).map(|(name, _)| name.as_str()).collect();
+    let more = if failed.len() > LISTED { ", …" } else { "" };
+    let message = match failed.len() {
+        1 => format!("the log-in of profile {} was not confirmed", names.join("")),
+        count => format!("{count} log-ins were not confirmed: {}{more}", names.join(", ")),
+    };
+    let error = Error::new(worst.kind, message);
+    Err(if context.output.json() { error.already_reported() } else { error.hint(worst.hint.clone()) })
 }
 
 /// Asks the server about each of them, several at once.
@@ -408,7 +418,7 @@ fn paragraph(name: &ProfileName, profile: &Profile, online: Option<&Online>, now
     }
     match online {
         Some(Ok(())) => lines.push("  the server accepts this log-in".to_owned()),
-        Some(Err(error)) => lines.push(format!("  the server was asked: {}", words(error))),
+        Some(Err(error)) => lines.push(format!("  not confirmed: {}", error.message)),
         None => {}
     }
     lines.join("\n")

@@ -1,7 +1,5 @@
 //! Environment variables as options: an empty one counts as not set, and an error names a wrong one.
 
-use std::ffi::OsString;
-
 use clap::{
     Arg, Command, Error, FromArgMatches,
     builder::Resettable,
@@ -10,28 +8,48 @@ use clap::{
 
 use crate::cli::{self, Cli};
 
+/// A variable that is set here, and the option that it stands for, such as `--jobs`.
+struct Variable {
+    name: String,
+    option: String,
+}
+
 /// Reads the command line of this process. A refusal comes with the variable that its value is from, if it is.
 pub(super) fn parse() -> Result<Cli, (Error, Option<String>)> {
-    read(&|_| false).map_err(|refusal| {
-        // Variables make no command: whoever types `bbdl` alone gets the help.
-        if refusal.kind() == ErrorKind::MissingSubcommand
-            && std::env::args_os().len() < 2
-            && let Err(help) = read(&|_| true)
-        {
-            return (help, None);
-        }
-        match blamed(&refusal) {
-            Some(variable) => (named(refusal, &variable), Some(variable)),
-            None => (refusal, None),
-        }
+    read(&|_| false).map_err(|refusal| match blamed(&refusal) {
+        Some(variable) => (named(refusal, &variable), Some(variable.name)),
+        None => (as_typed(refusal), None),
     })
 }
 
-/// The refusal of a value says where the value is from.
-fn named(mut refusal: Error, variable: &str) -> Error {
-    if refusal.get(ContextKind::InvalidArg).is_some() {
-        refusal.insert(ContextKind::InvalidArg, ContextValue::String(variable.to_owned()));
+/// The refusal without the environment. The usage in it shows what a person typed, and not also the options that
+/// variables stand for. Somebody who types `bbdl` alone gets the help, whatever is set.
+fn as_typed(refusal: Error) -> Error {
+    match read(&|_| true) {
+        // A help that was asked for shows what the variables are set to.
+        Err(other)
+            if refusal.use_stderr()
+                && (other.kind() == refusal.kind() || refusal.kind() == ErrorKind::MissingSubcommand) =>
+        {
+            other
+        }
+        _ => refusal,
     }
+}
+
+/// The refusal says which variable the value is from.
+fn named(mut refusal: Error, variable: &Variable) -> Error {
+    let is_meant = |value: &ContextValue| match value {
+        ContextValue::String(text) => text.split(' ').next() == Some(&variable.option),
+        _ => false,
+    };
+    for kind in [ContextKind::InvalidArg, ContextKind::PriorArg] {
+        if refusal.get(kind).is_some_and(is_meant) {
+            refusal.insert(kind, ContextValue::String(variable.name.clone()));
+        }
+    }
+    // It would show the option as if it had been typed.
+    refusal.insert(ContextKind::Usage, ContextValue::None);
     refusal
 }
 
@@ -52,19 +70,27 @@ fn without(command: Command, leave_out: &dyn Fn(&str) -> bool) -> Command {
 }
 
 /// The variable without which the refusal would be another one, or none.
-fn blamed(refusal: &Error) -> Option<String> {
-    if !matches!(refusal.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation | ErrorKind::InvalidUtf8) {
+fn blamed(refusal: &Error) -> Option<Variable> {
+    use ErrorKind::{ArgumentConflict, InvalidUtf8, InvalidValue, ValueValidation};
+    if !matches!(refusal.kind(), InvalidValue | ValueValidation | InvalidUtf8 | ArgumentConflict) {
         return None;
     }
-    let is_the_same = |other: &Error| other.kind() == refusal.kind() && other.to_string() == refusal.to_string();
-    let named = variables(&cli::command());
-    named.into_iter().find(|variable| !read(&|name| name == variable).is_err_and(|other| is_the_same(&other)))
+    let is_the_same = |other: &Error| {
+        other.kind() == refusal.kind()
+            && [ContextKind::InvalidArg, ContextKind::PriorArg, ContextKind::InvalidValue]
+                .iter()
+                .all(|kind| other.get(*kind) == refusal.get(*kind))
+    };
+    let set = variables(&cli::command());
+    set.into_iter().find(|variable| !read(&|name| name == variable.name).is_err_and(|other| is_the_same(&other)))
 }
 
 /// Every variable of a command and those below it that is set here.
-fn variables(command: &Command) -> Vec<String> {
-    let own = command.get_arguments().filter_map(Arg::get_env).map(OsString::from);
-    let set = own.filter(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
-    let set = set.map(|name| name.to_string_lossy().into_owned());
-    set.chain(command.get_subcommands().flat_map(variables)).collect()
+fn variables(command: &Command) -> Vec<Variable> {
+    let own = command.get_arguments().filter_map(|arg| {
+        let name = arg.get_env().filter(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))?;
+        let option = format!("--{}", arg.get_long().unwrap_or_default());
+        Some(Variable { name: name.to_string_lossy().into_owned(), option })
+    });
+    own.chain(command.get_subcommands().flat_map(variables)).collect()
 }

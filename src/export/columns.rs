@@ -210,7 +210,8 @@ fn month(month: Option<Month>) -> Cell<'static> {
     Cell::Text(format!("{year}-{month:02}").into())
 }
 
-/// A table for a kind of detail that a claim can have several of. Only a database has these tables. The first column is the claim's id.
+/// A table for a kind of detail that a claim can have several of. Only a database has these tables. The first column is the
+/// claim's id.
 pub struct Detail {
     /// Its name.
     pub name: &'static str,

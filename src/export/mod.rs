@@ -31,20 +31,20 @@ use crate::{
 /// What to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// `claims.csv`, `lines.csv` and `coverage.csv` in a directory; of several archives a directory for each.
+    /// `claims.csv`, `lines.csv` and `coverage.csv` in a directory; with several archives, one directory for each table.
     Csv,
-    /// `claims.parquet`, `lines.parquet` and `coverage.parquet` in a directory; of several archives a directory for each.
+    /// `claims.parquet`, `lines.parquet` and `coverage.parquet` in a directory; with several archives, one directory for each table.
     Parquet,
-    /// One file with these tables, and one for each thing that a claim has several of.
+    /// One file with these tables, and with a table for each kind of detail that a claim can have several of.
     Sqlite,
-    /// One FHIR R4 Bundle of patient, coverage and claims as served, for a doctor or a portal (API v2, v3).
+    /// One FHIR R4 Bundle with the patient, coverage and claims as the server sent them, for a doctor or a portal (API v2, v3).
     FhirBundle,
 }
 
 /// How rows are divided into files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Partition {
-    /// The year in which the first service of a claim was (`year=2026`).
+    /// By the year of a claim's first service (`year=2026`).
     Year,
 }
 
@@ -220,7 +220,7 @@ pub fn export(archives: &Archives, plan: &Plan) -> Result<Written> {
     let (output, by_year) = (plan.output.as_path(), plan.partition == Some(Partition::Year));
     let layout = Layout { of_many: archives.is_many(), by_year, part: plan.part };
     if by_year && matches!(plan.format, Format::Sqlite | Format::FhirBundle) {
-        return Err(Error::usage("only tables of several files can be by year")
+        return Err(Error::usage("--partition-by works only with csv and parquet")
             .hint("Write them with --to parquet or --to csv, or leave --partition-by out."));
     }
     let in_parts = layout.of_many || by_year;

@@ -1,4 +1,5 @@
-//! An SQLite database: the main tables, a table for each kind of detail that a claim can have several of, and views for common questions.
+//! An SQLite database: the main tables, a table for each kind of detail that a claim can have several of, and views for
+//! common questions.
 
 use rusqlite::{Connection, ToSql, types::ToSqlOutput};
 

@@ -40,7 +40,7 @@ impl Metrics {
     /// [`Exit::Usage`] where something else than a file is there.
     pub(crate) fn new(path: &Path, shard: Option<Shard>) -> Result<Self> {
         if path == Path::new("-") || place::is_no_file(path) {
-            return Err(Error::usage(format!("--metrics needs a file, and {} is none", path.display()))
+            return Err(Error::usage(format!("--metrics needs a file, and {} is not one", path.display()))
                 .hint("Name a file that may be replaced: --metrics bbdl.prom"));
         }
         let path = place::followed(path);

@@ -127,7 +127,7 @@ impl ConfigFile {
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound && !named => return Ok(Self::default()),
             Err(cause) => {
                 return Err(Error::new(ErrorKind::Config, format!("cannot read {}: {cause}", path.display()))
-                    .hint("Check the path given with --config."));
+                    .hint("Check the path given with --config or BBDL_CONFIG."));
             }
         };
         // It may name a program to run.

@@ -98,23 +98,39 @@ impl Profile {
         })
     }
 
-    /// Reads a profile that must be there.
+    /// Reads the profile of a command that needs a log-in. If there is none, the next step is to log in.
     ///
     /// # Errors
     /// As [`Profile::load`], and [`crate::error::Exit::NotSetUp`] when there is none of this name.
     pub fn must_load(paths: &Paths, name: &ProfileName) -> Result<Self> {
         Self::load(paths, name)?.ok_or_else(|| {
-            let option = profile_option(name);
+            let login = format!("bbdl login --sandbox{}  (or --production)", profile_option(name));
             let known = paths.profiles().unwrap_or_default();
-            let near = known.iter().map(|it| (strsim::damerau_levenshtein(it.as_str(), name.as_str()), it)).min();
-            let login = format!("bbdl login --sandbox{option}  (or --production)");
-            let hint = match near {
-                Some((distance, near)) if distance <= MOST_TYPING_ERRORS => {
-                    format!("Did you mean --profile {near}? Or log in: {login}")
+            no_profile(name).hint(match most_alike(&known, name) {
+                Some(near) => format!("Did you mean \"{near}\"? Or log in: {login}"),
+                None => format!("Log in first: {login}"),
+            })
+        })
+    }
+
+    /// Reads the profile of a command that changes or ends what is there already. To log in would be the wrong advice: if
+    /// there is no such profile, its name is probably mistyped.
+    ///
+    /// # Errors
+    /// As [`Profile::must_load`].
+    pub fn must_exist(paths: &Paths, name: &ProfileName) -> Result<Self> {
+        const LISTED: usize = 8;
+        Self::load(paths, name)?.ok_or_else(|| {
+            let known = paths.profiles().unwrap_or_default();
+            no_profile(name).hint(match (most_alike(&known, name), known.len()) {
+                (_, 0) => "Nobody is logged in on this machine.".to_owned(),
+                (Some(near), _) => format!("Did you mean \"{near}\"? To list all profiles: bbdl profiles list"),
+                (None, 1..=LISTED) => {
+                    let names: Vec<&str> = known.iter().map(ProfileName::as_str).collect();
+                    format!("The profiles here: {}", names.join(", "))
                 }
-                _ => format!("Log in first: {login}"),
-            };
-            Error::new(ErrorKind::NoProfile, format!("there is no profile \"{name}\" on this machine")).hint(hint)
+                (None, count) => format!("To list the {count} profiles: bbdl profiles list"),
+            })
         })
     }
 
@@ -346,6 +362,16 @@ pub fn login_command(server: &Origin, api: ApiVersion, name: &ProfileName) -> St
     };
     let api = if api == ApiVersion::default() { String::new() } else { format!(" --api {api}") };
     format!("bbdl login {server}{api}{}", profile_option(name))
+}
+
+fn no_profile(name: &ProfileName) -> Error {
+    Error::new(ErrorKind::NoProfile, format!("there is no profile \"{name}\" on this machine"))
+}
+
+/// The name that was probably meant.
+fn most_alike<'n>(known: &'n [ProfileName], name: &ProfileName) -> Option<&'n ProfileName> {
+    let near = known.iter().map(|it| (strsim::damerau_levenshtein(it.as_str(), name.as_str()), it)).min();
+    near.filter(|(distance, _)| *distance <= MOST_TYPING_ERRORS).map(|(_, near)| near)
 }
 
 #[cfg(test)]

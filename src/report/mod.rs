@@ -49,8 +49,9 @@ use crate::{
 const STYLE: &str = include_str!("report.css");
 const SCRIPT: &str = include_str!("report.js");
 
-/// On a page with at least this many claims, the lines of a claim are one text. The script turns it into a table when the claim is opened: a
-/// browser needs a hundred times as long for tables that nobody opens. Without the script, the text itself is shown.
+/// On a page with at least this many claims, the lines of a claim are one text. The script turns it into a table when the
+/// claim is opened: a browser needs a hundred times as long for tables that nobody opens. Without the script, the text
+/// itself is shown.
 const MANY: u64 = 2_000;
 /// So many claims form a group that the browser lays out only when it is scrolled into view.
 const TOGETHER: usize = 100;

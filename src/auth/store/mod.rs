@@ -21,7 +21,7 @@ use next_record::NextRecord;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    error::{Error, ErrorKind, sanitized},
+    error::{DOCS, Error, ErrorKind, sanitized},
     secret::Secret,
 };
 
@@ -115,9 +115,9 @@ pub enum StoreKind {
     /// The system's keyring: Secret Service, macOS Keychain or Windows Credential Manager
     #[default]
     Keyring,
-    /// A file only its owner can read
+    /// Files that only you can read
     File,
-    /// A program of yours: token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND
+    /// A program of yours, named by token_store_command in config.toml or by BBDL_TOKEN_STORE_COMMAND
     Command,
 }
 
@@ -230,12 +230,12 @@ impl StoreError {
                 )
             }
             Self::NoCommand => {
-                "Set token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND; see docs/token-store-command.md."
-                    .to_owned()
+                format!("Set token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND: {DOCS}/token-store-command.md")
             }
-            Self::Command { .. } => "Its own message is above. Check token_store_command in config.toml, or \
-                 BBDL_TOKEN_STORE_COMMAND; see docs/token-store-command.md."
-                .to_owned(),
+            Self::Command { .. } => format!(
+                "Its own message is above. Check token_store_command in config.toml, or BBDL_TOKEN_STORE_COMMAND: \
+                 {DOCS}/token-store-command.md"
+            ),
             Self::CommandTimedOut { .. } => {
                 "It may be waiting for a password: unlock the place where it keeps tokens, and run the same command again.".to_owned()
             }

@@ -2,8 +2,8 @@
 
 use std::{
     fs::File,
-    io::{IsTerminal, Read, stdin},
-    path::Path,
+    io::{self, IsTerminal, Read, stdin},
+    path::{Path, absolute},
 };
 
 use oauth2::PkceCodeVerifier;
@@ -86,7 +86,9 @@ fn kept(store: &dyn TokenStore, profile: &str) -> Result<Option<Credential>> {
 
 fn from_file(output: &Output, path: &Path) -> Result<Secret> {
     const LONGEST: u64 = 16 * 1024;
-    let from = format!("client secret file {}", path.display());
+    let shown =
+        if path == Path::new("-") { path.to_owned() } else { absolute(path).unwrap_or_else(|_| path.to_owned()) };
+    let from = format!("client secret file {}", shown.display());
     let mut bytes = Zeroizing::new(Vec::new());
     let read = if path == Path::new("-") {
         first_line(&mut bytes, LONGEST)
@@ -96,7 +98,7 @@ fn from_file(output: &Output, path: &Path) -> Result<Secret> {
             file.take(LONGEST).read_to_end(&mut bytes).map(|_| ())
         })
     };
-    read.map_err(|cause| refused(&from, &cause.to_string()))?;
+    read.map_err(|cause| unreadable(&from, &cause))?;
     let text = decoded(&bytes).ok_or_else(|| refused(&from, "it is not text"))?;
     word(&text, &from)
 }
@@ -161,7 +163,7 @@ fn word(text: &str, from: &str) -> Result<Secret> {
         let value = object.as_object().and_then(|object| {
             object.iter().find_map(|(key, value)| names_a_secret(key).then(|| value.as_str()).flatten())
         });
-        let value = value.ok_or_else(|| refused(from, "it holds JSON without a client_secret"))?;
+        let value = value.ok_or_else(|| refused(from, "it contains JSON without a client_secret"))?;
         found = Zeroizing::new(cleaned(value));
     } else if let Some((key, value)) = found.split_once('=')
         && names_a_secret(key)
@@ -171,13 +173,29 @@ fn word(text: &str, from: &str) -> Result<Secret> {
         found = Zeroizing::new(cleaned(value));
     }
     if found.is_empty() || found.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(refused(from, "it does not hold one word"));
+        return Err(refused(from, "it does not contain exactly one word"));
     }
     Ok(Secret::new(found.to_string()))
 }
 
+/// The file itself cannot be read, whatever it holds.
+fn unreadable(from: &str, cause: &io::Error) -> Error {
+    let hint = match cause.kind() {
+        io::ErrorKind::NotFound => {
+            "There is no such file. Put the client secret into it, or give another path with --client-secret-file or BBDL_CLIENT_SECRET_FILE."
+        }
+        io::ErrorKind::IsADirectory => {
+            "This is a directory. Give the file in it with --client-secret-file or BBDL_CLIENT_SECRET_FILE."
+        }
+        io::ErrorKind::PermissionDenied => "Check who owns the file and whether you may read it.",
+        _ => "Check the path given with --client-secret-file or BBDL_CLIENT_SECRET_FILE.",
+    };
+    Error::new(ErrorKind::ClientSecret, format!("{from}: {cause}")).hint(hint)
+}
+
 fn refused(from: &str, why: &str) -> Error {
-    Error::new(ErrorKind::ClientSecret, format!("{from}: {why}")).hint("It must hold the secret and nothing else.")
+    Error::new(ErrorKind::ClientSecret, format!("{from}: {why}"))
+        .hint("It must contain the client secret and nothing else.")
 }
 
 /// Proves id and secret at the token endpoint. The server looks at them before it looks at the code, which is made up:

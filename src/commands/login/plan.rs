@@ -64,7 +64,7 @@ impl Plan {
             args.redirect_uri.or(defaults.redirect_uri).or(same_server.and_then(|p| p.redirect_uri.clone()));
         let text = redirect_given.as_deref().unwrap_or(redirect::DEFAULT);
         let redirect = if manual { RedirectUri::manual(text) } else { RedirectUri::loopback(text) };
-        let redirect = redirect.map_err(|cause| Error::usage(format!("redirect URI: {cause}")))?;
+        let redirect = redirect.map_err(|cause| Error::usage(format!("redirect URI \"{text}\": {cause}")))?;
         let scopes =
             if args.scope.is_empty() { defaults.scope.unwrap_or_else(|| default_scopes(api)) } else { args.scope };
         let lang = match (args.lang, defaults.lang.as_deref()) {

@@ -30,7 +30,7 @@ pub(super) fn run(context: &Context, args: &ProfilesExport) -> Result<()> {
     }
     context.output.stream(|out| {
         for name in &names {
-            let profile = Profile::must_load(&context.paths, name)?;
+            let profile = Profile::must_exist(&context.paths, name)?;
             let tokens = args.with_tokens.then(|| tokens(context, name, &profile)).transpose()?;
             let row = serde_json::to_string(&Written::of(name, &profile, tokens.as_ref())).unwrap_or_default();
             writeln!(out, "{row}").map_err(|cause| Error::stdout(&cause))?;

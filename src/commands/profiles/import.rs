@@ -23,7 +23,7 @@ use crate::{
     cli::{ProfilesImport, SharedStateArgs},
     commands::{Context, shared_state},
     error::{Error, ErrorKind, Result},
-    files::{lock::FileLock, private_dir},
+    files::{lock::FileLock, path_text::typed, private_dir},
     profile::{
         Profile, ProfileName, TakenNames,
         archive_notes::{ArchiveNote, LeftBehind},
@@ -261,9 +261,8 @@ impl Summary {
             context.output.summary(format!("{kept} profiles imported, {refused} rows refused"));
         }
         let Some(gravest) = gravest else { return Ok(()) };
-        let message =
-            format!("{refused} of {} rows were refused; the gravest reason: {}", kept + refused, gravest.message);
-        let error = Error::new(gravest.kind, message).hint(gravest.hint);
+        let message = format!("{refused} of {} rows were refused. Fix this first: {}", kept + refused, gravest.message);
+        let error = Error { message, ..gravest };
         // Each row has been told on stdout.
         Err(if context.output.json() { error.already_reported() } else { error })
     }
@@ -283,9 +282,10 @@ pub(super) fn open(context: &Context, path: &Path) -> Result<Box<dyn BufRead>> {
     }
     let file = File::open(path).map_err(|cause| Error::disk("read", path, &cause))?;
     if file.metadata().is_ok_and(|metadata| metadata.is_file() && private_dir::usable_by_others(&metadata).is_some()) {
-        context
-            .output
-            .warn(format!("others can read {}, and there are tokens in it: chmod 600, or delete it", path.display()));
+        context.output.warn(format!(
+            "others can read {0}, and it has tokens in it. To keep it to yourself: chmod 600 {0}",
+            typed(path)
+        ));
     }
     Ok(Box::new(BufReader::with_capacity(1 << 16, file)))
 }

@@ -25,7 +25,8 @@ pub(super) fn run(context: &Context, args: &ProfilesRemove, shared: &SharedState
         let removed = match &of_state {
             None => remove(context, name).map(Some),
             Some(removed) if removed.get(at) == Some(&true) => Ok(None),
-            Some(_) => Err(Error::new(ErrorKind::NoProfile, format!("\"{name}\" is not in the shared state"))),
+            Some(_) => Err(Error::new(ErrorKind::NoProfile, format!("\"{name}\" is not in the shared state"))
+                .hint("To list who is: bbdl profiles list")),
         };
         match removed {
             Ok(profile) => {
@@ -33,7 +34,7 @@ pub(super) fn run(context: &Context, args: &ProfilesRemove, shared: &SharedState
                 rows.push(json!({"name": name.as_str(), "ok": true}));
             }
             Err(error) => {
-                if !context.output.json() {
+                if !context.output.json() && args.names.len() > 1 {
                     context.output.warn(format!("{name}: {}", error.message));
                 }
                 rows.push(json!({"name": name.as_str(), "ok": false, "error": error.to_json()}));
@@ -46,14 +47,18 @@ pub(super) fn run(context: &Context, args: &ProfilesRemove, shared: &SharedState
     }
     let failed = failures.len();
     let Some(gravest) = failures.into_iter().max_by_key(|error| error.exit().gravity()) else { return Ok(()) };
-    let message =
-        format!("{failed} of {} profiles were not removed; the gravest reason: {}", args.names.len(), gravest.message);
-    let error = Error::new(gravest.kind, message).hint(gravest.hint);
+    let error = match args.names.len() {
+        1 => gravest,
+        all => Error {
+            message: format!("{failed} of {all} profiles were not removed. Fix this first: {}", gravest.message),
+            ..gravest
+        },
+    };
     Err(if context.output.json() { error.already_reported() } else { error })
 }
 
 fn remove(context: &Context, name: &ProfileName) -> Result<Profile> {
-    let profile = Profile::must_load(&context.paths, name)?;
+    let profile = Profile::must_exist(&context.paths, name)?;
     // No fetch may store a renewed token after the others are gone.
     let _held = login::hold(context, name, "remove a profile")?;
     let store = context.store(context.token_store.unwrap_or(profile.token_store));
@@ -64,8 +69,8 @@ fn remove(context: &Context, name: &ProfileName) -> Result<Profile> {
 
 fn agree(context: &Context, names: &[ProfileName]) -> Result<()> {
     if !context.output.can_ask() {
-        return Err(Error::usage("remove forgets tokens for good, and there is nobody to ask")
-            .hint("Say so: bbdl profiles remove NAME --yes"));
+        return Err(Error::usage("remove deletes tokens for good, and there is no terminal to ask on")
+            .hint("To remove without a question: bbdl profiles remove NAME --yes"));
     }
     let names: Vec<&str> = names.iter().map(ProfileName::as_str).collect();
     context.output.tell(format!("Profiles and their tokens: {}", names.join(", ")));

@@ -42,7 +42,7 @@ pub(super) fn run(context: &Context, args: &ProfilesRename) -> Result<()> {
     let profile = match (Profile::load(paths, old)?, Profile::load(paths, new)?) {
         (Some(profile), None) => profile,
         (None, Some(renamed)) if is_left_over(context, old, &renamed)? => renamed,
-        (None, _) => Profile::must_load(paths, old)?,
+        (None, _) => Profile::must_exist(paths, old)?,
         (Some(_), Some(_)) => {
             return Err(Error::usage(format!("there is a profile \"{new}\" already"))
                 .hint(format!("Choose another name, or remove that profile first: bbdl profiles remove {new}")));
