@@ -287,7 +287,7 @@ impl Records for Population {
     fn write_claim(&self, version: Version, enrollee: usize, place: usize, created: Timestamp, out: &mut String) {
         match version {
             Version::V1 => self.claim(enrollee, place).write_v1(out),
-            Version::V2 => self.claim(enrollee, place).write(created, out),
+            Version::V2 => self.claim(enrollee, place).write_v2(created, out),
             Version::V3 => {
                 let (stage, claim, id) = self.claim_v3(enrollee, place);
                 claim.write_v3(stage, &id, &self.patient_of(version, enrollee), out);
@@ -299,7 +299,7 @@ impl Records for Population {
         let person = self.person(enrollee);
         match version {
             Version::V1 => person.patient_v1(),
-            Version::V2 => person.patient(),
+            Version::V2 => person.patient_v2(),
             Version::V3 => person.patient_v3(&self.patient_of(version, enrollee)),
         }
     }
@@ -308,7 +308,7 @@ impl Records for Population {
         let person = self.person(enrollee);
         match version {
             Version::V1 => PARTS.iter().map(|&part| person.coverage_v1(part)).collect(),
-            Version::V2 => PARTS.iter().map(|&part| person.coverage(part)).collect(),
+            Version::V2 => PARTS.iter().map(|&part| person.coverage_v2(part)).collect(),
             Version::V3 => person.coverage_v3(&self.patient_of(version, enrollee)),
         }
     }

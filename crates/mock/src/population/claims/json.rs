@@ -5,15 +5,9 @@
 
 use std::fmt::{self, Write};
 
-use super::tape::{Kind, Node, Tape};
-
 /// Appends JSON to a string. Keys and values go out in the order of the calls.
 pub(super) struct Json<'a> {
     out: &'a mut String,
-    /// Where the values are put down if they are recorded instead of written.
-    nodes: Option<&'a mut Vec<Node>>,
-    /// The key of the next value, while recording.
-    name: &'static str,
     /// True where the next key or value needs no comma before it.
     fresh: bool,
     /// Whether whole amounts go out without `.0`. The server keeps the scale of the database's
@@ -30,12 +24,7 @@ pub(super) trait Value {
 impl<'a> Json<'a> {
     /// A writer that appends to `out`.
     pub(super) fn new(out: &'a mut String) -> Self {
-        Self { out, nodes: None, name: "", fresh: true, whole_amounts: false }
-    }
-
-    /// One that records instead: neither keys nor separators nor escapes are written.
-    pub(super) fn recording(tape: &'a mut Tape) -> Self {
-        Self { nodes: Some(&mut tape.nodes), ..Self::new(&mut tape.text) }
+        Self { out, fresh: true, whole_amounts: false }
     }
 
     fn separate(&mut self) {
@@ -46,10 +35,6 @@ impl<'a> Json<'a> {
     }
 
     fn key(&mut self, name: &'static str) {
-        if self.nodes.is_some() {
-            self.name = name;
-            return;
-        }
         self.separate();
         self.out.push('"');
         self.out.push_str(name);
@@ -59,23 +44,8 @@ impl<'a> Json<'a> {
 
     /// A value in a list.
     pub(super) fn item(&mut self, value: impl Value) {
-        if self.nodes.is_none() {
-            self.separate();
-            return value.write(self);
-        }
-        let from = self.out.len();
+        self.separate();
         value.write(self);
-        let to = self.out.len();
-        self.record(Kind::Plain, from, to);
-    }
-
-    /// Puts a value down and forgets its key; its place, where values are recorded.
-    fn record(&mut self, kind: Kind, from: usize, to: usize) -> Option<usize> {
-        let key = std::mem::take(&mut self.name);
-        self.nodes.as_mut().map(|nodes| {
-            nodes.push(Node { key, kind, from, to });
-            nodes.len() - 1
-        })
     }
 
     /// `"name": value`.
@@ -93,31 +63,22 @@ impl<'a> Json<'a> {
 
     /// An object in a list, or the outermost one.
     pub(super) fn object(&mut self, inside: impl FnOnce(&mut Self)) {
-        self.enclosed(Kind::Object, inside);
+        self.enclosed(['{', '}'], inside);
     }
 
     /// `"name": { … }`.
     pub(super) fn put_object(&mut self, name: &'static str, inside: impl FnOnce(&mut Self)) {
         self.key(name);
-        self.enclosed(Kind::Object, inside);
+        self.enclosed(['{', '}'], inside);
     }
 
     /// `"name": [ … ]`.
     pub(super) fn put_list(&mut self, name: &'static str, inside: impl FnOnce(&mut Self)) {
         self.key(name);
-        self.enclosed(Kind::List, inside);
+        self.enclosed(['[', ']'], inside);
     }
 
-    fn enclosed(&mut self, kind: Kind, inside: impl FnOnce(&mut Self)) {
-        if let Some(place) = self.record(kind, 0, 0) {
-            inside(self);
-            if let Some(nodes) = &mut self.nodes {
-                let to = nodes.len();
-                nodes[place].to = to;
-            }
-            return;
-        }
-        let (open, close) = if kind == Kind::List { ('[', ']') } else { ('{', '}') };
+    fn enclosed(&mut self, [open, close]: [char; 2], inside: impl FnOnce(&mut Self)) {
         self.separate();
         self.out.push(open);
         self.fresh = true;
@@ -148,9 +109,6 @@ impl<'a> Json<'a> {
 
     /// Appends the inside of a string, escaped as RFC 8259 section 7 asks.
     pub(super) fn escaped(&mut self, text: &str) {
-        if self.nodes.is_some() {
-            return self.out.push_str(text);
-        }
         // Without a branch in the loop: nearly no text has anything to escape.
         let odd = text.bytes().fold(false, |odd, byte| odd | (byte < 0x20) | (byte == b'"') | (byte == b'\\'));
         if !odd {
@@ -216,6 +174,16 @@ impl Value for u64 {
 impl Value for bool {
     fn write(&self, json: &mut Json<'_>) {
         json.raw(if *self { "true" } else { "false" });
+    }
+}
+
+/// A number of units, which has a decimal in the database: always `30.0`.
+pub(super) struct Decimal(pub(super) u64);
+
+impl Value for Decimal {
+    fn write(&self, json: &mut Json<'_>) {
+        json.digits(self.0, 1);
+        json.raw(".0");
     }
 }
 

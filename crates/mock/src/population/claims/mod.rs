@@ -1,27 +1,22 @@
-//! Made-up claims in the shape of API v2 (FHIR R4, CARIN Blue Button).
+//! Made-up claims.
 //!
-//! [`Claim::at`] tells what a search needs to know of a claim; [`Claim::write`] makes the resource.
-//! Both derive everything from the place of the claim in its population, so that nothing is kept.
+//! [`Claim::at`] tells what a search needs to know of a claim, and [`row::ClaimRow`] all the rest; [`v1`], [`v2`] and
+//! [`v3`] each write the resource from it. Everything derives from the place of the claim in its population, so that
+//! nothing is kept.
 
 mod datetime;
-mod drug;
-mod facts;
-mod institutional;
 mod json;
 #[cfg(test)]
 mod json_shape;
-mod lines;
 mod parts;
 pub(crate) mod person;
-mod professional;
-mod revenue;
-mod sections;
-mod stay;
+mod row;
 pub(crate) mod tables;
-mod tape;
 #[cfg(test)]
 mod tests;
 pub(crate) mod v1;
+mod v1_and_v2;
+mod v2;
 pub(crate) mod v3;
 mod vocabulary;
 
@@ -29,9 +24,6 @@ use jiff::{Timestamp, civil::Date};
 
 use crate::rng::Rng;
 use datetime::{FhirInstant, days_after};
-use json::Json;
-use tape::Tape;
-use vocabulary::{Code, System};
 
 /// When the data was last loaded. Fixed, so that the same seed serves the same bytes on any day.
 pub(super) const LOADED: Timestamp = Timestamp::constant(1_794_819_600, 0); // 2026-11-16T09:00:00Z
@@ -72,6 +64,37 @@ impl Kind {
             Self::Outpatient => "outpatient",
             Self::Pde => "pde",
             Self::Snf => "snf",
+        }
+    }
+
+    /// CMS's number for the type, and its words; drug events have none.
+    fn claim_type(self) -> Option<(&'static str, &'static str)> {
+        Some(match self {
+            Self::Carrier => (
+                "71",
+                "Local carrier non-durable medical equipment, prosthetics, orthotics, and supplies (DMEPOS) claim",
+            ),
+            Self::Dme => ("82", "DMERC; DMEPOS claim"),
+            Self::Hha => ("10", "Home Health Agency (HHA) claim"),
+            Self::Hospice => ("50", "Hospice claim"),
+            Self::Inpatient => ("60", "Inpatient claim"),
+            Self::Outpatient => ("40", "Hospital Outpatient claim"),
+            Self::Snf => ("20", "Non swing bed Skilled Nursing Facility (SNF) claim"),
+            Self::Pde => return None,
+        })
+    }
+
+    /// Blue Button's word for the type.
+    fn eob_type(self) -> &'static str {
+        match self {
+            Self::Carrier => "CARRIER",
+            Self::Dme => "DME",
+            Self::Hha => "HHA",
+            Self::Hospice => "HOSPICE",
+            Self::Inpatient => "INPATIENT",
+            Self::Outpatient => "OUTPATIENT",
+            Self::Pde => "PDE",
+            Self::Snf => "SNF",
         }
     }
 
@@ -148,72 +171,6 @@ impl Claim {
         }
     }
 
-    /// Appends the resource as compact JSON.
-    pub(super) fn write(&self, created: Timestamp, out: &mut String) {
-        self.put_down(created, Json::new(out));
-    }
-
-    fn put_down(&self, created: Timestamp, mut json: Json<'_>) {
-        let mut rng = self.rng.clone();
-        json.whole_amounts = rng.percent(12);
-        json.object(|json| match self.kind {
-            Kind::Pde => drug::write(json, self, created, &mut rng),
-            Kind::Carrier | Kind::Dme => professional::write(json, self, created, &mut rng),
-            _ => institutional::write(json, self, created, &mut rng),
-        });
-    }
-
-    /// What v2 says of the claim: v1 and v3 read their [`facts::Facts`] off it.
-    fn as_v2(&self) -> Tape {
-        let mut tape = Tape::new();
-        self.put_down(LOADED, Json::recording(&mut tape));
-        tape
-    }
-
-    /// `resourceType`, `id` and `meta`.
-    fn head(&self, json: &mut Json<'_>, profile: &str) {
-        json.put("resourceType", "ExplanationOfBenefit");
-        json.put("id", format_args!("{}--{}", self.kind.name(), self.number));
-        json.put_object("meta", |json| {
-            json.put("lastUpdated", written(self.last_updated, true));
-            json.put_list("profile", |json| {
-                json.item(format_args!(
-                    "http://hl7.org/fhir/us/carin-bb/StructureDefinition/C4BB-ExplanationOfBenefit-{profile}"
-                ));
-            });
-        });
-    }
-
-    /// Final-action claims are active; what a later claim replaced is cancelled.
-    fn status(&self, json: &mut Json<'_>, cancelled: bool) {
-        json.put("status", if cancelled { "cancelled" } else { "active" });
-    }
-
-    /// `use` and `patient`.
-    fn patient(&self, json: &mut Json<'_>) {
-        json.put("use", "claim");
-        json.put_object("patient", |json| json.put("reference", format_args!("Patient/-{}", self.patient)));
-    }
-
-    /// `created` (the moment of the answer, as the server has it) and `insurer`.
-    fn created(&self, json: &mut Json<'_>, created: Timestamp) {
-        json.put("created", written(created, false));
-        json.put_object("insurer", |json| json.put_object("identifier", |json| json.put("value", "CMS")));
-    }
-
-    /// `insurance`, which points to one of the person's four coverages.
-    fn insurance(&self, json: &mut Json<'_>, part: char, inside: impl FnOnce(&mut Json<'_>)) {
-        json.put_list("insurance", |json| {
-            json.object(|json| {
-                json.put("focal", true);
-                json.put_object("coverage", |json| {
-                    inside(json);
-                    json.put("reference", format_args!("Coverage/part-{part}--{}", self.patient));
-                });
-            });
-        });
-    }
-
     /// The group that ties a claim to its adjustments.
     fn group(&self, rng: &mut Rng) -> u64 {
         rng.between(1_000_000_000, 99_999_999_999)
@@ -263,23 +220,4 @@ fn near_line_record(kind: Kind) -> (&'static str, &'static str) {
             "Part A institutional claim record (inpatient [IP], skilled nursing facility [SNF], hospice [HOS], or home health agency [HHA])",
         ),
     }
-}
-
-/// The claim's types: CMS's number, Blue Button's word, FHIR's. The server calls home health
-/// professional and equipment institutional, which are coding mistakes of its own.
-fn types(json: &mut Json<'_>, kind: Kind, cms: (&str, &str), blue: &str) {
-    let fhir = match kind {
-        Kind::Carrier | Kind::Hha => ("professional", "Professional"),
-        Kind::Pde => ("pharmacy", "Pharmacy"),
-        _ => ("institutional", "Institutional"),
-    };
-    json.put_object("type", |json| {
-        json.put_list("coding", |json| {
-            if !cms.0.is_empty() {
-                json.coding(Code(System::Variable("nch_clm_type_cd"), cms.0, cms.1));
-            }
-            json.coding(Code(System::Bluebutton("eob-type"), blue, ""));
-            json.coding(Code(System::Terminology("claim-type"), fhir.0, fhir.1));
-        });
-    });
 }

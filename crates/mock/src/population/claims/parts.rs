@@ -6,7 +6,7 @@ use jiff::civil::Date;
 
 use super::json::{Digits, Json, Value};
 use super::tables::{FAMILY_NAMES, GIVEN_NAMES, SPECIALTIES, Specialty};
-use super::vocabulary::{Code, NPI, System, UNIQUE_CLAIM};
+use super::vocabulary::{Code, NPI, System};
 use crate::rng::Rng;
 
 /// US dollars in cents.
@@ -22,12 +22,6 @@ impl Cents {
     /// What is left after `other`; never below zero.
     pub(super) fn less(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
-    }
-}
-
-impl std::iter::Sum for Cents {
-    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
-        Self(amounts.map(|amount| amount.0).sum())
     }
 }
 
@@ -138,31 +132,6 @@ impl Json<'_> {
         });
     }
 
-    /// `"category": …, "amount": …` as they stand in an adjudication or a total.
-    pub(super) fn priced(&mut self, category: Code<'_>, variable: &str, words: &str, amount: Cents) {
-        self.put_object("category", |json| {
-            json.put_list("coding", |json| {
-                json.coding(category);
-                json.variable_code("adjudication", variable, words);
-            });
-        });
-        self.money("amount", amount);
-    }
-
-    /// An adjudication: CARIN's word for it, CMS's variable, the amount.
-    pub(super) fn adjudication(&mut self, category: Code<'_>, variable: &str, words: &str, amount: Cents) {
-        self.object(|json| json.priced(category, variable, words, amount));
-    }
-
-    /// An adjudication that gives a reason instead of an amount.
-    pub(super) fn denial(&mut self, reason: Code<'_>) {
-        self.object(|json| {
-            let category = Code(System::Carin("C4BBAdjudicationDiscriminator"), "denialreason", "Denial Reason");
-            json.concept("category", &[category]);
-            json.concept("reason", &[reason]);
-        });
-    }
-
     /// A coding whose code is the URL of a CMS variable.
     pub(super) fn variable_code(&mut self, system: &str, variable: &str, words: &str) {
         self.object(|json| {
@@ -193,41 +162,5 @@ impl Json<'_> {
             json.put("start", start);
             json.put("end", end);
         });
-    }
-
-    /// The claim's number and its group's, both negative.
-    pub(super) fn claim_identifiers(&mut self, variable: &str, number: u64, group: u64) {
-        self.object(|json| {
-            json.concept("type", &[UNIQUE_CLAIM]);
-            json.put("system", System::Variable(variable));
-            json.put("value", format_args!("-{number}"));
-        });
-        self.object(|json| {
-            json.concept("type", &[UNIQUE_CLAIM]);
-            json.put("system", System::Url("https://bluebutton.cms.gov/resources/identifier/claim-group"));
-            json.put("value", format_args!("-{group}"));
-        });
-    }
-
-    /// The number that a pharmacy gave a prescription.
-    pub(super) fn prescription_number(&mut self, number: u64) {
-        self.object(|json| {
-            json.concept("type", &[UNIQUE_CLAIM]);
-            json.put("system", System::Variable("rx_srvc_rfrnc_num"));
-            json.put("value", Digits(number, 1));
-        });
-    }
-
-    /// An ICD-10 diagnosis: the server gives every code in both systems.
-    pub(super) fn diagnosis(&mut self, sequence: u64, code: &str, display: &str, kind: Code<'_>) {
-        self.put("sequence", sequence);
-        self.concept(
-            "diagnosisCodeableConcept",
-            &[
-                Code(System::Url("http://hl7.org/fhir/sid/icd-10-cm"), code, display),
-                Code(System::Url("http://hl7.org/fhir/sid/icd-10"), code, display),
-            ],
-        );
-        self.put_list("type", |json| json.object(|json| json.codings(&[kind])));
     }
 }

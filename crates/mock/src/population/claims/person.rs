@@ -1,12 +1,11 @@
-//! The Patient resource and the four Coverage resources of a made-up person.
+//! Made-up people: what all versions tell of them, and the extensions that v1 and v2 write alike.
 
 use jiff::{Timestamp, civil::Date};
 
-use super::datetime::{FhirInstant, days_after};
-use super::eastern;
+use super::datetime::days_after;
 use super::json::Json;
-use super::tables::STATES;
-use super::vocabulary::{Code, System};
+use super::tables::{STATES, State};
+use super::written;
 use crate::rng::Rng;
 
 const MONTHS: [&str; 12] = ["01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12"];
@@ -35,15 +34,33 @@ pub(crate) struct Person<'a> {
     pub(crate) rng: Rng,
 }
 
-/// What both resources must agree on.
-struct Facts {
-    mbi: String,
-    birth: Date,
-    dual: bool,
+/// Everything that Patient and Coverage tell of somebody, whatever the version.
+pub(super) struct PersonRow {
+    /// The Medicare number.
+    pub(super) mbi: String,
+    pub(super) birth: Date,
+    /// Whether Medicaid covers them as well.
+    pub(super) is_dual: bool,
+    /// CMS's code and words.
+    race: (&'static str, &'static str),
+    /// The initial of the middle name.
+    pub(super) middle: &'static str,
+    pub(super) is_female: bool,
+    pub(super) state: &'static State,
+    pub(super) zip: u64,
+    /// The number of the contract of their drug plan.
+    contract: u64,
+}
+
+impl PersonRow {
+    /// When parts A and B began: in the month of the 65th birthday.
+    pub(super) fn since(&self) -> Date {
+        Date::new(self.birth.year() + 65, self.birth.month(), 1).unwrap_or(self.birth)
+    }
 }
 
 impl Person<'_> {
-    fn facts(&self) -> (Facts, Rng) {
+    pub(super) fn row(&self) -> PersonRow {
         let mut rng = self.rng.clone();
         // 65 before 2015: nobody has a claim from before the coverage began.
         let birth = days_after(Date::constant(1930, 1, 1), rng.below(20 * 365));
@@ -53,119 +70,73 @@ impl Person<'_> {
         {
             mbi.push(char::from(*rng.pick(class.as_bytes())));
         }
-        (Facts { mbi, birth, dual: rng.percent(20) }, rng)
+        let is_dual = rng.percent(20);
+        let contract = rng.clone().below(40);
+        let races = [("1", "White"), ("2", "Black"), ("3", "Other"), ("4", "Asian"), ("5", "Hispanic")];
+        let race = *rng.pick(&races);
+        let middle = *rng.pick(&["A", "J", "M", "X"]);
+        let is_female = *rng.pick(&[true, false]);
+        let state = rng.pick(STATES);
+        let zip = state.zip + rng.below(999);
+        PersonRow { mbi, birth, is_dual, race, middle, is_female, state, zip, contract }
     }
 
-    fn head(&self, json: &mut Json<'_>, kind: &str, profile: &str, id: std::fmt::Arguments<'_>) {
+    /// `resourceType`, `id` and `meta` of v1 and v2, of which only v2 names a profile.
+    pub(super) fn head(&self, json: &mut Json<'_>, kind: &str, id: std::fmt::Arguments<'_>, profile: Option<&str>) {
         json.put("resourceType", kind);
         json.put("id", id);
         json.put_object("meta", |json| {
-            let at = self.last_updated;
-            json.put("lastUpdated", FhirInstant { at, eastern: eastern(at), milliseconds: true });
-            json.put_list("profile", |json| {
-                json.item(format_args!("http://hl7.org/fhir/us/carin-bb/StructureDefinition/{profile}"));
+            json.put("lastUpdated", written(self.last_updated, true));
+            if let Some(profile) = profile {
+                json.put_list("profile", |json| {
+                    json.item(format_args!("http://hl7.org/fhir/us/carin-bb/StructureDefinition/{profile}"));
+                });
+            }
+        });
+    }
+
+    /// `name` of v1 and v2.
+    pub(super) fn usual_name(&self, json: &mut Json<'_>, row: &PersonRow) {
+        json.put_list("name", |json| {
+            json.object(|json| {
+                json.put("use", "usual");
+                self.name(json, row);
             });
         });
     }
 
-    /// The Patient: a name, a sex, a birth date, a state and a postal code; no street.
-    pub(crate) fn patient(&self) -> String {
-        let (facts, mut rng) = self.facts();
-        let mut out = String::with_capacity(4096);
-        let mut json = Json::new(&mut out);
-        json.object(|json| {
-            self.head(json, "Patient", "C4BB-Patient", format_args!("-{}", self.patient));
-            json.put_list("extension", |json| {
-                race(json, &mut rng);
-                dual_status(json, facts.dual);
-            });
-            json.put_list("identifier", |json| self.identifiers(json, &facts));
-            json.put_list("name", |json| {
-                json.object(|json| {
-                    json.put("use", "usual");
-                    json.put("family", self.family);
-                    json.put_list("given", |json| {
-                        json.item(self.given);
-                        json.item(*rng.pick(&["A", "J", "M", "X"]));
-                    });
-                });
-            });
-            json.put("gender", *rng.pick(&["female", "male"]));
-            json.put("birthDate", facts.birth);
-            json.put("deceasedBoolean", false);
-            json.put_list("address", |json| {
-                json.object(|json| {
-                    let state = rng.pick(STATES);
-                    json.put("state", state.code);
-                    json.put("postalCode", format_args!("{:05}", state.zip + rng.below(999)));
-                });
-            });
-        });
-        out
-    }
-
-    fn identifiers(&self, json: &mut Json<'_>, facts: &Facts) {
-        const TYPES: System<'static> = System::Terminology("v2-0203");
-        json.object(|json| {
-            json.concept("type", &[Code(TYPES, "MB", "Member Number")]);
-            json.put("system", System::Variable("bene_id"));
-            json.put("value", format_args!("-{}", self.patient));
-        });
-        json.object(|json| {
-            json.put_object("type", |json| {
-                json.put_list("coding", |json| {
-                    json.object(|json| {
-                        json.put_list("extension", |json| {
-                            json.extension(System::Bluebutton("identifier-currency"), "current", "Current");
-                        });
-                        json.put("system", TYPES);
-                        json.put("code", "MC");
-                        json.put("display", "Patient's Medicare number");
-                    });
-                });
-            });
-            json.put("system", System::Url("http://hl7.org/fhir/sid/us-mbi"));
-            json.put("value", facts.mbi.as_str());
-            json.put_object("period", |json| json.put("start", Date::constant(2020, 1, 1)));
+    /// `family` and `given`.
+    pub(super) fn name(&self, json: &mut Json<'_>, row: &PersonRow) {
+        json.put("family", self.family);
+        json.put_list("given", |json| {
+            json.item(self.given);
+            json.item(row.middle);
         });
     }
 
-    /// The Coverage of one of [`PARTS`]: its id and the resource.
-    pub(crate) fn coverage(&self, part: char) -> (String, String) {
-        let (facts, mut rng) = self.facts();
-        let mut out = String::with_capacity(20_000);
-        let mut json = Json::new(&mut out);
-        json.object(|json| {
-            self.head(json, "Coverage", "C4BB-Coverage", format_args!("part-{part}--{}", self.patient));
-            json.put_list("extension", |json| {
-                if part != 'c' {
-                    json.variable("ms_cd", "10", "Aged without end-stage renal disease (ESRD)");
-                }
-                match part {
-                    'a' => entitlement(json),
-                    'b' => json.variable("b_trm_cd", "0", "Not Terminated"),
-                    'c' => self.plan(json),
-                    _ => {
-                        let contract = format!("Z{:04}", rng.below(40));
-                        monthly(json, &["ptdcntrct"], &contract);
-                        monthly(json, &["ptdpbpid"], "001");
-                        monthly(json, &["sgmtid"], "000");
-                        monthly(json, &["cstshr"], if facts.dual { "03" } else { "00" });
-                        monthly(json, &["rdsind"], "N");
-                    }
-                }
-                dual_status(json, facts.dual);
-                if matches!(part, 'a' | 'b') {
-                    let (code, words) =
-                        if facts.dual { ("C", "Part A and Part B state buy-in") } else { ("3", "Part A and Part B") };
-                    for month in MONTHS {
-                        month_variable(json, "buyin", month, code, words);
-                    }
-                }
-            });
-            self.coverage_body(json, &facts, part);
-        });
-        (format!("part-{part}--{}", self.patient), out)
+    /// The extensions of the Coverage of a part of Medicare.
+    pub(super) fn coverage_extensions(&self, json: &mut Json<'_>, row: &PersonRow, part: char) {
+        if part != 'c' {
+            json.variable("ms_cd", "10", "Aged without end-stage renal disease (ESRD)");
+        }
+        match part {
+            'a' => entitlement(json),
+            'b' => json.variable("b_trm_cd", "0", "Not Terminated"),
+            'c' => self.plan(json),
+            _ => {
+                monthly(json, "ptdcntrct", &format!("Z{:04}", row.contract), "");
+                monthly(json, "ptdpbpid", "001", "");
+                monthly(json, "sgmtid", "000", "");
+                monthly(json, "cstshr", if row.is_dual { "03" } else { "00" }, "");
+                monthly(json, "rdsind", "N", "");
+            }
+        }
+        dual_status(json, row);
+        if matches!(part, 'a' | 'b') {
+            let (code, words) =
+                if row.is_dual { ("C", "Part A and Part B state buy-in") } else { ("3", "Part A and Part B") };
+            monthly(json, "buyin", code, words);
+        }
     }
 
     /// In how many of the first months of 2026 this person was in a Medicare Advantage plan: the second of all people
@@ -184,69 +155,34 @@ impl Person<'_> {
             without.iter().for_each(|month| month_variable(json, variable, month, "0", ""));
         }
     }
-
-    fn coverage_body(&self, json: &mut Json<'_>, facts: &Facts, part: char) {
-        json.put("status", "active");
-        json.concept("type", &[Code(System::Terminology("v3-ActCode"), "SUBSIDIZ", "")]);
-        json.put("subscriberId", facts.mbi.as_str());
-        json.put_object("beneficiary", |json| json.put("reference", format_args!("Patient/-{}", self.patient)));
-        json.concept("relationship", &[Code(System::Terminology("subscriber-relationship"), "self", "Self")]);
-        if matches!(part, 'a' | 'b') {
-            let start = Date::new(facts.birth.year() + 65, facts.birth.month(), 1).unwrap_or(facts.birth);
-            json.put_object("period", |json| json.put("start", start));
-        }
-        json.put_list("payor", |json| {
-            json.object(|json| {
-                json.put_object("identifier", |json| json.put("value", "Centers for Medicare and Medicaid Services"));
-            });
-        });
-        json.put_list("class", |json| {
-            const CLASSES: System<'static> = System::Terminology("coverage-class");
-            json.object(|json| {
-                json.concept("type", &[Code(CLASSES, "group", "Group")]);
-                json.put("value", "Medicare");
-            });
-            json.object(|json| {
-                json.concept("type", &[Code(CLASSES, "plan", "Plan")]);
-                json.put("value", format_args!("Part {}", part.to_ascii_uppercase()));
-            });
-        });
-    }
 }
 
-fn race(json: &mut Json<'_>, rng: &mut Rng) {
-    let (code, words) = *rng.pick(&[("1", "White"), ("2", "Black"), ("3", "Other"), ("4", "Asian"), ("5", "Hispanic")]);
-    json.variable("race", code, words);
-    json.object(|json| {
-        json.put("url", System::Url("http://hl7.org/fhir/us/core/StructureDefinition/us-core-race"));
-        json.put_list("extension", |json| {
-            json.object(|json| {
-                json.put("url", "ombCategory");
-                json.put_object("valueCoding", |json| {
-                    json.put("system", System::Terminology("v3-NullFlavor"));
-                    json.put("code", "UNK");
-                    json.put("display", "Unknown");
-                });
-            });
-            json.object(|json| {
-                json.put("url", "text");
-                json.put("valueString", "Unknown");
-            });
-        });
-    });
+/// CMS's own extensions of a Patient: the race.
+pub(super) fn race(json: &mut Json<'_>, row: &PersonRow) {
+    json.variable("race", row.race.0, row.race.1);
+}
+
+/// `gender`, `birthDate`.
+pub(super) fn gender_and_birth(json: &mut Json<'_>, row: &PersonRow) {
+    json.put("gender", if row.is_female { "female" } else { "male" });
+    json.put("birthDate", row.birth);
+}
+
+/// `state` and `postalCode` of v1 and v2: CMS's number of the state stands in place of its abbreviation.
+pub(super) fn state_and_zip(json: &mut Json<'_>, row: &PersonRow) {
+    json.put("state", row.state.code);
+    json.put("postalCode", format_args!("{:05}", row.zip));
 }
 
 /// The reference year and the twelve months of Medicaid eligibility beside Medicare.
-fn dual_status(json: &mut Json<'_>, dual: bool) {
+pub(super) fn dual_status(json: &mut Json<'_>, row: &PersonRow) {
     json.variable_value("rfrnc_yr", "valueDate", "2026");
-    for month in MONTHS {
-        let (code, words) = if dual {
-            ("02", "QMB and full Medicaid coverage, including prescription drugs")
-        } else {
-            ("NA", "Non-Medicaid")
-        };
-        month_variable(json, "dual_", month, code, words);
-    }
+    let (code, words) = if row.is_dual {
+        ("02", "QMB and full Medicaid coverage, including prescription drugs")
+    } else {
+        ("NA", "Non-Medicaid")
+    };
+    monthly(json, "dual_", code, words);
 }
 
 fn entitlement(json: &mut Json<'_>) {
@@ -257,12 +193,9 @@ fn entitlement(json: &mut Json<'_>) {
     json.variable("a_trm_cd", "0", "Not Terminated");
 }
 
-fn monthly(json: &mut Json<'_>, variables: &[&str], code: &str) {
-    for variable in variables {
-        for month in MONTHS {
-            month_variable(json, variable, month, code, "");
-        }
-    }
+/// The same code in each month of the year.
+fn monthly(json: &mut Json<'_>, variable: &str, code: &str, words: &str) {
+    MONTHS.iter().for_each(|month| month_variable(json, variable, month, code, words));
 }
 
 fn month_variable(json: &mut Json<'_>, variable: &str, month: &str, code: &str, words: &str) {

@@ -18,6 +18,11 @@ impl Specialty {
     pub(super) fn taxonomy(&self) -> Code<'static> {
         Code(System::Url("http://nucc.org/provider-taxonomy"), self.taxonomy_code, self.taxonomy_words)
     }
+
+    /// CMS's own specialty.
+    pub(super) fn of_cms(&self) -> Code<'static> {
+        Code(System::Variable("prvdr_spclty"), self.cms_code, self.cms_words)
+    }
 }
 
 const fn specialty(
@@ -159,6 +164,13 @@ pub(super) struct Service {
     pub(super) betos: (&'static str, &'static str),
     pub(super) kind: (&'static str, &'static str),
     pub(super) charge: (u64, u64),
+}
+
+impl Service {
+    /// The type of service.
+    pub(super) fn code(&self) -> Code<'static> {
+        Code(System::Variable("line_cms_type_srvc_cd"), self.kind.0, self.kind.1)
+    }
 }
 
 const fn service(

@@ -67,15 +67,5 @@ pub(super) const DRUG_COST: Code<'static> = Code(System::Carin("C4BBAdjudication
 
 pub(super) const INFO: Code<'static> = Code(System::Terminology("claiminformationcategory"), "info", "Information");
 
-pub(super) const PERFORMING: Code<'static> =
-    Code(System::Carin("C4BBClaimCareTeamRole"), "performing", "Performing provider");
-pub(super) const REFERRING: Code<'static> = Code(System::Carin("C4BBClaimCareTeamRole"), "referring", "Referring");
-pub(super) const ATTENDING: Code<'static> = Code(System::Carin("C4BBClaimCareTeamRole"), "attending", "Attending");
-pub(super) const OPERATING: Code<'static> = Code(System::Carin("C4BBClaimCareTeamRole"), "operating", "Operating");
-pub(super) const OTHER_OPERATING: Code<'static> =
-    Code(System::Carin("C4BBClaimCareTeamRole"), "otheroperating", "Other Operating");
-pub(super) const PRESCRIBING: Code<'static> =
-    Code(System::Carin("C4BBClaimCareTeamRole"), "prescribing", "Prescribing provider");
-
 pub(super) const NPI: Code<'static> = Code(System::Carin("C4BBIdentifierType"), "npi", "National Provider Identifier");
 pub(super) const UNIQUE_CLAIM: Code<'static> = Code(System::Carin("C4BBIdentifierType"), "uc", "Unique Claim ID");

@@ -1,189 +1,139 @@
 //! Claims of institutions in v1: hospital (in and out), nursing facility, home health, hospice.
 
-use super::super::facts::{Contained, Facts, Item, ends_in, tail};
+use super::super::Kind;
 use super::super::json::{Digits, Json};
-use super::super::parts::Cents;
-use super::super::tables::PROCEDURES;
-use super::super::vocabulary::{Code, HCPCS, System, US_NPI};
-use super::super::{Claim, Kind};
-use super::parts::{FIRST_MEMBER, amount, copied, extension, money_extension, npi, one_coding};
-use super::revenue::item;
+use super::super::row::{ClaimRow, Column, Figure, Info, Institutional, Line, Organization, RevenueLine, Role};
+use super::super::vocabulary::{Code, HCPCS, System, UNITS};
+use super::parts::{FIRST_MEMBER, amounts, dollars, money_extension, npi, reasoned};
 use super::sections::{PRIMARY, diagnoses, information, member};
-use crate::rng::Rng;
 
 /// Writes the inside of the resource.
-pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>) {
-    // Chance for what v2 does not tell, apart from the chance that makes v2.
-    let mut rng = Rng::at(&[claim.rng.clone().next(), 0x0076_3100]);
-    let organization = facts.contained.iter().find(|one| one.resource_type == "Organization");
+pub(super) fn write(json: &mut Json<'_>, row: &ClaimRow<'_>, bill: &Institutional) {
+    let claim = row.claim;
     claim.head_v1(json);
-    json.put_list("extension", |json| extensions(json, facts, &mut rng));
-    claim.identity_v1(json, facts);
+    json.put_list("extension", |json| extensions(json, row, bill));
+    row.identity_v1(json);
     json.put_object("billablePeriod", |json| {
         if matches!(claim.kind, Kind::Inpatient | Kind::Outpatient | Kind::Snf) {
-            json.put_list("extension", |json| json.variable("claim_query_cd", "3", "Final bill"));
+            json.final_bill();
         }
         json.put("start", claim.start);
         json.put("end", claim.end);
     });
-    if let Some(organization) = organization {
-        biller(json, organization);
+    if let Some(organization) = bill.organization {
+        // With CMS's own number, then with the national one.
+        json.put_object("provider", |json| {
+            json.put_object("identifier", |json| {
+                json.put("system", System::Variable("prvdr_num"));
+                json.put("value", Digits(organization.number, 6));
+            });
+        });
+        json.put_object("organization", |json| known_by_npi(json, organization));
     }
     json.put_object("facility", |json| {
-        json.put_list("extension", |json| facts.facility.extension.iter().for_each(|one| extension(json, one)));
-        if let Some(organization) = organization {
+        json.facility_kind(claim.kind);
+        if let Some(organization) = bill.organization {
             known_by_npi(json, organization);
         }
     });
-    information(json, facts, None);
-    let mut performing = FIRST_MEMBER;
-    json.put_list("careTeam", |json| performing = care_team(json, facts));
-    diagnoses(json, facts);
-    procedures(json, claim, facts, &mut rng);
-    claim.insurance_v1(json, facts);
-    stay(json, claim, facts);
-    json.put_list("item", |json| {
-        facts.item.iter().for_each(|line: &Item<'_>| json.object(|json| item(json, claim, &mut rng, performing, line)));
-    });
-    amount(json, "totalCost", facts.total.first().and_then(|total| total.amount.as_ref()));
-    json.put_object("payment", |json| amount(json, "amount", facts.payment.amount.as_ref()));
-    balance(json, claim, facts);
-}
-
-/// The sums that v2 has in `benefitBalance`, and what it has in extensions.
-fn extensions(json: &mut Json<'_>, facts: &Facts<'_>, rng: &mut Rng) {
-    let medical = ["ime_op_clm_val_amt", "dsh_op_clm_val_amt", "clm_uncompd_care_pmt_amt"];
-    copied(json, medical.map(|name| facts.variable(name)));
-    let mut primary_payer = None;
-    for balance in facts.balances() {
-        match (balance.kind.coding.first(), &balance.used_money) {
-            (Some(variable), Some(money)) if ends_in(&variable.code, "prpayamt") => primary_payer = Some(money.value),
-            (Some(variable), Some(money)) => money_extension(json, tail(&variable.code), money.value),
-            _ => {}
-        }
-    }
-    copied(json, [facts.variable("clm_mdcr_non_pmt_rsn_cd")]);
-    match primary_payer {
-        Some(value) => money_extension(json, "prpayamt", value),
-        None => money_extension(json, "prpayamt", Cents(0)),
-    }
-    // A coding in v2, an identifier in v1.
-    if let Some(contractor) = facts.variable("fi_num").and_then(|one| one.value_coding.as_ref()) {
-        json.variable_identifier("fi_num", contractor.code.as_str());
-    }
-    copied(json, [facts.variable("fi_doc_clm_cntl_num")]);
-    json.variable_identifier("fi_orig_clm_cntl_num", Digits(rng.below(100_000_000_000_000), 14));
-}
-
-/// `provider` with CMS's own number, `organization` with the national one.
-fn biller(json: &mut Json<'_>, organization: &Contained<'_>) {
-    json.put_object("provider", |json| {
-        json.put_object("identifier", |json| {
-            json.put("system", System::Variable("prvdr_num"));
-            let own = organization.identifier.iter().find(|one| one.system.is_empty());
-            json.put_some("value", own.map(|own| own.value.as_str()));
-        });
-    });
-    json.put_object("organization", |json| known_by_npi(json, organization));
-}
-
-fn known_by_npi(json: &mut Json<'_>, organization: &Contained<'_>) {
-    let System::Url(national) = US_NPI else { return };
-    if let Some(identifier) = organization.identifier.iter().find(|one| one.system == national) {
-        npi(json, &identifier.value);
-    }
-    json.put("display", organization.name.as_str());
-}
-
-/// Writes the team in v1's order; returns the number of the member that lines refer to.
-fn care_team(json: &mut Json<'_>, facts: &Facts<'_>) -> u64 {
-    let roles = [
-        ("operating", ("assist", "Assisting Provider")),
-        ("otheroperating", ("other", "Other")),
-        ("attending", PRIMARY),
-        ("performing", PRIMARY),
-    ];
-    let mut next = FIRST_MEMBER;
-    for (theirs, ours) in roles {
-        if let Some(found) = facts.member(theirs) {
-            member(json, next, found, ours);
-            next += 1;
-        }
-    }
-    next.saturating_sub(1)
-}
-
-/// v2's procedures, with one coding each. Outpatients now and then have one that only v1 tells.
-fn procedures(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>, rng: &mut Rng) {
-    if claim.kind == Kind::Outpatient && rng.percent(10) {
-        let (code, words) = rng.pick(PROCEDURES);
+    information(json, row, None);
+    json.put_list("careTeam", |json| care_team(json, row));
+    diagnoses(json, row);
+    let procedures = bill.outpatient_procedure.iter().chain(&bill.procedures);
+    if procedures.clone().next().is_some() {
         json.put_list("procedure", |json| {
-            json.object(|json| {
-                json.put("sequence", 1);
-                json.put("date", format_args!("{}T00:00:00+00:00", claim.start));
-                let code = Code(System::Url("http://hl7.org/fhir/sid/icd-10"), code, words);
-                json.concept("procedureCodeableConcept", &[code]);
-            });
-        });
-    } else if !facts.procedure.is_empty() {
-        json.put_list("procedure", |json| {
-            for (sequence, procedure) in (1..).zip(&facts.procedure) {
+            for (sequence, (code, words)) in (1..).zip(procedures) {
                 json.object(|json| {
                     json.put("sequence", sequence);
-                    json.put("date", procedure.date.as_str());
-                    if let Some(code) = procedure.procedure_codeable_concept.of("icd-10") {
-                        json.put_object("procedureCodeableConcept", |json| one_coding(json, code));
-                    }
+                    json.put("date", format_args!("{}T00:00:00+00:00", claim.start));
+                    let system = System::Url("http://hl7.org/fhir/sid/icd-10");
+                    json.concept("procedureCodeableConcept", &[Code(system, code, words)]);
                 });
             }
         });
     }
+    claim.insurance_v1(json, |_| ());
+    if claim.kind != Kind::Outpatient {
+        json.put_object("hospitalization", |json| {
+            if let Some(periods) = bill.hospice_periods {
+                json.put_list("extension", |json| json.hospice_periods(periods));
+            }
+            json.put("start", claim.start);
+            json.put_some("end", (claim.kind != Kind::Hha).then_some(claim.end));
+        });
+    }
+    json.put_list("item", |json| {
+        for (line, details) in row.lines.iter().zip(&bill.lines) {
+            json.object(|json| item(json, row, bill, (line, details)));
+        }
+    });
+    dollars(json, "totalCost", row.charge);
+    json.put_object("payment", |json| dollars(json, "amount", row.paid));
+    if claim.kind != Kind::Outpatient {
+        balance(json, row);
+    }
 }
 
-/// `hospitalization`: home health has no end, hospice counts its periods.
-fn stay(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>) {
-    let Some(stay) = facts.information("admissionperiod").and_then(|info| info.timing_period.as_ref()) else { return };
-    json.put_object("hospitalization", |json| {
-        if claim.kind == Kind::Hospice {
-            json.put_list("extension", |json| copied(json, [facts.variable("bene_hospc_prd_cnt")]));
+/// The sums that v2 has in `benefitBalance`, and what it has in extensions.
+fn extensions(json: &mut Json<'_>, row: &ClaimRow<'_>, bill: &Institutional) {
+    for column in [Column::ImeOpClmValAmt, Column::DshOpClmValAmt, Column::ClmUncompdCarePmtAmt] {
+        if let Some(amount) = row.figure(column) {
+            money_extension(json, column, amount);
         }
-        json.put_some("start", stay.start.as_deref());
-        json.put_some("end", stay.end.as_deref().filter(|_| claim.kind != Kind::Hha));
+    }
+    for (column, figure) in row.figures.iter().filter(|(column, _)| *column != Column::Prpayamt) {
+        if let Figure::Money(amount) = figure {
+            money_extension(json, *column, *amount);
+        }
+    }
+    json.payment_requested();
+    if let Some(primary_payer) = row.figure(Column::Prpayamt) {
+        money_extension(json, Column::Prpayamt, primary_payer);
+    }
+    // A coding in v2, an identifier in v1.
+    json.variable_identifier("fi_num", bill.contractor);
+    json.control_number(bill);
+    json.variable_identifier("fi_orig_clm_cntl_num", Digits(bill.original_control, 14));
+}
+
+fn known_by_npi(json: &mut Json<'_>, organization: Organization) {
+    npi(json, organization.npi);
+    json.put("display", organization.name);
+}
+
+/// The number of the performer, who comes last in v1's order too.
+fn performing(row: &ClaimRow<'_>) -> u64 {
+    FIRST_MEMBER + row.others.len() as u64
+}
+
+fn care_team(json: &mut Json<'_>, row: &ClaimRow<'_>) {
+    let roles = [
+        (Role::Operating, ("assist", "Assisting Provider")),
+        (Role::OtherOperating, ("other", "Other")),
+        (Role::Attending, PRIMARY),
+        (Role::Performing, PRIMARY),
+    ];
+    let members = roles.into_iter().filter_map(|(role, words)| {
+        row.care_team().find(|(found, _)| *found == role).map(|(_, provider)| (provider, words))
     });
+    (FIRST_MEMBER..).zip(members).for_each(|(sequence, (provider, words))| member(json, sequence, provider, words));
 }
 
 /// `benefitBalance`: v1 keeps only days and visits there.
-fn balance(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>) {
-    if claim.kind == Kind::Outpatient {
-        return;
-    }
+fn balance(json: &mut Json<'_>, row: &ClaimRow<'_>) {
+    let days = [Column::ClmUtlztnDayCnt, Column::BeneTotCoinsrncDaysCnt, Column::ClmNonUtlztnDaysCnt];
+    let days = row.figures.iter().filter(|(column, _)| days.contains(column)).copied();
+    let visits = row.count(Info::Visits).map(|visits| (Column::ClmHhaTotVisitCnt, Figure::Count(visits)));
     json.put_list("benefitBalance", |json| {
         json.object(|json| {
             let medical =
                 Code(System::Url("http://hl7.org/fhir/benefit-category"), "medical", "Medical Health Coverage");
             json.concept("category", &[medical]);
             json.put_list("financial", |json| {
-                let days = ["clm_utlztn_day_cnt", "bene_tot_coinsrnc_days_cnt", "clm_non_utlztn_days_cnt"];
-                for balance in facts.balances() {
-                    if let (Some(variable), Some(count)) = (balance.kind.coding.first(), balance.used_unsigned_int)
-                        && days.contains(&tail(&variable.code))
-                    {
-                        json.object(|json| {
-                            json.put_object("type", |json| one_coding(json, variable));
-                            json.put("usedUnsignedInt", count);
-                        });
-                    }
-                }
-                let visits = facts.information("clm_hha_tot_visit_cnt").and_then(|info| info.value_quantity.as_ref());
-                if let Some(visits) = visits.and_then(|visits| visits.value) {
+                for (column, count) in days.chain(visits) {
                     json.object(|json| {
-                        json.put_object("type", |json| {
-                            let words = "Claim HHA Total Visit Count";
-                            json.put_list("coding", |json| {
-                                json.variable_code("benefit-balance", "clm_hha_tot_visit_cnt", words);
-                            });
-                        });
-                        json.put("usedUnsignedInt", visits);
+                        json.put_object("type", |json| json.put_list("coding", |json| json.balance_code(column)));
+                        json.put("usedUnsignedInt", count);
                     });
                 }
             });
@@ -191,7 +141,65 @@ fn balance(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>) {
     });
 }
 
-/// `"coding": [ … ]` of one HCPCS code.
-pub(super) fn hcpcs(json: &mut Json<'_>, code: &str) {
-    json.codings(&[Code(HCPCS, code, "")]);
+fn item(json: &mut Json<'_>, row: &ClaimRow<'_>, bill: &Institutional, (line, details): (&Line, &RevenueLine)) {
+    let kind = row.claim.kind;
+    let counts_drugs = Institutional::counts_drugs(kind);
+    if details.has_drug || counts_drugs {
+        json.put_list("extension", |json| {
+            json.object(|json| {
+                json.put("url", System::Variable("rev_cntr_ndc_qty"));
+                json.put_object("valueQuantity", |json| {
+                    json.put("value", if counts_drugs { line.units } else { 1 });
+                    json.put("unit", "Milliliter");
+                    json.put("system", UNITS);
+                    json.put("code", "ML");
+                });
+            });
+        });
+    }
+    json.put("sequence", line.sequence);
+    json.put_list("careTeamLinkId", |json| json.item(performing(row)));
+    json.put_object("revenue", |json| revenue_center(json, kind, details));
+    if let Some(code) = line.code {
+        json.put_object("service", |json| {
+            if details.has_drug {
+                json.put_list("extension", |json| json.variable("rev_cntr_ide_ndc_upc_num", RevenueLine::DRUG, ""));
+            }
+            json.codings(&[Code(HCPCS, code, "")]);
+        });
+    }
+    let modifiers = line.modifier.into_iter().chain(details.has_v1_modifier.then_some("59"));
+    if modifiers.clone().next().is_some() {
+        json.put_list("modifier", |json| {
+            modifiers.for_each(|code| json.object(|json| json.codings(&[Code(HCPCS, code, "")])));
+        });
+    }
+    if line.code.is_some() && matches!(kind, Kind::Outpatient | Kind::Hha | Kind::Hospice) {
+        json.put("servicedDate", row.claim.start);
+    }
+    json.put_object("locationAddress", |json| json.put("state", bill.state));
+    json.put_object("quantity", |json| json.put("value", line.units));
+    json.put_list("adjudication", |json| {
+        // Outpatient lines always say why less was allowed than charged: the fee schedule.
+        if let Some(reason) = line.reduction(matches!(kind, Kind::Outpatient | Kind::Hha)) {
+            reasoned(json, "Revenue Center 1st ANSI Code", reason);
+        }
+        amounts(json, line);
+    });
+}
+
+fn revenue_center(json: &mut Json<'_>, kind: Kind, details: &RevenueLine) {
+    let has_deductible = RevenueLine::has_deductible(kind);
+    if has_deductible || RevenueLine::has_fee_schedule(kind) {
+        json.put_list("extension", |json| {
+            if RevenueLine::has_fee_schedule(kind) {
+                json.fee_schedule();
+            }
+            if has_deductible {
+                let Code(system, code, words) = RevenueLine::DEDUCTIBLE;
+                json.extension(system, code, words);
+            }
+        });
+    }
+    json.codings(&[details.center()]);
 }

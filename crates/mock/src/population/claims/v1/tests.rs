@@ -67,7 +67,7 @@ fn ours() -> &'static BTreeMap<&'static str, Vec<Both>> {
         for claim in (0..2000).map(claim) {
             let (mut one, mut two) = (String::new(), String::new());
             claim.write_v1(&mut one);
-            claim.write(LOADED, &mut two);
+            claim.write_v2(LOADED, &mut two);
             let both = Both {
                 one: serde_json::from_str(&one).unwrap(),
                 two: serde_json::from_str(&two).unwrap(),
@@ -268,7 +268,7 @@ fn people_and_coverage_have_the_paths_of_real_ones() {
         check(patients.values().flatten().collect(), &person(seed).patient_v1());
         for part in PARTS {
             let (id, text) = person(seed).coverage_v1(part);
-            assert_eq!(id, person(seed).coverage(part).0);
+            assert_eq!(id, person(seed).coverage_v2(part).0);
             check(coverages[&format!("part-{part}")].iter().collect(), &text);
         }
     }
@@ -278,7 +278,7 @@ fn people_and_coverage_have_the_paths_of_real_ones() {
 fn people_are_the_same_in_both_versions() {
     for seed in 0..50 {
         let one: Value = serde_json::from_str(&person(seed).patient_v1()).unwrap();
-        let two: Value = serde_json::from_str(&person(seed).patient()).unwrap();
+        let two: Value = serde_json::from_str(&person(seed).patient_v2()).unwrap();
         for field in ["id", "name", "gender", "birthDate", "address"] {
             assert_eq!(one[field], two[field]);
         }
@@ -288,7 +288,7 @@ fn people_are_the_same_in_both_versions() {
         assert_eq!(one["identifier"][1]["value"].as_str().unwrap().len(), 64);
         for part in PARTS {
             let coverage: Value = serde_json::from_str(&person(seed).coverage_v1(part).1).unwrap();
-            let two: Value = serde_json::from_str(&person(seed).coverage(part).1).unwrap();
+            let two: Value = serde_json::from_str(&person(seed).coverage_v2(part).1).unwrap();
             assert_eq!((&coverage["id"], &coverage["period"]), (&two["id"], &two["period"]));
             assert_eq!(coverage["extension"], two["extension"]);
             assert!(!coverage.to_string().contains(number));

@@ -1,16 +1,17 @@
 //! `supportingInfo` of v3.
 
-use super::super::facts::Facts;
-use super::super::json::Json;
-use super::super::vocabulary::{Code, System, UNITS};
+use super::super::json::{Digits, Json};
+use super::super::row::{ClaimRow, Details, DrugEvent, Info, Institutional, Professional};
+use super::super::vocabulary::{Code, System};
 use super::super::{Claim, Kind, near_line_record};
 use super::Stage;
-use super::parts::{Information, code, first_code, period, quantity};
+use super::parts::{Information, code, quantity};
 
 const NUBC: &str = "https://www.nubc.org/CodeSystem/";
 const DRGS: &str = "https://www.cms.gov/Medicare/Medicare-Fee-for-Service-Payment/AcuteInpatientPPS/MS-DRG-Classifications-and-Software";
 
-pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>, stage: Stage) {
+pub(super) fn write(json: &mut Json<'_>, row: &ClaimRow<'_>, stage: Stage) {
+    let claim = row.claim;
     let mut info = Information { json, sequence: 0 };
     let processed = claim.processed();
     let adjustment = match (claim.kind, claim.is_deleted()) {
@@ -23,10 +24,10 @@ pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>, stage
         });
     }
     info.of("CLM_IDR_LD_DT", "Claim IDR Load Date", |json| json.put("timingDate", processed));
-    match claim.kind {
-        Kind::Pde => drug(&mut info, claim, facts),
-        Kind::Carrier | Kind::Dme => professional(&mut info, claim, facts),
-        _ => institutional(&mut info, claim, facts),
+    match &row.details {
+        Details::Drug(event) => drug(&mut info, row, event),
+        Details::Professional(bill) => professional(&mut info, claim, bill),
+        Details::Institutional(bill) => institutional(&mut info, row, bill),
     }
     if stage == Stage::Partial {
         info.of("CLM_PD_STUS_CD", "Claim Paid Status Code", |json| code(json, "CLM-PD-STUS-CD", "I", ""));
@@ -39,7 +40,7 @@ fn dates(info: &mut Information<'_, '_>, claim: &Claim) {
     info.of("CLM_CMS_PROC_DT", "FI Claim Process Date", |json| json.put("timingDate", claim.processed()));
 }
 
-/// The number of the prior authorisation that a line was billed under.
+/// The number of the prior authorization that a line was billed under.
 fn tracking(info: &mut Information<'_, '_>, claim: &Claim) {
     info.of("CLM_LINE_PMD_UNIQ_TRKNG_NUM", "Prior Authorization Unique Tracking Number", |json| {
         json.put("valueString", format_args!("-{:013}", claim.number));
@@ -51,7 +52,7 @@ fn contractor(info: &mut Information<'_, '_>, claim: &Claim) {
     info.of("CLM_CNTRCTR_NUM", "Claim Contractor Number", |json| code(json, "CLM-CNTRCTR-NUM", number, ""));
 }
 
-fn professional(info: &mut Information<'_, '_>, claim: &Claim, facts: &Facts<'_>) {
+fn professional(info: &mut Information<'_, '_>, claim: &Claim, bill: &Professional) {
     info.carin("clmrecvddate", |json| json.put("timingDate", claim.end));
     contractor(info, claim);
     if claim.kind == Kind::Carrier {
@@ -59,12 +60,8 @@ fn professional(info: &mut Information<'_, '_>, claim: &Claim, facts: &Facts<'_>
     }
     info.of("CLM_QUERY_CD", "Claim Query Code", |json| code(json, "CLM-QUERY-CD", "3", "FINAL BILL"));
     info.of("CLM_NCH_WKLY_PROC_DT", "Weekly Process Date", |json| json.put("timingDate", claim.processed()));
-    let denial = facts.variable("carr_clm_pmt_dnl_cd").and_then(|it| it.value_coding.as_ref());
-    if let Some(denial) = denial {
-        info.of("CLM_CARR_PMT_DNL_CD", "Claim Payment Denial Code", |json| {
-            code(json, "CLM-CARR-PMT-DNL-CD", &denial.code, denial.display.as_deref().unwrap_or_default());
-        });
-    }
+    let (paid, words) = Professional::PAYMENT;
+    info.of("CLM_CARR_PMT_DNL_CD", "Claim Payment Denial Code", |json| code(json, "CLM-CARR-PMT-DNL-CD", paid, words));
     let record = near_line_record(claim.kind);
     info.of("CLM_NRLN_RIC_CD", "Near Line Record Identification Code", |json| {
         code(json, "CLM-NRLN-RIC-CD", record.0, record.1);
@@ -72,86 +69,72 @@ fn professional(info: &mut Information<'_, '_>, claim: &Claim, facts: &Facts<'_>
     if claim.kind == Kind::Dme {
         tracking(info, claim);
     }
-    let observed = facts.contained.iter().filter(|one| one.resource_type == "Observation").count();
-    for place in 1..=observed {
+    if bill.hemoglobin.is_some() {
         info.of("CLM_LINE_HCT_HGB_RSLT_NUM", "Hematocrit/Hemoglobin Test Results", |json| {
-            json.put_object("valueReference", |json| json.put("reference", format_args!("#line-observation-{place}")));
+            json.put_object("valueReference", |json| json.put("reference", "#line-observation-1"));
         });
     }
 }
 
-fn institutional(info: &mut Information<'_, '_>, claim: &Claim, facts: &Facts<'_>) {
-    let coded = |name: &str| facts.information(name).and_then(|it| it.code.as_ref()).map(first_code);
-    let bill = coded("typeofbill").unwrap_or("1");
-    let class = facts.variable("clm_srvc_clsfctn_type_cd").and_then(|it| it.value_coding.as_ref());
-    let (facility, class) =
-        (facts.facility.extension.iter().find_map(|it| it.value_coding.as_ref()), class.map_or("1", |it| &it.code));
-    let facility = facility.map_or("1", |it| &it.code);
+fn institutional(info: &mut Information<'_, '_>, row: &ClaimRow<'_>, bill: &Institutional) {
+    let claim = row.claim;
+    let frequency = row.code(Info::BillFrequency).unwrap_or("1");
+    let (facility, class) = (Institutional::facility(claim.kind).0, Institutional::service_class(claim.kind));
     info.carin("typeofbill", |json| {
         json.put_object("code", |json| {
             json.put_list("coding", |json| {
-                let whole = format!("0{facility}{class}{bill}");
+                let whole = format!("0{facility}{class}{frequency}");
                 json.coding(Code(System::Url("https://www.nubc.org/CodeSystem/TypeOfBill"), &whole, ""));
                 json.coding(Code(System::Fhir("CLM-BILL-FAC-TYPE-CD"), facility, ""));
                 json.coding(Code(System::Fhir("CLM-BILL-CLSFCTN-CD"), class, ""));
-                json.coding(Code(System::Fhir("CLM-BILL-FREQ-CD"), bill, ""));
+                json.coding(Code(System::Fhir("CLM-BILL-FREQ-CD"), frequency, ""));
             });
         });
     });
     contractor(info, claim);
     info.of("CLM_DISP_CD", "Claim Disposition Code", |json| code(json, "CLM-DISP-CD", "01", "DEBIT ACCEPTED"));
-    if let Some(stay) = facts.information("admissionperiod").and_then(|it| it.timing_period.as_ref()) {
-        info.carin("admissionperiod", |json| period(json, "timingPeriod", stay));
+    if claim.kind != Kind::Outpatient {
+        info.carin("admissionperiod", |json| json.period("timingPeriod", claim.start, claim.end));
     }
     dates(info, claim);
     let record = near_line_record(claim.kind);
     info.of("CLM_NRLN_RIC_CD", "Near Line Record Identification Code", |json| {
         code(json, "CLM-NRLN-RIC-CD", record.0, record.1);
     });
-    for (of_v2, word, nubc, variable, fallback) in [
-        ("clm_src_ip_admsn_cd", "pointoforigin", "PointOfOrigin", "CLM-ADMSN-SRC-CD", "1"),
-        ("discharge-status", "discharge-status", "PatDischargeStatus", "BENE-PTNT-STUS-CD", "01"),
-        ("admtype", "admtype", "PriorityTypeOfAdmitOrVisit", "CLM-ADMSN-TYPE-CD", "3"),
+    for (entry, word, nubc, variable, fallback) in [
+        (Info::AdmissionSource, "pointoforigin", "PointOfOrigin", "CLM-ADMSN-SRC-CD", "1"),
+        (Info::DischargeStatus, "discharge-status", "PatDischargeStatus", "BENE-PTNT-STUS-CD", "01"),
+        (Info::AdmissionType, "admtype", "PriorityTypeOfAdmitOrVisit", "CLM-ADMSN-TYPE-CD", "3"),
     ] {
-        let value = coded(of_v2).unwrap_or(fallback);
+        let value = row.code(entry).unwrap_or(fallback);
         info.carin(word, |json| {
             let system = format!("{NUBC}{nubc}");
             json.concept("code", &[Code(System::Url(&system), value, ""), Code(System::Fhir(variable), value, "")]);
         });
     }
-    let paid = coded("clm_mco_pd_sw").unwrap_or("0");
+    let paid = row.code(Info::ManagedCarePaid).unwrap_or("0");
     info.of("CLM_MDCR_INSTNL_MCO_PD_SW", "MCO Paid Switch", |json| {
         code(json, "CLM-MDCR-INSTNL-MCO-PD-SW", paid, "No managed care organization (MCO) payment");
     });
-    if let Some(payer) = coded("nch_prmry_pyr_cd") {
+    if let Some(payer) = row.code(Info::PrimaryPayer) {
         info.of("CLM_NCH_PRMRY_PYR_CD", "NCH Primary Payer Code", |json| code(json, "CLM-NCH-PRMRY-PYR-CD", payer, ""));
     }
-    if let Some(action) = facts.variable("fi_clm_actn_cd").and_then(|it| it.value_coding.as_ref()) {
+    if let Some((action, _)) = bill.action {
         info.of("CLM_FI_ACTN_CD", "Claim Fiscal Intermediary Action Code", |json| {
-            code(json, "CLM-FI-ACTN-CD", &action.code, "");
+            code(json, "CLM-FI-ACTN-CD", action, "");
         });
     }
-    let pints = facts.information("nch_blood_pnts_frnshd_qty").and_then(|it| it.value_quantity.as_ref()?.value);
-    info.of("CLM_BLOOD_PT_FRNSH_QTY", "Blood Pints Furnished Quantity", |json| {
-        json.put_object("valueQuantity", |json| {
-            match pints {
-                Some(pints) => json.put("value", pints),
-                None => json.put("value", 0),
-            }
-            json.put("unit", "pint");
-            json.put("system", UNITS);
-            json.put("code", "[pt_us]");
-        });
-    });
+    let pints = row.count(Info::BloodPints).unwrap_or(0);
+    info.of("CLM_BLOOD_PT_FRNSH_QTY", "Blood Pints Furnished Quantity", |json| json.pints(pints));
     tracking(info, claim);
-    if let Some(group) = coded("clm_drg_cd") {
+    if let Some(group) = row.code(Info::RelatedGroup) {
         info.carin("drg", |json| json.concept("code", &[Code(System::Url(DRGS), group, "")]));
     }
 }
 
-fn drug(info: &mut Information<'_, '_>, claim: &Claim, facts: &Facts<'_>) {
-    let coded = |name: &str| facts.information(name).and_then(|it| it.code.as_ref()).map_or("0", first_code);
-    let counted = |name: &str| facts.information(name).and_then(|it| it.value_quantity.as_ref()?.value);
+fn drug(info: &mut Information<'_, '_>, row: &ClaimRow<'_>, event: &DrugEvent) {
+    let claim = row.claim;
+    let coded = |info: Info| row.code(info).unwrap_or("0");
     info.of("CLM_SBMT_FRMT_CD", "Claim Submission Format Code", |json| {
         code(json, "CLM-SBMT-FRMT-CD", "N", "NCPDP ELECTRONIC SUBMISSION");
     });
@@ -164,47 +147,44 @@ fn drug(info: &mut Information<'_, '_>, claim: &Claim, facts: &Facts<'_>) {
     info.of("CLM_PHRMCY_SRVC_TYPE_CD", "Pharmacy Service Type Code", |json| {
         code(json, "CLM-PHRMCY-SRVC-TYPE-CD", "01", "Community/retail pharmacy");
     });
-    for (of_v2, system, variable) in [
-        ("rxorigincode", "NCPDPPrescriptionOriginCode", "CLM-LINE-RX-ORGN-CD"),
-        ("brandgenericindicator", "NCPDPBrandGenericIndicator", "CLM-BRND-GNRC-CD"),
-        ("compoundcode", "NCPDPCompoundCode", "CLM-CMPND-CD"),
+    for (entry, word, system, variable, words) in [
+        (Info::PrescriptionOrigin, "rxorigincode", "NCPDPPrescriptionOriginCode", "CLM-LINE-RX-ORGN-CD", ""),
+        (Info::BrandGeneric, "brandgenericindicator", "NCPDPBrandGenericIndicator", "CLM-BRND-GNRC-CD", ""),
+        (Info::Compound, "compoundcode", "NCPDPCompoundCode", "CLM-CMPND-CD", "Not a compound"),
     ] {
-        let (value, words) = (coded(of_v2), if of_v2 == "compoundcode" { "Not a compound" } else { "" });
-        info.carin(of_v2, |json| {
+        let value = coded(entry);
+        info.carin(word, |json| {
             json.concept(
                 "code",
                 &[Code(System::Terminology(system), value, words), Code(System::Fhir(variable), value, words)],
             );
         });
     }
-    let home = coded("ptnt_rsdnc_cd");
+    let home = coded(Info::Residence);
     info.of("CLM_PTNT_RSDNC_CD", "Patient Residence Code", |json| code(json, "CLM-PTNT-RSDNC-CD", home, "Home"));
-    let clarified = coded("submsn_clr_cd");
+    let clarified = coded(Info::Clarification);
     info.of("CLM_LTC_DSPNSNG_MTHD_CD", "Submission Clarification Code", |json| {
         code(json, "CLM-LTC-DSPNSNG-MTHD-CD", clarified, "");
     });
-    if let Some(days) = counted("dayssupply") {
+    if let Some(days) = row.count(Info::DaysSupply) {
         info.carin("dayssupply", |json| quantity(json, "valueQuantity", days, Some("days"), false));
     }
-    if let Some(fill) = counted("refillnum") {
+    if let Some(fill) = row.count(Info::Refill) {
         info.carin("refillnum", |json| quantity(json, "valueQuantity", fill, Some("fill"), false));
     }
-    let written = coded("daw_prod_slctn_cd");
+    let written = coded(Info::DispenseAsWritten);
     info.carin("dawcode", |json| {
         let system = System::Terminology("NCPDPDispensedAsWrittenOrProductSelectionCode");
         json.concept("code", &[Code(system, written, "")]);
     });
-    let covered = coded("drug_cvrg_stus_cd");
+    let covered = coded(Info::DrugCoverage);
     info.of("CLM_DRUG_CVRG_STUS_CD", "Drug Coverage Status Code", |json| {
         code(json, "CLM-DRUG-CVRG-STUS-CD", covered, "Covered");
     });
     info.of("CLM_CTSTRPHC_CVRG_IND_CD", "Catastrophic Coverage Code", |json| {
         code(json, "CLM-CTSTRPHC-CVRG-IND-CD", "A", "Attachment point met on this event");
     });
-    let prescription = facts.identifier.iter().find(|one| one.system.ends_with("rx_srvc_rfrnc_num"));
-    if let Some(number) = prescription {
-        info.of("CLM_LINE_RX_NUM", "Claim Line Prescription Service Reference Number", |json| {
-            json.put("valueString", number.value.as_str());
-        });
-    }
+    info.of("CLM_LINE_RX_NUM", "Claim Line Prescription Service Reference Number", |json| {
+        json.put("valueString", Digits(event.prescription, 1));
+    });
 }

@@ -1,11 +1,7 @@
 //! Claims, people and coverage in the shape of API v3 (FHIR R4, CARIN Blue Button 2.2).
 //!
-//! [`Claim::write_v3`] makes the v3 resource of the claim that [`Claim::write`] makes for v2, and
-//! [`Person::patient_v3`] and its neighbours do so for people. Dates, codes, providers and amounts are the
-//! same in both; v3 has other ids, other code systems and other places for them, and it shows claims that
+//! v3 has other ids than v1 and v2, other code systems and other places for the same facts, and it shows claims that
 //! Medicare has not finished with.
-//!
-//! [`Person::patient_v3`]: super::person::Person::patient_v3
 
 mod amounts;
 mod information;
@@ -17,8 +13,8 @@ mod prior;
 mod tests;
 
 use super::datetime::FhirInstant;
-use super::facts::{Diagnosis, Facts, Member};
 use super::json::Json;
+use super::row::{ClaimRow, Details, DiagnosisKind, Institutional};
 use super::vocabulary::{Code, System};
 use super::{Claim, Kind};
 use crate::records::Marks;
@@ -68,16 +64,16 @@ impl Claim {
     /// Appends the v3 ExplanationOfBenefit as compact JSON; the same text at every request. `id` and
     /// `patient` are its own and the Patient's id of v3.
     pub(crate) fn write_v3(&self, stage: Stage, id: &str, patient: &str, out: &mut String) {
-        let tape = self.as_v2();
-        let facts = Facts::of(&tape);
+        let row = ClaimRow::of(self);
         let mut json = Json::new(out);
+        json.whole_amounts = row.whole_amounts;
         if stage == Stage::PriorAuthorization {
-            return json.object(|json| prior::write(json, self, &facts, id, patient));
+            return json.object(|json| prior::write(json, &row, id, patient));
         }
         json.object(|json| {
             let marks = self.marks_v3(stage);
             self.head_v3(json, id, &marks);
-            self.contained_v3(json, &facts);
+            self.contained_v3(json, &row);
             json.put_list("identifier", |json| {
                 json.object(|json| {
                     json.concept("type", &[Code(System::Carin("C4BBIdentifierType"), "uc", "Unique Claim ID")]);
@@ -95,37 +91,42 @@ impl Claim {
             self.type_v3(json, stage);
             json.put("use", "claim");
             json.put_object("patient", |json| json.put("reference", format_args!("Patient/{patient}")));
-            parts::period(json, "billablePeriod", &facts.billable_period);
+            json.period("billablePeriod", self.start, self.end);
             json.put("created", FhirInstant { at: self.effective(), eastern: false, milliseconds: false });
             if self.kind != Kind::Pde {
                 json.put_object("insurer", |json| json.put("reference", "#insurer-org"));
             }
-            provider(json, &facts);
+            json.put_object("provider", |json| json.put("reference", format_args!("#{}", biller(&row))));
             json.put("outcome", if stage == Stage::Partial { "partial" } else { "complete" });
-            care_team(json, &facts, self.kind);
-            json.put_list("supportingInfo", |json| information::write(json, self, &facts, stage));
-            self.diagnoses(json, &facts);
-            procedures(json, &facts);
+            json.put_list("careTeam", |json| {
+                (1..).zip(row.care_team()).for_each(|(sequence, one)| parts::member(json, sequence, one));
+            });
+            json.put_list("supportingInfo", |json| information::write(json, &row, stage));
+            diagnoses(json, &row);
+            procedures(json, &row);
             json.put_list("insurance", |json| {
                 json.object(|json| {
                     json.put("focal", true);
                     json.put_object("coverage", |json| json.put("display", part(self.kind)));
                 });
             });
-            json.put_list("item", |json| facts.item.iter().for_each(|item| lines::write(json, self, &facts, item)));
+            lines::items(json, &row);
             json.put_list("adjudication", |json| {
                 status_of_benefit(json);
                 let of_kind = HEADER.iter().filter(|amount| amount.kinds.include(self.kind));
-                of_kind.for_each(|amount| amount.write(json, &|name| facts.amount(name), &|name| facts.count(name)));
+                of_kind.for_each(|amount| amount.write(json, |column| row.figure(column)));
             });
             json.put_list("total", |json| {
                 let of_kind = TOTALS.iter().filter(|amount| amount.kinds.include(self.kind));
                 // A drug event has one line, and its totals are those of the line.
-                let line = facts.item.first().filter(|_| self.kind == Kind::Pde);
-                let money = |name: &str| facts.amount(name).or_else(|| line?.amount(name));
-                of_kind.for_each(|amount| amount.write(json, &money, &|_| None));
+                let line = row.lines.first().filter(|_| self.kind == Kind::Pde);
+                let figure = |column| line.map_or_else(|| row.figure(column), |line| line.amount(column));
+                of_kind.for_each(|amount| amount.write(json, figure));
             });
-            self.payment_v3(json, &facts);
+            json.put_object("payment", |json| match self.kind {
+                Kind::Pde => json.put("date", self.processed()),
+                _ => dollars(json, "amount", row.paid),
+            });
         });
     }
 
@@ -170,17 +171,6 @@ impl Claim {
 
     /// CMS's number, FHIR's word, Blue Button's. Home health has FHIR's `institutional` here.
     fn type_v3(&self, json: &mut Json<'_>, stage: Stage) {
-        let is_partial = stage == Stage::Partial;
-        let (number, partial, word) = match self.kind {
-            Kind::Carrier => ("71", "2700", "CARRIER"),
-            Kind::Dme => ("82", "2800", "DME"),
-            Kind::Hha => ("10", "1032", "HHA"),
-            Kind::Hospice => ("50", "1081", "HOSPICE"),
-            Kind::Inpatient => ("60", "1011", "INPATIENT"),
-            Kind::Outpatient => ("40", "1013", "OUTPATIENT"),
-            Kind::Snf => ("20", "1021", "SNF"),
-            Kind::Pde => (if self.is_deleted() { "3" } else { "1" }, "1", "PDE"),
-        };
         let (fhir, sub) = match self.kind {
             Kind::Pde => ("pharmacy", None),
             Kind::Carrier | Kind::Dme => ("professional", None),
@@ -189,10 +179,10 @@ impl Claim {
         };
         json.put_object("type", |json| {
             json.put_list("coding", |json| {
-                let number = if is_partial { partial } else { number };
-                json.coding(Code(System::Fhir("CLM-TYPE-CD"), number, type_words(number)));
+                let (number, words) = self.claim_type_v3(stage == Stage::Partial);
+                json.coding(Code(System::Fhir("CLM-TYPE-CD"), number, words));
                 json.coding(Code(System::Terminology("claim-type"), fhir, ""));
-                json.coding(Code(System::Fhir("EOB-TYPE"), word, eob_type(self.kind)));
+                json.coding(Code(System::Fhir("EOB-TYPE"), self.kind.eob_type(), eob_type(self.kind)));
             });
         });
         if let Some(sub) = sub {
@@ -200,132 +190,106 @@ impl Claim {
         }
     }
 
+    /// CMS's number for the type, and its words; claims still worked on have another.
+    fn claim_type_v3(&self, is_partial: bool) -> (&'static str, &'static str) {
+        match (self.kind, is_partial) {
+            (Kind::Carrier, false) => ("71", "MEDICARE PART B PROFESSIONAL PHYSICIAN/SUPPLIER CLAIM (NON-DMEPOS)"),
+            (Kind::Carrier, true) => ("2700", "PROFESSIONAL MEDICARE SS CARRIER"),
+            (Kind::Dme, false) => ("82", "MEDICARE PART B DME REGIONAL CARRIER (DMERC); DMEPOS CLAIM"),
+            (Kind::Dme, true) => ("2800", "DME MEDICARE SS DME"),
+            (Kind::Hha, false) => ("10", "HOME HEALTH AGENCY (HHA) CLAIM"),
+            (Kind::Hha, true) => ("1032", "032X MEDICARE SS HOME HEALTH"),
+            (Kind::Hospice, false) => ("50", "HOSPICE CLAIM"),
+            (Kind::Hospice, true) => ("1081", "081X MEDICARE SS HOSPICE"),
+            (Kind::Inpatient, false) => ("60", "INPATIENT CLAIM"),
+            (Kind::Inpatient, true) => ("1011", "011X MEDICARE SS HOSPITAL INPATIENT"),
+            (Kind::Outpatient, false) => ("40", "HOSPITAL OUTPATIENT CLAIM"),
+            (Kind::Outpatient, true) => ("1013", "013X MEDICARE SS HOSPITAL OUTPATIENT"),
+            (Kind::Snf, false) => ("20", "NON SWING BED SKILLED NURSING FACILITY (SNF) CLAIM"),
+            (Kind::Snf, true) => ("1021", "021X MEDICARE SS SNF INPATIENT"),
+            (Kind::Pde, false) if self.is_deleted() => ("3", "MEDICARE PART D DELETED CLAIM"),
+            (Kind::Pde, _) => ("1", "MEDICARE PART D ORIGINAL CLAIM"),
+        }
+    }
+
     /// The insurer, who billed, and what was measured.
-    fn contained_v3(&self, json: &mut Json<'_>, facts: &Facts<'_>) {
+    fn contained_v3(&self, json: &mut Json<'_>, row: &ClaimRow<'_>) {
         json.put_list("contained", |json| {
             if self.kind != Kind::Pde {
-                parts::organization(json, "insurer-org", None, INSURER);
+                parts::insurer(json);
             }
-            if let Some(npi) = biller(facts) {
-                parts::organization(json, npi, Some(npi), biller_name(facts));
+            parts::organization(json, biller(row), biller_name(row).as_str());
+            if let Details::Professional(bill) = &row.details
+                && let Some(hemoglobin) = bill.hemoglobin
+            {
+                parts::observation(json, hemoglobin, self.number);
             }
-            let observed = facts.contained.iter().filter(|one| one.resource_type == "Observation");
-            for (place, one) in observed.enumerate() {
-                parts::observation(json, place + 1, one, self.number);
-            }
-        });
-    }
-
-    fn diagnoses(&self, json: &mut Json<'_>, facts: &Facts<'_>) {
-        if facts.diagnosis.is_empty() {
-            return;
-        }
-        json.put_list("diagnosis", |json| {
-            for (one, sequence) in facts.diagnosis.iter().zip(1..) {
-                json.object(|json| self.diagnosis(json, one, sequence));
-            }
-        });
-    }
-
-    fn diagnosis(&self, json: &mut Json<'_>, one: &Diagnosis<'_>, sequence: u64) {
-        json.put("sequence", sequence);
-        json.put_object("diagnosisCodeableConcept", |json| {
-            json.put_list("coding", |json| {
-                let coding =
-                    one.diagnosis_codeable_concept.coding.iter().find(|coding| coding.system.contains("icd-10"));
-                if let Some(coding) = coding.or(one.diagnosis_codeable_concept.coding.first()) {
-                    json.coding(Code(System::Url("http://hl7.org/fhir/sid/icd-10-cm"), &coding.code, ""));
-                }
-            });
-        });
-        let is_principal = one.kind.iter().any(|kind| kind.has("principal"));
-        json.put_list("type", |json| {
-            json.object(|json| {
-                json.codings(&[match (is_principal, self.kind) {
-                    (true, _) => Code(System::Terminology("ex-diagnosistype"), "principal", ""),
-                    (false, Kind::Carrier | Kind::Dme) => {
-                        Code(System::Carin("C4BBClaimDiagnosisType"), "secondary", "")
-                    }
-                    (false, _) => Code(System::Carin("C4BBClaimDiagnosisType"), "other", ""),
-                }]);
-            });
-        });
-        if !matches!(self.kind, Kind::Carrier | Kind::Dme | Kind::Pde) {
-            const PRESENT: &str =
-                "https://www.cms.gov/Medicare/Medicare-Fee-for-Service-Payment/HospitalAcqCond/Coding";
-            json.concept("onAdmission", &[Code(System::Url(PRESENT), "Y", "")]);
-        }
-    }
-
-    fn payment_v3(&self, json: &mut Json<'_>, facts: &Facts<'_>) {
-        json.put_object("payment", |json| match (&facts.payment.amount, self.kind) {
-            (Some(money), kind) if kind != Kind::Pde => dollars(json, "amount", money.value),
-            _ => json.put(
-                "date",
-                facts.payment.date.as_deref().map_or(self.processed(), |date| date.parse().unwrap_or(self.processed())),
-            ),
         });
     }
 }
 
 const CONTROL: [&str; 7] = ["RIF", "JHV", "BIX", "RYL", "SAG", "WDP", "KQT"];
 
-/// Who billed: the provider's National Provider Identifier.
-fn biller<'e>(facts: &'e Facts<'_>) -> Option<&'e str> {
-    let named = facts.contained.iter().filter(|one| one.resource_type == "Organization");
-    let numbers = named.flat_map(|one| &one.identifier).filter(|one| one.value.len() == 10);
-    let own = numbers.map(|one| one.value.as_str()).next();
-    own.or_else(|| performer(facts)?.provider.identifier.as_ref().map(|one| one.value.as_str()))
+/// The National Provider Identifier of who billed.
+fn biller(row: &ClaimRow<'_>) -> u64 {
+    match &row.details {
+        Details::Institutional(Institutional { organization: Some(organization), .. }) => organization.npi,
+        _ => row.performer.npi,
+    }
 }
 
-fn performer<'e, 'f>(facts: &'e Facts<'f>) -> Option<&'e Member<'f>> {
-    facts.member("performing").or_else(|| facts.member("prescribing"))
+fn biller_name(row: &ClaimRow<'_>) -> String {
+    match (&row.details, row.performer.name) {
+        (Details::Institutional(Institutional { organization: Some(organization), .. }), _) => organization.name.into(),
+        (_, Some((given, family))) => format!("Dr. {given} {family}"),
+        _ => "Provider Group".into(),
+    }
 }
 
-fn biller_name<'e>(facts: &'e Facts<'_>) -> &'e str {
-    let organization = facts.contained.iter().find(|one| one.resource_type == "Organization" && !one.name.is_empty());
-    let person = || performer(facts).and_then(|member| member.provider.display.as_deref());
-    organization.map(|one| one.name.as_str()).or_else(person).unwrap_or("Provider Group")
-}
-
-/// A reference to who billed, or that it is not known.
-fn provider(json: &mut Json<'_>, facts: &Facts<'_>) {
-    json.put_object("provider", |json| match biller(facts) {
-        Some(npi) => json.put("reference", format_args!("#{npi}")),
-        None => parts::absent(json),
-    });
-}
-
-fn care_team(json: &mut Json<'_>, facts: &Facts<'_>, kind: Kind) {
-    let members: Vec<(&Member<'_>, (&str, &str))> =
-        facts.care_team.iter().filter_map(|member| Some((member, parts::role_v3(member)?))).collect();
-    if members.is_empty() {
+fn diagnoses(json: &mut Json<'_>, row: &ClaimRow<'_>) {
+    if row.diagnoses.is_empty() {
         return;
     }
-    json.put_list("careTeam", |json| {
-        for ((member, role), sequence) in members.into_iter().zip(1..) {
-            json.object(|json| parts::member(json, member, role, kind, sequence));
+    json.put_list("diagnosis", |json| {
+        for (sequence, diagnosis) in (1..).zip(&row.diagnoses) {
+            json.object(|json| {
+                json.put("sequence", sequence);
+                let system = System::Url("http://hl7.org/fhir/sid/icd-10-cm");
+                json.concept("diagnosisCodeableConcept", &[Code(system, diagnosis.code, "")]);
+                let kind = match diagnosis.kind {
+                    DiagnosisKind::Principal => Code(System::Terminology("ex-diagnosistype"), "principal", ""),
+                    DiagnosisKind::Secondary => Code(System::Carin("C4BBClaimDiagnosisType"), "secondary", ""),
+                    DiagnosisKind::Admitting | DiagnosisKind::Other => {
+                        Code(System::Carin("C4BBClaimDiagnosisType"), "other", "")
+                    }
+                };
+                json.put_list("type", |json| json.object(|json| json.codings(&[kind])));
+                if let Details::Institutional(_) = row.details {
+                    const PRESENT: &str =
+                        "https://www.cms.gov/Medicare/Medicare-Fee-for-Service-Payment/HospitalAcqCond/Coding";
+                    json.concept("onAdmission", &[Code(System::Url(PRESENT), "Y", "")]);
+                }
+            });
         }
     });
 }
 
-fn procedures(json: &mut Json<'_>, facts: &Facts<'_>) {
-    if facts.procedure.is_empty() {
+fn procedures(json: &mut Json<'_>, row: &ClaimRow<'_>) {
+    let Details::Institutional(Institutional { procedures, .. }) = &row.details else { return };
+    if procedures.is_empty() {
         return;
     }
     json.put_list("procedure", |json| {
-        for (one, sequence) in facts.procedure.iter().zip(1..) {
+        for (sequence, (code, _)) in (1..).zip(procedures) {
             json.object(|json| {
                 json.put("sequence", sequence);
                 json.put_list("type", |json| {
                     let word = if sequence == 1 { "principal" } else { "other" };
                     json.object(|json| json.codings(&[Code(System::Carin("C4BBClaimProcedureType"), word, "")]));
                 });
-                json.put("date", one.date.split('T').next().unwrap_or_default());
-                json.put_object("procedureCodeableConcept", |json| {
-                    let code = one.procedure_codeable_concept.coding.first().map_or("", |coding| &coding.code);
-                    json.codings(&[Code(System::Url("http://www.cms.gov/Medicare/Coding/ICD10"), code, "")]);
-                });
+                json.put("date", row.claim.start);
+                let system = System::Url("http://www.cms.gov/Medicare/Coding/ICD10");
+                json.concept("procedureCodeableConcept", &[Code(system, code, "")]);
             });
         }
     });
@@ -350,26 +314,5 @@ fn eob_type(kind: Kind) -> &'static str {
         Kind::Outpatient => "Outpatient Hospital Care",
         Kind::Snf => "Skilled Nursing Facility Care",
         Kind::Pde => "Drug Plan Event",
-    }
-}
-
-fn type_words(number: &str) -> &'static str {
-    match number {
-        "71" => "MEDICARE PART B PROFESSIONAL PHYSICIAN/SUPPLIER CLAIM (NON-DMEPOS)",
-        "82" => "MEDICARE PART B DME REGIONAL CARRIER (DMERC); DMEPOS CLAIM",
-        "10" => "HOME HEALTH AGENCY (HHA) CLAIM",
-        "50" => "HOSPICE CLAIM",
-        "60" => "INPATIENT CLAIM",
-        "40" => "HOSPITAL OUTPATIENT CLAIM",
-        "20" => "NON SWING BED SKILLED NURSING FACILITY (SNF) CLAIM",
-        "1" => "MEDICARE PART D ORIGINAL CLAIM",
-        "3" => "MEDICARE PART D DELETED CLAIM",
-        "2700" => "PROFESSIONAL MEDICARE SS CARRIER",
-        "2800" => "DME MEDICARE SS DME",
-        "1011" => "011X MEDICARE SS HOSPITAL INPATIENT",
-        "1013" => "013X MEDICARE SS HOSPITAL OUTPATIENT",
-        "1021" => "021X MEDICARE SS SNF INPATIENT",
-        "1032" => "032X MEDICARE SS HOME HEALTH",
-        _ => "081X MEDICARE SS HOSPICE",
     }
 }

@@ -1,8 +1,8 @@
 //! The building blocks of v3, as FHIR R4 and CARIN 2.2 write them.
 
-use super::super::Kind;
-use super::super::facts::{Contained, Member, Period, tail};
-use super::super::json::{Json, Value};
+use super::super::json::{Digits, Json, Value};
+use super::super::parts::{Cents, Provider};
+use super::super::row::Role;
 use super::super::vocabulary::{Code, INFO, System, UNITS, US_NPI};
 
 const NPI_TYPE: Code<'static> = Code(System::Terminology("v2-0203"), "NPI", "National provider identifier");
@@ -12,17 +12,6 @@ pub(super) fn dollars(json: &mut Json<'_>, name: &'static str, value: impl Value
     json.put_object(name, |json| {
         json.put("value", value);
         json.put("currency", "USD");
-    });
-}
-
-/// `"name": {"start", "end"}`, where there is one.
-pub(super) fn period(json: &mut Json<'_>, name: &'static str, period: &Period<'_>) {
-    if period.start.is_none() && period.end.is_none() {
-        return;
-    }
-    json.put_object(name, |json| {
-        json.put_some("start", period.start.as_deref());
-        json.put_some("end", period.end.as_deref());
     });
 }
 
@@ -59,14 +48,23 @@ pub(super) fn status_of_benefit(json: &mut Json<'_>) {
 }
 
 /// `"identifier": [ … ]` or `"identifier": { … }` inside: an NPI.
-pub(super) fn npi(json: &mut Json<'_>, value: &str) {
+pub(super) fn npi(json: &mut Json<'_>, value: u64) {
     json.put("system", US_NPI);
     json.concept("type", &[NPI_TYPE]);
-    json.put("value", value);
+    json.put("value", Digits(value, 10));
 }
 
-/// A contained Organization.
-pub(super) fn organization(json: &mut Json<'_>, id: &str, number: Option<&str>, name: &str) {
+/// A contained Organization with an NPI, which is its id as well.
+pub(super) fn organization(json: &mut Json<'_>, number: u64, name: impl Value) {
+    contained(json, Digits(number, 10), Some(number), name);
+}
+
+/// The contained Organization of CMS.
+pub(super) fn insurer(json: &mut Json<'_>) {
+    contained(json, "insurer-org", None, super::INSURER);
+}
+
+fn contained(json: &mut Json<'_>, id: impl Value, number: Option<u64>, name: impl Value) {
     json.object(|json| {
         json.put("resourceType", "Organization");
         json.put("id", id);
@@ -85,20 +83,21 @@ pub(super) fn organization(json: &mut Json<'_>, id: &str, number: Option<&str>, 
 }
 
 /// A contained Observation: what a laboratory measured.
-pub(super) fn observation(json: &mut Json<'_>, place: usize, one: &Contained<'_>, number: u64) {
+pub(super) fn observation(json: &mut Json<'_>, hemoglobin: Cents, number: u64) {
+    /// v3 has the value as text.
+    struct Quoted(Cents);
+    impl Value for Quoted {
+        fn write(&self, json: &mut Json<'_>) {
+            json.raw("\"");
+            self.0.write(json);
+            json.raw("\"");
+        }
+    }
     json.object(|json| {
         json.put("resourceType", "Observation");
-        json.put("id", format_args!("line-observation-{place}"));
+        json.put("id", "line-observation-1");
         json.put("status", "final");
-        json.put_object("code", |json| {
-            let test = one.code.coding.first().map_or("", |coding| coding.code.as_str());
-            let (code, words) = if test == "R2" {
-                ("20570-8", "Hematocrit [Volume Fraction] of Blood")
-            } else {
-                ("718-7", "Hemoglobin [Mass/volume] in Blood")
-            };
-            json.codings(&[Code(System::Url("http://loinc.org"), code, words)]);
-        });
+        json.concept("code", &[Code(System::Url("http://loinc.org"), "718-7", "Hemoglobin [Mass/volume] in Blood")]);
         json.put_list("performer", |json| {
             json.object(|json| {
                 json.put_object("identifier", |json| {
@@ -107,49 +106,43 @@ pub(super) fn observation(json: &mut Json<'_>, place: usize, one: &Contained<'_>
                 });
             });
         });
-        if let Some(value) = one.value_quantity.value {
-            json.put("valueString", format_args!("{value}"));
-        }
+        json.put("valueString", Quoted(hemoglobin));
     });
 }
 
-/// The role that v3 gives to a member of v2's care team, and its words.
-pub(super) fn role_v3(member: &Member<'_>) -> Option<(&'static str, &'static str)> {
-    [
-        ("performing", ("rendering", "Rendering provider")),
-        ("referring", ("referring", "Referring")),
-        ("attending", ("attending", "Attending")),
-        ("otheroperating", ("otheroperating", "Other Operating")),
-        ("operating", ("operating", "Operating")),
-        ("prescribing", ("prescribing", "Prescribing provider")),
-    ]
-    .into_iter()
-    .find(|(of_v2, _)| member.role.has(of_v2))
-    .map(|(_, of_v3)| of_v3)
+/// `"role"` of a member of the care team.
+pub(super) fn role(json: &mut Json<'_>, role: Role) {
+    let (code, words) = match role {
+        Role::Performing => ("rendering", "Rendering provider"),
+        Role::Referring => ("referring", "Referring"),
+        Role::Attending => ("attending", "Attending"),
+        Role::OtherOperating => ("otheroperating", "Other Operating"),
+        Role::Operating => ("operating", "Operating"),
+        Role::Prescribing => ("prescribing", "Prescribing provider"),
+    };
+    let systems = [System::Terminology("claimcareteamrole"), System::Carin("C4BBClaimCareTeamRole")];
+    json.concept("role", &systems.map(|system| Code(system, code, words)));
 }
 
 /// A member of the care team.
-pub(super) fn member(json: &mut Json<'_>, member: &Member<'_>, (role, words): (&str, &str), kind: Kind, sequence: u64) {
-    json.put("sequence", sequence);
-    json.put_object("provider", |json| {
-        json.put("type", "Practitioner");
-        if let Some(identifier) = &member.provider.identifier {
-            json.put_object("identifier", |json| npi(json, &identifier.value));
+pub(super) fn member(json: &mut Json<'_>, sequence: u64, (kind, provider): (Role, &Provider)) {
+    json.object(|json| {
+        json.put("sequence", sequence);
+        json.put_object("provider", |json| {
+            json.put("type", "Practitioner");
+            json.put_object("identifier", |json| npi(json, provider.npi));
+            // The look-up of names knows everyone in v3.
+            match provider.name {
+                Some(_) => json.provider_name(provider),
+                None => json.put("display", "Doe, Jane"),
+            }
+        });
+        role(json, kind);
+        if kind == Role::Performing {
+            let code = provider.specialty.taxonomy_code;
+            json.concept("qualification", &[Code(System::Fhir("CLM-PRVDR-SPCLTY-CD"), code, "")]);
         }
-        // The look-up of names knows everyone in v3.
-        json.put("display", member.provider.display.as_deref().unwrap_or("Doe, Jane"));
     });
-    json.concept(
-        "role",
-        &[
-            Code(System::Terminology("claimcareteamrole"), role, words),
-            Code(System::Carin("C4BBClaimCareTeamRole"), role, words),
-        ],
-    );
-    let specialty = member.qualification.coding.first().filter(|_| kind != Kind::Pde && role == "rendering");
-    if let Some(specialty) = specialty {
-        json.concept("qualification", &[Code(System::Fhir("CLM-PRVDR-SPCLTY-CD"), &specialty.code, "")]);
-    }
 }
 
 /// The next entry of `supportingInfo`.
@@ -201,9 +194,4 @@ pub(super) fn quantity(
             json.put_some("code", unit);
         }
     });
-}
-
-/// The code that v2 gives in a concept: the first one, or nothing.
-pub(super) fn first_code<'e>(concept: &'e super::super::facts::Concept<'_>) -> &'e str {
-    concept.coding.first().map_or("", |coding| tail(&coding.code))
 }

@@ -3,9 +3,8 @@
 use jiff::{Span, civil::Date};
 
 use super::super::datetime::FhirInstant;
-use super::super::facts::{PersonFacts, tail};
 use super::super::json::Json;
-use super::super::person::{CONTRACT, PLAN, Person};
+use super::super::person::{CONTRACT, PLAN, Person, PersonRow, gender_and_birth, state_and_zip};
 use super::super::vocabulary::{Code, System};
 use super::INSURER;
 use super::parts::coded;
@@ -59,27 +58,10 @@ impl Card {
     }
 }
 
-/// Since when, and whether Medicaid covers them as well.
-struct Cover {
-    is_dual: bool,
-    /// Months of 2026 in a Medicare Advantage plan, from January on.
-    months_in_plan: usize,
-    since: String,
-}
-
 impl Person<'_> {
-    /// What v2's Coverage of part A says.
-    fn cover(&self) -> Cover {
-        let text = self.coverage('a').1;
-        let period = PersonFacts::of(&text).period;
-        let since = period.and_then(|period| period.start).map_or_else(|| "2015-01-01".into(), |it| it.to_string());
-        Cover { is_dual: text.contains("state buy-in"), months_in_plan: self.months_in_plan(), since }
-    }
-
     /// The v3 Patient.
     pub(crate) fn patient_v3(&self, id: &str) -> String {
-        let text = self.patient();
-        let facts = PersonFacts::of(&text);
+        let row = self.row();
         let mut out = String::with_capacity(2048);
         Json::new(&mut out).object(|json| {
             json.put("resourceType", "Patient");
@@ -88,18 +70,15 @@ impl Person<'_> {
                 json,
                 &["carin-bb/StructureDefinition/C4BB-Patient|2.2.0", "core/StructureDefinition/us-core-patient|7.0.0"],
             );
-            about(json, &facts);
-            json.put_list("identifier", |json| json.object(|json| member_number(json, &facts, true)));
-            named(json, &facts);
+            about(json, &row);
+            json.put_list("identifier", |json| json.object(|json| member_number(json, &row, true)));
+            self.named(json, &row);
             json.put_list("address", |json| {
-                for address in &facts.address {
-                    json.object(|json| {
-                        json.put_list("line", |json| json.item("1 MAIN STREET"));
-                        json.put("city", "SPRINGFIELD");
-                        json.put("state", address.state.as_str());
-                        json.put("postalCode", address.postal_code.as_str());
-                    });
-                }
+                json.object(|json| {
+                    json.put_list("line", |json| json.item("1 MAIN STREET"));
+                    json.put("city", "SPRINGFIELD");
+                    state_and_zip(json, &row);
+                });
             });
             language(json, "en");
         });
@@ -108,21 +87,20 @@ impl Person<'_> {
 
     /// The v3 Coverage resources: id and text of each.
     pub(crate) fn coverage_v3(&self, patient: &str) -> Vec<(String, String)> {
-        let text = self.patient();
-        let (facts, cover) = (PersonFacts::of(&text), self.cover());
+        let row = self.row();
         let has = |card: &Card| match card {
-            Card::C => cover.months_in_plan > 0,
-            Card::Dual => cover.is_dual,
+            Card::C => self.months_in_plan() > 0,
+            Card::Dual => row.is_dual,
             _ => true,
         };
         Card::ALL
             .into_iter()
             .filter(has)
-            .map(|card| (card.id(patient), self.coverage_of(card, &facts, &cover, patient)))
+            .map(|card| (card.id(patient), self.coverage_of(card, &row, patient)))
             .collect()
     }
 
-    fn coverage_of(&self, card: Card, facts: &PersonFacts<'_>, cover: &Cover, patient: &str) -> String {
+    fn coverage_of(&self, card: Card, row: &PersonRow, patient: &str) -> String {
         let mut out = String::with_capacity(4096);
         let payer = if card.is_plan() { "insurer-org" } else { "cms-org" };
         Json::new(&mut out).object(|json| {
@@ -148,9 +126,9 @@ impl Person<'_> {
                 });
             });
             json.put_list("extension", |json| extensions(json, card));
-            json.put_list("identifier", |json| json.object(|json| member_number(json, facts, false)));
+            json.put_list("identifier", |json| json.object(|json| member_number(json, row, false)));
             json.put("status", "active");
-            covered(json, card, facts, cover);
+            self.covered(json, card, row);
             json.put_object("beneficiary", |json| json.put("reference", format_args!("Patient/{patient}")));
             json.put_list("payor", |json| json.object(|json| json.put("reference", format_args!("#{payer}"))));
             plan_class(json, card);
@@ -161,8 +139,7 @@ impl Person<'_> {
     /// The digital insurance card: its sentence in two languages, and the ids that `uuid` makes, new ones at every
     /// request.
     pub(crate) fn insurance_card(&self, mut uuid: impl FnMut() -> String) -> String {
-        let text = self.patient();
-        let (facts, cover) = (PersonFacts::of(&text), self.cover());
+        let row = self.row();
         let (patient, payer) = (uuid(), uuid());
         let mut out = String::with_capacity(12_000);
         Json::new(&mut out).object(|json| {
@@ -174,8 +151,8 @@ impl Person<'_> {
                     json.put("resourceType", "Patient");
                     json.put("id", patient.as_str());
                     self.meta(json, &["insurance-card/StructureDefinition/C4DIC-Patient"]);
-                    about(json, &facts);
-                    named(json, &facts);
+                    about(json, &row);
+                    self.named(json, &row);
                     language(json, "unknown");
                 });
                 entry(json, &payer, |json| {
@@ -189,9 +166,9 @@ impl Person<'_> {
                     organization(json, INSURER);
                 });
                 for card in [Card::A, Card::B, Card::Dual] {
-                    if card != Card::Dual || cover.is_dual {
+                    if card != Card::Dual || row.is_dual {
                         let id = uuid();
-                        entry(json, &id, |json| self.card(json, card, (&facts, &cover), [&id, &patient, &payer]));
+                        entry(json, &id, |json| self.card(json, card, &row, [&id, &patient, &payer]));
                     }
                 }
             });
@@ -199,13 +176,7 @@ impl Person<'_> {
         out
     }
 
-    fn card(
-        &self,
-        json: &mut Json<'_>,
-        card: Card,
-        (facts, cover): (&PersonFacts<'_>, &Cover),
-        [id, patient, payer]: [&str; 3],
-    ) {
+    fn card(&self, json: &mut Json<'_>, card: Card, row: &PersonRow, [id, patient, payer]: [&str; 3]) {
         json.put("resourceType", "Coverage");
         json.put("id", id);
         self.meta(json, &["insurance-card/StructureDefinition/C4DIC-Coverage"]);
@@ -220,16 +191,39 @@ impl Person<'_> {
         });
         json.put_list("identifier", |json| {
             json.object(|json| {
-                member_number(json, facts, false);
+                member_number(json, row, false);
                 json.put_object("assigner", |json| json.put("reference", format_args!("Organization/{payer}")));
             });
         });
         json.put("status", "active");
         json.put_object("subscriber", |json| json.put("reference", format_args!("Patient/{patient}")));
-        covered(json, card, facts, cover);
+        self.covered(json, card, row);
         json.put_object("beneficiary", |json| json.put("reference", format_args!("Patient/{patient}")));
         json.put_list("payor", |json| json.object(|json| json.put("reference", format_args!("Organization/{payer}"))));
         plan_class(json, card);
+    }
+
+    /// What the insurance card and the Coverage have in common.
+    fn covered(&self, json: &mut Json<'_>, card: Card, row: &PersonRow) {
+        let (code, words) = card.kind();
+        json.concept("type", &[Code(System::Url("https://nahdo.org/sopt"), code, words)]);
+        json.put("subscriberId", row.mbi.as_str());
+        json.concept("relationship", &[Code(System::Terminology("subscriber-relationship"), "self", "Self")]);
+        json.put_object("period", |json| {
+            if card == Card::C {
+                let months = i16::try_from(self.months_in_plan()).unwrap_or(12);
+                let first = Date::constant(2026, 1, 1);
+                json.put("start", first);
+                json.put("end", first.saturating_add(Span::new().months(months)).saturating_sub(Span::new().days(1)));
+            } else {
+                json.put("start", row.since());
+            }
+        });
+    }
+
+    fn named(&self, json: &mut Json<'_>, row: &PersonRow) {
+        json.put_list("name", |json| json.object(|json| self.name(json, row)));
+        gender_and_birth(json, row);
     }
 
     fn meta(&self, json: &mut Json<'_>, profiles: &[&str]) {
@@ -242,24 +236,6 @@ impl Person<'_> {
     }
 }
 
-/// What the insurance card and the Coverage have in common.
-fn covered(json: &mut Json<'_>, card: Card, facts: &PersonFacts<'_>, cover: &Cover) {
-    let (code, words) = card.kind();
-    json.concept("type", &[Code(System::Url("https://nahdo.org/sopt"), code, words)]);
-    json.put("subscriberId", medicare_number(facts));
-    json.concept("relationship", &[Code(System::Terminology("subscriber-relationship"), "self", "Self")]);
-    json.put_object("period", |json| {
-        if card == Card::C {
-            let months = i16::try_from(cover.months_in_plan).unwrap_or(12);
-            let first = Date::constant(2026, 1, 1);
-            json.put("start", first);
-            json.put("end", first.saturating_add(Span::new().months(months)).saturating_sub(Span::new().days(1)));
-        } else {
-            json.put("start", cover.since.as_str());
-        }
-    });
-}
-
 /// What a made-up card asks of its owner, in English and Spanish.
 const CARE: &str = "This card is made up. Show a real one only to those who care for you.\n\nEsta tarjeta es inventada. Muestre una verdadera solamente a quienes le brindan atención médica. ¡ADVERTENCIA! No la preste.";
 
@@ -270,27 +246,22 @@ fn entry(json: &mut Json<'_>, id: &str, inside: impl FnOnce(&mut Json<'_>)) {
     });
 }
 
-fn medicare_number<'e>(facts: &'e PersonFacts<'_>) -> &'e str {
-    let own = facts.identifier.iter().find(|one| tail(&one.system) == "us-mbi");
-    own.map_or("", |one| one.value.as_str())
-}
-
-fn member_number(json: &mut Json<'_>, facts: &PersonFacts<'_>, since: bool) {
+fn member_number(json: &mut Json<'_>, row: &PersonRow, since: bool) {
     json.concept("type", &[Code(System::Terminology("v2-0203"), "MB", "")]);
     json.put("system", "http://hl7.org/fhir/sid/us-mbi");
-    json.put("value", medicare_number(facts));
+    json.put("value", row.mbi.as_str());
     if since {
         json.put_object("period", |json| json.put("start", "2020-01-01T00:00:00+00:00"));
     }
 }
 
 /// Sex and race, as US Core has them.
-fn about(json: &mut Json<'_>, facts: &PersonFacts<'_>) {
+fn about(json: &mut Json<'_>, row: &PersonRow) {
     const CORE: &str = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-";
     json.put_list("extension", |json| {
         json.object(|json| {
             json.put("url", format_args!("{CORE}sex"));
-            json.put("valueCode", if facts.gender == "female" { "248152002" } else { "248153007" });
+            json.put("valueCode", if row.is_female { "248152002" } else { "248153007" });
         });
         json.object(|json| {
             json.put("url", format_args!("{CORE}race"));
@@ -311,19 +282,6 @@ fn about(json: &mut Json<'_>, facts: &PersonFacts<'_>) {
             });
         });
     });
-}
-
-fn named(json: &mut Json<'_>, facts: &PersonFacts<'_>) {
-    json.put_list("name", |json| {
-        for name in &facts.name {
-            json.object(|json| {
-                json.put("family", name.family.as_str());
-                json.put_list("given", |json| name.given.iter().for_each(|given| json.item(given.as_str())));
-            });
-        }
-    });
-    json.put("gender", facts.gender.as_str());
-    json.put("birthDate", facts.birth_date.as_str());
 }
 
 fn language(json: &mut Json<'_>, code: &str) {

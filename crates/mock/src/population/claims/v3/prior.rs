@@ -1,16 +1,17 @@
-//! Prior authorisations: what a provider has asked Medicare for, and the answer.
+//! Prior authorizations: what a provider has asked Medicare for, and the answer.
 
 use super::super::datetime::FhirInstant;
-use super::super::facts::Facts;
 use super::super::json::Json;
+use super::super::row::{ClaimRow, Role};
 use super::super::vocabulary::{Code, System};
 use super::super::{Claim, days_after};
 use super::parts::{self, Information};
-use super::{INSURER, Stage, biller, biller_name};
+use super::{Stage, biller, biller_name};
 
 const ASKED: &[(&str, &str)] = &[("G0299", "Non-affirmed"), ("G0162", "Pending"), ("G0151", "Affirmed")];
 
-pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>, id: &str, patient: &str) {
+pub(super) fn write(json: &mut Json<'_>, row: &ClaimRow<'_>, id: &str, patient: &str) {
+    let claim = row.claim;
     let marks = claim.marks_v3(Stage::PriorAuthorization);
     json.put("resourceType", "ExplanationOfBenefit");
     json.put("id", id);
@@ -24,10 +25,10 @@ pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>, id: &
             marks.tags.iter().for_each(|&(system, code)| json.coding(Code(System::Url(system), code, "")));
         });
     });
-    let npi = biller(facts).unwrap_or("9000000001");
+    let npi = biller(row);
     json.put_list("contained", |json| {
-        parts::organization(json, npi, Some(npi), biller_name(facts));
-        parts::organization(json, "insurer-org", None, INSURER);
+        parts::organization(json, npi, biller_name(row).as_str());
+        parts::insurer(json);
     });
     json.put_list("identifier", |json| {
         json.object(|json| {
@@ -55,21 +56,14 @@ pub(super) fn write(json: &mut Json<'_>, claim: &Claim, facts: &Facts<'_>, id: &
         });
     });
     json.put_list("careTeam", |json| {
-        let roles = [("referring", "Referring"), ("rendering", "Rendering provider"), ("attending", "Attending")];
-        for ((role, words), sequence) in roles.into_iter().zip(1..) {
+        for (sequence, role) in (1..).zip([Role::Referring, Role::Performing, Role::Attending]) {
             json.object(|json| {
                 json.put("sequence", sequence);
                 json.put_object("provider", |json| {
                     json.put("type", "Practitioner");
                     json.put_object("identifier", |json| parts::npi(json, npi));
                 });
-                json.concept(
-                    "role",
-                    &[
-                        Code(System::Terminology("claimcareteamrole"), role, words),
-                        Code(System::Carin("C4BBClaimCareTeamRole"), role, words),
-                    ],
-                );
+                parts::role(json, role);
             });
         }
     });

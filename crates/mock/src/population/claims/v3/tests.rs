@@ -202,7 +202,7 @@ fn a_claim_says_the_same_as_in_v2_and_the_same_every_time() {
         assert_eq!(text, written(&claim, Stage::Adjudicated));
         let three: Value = serde_json::from_str(&text).unwrap();
         let mut two = String::new();
-        claim.write(LOADED, &mut two);
+        claim.write_v2(LOADED, &mut two);
         let two: Value = serde_json::from_str(&two).unwrap();
         let instant =
             |value: &Value| value["meta"]["lastUpdated"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();

@@ -1,12 +1,12 @@
 //! How many lines a claim has and what money stands on each.
 
-use super::Kind;
-use super::parts::Cents;
+use super::super::Kind;
+use super::super::parts::Cents;
 use crate::rng::Rng;
 
 /// The money on one line. Charge ≥ allowed ≥ paid, and allowed = deductible + coinsurance + paid.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Line {
+pub(super) struct LineMoney {
     pub(super) charge: Cents,
     pub(super) allowed: Cents,
     pub(super) deductible: Cents,
@@ -16,7 +16,7 @@ pub(super) struct Line {
     pub(super) noncovered: Cents,
 }
 
-impl Line {
+impl LineMoney {
     /// A line with a charge between two amounts in cents.
     pub(super) fn any(rng: &mut Rng, charge: (u64, u64)) -> Self {
         let charge = Cents(rng.between(charge.0, charge.1));
@@ -36,15 +36,17 @@ impl Line {
     }
 
     /// The sums of several lines.
-    pub(super) fn total(lines: &[Self]) -> Self {
-        Self {
-            charge: lines.iter().map(|line| line.charge).sum(),
-            allowed: lines.iter().map(|line| line.allowed).sum(),
-            deductible: lines.iter().map(|line| line.deductible).sum(),
-            coinsurance: lines.iter().map(|line| line.coinsurance).sum(),
-            paid: lines.iter().map(|line| line.paid).sum(),
-            noncovered: lines.iter().map(|line| line.noncovered).sum(),
+    pub(super) fn total<'l>(lines: impl Iterator<Item = &'l Self>) -> Self {
+        let mut total = Self::default();
+        for line in lines {
+            total.charge.0 += line.charge.0;
+            total.allowed.0 += line.allowed.0;
+            total.deductible.0 += line.deductible.0;
+            total.coinsurance.0 += line.coinsurance.0;
+            total.paid.0 += line.paid.0;
+            total.noncovered.0 += line.noncovered.0;
         }
+        total
     }
 }
 
@@ -82,7 +84,7 @@ mod tests {
     fn amounts_of_a_line_agree() {
         let mut rng = Rng::at(&[3]);
         for _ in 0..5000 {
-            let line = Line::any(&mut rng, (0, 90_000));
+            let line = LineMoney::any(&mut rng, (0, 90_000));
             assert!(line.charge >= line.allowed && line.allowed >= line.paid);
             assert_eq!(line.allowed.0, line.deductible.0 + line.coinsurance.0 + line.paid.0);
         }
