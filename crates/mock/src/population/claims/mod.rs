@@ -6,10 +6,10 @@
 
 mod datetime;
 mod json;
-#[cfg(test)]
-mod json_shape;
 mod parts;
 pub(crate) mod person;
+#[cfg(test)]
+mod recorded_shapes;
 mod row;
 pub(crate) mod tables;
 #[cfg(test)]

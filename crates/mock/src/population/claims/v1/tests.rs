@@ -1,23 +1,18 @@
-//! Ours against the real v1 claims, and ours against our own v2.
-
-#![allow(clippy::print_stderr, reason = "a comparison says what it measured")]
+//! Ours against the recorded v1 claims, and ours against our own v2.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use super::super::json_shape::{Paths, paths};
 use super::super::person::{PARTS, Person};
+use super::super::recorded_shapes::{
+    Need, Paths, assert_paths, assert_sizes, claim_type, lines, paths, recorded_resources,
+};
 use super::super::{Claim, LOADED};
 use crate::rng::Rng;
-use crate::tests::recorded::recorded;
 
-/// The share of our claims of a type that must have a path which all real ones have.
-const MOST: usize = 85;
-
-/// What the one real claim of a type happens to have and few claims do: some of ours have it.
+/// What the one recorded claim of a type happens to have and few claims do: some of ours have it.
 const SELDOM: [(&str, &str); 4] = [
     ("outpatient", ".procedure"),
     ("outpatient", ".item[].extension"),
@@ -25,28 +20,12 @@ const SELDOM: [(&str, &str); 4] = [
     ("outpatient", ".item[].service.extension"),
 ];
 
-/// The resources in the real v1 payloads whose file names begin so, by the first part of their ids;
-/// none where the shared payloads are not at hand.
-fn real(prefix: &str) -> Option<BTreeMap<String, Vec<Value>>> {
-    let folder = recorded("v1")?;
-    let mut resources = BTreeMap::<String, Vec<Value>>::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if !path.file_name().unwrap().to_string_lossy().starts_with(prefix) {
-            continue;
-        }
-        let resource: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-        let found = match resource["entry"].as_array() {
-            Some(entries) => entries.iter().map(|entry| entry["resource"].clone()).collect(),
-            None => vec![resource],
-        };
-        for resource in found {
-            let id = resource["id"].as_str().unwrap();
-            let kind = if prefix == "eob-" { id.split('-').next().unwrap() } else { id.split("--").next().unwrap() };
-            resources.entry(kind.to_owned()).or_default().push(resource);
-        }
-    }
-    Some(resources)
+/// The recorded v1 resources whose file names begin so, by the first part of their ids.
+fn recorded(prefix: &str) -> Option<BTreeMap<String, Vec<Value>>> {
+    recorded_resources("v1", prefix, |resource| match prefix {
+        "eob-" => claim_type(resource),
+        _ => resource["id"].as_str()?.split("--").next().map(str::to_owned),
+    })
 }
 
 /// One of ours in both versions, with the size of v1.
@@ -79,50 +58,28 @@ fn ours() -> &'static BTreeMap<&'static str, Vec<Both>> {
     })
 }
 
-fn seldom(kind: &str, path: &str) -> bool {
-    SELDOM.iter().any(|(of, prefix)| *of == kind && path.starts_with(prefix))
+#[test]
+fn every_path_that_all_recorded_claims_share_is_in_ours() {
+    let Some(recorded) = recorded("eob-") else { return };
+    assert_eq!(recorded.len(), 8, "one group a claim type");
+    assert_paths(
+        &recorded,
+        |kind| ours()[kind].iter().map(|both| &both.one),
+        |kind, path| {
+            let is_seldom = SELDOM.iter().any(|(of, prefix)| *of == kind && path.starts_with(prefix));
+            if is_seldom { Need::One } else { Need::Most }
+        },
+    );
 }
 
 #[test]
-fn every_path_that_all_real_claims_share_is_in_ours() {
-    let Some(real) = real("eob-") else { return };
-    assert_eq!(real.len(), 8, "one group a claim type");
-    let mut missing = Vec::new();
-    for (kind, real) in &real {
-        let real: Vec<Paths> = real.iter().map(paths).collect();
-        let ours: Vec<Paths> = ours()[kind.as_str()].iter().map(|both| paths(&both.one)).collect();
-        let shared: Vec<&String> =
-            real[0].keys().filter(|path| real.iter().all(|one| one.contains_key(*path))).collect();
-        for path in &shared {
-            let kinds: BTreeSet<_> = real.iter().flat_map(|one| &one[*path]).collect();
-            let having = ours.iter().filter(|one| one.contains_key(*path)).count();
-            let same_kind = ours.iter().filter_map(|one| one.get(*path)).flatten().all(|found| kinds.contains(found));
-            let enough = if seldom(kind, path) { having > 0 } else { having * 100 >= ours.len() * MOST };
-            if !enough || !same_kind {
-                missing.push(format!("{kind}: {path} in {having} of {}, same kind: {same_kind}", ours.len()));
-            }
-        }
-        eprintln!("{kind}: {} shared paths, {} of ours", shared.len(), ours.len());
-    }
-    assert!(missing.is_empty(), "{} paths:\n{}", missing.len(), missing.join("\n"));
-}
-
-#[test]
-fn sizes_are_those_of_real_claims_with_as_many_lines() {
-    let Some(real) = real("eob-") else { return };
-    for (kind, real) in &real {
-        let lines = |claim: &Value| claim["item"].as_array().map_or(0, Vec::len);
-        let sizes: Vec<usize> = real.iter().map(|claim| claim.to_string().len()).collect();
+fn sizes_are_those_of_recorded_claims_with_as_many_lines() {
+    let Some(recorded) = recorded("eob-") else { return };
+    for (kind, recorded) in &recorded {
         // Our outpatient claims have at least two: the last repeats the total.
-        let most_lines = real.iter().map(lines).max().unwrap().max(if kind == "outpatient" { 2 } else { 1 });
-        let (smallest, largest) = (*sizes.iter().min().unwrap(), *sizes.iter().max().unwrap());
-        let ours: Vec<usize> =
-            ours()[kind.as_str()].iter().filter(|both| lines(&both.one) <= most_lines).map(|both| both.size).collect();
-        let (least, most) = (*ours.iter().min().unwrap(), *ours.iter().max().unwrap());
-        eprintln!("{kind}: real {smallest}..{largest} (up to {most_lines} lines); ours {least}..{most}");
-        // One real claim stands for most types: a quarter either way is their range.
-        assert!(least * 100 >= smallest * 75, "{kind}: {least} is smaller than {smallest}");
-        assert!(most * 100 <= largest * 125, "{kind}: {most} is larger than {largest}");
+        let most_lines = recorded.iter().map(lines).max().unwrap().max(if kind == "outpatient" { 2 } else { 1 });
+        let ours = ours()[kind.as_str()].iter().filter(|both| lines(&both.one) <= most_lines);
+        assert_sizes(kind, recorded, ours.map(|both| both.size));
     }
 }
 
@@ -253,8 +210,8 @@ fn person(seed: u64) -> Person<'static> {
 }
 
 #[test]
-fn people_and_coverage_have_the_paths_of_real_ones() {
-    let (Some(patients), Some(coverages)) = (real("patient"), real("coverage")) else { return };
+fn people_and_coverage_have_the_paths_of_recorded_ones() {
+    let (Some(patients), Some(coverages)) = (recorded("patient"), recorded("coverage")) else { return };
     let check = |real: Vec<&Value>, text: &str| {
         let ours = paths(&serde_json::from_str(text).unwrap());
         let real: Vec<Paths> = real.into_iter().map(paths).collect();

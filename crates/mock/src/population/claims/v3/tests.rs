@@ -1,4 +1,4 @@
-//! Ours against the real v3 claims, and ours against our own v2.
+//! Ours against the recorded v3 claims, and ours against our own v2.
 
 #![allow(clippy::print_stderr, reason = "a comparison says what it measured")]
 
@@ -7,17 +7,14 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::super::json_shape::{Paths, paths};
 use super::super::person::Person;
+use super::super::recorded_shapes::{Need, assert_paths, paths, recorded_resources};
 use super::super::{Claim, Kind, LOADED};
 use super::Stage;
 use crate::rng::Rng;
 use crate::tests::recorded::recorded;
 
-/// The share of our claims of a type that must have a path which all real ones have.
-const MOST: usize = 85;
-
-/// What the one real claim of a type happens to have and few claims do: some of ours have it.
+/// What the one recorded claim of a type happens to have and few claims do: some of ours have it.
 const SELDOM: [(&str, &str); 9] = [
     ("dme", ".supportingInfo[].valueReference"),
     ("hospice", ".item[].servicedDate"),
@@ -30,17 +27,17 @@ const SELDOM: [(&str, &str); 9] = [
     ("partial", ".contained[]"),
 ];
 
-/// What the real ones have and ours have not, and why.
+/// What the recorded ones have and ours have not, and why.
 const NEVER: [(&str, &str); 10] = [
     // A provider that was not found: which claim lacks one is chance.
     ("inpatient", ".provider.extension"),
     ("snf", ".provider.extension"),
     // Individuals who bill are Organizations with their name in ours.
     ("", ".contained[].name[]"),
-    // Merged from two people, as the only real ones are; a cover that has ended.
+    // Merged from two people, as the only recorded ones are; a cover that has ended.
     ("Patient", ".link"),
     ("part-a", ".period.end"),
-    // Made by CMS's mapping from a row with everything in it: revenue centres of equipment, hospice operations.
+    // Made by CMS's mapping from a row with everything in it: revenue centers of equipment, hospice operations.
     ("dme", ".item[].revenue"),
     ("dme", ".item[].productOrService.coding[].display"),
     ("dme", ".supportingInfo[].valueQuantity"),
@@ -49,38 +46,27 @@ const NEVER: [(&str, &str); 10] = [
     ("outpatient", ".item[].servicedDate"),
 ];
 
-/// The real v3 resources by type; none where the shared payloads are not at hand.
-fn real() -> Option<BTreeMap<String, Vec<Value>>> {
-    let folder = recorded("v3")?;
-    let mut resources = BTreeMap::<String, Vec<Value>>::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let resource: Value = serde_json::from_slice(&fs::read(entry.unwrap().path()).unwrap()).unwrap();
-        let found = match resource["entry"].as_array() {
-            Some(entries) => entries.iter().map(|entry| entry["resource"].clone()).collect(),
-            None => vec![resource],
-        };
-        for resource in found {
-            let group = match resource["resourceType"].as_str().unwrap_or_default() {
-                "ExplanationOfBenefit" => group(&resource),
-                // A person who was merged is no more than an id, nor is a Coverage that is not there.
-                _ if resource.get("identifier").is_none() => continue,
-                _ if resource["meta"]["profile"][0].as_str().is_some_and(|profile| profile.contains("C4DIC")) => {
-                    continue;
-                }
-                "Coverage" => {
-                    let id = resource["id"].as_str().unwrap();
-                    id.split('-').take(if id.starts_with("part") { 2 } else { 1 }).collect::<Vec<_>>().join("-")
-                }
-                kind => kind.to_owned(),
-            };
-            resources.entry(group).or_default().push(resource);
+/// The recorded v3 resources by type.
+fn recorded_by_type() -> Option<BTreeMap<String, Vec<Value>>> {
+    recorded_resources("v3", "", |resource| {
+        let is_card = resource["meta"]["profile"][0].as_str().is_some_and(|profile| profile.contains("C4DIC"));
+        match resource["resourceType"].as_str()? {
+            "ExplanationOfBenefit" => Some(claim_group(resource)),
+            // A person who was merged is no more than an id, nor is a Coverage that is not there.
+            _ if resource.get("identifier").is_none() || is_card => None,
+            "Coverage" => Some(coverage_group(resource["id"].as_str()?)),
+            kind => Some(kind.to_owned()),
         }
-    }
-    Some(resources)
+    })
+}
+
+/// `part-a`, `dual`: what the id of a Coverage begins with.
+fn coverage_group(id: &str) -> String {
+    id.split('-').take(if id.starts_with("part") { 2 } else { 1 }).collect::<Vec<_>>().join("-")
 }
 
 /// The claim type, and how far Medicare is with it.
-fn group(claim: &Value) -> String {
+fn claim_group(claim: &Value) -> String {
     if claim["use"] == "preauthorization" {
         return "prior".to_owned();
     }
@@ -140,8 +126,7 @@ fn ours() -> BTreeMap<String, Vec<(Value, usize)>> {
     let dual = (0..100).map(|place| Person { rng: Rng::at(&[place]), ..second() });
     let dual = dual.into_iter().find_map(|one| Some(one.coverage_v3(PATIENT)).filter(|all| all.len() == 5)).unwrap();
     for (id, text) in dual {
-        let words = if id.starts_with("part") { 2 } else { 1 };
-        add(id.split('-').take(words).collect::<Vec<_>>().join("-"), text);
+        add(coverage_group(&id), text);
     }
     claims
 }
@@ -151,45 +136,33 @@ fn is_among(list: &[(&str, &str)], kind: &str, path: &str) -> bool {
 }
 
 #[test]
-fn every_path_that_all_real_resources_share_is_in_ours() {
-    let Some(real) = real() else { return };
+fn every_path_that_all_recorded_resources_share_is_in_ours() {
+    let Some(recorded) = recorded_by_type() else { return };
     let ours = ours();
-    assert_eq!(real.len(), 8 + 2 + 6, "{:?}", real.keys());
-    let mut missing = Vec::new();
-    for (kind, real) in &real {
-        let real: Vec<Paths> = real.iter().map(paths).collect();
-        let ours: Vec<Paths> = ours[kind].iter().map(|(one, _)| paths(one)).collect();
-        let shared: Vec<&String> =
-            real[0].keys().filter(|path| real.iter().all(|one| one.contains_key(*path))).collect();
-        for path in &shared {
-            if is_among(&NEVER, kind, path) {
-                continue;
-            }
-            let kinds: BTreeSet<_> = real.iter().flat_map(|one| &one[*path]).collect();
-            let having = ours.iter().filter(|one| one.contains_key(*path)).count();
-            let same_kind = ours.iter().filter_map(|one| one.get(*path)).flatten().all(|found| kinds.contains(found));
-            let enough = if is_among(&SELDOM, kind, path) { having > 0 } else { having * 100 >= ours.len() * MOST };
-            if !enough || !same_kind {
-                missing.push(format!("{kind}: {path} in {having} of {}, same kind: {same_kind}", ours.len()));
-            }
-        }
-        eprintln!("{kind}: {} shared paths, {} of ours", shared.len(), ours.len());
-    }
-    assert!(missing.is_empty(), "{} paths:\n{}", missing.len(), missing.join("\n"));
+    assert_eq!(recorded.len(), 8 + 2 + 6, "{:?}", recorded.keys());
+    assert_paths(
+        &recorded,
+        |group| ours[group].iter().map(|(one, _)| one),
+        |group, path| match path {
+            _ if is_among(&NEVER, group, path) => Need::Nothing,
+            _ if is_among(&SELDOM, group, path) => Need::One,
+            _ => Need::Most,
+        },
+    );
 }
 
 #[test]
-fn ours_are_as_large_as_real_ones() {
-    let Some(real) = real() else { return };
+fn ours_are_as_large_as_recorded_ones() {
+    let Some(recorded) = recorded_by_type() else { return };
     for (kind, ours) in ours() {
         // Lines make the difference: what a claim has without them, and what a line has.
         let a_line = |claim: &Value, size: usize| size / claim["item"].as_array().map_or(1, |lines| lines.len().max(1));
-        let sizes: Vec<usize> = real[&kind].iter().map(|one| a_line(one, one.to_string().len())).collect();
+        let sizes: Vec<usize> = recorded[&kind].iter().map(|one| a_line(one, one.to_string().len())).collect();
         let (low, high) = (sizes.iter().min().unwrap() / 3, sizes.iter().max().unwrap() * 4);
         let mut own: Vec<usize> = ours.iter().map(|(one, size)| a_line(one, *size)).collect();
         own.sort_unstable();
         let middle = own[own.len() / 2];
-        eprintln!("{kind}: {middle} bytes a line in ours, {sizes:?} in real ones");
+        eprintln!("{kind}: {middle} bytes a line in ours, {sizes:?} in recorded ones");
         assert!((low..=high).contains(&middle), "{kind}: {middle} is not in {low}..{high}");
     }
 }
@@ -241,7 +214,7 @@ fn amounts_have_cents(value: &Value, seen: &mut usize) {
 }
 
 #[test]
-fn what_is_under_way_says_who_works_on_it() {
+fn unfinished_claims_name_their_source() {
     let sources = |stage| (0..300).map(|at| claim(at).marks_v3(stage).source).collect::<BTreeSet<_>>();
     assert_eq!(sources(Stage::Adjudicated), ["DDPS", "NCH"].into());
     assert_eq!(sources(Stage::Partial), ["DDPS", "FISS", "MCS", "VMS"].into());
