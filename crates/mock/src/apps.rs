@@ -11,14 +11,14 @@ use super::{
 /// A registered app.
 #[derive(Clone)]
 pub(super) struct App {
-    /// Its name, as the server's messages say it.
+    /// Its name, as the server's messages give it.
     pub name: String,
     pub id: String,
-    /// None: a public client, which the real registration form does not offer.
+    /// `None` for a public client, which the real registration form does not offer.
     pub secret: Option<String>,
     pub access: Access,
     pub redirect_uris: Vec<String>,
-    /// Whether it may ask for name, address, birth date, race and sex.
+    /// Whether its scopes may include name, address, birth date, race and sex.
     pub demographics: bool,
     pub active: bool,
     /// Whether it may see drug claims only: its tokens open no claims of v2.
@@ -42,8 +42,8 @@ impl App {
     }
 
     /// The redirect URI of a request, or the only one there is.
-    pub(super) fn redirect_uri<'a>(&'a self, request: &'a Pairs) -> Option<&'a str> {
-        last(request, "redirect_uri").or(match self.redirect_uris.as_slice() {
+    pub(super) fn redirect_uri<'a>(&'a self, parameters: &'a Pairs) -> Option<&'a str> {
+        last(parameters, "redirect_uri").or(match self.redirect_uris.as_slice() {
             [only] => Some(only),
             _ => None,
         })

@@ -6,11 +6,11 @@ use serde_json::json;
 
 use super::{
     fhir,
-    http::{Answer, Ask},
+    http::{Request, Response},
     version::Version,
 };
 
-/// A back end that fails: which, and how. Of no version: all of them.
+/// How a back end fails, and which one: all of them where `version` is `None`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Outage {
     pub how: Failure,
@@ -22,7 +22,7 @@ pub(super) struct Outage {
 pub(super) enum Failure {
     /// It answers with this status, and in this form.
     Status(u16, Form),
-    /// Nobody answers, or the connection breaks.
+    /// It cannot be reached, or the connection breaks.
     Down,
     /// A page holds an entry that is not this person's: the gateway refuses the whole page.
     ForeignEntry,
@@ -70,7 +70,7 @@ impl Outage {
         Ok(Self { how, version })
     }
 
-    /// Whether a request to this path may be about this back end. The log-in pages do not say which they ask.
+    /// Whether a request to this path may use this back end. The paths of the log-in pages do not say which one they use.
     pub(super) fn concerns(self, path: &str) -> bool {
         let asked = Version::of(path).map(|(version, _)| version).or_else(|| checked_by(path));
         asked.is_none() || self.strikes(asked)
@@ -81,7 +81,7 @@ impl Outage {
     }
 }
 
-/// The back end that a health endpoint looks at; none where it looks at none. No endpoint looks at v3's.
+/// The back end that a health endpoint checks, if any. No endpoint checks v3's.
 fn checked_by(path: &str) -> Option<Version> {
     match path.strip_prefix("/health")?.trim_end_matches('/') {
         "/bfd" | "/external" => Some(Version::V1),
@@ -96,35 +96,35 @@ impl Failure {
         outages.into_iter().find(|outage| outage.strikes(Some(version))).map(|outage| outage.how)
     }
 
-    /// What a search or a read shows. v1 and v2 hide most of it; v3 passes on what is an OperationOutcome, and has
-    /// nothing to say of what is no JSON.
-    pub(super) fn of_fhir(self, version: Version) -> Answer {
+    /// The response to a search or a read. v1 and v2 hide most of the failure. v3 passes an OperationOutcome on, and
+    /// answers 500 if the back end sent no JSON.
+    pub(super) fn of_fhir(self, version: Version) -> Response {
         const REFUSED: &str = "An error occurred contacting the upstream server";
         const FAILED: &str = "A failure occurred contacting the upstream server";
         let is_v3 = version == Version::V3;
-        let absent = || Answer::detail(404, "Not found.");
+        let absent = || Response::detail(404, "Not found.");
         match self {
-            Self::Down => Answer::uncaught(),
+            Self::Down => Response::uncaught(),
             Self::ForeignEntry => absent(),
-            Self::Status(..400, _) => Answer::uncaught(),
-            Self::Status(_, Form::Html) if is_v3 => Answer::uncaught(),
+            Self::Status(..400, _) => Response::uncaught(),
+            Self::Status(_, Form::Html) if is_v3 => Response::uncaught(),
             Self::Status(status, Form::OperationOutcome) if is_v3 => fhir::refused(version, status, "simulated"),
             Self::Status(404, _) => absent(),
             Self::Status(status @ 400..500, Form::OperationOutcome) => fhir::refused(version, status, "simulated"),
-            Self::Status(400..500, _) => Answer::detail(502, REFUSED),
-            Self::Status(..) => Answer::detail(502, FAILED),
+            Self::Status(400..500, _) => Response::detail(502, REFUSED),
+            Self::Status(..) => Response::detail(502, FAILED),
         }
     }
 
-    /// What `metadata` shows, which needs no token and so tells of v3's back end.
-    pub(super) fn of_metadata(self) -> Option<Answer> {
+    /// The response of `metadata`, if it shows the failure. It needs no token, and so shows how v3's back end is.
+    pub(super) fn of_metadata(self) -> Option<Response> {
         match self {
             Self::ForeignEntry => None,
-            Self::Status(..) => Some(Answer::new(500, "application/json", r#""""#)),
+            Self::Status(..) => Some(Response::new(500, "application/json", r#""""#)),
             Self::Down => {
                 let timed_out = "The gateway has timed out";
                 let errors = [timed_out, "Failed to reach FHIR Database."];
-                Some(Answer::spaced(
+                Some(Response::spaced(
                     504,
                     &[
                         ("errors", json!(errors)),
@@ -137,39 +137,39 @@ impl Failure {
         }
     }
 
-    /// What becomes of a look-up of a person, which a log-in and a refresh make.
-    pub(super) fn of_person(self) -> Option<Lookup> {
+    /// How the look-up of a person fails, which is part of a log-in and of a refresh.
+    pub(super) fn of_person(self) -> Option<FailedLookup> {
         match self {
             Self::ForeignEntry => None,
-            Self::Status(404, _) => Some(Lookup::NotFound),
-            Self::Status(..) => Some(Lookup::Failed),
-            Self::Down => Some(Lookup::Unanswered),
+            Self::Status(404, _) => Some(FailedLookup::NotFound),
+            Self::Status(..) => Some(FailedLookup::Failed),
+            Self::Down => Some(FailedLookup::Unanswered),
         }
     }
 }
 
-/// A look-up of a person that found nobody.
+/// How the look-up of a person failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lookup {
+pub(super) enum FailedLookup {
     NotFound,
     Failed,
     Unanswered,
 }
 
-/// `/health…`: well, unless the data back end that is asked about is failing.
-pub(super) fn health(ask: &Ask, outages: impl IntoIterator<Item = Outage>) -> Option<Answer> {
+/// `/health…`: 200, or 503 if the data back end that it checks is failing.
+pub(super) fn health(request: &Request, outages: impl IntoIterator<Item = Outage>) -> Option<Response> {
     const KNOWN: [&str; 7] = ["", "/external", "/external_v2", "/sls", "/db", "/bfd", "/bfd_v2"];
-    let check = ask.path.strip_prefix("/health")?.trim_end_matches('/');
+    let check = request.path.strip_prefix("/health")?.trim_end_matches('/');
     if !KNOWN.contains(&check) {
         return None;
     }
-    let failure = checked_by(&ask.path).and_then(|version| Failure::at(outages, version));
+    let failure = checked_by(&request.path).and_then(|version| Failure::at(outages, version));
     let (status, body) = if failure.and_then(Failure::of_metadata).is_some() {
         (503, r#"{"detail":"Service temporarily unavailable, try again later."}"#)
     } else {
         (200, r#"{"message":"all's well"}"#)
     };
-    Some(Answer::new(status, "application/json", body).with("allow", "GET, HEAD, OPTIONS"))
+    Some(Response::new(status, "application/json", body).with("allow", "GET, HEAD, OPTIONS"))
 }
 
 #[cfg(test)]
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_concerns_what_asks_its_back_end() {
+    fn an_outage_affects_the_paths_that_use_its_back_end() {
         for (version, path, expected) in [
             (Some(Version::V1), "/health/bfd", true),
             (Some(Version::V1), "/health/external/", true),

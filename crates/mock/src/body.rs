@@ -1,4 +1,4 @@
-//! Bodies of answers that do not come as they should: too little, too slowly, too much.
+//! Faulty response bodies: cut off, slow, or far too long.
 
 use std::{
     io::{self, Write},
@@ -17,21 +17,21 @@ use super::http::Break;
 
 type Next = Poll<Option<Result<Frame<Bytes>, io::Error>>>;
 
-/// A body that comes to an end before its time: the connection closes.
-pub(super) struct Breaking {
+/// A body that is cut off: the connection closes before its end.
+pub(super) struct BreakingBody {
     announced: u64,
     half: Option<Bytes>,
     flushed: bool,
 }
 
-impl Breaking {
+impl BreakingBody {
     pub(super) fn new(body: &[u8], at: Break) -> Self {
         let half = (at == Break::Within).then(|| Bytes::copy_from_slice(&body[..body.len() / 2]));
         Self { announced: body.len() as u64, flushed: half.is_none(), half }
     }
 }
 
-impl HttpBody for Breaking {
+impl HttpBody for BreakingBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -53,15 +53,15 @@ impl HttpBody for Breaking {
     }
 }
 
-/// A body that comes in drops.
-pub(super) struct Dripping {
+/// A body that is sent slowly, a few bytes at a time.
+pub(super) struct SlowBody {
     body: Bytes,
     drop: usize,
     pause: Duration,
     wait: Pin<Box<Sleep>>,
 }
 
-impl Dripping {
+impl SlowBody {
     /// `rate` bytes a second, in at most twenty drops.
     pub(super) fn new(body: Bytes, rate: usize) -> Self {
         const DROPS: usize = 20;
@@ -71,7 +71,7 @@ impl Dripping {
     }
 }
 
-impl HttpBody for Dripping {
+impl HttpBody for SlowBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -90,23 +90,23 @@ impl HttpBody for Dripping {
     }
 }
 
-/// A body with megabytes of blanks after it, made as they are sent.
-pub(super) struct Swollen {
+/// A body followed by megabytes of blanks, which are made as they are sent.
+pub(super) struct PaddedBody {
     body: Option<Bytes>,
     megabytes: u64,
     /// Where the blanks are compressed: a second member of the same stream (RFC 1952 section 2.2).
     encoder: Option<GzEncoder<Vec<u8>>>,
 }
 
-impl Swollen {
-    /// `body` is compressed already if it is to be.
+impl PaddedBody {
+    /// `body` is already compressed if `is_zipped`.
     pub(super) fn new(body: Vec<u8>, megabytes: u64, is_zipped: bool) -> Self {
         let encoder = is_zipped.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
         Self { body: Some(body.into()), megabytes, encoder }
     }
 }
 
-impl HttpBody for Swollen {
+impl HttpBody for PaddedBody {
     type Data = Bytes;
     type Error = io::Error;
 

@@ -12,7 +12,7 @@ use std::{
 
 use axum::{
     body::{Body, HttpBody},
-    http::{HeaderValue, Response, header::CONTENT_TYPE},
+    http::{HeaderValue, Response as HttpResponse, header::CONTENT_TYPE},
 };
 use bytes::Bytes;
 use http_body::Frame;
@@ -21,17 +21,17 @@ use serde::Serialize;
 
 use super::{
     Access, Shared,
-    http::Ask,
+    http::Request,
     oauth::SCOPES,
     records::Records as _,
     version::Version,
-    world::{Agreed, Whose},
+    world::{Approval, GrantKey},
 };
 
 /// The mock's own app.
 const APP: usize = 0;
 
-/// What is asked for: the query of the request.
+/// The query of the request: who consents, and at which version.
 #[derive(Debug, PartialEq, Eq)]
 struct Order {
     people: Range<usize>,
@@ -39,9 +39,9 @@ struct Order {
 }
 
 impl Order {
-    fn read(ask: &Ask, enrollees: usize) -> Result<Self, String> {
+    fn read(request: &Request, enrollees: usize) -> Result<Self, String> {
         let (mut first, mut count, mut version) = (0, None, Version::V2);
-        for (name, value) in &ask.query {
+        for (name, value) in &request.query {
             let number = || value.parse::<usize>().map_err(|_| format!("{name}: \"{value}\" is not a number"));
             match name.as_str() {
                 "first" => first = number()?,
@@ -77,17 +77,17 @@ struct Row<'a> {
     grant_expires: Option<Timestamp>,
 }
 
-/// The consents, or why there can be none.
-pub(super) fn answer(shared: &Arc<Shared>, ask: &Ask) -> Result<Response<Body>, String> {
-    let Order { people, version } = Order::read(ask, shared.records.enrollees())?;
+/// The consents as NDJSON, or why the request is refused.
+pub(super) fn respond(shared: &Arc<Shared>, request: &Request) -> Result<HttpResponse<Body>, String> {
+    let Order { people, version } = Order::read(request, shared.records.enrollees())?;
     let scopes = {
         let world = shared.world();
         SCOPES.into_iter().filter(|scope| world.apps[APP].may_have(scope)).map(str::to_owned).collect()
     };
     let samhsa = (version == Version::V3).then_some(true);
-    let agreed = Agreed { scopes: Arc::new(scopes), samhsa };
-    let body = Consents { shared: Arc::clone(shared), people, version, agreed };
-    let mut response = Response::new(Body::new(body));
+    let approval = Approval { scopes: Arc::new(scopes), samhsa };
+    let body = Consents { shared: Arc::clone(shared), people, version, approval };
+    let mut response = HttpResponse::new(Body::new(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
     Ok(response)
 }
@@ -97,7 +97,7 @@ struct Consents {
     shared: Arc<Shared>,
     people: Range<usize>,
     version: Version,
-    agreed: Agreed,
+    approval: Approval,
 }
 
 impl Consents {
@@ -107,7 +107,7 @@ impl Consents {
         let mut rows = Vec::new();
         let world = &mut *self.shared.world();
         for enrollee in self.people.by_ref().take(AT_ONCE) {
-            let pair = world.connect_at_once(Whose { app: APP, enrollee }, self.agreed.clone());
+            let pair = world.connect_at_once(GrantKey { app: APP, enrollee }, self.approval.clone());
             let person = self.shared.records.enrollee(enrollee);
             let app = &world.apps[APP];
             let row = Row {

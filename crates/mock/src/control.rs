@@ -1,4 +1,4 @@
-//! `/__mock/…`: how a test changes the world and asks what happened in it.
+//! `/__mock/…`: where a test changes the state of the mock and reads what happened.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -7,12 +7,12 @@ use super::{
     Shared,
     apps::Registration,
     faults::{Fault, FaultError},
-    http::{Answer, Ask},
+    http::{Request, Response},
     ids::word,
     login_visits::Standing,
     records::Records as _,
     throttle::Rate,
-    world::{Consent, Switches, Whose, World},
+    world::{Consent, GrantKey, Switches, World},
 };
 
 #[derive(Deserialize)]
@@ -24,19 +24,19 @@ struct Clock {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Grants {
-    /// Away with the grants and the access tokens under them.
+    /// Delete the grants and the access tokens under them.
     #[serde(default)]
     revoke: bool,
-    /// Away with the grants alone.
+    /// Delete the grants and leave their tokens.
     #[serde(default)]
     forget: bool,
-    /// Of so many grants in a hundred, spread evenly over the enrollees.
+    /// Revoke only this percentage of the grants, spread evenly over the enrollees.
     percent: Option<f64>,
 }
 
 impl Grants {
-    /// Does so; says whose grants are gone where that was a share of all.
-    fn obey(&self, world: &mut World) -> Result<Value, String> {
+    /// Deletes the grants. With `percent`, returns the enrollees whose grants were deleted.
+    fn apply(&self, world: &mut World) -> Result<Value, String> {
         let Some(percent) = self.percent else {
             if self.revoke || self.forget {
                 world.delete_all_grants(self.revoke);
@@ -51,9 +51,10 @@ impl Grants {
         }
         let share = |number: usize| (number as f64 * percent / 100.0).floor();
         let all = world.all_grants().into_iter().enumerate();
-        let gone: Vec<Whose> = all.filter(|(nth, _)| share(nth + 1) > share(*nth)).map(|(_, whose)| whose).collect();
-        gone.iter().for_each(|whose| world.delete_grant(*whose));
-        let enrollees: Vec<usize> = gone.iter().map(|whose| whose.enrollee).collect();
+        let gone: Vec<GrantKey> =
+            all.filter(|(nth, _)| share(nth + 1) > share(*nth)).map(|(_, grant_key)| grant_key).collect();
+        gone.iter().for_each(|grant_key| world.delete_grant(*grant_key));
+        let enrollees: Vec<usize> = gone.iter().map(|grant_key| grant_key.enrollee).collect();
         Ok(json!({"ok": true, "enrollees": enrollees}))
     }
 }
@@ -65,7 +66,7 @@ struct ConsentOrder {
     answer: Consent,
     #[serde(default)]
     enrollee: usize,
-    /// The box for substance use treatment data, which only v3's page has.
+    /// Whether the box for substance use treatment data is ticked. Only v3's page has one.
     #[serde(default = "ticked")]
     samhsa: bool,
 }
@@ -82,15 +83,15 @@ struct PersonOrder {
 }
 
 /// Answers a control request.
-pub(super) fn answer(shared: &Shared, ask: &Ask, what: &str) -> Answer {
+pub(super) fn respond(shared: &Shared, request: &Request, what: &str) -> Response {
     let done = || json(200, &json!({"ok": true}));
-    match (ask.method.as_str(), what) {
-        ("GET", "requests") => Answer::new(200, "application/json", shared.world().log.listed()),
+    match (request.method.as_str(), what) {
+        ("GET", "requests") => Response::new(200, "application/json", shared.world().log.listed()),
         ("DELETE", "requests") => {
             shared.world().log.forget();
             done()
         }
-        ("POST", "faults") => order(ask, |specs: Vec<String>| {
+        ("POST", "faults") => order(request, |specs: Vec<String>| {
             let faults = specs.iter().map(|spec| spec.parse()).collect::<Result<Vec<Fault>, FaultError>>();
             let faults = faults.map_err(|why| why.to_string())?;
             shared.world().add_faults(faults);
@@ -100,9 +101,9 @@ pub(super) fn answer(shared: &Shared, ask: &Ask, what: &str) -> Answer {
             shared.world().set_faults(Vec::new());
             done()
         }
-        ("POST", "clock") => order(ask, |clock: Clock| shared.world().advance(clock.advance_seconds)),
-        ("POST", "grants") => answered(read(ask).and_then(|grants: Grants| grants.obey(&mut shared.world()))),
-        ("POST", "consent") => order(ask, |order: ConsentOrder| {
+        ("POST", "clock") => order(request, |clock: Clock| shared.world().advance(clock.advance_seconds)),
+        ("POST", "grants") => result(read(request).and_then(|grants: Grants| grants.apply(&mut shared.world()))),
+        ("POST", "consent") => order(request, |order: ConsentOrder| {
             if order.enrollee >= shared.records.enrollees() {
                 return Err(format!("there is no enrollee {}", order.enrollee));
             }
@@ -111,59 +112,59 @@ pub(super) fn answer(shared: &Shared, ask: &Ask, what: &str) -> Answer {
             world.consent_samhsa = order.samhsa;
             Ok(())
         }),
-        ("POST", "people") => order(ask, |order: PersonOrder| {
+        ("POST", "people") => order(request, |order: PersonOrder| {
             if order.enrollee >= shared.records.enrollees() {
                 return Err(format!("there is no enrollee {}", order.enrollee));
             }
             shared.world().login_visits.set_standing(order.enrollee, order.standing);
             Ok(())
         }),
-        ("POST", "switches") => order(ask, |switches: Switches| {
+        ("POST", "switches") => order(request, |switches: Switches| {
             shared.world().switches = switches;
             Ok(())
         }),
-        ("POST", "rate") => order(ask, |rate: Option<Rate>| {
+        ("POST", "rate") => order(request, |rate: Option<Rate>| {
             let rate = rate.map(Rate::checked).transpose()?;
             shared.world().throttle.set(rate);
             Ok(())
         }),
-        ("POST", "apps") => match read::<Registration>(ask) {
+        ("POST", "apps") => match read::<Registration>(request) {
             Ok(registration) => {
                 let app = registration.app(word(40), word(128));
-                let answer = json!({"client_id": app.id, "client_secret": app.secret});
+                let registered = json!({"client_id": app.id, "client_secret": app.secret});
                 shared.world().apps.push(app);
-                json(200, &answer)
+                json(200, &registered)
             }
             Err(why) => refused(why),
         },
         ("POST", "claims") => {
             let now = shared.world().now();
-            answered(read(ask).and_then(|load| shared.records.load(&load, now)).map(|done| json!(done)))
+            result(read(request).and_then(|load| shared.records.load(&load, now)).map(|done| json!(done)))
         }
         _ => json(404, &json!({"error": "no such control; docs/mock.md lists them"})),
     }
 }
 
-fn order<T: for<'de> Deserialize<'de>>(ask: &Ask, obey: impl FnOnce(T) -> Result<(), String>) -> Answer {
-    answered(read(ask).and_then(obey).map(|()| json!({"ok": true})))
+fn order<T: for<'de> Deserialize<'de>>(request: &Request, apply: impl FnOnce(T) -> Result<(), String>) -> Response {
+    result(read(request).and_then(apply).map(|()| json!({"ok": true})))
 }
 
-fn read<T: for<'de> Deserialize<'de>>(ask: &Ask) -> Result<T, String> {
-    serde_json::from_slice(&ask.body).map_err(|cause| cause.to_string())
+fn read<T: for<'de> Deserialize<'de>>(request: &Request) -> Result<T, String> {
+    serde_json::from_slice(&request.body).map_err(|cause| cause.to_string())
 }
 
-fn answered(done: Result<Value, String>) -> Answer {
+fn result(done: Result<Value, String>) -> Response {
     match done {
         Ok(value) => json(200, &value),
         Err(why) => refused(why),
     }
 }
 
-/// Of an order that cannot be obeyed.
-pub(super) fn refused(why: String) -> Answer {
+/// 400 with the reason.
+pub(super) fn refused(why: String) -> Response {
     json(400, &json!({ "error": why }))
 }
 
-fn json(status: u16, value: &Value) -> Answer {
-    Answer::new(status, "application/json", value.to_string())
+fn json(status: u16, value: &Value) -> Response {
+    Response::new(status, "application/json", value.to_string())
 }

@@ -14,7 +14,7 @@ const HEAVIEST: usize = 16 << 20;
 pub(super) struct ExpiringMap<V> {
     things: HashMap<String, Thing<V>>,
     order: BTreeMap<u64, String>,
-    /// The number of the next.
+    /// The number of the next entry.
     next: u64,
     weight: usize,
 }
@@ -59,7 +59,7 @@ impl<V> ExpiringMap<V> {
         self.things.get_mut(name).map(|thing| &mut thing.value)
     }
 
-    /// The name of one that is this.
+    /// The name of an entry whose value fits.
     pub(super) fn find(&self, is_it: impl Fn(&V) -> bool) -> Option<&str> {
         self.things.iter().find(|(_, thing)| is_it(&thing.value)).map(|(name, _)| name.as_str())
     }

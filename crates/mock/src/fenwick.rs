@@ -4,7 +4,7 @@
 pub(super) struct FenwickTree(Vec<usize>);
 
 impl FenwickTree {
-    /// So many free ones.
+    /// This many slots, all free.
     pub(super) fn new(number: usize) -> Self {
         Self((0..=number).map(|at| at & at.wrapping_neg()).collect())
     }
@@ -37,7 +37,7 @@ mod tests {
     use super::FenwickTree;
 
     #[test]
-    fn what_is_taken_is_what_a_list_would_have_lost() {
+    fn slots_are_those_that_a_list_would_give() {
         for length in [1, 2, 7, 8, 9, 100] {
             let (mut slots, mut list) = (FenwickTree::new(length), (0..length).collect::<Vec<_>>());
             for number in 0..length {

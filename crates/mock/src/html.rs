@@ -50,7 +50,7 @@ fn page_in(language: Language, title: &str, main: &Markup) -> String {
     page.into_string()
 }
 
-/// Who are you? `relay` is what the log-in server hands back.
+/// The page that asks who logs in. `relay` is what the log-in server hands back.
 pub(super) fn log_in(records: &dyn Records, relay: &str, language: Language) -> String {
     const LONGEST: usize = 200;
     let words = language.words();
@@ -73,17 +73,17 @@ pub(super) fn log_in(records: &dyn Records, relay: &str, language: Language) -> 
     page_in(language, words.log_in, &form)
 }
 
-/// Of a form that was not sent from its own page.
+/// The message for a form that was not sent from its own page.
 pub(super) const FORGED: &str = "CSRF verification failed. Request aborted.";
 
-/// What the app wants, and for how long.
+/// The consent page: which data the app wants, and for how long.
 pub(super) struct Consent<'a> {
     pub app: &'a App,
     pub name: &'a str,
     pub version: Version,
     pub language: Language,
     pub csrf: &'a str,
-    /// What is asked for.
+    /// The scopes of the authorization request.
     pub scopes: &'a BTreeSet<String>,
     /// The fields that repeat the request, as the real form does.
     pub repeated: &'a [(&'a str, &'a str)],
@@ -161,12 +161,12 @@ impl Consent<'_> {
         }
     }
 
-    /// Whether resources of this type are asked for.
+    /// Whether the scopes include resources of this type.
     fn asks_for(&self, resource: &str) -> bool {
         self.scopes.iter().any(|scope| scope.starts_with(&format!("patient/{resource}.")))
     }
 
-    /// What v3 says of the data that nobody can withhold: one line each for what is asked for.
+    /// The data that nobody can withhold at v3: one line for each kind in the scopes.
     fn required(&self) -> Markup {
         let words = self.language.words();
         let claims = if self.app.part_d { words.drugs_required } else { words.claims_required };
@@ -206,7 +206,7 @@ pub(super) fn not_found(redirect_uri: &str) -> String {
     page("Not found", &main)
 }
 
-/// Any address that does not exist.
+/// The page for an address that does not exist.
 pub(super) fn no_such_page() -> String {
     page("Page not found", &html! { p { "We couldn't find the page you requested." } })
 }

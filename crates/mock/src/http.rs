@@ -1,28 +1,28 @@
-//! Requests as the mock reads them, and answers as the real server writes them.
+//! Requests as the mock reads them, and responses as the real server writes them.
 
 use std::{io::Write, time::Instant};
 
 use axum::{
     body::Body,
-    http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Response as HttpResponse, StatusCode},
 };
 use flate2::{Compression, write::GzEncoder};
 use serde_json::Value;
 
 use super::{
-    body::{Breaking, Swollen},
+    body::{BreakingBody, PaddedBody},
     json,
 };
 
-/// What every answer says of rate limits: numbers where a throttle was asked, else the word `None`.
+/// The rate limit headers of every response: numbers from views with a throttle, else the word `None`.
 pub(super) const LIMITS: [&str; 3] = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"];
 
 /// Parameters in their order, decoded.
 pub(super) type Pairs = Vec<(String, String)>;
 
-/// A request, read whole.
+/// A request with its whole body.
 #[derive(Debug, Clone)]
-pub(super) struct Ask {
+pub(super) struct Request {
     pub method: Method,
     pub path: String,
     /// The query as it came, without the question mark.
@@ -33,7 +33,7 @@ pub(super) struct Ask {
     pub arrived: Instant,
 }
 
-impl Ask {
+impl Request {
     /// The last value of a query parameter: Django's rule for repeated ones.
     pub(super) fn query(&self, name: &str) -> Option<&str> {
         last(&self.query, name)
@@ -84,9 +84,9 @@ pub(super) fn last<'p>(pairs: &'p Pairs, name: &str) -> Option<&'p str> {
     pairs.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
-/// An answer, before it is compressed and sent.
+/// A response, before it is compressed and sent.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct Response {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub body: Vec<u8>,
@@ -96,16 +96,16 @@ pub(super) struct Answer {
     pub blanks: u64,
 }
 
-/// A connection that ends before its answer does.
+/// Where a connection breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Break {
-    /// Nothing of the answer arrives.
+    /// Before the first byte of the response.
     Before,
-    /// Half of the body arrives.
+    /// In the middle of the body.
     Within,
 }
 
-impl Answer {
+impl Response {
     pub(super) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         Self {
             status,
@@ -126,7 +126,7 @@ impl Answer {
         Self::fhir(status, serde_json::json!({ "detail": text }).to_string())
     }
 
-    /// The answers of the OAuth library: JSON with blanks, never to be stored.
+    /// A response of the OAuth library: JSON with blanks, never to be stored.
     pub(super) fn library(status: u16, fields: &[(&str, Value)]) -> Self {
         Self::spaced(status, fields).with("cache-control", "no-store").with("pragma", "no-cache")
     }
@@ -137,12 +137,12 @@ impl Answer {
         Self::new(status, "application/json", json::spaced(&json::Fields(fields)))
     }
 
-    /// What the web server answers where an exception was caught by nobody.
+    /// The web server's response to an uncaught exception.
     pub(super) fn uncaught() -> Self {
         Self::spaced(500, &[("error", serde_json::json!("Server Error (500)"))])
     }
 
-    /// Whether it is that answer, which no view had a part in: it has no `Allow` and is never written otherwise.
+    /// Whether it is [`Self::uncaught`]. No view made it, so it has no `Allow` and one form only.
     pub(super) fn is_uncaught(&self) -> bool {
         self.status == 500 && self.headers.contains(&("content-type", "application/json".to_owned()))
     }
@@ -170,18 +170,19 @@ impl Answer {
         self
     }
 
-    /// The same JSON over several lines, so many blanks a step.
+    /// The same JSON over several lines, indented by this many blanks a level.
     pub(super) fn indented(mut self, blanks: usize) -> Self {
         self.body = json::indented(&self.body, blanks);
         self
     }
 
-    /// What goes over the wire: gzip where asked for and worth it, and the headers that every answer has.
-    pub(super) fn into_response(self, accepts_gzip: bool) -> Response<Body> {
+    /// The response as it is sent: with gzip if the client accepts it and the body is long enough, and with the headers
+    /// that every response has.
+    pub(super) fn into_response(self, accepts_gzip: bool) -> HttpResponse<Body> {
         const WORTH_IT: usize = 200;
         let zipped = (accepts_gzip && self.body.len() >= WORTH_IT).then(|| gzip(&self.body)).flatten();
         let is_zipped = zipped.is_some();
-        let mut response = Response::new(Body::empty());
+        let mut response = HttpResponse::new(Body::empty());
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let fixed = [
             ("vary", "Accept, Accept-Language, origin, Cookie, Accept-Encoding"),
@@ -199,15 +200,15 @@ impl Answer {
             response.headers_mut().insert("content-encoding", HeaderValue::from_static("gzip"));
         }
         response.headers_mut().entry("content-language").or_insert(HeaderValue::from_static("en"));
-        // The word that views without a throttle have in place of numbers.
+        // Views without a throttle say `None` in place of numbers.
         for name in LIMITS {
             response.headers_mut().entry(name).or_insert(HeaderValue::from_static("None"));
         }
         let body = zipped.unwrap_or(self.body);
         *response.body_mut() = match self.breaks {
-            None if self.blanks > 0 => Body::new(Swollen::new(body, self.blanks, is_zipped)),
+            None if self.blanks > 0 => Body::new(PaddedBody::new(body, self.blanks, is_zipped)),
             None => Body::from(body),
-            Some(at) => Body::new(Breaking::new(&body, at)),
+            Some(at) => Body::new(BreakingBody::new(&body, at)),
         };
         response
     }

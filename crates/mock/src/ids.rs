@@ -10,7 +10,7 @@ pub(super) fn word(length: usize) -> String {
     let mut word = String::with_capacity(length);
     let mut bytes = [0; 64];
     while word.len() < length {
-        // A mock whose system has no randomness hands out one and the same word, and nothing worse.
+        // Without randomness, the mock hands out the same word each time. Nothing worse happens.
         let _ = getrandom::fill(&mut bytes);
         let letters = bytes.iter().filter(|byte| **byte < EVEN).map(|byte| char::from(LETTERS[usize::from(byte % 62)]));
         word.extend(letters.take(length - word.len()));
@@ -30,7 +30,7 @@ pub(super) fn lasting_uuid(parts: &[u64]) -> String {
     uuid_of(lasting_number(parts).to_be_bytes())
 }
 
-/// The number that [`lasting_uuid`] writes: what is compared where there are many.
+/// The number that [`lasting_uuid`] writes: quicker to compare than the text.
 pub(super) fn lasting_number(parts: &[u64]) -> u128 {
     let mut rng = Rng::at(parts);
     let (high, low) = (rng.next(), rng.next());

@@ -67,7 +67,7 @@ pub(super) fn indented(compact: &[u8], blanks: usize) -> Vec<u8> {
             b'{' | b'[' => {
                 out.push(byte);
                 depth += 1;
-                // Empty ones stay on their line.
+                // Empty objects and lists stay on one line.
                 if !matches!(compact.get(at + 1), Some(b'}' | b']')) {
                     line(&mut out, depth);
                 }

@@ -2,10 +2,10 @@
 
 use super::{
     Access,
-    http::{Ask, Pairs, last},
+    http::{Pairs, Request, last},
 };
 
-/// What a page is written in.
+/// The language of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Language {
     English,
@@ -14,11 +14,11 @@ pub(super) enum Language {
 
 impl Language {
     /// What `lang` in an authorization request asks for, else the browser's `Accept-Language`.
-    pub(super) fn of(request: &Pairs, ask: &Ask) -> Self {
-        match last(request, "lang") {
+    pub(super) fn of(parameters: &Pairs, request: &Request) -> Self {
+        match last(parameters, "lang") {
             Some("es") => Self::Spanish,
             Some("en") => Self::English,
-            _ => Self::preferred(ask.header("accept-language").unwrap_or_default()),
+            _ => Self::preferred(request.header("accept-language").unwrap_or_default()),
         }
     }
 

@@ -1,26 +1,26 @@
-//! What was asked, as `GET /__mock/requests` lists it: without secrets, and no more than a mock that serves for days
-//! can keep.
+//! The log of requests that `GET /__mock/requests` lists. It holds no secrets, and drops the oldest requests, so that a
+//! mock can run for days.
 
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::http::Ask;
+use super::http::Request;
 
-/// A test that never looks must not fill the memory.
+/// The most requests that are kept.
 const MOST: usize = 100_000;
-/// So many bytes of paths and queries at most, as they are listed.
+/// The most bytes of paths and queries that are kept, as they are listed.
 const HEAVIEST: usize = 16 << 20;
-/// What is longer is cut off, in bytes: paths and queries each.
+/// The most bytes of one path or query; the rest is cut off.
 const LONGEST: usize = 2_000;
-/// So many letters and digits in a row, or more, are a token, a code, a verifier: no name of this API is as long.
+/// This many letters and digits in a row, or more, are a token, a code or a verifier: no name of this API is as long.
 const TOKEN: usize = 30;
 /// More digits in a row are the number that the log-in server hands back: no id is as long.
 const NUMBER: usize = 20;
 
-/// Parameters whose values are told, unless they look like something else. All others may be secrets, or hold one.
-const TOLD: [&str; 19] = [
+/// Parameters whose values are shown unless they look like a secret. All others may be secrets, or hold one.
+const SHOWN: [&str; 19] = [
     "_count",
     "count",
     "startIndex",
@@ -42,7 +42,7 @@ const TOLD: [&str; 19] = [
     "page",
 ];
 
-/// Parameters whose names are told, and nothing else.
+/// Parameters whose names are shown, but not their values.
 const NAMED: [&str; 16] = [
     "client_id",
     "redirect_uri",
@@ -62,9 +62,9 @@ const NAMED: [&str; 16] = [
     "login_hint",
 ];
 
-/// One request.
+/// One request as the log shows it.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Asked {
+pub(super) struct LoggedRequest {
     method: String,
     path: String,
     query: String,
@@ -74,8 +74,8 @@ pub(super) struct Asked {
     at: Timestamp,
 }
 
-impl Asked {
-    /// How long its texts are where they are listed: in JSON.
+impl LoggedRequest {
+    /// The length of its texts in JSON.
     fn weight(&self) -> usize {
         let escaped = |text: &str| text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
         escaped(&self.path) + escaped(&self.query)
@@ -85,33 +85,33 @@ impl Asked {
 /// All requests, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Log {
-    asked: VecDeque<Asked>,
+    requests: VecDeque<LoggedRequest>,
     weight: usize,
 }
 
 impl Log {
-    pub(super) fn note(&mut self, ask: &Ask, status: u16) {
-        let query = ask.query.iter().map(|(key, value)| told(key, value));
-        let asked = Asked {
-            // Anything may be sent for a method.
-            method: if ask.method.as_str().len() > 20 { "…".to_owned() } else { ask.method.to_string() },
-            path: cut(without_secrets(&ask.path)),
+    pub(super) fn note(&mut self, request: &Request, status: u16) {
+        let query = request.query.iter().map(|(key, value)| shown(key, value));
+        let requests = LoggedRequest {
+            // A client can send any word as a method.
+            method: if request.method.as_str().len() > 20 { "…".to_owned() } else { request.method.to_string() },
+            path: cut(without_secrets(&request.path)),
             query: cut(query.collect::<Vec<_>>().join("&")),
             status,
-            authorization: ask.headers.contains_key("authorization"),
+            authorization: request.headers.contains_key("authorization"),
             at: Timestamp::now(),
         };
-        self.weight += asked.weight();
-        self.asked.push_back(asked);
-        while self.asked.len() > MOST || self.weight > HEAVIEST {
-            let Some(oldest) = self.asked.pop_front() else { break };
+        self.weight += requests.weight();
+        self.requests.push_back(requests);
+        while self.requests.len() > MOST || self.weight > HEAVIEST {
+            let Some(oldest) = self.requests.pop_front() else { break };
             self.weight -= oldest.weight();
         }
     }
 
     /// All of it as JSON.
     pub(super) fn listed(&self) -> Vec<u8> {
-        serde_json::to_vec(&self.asked).unwrap_or_default()
+        serde_json::to_vec(&self.requests).unwrap_or_default()
     }
 
     pub(super) fn forget(&mut self) {
@@ -119,15 +119,15 @@ impl Log {
     }
 }
 
-/// A parameter as far as it is told: a name that nobody knows may be a token itself.
-fn told(key: &str, value: &str) -> String {
+/// A parameter as the log shows it. An unknown name may be a token itself.
+fn shown(key: &str, value: &str) -> String {
     const ID: usize = 40;
     let is_id = || value.len() == ID && value.bytes().all(|byte| byte.is_ascii_alphanumeric());
     match key {
         "client_id" if is_id() || !is_secret(value) => format!("{key}={value}"),
         "redirect_uri" => format!("{key}={}", address(value)),
-        _ if TOLD.contains(&key) && !is_secret(value) => format!("{key}={value}"),
-        _ if TOLD.contains(&key) || NAMED.contains(&key) => format!("{key}=…"),
+        _ if SHOWN.contains(&key) && !is_secret(value) => format!("{key}={value}"),
+        _ if SHOWN.contains(&key) || NAMED.contains(&key) => format!("{key}=…"),
         _ => "…=…".to_owned(),
     }
 }
@@ -152,7 +152,7 @@ fn is_secret(text: &str) -> bool {
 }
 
 /// A path without the names of consent pages, each as good as the log-in that led there, and without what looks like
-/// a token. It is told as it came where there is nothing of the kind in it.
+/// a token. It stays as it came if there is nothing of the kind in it.
 fn without_secrets(path: &str) -> String {
     let path_as_meant = decoded(path);
     let mut before = [String::new(), String::new()];
@@ -172,8 +172,8 @@ fn without_secrets(path: &str) -> String {
         is_whole &= !is_hidden;
         if is_hidden { "…".to_owned() } else { part.to_owned() }
     };
-    let told: Vec<String> = path_as_meant.split(['/', '\\']).map(&mut part).collect();
-    if is_whole { path.to_owned() } else { told.join("/") }
+    let shown: Vec<String> = path_as_meant.split(['/', '\\']).map(&mut part).collect();
+    if is_whole { path.to_owned() } else { shown.join("/") }
 }
 
 /// What a path says once nothing in it is percent-encoded any more, however often it was.
@@ -206,7 +206,7 @@ fn is_uuid(text: &str) -> bool {
 
 /// At most [`LONGEST`] bytes of a text, with a mark where there were more.
 fn cut(text: String) -> String {
-    // Each of them would be six bytes where it is listed.
+    // Each control character would take six bytes in JSON.
     let mut text = text.replace(char::is_control, "\u{fffd}");
     if text.len() > LONGEST {
         let end = (0..=LONGEST).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
@@ -223,8 +223,8 @@ mod tests {
 
     use super::*;
 
-    fn ask(path: &str, query: &[(&str, &str)]) -> Ask {
-        Ask {
+    fn get(path: &str, query: &[(&str, &str)]) -> Request {
+        Request {
             method: Method::GET,
             path: path.to_owned(),
             raw_query: String::new(),
@@ -237,23 +237,23 @@ mod tests {
 
     fn path(path: &str) -> String {
         let mut log = Log::default();
-        log.note(&ask(path, &[]), 200);
-        log.asked[0].path.clone()
+        log.note(&get(path, &[]), 200);
+        log.requests[0].path.clone()
     }
 
     fn query(text: &str) -> String {
         let pairs: Vec<(String, String)> = form_urlencoded::parse(text.as_bytes()).into_owned().collect();
         let pairs: Vec<(&str, &str)> = pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         let mut log = Log::default();
-        log.note(&ask("/", &pairs), 200);
-        log.asked[0].query.clone()
+        log.note(&get("/", &pairs), 200);
+        log.requests[0].query.clone()
     }
 
     const UUID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
     const SECRET: &str = "Zx9Qw8Er7Ty6Ui5Op4As3Df2Gh1Jk0";
 
     #[test]
-    fn what_opens_something_is_left_out() {
+    fn consent_pages_and_states_are_hidden() {
         for (given, expected) in [
             ("/v2/o/authorize/8d7a-11/", "/v2/o/authorize/…/"),
             ("/v3/o/authorize/8d7a-11", "/v3/o/authorize/…"),
@@ -289,11 +289,13 @@ mod tests {
             "/v2/o/expire_authenticated_user/s3cret/",
         ];
         for given in paths {
-            let told = path(&given.replace("UUID", UUID).replace("SECRET", SECRET));
-            assert!(told.contains('…'), "{given}: {told}");
-            assert!(["s3cret", UUID, SECRET, "12345678901234567890123456"].iter().all(|secret| !told.contains(secret)));
+            let shown = path(&given.replace("UUID", UUID).replace("SECRET", SECRET));
+            assert!(shown.contains('…'), "{given}: {shown}");
+            assert!(
+                ["s3cret", UUID, SECRET, "12345678901234567890123456"].iter().all(|secret| !shown.contains(secret))
+            );
         }
-        for told in [
+        for shown in [
             "/v2/fhir/ExplanationOfBenefit/outpatient--10344810963",
             "/v3/fhir/ExplanationOfBenefit/-5010000000001",
             "/v3/fhir/ExplanationOfBenefit/0f8fad5b-d9cb-469f-a165-70867728950e",
@@ -304,7 +306,7 @@ mod tests {
             "//v2/o/revoke_token",
             "/.well-known/openid-configuration-v3",
         ] {
-            assert_eq!(path(told), told, "as it came");
+            assert_eq!(path(shown), shown, "as it came");
         }
     }
 
@@ -336,11 +338,11 @@ mod tests {
             "redirect_uri=http://127.0.0.1:5/SECRET",
         ];
         for given in queries {
-            let told = query(&given.replace("SECRET", SECRET));
-            assert!(told.contains('…') && !told.contains("s3cret") && !told.contains(SECRET), "{given}: {told}");
+            let shown = query(&given.replace("SECRET", SECRET));
+            assert!(shown.contains('…') && !shown.contains("s3cret") && !shown.contains(SECRET), "{given}: {shown}");
         }
         let id = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJ0123";
-        for told in [
+        for shown in [
             "_count=50&startIndex=100&type=carrier,pde&_lastUpdated=gt2026-11-20T00:00:00.000-05:00",
             "_offset=50&_source=NCH,DDPS&_security:not=42CFRPart2&patient=-30250000000001",
             "_tag=https://bluebutton.cms.gov/fhir/CodeSystem/System-Type|NationalClaimsHistory",
@@ -349,26 +351,30 @@ mod tests {
             &format!("client_id={id}&redirect_uri=http://127.0.0.1:51234/callback"),
             "redirect_uri=http://localhost:3001/api/bluebutton/callback/",
         ] {
-            assert_eq!(query(told), told, "as it was asked");
+            assert_eq!(query(shown), shown, "as it was asked");
         }
     }
 
     #[test]
-    fn neither_long_requests_nor_many_fill_the_memory() {
+    fn the_log_stays_small() {
         let mut log = Log::default();
         let long = "ü,\"\u{1}".repeat(30_000);
-        log.note(&ask(&format!("/{}", "ü".repeat(30_000)), &[("type", &long), (&long, "")]), 404);
+        log.note(&get(&format!("/{}", "ü".repeat(30_000)), &[("type", &long), (&long, "")]), 404);
         let many = "\",\u{fffd},".repeat(500);
-        log.note(&ask(&"/a\\\"".repeat(30_000), &[("type", &many)]), 404);
-        for asked in &log.asked {
-            assert!(asked.path.len() <= LONGEST + 3 && asked.query.len() <= LONGEST + 3 && asked.query.ends_with('…'));
+        log.note(&get(&"/a\\\"".repeat(30_000), &[("type", &many)]), 404);
+        for requests in &log.requests {
+            assert!(
+                requests.path.len() <= LONGEST + 3
+                    && requests.query.len() <= LONGEST + 3
+                    && requests.query.ends_with('…')
+            );
         }
         for number in 0..MOST + 10 {
-            log.note(&ask(&format!("/{number}"), &[]), 404);
+            log.note(&get(&format!("/{number}"), &[]), 404);
         }
-        assert_eq!((log.asked.len(), log.asked[0].path.as_str()), (MOST, "/10"));
+        assert_eq!((log.requests.len(), log.requests[0].path.as_str()), (MOST, "/10"));
         log.forget();
-        let before = ask("/x\u{1}", &[("type", &many)]);
+        let before = get("/x\u{1}", &[("type", &many)]);
         log.note(&before, 404);
         let entry = log.listed().len() - log.weight;
         assert!(entry < 200, "what is counted is what is listed: {entry} bytes more");
@@ -376,8 +382,8 @@ mod tests {
             log.note(&before, 404);
         }
         assert!(log.weight <= HEAVIEST && log.weight > HEAVIEST - 3 * LONGEST, "{}", log.weight);
-        assert!(log.listed().len() < HEAVIEST + log.asked.len() * 200);
+        assert!(log.listed().len() < HEAVIEST + log.requests.len() * 200);
         log.forget();
-        assert_eq!((log.asked.len(), log.weight), (0, 0));
+        assert_eq!((log.requests.len(), log.weight), (0, 0));
     }
 }

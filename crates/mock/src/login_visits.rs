@@ -11,7 +11,7 @@ use super::{
     version::Version,
 };
 
-/// The address of a consent page is good for ten minutes.
+/// The address of a consent page expires after ten minutes.
 pub(super) const VISIT_LIFE: i64 = 600;
 
 /// How the data back ends know a person.
@@ -42,7 +42,7 @@ pub(super) struct Visit {
     pub until: Timestamp,
 }
 
-/// Everybody who is between the first redirect and the consent page.
+/// Everybody between the first redirect and the consent page.
 #[derive(Default)]
 pub(super) struct LoginVisits {
     /// Where to go on after the log-in, by the number that the log-in server hands back.

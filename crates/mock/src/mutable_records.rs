@@ -19,26 +19,26 @@ use super::{
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Load {
-    /// Whose.
+    /// The index of the enrollee whose claims change.
     pub enrollee: usize,
-    /// How many claims come; they stand between those that are there.
+    /// How many new claims there are. They are placed between the existing ones.
     pub add: usize,
-    /// How many are loaded again with another payment.
+    /// How many claims are loaded again with another payment.
     pub update: usize,
-    /// How many go. No real load takes a claim away from API v2; tests of a full pull need it.
+    /// How many claims disappear. No real load removes a claim from API v2, but tests of a full pull need it.
     pub remove: usize,
-    /// How many are replaced by a new claim. v1 and v2 keep the old one, cancelled; at v3 it vanishes.
+    /// How many claims are replaced by a new one. v1 and v2 keep the old one as cancelled; v3 no longer shows it.
     pub supersede: usize,
-    /// The `meta.lastUpdated` of what comes or changes; without it, this moment, or one after every other load.
+    /// The `meta.lastUpdated` of new and changed claims. By default now, or just after every other load.
     pub at: Option<Timestamp>,
 }
 
 impl Load {
-    /// More claims than these are not touched by one load.
+    /// The most claims that one load may touch.
     pub(super) const MOST: usize = 100_000;
 }
 
-/// The ids that a load was about.
+/// The ids of the claims that a load touched.
 #[derive(Debug, Default, serde::Serialize)]
 pub(super) struct Loaded {
     added: Vec<String>,
@@ -47,7 +47,7 @@ pub(super) struct Loaded {
     superseded: Vec<String>,
 }
 
-/// Records, and what happened to them since.
+/// Records, and what loads have changed in them.
 pub(super) struct MutableRecords {
     base: Box<dyn Records>,
     changed: RwLock<Changed>,
@@ -56,13 +56,13 @@ pub(super) struct MutableRecords {
 #[derive(Default)]
 struct Changed {
     people: HashMap<usize, Claims>,
-    /// How many claims each of them ever had: where the next one is found.
+    /// How many claims each of them ever had: the place of the next new one.
     ever: HashMap<usize, usize>,
     loaded: Option<Timestamp>,
     loads: usize,
 }
 
-/// The claims of somebody to whom something happened.
+/// The claims of an enrollee whose claims have changed.
 #[derive(Default)]
 struct Claims {
     /// In the order of v1 and v2.
@@ -72,18 +72,18 @@ struct Claims {
 }
 
 impl Claims {
-    /// To be done when places have changed.
+    /// Must be called when places have changed.
     fn index(&mut self) {
         let hidden = self.places.iter().enumerate().filter(|(_, place)| place.is_superseded);
         self.hidden = hidden.map(|(at, _)| at).collect();
     }
 
-    /// How many v3 shows.
+    /// How many claims v3 shows.
     fn shown(&self) -> usize {
         self.places.len() - self.hidden.len()
     }
 
-    /// The place of the `nth` that v3 shows, whose order is the other way round.
+    /// The place of the `nth` claim that v3 shows. Its order is the reverse.
     fn shown_at(&self, nth: usize) -> Option<usize> {
         let from_the_start = self.shown().checked_sub(nth + 1)?;
         // Before the hidden place number i there are `hidden[i] - i` that are shown.
@@ -136,7 +136,7 @@ impl MutableRecords {
         self.base.claims(Version::V3, enrollee) - self.base.finished(Version::V3, enrollee)
     }
 
-    /// Lets a load happen at `now`.
+    /// Applies a load at `now`.
     pub(super) fn load(&self, load: &Load, now: Timestamp) -> Result<Loaded, String> {
         if load.enrollee >= self.base.enrollees() {
             return Err(format!("there is no enrollee {}", load.enrollee));
@@ -495,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_happen_is_refused() {
+    fn impossible_loads_are_refused() {
         let records = MutableRecords::new(Box::new(Population::new(1, 1, 3)));
         for load in [
             Load { enrollee: 1, ..Load::default() },

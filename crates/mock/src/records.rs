@@ -92,7 +92,7 @@ pub trait Records: Send + Sync {
         self.claims(version, enrollee)
     }
     /// The place of the claim that is the `nth` (from 0) in the order of this version. v1 and v2: claim
-    /// number compared as text, then type; v3: claim number, then prior authorisations.
+    /// number compared as text, then type; v3: claim number, then prior authorizations.
     fn place(&self, _version: Version, _enrollee: usize, nth: usize) -> usize {
         nth
     }

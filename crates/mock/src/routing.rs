@@ -1,4 +1,4 @@
-//! From a socket to the module that answers: reading requests, routes, and the faults that hit any of them.
+//! From a socket to the module that responds: reading requests, routes, and the faults that strike at any of them.
 
 use std::{io, sync::Arc, time::Instant};
 
@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::{Body, to_bytes},
     extract::{ConnectInfo, State},
-    http::{Request, Response},
+    http::{Request as HttpRequest, Response as HttpResponse},
 };
 use tokio::net::TcpListener;
 use url::{Host, Url};
@@ -15,13 +15,13 @@ use super::{
     Shared,
     backend::{self, Failure},
     consents, control,
-    faults::{Condition, Struck},
+    faults::{ActiveFaults, Condition},
     fhir, html,
-    http::{Answer, Ask},
+    http::{Request, Response},
     oauth::{authorize, discovery, revoke, token},
     signin,
     version::Version,
-    wire::{Door, Wire},
+    wire::{ClosableListener, Wire},
 };
 
 /// No request of this API is larger.
@@ -29,20 +29,20 @@ const LARGEST_REQUEST: usize = 1 << 20;
 
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) -> io::Result<()> {
     let service = Router::new().fallback(handle).with_state(shared);
-    axum::serve(Door::new(listener)?, service.into_make_service_with_connect_info::<Wire>()).await
+    axum::serve(ClosableListener::new(listener)?, service.into_make_service_with_connect_info::<Wire>()).await
 }
 
 async fn handle(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(wire): ConnectInfo<Wire>,
-    request: Request<Body>,
-) -> Response<Body> {
-    let (parts, body) = request.into_parts();
+    incoming: HttpRequest<Body>,
+) -> HttpResponse<Body> {
+    let (parts, body) = incoming.into_parts();
     let Ok(body) = to_bytes(body, LARGEST_REQUEST).await else {
-        return Answer::html(413, html::refused("413 Content Too Large")).into_response(false);
+        return Response::html(413, html::refused("413 Content Too Large")).into_response(false);
     };
     let raw_query = parts.uri.query().unwrap_or_default().to_owned();
-    let ask = Ask {
+    let request = Request {
         method: parts.method,
         path: parts.uri.path().to_owned(),
         query: form_urlencoded::parse(raw_query.as_bytes()).into_owned().collect(),
@@ -53,115 +53,117 @@ async fn handle(
     };
     // A page of the internet that gets a browser to ask here (DNS rebinding) asks under its own name.
     let is_here = |host: &str| Url::parse(&format!("http://{host}")).is_ok_and(|url| is_loopback(&url));
-    let foreign = ask.header("host").is_some_and(|host| !is_here(host));
+    let foreign = request.header("host").is_some_and(|host| !is_here(host));
     let stranger = |origin: &str| !Url::parse(origin).is_ok_and(|url| is_loopback(&url));
-    if foreign || (ask.path.starts_with("/__mock/") && ask.header("origin").is_some_and(stranger)) {
-        return Answer::html(400, html::refused("400 Bad Request")).into_response(false);
+    if foreign || (request.path.starts_with("/__mock/") && request.header("origin").is_some_and(stranger)) {
+        return Response::html(400, html::refused("400 Bad Request")).into_response(false);
     }
-    let accepts_gzip = ask.header("accept-encoding").is_some_and(|value| value.contains("gzip"));
-    if let Some(what) = ask.path.strip_prefix("/__mock/") {
-        if ask.method == "POST" && what == "consents" {
+    let accepts_gzip = request.header("accept-encoding").is_some_and(|value| value.contains("gzip"));
+    if let Some(what) = request.path.strip_prefix("/__mock/") {
+        if request.method == "POST" && what == "consents" {
             let refused = |why| control::refused(why).into_response(accepts_gzip);
-            return consents::answer(&shared, &ask).unwrap_or_else(refused);
+            return consents::respond(&shared, &request).unwrap_or_else(refused);
         }
-        return control::answer(&shared, &ask, what).into_response(accepts_gzip);
+        return control::respond(&shared, &request, what).into_response(accepts_gzip);
     }
     // With the query, so that a fault can be about one page.
-    let faults = shared.world().struck(&format!("{}?{}", ask.path, ask.raw_query));
+    let faults = shared.world().struck(&format!("{}?{}", request.path, request.raw_query));
     if !shared.latency.is_zero() {
         tokio::time::sleep(shared.latency).await;
     }
     if faults.hangs() {
-        shared.world().log.note(&ask, 0);
+        shared.world().log.note(&request, 0);
         return std::future::pending().await;
     }
-    let mut answer = answered(&shared, &ask, &faults);
-    faults.in_text(&mut answer);
+    let mut response = respond(&shared, &request, &faults);
+    faults.in_text(&mut response);
     // By the mock's clock, which may have been moved.
     let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&shared.world().now());
-    answer.headers.extend(date.ok().map(|date| ("date", date)));
-    shared.world().log.note(&ask, answer.status);
+    response.headers.extend(date.ok().map(|date| ("date", date)));
+    shared.world().log.note(&request, response.status);
     if !faults.lateness().is_zero() {
         tokio::time::sleep(faults.lateness()).await;
     }
-    faults.on_the_wire(answer.into_response(accepts_gzip), &wire).await
+    faults.on_the_wire(response.into_response(accepts_gzip), &wire).await
 }
 
-/// The answer, before anything is done to its bytes.
-fn answered(shared: &Shared, ask: &Ask, faults: &Struck) -> Answer {
-    faults.before(shared, ask);
-    faults.instead().unwrap_or_else(|| route(shared, ask, faults))
+/// The response, before faults change its bytes.
+fn respond(shared: &Shared, request: &Request, faults: &ActiveFaults) -> Response {
+    faults.before(shared, request);
+    faults.instead().unwrap_or_else(|| route(shared, request, faults))
 }
 
-fn route(shared: &Shared, ask: &Ask, faults: &Struck) -> Answer {
-    let no_such_page = || Answer::html(404, html::no_such_page());
-    let Some((version, rest)) = Version::of(&ask.path) else {
-        return unversioned(shared, ask, faults).unwrap_or_else(no_such_page);
+fn route(shared: &Shared, request: &Request, faults: &ActiveFaults) -> Response {
+    let no_such_page = || Response::html(404, html::no_such_page());
+    let Some((version, rest)) = Version::of(&request.path) else {
+        return unversioned(shared, request, faults).unwrap_or_else(no_such_page);
     };
     if version == Version::V3 && faults.has(Condition::V3Off) {
         return no_such_page();
     }
     match rest {
         "o/authorize" | "o/revoke" | "o/revoke_token" | "o/introspect" => {
-            let mark = if ask.raw_query.is_empty() { "" } else { "?" };
-            Answer::redirect(301, &format!("/{}/{rest}/{mark}{}", version.name(), ask.raw_query))
+            let mark = if request.raw_query.is_empty() { "" } else { "?" };
+            Response::redirect(301, &format!("/{}/{rest}/{mark}{}", version.name(), request.raw_query))
         }
-        "o/authorize/" => authorize::begin(shared, ask, version, faults),
-        "o/token" | "o/token/" => token::token(shared, ask, version, faults),
-        "o/revoke/" => revoke::with_grant(shared, ask),
-        "o/revoke_token/" => revoke::tokens(shared, ask, faults),
-        "o/introspect/" => revoke::introspect(shared, ask),
-        "connect/userinfo" | "connect/userinfo/" => fhir::userinfo(shared, ask, version, faults),
-        "connect/.well-known/openid-configuration" => discovery::openid(shared.url(), version, ask),
-        "fhir/.well-known/smart-configuration" => discovery::smart(shared.url(), version, ask),
+        "o/authorize/" => authorize::begin(shared, request, version, faults),
+        "o/token" | "o/token/" => token::token(shared, request, version, faults),
+        "o/revoke/" => revoke::with_grant(shared, request),
+        "o/revoke_token/" => revoke::tokens(shared, request, faults),
+        "o/introspect/" => revoke::introspect(shared, request),
+        "connect/userinfo" | "connect/userinfo/" => fhir::userinfo(shared, request, version, faults),
+        "connect/.well-known/openid-configuration" => discovery::openid(shared.url(), version, request),
+        "fhir/.well-known/smart-configuration" => discovery::smart(shared.url(), version, request),
         "fhir/metadata" => faults.failure(version).and_then(Failure::of_metadata).unwrap_or_else(|| {
             let has_audit = shared.world().switches.enable_auditevents;
-            discovery::metadata(shared.url(), version, has_audit, ask)
+            discovery::metadata(shared.url(), version, has_audit, request)
         }),
-        "o/permission-logout" if version == Version::V3 => signin::switch_account(shared, ask),
+        "o/permission-logout" if version == Version::V3 => signin::switch_account(shared, request),
         _ => {
             if let Some(uuid) = rest.strip_prefix("o/authorize/").and_then(|rest| rest.strip_suffix('/')) {
-                return authorize::consent(shared, ask, version, uuid);
+                return authorize::consent(shared, request, version, uuid);
             }
             let expired = rest.strip_prefix("o/expire_authenticated_user/").and_then(|rest| rest.strip_suffix('/'));
             if let Some(patient) = expired.filter(|_| shared.world().switches.expire_grant_endpoint) {
-                return revoke::expire(shared, ask, version, patient);
+                return revoke::expire(shared, request, version, patient);
             }
             rest.strip_prefix("fhir/")
-                .map_or_else(no_such_page, |rest| fhir::answer(shared, ask, version, rest, faults))
+                .map_or_else(no_such_page, |rest| fhir::respond(shared, request, version, rest, faults))
         }
     }
 }
 
-fn unversioned(shared: &Shared, ask: &Ask, faults: &Struck) -> Option<Answer> {
-    match ask.path.as_str() {
+fn unversioned(shared: &Shared, request: &Request, faults: &ActiveFaults) -> Option<Response> {
+    match request.path.as_str() {
         "/.well-known/openid-configuration" | "/.well-known/openid-configuration-v2" => {
-            Some(discovery::openid(shared.url(), Version::V2, ask))
+            Some(discovery::openid(shared.url(), Version::V2, request))
         }
         "/.well-known/openid-configuration-v3" if !faults.has(Condition::V3Off) => {
-            Some(discovery::openid(shared.url(), Version::V3, ask))
+            Some(discovery::openid(shared.url(), Version::V3, request))
         }
-        path if path.starts_with("/.well-known/") => apps(shared, path.trim_start_matches("/.well-known/"), ask),
-        "/mymedicare/login" => Some(signin::login(shared, ask)),
-        "/sso/authorize" => Some(signin::choose(shared, ask)),
-        "/login/" => Some(signin::chosen(shared, ask)),
-        "/mymedicare/sls-callback" => Some(signin::back(shared, ask, faults)),
-        "/robots.txt" => {
-            Some(Answer::new(200, "text/plain", "User-agent: *\nDisallow: /v1/o/\nDisallow: /v2/o/\nDisallow: /v3/o/"))
-        }
-        _ => backend::health(ask, faults.outages()),
+        path if path.starts_with("/.well-known/") => apps(shared, path.trim_start_matches("/.well-known/"), request),
+        "/mymedicare/login" => Some(signin::login(shared, request)),
+        "/sso/authorize" => Some(signin::choose(shared, request)),
+        "/login/" => Some(signin::chosen(shared, request)),
+        "/mymedicare/sls-callback" => Some(signin::back(shared, request, faults)),
+        "/robots.txt" => Some(Response::new(
+            200,
+            "text/plain",
+            "User-agent: *\nDisallow: /v1/o/\nDisallow: /v2/o/\nDisallow: /v3/o/",
+        )),
+        _ => backend::health(request, faults.outages()),
     }
 }
 
-/// The lists of apps, which v2 has under a second name.
-fn apps(shared: &Shared, list: &str, ask: &Ask) -> Option<Answer> {
+/// The lists of apps, each of which has a second name for v2.
+fn apps(shared: &Shared, list: &str, request: &Request) -> Option<Response> {
     let world = shared.world();
     if !world.switches.wellknown_applications {
         return None;
     }
     match list.strip_suffix("-v2").unwrap_or(list) {
-        "public-applications" => Some(discovery::public_apps(shared.url(), &world.apps, ask)),
-        "applications" => Some(discovery::apps(shared.url(), &world.apps, ask)),
+        "public-applications" => Some(discovery::public_apps(shared.url(), &world.apps, request)),
+        "applications" => Some(discovery::apps(shared.url(), &world.apps, request)),
         "application-labels" => Some(discovery::labels()),
         _ => None,
     }

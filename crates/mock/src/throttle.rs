@@ -1,4 +1,4 @@
-//! So many calls of the FHIR views in so much time, counted by access token.
+//! The rate limit of the FHIR views, counted by access token.
 
 use std::collections::HashMap;
 
@@ -13,29 +13,29 @@ pub(super) struct Rate {
     pub seconds: i64,
 }
 
-/// Calls of the last while.
+/// The recent calls.
 #[derive(Default)]
 pub(super) struct Throttle {
     rate: Option<Rate>,
     calls: HashMap<String, Vec<Timestamp>>,
-    /// With so many tokens it is time to forget those that have not called for long.
+    /// At this number of tokens, those without recent calls are forgotten.
     full: usize,
 }
 
-/// So many tokens are always kept.
+/// This many tokens are always kept.
 const FEW: usize = 1_000;
 
-/// What a call is told about its bucket.
+/// What the rate limit headers say.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Bucket {
     pub limit: usize,
-    /// None: there was none left for this one.
+    /// `None` if this call is one too many.
     pub remaining: Option<usize>,
     pub reset: f64,
 }
 
 impl Rate {
-    /// A rate that can be counted by.
+    /// The rate, if its span is one that can be counted.
     pub(super) fn checked(self) -> Result<Self, String> {
         const LONGEST: i64 = 1_000_000_000;
         if (1..=LONGEST).contains(&self.seconds) {
@@ -46,7 +46,7 @@ impl Rate {
 }
 
 impl Throttle {
-    /// Another rate; none: the default one, which nobody reaches.
+    /// Sets another rate; `None` for the default one, which nobody reaches.
     pub(super) fn set(&mut self, rate: Option<Rate>) {
         *self = Self { rate, calls: HashMap::new(), full: FEW };
     }

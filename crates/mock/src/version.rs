@@ -20,12 +20,12 @@ impl Version {
         Some((Self::named(first)?, rest))
     }
 
-    /// The version of this name.
+    /// The version with this name.
     pub(super) fn named(name: &str) -> Option<Self> {
         [Self::V1, Self::V2, Self::V3].into_iter().find(|version| version.name() == name)
     }
 
-    /// As in a path.
+    /// Its name in a path.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::V1 => "v1",

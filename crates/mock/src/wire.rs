@@ -1,5 +1,5 @@
-//! The mock's connections, and what goes wrong with them below HTTP: ports that refuse, connections that
-//! are reset, answers whose bytes are not what their head says.
+//! The mock's connections, and the faults below HTTP: ports that refuse, connections that are reset, responses
+//! whose length is not what their head says.
 
 use std::{
     io,
@@ -21,44 +21,44 @@ use tokio::{
     sync::Notify,
 };
 
-/// Between two tries to have the port again.
+/// The pause between two attempts to bind the port again.
 const PAUSE: Duration = Duration::from_millis(5);
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Where connections come in; it can be shut for a while.
-pub(super) struct Door {
-    /// Gone while shut, so that the port refuses.
+/// A listener that can be closed for a while, so that the port refuses connections.
+pub(super) struct ClosableListener {
+    /// `None` while it is closed.
     listener: Option<TcpListener>,
     address: SocketAddr,
-    lock: Arc<Lock>,
+    closed: Arc<ClosedState>,
 }
 
 #[derive(Debug, Default)]
-struct Lock {
+struct ClosedState {
     until: Mutex<Option<Instant>>,
-    turned: Notify,
+    changed: Notify,
 }
 
-impl Lock {
-    /// Until when it is shut; asked once for each time that it was shut.
-    fn turned_until(&self) -> Option<Instant> {
+impl ClosedState {
+    /// Takes the time until which it is to be closed, if there is one.
+    fn take_until(&self) -> Option<Instant> {
         locked(&self.until).take()
     }
 }
 
-impl Door {
-    /// A door that is open.
+impl ClosableListener {
+    /// An open one.
     pub(super) fn new(listener: TcpListener) -> io::Result<Self> {
-        Ok(Self { address: listener.local_addr()?, listener: Some(listener), lock: Arc::default() })
+        Ok(Self { address: listener.local_addr()?, listener: Some(listener), closed: Arc::default() })
     }
 
-    /// Refuses connections until it is time, then opens again. Whoever shuts it meanwhile is heard.
-    async fn stay_shut(&mut self) {
+    /// Refuses connections until the time is over, then opens again. A later order extends the time.
+    async fn stay_closed(&mut self) {
         self.listener = None;
-        while let Some(until) = self.lock.turned_until() {
+        while let Some(until) = self.closed.take_until() {
             tokio::time::sleep_until(until.into()).await;
         }
         while self.listener.is_none() {
@@ -71,14 +71,14 @@ impl Door {
     }
 }
 
-impl Listener for Door {
+impl Listener for ClosableListener {
     type Io = Stream;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Stream, SocketAddr) {
         loop {
-            if locked(&self.lock.until).is_some() {
-                self.stay_shut().await;
+            if locked(&self.closed.until).is_some() {
+                self.stay_closed().await;
             }
             let Some(listener) = &self.listener else { continue };
             tokio::select! {
@@ -86,13 +86,13 @@ impl Listener for Door {
                     Ok((stream, from)) => {
                         // An answer goes out in pieces, and none of them should wait for another's receipt.
                         let _ = stream.set_nodelay(true);
-                        let wire = Wire { order: Arc::default(), lock: Arc::clone(&self.lock) };
+                        let wire = Wire { order: Arc::default(), closed: Arc::clone(&self.closed) };
                         return (Stream { inner: stream, wire }, from);
                     }
                     // Out of file descriptors, most likely: others close theirs.
                     Err(_) => tokio::time::sleep(PAUSE).await,
                 },
-                () = self.lock.turned.notified() => {}
+                () = self.closed.changed.notified() => {}
             }
         }
     }
@@ -111,11 +111,11 @@ enum Order {
     Instead(Bytes),
 }
 
-/// A request's hold on the connection that it came over.
+/// The connection that a request came over, as faults see it.
 #[derive(Clone, Debug)]
 pub(super) struct Wire {
     order: Arc<Mutex<Option<Order>>>,
-    lock: Arc<Lock>,
+    closed: Arc<ClosedState>,
 }
 
 impl Wire {
@@ -131,18 +131,18 @@ impl Wire {
 
     /// No new connection is accepted for so long.
     pub(super) fn refuse(&self, span: Duration) {
-        *locked(&self.lock.until) = Instant::now().checked_add(span);
-        self.lock.turned.notify_one();
+        *locked(&self.closed.until) = Instant::now().checked_add(span);
+        self.closed.changed.notify_one();
     }
 }
 
-impl Connected<IncomingStream<'_, Door>> for Wire {
-    fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
+impl Connected<IncomingStream<'_, ClosableListener>> for Wire {
+    fn connect_info(stream: IncomingStream<'_, ClosableListener>) -> Self {
         stream.io().wire.clone()
     }
 }
 
-/// A connection that obeys orders.
+/// A connection that carries out an [`Order`].
 pub(super) struct Stream {
     inner: TcpStream,
     wire: Wire,

@@ -283,7 +283,7 @@ fn header(head: &Head<'_>, version: Version) -> Option<ClaimHeader> {
     })
 }
 
-/// The type of a claim of v3: a word among its codings. Prior authorisations are home health's.
+/// The type of a claim of v3: a word among its codings. Prior authorizations are home health's.
 fn kind_of(head: &Head<'_>) -> &'static str {
     let concept: Concept = head.concept.and_then(|it| serde_json::from_str(it.get()).ok()).unwrap_or_default();
     let mut words = concept.coding.iter().map(|coding| coding.code.to_ascii_lowercase());

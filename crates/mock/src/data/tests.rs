@@ -180,7 +180,7 @@ fn people_and_coverage_are_served_without_claims() {
 }
 
 #[test]
-fn a_card_is_served_as_it_is_to_whom_it_names() {
+fn an_insurance_card_is_served_unchanged_to_the_enrollee_it_names() {
     let patient = |id: &str, number: &str| {
         format!(
             r#"{{"resourceType":"Patient","id":"{id}","meta":{{"profile":["x|1"]}},"identifier":[{{"value":"{number}"}}]}}"#

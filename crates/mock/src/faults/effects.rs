@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     body::{Body, to_bytes},
     http::{
-        Response,
+        Response as HttpResponse,
         header::{CONTENT_ENCODING, CONTENT_LENGTH},
         response::Parts,
     },
@@ -17,13 +17,13 @@ use serde_json::{Value, json};
 use crate::{
     Shared,
     backend::{Failure, Outage},
-    body::Dripping,
+    body::SlowBody,
     fhir::Bundle,
-    http::{Answer, Ask, last},
+    http::{Request, Response, last},
     mutable_records::Load,
     version::Version,
     wire::Wire,
-    world::{Whose, World},
+    world::{GrantKey, World},
 };
 
 type Act<T> = Arc<dyn Fn(&mut T) + Send + Sync>;
@@ -33,19 +33,19 @@ type Act<T> = Arc<dyn Fn(&mut T) + Send + Sync>;
 pub(super) enum Effect {
     /// Changes the world before the request is looked at.
     World(Arc<dyn Fn(&mut Scene<'_>) + Send + Sync>),
-    /// The request is answered as if this were so.
+    /// Makes a condition true for the request.
     Under(Condition),
     /// A data back end fails.
     Backend(Outage),
-    /// Answers in place of the server.
-    Instead(Arc<dyn Fn() -> Answer + Send + Sync>),
+    /// Replaces the server's response.
+    Instead(Arc<dyn Fn() -> Response + Send + Sync>),
     /// Changes a page of a search.
     Page(Arc<dyn Fn(&mut Bundle<'_>) + Send + Sync>),
     /// Changes the answer of the token endpoint.
-    Tokens(Act<TokenAnswer>),
+    Tokens(Act<TokenResponse>),
     /// Changes an answer before it is compressed.
-    Text(Act<Answer>),
-    /// No answer ever.
+    Text(Act<Response>),
+    /// Never responds.
     Hang,
     /// The answer leaves so many milliseconds after it was made, from the first number to the second.
     Late(u64, u64),
@@ -60,7 +60,7 @@ impl Effect {
         Self::World(Arc::new(act))
     }
 
-    pub(super) fn instead(act: impl Fn() -> Answer + Send + Sync + 'static) -> Self {
+    pub(super) fn instead(act: impl Fn() -> Response + Send + Sync + 'static) -> Self {
         Self::Instead(Arc::new(act))
     }
 
@@ -68,11 +68,11 @@ impl Effect {
         Self::Page(Arc::new(act))
     }
 
-    pub(super) fn tokens(act: impl Fn(&mut TokenAnswer) + Send + Sync + 'static) -> Self {
+    pub(super) fn tokens(act: impl Fn(&mut TokenResponse) + Send + Sync + 'static) -> Self {
         Self::Tokens(Arc::new(act))
     }
 
-    pub(super) fn text(act: impl Fn(&mut Answer) + Send + Sync + 'static) -> Self {
+    pub(super) fn text(act: impl Fn(&mut Response) + Send + Sync + 'static) -> Self {
         Self::Text(Arc::new(act))
     }
 
@@ -85,7 +85,7 @@ impl Effect {
     }
 }
 
-/// What a request may be answered under.
+/// A condition that a fault makes true for one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
     /// The app is inactive.
@@ -96,30 +96,30 @@ pub(crate) enum Condition {
     V3Closed,
 }
 
-/// The world, and who the request is from.
+/// The state of the mock, and whose request it is.
 pub(super) struct Scene<'a> {
     pub world: &'a mut World,
     pub token: &'a str,
-    pub whose: Whose,
+    pub grant_key: GrantKey,
     shared: &'a Shared,
 }
 
 impl Scene<'_> {
-    /// A load for the one who asks. A mock whose records have no more claims has no more to load.
+    /// Loads claims of the enrollee whose request it is. Nothing happens if the records have no more claims.
     pub(super) fn load(&self, load: Load) {
-        let load = Load { enrollee: self.whose.enrollee, ..load };
+        let load = Load { enrollee: self.grant_key.enrollee, ..load };
         drop(self.shared.records.load(&load, self.world.now()));
     }
 }
 
 /// The answer of the token endpoint that delivers tokens.
-pub(crate) struct TokenAnswer {
+pub(crate) struct TokenResponse {
     pub fields: Vec<(&'static str, Value)>,
     /// Whether the connection closes without it.
     pub is_lost: bool,
 }
 
-/// An answer on its way out.
+/// A response that is about to be sent.
 pub(super) struct Sent<'a> {
     head: &'a Parts,
     wire: &'a Wire,
@@ -146,16 +146,16 @@ impl Sent<'_> {
     }
 }
 
-/// What strikes at one request.
+/// The faults that strike at one request.
 #[derive(Default)]
-pub(crate) struct Struck(pub(super) Vec<Effect>);
+pub(crate) struct ActiveFaults(pub(super) Vec<Effect>);
 
-impl Struck {
+impl ActiveFaults {
     pub(crate) fn hangs(&self) -> bool {
         self.0.iter().any(|effect| matches!(effect, Effect::Hang))
     }
 
-    /// How much later the answer leaves.
+    /// The delay of the response.
     pub(crate) fn lateness(&self) -> Duration {
         let late = self.0.iter().find_map(|effect| if let Effect::Late(late, _) = effect { Some(*late) } else { None });
         Duration::from_millis(late.unwrap_or(0))
@@ -176,15 +176,15 @@ impl Struck {
     }
 
     /// Changes the world before the request is looked at.
-    pub(crate) fn before(&self, shared: &Shared, ask: &Ask) {
-        let form = ask.form();
+    pub(crate) fn before(&self, shared: &Shared, request: &Request) {
+        let form = request.form();
         let world = &mut *shared.world();
         // A refresh has no bearer token, but is somebody's too.
         let refresh = last(&form, "refresh_token");
-        let Some(token) = ask.bearer().or(refresh) else { return };
-        let whose = world.token(token).map(|token| token.whose);
-        let Some(whose) = whose.or_else(|| world.refresh(token).map(|token| token.whose)) else { return };
-        let mut scene = Scene { world, token, whose, shared };
+        let Some(token) = request.bearer().or(refresh) else { return };
+        let grant_key = world.token(token).map(|token| token.grant_key);
+        let Some(grant_key) = grant_key.or_else(|| world.refresh(token).map(|token| token.grant_key)) else { return };
+        let mut scene = Scene { world, token, grant_key, shared };
         for effect in &self.0 {
             if let Effect::World(act) = effect {
                 act(&mut scene);
@@ -192,8 +192,8 @@ impl Struck {
         }
     }
 
-    /// What is answered in place of the server.
-    pub(crate) fn instead(&self) -> Option<Answer> {
+    /// The response in place of the server's.
+    pub(crate) fn instead(&self) -> Option<Response> {
         self.0.iter().find_map(|effect| if let Effect::Instead(act) = effect { Some(act()) } else { None })
     }
 
@@ -205,24 +205,24 @@ impl Struck {
         }
     }
 
-    pub(crate) fn in_tokens(&self, answer: &mut TokenAnswer) {
+    pub(crate) fn in_tokens(&self, response: &mut TokenResponse) {
         for effect in &self.0 {
             if let Effect::Tokens(act) = effect {
-                act(answer);
+                act(response);
             }
         }
     }
 
-    pub(crate) fn in_text(&self, answer: &mut Answer) {
+    pub(crate) fn in_text(&self, response: &mut Response) {
         for effect in &self.0 {
             if let Effect::Text(act) = effect {
-                act(answer);
+                act(response);
             }
         }
     }
 
     /// Below HTTP, on the last way out.
-    pub(crate) async fn on_the_wire(&self, mut response: Response<Body>, wire: &Wire) -> Response<Body> {
+    pub(crate) async fn on_the_wire(&self, mut response: HttpResponse<Body>, wire: &Wire) -> HttpResponse<Body> {
         for effect in &self.0 {
             match effect {
                 Effect::Wire(act) => act(wire),
@@ -232,10 +232,10 @@ impl Struck {
                     let mut sent = Sent { head: &head, wire, body, drip: None };
                     act(&mut sent);
                     let body = match sent {
-                        Sent { body, drip: Some(rate), .. } => Body::new(Dripping::new(body, rate)),
+                        Sent { body, drip: Some(rate), .. } => Body::new(SlowBody::new(body, rate)),
                         Sent { body, .. } => body.into(),
                     };
-                    response = Response::from_parts(head, body);
+                    response = HttpResponse::from_parts(head, body);
                 }
                 _ => {}
             }
@@ -245,7 +245,7 @@ impl Struck {
 }
 
 /// A status, with the real server's body for it.
-pub(super) fn said(status: u16) -> Answer {
+pub(super) fn plain_status(status: u16) -> Response {
     let words = match status {
         400 => json!({"detail": "An error occurred contacting the upstream server:Too many requests"}),
         401 => json!({"detail": "Authentication credentials were not provided."}),
@@ -256,14 +256,14 @@ pub(super) fn said(status: u16) -> Answer {
         503 => json!({"detail": "Service temporarily unavailable, try again later."}),
         _ => json!({"detail": "Something went wrong."}),
     };
-    Answer::new(status, "application/json", words.to_string())
+    Response::new(status, "application/json", words.to_string())
 }
 
 /// Changes the body at the quote in its middle: what follows it is text where structure was, and the other way round.
-pub(super) fn corrupt_middle(answer: &mut Answer, change: impl FnOnce(&mut [u8], usize)) {
-    let middle = answer.body.len() / 2;
-    if let Some(quote) = answer.body.iter().skip(middle).position(|byte| *byte == b'"') {
-        change(&mut answer.body, middle + quote);
+pub(super) fn corrupt_middle(response: &mut Response, change: impl FnOnce(&mut [u8], usize)) {
+    let middle = response.body.len() / 2;
+    if let Some(quote) = response.body.iter().skip(middle).position(|byte| *byte == b'"') {
+        change(&mut response.body, middle + quote);
     }
 }
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::effects::{Condition, Effect, corrupt_middle, said, swell};
+use super::effects::{Condition, Effect, corrupt_middle, plain_status, swell};
 use crate::{
     backend::Outage,
     fhir::Entry,
     html,
-    http::{Answer, Break, LIMITS},
+    http::{Break, LIMITS, Response},
     mutable_records::Load,
 };
 
@@ -34,8 +34,8 @@ pub(super) const KINDS: &[(&str, Make)] = &[
     // ---- the world, before the request is looked at
     ("expire-token", |_| Ok(Effect::world(|scene| scene.world.expire(scene.token)))),
     ("revoke-token", |_| Ok(Effect::world(|scene| _ = scene.world.kill_pair(scene.token)))),
-    ("revoke-grant", |_| Ok(Effect::world(|scene| scene.world.delete_grant(scene.whose)))),
-    ("grant-over", |_| Ok(Effect::world(|scene| scene.world.end_grant(scene.whose)))),
+    ("revoke-grant", |_| Ok(Effect::world(|scene| scene.world.delete_grant(scene.grant_key)))),
+    ("grant-over", |_| Ok(Effect::world(|scene| scene.world.end_grant(scene.grant_key)))),
     ("load", |argument| {
         let add = argument.claims()?;
         Ok(Effect::world(move |scene| scene.load(Load { add, ..Load::default() })))
@@ -62,7 +62,7 @@ pub(super) const KINDS: &[(&str, Make)] = &[
     // ---- in place of the server's answer
     ("status", |argument| {
         let status = argument.status()?;
-        Ok(Effect::instead(move || said(status)))
+        Ok(Effect::instead(move || plain_status(status)))
     }),
     ("throttle", |argument| {
         let seconds = argument.number("a number of seconds")?;
@@ -70,11 +70,11 @@ pub(super) const KINDS: &[(&str, Make)] = &[
     }),
     ("html", |argument| {
         let status = argument.status()?;
-        Ok(Effect::instead(move || Answer::html(status, html::refused("The CDN cannot reach its origin."))))
+        Ok(Effect::instead(move || Response::html(status, html::refused("The CDN cannot reach its origin."))))
     }),
     ("redirect", |argument| {
         let to = argument.text.to_owned();
-        Ok(Effect::instead(move || Answer::redirect(302, &to)))
+        Ok(Effect::instead(move || Response::redirect(302, &to)))
     }),
     // ---- the Bundle of a search
     ("empty", |_| Ok(Effect::page(|bundle| bundle.lay_out(0)))),
@@ -127,8 +127,8 @@ pub(super) const KINDS: &[(&str, Make)] = &[
     }),
     // ---- the answer of the token endpoint
     ("token-extra", |_| {
-        Ok(Effect::tokens(|answer| {
-            for (name, value) in &mut answer.fields {
+        Ok(Effect::tokens(|response| {
+            for (name, value) in &mut response.fields {
                 match (*name, value.as_str()) {
                     ("expires_in", _) => *value = json!(3599.5),
                     ("patient", Some(patient)) => {
@@ -138,28 +138,28 @@ pub(super) const KINDS: &[(&str, Make)] = &[
                     _ => {}
                 }
             }
-            answer.fields.push(("id_token", Value::Null));
-            answer.fields.push(("extension", json!({"nested": [1, 2.5, "x"]})));
+            response.fields.push(("id_token", Value::Null));
+            response.fields.push(("extension", json!({"nested": [1, 2.5, "x"]})));
         }))
     }),
-    ("no-patient", |_| Ok(Effect::tokens(|answer| answer.fields.retain(|(name, _)| *name != "patient")))),
+    ("no-patient", |_| Ok(Effect::tokens(|response| response.fields.retain(|(name, _)| *name != "patient")))),
     ("no-expiration", |_| {
-        Ok(Effect::tokens(|answer| answer.fields.retain(|(name, _)| *name != "access_grant_expiration")))
+        Ok(Effect::tokens(|response| response.fields.retain(|(name, _)| *name != "access_grant_expiration")))
     }),
-    ("drop-refresh", |_| Ok(Effect::tokens(|answer| answer.is_lost = true))),
+    ("drop-refresh", |_| Ok(Effect::tokens(|response| response.is_lost = true))),
     // ---- the text of an answer
-    ("truncate", |_| Ok(Effect::text(|answer| answer.body.truncate(answer.body.len() / 2)))),
-    ("corrupt", |_| Ok(Effect::text(|answer| corrupt_middle(answer, |body, quote| body[quote] = b'#')))),
-    ("invalid-utf8", |_| Ok(Effect::text(|answer| corrupt_middle(answer, |body, quote| body[quote - 1] = 0xff)))),
+    ("truncate", |_| Ok(Effect::text(|response| response.body.truncate(response.body.len() / 2)))),
+    ("corrupt", |_| Ok(Effect::text(|response| corrupt_middle(response, |body, quote| body[quote] = b'#')))),
+    ("invalid-utf8", |_| Ok(Effect::text(|response| corrupt_middle(response, |body, quote| body[quote - 1] = 0xff)))),
     ("huge", |argument| {
         let megabytes = argument.at_most(HUGEST, "a number of megabytes")?;
         let bytes = usize::try_from(megabytes).unwrap_or(0).saturating_mul(1_000_000);
-        Ok(Effect::text(move |answer| swell(&mut answer.body, bytes)))
+        Ok(Effect::text(move |response| swell(&mut response.body, bytes)))
     }),
-    ("close", |_| Ok(Effect::text(|answer| answer.breaks = Some(Break::Within)))),
+    ("close", |_| Ok(Effect::text(|response| response.breaks = Some(Break::Within)))),
     ("bomb", |argument| {
         let megabytes = argument.at_most(LARGEST_BOMB, "a number of megabytes")?;
-        Ok(Effect::text(move |answer| answer.blanks = megabytes))
+        Ok(Effect::text(move |response| response.blanks = megabytes))
     }),
     // ---- when and how it leaves
     ("hang", |_| Ok(Effect::Hang)),
@@ -210,11 +210,11 @@ pub(super) const KINDS: &[(&str, Make)] = &[
 ];
 
 /// 429, with what the throttle says.
-fn throttled(seconds: u64) -> Answer {
+fn throttled(seconds: u64) -> Response {
     let words = format!("Request was throttled. Expected available in {seconds} seconds.");
-    let answer = Answer::detail(429, &words).with("retry-after", seconds.to_string());
+    let response = Response::detail(429, &words).with("retry-after", seconds.to_string());
     let limits = ["100000".to_owned(), "0".to_owned(), format!("{seconds}.0")];
-    LIMITS.into_iter().zip(limits).fold(answer, |answer, (name, value)| answer.with(name, value))
+    LIMITS.into_iter().zip(limits).fold(response, |response, (name, value)| response.with(name, value))
 }
 
 /// What stands behind a fault's name and the equals sign.

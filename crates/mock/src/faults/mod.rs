@@ -9,7 +9,7 @@ use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 
-pub(crate) use effects::{Condition, Struck, TokenAnswer};
+pub(crate) use effects::{ActiveFaults, Condition, TokenResponse};
 
 use crate::rng::Rng;
 use effects::Effect;
@@ -130,12 +130,12 @@ impl Fault {
 }
 
 /// Everything that strikes at this request, in the order of the list; faults that are over go.
-pub(crate) fn strike(faults: &mut Vec<Fault>, path: &str, rng: &mut Rng) -> Struck {
+pub(crate) fn strike(faults: &mut Vec<Fault>, path: &str, rng: &mut Rng) -> ActiveFaults {
     let effects = faults.iter_mut().filter_map(|fault| Some((fault.rank, fault.strikes(path, rng)?)));
     let mut effects: Vec<(usize, Effect)> = effects.collect();
     faults.retain(|fault| !fault.is_over());
     effects.sort_by_key(|(rank, _)| *rank);
-    Struck(effects.into_iter().map(|(_, effect)| effect).collect())
+    ActiveFaults(effects.into_iter().map(|(_, effect)| effect).collect())
 }
 
 #[cfg(test)]
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn chance_is_the_seeds() {
+    fn chance_depends_on_the_seed() {
         let strikes = |seed| {
             let (mut late, mut rng) = (fault("late=10-90@Patient%30"), Rng::at(&[seed]));
             let strike = |_| match late.strikes("/v2/fhir/Patient", &mut rng) {
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_fault_is_told() {
+    fn texts_that_are_no_fault_are_refused() {
         for bad in
             ["", "status", "status=abc", "status=99", "nonsense", "throttle=x", "length=0", "late=9-1", "close%101"]
                 .into_iter()

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{instant, params::upstream, search::Search};
-use crate::{http::Answer, ids::uuid, records::Records as _, version::Version};
+use crate::{http::Response, ids::uuid, records::Records as _, version::Version};
 
 /// Space made at once for a page: this many bytes for each of so many claims, about what they take at v3.
 const CLAIM: usize = 32 << 10;
@@ -101,7 +101,7 @@ impl<'a> Bundle<'a> {
         })
     }
 
-    pub(super) fn answer(self) -> Answer {
+    pub(super) fn into_response(self) -> Response {
         let Self { search, found, .. } = self;
         let start = search.window.start;
         if search.caller.version != Version::V3 && found > 0 && start >= found {
@@ -128,7 +128,7 @@ impl<'a> Bundle<'a> {
             text.push(']');
         }
         text.push('}');
-        Answer::fhir(200, text)
+        Response::fhir(200, text)
     }
 
     /// CMS's server says of no entry why it is there; where one has to be told from the others, each does.

@@ -13,9 +13,9 @@ use serde_json::json;
 use super::{
     Shared,
     backend::{Failure, Form},
-    faults::{Condition, Struck},
+    faults::{ActiveFaults, Condition},
     html,
-    http::{Answer, Ask, LIMITS},
+    http::{LIMITS, Request, Response},
     login_visits::Standing,
     records::Records as _,
     version::Version,
@@ -25,7 +25,7 @@ use super::{
 pub(crate) use bundle::{Bundle, Entry};
 pub(super) use params::refused;
 
-/// A person who has shown a good token.
+/// The enrollee whose token was accepted.
 struct Caller {
     version: Version,
     enrollee: usize,
@@ -46,31 +46,37 @@ const RESOURCES: [&str; 3] = ["Patient", "Coverage", "ExplanationOfBenefit"];
 const AUDIT: &str = "AuditEvent";
 
 /// Everything below `/vN/fhir/` that needs a token.
-pub(super) fn answer(shared: &Shared, ask: &Ask, version: Version, rest: &str, faults: &Struck) -> Answer {
+pub(super) fn respond(
+    shared: &Shared,
+    request: &Request,
+    version: Version,
+    rest: &str,
+    faults: &ActiveFaults,
+) -> Response {
     let rest = decoded(rest);
     let rest = rest.trim_end_matches('/');
     let (resource, id) = rest.split_once('/').map_or((rest, None), |(resource, id)| (resource, Some(id)));
     let is_audit = version == Version::V3 && rest.contains(AUDIT) && shared.world().switches.enable_auditevents;
     let needed = match (version, id) {
-        (Version::V3, Some("$generate-insurance-card")) if resource == "Patient" => Needed::Card,
-        (_, Some(_)) if RESOURCES.contains(&resource) => Needed::Read(resource),
-        (_, None) if RESOURCES.contains(&resource) => Needed::Search(resource),
+        (Version::V3, Some("$generate-insurance-card")) if resource == "Patient" => RequiredScope::Card,
+        (_, Some(_)) if RESOURCES.contains(&resource) => RequiredScope::Read(resource),
+        (_, None) if RESOURCES.contains(&resource) => RequiredScope::Search(resource),
         // The real routes are anchored at neither end, and the paths that scopes cover are.
-        _ if is_audit || RESOURCES.iter().any(|known| rest.contains(known)) => Needed::Nothing,
-        _ => return Answer::html(404, html::no_such_page()),
+        _ if is_audit || RESOURCES.iter().any(|known| rest.contains(known)) => RequiredScope::Nothing,
+        _ => return Response::html(404, html::no_such_page()),
     };
-    let answer = match renderer(ask) {
-        None => Answer::detail(406, "Could not satisfy the request Accept header."),
+    let response = match renderer(request) {
+        None => Response::detail(406, "Could not satisfy the request Accept header."),
         Some(Renderer { media_type, indent }) => {
-            let answer = answer_below(shared, ask, (version, resource, id), needed, faults);
+            let response = respond_below(shared, request, (version, resource, id), needed, faults);
             match indent {
-                _ if answer.is_uncaught() => answer,
-                None => answer.with_type(media_type),
-                Some(blanks) => answer.with_type(media_type).indented(blanks),
+                _ if response.is_uncaught() => response,
+                None => response.with_type(media_type),
+                Some(blanks) => response.with_type(media_type).indented(blanks),
             }
         }
     };
-    if answer.is_uncaught() { answer } else { answer.with("allow", "GET, HEAD, OPTIONS") }
+    if response.is_uncaught() { response } else { response.with("allow", "GET, HEAD, OPTIONS") }
 }
 
 /// A path as it was meant: `%24` is the dollar of the insurance card's.
@@ -84,27 +90,27 @@ fn decoded(path: &str) -> Cow<'_, str> {
     Cow::Owned(pair.map_or(String::new(), |(path, _)| path.into_owned()))
 }
 
-fn answer_below(
+fn respond_below(
     shared: &Shared,
-    ask: &Ask,
+    request: &Request,
     (version, resource, id): (Version, &str, Option<&str>),
-    needed: Needed<'_>,
-    faults: &Struck,
-) -> Answer {
-    let caller = match authorized(shared, ask, version, needed, faults) {
+    needed: RequiredScope<'_>,
+    faults: &ActiveFaults,
+) -> Response {
+    let caller = match authorized(shared, request, version, needed, faults) {
         Err(refusal) => return refusal,
         Ok(caller) => caller,
     };
     let bucket = {
         let world = &mut *shared.world();
         let now = world.now();
-        world.throttle.call(ask.bearer().unwrap_or_default(), now)
+        world.throttle.call(request.bearer().unwrap_or_default(), now)
     };
-    let answer = match (faults.failure(version), id) {
+    let response = match (faults.failure(version), id) {
         _ if bucket.remaining.is_none() => {
             let wait = bucket.reset.ceil();
             let words = format!("Request was throttled. Expected available in {wait} seconds.");
-            Answer::detail(429, &words).with("retry-after", wait.to_string())
+            Response::detail(429, &words).with("retry-after", wait.to_string())
         }
         // Only a page has entries.
         (Some(failure), id) if failure != Failure::ForeignEntry || id.is_none() => failure.of_fhir(version),
@@ -113,22 +119,22 @@ fn answer_below(
         (_, Some("$generate-insurance-card")) if version == Version::V3 => {
             let call = shared.world().next_card(caller.enrollee);
             let card = shared.records.insurance_card(caller.enrollee, call);
-            card.map_or_else(|| Answer::detail(404, "Not found."), |card| Answer::fhir(200, card))
+            card.map_or_else(|| Response::detail(404, "Not found."), |card| Response::fhir(200, card))
         }
-        (_, Some(id)) => read::answer(shared, &caller, resource, id),
-        (_, None) => search::answer(shared, &narrowed(ask, &caller, resource), &caller, resource, faults),
+        (_, Some(id)) => read::respond(shared, &caller, resource, id),
+        (_, None) => search::respond(shared, &narrowed(request, &caller, resource), &caller, resource, faults),
     };
     let numbers = [bucket.limit.to_string(), bucket.remaining.unwrap_or(0).to_string(), format!("{:?}", bucket.reset)];
-    LIMITS.into_iter().zip(numbers).fold(answer, |answer, (name, value)| answer.with(name, value))
+    LIMITS.into_iter().zip(numbers).fold(response, |response, (name, value)| response.with(name, value))
 }
 
 /// What the gateway asks of v3's data back end in place of what was asked of it: without what the enrollee
 /// keeps to themselves, and for an app of Part D with nothing but drug events.
-fn narrowed<'a>(ask: &'a Ask, caller: &Caller, resource: &str) -> Cow<'a, Ask> {
+fn narrowed<'a>(request: &'a Request, caller: &Caller, resource: &str) -> Cow<'a, Request> {
     if caller.version != Version::V3 || resource != "ExplanationOfBenefit" {
-        return Cow::Borrowed(ask);
+        return Cow::Borrowed(request);
     }
-    let mut asked = ask.clone();
+    let mut asked = request.clone();
     if caller.without_samhsa {
         asked.query.retain(|(name, _)| name != "_security:not");
         asked.query.push(("_security:not".to_owned(), "42CFRPart2".to_owned()));
@@ -153,10 +159,10 @@ struct Renderer {
 /// The media type to answer with, refusals included: it is chosen before anything else is looked at. The most exact
 /// of those asked for counts, whatever their weights; with `; indent=2` the JSON is spread over lines, eight blanks a
 /// step at most (Django REST framework's rules).
-fn renderer(ask: &Ask) -> Option<Renderer> {
+fn renderer(request: &Request) -> Option<Renderer> {
     const JSON: &str = "application/json";
-    let Some(accept) = ask.header("accept") else { return Some(Renderer { media_type: FHIR, indent: None }) };
-    let asked: Vec<Wanted> = accept.split(',').map(Wanted::read).collect();
+    let Some(accept) = request.header("accept") else { return Some(Renderer { media_type: FHIR, indent: None }) };
+    let asked: Vec<AcceptedType> = accept.split(',').map(AcceptedType::read).collect();
     (0..=3).rev().find_map(|exact| {
         [FHIR, JSON].into_iter().find_map(|media_type| {
             let wanted = asked.iter().find(|wanted| wanted.exact == exact && wanted.fits(media_type))?;
@@ -166,14 +172,14 @@ fn renderer(ask: &Ask) -> Option<Renderer> {
 }
 
 /// One media type of an `Accept` header.
-struct Wanted {
+struct AcceptedType {
     name: String,
     /// 3 with parameters of its own, 2 without, 1 with any second half, 0 with any first half.
     exact: u8,
     indent: Option<usize>,
 }
 
-impl Wanted {
+impl AcceptedType {
     fn read(text: &str) -> Self {
         const DEEPEST: i64 = 8;
         let mut words = text.split(';').map(str::trim);
@@ -201,9 +207,9 @@ impl Wanted {
     }
 }
 
-/// What a token must allow.
+/// What the scopes of a token must cover.
 #[derive(Clone, Copy)]
-enum Needed<'a> {
+enum RequiredScope<'a> {
     Read(&'a str),
     Search(&'a str),
     /// The insurance card of v3, made of Patient and Coverage.
@@ -213,7 +219,7 @@ enum Needed<'a> {
     Nothing,
 }
 
-impl Needed<'_> {
+impl RequiredScope<'_> {
     fn is_claims(self) -> bool {
         matches!(self, Self::Read("ExplanationOfBenefit") | Self::Search("ExplanationOfBenefit"))
     }
@@ -238,27 +244,27 @@ impl Needed<'_> {
 /// The API page has both under v1 and v2 (its 4.4) and calls the check the "v2 EOB rule" (its 4.1), which is its name
 /// and not how far it reaches: in the web server's `apps/fhir/bluebutton/permissions.py` v3 alone passes
 /// `V2ExplanationOfBenefitPermission`. The recordings have v2 and v3.
-fn hides_claims(version: Version, needed: Needed<'_>, part_d: bool, samhsa: Option<bool>) -> bool {
+fn hides_claims(version: Version, needed: RequiredScope<'_>, part_d: bool, samhsa: Option<bool>) -> bool {
     version != Version::V3 && needed.is_claims() && (part_d || samhsa == Some(false))
 }
 
 /// The checks of the real server in its order: token, app, grant, scope and method.
 fn authorized(
     shared: &Shared,
-    ask: &Ask,
+    request: &Request,
     version: Version,
-    needed: Needed<'_>,
-    faults: &Struck,
-) -> Result<Caller, Answer> {
+    needed: RequiredScope<'_>,
+    faults: &ActiveFaults,
+) -> Result<Caller, Response> {
     const NONE: &str = "Authentication credentials were not provided.";
-    if ask.query("access_token").is_some() {
+    if request.query("access_token").is_some() {
         let words =
             "Using the access token in the query parameters is not supported. Use the Authorization header instead";
-        return Err(Answer::detail(400, words));
+        return Err(Response::detail(400, words));
     }
     let refuse =
-        |challenge: &str, words: &str| Err(Answer::detail(401, words).with("www-authenticate", challenge.to_owned()));
-    let Some(token) = ask.bearer() else {
+        |challenge: &str, words: &str| Err(Response::detail(401, words).with("www-authenticate", challenge.to_owned()));
+    let Some(token) = request.bearer() else {
         return refuse(r#"Bearer realm="api""#, NONE);
     };
     let world = shared.world();
@@ -274,18 +280,18 @@ fn authorized(
             NONE,
         );
     }
-    let app = &world.apps[known.whose.app];
+    let app = &world.apps[known.grant_key.app];
     if !app.active || faults.has(Condition::Inactive) {
         return refuse(r#"Bearer realm="api""#, &app.inactive());
     }
-    let forbidden = || Err(Answer::detail(403, "You do not have permission to perform this action."));
-    let standing = world.login_visits.standing(known.whose.enrollee);
+    let forbidden = || Err(Response::detail(403, "You do not have permission to perform this action."));
+    let standing = world.login_visits.standing(known.grant_key.enrollee);
     let is_person =
         !matches!((standing, version), (Standing::OnlyV2, Version::V3) | (Standing::OnlyV3, Version::V1 | Version::V2));
-    if !is_person && !matches!(needed, Needed::Profile) {
+    if !is_person && !matches!(needed, RequiredScope::Profile) {
         return forbidden();
     }
-    match world.grant(known.whose) {
+    match world.grant(known.grant_key) {
         GrantState::Living => {}
         GrantState::Over => {
             let words = "User access has timed out. To refresh Medicare data, end user must re-authenticate and consent to share their data.";
@@ -294,37 +300,37 @@ fn authorized(
         GrantState::Gone => return forbidden(),
     }
     // A form is not even read by these views; scopes cover GET alone.
-    let form = ask.header("content-type").filter(|kind| ask.method == "POST" && !kind.contains("json"));
+    let form = request.header("content-type").filter(|kind| request.method == "POST" && !kind.contains("json"));
     if let Some(form) = form {
-        return Err(Answer::detail(415, &format!("Unsupported media type \"{form}\" in request.")));
+        return Err(Response::detail(415, &format!("Unsupported media type \"{form}\" in request.")));
     }
-    if !needed.is_in(&known.agreed.scopes) || ask.method != "GET" {
+    if !needed.is_in(&known.approval.scopes) || request.method != "GET" {
         return forbidden();
     }
     // The card is not behind this gate.
-    let gated = version == Version::V3 && !matches!(needed, Needed::Card);
+    let gated = version == Version::V3 && !matches!(needed, RequiredScope::Card);
     if gated && faults.has(Condition::V3Closed) {
-        return Err(Answer::detail(403, &app.too_early()));
+        return Err(Response::detail(403, &app.too_early()));
     }
-    if hides_claims(version, needed, app.part_d, known.agreed.samhsa) {
+    if hides_claims(version, needed, app.part_d, known.approval.samhsa) {
         return forbidden();
     }
-    let person = shared.records.enrollee(known.whose.enrollee);
+    let person = shared.records.enrollee(known.grant_key.enrollee);
     Ok(Caller {
-        enrollee: known.whose.enrollee,
+        enrollee: known.grant_key.enrollee,
         version,
         patient: version.patient(&person),
         is_known: is_person,
-        without_samhsa: known.agreed.samhsa == Some(false),
+        without_samhsa: known.approval.samhsa == Some(false),
         only_drugs: app.part_d,
         now: world.now(),
     })
 }
 
 /// `/vN/connect/userinfo`
-pub(super) fn userinfo(shared: &Shared, ask: &Ask, version: Version, faults: &Struck) -> Answer {
-    let caller = authorized(shared, ask, version, Needed::Profile, faults);
-    let answer = caller.map(|caller| {
+pub(super) fn userinfo(shared: &Shared, request: &Request, version: Version, faults: &ActiveFaults) -> Response {
+    let caller = authorized(shared, request, version, RequiredScope::Profile, faults);
+    let response = caller.map(|caller| {
         let person = shared.records.enrollee(caller.enrollee);
         let mut fields = vec![
             ("sub", json!(if caller.is_known { &caller.patient } else { &person.username })),
@@ -335,9 +341,9 @@ pub(super) fn userinfo(shared: &Shared, ask: &Ask, version: Version, faults: &St
             ("iat", json!("2026-11-01T12:00:00.000Z")),
         ];
         fields.extend(caller.is_known.then(|| ("patient", json!(caller.patient))));
-        Answer::spaced(200, &fields)
+        Response::spaced(200, &fields)
     });
-    answer.unwrap_or_else(|refusal| refusal).with_type("application/json").with("allow", "OPTIONS, GET")
+    response.unwrap_or_else(|refusal| refusal).with_type("application/json").with("allow", "OPTIONS, GET")
 }
 
 /// An instant as the data back end writes it.
@@ -359,7 +365,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert("accept", HeaderValue::from_static(accept));
             let (path, raw_query) = (String::new(), String::new());
-            let ask = Ask {
+            let request = Request {
                 method: Method::GET,
                 path,
                 raw_query,
@@ -368,7 +374,7 @@ mod tests {
                 body: Vec::new(),
                 arrived: Instant::now(),
             };
-            renderer(&ask).map(|Renderer { media_type, indent }| (media_type, indent))
+            renderer(&request).map(|Renderer { media_type, indent }| (media_type, indent))
         };
         const JSON: &str = "application/json";
         for (accept, expected) in [

@@ -9,7 +9,7 @@ use jiff::{
 use serde_json::json;
 
 use crate::{
-    http::{Answer, Ask},
+    http::{Request, Response},
     records::ClaimHeader,
     version::Version,
 };
@@ -26,18 +26,18 @@ pub(super) struct Window {
 impl Window {
     /// `count` wins over `_count`; default 10, at most 50. At v3 `_offset` wins over `startIndex`, a page of
     /// nothing is allowed, and a negative start makes the data back end fail.
-    pub(super) fn read(ask: &Ask, version: Version) -> Result<Self, Answer> {
-        let integer = |name: &str| match ask.query(name) {
+    pub(super) fn read(request: &Request, version: Version) -> Result<Self, Response> {
+        let integer = |name: &str| match request.query(name) {
             None => Ok(None),
-            Some(text) => text.trim().parse::<i64>().map(Some).map_err(|_| Answer::detail(400, "expected int")),
+            Some(text) => text.trim().parse::<i64>().map(Some).map_err(|_| Response::detail(400, "expected int")),
         };
         let count = match integer("count")? {
             Some(count) => count,
             None => integer("_count")?.unwrap_or(10),
         };
         match count {
-            51.. => return Err(Answer::detail(400, "value must be at most 50")),
-            ..0 => return Err(Answer::detail(400, "value must be at least 0")),
+            51.. => return Err(Response::detail(400, "value must be at most 50")),
+            ..0 => return Err(Response::detail(400, "value must be at least 0")),
             0 if version != Version::V3 => return Err(upstream("Invalid pageSize '0'")),
             _ => {}
         }
@@ -45,7 +45,7 @@ impl Window {
         let start = offset.or(integer("startIndex")?).unwrap_or(0);
         let too_low = |_| match version {
             Version::V1 | Version::V2 => upstream(&format!("Value for startIndex cannot be negative: {start}")),
-            Version::V3 => Answer::uncaught(),
+            Version::V3 => Response::uncaught(),
         };
         let start = usize::try_from(start).map_err(too_low)?;
         Ok(Self { start, count: usize::try_from(count).unwrap_or(10) })
@@ -53,18 +53,18 @@ impl Window {
 }
 
 /// A refusal of the data back end, as this version shows it.
-pub(in super::super) fn refused(version: Version, status: u16, diagnostics: &str) -> Answer {
+pub(in super::super) fn refused(version: Version, status: u16, diagnostics: &str) -> Response {
     if version != Version::V3 {
         return upstream(diagnostics);
     }
     // In the data back end's order.
     let issue = format!(r#"{{"severity":"error","code":"processing","diagnostics":{}}}"#, json!(diagnostics));
-    Answer::fhir(status, format!(r#"{{"resourceType":"OperationOutcome","issue":[{issue}]}}"#))
+    Response::fhir(status, format!(r#"{{"resourceType":"OperationOutcome","issue":[{issue}]}}"#))
 }
 
 /// A 400 of the data back end, as v1 and v2 show it.
-pub(super) fn upstream(diagnostics: &str) -> Answer {
-    Answer::detail(400, &format!("An error occurred contacting the upstream server:{diagnostics}"))
+pub(super) fn upstream(diagnostics: &str) -> Response {
+    Response::detail(400, &format!("An error occurred contacting the upstream server:{diagnostics}"))
 }
 
 /// One side of a range.
@@ -108,19 +108,19 @@ pub(super) struct Filter {
 
 impl Filter {
     /// Reads the filters of a claim search.
-    pub(super) fn read(ask: &Ask, version: Version) -> Result<Self, Answer> {
-        let (service, updated) = (bounds(ask, version, "service-date")?, bounds(ask, version, "_lastUpdated")?);
-        let filter = Self { kinds: kinds(ask, version)?, service, updated, ..Self::default() };
+    pub(super) fn read(request: &Request, version: Version) -> Result<Self, Response> {
+        let (service, updated) = (bounds(request, version, "service-date")?, bounds(request, version, "_lastUpdated")?);
+        let filter = Self { kinds: kinds(request, version)?, service, updated, ..Self::default() };
         if version != Version::V3 {
             return Ok(filter);
         }
-        let without_samhsa = ask.query("_security:not").is_some_and(|label| label.contains("42CFRPart2"));
-        Ok(Self { sources: sources(ask)?, tags: tags(ask)?, without_samhsa, ..filter })
+        let without_samhsa = request.query("_security:not").is_some_and(|label| label.contains("42CFRPart2"));
+        Ok(Self { sources: sources(request)?, tags: tags(request)?, without_samhsa, ..filter })
     }
 
     /// The date of loading alone, which Patient and Coverage searches filter on.
-    pub(super) fn of_loading(ask: &Ask, version: Version) -> Result<Self, Answer> {
-        Ok(Self { updated: bounds(ask, version, "_lastUpdated")?, ..Self::default() })
+    pub(super) fn of_loading(request: &Request, version: Version) -> Result<Self, Response> {
+        Ok(Self { updated: bounds(request, version, "_lastUpdated")?, ..Self::default() })
     }
 
     /// Whether a resource loaded at this moment is wanted.
@@ -189,9 +189,9 @@ impl Word {
 const SOURCES: [&str; 6] = ["DDPS", "NCH", "MCS", "VMS", "FISS", "CWF"];
 
 /// `_source`: what is shown of whom. Each value is a list of which one has to fit.
-fn sources(ask: &Ask) -> Result<Vec<Vec<&'static str>>, Answer> {
+fn sources(request: &Request) -> Result<Vec<Vec<&'static str>>, Response> {
     let known = |word: &str| SOURCES.into_iter().find(|source| *source == word.trim());
-    let values = ask.query.iter().filter(|(key, _)| key == "_source");
+    let values = request.query.iter().filter(|(key, _)| key == "_source");
     let sources = values.map(|(_, list)| list.split(',').map(known).collect::<Option<Vec<_>>>());
     sources.collect::<Option<Vec<_>>>().ok_or_else(|| {
         refused(Version::V3, 400, &format!("Unknown source. Supported sources are: [{}]", SOURCES.join(", ")))
@@ -199,25 +199,25 @@ fn sources(ask: &Ask) -> Result<Vec<Vec<&'static str>>, Answer> {
 }
 
 /// `_tag`: every value is a list of which one has to fit.
-fn tags(ask: &Ask) -> Result<Vec<Vec<(String, String)>>, Answer> {
+fn tags(request: &Request) -> Result<Vec<Vec<(String, String)>>, Response> {
     let read = |one: &str| {
         let (system, code) = one.split_once('|').filter(|(system, code)| !system.is_empty() && !code.is_empty())?;
         Some((system.to_owned(), code.to_owned()))
     };
-    let values = ask.query.iter().filter(|(key, _)| key == "_tag");
+    let values = request.query.iter().filter(|(key, _)| key == "_tag");
     let tags = values.map(|(_, list)| list.split(',').map(read).collect::<Option<Vec<_>>>());
     tags.collect::<Option<Vec<_>>>()
         .ok_or_else(|| refused(Version::V3, 400, "Searching by tag requires a token (system|code) to be specified."))
 }
 
-fn kinds(ask: &Ask, version: Version) -> Result<Option<Vec<&'static str>>, Answer> {
-    let Some(text) = ask.query("type") else { return Ok(None) };
+fn kinds(request: &Request, version: Version) -> Result<Option<Vec<&'static str>>, Response> {
+    let Some(text) = request.query("type") else { return Ok(None) };
     let words: Option<Vec<Word>> = text.split(',').map(Word::read).collect();
-    let words = words.ok_or_else(|| Answer::detail(400, "the type parameter value is not valid"))?;
+    let words = words.ok_or_else(|| Response::detail(400, "the type parameter value is not valid"))?;
     let breaks = |word: &Word| matches!(word, Word::Any | Word::Nothing);
     if version == Version::V3 && words.iter().any(breaks) {
         // The other data back end does not know what to do with these.
-        return Err(Answer::uncaught());
+        return Err(Response::uncaught());
     }
     if words.contains(&Word::Any) {
         return Ok(None);
@@ -225,15 +225,15 @@ fn kinds(ask: &Ask, version: Version) -> Result<Option<Vec<&'static str>>, Answe
     Ok(Some(words.into_iter().filter_map(|word| if let Word::Kind(kind) = word { Some(kind) } else { None }).collect()))
 }
 
-fn bounds(ask: &Ask, version: Version, name: &str) -> Result<Vec<Bound>, Answer> {
+fn bounds(request: &Request, version: Version, name: &str) -> Result<Vec<Bound>, Response> {
     let mut bounds: Vec<Bound> = Vec::new();
-    for (_, text) in ask.query.iter().filter(|(key, _)| key == name) {
+    for (_, text) in request.query.iter().filter(|(key, _)| key == name) {
         let operator = match text.get(..2) {
             Some("lt") => Operator::Lt,
             Some("le") => Operator::Le,
             Some("gt") => Operator::Gt,
             Some("ge") => Operator::Ge,
-            _ => return Err(Answer::detail(400, &format!("the {name} operator is not valid"))),
+            _ => return Err(Response::detail(400, &format!("the {name} operator is not valid"))),
         };
         let (from, until) = span(&text[2..]).ok_or_else(|| {
             let text = text[2..].replace('"', "");

@@ -4,9 +4,9 @@ use super::{
     Caller,
     params::{refused, upstream},
 };
-use crate::{Shared, http::Answer, records::Records as _, version::Version};
+use crate::{Shared, http::Response, records::Records as _, version::Version};
 
-pub(super) fn answer(shared: &Shared, caller: &Caller, resource: &str, id: &str) -> Answer {
+pub(super) fn respond(shared: &Shared, caller: &Caller, resource: &str, id: &str) -> Response {
     // The real routes are not anchored at their end: what follows the id is not looked at.
     let id = id.split('/').next().unwrap_or_default();
     if caller.version == Version::V3 {
@@ -17,18 +17,18 @@ pub(super) fn answer(shared: &Shared, caller: &Caller, resource: &str, id: &str)
 }
 
 /// What is somebody else's, and at v1 and v2 what nobody has.
-fn absent() -> Answer {
-    Answer::detail(404, "Not found.")
+fn absent() -> Response {
+    Response::detail(404, "Not found.")
 }
 
-fn of_v2(shared: &Shared, caller: &Caller, resource: &str, id: &str) -> Answer {
+fn of_v2(shared: &Shared, caller: &Caller, resource: &str, id: &str) -> Response {
     let records = &shared.records;
     match resource {
-        "Patient" if id == caller.patient => Answer::fhir(200, records.patient(caller.version, caller.enrollee)),
+        "Patient" if id == caller.patient => Response::fhir(200, records.patient(caller.version, caller.enrollee)),
         "Patient" => absent(),
         "Coverage" => {
             let coverage = records.coverage(caller.version, caller.enrollee).into_iter().find(|(found, _)| found == id);
-            coverage.map_or_else(absent, |(_, text)| Answer::fhir(200, text))
+            coverage.map_or_else(absent, |(_, text)| Response::fhir(200, text))
         }
         _ => {
             let well_formed = id.split_once('-').is_some_and(|(kind, number)| {
@@ -49,7 +49,7 @@ fn of_v2(shared: &Shared, caller: &Caller, resource: &str, id: &str) -> Answer {
 }
 
 /// At v3 the data back end says itself what it does not know.
-fn of_v3(shared: &Shared, caller: &Caller, resource: &str, id: &str) -> Answer {
+fn of_v3(shared: &Shared, caller: &Caller, resource: &str, id: &str) -> Response {
     let records = &shared.records;
     let unknown = || refused(Version::V3, 404, &format!("HAPI-0971: Resource {resource}/{id} is not known"));
     let is_number = id.strip_prefix('-').unwrap_or(id).bytes().all(|byte| byte.is_ascii_digit()) && !id.is_empty();
@@ -57,7 +57,7 @@ fn of_v3(shared: &Shared, caller: &Caller, resource: &str, id: &str) -> Answer {
         "Patient" | "ExplanationOfBenefit" if !is_number && !is_uuid(id) => {
             refused(Version::V3, 400, "ID is not a valid number")
         }
-        "Patient" if id == caller.patient => Answer::fhir(200, records.patient(caller.version, caller.enrollee)),
+        "Patient" if id == caller.patient => Response::fhir(200, records.patient(caller.version, caller.enrollee)),
         "Patient" if is_somebody(shared, id) => absent(),
         "Patient" => unknown(),
         "Coverage" => coverage_v3(shared, caller, id).unwrap_or_else(unknown),
@@ -78,7 +78,7 @@ fn is_uuid(id: &str) -> bool {
     id.len() == 36 && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
-fn claim(shared: &Shared, caller: &Caller, id: &str) -> Option<Answer> {
+fn claim(shared: &Shared, caller: &Caller, id: &str) -> Option<Response> {
     let place = shared.records.find_claim(caller.version, caller.enrollee, id)?;
     if caller.version == Version::V3 {
         let marks = shared.records.claim_header(caller.version, caller.enrollee, place).marks;
@@ -89,12 +89,12 @@ fn claim(shared: &Shared, caller: &Caller, id: &str) -> Option<Answer> {
     }
     let mut text = String::new();
     shared.records.write_claim(caller.version, caller.enrollee, place, caller.now, &mut text);
-    Some(Answer::fhir(200, text))
+    Some(Response::fhir(200, text))
 }
 
 /// The ids of plans, parts C and D, have digits without a sign: those of made-up people do not fit, although a
 /// search shows them. A cover that the person lacks has no beneficiary for the gateway to agree with.
-fn coverage_v3(shared: &Shared, caller: &Caller, id: &str) -> Option<Answer> {
+fn coverage_v3(shared: &Shared, caller: &Caller, id: &str) -> Option<Response> {
     let records = &shared.records;
     let known = ["part-a-", "part-b-", "part-c-", "part-d-", "dual-"];
     let (part, person) = known.iter().find_map(|part| Some((*part, id.strip_prefix(part)?)))?;
@@ -104,10 +104,10 @@ fn coverage_v3(shared: &Shared, caller: &Caller, id: &str) -> Option<Answer> {
     }
     let own = records.coverage(caller.version, caller.enrollee).into_iter().find(|(found, _)| found == id);
     if let Some((_, text)) = own {
-        return Some(Answer::fhir(200, text));
+        return Some(Response::fhir(200, text));
     }
     if person == caller.patient {
-        return Some(Answer::detail(403, "You do not have permission to perform this action."));
+        return Some(Response::detail(403, "You do not have permission to perform this action."));
     }
     is_somebody(shared, person).then(absent)
 }

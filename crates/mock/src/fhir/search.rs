@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     Shared,
-    faults::Struck,
-    http::{Answer, Ask},
+    faults::ActiveFaults,
+    http::{Request, Response},
     records::Records,
     version::Version,
 };
@@ -41,58 +41,69 @@ impl Found {
     }
 }
 
-pub(super) fn answer(shared: &Shared, ask: &Ask, caller: &Caller, resource: &str, faults: &Struck) -> Answer {
-    let search = match search(shared, ask, caller, resource) {
+pub(super) fn respond(
+    shared: &Shared,
+    request: &Request,
+    caller: &Caller,
+    resource: &str,
+    faults: &ActiveFaults,
+) -> Response {
+    let search = match search(shared, request, caller, resource) {
         Ok(search) => search,
         Err(refusal) => return refusal,
     };
     let mut bundle = Bundle::of(&search);
     faults.in_page(&mut bundle);
-    bundle.answer()
+    bundle.into_response()
 }
 
-fn search<'a>(shared: &'a Shared, ask: &'a Ask, caller: &'a Caller, resource: &'a str) -> Result<Search<'a>, Answer> {
-    let forbidden = || Answer::detail(403, "You do not have permission to perform this action.");
+fn search<'a>(
+    shared: &'a Shared,
+    request: &'a Request,
+    caller: &'a Caller,
+    resource: &'a str,
+) -> Result<Search<'a>, Response> {
+    let forbidden = || Response::detail(403, "You do not have permission to perform this action.");
     let is_v3 = caller.version == Version::V3;
     if is_v3 {
-        strict(ask, resource)?;
+        strict(request, resource)?;
     }
-    let window = Window::read(ask, caller.version)?;
+    let window = Window::read(request, caller.version)?;
     let records: &dyn Records = &shared.records;
     let found = match resource {
         "ExplanationOfBenefit" => {
-            let filter = Filter::read(ask, caller.version)?;
-            if ask.query("patient").is_some_and(|patient| patient != caller.patient) {
+            let filter = Filter::read(request, caller.version)?;
+            if request.query("patient").is_some_and(|patient| patient != caller.patient) {
                 return Err(forbidden());
             }
             find(records, caller, &filter)
         }
         "Coverage" => {
-            if ask.query("beneficiary").is_some_and(|person| !person.contains(&caller.patient)) {
+            if request.query("beneficiary").is_some_and(|person| !person.contains(&caller.patient)) {
                 return Err(forbidden());
             }
-            let filter = Filter::of_loading(ask, caller.version)?;
+            let filter = Filter::of_loading(request, caller.version)?;
             let coverage = records.coverage(caller.version, caller.enrollee).into_iter().map(|(_, text)| text);
             Found::Texts(coverage.filter(|text| is_wanted(text, &filter)).collect())
         }
         _ => {
-            let is_other = ask.query("_id").is_some_and(|id| id != caller.patient);
+            let is_other = request.query("_id").is_some_and(|id| id != caller.patient);
             if is_other && !is_v3 {
-                return Err(Answer::detail(404, "Not found."));
+                return Err(Response::detail(404, "Not found."));
             }
-            if let Some(identifier) = ask.query("identifier").filter(|_| !is_v3) {
+            if let Some(identifier) = request.query("identifier").filter(|_| !is_v3) {
                 let system = identifier.split('|').next().unwrap_or_default();
                 return Err(upstream(&format!("Search query by '{system}' is only supported in POST request")));
             }
             if is_v3 {
-                identified(ask)?;
+                identified(request)?;
             }
-            let filter = Filter::of_loading(ask, caller.version)?;
+            let filter = Filter::of_loading(request, caller.version)?;
             let patient = Some(records.patient(caller.version, caller.enrollee));
             Found::Texts(patient.filter(|text| !is_other && is_wanted(text, &filter)).into_iter().collect())
         }
     };
-    Ok(Search { shared, ask, caller, resource, window, found })
+    Ok(Search { shared, request, caller, resource, window, found })
 }
 
 /// Whether a resource was loaded when the search wants it; one without a date always was.
@@ -124,7 +135,7 @@ fn find(records: &dyn Records, caller: &Caller, filter: &Filter) -> Found {
 
 /// What v3 refuses of a search's parameters: all unknown ones where that was asked for (RFC 7240), and those
 /// for paging where there are no pages.
-fn strict(ask: &Ask, resource: &str) -> Result<(), Answer> {
+fn strict(request: &Request, resource: &str) -> Result<(), Response> {
     const KNOWN: [&str; 15] = [
         "_count",
         "count",
@@ -142,17 +153,17 @@ fn strict(ask: &Ask, resource: &str) -> Result<(), Answer> {
         "_security:not",
         "_format",
     ];
-    if ask.header("prefer").is_some_and(|prefer| prefer.replace(' ', "").contains("handling=strict")) {
-        let unknown = ask.query.iter().map(|(name, _)| name.as_str()).filter(|name| !KNOWN.contains(name));
+    if request.header("prefer").is_some_and(|prefer| prefer.replace(' ', "").contains("handling=strict")) {
+        let unknown = request.query.iter().map(|(name, _)| name.as_str()).filter(|name| !KNOWN.contains(name));
         let unknown: Vec<String> = unknown.map(|name| format!("'{name}'")).collect();
         if !unknown.is_empty() {
-            return Err(Answer::spaced(
+            return Err(Response::spaced(
                 400,
                 &[("error", json!(format!("Invalid parameters: [{}]", unknown.join(", "))))],
             ));
         }
     }
-    if resource != "ExplanationOfBenefit" && ask.query("startIndex").is_some() {
+    if resource != "ExplanationOfBenefit" && request.query("startIndex").is_some() {
         let words = format!(
             "HAPI-0287: Invalid request: The FHIR endpoint on this server does not know how to handle GET operation[{resource}] with parameters [[_count, _format, beneficiary, startIndex]]"
         );
@@ -163,9 +174,9 @@ fn strict(ask: &Ask, resource: &str) -> Result<(), Answer> {
 
 /// v3's data back end finds people by Medicare number, and refuses every other `identifier`, an empty one included
 /// (its `FhirInputConverter`).
-fn identified(ask: &Ask) -> Result<(), Answer> {
+fn identified(request: &Request) -> Result<(), Response> {
     const NUMBER: &str = "http://hl7.org/fhir/sid/us-mbi";
-    let Some(identifier) = ask.query("identifier") else { return Ok(()) };
+    let Some(identifier) = request.query("identifier") else { return Ok(()) };
     let (system, value) = identifier.split_once('|').unwrap_or(("", identifier));
     match () {
         () if value.trim().is_empty() => Err(refused(Version::V3, 400, "Value is missing")),
@@ -177,7 +188,7 @@ fn identified(ask: &Ask) -> Result<(), Answer> {
 /// A search, and what it found.
 pub(super) struct Search<'a> {
     pub shared: &'a Shared,
-    ask: &'a Ask,
+    request: &'a Request,
     pub caller: &'a Caller,
     resource: &'a str,
     pub window: Window,
@@ -290,7 +301,7 @@ impl Search<'_> {
         let count = self.window.count.to_string();
         let mut query = form_urlencoded::Serializer::new(String::new());
         let mut is_counted = false;
-        for (asked, value) in &self.ask.query {
+        for (asked, value) in &self.request.query {
             match asked.as_str() {
                 "_count" | "count" if !std::mem::replace(&mut is_counted, true) => {
                     query.append_pair("_count", &count);
@@ -307,7 +318,7 @@ impl Search<'_> {
             query.append_pair("_count", &count);
         }
         query.append_pair("_format", FORMAT);
-        if self.ask.query(name).is_none() {
+        if self.request.query(name).is_none() {
             query.append_pair(name, &person);
         }
         if self.caller.without_samhsa && self.resource == "ExplanationOfBenefit" {
@@ -323,11 +334,11 @@ impl Search<'_> {
     fn person(&self) -> (&'static str, String) {
         match self.resource {
             "Coverage" => ("beneficiary", format!("Patient/{}", self.caller.patient)),
-            "Patient" if self.caller.version == Version::V3 && self.ask.query("identifier").is_some() => {
-                ("identifier", self.ask.query("identifier").unwrap_or_default().to_owned())
+            "Patient" if self.caller.version == Version::V3 && self.request.query("identifier").is_some() => {
+                ("identifier", self.request.query("identifier").unwrap_or_default().to_owned())
             }
             "Patient" if self.caller.version == Version::V3 => {
-                ("_id", self.ask.query("_id").unwrap_or(&self.caller.patient).to_owned())
+                ("_id", self.request.query("_id").unwrap_or(&self.caller.patient).to_owned())
             }
             "Patient" => ("_id", self.caller.patient.clone()),
             _ => ("patient", self.caller.patient.clone()),
@@ -335,7 +346,7 @@ impl Search<'_> {
     }
 
     fn kept(&self, names: &'static [&'static str]) -> impl Iterator<Item = (&str, &str)> {
-        let pairs = self.ask.query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let pairs = self.request.query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         pairs.filter(move |(name, _)| names.contains(name))
     }
 

@@ -4,28 +4,28 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::json;
 
 use crate::{
-    http::{Answer, Ask, Pairs, last},
+    http::{Pairs, Request, Response, last},
     world::World,
 };
 
 /// `{"error": …}`: how the OAuth library refuses.
-pub(super) fn refused(status: u16, error: &str) -> Answer {
-    let answer = Answer::library(status, &[("error", json!(error))]);
+pub(super) fn refused(status: u16, error: &str) -> Response {
+    let response = Response::library(status, &[("error", json!(error))]);
     if error == "invalid_client" {
-        return answer.with("www-authenticate", r#"Bearer error="invalid_client""#);
+        return response.with("www-authenticate", r#"Bearer error="invalid_client""#);
     }
-    answer
+    response
 }
 
 /// `{"error": …, "error_description": …}`: the same with words.
-pub(super) fn described(status: u16, error: &str, description: &str) -> Answer {
-    Answer::library(status, &[("error", json!(error)), ("error_description", json!(description))])
+pub(super) fn described(status: u16, error: &str, description: &str) -> Response {
+    Response::library(status, &[("error", json!(error)), ("error_description", json!(description))])
 }
 
 /// `{"status_code": …, "error": …, "error_description": …}`: how the web server itself refuses.
-pub(super) fn own(status: u16, error: &str, description: &str) -> Answer {
+pub(super) fn own(status: u16, error: &str, description: &str) -> Response {
     let fields = [("status_code", json!(status)), ("error", json!(error)), ("error_description", json!(description))];
-    Answer::spaced(status, &fields)
+    Response::spaced(status, &fields)
 }
 
 /// Why a client was not let in.
@@ -44,7 +44,7 @@ pub(super) enum Refusal {
 impl Refusal {
     /// What the token endpoint says. A refresh without a client id is refused by the library, as the
     /// web server finds the app by its token then.
-    pub(super) fn of_token_endpoint(self, is_refresh: bool) -> Answer {
+    pub(super) fn of_token_endpoint(self, is_refresh: bool) -> Response {
         match self {
             Self::NoId if is_refresh => refused(401, "invalid_client"),
             Self::NoId => own(401, "invalid_client", "App id failed"),
@@ -56,7 +56,7 @@ impl Refusal {
     }
 
     /// What the revocation endpoints say.
-    pub(super) fn of_revocation(self) -> Answer {
+    pub(super) fn of_revocation(self) -> Response {
         refused(401, "invalid_client")
     }
 }
@@ -69,15 +69,15 @@ pub(super) struct Client {
 }
 
 /// The app that a request comes from, which has shown its secret (a public one has none to show).
-pub(super) fn authenticate(world: &World, ask: &Ask, form: &Pairs) -> Result<usize, Refusal> {
-    let client = identify(world, ask, form)?;
+pub(super) fn authenticate(world: &World, request: &Request, form: &Pairs) -> Result<usize, Refusal> {
+    let client = identify(world, request, form)?;
     if client.proven { Ok(client.app) } else { Err(Refusal::Secret) }
 }
 
 /// The app that a request says it comes from: by Basic, whose halves are form-decoded (a raw `+` is a
 /// blank), or by fields of the body.
-pub(super) fn identify(world: &World, ask: &Ask, form: &Pairs) -> Result<Client, Refusal> {
-    let (id, secret, in_header) = match ask.header("authorization").and_then(|value| value.strip_prefix("Basic ")) {
+pub(super) fn identify(world: &World, request: &Request, form: &Pairs) -> Result<Client, Refusal> {
+    let (id, secret, in_header) = match request.header("authorization").and_then(|value| value.strip_prefix("Basic ")) {
         Some(encoded) => {
             let decoded = BASE64_STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
             let halves = decoded.as_deref().and_then(|text| text.split_once(':'));

@@ -1,19 +1,19 @@
-//! What the server says of itself, with its quirks: endpoints without the slash that they need, and a
+//! The discovery documents, with the real server's quirks: endpoints without the slash that they need, and a
 //! response type that never works.
 
 use serde_json::{Value, json};
 
 use crate::{
     apps::App,
-    http::{Answer, Ask},
+    http::{Request, Response},
     version::Version,
 };
 
 /// `openid-configuration`
-pub(crate) fn openid(url: &str, version: Version, ask: &Ask) -> Answer {
+pub(crate) fn openid(url: &str, version: Version, request: &Request) -> Response {
     let api = format!("{url}/{}", version.published());
     document(
-        ask,
+        request,
         &[
             ("issuer", json!(url)),
             ("authorization_endpoint", json!(format!("{api}/o/authorize"))),
@@ -31,7 +31,7 @@ pub(crate) fn openid(url: &str, version: Version, ask: &Ask) -> Answer {
 }
 
 /// `smart-configuration`
-pub(crate) fn smart(url: &str, version: Version, ask: &Ask) -> Answer {
+pub(crate) fn smart(url: &str, version: Version, request: &Request) -> Response {
     let api = format!("{url}/{}", version.published());
     let resource =
         |verb: &str| ["Patient", "ExplanationOfBenefit", "Coverage"].map(|name| format!("patient/{name}.{verb}"));
@@ -67,11 +67,11 @@ pub(crate) fn smart(url: &str, version: Version, ask: &Ask) -> Answer {
         ("capabilities", json!(capabilities)),
     ];
     fields.extend(more);
-    document(ask, &fields)
+    document(request, &fields)
 }
 
 /// `metadata`: the CapabilityStatement, as far as a client can use it. It names AuditEvent where there is such a thing.
-pub(crate) fn metadata(url: &str, version: Version, has_audit: bool, ask: &Ask) -> Answer {
+pub(crate) fn metadata(url: &str, version: Version, has_audit: bool, request: &Request) -> Response {
     let resource = |name: &str| json!({"type": name, "interaction": [{"code": "read"}, {"code": "search-type"}]});
     let uris = [("token", "token"), ("authorize", "authorize"), ("revoke", "revoke_token")]
         .map(|(name, path)| json!({"url": name, "valueUri": format!("{url}/{}/o/{path}", version.published())}));
@@ -104,12 +104,12 @@ pub(crate) fn metadata(url: &str, version: Version, has_audit: bool, ask: &Ask) 
         fields.push(("acceptUnknown", json!("extensions")));
     }
     fields.extend([("format", json!(["application/json", "application/fhir+json"])), ("rest", rest)]);
-    document(ask, &fields)
+    document(request, &fields)
 }
 
 /// `public-applications`: the registered apps, ten a page.
-pub(crate) fn public_apps(url: &str, apps: &[App], ask: &Ask) -> Answer {
-    let Some((Paged { next, previous, count }, apps)) = Paged::of(url, apps, ask) else { return no_such_part() };
+pub(crate) fn public_apps(url: &str, apps: &[App], request: &Request) -> Response {
+    let Some((Paged { next, previous, count }, apps)) = Paged::of(url, apps, request) else { return no_such_part() };
     let listed = apps.iter().map(|app| {
         json!({
             "name": app.name, "description": "", "website_uri": "https://example.com", "tos_uri": "https://example.com/tos",
@@ -123,10 +123,12 @@ pub(crate) fn public_apps(url: &str, apps: &[App], ask: &Ask) -> Answer {
 
 /// `applications`: those that are active, in the shape of the web server's `apps/wellknown/serializers.py`; no
 /// recording has it.
-pub(crate) fn apps(url: &str, apps: &[App], ask: &Ask) -> Answer {
+pub(crate) fn apps(url: &str, apps: &[App], request: &Request) -> Response {
     let mut active: Vec<(usize, &App)> = apps.iter().enumerate().filter(|(_, app)| app.active).collect();
     active.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
-    let Some((Paged { next, previous, count }, active)) = Paged::of(url, &active, ask) else { return no_such_part() };
+    let Some((Paged { next, previous, count }, active)) = Paged::of(url, &active, request) else {
+        return no_such_part();
+    };
     let listed = active.iter().map(|(at, app)| {
         json!({
             "id": at + 1, "name": app.name, "website_uri": "https://example.com", "logo_uri": "",
@@ -138,7 +140,7 @@ pub(crate) fn apps(url: &str, apps: &[App], ask: &Ask) -> Answer {
 }
 
 /// `application-labels`: no app here has one.
-pub(crate) fn labels() -> Answer {
+pub(crate) fn labels() -> Response {
     list([("count", json!(0)), ("next", Value::Null), ("previous", Value::Null)].into(), Vec::new())
 }
 
@@ -151,10 +153,10 @@ struct Paged {
 
 impl Paged {
     /// The page that is asked for, ten things long, if there is such a one.
-    fn of<'t, T>(url: &str, things: &'t [T], ask: &Ask) -> Option<(Self, &'t [T])> {
+    fn of<'t, T>(url: &str, things: &'t [T], request: &Request) -> Option<(Self, &'t [T])> {
         const PAGE: usize = 10;
         let last = things.len().div_ceil(PAGE).max(1);
-        let page = match ask.query("page") {
+        let page = match request.query("page") {
             None => Some(1),
             Some("last") => Some(last),
             Some(page) => page.trim().parse().ok(),
@@ -162,11 +164,11 @@ impl Paged {
         let page = page.filter(|page| (1..=last).contains(page))?;
         // As Django REST framework makes them: other parameters stay, by name; the first page goes without its number.
         let link = |page: usize| {
-            let mut pairs: Vec<_> = ask.query.iter().filter(|(key, _)| key != "page").cloned().collect();
+            let mut pairs: Vec<_> = request.query.iter().filter(|(key, _)| key != "page").cloned().collect();
             pairs.extend((page > 1).then(|| ("page".to_owned(), page.to_string())));
             pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
             let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-            json!(format!("{url}{}{}{query}", ask.path, if query.is_empty() { "" } else { "?" }))
+            json!(format!("{url}{}{}{query}", request.path, if query.is_empty() { "" } else { "?" }))
         };
         let paged = Self {
             next: if page < last { link(page + 1) } else { Value::Null },
@@ -178,20 +180,20 @@ impl Paged {
 }
 
 /// Django REST framework's words for a page that there is not.
-fn no_such_part() -> Answer {
-    Answer::new(404, "application/json", r#"{"detail":"Invalid page."}"#)
+fn no_such_part() -> Response {
+    Response::new(404, "application/json", r#"{"detail":"Invalid page."}"#)
 }
 
-fn list(mut fields: Vec<(&str, Value)>, results: Vec<Value>) -> Answer {
+fn list(mut fields: Vec<(&str, Value)>, results: Vec<Value>) -> Response {
     fields.push(("results", Value::Array(results)));
     let body = crate::json::Fields(&fields).compact();
-    Answer::new(200, "application/json", body).with("allow", "GET, HEAD, OPTIONS")
+    Response::new(200, "application/json", body).with("allow", "GET, HEAD, OPTIONS")
 }
 
 /// These views know GET only, HEAD excluded.
-fn document(ask: &Ask, fields: &[(&str, Value)]) -> Answer {
-    if ask.method != "GET" {
-        return Answer::html(405, String::new()).with("allow", "GET");
+fn document(request: &Request, fields: &[(&str, Value)]) -> Response {
+    if request.method != "GET" {
+        return Response::html(405, String::new()).with("allow", "GET");
     }
-    Answer::spaced(200, fields)
+    Response::spaced(200, fields)
 }

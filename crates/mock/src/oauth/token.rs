@@ -12,9 +12,9 @@ use super::{
 };
 use crate::{
     Access, Shared,
-    backend::{Failure, Lookup},
-    faults::{Condition, Struck, TokenAnswer},
-    http::{Answer, Ask, Break, Pairs, last},
+    backend::{FailedLookup, Failure},
+    faults::{ActiveFaults, Condition, TokenResponse},
+    http::{Break, Pairs, Request, Response, last},
     ids::word,
     records::Records as _,
     version::Version,
@@ -22,28 +22,34 @@ use crate::{
 };
 
 /// `/vN/o/token/`
-pub(crate) fn token(shared: &Shared, ask: &Ask, version: Version, faults: &Struck) -> Answer {
-    if ask.method != "POST" {
-        return Answer::html(405, String::new()).with("allow", "POST, OPTIONS");
+pub(crate) fn token(shared: &Shared, request: &Request, version: Version, faults: &ActiveFaults) -> Response {
+    if request.method != "POST" {
+        return Response::html(405, String::new()).with("allow", "POST, OPTIONS");
     }
-    if ask.bearer().is_some() {
-        return Answer::uncaught();
+    if request.bearer().is_some() {
+        return Response::uncaught();
     }
-    if !ask.query.is_empty() {
+    if !request.query.is_empty() {
         let words = "URL query parameters are not allowed";
         let fields = [("error", json!("invalid_request")), ("error_description", json!(words))];
-        return Answer::spaced(400, &fields).with_type("text/html; charset=utf-8");
+        return Response::spaced(400, &fields).with_type("text/html; charset=utf-8");
     }
-    let form = ask.form();
+    let form = request.form();
     let world = &mut *shared.world();
-    match pair(world, ask, &form, version, faults) {
+    match pair(world, request, &form, version, faults) {
         Ok(pair) => delivered(shared, &pair, version, faults),
         Err(refusal) => refusal,
     }
 }
 
-fn pair(world: &mut World, ask: &Ask, form: &Pairs, version: Version, faults: &Struck) -> Result<Pair, Answer> {
-    let client = client::identify(world, ask, form);
+fn pair(
+    world: &mut World,
+    request: &Request,
+    form: &Pairs,
+    version: Version,
+    faults: &ActiveFaults,
+) -> Result<Pair, Response> {
+    let client = client::identify(world, request, form);
     let named = client.map_or(0, |client| client.app);
     if !world.apps[named].active || faults.has(Condition::Inactive) {
         return Err(own(403, "invalid_client", &world.apps[named].inactive()));
@@ -58,17 +64,17 @@ fn pair(world: &mut World, ask: &Ask, form: &Pairs, version: Version, faults: &S
     match last(form, "grant_type") {
         Some("authorization_code") => exchange(world, client.app, form),
         Some("refresh_token") => {
-            let unreadable = ask.is_multipart() || faults.has(Condition::V3Closed);
+            let unreadable = request.is_multipart() || faults.has(Condition::V3Closed);
             if version == Version::V3 && unreadable {
                 return Err(denied());
             }
-            let pair = refresh(world, (client.app, version), form, ask.arrived)?;
+            let pair = refresh(world, (client.app, version), form, request.arrived)?;
             // The rotation is final before the data back end is asked: when that fails, the token is burnt.
             match faults.failure(version).and_then(Failure::of_person) {
                 None => Ok(pair),
-                Some(Lookup::NotFound) => Err(messaged(404, "Not found.")),
-                Some(Lookup::Failed) => Err(messaged(502, "Failed to retrieve data from data source.")),
-                Some(Lookup::Unanswered) => Err(Answer::uncaught()),
+                Some(FailedLookup::NotFound) => Err(messaged(404, "Not found.")),
+                Some(FailedLookup::Failed) => Err(messaged(502, "Failed to retrieve data from data source.")),
+                Some(FailedLookup::Unanswered) => Err(Response::uncaught()),
             }
         }
         Some("client_credentials") if version == Version::V3 => {
@@ -80,16 +86,17 @@ fn pair(world: &mut World, ask: &Ask, form: &Pairs, version: Version, faults: &S
 }
 
 /// What v3 says of every refresh whose token it cannot find.
-fn denied() -> Answer {
+fn denied() -> Response {
     messaged(403, "Request denied")
 }
 
 /// A code for tokens. What is refused does not spend the code.
-fn exchange(world: &mut World, app: usize, form: &Pairs) -> Result<Pair, Answer> {
+fn exchange(world: &mut World, app: usize, form: &Pairs) -> Result<Pair, Response> {
     let Some(code) = last(form, "code") else {
         return Err(described(400, "invalid_request", "Missing code parameter."));
     };
-    let known = world.code(code).filter(|known| known.whose.app == app).ok_or_else(|| refused(400, "invalid_grant"))?;
+    let known =
+        world.code(code).filter(|known| known.grant_key.app == app).ok_or_else(|| refused(400, "invalid_grant"))?;
     let Some(verifier) = last(form, "code_verifier") else {
         return Err(described(400, "invalid_request", "Code verifier required."));
     };
@@ -113,7 +120,7 @@ fn refresh(
     (app, version): (usize, Version),
     form: &Pairs,
     arrived: Instant,
-) -> Result<Pair, Answer> {
+) -> Result<Pair, Response> {
     const AGAIN: &str = "To refresh Medicare data, end user must re-authenticate and consent to share their data.";
     let invalid = |words: &str| Err(if version == Version::V3 { denied() } else { own(400, "invalid_request", words) });
     let Some(token) = last(form, "refresh_token") else {
@@ -122,17 +129,17 @@ fn refresh(
     let Some(known) = world.refresh(token).cloned() else {
         return invalid("Refresh token not found.");
     };
-    if known.whose.app != app {
+    if known.grant_key.app != app {
         return Err(own(400, "invalid_request", "different app in headers than in request data"));
     }
-    if world.access(known.whose) == Access::OneTime {
+    if world.access(known.grant_key) == Access::OneTime {
         let words = format!(
             "Your application is not allowed to refresh tokens. {AGAIN} If your application needs to refresh tokens, \
              contact us at BlueButtonAPI@cms.hhs.gov."
         );
         return Err(own(403, "invalid_client", &words));
     }
-    match world.grant(known.whose) {
+    match world.grant(known.grant_key) {
         GrantState::Living => {}
         GrantState::Over => return Err(own(401, "invalid_grant", &format!("User access has timed out. {AGAIN}"))),
         GrantState::Gone => return Err(own(403, "invalid_grant", &format!("User access cannot be found. {AGAIN}"))),
@@ -142,10 +149,10 @@ fn refresh(
     }
     // An empty `scope` is none at all; blanks alone are a word of no letters, which nobody holds (oauthlib's rule).
     let narrowed: Arc<BTreeSet<String>> = match last(form, "scope").filter(|scope| !scope.is_empty()) {
-        None => Arc::clone(&known.agreed.scopes),
+        None => Arc::clone(&known.approval.scopes),
         Some(scope) => Arc::new(scope.trim().split(' ').map(str::to_owned).collect()),
     };
-    let held = |scope: &String| known.agreed.scopes.contains(scope) || is_part(scope, &known.agreed.scopes);
+    let held = |scope: &String| known.approval.scopes.contains(scope) || is_part(scope, &known.approval.scopes);
     if !narrowed.iter().all(held) {
         return Err(refused(400, "invalid_scope"));
     }
@@ -158,11 +165,11 @@ fn is_part(scope: &str, held: &BTreeSet<String>) -> bool {
     whole.is_some_and(|whole| held.contains(&whole))
 }
 
-fn delivered(shared: &Shared, pair: &Pair, version: Version, faults: &Struck) -> Answer {
+fn delivered(shared: &Shared, pair: &Pair, version: Version, faults: &ActiveFaults) -> Response {
     let mut scopes: Vec<&str> = pair.scopes.iter().map(String::as_str).collect();
     // The real server's order is that of a hash; nobody may rely on one.
     scopes.sort_by_key(|scope| Sha256::digest(format!("{}{scope}", pair.access)).to_vec());
-    let patient = version.patient(&shared.records.enrollee(pair.whose.enrollee));
+    let patient = version.patient(&shared.records.enrollee(pair.grant_key.enrollee));
     let expiration = pair.expiration.map(|end| end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()).unwrap_or_default();
     let fields = vec![
         ("access_token", json!(*pair.access)),
@@ -173,12 +180,12 @@ fn delivered(shared: &Shared, pair: &Pair, version: Version, faults: &Struck) ->
         ("patient", json!(patient)),
         ("access_grant_expiration", json!(expiration)),
     ];
-    let mut delivery = TokenAnswer { fields, is_lost: false };
+    let mut delivery = TokenResponse { fields, is_lost: false };
     faults.in_tokens(&mut delivery);
     let session = word(32).to_lowercase();
-    let mut answer = Answer::library(200, &delivery.fields)
+    let mut response = Response::library(200, &delivery.fields)
         .with("set-cookie", format!("sessionid={session}; HttpOnly; Path=/; SameSite=Lax"));
     // Rotated, and the answer lost on the way.
-    answer.breaks = delivery.is_lost.then_some(Break::Before);
-    answer
+    response.breaks = delivery.is_lost.then_some(Break::Before);
+    response
 }

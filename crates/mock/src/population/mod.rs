@@ -30,11 +30,10 @@ const FIRST_NUMBER: u64 = 10_000_000_000;
 /// Its order is by number, and all are negative: the finished ones come first.
 const FINISHED_V3: u64 = 5_000_000_000_000;
 const PARTIAL_V3: u64 = 1_000_000_000_000;
-/// From here on the places are those of what v3 alone shows: first claims that are still worked on, four for
-/// every hundred, then prior authorisations, one for every hundred.
-const BEYOND: usize = usize::MAX / 2;
-/// So many claims each of them is chosen from.
-const TRIES: usize = 8;
+/// The first place of what only v3 shows: claims that are still worked on, four for every hundred, then prior authorizations, one for every hundred.
+const FIRST_V3_PLACE: usize = usize::MAX / 2;
+/// Each of them is chosen from this many claims.
+const CANDIDATES: usize = 8;
 
 /// A number of people, each with the same number of claims.
 ///
@@ -91,46 +90,46 @@ impl Population {
     }
 
     /// The place of a claim still worked on by its number, counted back from the end of the range as
-    /// [`Self::claim_beyond`] does. Only that at the very end may stand for several places.
+    /// [`Self::v3_only_claim`] does. Only that at the very end may stand for several places.
     fn find_partial(&self, enrollee: usize, number: u64, is_it: impl Fn(&usize) -> bool) -> Option<usize> {
-        let (position, last, partial) = (self.position(enrollee, number)?, self.last(), self.beyond().0);
-        let nth = last.checked_sub(position)? / TRIES;
+        let (position, last, partial) = (self.position(enrollee, number)?, self.last(), self.v3_only_claims().0);
+        let nth = last.checked_sub(position)? / CANDIDATES;
         let all = if position == last { 0..partial } else { nth..partial.min(nth + 1) };
-        all.map(|nth| BEYOND + nth).find(is_it)
+        all.map(|nth| FIRST_V3_PLACE + nth).find(is_it)
     }
 
     /// The place of a prior authorization: its id says nothing of it.
     fn find_authorization(&self, enrollee: usize, id: &str) -> Option<usize> {
         let number = uuid_number(id)?;
-        let (partial, prior) = self.beyond();
-        let mut places = BEYOND + partial..BEYOND + partial + prior;
+        let (partial, prior) = self.v3_only_claims();
+        let mut places = FIRST_V3_PLACE + partial..FIRST_V3_PLACE + partial + prior;
         places.find(|place| lasting_number(&[self.seed, enrollee as u64, *place as u64]) == number)
     }
 
-    /// How many claims are still worked on, and how many prior authorisations there are.
-    fn beyond(&self) -> (usize, usize) {
+    /// How many claims are still worked on, and how many prior authorizations there are.
+    fn v3_only_claims(&self) -> (usize, usize) {
         if self.claims == 0 { (0, 0) } else { (self.claims.div_ceil(25), self.claims.div_ceil(100)) }
     }
 
-    /// What stands at a place from [`BEYOND`] on. Such claims are made from the end of the person's range of numbers,
-    /// where no other claim comes from; none of them is a drug event.
-    fn claim_beyond(&self, enrollee: usize, place: usize) -> (Stage, Claim) {
-        let nth = place - BEYOND;
-        let stage = if nth < self.beyond().0 { Stage::Partial } else { Stage::PriorAuthorization };
+    /// The claim at a place from [`FIRST_V3_PLACE`] on. Its number is from the end of the person's range, where no other
+    /// claim's is. It is never a drug event.
+    fn v3_only_claim(&self, enrollee: usize, place: usize) -> (Stage, Claim) {
+        let nth = place - FIRST_V3_PLACE;
+        let stage = if nth < self.v3_only_claims().0 { Stage::Partial } else { Stage::PriorAuthorization };
         let last = self.last();
-        let tries = (0..TRIES).map(|one| self.claim(enrollee, last.saturating_sub(nth * TRIES + one)));
-        let claim = tries.into_iter().find(|claim| claim.kind != Kind::Pde);
+        let candidates = (0..CANDIDATES).map(|one| self.claim(enrollee, last.saturating_sub(nth * CANDIDATES + one)));
+        let claim = candidates.into_iter().find(|claim| claim.kind != Kind::Pde);
         (stage, claim.unwrap_or_else(|| self.claim(enrollee, last)))
     }
 
     /// The claim at a place, how v3 shows it, and its id there.
     fn claim_v3(&self, enrollee: usize, place: usize) -> (Stage, Claim, String) {
-        if place < BEYOND {
+        if place < FIRST_V3_PLACE {
             let claim = self.claim(enrollee, place);
             let id = format!("-{}", FINISHED_V3.saturating_add(claim.number));
             return (Stage::Adjudicated, claim, id);
         }
-        let (stage, claim) = self.claim_beyond(enrollee, place);
+        let (stage, claim) = self.v3_only_claim(enrollee, place);
         let id = match stage {
             Stage::PriorAuthorization => lasting_uuid(&[self.seed, enrollee as u64, place as u64]),
             _ => format!("-{}", PARTIAL_V3.saturating_add(claim.number)),
@@ -214,7 +213,7 @@ impl Records for Population {
     }
 
     fn claims(&self, version: Version, _enrollee: usize) -> usize {
-        let (partial, prior) = if version == Version::V3 { self.beyond() } else { (0, 0) };
+        let (partial, prior) = if version == Version::V3 { self.v3_only_claims() } else { (0, 0) };
         self.claims + partial + prior
     }
 
@@ -227,7 +226,7 @@ impl Records for Population {
             Version::V1 | Version::V2 => nth,
             // The larger the number, the smaller its negative.
             Version::V3 if nth < self.claims => self.claims - 1 - nth,
-            Version::V3 => BEYOND + (nth - self.claims),
+            Version::V3 => FIRST_V3_PLACE + (nth - self.claims),
         }
     }
 
@@ -251,7 +250,7 @@ impl Records for Population {
     }
 
     fn find_claim(&self, version: Version, enrollee: usize, id: &str) -> Option<usize> {
-        self.find_made(version, enrollee, id).filter(|place| *place < self.claims || *place >= BEYOND)
+        self.find_made(version, enrollee, id).filter(|place| *place < self.claims || *place >= FIRST_V3_PLACE)
     }
 
     fn find_made(&self, version: Version, enrollee: usize, id: &str) -> Option<usize> {

@@ -28,7 +28,7 @@ pub(super) fn log_in(mock: &Mock, request: &str) -> String {
 }
 
 #[test]
-fn what_can_be_refused_at_once_is() {
+fn bad_authorization_requests_are_refused_before_the_log_in() {
     let mock = with_pages();
     let missing =
         |names: &str| format!(r#"{{"status_code": 400, "message": "Missing Required Parameter(s): {names}"}}"#);
@@ -207,7 +207,7 @@ fn somebody_else_can_log_in_instead() {
 }
 
 #[test]
-fn what_was_asked_is_listed_without_what_opens_a_page() {
+fn the_log_hides_the_addresses_of_consent_pages() {
     let mock = with_pages();
     let address = log_in(&mock, &authorization(&mock, &[]));
     let uuid = address.split("/authorize/").nth(1).unwrap().split('/').next().unwrap();
@@ -220,7 +220,7 @@ fn what_was_asked_is_listed_without_what_opens_a_page() {
 }
 
 #[test]
-fn log_ins_that_nobody_finishes_are_not_kept_for_ever() {
+fn unfinished_log_ins_are_forgotten() {
     let mock = with_pages();
     let query = "x".repeat(60_000);
     let address = log_in(&mock, &authorization(&mock, &[]));
@@ -271,7 +271,7 @@ fn lists_of_apps_are_behind_a_switch() {
 }
 
 #[test]
-fn what_is_withheld_is_missing_from_the_token() {
+fn withheld_scopes_are_missing_from_the_token() {
     let mock = with_pages();
     let address = log_in(&mock, &authorization(&mock, &[]));
     let csrf = field(get(&mock, &address).text(), "csrfmiddlewaretoken");
@@ -284,7 +284,7 @@ fn what_is_withheld_is_missing_from_the_token() {
         let scopes = answer["scope"].as_str().unwrap();
         assert!(!scopes.contains("Patient") && !scopes.contains("profile"), "{scopes}");
         let (token, _) = pair(&got);
-        let status = |target: &str| ask(&mock, &token, target).status;
+        let status = |target: &str| request(&mock, &token, target).status;
         assert_eq!((status("/v2/fhir/Patient"), status("/v2/connect/userinfo")), (403, 403));
         assert_eq!((status("/v2/fhir/Coverage"), status("/v2/fhir/ExplanationOfBenefit")), (200, 200));
     }
@@ -293,7 +293,7 @@ fn what_is_withheld_is_missing_from_the_token() {
 }
 
 #[test]
-fn what_is_wrong_with_the_request_shows_after_the_log_in() {
+fn other_bad_authorization_requests_are_refused_after_the_log_in() {
     let mock = with_pages();
     let invalid = r#"{"status_code": 400, "message": "Invalid scopes."}"#;
     let got = get(&mock, &log_in(&mock, &authorization(&mock, &[("scope", Some("patient/Bogus.read"))])));
@@ -312,7 +312,7 @@ fn what_is_wrong_with_the_request_shows_after_the_log_in() {
 }
 
 #[test]
-fn a_consent_page_is_good_for_ten_minutes() {
+fn a_consent_page_expires_after_ten_minutes() {
     let mock = with_pages();
     let address = log_in(&mock, &authorization(&mock, &[]));
     control(&mock, "clock", r#"{"advance_seconds": 599}"#);
@@ -334,7 +334,7 @@ fn a_consent_page_is_good_for_ten_minutes() {
 }
 
 #[test]
-fn automatic_consent_answers_as_it_is_told() {
+fn automatic_consent_gives_the_configured_answer() {
     let mock = mock(Access::ThirteenMonth);
     let person = |changed: &[(&str, Option<&str>)]| {
         let answer = exchange(&mock, &code(&mock, changed)).json();
@@ -374,7 +374,7 @@ fn scopes_come_as_asked_for_and_condensed() {
         assert_eq!(words, granted, "{asked}");
     }
     let (token, _) = pair(&exchange(&mock, &code(&mock, &[("scope", Some("patient/Coverage.r"))])));
-    assert_eq!(ask(&mock, &token, "/v2/fhir/Coverage").status, 403, "reading is not searching");
+    assert_eq!(request(&mock, &token, "/v2/fhir/Coverage").status, 403, "reading is not searching");
 }
 
 #[test]

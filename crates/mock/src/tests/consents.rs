@@ -52,7 +52,7 @@ fn each_row_is_a_log_in() {
     let instant = |field| text(first, field).parse::<jiff::Timestamp>().unwrap();
     assert!(instant("access_token_expires") < instant("grant_expires"));
     for row in [first, last] {
-        let found = ask(&mock, text(row, "access_token"), "/v2/fhir/ExplanationOfBenefit").json();
+        let found = request(&mock, text(row, "access_token"), "/v2/fhir/ExplanationOfBenefit").json();
         assert_eq!(found["total"], 10);
         let patient = format!("Patient/{}", text(row, "patient"));
         assert_eq!(found["entry"][0]["resource"]["patient"]["reference"], patient);
@@ -69,7 +69,7 @@ fn every_version_and_kind_of_access_has_its_own_rows() {
         assert_eq!(rows.len(), 2, "everybody, where no count says otherwise");
         assert!(text(&rows[1], "patient").starts_with(start), "{rows:?}");
         let path = format!("/{api}/fhir/Patient/{}", text(&rows[1], "patient"));
-        assert_eq!(ask(&mock, text(&rows[1], "access_token"), &path).status, 200, "{api}");
+        assert_eq!(request(&mock, text(&rows[1], "access_token"), &path).status, 200, "{api}");
     }
     for (access, name) in [(Access::OneTime, "one-time"), (Access::Research, "research")] {
         let mock = super::mock(access);
@@ -82,7 +82,7 @@ fn every_version_and_kind_of_access_has_its_own_rows() {
 fn a_later_consent_ends_the_earlier_one() {
     let mock = many(2, 2);
     let (old, new) = (consents(&mock, ""), consents(&mock, "?count=1"));
-    let status = |row: &Value| ask(&mock, text(row, "access_token"), "/v2/fhir/Patient").status;
+    let status = |row: &Value| request(&mock, text(row, "access_token"), "/v2/fhir/Patient").status;
     assert_eq!([&old[0], &new[0], &old[1]].map(status), [401, 200, 200]);
     assert_eq!(refresh(&mock, text(&old[0], "refresh_token")).status, 400);
 }
@@ -110,7 +110,10 @@ fn a_share_of_the_grants_can_be_withdrawn() {
     assert_eq!(gone, [39, 79, 119, 159, 199]);
     for (enrollee, row) in (0..).zip(&rows).skip(38).take(3) {
         let refused = gone.contains(&enrollee);
-        assert_eq!(ask(&mock, text(row, "access_token"), "/v2/fhir/Patient").status, if refused { 401 } else { 200 });
+        assert_eq!(
+            request(&mock, text(row, "access_token"), "/v2/fhir/Patient").status,
+            if refused { 401 } else { 200 }
+        );
         let renewed = refresh(&mock, text(row, "refresh_token"));
         assert_eq!(renewed.status, if refused { 403 } else { 200 }, "{renewed:?}");
     }
@@ -127,14 +130,14 @@ fn a_log_in_costs_the_same_however_many_people_there_are() {
     use crate::{
         apps::Registration,
         records::Version,
-        world::{Agreed, Whose, World},
+        world::{Approval, GrantKey, World},
     };
     let started = Instant::now();
     let mut world = World::new(Registration::default().app("a".to_owned(), "b".to_owned()), 1, Vec::new());
-    let agreed = Agreed { scopes: std::sync::Arc::default(), samhsa: None };
+    let approval = Approval { scopes: std::sync::Arc::default(), samhsa: None };
     for enrollee in 0..200_000 {
-        let whose = Whose { app: 0, enrollee };
-        let code = world.connect(whose, REDIRECT.to_owned(), String::new(), agreed.clone());
+        let grant_key = GrantKey { app: 0, enrollee };
+        let code = world.connect(grant_key, REDIRECT.to_owned(), String::new(), approval.clone());
         assert!(world.spend_code(&code).is_some());
     }
     assert_eq!(world.tokens(), (200_000, 200_000));

@@ -24,42 +24,42 @@ fn link<'b>(bundle: &'b Value, relation: &str) -> Option<&'b str> {
 #[test]
 fn faults_strike_where_when_and_as_often_as_said() {
     let (mock, token, _) = with(r#"["status=503@ExplanationOfBenefit#2+1"]"#);
-    assert_eq!(ask(&mock, &token, "/v2/fhir/Patient").status, 200);
-    let statuses: Vec<u16> = (0..4).map(|_| ask(&mock, &token, CLAIMS).status).collect();
+    assert_eq!(request(&mock, &token, "/v2/fhir/Patient").status, 200);
+    let statuses: Vec<u16> = (0..4).map(|_| request(&mock, &token, CLAIMS).status).collect();
     assert_eq!(statuses, [200, 503, 503, 200]);
     control(&mock, "faults", r#"["status=500"]"#);
     assert_eq!(send(&mock, "DELETE", "/__mock/faults", &[], "").unwrap().status, 200);
-    assert_eq!(ask(&mock, &token, CLAIMS).status, 200);
+    assert_eq!(request(&mock, &token, CLAIMS).status, 200);
     let got = send(&mock, "POST", "/__mock/faults", &[], r#"["nonsense"]"#).unwrap();
     assert!(got.status == 400 && got.text().contains("nonsense"), "{got:?}");
 }
 
 #[test]
-fn answers_in_place_of_the_servers() {
+fn faults_replace_the_response() {
     let (mock, token, _) = with(r#"["throttle=7#1"]"#);
-    let got = ask(&mock, &token, CLAIMS);
+    let got = request(&mock, &token, CLAIMS);
     assert_eq!((got.status, got.header("retry-after")), (429, Some("7")));
     assert_eq!(got.text(), r#"{"detail":"Request was throttled. Expected available in 7 seconds."}"#);
     assert_eq!(got.header("x-ratelimit-remaining"), Some("0"));
     control(&mock, "faults", r#"["html=502#1"]"#);
-    let got = ask(&mock, &token, CLAIMS);
+    let got = request(&mock, &token, CLAIMS);
     assert_eq!((got.status, got.header("content-type")), (502, Some("text/html; charset=utf-8")));
     control(&mock, "faults", r#"["redirect=http://example.com/x#1"]"#);
-    let got = ask(&mock, &token, CLAIMS);
+    let got = request(&mock, &token, CLAIMS);
     assert_eq!((got.status, got.header("location")), (302, Some("http://example.com/x")));
     control(&mock, "faults", r#"["backend=502#1"]"#);
-    let got = ask(&mock, &token, CLAIMS);
+    let got = request(&mock, &token, CLAIMS);
     assert_eq!((got.status, got.text()), (502, r#"{"detail":"A failure occurred contacting the upstream server"}"#));
 }
 
 #[test]
-fn broken_bytes() {
+fn faults_break_the_bytes() {
     let (mock, token, _) = with(r#"["truncate#1"]"#);
-    let got = ask(&mock, &token, CLAIMS);
+    let got = request(&mock, &token, CLAIMS);
     assert_eq!(got.header("content-length"), Some(&*got.bytes.len().to_string()), "valid HTTP");
     assert!(serde_json::from_slice::<Value>(&got.bytes).is_err());
     control(&mock, "faults", r#"["close#1"]"#);
-    let got = ask(&mock, &token, CLAIMS);
+    let got = request(&mock, &token, CLAIMS);
     let announced: usize = got.header("content-length").unwrap().parse().unwrap();
     assert!(!got.bytes.is_empty() && got.bytes.len() < announced, "{} of {announced}", got.bytes.len());
 }
@@ -85,9 +85,9 @@ fn a_huge_resource_is_huge_however_it_is_written() {
 }
 
 #[test]
-fn bundles_that_lie() {
+fn faults_change_a_bundle() {
     let (mock, token, _) = with(r#"["empty@ExplanationOfBenefit+1#1"]"#);
-    let page = |target: &str| ask(&mock, &token, target).json();
+    let page = |target: &str| request(&mock, &token, target).json();
     let first = page(CLAIMS);
     let next = link(&first, "next").unwrap().to_owned();
     let swallowed = page(&next);
@@ -110,7 +110,7 @@ fn bundles_that_lie() {
 }
 
 #[test]
-fn pages_with_more_than_claims_or_the_same_again() {
+fn faults_add_and_repeat_entries() {
     let (mock, _, _) = with("[]");
     let (token, _) = tokens_of_v3(&mock);
     for (claims, second) in [
@@ -120,7 +120,7 @@ fn pages_with_more_than_claims_or_the_same_again() {
     ] {
         let page = |fault: &str, more: &str| {
             control(&mock, "faults", fault);
-            ask(&mock, &token, &format!("{claims}{more}")).json()
+            request(&mock, &token, &format!("{claims}{more}")).json()
         };
         let (first, whole) = (page("[]", ""), page("[]", second));
         assert_eq!((first["entry"][0].get("search"), ids(&first).len()), (None, 10));
@@ -160,7 +160,7 @@ fn an_endless_search_always_brings_something_new() {
         let mut next = format!("/{version}/fhir/ExplanationOfBenefit?_count=20");
         let mut totals = std::collections::BTreeSet::new();
         for _ in 0..6 {
-            let page = ask(&mock, &token, &next).json();
+            let page = request(&mock, &token, &next).json();
             assert_eq!(ids(&page).len(), 20);
             totals.insert(page["total"].as_u64().unwrap());
             for id in ids(&page) {
@@ -170,18 +170,18 @@ fn an_endless_search_always_brings_something_new() {
         }
         assert_eq!(totals.len(), 1);
         let far = if version == "v3" { "_offset" } else { "startIndex" };
-        let page = ask(&mock, &token, &format!("/{version}/fhir/ExplanationOfBenefit?_count=1&{far}=20000000"));
+        let page = request(&mock, &token, &format!("/{version}/fhir/ExplanationOfBenefit?_count=1&{far}=20000000"));
         assert!(link(&page.json(), "next").is_some(), "{page:?}");
         assert!(seen.insert(ids(&page.json())[0].to_owned()));
-        let patient = ask(&mock, &token, &format!("/{version}/fhir/Patient")).json();
+        let patient = request(&mock, &token, &format!("/{version}/fhir/Patient")).json();
         assert_eq!(ids(&patient).len(), 1, "no claims");
     }
 }
 
 #[test]
-fn links_that_lead_astray() {
+fn faults_change_the_links_of_a_bundle() {
     let (mock, token, _) = with(r#"["next-host=http://127.0.0.1:9#1"]"#);
-    let next = || link(&ask(&mock, &token, CLAIMS).json(), "next").unwrap().to_owned();
+    let next = || link(&request(&mock, &token, CLAIMS).json(), "next").unwrap().to_owned();
     assert!(next().starts_with("http://127.0.0.1:9/v2/fhir/ExplanationOfBenefit?"));
     control(&mock, "faults", r#"["next-path=/v2/elsewhere#1"]"#);
     assert!(next().starts_with(&format!("{}/v2/elsewhere?", mock.url())));
@@ -190,7 +190,7 @@ fn links_that_lead_astray() {
 }
 
 #[test]
-fn tokens_and_grants_that_end() {
+fn faults_end_tokens_and_grants() {
     for (fault, status, header, refreshed) in [
         ("expire-token", 401, "The access token has expired.", 200),
         ("revoke-token", 401, "The access token is invalid.", 400),
@@ -198,7 +198,7 @@ fn tokens_and_grants_that_end() {
         ("grant-over", 401, r#"Bearer realm="api""#, 401),
     ] {
         let (mock, access, token) = with(&format!(r#"["{fault}@fhir#1"]"#));
-        let got = ask(&mock, &access, CLAIMS);
+        let got = request(&mock, &access, CLAIMS);
         assert_eq!(got.status, status, "{fault}");
         assert!(got.header("www-authenticate").unwrap().contains(header), "{fault} {got:?}");
         assert_eq!(refresh(&mock, &token).status, refreshed, "{fault}");
@@ -215,12 +215,12 @@ fn a_dropped_refresh_answers_nothing_and_has_rotated() {
     let body = encoded(&[("grant_type", "refresh_token"), ("refresh_token", &token)]);
     let got = send(&mock, "POST", "/v2/o/token/", &headers, &body);
     assert!(got.is_none(), "not a byte: {got:?}");
-    assert_eq!(ask(&mock, &access, CLAIMS).status, 401);
+    assert_eq!(request(&mock, &access, CLAIMS).status, 401);
     assert_eq!(refresh(&mock, &token).text(), r#"{"error": "invalid_grant"}"#);
 }
 
 #[test]
-fn odd_token_answers() {
+fn faults_change_token_responses() {
     let (mock, _, token) = with(r#"["token-extra#1"]"#);
     let got = refresh(&mock, &token);
     let answer = got.json();
@@ -232,13 +232,12 @@ fn odd_token_answers() {
 }
 
 #[test]
-fn a_hanging_request_hinders_nobody_and_the_log_keeps_no_secret() {
+fn a_hanging_request_blocks_no_other_and_the_log_shows_no_secret() {
     let (mock, token, _) = with(r#"["hang@Coverage#1"]"#);
     let address = mock.url().strip_prefix("http://").unwrap().to_owned();
     let mut socket = TcpStream::connect(address).unwrap();
-    let request =
-        format!("GET /v2/fhir/Coverage?x=1 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n");
-    socket.write_all(request.as_bytes()).unwrap();
+    let raw = format!("GET /v2/fhir/Coverage?x=1 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n");
+    socket.write_all(raw.as_bytes()).unwrap();
     let hung = |log: &Value| {
         log.as_array().unwrap().iter().any(|row| row["path"] == "/v2/fhir/Coverage" && row["status"] == 0)
     };
@@ -246,7 +245,7 @@ fn a_hanging_request_hinders_nobody_and_the_log_keeps_no_secret() {
     while !hung(&get(&mock, "/__mock/requests").json()) {
         assert!(started.elapsed() < Duration::from_secs(10), "the request never arrived");
     }
-    assert_eq!(ask(&mock, &token, CLAIMS).status, 200);
+    assert_eq!(request(&mock, &token, CLAIMS).status, 200);
     let log = get(&mock, "/__mock/requests");
     assert!(!log.text().contains(&token) && !log.text().contains(STATE), "{log:?}");
     let rows = log.json();
@@ -320,14 +319,14 @@ fn orders_that_cannot_be_obeyed_are_refused_and_the_mock_goes_on() {
     assert_eq!(ordered(&mock, "people", r#"{"enrollee":99999999,"standing":"unknown"}"#), 400);
     control(&mock, "faults", r#"["late-load=9223372036854775807#1"]"#);
     let (token, _) = tokens(&mock);
-    let _ = ask(&mock, &token, CLAIMS);
+    let _ = request(&mock, &token, CLAIMS);
     assert_eq!(get(&mock, "/health").status, 200);
 }
 
 /// How many claims the first enrollee has.
 fn mock_claims(mock: &Mock) -> u64 {
     let (token, _) = tokens(mock);
-    ask(mock, &token, CLAIMS).json()["total"].as_u64().unwrap()
+    request(mock, &token, CLAIMS).json()["total"].as_u64().unwrap()
 }
 
 #[test]
@@ -361,7 +360,7 @@ fn a_failing_back_end_is_shown_as_the_real_gateway_shows_it() {
         ("foreign-entry", "v3", 404, DETAIL),
     ] {
         control(&mock, "faults", &format!(r#"["backend={fault}@ExplanationOfBenefit#1"]"#));
-        let got = ask(&mock, &token, &format!("/{version}/fhir/ExplanationOfBenefit"));
+        let got = request(&mock, &token, &format!("/{version}/fhir/ExplanationOfBenefit"));
         assert_eq!((got.status, got.text().starts_with(body)), (status, true), "{fault} at {version}: {got:?}");
         let (kind, allow) = if body == UNCAUGHT {
             ("application/json", None)
@@ -371,7 +370,7 @@ fn a_failing_back_end_is_shown_as_the_real_gateway_shows_it() {
         assert_eq!((got.header("content-type"), got.header("allow")), (Some(kind), allow), "{fault} at {version}");
     }
     control(&mock, "faults", r#"["backend=500@v3/fhir/ExplanationOfBenefit/#1"]"#);
-    assert_eq!(ask(&mock, &token, "/v3/fhir/ExplanationOfBenefit/-1").text(), OUTCOME, "a read is no other");
+    assert_eq!(request(&mock, &token, "/v3/fhir/ExplanationOfBenefit/-1").text(), OUTCOME, "a read is no other");
     assert_eq!(get(&mock, "/health/nonsense").status, 404);
 }
 
@@ -412,11 +411,11 @@ fn the_back_end_of_one_version_fails_alone_and_what_looks_at_it_says_so() {
                 (true, false) => 500,
             };
             assert_eq!(got.status, expected, "{fault} {version} {got:?}");
-            let is_well = ask(&mock, &token, &format!("/{version}/fhir/Patient")).status == 200;
+            let is_well = request(&mock, &token, &format!("/{version}/fhir/Patient")).status == 200;
             assert_eq!(is_well, !failing.contains(&version), "{fault} {version}");
         }
         for path in ["/health", "/health/sls", "/health/db", "/v2/connect/userinfo"] {
-            assert_eq!(ask(&mock, &token, path).status, 200, "{path} asks no back end");
+            assert_eq!(request(&mock, &token, path).status, 200, "{path} asks no back end");
         }
         send(&mock, "DELETE", "/__mock/faults", &[], "").unwrap();
     }
@@ -445,12 +444,13 @@ fn nobody_logs_in_while_the_back_end_fails() {
 #[test]
 fn one_page_is_one_page_at_v3_as_well() {
     let (mock, token, _) = with(r#"["status=503@_offset=5&"]"#);
-    let page = |from: u32| ask(&mock, &token, &format!("/v3/fhir/ExplanationOfBenefit?_count=5&_offset={from}")).status;
+    let page =
+        |from: u32| request(&mock, &token, &format!("/v3/fhir/ExplanationOfBenefit?_count=5&_offset={from}")).status;
     assert_eq!((page(0), page(5), page(50)), (200, 503, 200));
 }
 
 #[test]
-fn what_was_asked_is_told_without_secrets_whatever_they_stand_in() {
+fn the_log_hides_secrets_wherever_they_stand() {
     let mock = mock(Access::ThirteenMonth);
     let _ = get(&mock, "/mymedicare/login?next=/v2/o/authorize/?state=secret-state%26code_challenge=secret-challenge");
     let _ = get(&mock, "/login/?relay=secret-relay&Code=secret-code");
@@ -459,7 +459,7 @@ fn what_was_asked_is_told_without_secrets_whatever_they_stand_in() {
 }
 
 #[test]
-fn a_page_of_the_internet_is_not_answered() {
+fn requests_from_foreign_origins_are_refused() {
     let mock = mock(Access::ThirteenMonth);
     let status = |headers: &[(&str, &str)], target: &str| send(&mock, "GET", target, headers, "").unwrap().status;
     assert_eq!(status(&[("Origin", "https://evil.example")], "/__mock/requests"), 400);

@@ -27,7 +27,7 @@ fn ids(bundle: &Value) -> Vec<String> {
 fn pages_are_linked_in_the_servers_order() {
     let mock = mock(Access::ThirteenMonth);
     let (token, _) = tokens(&mock);
-    let got = ask(&mock, &token, "/v2/fhir/ExplanationOfBenefit");
+    let got = request(&mock, &token, "/v2/fhir/ExplanationOfBenefit");
     assert_eq!(got.header("content-type"), Some("application/fhir+json"));
     assert_eq!(got.header("x-ratelimit-limit"), Some("100000"));
     assert_eq!(got.header("allow"), Some("GET, HEAD, OPTIONS"));
@@ -48,10 +48,10 @@ fn pages_are_linked_in_the_servers_order() {
 
     let (token, _) = tokens(&mock);
     let mut seen = ids(&first);
-    let second = ask(&mock, &token, link(&first, "next").unwrap()).json();
+    let second = request(&mock, &token, link(&first, "next").unwrap()).json();
     assert_eq!(relations(&second), ["first", "next", "previous", "last", "self"]);
     seen.extend(ids(&second));
-    let third = ask(&mock, &token, link(&second, "next").unwrap()).json();
+    let third = request(&mock, &token, link(&second, "next").unwrap()).json();
     assert_eq!(relations(&third), ["first", "previous", "last", "self"]);
     seen.extend(ids(&third));
     assert_eq!(seen.len(), 25);
@@ -110,11 +110,11 @@ fn search_parameters_are_read_refused_or_dropped() {
             ),
         ),
     ] {
-        let got = ask(&mock, &token, &format!("/v2/fhir/ExplanationOfBenefit?{query}"));
+        let got = request(&mock, &token, &format!("/v2/fhir/ExplanationOfBenefit?{query}"));
         assert_eq!((got.status, got.text()), (status, expected.as_str()), "{query}");
     }
     let total = |query: &str| {
-        let got = ask(&mock, &token, &format!("/v2/fhir/ExplanationOfBenefit?{query}"));
+        let got = request(&mock, &token, &format!("/v2/fhir/ExplanationOfBenefit?{query}"));
         assert_eq!(got.status, 200, "{query} {got:?}");
         got.json()["total"].as_u64().unwrap()
     };
@@ -131,9 +131,9 @@ fn search_parameters_are_read_refused_or_dropped() {
     assert_eq!(total("type=carrier,pde"), carrier + drugs);
     let early = total("service-date=lt2023-01-01");
     assert_eq!(early + total("service-date=ge2023-01-01"), 25);
-    let both = ask(&mock, &token, "/v2/fhir/ExplanationOfBenefit?count=7&_count=50").json();
+    let both = request(&mock, &token, "/v2/fhir/ExplanationOfBenefit?count=7&_count=50").json();
     assert_eq!(ids(&both).len(), 7, "count wins");
-    let empty = ask(&mock, &token, "/v2/fhir/ExplanationOfBenefit?_lastUpdated=ge2030-01-01").json();
+    let empty = request(&mock, &token, "/v2/fhir/ExplanationOfBenefit?_lastUpdated=ge2030-01-01").json();
     assert_eq!((relations(&empty), empty.get("entry")), (vec!["first", "last", "self"], None));
 }
 
@@ -143,7 +143,7 @@ fn patient_and_coverage_are_the_persons_own() {
     let got = exchange(&mock, &code(&mock, &[]));
     let patient = got.json()["patient"].as_str().unwrap().to_owned();
     let (token, _) = pair(&got);
-    let status = |target: &str| ask(&mock, &token, target).status;
+    let status = |target: &str| request(&mock, &token, target).status;
     for (target, expected) in [
         (format!("/v2/fhir/Patient?_id={patient}"), 200),
         ("/v2/fhir/Patient?_id=-1".to_owned(), 404),
@@ -154,11 +154,11 @@ fn patient_and_coverage_are_the_persons_own() {
     ] {
         assert_eq!(status(&target), expected, "{target}");
     }
-    let coverage = ask(&mock, &token, "/v2/fhir/Coverage").json();
+    let coverage = request(&mock, &token, "/v2/fhir/Coverage").json();
     assert!(!ids(&coverage).is_empty());
-    let none = ask(&mock, &token, "/v2/fhir/Coverage?_lastUpdated=ge2030-01-01").json();
+    let none = request(&mock, &token, "/v2/fhir/Coverage?_lastUpdated=ge2030-01-01").json();
     assert_eq!((&none["total"], ids(&none).len()), (&Value::from(0), 0));
-    let got = ask(&mock, &token, "/v2/connect/userinfo/");
+    let got = request(&mock, &token, "/v2/connect/userinfo/");
     assert!(got.text().starts_with(&format!(r#"{{"sub": "{patient}", "name": ""#)), "{got:?}");
     assert!(got.text().ends_with(&format!(r#""patient": "{patient}"}}"#)), "{got:?}");
     assert_eq!((got.header("content-type"), got.header("allow")), (Some("application/json"), Some("OPTIONS, GET")));
@@ -170,18 +170,18 @@ fn reads_give_what_searches_give() {
     let got = exchange(&mock, &code(&mock, &[]));
     let patient = got.json()["patient"].as_str().unwrap().to_owned();
     let (token, _) = pair(&got);
-    let claim = ids(&ask(&mock, &token, "/v2/fhir/ExplanationOfBenefit?_count=1").json()).remove(0);
+    let claim = ids(&request(&mock, &token, "/v2/fhir/ExplanationOfBenefit?_count=1").json()).remove(0);
     for target in [
         format!("ExplanationOfBenefit/{claim}"),
         format!("ExplanationOfBenefit/{claim}/"),
         format!("ExplanationOfBenefit/{claim}/foo/bar"),
     ] {
-        assert_eq!(ask(&mock, &token, &format!("/v2/fhir/{target}")).json()["id"], *claim, "{target}");
+        assert_eq!(request(&mock, &token, &format!("/v2/fhir/{target}")).json()["id"], *claim, "{target}");
     }
-    assert_eq!(ask(&mock, &token, &format!("/v2/fhir/Patient/{patient}")).json()["id"], *patient);
+    assert_eq!(request(&mock, &token, &format!("/v2/fhir/Patient/{patient}")).json()["id"], *patient);
     let encoded = claim.replace('-', "%2D");
-    assert_eq!(ask(&mock, &token, &format!("/v2/fhir/ExplanationOfBenefit/{encoded}")).json()["id"], *claim);
-    assert_eq!(ask(&mock, &token, "/v3/fhir/Patient/%24generate-insurance-card").status, 200);
+    assert_eq!(request(&mock, &token, &format!("/v2/fhir/ExplanationOfBenefit/{encoded}")).json()["id"], *claim);
+    assert_eq!(request(&mock, &token, "/v3/fhir/Patient/%24generate-insurance-card").status, 200);
     let pattern = "ExplanationOfBenefit ID pattern: 'zzz' does not match expected pattern: {alphaString}-{idNumber}";
     for (target, status, expected) in [
         ("ExplanationOfBenefit/carrier--99", 404, NOT_FOUND.to_owned()),
@@ -190,7 +190,7 @@ fn reads_give_what_searches_give() {
         ("Patient/$generate-insurance-card", 404, NOT_FOUND.to_owned()),
         ("Coverage/part-z-1", 404, NOT_FOUND.to_owned()),
     ] {
-        let got = ask(&mock, &token, &format!("/v2/fhir/{target}"));
+        let got = request(&mock, &token, &format!("/v2/fhir/{target}"));
         assert_eq!((got.status, got.text()), (status, expected.as_str()), "{target}");
     }
 }
@@ -217,7 +217,7 @@ fn tokens_are_refused_with_the_reason_in_the_header() {
     let lower = format!("bearer {token}");
     assert_eq!(send(&mock, "GET", "/v2/fhir/Patient", &[("Authorization", &lower)], "").unwrap().status, 200);
     control(&mock, "clock", r#"{"advance_seconds": 3601}"#);
-    let got = ask(&mock, &token, "/v2/fhir/Patient");
+    let got = request(&mock, &token, "/v2/fhir/Patient");
     assert_eq!(got.header("www-authenticate"), Some(&*invalid("The access token has expired.")));
 }
 
@@ -322,7 +322,7 @@ fn recorded_pages_are_served_as_they_are() {
     let mut target = "/v2/fhir/ExplanationOfBenefit?_count=20".to_owned();
     let mut found = Vec::new();
     loop {
-        let page = ask(&mock, &token, &target).json();
+        let page = request(&mock, &token, &target).json();
         assert_eq!(page["total"], 52);
         found.extend(ids(&page));
         let Some(next) = link(&page, "next") else { break };
@@ -335,8 +335,8 @@ fn recorded_pages_are_served_as_they_are() {
         })
         .collect();
     assert_eq!(found, recorded, "52 claims in the recorded order");
-    assert_eq!(ask(&mock, &token, "/v2/fhir/Patient").json()["total"], 1);
-    assert_eq!(ask(&mock, &token, "/v2/fhir/Coverage").json()["total"], 1);
+    assert_eq!(request(&mock, &token, "/v2/fhir/Patient").json()["total"], 1);
+    assert_eq!(request(&mock, &token, "/v2/fhir/Coverage").json()["total"], 1);
 }
 
 #[test]
@@ -345,12 +345,12 @@ fn routes_are_not_anchored_and_scopes_are() {
     let (token, _) = tokens(&mock);
     let forbidden = r#"{"detail":"You do not have permission to perform this action."}"#;
     for path in ["/v2/fhir/foo/Patient/", "/v1/fhir/foo/Patient/-1", "/v3/fhir/ExplanationOfBenefits"] {
-        let got = ask(&mock, &token, path);
+        let got = request(&mock, &token, path);
         assert_eq!((got.status, got.text()), (403, forbidden), "{path}");
         assert_eq!(get(&mock, path).status, 401, "{path} without a token");
     }
     for path in ["/v2/fhir/Claim", "/v2/fhir/foo/", "/v3/fhir/AuditEvent", "/v2/fhir/metadata/"] {
-        let got = ask(&mock, &token, path);
+        let got = request(&mock, &token, path);
         assert!(got.status == 404 && got.text().contains("<html"), "{path} {got:?}");
     }
 }
@@ -363,9 +363,9 @@ fn audit_events_are_behind_a_switch_and_in_nobodys_scopes() {
     assert!(!named("v3"));
     control(&mock, "switches", r#"{"enable_auditevents": true}"#);
     for path in ["/v3/fhir/AuditEvent", "/v3/fhir/AuditEvent/", "/v3/fhir/AuditEvent/1"] {
-        assert_eq!((ask(&mock, &token, path).status, get(&mock, path).status), (403, 401), "{path}");
+        assert_eq!((request(&mock, &token, path).status, get(&mock, path).status), (403, 401), "{path}");
     }
-    assert_eq!(ask(&mock, &token, "/v2/fhir/AuditEvent").status, 404);
+    assert_eq!(request(&mock, &token, "/v2/fhir/AuditEvent").status, 404);
     assert!(named("v3") && !named("v2"));
 }
 
@@ -373,8 +373,9 @@ fn audit_events_are_behind_a_switch_and_in_nobodys_scopes() {
 fn people_are_found_at_v3_by_medicare_number_alone() {
     let mock = mock(Access::ThirteenMonth);
     let (token, _) = tokens(&mock);
-    let with =
-        |identifier: &str| ask(&mock, &token, &format!("/v3/fhir/Patient?{}", encoded(&[("identifier", identifier)])));
+    let with = |identifier: &str| {
+        request(&mock, &token, &format!("/v3/fhir/Patient?{}", encoded(&[("identifier", identifier)])))
+    };
     for (identifier, words) in [
         ("", "Value is missing"),
         ("http://hl7.org/fhir/sid/us-mbi|", "Value is missing"),

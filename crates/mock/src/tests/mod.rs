@@ -96,7 +96,7 @@ pub(super) fn get(mock: &Mock, target: &str) -> Got {
 }
 
 /// A GET with a bearer token.
-pub(super) fn ask(mock: &Mock, token: &str, target: &str) -> Got {
+pub(super) fn request(mock: &Mock, token: &str, target: &str) -> Got {
     send(mock, "GET", target, &[("Authorization", &format!("Bearer {token}"))], "").unwrap()
 }
 

@@ -21,7 +21,7 @@ fn said(got: &Got) -> (u16, String) {
 }
 
 #[test]
-fn a_code_buys_one_pair() {
+fn a_code_is_exchanged_once() {
     let mock = mock(Access::ThirteenMonth);
     let code = code(&mock, &[]);
     let got = exchange(&mock, &code);
@@ -54,7 +54,7 @@ fn access_categories_differ_in_their_end() {
 }
 
 #[test]
-fn what_does_not_fit_a_code_is_refused_and_does_not_spend_it() {
+fn a_mismatch_with_the_code_is_refused_and_does_not_use_it_up() {
     let mock = mock(Access::ThirteenMonth);
     let code = code(&mock, &[]);
     let good = [
@@ -88,7 +88,7 @@ fn what_does_not_fit_a_code_is_refused_and_does_not_spend_it() {
 }
 
 #[test]
-fn a_code_lives_a_minute() {
+fn a_code_expires_after_a_minute() {
     let mock = mock(Access::ThirteenMonth);
     let code = code(&mock, &[]);
     control(&mock, "clock", r#"{"advance_seconds": 61}"#);
@@ -96,7 +96,7 @@ fn a_code_lives_a_minute() {
 }
 
 #[test]
-fn clients_are_told_why_they_are_not_let_in() {
+fn a_refused_client_gets_the_reason() {
     let mock = mock(Access::ThirteenMonth);
     let (_, token) = tokens(&mock);
     let unknown = "x".repeat(40);
@@ -140,20 +140,20 @@ fn clients_are_told_why_they_are_not_let_in() {
 }
 
 #[test]
-fn a_refresh_rotates_and_its_reuse_harms_nobody() {
+fn a_refresh_rotates_and_reusing_the_old_token_ends_nothing() {
     let mock = mock(Access::ThirteenMonth);
     let (old_access, old_refresh) = tokens(&mock);
     let got = refresh(&mock, &old_refresh);
     let (access, token) = pair(&got);
-    assert_eq!(ask(&mock, &old_access, "/v2/fhir/Patient").status, 401);
-    assert_eq!(ask(&mock, &access, "/v2/fhir/Patient").status, 200);
+    assert_eq!(request(&mock, &old_access, "/v2/fhir/Patient").status, 401);
+    assert_eq!(request(&mock, &access, "/v2/fhir/Patient").status, 200);
     assert_eq!(said(&refresh(&mock, &old_refresh)), error(400, "invalid_grant"));
-    assert_eq!(ask(&mock, &access, "/v2/fhir/Patient").status, 200);
+    assert_eq!(request(&mock, &access, "/v2/fhir/Patient").status, 200);
     assert_eq!(refresh(&mock, &token).status, 200);
 }
 
 #[test]
-fn scopes_narrow_for_good_and_never_widen() {
+fn a_refresh_narrows_scopes_for_good_and_never_widens_them() {
     let mock = mock(Access::ThirteenMonth);
     let (_, token) = tokens(&mock);
     let narrow = |token: &str, scope: &str| {
@@ -183,7 +183,7 @@ fn refreshes_that_cannot_be_say_why() {
     assert!(got.text().starts_with(
         r#"{"status_code": 403, "error": "invalid_client", "error_description": "This application, Mock App, is temporarily inactive."#
     ));
-    let got = ask(&mock, &access, "/v2/fhir/Patient");
+    let got = request(&mock, &access, "/v2/fhir/Patient");
     assert_eq!((got.status, got.header("www-authenticate")), (401, Some(r#"Bearer realm="api""#)));
     assert!(got.text().starts_with(r#"{"detail":"This application, Mock App, is"#));
     control(&mock, "grants", r#"{"revoke": true}"#);
@@ -198,7 +198,7 @@ fn a_one_time_app_may_not_refresh_but_keeps_its_access() {
         "Your application is not allowed to refresh tokens. {AGAIN} If your application needs to refresh tokens, contact us at BlueButtonAPI@cms.hhs.gov."
     );
     assert_eq!(said(&refresh(&mock, &token)), own(403, "invalid_client", &words));
-    assert_eq!(ask(&mock, &access, "/v2/fhir/Patient").status, 200);
+    assert_eq!(request(&mock, &access, "/v2/fhir/Patient").status, 200);
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn after_thirteen_months_everything_is_refused() {
     control(&mock, "faults", r#"["grant-over@userinfo#1"]"#);
     let words = format!("User access has timed out. {AGAIN}");
     for target in ["/v2/connect/userinfo", "/v2/fhir/ExplanationOfBenefit"] {
-        let got = ask(&mock, &access, target);
+        let got = request(&mock, &access, target);
         assert_eq!(said(&got), (401, format!(r#"{{"detail":"{words}"}}"#)), "{target}");
         assert_eq!(got.header("www-authenticate"), Some(r#"Bearer realm="api""#));
     }
@@ -219,7 +219,7 @@ fn after_thirteen_months_everything_is_refused() {
 }
 
 #[test]
-fn a_failing_back_end_burns_the_refresh_token() {
+fn a_failing_back_end_uses_up_the_refresh_token() {
     for (fault, expected) in [
         ("backend=502", (502, r#"{"status_code": 502, "message": "Failed to retrieve data from data source."}"#)),
         ("backend=500", (502, r#"{"status_code": 502, "message": "Failed to retrieve data from data source."}"#)),
@@ -237,7 +237,7 @@ fn a_failing_back_end_burns_the_refresh_token() {
         send(&mock, "DELETE", "/__mock/faults", &[], "").unwrap();
         assert_eq!(get(&mock, "/health/bfd_v2").text(), r#"{"message":"all's well"}"#);
         assert_eq!(said(&refresh(&mock, &token)), error(400, "invalid_grant"));
-        assert_eq!(ask(&mock, &access, "/v2/fhir/Patient").status, 401);
+        assert_eq!(request(&mock, &access, "/v2/fhir/Patient").status, 401);
     }
 }
 
@@ -259,7 +259,7 @@ fn refreshes_that_race_share_a_pair_or_do_not() {
         assert!(lost.iter().all(|got| said(got) == error(400, "invalid_grant")));
         // Whoever comes later is refused either way, and the pair is good.
         assert_eq!(said(&refresh(&mock, &token)), error(400, "invalid_grant"));
-        assert_eq!(ask(&mock, &first.0, "/v2/fhir/Patient").status, 200);
+        assert_eq!(request(&mock, &first.0, "/v2/fhir/Patient").status, 200);
         assert_eq!(refresh(&mock, &first.1).status, 200);
     }
 }
@@ -268,7 +268,7 @@ fn refreshes_that_race_share_a_pair_or_do_not() {
 fn revocation_has_the_quirks_of_the_real_server() {
     let mock = mock(Access::ThirteenMonth);
     let revoke = |path: &str, pairs: &[(&str, &str)]| post(&mock, path, pairs);
-    let patient = |token: &str| ask(&mock, token, "/v2/fhir/Patient").status;
+    let patient = |token: &str| request(&mock, token, "/v2/fhir/Patient").status;
     let hint = ("token_type_hint", "refresh_token");
 
     let (access, token) = tokens(&mock);
@@ -322,7 +322,7 @@ fn introspection_and_expiry() {
     assert_eq!(expire(&patient), (200, "success".to_owned()));
     assert_eq!(expire(&patient), (404, "Data Access Grant was Not Found.".to_owned()));
     assert_eq!(expire("-1"), (404, "Patient was Not Found. Please check the id number and try again.".to_owned()));
-    assert_eq!(ask(&mock, &access, "/v2/fhir/Patient").status, 401);
+    assert_eq!(request(&mock, &access, "/v2/fhir/Patient").status, 401);
     assert_eq!(refresh(&mock, &token).status, 403);
 }
 
@@ -338,22 +338,22 @@ fn an_empty_scope_narrows_nothing() {
     let got = with(&first, "");
     assert_eq!(got.json()["scope"].as_str().unwrap().split(' ').count(), 9, "{got:?}");
     let (token, _) = pair(&got);
-    assert_eq!(ask(&mock, &token, "/v2/fhir/Patient").status, 200);
+    assert_eq!(request(&mock, &token, "/v2/fhir/Patient").status, 200);
 }
 
 /// Much more than can be kept: what is asked of the latest is answered as ever, and the oldest are unknown.
 #[test]
-fn spent_refresh_tokens_are_remembered_for_long_and_not_for_ever() {
+fn used_refresh_tokens_are_forgotten_in_the_end() {
     use crate::{
         apps::Registration,
-        world::{Agreed, Whose, World},
+        world::{Approval, GrantKey, World},
     };
     let app = Registration::default().app("a".to_owned(), "b".to_owned());
     let mut world = World::new(app, 1, Vec::new());
-    let whose = Whose { app: 0, enrollee: 0 };
+    let grant_key = GrantKey { app: 0, enrollee: 0 };
     let scopes = std::sync::Arc::new(std::collections::BTreeSet::from(["openid".to_owned()]));
-    let agreed = Agreed { scopes: scopes.clone(), samhsa: None };
-    let code = world.connect(whose, REDIRECT.to_owned(), String::new(), agreed);
+    let approval = Approval { scopes: scopes.clone(), samhsa: None };
+    let code = world.connect(grant_key, REDIRECT.to_owned(), String::new(), approval);
     let mut pair = world.spend_code(&code).unwrap();
     let mut spent = Vec::new();
     for _ in 0..10_100 {

@@ -16,7 +16,7 @@ fn a_token_is_good_at_every_version_and_the_person_has_another_id_at_v3() {
     let mock = mock(Access::ThirteenMonth);
     let (token, refresh) = tokens(&mock);
     let ids = ["v1", "v2", "v3"].map(|version| {
-        let answer = ask(&mock, &token, &format!("/{version}/connect/userinfo")).json();
+        let answer = request(&mock, &token, &format!("/{version}/connect/userinfo")).json();
         assert_eq!(answer["sub"], answer["patient"]);
         answer["patient"].as_str().unwrap().to_owned()
     });
@@ -53,7 +53,7 @@ fn who_withholds_treatment_data_at_v3_shows_no_claims_at_v1_and_v2() {
             "v2/fhir/Coverage",
             "v3/fhir/ExplanationOfBenefit",
         ]
-        .map(|path| ask(&mock, token, &format!("/{path}")).status)
+        .map(|path| request(&mock, token, &format!("/{path}")).status)
     };
     control(&mock, "consent", r#"{"samhsa": false}"#);
     assert_eq!(status(&v3_tokens(&mock).0), [403, 403, 200, 200]);
@@ -78,12 +78,12 @@ fn an_app_held_to_part_d_sees_drug_claims_at_v3_and_none_elsewhere() {
     ];
     let (token, _) = pair(&form(&mock, "/v2/o/token/", &[("Authorization", &theirs)], &pairs));
     for version in ["v1", "v2"] {
-        let got = ask(&mock, &token, &format!("/{version}/fhir/ExplanationOfBenefit"));
+        let got = request(&mock, &token, &format!("/{version}/fhir/ExplanationOfBenefit"));
         assert!(got.status == 403 && got.text().contains("permission"), "{version} {got:?}");
-        assert_eq!(ask(&mock, &token, &format!("/{version}/fhir/ExplanationOfBenefit/carrier--1")).status, 403);
-        assert_eq!(ask(&mock, &token, &format!("/{version}/fhir/Coverage")).status, 200, "{version}");
+        assert_eq!(request(&mock, &token, &format!("/{version}/fhir/ExplanationOfBenefit/carrier--1")).status, 403);
+        assert_eq!(request(&mock, &token, &format!("/{version}/fhir/Coverage")).status, 200, "{version}");
     }
-    let claims = ask(&mock, &token, "/v3/fhir/ExplanationOfBenefit?_source=NCH&_count=50").json();
+    let claims = request(&mock, &token, "/v3/fhir/ExplanationOfBenefit?_source=NCH&_count=50").json();
     let claims = claims["entry"].as_array().unwrap();
     assert!(!claims.is_empty() && claims.iter().all(|entry| entry["resource"]["meta"]["source"] == "DDPS"));
 }
@@ -93,9 +93,9 @@ fn v3_can_be_off_or_for_others() {
     let mock = mock(Access::ThirteenMonth);
     let (token, refresh) = tokens(&mock);
     control(&mock, "faults", r#"["v3-closed"]"#);
-    let got = ask(&mock, &token, "/v3/fhir/Patient");
+    let got = request(&mock, &token, "/v3/fhir/Patient");
     assert!(got.status == 403 && got.text().contains("Mock App, does not yet have access"), "{got:?}");
-    assert_eq!(ask(&mock, &token, "/v2/fhir/Patient").status, 200);
+    assert_eq!(request(&mock, &token, "/v2/fhir/Patient").status, 200);
     let refused = post(&mock, "/v3/o/token/", &[("grant_type", "refresh_token"), ("refresh_token", &refresh)]);
     assert_eq!(refused.status, 403);
     assert_eq!(get(&mock, "/v3/fhir/metadata").status, 200);
@@ -105,7 +105,7 @@ fn v3_can_be_off_or_for_others() {
 }
 
 #[test]
-fn apps_have_nothing_to_do_with_each_others_tokens() {
+fn an_app_cannot_use_the_tokens_of_another() {
     let mock = mock(Access::ThirteenMonth);
     let made = send(&mock, "POST", "/__mock/apps", &[], r#"{"name": "Second", "demographics": false}"#).unwrap().json();
     let word = |name: &str| made[name].as_str().unwrap().to_owned();
@@ -119,7 +119,7 @@ fn apps_have_nothing_to_do_with_each_others_tokens() {
     assert!(got.status == 400 && got.text().contains("different app"), "{got:?}");
     let code = code(&mock, &[("client_id", Some(&id))]);
     assert_eq!(exchange(&mock, &code).json()["error"], "invalid_grant", "a code of another app");
-    assert_eq!(ask(&mock, &token, "/v2/fhir/Patient").status, 200, "its consent ends nothing of this app");
+    assert_eq!(request(&mock, &token, "/v2/fhir/Patient").status, 200, "its consent ends nothing of this app");
     let asked = get(&mock, &authorization(&mock, &[("client_id", Some(&id)), ("scope", Some("profile"))]));
     assert_eq!(asked.text(), r#"{"status_code": 400, "message": "Invalid scopes."}"#);
 }
@@ -129,12 +129,12 @@ fn calls_are_throttled_by_token_whatever_the_version() {
     let mock = mock(Access::ThirteenMonth);
     let (token, _) = tokens(&mock);
     control(&mock, "rate", r#"{"calls": 2, "seconds": 60}"#);
-    let statuses = ["v2", "v2", "v2", "v3"].map(|version| ask(&mock, &token, &format!("/{version}/fhir/Coverage")));
+    let statuses = ["v2", "v2", "v2", "v3"].map(|version| request(&mock, &token, &format!("/{version}/fhir/Coverage")));
     assert_eq!(statuses.each_ref().map(|got| got.status), [200, 200, 429, 429]);
     assert_eq!(statuses[2].header("retry-after"), Some("60"));
     assert_eq!(statuses[1].header("x-ratelimit-remaining"), Some("0"));
     control(&mock, "clock", r#"{"advance_seconds": 60}"#);
-    assert_eq!(ask(&mock, &token, "/v2/fhir/Coverage").status, 200);
+    assert_eq!(request(&mock, &token, "/v2/fhir/Coverage").status, 200);
     control(&mock, "rate", "null");
 }
 
@@ -143,8 +143,8 @@ fn not_everybody_is_known_at_every_version() {
     let mock = mock(Access::ThirteenMonth);
     control(&mock, "people", r#"{"enrollee": 0, "standing": "only-v2"}"#);
     let (token, _) = tokens(&mock);
-    assert_eq!(ask(&mock, &token, "/v3/fhir/Coverage").status, 403);
-    let answer = ask(&mock, &token, "/v3/connect/userinfo").json();
+    assert_eq!(request(&mock, &token, "/v3/fhir/Coverage").status, 403);
+    let answer = request(&mock, &token, "/v3/connect/userinfo").json();
     assert!(answer["sub"] == "BBUser00000" && answer.get("patient").is_none(), "{answer}");
     let asked = authorization(&mock, &[("scope", Some(V3_SCOPES))]).replacen("/v2/", "/v3/", 1);
     assert_eq!(get(&mock, &asked).status, 404);

@@ -19,16 +19,16 @@ const CODE_LIFE: i64 = 60;
 /// An access token lives an hour.
 pub(crate) const TOKEN_LIFE: i64 = 3600;
 
-/// The app and the person that a grant or a token belongs to, as indexes.
+/// The app and the enrollee that a grant or a token belongs to, as indexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Whose {
+pub(crate) struct GrantKey {
     pub app: usize,
     pub enrollee: usize,
 }
 
-/// What a person has agreed to. Everything issued under a consent shares its scopes.
+/// What an enrollee has approved. Everything issued under a consent shares its scopes.
 #[derive(Clone, Debug)]
-pub(crate) struct Agreed {
+pub(crate) struct Approval {
     pub scopes: Arc<BTreeSet<String>>,
     /// Whether substance use treatment data may be shared; None at v1 and v2, where nobody is asked.
     pub samhsa: Option<bool>,
@@ -37,18 +37,18 @@ pub(crate) struct Agreed {
 /// An authorization code.
 #[derive(Clone, Debug)]
 pub(crate) struct Code {
-    pub whose: Whose,
+    pub grant_key: GrantKey,
     pub redirect_uri: String,
     pub challenge: String,
-    agreed: Agreed,
+    approval: Approval,
     until: Timestamp,
 }
 
 /// An access token.
 #[derive(Clone, Debug)]
 pub(crate) struct Token {
-    pub whose: Whose,
-    pub agreed: Agreed,
+    pub grant_key: GrantKey,
+    pub approval: Approval,
     pub until: Timestamp,
     refresh: Arc<str>,
 }
@@ -56,8 +56,8 @@ pub(crate) struct Token {
 /// A refresh token. Spent ones are remembered, to tell them from unknown ones.
 #[derive(Clone, Debug)]
 pub(crate) struct Refresh {
-    pub whose: Whose,
-    pub agreed: Agreed,
+    pub grant_key: GrantKey,
+    pub approval: Approval,
     access: Arc<str>,
     pub spent: bool,
     /// The number of the consent under which it was issued.
@@ -69,7 +69,7 @@ pub(crate) struct Refresh {
 /// A pair of tokens as delivered.
 #[derive(Clone, Debug)]
 pub(crate) struct Pair {
-    pub whose: Whose,
+    pub grant_key: GrantKey,
     pub access: Arc<str>,
     pub refresh: Arc<str>,
     pub scopes: Arc<BTreeSet<String>>,
@@ -79,7 +79,7 @@ pub(crate) struct Pair {
     pub expiration: Option<Timestamp>,
 }
 
-/// How a grant stands.
+/// The state of a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GrantState {
     Living,
@@ -94,9 +94,9 @@ enum End {
     At(Timestamp),
 }
 
-/// What one person has given one app.
+/// The grant of one enrollee to one app, and its tokens.
 #[derive(Default)]
-struct Given {
+struct GrantRecord {
     /// How many consents there were so far. Tokens of an earlier one are unknown.
     consent: u64,
     /// `None` once it is deleted.
@@ -110,7 +110,7 @@ struct Given {
 #[derive(Default)]
 pub(super) struct Grants {
     codes: ExpiringMap<Code>,
-    given: HashMap<Whose, Given>,
+    records: HashMap<GrantKey, GrantRecord>,
     access: HashMap<Arc<str>, Token>,
     /// Those that were not spent.
     refresh: HashMap<Arc<str>, Refresh>,
@@ -120,21 +120,21 @@ pub(super) struct Grants {
 impl Grants {
     fn take_access(&mut self, token: &str) -> Option<Token> {
         let taken = self.access.remove(token)?;
-        if let Some(given) = self.given.get_mut(&taken.whose) {
-            given.access.retain(|other| **other != *token);
+        if let Some(record) = self.records.get_mut(&taken.grant_key) {
+            record.access.retain(|other| **other != *token);
         }
         Some(taken)
     }
 
-    fn end_access_of(&mut self, whose: Whose) {
-        let tokens = self.given.get_mut(&whose).map(|given| std::mem::take(&mut given.access));
+    fn end_access_of(&mut self, grant_key: GrantKey) {
+        let tokens = self.records.get_mut(&grant_key).map(|record| std::mem::take(&mut record.access));
         for token in tokens.into_iter().flatten() {
             self.access.remove(&token);
         }
     }
 
-    fn end_refresh_of(&mut self, whose: Whose) {
-        let tokens = self.given.get_mut(&whose).map(|given| std::mem::take(&mut given.refresh));
+    fn end_refresh_of(&mut self, grant_key: GrantKey) {
+        let tokens = self.records.get_mut(&grant_key).map(|record| std::mem::take(&mut record.refresh));
         for token in tokens.into_iter().flatten() {
             self.refresh.remove(&token);
         }
@@ -143,26 +143,26 @@ impl Grants {
     /// Marks a refresh token as used. The server refuses it in other words than an unknown one.
     fn spend(&mut self, token: &str) {
         let Some(refresh) = self.refresh.remove(token) else { return };
-        if let Some(given) = self.given.get_mut(&refresh.whose) {
-            given.refresh.retain(|other| **other != *token);
+        if let Some(record) = self.records.get_mut(&refresh.grant_key) {
+            record.refresh.retain(|other| **other != *token);
         }
-        let agreed = Agreed { scopes: Arc::default(), ..refresh.agreed };
-        self.spent.put(token.to_owned(), Refresh { spent: true, agreed, ..refresh }, 0, |_| false);
+        let approval = Approval { scopes: Arc::default(), ..refresh.approval };
+        self.spent.put(token.to_owned(), Refresh { spent: true, approval, ..refresh }, 0, |_| false);
     }
 
     /// A used token. A later consent makes it unknown.
     fn spent(&self, token: &str) -> Option<&Refresh> {
         let spent = self.spent.get(token)?;
-        self.given.get(&spent.whose).filter(|given| given.consent == spent.consent).map(|_| spent)
+        self.records.get(&spent.grant_key).filter(|record| record.consent == spent.consent).map(|_| spent)
     }
 
     /// A new consent: a grant with this end, and no tokens yet.
-    fn consent(&mut self, whose: Whose, end: End) {
-        self.end_access_of(whose);
-        self.end_refresh_of(whose);
-        let given = self.given.entry(whose).or_default();
-        given.consent += 1;
-        given.grant = Some(end);
+    fn consent(&mut self, grant_key: GrantKey, end: End) {
+        self.end_access_of(grant_key);
+        self.end_refresh_of(grant_key);
+        let record = self.records.entry(grant_key).or_default();
+        record.consent += 1;
+        record.grant = Some(end);
     }
 }
 
@@ -172,34 +172,40 @@ impl World {
     }
 
     /// What kind of access the app of a grant has.
-    pub(crate) fn access(&self, whose: Whose) -> Access {
-        self.apps.get(whose.app).map_or(Access::default(), |app| app.access)
+    pub(crate) fn access(&self, grant_key: GrantKey) -> Access {
+        self.apps.get(grant_key.app).map_or(Access::default(), |app| app.access)
     }
 
-    fn consent_now(&mut self, whose: Whose) {
-        let end = match self.access(whose) {
+    fn consent_now(&mut self, grant_key: GrantKey) {
+        let end = match self.access(grant_key) {
             Access::ThirteenMonth => End::At(in_thirteen_months(self.now())),
             Access::OneTime | Access::Research => End::Never,
         };
-        self.grants.consent(whose, end);
+        self.grants.consent(grant_key, end);
     }
 
     /// The click on Connect: a new grant, and the end of every earlier token of this person and app.
-    pub(crate) fn connect(&mut self, whose: Whose, redirect_uri: String, challenge: String, agreed: Agreed) -> String {
-        self.consent_now(whose);
+    pub(crate) fn connect(
+        &mut self,
+        grant_key: GrantKey,
+        redirect_uri: String,
+        challenge: String,
+        approval: Approval,
+    ) -> String {
+        self.consent_now(grant_key);
         let code = word(30);
         let (until, now) = (self.after(CODE_LIFE), self.now());
-        let weight = redirect_uri.len() + challenge.len() + agreed.scopes.iter().map(String::len).sum::<usize>();
+        let weight = redirect_uri.len() + challenge.len() + approval.scopes.iter().map(String::len).sum::<usize>();
         // An unknown one is refused like one that is over.
-        let made = Code { whose, redirect_uri, challenge, agreed, until };
+        let made = Code { grant_key, redirect_uri, challenge, approval, until };
         self.grants.codes.put(code.clone(), made, weight, |code| code.until <= now);
         code
     }
 
     /// The same without a browser and a code: the pair at once.
-    pub(crate) fn connect_at_once(&mut self, whose: Whose, agreed: Agreed) -> Pair {
-        self.consent_now(whose);
-        self.issue(whose, agreed)
+    pub(crate) fn connect_at_once(&mut self, grant_key: GrantKey, approval: Approval) -> Pair {
+        self.consent_now(grant_key);
+        self.issue(grant_key, approval)
     }
 
     // ---- tokens
@@ -210,7 +216,7 @@ impl World {
 
     pub(crate) fn spend_code(&mut self, code: &str) -> Option<Pair> {
         let code = self.grants.codes.take(code)?;
-        Some(self.issue(code.whose, code.agreed))
+        Some(self.issue(code.grant_key, code.approval))
     }
 
     pub(crate) fn refresh(&self, token: &str) -> Option<&Refresh> {
@@ -220,10 +226,10 @@ impl World {
     /// A refresh: the old pair dies at once, with no time of grace. Scopes given up here are gone for good.
     pub(crate) fn rotate(&mut self, token: &str, scopes: Arc<BTreeSet<String>>) -> Option<Pair> {
         let old = self.grants.refresh.get(token)?;
-        let (whose, access, samhsa) = (old.whose, Arc::clone(&old.access), old.agreed.samhsa);
+        let (grant_key, access, samhsa) = (old.grant_key, Arc::clone(&old.access), old.approval.samhsa);
         self.grants.spend(token);
         self.grants.take_access(&access);
-        let pair = self.issue(whose, Agreed { scopes, samhsa });
+        let pair = self.issue(grant_key, Approval { scopes, samhsa });
         if let Some(spent) = self.grants.spent.get_mut(token).filter(|_| self.switches.racing_refreshes_share) {
             spent.rotation = Some((Instant::now(), pair.clone()));
         }
@@ -236,24 +242,25 @@ impl World {
         (arrived < *rotated && self.grants.access.contains_key(&pair.access)).then(|| pair.clone())
     }
 
-    fn issue(&mut self, whose: Whose, agreed: Agreed) -> Pair {
+    fn issue(&mut self, grant_key: GrantKey, approval: Approval) -> Pair {
         let (access, refresh): (Arc<str>, Arc<str>) = (word(30).into(), word(30).into());
         let until = self.after(TOKEN_LIFE);
-        let scopes = Arc::clone(&agreed.scopes);
-        let given = self.grants.given.entry(whose).or_default();
-        given.access.push(Arc::clone(&access));
-        given.refresh.push(Arc::clone(&refresh));
-        let (consent, grant) = (given.consent, given.grant);
-        let token = Token { whose, agreed: agreed.clone(), until, refresh: Arc::clone(&refresh) };
+        let scopes = Arc::clone(&approval.scopes);
+        let record = self.grants.records.entry(grant_key).or_default();
+        record.access.push(Arc::clone(&access));
+        record.refresh.push(Arc::clone(&refresh));
+        let (consent, grant) = (record.consent, record.grant);
+        let token = Token { grant_key, approval: approval.clone(), until, refresh: Arc::clone(&refresh) };
         self.grants.access.insert(Arc::clone(&access), token);
-        let living = Refresh { whose, agreed, access: Arc::clone(&access), spent: false, consent, rotation: None };
+        let living =
+            Refresh { grant_key, approval, access: Arc::clone(&access), spent: false, consent, rotation: None };
         self.grants.refresh.insert(Arc::clone(&refresh), living);
-        let expiration = match (self.access(whose), grant) {
+        let expiration = match (self.access(grant_key), grant) {
             (Access::OneTime, _) => Some(until),
             (Access::ThirteenMonth, Some(End::At(end))) => Some(end),
             (Access::ThirteenMonth | Access::Research, _) => None,
         };
-        Pair { whose, access, refresh, scopes, until, expiration }
+        Pair { grant_key, access, refresh, scopes, until, expiration }
     }
 
     pub(crate) fn token(&self, token: &str) -> Option<&Token> {
@@ -264,7 +271,7 @@ impl World {
     #[cfg(test)]
     pub(crate) fn tokens(&self) -> (usize, usize) {
         let grants = &self.grants;
-        let listed = grants.given.values().map(|given| (given.access.len(), given.refresh.len()));
+        let listed = grants.records.values().map(|record| (record.access.len(), record.refresh.len()));
         let listed = listed.fold((0, 0), |(access, refresh), one| (access + one.0, refresh + one.1));
         assert_eq!(listed, (grants.access.len(), grants.refresh.len()), "what is listed under people is all there is");
         listed
@@ -278,23 +285,23 @@ impl World {
     }
 
     /// Ends a pair by either of its tokens; says whose it was.
-    pub(crate) fn kill_pair(&mut self, token: &str) -> Option<Whose> {
+    pub(crate) fn kill_pair(&mut self, token: &str) -> Option<GrantKey> {
         if let Some(access) = self.grants.take_access(token) {
             self.grants.spend(&access.refresh);
-            return Some(access.whose);
+            return Some(access.grant_key);
         }
         let refresh = self.refresh(token)?;
-        let (access, whose) = (Arc::clone(&refresh.access), refresh.whose);
+        let (access, grant_key) = (Arc::clone(&refresh.access), refresh.grant_key);
         self.grants.spend(token);
         self.grants.take_access(&access);
-        Some(whose)
+        Some(grant_key)
     }
 
     // ---- grants
 
     /// Whether a grant lives, is over, or is gone.
-    pub(crate) fn grant(&self, whose: Whose) -> GrantState {
-        match self.grants.given.get(&whose).and_then(|given| given.grant) {
+    pub(crate) fn grant(&self, grant_key: GrantKey) -> GrantState {
+        match self.grants.records.get(&grant_key).and_then(|record| record.grant) {
             None => GrantState::Gone,
             Some(End::At(end)) if end <= self.now() => GrantState::Over,
             Some(_) => GrantState::Living,
@@ -302,24 +309,24 @@ impl World {
     }
 
     /// Deletes a grant and the access tokens under it, as Medicare.gov and `/o/revoke/` do.
-    pub(crate) fn delete_grant(&mut self, whose: Whose) {
-        self.grants.end_access_of(whose);
-        if let Some(given) = self.grants.given.get_mut(&whose) {
-            given.grant = None;
+    pub(crate) fn delete_grant(&mut self, grant_key: GrantKey) {
+        self.grants.end_access_of(grant_key);
+        if let Some(record) = self.grants.records.get_mut(&grant_key) {
+            record.grant = None;
         }
     }
 
     /// Whether there is a grant, over or not.
-    pub(crate) fn has_grant(&self, whose: Whose) -> bool {
-        self.grants.given.get(&whose).is_some_and(|given| given.grant.is_some())
+    pub(crate) fn has_grant(&self, grant_key: GrantKey) -> bool {
+        self.grants.records.get(&grant_key).is_some_and(|record| record.grant.is_some())
     }
 
     /// Deletes all grants, with or without their access tokens.
     pub(crate) fn delete_all_grants(&mut self, tokens_too: bool) {
-        for given in self.grants.given.values_mut() {
-            given.grant = None;
+        for record in self.grants.records.values_mut() {
+            record.grant = None;
             if tokens_too {
-                given.access.clear();
+                record.access.clear();
             }
         }
         if tokens_too {
@@ -328,16 +335,16 @@ impl World {
     }
 
     /// The grants there are, in the order of apps and people.
-    pub(crate) fn all_grants(&self) -> Vec<Whose> {
-        let granted = self.grants.given.iter().filter(|(_, given)| given.grant.is_some());
-        let mut all: Vec<Whose> = granted.map(|(whose, _)| *whose).collect();
+    pub(crate) fn all_grants(&self) -> Vec<GrantKey> {
+        let granted = self.grants.records.iter().filter(|(_, record)| record.grant.is_some());
+        let mut all: Vec<GrantKey> = granted.map(|(grant_key, _)| *grant_key).collect();
         all.sort_unstable();
         all
     }
 
-    pub(crate) fn end_grant(&mut self, whose: Whose) {
+    pub(crate) fn end_grant(&mut self, grant_key: GrantKey) {
         let now = self.now();
-        self.grants.given.entry(whose).or_default().grant = Some(End::At(now));
+        self.grants.records.entry(grant_key).or_default().grant = Some(End::At(now));
     }
 }
 

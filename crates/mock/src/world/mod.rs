@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{
     apps::App,
-    faults::{self, Fault, Struck},
+    faults::{self, ActiveFaults, Fault},
     log::Log,
     login_visits::{LoginVisits, VISIT_LIFE, Visit},
     rng::Rng,
@@ -17,7 +17,7 @@ use super::{
     version::Version,
 };
 
-pub(super) use grants::{Agreed, GrantState, Pair, TOKEN_LIFE, Whose, in_thirteen_months};
+pub(super) use grants::{Approval, GrantKey, GrantState, Pair, TOKEN_LIFE, in_thirteen_months};
 
 /// How an automatic consent answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -125,7 +125,7 @@ impl World {
     }
 
     /// The faults that strike at this request.
-    pub(super) fn struck(&mut self, path: &str) -> Struck {
+    pub(super) fn struck(&mut self, path: &str) -> ActiveFaults {
         faults::strike(&mut self.faults, path, &mut self.rng)
     }
 
