@@ -1,10 +1,10 @@
 //! What v1 and v2 write alike: CMS's own extensions and codes.
 
+use super::Kind;
 use super::json::{Digits, Json};
 use super::parts::Cents;
-use super::row::{Column, Diagnosis, DrugEvent, Institutional, Line, Professional, ServiceLine};
+use super::row::{Column, Diagnosis, DrugEvent, Institutional, Line, Professional, ServiceLine, Source};
 use super::vocabulary::{Code, HCPCS, NDC, System};
-use super::{Claim, Kind};
 
 impl Json<'_> {
     /// CMS's number for the type of a claim, and Blue Button's word.
@@ -95,8 +95,8 @@ impl Json<'_> {
     }
 
     /// Who supplied equipment, and how much of it.
-    pub(super) fn equipment(&mut self, line: &Line, details: &ServiceLine) {
-        self.variable_identifier("suplrnum", Digits(details.supplier, 10));
+    pub(super) fn equipment(&mut self, line: &Line, supplier: u64) {
+        self.variable_identifier("suplrnum", Digits(supplier, 10));
         self.object(|json| {
             json.put("url", System::Variable("dmerc_line_scrn_svgs_amt"));
             json.put_object("valueQuantity", |json| json.put("value", Cents(0)));
@@ -149,16 +149,16 @@ impl Json<'_> {
     }
 
     /// The extensions of the place of a service.
-    pub(super) fn location(&mut self, claim: &Claim, bill: &Professional, details: &ServiceLine) {
-        if claim.kind != Kind::Carrier {
+    pub(super) fn location(&mut self, bill: &Professional, details: &ServiceLine) {
+        let Source::Zip(zip, further) = details.source else {
             return self.variable("prvdr_state_cd", bill.state.postal, "");
-        }
+        };
         self.variable("prvdr_state_cd", bill.state.code, bill.state.name);
         self.object(|json| {
             json.put("url", System::Variable("prvdr_zip"));
             json.put_object("valueCoding", |json| {
                 json.put("system", System::Variable("prvdr_zip"));
-                json.put("code", format_args!("{:05}{:04}", details.zip.0, details.zip.1));
+                json.put("code", format_args!("{zip:05}{further:04}"));
             });
         });
         self.variable("carr_line_prcng_lclty_cd", "99", "");

@@ -75,29 +75,16 @@ pub(super) fn row<'c>(claim: &'c Claim, rng: &mut Rng) -> ClaimRow<'c> {
     let plan = (rng.below(40), rng.between(1, 20));
     let has_payment_date = rng.percent(30);
     let amounts = cost.amounts();
+    let details =
+        Details::Drug(DrugEvent { drug, prescription, pharmacy, pharmacy_kind, pharmacy_name, plan, has_payment_date });
     ClaimRow {
-        claim,
-        whole_amounts: false,
         is_cancelled,
         group,
-        performer,
-        others: Vec::new(),
         information,
-        diagnoses: Vec::new(),
         charge: cost.total,
         paid: cost.plan,
-        figures: Vec::new(),
-        value_amounts: Vec::new(),
         lines: vec![Line { sequence: 1, code: Some(drug.ndc), modifier: None, units, is_denied: false, amounts }],
-        details: Details::Drug(DrugEvent {
-            drug,
-            prescription,
-            pharmacy,
-            pharmacy_kind,
-            pharmacy_name,
-            plan,
-            has_payment_date,
-        }),
+        ..ClaimRow::new(claim, performer, details)
     }
 }
 

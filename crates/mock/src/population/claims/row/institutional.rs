@@ -13,6 +13,8 @@ use crate::rng::Rng;
 pub(crate) struct Institutional {
     /// Who sent the bill, where the claim says so.
     pub(crate) organization: Option<Organization>,
+    /// The care team without the performer.
+    pub(crate) others: Vec<(Role, Provider)>,
     /// What the intermediary did with a stay's claim.
     pub(crate) action: Option<(&'static str, &'static str)>,
     /// The number that the intermediary gave to the claim, and that of the original claim, which only v1 tells.
@@ -161,13 +163,23 @@ pub(super) fn row<'c>(claim: &'c Claim, rng: &mut Rng) -> ClaimRow<'c> {
             (line, RevenueLine { center, has_drug, has_v1_modifier: is_outpatient && v1.percent(10) })
         })
         .unzip();
+    let details = Details::Institutional(Institutional {
+        organization,
+        others,
+        action,
+        control,
+        original_control,
+        contractor,
+        hospice_periods,
+        has_sub_type,
+        procedures,
+        outpatient_procedure,
+        state,
+        lines: revenue,
+    });
     ClaimRow {
-        claim,
-        whole_amounts: false,
         is_cancelled,
         group,
-        performer,
-        others,
         information,
         diagnoses,
         charge: total.charge,
@@ -175,19 +187,7 @@ pub(super) fn row<'c>(claim: &'c Claim, rng: &mut Rng) -> ClaimRow<'c> {
         figures: figures(claim, &total),
         value_amounts,
         lines,
-        details: Details::Institutional(Institutional {
-            organization,
-            action,
-            control,
-            original_control,
-            contractor,
-            hospice_periods,
-            has_sub_type,
-            procedures,
-            outpatient_procedure,
-            state,
-            lines: revenue,
-        }),
+        ..ClaimRow::new(claim, performer, details)
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) use columns::{Column, Figure};
 pub(super) use drug::DrugEvent;
 pub(super) use information::{Info, InfoValue};
 pub(super) use institutional::{Institutional, Organization, RevenueLine};
-pub(super) use professional::{Professional, ServiceLine};
+pub(super) use professional::{Professional, ServiceLine, Source};
 
 /// All that is known of a claim.
 pub(super) struct ClaimRow<'c> {
@@ -33,8 +33,6 @@ pub(super) struct ClaimRow<'c> {
     pub(super) group: u64,
     /// Who did what the claim is for; who prescribed the drug of a drug event.
     pub(super) performer: Provider,
-    /// The rest of the care team.
-    pub(super) others: Vec<(Role, Provider)>,
     pub(super) information: Vec<(Info, InfoValue)>,
     pub(super) diagnoses: Vec<Diagnosis>,
     /// The total charge; always 0 on professional claims, and the whole cost of a drug.
@@ -112,10 +110,34 @@ impl<'c> ClaimRow<'c> {
         Self { whole_amounts, ..row }
     }
 
+    /// A row in which only this is filled in.
+    fn new(claim: &'c Claim, performer: Provider, details: Details) -> Self {
+        Self {
+            claim,
+            whole_amounts: false,
+            is_cancelled: false,
+            group: 0,
+            performer,
+            information: Vec::new(),
+            diagnoses: Vec::new(),
+            charge: Cents(0),
+            paid: Cents(0),
+            figures: Vec::new(),
+            value_amounts: Vec::new(),
+            lines: Vec::new(),
+            details,
+        }
+    }
+
     /// The care team; who performed or prescribed comes last.
     pub(super) fn care_team(&self) -> impl Iterator<Item = (Role, &Provider)> {
-        let role = if self.claim.kind == Kind::Pde { Role::Prescribing } else { Role::Performing };
-        self.others.iter().map(|(role, provider)| (*role, provider)).chain([(role, &self.performer)])
+        let (role, referring, others): (_, _, &[(Role, Provider)]) = match &self.details {
+            Details::Drug(_) => (Role::Prescribing, None, &[]),
+            Details::Professional(bill) => (Role::Performing, Some((Role::Referring, &bill.referring)), &[]),
+            Details::Institutional(bill) => (Role::Performing, None, &bill.others),
+        };
+        let others = others.iter().map(|(role, provider)| (*role, provider));
+        referring.into_iter().chain(others).chain([(role, &self.performer)])
     }
 
     /// The sum or count in a column of the claim.

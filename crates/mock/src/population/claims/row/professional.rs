@@ -5,7 +5,7 @@ use super::super::tables::{EQUIPMENT, ORGANIZATIONS, PLACES, SERVICES, STATES, S
 use super::super::vocabulary::{Code, System};
 use super::super::{Claim, Kind};
 use super::line_money::{self, LineMoney};
-use super::{ClaimRow, Column, Details, DiagnosisKind, Figure, Info, InfoValue, Line, Role, diagnoses};
+use super::{ClaimRow, Column, Details, DiagnosisKind, Figure, Info, InfoValue, Line, diagnoses};
 use crate::rng::Rng;
 
 /// What only a professional claim tells.
@@ -18,7 +18,7 @@ pub(crate) struct Professional {
     /// How the carrier entered the claim.
     pub(crate) entry: (&'static str, &'static str),
     pub(crate) referring: Provider,
-    /// Whether the bill says who sent it, and who referred the patient.
+    /// Whether v2 says who sent the bill, and who referred the patient.
     pub(crate) has_biller: bool,
     pub(crate) has_referral: bool,
     /// The group that the performer bills for: its NPI and its name.
@@ -33,10 +33,16 @@ pub(crate) struct ServiceLine {
     pub(crate) service: &'static Service,
     /// The number of the diagnosis that it is for.
     pub(crate) diagnosis: u64,
-    /// Where the service took place, on claims of doctors: ZIP code and its four further digits.
-    pub(crate) zip: (u64, u64),
-    /// Who supplied the equipment.
-    pub(crate) supplier: u64,
+    pub(crate) source: Source,
+}
+
+/// Where a service or a piece of equipment came from.
+#[derive(Clone, Copy)]
+pub(crate) enum Source {
+    /// The ZIP code of a doctor's place of service, and its four further digits.
+    Zip(u64, u64),
+    /// The number of the supplier of equipment.
+    Supplier(u64),
 }
 
 impl Professional {
@@ -94,17 +100,25 @@ pub(super) fn row<'c>(claim: &'c Claim, rng: &mut Rng) -> ClaimRow<'c> {
     let state = rng.pick(STATES);
     let (lines, services) =
         (1..).zip(services).map(|(sequence, service)| line(rng, is_carrier, (sequence, count, state), service)).unzip();
+    let details = Details::Professional(Professional {
+        hemoglobin,
+        carrier,
+        control,
+        entry,
+        referring,
+        has_biller,
+        has_referral,
+        organization,
+        place,
+        state,
+        lines: services,
+    });
     ClaimRow {
-        claim,
-        whole_amounts: false,
         is_cancelled,
         group,
-        performer,
-        others: vec![(Role::Referring, referring)],
         information,
         diagnoses,
-        // Always 0 on these types, and not the charge: see the trap list of the server's mapping.
-        charge: Cents(0),
+        // The total charge stays 0, as the server has it on these types.
         paid: total.paid,
         figures: vec![
             (Column::CarrClmCashDdctblApldAmt, Figure::Money(total.deductible)),
@@ -113,21 +127,8 @@ pub(super) fn row<'c>(claim: &'c Claim, rng: &mut Rng) -> ClaimRow<'c> {
             (Column::NchCarrClmSbmtdChrgAmt, Figure::Money(total.charge)),
             (Column::NchCarrClmAlowdAmt, Figure::Money(total.allowed)),
         ],
-        value_amounts: Vec::new(),
         lines,
-        details: Details::Professional(Professional {
-            hemoglobin,
-            carrier,
-            control,
-            entry,
-            referring,
-            has_biller,
-            has_referral,
-            organization,
-            place,
-            state,
-            lines: services,
-        }),
+        ..ClaimRow::new(claim, performer, details)
     }
 }
 
@@ -138,10 +139,10 @@ fn line(
     (service, money): (&'static Service, LineMoney),
 ) -> (Line, ServiceLine) {
     let units = rng.between(1, 3);
-    let supplier = if is_carrier { 0 } else { 9_000_000_000 + rng.below(1_000_000_000) };
+    let supplier = (!is_carrier).then(|| Source::Supplier(9_000_000_000 + rng.below(1_000_000_000)));
     let diagnosis = rng.between(1, diagnoses);
     let modifier = (!is_carrier || rng.percent(20)).then(|| *rng.pick(&["LT", "RT", "NU", "RR", "KX", "59"]));
-    let zip = if is_carrier { (state.zip + rng.below(999), rng.below(10_000)) } else { (0, 0) };
+    let source = supplier.unwrap_or_else(|| Source::Zip(state.zip + rng.below(999), rng.below(10_000)));
     let mut amounts = Vec::with_capacity(11);
     if !is_carrier {
         amounts.extend([
@@ -162,5 +163,5 @@ fn line(
     ]);
     let code = Some(service.hcpcs);
     let line = Line { sequence, code, modifier, units, is_denied: money.denied(), amounts };
-    (line, ServiceLine { service, diagnosis, zip, supplier })
+    (line, ServiceLine { service, diagnosis, source })
 }

@@ -101,11 +101,6 @@ fn known_by_npi(json: &mut Json<'_>, organization: Organization) {
     json.put("display", organization.name);
 }
 
-/// The number of the performer, who comes last in v1's order too.
-fn performing(row: &ClaimRow<'_>) -> u64 {
-    FIRST_MEMBER + row.others.len() as u64
-}
-
 fn care_team(json: &mut Json<'_>, row: &ClaimRow<'_>) {
     let roles = [
         (Role::Operating, ("assist", "Assisting Provider")),
@@ -158,7 +153,8 @@ fn item(json: &mut Json<'_>, row: &ClaimRow<'_>, bill: &Institutional, (line, de
         });
     }
     json.put("sequence", line.sequence);
-    json.put_list("careTeamLinkId", |json| json.item(performing(row)));
+    // The performer comes last.
+    json.put_list("careTeamLinkId", |json| json.item(FIRST_MEMBER + bill.others.len() as u64));
     json.put_object("revenue", |json| revenue_center(json, kind, details));
     if let Some(code) = line.code {
         json.put_object("service", |json| {

@@ -3,7 +3,7 @@
 use super::super::Kind;
 use super::super::json::{Digits, Json};
 use super::super::parts::Cents;
-use super::super::row::{ClaimRow, Column, Figure, Line, Professional, ServiceLine};
+use super::super::row::{ClaimRow, Column, Figure, Line, Professional, ServiceLine, Source};
 use super::super::vocabulary::{Code, System, US_NPI};
 use super::parts::{FIRST_MEMBER, amounts, dollars, money_extension, provider, reasoned, role};
 use super::sections::{PRIMARY, diagnoses, information};
@@ -82,11 +82,12 @@ fn item(json: &mut Json<'_>, row: &ClaimRow<'_>, bill: &Professional, (line, det
     let claim = row.claim;
     let is_carrier = claim.kind == Kind::Carrier;
     json.put_list("extension", |json| {
-        if is_carrier {
-            json.services_coded();
-            json.services(line);
-        } else {
-            json.equipment(line, details);
+        match details.source {
+            Source::Zip(..) => {
+                json.services_coded();
+                json.services(line);
+            }
+            Source::Supplier(supplier) => json.equipment(line, supplier),
         }
         json.betos(details);
         json.deductible_applies();
@@ -111,7 +112,7 @@ fn item(json: &mut Json<'_>, row: &ClaimRow<'_>, bill: &Professional, (line, det
     json.period("servicedPeriod", claim.start, claim.end);
     json.put_object("locationCodeableConcept", |json| {
         json.put_list("extension", |json| {
-            json.location(claim, bill, details);
+            json.location(bill, details);
             if !is_carrier {
                 json.equipment_pricing(bill);
             }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::super::json::Json;
-use super::super::row::{ClaimRow, Line, Professional, Role, ServiceLine};
+use super::super::row::{ClaimRow, Line, Professional, Role, ServiceLine, Source};
 use super::super::vocabulary::{Code, HCPCS, PRIOR_PAYER, System, US_NPI};
 use super::super::{Kind, near_line_record};
 use super::sections::{amounts, biller, denial, diagnoses, member, named, performing, role, sums, supporting_info};
@@ -81,13 +81,16 @@ fn item(json: &mut Json<'_>, row: &ClaimRow<'_>, bill: &Professional, (line, det
     let claim = row.claim;
     let is_carrier = claim.kind == Kind::Carrier;
     json.put_list("extension", |json| {
-        if is_carrier {
-            json.services(line);
-            json.variable("carr_line_mtus_cnt", "3", "");
-            json.services_coded();
-        } else {
-            json.equipment(line, details);
-            json.equipment_pricing(bill);
+        match details.source {
+            Source::Zip(..) => {
+                json.services(line);
+                json.variable("carr_line_mtus_cnt", "3", "");
+                json.services_coded();
+            }
+            Source::Supplier(supplier) => {
+                json.equipment(line, supplier);
+                json.equipment_pricing(bill);
+            }
         }
         json.betos(details);
         let (code, words) = line.processing();
@@ -113,7 +116,7 @@ fn item(json: &mut Json<'_>, row: &ClaimRow<'_>, bill: &Professional, (line, det
     }
     json.period("servicedPeriod", claim.start, claim.end);
     json.put_object("locationCodeableConcept", |json| {
-        json.put_list("extension", |json| json.location(claim, bill, details));
+        json.put_list("extension", |json| json.location(bill, details));
         json.codings(&[bill.place()]);
     });
     json.put_object("quantity", |json| json.put("value", line.units));

@@ -20,7 +20,7 @@ pub(super) fn role(role: Role) -> Code<'static> {
 
 /// The number of who performed or prescribed, which lines refer to.
 pub(super) fn performing(row: &ClaimRow<'_>) -> u64 {
-    row.others.len() as u64 + 1
+    row.care_team().count() as u64
 }
 
 /// A member of `careTeam`.
