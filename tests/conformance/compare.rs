@@ -1,13 +1,13 @@
-//! A recorded answer and a live one: in what they differ, where they must not.
+//! How a recorded and a live answer differ, where they must not.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{recorded::Row, stand::Stand};
+use super::{recorded::Exchange, replay_server::ReplayServer};
 use crate::support::Answer;
 
-/// Values that are other ones at every server and in every moment: only their kind is compared.
+/// Values that differ by server and by moment: only their kind is compared.
 const OTHER_VALUES: &[&str] = &[
     "id",
     "meta",
@@ -34,16 +34,16 @@ const OTHER_VALUES: &[&str] = &[
     "access_grant_expiration",
 ];
 
-/// What differs, in words; nothing when they are alike.
-pub fn differences(stand: &Stand, row: &Row, answer: &Answer) -> Vec<String> {
+/// The differences in words; none if the answers are alike.
+pub fn differences(server: &ReplayServer, exchange: &Exchange, answer: &Answer) -> Vec<String> {
     let mut found = Vec::new();
-    if row.status != answer.status {
-        found.push(format!("status {}, not {}: {}", answer.status, row.status, shortened(&answer.body)));
+    if exchange.status != answer.status {
+        found.push(format!("status {}, not {}: {}", answer.status, exchange.status, shortened(&answer.body)));
         return found;
     }
     for name in ["www-authenticate", "retry-after", "content-type", "location", "allow"] {
-        let recorded = row.header(name).map(|value| header(name, &Side::Recorded(stand).normal(value)));
-        let live = answer.header(name).map(|value| header(name, &Side::Live(stand).normal(value)));
+        let recorded = exchange.header(name).map(|value| header(name, &Origin::Recorded(server).normal(value)));
+        let live = answer.header(name).map(|value| header(name, &Origin::Live(server).normal(value)));
         if recorded != live {
             found.push(format!("{name}: {live:?}, not {recorded:?}"));
         }
@@ -51,12 +51,12 @@ pub fn differences(stand: &Stand, row: &Row, answer: &Answer) -> Vec<String> {
     // The log-in server of the recordings is another one, which knows no limits; and how many of a hundred
     // thousand calls are left in this second, the next one tells otherwise.
     for name in ["x-ratelimit-limit", "x-ratelimit-remaining"] {
-        let of_chance = name == "x-ratelimit-remaining" && row.header("x-ratelimit-limit") == Some("100000");
-        if !of_chance && row.header(name).is_some() && row.header(name) != answer.header(name) {
-            found.push(format!("{name}: {:?}, not {:?}", answer.header(name), row.header(name)));
+        let of_chance = name == "x-ratelimit-remaining" && exchange.header("x-ratelimit-limit") == Some("100000");
+        if !of_chance && exchange.header(name).is_some() && exchange.header(name) != answer.header(name) {
+            found.push(format!("{name}: {:?}, not {:?}", answer.header(name), exchange.header(name)));
         }
     }
-    found.extend(body(stand, row, answer));
+    found.extend(body(server, exchange, answer));
     found
 }
 
@@ -64,7 +64,7 @@ fn shortened(text: &str) -> String {
     text.chars().take(160).collect()
 }
 
-/// A header in a form in which its likes are equal.
+/// A header in a form in which equivalent values are equal.
 fn header(name: &str, value: &str) -> String {
     if name == "allow" {
         return value.split(", ").collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ");
@@ -73,22 +73,22 @@ fn header(name: &str, value: &str) -> String {
 }
 
 /// Where a text comes from.
-enum Side<'a> {
-    Recorded(&'a Stand),
-    Live(&'a Stand),
+enum Origin<'a> {
+    Recorded(&'a ReplayServer),
+    Live(&'a ReplayServer),
 }
 
-impl Side<'_> {
-    /// The text without what is legitimately different.
+impl Origin<'_> {
+    /// The text without what may differ.
     fn normal(&self, text: &str) -> String {
         let text = match self {
-            Self::Recorded(stand) => {
-                let text = stand.translated(text);
+            Self::Recorded(server) => {
+                let text = server.translated(text);
                 let hosts = ["http://localhost:8010", "http://localhost:8011", "http%3A//localhost%3A8010"];
                 hosts.iter().fold(text, |text, host| text.replace(host, "HOST"))
             }
-            Self::Live(stand) => {
-                let url = stand.mock.url();
+            Self::Live(server) => {
+                let url = server.mock.url();
                 text.replace(url, "HOST").replace(&url.replace(':', "%3A"), "HOST")
             }
         };
@@ -113,33 +113,34 @@ fn masked(text: &str, marker: &str, kind: impl Fn(char) -> bool) -> String {
     out
 }
 
-fn body(stand: &Stand, row: &Row, answer: &Answer) -> Vec<String> {
-    let is_json = row.header("content-type").is_some_and(|kind| kind.contains("json")) || row.body.starts_with('{');
-    if is_json && !row.body.is_empty() {
-        return json(stand, row, answer);
+fn body(server: &ReplayServer, exchange: &Exchange, answer: &Answer) -> Vec<String> {
+    let is_json =
+        exchange.header("content-type").is_some_and(|kind| kind.contains("json")) || exchange.body.starts_with('{');
+    if is_json && !exchange.body.is_empty() {
+        return json(server, exchange, answer);
     }
-    if row.body.starts_with('<') {
+    if exchange.body.starts_with('<') {
         // What stands in a redirect is for nobody's eyes.
-        if row.header("location").is_some() {
+        if exchange.header("location").is_some() {
             return Vec::new();
         }
-        return page(stand, row, answer);
+        return page(server, exchange, answer);
     }
     let lines = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let (recorded, live) = (lines(&row.body), lines(&answer.body));
+    let (recorded, live) = (lines(&exchange.body), lines(&answer.body));
     if recorded == live { Vec::new() } else { vec![format!("body {:?}, not {recorded:?}", shortened(&live))] }
 }
 
 /// Pages are each server's own; the sentences in which they say what is wrong are not.
-fn page(stand: &Stand, row: &Row, answer: &Answer) -> Vec<String> {
+fn page(server: &ReplayServer, exchange: &Exchange, answer: &Answer) -> Vec<String> {
     if !answer.body.trim_start().to_ascii_lowercase().starts_with("<!doctype html>") {
         return vec![format!("no page: {}", shortened(&answer.body))];
     }
-    let live = words(&Side::Live(stand).normal(&answer.body));
-    let sentences = row.body.split('<').filter_map(|part| part.split_once('>')).map(|(_, text)| text.trim());
+    let live = words(&Origin::Live(server).normal(&answer.body));
+    let sentences = exchange.body.split('<').filter_map(|part| part.split_once('>')).map(|(_, text)| text.trim());
     let telling = sentences.filter(|text| text.starts_with("invalid_client : ") || text.contains("find the page"));
     telling
-        .map(|text| words(&Side::Recorded(stand).normal(text)))
+        .map(|text| words(&Origin::Recorded(server).normal(text)))
         .filter(|text| !live.contains(text.as_str()))
         .map(|text| format!("the page does not say {text:?}"))
         .collect()
@@ -150,22 +151,23 @@ fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn json(stand: &Stand, row: &Row, answer: &Answer) -> Vec<String> {
-    let recorded = Side::Recorded(stand).normal(&row.body);
+fn json(server: &ReplayServer, exchange: &Exchange, answer: &Answer) -> Vec<String> {
+    let recorded = Origin::Recorded(server).normal(&exchange.body);
     // JSON without a field, as a text is.
     if recorded == answer.body {
         return Vec::new();
     }
-    let Some(recorded) = object(&recorded, row.is_cut) else { return vec!["the recording is no JSON".to_owned()] };
-    let Ok(Value::Object(live)) = serde_json::from_str(&Side::Live(stand).normal(&answer.body)) else {
+    let Some(recorded) = object(&recorded, exchange.is_cut) else { return vec!["the recording is no JSON".to_owned()] };
+    let Ok(Value::Object(live)) = serde_json::from_str(&Origin::Live(server).normal(&answer.body)) else {
         return vec![format!("no JSON: {}", shortened(&answer.body))];
     };
     // How many claims a filter finds, and so how many pages there are, is the data's.
-    let filtered = ["type=", "_lastUpdated=g", "service-date=", "_tag="].iter().any(|name| row.target.contains(name))
-        && !row.theme.starts_with("18");
-    let mut found = keys(&recorded, &live, row.is_cut);
+    let filtered =
+        ["type=", "_lastUpdated=g", "service-date=", "_tag="].iter().any(|name| exchange.target.contains(name))
+            && !exchange.theme.starts_with("18");
+    let mut found = keys(&recorded, &live, exchange.is_cut);
     // The recording's stand-in lacks the step in which the data back end of v3 fills in a total.
-    let no_total = row.target.starts_with("/v3/fhir/");
+    let no_total = exchange.target.starts_with("/v3/fhir/");
     found.retain(|difference| {
         !((filtered && difference.contains("entry")) || (no_total && difference.contains("total")))
     });
@@ -265,9 +267,9 @@ mod tests {
     const JSON: &str = "application/json";
     const HTML: &str = "text/html; charset=utf-8";
 
-    fn row(kind: &str, body: &str, is_cut: bool) -> Row {
+    fn exchange(kind: &str, body: &str, is_cut: bool) -> Exchange {
         let headers = vec![("Content-Type".to_owned(), kind.to_owned())];
-        Row { status: 400, headers, body: body.to_owned(), is_cut, ..nobody() }
+        Exchange { status: 400, headers, body: body.to_owned(), is_cut, ..nobody() }
     }
 
     fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
@@ -277,31 +279,31 @@ mod tests {
 
     #[test]
     fn differences_are_found() {
-        let stand = Stand::start();
+        let server = ReplayServer::start();
         let said = r#"{"error": "invalid_grant", "id": "1"}"#;
         let page = "<!DOCTYPE html> <p>invalid_client : App id failed</p>";
         let cut = r#"{"resourceType":"Bundle","total":3,"entry":[{"resource":"#;
         let json = [("content-type", JSON)];
-        for (row, live, number) in [
-            (row(JSON, said, false), answer(400, &json, r#"{"error":"invalid_grant","id":"2"}"#), 0),
-            (row(JSON, said, false), answer(401, &json, said), 1),
-            (row(JSON, said, false), answer(400, &[("content-type", HTML)], said), 1),
-            (row(JSON, said, false), answer(400, &[("content-type", JSON), ("location", "/")], said), 1),
-            (row(JSON, said, false), answer(400, &[("content-type", JSON), ("retry-after", "1")], said), 1),
-            (row(JSON, said, false), answer(400, &json, r#"{"error":"invalid_client","id":"1"}"#), 1),
-            (row(JSON, said, false), answer(400, &json, r#"{"error":"invalid_grant"}"#), 1),
-            (row(JSON, said, false), answer(400, &json, r#"{"error":"invalid_grant","id":1}"#), 1),
-            (row(JSON, said, false), answer(400, &json, r#"{"error":"invalid_grant","id":"1","more":1}"#), 1),
-            (row(JSON, said, false), answer(400, &json, ""), 1),
-            (row(JSON, cut, true), answer(400, &json, r#"{"resourceType":"Bundle","total":3,"entry":[]}"#), 0),
-            (row(JSON, cut, true), answer(400, &json, r#"{"resourceType":"Bundle","total":4,"entry":[]}"#), 1),
-            (row(HTML, page, false), answer(400, &[("content-type", HTML)], &page.replace("<p>", "<p><b>")), 0),
-            (row(HTML, page, false), answer(400, &[("content-type", HTML)], "<!doctype html><p>No.</p>"), 1),
-            (row(HTML, "success", false), answer(400, &[("content-type", HTML)], "success "), 0),
-            (row(HTML, "success", false), answer(400, &[("content-type", HTML)], "failure"), 1),
+        for (exchange, live, number) in [
+            (exchange(JSON, said, false), answer(400, &json, r#"{"error":"invalid_grant","id":"2"}"#), 0),
+            (exchange(JSON, said, false), answer(401, &json, said), 1),
+            (exchange(JSON, said, false), answer(400, &[("content-type", HTML)], said), 1),
+            (exchange(JSON, said, false), answer(400, &[("content-type", JSON), ("location", "/")], said), 1),
+            (exchange(JSON, said, false), answer(400, &[("content-type", JSON), ("retry-after", "1")], said), 1),
+            (exchange(JSON, said, false), answer(400, &json, r#"{"error":"invalid_client","id":"1"}"#), 1),
+            (exchange(JSON, said, false), answer(400, &json, r#"{"error":"invalid_grant"}"#), 1),
+            (exchange(JSON, said, false), answer(400, &json, r#"{"error":"invalid_grant","id":1}"#), 1),
+            (exchange(JSON, said, false), answer(400, &json, r#"{"error":"invalid_grant","id":"1","more":1}"#), 1),
+            (exchange(JSON, said, false), answer(400, &json, ""), 1),
+            (exchange(JSON, cut, true), answer(400, &json, r#"{"resourceType":"Bundle","total":3,"entry":[]}"#), 0),
+            (exchange(JSON, cut, true), answer(400, &json, r#"{"resourceType":"Bundle","total":4,"entry":[]}"#), 1),
+            (exchange(HTML, page, false), answer(400, &[("content-type", HTML)], &page.replace("<p>", "<p><b>")), 0),
+            (exchange(HTML, page, false), answer(400, &[("content-type", HTML)], "<!doctype html><p>No.</p>"), 1),
+            (exchange(HTML, "success", false), answer(400, &[("content-type", HTML)], "success "), 0),
+            (exchange(HTML, "success", false), answer(400, &[("content-type", HTML)], "failure"), 1),
         ] {
-            let found = differences(&stand, &row, &live);
-            assert_eq!(found.len(), number, "{} / {}: {found:?}", row.body, live.body);
+            let found = differences(&server, &exchange, &live);
+            assert_eq!(found.len(), number, "{} / {}: {found:?}", exchange.body, live.body);
         }
     }
 }

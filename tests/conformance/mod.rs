@@ -1,52 +1,52 @@
 //! The mock against what the real server was recorded to answer: every recorded request is made again, in
 //! the state that it needs, and the answers are compared: status, `WWW-Authenticate`, `Retry-After`,
-//! `Location`, `Content-Type`, `Allow`, the keys of the body and what it says. [`left`] lists the rows that
-//! cannot be made again, with reasons.
+//! `Location`, `Content-Type`, `Allow`, the keys of the body and what it says. [`exceptions`] lists the
+//! exchanges that cannot be made again or that differ, with reasons.
 
 #![allow(unreachable_pub, reason = "a test has no other crate that could reach it")]
 mod compare;
-mod left;
+mod exceptions;
 mod plan;
 mod recorded;
 mod replay;
-mod stand;
+mod replay_server;
 use std::{collections::BTreeMap, fmt::Write as _, io::Write as _};
 
 #[test]
 fn conformance_with_the_recorded_exchanges() {
-    let mut rows = Vec::new();
+    let mut exchanges = Vec::new();
     for folder in ["data/transcripts", "data/transcripts-backend-faults"] {
         let Some(dir) = crate::support::shared(folder) else { return };
-        let read = recorded::rows(&dir);
+        let read = recorded::exchanges(&dir);
         let index = std::fs::read_to_string(dir.join("INDEX.tsv")).unwrap();
         assert_eq!(read.len(), index.lines().count(), "every row of the index is read");
-        rows.extend(read);
+        exchanges.extend(read);
     }
-    let mut stand = stand::Stand::start();
-    let verifiers = replay::Verifiers::of(&rows);
-    // By file: rows, replayed ones, alike ones.
+    let mut server = replay_server::ReplayServer::start();
+    let verifiers = replay::Verifiers::of(&exchanges);
+    // By file: all exchanges, those that were replayed, those that were alike.
     let mut themes: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
     let mut left: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut wrong = Vec::new();
-    for row in &rows {
-        if !themes.contains_key(row.theme.as_str()) {
-            stand.forget_last();
+    for exchange in &exchanges {
+        if !themes.contains_key(exchange.theme.as_str()) {
+            server.forget_last();
         }
-        let [all, replayed, alike] = themes.entry(&row.theme).or_default();
+        let [all, replayed, alike] = themes.entry(&exchange.theme).or_default();
         *all += 1;
-        if let Some(why) = left::not_replayed(row) {
-            left.entry(why).or_default().push(row.name());
+        if let Some(why) = exceptions::not_replayed(exchange) {
+            left.entry(why).or_default().push(exchange.name());
             continue;
         }
         *replayed += 1;
-        let answer = replay::replay(&mut stand, row, &verifiers);
-        let differences = compare::differences(&stand, row, &answer);
+        let answer = replay::replay(&mut server, exchange, &verifiers);
+        let differences = compare::differences(&server, exchange, &answer);
         *alike += usize::from(differences.is_empty());
-        match (differences.is_empty(), left::may_differ(row)) {
+        match (differences.is_empty(), exceptions::may_differ(exchange)) {
             (true, None) => {}
-            (false, Some(why)) => left.entry(why).or_default().push(row.name()),
-            (false, None) => wrong.push(format!("{}\n    {}", row.name(), differences.join("\n    "))),
-            (true, Some(_)) => wrong.push(format!("{}\n    is alike: strike it off the list", row.name())),
+            (false, Some(why)) => left.entry(why).or_default().push(exchange.name()),
+            (false, None) => wrong.push(format!("{}\n    {}", exchange.name(), differences.join("\n    "))),
+            (true, Some(_)) => wrong.push(format!("{}\n    is alike: strike it off the list", exchange.name())),
         }
     }
     // Not print!: the harness would keep it to itself.
@@ -54,7 +54,7 @@ fn conformance_with_the_recorded_exchanges() {
     assert!(wrong.is_empty(), "{} rows differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// Sums, and what is left with its reasons; with `BBDL_CONFORMANCE_ROWS` set, every row of that by name.
+/// The sums, and how many exchanges are exceptions for which reason. With `BBDL_CONFORMANCE_ROWS` set, their names too.
 fn report(themes: &BTreeMap<&str, [usize; 3]>, left: &BTreeMap<&str, Vec<String>>) -> String {
     let sum = |at: usize| themes.values().map(|numbers| numbers[at]).sum::<usize>();
     let mut text = format!("conformance: {} of {} rows replayed, {} alike\n", sum(1), sum(0), sum(2));
@@ -62,10 +62,10 @@ fn report(themes: &BTreeMap<&str, [usize; 3]>, left: &BTreeMap<&str, Vec<String>
         let _ = writeln!(text, "  {theme}: {replayed} of {all} replayed, {alike} alike");
     }
     let by_name = std::env::var_os("BBDL_CONFORMANCE_ROWS").is_some();
-    for (why, rows) in left {
-        let _ = writeln!(text, "  left, {}: {why}", rows.len());
-        for row in rows.iter().filter(|_| by_name) {
-            let _ = writeln!(text, "    {row}");
+    for (why, exchanges) in left {
+        let _ = writeln!(text, "  left, {}: {why}", exchanges.len());
+        for exchange in exchanges.iter().filter(|_| by_name) {
+            let _ = writeln!(text, "    {exchange}");
         }
     }
     text

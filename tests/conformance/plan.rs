@@ -1,7 +1,7 @@
-//! What has to be so before a recorded request can be made again: who logged in, at which app, for what,
-//! and what went wrong on purpose. The recordings say it in their titles only.
+//! The state that a recorded request needs: who logged in, at which app, for which scopes, and with which faults.
+//! The recordings say it in their titles only.
 
-use super::recorded::Row;
+use super::recorded::Exchange;
 
 /// An app of the recordings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,15 +45,15 @@ pub enum Step {
     LogInAgain,
     /// The same person connects another app.
     LogInElsewhere,
-    /// Somebody is logged in whose tokens are only sent by later requests.
+    /// Somebody logs in whose tokens only later requests send.
     LogIn,
-    /// So many calls a minute; 0: as many as one likes.
+    /// A limit of this many calls a minute; 0 for no limit.
     Rate(u32),
     /// Three claims come and one changes.
     Load,
 }
 
-/// What a row needs.
+/// The state that an exchange needs.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub app: App,
@@ -167,7 +167,7 @@ const MEANINGS: &[(&str, &str, Change)] = &[
     ("18", "3 new + 1 updated", |plan| plan.steps.push(Step::Load)),
 ];
 
-/// Words of the titles of `14-backend-faults`, and how the data back end fails then.
+/// Words in the titles of `14-backend-faults`, and how the data back end fails there.
 const OUTAGES: &[(&str, &str)] = &[
     ("BFD 400 Oper", "backend=400#1"),
     ("BFD 401 Oper", "backend=401#1"),
@@ -198,12 +198,12 @@ const OUTAGES: &[(&str, &str)] = &[
     ("backend down: ", "backend=down#1"),
 ];
 
-/// What this row needs.
-pub fn plan(row: &Row) -> Plan {
+/// The state that this exchange needs.
+pub fn plan(exchange: &Exchange) -> Plan {
     let mut plan = Plan {
         app: App::Main,
         basic: Basic::Owner,
-        version: row.version(),
+        version: exchange.version(),
         enrollee: 0,
         scope: None,
         demographics: true,
@@ -213,11 +213,11 @@ pub fn plan(row: &Row) -> Plan {
         steps: Vec::new(),
     };
     for (theme, words, change) in MEANINGS {
-        if row.is(theme, words) {
+        if exchange.is(theme, words) {
             change(&mut plan);
         }
     }
-    let outages = OUTAGES.iter().filter(|(words, _)| row.is("14-backend-faults", words));
+    let outages = OUTAGES.iter().filter(|(words, _)| exchange.is("14-backend-faults", words));
     plan.steps.extend(outages.map(|(_, fault)| Step::Fault(fault)));
     plan
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 /// One recorded exchange.
 #[derive(Debug)]
-pub struct Row {
+pub struct Exchange {
     /// The file, without its ending: `03-authorize-errors`.
     pub theme: String,
     pub title: String,
@@ -21,7 +21,7 @@ pub struct Row {
     pub is_cut: bool,
 }
 
-impl Row {
+impl Exchange {
     pub fn sent(&self, name: &str) -> Option<&str> {
         header(&self.sent, name)
     }
@@ -47,7 +47,7 @@ impl Row {
         self.sent_body.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|(_, v)| v)
     }
 
-    /// What the lists call it.
+    /// Its name in the report.
     pub fn name(&self) -> String {
         format!("{} | {}", self.theme, self.title)
     }
@@ -58,20 +58,20 @@ fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
 }
 
 /// Every exchange, in the order of the files.
-pub fn rows(dir: &Path) -> Vec<Row> {
+pub fn exchanges(dir: &Path) -> Vec<Exchange> {
     let mut files: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
     files.sort();
-    let mut rows = Vec::new();
+    let mut exchanges = Vec::new();
     for file in files {
         let theme = file.file_stem().unwrap().to_str().unwrap();
         let text = std::fs::read_to_string(&file).unwrap();
-        rows.extend(text.split(&"=".repeat(100)).filter_map(|section| row(theme, section)));
+        exchanges.extend(text.split(&"=".repeat(100)).filter_map(|section| exchange(theme, section)));
     }
-    rows
+    exchanges
 }
 
-fn row(theme: &str, section: &str) -> Option<Row> {
+fn exchange(theme: &str, section: &str) -> Option<Exchange> {
     let title = section.lines().find_map(|line| line.strip_prefix("# "))?.to_owned();
     let sent: Vec<&str> = section.lines().filter_map(|line| line.strip_prefix('>')).collect();
     let sent: Vec<&str> = sent.into_iter().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
@@ -88,7 +88,7 @@ fn row(theme: &str, section: &str) -> Option<Row> {
         Some((body, note)) if note.ends_with("characters in all]") => (body, true),
         _ => (body, false),
     };
-    Some(Row {
+    Some(Exchange {
         theme: theme.to_owned(),
         title,
         method,
@@ -102,9 +102,9 @@ fn row(theme: &str, section: &str) -> Option<Row> {
     })
 }
 
-/// A row of which nothing is said: what its plan is, every plan begins with.
-pub fn nobody() -> Row {
-    Row {
+/// An empty exchange. Every plan begins with its plan.
+pub fn nobody() -> Exchange {
+    Exchange {
         theme: String::new(),
         title: String::new(),
         method: String::new(),

@@ -1,4 +1,4 @@
-//! The mock on which the rows are replayed, and what of the recordings stands for what of it.
+//! The mock at which the exchanges are replayed, and which of its values stands for which recorded one.
 
 use std::collections::HashMap;
 
@@ -33,31 +33,31 @@ struct Pair {
     refresh: Option<String>,
 }
 
-pub struct Stand {
+pub struct ReplayServer {
     pub mock: Mock,
     /// Id and secret.
     apps: HashMap<App, (String, String)>,
-    /// What is written in a recording, and what stands for it here.
+    /// Recorded values, and the live ones that stand for them.
     words: Vec<(String, String)>,
     owners: HashMap<String, App>,
     last: Pair,
 }
 
-/// How far somebody has come through the log-in pages.
-pub struct Walk {
+/// A person's way through the log-in pages.
+pub struct LoginProgress {
     /// Back from the log-in server.
     pub callback: String,
     /// The answer to that.
     pub after: Answer,
 }
 
-impl Stand {
+impl ReplayServer {
     pub fn start() -> Self {
         let mock =
             Mock::start(Options { seed: 7, records: Box::new(Population::new(7, 11, 400)), ..Options::default() })
                 .unwrap();
         let own = (mock.client_id().to_owned(), mock.client_secret().to_owned());
-        let mut stand = Self {
+        let mut server = Self {
             mock,
             apps: HashMap::from([(App::Main, own)]),
             words: Vec::new(),
@@ -79,19 +79,19 @@ impl Stand {
             (App::Idle, json!({})),
             (App::PartD, json!({"part_d": true})),
         ] {
-            let made: Value = stand.control("apps", &more);
+            let made: Value = server.control("apps", &more);
             let text = |name: &str| made[name].as_str().unwrap_or_default().to_owned();
-            stand.apps.insert(app, (text("client_id"), text("client_secret")));
+            server.apps.insert(app, (text("client_id"), text("client_secret")));
         }
         for (enrollee, standing) in [(5, "only-v2"), (6, "only-v3"), (7, "unknown"), (8, "duplicate"), (9, "no-number")]
         {
-            stand.control("people", &json!({"enrollee": enrollee, "standing": standing}));
+            server.control("people", &json!({"enrollee": enrollee, "standing": standing}));
         }
         for (enrollee, remove) in [(2, 399), (3, 400), (10, 350)] {
-            stand.control("claims", &json!({"enrollee": enrollee, "remove": remove, "at": "2026-08-01T06:30:00Z"}));
+            server.control("claims", &json!({"enrollee": enrollee, "remove": remove, "at": "2026-08-01T06:30:00Z"}));
         }
-        stand.learn_names();
-        stand
+        server.learn_names();
+        server
     }
 
     /// People, claims and apps.
@@ -136,7 +136,7 @@ impl Stand {
         serde_json::from_str(&answer.body).unwrap()
     }
 
-    /// From now on, this of the recordings stands for that.
+    /// From now on, the live value stands for the recorded one.
     pub fn learn(&mut self, recorded: &str, live: &str) {
         if recorded.len() >= 10 && !self.knows(recorded) {
             self.words.push((recorded.to_owned(), live.to_owned()));
@@ -164,12 +164,12 @@ impl Stand {
         self.apps.iter().find(|(_, (id, _))| id == client_id).map(|(app, _)| *app)
     }
 
-    /// Whose a live code or token is.
+    /// The app that a live code or token belongs to.
     pub fn owner(&self, word: &str) -> Option<App> {
         self.owners.get(word).copied()
     }
 
-    pub fn own(&mut self, word: &str, app: App) {
+    pub fn set_owner(&mut self, word: &str, app: App) {
         self.owners.insert(word.to_owned(), app);
     }
 
@@ -183,7 +183,7 @@ impl Stand {
     // ---- log-ins
 
     /// From an authorization request to the way back from the log-in server.
-    pub fn walk(&self, authorize: &str, enrollee: usize) -> Walk {
+    pub fn log_in_pages(&self, authorize: &str, enrollee: usize) -> LoginProgress {
         let go = |url: &str| crate::support::http("GET", url, &[], "");
         let to = |answer: &Answer| {
             let location = answer.header("location").unwrap_or_else(|| panic!("{authorize}: {}", answer.body));
@@ -194,7 +194,7 @@ impl Stand {
         let body = format!("username=BBUser{enrollee:05}&relay={relay}");
         let callback = to(&crate::support::http("POST", &format!("{}/login/", self.mock.url()), &[FORM], &body));
         let after = go(&callback);
-        Walk { callback, after }
+        LoginProgress { callback, after }
     }
 
     /// The hidden field that every answer to a consent page has to have.
@@ -224,8 +224,9 @@ impl Stand {
     /// A live code for this verifier.
     pub fn code(&mut self, plan: &Plan, verifier: &str) -> String {
         let challenge = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(verifier));
-        let walk = self.walk(&self.authorize(plan, &challenge), plan.enrollee);
-        let page = walk.after.header("location").unwrap_or_else(|| panic!("{plan:?}: {}", walk.after.body));
+        let log_in_pages = self.log_in_pages(&self.authorize(plan, &challenge), plan.enrollee);
+        let page =
+            log_in_pages.after.header("location").unwrap_or_else(|| panic!("{plan:?}: {}", log_in_pages.after.body));
         let truth = |ticked: bool| if ticked { "True" } else { "False" };
         let body = format!(
             "csrfmiddlewaretoken={}&allow=Connect&share_demographic_scopes={}&share_samhsa_data={}",
@@ -237,7 +238,7 @@ impl Stand {
         let back = answer.header("location").unwrap_or_else(|| panic!("{plan:?}: {}", answer.body));
         let back = Url::parse(back).unwrap();
         let code = back.query_pairs().find(|(key, _)| key == "code").unwrap_or_else(|| panic!("{back}")).1.into_owned();
-        self.own(&code, plan.app);
+        self.set_owner(&code, plan.app);
         code
     }
 
@@ -258,8 +259,8 @@ impl Stand {
         let answer: Value = serde_json::from_str(&answer.body).unwrap();
         let token = |name: &str| answer[name].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
         let (access, refresh) = (token("access_token"), token("refresh_token"));
-        self.own(&access, plan.app);
-        self.own(&refresh, plan.app);
+        self.set_owner(&access, plan.app);
+        self.set_owner(&refresh, plan.app);
         (access, refresh)
     }
 
@@ -268,7 +269,7 @@ impl Stand {
         self.last = Pair { access: Some(access), refresh: Some(refresh) };
     }
 
-    /// Nothing that was logged in before stands for anything from here on.
+    /// Forgets the tokens of the last log-in.
     pub fn forget_last(&mut self) {
         self.last = Pair::default();
     }
