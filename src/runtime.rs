@@ -1,6 +1,10 @@
 //! How work is run, waited for, and stopped when a person or the system asks for it.
 
-use std::{thread, time::Duration};
+use std::{
+    sync::{Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
 
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -80,6 +84,32 @@ pub(crate) async fn interruptible<T>(task: impl Future<Output = Result<T>>) -> R
             .hint("What was complete is kept. Run the same command again.")),
         result = task => result,
     }
+}
+
+/// Does something with each of many items, on as many threads as the machine has processors; the answers stand in the
+/// order of the items. A few are not worth a thread.
+pub(crate) fn in_parallel<T: Send, R: Send>(items: Vec<T>, each: impl Fn(T) -> R + Sync) -> Vec<R> {
+    const FEW: usize = 64;
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let threads = processors.min(items.len() / FEW);
+    if threads < 2 {
+        return items.into_iter().map(each).collect();
+    }
+    let part = items.len().div_ceil(threads);
+    let items: Vec<Mutex<Option<T>>> = items.into_iter().map(|item| Mutex::new(Some(item))).collect();
+    let take = |item: &Mutex<Option<T>>| item.lock().unwrap_or_else(PoisonError::into_inner).take().map(&each);
+    let work = |part: &[Mutex<Option<T>>]| part.iter().map(take).collect::<Vec<_>>();
+    thread::scope(|scope| {
+        let started: Vec<_> =
+            items.chunks(part).map(|part| (part, thread::Builder::new().spawn_scoped(scope, || work(part)))).collect();
+        // Where the system has no more threads, this one does it.
+        let ends = started.into_iter().flat_map(|(part, started)| match started {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(_) => work(part),
+        });
+        // Each was taken once.
+        ends.flatten().collect()
+    })
 }
 
 /// Work that blocks (disk, locks), done on a thread of its own, so that a request to stop is heard

@@ -13,6 +13,7 @@ use std::{
 use tempfile::TempPath;
 
 use super::{durable, replace};
+use crate::runtime::in_parallel;
 
 /// A file to be written.
 pub(crate) struct NewFile<'a> {
@@ -28,15 +29,13 @@ pub(crate) fn write(root: &Path, files: &[NewFile<'_>], is_secret: bool) -> Vec<
     if files.is_empty() {
         return Vec::new();
     }
-    let mut written: Vec<io::Result<TempPath>> = files.iter().map(|file| temporary(file, is_secret)).collect();
+    let mut written: Vec<io::Result<TempPath>> = in_parallel(files.iter().collect(), |file| temporary(file, is_secret));
     if let Err(cause) = sync_contents(root, &written) {
         written.iter_mut().for_each(|file| *file = Err(again(&cause)));
     }
-    let renamed = files
-        .iter()
-        .zip(written)
-        .map(|(file, temporary)| temporary.and_then(|temporary| replace::with(temporary, &file.place)));
-    let mut renamed: Vec<io::Result<()>> = renamed.collect();
+    let pairs = files.iter().zip(written).collect();
+    let rename = |(file, temporary): (&NewFile<'_>, io::Result<TempPath>)| replace::with(temporary?, &file.place);
+    let mut renamed: Vec<io::Result<()>> = in_parallel(pairs, rename);
     if let Err(cause) = sync_names(root, files) {
         renamed.iter_mut().for_each(|file| *file = Err(again(&cause)));
     }

@@ -3,6 +3,7 @@
 pub(crate) mod batch;
 pub(crate) mod durable;
 pub mod lock;
+pub(crate) mod open_files;
 pub(crate) mod path_text;
 pub(crate) mod place;
 pub(crate) mod private_dir;

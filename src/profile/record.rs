@@ -200,6 +200,7 @@ impl Profile {
         let (from, to) = (paths.profile(old), paths.profile(new));
         // The log-ins that ended under the new name before have left archives of their own.
         LeftBehind::add(paths, new, &LeftBehind::load(paths, old)?)?;
+        LeftBehind::save(paths, old, Vec::new())?;
         let pulls = [old, new].map(|name| paths.last_pulls().join(format!("{name}.json")));
         let _ = std::fs::rename(&pulls[0], &pulls[1]);
         match std::fs::rename(&from, &to).and_then(|()| durable::sync_dir(&paths.profiles_dir())) {
@@ -208,7 +209,6 @@ impl Profile {
             }
             _ => {}
         }
-        LeftBehind::save(paths, old, Vec::new())?;
         paths.remove_locks(old);
         Ok(())
     }

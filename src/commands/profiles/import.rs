@@ -6,7 +6,7 @@
 //! had kept is refused as being there already, and nothing is lost.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     fs::File,
     io::{self, BufRead, BufReader, Read, stdin},
     path::Path,
@@ -17,23 +17,29 @@ use std::{
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::row::{BadRow, Row};
+use super::row::{BadRow, RefreshTokenMark, Row};
 use crate::{
     auth::store::{StoreKind, TokenStore},
     cli::{ProfilesImport, SharedStateArgs},
     commands::{Context, shared_state},
     error::{Error, ErrorKind, Result},
-    files::{lock::FileLock, path_text::typed, private_dir},
+    files::{lock::FileLock, open_files, path_text::typed, private_dir},
     profile::{
         Profile, ProfileName, TakenNames,
         archive_notes::{ArchiveNote, LeftBehind},
         hold,
     },
+    runtime::in_parallel,
     secret::Secret,
 };
 
-/// Rows that share their syncs. Each has up to two locks open meanwhile, and systems allow as few as 1,024 open files.
-pub(super) const BATCH: usize = 400;
+/// Rows that share their syncs in the file store, where the system lets so many files be open: a sync waits for the whole
+/// file system.
+const ROWS_A_SYNC: usize = 8000;
+/// The same for other stores, which keep their records one by one, while other processes wait for the locks.
+const ROWS_ELSEWHERE: usize = 400;
+/// Each row has up to two locks open meanwhile.
+const LOCKS_A_ROW: usize = 2;
 /// A longer line is no row: a token has some hundred characters.
 const LONGEST_LINE: u64 = 1 << 20;
 /// Longer than another process renews a log-in.
@@ -60,16 +66,18 @@ pub(super) fn run(context: &Context, args: &ProfilesImport, shared: &SharedState
         store: context.store(kind),
         known: names.len(),
         taken: names.into_iter().collect(),
-        lines_of: HashMap::new(),
+        seen: Seen::default(),
         summary: Summary::default(),
     };
+    let at_once = if kind == StoreKind::File { ROWS_A_SYNC } else { ROWS_ELSEWHERE };
+    let at_once = open_files::room_for(at_once * LOCKS_A_ROW).div_ceil(LOCKS_A_ROW);
     let mut batch = Vec::new();
     for number in 1.. {
         let Some(line) = lines.next().map_err(|cause| Error::disk("read", &args.file, &cause))? else { break };
         if !line.is_blank() {
             batch.push((number, import.read(number, &line)));
         }
-        if batch.len() == BATCH {
+        if batch.len() >= at_once {
             import.keep(std::mem::take(&mut batch));
         }
     }
@@ -86,14 +94,45 @@ struct Import<'a> {
     /// How many profiles there are by now.
     known: usize,
     taken: TakenNames,
-    /// The line of each name of this file.
-    lines_of: HashMap<ProfileName, u64>,
+    seen: Seen,
     summary: Summary,
+}
+
+/// What the rows of a file have said so far, and in which line.
+#[derive(Default)]
+pub(super) struct Seen {
+    names: HashMap<ProfileName, u64>,
+    refresh_tokens: HashMap<RefreshTokenMark, u64>,
+}
+
+impl Seen {
+    /// Refuses a row whose name or whose refresh token an earlier row has. A refresh token works once: of two profiles
+    /// that share one, the second renewal would end the log-in of both.
+    pub(super) fn check(&mut self, number: u64, row: &Row) -> Result<(), String> {
+        if let Some(earlier) = self.names.get(&row.name) {
+            return Err(format!("line {earlier} has this name already"));
+        }
+        let Some(mark) = row.refresh_token_mark() else { return Ok(()) };
+        match self.refresh_tokens.entry(mark) {
+            Entry::Occupied(earlier) => {
+                let earlier = earlier.get();
+                Err(format!("line {earlier} has this refresh_token already; two profiles cannot share one"))
+            }
+            Entry::Vacant(free) => {
+                free.insert(number);
+                Ok(())
+            }
+        }
+    }
+
+    /// Notes the name of a row that can be kept.
+    pub(super) fn note_name(&mut self, number: u64, name: &ProfileName) {
+        self.names.insert(name.clone(), number);
+    }
 }
 
 /// A row that can be kept, and what it is kept with.
 struct Pending {
-    row: Row,
     name: ProfileName,
     profile: Profile,
     tokens: Secret,
@@ -106,16 +145,30 @@ struct Pending {
 pub(super) struct Verdict {
     pub(super) name: Option<String>,
     pub(super) refused: Option<Error>,
+    /// What a person should know of a row that was kept.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Verdict {
+    /// Refused for this.
+    pub(super) fn refused(name: Option<String>, error: Error) -> Self {
+        Self { name, refused: Some(error), warnings: Vec::new() }
+    }
+
+    /// Kept.
+    pub(super) fn kept(name: &ProfileName, warnings: Vec<String>) -> Self {
+        Self { name: Some(name.to_string()), refused: None, warnings }
+    }
 }
 
 impl Import<'_> {
     /// Reads a row, and refuses what could not be kept whatever the disk says.
     fn read(&mut self, number: u64, line: &Line) -> Result<Row, Verdict> {
         let row = line.text().map_err(|why| BadRow { name: None, why: why.to_owned() }).and_then(Row::read);
-        let row = row.map_err(|BadRow { name, why }| Verdict { name, refused: Some(bad(why)) })?;
-        let refuse = |error| Err(Verdict { name: Some(row.name.to_string()), refused: Some(error) });
-        if let Some(earlier) = self.lines_of.get(&row.name) {
-            return refuse(bad(format!("line {earlier} has this name already")));
+        let row = row.map_err(|BadRow { name, why }| Verdict::refused(name, bad(why)))?;
+        let refuse = |error| Err(Verdict::refused(Some(row.name.to_string()), error));
+        if let Err(why) = self.seen.check(number, &row) {
+            return refuse(bad(why));
         }
         if self.taken.has(&row.name) {
             if !self.replaces {
@@ -124,7 +177,7 @@ impl Import<'_> {
         } else if let Err(why) = self.taken.take(row.name.clone()) {
             return refuse(bad(why.to_string()));
         }
-        self.lines_of.insert(row.name.clone(), number);
+        self.seen.note_name(number, &row.name);
         Ok(row)
     }
 
@@ -132,8 +185,9 @@ impl Import<'_> {
     fn keep(&mut self, batch: Vec<(u64, Result<Row, Verdict>)>) {
         let mut verdicts: Vec<(u64, Verdict)> = Vec::with_capacity(batch.len());
         let mut pending = Vec::new();
-        for (number, row) in batch {
-            match row.and_then(|row| self.prepare(row)) {
+        let prepared = in_parallel(batch, |(number, row)| (number, row.and_then(|row| self.prepare(row))));
+        for (number, row) in prepared {
+            match row {
                 Ok(row) => pending.push((number, row)),
                 Err(verdict) => verdicts.push((number, verdict)),
             }
@@ -144,17 +198,14 @@ impl Import<'_> {
         let (with_tokens, without): (Vec<_>, Vec<_>) =
             pending.iter().zip(stored).partition(|(_, stored)| stored.is_ok());
         for ((number, row), stored) in without {
-            verdicts.push((*number, row.verdict(stored.err().map(Error::from))));
+            verdicts.push((*number, row.verdict(stored.map_err(Error::from).map(|()| Vec::new()))));
         }
         let profiles: Vec<(&ProfileName, &Profile)> =
             with_tokens.iter().map(|((_, row), _)| (&row.name, &row.profile)).collect();
         let kept = Profile::replace_many(&self.context.paths, &profiles);
         for (((number, row), _), kept) in with_tokens.iter().zip(kept) {
-            self.known += usize::from(kept.is_ok());
-            if kept.is_ok() {
-                self.tidy(*number, row);
-            }
-            verdicts.push((*number, row.verdict(kept.err())));
+            self.known += usize::from(kept.is_ok() && row.before.is_none());
+            verdicts.push((*number, row.verdict(kept.map(|()| self.tidy(row)))));
         }
         verdicts.sort_by_key(|(number, _)| *number);
         self.summary.tell(self.context, &verdicts);
@@ -163,7 +214,7 @@ impl Import<'_> {
     /// Takes the profile's lock, under which its tokens change hands.
     fn prepare(&self, row: Row) -> Result<Pending, Verdict> {
         let name: ProfileName = row.name.clone();
-        let refuse = |error| Verdict { name: Some(name.to_string()), refused: Some(error) };
+        let refuse = |error| Verdict::refused(Some(name.to_string()), error);
         let lock = hold(&self.context.paths, &name, LOCK_PATIENCE, "import").map_err(refuse)?;
         // What cannot be read is going to be replaced.
         let before = Profile::load(&self.context.paths, &name)
@@ -173,29 +224,30 @@ impl Import<'_> {
             return Err(refuse(exists()));
         }
         let (profile, tokens) = (row.profile(self.kind, before.as_ref()), row.tokens());
-        let pending = Pending { row, name, profile, tokens, before, _lock: lock };
+        let pending = Pending { name, profile, tokens, before, _lock: lock };
         // Before the record goes that alone knows them.
         LeftBehind::add(&self.context.paths, &pending.name, pending.left_behind())
-            .map_err(|error| pending.verdict(Some(error)))?;
+            .map_err(|error| pending.verdict(Err(error)))?;
         Ok(pending)
     }
 
-    /// What is to do once a row is kept: the tokens of before need not lie around, and a person has to know what stays.
-    fn tidy(&self, number: u64, row: &Pending) {
-        let (output, name) = (&self.context.output, &row.name);
+    /// What is to do once a row is kept: the tokens of before need not lie around. The answer is what a person has to know.
+    fn tidy(&self, row: &Pending) -> Vec<String> {
+        let mut warnings = Vec::new();
         if let Some(other) = row.before.as_ref().filter(|before| before.token_store != self.kind)
-            && let Err(cause) = self.context.store(other.token_store).delete(name.as_str())
+            && let Err(cause) = self.context.store(other.token_store).delete(row.name.as_str())
         {
             let why = Error::from(cause).message;
-            output.warn(format!("line {number} ({name}): the tokens of the log-in before are still stored: {why}"));
+            warnings.push(format!("the tokens of the log-in before are still stored: {why}"));
         }
         let left: Vec<String> = row.left_behind().iter().map(|note| note.out.display().to_string()).collect();
         if !left.is_empty() {
-            output.warn(format!(
-                "line {number} ({name}): the log-in before may be another person's. Its archives stay, and purge still knows them: {}",
+            warnings.push(format!(
+                "the log-in before may be another person's. Its archives stay, and purge still knows them: {}",
                 left.join(", ")
             ));
         }
+        warnings
     }
 }
 
@@ -208,8 +260,11 @@ impl Pending {
         }
     }
 
-    fn verdict(&self, refused: Option<Error>) -> Verdict {
-        Verdict { name: Some(self.row.name.to_string()), refused }
+    fn verdict(&self, kept: Result<Vec<String>>) -> Verdict {
+        match kept {
+            Ok(warnings) => Verdict::kept(&self.name, warnings),
+            Err(error) => Verdict::refused(Some(self.name.to_string()), error),
+        }
     }
 }
 
@@ -232,13 +287,13 @@ pub(super) struct Summary {
 impl Summary {
     pub(super) fn tell(&mut self, context: &Context, verdicts: &[(u64, Verdict)]) {
         let mut rows = String::new();
-        for (number, Verdict { name, refused }) in verdicts {
-            match refused {
+        for (number, verdict) in verdicts {
+            let name = verdict.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+            match &verdict.refused {
                 None => self.kept += 1,
                 Some(error) => {
                     self.refused += 1;
                     if !context.output.json() {
-                        let name = name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
                         context.output.warn(format!("line {number}{name}: {}", error.message));
                     }
                     let is_graver = |it: &Error| it.exit().gravity() < error.exit().gravity();
@@ -247,7 +302,10 @@ impl Summary {
                     }
                 }
             }
-            rows.push_str(&row_json(*number, name.as_deref(), refused.as_ref()).to_string());
+            for warning in &verdict.warnings {
+                context.output.warn(format!("line {number}{name}: {warning}"));
+            }
+            rows.push_str(&row_json(*number, verdict).to_string());
             rows.push('\n');
         }
         if context.output.json() && !rows.is_empty() {
@@ -268,10 +326,13 @@ impl Summary {
     }
 }
 
-fn row_json(number: u64, name: Option<&str>, refused: Option<&Error>) -> Value {
+fn row_json(number: u64, Verdict { name, refused, warnings }: &Verdict) -> Value {
     let mut row = json!({"line": number, "name": name, "ok": refused.is_none()});
     if let Some(error) = refused {
         row["error"] = error.to_json();
+    }
+    if !warnings.is_empty() {
+        row["warnings"] = warnings.clone().into();
     }
     row
 }

@@ -1,9 +1,7 @@
 //! `bbdl profiles import` into a shared state. Rows go to the database in batches, each of which is kept whole.
 
-use std::collections::HashMap;
-
 use super::{
-    import::{BATCH, Lines, Summary, Verdict, bad, exists, open},
+    import::{Lines, Seen, Summary, Verdict, bad, exists, open},
     row::{BadRow, Row},
 };
 use crate::{
@@ -12,7 +10,7 @@ use crate::{
     commands::{Context, shared_state},
     error::{Error, Result},
     fleet::shard,
-    profile::{ProfileName, TakenNames},
+    profile::TakenNames,
     runtime::block_on,
     shared_state::{
         SharedState,
@@ -20,6 +18,9 @@ use crate::{
         schema::Migrate,
     },
 };
+
+/// Rows that one statement brings to the database.
+const BATCH: usize = 400;
 
 /// Runs the command.
 ///
@@ -53,21 +54,21 @@ pub(super) fn run(context: &Context, args: &ProfilesImport, shared: &SharedState
 #[derive(Default)]
 struct Names {
     taken: TakenNames,
-    lines: HashMap<ProfileName, u64>,
+    seen: Seen,
 }
 
 impl Names {
-    /// Refuses a name that is there twice, or that cannot be a directory everywhere.
+    /// Refuses a name or a refresh token that is there twice, and a name that cannot be a directory everywhere.
     fn check(&mut self, number: u64, row: Result<Row, BadRow>) -> Result<Row, Verdict> {
-        let row = row.map_err(|BadRow { name, why }| Verdict { name, refused: Some(bad(why)) })?;
-        let refuse = |why: String| Err(Verdict { name: Some(row.name.to_string()), refused: Some(bad(why)) });
-        if let Some(earlier) = self.lines.get(&row.name) {
-            return refuse(format!("line {earlier} has this name already"));
+        let row = row.map_err(|BadRow { name, why }| Verdict::refused(name, bad(why)))?;
+        let refuse = |why: String| Err(Verdict::refused(Some(row.name.to_string()), bad(why)));
+        if let Err(why) = self.seen.check(number, &row) {
+            return refuse(why);
         }
         if let Err(why) = self.taken.take(row.name.clone()) {
             return refuse(why.to_string());
         }
-        self.lines.insert(row.name.clone(), number);
+        self.seen.note_name(number, &row.name);
         Ok(row)
     }
 }
@@ -90,8 +91,13 @@ async fn keep(
     }
     let imported = state.import(&rows, replace).await?;
     for ((number, row), imported) in numbers.into_iter().zip(&rows).zip(imported) {
-        let refused = (imported == Imported::Exists).then(exists);
-        verdicts.push((number, Verdict { name: Some(row.name.to_string()), refused }));
+        verdicts.push((
+            number,
+            match imported {
+                Imported::Yes => Verdict::kept(&row.name, Vec::new()),
+                Imported::Exists => Verdict::refused(Some(row.name.to_string()), exists()),
+            },
+        ));
     }
     verdicts.sort_by_key(|(number, _)| *number);
     Ok(verdicts)

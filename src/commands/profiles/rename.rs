@@ -1,15 +1,15 @@
 //! `bbdl profiles rename`: another name for a profile, and for all that is kept under it.
 //!
-//! The tokens are stored under the new name first, then the record is renamed, which is the moment at which the new
-//! name counts, and then the tokens of the old name go. Whenever this is cut short, one of the two names works, and the
-//! same command finishes the rest.
+//! The tokens are stored under the new name first, then archives move, then the record is renamed, which is the moment at
+//! which the new name counts, and then the tokens of the old name go. Whenever this is cut short, one of the two names
+//! works, and the same command finishes the rest.
 
 use std::path::Path;
 
 use serde_json::json;
 
 use crate::{
-    archive,
+    archive::{self, manifest::Manifest},
     auth::token::Credential,
     cli::ProfilesRename,
     commands::{Context, login},
@@ -39,10 +39,10 @@ pub(super) fn run(context: &Context, args: &ProfilesRename) -> Result<()> {
     let _first = login::hold(context, first, "rename a profile")?;
     let _second = login::hold(context, second, "rename a profile")?;
     let paths = &context.paths;
-    let profile = match (Profile::load(paths, old)?, Profile::load(paths, new)?) {
-        (Some(profile), None) => profile,
-        (None, Some(renamed)) if is_left_over(context, old, &renamed)? => renamed,
-        (None, _) => Profile::must_exist(paths, old)?,
+    let (profile, has_moved) = match (Profile::load(paths, old)?, Profile::load(paths, new)?) {
+        (Some(profile), None) => (profile, false),
+        (None, Some(renamed)) if is_left_over(context, old, &renamed)? => (renamed, true),
+        (None, _) => (Profile::must_exist(paths, old)?, false),
         (Some(_), Some(_)) => {
             return Err(Error::usage(format!("there is a profile \"{new}\" already"))
                 .hint(format!("Choose another name, or remove that profile first: bbdl profiles remove {new}")));
@@ -53,18 +53,18 @@ pub(super) fn run(context: &Context, args: &ProfilesRename) -> Result<()> {
     if let Some(tokens) = store.load(old.as_str())? {
         store.save(new.as_str(), &tokens)?;
     }
-    Profile::rename(paths, old, new)?;
     let mut moved = Vec::new();
     for note in profile.archives.iter().filter(|note| note.out.ends_with(old.as_str())) {
         let to = note.out.with_file_name(new.as_str());
         match relocate(note, &to, &profile) {
             Ok(()) => {
-                Profile::note_move(paths, new, &note.out, &to)?;
+                Profile::note_move(paths, if has_moved { new } else { old }, &note.out, &to)?;
                 moved.push(to);
             }
             Err(why) => context.output.warn(format!("the archive {} was not moved: {why}", note.out.display())),
         }
     }
+    Profile::rename(paths, old, new)?;
     store.delete(old.as_str())?;
     if context.output.json() {
         let moved: Vec<String> = moved.iter().map(|to| to_text(to)).collect();
@@ -83,10 +83,17 @@ fn relocate(note: &ArchiveNote, to: &Path, profile: &Profile) -> Result<(), Stri
     note.place().map_err(str::to_owned)?;
     match archive::relocate(&note.out, to, |source| note.is_of(source, Some(profile))) {
         Ok(true) => Ok(()),
+        // It has moved before this was cut short.
+        Ok(false) if !note.out.exists() && is_it(note, to, profile) => Ok(()),
         Ok(false) if note.out.exists() && to.exists() => Err(format!("something is at {} already", to.display())),
         Ok(false) => Err("no archive of this profile is there".to_owned()),
         Err(error) => Err(error.message),
     }
+}
+
+/// Whether the archive at `to` is the one of the note.
+fn is_it(note: &ArchiveNote, to: &Path, profile: &Profile) -> bool {
+    Manifest::load(to).is_ok_and(|there| there.is_some_and(|manifest| note.is_of(&manifest.source, Some(profile))))
 }
 
 /// Whether an earlier run has renamed the profile, and could not remove the tokens of the old name.

@@ -7,8 +7,12 @@ use std::collections::BTreeSet;
 
 use clap::ValueEnum;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{MapAccess, Visitor},
+};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use crate::{
     api_version::ApiVersion,
@@ -28,6 +32,10 @@ pub(super) struct Row {
     api: ApiVersion,
     credential: Credential,
 }
+
+/// The beginning of a SHA-256 of a refresh token and its server.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct RefreshTokenMark([u8; 16]);
 
 /// Why a row cannot be used, and the name in it where it has one.
 #[derive(Debug)]
@@ -96,6 +104,14 @@ impl Row {
         })
     }
 
+    /// What tells whether two rows have one refresh token. Not the token itself: this is kept for all rows of a file.
+    pub(super) fn refresh_token_mark(&self) -> Option<RefreshTokenMark> {
+        let Credential { origin, refresh_token, .. } = &self.credential;
+        let token = refresh_token.as_ref()?;
+        let digest = Sha256::new().chain_update(origin.to_string()).chain_update([0]).chain_update(token.expose());
+        digest.finalize().first_chunk().copied().map(RefreshTokenMark)
+    }
+
     /// The tokens.
     #[cfg(feature = "postgres")]
     pub(super) fn credential(&self) -> &Credential {
@@ -134,14 +150,47 @@ fn origin(text: &str) -> Result<Origin, String> {
     })
 }
 
+/// A JSON object, and a field that it has twice. Which of two values its writer meant, nobody knows.
+struct OneObject {
+    fields: Map<String, Value>,
+    twice: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for OneObject {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = OneObject;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<OneObject, A::Error> {
+                let mut object = OneObject { fields: Map::new(), twice: None };
+                while let Some((field, value)) = map.next_entry::<String, Value>()? {
+                    if object.fields.insert(field.clone(), value).is_some() {
+                        object.twice.get_or_insert(field);
+                    }
+                }
+                Ok(object)
+            }
+        }
+        input.deserialize_map(Fields)
+    }
+}
+
 /// The fields of a row that were not looked at yet.
 struct Fields(Map<String, Value>);
 
 impl Fields {
     fn of(line: &str) -> Result<Self, String> {
         match serde_json::from_str(line) {
-            Ok(Value::Object(fields)) => Ok(Self(fields)),
-            Ok(_) => Err("it is not a JSON object".to_owned()),
+            Ok(OneObject { twice: Some(field), .. }) => {
+                Err(format!("the field \"{}\" is there twice", sanitized(&field)))
+            }
+            Ok(OneObject { fields, twice: None }) => Ok(Self(fields)),
+            Err(cause) if cause.is_data() => Err("it is not a JSON object".to_owned()),
             Err(cause) => Err(format!("it is not JSON (column {})", cause.column())),
         }
     }
@@ -292,6 +341,7 @@ mod tests {
             (with("grant_expires", hush.clone()), "grant_expires"),
             (with("refresh_tokn", hush), "refresh_tokn"),
             ("[]".to_owned(), "object"),
+            (whole().to_string().replacen('{', "{\"refresh_token\":\"hush\",", 1), "\"refresh_token\" is there twice"),
             ("{\"name\": \"p1\", \"refresh_token\": hush}".to_owned(), "column"),
             ("hush".to_owned(), "JSON"),
             (String::new(), "JSON"),
