@@ -54,6 +54,17 @@ pub(crate) struct Outcome {
     pub bytes: u64,
     /// Why it failed, if it did.
     pub failure: Option<Error>,
+    /// Notes the pull on this machine, where that is still to be done.
+    pub note: Option<Note>,
+}
+
+/// Notes a pull, so that a later run does not ask again. It waits for the disk.
+pub(crate) struct Note(pub Box<dyn FnOnce() + Send>);
+
+impl std::fmt::Debug for Note {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Note")
+    }
 }
 
 /// What came in a pull.
@@ -111,7 +122,7 @@ impl Run {
         Task: Future<Output = Outcome> + Send + 'static,
     {
         let mut stop = std::pin::pin!(stop);
-        let mut running = JoinSet::new();
+        let (mut running, mut noting) = (JoinSet::new(), JoinSet::new());
         let mut tally = Tally::of(self.roster.due(), self.roster.fresh());
         let mut stopped = None;
         let mut is_empty = false;
@@ -150,9 +161,17 @@ impl Run {
                 Some(ended) = running.join_next() => ended,
                 () = tokio::time::sleep_until(not_before.into()), if !is_over && running.len() < self.at_once => continue,
             };
-            let outcome =
+            let mut outcome =
                 ended.map_err(|_| Error::new(ErrorKind::Defect, "fetching for a profile ended unexpectedly"))?;
+            let note = outcome.note.take();
             let kept = self.keep(&outcome, &mut tally).await;
+            // Without its row in the results it is not noted either: the next run asks again, and no row is missing.
+            if let Some(Note(note)) = note.filter(|_| kept.is_ok()) {
+                if noting.len() >= self.at_once {
+                    noting.join_next().await;
+                }
+                noting.spawn_blocking(note);
+            }
             if is_interrupt(outcome.failure.as_ref()) {
                 stopped = outcome.failure.clone();
             }
@@ -163,6 +182,7 @@ impl Run {
             }
             listener.ended(outcome, &tally);
         }
+        while noting.join_next().await.is_some() {}
         let closed = self.roster.close().await;
         tally.due = self.roster.due();
         let stopped = stopped.or(closed.err());
@@ -179,17 +199,20 @@ impl Run {
         self.metrics.map_or(Ok(()), |metrics| metrics.finish(tally, exit))
     }
 
-    /// Brings an outcome wherever it is to go.
+    /// Brings an outcome wherever it is to go. The row in the results comes first: where the process is killed before the
+    /// pull is noted, the enrollee is pulled again and has two rows, but never none.
     async fn keep(&mut self, outcome: &Outcome, tally: &mut Tally) -> Result<()> {
+        if let Some(results) = &mut self.results
+            && !self.roster.was_removed(outcome)
+        {
+            results.append(outcome)?;
+        }
         let counts = self.roster.ended(outcome).await;
         tally.removed = self.roster.removed();
         if matches!(counts, Ok(Counts::Removed | Counts::TakenOver)) {
             return Ok(());
         }
         tally.count(outcome);
-        if let Some(results) = &mut self.results {
-            results.append(outcome)?;
-        }
         self.report(tally)?;
         counts.map(drop)
     }
@@ -218,6 +241,6 @@ impl Outcome {
     pub(crate) fn example() -> Self {
         let (started, finished) = (Timestamp::now(), Timestamp::now());
         let name = ProfileName::DEFAULT.parse().unwrap_or_else(|why| unreachable!("{why}"));
-        Self { name, started, finished, report: None, requests: 1, bytes: 10, failure: None }
+        Self { name, started, finished, report: None, requests: 1, bytes: 10, failure: None, note: None }
     }
 }

@@ -14,6 +14,8 @@ use std::{
 use jiff::Timestamp;
 
 use super::{Outcome, shard::Shard};
+#[cfg(feature = "postgres")]
+use crate::error::ErrorKind;
 use crate::{
     error::{Exit, Result},
     profile::{
@@ -157,6 +159,16 @@ impl Roster {
         }
     }
 
+    /// Whether an enrollee's pull failed since the enrollee was removed meanwhile.
+    #[must_use]
+    pub(crate) fn was_removed(&self, outcome: &Outcome) -> bool {
+        match self {
+            Self::Local(local) => local.was_removed(outcome),
+            #[cfg(feature = "postgres")]
+            Self::Shared(_) => outcome.failure.as_ref().is_some_and(|error| error.kind == ErrorKind::NoProfile),
+        }
+    }
+
     /// Takes the outcome of an enrollee whom [`Roster::next`] returned.
     ///
     /// # Errors
@@ -214,10 +226,14 @@ impl Local {
         None
     }
 
-    /// The profile's record and the note of its last pull have the outcome already.
-    fn ended(&mut self, outcome: &Outcome) -> Counts {
+    fn was_removed(&self, outcome: &Outcome) -> bool {
         let may_be_gone = outcome.failure.as_ref().is_some_and(|error| error.exit() == Exit::NotSetUp);
-        if may_be_gone && matches!(Profile::load(&self.paths, &outcome.name), Ok(None)) {
+        may_be_gone && matches!(Profile::load(&self.paths, &outcome.name), Ok(None))
+    }
+
+    /// The profile's record has the outcome already, or [`super::Note`] brings it there.
+    fn ended(&mut self, outcome: &Outcome) -> Counts {
+        if self.was_removed(outcome) {
             self.removed += 1;
             return Counts::Removed;
         }

@@ -211,3 +211,30 @@ fn a_full_disk_under_the_tokens_spends_no_refresh_token() {
     room.empty_filler();
     assert_code(&room.run(&command), 0, &FETCH);
 }
+
+/// The row comes before the note that the enrollee was pulled: a row that cannot be written is not lost for good.
+#[test]
+fn an_enrollee_without_a_row_in_the_results_is_pulled_again() {
+    let stage = Stage::logged_in(Setting { records: Some(Slim::of(20)), ..Setting::default() });
+    let Some(mut room) = Room::with(&stage, "small", "64k") else { return };
+    let night =
+        ["fetch", "eob", "--all-profiles", "--out", "study", "--stale-after", "1h", "--results", "small/results"];
+    let night = [&night[..], &["--json"]].concat();
+    let results = room.seen().join("results");
+    // The file is there, and nothing more goes into it.
+    room.must(&format!(
+        "umask 077; head -c 4095 /dev/zero | tr '\\0' ' ' >'{0}'; echo >>'{0}'",
+        room.mounted.join("results").display()
+    ));
+    room.leave(0);
+    let (told, _) = room.expect(&stage, 74, &night);
+    assert_eq!((&told["run"]["due"], &told["run"]["fresh"]), (&json!(1), &json!(0)), "{told}");
+    assert!(stage.home.path().join("study/default/manifest.json").exists());
+    room.empty_filler();
+    let (told, _) = room.expect(&stage, 0, &night);
+    assert_eq!(told["run"]["succeeded"], 1, "{told}");
+    let rows = fs::read_to_string(&results).unwrap();
+    assert_eq!(rows.lines().filter(|line| line.contains("\"profile\":\"default\"")).count(), 1, "{rows}");
+    let (told, _) = room.expect(&stage, 0, &night);
+    assert_eq!(told["run"]["fresh"], 1, "{told}");
+}

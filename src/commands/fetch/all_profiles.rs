@@ -1,18 +1,22 @@
 //! `fetch --all-profiles`: every log-in of this machine, each into a directory of its own.
 
-use std::{path::Path, time::Instant};
+use std::{
+    path::Path,
+    sync::{Arc, PoisonError},
+    time::Instant,
+};
 
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Ended, Home, Job, one, report::Done, to_archive};
+use super::{Ended, Home, Job, NoteLater, note_pull, one, report::Done, to_archive};
 use crate::{
     cli::Fetch,
     commands::{Context, shared_state},
     error::{Error, ErrorKind, Exit, Result},
     files::{place, private_dir},
     fleet::{
-        End, Listener, Outcome, Run,
+        End, Listener, Note, Outcome, Run,
         metrics::Metrics,
         progress::Progress,
         results::Results,
@@ -103,26 +107,36 @@ async fn roster(context: &Context, args: &Fetch) -> Result<Roster> {
 
 /// The pull for one enrollee.
 fn pull(context: &Context, args: &Fetch, due: Due) -> impl Future<Output = Outcome> + Send + use<> {
+    let later = NoteLater::default();
+    let local = Home::LocalOfMany(Arc::clone(&later));
     #[cfg(feature = "postgres")]
-    let home = due.shared.map_or(Home::Local, Home::Shared);
+    let home = due.shared.map_or(local, Home::Shared);
     #[cfg(not(feature = "postgres"))]
-    let home = Home::Local;
+    let home = local;
     let Due { name, profile, .. } = due;
     let output = context.output.speaking_of(name.as_str());
     let context = Context { output, profile: name.clone(), ..context.clone() };
     let args = Fetch { out: args.out.join(name.as_str()), ..args.clone() };
     async move {
         let started = Timestamp::now();
-        let Ended { result, requests, bytes } = match profile {
-            Ok(profile) => one(&Job { context: &context, args: &args, profile, home }, to_archive).await,
-            Err(error) => Ended::early(error),
+        let (ended, profile) = match profile {
+            Ok(profile) => {
+                let job = Job { context: &context, args: &args, profile, home };
+                (one(&job, to_archive).await, Some(job.profile))
+            }
+            Err(error) => (Ended::early(error), None),
         };
+        let Ended { result, requests, bytes } = ended;
         let (report, failure) = match result {
             Ok(done) => (Some(done), None),
             Err(error) => (None, Some(error)),
         };
         let report = report.as_ref().map(Done::report);
-        Outcome { name, started, finished: Timestamp::now(), report, requests, bytes, failure }
+        let pulled = later.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let note = profile
+            .zip(pulled)
+            .map(|(profile, pulled)| Note(Box::new(move || note_pull(&context, &args, &profile, pulled))));
+        Outcome { name, started, finished: Timestamp::now(), report, requests, bytes, failure, note }
     }
 }
 

@@ -6,6 +6,7 @@ mod report;
 
 use std::{
     path::Path,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -99,7 +100,7 @@ async fn one<T>(job: &Job<'_>, what: impl AsyncFnOnce(&Job<'_>, &OneProfile<'_>)
         Err(error) => return Ended::early(error),
     };
     let ready = match &job.home {
-        Home::Local => context.session(&context.profile, profile, retry),
+        Home::Local | Home::LocalOfMany(_) => context.session(&context.profile, profile, retry),
         #[cfg(feature = "postgres")]
         Home::Shared(pull) => context.shared_session(&context.profile, profile, retry, pull).await,
     };
@@ -174,10 +175,15 @@ fn say_what_a_plan_has(out: &Path, resources: &mut [(PulledResource, Entry)]) {
 enum Home {
     /// On this machine.
     Local,
+    /// On this machine, and the pull is noted when its row is in the results.
+    LocalOfMany(NoteLater),
     /// In a database that machines share.
     #[cfg(feature = "postgres")]
     Shared(crate::shared_state::shared_pull::SharedPull),
 }
+
+/// A pull that is to be noted, and whether everything that was asked for came.
+type NoteLater = Arc<Mutex<Option<(ArchiveNote, bool)>>>;
 
 /// One run of `fetch`.
 struct Job<'a> {
@@ -205,16 +211,23 @@ impl Job<'_> {
 
     /// Notes the pull for `status` and `--stale-after`.
     fn note_pull(&self, note: ArchiveNote, is_whole: bool) {
-        #[cfg(feature = "postgres")]
-        if let Home::Shared(pull) = &self.home {
+        match &self.home {
+            Home::Local => note_pull(self.context, self.args, &self.profile, (note, is_whole)),
+            Home::LocalOfMany(later) => {
+                *later.lock().unwrap_or_else(PoisonError::into_inner) = Some((note, is_whole));
+            }
             // It goes to the database with the outcome.
-            pull.note_archive(note);
-            return;
+            #[cfg(feature = "postgres")]
+            Home::Shared(pull) => pull.note_archive(note),
         }
-        let asked = is_whole.then_some(Asked { resources: &self.args.resources, full: self.args.full });
-        let (paths, name) = (&self.context.paths, &self.context.profile);
-        if let Err(error) = Profile::note_pull(paths, name, &self.profile, profile::Pulled { note, asked }) {
-            self.context.output.warn(format!("the archive is complete, but `bbdl status` will not show it: {error}"));
-        }
+    }
+}
+
+/// Notes a pull of a profile of this machine.
+fn note_pull(context: &Context, args: &Fetch, profile: &Profile, (note, is_whole): (ArchiveNote, bool)) {
+    let asked = is_whole.then_some(Asked { resources: &args.resources, full: args.full });
+    let pulled = profile::Pulled { note, asked };
+    if let Err(error) = Profile::note_pull(&context.paths, &context.profile, profile, pulled) {
+        context.output.warn(format!("the archive is complete, but `bbdl status` will not show it: {error}"));
     }
 }
