@@ -232,14 +232,41 @@ fn invalid_exports_are_refused_before_anything_is_written() {
     }
 }
 
+#[test]
+fn tables_of_several_people_go_into_no_archive_and_replace_no_tables_of_another_format() {
+    let stage = two_people("v2");
+    fs::create_dir(at(&stage, "other/sub")).unwrap();
+    for (format, out) in [
+        ("csv", "claims"),
+        ("parquet", "other"),
+        ("csv", "other/sub/tables"),
+        ("sqlite", "claims/all.db"),
+        ("sqlite", "./other/../claims/all.db"),
+    ] {
+        let before = (snapshot(&at(&stage, "claims")), snapshot(&at(&stage, "other")));
+        let refused = stage.run(&["export", "claims", "other", "--to", format, "--output", out]);
+        assert_code(&refused, 2, &[format, out]);
+        assert!(text(&refused.stderr).contains("the archive of one person"), "{}", text(&refused.stderr));
+        assert!((snapshot(&at(&stage, "claims")), snapshot(&at(&stage, "other"))) == before, "{out}");
+    }
+    // Beside the one archive that they are of, they may lie.
+    stage.expect(0, &["export", "claims", "--to", "csv", "--output", "claims"]);
+
+    stage.expect(0, &["export", "claims", "other", "--to", "csv", "--output", "tables"]);
+    let before = snapshot(&at(&stage, "tables"));
+    let refused = stage.run(&["export", "claims", "other", "--to", "parquet", "--output", "tables"]);
+    assert_code(&refused, 2, &["parquet"]);
+    assert!(snapshot(&at(&stage, "tables")) == before);
+}
+
 /// One damaged archive of several: the tables of before stay, and it is said which one it is.
 #[test]
 fn one_damaged_archive_leaves_the_tables_unchanged() {
     let stage = two_people("v2");
     for format in ["csv", "parquet"] {
-        let tables = ["export", "claims", "other", "--to", format, "--output", "tables"];
+        let tables = ["export", "claims", "other", "--to", format, "--output", format];
         stage.expect(0, &tables);
-        let before = snapshot(&at(&stage, "tables"));
+        let before = snapshot(&at(&stage, format));
         let file = at(&stage, "other/ExplanationOfBenefit.ndjson");
         let whole = fs::read_to_string(&file).unwrap();
         let paid = whole.rfind("\"value\":1").unwrap();
@@ -249,11 +276,10 @@ fn one_damaged_archive_leaves_the_tables_unchanged() {
         let refused = stage.run(&tables);
         assert_code(&refused, 65, &[format]);
         assert!(text(&refused.stderr).contains("other/ExplanationOfBenefit.ndjson"), "{}", text(&refused.stderr));
-        assert!(snapshot(&at(&stage, "tables")) == before, "{format}");
+        assert!(snapshot(&at(&stage, format)) == before, "{format}");
         fs::write(&file, whole).unwrap();
         stage.expect(0, &tables);
-        let left: Vec<_> =
-            fs::read_dir(at(&stage, "tables")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let left: Vec<_> = fs::read_dir(at(&stage, format)).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left.len(), 3, "{left:?}");
     }
 }
@@ -272,7 +298,7 @@ fn exporting_many_archives_needs_few_open_files() {
             .arg(inner.get_program())
             .arg("export")
             .args(&archives);
-        command.args(["--to", format, "--output", "tables", "--json"]).current_dir(stage.home.path());
+        command.args(["--to", format, "--output", format, "--json"]).current_dir(stage.home.path());
         command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
         let output = finished(command);
         assert_code(&output, 0, &[format]);
@@ -330,6 +356,14 @@ fn archives_without_a_finished_pull_are_skipped_with_a_warning() {
     stage.expect(0, &of(&all[..2], "csv", "tables"));
     let (heads, rows) = csv(&files(&at(&stage, "tables/claims"), ".csv"));
     assert_eq!((heads[0].as_str(), rows.len()), ("enrollee", 40));
+
+    // Nor is somebody whose archive has other things than claims; alone, that is an error.
+    stage.expect(0, &["fetch", "patient", "--profile", "mom", "--out", "study/p3"]);
+    let said = stage.expect_json(0, &of(&["study/p3", "study/p0", "study/p1"], "csv", "without"));
+    assert_eq!((&said["claims"], &said["warnings"][0]["kind"]), (&json!(80), &json!("no_claims")), "{said}");
+    assert!(said["warnings"][0]["message"].as_str().unwrap().starts_with("study/p3 is left out"), "{said}");
+    stage.expect(65, &of(&["study/p3", all[0]], "csv", "none"));
+    stage.expect(65, &of(&["study/p3"], "csv", "none"));
 
     // With nobody else, or alone, there is nothing to write; and what is no archive is no person without a pull.
     stage.expect(65, &of(&[all[0], all[3]], "csv", "none"));

@@ -29,13 +29,15 @@ pub(crate) fn run(context: &Context, args: &Export) -> Result<()> {
     }
     let plan = Plan { format: args.to, output: args.out.clone(), partition: args.partition_by, part: PART };
     let archives = archives(context, &args.dirs)?;
-    let Written { claims, lines, incomplete } = export(&archives, &plan)?;
-    let left_out: Vec<String> = archives.waiting().iter().map(|dir| left_out(dir)).collect();
+    let Written { claims, lines, incomplete, without_claims } = export(&archives, &plan)?;
+    let waiting = archives.waiting().iter().map(|dir| LeftOut { dir, why: Why::NoPull });
+    let left_out: Vec<LeftOut<'_>> =
+        waiting.chain(without_claims.iter().map(|dir| LeftOut { dir, why: Why::NoClaims })).collect();
     if context.output.json() {
         let out = crate::files::path_text::to_text(&args.out);
         let mut said = json!({"out": out, "claims": claims, "lines": lines, "incomplete": incomplete});
         if !left_out.is_empty() {
-            said["warnings"] = left_out.iter().map(|message| json!({"kind": "no_pull", "message": message})).collect();
+            said["warnings"] = left_out.iter().map(|it| json!({"kind": it.kind(), "message": it.words()})).collect();
         }
         context.output.result_json(&said);
     } else {
@@ -47,8 +49,8 @@ pub(crate) fn run(context: &Context, args: &Export) -> Result<()> {
             _ => context.output.say(format!("{claims} and {lines} are in {out}")),
         }
     }
-    for message in left_out {
-        context.output.warn(message);
+    for it in &left_out {
+        context.output.warn(it.words());
     }
     if incomplete == 1 {
         context.output.warn("1 claim contains something that a table cannot show; it has is_incomplete 1, and is complete in the archive");
@@ -58,9 +60,34 @@ pub(crate) fn run(context: &Context, args: &Export) -> Result<()> {
     Ok(())
 }
 
-/// What a person should know of a directory that is not in the tables.
-fn left_out(dir: &Path) -> String {
-    format!("{} is left out: its first pull has not finished", dir.display())
+/// A directory that is not in the tables.
+struct LeftOut<'a> {
+    dir: &'a Path,
+    why: Why,
+}
+
+/// Why it is not.
+#[derive(Clone, Copy)]
+enum Why {
+    NoPull,
+    NoClaims,
+}
+
+impl LeftOut<'_> {
+    fn kind(&self) -> &'static str {
+        match self.why {
+            Why::NoPull => "no_pull",
+            Why::NoClaims => "no_claims",
+        }
+    }
+
+    fn words(&self) -> String {
+        let why = match self.why {
+            Why::NoPull => "its first pull has not finished",
+            Why::NoClaims => "it has no claims",
+        };
+        format!("{} is left out: {why}", self.dir.display())
+    }
 }
 
 /// The archives, and whose each is.

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::{
     archive::reader::refuse_own,
     cli,
-    commands::{Context, archive_owner::owners, login::browser},
+    commands::{Context, archive_owner::owner_of, login::browser},
     error::{Error, ErrorKind, Result},
     files::durable::AtomicFile,
     report::{Options, Report},
@@ -25,7 +25,7 @@ const BUFFER: usize = 1 << 16;
 /// As [`Report::of`], [`crate::error::Exit::Disk`], and [`crate::error::Exit::Usage`] where the page would take the
 /// place of an archive's own file.
 pub(crate) fn run(context: &Context, args: &cli::Report) -> Result<()> {
-    let owner = std::fs::canonicalize(&args.dir).ok().and_then(|dir| owners(context).remove(&dir));
+    let owner = std::fs::canonicalize(&args.dir).ok().and_then(|dir| owner_of(context, &dir));
     let profile = owner.map(|name| name.as_str().to_owned());
     let options = Options { profile, year: args.year, is_redacted: args.redact };
     if args.out == Path::new("-") {

@@ -7,7 +7,9 @@ use std::{
 
 use crate::{
     archive,
-    error::{Error, Result},
+    claim::archived::Claims,
+    error::{Error, ErrorKind, Result},
+    files::place::resolved,
 };
 
 /// The value of the column `enrollee`.
@@ -93,6 +95,29 @@ impl Archives {
             return Err(Error::usage("a bundle is of one person").hint("Write one for each archive."));
         }
         Ok(self.first())
+    }
+
+    /// The claims of one of them. Of several, one may have been filled with something else only: then why it has none.
+    pub(super) fn open(&self, dir: &Path) -> Result<Result<Claims, Error>> {
+        match Claims::open(dir) {
+            Err(error) if self.is_many() && error.kind == ErrorKind::NoClaims && archive::is_one(dir) => Ok(Err(error)),
+            opened => opened.map(Ok),
+        }
+    }
+
+    /// Refuses tables of several people in the archive of one of them.
+    pub(super) fn refuse_output_in_one_of_several(&self, output: &Path) -> Result<()> {
+        if !self.is_many() {
+            return Ok(());
+        }
+        let whole = resolved(output);
+        let dirs = self.each().map(|(_, dir)| dir).chain(self.waiting.iter().map(PathBuf::as_path));
+        let mut around = dirs.filter(|dir| std::fs::canonicalize(dir).is_ok_and(|dir| whole.starts_with(dir)));
+        around.next().map_or(Ok(()), |dir| {
+            let (output, dir) = (output.display(), dir.display());
+            Err(Error::usage(format!("{output} is in {dir}, the archive of one person, and the tables are of several"))
+                .hint("Nothing was changed. Give another --out."))
+        })
     }
 
     /// Each, and whose it is where there are several.

@@ -200,7 +200,7 @@ fn unwritten(file: &AtomicFile, cause: &dyn std::fmt::Display) -> Error {
 }
 
 /// How much was written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written {
     /// Rows of the table of claims.
     pub claims: u64,
@@ -208,14 +208,16 @@ pub struct Written {
     pub lines: u64,
     /// How many claims could not be read completely ([`Claim::is_incomplete`]).
     pub incomplete: u64,
+    /// Of several archives, those that are left out, since they have no claims.
+    pub without_claims: Vec<PathBuf>,
 }
 
 /// Writes the claims of archives as `plan` says. What is there under the same names is replaced when all is written and each
 /// archive was found to be what its manifest says. One archive is open at a time.
 ///
 /// # Errors
-/// As [`Claims::each`]; [`crate::error::Exit::Usage`] where the output is one of an archive's own files, and for what a format
-/// cannot be: a bundle of several archives, a database or a bundle by year.
+/// As [`Claims::each`]; [`crate::error::Exit::Usage`] where the output is one of an archive's own files, or in one of several
+/// archives, and for what a format cannot be: a bundle of several archives, a database or a bundle by year.
 pub fn export(archives: &Archives, plan: &Plan) -> Result<Written> {
     let (output, by_year) = (plan.output.as_path(), plan.partition == Some(Partition::Year));
     let layout = Layout { of_many: archives.is_many(), by_year, part: plan.part };
@@ -224,8 +226,9 @@ pub fn export(archives: &Archives, plan: &Plan) -> Result<Written> {
             .hint("Write them with --to parquet or --to csv, or leave --partition-by out."));
     }
     let in_parts = layout.of_many || by_year;
+    archives.refuse_output_in_one_of_several(output)?;
     // An archive that cannot be read is an error before anything is written.
-    let mut first = Some(Claims::open(archives.first())?);
+    let mut first = Some(archives.open(archives.first())?);
     let mut sink: Box<dyn Sink> = match plan.format {
         Format::FhirBundle => return fhir_bundle::write(archives.only()?, output),
         Format::Csv if in_parts => Box::new(parts::Parts::<csv::Csv>::create(output, layout)?),
@@ -234,13 +237,24 @@ pub fn export(archives: &Archives, plan: &Plan) -> Result<Written> {
         Format::Parquet => Box::new(Files::<parquet::Parquet>::create(output, layout)?),
         Format::Sqlite => Box::new(sqlite::Sqlite::create(begin(output)?, layout)?),
     };
-    let mut written = Written::default();
+    let (mut written, mut none) = (Written::default(), None);
     for (enrollee, dir) in archives.each() {
-        let claims = first.take().map_or_else(|| Claims::open(dir), Ok)?;
+        let claims = match first.take().map_or_else(|| archives.open(dir), Ok)? {
+            Ok(claims) => claims,
+            Err(error) => {
+                written.without_claims.push(dir.to_owned());
+                none = Some(error);
+                continue;
+            }
+        };
         let one = Exported { enrollee, sink: sink.as_mut() }.all(dir, claims)?;
         written.claims += one.claims;
         written.lines += one.lines;
         written.incomplete += one.incomplete;
+    }
+    // Where none has claims, there is nothing to leave one out for.
+    if let Some(error) = none.filter(|_| written.without_claims.len() == archives.each().count()) {
+        return Err(error);
     }
     sink.finish()?;
     Ok(written)

@@ -72,7 +72,7 @@ pub(super) struct Parts<R> {
 impl<R: Rows> Parts<R> {
     pub(super) fn create(output: &Path, layout: Layout) -> Result<Self> {
         for table in Table::ALL {
-            refuse_others(&output.join(table.name()))?;
+            refuse_others(&output.join(table.name()), R::EXTENSION)?;
         }
         let wrong = |cause: std::io::Error| Error::disk("create a directory in", output, &cause);
         private_dir::create(output).map_err(wrong)?;
@@ -154,17 +154,17 @@ impl<R: Rows> Sink for Parts<R> {
 }
 
 /// Refuses an output directory with anything that this module did not write, because it would be removed.
-fn refuse_others(place: &Path) -> Result<()> {
+fn refuse_others(place: &Path, extension: &str) -> Result<()> {
     super::refuse_own(place)?;
     let Ok(metadata) = fs::symlink_metadata(place) else { return Ok(()) };
-    if metadata.is_dir() && has_parts_only(place, true) {
+    if metadata.is_dir() && has_parts_only(place, extension, true) {
         return Ok(());
     }
-    Err(Error::usage(format!("{} has something else than tables of bbdl's", place.display()))
+    Err(Error::usage(format!("{} has something else than tables of bbdl's in .{extension} files", place.display()))
         .hint("Nothing was changed. Give another --out."))
 }
 
-fn has_parts_only(dir: &Path, may_have_years: bool) -> bool {
+fn has_parts_only(dir: &Path, extension: &str, may_have_years: bool) -> bool {
     fs::read_dir(dir).is_ok_and(|entries| {
         entries.into_iter().all(|entry| {
             let Ok(entry) = entry else { return false };
@@ -172,10 +172,10 @@ fn has_parts_only(dir: &Path, may_have_years: bool) -> bool {
             let Some(name) = name.to_str() else { return false };
             match entry.file_type() {
                 Ok(kind) if kind.is_file() => {
-                    name.starts_with("part-") && (name.ends_with(".csv") || name.ends_with(".parquet"))
+                    name.starts_with("part-") && Path::new(name).extension().is_some_and(|it| it == extension)
                 }
                 Ok(kind) if kind.is_dir() => {
-                    may_have_years && name.starts_with("year=") && has_parts_only(&entry.path(), false)
+                    may_have_years && name.starts_with("year=") && has_parts_only(&entry.path(), extension, false)
                 }
                 _ => false,
             }

@@ -14,6 +14,17 @@ pub(crate) fn followed(path: &Path) -> PathBuf {
     fs::canonicalize(path).ok().or_else(in_its_directory).unwrap_or_else(|| path.to_owned())
 }
 
+/// The absolute path without symbolic links; what is not made yet keeps its names.
+#[must_use]
+pub(crate) fn resolved(path: &Path) -> PathBuf {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let there = whole.ancestors().find_map(|part| Some((fs::canonicalize(part).ok()?, part)));
+    match there {
+        Some((real, part)) => whole.strip_prefix(part).map_or_else(|_| whole.clone(), |rest| real.join(rest)),
+        None => whole,
+    }
+}
+
 /// Whether something else than a file is there: a directory, a device, a pipe, a link that leads nowhere, or a name of
 /// this program's own output.
 #[must_use]

@@ -8,7 +8,7 @@ use super::ProfileName;
 use crate::{
     auth::store,
     error::{Error, ErrorKind, Result},
-    files::{durable, private_dir, private_file},
+    files::{durable, place, private_dir, private_file},
 };
 
 /// Where things live on this machine.
@@ -195,15 +195,8 @@ pub(crate) fn profile_names() -> Vec<ProfileName> {
 
 /// A short name for a home directory: profiles of the same name below two homes are not the same.
 fn home_mark(home: &Path) -> String {
-    let whole = std::path::absolute(home).unwrap_or_else(|_| home.to_owned());
-    // The same name before and after it is made, and by way of whatever link.
-    let there = whole.ancestors().find_map(|part| Some((std::fs::canonicalize(part).ok()?, part)));
-    let whole = match &there {
-        Some((real, part)) => whole.strip_prefix(part).map_or_else(|_| whole.clone(), |rest| real.join(rest)),
-        None => whole,
-    };
-    // Part by part: the same, whether or not it was typed with a slash at its end.
-    let whole: PathBuf = whole.components().collect();
+    // The same name before and after it is made, by way of whatever link, and with or without a slash at its end.
+    let whole: PathBuf = place::resolved(home).components().collect();
     hex::encode(&Sha256::digest(whole.as_os_str().as_encoded_bytes())[..8])
 }
 
