@@ -227,6 +227,9 @@ pub struct Logout {
     /// Only delete the tokens on this machine; the consent continues
     #[arg(long)]
     pub local: bool,
+    /// The shared state.
+    #[command(flatten)]
+    pub shared: SharedStateArgs,
 }
 
 /// `bbdl status`
@@ -281,9 +284,12 @@ pub struct Purge {
     /// Only show what would be deleted
     #[arg(long)]
     pub dry_run: bool,
-    /// Delete all profiles on this machine
+    /// Delete all profiles on this machine, or in the shared state
     #[arg(long, conflicts_with = "profile")]
     pub all_profiles: bool,
+    /// The shared state.
+    #[command(flatten)]
+    pub shared: SharedStateArgs,
 }
 
 /// How a download is kept.

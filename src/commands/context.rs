@@ -176,21 +176,25 @@ impl Context {
         Ok((client, session))
     }
 
+    /// The tokens of a profile of this machine.
+    pub(super) fn local_vault(&self, name: &ProfileName, profile: &Profile) -> LocalVault {
+        LocalVault {
+            store: self.store(self.token_store.unwrap_or(profile.token_store)),
+            profile: name.to_string(),
+            lock: self.paths.lock(name),
+            log_in_lock: self.paths.log_in_lock(name),
+            login: profile.login_command(name),
+        }
+    }
+
     /// A logged-in session of a profile; an error if its log-in is known to have ended.
     ///
     /// # Errors
     /// As [`LocalVault::read`] and [`Session::new`]; [`crate::error::Exit::PersonMustAct`] when the profile's log-in is over.
     pub fn session(&self, name: &ProfileName, profile: &Profile, retry: RetryPolicy) -> Result<(Arc<Client>, Session)> {
         let client = Arc::new(self.client(profile.server(), retry)?);
-        let login = profile.login_command(name);
-        let vault = LocalVault {
-            store: self.store(self.token_store.unwrap_or(profile.token_store)),
-            profile: name.to_string(),
-            lock: self.paths.lock(name),
-            log_in_lock: self.paths.log_in_lock(name),
-            login: login.clone(),
-        };
-        let credential = vault.read()?;
+        let vault = self.local_vault(name, profile);
+        let (credential, login) = (vault.read()?, vault.login.clone());
         let identity = Identity { profile: name.to_string(), login, renewals: self.renewals.clone() };
         let record = Record { paths: self.paths.clone(), name: name.clone(), output: self.output.clone() };
         let session = Session::new(Arc::clone(&client), (Arc::new(vault), credential), identity, Box::new(record))?;

@@ -12,12 +12,15 @@ use crate::{
     auth::{
         log_in_end::EndedKind,
         refusal::intercepted,
-        store::TokenStore,
         token::{AccessCategory, Credential},
         token_endpoint::{self, App, TokenFailure},
+        vault::{Begun, Vault},
     },
     cli::Logout,
-    commands::{Context, login},
+    commands::{
+        Context,
+        log_ins::{Held, LogIns},
+    },
     error::{Error, ErrorKind, Exit, Result},
     files::path_text::to_text,
     profile::{Profile, archive_notes::LeftBehind, profile_option},
@@ -45,16 +48,40 @@ enum Ended {
 /// # Errors
 /// [`Exit::NotSetUp`] without such a profile, [`Exit::TryAgain`] when the server cannot be reached.
 pub(crate) fn run(context: &Context, args: &Logout) -> Result<()> {
+    block_on(async {
+        let log_ins = LogIns::open(context, &args.shared).await?;
+        let ended = log_out(context, args, &log_ins).await;
+        log_ins.close().await;
+        ended
+    })
+}
+
+async fn log_out(context: &Context, args: &Logout, log_ins: &LogIns<'_>) -> Result<()> {
     let name = &context.profile;
-    let profile = Profile::must_exist(&context.paths, name)?;
-    let store = context.store(context.token_store.unwrap_or(profile.token_store));
+    let profile = log_ins.must_exist(name).await?;
     // Nobody may store a renewed token after the others are forgotten.
-    let _held = login::hold(context, name, "log out")?;
-    let ended = if args.local { Ended::LeftAlone } else { end_at_server(context, &profile, &*store)? };
-    store.delete(name.as_str())?;
-    // Their owner may want them deleted later, and by then nothing else says where they are.
-    LeftBehind::add(&context.paths, name, &profile.archives)?;
-    Profile::forget(&context.paths, name)?;
+    let held = log_ins.hold((name, &profile), "log out").await?;
+    let ended = if args.local { Ok(Ended::LeftAlone) } else { end_at_server(context, &profile, &*held.vault).await };
+    let forgotten = match &ended {
+        // Their owner may want them deleted later, and by then nothing else says where they are. Of a shared state,
+        // another machine may have them.
+        Ok(_) if log_ins.are_local() => LeftBehind::add(&context.paths, name, &profile.archives),
+        _ => Ok(()),
+    };
+    let forgotten = match (&ended, forgotten) {
+        (Ok(_), Ok(())) => log_ins.forget((name, &profile)).await,
+        (_, forgotten) => forgotten,
+    };
+    log_ins.release(held).await;
+    let ended = ended?;
+    forgotten?;
+    tell(context, &profile, ended, log_ins.are_local());
+    Ok(())
+}
+
+/// Says what became of the log-in.
+fn tell(context: &Context, profile: &Profile, ended: Ended, is_local: bool) {
+    let name = &context.profile;
     let (revoked, said) = match ended {
         Ended::Revoked => (true, "the server ended the consent, and the tokens here are deleted"),
         Ended::Already => (true, "the server had already ended the consent; the tokens here are deleted"),
@@ -76,39 +103,34 @@ pub(crate) fn run(context: &Context, args: &Logout) -> Result<()> {
         for note in &profile.archives {
             context.output.say(format!("  {} ({} claims)", note.out.display(), note.count));
         }
-        if !profile.archives.is_empty() {
+        if !profile.archives.is_empty() && is_local {
             context.output.say(format!("To delete them as well: bbdl purge{}", profile_option(name)));
         }
     }
-    Ok(())
 }
 
 /// Ends a log-in for good: at the server where that can be had, and here in any case.
 ///
 /// # Errors
 /// When the token store does not let go of its record, and [`Exit::Disk`].
-pub(super) fn end(context: &Context, profile: &Profile) -> Result<()> {
-    let name = &context.profile;
-    let store = context.store(context.token_store.unwrap_or(profile.token_store));
-    match end_at_server(context, profile, &*store) {
+pub(super) async fn end(context: &Context, log_ins: &LogIns<'_>, profile: &Profile, held: &Held) -> Result<()> {
+    match end_at_server(context, profile, &*held.vault).await {
         Ok(Ended::Revoked | Ended::Already) => {}
         Ok(Ended::Spent | Ended::LeftAlone) => context.output.warn(LIVES_ON),
         Err(error) if error.exit() == Exit::Interrupted => return Err(error),
         Err(error) => context.output.warn(format!("{}; {LIVES_ON}", error.message)),
     }
-    store.delete(name.as_str())?;
-    Profile::forget(&context.paths, name)
+    log_ins.forget((&context.profile, profile)).await
 }
 
-fn end_at_server(context: &Context, profile: &Profile, store: &dyn TokenStore) -> Result<Ended> {
-    let record = store.load(context.profile.as_str()).map_err(|cause| {
-        let error = Error::from(cause);
-        let hint = format!("{} To delete it without telling the server: {}", error.hint, local(context));
-        error.hint(hint)
-    })?;
-    match record.as_ref().and_then(Credential::from_record) {
-        Some(credential) => revoke(context, profile, store, &credential),
-        None => Ok(Ended::LeftAlone),
+async fn end_at_server(context: &Context, profile: &Profile, vault: &dyn Vault) -> Result<Ended> {
+    match vault.load().await {
+        Ok(credential) => revoke(context, profile, vault, &credential).await,
+        Err(error) if matches!(error.kind, ErrorKind::NoTokens | ErrorKind::TokenRecord) => Ok(Ended::LeftAlone),
+        Err(error) => {
+            let hint = format!("{} To delete it without telling the server: {}", error.hint, local(context));
+            Err(error.hint(hint))
+        }
     }
 }
 
@@ -120,7 +142,7 @@ fn app_of(credential: &Credential) -> App {
     App { client_id: credential.client_id.clone(), client_secret: credential.client_secret.clone() }
 }
 
-fn revoke(context: &Context, profile: &Profile, store: &dyn TokenStore, credential: &Credential) -> Result<Ended> {
+async fn revoke(context: &Context, profile: &Profile, vault: &dyn Vault, credential: &Credential) -> Result<Ended> {
     // A person waits, and can type it again.
     let retry = RetryPolicy { retries: 1, ..RetryPolicy::default() };
     let client = context.client(profile.server(), retry)?;
@@ -132,7 +154,11 @@ fn revoke(context: &Context, profile: &Profile, store: &dyn TokenStore, credenti
         .hint(format!("Delete them without telling the server: {}", local(context))));
     }
     let app = app_of(credential);
-    block_on(interruptible(async {
+    interruptible(async {
+        // An imported log-in has none until its first renewal.
+        if credential.access_token.is_empty() {
+            return what_is_left(context, &client, vault, credential).await;
+        }
         let failure = match token_endpoint::revoke(&client, &app, &credential.access_token).await {
             Ok(()) => return Ok(Ended::Revoked),
             Err(failure) => failure,
@@ -140,39 +166,45 @@ fn revoke(context: &Context, profile: &Profile, store: &dyn TokenStore, credenti
         // The server fails in this way for a token it does not know, and for any reason of its own.
         let failed = matches!(&failure, TokenFailure::Refused(refusal) if refusal.status == 500);
         if failed && is_dead(&client, credential).await {
-            return what_is_left(context, &client, store, credential).await;
+            return what_is_left(context, &client, vault, credential).await;
         }
         Err(not_ended(&failure, &local(context)))
-    }))
+    })
+    .await
 }
 
 /// What the server knows of a log-in whose access token is dead: only its refresh token can still tell.
-async fn what_is_left(
-    context: &Context,
-    client: &Client,
-    store: &dyn TokenStore,
-    credential: &Credential,
-) -> Result<Ended> {
+async fn what_is_left(context: &Context, client: &Client, vault: &dyn Vault, credential: &Credential) -> Result<Ended> {
     let app = &app_of(credential);
     let Some(refresh_token) = credential.refresh_token.as_ref().filter(|_| credential.grant.refreshable) else {
         // One-time access ends with its token.
         let is_one_time = credential.grant.access_category == AccessCategory::OneTime;
         return Ok(if is_one_time { Ended::Already } else { Ended::Spent });
     };
+    let Begun::Yes(mut renewal) = vault.begin_renewal(credential).await? else {
+        return Err(Error::new(ErrorKind::Lock, "another bbdl has renewed this log-in at this moment")
+            .hint("Run the same command again."));
+    };
     match token_endpoint::refresh(client, app, refresh_token).await {
         // It works, against all that is known of the server: then it can end the grant.
         Ok(answer) => {
             let renewed = credential.renewed(refresh_token, answer);
-            store.save(context.profile.as_str(), &renewed.to_record())?;
+            renewal.store(&renewed).await?;
             let revoked = token_endpoint::revoke(client, app, &renewed.access_token).await;
             revoked.map(|()| Ended::Revoked).map_err(|failure| not_ended(&failure, &local(context)))
         }
-        Err(TokenFailure::Refused(refusal)) => match refusal.ends() {
-            Some(EndedKind::GrantEnded | EndedKind::GrantRevoked) => Ok(Ended::Already),
-            Some(_) => Ok(Ended::Spent),
-            None => Err(not_ended(&TokenFailure::Refused(refusal), &local(context))),
-        },
-        Err(failure) => Err(not_ended(&failure, &local(context))),
+        Err(failure) => {
+            // Where the answer may be lost, the note of that stays.
+            if matches!(failure, TokenFailure::Refused(_)) {
+                renewal.forget().await;
+            }
+            let TokenFailure::Refused(refusal) = failure else { return Err(not_ended(&failure, &local(context))) };
+            match refusal.ends() {
+                Some(EndedKind::GrantEnded | EndedKind::GrantRevoked) => Ok(Ended::Already),
+                Some(_) => Ok(Ended::Spent),
+                None => Err(not_ended(&TokenFailure::Refused(refusal), &local(context))),
+            }
+        }
     }
 }
 

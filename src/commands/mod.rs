@@ -8,6 +8,7 @@ pub(crate) mod export;
 pub(crate) mod fetch;
 pub(crate) mod generate;
 mod hardening;
+mod log_ins;
 pub(crate) mod login;
 pub(crate) mod logout;
 mod man_page;

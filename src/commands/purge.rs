@@ -7,13 +7,14 @@ use serde_json::json;
 use crate::{
     archive::{self, Removal},
     cli::Purge,
-    commands::{Context, login, logout},
+    commands::{Context, log_ins::LogIns, login, logout},
     error::{Error, ErrorKind, Result},
     files::path_text::to_text,
     profile::{
         Profile, ProfileName,
         archive_notes::{ArchiveNote, LeftBehind},
     },
+    runtime::block_on,
 };
 
 /// Why an archive was not deleted that is not where it was filled.
@@ -51,17 +52,27 @@ impl Doomed {
 /// [`crate::error::Exit::Usage`] when nobody can be asked and `--yes` is missing, [`crate::error::Exit::NotSetUp`] without such a
 /// profile, [`crate::error::Exit::TryAgain`] while another `bbdl` uses it, [`crate::error::Exit::Disk`].
 pub(crate) fn run(context: &Context, args: &Purge) -> Result<()> {
+    block_on(async {
+        let log_ins = LogIns::open(context, &args.shared).await?;
+        let purged = run_on(context, args, &log_ins).await;
+        log_ins.close().await;
+        purged
+    })
+}
+
+async fn run_on(context: &Context, args: &Purge, log_ins: &LogIns<'_>) -> Result<()> {
     let paths = &context.paths;
-    let mut names = if args.all_profiles { paths.profiles()? } else { vec![context.profile.clone()] };
-    if args.all_profiles {
+    let mut names = if args.all_profiles { log_ins.names().await? } else { vec![context.profile.clone()] };
+    if args.all_profiles && log_ins.are_local() {
         names.extend(LeftBehind::names(paths)?);
         names.sort();
         names.dedup();
     }
     let mut doomed = Vec::new();
     for name in names {
-        let left_behind = LeftBehind::load(paths, &name)?;
-        let profile = match Profile::must_exist(paths, &name) {
+        // What was left behind on this machine was filled by a log-in of this machine.
+        let left_behind = if log_ins.are_local() { LeftBehind::load(paths, &name)? } else { Vec::new() };
+        let profile = match log_ins.must_exist(&name).await {
             Err(error) if error.kind == ErrorKind::NoProfile && !left_behind.is_empty() => None,
             loaded => Some(loaded?),
         };
@@ -70,7 +81,9 @@ pub(crate) fn run(context: &Context, args: &Purge) -> Result<()> {
     if doomed.is_empty() && !args.dry_run {
         return finished(context, &[], &[]);
     }
-    let kept = archives_of_others(context, &doomed)?;
+    let kept = log_ins.archives_of_others(|name| doomed.iter().any(|gone| gone.name == *name)).await?;
+    let kept: Vec<PathBuf> =
+        kept.into_iter().map(|note| std::fs::canonicalize(&note.out).unwrap_or(note.out)).collect();
     if args.dry_run {
         would_delete(context, &doomed, &kept);
         return Ok(());
@@ -81,22 +94,9 @@ pub(crate) fn run(context: &Context, args: &Purge) -> Result<()> {
     let (mut archives, mut seen) = (Vec::new(), Vec::new());
     for one in &doomed {
         let context = Context { profile: one.name.clone(), ..context.clone() };
-        archives.extend(purge(&context, one, &kept, &mut seen)?);
+        archives.extend(purge(&context, log_ins, one, (&kept, &mut seen)).await?);
     }
     finished(context, &doomed, &archives)
-}
-
-/// Where the archives are that a profile fills, or has left behind, which is not to go.
-fn archives_of_others(context: &Context, doomed: &[Doomed]) -> Result<Vec<PathBuf>> {
-    let mut kept = Vec::new();
-    let mut names = context.paths.profiles()?;
-    names.extend(LeftBehind::names(&context.paths)?);
-    for name in names.iter().filter(|name| doomed.iter().all(|gone| gone.name != **name)) {
-        // Whose record cannot be read has perhaps an archive here: nothing is deleted on a guess.
-        kept.extend(Profile::load(&context.paths, name)?.into_iter().flat_map(|other| other.archives));
-        kept.extend(LeftBehind::load(&context.paths, name)?);
-    }
-    Ok(kept.into_iter().map(|note| std::fs::canonicalize(&note.out).unwrap_or(note.out)).collect())
 }
 
 /// The archives of a profile that would be deleted with it.
@@ -157,9 +157,32 @@ struct Removed {
 }
 
 /// `seen` is where the archives are, or were, that were dealt with already: more than one note may be of the same.
-fn purge(context: &Context, doomed: &Doomed, kept: &[PathBuf], seen: &mut Vec<PathBuf>) -> Result<Vec<Removed>> {
+async fn purge(
+    context: &Context,
+    log_ins: &LogIns<'_>,
+    doomed: &Doomed,
+    (kept, seen): (&[PathBuf], &mut Vec<PathBuf>),
+) -> Result<Vec<Removed>> {
     // No fetch may store a renewed token, or fill an archive, while they go.
-    let _held = login::hold(context, &context.profile, "purge")?;
+    let Some(profile) = &doomed.profile else {
+        let _held = login::hold(context, &context.profile, "purge")?;
+        return purge_archives(context, doomed, kept, seen);
+    };
+    let held = log_ins.hold((&doomed.name, profile), "purge").await?;
+    let purged = match purge_archives(context, doomed, kept, seen) {
+        Ok(archives) => logout::end(context, log_ins, profile, &held).await.map(|()| archives),
+        Err(error) => Err(error),
+    };
+    log_ins.release(held).await;
+    purged
+}
+
+fn purge_archives(
+    context: &Context,
+    doomed: &Doomed,
+    kept: &[PathBuf],
+    seen: &mut Vec<PathBuf>,
+) -> Result<Vec<Removed>> {
     let mut archives = Vec::new();
     for note in doomed.archives() {
         let left = match note.place() {
@@ -184,10 +207,9 @@ fn purge(context: &Context, doomed: &Doomed, kept: &[PathBuf], seen: &mut Vec<Pa
         of_others.filter(|note| !note.place().is_ok_and(|place| place.is_none())).cloned().collect();
     let stays = |note: &ArchiveNote| Removed { out: note.out.clone(), left: Some(OF_AN_EARLIER_LOG_IN) };
     archives.extend(of_others.iter().map(stays));
-    if let Some(profile) = &doomed.profile {
-        logout::end(context, profile)?;
+    if !doomed.left_behind.is_empty() {
+        LeftBehind::save(&context.paths, &doomed.name, of_others)?;
     }
-    LeftBehind::save(&context.paths, &doomed.name, of_others)?;
     Ok(archives)
 }
 

@@ -72,7 +72,9 @@ pub(crate) fn run(context: &Context, args: &Status) -> Result<()> {
 fn of_shared_state(context: &Context, args: &Status, profiles: Vec<(ProfileName, Profile)>) -> Result<()> {
     let now = Timestamp::now();
     if args.online {
-        return Err(Error::usage("--online asks with the tokens of this machine, not with those of a shared state"));
+        return Err(Error::usage("status --online does not work on a shared state").hint(
+            "For the profiles of this machine, leave --state out, and unset BBDL_STATE and state in config.toml. In a shared state, each fetch with --all-profiles notes whose log-in has ended. To see that: bbdl status",
+        ));
     }
     if context.profile_is_named && profiles.is_empty() {
         let message = format!("\"{}\" is not in the shared state", context.profile);

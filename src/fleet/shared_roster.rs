@@ -29,8 +29,10 @@ use crate::{
 /// Who was pulled within this is left out where `--stale-after` is not given: a worker that joins late must not ask again
 /// for those whom the others have pulled.
 pub(crate) const STALE_AFTER: Duration = Duration::from_secs(12 * 3600);
-/// How often it is looked whether other workers have left somebody behind.
+/// After which time it is looked for the first time whether other workers have left somebody behind. It doubles each time:
+/// to look reads every row.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// How often those who are due are counted: it reads every row.
 const COUNT_AGAIN: Duration = Duration::from_secs(30);
 
@@ -75,6 +77,8 @@ pub(crate) struct SharedRoster {
     removed: u64,
     nobody: bool,
     counted: Instant,
+    /// After which time it is looked again.
+    pause: Duration,
 }
 
 impl SharedRoster {
@@ -113,6 +117,7 @@ impl SharedRoster {
             removed: 0,
             nobody: due.free + due.leased + due.fresh == 0,
             counted: Instant::now(),
+            pause: LOOK_AGAIN,
         })
     }
 
@@ -141,11 +146,24 @@ impl SharedRoster {
                 // There are more workers than requests that may be under way.
                 return Ok(Next::Later(LOOK_AGAIN));
             }
-            let leases = self.state.lease(self.worker, &self.wanted).await?;
-            if leases.is_empty() {
-                let due = self.count().await?;
-                return Ok(if due == 0 { Next::Nobody } else { Next::Later(LOOK_AGAIN) });
+            let is_idle = self.pause > LOOK_AGAIN;
+            // One look at all rows is enough to see that there is still nobody.
+            if is_idle && self.count().await? == 0 {
+                return Ok(Next::Nobody);
             }
+            let leases = match is_idle && self.free == 0 {
+                true => Vec::new(),
+                false => self.state.lease(self.worker, &self.wanted).await?,
+            };
+            if leases.is_empty() {
+                if !is_idle && self.count().await? == 0 {
+                    return Ok(Next::Nobody);
+                }
+                let pause = self.pause;
+                self.pause = (pause * 2).min(LONGEST_PAUSE);
+                return Ok(Next::Later(pause));
+            }
+            self.pause = LOOK_AGAIN;
             self.hold(leases).await?;
         }
         if self.counted.elapsed() > COUNT_AGAIN {

@@ -50,6 +50,17 @@ impl Lease {
     }
 }
 
+/// Whether an enrollee could be taken out of the others' hands.
+#[derive(Debug)]
+pub enum Taken {
+    /// Nobody else pulls for the enrollee now.
+    Yes(Box<Lease>),
+    /// Another worker has the lease.
+    Busy,
+    /// Nobody of this name is there.
+    Nobody,
+}
+
 /// Who is wanted.
 #[derive(Clone, Debug)]
 pub struct Wanted {
@@ -127,6 +138,13 @@ const FINISH: &str = "
         ended_at = CASE WHEN generation = $8 THEN now() ELSE ended_at END
     WHERE name = $1 AND fence = $2 RETURNING name";
 
+/// Long enough to end a log-in at a server that is slow. Whoever has the lease already keeps it: the answer to the first
+/// time may have been lost.
+const TAKE: &str = "
+    UPDATE bbdl.enrollee e
+    SET fence = fence + 1, leased_by = $1, leased_until = clock_timestamp() + interval '5 minutes'
+    WHERE name = $2 AND (leased_until IS NULL OR leased_until < now() OR leased_by = $1)";
+
 const GIVE_BACK: &str = "
     UPDATE bbdl.enrollee e SET leased_by = NULL, leased_until = NULL
     FROM unnest($1, $2) AS given (name, fence) WHERE e.name = given.name AND e.fence = given.fence RETURNING e.name";
@@ -160,6 +178,23 @@ impl SharedState {
         ];
         let rows = self.database().query(&sql, &values).await?;
         rows.iter().map(lease_of).collect()
+    }
+
+    /// Leases this enrollee, due or not, where no other worker has a lease.
+    ///
+    /// # Errors
+    /// As [`SharedState::lease`].
+    pub async fn take(&self, worker: WorkerId, name: &ProfileName) -> Result<Taken> {
+        let text = name.as_str();
+        let values = [(&worker.0 as _, Type::INT8), (&text as _, Type::TEXT)];
+        let look = format!(
+            "SELECT {columns}, e.fence, coalesce(e.leased_by = $1, false) FROM bbdl.enrollee e WHERE e.name = $2",
+            columns = Enrollee::COLUMNS
+        );
+        let answers = self.database().transaction(&[(TAKE, &values), (&look, &values)]).await?;
+        let Some(row) = answers.last().and_then(|rows| rows.first()) else { return Ok(Taken::Nobody) };
+        let is_ours: bool = row.get(Enrollee::WIDTH + StoredTokens::WIDTH + 1);
+        Ok(if is_ours { Taken::Yes(Box::new(lease_of(row)?)) } else { Taken::Busy })
     }
 
     /// Counts who is due for a worker.

@@ -9,29 +9,38 @@ use std::{
 };
 
 use bluebutton_mock::population::Population;
+use rcgen::CertificateParams;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::KEY;
 use crate::support::{
     Setting, Stage, assert_code, bbdl, finished, http, lines,
-    postgres::{Cluster, Database, database},
+    postgres::{Cluster, Database, Pooler, database},
     text,
+    tls::certificate,
 };
 
 /// Enrollees in a shared state, whose access tokens all have to be renewed first.
 struct Fleet {
     stage: Stage,
     database: Database,
+    /// What workers are told of where it is.
+    state: String,
     /// A home for each worker, and what they share.
     dir: TempDir,
 }
 
 impl Fleet {
     fn of(database: Database, enrollees: usize, setting: Setting) -> Self {
+        let state = database.url();
+        Self::reached_by((database, state), enrollees, setting)
+    }
+
+    fn reached_by((database, state): (Database, String), enrollees: usize, setting: Setting) -> Self {
         let records = Some(Box::new(Population::new(7, enrollees, 2)) as Box<_>);
         let stage = Stage::with(Setting { records, ..setting });
-        let fleet = Self { stage, database, dir: tempfile::tempdir().unwrap() };
+        let fleet = Self { stage, database, state, dir: tempfile::tempdir().unwrap() };
         let consents = http("POST", &format!("{}/__mock/consents", fleet.stage.mock.url()), &[], "");
         assert_eq!(consents.status, 200, "{}", consents.body);
         let rows: Vec<String> = consents.body.lines().enumerate().map(|(number, row)| renewable(number, row)).collect();
@@ -54,7 +63,7 @@ impl Fleet {
         let home = self.path(machine);
         std::fs::create_dir_all(&home).unwrap();
         let mut command = bbdl(&home);
-        command.args(arguments).env("BBDL_STATE", self.database.url()).env("BBDL_STATE_KEY", KEY).env("BBDL_JOBS", "2");
+        command.args(arguments).env("BBDL_STATE", &self.state).env("BBDL_STATE_KEY", KEY).env("BBDL_JOBS", "2");
         command
     }
 
@@ -156,6 +165,88 @@ fn eight_workers_pull_for_everybody_exactly_once() {
     patients.arg(fleet.path("patients"));
     let told: Value = serde_json::from_slice(&finished(patients).stdout).unwrap();
     assert_eq!(told["run"]["succeeded"], PEOPLE);
+}
+
+/// Eight workers share three sessions of the database: nothing of one transaction may be needed in another.
+#[test]
+fn eight_workers_pull_through_a_pooler() {
+    const PEOPLE: usize = 200;
+    let Some(database) = database() else { return };
+    let Some(pooler) = Pooler::before(&database, 3) else { return };
+    let url = pooler.url(&database);
+    let fleet = Fleet::reached_by((database, url), PEOPLE, Setting::default());
+    let all = machines(8);
+    let workers: Vec<Child> = all.iter().map(|machine| fleet.start(machine)).collect();
+    let sessions =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    until("nobody was pulled", || fleet.ok() > 20);
+    assert!((1..=3).contains(&fleet.database.number(sessions)), "{}", fleet.database.number(sessions));
+    assert_eq!(codes(workers), [Some(0); 8]);
+    let times = fleet.successes(&all);
+    assert_eq!((times.len(), times.values().max()), (PEOPLE, Some(&1)));
+    assert_eq!(fleet.renewals(), PEOPLE);
+    assert_eq!(fleet.database.number("SELECT count(*) FROM bbdl.worker"), 0, "all have signed off");
+}
+
+/// The instants at which the mock answered requests for claims, in seconds; those that it refused, too.
+fn answers(fleet: &Fleet) -> Vec<(f64, u64)> {
+    let rows = http("GET", &format!("{}/__mock/requests", fleet.stage.mock.url()), &[], "").body;
+    let rows: Vec<Value> = serde_json::from_str(&rows).unwrap();
+    let instant = |row: &Value| {
+        let at: jiff::Timestamp = row["at"].as_str().unwrap().parse().unwrap();
+        (at.as_duration().as_secs_f64(), row["status"].as_u64().unwrap())
+    };
+    rows.iter().filter(|row| row["path"].as_str().unwrap().contains("ExplanationOfBenefit")).map(instant).collect()
+}
+
+#[test]
+fn what_one_worker_is_told_by_the_server_holds_all() {
+    /// What the server asks for, and what the others may take to hear of it: a sign of life comes once a second.
+    const HOLD: f64 = 12.0;
+    const HEARD: f64 = 6.0;
+    let Some(database) = database() else { return };
+    let fleet = Fleet::of(database, 300, Setting { latency: Duration::from_millis(100), ..Setting::default() });
+    let workers: Vec<Child> = machines(4).iter().map(|machine| fleet.start(machine)).collect();
+    until("nobody was pulled", || fleet.ok() > 20);
+    fleet.stage.faults(&[&format!("throttle={HOLD}@ExplanationOfBenefit#1")]);
+    assert_eq!(codes(workers), [Some(0); 4]);
+    let answers = answers(&fleet);
+    let (held, _) = *answers.iter().find(|(_, status)| *status == 429).expect("the server refused one");
+    let within = answers.iter().filter(|(at, _)| (held + HEARD..held + HOLD).contains(at)).count();
+    let after = answers.iter().filter(|(at, _)| *at > held + HOLD).count();
+    assert_eq!(within, 0, "the server was asked although it wanted to be left alone");
+    assert!(after > 40, "{after}: most of them came later");
+    assert_eq!(fleet.ok(), 300);
+}
+
+#[test]
+fn the_database_has_to_prove_its_name() {
+    let Some(cluster) = Cluster::start() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let (leaf, key) = certificate(dir.path(), CertificateParams::new(["localhost".to_owned()]).unwrap());
+    let database = cluster.database("tls");
+    let fleet = Fleet::of(database, 3, Setting::default());
+    let port = cluster.listen_with_tls(&leaf.pem(), &key.serialize_pem());
+    let listed = |host: &str, more: &str| {
+        let mut command = fleet.bbdl("m0", &["profiles", "list"]);
+        let state = format!("postgres://bbdl@{host}:{port}/tls?patience=1s{more}");
+        command.env("BBDL_STATE", state);
+        let output = finished(command);
+        (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let root = format!("&sslrootcert={}", dir.path().join("ca.pem").display());
+    let (code, said) = listed("localhost", &root);
+    assert!(code == 0 && said.contains("p0001"), "{code}: {said}");
+    // An authority that nobody here knows; another name than the certificate's; no TLS where the server demands it.
+    for (host, more, words) in [
+        ("localhost", "", "certificate"),
+        ("127.0.0.1", root.as_str(), "certificate"),
+        ("localhost", "&sslmode=disable", "pg_hba.conf"),
+    ] {
+        let (code, said) = listed(host, more);
+        assert_eq!(code, 78, "{host} {more}: {said}");
+        assert!(said.contains(words), "{host} {more}: {said}");
+    }
 }
 
 /// Numbers that are the same for the same seed (splitmix64).
@@ -361,8 +452,16 @@ fn commands_work_on_the_shared_state_and_say_what_is_wrong_with_it() {
     assert!(said(&["doctor"], 0).contains("its tables are up to date"));
     assert!(said(&["status", "--profile", "p0002"], 0).contains("p0002"));
     said(&["status", "--profile", "nobody"], 78);
-    said(&["profiles", "rename", "p0001", "p1"], 2);
-    said(&["profiles", "export"], 2);
+    assert!(said(&["profiles", "rename", "p0001", "p1"], 2).contains("shared state"));
+    assert!(said(&["status", "--online"], 2).contains("BBDL_STATE"));
+    let exported = said(&["profiles", "export"], 0);
+    assert!(exported.lines().count() == 3 && exported.contains("p0001") && !exported.contains("refresh_token"));
+    said(&["profiles", "export", "nobody"], 78);
+    let tokens = run(&["profiles", "export", "p0002", "p0000", "--with-tokens"]);
+    let tokens: Vec<Value> = text(&tokens.stdout).lines().map(|row| serde_json::from_str(row).unwrap()).collect();
+    assert_eq!((&tokens[0]["name"], &tokens[1]["name"]), (&"p0002".into(), &"p0000".into()));
+    let imported = std::fs::read_to_string(fleet.path("rows")).unwrap();
+    assert!(tokens.iter().all(|row| imported.contains(row["refresh_token"].as_str().unwrap())));
     // Rows that are there already are refused one by one.
     let rows = fleet.path("rows");
     let import = |more: &[&str]| {
@@ -406,6 +505,64 @@ fn commands_work_on_the_shared_state_and_say_what_is_wrong_with_it() {
     let mut command = fleet.bbdl("m0", &["status", "--json"]);
     command.env_remove("BBDL_STATE");
     assert!(text(&finished(command).stdout).contains("p0002"));
+}
+
+/// Whoever withdraws from a study is gone from the shared state, from the server and from the disk.
+#[test]
+fn a_withdrawal_ends_a_log_in_of_the_shared_state() {
+    let Some(database) = database() else { return };
+    let fleet = Fleet::of(database, 5, Setting::default());
+    let run = |arguments: &[&str]| finished(fleet.bbdl("m0", arguments));
+    let json = |arguments: &[&str], code: i32| -> Value {
+        let output = run(&[arguments, &["--json"]].concat());
+        assert_code(&output, code, arguments);
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let there = || fleet.database.sql("SELECT name FROM bbdl.enrollee ORDER BY name").replace('\n', " ");
+    // A profile of this machine that has the same name is not meant.
+    let here = fleet.path("m0").join("profiles/p0001.json");
+    std::fs::create_dir_all(here.parent().unwrap()).unwrap();
+    std::fs::write(&here, include_str!("../fixtures/0.1.0/home/profiles/default.json")).unwrap();
+
+    // Before the first pull there is no access token: the refresh token is used, and the consent ends.
+    assert_eq!(json(&["logout", "--profile", "p0000"], 0)["revoked"], true);
+    assert_eq!(there(), "p0001 p0002 p0003 p0004");
+    assert_eq!(json(&["logout", "--profile", "p0000"], 78)["error"]["kind"], "no_profile");
+
+    assert_code(&finished(fleet.worker("m0", &[])), 0, &["night"]);
+    let shown = json(&["purge", "--profile", "p0001", "--dry-run"], 0);
+    assert_eq!(shown["archives"][0]["count"], 2, "{shown}");
+    // While a worker pulls for the enrollee, it is waited for, and then refused.
+    fleet
+        .database
+        .sql("UPDATE bbdl.enrollee SET leased_by = 7, leased_until = now() + interval '1 hour' WHERE name = 'p0001'");
+    let refused = json(&["purge", "--profile", "p0001", "--yes"], 75);
+    assert!(refused["error"]["message"].as_str().unwrap().contains("a worker is pulling"), "{refused}");
+    fleet.database.sql("UPDATE bbdl.enrollee SET leased_by = NULL, leased_until = NULL");
+    assert!(fleet.path("archives/p0001/manifest.json").exists());
+
+    fleet.stage.asked();
+    let purged = json(&["purge", "--profile", "p0001", "--yes"], 0);
+    assert_eq!((&purged["profiles"][0], &purged["archives"][0]["left"]), (&"p0001".into(), &Value::Null), "{purged}");
+    assert!(fleet.stage.asked().iter().any(|row| row.contains("revoke")));
+    assert!(!fleet.path("archives/p0001").exists() && fleet.path("archives/p0002/manifest.json").exists());
+    assert_eq!(there(), "p0002 p0003 p0004");
+    assert!(here.exists(), "the profile of this machine stays");
+
+    // Without the key the server cannot be told; what is here can go.
+    let mut command = fleet.bbdl("m0", &["logout", "--profile", "p0002", "--json"]);
+    command.env_remove("BBDL_STATE_KEY");
+    let output = finished(command);
+    assert_code(&output, 78, &["no key"]);
+    assert!(text(&output.stdout).contains("logout --local --profile p0002"), "{}", text(&output.stdout));
+    let mut command = fleet.bbdl("m0", &["logout", "--local", "--profile", "p0002"]);
+    command.env_remove("BBDL_STATE_KEY");
+    assert_code(&finished(command), 0, &["--local"]);
+    assert!(fleet.path("archives/p0002/manifest.json").exists());
+    json(&["purge", "--all-profiles", "--yes"], 0);
+    assert_eq!(there(), "");
+    assert!(here.exists() && !fleet.path("archives/p0003").exists());
+    assert_eq!(fleet.database.number("SELECT count(*) FROM bbdl.worker"), 0, "all have signed off");
 }
 
 fn write(path: &Path, content: &str, mode: u32) {

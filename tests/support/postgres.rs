@@ -28,6 +28,54 @@ pub struct Database {
     name: String,
 }
 
+/// A PgBouncer before a database: many clients share few sessions, each for a transaction at a time.
+pub struct Pooler {
+    dir: TempDir,
+    process: Child,
+}
+
+impl Pooler {
+    /// With so many sessions; `None` where PgBouncer is not installed.
+    pub fn before(database: &Database, sessions: usize) -> Option<Self> {
+        let program = Path::new("/usr/sbin/pgbouncer");
+        if !program.is_file() {
+            super::needs::package("pgbouncer");
+            return None;
+        }
+        let dir = TempDir::with_prefix("pool").unwrap();
+        let Database { dir: server, name, .. } = database;
+        let config = format!(
+            "[databases]\n{name} = host={server} user=bbdl\n[pgbouncer]\nlisten_addr =\nunix_socket_dir = {dir}\n\
+             auth_type = any\npool_mode = transaction\ndefault_pool_size = {sessions}\nmax_client_conn = 200\n\
+             logfile = {dir}/log\n",
+            server = server.display(),
+            dir = dir.path().display()
+        );
+        std::fs::write(dir.path().join("config"), config).unwrap();
+        if let Some(owner) = owner() {
+            std::os::unix::fs::chown(dir.path(), Some(owner), Some(owner)).unwrap();
+        }
+        let mut command = as_owner(program);
+        command.arg("config").current_dir(dir.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let process = command.spawn().unwrap();
+        let pooler = Self { dir, process };
+        super::until("PgBouncer listens", || pooler.dir.path().join(".s.PGSQL.6432").exists());
+        Some(pooler)
+    }
+
+    /// For `--state`.
+    pub fn url(&self, database: &Database) -> String {
+        format!("postgres://bbdl@/{}?host={}&port=6432", database.name, self.dir.path().display())
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 /// The directory of PostgreSQL's server programs, which Debian has outside of the PATH.
 fn programs() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -81,6 +129,26 @@ impl Cluster {
     /// Starts it again.
     pub fn up(&self) {
         self.must(&["pg_ctl", "-w", "-s", "-l", "log", "start", "-D"]);
+    }
+
+    /// Has it listen on loopback too, with this certificate; connections there without TLS are refused. Its port.
+    pub fn listen_with_tls(&self, certificate: &str, key: &str) -> u16 {
+        self.down();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        for (name, content) in [("server.crt", certificate), ("server.key", key)] {
+            let path = self.data().join(name);
+            std::fs::write(&path, content).unwrap();
+            super::private(&path);
+            if let Some(owner) = owner() {
+                std::os::unix::fs::chown(&path, Some(owner), Some(owner)).unwrap();
+            }
+        }
+        let config = self.data().join("postgresql.auto.conf");
+        let more = format!("listen_addresses = '127.0.0.1'\nport = {port}\nssl = on\n");
+        std::fs::write(&config, std::fs::read_to_string(&config).unwrap() + &more).unwrap();
+        std::fs::write(self.data().join("pg_hba.conf"), "local all all trust\nhostssl all all all trust\n").unwrap();
+        self.up();
+        port
     }
 
     /// Stops it at once, as a crash does.

@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring, pki_types::PrivatePkcs8KeyDer};
 
 /// Answers everything with a sentence in JSON. Only `ca.pem` in the directory vouches for it.
@@ -37,7 +37,8 @@ impl TlsServer {
     }
 }
 
-fn config(dir: &Path, leaf: CertificateParams) -> ServerConfig {
+/// A certificate of the authority that `ca.pem` in the directory is then of, and its key.
+pub fn certificate(dir: &Path, leaf: CertificateParams) -> (Certificate, KeyPair) {
     let mut authority = CertificateParams::default();
     authority.distinguished_name.push(DnType::CommonName, "a company's own authority");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -46,7 +47,11 @@ fn config(dir: &Path, leaf: CertificateParams) -> ServerConfig {
     let authority = CertifiedIssuer::self_signed(authority, key).unwrap();
     std::fs::write(dir.join("ca.pem"), authority.pem()).unwrap();
     let key = KeyPair::generate().unwrap();
-    let leaf = leaf.signed_by(&key, &authority).unwrap();
+    (leaf.signed_by(&key, &authority).unwrap(), key)
+}
+
+fn config(dir: &Path, leaf: CertificateParams) -> ServerConfig {
+    let (leaf, key) = certificate(dir, leaf);
     ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()

@@ -24,10 +24,7 @@ pub(crate) fn run(context: &Context, Profiles { action, shared }: &Profiles) -> 
     match action {
         ProfilesAction::List => list::run(context, shared),
         ProfilesAction::Import(args) => import::run(context, args, shared),
-        ProfilesAction::Export(args) => {
-            shared_state::refuse(context, shared, "profiles export")?;
-            export::run(context, args)
-        }
+        ProfilesAction::Export(args) => export::run(context, args, shared),
         ProfilesAction::Rename(args) => {
             shared_state::refuse(context, shared, "profiles rename")?;
             rename::run(context, args)

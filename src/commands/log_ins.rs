@@ -1,0 +1,220 @@
+//! Where the log-ins are that a command ends: on this machine, or in a state that machines share.
+
+use super::{Context, login, shared_state};
+use crate::{
+    auth::vault::Vault,
+    cli::SharedStateArgs,
+    error::Result,
+    files::lock::FileLock,
+    profile::{
+        Profile, ProfileName,
+        archive_notes::{ArchiveNote, LeftBehind},
+    },
+};
+
+/// Where log-ins are.
+pub(super) enum LogIns<'c> {
+    /// On this machine.
+    Local(&'c Context),
+    /// In a shared state.
+    #[cfg(feature = "postgres")]
+    Shared(shared::SharedLogIns<'c>),
+}
+
+/// A log-in that nobody else uses meanwhile.
+pub(super) struct Held {
+    /// Its tokens.
+    pub(super) vault: Box<dyn Vault>,
+    by: HeldBy,
+}
+
+enum HeldBy {
+    Lock(FileLock),
+    #[cfg(feature = "postgres")]
+    Lease(crate::shared_state::lease::LeaseTicket),
+}
+
+impl<'c> LogIns<'c> {
+    /// Those of the shared state that is named, if one is.
+    ///
+    /// # Errors
+    /// As [`shared_state::open`].
+    #[cfg_attr(not(feature = "postgres"), expect(clippy::unused_async, reason = "as with PostgreSQL"))]
+    pub(super) async fn open(context: &'c Context, args: &SharedStateArgs) -> Result<Self> {
+        #[cfg(feature = "postgres")]
+        if let Some(shared) = shared::SharedLogIns::open(context, args).await? {
+            return Ok(Self::Shared(shared));
+        }
+        #[cfg(not(feature = "postgres"))]
+        shared_state::none(context, args)?;
+        Ok(Self::Local(context))
+    }
+
+    /// Whether they are those of this machine.
+    pub(super) fn are_local(&self) -> bool {
+        matches!(self, Self::Local(_))
+    }
+
+    /// All names, sorted.
+    pub(super) async fn names(&self) -> Result<Vec<ProfileName>> {
+        match self {
+            Self::Local(context) => context.paths.profiles(),
+            #[cfg(feature = "postgres")]
+            Self::Shared(shared) => shared.names().await,
+        }
+    }
+
+    /// A profile that must be there.
+    pub(super) async fn must_exist(&self, name: &ProfileName) -> Result<Profile> {
+        match self {
+            Self::Local(context) => Profile::must_exist(&context.paths, name),
+            #[cfg(feature = "postgres")]
+            Self::Shared(shared) => shared.must_exist(name).await,
+        }
+    }
+
+    /// The archives that anybody has filled whose name is not `gone`.
+    pub(super) async fn archives_of_others(&self, gone: impl Fn(&ProfileName) -> bool) -> Result<Vec<ArchiveNote>> {
+        let (context, mut notes) = match self {
+            Self::Local(context) => (*context, Vec::new()),
+            #[cfg(feature = "postgres")]
+            Self::Shared(shared) => (shared.context, shared.archives_of_others(&gone).await?),
+        };
+        let mut names = context.paths.profiles()?;
+        names.extend(LeftBehind::names(&context.paths)?);
+        for name in names.iter().filter(|name| !self.are_local() || !gone(name)) {
+            // Whose record cannot be read has perhaps an archive here: nothing is deleted on a guess.
+            notes.extend(Profile::load(&context.paths, name)?.into_iter().flat_map(|other| other.archives));
+            notes.extend(LeftBehind::load(&context.paths, name)?);
+        }
+        Ok(notes)
+    }
+
+    /// Takes a log-in, so that nobody stores a renewed token, or fills an archive, while it goes.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::TryAgain`] where somebody else uses it for long.
+    pub(super) async fn hold(&self, (name, profile): (&ProfileName, &Profile), purpose: &str) -> Result<Held> {
+        match self {
+            Self::Local(context) => {
+                let lock = login::hold(context, name, purpose)?;
+                Ok(Held { vault: Box::new(context.local_vault(name, profile)), by: HeldBy::Lock(lock) })
+            }
+            #[cfg(feature = "postgres")]
+            Self::Shared(shared) => shared.hold(name).await,
+        }
+    }
+
+    /// Deletes the tokens and what is remembered of the log-in.
+    pub(super) async fn forget(&self, (name, profile): (&ProfileName, &Profile)) -> Result<()> {
+        match self {
+            Self::Local(context) => {
+                context.store(context.token_store.unwrap_or(profile.token_store)).delete(name.as_str())?;
+                Profile::forget(&context.paths, name)
+            }
+            #[cfg(feature = "postgres")]
+            Self::Shared(shared) => shared.state.remove(name).await.map(drop),
+        }
+    }
+
+    /// Lets a log-in go that is still there.
+    pub(super) async fn release(&self, held: Held) {
+        match held.by {
+            HeldBy::Lock(lock) => drop(lock),
+            #[cfg(feature = "postgres")]
+            HeldBy::Lease(ticket) => {
+                if let Self::Shared(shared) = self {
+                    // Where it fails, the lease ends by itself.
+                    let _ = shared.state.give_back(&[ticket]).await;
+                }
+            }
+        }
+    }
+
+    /// Says goodbye.
+    #[cfg_attr(not(feature = "postgres"), expect(clippy::unused_async, reason = "as with PostgreSQL"))]
+    pub(super) async fn close(self) {
+        #[cfg(feature = "postgres")]
+        if let Self::Shared(shared) = self {
+            // Where it fails, the others forget this worker after a while.
+            let _ = shared.state.sign_off(shared.worker).await;
+        }
+    }
+}
+
+#[cfg(feature = "postgres")]
+mod shared {
+    use std::time::{Duration, Instant};
+
+    use super::{Held, HeldBy, shared_state};
+    use crate::{
+        cli::SharedStateArgs,
+        commands::Context,
+        error::{Error, ErrorKind, Result},
+        profile::{Profile, ProfileName, archive_notes::ArchiveNote},
+        shared_state::{
+            SharedState,
+            lease::Taken,
+            schema::Migrate,
+            vault::{RenewalLimit, SharedVault},
+            worker::WorkerId,
+        },
+    };
+
+    /// How long the pull of another worker is waited for.
+    const PATIENCE: Duration = Duration::from_secs(30);
+    const LOOK: Duration = Duration::from_millis(200);
+
+    /// The log-ins of a shared state.
+    pub(in crate::commands) struct SharedLogIns<'c> {
+        pub(super) context: &'c Context,
+        pub(super) state: SharedState,
+        pub(super) worker: WorkerId,
+    }
+
+    impl<'c> SharedLogIns<'c> {
+        pub(super) async fn open(context: &'c Context, args: &SharedStateArgs) -> Result<Option<Self>> {
+            let Some(state) = shared_state::open(context, args, Migrate::Nothing).await? else { return Ok(None) };
+            let worker = state.register().await?;
+            Ok(Some(Self { context, state, worker }))
+        }
+
+        pub(super) async fn names(&self) -> Result<Vec<ProfileName>> {
+            Ok(self.state.enrollees(None).await?.into_iter().map(|enrollee| enrollee.name).collect())
+        }
+
+        pub(super) async fn must_exist(&self, name: &ProfileName) -> Result<Profile> {
+            let found = self.state.enrollees(Some(std::slice::from_ref(name))).await?.pop();
+            found.map(|enrollee| enrollee.profile).ok_or_else(|| nobody(name))
+        }
+
+        pub(super) async fn archives_of_others(&self, gone: impl Fn(&ProfileName) -> bool) -> Result<Vec<ArchiveNote>> {
+            let all = self.state.enrollees(None).await?.into_iter();
+            Ok(all.filter(|other| !gone(&other.name)).flat_map(|other| other.profile.archives).collect())
+        }
+
+        pub(super) async fn hold(&self, name: &ProfileName) -> Result<Held> {
+            let began = Instant::now();
+            loop {
+                match self.state.take(self.worker, name).await? {
+                    Taken::Yes(lease) => {
+                        let limit = RenewalLimit::of(1);
+                        let vault = SharedVault::new(self.state.clone(), self.worker, &lease.enrollee, limit);
+                        return Ok(Held { vault: Box::new(vault), by: HeldBy::Lease(lease.ticket()) });
+                    }
+                    Taken::Nobody => return Err(nobody(name)),
+                    Taken::Busy if began.elapsed() > PATIENCE => {
+                        return Err(Error::new(ErrorKind::Lock, format!("a worker is pulling for \"{name}\""))
+                            .hint("Run the same command again when it has finished."));
+                    }
+                    Taken::Busy => tokio::time::sleep(LOOK).await,
+                }
+            }
+        }
+    }
+
+    fn nobody(name: &ProfileName) -> Error {
+        Error::new(ErrorKind::NoProfile, format!("\"{name}\" is not in the shared state"))
+            .hint("To list who is: bbdl profiles list")
+    }
+}
