@@ -271,7 +271,7 @@ impl Error {
                 "Check who owns the directory and whether it may be written to."
             }
             std::io::ErrorKind::NotFound => "There is nothing at this path. Check how it is written.",
-            std::io::ErrorKind::IsADirectory => "This is a directory. Name a file.",
+            std::io::ErrorKind::IsADirectory | std::io::ErrorKind::InvalidInput => "Name another file.",
             std::io::ErrorKind::NotADirectory | std::io::ErrorKind::AlreadyExists => {
                 "A file is where a directory has to be. Name another path."
             }

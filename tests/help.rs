@@ -214,9 +214,14 @@ fn a_path_that_cannot_be_used_is_answered_with_what_is_wrong_with_it() {
     let home = stage.home.path();
     fs::write(home.join("file"), "x").unwrap();
     fs::create_dir(home.join("dir")).unwrap();
+    stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
     for (code, typed, expected) in [
         (74, "profiles import nowhere", "There is nothing at this path"),
-        (74, "profiles import dir", "This is a directory. Name a file."),
+        (74, "profiles import dir", "Name another file."),
+        (74, "report claims --out dir", "it is a directory, not a file"),
+        (74, "export claims --to sqlite --out dir", "it is a directory, not a file"),
+        (78, "status --online --ca-cert nowhere", "Check the path given with --ca-cert"),
+        (65, "mock --data nowhere", "Give a directory with FHIR payloads"),
         (74, "man file", "A file is where a directory has to be"),
         (
             78,

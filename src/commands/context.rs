@@ -149,7 +149,10 @@ impl Context {
             Error::new(ErrorKind::CaCert, format!("{}: {why}", path.display()))
                 .hint("Pass a file with certificates in PEM format: -----BEGIN CERTIFICATE-----")
         };
-        let text = std::fs::read(path).map_err(|cause| refuse(cause.to_string()))?;
+        let text = std::fs::read(path).map_err(|cause| {
+            Error::new(ErrorKind::CaCert, format!("cannot read the certificates in {}: {cause}", path.display()))
+                .hint("Check the path given with --ca-cert, BBDL_CA_CERT or ca_cert in config.toml.")
+        })?;
         let found = Certificate::from_pem_bundle(&text).map_err(|cause| refuse(cause.to_string()))?;
         if found.is_empty() { Err(refuse("it contains no certificate".to_owned())) } else { Ok(found) }
     }

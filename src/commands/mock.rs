@@ -38,7 +38,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
 fn options(args: &Args) -> Result<Options> {
     let faults = args.fault.iter().map(|spec| spec.parse()).collect::<std::result::Result<_, _>>();
     let records: Box<dyn Records> = match &args.data {
-        Some(dir) => Box::new(data::load(dir).map_err(|why| Error::new(ErrorKind::Data, why.to_string()))?),
+        Some(dir) => Box::new(data::load(dir).map_err(|why| {
+            Error::new(ErrorKind::Data, why.to_string())
+                .hint("Give a directory with FHIR payloads in .json or .ndjson files, such as an archive.")
+        })?),
         None => Box::new(Population::new(args.seed, args.enrollees as usize, args.claims)),
     };
     Ok(Options {

@@ -84,8 +84,14 @@ impl AtomicFile {
     /// What the file system says; that something else than a file is there: a rename would put a file where a
     /// device or a pipe was.
     pub(crate) fn begin_where_told(place: &Path) -> io::Result<Self> {
-        if fs::metadata(place).is_ok_and(|there| !there.is_file()) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is something that is not a file"));
+        match fs::metadata(place) {
+            Ok(there) if there.is_dir() => {
+                return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory, not a file"));
+            }
+            Ok(there) if !there.is_file() => {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a pipe or a device, not a file"));
+            }
+            _ => {}
         }
         clear_temporaries(directory_of(place), ABANDONED);
         Self::begin(place)

@@ -126,8 +126,14 @@ impl ConfigFile {
             Ok(text) => text,
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound && !named => return Ok(Self::default()),
             Err(cause) => {
-                return Err(Error::new(ErrorKind::Config, format!("cannot read {}: {cause}", path.display()))
-                    .hint("Check the path given with --config or BBDL_CONFIG."));
+                let hint = if named {
+                    "Check the path given with --config or BBDL_CONFIG."
+                } else {
+                    "This file is bbdl's configuration. Make it readable, or move it away."
+                };
+                return Err(
+                    Error::new(ErrorKind::Config, format!("cannot read {}: {cause}", path.display())).hint(hint)
+                );
             }
         };
         // It may name a program to run.

@@ -2,7 +2,7 @@
 
 use crate::claim::{Cents, Claim, Kind};
 
-/// What Medicare does not cover and the patient may be billed for, where anything is.
+/// What Medicare does not cover, so that the patient may be billed for it, if there is anything.
 pub(super) fn uncovered(claim: &Claim) -> Option<Cents> {
     let counts = claim.payer_decision.is_none() && claim.kind != Some(Kind::Pde);
     claim.amounts.not_covered.filter(|amount| counts && *amount > Cents(0))

@@ -27,7 +27,7 @@ pub(super) fn run(context: &Context, args: &ProfilesRename) -> Result<()> {
     let (old, new): (&ProfileName, &ProfileName) = (&args.old, &args.new);
     if old.as_str().eq_ignore_ascii_case(new.as_str()) {
         return Err(Error::usage(
-            "the names differ in nothing, or in capital letters only, which some file systems do not tell apart",
+            "the two names are the same, or differ only in capital letters, which some file systems ignore",
         ));
     }
     let mut taken: TakenNames = context.paths.profiles()?.into_iter().collect();
