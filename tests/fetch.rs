@@ -251,7 +251,7 @@ fn an_empty_first_pull_is_accepted_after_asking_twice() {
 }
 
 #[test]
-fn an_empty_page_with_a_next_link_is_not_the_end_and_a_shortfall_is_told() {
+fn an_empty_page_with_a_next_link_is_not_the_end() {
     let stage = stage(200);
     stage.faults(&["empty-next@startIndex=never", "empty-next@ExplanationOfBenefit#1+1"]);
     // The second page of the first reading is empty; the second reading is whole.
@@ -408,7 +408,7 @@ fn a_directory_made_by_others_keeps_its_mode_and_files() {
 }
 
 #[test]
-fn failures_before_a_command_begins_are_objects_as_well() {
+fn early_failures_are_json_objects_too() {
     let stage = Stage::claims(1);
     for (arguments, environment) in [(&["fetch", "--json"][..], ""), (&["fetch", "nonsense"][..], "1")] {
         let mut command = stage.bbdl(arguments);

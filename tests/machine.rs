@@ -168,7 +168,7 @@ fn a_shell_completes_commands_values_and_the_names_of_profiles() {
 }
 
 #[test]
-fn a_directory_with_a_home_of_bbdls_in_it_is_no_archive() {
+fn bbdls_own_home_is_not_used_as_an_archive() {
     let stage = Stage::new();
     let person = stage.home.path().join("person");
     let home = person.join(".bbdl");

@@ -230,7 +230,7 @@ fn a_new_consent_in_a_short_row_does_not_forget_the_archive() {
 
 #[cfg(unix)]
 #[test]
-fn a_refused_row_leaves_the_log_in_that_was_there() {
+fn a_refused_row_keeps_the_existing_log_in() {
     let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
     let rows = rows(&stage);
     let home = stage.home.path();

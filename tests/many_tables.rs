@@ -97,7 +97,7 @@ fn rows_of_many_archives_differ_only_in_the_enrollee_column() {
 }
 
 #[test]
-fn a_database_of_several_keeps_people_apart_in_tables_and_views() {
+fn one_database_keeps_enrollees_apart() {
     let stage = two_people("v2");
     let copied = copies(&stage, "claims", 2);
     // Two people with claims of the same ids.

@@ -82,7 +82,7 @@ fn lines_of_a_denied_claim_are_denied() {
 }
 
 #[test]
-fn reasons_and_what_is_not_covered_of_a_hospitals_lines_are_read() {
+fn denial_reasons_of_hospital_lines_are_read() {
     for version in ["v1", "v2"] {
         let Some(claim) = recorded(&format!("{version}/eob-outpatient.json")) else { return };
         let codes = |line: &Line| line.denial_reasons.iter().map(|it| it.code.clone()).collect::<Vec<_>>();

@@ -232,7 +232,7 @@ fn a_failing_server_costs_no_pages_already_read() {
 }
 
 #[test]
-fn what_came_twice_before_a_pull_was_cut_short_is_not_forgotten() {
+fn duplicates_before_an_interruption_still_count() {
     let swap: Change = Arc::new(|items| items.swap(25, 70));
     let shelf = Shelf::of("v3", 1000..1020).with_authorizations(100).change(3, swap);
     let scene = Scene::of(shelf);

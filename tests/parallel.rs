@@ -117,7 +117,7 @@ fn pages_too_large_for_the_server_are_requested_smaller() {
 }
 
 #[test]
-fn a_server_that_is_asked_too_much_is_left_alone_as_long_as_it_wants() {
+fn an_overloaded_server_is_left_alone_as_long_as_it_asks() {
     let stage = stage(500);
     stage.faults(&["throttle=1@ExplanationOfBenefit#3+2", "status=503@ExplanationOfBenefit#2+6"]);
     let result = stage.expect_json(0, &[&FETCH[..], &["--retry-delay", "1"]].concat());

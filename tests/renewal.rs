@@ -294,7 +294,7 @@ fn an_answer_for_another_person_is_never_stored_as_this_profiles() {
 
 /// A rename cannot put a file where a directory is: as if another program had the file open (Windows).
 #[test]
-fn a_token_file_that_cannot_be_replaced_at_that_moment_has_a_second_place() {
+fn tokens_go_to_a_second_file_if_theirs_cannot_be_replaced() {
     let stage = stage();
     let gateway = Gateway::logged_in(&stage, &[]);
     expire(&stage);
@@ -330,7 +330,7 @@ fn a_token_file_that_cannot_be_replaced_at_that_moment_has_a_second_place() {
 }
 
 #[test]
-fn logout_and_purge_delete_the_second_place_as_well() {
+fn logout_and_purge_delete_the_second_file_too() {
     for end in [&["logout"][..], &["logout", "--local"], &["purge", "--yes"]] {
         let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
         let tokens = stage.home.path().join("tokens");

@@ -198,7 +198,7 @@ fn snapshots_of_a_log_in_and_its_end() {
 }
 
 #[test]
-fn snapshots_of_a_pull_and_what_is_made_of_it() {
+fn snapshots_of_a_pull_a_report_and_an_export() {
     let stage = logged_in();
     let session = Session::at(&stage).run("fetch all --out claims").run("fetch all --out claims").run("status");
     let session = session.run("verify claims").run("verify claims --json").run("export claims --to csv --out tables");

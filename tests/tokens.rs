@@ -115,7 +115,7 @@ fn refusals_of_a_renewal_have_their_codes() {
 }
 
 #[test]
-fn a_log_in_elsewhere_is_recognised() {
+fn a_log_in_elsewhere_is_recognized() {
     let stage = stage(3);
     stage.log_in_elsewhere(&[]);
     let result = stage.expect_json(77, &FETCH);
@@ -168,7 +168,7 @@ fn an_interrupt_does_not_lose_a_renewal_that_is_under_way() {
 }
 
 #[test]
-fn a_log_in_of_another_person_during_a_pull_mixes_nothing() {
+fn a_log_in_of_another_person_during_a_pull_changes_no_claims() {
     let stage = Stage::logged_in(Setting { claims: 120, latency: Duration::from_millis(600), ..Setting::default() });
     stage.control("POST", "consent", r#"{"enrollee":1}"#);
     stage.log_in(&["--profile", "other"]);
@@ -295,7 +295,7 @@ fn logout_with_a_wrong_secret_says_what_has_probably_become_of_the_grant() {
 }
 
 #[test]
-fn a_record_that_cannot_be_read_can_be_forgotten() {
+fn an_unreadable_record_can_be_logged_out() {
     use std::os::unix::fs::PermissionsExt;
     let stage = stage(3);
     let file = stage.home.path().join("tokens/default.json");

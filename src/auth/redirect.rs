@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_listened_on_says_what_to_do() {
+    fn redirect_uris_that_cannot_be_listened_on_say_what_to_do() {
         for (bad, why) in [
             ("callback", RedirectError::NotAUri),
             ("http://127.0.0.1/callback#x", RedirectError::NotAUri),

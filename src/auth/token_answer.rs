@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_compressed_answer_is_unpacked_whatever_its_head_says() {
+    fn a_compressed_answer_is_unpacked_despite_wrong_headers() {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(br#"{"access_token":"aaa","refresh_token":"rrr"}"#).unwrap();
         assert!(TokenAnswer::read(&encoder.finish().unwrap()).unwrap().is_complete());

@@ -102,7 +102,7 @@ fn an_amount_out_of_range_is_none_and_noted() {
 }
 
 #[test]
-fn an_amount_that_is_text_is_read_where_it_is_a_plain_decimal() {
+fn an_amount_sent_as_text_is_read_if_it_is_a_decimal() {
     for (value, cents, is_incomplete) in [
         (json!("12.30"), Some(1230), false),
         (json!(" -4 "), Some(-400), false),

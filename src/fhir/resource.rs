@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_id_is_refused() {
+    fn a_resource_without_an_id_is_refused() {
         assert_eq!(Header::read(r#"{"resourceType":"Patient"}"#).unwrap_err(), ResourceError::NoId("Patient".into()));
         for text in ["[1]", r#"["Patient","1"]"#, "null", "7", r#"{"id":1}"#, r#"{"id":"1","id":"2"}"#, r#"{"id" "1"}"#]
         {

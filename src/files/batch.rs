@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_file_is_written_or_fails_for_itself() {
+    fn each_file_of_a_batch_succeeds_or_fails_alone() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         std::fs::write(at("old"), "old").unwrap();

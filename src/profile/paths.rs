@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_home_has_one_mark_before_and_after_it_is_made() {
+    fn a_home_has_the_same_mark_before_and_after_its_creation() {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().join("a/b");
         let before = home_mark(&home);

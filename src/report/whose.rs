@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_read_where_there_is_one() {
+    fn a_name_is_read_if_there_is_one() {
         let patient = r#"{"resourceType":"Patient","name":[{"use":"usual","family":"Muñoz","given":["Zoë","A"]}]}"#;
         assert_eq!(of_patient(patient).as_deref(), Some("Zoë A Muñoz"));
         assert_eq!(of_patient(r#"{"name":[{}]}"#), None);

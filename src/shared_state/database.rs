@@ -269,7 +269,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_restart_passes_and_a_wrong_password_does_not() {
+    fn a_restart_is_temporary_and_a_wrong_password_is_not() {
         let passing = [
             SqlState::CONNECTION_FAILURE,
             SqlState::ADMIN_SHUTDOWN,

@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused_and_not_repeated() {
+    fn an_invalid_key_is_refused_and_not_quoted() {
         let short = BASE64_STANDARD.encode([7; 16]);
         for text in ["", "  \n", "hush-hush", &short, &format!("{OLD} hush-hush")] {
             let error = StateKeys::parse(text, "the test").unwrap_err();

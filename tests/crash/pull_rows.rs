@@ -44,7 +44,7 @@ fn archive_of_many_nights(stage: &Stage) -> Vec<(String, String)> {
 }
 
 #[test]
-fn hundreds_of_nights_leave_a_short_manifest_and_every_row() {
+fn many_pulls_keep_the_manifest_short_and_lose_no_row() {
     let stage = Stage::logged_in(Setting { claims: 60, ..Setting::default() });
     let out = stage.out();
     let mut expected = archive_of_many_nights(&stage);

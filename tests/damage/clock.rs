@@ -111,7 +111,7 @@ fn daylight_saving_changes_lose_no_claims() {
 }
 
 #[test]
-fn a_clock_set_back_or_far_forward_begins_an_interrupted_pull_again() {
+fn a_changed_clock_restarts_an_interrupted_pull() {
     if !has_programs(&["faketime"]) {
         return;
     }

@@ -122,7 +122,7 @@ impl Drop for Room {
 const GOING_ON: &str = "continuing where an earlier run stopped";
 
 #[test]
-fn a_first_pull_onto_a_disk_that_is_too_small_goes_on_when_there_is_room() {
+fn a_first_pull_that_filled_the_disk_continues_when_there_is_room() {
     let stage = Stage::logged_in(Setting { records: Some(Slim::of(1500)), ..Setting::default() });
     let Some(mut room) = Room::with(&stage, "claims", "1m") else { return };
     let (result, _) = room.expect(&stage, 74, &FETCH);

@@ -78,7 +78,7 @@ fn purge_does_not_follow_a_parent_directory_that_became_a_link() {
 }
 
 #[test]
-fn an_archive_given_by_a_link_goes_with_what_it_led_to() {
+fn purging_a_linked_archive_deletes_its_target() {
     let stage = family();
     let home = stage.home.path();
     fs::create_dir(home.join("disk")).unwrap();

@@ -105,7 +105,7 @@ async fn a_worker_that_lost_its_lease_still_stores_new_tokens() {
 }
 
 #[test]
-async fn a_pair_that_is_older_than_a_new_consent_changes_nothing() {
+async fn tokens_older_than_a_new_consent_are_ignored() {
     let Some(database) = database() else { return };
     let dir = tempfile::tempdir().unwrap();
     let state = stage(&database, dir.path(), 1).await;

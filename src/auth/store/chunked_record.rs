@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_cut_where_items_are_small_and_other_profiles_stay_apart() {
+    fn a_record_is_split_for_small_items_without_touching_other_profiles() {
         let keyring = memory(2560);
         keyring.save(&"x".repeat(6000)).unwrap();
         assert_eq!(keyring.names(), ["mom", "mom#0.0", "mom#0.1", "mom#0.2"]);
@@ -346,7 +346,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_history_of_saves_and_deaths_keeps_a_record_and_deletes_to_nothing(
+        fn interrupted_saves_keep_a_record_and_deletions_are_complete(
             steps in prop::collection::vec((0_usize..900, prop::option::of(0_usize..14)), 1..12),
             limit in 100_usize..300,
         ) {
