@@ -273,7 +273,7 @@ pub struct Doctor {
 #[derive(Clone, Debug, Args)]
 #[command(
     after_help = "purge first shows what it would delete, and asks. It deletes only files that bbdl keeps in an archive. It does \
-        not know the pages and tables that report and export made: delete those yourself.\n\nExamples:\n  \
+        not delete the pages and tables that report and export made: delete those yourself.\n\nExamples:\n  \
         bbdl purge --profile mom --dry-run\n  \
         bbdl purge --all-profiles --yes"
 )]
@@ -331,13 +331,13 @@ pub struct Fetch {
     ///
     /// Write ge (on or after), gt (after), le (on or before) or lt (before) in front of the date. For a range, pass the option
     /// twice.
-    #[arg(long, value_name = "OPDATE", value_parser = op_date)]
+    #[arg(long, value_name = "DATE", value_parser = op_date)]
     pub service_date: Vec<String>,
-    /// Only what the server loaded at that time, as in ge2025-01-31 or lt2025-01-31T12:00:00Z (repeatable)
+    /// Only what the server loaded before or after a time, as in ge2025-01-31 or lt2025-01-31T12:00:00Z (repeatable)
     ///
     /// Write ge (at or after), gt (after), le (at or before) or lt (before) in front of the date or time. For a range, pass the
     /// option twice.
-    #[arg(long, value_name = "OPINSTANT", value_parser = op_instant, hide_short_help = true)]
+    #[arg(long, value_name = "TIME", value_parser = op_instant, hide_short_help = true)]
     pub last_updated: Vec<String>,
     /// API v3: only claims from this source (repeatable)
     #[arg(long, value_name = "SOURCE", value_delimiter = ',', ignore_case = true, hide_short_help = true)]
@@ -348,16 +348,16 @@ pub struct Fetch {
     /// Stop if one enrollee has more claims than this
     #[arg(long, value_name = "N", default_value = "200000", hide_short_help = true, value_parser = at_least::<u64>(1))]
     pub max_claims: u64,
-    /// Send at most this many requests to a server at once, in total over all profiles; bbdl sends fewer while the server is slow
+    /// Send at most this many requests to a server at once, for all profiles together; bbdl sends fewer while the server is slow
     #[arg(long, value_name = "N", default_value = "4", env = "BBDL_JOBS", hide_short_help = true, value_parser = whole::<u8>(1..=16))]
     pub jobs: u8,
     /// How long to wait for one complete answer, such as 90s or 5m; CMS's own limit is 120 seconds
     #[arg(long, value_name = "DURATION", default_value = "130s", env = "BBDL_REQUEST_TIMEOUT", hide_short_help = true, value_parser = request_timeout)]
     pub timeout: Duration,
-    /// How often to repeat a request that failed for a temporary reason
+    /// How many times to retry a request that failed for a temporary reason
     #[arg(long, value_name = "N", default_value = "6", env = "BBDL_RETRY", hide_short_help = true, value_parser = whole::<u32>(0..=20))]
     pub retry: u32,
-    /// How many milliseconds to wait before the first repetition; the wait doubles each time
+    /// How many milliseconds to wait before the first retry; the wait doubles each time
     #[arg(long, value_name = "MS", default_value = "1000", env = "BBDL_RETRY_DELAY", hide_short_help = true, value_parser = whole::<u64>(1..=60_000))]
     pub retry_delay: u64,
     /// Options for all profiles.
@@ -375,10 +375,10 @@ pub struct FetchMany {
     /// Only profiles whose last pull is at least this long ago, such as 6h or 7d
     #[arg(long, value_name = "DURATION", requires = "all_profiles", conflicts_with = "profile", hide_short_help = true, value_parser = duration::parse)]
     pub stale_after: Option<Duration>,
-    /// Start no further profile after this time, such as 4h; exit with 75 if profiles that were due are left
+    /// Start no more profiles after this time, such as 4h; exit with 75 if some that were due were not fetched
     #[arg(long = "for", value_name = "DURATION", requires = "all_profiles", conflicts_with = "profile", hide_short_help = true, value_parser = duration::parse)]
     pub time: Option<Duration>,
-    /// Only part K of N of the profiles, counted from 0, so that N machines can share the work; bbdl splits the profiles by name
+    /// Split the profiles by name into N parts, and fetch only part K (from 0), so that N machines can share the work
     #[arg(long, value_name = "K/N", requires = "all_profiles", conflicts_with = "profile", hide_short_help = true)]
     pub shard: Option<Shard>,
     /// Append one line of JSON to this file for each profile, as soon as its fetch ends
@@ -496,7 +496,7 @@ pub struct Mock {
     /// Seed of the made-up people and claims
     #[arg(long, value_name = "N", default_value = "1", value_parser = at_least::<u64>(0))]
     pub seed: u64,
-    /// Serve FHIR payloads from this directory instead
+    /// Serve the FHIR payloads in this directory instead of made-up people
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data: Option<PathBuf>,
     /// Complete log-ins without showing pages
@@ -505,7 +505,7 @@ pub struct Mock {
     /// Delay each answer (milliseconds)
     #[arg(long, value_name = "MS", default_value = "0", value_parser = at_least::<u64>(0))]
     pub latency: u64,
-    /// The app's access
+    /// How long a consent lasts with the mock's app
     #[arg(long, value_name = "CATEGORY", default_value = "thirteen-month")]
     pub access: Access,
     /// Register this redirect URI too (repeatable)

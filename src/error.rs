@@ -155,10 +155,10 @@ error_kinds! {
     Proxy, "proxy", NotSetUp, "the proxy cannot be used, or needs a name and a password";
     CaCert, "ca_cert", NotSetUp, "the file of --ca-cert cannot be used";
     Doctor, "doctor", NotSetUp, "a check of `bbdl doctor` failed";
-    ApiVersion, "api_version", NotSetUp, "this API version does not offer it";
+    ApiVersion, "api_version", NotSetUp, "this API version does not have this resource";
     Answer, "answer", Data, "the server's answer is wrong or incomplete";
     BadRequest, "bad_request", Data, "the server did not understand the request";
-    NoResource, "no_resource", Data, "the server does not have it";
+    NoResource, "no_resource", Data, "the server does not have this resource";
     Paging, "paging", Data, "the server's links to further pages cannot be followed";
     TokenAnswer, "token_answer", Data, "the token endpoint's answer cannot be used";
     Manifest, "manifest", Data, "manifest.json cannot be read";
@@ -270,7 +270,7 @@ impl Error {
             std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
                 "Check who owns the directory and whether it may be written to."
             }
-            std::io::ErrorKind::NotFound => "There is nothing at this path. Check how it is written.",
+            std::io::ErrorKind::NotFound => "There is nothing at this path. Check the spelling.",
             std::io::ErrorKind::IsADirectory | std::io::ErrorKind::InvalidInput => "Name another file.",
             std::io::ErrorKind::NotADirectory | std::io::ErrorKind::AlreadyExists => {
                 "A file is where a directory has to be. Name another path."

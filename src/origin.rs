@@ -25,7 +25,7 @@ pub enum OriginError {
     #[error("not a URL: write it like https://sandbox.bluebutton.cms.gov")]
     NotAUrl,
     /// Plain http to somewhere else than this machine, or another scheme.
-    #[error("only https is allowed (plain http just for this machine: 127.0.0.1, [::1] or localhost)")]
+    #[error("only https is allowed (plain http is allowed only for this machine: 127.0.0.1, [::1] or localhost)")]
     NotSecure,
     /// A path, query, user name or fragment.
     #[error("give only scheme, host and port: no path, query or user name")]

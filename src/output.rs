@@ -120,6 +120,12 @@ impl Output {
         self.with(OutputOptions { json: false, is_step: true, ..(*self.0).clone() })
     }
 
+    /// Whether a larger command goes on after this one.
+    #[must_use]
+    pub fn is_step(&self) -> bool {
+        self.0.is_step
+    }
+
     /// The same output, for one of several things that happen at once: its lines say which, and it shows no
     /// progress.
     #[must_use]

@@ -110,7 +110,11 @@ pub struct Findings {
 /// [`crate::error::Exit::Data`] when there is no archive or its manifest cannot be read, [`crate::error::Exit::Disk`].
 pub fn verify(dir: &Path) -> Result<Report> {
     let manifest = Manifest::load(dir)?.ok_or_else(|| {
-        let what = if dir.is_file() { "is a file, not an archive's directory" } else { "has no manifest.json" };
+        let what = if dir.is_file() {
+            "is a file, not an archive's directory"
+        } else {
+            "does not exist or has no manifest.json"
+        };
         Error::new(ErrorKind::NotAnArchive, format!("{} {what}", dir.display())).hint(super::reader::nearest(dir))
     })?;
     let mut found = Found::default();

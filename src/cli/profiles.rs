@@ -48,7 +48,7 @@ pub struct ProfilesImport {
     /// File with the rows, or - for standard input
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
-    /// Replace profiles that have the name of a row
+    /// Replace existing profiles that have the same name as a row
     #[arg(long)]
     pub replace: bool,
 }

@@ -32,7 +32,10 @@ pub(crate) fn run(context: &Context, args: &Demo) -> Result<()> {
     make_room(&args.out)?;
     let home = tempfile::tempdir().map_err(|cause| Error::disk("create", &std::env::temp_dir(), &cause))?;
     let mock = start()?;
-    output.say(format!("1. A mock Blue Button with one made-up enrollee and {CLAIMS} claims runs at {}\n", mock.url()));
+    output.say(format!(
+        "1. A mock Blue Button server is running at {}, with one made-up enrollee and {CLAIMS} claims\n",
+        mock.url()
+    ));
 
     let secret = home.path().join("client-secret");
     durable::write_private(&secret, mock.client_secret().as_bytes())

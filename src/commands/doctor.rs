@@ -111,7 +111,7 @@ pub(crate) fn run(context: &Context, args: &Doctor) -> Result<()> {
         for Finding { check, state, found, fix } in &findings {
             let state = match state {
                 State::Ok => "ok",
-                State::Warn => "look",
+                State::Warn => "warn",
                 State::Fail => "FAIL",
             };
             let fix = if fix.is_empty() { String::new() } else { format!("\n      next: {fix}") };
@@ -287,7 +287,7 @@ fn free_space(_: &Path) -> Option<Finding> {
 fn store(context: &Context, kind: StoreKind, name: &ProfileName) -> Finding {
     let what = format!("{} store, profile {name}", kind);
     match context.store(kind).load(name.as_str()) {
-        Ok(Some(_)) => Finding::ok("tokens", format!("{what}: there")),
+        Ok(Some(_)) => Finding::ok("tokens", format!("{what}: the tokens are there")),
         Ok(None) => Finding::warn("tokens", format!("{what}: none"), format!("bbdl login --profile {name}")),
         Err(cause) => Finding::fail("tokens", format!("{what}: {}", sanitized(&cause.to_string())), cause.hint()),
     }

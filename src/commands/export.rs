@@ -46,7 +46,7 @@ pub(crate) fn run(context: &Context, args: &Export) -> Result<()> {
         let out = args.out.display();
         match args.to {
             Format::FhirBundle => context.output.say(format!("{claims} are in {out}, as the server sent them")),
-            _ => context.output.say(format!("{claims} and {lines} are in {out}")),
+            _ => context.output.say(format!("Wrote {claims} and {lines} to {out}")),
         }
     }
     for it in &left_out {

@@ -153,7 +153,7 @@ const VARIABLES: &[(&str, &str, &[&str])] = &[
     ("BROWSER", "The browser to open. %s stands for the address.", &["bbdl-login", "bbdl-report"]),
     ("NO_COLOR", "Any value turns colors off.", &[]),
     ("HTTPS_PROXY", "The proxy for requests to https servers.", &[]),
-    ("NO_PROXY", "Hosts that are asked without a proxy.", &[]),
+    ("NO_PROXY", "Hosts to reach without the proxy.", &[]),
 ];
 
 fn environment(roff: &mut Roff, command: &Command, name: &str) {
@@ -161,8 +161,8 @@ fn environment(roff: &mut Roff, command: &Command, name: &str) {
     separated(
         roff,
         &[
-            "An option on the command line comes first, then its variable, then config.toml. An empty variable is not set. \
-           A variable of an option without a value turns it on, unless it is 0, false, no or off.",
+            "An option on the command line comes first, then its variable, then config.toml. An empty variable counts as not set. \
+           If an option takes no value, its variable turns it on, unless the variable is 0, false, no or off.",
         ],
     );
     for arg in command.get_arguments() {
@@ -198,7 +198,7 @@ const EXIT_STATUS: [(Exit, &str); 9] = [
     (Exit::Done, "Done, even if there was nothing new."),
     (Exit::Usage, "The command line is wrong."),
     (Exit::Data, "The server's answer or the archive is wrong. Nothing was replaced."),
-    (Exit::Disk, "The local disk is full, read-only or not permitted."),
+    (Exit::Disk, "The disk is full or read-only, or bbdl may not write there."),
     (Exit::TryAgain, "Try again later: network, busy server, or another bbdl is running."),
     (Exit::PersonMustAct, "A person must act, such as log in again."),
     (Exit::NotSetUp, "Not set up: no profile, client, secret or usable token store."),

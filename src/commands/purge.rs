@@ -257,7 +257,7 @@ fn finished(context: &Context, doomed: &[Doomed], archives: &[Removed]) -> Resul
         0 => "There is no log-in on this machine.".to_owned(),
         _ => {
             let archives = if count == 1 { "archive" } else { "archives" };
-            format!("Deleted: {} with tokens, and {count} {archives}.", names.join(", "))
+            format!("Deleted: {}, with all tokens, and {count} {archives}.", names.join(", "))
         }
     });
     for Removed { out, left } in archives {

@@ -30,7 +30,7 @@ pub(crate) fn run(context: &Context, args: &cli::Report) -> Result<()> {
     let options = Options { profile, year: args.year, is_redacted: args.redact };
     if args.out == Path::new("-") {
         if context.output.json() {
-            return Err(Error::usage("--json and --out - both want standard output"));
+            return Err(Error::usage("--json and --out - cannot be used together: both write to standard output"));
         }
         if args.open {
             return Err(

@@ -123,7 +123,9 @@ impl Profile {
         Self::load(paths, name)?.ok_or_else(|| {
             let known = paths.profiles().unwrap_or_default();
             no_profile(name).hint(match (most_alike(&known, name), known.len()) {
-                (_, 0) => "Nobody is logged in on this machine.".to_owned(),
+                (_, 0) => {
+                    "Nobody is logged in on this machine, so there is nothing to do. To log in: bbdl login".to_owned()
+                }
                 (Some(near), _) => format!("Did you mean \"{near}\"? To list all profiles: bbdl profiles list"),
                 (None, 1..=LISTED) => {
                     let names: Vec<&str> = known.iter().map(ProfileName::as_str).collect();

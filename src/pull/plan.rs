@@ -85,7 +85,7 @@ pub(super) fn choose(
             }
         };
         if target == Target::InsuranceCard && api != ApiVersion::V3 {
-            return Err(Error::new(ErrorKind::ApiVersion, format!("API {api} has no insurance card; v3 has"))
+            return Err(Error::new(ErrorKind::ApiVersion, format!("API {api} has no insurance card, but v3 does"))
                 .hint(format!("Log in with API v3, under a profile of its own: {}", logins.v3)));
         }
         if !target.is_granted(grant) {

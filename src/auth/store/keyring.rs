@@ -175,7 +175,7 @@ fn meaning(error: &KeyringError) -> StoreError {
 /// The words of a library, begun with what a person knows: which service did not answer.
 fn in_plain_words(cause: &str) -> String {
     match cause.strip_prefix("zbus error: ") {
-        Some(rest) => format!("D-Bus, through which it is reached, does not answer ({rest})"),
+        Some(rest) => format!("bbdl cannot reach it, because D-Bus does not answer ({rest})"),
         None => cause.to_owned(),
     }
 }

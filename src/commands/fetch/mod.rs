@@ -50,7 +50,7 @@ pub(crate) fn run(context: &Context, args: &Fetch) -> Result<()> {
     }
     if args.out == Path::new("-") {
         if context.output.json() {
-            return Err(Error::usage("--json and --out - both want standard output"));
+            return Err(Error::usage("--json and --out - cannot be used together: both write to standard output"));
         }
         return block_on_with_workers(one_named(&context, args, async |_, pull| pull.to_stdout().await));
     }

@@ -36,7 +36,7 @@ pub(super) fn explain(output: &Output, plan: &Plan, request: &Authorization, red
         "Logging in at {origin}{people}, API {}, as profile \"{}\".\n\
          {}\n\
          The log-in is kept in {store}; claims stay where `bbdl fetch` puts them, on this machine. \
-         To undo it: bbdl logout, or disconnect the app at Medicare.gov.\n\
+         To end the log-in later: bbdl logout, or disconnect the app at Medicare.gov.\n\
          A new log-in with this app ends an earlier one of the same person, on any machine.\n\
          If Medicare's page greets somebody else, choose \"switch account\" there, or open the address in a private \
          window.\n\n{CMS_NOTICE}\n",
@@ -47,15 +47,15 @@ pub(super) fn explain(output: &Output, plan: &Plan, request: &Authorization, red
     output.tell(format!("Open this address in a browser:\n\n  {}\n", request.url()));
     let patience = spoken(plan.patience);
     if plan.manual {
-        output.say("When the browser has ended up at an address that begins with the redirect URI, paste that address (or the code in it) here within a minute:");
+        output.say("After you log in, the browser ends up at an address that begins with the redirect URI. Within a minute, paste that address (or the code in it) here:");
     } else if output.can_ask() {
         output.say(format!(
-            "Waiting up to {patience} for the browser to come back. If it runs on another machine, paste the address \
-             here that it ends up at ({}?code=…):",
+            "Waiting up to {patience} for you to log in. If the browser runs on another machine, paste here the address \
+             that it ends up at ({}?code=…):",
             redirect.as_str()
         ));
     } else {
-        output.say(format!("Waiting up to {patience} for the browser to come back."));
+        output.say(format!("Waiting up to {patience} for you to log in."));
     }
 }
 
@@ -66,7 +66,7 @@ fn shared(scopes: &[String], api: ApiVersion) -> String {
     const PERSON: &str = "your name, address, birth date, race and sex";
     if scopes.is_empty() {
         return format!(
-            "Medicare will ask you to share: {CLAIMS}, {COVERAGE} and, unless you uncheck it there, {PERSON}."
+            "Medicare will ask you to share: {CLAIMS} and {COVERAGE}. It also asks for {PERSON}; you can uncheck that box."
         );
     }
     let asks = |resource: &str| scopes.iter().any(|scope| scope.starts_with(&format!("patient/{resource}.")));
@@ -267,7 +267,10 @@ pub(super) fn announce(context: &Context, plan: &Plan, kept: &StoredLogIn) {
         kept.who, kept.name, profile.token_store
     );
     text += &not_shared(grant, &plan.scopes);
-    context.output.say(format!("{text}\nNext: bbdl fetch all --out claims{}", profile_option(&kept.name)));
+    if !context.output.is_step() {
+        text += &format!("\nNext: bbdl fetch all --out claims{}", profile_option(&kept.name));
+    }
+    context.output.say(text);
 }
 
 /// Personal data that did not come with a log-in, and whose doing that is. Where nothing was asked for by name, the
