@@ -496,7 +496,7 @@ pub struct Mock {
     /// Seed of the made-up people and claims
     #[arg(long, value_name = "N", default_value = "1", value_parser = at_least::<u64>(0))]
     pub seed: u64,
-    /// Serve the FHIR payloads in this directory instead of made-up people
+    /// Serve the FHIR payloads in this directory
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data: Option<PathBuf>,
     /// Complete log-ins without showing pages
@@ -505,7 +505,7 @@ pub struct Mock {
     /// Delay each answer (milliseconds)
     #[arg(long, value_name = "MS", default_value = "0", value_parser = at_least::<u64>(0))]
     pub latency: u64,
-    /// How long a consent lasts with the mock's app
+    /// How long a consent lasts
     #[arg(long, value_name = "CATEGORY", default_value = "thirteen-month")]
     pub access: Access,
     /// Register this redirect URI too (repeatable)
