@@ -479,10 +479,11 @@ pub struct Export {
 
 /// `bbdl mock`
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "The first line on standard output is JSON with url, client_id, client_secret and enrollees. \
-        Stop it with Ctrl-C.\n\nExamples:\n  \
+#[command(
+    after_help = "Prints JSON with url, client_id, client_secret and enrollees. Ctrl-C stops it.\n\nExamples:\n  \
         bbdl mock --port 8099 --claims 400 --auto-consent\n  \
-        bbdl mock --data recorded/ --fault 'status=503@ExplanationOfBenefit#2'")]
+        bbdl mock --data recorded/ --fault 'status=503@ExplanationOfBenefit#2'"
+)]
 pub struct Mock {
     /// Port on 127.0.0.1; 0 for a free one
     #[arg(long, value_name = "N", default_value = "0", value_parser = whole::<u16>(0..=65_535))]
