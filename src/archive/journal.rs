@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    files::private_file,
+    files::{private_file, replace},
 };
 
 /// Where pulls under way are, below the archive.
@@ -106,7 +106,7 @@ impl Files {
     pub(super) fn clear(&self) -> Result<()> {
         // The last is what lines are dropped into, before it takes the place of the others.
         for path in [self.journal(), self.lines(), self.changes(), self.lines().with_extension("kept")] {
-            forgiving(fs::remove_file(&path), &path)?;
+            forgiving(replace::remove(&path), &path)?;
         }
         let pages = self.pages();
         forgiving(fs::remove_dir_all(&pages), &pages)

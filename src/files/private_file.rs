@@ -14,6 +14,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::replace;
+
 /// What stands where a file of ours should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Intruder {
@@ -96,8 +98,10 @@ pub(crate) fn open_or_create(path: &Path) -> io::Result<File> {
 /// # Errors
 /// What the file system says.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
-    loop {
-        match fs::remove_file(path) {
+    /// How often somebody else may put a file there meanwhile.
+    const ATTEMPTS: usize = 100;
+    for _ in 0..ATTEMPTS {
+        match replace::remove(path) {
             Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
                 let is_directory = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
                 return Err(if is_directory { Intruder::Directory.into() } else { cause });
@@ -109,6 +113,7 @@ pub(crate) fn create(path: &Path) -> io::Result<File> {
             created => return created,
         }
     }
+    Err(io::ErrorKind::AlreadyExists.into())
 }
 
 /// The whole of a file of ours.

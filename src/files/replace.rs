@@ -44,6 +44,27 @@ pub(crate) fn with(temporary: TempPath, place: &Path) -> io::Result<()> {
     temporary.persist(place).map_err(|failed| failed.error)
 }
 
+/// Removes a file, so that its name is free at once, whoever has the file open and shares it.
+///
+/// On file systems that are not its own (exFAT, shares), Windows keeps the name until the file is closed. So the file
+/// gets another name first.
+///
+/// # Errors
+/// What the file system says. A directory stays.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    #[cfg(windows)]
+    if let (Some(dir), Ok(metadata)) = (path.parent(), fs::symlink_metadata(path))
+        && !metadata.is_dir()
+    {
+        let names =
+            tempfile::Builder::new().prefix(".bbdl-").suffix(".tmp").make_in(dir, |aside| fs::rename(path, aside));
+        if let Ok(aside) = names {
+            return aside.close();
+        }
+    }
+    fs::remove_file(path)
+}
+
 /// Waits some seconds for other programs that have one of these files open and would not let it be replaced.
 ///
 /// # Errors
@@ -112,6 +133,20 @@ mod tests {
     fn hold(path: &Path) -> fs::File {
         const READ: u32 = 1;
         fs::OpenOptions::new().read(true).share_mode(READ).open(path).unwrap()
+    }
+
+    #[test]
+    fn the_name_of_a_removed_file_is_free_although_the_file_is_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("place");
+        fs::write(&place, "old").unwrap();
+        let reader = fs::File::open(&place).unwrap();
+        remove(&place).unwrap();
+        fs::OpenOptions::new().write(true).create_new(true).open(&place).unwrap();
+        drop(reader);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert!(remove(dir.path()).is_err() && dir.path().exists(), "a directory stays");
+        assert_eq!(remove(&dir.path().join("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]
