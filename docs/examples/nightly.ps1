@@ -24,7 +24,8 @@ function Get-Setting([string]$Name, [string]$Default) {
 
 if (-not $ProfileName) { $ProfileName = Get-Setting 'BBDL_PROFILE' 'default' }
 $env:BBDL_PROFILE = $ProfileName
-$place = $ExecutionContext.SessionState.Path.GetUnresolvedProviderPathFromPSPath($Dir).TrimEnd('\', '/')
+# The same archive, however it is written.
+$place = $ExecutionContext.SessionState.Path.GetUnresolvedProviderPathFromPSPath($Dir).TrimEnd('\', '/').ToLowerInvariant()
 $sha256 = [Security.Cryptography.SHA256]::Create()
 $hash = $sha256.ComputeHash([Text.Encoding]::UTF8.GetBytes("$ProfileName`n$place"))
 $key = -join ($hash[0..7] | ForEach-Object { $_.ToString('x2') })
@@ -41,8 +42,10 @@ try { $null = New-Item -ItemType Directory -Force -Path $state -ErrorAction Stop
 # bbdl writes UTF-8, whatever the console is set to.
 try { [Console]::OutputEncoding = New-Object Text.UTF8Encoding $false } catch { Write-Verbose 'no console' }
 while ($true) {
-    $said = @(& bbdl fetch all --out $Dir -q --no-input 2>&1 | ForEach-Object { "$_" })
-    $code = $LASTEXITCODE
+    # The code of a bbdl that is not found, as shells have it.
+    $global:LASTEXITCODE = 127
+    try { $said = @(& bbdl fetch all --out $Dir -q --no-input 2>&1 | ForEach-Object { "$_" }) } catch { $said = @("$_") }
+    $code = $global:LASTEXITCODE
     $tries--
     if ($code -ne 75 -or $tries -le 0) { break }
     Start-Sleep -Seconds $pause
@@ -50,25 +53,25 @@ while ($true) {
 
 switch ($code) {
     0 {
-        Remove-Item -Force -ErrorAction SilentlyContinue $later, $told
-        # The consent's last two weeks are worth a line on a good night, too.
+        Remove-Item -Force -ErrorAction SilentlyContinue -LiteralPath $later, $told
+        # Also on a good night, bbdl warns in the last two weeks of the consent.
         $said
     }
     75 {
-        Add-Content -Path $later -Value 'a night'
-        $nights = @(Get-Content $later).Count
+        Add-Content -LiteralPath $later -Value 'a night'
+        $nights = @(Get-Content -LiteralPath $later).Count
         if ($nights -ge $patience) { "for $nights nights now:"; $said }
     }
     77 {
-        # The server was there: what is counted is nights in a row.
-        Remove-Item -Force -ErrorAction SilentlyContinue $later
-        if (-not (Test-Path $told)) {
+        # The server answered, so the row of nights without it ends here.
+        Remove-Item -Force -ErrorAction SilentlyContinue -LiteralPath $later
+        if (-not (Test-Path -LiteralPath $told)) {
             $null = New-Item -ItemType File -Path $told
             $said
         }
     }
     default {
-        Remove-Item -Force -ErrorAction SilentlyContinue $later
+        Remove-Item -Force -ErrorAction SilentlyContinue -LiteralPath $later
         $said
     }
 }
