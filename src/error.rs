@@ -408,11 +408,12 @@ fn has_no_locks(cause: &std::io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Error, sanitized};
+    use super::sanitized;
 
     #[cfg(unix)]
     #[test]
     fn too_many_open_files_are_no_fault_of_the_disk() {
+        use super::Error;
         let path = std::path::Path::new("claims");
         let hint = |code| Error::disk("open", path, &std::io::Error::from_raw_os_error(code)).hint;
         assert!(hint(24).contains("ulimit"), "{}", hint(24));

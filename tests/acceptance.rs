@@ -8,9 +8,9 @@ use tempfile::TempDir;
 use url::Url;
 
 use crate::support::{
-    Setting, Stage, assert_code, finished, ids, lines,
+    Setting, Stage, assert_code, finished, ids, lines, private,
     server::{self, Server, claim, number, start_name},
-    text,
+    set_mode, text,
 };
 
 const FETCH: [&str; 5] = ["fetch", "eob", "--out", "claims", "--json"];
@@ -305,14 +305,14 @@ fn a_pull_interrupted_under_0_1_0_continues() {
     for api in ["v1", "v3"] {
         let scene = Scene::of(api, 120, |_, _| {});
         let partial = scene.home.path().join("claims/.bbdl/partial");
-        let mut directories = std::fs::DirBuilder::new();
-        std::os::unix::fs::DirBuilderExt::mode(directories.recursive(true), 0o700);
-        directories.create(&partial).unwrap();
+        std::fs::create_dir_all(&partial).unwrap();
+        for directory in partial.ancestors().take(3) {
+            set_mode(directory, 0o700);
+        }
         let write = |name: &str, text: &str| {
             let path = partial.join(name);
             std::fs::write(&path, text).unwrap();
-            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-            std::fs::set_permissions(path, mode).unwrap();
+            private(&path);
         };
         let read = |name: &str| std::fs::read_to_string(fixtures.join(api).join(name)).unwrap();
         write("ExplanationOfBenefit.ndjson", &read("ExplanationOfBenefit.ndjson"));

@@ -1,8 +1,8 @@
 //! The client secret as people have it: in files of all sorts, on a terminal, in the environment.
 
-use std::{os::unix::fs::PermissionsExt, process::Command};
+use std::process::Command;
 
-use crate::support::{Running, Stage, assert_code, follow, has_programs, private, shared, text};
+use crate::support::{Running, Stage, assert_code, follow, has_programs, private, set_mode, shared, text};
 
 /// A log-in with a secret file of these bytes.
 fn with_file(stage: &Stage, bytes: &[u8]) -> std::process::Output {
@@ -59,12 +59,13 @@ fn id_and_secret_of_the_environment_are_cleaned_as_well() {
     assert!(said.contains("BBDL_CLIENT_SECRET") && !said.contains("two words"), "{said}");
 }
 
+#[cfg(unix)]
 #[test]
 fn a_secret_file_that_others_can_read_is_warned_of() {
     let stage = Stage::claims(3);
     let secret = stage.secret_file();
     for (mode, warns) in [(0o600, false), (0o640, true), (0o604, true)] {
-        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(mode)).unwrap();
+        set_mode(&secret, mode);
         let mut command = stage.bbdl(&["login", "--server", stage.mock.url(), "--client-id", stage.mock.client_id()]);
         command.args(["--no-browser", "--client-secret-file"]).arg(&secret);
         let output = stage.log_in_with(command);

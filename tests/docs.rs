@@ -3,14 +3,13 @@
 use std::{
     fs,
     net::TcpListener,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use bbdl::error::ErrorKind;
 
-use crate::support::{Stage, assert_code, finished, has_programs, http, text};
+use crate::support::{Stage, assert_code, finished, has_programs, http, set_mode, text};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -48,6 +47,7 @@ done
 exec "$REAL_BBDL" "${arguments[@]}"
 "#;
 
+#[cfg(unix)]
 #[test]
 fn every_command_of_the_docs_works_as_written() {
     if !has_programs(&["bash", "curl", "git", "jq", "sqlite3"]) {
@@ -66,7 +66,7 @@ fn every_command_of_the_docs_works_as_written() {
         let bin = stage.home.path().join("bin");
         fs::create_dir(&bin).unwrap();
         fs::write(bin.join("bbdl"), SHIM).unwrap();
-        fs::set_permissions(bin.join("bbdl"), fs::Permissions::from_mode(0o755)).unwrap();
+        set_mode(&bin.join("bbdl"), 0o755);
         let checkout = stage.home.path().join("checkout");
         fs::create_dir(&checkout).unwrap();
         fs::rename(stage.secret_file(), checkout.join("client-secret")).unwrap();
@@ -95,6 +95,7 @@ fn every_command_of_the_docs_works_as_written() {
 }
 
 /// The address of a database for `--state`; none where PostgreSQL is not installed.
+#[cfg(unix)]
 fn shared_state() -> Option<String> {
     #[cfg(feature = "postgres")]
     return crate::support::postgres::database().map(|database| database.url());

@@ -6,11 +6,10 @@
 use std::{
     collections::BTreeMap,
     fs,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
-use crate::support::{Setting, Stage, shared};
+use crate::support::{Setting, Stage, assert_mode, shared};
 use bbdl::{
     claim::{Cents, Claim, Kind},
     export::{CLAIMS, Cell, LINES},
@@ -80,7 +79,7 @@ fn all_formats_say_the_same_at_every_version() {
             database.query_row("select count(distinct claim_type) from claims", [], |row| row.get(0)).unwrap();
         assert!(kinds >= 7, "{api}: {kinds}");
         for path in ["csv/claims.csv", "tables/lines.parquet", "claims.db"] {
-            assert_eq!(fs::metadata(at(path)).unwrap().permissions().mode() & 0o777, 0o600, "{path}");
+            assert_mode(&at(path), 0o600);
         }
         let left: Vec<PathBuf> = ["", "csv", "tables"]
             .iter()
@@ -224,8 +223,7 @@ fn a_bundle_has_every_resource_as_it_was_served() {
             let end = format!("/{api}/fhir/{}/{}", kind.as_str().unwrap(), id.as_str().unwrap());
             assert!(entry["fullUrl"].as_str().unwrap().ends_with(&end), "{entry}");
         }
-        let mode = fs::metadata(stage.home.path().join("all.json")).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        assert_mode(&stage.home.path().join("all.json"), 0o600);
     }
     let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
     stage.log_in(&["--api", "v1"]);

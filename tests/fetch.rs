@@ -3,7 +3,6 @@
 use std::{
     fs,
     io::Read,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Stdio,
     sync::atomic::Ordering,
@@ -11,10 +10,11 @@ use std::{
 };
 
 use crate::support::{
-    Setting, Signal, Stage, assert_code, finished, has_programs, ids, lines, listener::counting, shared, signal,
-    snapshot, text, until,
+    Setting, Stage, assert_code, finished, has_programs, ids, lines, listener::counting, set_mode, shared, snapshot,
+    text,
 };
-use rustix::fs::inotify;
+#[cfg(unix)]
+use crate::support::{Signal, signal, until};
 use serde_json::{Value, json};
 
 fn stage(claims: usize) -> Stage {
@@ -56,15 +56,11 @@ fn everything_granted_is_downloaded() {
     let entry = &manifest["resources"]["ExplanationOfBenefit"];
     let bytes = fs::read(stage.out().join("ExplanationOfBenefit.ndjson")).unwrap();
     assert_eq!(entry["bytes"], bytes.len());
-    let sum = finished({
-        let mut command = std::process::Command::new("sha256sum");
-        command.arg(stage.out().join("ExplanationOfBenefit.ndjson"));
-        command
-    });
-    assert!(text(&sum.stdout).starts_with(entry["sha256"].as_str().unwrap()));
+    assert_eq!(entry["sha256"], crate::support::sha256(&bytes));
     assert_eq!(entry["cursor"], "2026-11-16T09:00:00Z");
 }
 
+#[cfg(unix)]
 #[test]
 fn the_archive_is_private_whatever_the_umask() {
     let stage = stage(5);
@@ -80,10 +76,8 @@ fn the_archive_is_private_whatever_the_umask() {
     ]);
     assert_code(&finished(command), 0, &[]);
     fn check(path: &Path) {
-        let metadata = fs::metadata(path).unwrap();
-        let expected = if metadata.is_dir() { 0o700 } else { 0o600 };
-        assert_eq!(metadata.permissions().mode() & 0o777, expected, "{}", path.display());
-        if metadata.is_dir() {
+        crate::support::assert_mode(path, if path.is_dir() { 0o700 } else { 0o600 });
+        if path.is_dir() {
             fs::read_dir(path).unwrap().for_each(|entry| check(&entry.unwrap().path()));
         }
     }
@@ -390,8 +384,11 @@ fn verify_finds_what_is_wrong_with_an_archive() {
         assert!(report["problems"].to_string().contains(problem), "{report}");
     }
     fs::write(&file, good).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(stage.expect_json(77, &["verify", "claims", "--json"])["problems"].to_string().contains("mode 644"));
+    #[cfg(unix)]
+    {
+        set_mode(&file, 0o644);
+        assert!(stage.expect_json(77, &["verify", "claims", "--json"])["problems"].to_string().contains("mode 644"));
+    }
     fs::remove_file(&file).unwrap();
     assert!(stage.expect_json(65, &["verify", "claims", "--json"])["problems"].to_string().contains("missing"));
     assert_eq!(stage.expect_json(65, &["verify", "nowhere", "--json"])["error"]["kind"], "not_an_archive");
@@ -401,7 +398,7 @@ fn verify_finds_what_is_wrong_with_an_archive() {
 fn a_directory_made_by_others_keeps_its_mode_and_files() {
     let stage = stage(3);
     fs::create_dir(stage.out()).unwrap();
-    fs::set_permissions(stage.out(), fs::Permissions::from_mode(0o755)).unwrap();
+    set_mode(&stage.out(), 0o755);
     stage.expect(0, &["fetch", "eob", "--out", "claims"]);
     fs::write(stage.out().join("README"), "a person's own").unwrap();
     assert_eq!(stage.expect_json(0, &["verify", "claims", "--json"])["ok"], true);
@@ -502,11 +499,13 @@ fn two_simultaneous_fetches_do_not_mix() {
     assert_eq!(stage.expect_json(0, &FETCH)["resources"]["ExplanationOfBenefit"]["unchanged"], 300);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn an_interrupt_ends_the_wait_for_another_bbdl() {
     let stage = stage(3);
     let lock = stage.out().join(".bbdl/lock");
     let _held = bbdl::files::lock::FileLock::acquire(&lock, Duration::ZERO, "the test").unwrap();
+    use rustix::fs::inotify;
     // What another process has open only root can see; that a file is opened, everybody whose file it is.
     let watch = fs::File::from(inotify::init(inotify::CreateFlags::NONBLOCK).unwrap());
     inotify::add_watch(&watch, &lock, inotify::WatchFlags::OPEN).unwrap();
@@ -522,6 +521,7 @@ fn an_interrupt_ends_the_wait_for_another_bbdl() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn an_interrupt_ends_at_once_and_leaves_the_archive_whole() {
     let stage =

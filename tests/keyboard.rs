@@ -173,6 +173,7 @@ fn a_callback_of_another_issuer_is_turned_away() {
     assert_code(&login.finish(), 0, &[]);
 }
 
+#[cfg(unix)]
 #[test]
 fn the_browser_inherits_no_secret() {
     if !crate::support::has_programs(&["curl"]) {
@@ -184,7 +185,7 @@ fn the_browser_inherits_no_secret() {
     // As a browser that is a shell script: notes its environment, then goes where it was sent.
     let script = format!("#!/bin/sh\nenv > {0}.part && mv {0}.part {0}\ncurl -sSLo /dev/null \"$1\"\n", seen.display());
     std::fs::write(&browser, script).unwrap();
-    std::fs::set_permissions(&browser, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    crate::support::set_mode(&browser, 0o755);
     let mut command = stage.bbdl(&["login", "--server", stage.mock.url(), "--client-id", stage.mock.client_id()]);
     command
         .env("BBDL_CLIENT_SECRET", stage.mock.client_secret())

@@ -8,9 +8,10 @@ use std::{
 };
 
 use crate::support::{
-    Running, Setting, Signal, Stage, assert_code, callback_of, finished, follow, has_programs, http, signal, text,
-    until,
+    Running, Setting, Stage, assert_code, callback_of, finished, follow, has_programs, http, text, until,
 };
+#[cfg(unix)]
+use crate::support::{Signal, signal};
 use bbdl::files::lock::FileLock;
 use bluebutton_mock::Access;
 use serde_json::Value;
@@ -386,6 +387,7 @@ fn new_tokens_wait_until_the_profile_is_free() {
     assert!(visit.join().unwrap().body.contains("logged in") && stage.tokens()["access_token"].is_string());
 }
 
+#[cfg(unix)]
 #[test]
 fn an_interrupt_while_the_code_is_exchanged_does_not_lose_the_tokens() {
     for (name, sent) in [("INT", Signal::INT), ("TERM", Signal::TERM), ("HUP", Signal::HUP)] {

@@ -3,12 +3,11 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
-    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Stdio},
 };
 
-use crate::support::{Setting, Stage, assert_code, finished, has_programs, text, tls::TlsServer};
+use crate::support::{Setting, Stage, assert_code, finished, has_programs, set_mode, text, tls::TlsServer};
 use serde_json::Value;
 
 fn finding<'a>(doctor: &'a Value, check: &str) -> &'a Value {
@@ -16,6 +15,7 @@ fn finding<'a>(doctor: &'a Value, check: &str) -> &'a Value {
     found.next().unwrap_or_else(|| panic!("{check} is not among {doctor}"))
 }
 
+#[cfg(unix)]
 #[test]
 fn doctor_accepts_a_new_machine_and_says_how_to_begin() {
     let stage = Stage::new();
@@ -35,6 +35,7 @@ fn doctor_accepts_a_new_machine_and_says_how_to_begin() {
     assert!(tokens["state"] == "warn" && tokens["fix"].as_str().unwrap().contains("--token-store file"), "{tokens}");
 }
 
+#[cfg(unix)]
 #[test]
 fn doctor_finds_problems_and_their_fixes() {
     let mut stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
@@ -44,8 +45,8 @@ fn doctor_finds_problems_and_their_fixes() {
         assert_eq!(finding(&doctor, check)["state"], "ok", "{doctor}");
     }
     // Each thing it looks at, spoiled in turn.
-    fs::set_permissions(stage.out(), fs::Permissions::from_mode(0o755)).unwrap();
-    fs::set_permissions(stage.home.path().join("tokens/default.json"), fs::Permissions::from_mode(0o644)).unwrap();
+    set_mode(&stage.out(), 0o755);
+    set_mode(&stage.home.path().join("tokens/default.json"), 0o644);
     // The server that the log-in is at is gone.
     stage.mock = Stage::new().mock;
     let doctor = stage.expect_json(78, &["doctor", "--json"]);
@@ -155,6 +156,7 @@ fn offered(stage: &Stage, words: &[&str]) -> Vec<String> {
     text(&output.stdout).lines().map(|line| line.trim().to_owned()).collect()
 }
 
+#[cfg(unix)]
 #[test]
 fn a_shell_completes_commands_values_and_the_names_of_profiles() {
     let stage = Stage::logged_in(Setting::default());
@@ -187,6 +189,7 @@ fn bbdls_own_home_is_not_used_as_an_archive() {
     assert!(person.join("pages/book.txt").exists() && home.join("locks").exists());
 }
 
+#[cfg(unix)]
 #[test]
 fn a_pipe_is_not_replaced_by_an_output_file() {
     let stage = Stage::logged_in(Setting { claims: 1, ..Setting::default() });
@@ -201,6 +204,7 @@ fn a_pipe_is_not_replaced_by_an_output_file() {
 }
 
 /// A result that cannot be written is no success: whoever reads nothing would take it for an answer.
+#[cfg(unix)]
 #[test]
 fn a_lost_result_is_a_failure_but_a_leaving_reader_is_not() {
     let stage = Stage::logged_in(Setting { claims: 60, ..Setting::default() });
@@ -266,6 +270,7 @@ fn plain(line: &str) -> String {
     plain
 }
 
+#[cfg(unix)]
 #[test]
 fn progress_fits_the_terminal_and_appears_only_there() {
     let latency = std::time::Duration::from_millis(120);

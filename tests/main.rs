@@ -2,19 +2,30 @@
 //! that everything is linked once, with a harness that ignores what cannot run here ([`support::harness`]).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, unused_imports, reason = "some serve tests that are for Linux only")
+)]
 
 // Its `#[test]` stands in for the compiler's.
 #[macro_use]
 extern crate test_attribute;
 
+// Only for Unix is what is about Unix: a Chromium and a PostgreSQL that are started as Debian does it (`browser`,
+// `shared_state`), helpers and nights in shell scripts (`command_store`, `cron`), modes, links and
+// limits (`files`), the Secret Service (`keyring`, `keyring_store`). Windows has its own in `windows`.
+
 mod acceptance;
 mod architecture;
+#[cfg(unix)]
 mod browser;
 mod client_secret;
+#[cfg(unix)]
 mod command_store;
 mod conformance;
 mod coverage;
 mod crash;
+#[cfg(unix)]
 mod cron;
 mod damage;
 mod dead_log_ins;
@@ -31,7 +42,9 @@ mod help;
 mod hints;
 mod incremental;
 mod keyboard;
+#[cfg(unix)]
 mod keyring;
+#[cfg(unix)]
 mod keyring_store;
 mod login;
 mod machine;
@@ -49,7 +62,7 @@ mod profile_names;
 mod renewal;
 mod right_person;
 mod set_up;
-#[cfg(feature = "postgres")]
+#[cfg(all(unix, feature = "postgres"))]
 mod shared_state;
 mod snapshots;
 mod splitter;

@@ -285,6 +285,7 @@ fn one_damaged_archive_leaves_the_tables_unchanged() {
 }
 
 /// More archives than files may be open.
+#[cfg(unix)]
 #[test]
 fn exporting_many_archives_needs_few_open_files() {
     let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });

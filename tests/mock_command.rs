@@ -1,11 +1,10 @@
 //! `bbdl mock`, as a person runs it: how it is told about an app, and how it ends.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::support::{Stage, http, text};
@@ -18,15 +17,17 @@ fn started(mut command: Command) -> (Child, Value) {
     (child, serde_json::from_str(&line).unwrap())
 }
 
+#[cfg(unix)]
 #[test]
 fn stopping_the_mock_is_no_failure() {
-    for signal in [Signal::INT, Signal::TERM] {
+    use crate::support::{Signal, signal};
+    for sent in [Signal::INT, Signal::TERM] {
         let stage = Stage::new();
         let (mut child, _) = started(stage.bbdl(&["mock"]));
-        kill_process(Pid::from_child(&child), signal).unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(0), "{signal:?}");
+        signal(child.id(), sent);
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{sent:?}");
         let mut said = String::new();
-        child.stderr.unwrap().read_to_string(&mut said).unwrap();
+        std::io::Read::read_to_string(&mut child.stderr.unwrap(), &mut said).unwrap();
         assert!(said.contains("Stop it with Ctrl-C") && !said.contains("error"), "{said}");
     }
 }

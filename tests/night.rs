@@ -153,8 +153,7 @@ fn a_killed_run_continues_and_fetches_nobody_twice() {
         |more: &[&str]| stage.bbdl(&[&NIGHT[..], &["--stale-after", "1h", "--results", "results"], more].concat());
     let killed = Running::start(night_of(&["--jobs", "1"]));
     until_lines(&results, 2);
-    crate::support::signal(killed.id(), crate::support::Signal::KILL);
-    killed.finish();
+    killed.kill();
     let before = told(&stage, "results");
     let output = crate::support::finished(night_of(&[]));
     assert_code(&output, 0, &["the second night"]);

@@ -261,6 +261,7 @@ fn a_page_of_one_year_has_its_claims_only() {
 }
 
 /// The browser is given the page's address; that none can be started is no failure.
+#[cfg(unix)]
 #[test]
 fn the_page_is_opened_when_it_is_written() {
     let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
@@ -268,7 +269,7 @@ fn the_page_is_opened_when_it_is_written() {
     let opened = stage.home.path().join("opened");
     let script = stage.home.path().join("browser");
     fs::write(&script, format!("#!/bin/sh\necho \"$1\" > {}\n", opened.display())).unwrap();
-    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    crate::support::set_mode(&script, 0o700);
     let mut command = stage.bbdl(&["report", "claims", "--output", "page.html", "--open"]);
     command.env("BROWSER", &script);
     crate::support::assert_code(&crate::support::finished(command), 0, &["--open"]);

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, fs, time::Duration};
 
-use crate::support::{Running, Setting, Signal, Stage, assert_code, ids, lines, signal, text};
+use crate::support::{Running, Setting, Stage, assert_code, ids, lines, text};
 use serde_json::{Value, json};
 
 const FETCH: [&str; 7] = ["fetch", "eob", "--out", "claims", "--json", "--jobs", "4"];
@@ -53,6 +53,7 @@ fn pages_read_in_parallel_keep_the_servers_order() {
     assert_eq!(second["entry"][0]["resource"]["id"], expected[50].as_str());
 }
 
+#[cfg(unix)]
 #[test]
 fn a_hanging_page_does_not_keep_the_others_from_being_asked_for() {
     let stage = stage(250);
@@ -62,7 +63,7 @@ fn a_hanging_page_does_not_keep_the_others_from_being_asked_for() {
     for _ in [100, 150, 200] {
         fetch.until("startIndex=");
     }
-    signal(fetch.id(), Signal::INT);
+    crate::support::signal(fetch.id(), crate::support::Signal::INT);
     assert_code(&fetch.finish(), 130, &[]);
     // What came behind the hanging page cannot be kept; what came before it is.
     stage.faults(&[]);

@@ -9,10 +9,12 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    Running, Setting, Signal, Stage, assert_code, callback_of, follow,
+    Running, Setting, Stage, assert_code, assert_mode, callback_of, follow,
     gateway::{Gateway, Reply},
-    http, signal, text,
+    http, private, text,
 };
+#[cfg(unix)]
+use crate::support::{Signal, signal};
 
 const FETCH: [&str; 6] = ["fetch", "eob", "--out", "claims", "--json", "--retry=0"];
 
@@ -337,7 +339,7 @@ fn logout_and_purge_delete_the_second_file_too() {
         let mut record = stage.tokens();
         record["renewals"] = json!(1);
         fs::write(tokens.join("default.next"), record.to_string()).unwrap();
-        std::process::Command::new("chmod").arg("600").arg(tokens.join("default.next")).status().unwrap();
+        private(&tokens.join("default.next"));
         stage.expect(0, end);
         assert_eq!(fs::read_dir(&tokens).unwrap().count(), 0, "{end:?}");
     }
@@ -345,13 +347,12 @@ fn logout_and_purge_delete_the_second_file_too() {
 
 #[test]
 fn a_renewal_leaves_one_private_file() {
-    use std::os::unix::fs::PermissionsExt;
     let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
     expire(&stage);
     stage.expect(0, &FETCH);
     let files: Vec<_> = fs::read_dir(stage.home.path().join("tokens")).unwrap().map(|file| file.unwrap()).collect();
     assert_eq!(files.len(), 1, "{files:?}");
-    assert_eq!(files[0].metadata().unwrap().permissions().mode() & 0o7777, 0o600);
+    assert_mode(&files[0].path(), 0o600);
     let written = fs::read_to_string(files[0].path()).unwrap();
     assert_eq!(written.trim_end(), written);
 }
@@ -372,6 +373,7 @@ fn a_fetch_waits_for_the_log_in_that_has_ended_its_own() {
     assert_eq!(profile(&stage)["ended"], Value::Null);
 }
 
+#[cfg(unix)]
 #[test]
 fn a_failed_log_in_is_no_longer_waited_for() {
     let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });

@@ -6,7 +6,7 @@ use std::{fmt::Write as _, fs, path::Path, process::Output};
 use regex::Regex;
 use snapbox::{Assert, Data, assert::Action};
 
-use crate::support::{Setting, Stage, text};
+use crate::support::{Setting, Stage, set_mode, text};
 
 /// What differs from run to run, and what stands for it.
 const FILTERS: &[(&str, &str)] = &[
@@ -189,7 +189,7 @@ fn snapshots_of_wrong_calls() {
 fn snapshots_of_a_log_in_and_its_end() {
     let stage = stage();
     // Whatever the umask of whoever runs the tests.
-    fs::set_permissions(stage.home.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    set_mode(stage.home.path(), 0o700);
     let mut session = Session::at(&stage);
     let output = stage.log_in_with(stage.login_command(&[]));
     session.note("login --server … --client-id … --client-secret-file … --no-browser", &output);

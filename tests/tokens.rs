@@ -3,10 +3,12 @@
 use std::{fs, process::Stdio, time::Duration};
 
 use crate::support::{
-    Running, Setting, Signal, Stage, assert_code, finished,
+    Running, Setting, Stage, assert_code, finished,
     gateway::{Gateway, Reply},
-    http, signal, text,
+    http, text,
 };
+#[cfg(unix)]
+use crate::support::{Signal, set_mode, signal};
 use bluebutton_mock::Access;
 use serde_json::json;
 
@@ -149,6 +151,7 @@ fn processes_that_need_a_new_token_at_once_renew_it_once() {
     assert_eq!(token_requests(&stage.asked()), 1);
 }
 
+#[cfg(unix)]
 #[test]
 fn an_interrupt_does_not_lose_a_renewal_that_is_under_way() {
     let stage = Stage::logged_in(Setting { claims: 60, latency: Duration::from_millis(800), ..Setting::default() });
@@ -210,21 +213,21 @@ fn a_log_in_without_a_patient_during_a_pull_is_not_trusted() {
     nothing_of_either_is_kept(&stage, fetch);
 }
 
+#[cfg(unix)]
 #[test]
 fn no_refresh_token_is_spent_if_the_store_cannot_be_written() {
-    use std::os::unix::fs::PermissionsExt;
     let stage = stage(3);
     stage.control("POST", "clock", r#"{"advance_seconds": 4000}"#);
     let tokens = stage.home.path().join("tokens");
     // Whoever may write anywhere is stopped by a directory in the way of the temporary file's name.
     fs::rename(&tokens, stage.home.path().join("kept")).unwrap();
     std::os::unix::fs::symlink(stage.home.path().join("kept"), &tokens).unwrap();
-    fs::set_permissions(stage.home.path().join("kept"), fs::Permissions::from_mode(0o755)).unwrap();
+    set_mode(&stage.home.path().join("kept"), 0o755);
     stage.asked();
     let result = stage.expect_json(78, &FETCH);
     assert_eq!(result["error"]["kind"], "token_store");
     assert_eq!(token_requests(&stage.asked()), 0);
-    fs::set_permissions(stage.home.path().join("kept"), fs::Permissions::from_mode(0o700)).unwrap();
+    set_mode(&stage.home.path().join("kept"), 0o700);
     stage.expect(0, &FETCH);
 }
 
@@ -294,18 +297,19 @@ fn logout_with_a_wrong_secret_says_what_has_probably_become_of_the_grant() {
     assert!(!file.exists());
 }
 
+#[cfg(unix)]
 #[test]
 fn an_unreadable_record_can_be_logged_out() {
-    use std::os::unix::fs::PermissionsExt;
     let stage = stage(3);
     let file = stage.home.path().join("tokens/default.json");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    set_mode(&file, 0o644);
     let result = stage.expect_json(78, &["logout", "--json"]);
     assert!(result["error"]["hint"].as_str().unwrap().contains("bbdl logout --local"), "{result}");
     stage.expect(0, &["logout", "--local"]);
     assert!(!file.exists() && !stage.home.path().join("profiles/default.json").exists());
 }
 
+#[cfg(unix)]
 #[test]
 fn nohup_keeps_a_fetch_alive() {
     let stage = Stage::logged_in(Setting { claims: 120, latency: Duration::from_millis(300), ..Setting::default() });

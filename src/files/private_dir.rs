@@ -20,6 +20,7 @@ pub(crate) enum Exposure {
     /// Others may write to it; its permission bits.
     Writable(u32),
     /// It belongs to this user, who is not us.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only Unix tells whose a directory is"))]
     Foreign(u32),
     /// It is a symbolic link, which could lead anywhere the next time.
     Link,

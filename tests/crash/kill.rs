@@ -1,10 +1,8 @@
-//! Killing: which signal, at which moment, and what the process made of it.
+//! Killing: in which way, at which moment, and what the process made of it.
 
-pub(crate) use crate::support::Signal;
 use std::{
     fs::File,
     io::Write,
-    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
@@ -59,19 +57,59 @@ pub(crate) enum Moment {
     OnceThere(PathBuf, Duration),
 }
 
-/// What a signal met.
+/// What a run is struck with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Blow {
+    /// What no process hears: SIGKILL, on Windows `TerminateProcess`.
+    Kill,
+    /// SIGTERM.
+    #[cfg(unix)]
+    Terminate,
+    /// SIGINT.
+    #[cfg(unix)]
+    Interrupt,
+}
+
+impl Blow {
+    fn land_on(self, child: &mut Child) {
+        #[cfg(unix)]
+        crate::support::signal(child.id(), self.signal());
+        #[cfg(not(unix))]
+        child.kill().unwrap();
+    }
+
+    #[cfg(unix)]
+    fn signal(self) -> crate::support::Signal {
+        match self {
+            Self::Kill => crate::support::Signal::KILL,
+            Self::Terminate => crate::support::Signal::TERM,
+            Self::Interrupt => crate::support::Signal::INT,
+        }
+    }
+
+    /// Whether this ended the process, and not the process itself.
+    fn ended(self, status: ExitStatus) -> bool {
+        #[cfg(unix)]
+        return std::os::unix::process::ExitStatusExt::signal(&status) == Some(self.signal().as_raw());
+        // What the standard library has a process end with that it terminates.
+        #[cfg(not(unix))]
+        return status.code() == Some(1);
+    }
+}
+
+/// What a blow met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Met {
     /// The run was over, with this code.
     Over(i32),
-    /// SIGKILL ended it, or a signal that came before anybody listened for it.
+    /// The blow ended it: a kill, or a signal that came before anybody listened for it.
     Killed,
     /// It was asked to stop, and did.
     Stopped,
 }
 
 /// Runs a command and strikes it; what it says goes to a file.
-pub(crate) fn strike(command: &mut Command, said: &Path, moment: &Moment, signal: Signal) -> Met {
+pub(crate) fn strike(command: &mut Command, said: &Path, moment: &Moment, blow: Blow) -> Met {
     let mut child = command.stdout(Stdio::null()).stderr(File::create(said).unwrap()).spawn().unwrap();
     let started = Instant::now();
     match moment {
@@ -90,15 +128,15 @@ pub(crate) fn strike(command: &mut Command, said: &Path, moment: &Moment, signal
     if let Some(status) = child.try_wait().unwrap() {
         return Met::Over(status.code().unwrap());
     }
-    crate::support::signal(child.id(), signal);
+    blow.land_on(&mut child);
     let sent = Instant::now();
     let status = ended(&mut child, sent);
-    match (status.code(), status.signal()) {
-        (None, Some(ended_by)) if ended_by == signal.as_raw() => Met::Killed,
-        (Some(130), None) if signal != Signal::KILL => Met::Stopped,
+    match status.code() {
+        _ if blow.ended(status) => Met::Killed,
+        Some(130) if blow != Blow::Kill => Met::Stopped,
         // It was as good as over.
-        (Some(0), None) => Met::Over(0),
-        _ => panic!("{signal:?}: {status:?}: {}", std::fs::read_to_string(said).unwrap_or_default()),
+        Some(0) => Met::Over(0),
+        _ => panic!("{blow:?}: {status:?}: {}", std::fs::read_to_string(said).unwrap_or_default()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fs, path::Path, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::kill::{Dice, Met, Moment, Signal, strike, tell};
+use super::kill::{Blow, Dice, Met, Moment, strike, tell};
 use crate::support::{Setting, Stage, lines};
 
 const NIGHTS: u64 = 394;
@@ -92,7 +92,7 @@ fn crash_between_the_two_files_neither_loses_nor_duplicates_rows() {
     for _ in 0..KILLS {
         let note = out.join(".bbdl/commit.json");
         let moment = Moment::OnceThere(note.clone(), dice.within(Duration::from_micros(1_500)));
-        let met = strike(&mut stage.bbdl(&FETCH), &stage.home.path().join("said"), &moment, Signal::KILL);
+        let met = strike(&mut stage.bbdl(&FETCH), &stage.home.path().join("said"), &moment, Blow::Kill);
         killed += u64::from(met == Met::Killed);
         in_between += u64::from(note.exists());
         // Whoever comes by finishes what was begun.

@@ -4,7 +4,6 @@
 use std::{
     collections::BTreeSet,
     fs,
-    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicU64, Ordering},
@@ -15,9 +14,9 @@ use std::{
 use bbdl::archive::{self, Archive, manifest::Manifest, verify::verify};
 use serde_json::Value;
 
-use super::kill::{Dice, Met, Moment, Signal, setting, strike, tell};
+use super::kill::{Blow, Dice, Met, Moment, setting, strike, tell};
 use crate::support::{
-    Setting, Stage, assert_code, finished, lines,
+    Setting, Stage, assert_code, finished, lines, set_mode,
     slim::{Slim, lasting},
     text,
 };
@@ -107,7 +106,10 @@ fn crash_a_killed_pull_leaves_the_old_archive_or_the_new_one() {
     assert!(kills >= wanted);
     // Few kills may all fall anywhere; many may not.
     if wanted >= 200 {
-        assert!(full > wanted / 4 && incremental > wanted / 4 && json > 0 && stopped > 0, "a lopsided draw");
+        assert!(
+            full > wanted / 4 && incremental > wanted / 4 && json > 0 && (stopped > 0 || cfg!(windows)),
+            "a lopsided draw"
+        );
         assert!(in_commit > 0 && went_on > 0 && spared > went_on, "nothing of what matters was hit");
     }
 }
@@ -160,11 +162,11 @@ impl Bench {
         let mut is_new = false;
         let mut whole = course.whole * 9 / 10;
         for _ in 0..=dice.below(3) {
-            let (moment, signal) = (moment(dice, whole, &out), signal(dice));
-            let what = format!("point {point}, {signal:?} {moment:?}");
+            let (moment, blow) = (moment(dice, whole, &out), blow(dice));
+            let what = format!("point {point}, {blow:?} {moment:?}");
             // The mock may have noted the last question of the killed run only now.
             stage.asked();
-            let met = strike(&mut fetch(stage, &out, course.json, jobs), &said, &moment, signal);
+            let met = strike(&mut fetch(stage, &out, course.json, jobs), &said, &moment, blow);
             let asked = pages(&stage.asked());
             match met {
                 Met::Over(code) => {
@@ -175,7 +177,7 @@ impl Bench {
                 }
                 Met::Killed => {
                     // A signal to stop ends the process by itself only before there is anything to stop.
-                    assert!(signal == Signal::KILL || asked.is_empty(), "{what}: it did not listen");
+                    assert!(blow == Blow::Kill || asked.is_empty(), "{what}: it did not listen");
                 }
                 Met::Stopped => count(&tally.stopped, 1),
             }
@@ -255,11 +257,13 @@ fn moment(dice: &mut Dice, whole: Duration, out: &Path) -> Moment {
     }
 }
 
-fn signal(dice: &mut Dice) -> Signal {
+fn blow(dice: &mut Dice) -> Blow {
     match dice.below(8) {
-        0 => Signal::TERM,
-        1 => Signal::INT,
-        _ => Signal::KILL,
+        #[cfg(unix)]
+        0 => Blow::Terminate,
+        #[cfg(unix)]
+        1 => Blow::Interrupt,
+        _ => Blow::Kill,
     }
 }
 
@@ -280,7 +284,8 @@ fn rows(dir: &Path) -> usize {
 }
 
 fn copy(from: &Path, to: &Path) {
-    fs::DirBuilder::new().mode(0o700).create(to).unwrap();
+    fs::create_dir(to).unwrap();
+    set_mode(to, 0o700);
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let to = to.join(entry.file_name());
         if entry.path().is_dir() {
@@ -296,7 +301,7 @@ fn nothing_is_left_over(out: &Path, point: u64) {
     let mut todo = vec![out.to_owned()];
     while let Some(dir) = todo.pop() {
         for path in fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()) {
-            let name = path.strip_prefix(out).unwrap().display().to_string();
+            let name = path.strip_prefix(out).unwrap().display().to_string().replace('\\', "/");
             assert!(!name.ends_with(".tmp"), "point {point}: {name}");
             let stays = name == ".bbdl/lock" || name.starts_with(".bbdl/catalog/");
             assert!(!path.is_file() || !name.starts_with(".bbdl/") || stays, "point {point}: {name}");

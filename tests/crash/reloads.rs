@@ -9,7 +9,7 @@ use std::{
 use bbdl::fhir::bundle::Bundle;
 use serde_json::{Value, json};
 
-use super::kill::{Dice, Met, Moment, Signal, setting, strike, tell};
+use super::kill::{Blow, Dice, Met, Moment, setting, strike, tell};
 use crate::support::{Setting, Stage, assert_code, finished, http, lines, text};
 
 const CLAIMS: usize = 120;
@@ -33,7 +33,7 @@ fn crash_a_pull_continued_after_a_reload_matches_the_server() {
             for _ in 0..=dice.below(3) {
                 let moment = Moment::After(whole / 8 + dice.within(whole * 3 / 4));
                 let said = stage.home.path().join("said");
-                match strike(&mut stage.bbdl(&FETCH), &said, &moment, Signal::KILL) {
+                match strike(&mut stage.bbdl(&FETCH), &said, &moment, Blow::Kill) {
                     Met::Killed => kills += 1,
                     met => last = Some(met),
                 }

@@ -3,7 +3,6 @@
 
 use std::{
     fs,
-    os::unix::fs::MetadataExt,
     sync::{
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
@@ -15,8 +14,8 @@ use std::{
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::kill::{Dice, Met, Moment, Signal, setting, strike, tell};
-use crate::support::{Running, Setting, Stage, assert_code, finished, signal, slim::Slim, text, until};
+use super::kill::{Blow, Dice, Met, Moment, setting, strike, tell};
+use crate::support::{Running, Setting, Stage, assert_code, finished, slim::Slim, text, until};
 
 const WORKERS: u64 = 2;
 const FETCH: [&str; 5] = ["fetch", "eob", "--out", "claims", "--json"];
@@ -90,11 +89,15 @@ fn crash_a_killed_renewal_loses_only_an_answer_not_yet_stored() {
 fn survive(stage: &Stage, point: u64, whole: Duration, dice: &mut Dice, tally: &Tally) {
     expire(stage);
     let before = refresh_token(stage);
-    let signal = if dice.below(5) == 0 { Signal::TERM } else { Signal::KILL };
+    let blow = match dice.below(5) {
+        #[cfg(unix)]
+        0 => Blow::Terminate,
+        _ => Blow::Kill,
+    };
     let moment = Moment::After(whole / 10 + dice.within(whole * 9 / 10));
     let said = stage.home.path().join("said");
-    let met = strike(&mut stage.bbdl(&FETCH), &said, &moment, signal);
-    let what = format!("point {point}, {signal:?} {moment:?}");
+    let met = strike(&mut stage.bbdl(&FETCH), &said, &moment, blow);
+    let what = format!("point {point}, {blow:?} {moment:?}");
     if let Met::Over(code) = met {
         assert_eq!(code, 0, "{what}");
         return;
@@ -132,6 +135,7 @@ fn survive(stage: &Stage, point: u64, whole: Duration, dice: &mut Dice, tally: &
 /// How long a kill costs the log-in: from the server's spending of the token, by its own log, until the
 /// new record has its name in the store. The name is watched, since that is what the next run opens; the
 /// file's own times are those of its writing, and as coarse as the kernel's tick.
+#[cfg(unix)]
 #[test]
 fn crash_the_moment_in_which_a_kill_costs_the_log_in_is_short() {
     const RENEWALS: usize = 25;
@@ -140,7 +144,7 @@ fn crash_the_moment_in_which_a_kill_costs_the_log_in_is_short() {
     let (mut widths, mut own) = (Vec::new(), Vec::new());
     for _ in 0..RENEWALS {
         expire(&stage);
-        let inode = || fs::metadata(&file).unwrap().ino();
+        let inode = || std::os::unix::fs::MetadataExt::ino(&fs::metadata(&file).unwrap());
         let (over, (ready, is_watching)) = (AtomicBool::new(false), mpsc::channel());
         let stored = thread::scope(|scope| {
             let watcher = scope.spawn(|| {
@@ -204,8 +208,7 @@ fn crash_a_kill_before_the_answer_arrives_asks_for_a_new_log_in() {
         let log = stage.control("GET", "requests", "");
         log.as_array().unwrap().iter().any(|row| row["path"] == "/v2/o/token/" && row["status"] == 200)
     });
-    signal(fetch.id(), Signal::KILL);
-    assert_eq!(fetch.finish().status.code(), None);
+    fetch.kill();
     let result = stage.expect_json(77, &FETCH);
     assert_eq!(result["error"]["kind"], "lost_by_us", "{result}");
     let hint = result["error"]["hint"].as_str().unwrap();

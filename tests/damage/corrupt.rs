@@ -4,7 +4,6 @@
 use std::{
     fs,
     io::Write as _,
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::atomic::Ordering,
 };
@@ -12,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{FETCH, claims_in, eob, snapshot};
-use crate::support::{Setting, Stage, listener::counting, slim::Slim};
+use crate::support::{Setting, Stage, listener::counting, private, set_mode, slim::Slim};
 
 const FULL: [&str; 6] = ["fetch", "eob", "--out", "claims", "--json", "--full"];
 const CLAIMS: usize = 240;
@@ -31,7 +30,8 @@ fn behind() -> Stage {
 }
 
 fn copy(from: &Path, to: &Path) {
-    fs::DirBuilder::new().mode(0o700).create(to).unwrap();
+    fs::create_dir(to).unwrap();
+    set_mode(to, 0o700);
     for path in fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()) {
         let to = to.join(path.file_name().unwrap());
         if path.is_dir() {
@@ -45,7 +45,7 @@ fn copy(from: &Path, to: &Path) {
 fn write(path: &Path, bytes: &[u8]) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, bytes).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    private(path);
 }
 
 /// Changes a file's text; fails where that changes nothing.

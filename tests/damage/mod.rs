@@ -1,8 +1,11 @@
 //! What goes wrong around `bbdl`: a disk that is full or cannot be written to ([`disk`]), an archive that
 //! is not what it was ([`corrupt`]), other processes at the same time ([`together`]), clocks ([`clock`]).
 
+// `faketime`, and disks that fail: both need what only Linux has.
+#[cfg(unix)]
 mod clock;
 mod corrupt;
+#[cfg(unix)]
 mod disk;
 mod together;
 

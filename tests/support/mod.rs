@@ -31,8 +31,9 @@ pub mod harness;
 pub mod http;
 pub mod listener;
 pub mod needs;
-#[cfg(feature = "postgres")]
+#[cfg(all(unix, feature = "postgres"))]
 pub mod postgres;
+#[cfg(unix)]
 pub mod secret_service;
 pub mod server;
 pub mod slim;
@@ -191,15 +192,13 @@ impl Stage {
     /// The lines of a file of the archive.
     /// Puts other claims in the archive's place, as if a pull had brought them: the manifest knows of it.
     pub fn keep_instead(&self, claims: &str) {
-        use sha2::Digest;
         let (file, path) = (self.out().join("ExplanationOfBenefit.ndjson"), self.out().join("manifest.json"));
         std::fs::write(file, claims).unwrap();
         let mut manifest: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         let entry = &mut manifest["resources"]["ExplanationOfBenefit"];
         entry["bytes"] = claims.len().into();
         entry["count"] = claims.lines().count().into();
-        let sum: String = sha2::Sha256::digest(claims).iter().map(|byte| format!("{byte:02x}")).collect();
-        entry["sha256"] = sum.into();
+        entry["sha256"] = sha256(claims.as_bytes()).into();
         std::fs::write(path, manifest.to_string()).unwrap();
     }
 
@@ -224,6 +223,8 @@ pub fn bbdl(home: &Path) -> Command {
     command
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        // Without it, Windows finds neither its network nor its random numbers.
+        .envs(std::env::var_os("SystemRoot").map(|root| ("SystemRoot", root)))
         .env("HOME", home)
         .env("BBDL_HOME", home)
         // What happens to the third request has to happen to the third page; `--jobs` says otherwise.
@@ -237,7 +238,28 @@ pub fn bbdl(home: &Path) -> Command {
 
 /// For its owner only, as a file with a secret is to be.
 pub fn private(path: &Path) {
-    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    set_mode(path, 0o600);
+}
+
+/// Says who may do what with a file or a directory, where the system has modes.
+pub fn set_mode(path: &Path, mode: u32) {
+    #[cfg(unix)]
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    #[cfg(not(unix))]
+    let _ = (path, mode);
+}
+
+/// A file or directory has this mode, where the system has modes.
+#[track_caller]
+pub fn assert_mode(path: &Path, mode: u32) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let found = std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(found, mode, "{}: {found:o}", path.display());
+    }
+    #[cfg(not(unix))]
+    assert!(path.exists(), "{} has to be there, with mode {mode:o}", path.display());
 }
 
 /// The same command, started by another program and its arguments.
@@ -273,6 +295,12 @@ pub fn finished(mut command: Command) -> Output {
 
 pub fn assert_code(output: &Output, code: i32, what: &[&str]) {
     output.clone().assert().append_context("arguments", format!("{what:?}")).code(code);
+}
+
+/// The SHA-256 in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub fn text(bytes: &[u8]) -> String {
@@ -342,6 +370,12 @@ impl Running {
 
     pub fn write(&mut self, line: &str) {
         writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// Ends it in the middle of whatever it does.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.finish();
     }
 
     pub fn id(&self) -> u32 {

@@ -271,13 +271,15 @@ mod tests {
 
     #[test]
     fn a_request_names_the_profile_first_and_the_record_last() {
-        let store = CommandStore::new(Some("true"), Path::new("/state"), LAST_WORDS);
+        let home = if cfg!(windows) { r"C:\state" } else { "/state" };
+        let store = CommandStore::new(Some("true"), Path::new(home), LAST_WORDS);
         let request = |record: Option<&str>| {
             let record = record.map(|text| Secret::new(text.to_owned()));
             store.request("mom", record.as_ref()).map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
         };
-        assert_eq!(request(None).unwrap(), "protocol=bbdl-1\nprofile=mom\nhome=/state\n\n");
-        assert_eq!(request(Some("{}")).unwrap(), "protocol=bbdl-1\nprofile=mom\nhome=/state\nrecord={}\n\n");
+        let expected = format!("protocol=bbdl-1\nprofile=mom\nhome={home}\n");
+        assert_eq!(request(None).unwrap(), format!("{expected}\n"));
+        assert_eq!(request(Some("{}")).unwrap(), format!("{expected}record={{}}\n\n"));
         for lines in ["a\nprofile=other", "a\r", "a\0b"] {
             assert!(request(Some(lines)).is_err(), "{lines:?}");
         }
