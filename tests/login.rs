@@ -346,7 +346,7 @@ fn configuration_files_give_defaults_and_their_mistakes_are_named() {
     let secret = stage.secret_file();
     let text_of = |server: &str| {
         format!(
-            "token_store = \"file\"\n[login]\nserver = \"{server}\"\nclient_id = \"{}\"\nclient_secret_file = \"{}\"\nno_browser = true\n",
+            "token_store = \"file\"\n[login]\nserver = \"{server}\"\nclient_id = \"{}\"\nclient_secret_file = '{}'\nno_browser = true\n",
             stage.mock.client_id(),
             secret.display()
         )
