@@ -13,7 +13,8 @@ extern crate test_attribute;
 
 // Only for Unix is what is about Unix: a Chromium and a PostgreSQL that are started as Debian does it (`browser`,
 // `shared_state`), helpers and nights in shell scripts (`command_store`, `cron`), modes, links and
-// limits (`files`), the Secret Service (`keyring`, `keyring_store`). Windows has its own in `windows`.
+// limits (`files`), the Secret Service (`keyring`, `keyring_store`), what is printed to the letter, paths and the program's
+// name with it (`snapshots`). Windows has its own in `windows`.
 
 mod acceptance;
 mod architecture;
@@ -64,6 +65,7 @@ mod right_person;
 mod set_up;
 #[cfg(all(unix, feature = "postgres"))]
 mod shared_state;
+#[cfg(unix)]
 mod snapshots;
 mod splitter;
 mod support;

@@ -153,6 +153,7 @@ fn changed_claims_are_not_called_new() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn standard_output_is_a_dash_and_makes_no_directories() {
     let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });

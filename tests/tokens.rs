@@ -330,7 +330,7 @@ fn status_knows_archives_and_asks_the_server_only_when_told_to() {
     let profile = stage.expect_json(0, &["status", "--json"])["profiles"][0].clone();
     assert!(stage.asked().is_empty());
     assert_eq!(profile["archives"][0]["count"], 30);
-    assert!(profile["archives"][0]["out"].as_str().unwrap().ends_with("/claims"));
+    assert!(std::path::Path::new(profile["archives"][0]["out"].as_str().unwrap()).ends_with("claims"));
     let online = stage.expect_json(0, &["status", "--json", "--online"]);
     assert_eq!(online["profiles"][0]["online"]["ok"], true);
     stage.control("POST", "grants", r#"{"revoke":true}"#);
@@ -405,6 +405,7 @@ fn no_secret_is_shown_at_any_verbosity_or_in_any_failure() {
     assert!(traced.iter().all(|line| !line.contains(&patient)), "{traced:?}");
 }
 
+#[cfg(unix)]
 #[test]
 fn secrets_are_not_on_the_command_line_of_any_process() {
     let stage = Stage::claims(3);

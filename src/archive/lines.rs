@@ -87,7 +87,7 @@ pub(super) fn drop_lines(path: &Path, superseded: &HashSet<u64>) -> Result<(u64,
     }
     sync(out, &kept)?;
     // Not every file system of Windows replaces a file that is open, were it only by us.
-    drop(reader);
+    drop(lines);
     replace::rename(&kept, path).map_err(|cause| Error::disk("write", path, &cause))?;
     Ok((bytes, hash))
 }
