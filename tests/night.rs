@@ -229,6 +229,7 @@ const LATE: &str = "late=400@/o/token/";
 const SIXTEEN: [&str; 4] = ["--renewals", "16", "--jobs", "16"];
 
 /// A night with 16 renewals at once that is sent this signal when at least half of them are under way.
+#[cfg(unix)]
 fn stopped_while_renewing(stage: &Stage, with: crate::support::Signal) -> (Option<i32>, usize) {
     let running = Running::start(stage.bbdl(&[&NIGHT[..], &SIXTEEN].concat()));
     crate::support::until("eight renewals are under way", || renewals_under_way(stage) >= 8);
@@ -237,6 +238,7 @@ fn stopped_while_renewing(stage: &Stage, with: crate::support::Signal) -> (Optio
     (code, renewals_under_way(stage))
 }
 
+#[cfg(unix)]
 #[test]
 fn a_night_that_is_asked_to_stop_stores_all_renewals_under_way() {
     let stage = imported(60, Setting::default());
@@ -246,6 +248,7 @@ fn a_night_that_is_asked_to_stop_stores_all_renewals_under_way() {
     assert_eq!(night(&stage, 0, &SIXTEEN)["succeeded"], 60);
 }
 
+#[cfg(unix)]
 #[test]
 fn nights_that_are_killed_lose_no_more_consents_than_renewals_under_way() {
     const PEOPLE: usize = 60;

@@ -9,7 +9,7 @@ use std::{fmt, fs, io, path::Path};
 use crate::{
     error::{Error, ErrorKind, Result},
     files::{
-        durable::{directory_of, refusable, sync_dir},
+        durable::{directory_of, sync_dir},
         path_text::typed,
     },
 };
@@ -138,7 +138,10 @@ fn create_all(path: &Path, syncs: bool) -> io::Result<()> {
             // Looked at by name: with a umask such as 0777 the new directory cannot be opened.
             #[cfg(unix)]
             if mode(&fs::symlink_metadata(path)?) != 0o700 {
-                refusable(fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700)))?;
+                super::durable::refusable(fs::set_permissions(
+                    path,
+                    std::os::unix::fs::PermissionsExt::from_mode(0o700),
+                ))?;
             }
             if syncs { sync_dir(directory_of(path)) } else { Ok(()) }
         }
