@@ -39,6 +39,7 @@ mod tests {
     fn room_is_made_as_far_as_the_system_allows() {
         assert_eq!(room_for(10), 10);
         let room = room_for(2000);
-        assert!(room >= 64 && limit(1) >= room, "{room}");
+        // Windows names no limit.
+        assert!(room >= 64 && (cfg!(windows) || limit(1) >= room), "{room}");
     }
 }

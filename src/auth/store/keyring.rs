@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn errors_do_not_name_libraries() {
         let said = in_plain_words("zbus error: Failed to connect to address");
-        assert_eq!(said, "D-Bus, through which it is reached, does not answer (Failed to connect to address)");
+        assert_eq!(said, "bbdl cannot reach it, because D-Bus does not answer (Failed to connect to address)");
         assert_eq!(in_plain_words("there is none"), "there is none");
     }
 

@@ -306,7 +306,7 @@ mod tests {
         }
         assert!(!v3.contains("patient/") && !v3.contains("openid"), "{v3}");
         let v2 = shared(&[], ApiVersion::V2);
-        assert!(v2.contains("unless you uncheck it") && !v2.contains("substance"), "{v2}");
+        assert!(v2.contains("you can uncheck that box") && !v2.contains("substance"), "{v2}");
         assert_eq!(
             shared(&scopes("patient/Coverage.rs openid"), ApiVersion::V3),
             "Medicare will ask you to share: which parts of Medicare you have."
