@@ -48,12 +48,14 @@ const CLAIMS: i64 = 0x6262_6472;
 
 const LOCK_CLAIMS: &str = "SELECT pg_advisory_xact_lock($1)";
 
-/// `$5` renewals at most are under way at once. Those of dead workers do not count: they are under way nowhere.
+/// `$5` renewals at most are under way at once. Those of dead workers do not count: they are under way nowhere. Of the
+/// settings there is one row, which PostgreSQL does not know: it would take the statement for a large one and compile it
+/// (JIT) each time, for many times as long as it takes.
 const CLAIM: &str = "
     UPDATE bbdl.enrollee e SET renewing_since = clock_timestamp(), renewing_id = $3, renewing_worker = $4,
         unanswered = CASE WHEN e.renewing_id = $3 THEN e.unanswered
             ELSE e.unanswered + CASE WHEN e.renewing_since IS NULL THEN 0 ELSE 1 END END
-    FROM bbdl.setting s
+    FROM (SELECT * FROM bbdl.setting LIMIT 1) s
     WHERE e.name = $1 AND e.generation = $2
         AND (e.renewing_since IS NULL OR e.renewing_id = $3 OR e.renewing_since < now() - s.longest_renewal)
         AND $5 > (
