@@ -165,7 +165,7 @@ fn a_profile_is_found_under_its_own_name_only() {
     stage.log_in(&["--profile", "mum"]);
     let output = stage.run(&["fetch", "eob", "--out", "claims", "--profile", "Mum"]);
     assert_code(&output, 78, &[]);
-    assert!(text(&output.stderr).contains("--profile mum"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("Did you mean \"mum\"?"), "{}", text(&output.stderr));
 }
 
 #[test]
