@@ -165,6 +165,46 @@ fn a_bad_row_affects_no_other_and_is_not_quoted() {
 }
 
 #[test]
+fn a_refused_row_keeps_no_later_row_out() {
+    let home = tempfile::tempdir().unwrap();
+    let row =
+        |name: &str| json!({"name": name, "server": "sandbox", "client_id": "app", "refresh_token": "one"}).to_string();
+    let rows = [row("con"), " ".repeat(2 << 20), row("mom")];
+    let (code, verdicts, _) = import(home.path(), &rows, &[]);
+    let told: Vec<_> =
+        verdicts.iter().map(|row| (row["line"].as_u64().unwrap(), row["ok"].as_bool().unwrap())).collect();
+    assert_eq!((code, told), (65, vec![(1, false), (2, false), (3, true)]), "{verdicts:?}");
+    let mut again = bbdl(home.path());
+    again.args(["profiles", "import", "rows.ndjson"]);
+    let output = finished(again);
+    let said = text(&output.stderr);
+    assert!(said.contains("3 of 3 rows were refused. Fix line 1 first: "), "{said}");
+}
+
+/// An import that was run again after a rename brought one log-in in twice: the second renewal ended it.
+#[test]
+fn a_person_with_a_profile_gets_no_second_one_for_the_same_app() {
+    let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
+    let rows = rows(&stage);
+    let there = tempfile::tempdir().unwrap();
+    assert_eq!(import(there.path(), &rows, &[]).0, 0);
+    let mut rename = bbdl(there.path());
+    rename.args(["profiles", "rename", "ann", "mom"]);
+    assert_code(&finished(rename), 0, &["profiles", "rename"]);
+    for more in [&[][..], &["--replace"]] {
+        let (code, verdicts, _) = import(there.path(), &rows[..1], more);
+        assert_eq!(code, 65);
+        let error = &verdicts[0]["error"];
+        assert_eq!(error["message"], "profile \"mom\" is this person with this app already");
+        assert!(error["hint"].as_str().unwrap().contains("bbdl profiles remove mom"), "{error}");
+    }
+    let mut row = rows[0].clone();
+    row["name"] = json!("mom");
+    assert_eq!(import(there.path(), &[row], &["--replace"]).0, 0);
+    assert_eq!(names(there.path()), ["bob", "mom"]);
+}
+
+#[test]
 fn rows_come_from_standard_input_as_well() {
     let home = tempfile::tempdir().unwrap();
     let row = json!({"name": "p1", "server": "sandbox", "client_id": "app", "refresh_token": "r"});
@@ -191,6 +231,7 @@ fn a_replaced_profile_keeps_its_archives_only_for_the_same_person() {
     assert!(verdicts[0]["error"]["hint"].as_str().unwrap().contains("--replace"));
     assert_eq!(import(stage.home.path(), &rows[..1], &["--replace"]).0, 0);
     assert_eq!(archives(), 1);
+    stage.expect(0, &["profiles", "remove", "bob", "--yes"]);
     let mut other = rows[1].clone();
     other["name"] = "ann".into();
     let (code, verdicts, output) = import(stage.home.path(), &[other], &["--replace"]);

@@ -6,18 +6,18 @@
 //! had kept is refused as being there already, and nothing is lost.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::HashMap,
     fs::File,
     io::{self, BufRead, BufReader, Read, stdin},
     path::Path,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::row::{BadRow, RefreshTokenMark, Row};
+use super::row::{BadRow, PersonMark, RefreshTokenMark, Row};
 use crate::{
     auth::store::{StoreKind, TokenStore},
     cli::{ProfilesImport, SharedStateArgs},
@@ -65,7 +65,9 @@ pub(super) fn run(context: &Context, args: &ProfilesImport, shared: &SharedState
         kind,
         store: context.store(kind),
         known: names.len(),
-        taken: names.into_iter().collect(),
+        taken: names.iter().cloned().collect(),
+        names,
+        persons: OnceLock::new(),
         seen: Seen::default(),
         summary: Summary::default(),
     };
@@ -93,6 +95,10 @@ struct Import<'a> {
     store: Arc<dyn TokenStore>,
     /// How many profiles there are by now.
     known: usize,
+    /// Profiles that were there at the beginning.
+    names: Vec<ProfileName>,
+    /// Whose they are, read when the first row has to be compared with them.
+    persons: OnceLock<HashMap<PersonMark, ProfileName>>,
     taken: TakenNames,
     seen: Seen,
     summary: Summary,
@@ -108,26 +114,22 @@ pub(super) struct Seen {
 impl Seen {
     /// Refuses a row whose name or whose refresh token an earlier row has. A refresh token works once: of two profiles
     /// that share one, the second renewal would end the log-in of both.
-    pub(super) fn check(&mut self, number: u64, row: &Row) -> Result<(), String> {
+    pub(super) fn check(&self, row: &Row) -> Result<(), String> {
         if let Some(earlier) = self.names.get(&row.name) {
             return Err(format!("line {earlier} has this name already"));
         }
-        let Some(mark) = row.refresh_token_mark() else { return Ok(()) };
-        match self.refresh_tokens.entry(mark) {
-            Entry::Occupied(earlier) => {
-                let earlier = earlier.get();
+        match row.refresh_token_mark().and_then(|mark| self.refresh_tokens.get(&mark)) {
+            Some(earlier) => {
                 Err(format!("line {earlier} has this refresh_token already; two profiles cannot share one"))
             }
-            Entry::Vacant(free) => {
-                free.insert(number);
-                Ok(())
-            }
+            None => Ok(()),
         }
     }
 
-    /// Notes the name of a row that can be kept.
-    pub(super) fn note_name(&mut self, number: u64, name: &ProfileName) {
-        self.names.insert(name.clone(), number);
+    /// Notes a row that can be kept.
+    pub(super) fn note(&mut self, number: u64, row: &Row) {
+        self.names.insert(row.name.clone(), number);
+        self.refresh_tokens.extend(row.refresh_token_mark().map(|mark| (mark, number)));
     }
 }
 
@@ -167,18 +169,37 @@ impl Import<'_> {
         let row = line.text().map_err(|why| BadRow { name: None, why: why.to_owned() }).and_then(Row::read);
         let row = row.map_err(|BadRow { name, why }| Verdict::refused(name, bad(why)))?;
         let refuse = |error| Err(Verdict::refused(Some(row.name.to_string()), error));
-        if let Err(why) = self.seen.check(number, &row) {
+        if let Err(why) = self.seen.check(&row) {
             return refuse(bad(why));
         }
-        if self.taken.has(&row.name) {
-            if !self.replaces {
-                return refuse(exists());
-            }
-        } else if let Err(why) = self.taken.take(row.name.clone()) {
+        let is_there = self.taken.has(&row.name);
+        if is_there && !self.replaces {
+            // The profile may have this very token.
+            self.seen.note(number, &row);
+            return refuse(exists());
+        }
+        if let Some(other) = self.other_profile_of(&row) {
+            return refuse(same_person(&other));
+        }
+        if !is_there && let Err(why) = self.taken.take(row.name.clone()) {
             return refuse(bad(why.to_string()));
         }
-        self.seen.note_name(number, &row.name);
+        self.seen.note(number, &row);
         Ok(row)
+    }
+
+    /// The profile of another name that has the row's person and app. The consent that the row comes from has ended
+    /// that profile's log-in, or the two share a log-in, and then one of them loses it at a renewal.
+    fn other_profile_of(&self, row: &Row) -> Option<ProfileName> {
+        let persons = self.persons.get_or_init(|| {
+            let profiles = self.names.iter().filter_map(|name| {
+                // What cannot be read says nothing here, and is told of when it is used.
+                let profile = Profile::load(&self.context.paths, name).ok().flatten()?;
+                Some((PersonMark::of_profile(&profile)?, name.clone()))
+            });
+            profiles.collect()
+        });
+        persons.get(&row.person_mark()?).filter(|name| **name != row.name).cloned()
     }
 
     /// Keeps a batch, and tells what became of each of its rows.
@@ -272,6 +293,11 @@ pub(super) fn bad(why: String) -> Error {
     Error::new(ErrorKind::ImportRow, why)
 }
 
+fn same_person(other: &ProfileName) -> Error {
+    bad(format!("profile \"{other}\" is this person with this app already"))
+        .hint(format!("Give the row that name and add --replace, or remove the profile: bbdl profiles remove {other}"))
+}
+
 pub(super) fn exists() -> Error {
     bad("a profile of this name is there already".to_owned()).hint("To put the row in its place: --replace")
 }
@@ -281,7 +307,8 @@ pub(super) fn exists() -> Error {
 pub(super) struct Summary {
     kept: u64,
     refused: u64,
-    gravest: Option<Error>,
+    /// The gravest reason, and the line of the first row that was refused for it.
+    gravest: Option<(u64, Error)>,
 }
 
 impl Summary {
@@ -297,8 +324,8 @@ impl Summary {
                         context.output.warn(format!("line {number}{name}: {}", error.message));
                     }
                     let is_graver = |it: &Error| it.exit().gravity() < error.exit().gravity();
-                    if self.gravest.as_ref().is_none_or(is_graver) {
-                        self.gravest = Some(error.clone());
+                    if self.gravest.as_ref().is_none_or(|(_, gravest)| is_graver(gravest)) {
+                        self.gravest = Some((*number, error.clone()));
                     }
                 }
             }
@@ -318,8 +345,9 @@ impl Summary {
         if !context.output.json() {
             context.output.summary(format!("{kept} profiles imported, {refused} rows refused"));
         }
-        let Some(gravest) = gravest else { return Ok(()) };
-        let message = format!("{refused} of {} rows were refused. Fix this first: {}", kept + refused, gravest.message);
+        let Some((line, gravest)) = gravest else { return Ok(()) };
+        let all = kept + refused;
+        let message = format!("{refused} of {all} rows were refused. Fix line {line} first: {}", gravest.message);
         let error = Error { message, ..gravest };
         // Each row has been told on stdout.
         Err(if context.output.json() { error.already_reported() } else { error })
@@ -375,7 +403,7 @@ impl Lines {
 
 impl Line {
     pub(super) fn is_blank(&self) -> bool {
-        self.0.trim_ascii().is_empty()
+        self.0.len() as u64 <= LONGEST_LINE && self.0.trim_ascii().is_empty()
     }
 
     pub(super) fn text(&self) -> Result<&str, &'static str> {

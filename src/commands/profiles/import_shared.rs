@@ -62,13 +62,13 @@ impl Names {
     fn check(&mut self, number: u64, row: Result<Row, BadRow>) -> Result<Row, Verdict> {
         let row = row.map_err(|BadRow { name, why }| Verdict::refused(name, bad(why)))?;
         let refuse = |why: String| Err(Verdict::refused(Some(row.name.to_string()), bad(why)));
-        if let Err(why) = self.seen.check(number, &row) {
+        if let Err(why) = self.seen.check(&row) {
             return refuse(why);
         }
         if let Err(why) = self.taken.take(row.name.clone()) {
             return refuse(why.to_string());
         }
-        self.seen.note_name(number, &row.name);
+        self.seen.note(number, &row);
         Ok(row)
     }
 }

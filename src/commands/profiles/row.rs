@@ -37,6 +37,31 @@ pub(super) struct Row {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct RefreshTokenMark([u8; 16]);
 
+/// The beginning of a SHA-256 of a person's id, and the app and server that know it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct PersonMark([u8; 16]);
+
+impl PersonMark {
+    /// Whose a profile is, where that is known.
+    pub(super) fn of_profile(profile: &Profile) -> Option<Self> {
+        Self::of(&profile.server, &profile.client_id, profile.grant.patient.as_deref()?)
+    }
+
+    fn of(server: &Origin, client_id: &str, patient: &str) -> Option<Self> {
+        mark(&[&server.to_string(), client_id, patient]).map(Self)
+    }
+}
+
+/// The beginning of a SHA-256 of some texts.
+fn mark(texts: &[&str]) -> Option<[u8; 16]> {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update(text);
+        hash.update([0]);
+    }
+    hash.finalize().first_chunk().copied()
+}
+
 /// Why a row cannot be used, and the name in it where it has one.
 #[derive(Debug)]
 pub(super) struct BadRow {
@@ -108,8 +133,13 @@ impl Row {
     pub(super) fn refresh_token_mark(&self) -> Option<RefreshTokenMark> {
         let Credential { origin, refresh_token, .. } = &self.credential;
         let token = refresh_token.as_ref()?;
-        let digest = Sha256::new().chain_update(origin.to_string()).chain_update([0]).chain_update(token.expose());
-        digest.finalize().first_chunk().copied().map(RefreshTokenMark)
+        mark(&[&origin.to_string(), token.expose()]).map(RefreshTokenMark)
+    }
+
+    /// Whose the row is, where it says so.
+    pub(super) fn person_mark(&self) -> Option<PersonMark> {
+        let Credential { origin, client_id, grant, .. } = &self.credential;
+        PersonMark::of(origin, client_id, grant.patient.as_deref()?)
     }
 
     /// The tokens.
