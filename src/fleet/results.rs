@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 use super::{Outcome, shard::Shard};
 use crate::{
     error::{Error, Exit, Result},
-    files::private_file,
+    files::{
+        place,
+        private_file::{self, Intruder},
+    },
 };
 
 /// The file of results, open for appending.
@@ -27,8 +30,11 @@ impl Results {
     /// ended, so that the next one stands on a line of its own.
     ///
     /// # Errors
-    /// [`Exit::Disk`].
+    /// [`Exit::Usage`] where something else is there than a file of this user's, [`Exit::Disk`].
     pub(crate) fn open(path: &Path, shard: Option<Shard>) -> Result<Self> {
+        if place::is_no_file(path) {
+            return Err(no_file(path, "it is not one"));
+        }
         let opened = private_file::open_or_create(path).and_then(|mut file| {
             let is_whole = ends_with_a_line_break(&mut file)?;
             drop(file);
@@ -38,7 +44,11 @@ impl Results {
             }
             Ok(file)
         });
-        let file = opened.map_err(|cause| Error::disk("write", path, &cause))?;
+        let file = opened.map_err(|cause| match Intruder::of(&cause) {
+            // The path is the person's own, and so is what is there.
+            Some(intruder) if intruder != Intruder::HardLink => no_file(path, &intruder.to_string()),
+            _ => Error::disk("write", path, &cause),
+        })?;
         Ok(Self { path: path.to_owned(), file, shard })
     }
 
@@ -50,6 +60,11 @@ impl Results {
         let line = format!("{}\n", row(outcome, self.shard));
         self.file.write_all(line.as_bytes()).map_err(|cause| Error::disk("write", &self.path, &cause))
     }
+}
+
+fn no_file(path: &Path, why: &str) -> Error {
+    Error::usage(format!("--results needs a file, and {} cannot be used: {why}", path.display()))
+        .hint("Name a file that rows may be added to: --results results.ndjson")
 }
 
 fn ends_with_a_line_break(file: &mut File) -> io::Result<bool> {
@@ -83,6 +98,25 @@ fn row(outcome: &Outcome, shard: Option<Shard>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// It may be a device, or a directory of the system: nobody is told to remove or to move it.
+    #[cfg(unix)]
+    #[test]
+    fn results_go_into_a_file_only_and_nothing_else_is_to_be_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+
+        assert!(std::process::Command::new("mkfifo").arg(at("fifo")).status().unwrap().success());
+        std::fs::write(at("rows"), "{}\n").unwrap();
+        std::os::unix::fs::symlink(at("rows"), at("link")).unwrap();
+        std::os::unix::fs::symlink(at("nothing"), at("dangling")).unwrap();
+        let odd = ["/dev/null", "/dev/stdout", "/etc", "/proc/self/fd/1"].map(std::path::PathBuf::from);
+        for path in odd.into_iter().chain(["fifo", "link", "dangling"].map(at)) {
+            let error = Results::open(&path, None).unwrap_err();
+            assert_eq!(error.exit(), Exit::Usage, "{}: {error:?}", path.display());
+            assert!(!error.hint.contains("rm ") && !error.hint.contains("mv "), "{}", error.hint);
+        }
+    }
 
     #[test]
     fn a_row_that_was_cut_off_does_not_spoil_the_next_one() {
