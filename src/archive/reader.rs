@@ -154,10 +154,17 @@ pub(crate) fn damaged(path: &Path, why: &str) -> Error {
 fn none(dir: &Path) -> Error {
     let what = match dir.metadata() {
         Ok(metadata) if metadata.is_file() => "is a file, not an archive's directory",
+        Ok(_) if lacks_its_manifest(dir) => "has claims, but its manifest.json is missing",
         Ok(_) => "has no claims",
         Err(_) => "does not exist",
     };
     Error::new(ErrorKind::NoClaims, format!("{} {what}", dir.display())).hint(nearest(dir))
+}
+
+/// Whether claims lie here, and the manifest that they belong to does not.
+#[must_use]
+pub(crate) fn lacks_its_manifest(dir: &Path) -> bool {
+    dir.join("ExplanationOfBenefit.ndjson").is_file() && !super::is_one(dir)
 }
 
 /// What to give in the place of a directory that is no archive (of claims): the archive that it is in, those
@@ -180,6 +187,10 @@ pub(crate) fn nearest(dir: &Path) -> String {
             crate::files::path_text::typed(dir)
         );
     }
+    if lacks_its_manifest(dir) {
+        return "Restore manifest.json from a backup, or download everything into a new directory: bbdl fetch all --out DIR"
+            .to_owned();
+    }
     let whole = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
     if let Some(above) = whole.ancestors().skip(1).take(3).find(|above| is_archive(above)) {
         return format!("Give the archive's own directory: {}", above.display());
@@ -189,6 +200,10 @@ pub(crate) fn nearest(dir: &Path) -> String {
         let names: Vec<_> = inside.iter().take(MANY).map(|path| path.display().to_string()).collect();
         let more = if inside.len() > MANY { ", …" } else { "" };
         return format!("Give one of the archives in it: {}{more}", names.join(", "));
+    }
+    // What is there was not mistyped.
+    if std::fs::symlink_metadata(dir).is_ok() {
+        return fetch.to_owned();
     }
     let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let typed = name(&whole);
@@ -299,12 +314,18 @@ mod tests {
     fn a_mistyped_archive_name_gets_a_suggestion() {
         let home = tempfile::tempdir().unwrap();
         archive(&home.path().join("all/claims"), "{}\n");
+        fs::create_dir(home.path().join("all/claimz")).unwrap();
+        archive(&home.path().join("all/claimx"), "{}\n");
+        fs::remove_file(home.path().join("all/claimx/manifest.json")).unwrap();
+        assert!(none(&home.path().join("all/claimx")).message.contains("manifest.json is missing"));
         for (typed, words) in [
             ("all/claim", "Did you mean "),
             ("all/claims/pages", "own directory: "),
             ("all/claims/manifest.json", "own directory: "),
             ("all", "archives in it: "),
             ("nowhere", "Fetch claims first"),
+            ("all/claimz", "Fetch claims first"),
+            ("all/claimx", "Restore manifest.json"),
         ] {
             let hint = nearest(&home.path().join(typed));
             assert!(hint.contains(words), "{typed}: {hint}");

@@ -112,6 +112,8 @@ pub fn verify(dir: &Path) -> Result<Report> {
     let manifest = Manifest::load(dir)?.ok_or_else(|| {
         let what = if dir.is_file() {
             "is a file, not an archive's directory"
+        } else if super::reader::lacks_its_manifest(dir) {
+            "has claims, but its manifest.json is missing"
         } else {
             "does not exist or has no manifest.json"
         };
