@@ -232,6 +232,29 @@ fn invalid_exports_are_refused_before_anything_is_written() {
     }
 }
 
+/// Somebody swapped two directories. The names of the profiles would stand beside the other person's claims.
+#[test]
+fn nobodys_claims_get_the_name_of_another_persons_profile() {
+    let stage = two_people("v2");
+    stage.expect(0, &["fetch", "eob", "--out", "study/default", "-q"]);
+    stage.expect(0, &["fetch", "eob", "--out", "study/mom", "-q", "--profile", "mom"]);
+    let both = ["study/default", "study/mom"];
+    stage.expect(0, &["export", both[0], both[1], "--to", "csv", "--output", "right"]);
+    for (from, to) in [(both[0], "study/x"), (both[1], both[0]), ("study/x", both[1])] {
+        fs::rename(at(&stage, from), at(&stage, to)).unwrap();
+    }
+    for dirs in [both, [both[1], "claims"]] {
+        let error = stage.expect_json(65, &["export", dirs[0], dirs[1], "--to", "csv", "--output", "out", "--json"]);
+        assert_eq!(error["error"]["kind"], "other_enrollee", "{error}");
+        assert!(!at(&stage, "out").exists());
+    }
+    // Nor does the page of one have the name.
+    stage.expect(0, &["report", both[1], "--output", "page.html"]);
+    assert!(fs::read_to_string(at(&stage, "page.html")).unwrap().contains("the person whose number ends in"));
+    // As the hint says: alone, nobody is named.
+    stage.expect(0, &["export", both[1], "--to", "csv", "--output", "out"]);
+}
+
 #[test]
 fn tables_of_several_people_go_into_no_archive_and_replace_no_tables_of_another_format() {
     let stage = two_people("v2");
@@ -249,6 +272,18 @@ fn tables_of_several_people_go_into_no_archive_and_replace_no_tables_of_another_
         assert!(text(&refused.stderr).contains("the archive of one person"), "{}", text(&refused.stderr));
         assert!((snapshot(&at(&stage, "claims")), snapshot(&at(&stage, "other"))) == before, "{out}");
     }
+    // Nor into the archive of somebody who is not among them, or whose first pull has not finished.
+    copies(&stage, "claims", 1);
+    fs::create_dir_all(at(&stage, "waiting/.bbdl")).unwrap();
+    fs::write(at(&stage, "waiting/.bbdl/lock"), "").unwrap();
+    for (dirs, out) in [
+        (&["claims", "other"][..], "study/p0000/tables"),
+        (&["claims", "other"], "waiting/tables"),
+        (&["claims"], "other/tables"),
+    ] {
+        stage.expect(2, &[&["export"], dirs, &["--to", "csv", "--output", out]].concat());
+        assert!(!at(&stage, out).exists(), "{out}");
+    }
     // Beside the one archive that they are of, they may lie.
     stage.expect(0, &["export", "claims", "--to", "csv", "--output", "claims"]);
 
@@ -257,6 +292,24 @@ fn tables_of_several_people_go_into_no_archive_and_replace_no_tables_of_another_
     let refused = stage.run(&["export", "claims", "other", "--to", "parquet", "--output", "tables"]);
     assert_code(&refused, 2, &["parquet"]);
     assert!(snapshot(&at(&stage, "tables")) == before);
+}
+
+/// A copy of an archive, as for a backup: the person counts twice, and that is said.
+#[test]
+fn two_archives_of_one_person_are_exported_with_a_warning() {
+    let stage = two_people("v2");
+    let copied = copies(&stage, "claims", 1).remove(0);
+    let of = |more: &[&'static str]| {
+        let dirs = ["export", "claims", "other", &copied, "--to", "csv", "--output", "out"];
+        [&dirs[..], more].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let json = of(&["--json"]);
+    let said = stage.expect_json(0, &json.iter().map(String::as_str).collect::<Vec<_>>());
+    let warnings = said["warnings"].as_array().unwrap();
+    assert_eq!((warnings.len(), &warnings[0]["kind"]), (1, &json!("same_person")), "{said}");
+    let people = of(&[]);
+    let told = text(&stage.run(&people.iter().map(String::as_str).collect::<Vec<_>>()).stderr);
+    assert!(told.contains("study/p0000 is of the same person as claims"), "{told}");
 }
 
 /// One damaged archive of several: the tables of before stay, and it is said which one it is.

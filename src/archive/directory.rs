@@ -86,6 +86,16 @@ pub fn has_no_pull_yet(dir: &Path) -> bool {
         && fs::read_dir(dir).is_ok_and(|mut entries| entries.all(is_nothing))
 }
 
+/// The archive that `place` is in or at, also one whose first pull has not finished. `place` has no link in it.
+#[must_use]
+pub(crate) fn around(place: &Path) -> Option<&Path> {
+    let is_one = |dir: &&Path| {
+        let has_lock = || super::lock::path(dir).exists() && !is_home(&dir.join(OWN));
+        matches!(manifest::Manifest::load(dir), Ok(Some(_))) || has_lock()
+    };
+    place.ancestors().find(is_one)
+}
+
 /// Refuses a directory that is neither an archive nor empty.
 pub(super) fn refuse_foreign(dir: &Path) -> Result<()> {
     let mut entries = match fs::read_dir(dir) {

@@ -19,7 +19,7 @@ pub const FILE: &str = "manifest.json";
 pub const OLDER_PULLS: &str = "pulls.ndjson";
 
 /// Whose data it is and where it came from. An archive belongs to one of these.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Source {
     /// Scheme, host and port.
     pub server: Origin,

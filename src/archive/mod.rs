@@ -35,6 +35,7 @@ use crate::{
     error::{Error, Result},
     files::durable,
 };
+pub(crate) use directory::around;
 pub use directory::has_no_pull_yet;
 use directory::{refuse_foreign, resolved};
 use lock::ArchiveLock;

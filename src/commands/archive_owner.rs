@@ -6,20 +6,55 @@ use std::{
 };
 
 use super::Context;
-use crate::profile::{Profile, ProfileName, archive_notes::ArchiveNote};
+use crate::{
+    archive::manifest::Manifest,
+    profile::{Profile, ProfileName, archive_notes::ArchiveNote},
+};
 
-/// The directories that profiles fill, where a profile has a name that somebody chose; of two profiles the first by name.
-pub(super) fn owners(context: &Context) -> HashMap<PathBuf, ProfileName> {
-    let mut owners = HashMap::new();
-    // Whose an archive is is told where it can be: a profile that cannot be read keeps nobody from a table.
-    for (name, profile) in Profile::load_all(&context.paths).unwrap_or_default() {
-        if name.as_str() != ProfileName::DEFAULT {
-            for out in profile.archives.iter().filter_map(|note| note.place().ok().flatten()) {
-                owners.entry(out).or_insert_with(|| name.clone());
+/// The profiles of this machine, and the directories that they fill.
+#[derive(Default)]
+pub(super) struct Owners {
+    profiles: HashMap<ProfileName, Profile>,
+    dirs: HashMap<PathBuf, ProfileName>,
+}
+
+impl Owners {
+    /// Those of this machine. Whose an archive is is told where it can be: a profile that cannot be read keeps nobody
+    /// from a table.
+    pub(super) fn load(context: &Context) -> Self {
+        let (mut profiles, mut dirs) = (HashMap::new(), HashMap::new());
+        for (name, profile) in Profile::load_all(&context.paths).unwrap_or_default() {
+            if name.as_str() != ProfileName::DEFAULT {
+                for out in profile.archives.iter().filter_map(|note| note.place().ok().flatten()) {
+                    dirs.entry(out).or_insert_with(|| name.clone());
+                }
             }
+            profiles.insert(name, profile);
         }
+        Self { profiles, dirs }
     }
-    owners
+
+    /// The profile that fills `dir`, where it has a name that somebody chose; of two profiles the first by name.
+    pub(super) fn of(&self, dir: &Path) -> Option<&ProfileName> {
+        self.dirs.get(&std::fs::canonicalize(dir).ok()?)
+    }
+
+    /// The profile that is called `name`, if the archive at `dir` says that it is another person's.
+    pub(super) fn contradicted(&self, name: &str, dir: &Path) -> Option<&ProfileName> {
+        let (name, profile) = self.profiles.get_key_value(&name.parse().ok()?)?;
+        is_of_somebody_else(profile, dir).then_some(name)
+    }
+}
+
+/// Whether the archive at `dir` says that it is another person's than this profile's.
+fn is_of_somebody_else(profile: &Profile, dir: &Path) -> bool {
+    let Ok(Some(Manifest { source, .. })) = Manifest::load(dir) else { return false };
+    // Patient ids differ between API versions, so they are compared within one.
+    let is_other_patient = source.api == profile.api
+        && source.patient.is_some()
+        && profile.grant.patient.is_some()
+        && source.patient != profile.grant.patient;
+    source.server != profile.server || is_other_patient
 }
 
 /// The profile that fills the archive at `dir`, which has no link in it. The profile of the directory's name is asked
@@ -31,7 +66,10 @@ pub(super) fn owner_of(context: &Context, dir: &Path) -> Option<ProfileName> {
     };
     let is_owner = |name: &ProfileName| {
         name.as_str() != ProfileName::DEFAULT
-            && Profile::load(&context.paths, name).ok().flatten().is_some_and(|it| fills(&it))
+            && Profile::load(&context.paths, name)
+                .ok()
+                .flatten()
+                .is_some_and(|it| fills(&it) && !is_of_somebody_else(&it, dir))
     };
     let of_its_name: Option<ProfileName> = dir.file_name().and_then(|name| name.to_str()?.parse().ok());
     of_its_name.filter(is_owner).or_else(|| context.paths.profiles().ok()?.into_iter().find(is_owner))

@@ -1,17 +1,16 @@
 //! `bbdl export`: claims as tables.
 
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use serde_json::json;
 
 use crate::{
     cli::Export,
-    commands::{Context, archive_owner::owners},
-    error::{Error, Result},
+    commands::{Context, archive_owner::Owners},
+    error::{Error, ErrorKind, Result},
     export::{Archives, Enrollee, Format, PART, Plan, Written, export},
+    files::path_text::typed,
+    profile::ProfileName,
 };
 
 /// Runs the command.
@@ -28,16 +27,21 @@ pub(crate) fn run(context: &Context, args: &Export) -> Result<()> {
         return Err(Error::usage(what).hint(format!("Say where to write it: {instead}.")));
     }
     let plan = Plan { format: args.to, output: args.out.clone(), partition: args.partition_by, part: PART };
-    let archives = archives(context, &args.dirs)?;
-    let Written { claims, lines, incomplete, without_claims } = export(&archives, &plan)?;
+    let archives = archives(context, args)?;
+    let Written { claims, lines, incomplete, without_claims, twice } = export(&archives, &plan)?;
     let waiting = archives.waiting().iter().map(|dir| LeftOut { dir, why: Why::NoPull });
-    let left_out: Vec<LeftOut<'_>> =
-        waiting.chain(without_claims.iter().map(|dir| LeftOut { dir, why: Why::NoClaims })).collect();
+    let left_out = waiting.chain(without_claims.iter().map(|dir| LeftOut { dir, why: Why::NoClaims }));
+    let mut warnings: Vec<(&str, String)> = left_out.map(|it| (it.kind(), it.words())).collect();
+    warnings.extend(twice.iter().map(|(before, dir)| {
+        let (before, dir) = (before.display(), dir.display());
+        ("same_person", format!("{dir} is of the same person as {before}: the tables have that person twice"))
+    }));
     if context.output.json() {
         let out = crate::files::path_text::to_text(&args.out);
         let mut said = json!({"out": out, "claims": claims, "lines": lines, "incomplete": incomplete});
-        if !left_out.is_empty() {
-            said["warnings"] = left_out.iter().map(|it| json!({"kind": it.kind(), "message": it.words()})).collect();
+        if !warnings.is_empty() {
+            said["warnings"] =
+                warnings.iter().map(|(kind, message)| json!({"kind": kind, "message": message})).collect();
         }
         context.output.result_json(&said);
     } else {
@@ -49,8 +53,8 @@ pub(crate) fn run(context: &Context, args: &Export) -> Result<()> {
             _ => context.output.say(format!("Wrote {claims} and {lines} to {out}")),
         }
     }
-    for it in &left_out {
-        context.output.warn(it.words());
+    for (_, message) in warnings {
+        context.output.warn(message);
     }
     if incomplete == 1 {
         context.output.warn("1 claim contains something that a table cannot show; it has is_incomplete 1, and is complete in the archive");
@@ -91,11 +95,28 @@ impl LeftOut<'_> {
 }
 
 /// The archives, and whose each is.
-fn archives(context: &Context, dirs: &[PathBuf]) -> Result<Archives> {
-    let [first, others @ ..] = dirs else { return Err(Error::usage("no archive is named")) };
-    let owners = if others.is_empty() { HashMap::new() } else { owners(context) };
-    Archives::of(first, others, |dir| {
-        let owner = std::fs::canonicalize(dir).ok().and_then(|whole| owners.get(&whole));
-        owner.map_or_else(|| Enrollee::of_directory(dir), |name| Enrollee::named(name.as_str()))
-    })
+fn archives(context: &Context, args: &Export) -> Result<Archives> {
+    let [first, others @ ..] = args.dirs.as_slice() else { return Err(Error::usage("no archive is named")) };
+    if others.is_empty() {
+        return Archives::of(first, others, Enrollee::of_directory);
+    }
+    let owners = Owners::load(context);
+    let enrollee =
+        |dir: &Path| owners.of(dir).map_or_else(|| Enrollee::of_directory(dir), |name| Enrollee::named(name.as_str()));
+    let archives = Archives::of(first, others, enrollee)?;
+    for dir in &args.dirs {
+        if let Some(profile) = owners.contradicted(enrollee(dir).as_str(), dir) {
+            return Err(another_person(dir, profile));
+        }
+    }
+    Ok(archives)
+}
+
+fn another_person(dir: &Path, profile: &ProfileName) -> Error {
+    let what = format!("{} holds the claims of somebody else than the profile \"{profile}\"", dir.display());
+    // Alone, its tables have no column that names anybody.
+    Error::new(ErrorKind::OtherEnrollee, what).hint(format!(
+        "Nothing was written. If directories were swapped, move them back. To export it without a name: bbdl export {} --to csv --out DIR",
+        typed(dir)
+    ))
 }

@@ -105,19 +105,18 @@ impl Archives {
         }
     }
 
-    /// Refuses tables of several people in the archive of one of them.
-    pub(super) fn refuse_output_in_one_of_several(&self, output: &Path) -> Result<()> {
-        if !self.is_many() {
+    /// Refuses tables in an archive: of several people in any, and of one person in another's.
+    pub(super) fn refuse_output_in_an_archive(&self, output: &Path) -> Result<()> {
+        let whole = resolved(output);
+        let Some(dir) = archive::around(&whole) else { return Ok(()) };
+        let is_the_only_one = !self.is_many() && std::fs::canonicalize(self.first()).is_ok_and(|first| first == dir);
+        if is_the_only_one {
             return Ok(());
         }
-        let whole = resolved(output);
-        let dirs = self.each().map(|(_, dir)| dir).chain(self.waiting.iter().map(PathBuf::as_path));
-        let mut around = dirs.filter(|dir| std::fs::canonicalize(dir).is_ok_and(|dir| whole.starts_with(dir)));
-        around.next().map_or(Ok(()), |dir| {
-            let (output, dir) = (output.display(), dir.display());
-            Err(Error::usage(format!("{output} is in {dir}, the archive of one person, and the tables are of several"))
-                .hint("Nothing was changed. Give another --out."))
-        })
+        let whose = if self.is_many() { "several" } else { "another archive" };
+        let (output, dir) = (output.display(), dir.display());
+        Err(Error::usage(format!("{output} is in {dir}, the archive of one person, and the tables are of {whose}"))
+            .hint("Nothing was changed. Give another --out."))
     }
 
     /// Each, and whose it is where there are several.

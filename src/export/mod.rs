@@ -9,7 +9,10 @@ mod parquet;
 mod parts;
 mod sqlite;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    path::{Path, PathBuf},
+};
 
 pub use columns::{CLAIMS, COVERAGE, Cell, Column, DETAILS, Detail, LINES, OfClaim, OfCoverage, OfLine, Type};
 pub use many::{Archives, Enrollee};
@@ -210,14 +213,16 @@ pub struct Written {
     pub incomplete: u64,
     /// Of several archives, those that are left out, since they have no claims.
     pub without_claims: Vec<PathBuf>,
+    /// Two archives of the same person each: the claims of both are in the tables.
+    pub twice: Vec<(PathBuf, PathBuf)>,
 }
 
 /// Writes the claims of archives as `plan` says. What is there under the same names is replaced when all is written and each
 /// archive was found to be what its manifest says. One archive is open at a time.
 ///
 /// # Errors
-/// As [`Claims::each`]; [`crate::error::Exit::Usage`] where the output is one of an archive's own files, or in one of several
-/// archives, and for what a format cannot be: a bundle of several archives, a database or a bundle by year.
+/// As [`Claims::each`]; [`crate::error::Exit::Usage`] where the output is one of an archive's own files, or in
+/// another archive, and for what a format cannot be: a bundle of several archives, a database or a bundle by year.
 pub fn export(archives: &Archives, plan: &Plan) -> Result<Written> {
     let (output, by_year) = (plan.output.as_path(), plan.partition == Some(Partition::Year));
     let layout = Layout { of_many: archives.is_many(), by_year, part: plan.part };
@@ -226,7 +231,7 @@ pub fn export(archives: &Archives, plan: &Plan) -> Result<Written> {
             .hint("Write them with --to parquet or --to csv, or leave --partition-by out."));
     }
     let in_parts = layout.of_many || by_year;
-    archives.refuse_output_in_one_of_several(output)?;
+    archives.refuse_output_in_an_archive(output)?;
     // An archive that cannot be read is an error before anything is written.
     let mut first = Some(archives.open(archives.first())?);
     let mut sink: Box<dyn Sink> = match plan.format {
@@ -237,7 +242,7 @@ pub fn export(archives: &Archives, plan: &Plan) -> Result<Written> {
         Format::Parquet => Box::new(Files::<parquet::Parquet>::create(output, layout)?),
         Format::Sqlite => Box::new(sqlite::Sqlite::create(begin(output)?, layout)?),
     };
-    let (mut written, mut none) = (Written::default(), None);
+    let (mut written, mut none, mut people) = (Written::default(), None, HashMap::<_, &Path>::new());
     for (enrollee, dir) in archives.each() {
         let claims = match first.take().map_or_else(|| archives.open(dir), Ok)? {
             Ok(claims) => claims,
@@ -247,6 +252,13 @@ pub fn export(archives: &Archives, plan: &Plan) -> Result<Written> {
                 continue;
             }
         };
+        let source = &claims.manifest().source;
+        if source.patient.is_some() {
+            match people.entry(source.clone()) {
+                Entry::Occupied(before) => written.twice.push((before.get().to_path_buf(), dir.to_owned())),
+                Entry::Vacant(first) => drop(first.insert(dir)),
+            }
+        }
         let one = Exported { enrollee, sink: sink.as_mut() }.all(dir, claims)?;
         written.claims += one.claims;
         written.lines += one.lines;
