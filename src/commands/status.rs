@@ -84,11 +84,9 @@ fn of_shared_state(context: &Context, args: &Status, profiles: Vec<(ProfileName,
     for (name, profile) in profiles {
         people.push((name.clone(), PersonKey::of(&profile)));
         let text = if context.output.json() {
-            let mut row = row(&name, &profile, None, now);
-            row["token_store"] = "state".into();
-            row.to_string()
+            row(&name, &profile, Kept::InSharedState, now).to_string()
         } else {
-            paragraph(&name, &profile, None, now)
+            paragraph(&name, &profile, Kept::InSharedState, now)
         };
         rows.push(Shown { name, text });
     }
@@ -163,9 +161,9 @@ fn read(
             if is_shown(name) {
                 let asked = online.get(name);
                 let text = if context.output.json() {
-                    row(name, &profile, asked, now).to_string()
+                    row(name, &profile, Kept::Here(asked), now).to_string()
                 } else {
-                    paragraph(name, &profile, asked, now)
+                    paragraph(name, &profile, Kept::Here(asked), now)
                 };
                 rows.push(Shown { name: name.clone(), text });
             }
@@ -354,8 +352,28 @@ fn must_log_in(profile: &Profile, now: Timestamp) -> bool {
     over || (dead && !grant.refreshable)
 }
 
-fn row(name: &ProfileName, profile: &Profile, online: Option<&Online>, now: Timestamp) -> Value {
+/// Where the tokens are, and what the server said of them if it was asked.
+#[derive(Clone, Copy)]
+enum Kept<'a> {
+    Here(Option<&'a Online>),
+    InSharedState,
+}
+
+impl<'a> Kept<'a> {
+    fn online(self) -> Option<&'a Online> {
+        match self {
+            Self::Here(online) => online,
+            Self::InSharedState => None,
+        }
+    }
+}
+
+fn row(name: &ProfileName, profile: &Profile, kept: Kept<'_>, now: Timestamp) -> Value {
     let grant = &profile.grant;
+    let token_store = match kept {
+        Kept::Here(_) => json!(profile.token_store),
+        Kept::InSharedState => "state".into(),
+    };
     let mut value = json!({
         "name": name.as_str(),
         "server": profile.server,
@@ -364,7 +382,7 @@ fn row(name: &ProfileName, profile: &Profile, online: Option<&Online>, now: Time
         "patient": grant.patient,
         "scopes": grant.scopes,
         "demographics": grant.demographics(),
-        "token_store": profile.token_store,
+        "token_store": token_store,
         "access_token_expires": grant.access_token_expires,
         "refreshable": grant.refreshable,
         "access_category": grant.access_category,
@@ -374,7 +392,7 @@ fn row(name: &ProfileName, profile: &Profile, online: Option<&Online>, now: Time
         "ended": profile.ended,
         "archives": profile.archives.iter().map(archive).collect::<Vec<_>>(),
     });
-    if let Some(online) = online {
+    if let Some(online) = kept.online() {
         value["online"] = match online {
             Ok(()) => json!({"ok": true}),
             Err(error) => json!({"ok": false, "kind": error.kind.name(), "message": words(error)}),
@@ -397,17 +415,20 @@ fn elsewhere(archive: &ArchiveNote) -> Option<String> {
     notice(&coverages(&archive.place().ok()??).ok()?)
 }
 
-fn paragraph(name: &ProfileName, profile: &Profile, online: Option<&Online>, now: Timestamp) -> String {
+fn paragraph(name: &ProfileName, profile: &Profile, kept: Kept<'_>, now: Timestamp) -> String {
     let grant = &profile.grant;
-    let mut lines =
-        vec![format!("{name}: {} (API {}), tokens in the {} store", profile.server, profile.api, profile.token_store)];
+    let (place, login) = match kept {
+        Kept::Here(_) => (format!("the {} store", profile.token_store), profile.login_command(name)),
+        Kept::InSharedState => ("the shared state".to_owned(), "bbdl profiles import FILE --replace".to_owned()),
+    };
+    let mut lines = vec![format!("{name}: {} (API {}), tokens in {place}", profile.server, profile.api)];
     let demographics = if grant.demographics() { "with" } else { "without" };
     lines.push(format!("  shared: {} scopes, {demographics} demographic data", grant.scopes.len()));
     lines.push(format!("  access: {}", duration(profile, now)));
     if must_log_in(profile, now) {
-        lines.push(format!("  a new log-in is needed: {}", profile.login_command(name)));
+        lines.push(format!("  a new log-in is needed: {login}"));
     } else if let Some(reminder) = grant.reminder(now, REMIND_DAYS) {
-        lines.push(format!("  {reminder}; renew it with: {}", profile.login_command(name)));
+        lines.push(format!("  {reminder}; renew it with: {login}"));
     }
     for archive in &profile.archives {
         let count = archive.count;
@@ -418,7 +439,7 @@ fn paragraph(name: &ProfileName, profile: &Profile, online: Option<&Online>, now
         ));
         lines.extend(elsewhere(archive).map(|notice| format!("    {notice}")));
     }
-    match online {
+    match kept.online() {
         Some(Ok(())) => lines.push("  the server accepts this log-in".to_owned()),
         Some(Err(error)) => lines.push(format!("  not confirmed: {}", error.message)),
         None => {}

@@ -450,7 +450,8 @@ fn commands_work_on_the_shared_state_and_say_what_is_wrong_with_it() {
     };
     assert!(said(&["profiles", "list"], 0).contains("p0001"));
     assert!(said(&["doctor"], 0).contains("its tables are up to date"));
-    assert!(said(&["status", "--profile", "p0002"], 0).contains("p0002"));
+    let status = said(&["status", "--profile", "p0002"], 0);
+    assert!(status.contains("p0002") && status.contains("tokens in the shared state"), "{status}");
     said(&["status", "--profile", "nobody"], 78);
     assert!(said(&["profiles", "rename", "p0001", "p1"], 2).contains("shared state"));
     assert!(said(&["status", "--online"], 2).contains("BBDL_STATE"));
