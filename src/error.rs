@@ -197,6 +197,8 @@ pub struct Error {
     pub hint: String,
     /// When the server asked us to come back later: how much later.
     pub retry_after: Option<Duration>,
+    /// Whether the disk is full, or lacks something else that every other file needs as well.
+    pub is_of_disk: bool,
     /// Whether a machine-readable result has said it already.
     pub reported: bool,
 }
@@ -207,13 +209,28 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// A failure with its kind and its sentence.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: String::new(), retry_after: None, reported: false }
+        Self {
+            kind,
+            message: message.into(),
+            hint: String::new(),
+            retry_after: None,
+            is_of_disk: false,
+            reported: false,
+        }
     }
 
     /// The exit code.
     #[must_use]
     pub fn exit(&self) -> Exit {
         self.kind.exit()
+    }
+
+    /// Whether the cause is this machine or how it is set up, so that it would fail for everybody.
+    #[must_use]
+    pub fn is_of_this_machine(&self) -> bool {
+        use ErrorKind::{CaCert, Certificate, Config, Home, Http, Limit, Proxy, StateKey, StateSetup};
+        let kinds = [CaCert, Certificate, Config, Home, Http, Limit, Proxy, StateKey, StateSetup];
+        self.is_of_disk || kinds.contains(&self.kind)
     }
 
     /// Adds the next thing to do.
@@ -283,7 +300,15 @@ impl Error {
             }
             _ => "Check the disk and run the same command again.",
         };
-        Self::new(ErrorKind::Disk, message).hint(hint)
+        // Anything else may be wrong with this path only.
+        let is_of_disk = matches!(
+            cause.kind(),
+            std::io::ErrorKind::StorageFull
+                | std::io::ErrorKind::QuotaExceeded
+                | std::io::ErrorKind::ReadOnlyFilesystem
+        ) || is_shortage_of_files(cause)
+            || has_no_locks(cause);
+        Self { is_of_disk, ..Self::new(ErrorKind::Disk, message).hint(hint) }
     }
 
     /// No thread, or nothing that a thread needs, can be had from the system.

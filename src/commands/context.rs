@@ -171,10 +171,16 @@ impl Context {
     ) -> Result<(Arc<Client>, Session)> {
         use crate::auth::vault::Vault;
         let client = Arc::new(self.client(profile.server(), retry)?);
+        let ended_is_of = pull.vault.generation();
         let credential = pull.vault.load().await?;
         let login = format!("bbdl profiles import FILE --replace  (a row of {name} with the tokens of a new consent)");
-        let identity = Identity { profile: name.to_string(), login, renewals: self.renewals.clone() };
         let vault = Arc::new(pull.vault.clone());
+        match profile.ended {
+            // Not of tokens that were imported after the lease.
+            Some(ended) if pull.vault.generation() == ended_is_of => return Err(known_to_be_over(ended).hint(login)),
+            _ => {}
+        }
+        let identity = Identity { profile: name.to_string(), login, renewals: self.renewals.clone() };
         let session = Session::new(Arc::clone(&client), (vault, credential), identity, Box::new(pull.clone()))?;
         Ok((client, session))
     }
@@ -210,13 +216,16 @@ impl Context {
 }
 
 fn over(name: &ProfileName, profile: &Profile, ended: Ended) -> Error {
+    known_to_be_over(ended).hint(format!(
+        "Log in again: {}\n  to ask the server again: bbdl status --online{}",
+        profile.login_command(name),
+        profile_option(name)
+    ))
+}
+
+fn known_to_be_over(ended: Ended) -> Error {
     let since = ended.at.strftime("%Y-%m-%d");
     Error::new(ended.kind.error_kind(), format!("this log-in has ended ({}; known since {since})", ended.kind.words()))
-        .hint(format!(
-            "Log in again: {}\n  to ask the server again: bbdl status --online{}",
-            profile.login_command(name),
-            profile_option(name)
-        ))
 }
 
 /// A profile's record, which `status` shows. The tokens are in the store by the time it is told anything.

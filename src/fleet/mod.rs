@@ -188,6 +188,7 @@ impl Run {
         let stopped = stopped.or(closed.err());
         // Where everybody had a turn, it does not matter that the time was over.
         let stopped = stopped.filter(|error| error.kind != ErrorKind::TimeUp || tally.left() > 0);
+        let stopped = stopped.or_else(|| (tally.left() > 0).then(|| server_wants_a_pause(tally.left())));
         Ok(End { tally, stopped })
     }
 
@@ -233,6 +234,12 @@ fn interrupted() -> Error {
 fn time_is_up() -> Error {
     Error::new(ErrorKind::TimeUp, "the time given with --for was over before everybody who was due was pulled")
         .hint("Run the same command again: it goes on with those who are left.")
+}
+
+/// Nobody else is left where everybody who was there had a turn.
+fn server_wants_a_pause(left: u64) -> Error {
+    let message = format!("{left} profiles are left: the server asked for a pause before it is asked for them again");
+    Error::new(ErrorKind::Server, message).hint("Run the same command again later.")
 }
 
 #[cfg(test)]

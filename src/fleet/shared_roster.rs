@@ -74,6 +74,10 @@ pub(crate) struct SharedRoster {
     taken: u64,
     free: u64,
     fresh: u64,
+    /// Who waits for the end of a pause that the server asked for.
+    paused: u64,
+    /// Whom other workers have when this one ends.
+    elsewhere: u64,
     removed: u64,
     nobody: bool,
     counted: Instant,
@@ -101,7 +105,6 @@ impl SharedRoster {
         let due = state.due(worker, &wanted).await?;
         let signs = Arc::new(Signs { may_ask: Mutex::new(true), ..Signs::default() });
         let pulse = tokio::spawn(give_signs(state.clone(), worker, Arc::clone(&signs), pacer));
-        let (free, fresh) = (due.free, due.fresh);
         Ok(Self {
             state,
             worker,
@@ -112,18 +115,21 @@ impl SharedRoster {
             pulse,
             servers: Vec::new(),
             taken: 0,
-            free,
-            fresh,
+            free: due.free,
+            fresh: due.fresh,
+            paused: due.paused,
+            elsewhere: 0,
             removed: 0,
-            nobody: due.free + due.leased + due.fresh == 0,
+            nobody: due.free + due.leased + due.fresh + due.paused == 0,
             counted: Instant::now(),
             pause: LOOK_AGAIN,
         })
     }
 
-    /// Whom this worker has taken, and whom nobody has taken yet.
+    /// Whom this worker has taken, and whom nobody has taken yet. At the end also those whom others still have: a worker
+    /// may be gone.
     pub(super) fn due(&self) -> u64 {
-        self.taken + self.free
+        self.taken + self.free + self.paused + self.elsewhere
     }
 
     /// Whether nobody is there at all, due or not.
@@ -148,7 +154,7 @@ impl SharedRoster {
             }
             let is_idle = self.pause > LOOK_AGAIN;
             // One look at all rows is enough to see that there is still nobody.
-            if is_idle && self.count().await? == 0 {
+            if is_idle && self.is_over().await? {
                 return Ok(Next::Nobody);
             }
             let leases = match is_idle && self.free == 0 {
@@ -156,7 +162,7 @@ impl SharedRoster {
                 false => self.state.lease(self.worker, &self.wanted).await?,
             };
             if leases.is_empty() {
-                if !is_idle && self.count().await? == 0 {
+                if !is_idle && self.is_over().await? {
                     return Ok(Next::Nobody);
                 }
                 let pause = self.pause;
@@ -193,12 +199,17 @@ impl SharedRoster {
         Ok(())
     }
 
-    /// Counts who is due on any worker.
+    /// Whether nobody is due any more on any worker.
+    async fn is_over(&mut self) -> Result<bool> {
+        Ok(self.count().await? + self.free == 0)
+    }
+
+    /// Counts who is due; the answer is how many of them other workers have.
     async fn count(&mut self) -> Result<u64> {
         let due = self.state.due(self.worker, &self.wanted).await?;
-        (self.free, self.counted) = (due.free, Instant::now());
+        (self.free, self.paused, self.counted) = (due.free, due.paused, Instant::now());
         let mine = lock(&self.signs.held).len() as u64;
-        Ok(due.free + due.leased.saturating_sub(mine))
+        Ok(due.leased.saturating_sub(mine))
     }
 
     pub(super) async fn ended(&mut self, outcome: &Outcome) -> Result<Counts> {
@@ -206,32 +217,31 @@ impl SharedRoster {
             return Ok(Counts::TakenOver);
         };
         let end = end_of(outcome, &pull);
-        if matches!(end, PullEnd::GivenBack) {
-            // It is due again.
+        let written = self.state.finish(&ticket, &end, &self.wanted, &told(outcome)).await?;
+        if written == Written::LeaseLost || (written == Written::Yes && matches!(end, PullEnd::GivenBack)) {
+            // Whoever was given back is due again.
             self.taken -= 1;
         }
-        match self.state.finish(&ticket, &end, &self.wanted, &told(outcome)).await? {
-            Written::Yes => Ok(Counts::Yes),
-            Written::LeaseLost => {
-                self.taken -= 1;
-                Ok(Counts::TakenOver)
-            }
-            Written::Removed => {
+        match (written, &outcome.failure) {
+            (Written::Removed, _) => {
                 self.removed += 1;
                 Ok(Counts::Removed)
             }
+            // All others would fail here as well, and would be lost to the workers that can pull for them.
+            (_, Some(error)) if error.is_of_this_machine() => Err(error.clone()),
+            (Written::LeaseLost, _) => Ok(Counts::TakenOver),
+            (Written::Yes, _) => Ok(Counts::Yes),
         }
     }
 
     pub(super) async fn close(&mut self) -> Result<()> {
         self.pulse.abort();
-        let waiting: Vec<LeaseTicket> = self.queue.drain(..).map(|lease| lease.ticket()).collect();
+        self.queue.clear();
+        // Who was not begun, and whose outcome could not be written to the results.
+        let waiting: Vec<LeaseTicket> = lock(&self.signs.held).drain().map(|(_, held)| held.ticket).collect();
         self.taken -= waiting.len() as u64;
-        for ticket in &waiting {
-            lock(&self.signs.held).remove(&ticket.name);
-        }
         self.state.give_back(&waiting).await?;
-        self.count().await?;
+        self.elsewhere = self.count().await?;
         self.state.sign_off(self.worker).await
     }
 }
@@ -246,7 +256,7 @@ impl std::fmt::Debug for SharedRoster {
 fn end_of(outcome: &Outcome, pull: &SharedPull) -> PullEnd {
     match &outcome.failure {
         None => pull.done(),
-        Some(error) if error.exit() == Exit::Interrupted => PullEnd::GivenBack,
+        Some(error) if error.exit() == Exit::Interrupted || error.is_of_this_machine() => PullEnd::GivenBack,
         Some(error) => pull.failed(error),
     }
 }

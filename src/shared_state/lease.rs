@@ -23,9 +23,6 @@ use crate::{
 /// How many enrollees a worker leases at once.
 pub const LEASES_AT_ONCE: i64 = 16;
 
-/// After a failure that passes by itself, an enrollee is due again after this, or when the server says.
-const RETRY_PAUSE: Duration = Duration::from_secs(15 * 60);
-
 /// An enrollee whom this worker may pull for.
 #[derive(Debug)]
 pub struct Lease {
@@ -79,8 +76,10 @@ pub struct Due {
     pub free: u64,
     /// Who is due, and under way on some worker.
     pub leased: u64,
-    /// Who is not due.
+    /// Whose last good pull is not old enough.
     pub fresh: u64,
+    /// Who failed in an earlier run, and waits for the end of a pause that the server asked for.
+    pub paused: u64,
 }
 
 /// How a pull ended.
@@ -93,7 +92,7 @@ pub enum PullEnd {
     },
     /// It failed.
     Failed {
-        /// How long the server wants to be left alone.
+        /// How long the server wants to be left alone. Otherwise a run that begins later may try at once.
         retry_after: Option<Duration>,
     },
     /// The log-in of this generation of tokens is over.
@@ -119,10 +118,10 @@ pub enum Written {
 }
 
 /// Who is due for a worker: `$1` is the worker, `$2` the seconds after which a good pull is old, `$3` of `$4` the shard, `$5`
-/// what is pulled. Who was pulled or has failed since the worker began is not due for it again, so every run ends.
+/// what is pulled. Who was pulled or has failed since the worker began is not due for it again, so every run ends. Whose
+/// log-in has ended is due as well: every run says so until there is a new one.
 const IS_DUE: &str = "
-    e.ended_kind IS NULL
-    AND ($4::bigint = 1 OR mod(e.shard_hash, $4::bigint) = $3::bigint)
+    ($4::bigint = 1 OR mod(e.shard_hash, $4::bigint) = $3::bigint)
     AND CASE WHEN NOT e.ok THEN e.due_at <= w.started
         WHEN e.asked = $5::text THEN e.pulled_at <= w.started - make_interval(secs => $2)
         ELSE e.pulled_at <= w.started END";
@@ -204,8 +203,9 @@ impl SharedState {
     pub async fn due(&self, worker: WorkerId, wanted: &Wanted) -> Result<Due> {
         let sql = format!(
             "SELECT count(*) FILTER (WHERE is_due AND NOT leased), count(*) FILTER (WHERE is_due AND leased),
-                count(*) FILTER (WHERE NOT is_due)
-             FROM (SELECT {IS_DUE} AS is_due, coalesce(e.leased_until >= now(), false) AS leased
+                count(*) FILTER (WHERE NOT is_due AND ok), count(*) FILTER (WHERE NOT is_due AND NOT ok AND waits)
+             FROM (SELECT {IS_DUE} AS is_due, coalesce(e.leased_until >= now(), false) AS leased, e.ok,
+                       coalesce(e.tried_at <= w.started, true) AS waits
                    FROM bbdl.enrollee e, bbdl.worker w
                    WHERE w.id = $1 AND ($4::bigint = 1 OR mod(e.shard_hash, $4::bigint) = $3::bigint)) AS counted"
         );
@@ -219,7 +219,12 @@ impl SharedState {
         ];
         let rows = self.database().query(&sql, &values).await?;
         let number = |row: &Row, at: usize| u64::try_from(row.get::<_, i64>(at)).unwrap_or_default();
-        let due = |row: &Row| Due { free: number(row, 0), leased: number(row, 1), fresh: number(row, 2) };
+        let due = |row: &Row| Due {
+            free: number(row, 0),
+            leased: number(row, 1),
+            fresh: number(row, 2),
+            paused: number(row, 3),
+        };
         Ok(rows.first().map(due).unwrap_or_default())
     }
 
@@ -236,15 +241,17 @@ impl SharedState {
         outcome: &Value,
     ) -> Result<Written> {
         let name = ticket.name.as_str();
-        let stale_after = wanted.stale_after;
-        let (mut archives, mut kind, mut generation, mut due) = (None, None, None, stale_after);
+        let (mut archives, mut kind, mut generation, mut due) = (None, None, None, Duration::ZERO);
         match end {
             PullEnd::GivenBack => {
                 let given = self.give_back(std::slice::from_ref(ticket)).await?;
                 return if given == 0 { self.why_not(ticket).await } else { Ok(Written::Yes) };
             }
-            PullEnd::Done { archive } => archives = archive.as_ref().map(|note| serde_json::json!(note).to_string()),
-            PullEnd::Failed { retry_after } => due = stale_after.min(retry_after.unwrap_or_default().max(RETRY_PAUSE)),
+            PullEnd::Done { archive } => {
+                due = wanted.stale_after;
+                archives = archive.as_ref().map(|note| serde_json::json!(note).to_string());
+            }
+            PullEnd::Failed { retry_after } => due = wanted.stale_after.min(retry_after.unwrap_or_default()),
             PullEnd::LogInOver { kind: why, generation: of } => (kind, generation) = (Some(why.name()), Some(*of)),
         }
         let (is_good, due, outcome) = (matches!(end, PullEnd::Done { .. }), due.as_secs_f64(), outcome.to_string());

@@ -6,8 +6,11 @@ use super::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 
 /// What leads from each version to the next; the first makes version 1. What has been released is never changed.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("migrations/0001_enrollees.sql"), include_str!("migrations/0002_one_limit.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/0001_enrollees.sql"),
+    include_str!("migrations/0002_one_limit.sql"),
+    include_str!("migrations/0003_ended_are_due.sql"),
+];
 
 /// Any number that no other program locks.
 const LOCK: i64 = 0x6262_646c;

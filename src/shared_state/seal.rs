@@ -140,7 +140,7 @@ impl StateKeys {
         };
         opened().ok_or_else(|| {
             Error::new(
-                ErrorKind::StateKey,
+                ErrorKind::TokenRecord,
                 format!("the tokens of \"{name}\" in the shared state are damaged, or were moved from another row"),
             )
             .hint("Import this enrollee again: bbdl profiles import FILE --replace")

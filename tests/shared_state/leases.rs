@@ -120,10 +120,19 @@ async fn due_times_after_a_failure_an_end_and_a_release() {
     );
     let wait = "SELECT count(*) FROM bbdl.enrollee WHERE name = 'p0000' AND due_at BETWEEN now() + interval '59 minutes' AND now() + interval '61 minutes'";
     assert_eq!(database.number(wait), 1);
-    // Time goes by, and a new run begins.
-    database.sql("UPDATE bbdl.enrollee SET due_at = due_at - interval '13 hours', leased_until = NULL");
+    // A run that begins later tries all but the one whom the server wants to be left alone.
+    database.sql("UPDATE bbdl.enrollee SET leased_until = NULL");
     let later = state.register().await.unwrap();
-    assert_eq!(names(&state.lease(later, &wanted()).await.unwrap()), ["p0003", "p0000", "p0002"]);
+    let due = state.due(later, &wanted()).await.unwrap();
+    assert_eq!((due.free, due.leased, due.fresh, due.paused), (3, 0, 0, 1));
+    // The first one does not call left whom it tried itself.
+    let due = state.due(worker, &wanted()).await.unwrap();
+    assert_eq!((due.free, due.leased, due.fresh, due.paused), (1, 0, 0, 0));
+    assert_eq!(names(&state.lease(later, &wanted()).await.unwrap()), ["p0003", "p0001", "p0002"]);
+    // Time goes by.
+    database.sql("UPDATE bbdl.enrollee SET due_at = due_at - interval '13 hours', leased_until = NULL");
+    let last = state.register().await.unwrap();
+    assert!(names(&state.lease(last, &wanted()).await.unwrap()).contains(&"p0000".to_owned()));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `--state`: the shared state in a real PostgreSQL.
 
 mod leases;
+mod left;
 mod nights;
 mod renewals;
 mod tables;

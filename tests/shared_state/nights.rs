@@ -22,9 +22,9 @@ use crate::support::{
 };
 
 /// Enrollees in a shared state, whose access tokens all have to be renewed first.
-struct Fleet {
-    stage: Stage,
-    database: Database,
+pub(super) struct Fleet {
+    pub(super) stage: Stage,
+    pub(super) database: Database,
     /// What workers are told of where it is.
     state: String,
     /// A home for each worker, and what they share.
@@ -32,7 +32,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    fn of(database: Database, enrollees: usize, setting: Setting) -> Self {
+    pub(super) fn of(database: Database, enrollees: usize, setting: Setting) -> Self {
         let state = database.url();
         Self::reached_by((database, state), enrollees, setting)
     }
@@ -54,12 +54,12 @@ impl Fleet {
         fleet
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// The program on a machine of its own.
-    fn bbdl(&self, machine: &str, arguments: &[&str]) -> Command {
+    pub(super) fn bbdl(&self, machine: &str, arguments: &[&str]) -> Command {
         let home = self.path(machine);
         std::fs::create_dir_all(&home).unwrap();
         let mut command = bbdl(&home);
@@ -67,7 +67,7 @@ impl Fleet {
         command
     }
 
-    fn worker(&self, machine: &str, more: &[&str]) -> Command {
+    pub(super) fn worker(&self, machine: &str, more: &[&str]) -> Command {
         let mut command = self.bbdl(machine, &["fetch", "eob", "--all-profiles", "--out"]);
         command.arg(self.path("archives")).arg("--results").arg(self.path(&format!("{machine}.results"))).args(more);
         command
@@ -99,7 +99,7 @@ impl Fleet {
         self.stage.asked().iter().filter(|row| row.contains("/o/token/")).count()
     }
 
-    fn ok(&self) -> u64 {
+    pub(super) fn ok(&self) -> u64 {
         self.database.number("SELECT count(*) FROM bbdl.enrollee WHERE ok")
     }
 }
@@ -419,7 +419,7 @@ fn a_worker_that_is_asked_to_stop_gives_its_leases_back() {
 }
 
 #[test]
-fn withdrawn_consents_end_once_and_the_next_night_is_good() {
+fn withdrawn_consents_end_and_every_night_says_so() {
     let Some(database) = database() else { return };
     let fleet = Fleet::of(database, 20, Setting::default());
     fleet.stage.control("POST", "grants", r#"{"revoke": true, "percent": 10}"#);
@@ -427,7 +427,19 @@ fn withdrawn_consents_end_once_and_the_next_night_is_good() {
     assert_code(&output, 77, &["first night"]);
     let ended = "SELECT count(*), min(ended_kind) FROM bbdl.enrollee WHERE ended_kind IS NOT NULL";
     assert_eq!(fleet.database.sql(ended), "2|grant_revoked");
-    assert_code(&finished(fleet.worker("m0", &[])), 0, &["second night"]);
+    // The server is not asked about them again, and they do not pass for fresh.
+    fleet.stage.asked();
+    for (more, code) in [(&["--json"][..], 77), (&["--json", "--tolerate", "77"], 0)] {
+        let output = finished(fleet.worker("m0", more));
+        assert_code(&output, code, &["second night"]);
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&told["run"]["failed"], &told["run"]["fresh"]), (&2.into(), &18.into()), "{told}");
+        let error = &told["profiles"][0]["error"];
+        assert_eq!(error["kind"], "grant_revoked", "{told}");
+        assert!(error["hint"].as_str().unwrap().contains("profiles import"), "{told}");
+    }
+    assert!(fleet.stage.asked().is_empty());
+    assert_eq!(fleet.database.sql(ended), "2|grant_revoked");
 
     let output = finished(fleet.bbdl("m1", &["status", "--json"]));
     let status: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -1,0 +1,104 @@
+//! Who was not pulled is never called fresh, and a fault of one machine costs the others nothing.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::nights::Fleet;
+use crate::support::{Setting, assert_code, finished, needs::system_to, postgres::database, text};
+
+const UNTOUCHED: &str = "SELECT count(*) FROM bbdl.enrollee WHERE tried_at IS NULL AND leased_by IS NULL";
+
+/// The numbers of a run that ends with this code.
+fn run_of(command: Command, code: i32, what: &str) -> Value {
+    let output = finished(command);
+    assert_code(&output, code, &[what]);
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
+    told["run"].clone()
+}
+
+#[test]
+fn a_failed_night_that_is_run_again_pulls_who_is_missing() {
+    let Some(database) = database() else { return };
+    let fleet = Fleet::of(database, 6, Setting::default());
+    fleet.stage.faults(&["status=503@ExplanationOfBenefit#3"]);
+    let first = run_of(fleet.worker("m0", &["--json", "--retry", "0"]), 75, "a server that fails");
+    let (good, failed) = (first["succeeded"].as_u64().unwrap(), first["failed"].as_u64().unwrap());
+    assert!(failed > 0 && good + failed == 6, "{first}");
+    let second = run_of(fleet.worker("m0", &["--json"]), 0, "the same again");
+    assert_eq!((&second["succeeded"], &second["fresh"]), (&failed.into(), &good.into()), "{second}");
+    assert_eq!(fleet.ok(), 6);
+}
+
+#[test]
+fn whom_the_server_wants_to_be_left_alone_is_left() {
+    let Some(database) = database() else { return };
+    let fleet = Fleet::of(database, 3, Setting::default());
+    fleet
+        .database
+        .sql("UPDATE bbdl.enrollee SET tried_at = now(), due_at = now() + interval '1 hour' WHERE name = 'p0000'");
+    let run = run_of(fleet.worker("m0", &["--json"]), 75, "a pause");
+    assert_eq!((&run["succeeded"], &run["fresh"], &run["left"]), (&2.into(), &0.into(), &1.into()), "{run}");
+}
+
+#[test]
+fn who_is_leased_to_a_dead_worker_when_the_time_is_over_is_left() {
+    let Some(database) = database() else { return };
+    let fleet = Fleet::of(database, 3, Setting::default());
+    fleet
+        .database
+        .sql("UPDATE bbdl.enrollee SET leased_by = 7, leased_until = now() + interval '1 hour' WHERE name = 'p0000'");
+    let run = run_of(fleet.worker("m0", &["--json", "--for", "3s"]), 75, "--for");
+    assert_eq!((&run["succeeded"], &run["left"]), (&2.into(), &1.into()), "{run}");
+}
+
+#[test]
+fn a_worker_with_the_wrong_key_leaves_everybody_to_the_others() {
+    let Some(database) = database() else { return };
+    let fleet = Fleet::of(database, 24, Setting::default());
+    let mut wrong = fleet.worker("m0", &["--json"]);
+    wrong.env("BBDL_STATE_KEY", "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=");
+    let run = run_of(wrong, 78, "another key");
+    assert!(run["failed"].as_u64().unwrap() < 24 && run["left"].as_u64().unwrap() > 0, "{run}");
+    assert_eq!(fleet.database.number(UNTOUCHED), 24);
+    assert_eq!(run_of(fleet.worker("m1", &["--json"]), 0, "the right key")["succeeded"], 24);
+}
+
+#[test]
+fn a_worker_whose_disk_is_full_leaves_everybody_to_the_others() {
+    /// How the shell ends where nobody like us may mount a file system.
+    const NO_MOUNT: i32 = 200;
+    let Some(database) = database() else { return };
+    let fleet = Fleet::of(database, 24, Setting::default());
+    let archives = fleet.path("archives");
+    std::fs::create_dir(&archives).unwrap();
+    // Only the processes of this shell see the full disk.
+    let full = "mount -t tmpfs -o mode=700,size=64k none \"$ROOM\" || exit 200
+        head -c 1000000 /dev/zero >\"$ROOM/filler\" 2>/dev/null
+        exec \"$0\" \"$@\"";
+    let inner = fleet.worker("m0", &["--json"]);
+    let mut command = Command::new("unshare");
+    if !rustix::process::geteuid().is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.args(["--mount", "sh", "-c", full]).arg(inner.get_program()).args(inner.get_args());
+    command.env_clear().envs(inner.get_envs().filter_map(|(key, value)| Some((key, value?)))).env("ROOM", &archives);
+    let output = finished(command);
+    if output.status.code() == Some(NO_MOUNT) {
+        return system_to("mount a file system");
+    }
+    assert_code(&output, 74, &["a full disk"]);
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(told["run"]["failed"].as_u64().unwrap() < 24 && told["run"]["left"].as_u64().unwrap() > 0, "{told}");
+    assert_eq!(fleet.database.number(UNTOUCHED), 24);
+    assert_eq!(run_of(fleet.worker("m1", &["--json"]), 0, "a disk with room")["succeeded"], 24);
+}
+
+#[test]
+fn tokens_that_are_damaged_stop_nobody_else() {
+    let Some(database) = database() else { return };
+    let fleet = Fleet::of(database, 24, Setting::default());
+    fleet.database.sql("UPDATE bbdl.enrollee SET generation = generation + 1 WHERE name = 'p0000'");
+    let run = run_of(fleet.worker("m0", &["--json"]), 78, "damaged");
+    assert_eq!((&run["succeeded"], &run["failed"], &run["left"]), (&23.into(), &1.into(), &0.into()), "{run}");
+}
