@@ -328,7 +328,7 @@ impl Error {
         let gone = is_of_a_closed_pipe(cause);
         let kind = if gone { ErrorKind::ReaderLeft } else { ErrorKind::Stdout };
         Self::new(kind, format!("the result cannot be written to standard output: {cause}"))
-            .hint("It worked, but the result could not be printed. Free some space, or send the output somewhere else.")
+            .hint("Only the output is missing. Free some space, or send it somewhere else.")
     }
 
     /// The command line asks for something that makes no sense together.

@@ -128,7 +128,7 @@ impl StateKeys {
                     ids.join(", ")
                 ),
             )
-            .hint("Add the older key to the key file, on a line after the current one."));
+            .hint("Check that this is the key of this shared state. After a change of keys, add the older key to the key file, on a line after the current one."));
         };
         let opened = || {
             let (nonce, text) = sealed.bytes.strip_prefix(&[LAYOUT])?.split_first_chunk::<NONCE_LEN>()?;
