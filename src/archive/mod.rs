@@ -160,6 +160,27 @@ fn other_enrollee(dir: &Path) -> Error {
         .hint("Nothing was changed. Give another --out directory for this pull.")
 }
 
+/// Refuses an archive to which another `bbdl` is writing.
+///
+/// # Errors
+/// [`crate::error::Exit::TryAgain`].
+pub fn refuse_in_use(dir: &Path) -> Result<()> {
+    if !lock::path(dir).exists() {
+        return Ok(());
+    }
+    match ArchiveLock::acquire(dir) {
+        Err(error) if error.kind == crate::error::ErrorKind::Lock => Err(error),
+        // Whatever else is wrong with it is for those who change it.
+        _ => Ok(()),
+    }
+}
+
+/// Whether a first pull into `dir` was begun and has not finished.
+#[must_use]
+pub fn has_unfinished_first_pull(dir: &Path) -> bool {
+    lock::path(dir).exists() && has_no_pull_yet(dir)
+}
+
 /// Whether a commit was cut short in the archive at `dir`.
 #[must_use]
 pub fn has_unfinished_commit(dir: &Path) -> bool {
@@ -177,11 +198,11 @@ pub fn relocate(dir: &Path, to: &Path, is_ours: impl FnOnce(&Source) -> bool) ->
     if is_nothing(dir) {
         return Ok(Manifest::load(to)?.is_some_and(|manifest| is_ours(&manifest.source)));
     }
-    if !is_nothing(to) || !is_one(dir) {
+    if !is_nothing(to) || !(is_one(dir) || has_unfinished_first_pull(dir)) {
         return Ok(false);
     }
     let archive = Archive::open(dir)?;
-    if !archive.manifest.as_ref().is_some_and(|manifest| is_ours(&manifest.source)) {
+    if !archive.manifest.as_ref().is_none_or(|manifest| is_ours(&manifest.source)) {
         return Ok(false);
     }
     // Windows moves no directory in which a file is open, and so none that a pull is filling.

@@ -25,7 +25,9 @@ impl Owners {
         let (mut profiles, mut dirs) = (HashMap::new(), HashMap::new());
         for (name, profile) in Profile::load_all(&context.paths).unwrap_or_default() {
             if name.as_str() != ProfileName::DEFAULT {
-                for out in profile.archives.iter().filter_map(|note| note.place().ok().flatten()) {
+                // An archive that nothing was pulled into yet is named as any directory: it comes into no table.
+                let filled = profile.archives.iter().filter(|note| !note.unfinished);
+                for out in filled.filter_map(|note| note.place().ok().flatten()) {
                     dirs.entry(out).or_insert_with(|| name.clone());
                 }
             }

@@ -115,7 +115,7 @@ fn described(one: &Doomed, kept: &[PathBuf]) -> Vec<String> {
         Some(profile) => format!("Profile \"{}\": log-in at {} and its tokens", one.name, profile.server),
         None => format!("Profile \"{}\": logged out already", one.name),
     }];
-    lines.extend(archives_to_go(one, kept).map(|note| format!("  {} ({} claims)", note.out.display(), note.count)));
+    lines.extend(archives_to_go(one, kept).map(|note| format!("  {} ({})", note.out.display(), note.size())));
     let missing = one.archives().filter(|note| matches!(note.place(), Ok(None)));
     lines.extend(missing.map(|note| format!("  not {}: {NOT_FOUND}", note.out.display())));
     lines
@@ -169,6 +169,11 @@ async fn purge(
         return purge_archives(context, doomed, kept, seen);
     };
     let held = log_ins.hold((&doomed.name, profile), "purge").await?;
+    // A fetch may have begun another archive since the profile was read. From now on none begins.
+    let now = if log_ins.are_local() { Profile::load(&context.paths, &doomed.name).ok().flatten() } else { None };
+    let profile = &now.unwrap_or_else(|| profile.clone());
+    let left_behind = doomed.left_behind.clone();
+    let doomed = &Doomed { name: doomed.name.clone(), profile: Some(profile.clone()), left_behind };
     let purged = match purge_archives(context, doomed, kept, seen) {
         Ok(archives) => logout::end(context, log_ins, profile, &held).await.map(|()| archives),
         Err(error) => Err(error),
@@ -183,6 +188,10 @@ fn purge_archives(
     kept: &[PathBuf],
     seen: &mut Vec<PathBuf>,
 ) -> Result<Vec<Removed>> {
+    // Before anything goes: while a fetch fills one of them, all stay.
+    for place in archives_to_go(doomed, kept).filter_map(|note| note.place().ok().flatten()) {
+        archive::refuse_in_use(&place)?;
+    }
     let mut archives = Vec::new();
     for note in doomed.archives() {
         let left = match note.place() {
@@ -227,7 +236,8 @@ fn remove(
     if kept.iter().any(|other| other == place) {
         return Ok(Some("another profile uses it too"));
     }
-    if !archive::is_one(place) && !archive::has_unfinished_commit(place) {
+    let is_begun = || archive::has_unfinished_commit(place) || archive::has_unfinished_first_pull(place);
+    if !archive::is_one(place) && !is_begun() {
         // What lies there now may be anybody's.
         return Ok(Some("no archive is there now"));
     }

@@ -248,6 +248,7 @@ fn load(context: &Context, name: &ProfileName) -> Option<Profile> {
         context.output.warn(error.to_string());
         None
     })?;
+    profile.archives.retain(|note| !note.unfinished);
     LastPulls::load(&context.paths, name).refresh(&mut profile.archives);
     Some(profile)
 }

@@ -249,7 +249,7 @@ fn last_pull(paths: &Paths, name: &ProfileName, out: &Path, selection: &Selectio
         return last.when(out, Asked { resources: &selection.resources, full: selection.full });
     }
     let profile = Profile::load(paths, name).ok().flatten()?;
-    profile.archives.iter().find(|note| note.out == out).map(|note| note.last_pull)
+    profile.archives.iter().find(|note| note.out == out && !note.unfinished).map(|note| note.last_pull)
 }
 
 /// A pull that this machine's clock has in the future proves nothing.

@@ -32,6 +32,9 @@ pub struct ArchiveNote {
     /// What it was then. 0.1.0 did not write it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filled: Option<Filled>,
+    /// No pull into it has ended yet, so that `last_pull` is when the first one began, and `count` is 0.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unfinished: bool,
 }
 
 /// An archive as it was when it was filled.
@@ -49,7 +52,34 @@ impl ArchiveNote {
     #[must_use]
     pub fn of(out: &Path, source: &Source, count: u64) -> Self {
         let filled = fs::canonicalize(out).ok().map(|real| Filled { real, source: source.clone() });
-        Self { out: out.to_owned(), last_pull: Timestamp::now(), count, filled }
+        Self { out: out.to_owned(), last_pull: Timestamp::now(), count, filled, unfinished: false }
+    }
+
+    /// A note of an archive into which a first pull begins.
+    #[must_use]
+    pub fn begun(out: &Path, source: &Source) -> Self {
+        Self { unfinished: true, ..Self::of(out, source, 0) }
+    }
+
+    /// How much is in it, for people.
+    #[must_use]
+    pub(crate) fn size(&self) -> String {
+        if self.unfinished { "its first pull has not finished".to_owned() } else { format!("{} claims", self.count) }
+    }
+
+    fn leads_where(&self, other: &Self) -> bool {
+        let real = |note: &Self| note.filled.as_ref().map(|filled| filled.real.clone());
+        self.out == other.out && (self.filled.is_none() || real(self) == real(other))
+    }
+
+    /// Adds a note of an archive that a pull begins to fill, unless it is known.
+    pub(super) fn add_begun(self, known: &mut Vec<Self>) -> bool {
+        if known.iter().any(|known| known.leads_where(&self)) {
+            return false;
+        }
+        known.retain(|known| known.out != self.out);
+        known.push(self);
+        true
     }
 
     /// Follows an archive that was moved.

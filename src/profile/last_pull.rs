@@ -154,7 +154,8 @@ mod tests {
         let out = Path::new("/study/mom");
         let second = |second| Timestamp::from_second(second).unwrap();
         let note = |at, resources: Option<&[Resource]>, full| {
-            let note = ArchiveNote { out: out.to_owned(), last_pull: second(at), count: 3, filled: None };
+            let note =
+                ArchiveNote { out: out.to_owned(), last_pull: second(at), count: 3, filled: None, unfinished: false };
             let asked = resources.map(|resources| Asked { resources, full });
             LastPulls::note(&paths, &name, &note, asked).unwrap();
         };
@@ -175,7 +176,8 @@ mod tests {
         assert_eq!((when(&[Eob], false), when(&[Eob], true), when(&[All], false)), (Some(30), Some(30), Some(20)));
         note(40, None, false);
         assert_eq!(when(&[Eob], false), Some(30), "a pull that failed in part");
-        let mut notes = [ArchiveNote { out: out.to_owned(), last_pull: second(1), count: 1, filled: None }];
+        let mut notes =
+            [ArchiveNote { out: out.to_owned(), last_pull: second(1), count: 1, filled: None, unfinished: false }];
         LastPulls::load(&paths, &name).refresh(&mut notes);
         assert_eq!((notes[0].last_pull, notes[0].count), (second(40), 3));
         std::fs::write(LastPulls::path(&paths, &name), "").unwrap();

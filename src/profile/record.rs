@@ -244,6 +244,27 @@ impl Profile {
         Ok(())
     }
 
+    /// Notes an archive of `ours` before a pull writes to it: whatever becomes of the pull, `purge` finds the archive.
+    ///
+    /// # Errors
+    /// As [`Profile::update`]: where the profile was removed meanwhile, nothing may be written.
+    pub fn note_begin(paths: &Paths, name: &ProfileName, ours: &Self, note: ArchiveNote) -> Result<()> {
+        let _held = Self::hold(paths, name)?;
+        let mut profile = Self::must_load(paths, name)?;
+        if !profile.is_log_in_of(ours) {
+            return LeftBehind::add(paths, name, &[note]);
+        }
+        if note.add_begun(&mut profile.archives) {
+            profile.save(paths, name)?;
+        }
+        Ok(())
+    }
+
+    /// Whether it is the same person's log-in, at the same place.
+    fn is_log_in_of(&self, ours: &Self) -> bool {
+        self.server == ours.server && self.api == ours.api && self.grant.is_of_the_same_person(&ours.grant)
+    }
+
     /// Notes a pull into one of the archives of `ours`, as the profile was when the pull began; `asked` is what was pulled
     /// whole. The record is written where it does not know the archive yet, and a note beside it otherwise.
     ///
@@ -253,12 +274,11 @@ impl Profile {
         let _held = Self::hold(paths, name)?;
         let mut profile = Self::must_load(paths, name)?;
         // Somebody else may have logged in under this name meanwhile: it is no archive of theirs.
-        let is_ours = profile.grant.is_of_the_same_person(&ours.grant);
-        if profile.server != ours.server || profile.api != ours.api || !is_ours {
+        if !profile.is_log_in_of(ours) {
             return Ok(());
         }
         let Pulled { note, asked } = pulled;
-        let is_known = |known: &ArchiveNote| known.out == note.out && known.filled == note.filled;
+        let is_known = |known: &ArchiveNote| known.out == note.out && known.filled == note.filled && !known.unfinished;
         if !profile.archives.iter().any(is_known) {
             profile.archives.retain(|known| known.out != note.out);
             profile.archives.push(note.clone());

@@ -126,11 +126,14 @@ impl OneProfile<'_> {
         Source { server: server.origin().clone(), api: server.api(), patient: grant.patient.clone() }
     }
 
-    /// Pulls into the archive, and puts what came in place.
+    /// Pulls into the archive, and puts what came in place. `begin` hears of the archive before anything is written to it.
     ///
     /// # Errors
-    /// Any of the contract's. Whatever the error, the archive is the old or the new one.
-    pub(crate) async fn to_archive(&self) -> Result<Brought> {
+    /// Any of the contract's, and those of `begin`. Whatever the error, the archive is the old or the new one.
+    pub(crate) async fn to_archive(
+        &self,
+        begin: impl FnOnce(&Path, &Source) -> Result<()> + Send + 'static,
+    ) -> Result<Brought> {
         let (grant, mut targets, mut withheld) = self.plan().await?;
         let out = absolute(&self.options.out)?;
         let dir = out.clone();
@@ -145,6 +148,8 @@ impl OneProfile<'_> {
         if source.patient.is_none() && knows_whose {
             self.leave_out_documents(&mut targets)?;
         }
+        let (dir, whose) = (out.clone(), source.clone());
+        run_blocking(move || begin(&dir, &whose)).await??;
         let pull = SharedPull::new(Pull::begin(archive, source, self.options.full, Timestamp::now()));
         let mut pulled = Vec::new();
         for target in &targets {

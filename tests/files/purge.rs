@@ -1,8 +1,8 @@
 //! `purge` deletes what path, manifest and the profile's own note all say is its own, and finds it after `logout`.
 
-use std::{fs, os::unix::fs::symlink};
+use std::{fs, os::unix::fs::symlink, time::Duration};
 
-use crate::support::{Setting, Stage, assert_code, text};
+use crate::support::{Running, Setting, Signal, Stage, assert_code, signal, text, until};
 use serde_json::{Value, json};
 
 /// Mom and dad, each with a profile and an archive of that name.
@@ -181,4 +181,31 @@ fn archives_of_an_earlier_person_stay() {
     stage.expect(0, &["fetch", "eob", "--out", "shared", "--profile", "twin", "-q"]);
     assert_eq!(left(&purge(&stage, "twin")), [Some("another profile uses it too")]);
     is_whole(&stage, "shared");
+}
+
+/// Nothing but the profile knows of an archive, and a first pull may take an hour.
+#[test]
+fn purge_and_rename_wait_for_a_first_pull_and_find_one_that_was_killed() {
+    let latency = Duration::from_millis(200);
+    let stage = Stage::with(Setting { claims: 100, latency, ..Setting::default() });
+    let home = stage.home.path();
+    stage.log_in(&["--profile", "mom"]);
+    let fetch = ["fetch", "eob", "--out", "mom", "--profile", "mom", "--page-size", "10"];
+    let running = Running::start(stage.bbdl(&fetch));
+    let partial = home.join("mom/.bbdl/partial/ExplanationOfBenefit.ndjson");
+    until("a page is there", || fs::metadata(&partial).is_ok_and(|it| it.len() > 0));
+    signal(running.id(), Signal::STOP);
+    assert!(!home.join("mom/manifest.json").exists());
+    for command in [&["purge", "--yes", "--profile", "mom"][..], &["profiles", "rename", "mom", "mum"]] {
+        let refused = stage.run(command);
+        assert_code(&refused, 75, command);
+        assert!(text(&refused.stderr).contains("another bbdl is writing to"), "{}", text(&refused.stderr));
+        assert!(partial.exists());
+    }
+    // The log-in is still there, and its archive is no pull that has ended.
+    let status = stage.expect_json(0, &["status", "--json", "--profile", "mom"]);
+    assert!(!status.to_string().contains("last_pull"), "{status}");
+    running.kill();
+    assert_eq!(left(&purge(&stage, "mom")), [None]);
+    assert!(!home.join("mom").exists());
 }

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use crate::{
     api::{client::Limits, retry::RetryPolicy},
     api_version::ApiVersion,
-    archive::manifest::Entry,
+    archive::manifest::{Entry, Source},
     auth::{log_in_end::EndedKind, renewals::Renewals, session::Session},
     claim::{archived::coverages, coverage::notice},
     cli::{Fetch, Format},
@@ -149,7 +149,7 @@ fn options(args: &Fetch, api: ApiVersion) -> Result<PullOptions> {
 /// Pulls into the archive, notes it in the profile, and warns of what a person should know.
 async fn to_archive(job: &Job<'_>, pull: &OneProfile<'_>) -> Result<Done> {
     let began = Instant::now();
-    let Brought { out, manifest, mut resources, withheld, failure } = pull.to_archive().await?;
+    let Brought { out, manifest, mut resources, withheld, failure } = pull.to_archive(job.begin()).await?;
     let count = manifest.resources.get("ExplanationOfBenefit").map_or(0, |entry| entry.count);
     job.note_pull(ArchiveNote::of(&out, &manifest.source, count), failure.is_none());
     say_what_a_plan_has(&out, &mut resources);
@@ -206,6 +206,20 @@ impl Job<'_> {
         if let Some(reminder) = grant.reminder(Timestamp::now(), REMIND_DAYS) {
             let login = self.profile.login_command(&self.context.profile);
             self.context.output.warn(format!("{reminder}; renew it with: {login}"));
+        }
+    }
+
+    /// Notes the archive of a profile of this machine before a pull writes to it.
+    fn begin(&self) -> impl FnOnce(&Path, &Source) -> Result<()> + Send + 'static + use<> {
+        let is_local = matches!(self.home, Home::Local | Home::LocalOfMany(_));
+        let local = is_local.then(|| (self.context.paths.clone(), self.context.profile.clone(), self.profile.clone()));
+        move |out, source| {
+            let Some((paths, name, profile)) = local else { return Ok(()) };
+            match Profile::note_begin(&paths, &name, &profile, ArchiveNote::begun(out, source)) {
+                // That a record cannot be written is said when the pull ends.
+                Err(error) if error.kind == ErrorKind::Disk => Ok(()),
+                noted => noted,
+            }
         }
     }
 

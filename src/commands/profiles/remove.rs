@@ -61,6 +61,8 @@ fn remove(context: &Context, name: &ProfileName) -> Result<Profile> {
     let profile = Profile::must_exist(&context.paths, name)?;
     // No fetch may store a renewed token after the others are gone.
     let _held = login::hold(context, name, "remove a profile")?;
+    // A fetch may have begun an archive since.
+    let profile = Profile::load(&context.paths, name)?.unwrap_or(profile);
     let store = context.store(context.token_store.unwrap_or(profile.token_store));
     store.delete(name.as_str())?;
     Profile::remove(&context.paths, name)?;
@@ -94,6 +96,6 @@ fn tell(context: &Context, name: &ProfileName, profile: Option<&Profile>) {
     let lives_on = if profile.ended.is_some() { "" } else { "; the consent goes on at the server until it ends" };
     context.output.say(format!("{name}: removed from this machine{lives_on}"));
     for note in &profile.archives {
-        context.output.say(format!("  its archive stays: {} ({} claims)", note.out.display(), note.count));
+        context.output.say(format!("  its archive stays: {} ({})", note.out.display(), note.size()));
     }
 }

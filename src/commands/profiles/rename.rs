@@ -48,6 +48,10 @@ pub(super) fn run(context: &Context, args: &ProfilesRename) -> Result<()> {
                 .hint(format!("Choose another name, or remove that profile first: bbdl profiles remove {new}")));
         }
     };
+    // A fetch that is under way would look for the profile under the old name.
+    for place in profile.archives.iter().filter_map(|note| note.place().ok().flatten()) {
+        archive::refuse_in_use(&place)?;
+    }
     let store = context.store(context.token_store.unwrap_or(profile.token_store));
     // A record without tokens (logged out by hand) is renamed as well.
     if let Some(tokens) = store.load(old.as_str())? {
