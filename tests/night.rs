@@ -297,10 +297,14 @@ fn a_pull_without_news_syncs_twice() {
 
 #[test]
 fn a_profile_that_is_removed_meanwhile_is_skipped() {
-    let stage = study(2, Setting { latency: Duration::from_secs(1), ..Setting::default() });
-    let mut running =
-        Running::start(stage.bbdl(&[&NIGHT[..], &["--jobs", "1", "-v", "--results", "results"]].concat()));
-    running.until("GET /v2/");
+    let stage = study(2, Setting::default());
+    stage.asked();
+    // The first enrollee's search is repeated after five seconds: until then nobody begins with the second.
+    stage.faults(&["hang@ExplanationOfBenefit#1"]);
+    let options = ["--jobs", "1", "--timeout", "5s", "--results", "results"];
+    let running = Running::start(stage.bbdl(&[&NIGHT[..], &options].concat()));
+    let searches = || stage.requests_for("/v2/fhir/ExplanationOfBenefit");
+    crate::support::until("the first search hangs", || searches() > 0);
     stage.expect(0, &["profiles", "remove", "p1", "--yes"]);
     let output = running.finish();
     assert_code(&output, 0, &["night"]);

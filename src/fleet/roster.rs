@@ -19,11 +19,14 @@ use crate::error::ErrorKind;
 use crate::{
     error::{Exit, Result},
     profile::{
-        Paths, Profile, ProfileName,
+        Paths, Profile, ProfileName, hold,
         last_pull::{Asked, LastPulls},
     },
     resource::Resource,
 };
+
+/// Longer than a removal takes.
+const REMOVAL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Who is wanted.
 #[derive(Clone, Debug)]
@@ -228,7 +231,13 @@ impl Local {
 
     fn was_removed(&self, outcome: &Outcome) -> bool {
         let may_be_gone = outcome.failure.as_ref().is_some_and(|error| error.exit() == Exit::NotSetUp);
-        may_be_gone && matches!(Profile::load(&self.paths, &outcome.name), Ok(None))
+        let is_gone = || matches!(Profile::load(&self.paths, &outcome.name), Ok(None));
+        // Whoever removes a profile holds its lock, and the tokens go before the record.
+        let is_gone_by_now = || {
+            let _held = hold(&self.paths, &outcome.name, REMOVAL_PATIENCE, "fetch");
+            is_gone()
+        };
+        may_be_gone && (is_gone() || is_gone_by_now())
     }
 
     /// The profile's record has the outcome already, or [`super::Note`] brings it there.
