@@ -3,7 +3,7 @@
 use std::{
     sync::{Mutex, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -35,14 +35,26 @@ pub(crate) fn block_on_with_workers<T>(task: impl Future<Output = Result<T>>) ->
 /// would panic, or hand work to threads that never come.
 fn has_room_for_threads() -> std::io::Result<()> {
     const AT_ONCE: usize = 8;
+    let before = threads();
     let gate = std::sync::RwLock::new(());
     let closed = gate.write();
-    thread::scope(|scope| {
+    let started = thread::scope(|scope| {
         let wait = || drop(gate.read());
         let started = (0..AT_ONCE).try_for_each(|_| thread::Builder::new().spawn_scoped(scope, wait).map(drop));
         drop(closed);
         started
-    })
+    });
+    // A thread that was joined counts until the kernel has let it go, and would take the place of the runtime's own.
+    let deadline = Instant::now() + Duration::from_secs(1);
+    while threads() > before && Instant::now() < deadline {
+        thread::yield_now();
+    }
+    started
+}
+
+/// How many threads this process has, where the system says so (Linux).
+fn threads() -> Option<usize> {
+    std::fs::read_dir("/proc/self/task").ok().map(Iterator::count)
 }
 
 /// As many files as the runtime and a first connection have open: where the system has no room for them, waiting for

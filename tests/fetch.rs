@@ -6,15 +6,12 @@ use std::{
     path::{Path, PathBuf},
     process::Stdio,
     sync::atomic::Ordering,
-    time::{Duration, Instant},
 };
 
 use crate::support::{
     Setting, Stage, assert_code, finished, has_programs, ids, lines, listener::counting, set_mode, shared, snapshot,
     text,
 };
-#[cfg(unix)]
-use crate::support::{Signal, signal, until};
 use serde_json::{Value, json};
 
 fn stage(claims: usize) -> Stage {
@@ -482,69 +479,6 @@ fn an_invalid_manifest_or_directory_is_refused() {
     stage.expect(65, &FETCH);
     fs::write(stage.out().join("manifest.json"), "{\"format\":\"bbdl-archive\",\"version\":2}").unwrap();
     stage.expect(65, &FETCH);
-}
-
-#[test]
-fn two_simultaneous_fetches_do_not_mix() {
-    let stage = Stage::logged_in(Setting { claims: 300, ..Setting::default() });
-    let children: Vec<_> = (0..3)
-        .map(|_| stage.bbdl(&FETCH))
-        .map(|mut command| command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
-        .collect();
-    for child in children {
-        let output = child.wait_with_output().unwrap();
-        assert!(matches!(output.status.code(), Some(0 | 75)), "{}", text(&output.stderr));
-    }
-    assert_eq!(stage.lines("ExplanationOfBenefit.ndjson").len(), 300);
-    assert_eq!(stage.expect_json(0, &FETCH)["resources"]["ExplanationOfBenefit"]["unchanged"], 300);
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn an_interrupt_ends_the_wait_for_another_bbdl() {
-    let stage = stage(3);
-    let lock = stage.out().join(".bbdl/lock");
-    let _held = bbdl::files::lock::FileLock::acquire(&lock, Duration::ZERO, "the test").unwrap();
-    use rustix::fs::inotify;
-    // What another process has open only root can see; that a file is opened, everybody whose file it is.
-    let watch = fs::File::from(inotify::init(inotify::CreateFlags::NONBLOCK).unwrap());
-    inotify::add_watch(&watch, &lock, inotify::WatchFlags::OPEN).unwrap();
-    let was_opened = |mut watch: &fs::File| std::io::Read::read(&mut watch, &mut [0; 4096]).is_ok();
-    for (name, sent) in [("INT", Signal::INT), ("TERM", Signal::TERM)] {
-        let fetch = crate::support::Running::start(stage.bbdl(&["fetch", "all", "--out", "claims"]));
-        until("it comes to the lock", || was_opened(&watch));
-        let asked = Instant::now();
-        signal(fetch.id(), sent);
-        assert_code(&fetch.finish(), 130, &[name]);
-        // The lock is waited for for five seconds.
-        assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
-    }
-}
-
-#[cfg(unix)]
-#[test]
-fn an_interrupt_ends_at_once_and_leaves_the_archive_whole() {
-    let stage =
-        Stage::logged_in(Setting { claims: 100, faults: &["hang@ExplanationOfBenefit+1"], ..Setting::default() });
-    for (name, sent) in [("INT", Signal::INT), ("TERM", Signal::TERM)] {
-        stage.asked();
-        let mut command = stage.bbdl(&["fetch", "eob", "--out", "claims", "-v"]);
-        let running = {
-            command.env_remove("BBDL_RETRY_DELAY");
-            let mut running = crate::support::Running::start(command);
-            if sent == Signal::INT {
-                running.until("GET /v2/fhir/ExplanationOfBenefit");
-            } else {
-                // The second run meets the hang at its first page already.
-                until("it asks for claims", || stage.requests_for("ExplanationOfBenefit") > 0);
-            }
-            running
-        };
-        signal(running.id(), sent);
-        let output = running.finish();
-        assert_code(&output, 130, &[name]);
-        assert!(!stage.out().join("manifest.json").exists());
-    }
 }
 
 #[test]

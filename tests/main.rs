@@ -42,6 +42,7 @@ mod golden;
 mod help;
 mod hints;
 mod incremental;
+mod interrupts;
 mod keyboard;
 #[cfg(unix)]
 mod keyring;

@@ -10,6 +10,7 @@ use crate::{
         Profile, ProfileName,
         archive_notes::{ArchiveNote, LeftBehind},
     },
+    runtime::block_on,
 };
 
 /// Where log-ins are.
@@ -40,7 +41,7 @@ impl<'c> LogIns<'c> {
     /// # Errors
     /// As [`shared_state::open`].
     #[cfg_attr(not(feature = "postgres"), expect(clippy::unused_async, reason = "as with PostgreSQL"))]
-    pub(super) async fn open(context: &'c Context, args: &SharedStateArgs) -> Result<Self> {
+    async fn open(context: &'c Context, args: &SharedStateArgs) -> Result<Self> {
         #[cfg(feature = "postgres")]
         if let Some(shared) = shared::SharedLogIns::open(context, args).await? {
             return Ok(Self::Shared(shared));
@@ -48,6 +49,23 @@ impl<'c> LogIns<'c> {
         #[cfg(not(feature = "postgres"))]
         shared_state::none(context, args)?;
         Ok(Self::Local(context))
+    }
+
+    /// Does something with the log-ins of this machine, or of the shared state that is named.
+    ///
+    /// # Errors
+    /// Those of the work; as [`shared_state::open`].
+    pub(super) fn with<T>(
+        context: &'c Context,
+        args: &SharedStateArgs,
+        work: impl AsyncFnOnce(&Self) -> Result<T>,
+    ) -> Result<T> {
+        block_on(async {
+            let log_ins = Self::open(context, args).await?;
+            let result = work(&log_ins).await;
+            log_ins.close().await;
+            result
+        })
     }
 
     /// Whether they are those of this machine.
@@ -133,7 +151,7 @@ impl<'c> LogIns<'c> {
 
     /// Says goodbye.
     #[cfg_attr(not(feature = "postgres"), expect(clippy::unused_async, reason = "as with PostgreSQL"))]
-    pub(super) async fn close(self) {
+    async fn close(self) {
         #[cfg(feature = "postgres")]
         if let Self::Shared(shared) = self {
             // Where it fails, the others forget this worker after a while.

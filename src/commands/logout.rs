@@ -24,7 +24,7 @@ use crate::{
     error::{Error, ErrorKind, Exit, Result},
     files::path_text::to_text,
     profile::{Profile, archive_notes::LeftBehind, profile_option},
-    runtime::{block_on, interruptible},
+    runtime::interruptible,
 };
 
 const LIVES_ON: &str = "the consent may still exist at the server. To end it now, the enrollee logs in at \
@@ -48,12 +48,7 @@ enum Ended {
 /// # Errors
 /// [`Exit::NotSetUp`] without such a profile, [`Exit::TryAgain`] when the server cannot be reached.
 pub(crate) fn run(context: &Context, args: &Logout) -> Result<()> {
-    block_on(async {
-        let log_ins = LogIns::open(context, &args.shared).await?;
-        let ended = log_out(context, args, &log_ins).await;
-        log_ins.close().await;
-        ended
-    })
+    LogIns::with(context, &args.shared, async |log_ins| log_out(context, args, log_ins).await)
 }
 
 async fn log_out(context: &Context, args: &Logout, log_ins: &LogIns<'_>) -> Result<()> {

@@ -14,7 +14,6 @@ use crate::{
         Profile, ProfileName,
         archive_notes::{ArchiveNote, LeftBehind},
     },
-    runtime::block_on,
 };
 
 /// Why an archive was not deleted that is not where it was filled.
@@ -52,12 +51,7 @@ impl Doomed {
 /// [`crate::error::Exit::Usage`] when nobody can be asked and `--yes` is missing, [`crate::error::Exit::NotSetUp`] without such a
 /// profile, [`crate::error::Exit::TryAgain`] while another `bbdl` uses it, [`crate::error::Exit::Disk`].
 pub(crate) fn run(context: &Context, args: &Purge) -> Result<()> {
-    block_on(async {
-        let log_ins = LogIns::open(context, &args.shared).await?;
-        let purged = run_on(context, args, &log_ins).await;
-        log_ins.close().await;
-        purged
-    })
+    LogIns::with(context, &args.shared, async |log_ins| run_on(context, args, log_ins).await)
 }
 
 async fn run_on(context: &Context, args: &Purge, log_ins: &LogIns<'_>) -> Result<()> {

@@ -203,12 +203,11 @@ impl Run {
     /// Brings an outcome wherever it is to go. The row in the results comes first: where the process is killed before the
     /// pull is noted, the enrollee is pulled again and has two rows, but never none.
     async fn keep(&mut self, outcome: &Outcome, tally: &mut Tally) -> Result<()> {
-        if let Some(results) = &mut self.results
-            && !self.roster.was_removed(outcome)
-        {
+        let was_removed = self.roster.was_removed(outcome);
+        if let Some(results) = self.results.as_mut().filter(|_| !was_removed) {
             results.append(outcome)?;
         }
-        let counts = self.roster.ended(outcome).await;
+        let counts = self.roster.ended(outcome, was_removed).await;
         tally.removed = self.roster.removed();
         if matches!(counts, Ok(Counts::Removed | Counts::TakenOver)) {
             return Ok(());

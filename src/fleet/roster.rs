@@ -176,9 +176,9 @@ impl Roster {
     ///
     /// # Errors
     /// When the outcome cannot be kept.
-    pub(crate) async fn ended(&mut self, outcome: &Outcome) -> Result<Counts> {
+    pub(crate) async fn ended(&mut self, outcome: &Outcome, was_removed: bool) -> Result<Counts> {
         match self {
-            Self::Local(local) => Ok(local.ended(outcome)),
+            Self::Local(local) => Ok(local.ended(was_removed)),
             #[cfg(feature = "postgres")]
             Self::Shared(shared) => shared.ended(outcome).await,
         }
@@ -241,8 +241,8 @@ impl Local {
     }
 
     /// The profile's record has the outcome already, or [`super::Note`] brings it there.
-    fn ended(&mut self, outcome: &Outcome) -> Counts {
-        if self.was_removed(outcome) {
+    fn ended(&mut self, was_removed: bool) -> Counts {
+        if was_removed {
             self.removed += 1;
             return Counts::Removed;
         }

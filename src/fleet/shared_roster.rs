@@ -29,8 +29,8 @@ use crate::{
 /// Who was pulled within this is left out where `--stale-after` is not given: a worker that joins late must not ask again
 /// for those whom the others have pulled.
 pub(crate) const STALE_AFTER: Duration = Duration::from_secs(12 * 3600);
-/// After which time it is looked for the first time whether other workers have left somebody behind. It doubles each time:
-/// to look reads every row.
+/// How long an idle worker waits before it looks whether others have left somebody behind. Each look reads every row, so
+/// the wait doubles each time, up to [`LONGEST_PAUSE`].
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// How often those who are due are counted: it reads every row.

@@ -1,5 +1,6 @@
 //! `--state`: the shared state in a real PostgreSQL.
 
+mod commands;
 mod leases;
 mod left;
 mod nights;

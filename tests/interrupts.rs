@@ -1,0 +1,77 @@
+//! Several fetches into one archive, and fetches that somebody interrupts.
+
+use std::process::Stdio;
+#[cfg(target_os = "linux")]
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+#[cfg(unix)]
+use crate::support::{Running, Signal, assert_code, signal, until};
+use crate::support::{Setting, Stage, text};
+
+const FETCH: [&str; 7] = ["fetch", "eob", "--out", "claims", "--json", "--jobs", "1"];
+
+#[test]
+fn two_simultaneous_fetches_do_not_mix() {
+    let stage = Stage::logged_in(Setting { claims: 300, ..Setting::default() });
+    let children: Vec<_> = (0..3)
+        .map(|_| stage.bbdl(&FETCH))
+        .map(|mut command| command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(matches!(output.status.code(), Some(0 | 75)), "{}", text(&output.stderr));
+    }
+    assert_eq!(stage.lines("ExplanationOfBenefit.ndjson").len(), 300);
+    assert_eq!(stage.expect_json(0, &FETCH)["resources"]["ExplanationOfBenefit"]["unchanged"], 300);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interrupt_ends_the_wait_for_another_bbdl() {
+    let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
+    let lock = stage.out().join(".bbdl/lock");
+    let _held = bbdl::files::lock::FileLock::acquire(&lock, Duration::ZERO, "the test").unwrap();
+    use rustix::fs::inotify;
+    // What another process has open only root can see; that a file is opened, everybody whose file it is.
+    let watch = fs::File::from(inotify::init(inotify::CreateFlags::NONBLOCK).unwrap());
+    inotify::add_watch(&watch, &lock, inotify::WatchFlags::OPEN).unwrap();
+    let was_opened = |mut watch: &fs::File| std::io::Read::read(&mut watch, &mut [0; 4096]).is_ok();
+    for (name, sent) in [("INT", Signal::INT), ("TERM", Signal::TERM)] {
+        let fetch = Running::start(stage.bbdl(&["fetch", "all", "--out", "claims"]));
+        until("it comes to the lock", || was_opened(&watch));
+        let asked = Instant::now();
+        signal(fetch.id(), sent);
+        assert_code(&fetch.finish(), 130, &[name]);
+        // The lock is waited for for five seconds.
+        assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_at_once_and_leaves_the_archive_whole() {
+    let stage =
+        Stage::logged_in(Setting { claims: 100, faults: &["hang@ExplanationOfBenefit+1"], ..Setting::default() });
+    for (name, sent) in [("INT", Signal::INT), ("TERM", Signal::TERM)] {
+        stage.asked();
+        let mut command = stage.bbdl(&["fetch", "eob", "--out", "claims", "-v"]);
+        let running = {
+            command.env_remove("BBDL_RETRY_DELAY");
+            let mut running = Running::start(command);
+            if sent == Signal::INT {
+                running.until("GET /v2/fhir/ExplanationOfBenefit");
+            } else {
+                // The second run meets the hang at its first page already.
+                until("it asks for claims", || stage.requests_for("ExplanationOfBenefit") > 0);
+            }
+            running
+        };
+        signal(running.id(), sent);
+        let output = running.finish();
+        assert_code(&output, 130, &[name]);
+        assert!(!stage.out().join("manifest.json").exists());
+    }
+}
