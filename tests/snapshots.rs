@@ -12,8 +12,9 @@ use crate::support::{Setting, Stage, set_mode, text};
 const FILTERS: &[(&str, &str)] = &[
     (r"http://127\.0\.0\.1:\d+", "[SERVER]"),
     (r"127\.0\.0\.1(:|%3A)\d+", "127.0.0.1:[PORT]"),
-    (r"\b[A-Za-z0-9]{40}\b", "[CLIENT_ID]"),
+    // First: what is random may look like a client id from some hyphen on.
     (r"(state|code_challenge)=[A-Za-z0-9_-]+", "$1=[RANDOM]"),
+    (r"\b[A-Za-z0-9]{40}\b", "[CLIENT_ID]"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[INSTANT]"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d( UTC)?", "[TIME]"),
     (r"\d{4}-\d\d-\d\d", "[DATE]"),
