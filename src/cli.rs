@@ -10,7 +10,7 @@ use clap_complete::engine::ArgValueCompleter;
 
 use crate::{
     api_version::ApiVersion,
-    auth::{renewals::Renewals, store::StoreKind},
+    auth::{renewal_limit::RenewalLimit, store::StoreKind},
     claim::Kind,
     cms_notice::CMS_NOTICE,
     duration,
@@ -387,7 +387,7 @@ pub struct FetchMany {
     /// Write the numbers of the run to this file, for Prometheus (node_exporter's textfile collector)
     #[arg(long, value_name = "FILE", requires = "all_profiles", conflicts_with = "profile", hide_short_help = true, value_hint = ValueHint::FilePath)]
     pub metrics: Option<PathBuf>,
-    /// Failures that do not fail the run: those with an exit code, such as 75, or up to a share of the profiles that were due, such as 1% (repeatable)
+    /// Let the run succeed despite these failures: all with this exit code, such as 75, or those of up to this share of the profiles that were due, such as 1% (repeatable)
     #[arg(
         long,
         value_name = "CODE|PERCENT%",
@@ -397,7 +397,7 @@ pub struct FetchMany {
     )]
     pub tolerate: Vec<Tolerance>,
     /// Renew at most this many log-ins at once; if bbdl is killed, up to this many consents can be lost
-    #[arg(long, value_name = "N", default_value_t = Renewals::AT_ONCE, env = "BBDL_RENEWALS", hide_short_help = true, value_parser = whole::<u8>(1..=16))]
+    #[arg(long, value_name = "N", default_value_t = RenewalLimit::AT_ONCE, env = "BBDL_RENEWALS", hide_short_help = true, value_parser = whole::<u8>(1..=16))]
     pub renewals: u8,
 }
 
@@ -494,7 +494,7 @@ pub struct Mock {
     /// Number of enrollees
     #[arg(long, value_name = "N", default_value = "1", value_parser = whole::<u32>(1..=1_000_000))]
     pub enrollees: u32,
-    /// Seed of the made-up people and claims
+    /// Seed for the made-up people and claims
     #[arg(long, value_name = "N", default_value = "1", value_parser = at_least::<u64>(0))]
     pub seed: u64,
     /// Serve the FHIR payloads in this directory

@@ -1,6 +1,8 @@
 //! Every unhappy answer that was recorded from the real server and that a client can meet, read
 //! by the client's own eyes: what it takes each for.
 
+use std::time::Duration;
+
 use bbdl::{
     api::problem::{Head, Problem},
     auth::{
@@ -9,7 +11,6 @@ use bbdl::{
     },
     error::Exit,
 };
-use jiff::Timestamp;
 
 /// One recorded exchange.
 struct Exchange {
@@ -39,10 +40,10 @@ impl Exchange {
             status: self.status,
             content_type: self.header("content-type"),
             authenticate: self.header("www-authenticate"),
-            retry_after: self.header("retry-after"),
+            retry_after: self.header("retry-after").and_then(|text| text.parse().ok()).map(Duration::from_secs),
             is_search: self.is_search(),
         };
-        Problem::read(head, self.body.as_bytes(), Timestamp::UNIX_EPOCH)
+        Problem::read(head, self.body.as_bytes())
     }
 }
 

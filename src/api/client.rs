@@ -24,7 +24,7 @@ use super::{
     http_date,
     problem::{Head, Problem},
     proxy,
-    retry::{RetryPolicy, chance},
+    retry::{RetryPolicy, chance, retry_after},
     setup_problem::SetupProblem,
 };
 use crate::{
@@ -354,10 +354,10 @@ impl Client {
                 status,
                 content_type: text(&headers, &CONTENT_TYPE),
                 authenticate: text(&headers, &WWW_AUTHENTICATE),
-                retry_after: text(&headers, &RETRY_AFTER),
+                retry_after: text(&headers, &RETRY_AFTER).and_then(|text| retry_after(text, Timestamp::now())),
                 is_search,
             };
-            return Err(Problem::read(head, &body, Timestamp::now()));
+            return Err(Problem::read(head, &body));
         }
         if !text(&headers, &CONTENT_TYPE).is_some_and(|kind| kind.contains("json")) {
             return Err(Problem::Unreadable { said: "it is not JSON".to_owned() });

@@ -9,10 +9,9 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{http_date, setup_problem::SetupProblem};
+use super::setup_problem::SetupProblem;
 use crate::error::{Error, ErrorKind, sanitized};
 
 /// What an unhappy answer means for the one who asked.
@@ -83,8 +82,8 @@ pub struct Head<'a> {
     pub content_type: Option<&'a str>,
     /// `WWW-Authenticate`, if there was one (RFC 6750 section 3).
     pub authenticate: Option<&'a str>,
-    /// `Retry-After`, if there was one (RFC 9110 section 10.2.3).
-    pub retry_after: Option<&'a str>,
+    /// What `Retry-After` asks for.
+    pub retry_after: Option<Duration>,
     /// Whether a search was asked for. CMS's gateway answers 404 for a whole page when one entry on it is not this
     /// person's (web server, `apps/authorization/permissions.py`): that is a failure, not the absence of claims.
     pub is_search: bool,
@@ -147,12 +146,12 @@ struct Issue {
 impl Problem {
     /// Reads an answer whose status is not 200.
     #[must_use]
-    pub fn read(head: Head<'_>, body: &[u8], now: Timestamp) -> Self {
+    pub fn read(head: Head<'_>, body: &[u8]) -> Self {
         let bytes = body;
         let body: Option<Body> = head.is_json().then(|| serde_json::from_slice(bytes).ok()).flatten();
         let speaker = Speaker::of(head, bytes, body.as_ref());
         let said = words(head.status, body);
-        let temporary = |said| Self::Temporary { said, retry_after: head.retry_after.and_then(|text| wait(text, now)) };
+        let temporary = |said| Self::Temporary { said, retry_after: head.retry_after };
         match (speaker, head.status) {
             (_, 300..=399) => {
                 Self::Unreadable { said: "it answered with a redirect, which bbdl does not follow".to_owned() }
@@ -280,16 +279,6 @@ fn words(status: u16, body: Option<Body>) -> String {
     if text.is_empty() { format!("status {status}") } else { text }
 }
 
-/// `Retry-After`: whole seconds or a date.
-fn wait(text: &str, now: Timestamp) -> Option<Duration> {
-    let text = text.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let seconds = http_date::parse(text)?.duration_since(now).as_secs();
-    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -300,7 +289,7 @@ mod tests {
     /// A search's answer.
     fn read(status: u16, authenticate: Option<&str>, body: &str) -> Problem {
         let head = Head { status, content_type: Some(FHIR), authenticate, retry_after: None, is_search: true };
-        Problem::read(head, body.as_bytes(), Timestamp::UNIX_EPOCH)
+        Problem::read(head, body.as_bytes())
     }
 
     fn name(problem: &Problem) -> String {
@@ -360,7 +349,7 @@ mod tests {
     #[test]
     fn html_is_not_quoted() {
         let head = Head { status: 502, content_type: Some("text/html"), ..Head::default() };
-        let problem = Problem::read(head, b"<h1>Bad gateway</h1>", Timestamp::UNIX_EPOCH);
+        let problem = Problem::read(head, b"<h1>Bad gateway</h1>");
         assert_eq!(problem, Problem::Temporary { said: "status 502".into(), retry_after: None });
     }
 
@@ -390,7 +379,7 @@ mod tests {
                 // The content type alone does not make it JSON.
                 let head = Head { status, content_type: Some("text/html"), is_search: true, ..Head::default() };
                 if body == HTML {
-                    assert_eq!(name(&Problem::read(head, HTML.as_bytes(), Timestamp::UNIX_EPOCH)), meaning, "{status}");
+                    assert_eq!(name(&Problem::read(head, HTML.as_bytes())), meaning, "{status}");
                 }
             }
         }
@@ -401,7 +390,7 @@ mod tests {
             assert_eq!(name(&read(401, challenge, body)), meaning, "{body}");
         }
         let document = Head { status: 404, content_type: Some(FHIR), ..Head::default() };
-        assert_eq!(Problem::read(document, GATEWAY.as_bytes(), Timestamp::UNIX_EPOCH), Problem::NotFound);
+        assert_eq!(Problem::read(document, GATEWAY.as_bytes()), Problem::NotFound);
         let Problem::Temporary { said, .. } = read(403, None, BACK_END) else { panic!() };
         assert_eq!(said, "status 403 of its database: simulated");
     }
@@ -415,16 +404,5 @@ mod tests {
                 assert_ne!(error.exit(), Exit::PersonMustAct, "{status} {body}");
             }
         }
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let now: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
-        assert_eq!(wait("60", now), Some(Duration::from_secs(60)));
-        assert_eq!(wait("Mon, 23 Nov 2026 10:01:30 GMT", now), Some(Duration::from_secs(90)));
-        assert_eq!(wait("Mon, 23 Nov 2026 09:00:00 GMT", now), Some(Duration::ZERO));
-        assert_eq!(wait("Monday, 23-Nov-26 10:01:30 GMT", now), Some(Duration::from_secs(90)));
-        assert_eq!(wait("Mon Nov 23 10:01:30 2026", now), Some(Duration::from_secs(90)));
-        assert_eq!(wait("soon", now), None);
     }
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::problem::Problem;
+use jiff::Timestamp;
+
+use super::{http_date, problem::Problem};
 
 /// How often and how patiently a request is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +56,17 @@ impl RetryPolicy {
     }
 }
 
+/// How long `Retry-After` asks for: whole seconds, or until a date (RFC 9110 section 10.2.3). `None` for anything else.
+#[must_use]
+pub(crate) fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let seconds = http_date::parse(text)?.duration_since(now).as_secs();
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+}
+
 /// A number in `0..1` from the operating system; the middle where it has none to give.
 #[must_use]
 pub(crate) fn chance() -> f64 {
@@ -82,6 +95,17 @@ mod tests {
         let policy = RetryPolicy::default();
         assert_eq!(policy.pause(&temporary(Some(60)), 0, 0.3), Some(Duration::from_secs(60)));
         assert_eq!(policy.pause(&temporary(Some(3600)), 0, 0.3), None);
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
+        assert_eq!(retry_after("60", now), Some(Duration::from_secs(60)));
+        assert_eq!(retry_after("Mon, 23 Nov 2026 10:01:30 GMT", now), Some(Duration::from_secs(90)));
+        assert_eq!(retry_after("Mon, 23 Nov 2026 09:00:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(retry_after("Monday, 23-Nov-26 10:01:30 GMT", now), Some(Duration::from_secs(90)));
+        assert_eq!(retry_after("Mon Nov 23 10:01:30 2026", now), Some(Duration::from_secs(90)));
+        assert_eq!(retry_after("soon", now), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ pub mod log_in_end;
 pub mod pasted;
 pub mod redirect;
 pub(crate) mod refusal;
-pub(crate) mod renewals;
+pub(crate) mod renewal_limit;
 pub(crate) mod session;
 pub mod store;
 pub mod token;

@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 
 use super::{
     log_in_end::EndedKind,
-    renewals::Renewals,
+    renewal_limit::RenewalLimit,
     token::{AccessCategory, Credential, Grant},
     token_endpoint::{self, App, Asked, TokenFailure},
     vault::{Begun, Renewal, Vault},
@@ -53,7 +53,7 @@ pub struct Identity {
     /// The command line that logs this profile in again.
     pub login: String,
     /// What it shares with the sessions of other profiles.
-    pub renewals: Renewals,
+    pub renewals: RenewalLimit,
 }
 
 /// Who is told what becomes of a log-in.

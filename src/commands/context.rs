@@ -17,7 +17,7 @@ use crate::{
     auth::{
         local_vault::LocalVault,
         log_in_end::{Ended, EndedKind},
-        renewals::Renewals,
+        renewal_limit::RenewalLimit,
         session::{Identity, Observer, Session},
         store::{self, StoreKind, StoreSettings, TokenStore},
         token::Grant,
@@ -52,7 +52,7 @@ pub struct Context {
     /// What is open by now.
     pub connections: Arc<Mutex<Vec<(Origin, Connections)>>>,
     /// How many log-ins are renewed at once.
-    pub renewals: Renewals,
+    pub renewals: RenewalLimit,
 }
 
 impl Context {
@@ -103,7 +103,7 @@ impl Context {
             ca_cert,
             limits: Limits::default(),
             connections: Arc::default(),
-            renewals: Renewals::default(),
+            renewals: RenewalLimit::default(),
         })
     }
 

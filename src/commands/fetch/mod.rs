@@ -16,7 +16,7 @@ use crate::{
     api::{client::Limits, retry::RetryPolicy},
     api_version::ApiVersion,
     archive::manifest::{Entry, Source},
-    auth::{log_in_end::EndedKind, renewals::Renewals, session::Session},
+    auth::{log_in_end::EndedKind, renewal_limit::RenewalLimit, session::Session},
     claim::{archived::coverages, coverage::notice},
     cli::{Fetch, Format},
     commands::{Context, shared_state},
@@ -41,7 +41,7 @@ const REMIND_DAYS: i64 = 14;
 /// Any of the contract's.
 pub(crate) fn run(context: &Context, args: &Fetch) -> Result<()> {
     let limits = Limits { jobs: usize::from(args.jobs), patience: args.timeout };
-    let context = Context { limits, renewals: Renewals::at_most(args.many.renewals), ..context.clone() };
+    let context = Context { limits, renewals: RenewalLimit::at_most(args.many.renewals), ..context.clone() };
     if args.all_profiles {
         return all_profiles::run(&context, args);
     }
@@ -69,7 +69,14 @@ async fn one_named<T>(
     args: &Fetch,
     what: impl AsyncFnOnce(&Job<'_>, &OneProfile<'_>) -> Result<T>,
 ) -> Result<T> {
-    let profile = Profile::must_load(&context.paths, &context.profile)?;
+    let profile = Profile::must_load(&context.paths, &context.profile).map_err(|error| {
+        if error.kind == ErrorKind::NoProfile && shared_state::is_named(context, &args.shared) {
+            return error.hint(
+                "Without --all-profiles, bbdl fetches for a profile of this machine, and leaves the shared state alone. To fetch for everybody in it, add --all-profiles.",
+            );
+        }
+        error
+    })?;
     one(&Job { context, args, profile, home: Home::Local }, what).await.result
 }
 

@@ -19,7 +19,7 @@ const HEALTH_COUNTS: Duration = Duration::from_secs(30);
 
 /// What sessions share. Cheap to clone; clones share it.
 #[derive(Clone, Debug)]
-pub struct Renewals(Arc<Inner>);
+pub struct RenewalLimit(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -28,7 +28,7 @@ struct Inner {
     well: Mutex<Vec<(String, Instant)>>,
 }
 
-impl Renewals {
+impl RenewalLimit {
     /// As many as `--renewals` says if nobody says otherwise.
     pub const AT_ONCE: u8 = 2;
 
@@ -68,7 +68,7 @@ impl Renewals {
     }
 }
 
-impl Default for Renewals {
+impl Default for RenewalLimit {
     fn default() -> Self {
         Self::at_most(Self::AT_ONCE)
     }
