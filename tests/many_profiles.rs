@@ -428,6 +428,27 @@ fn a_rename_moves_archives_before_the_record() {
 }
 
 #[test]
+fn a_broken_token_record_has_one_name() {
+    let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
+    rows(&stage);
+    let tokens = stage.home.path().join("tokens");
+    for file in files_of(&tokens, "ann") {
+        fs::write(tokens.join(file), "{}").unwrap();
+    }
+    for command in
+        [&["fetch", "eob", "--out", "x", "--profile", "ann"][..], &["profiles", "export", "ann", "--with-tokens"]]
+    {
+        let output = stage.run(command);
+        assert_code(&output, 78, command);
+        assert!(
+            text(&output.stderr).contains("the record that the token store has for profile \"ann\" is not bbdl's"),
+            "{}",
+            text(&output.stderr)
+        );
+    }
+}
+
+#[test]
 fn a_removed_profile_leaves_its_archive_and_nothing_else() {
     let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
     rows(&stage);

@@ -118,6 +118,17 @@ fn each_enrollee_has_a_row_and_the_run_has_metrics() {
     ] {
         assert!(metrics.lines().any(|it| it == line), "{line}: {metrics}");
     }
+    // The collector runs as another user.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        night(&stage, 77, &["--metrics", "node/exporter/bbdl.prom"]);
+        let mode = |path: &str| fs::metadata(stage.home.path().join(path)).unwrap().permissions().mode();
+        fs::create_dir(stage.home.path().join("any")).unwrap();
+        assert_eq!(mode("node"), mode("any"));
+        assert_eq!(mode("node/exporter"), mode("any"));
+        assert_eq!(mode("node/exporter/bbdl.prom") & 0o777, 0o644);
+    }
     // A file that cannot be written is told before anybody is asked.
     stage.asked();
     stage.expect(2, &[&NIGHT[..], &["--results", "."]].concat());

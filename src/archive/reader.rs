@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
+    files::path_text::typed,
     files::private_file::{self, Intruder},
 };
 
@@ -146,9 +147,10 @@ impl Ids {
 /// A file of the archive is not what a pull has put there, and nothing is made of it.
 #[must_use]
 pub(crate) fn damaged(path: &Path, why: &str) -> Error {
-    Error::new(ErrorKind::Archive, format!("{} is damaged: {why}", path.display())).hint(
-        "Nothing was written. See `bbdl verify`. Restore the file from a backup, or download everything again: bbdl fetch all --full --out DIR",
-    )
+    let dir = typed(path.parent().unwrap_or(path));
+    Error::new(ErrorKind::Archive, format!("{} is damaged: {why}", path.display())).hint(format!(
+        "Nothing was written. Restore the file from a backup, or download everything again: bbdl fetch all --full --out {dir}"
+    ))
 }
 
 fn none(dir: &Path) -> Error {
@@ -180,16 +182,15 @@ pub(crate) fn nearest(dir: &Path) -> String {
         found.sort();
         found
     };
-    let fetch = "Fetch claims first: bbdl fetch eob --out DIR.";
+    let fetch = || format!("Fetch claims first: bbdl fetch eob --out {}", typed(dir));
     if is_archive(dir) {
-        return format!(
-            "It is an archive without claims. Fetch claims into it: bbdl fetch eob --out {}",
-            crate::files::path_text::typed(dir)
-        );
+        return format!("It is an archive without claims. Fetch claims into it: bbdl fetch eob --out {}", typed(dir));
     }
     if lacks_its_manifest(dir) {
-        return "Restore manifest.json from a backup, or download everything into a new directory: bbdl fetch all --out DIR"
-            .to_owned();
+        return format!(
+            "Restore manifest.json from a backup, or download everything into a new directory: bbdl fetch all --out {}",
+            typed(&beside(dir))
+        );
     }
     let whole = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
     if let Some(above) = whole.ancestors().skip(1).take(3).find(|above| is_archive(above)) {
@@ -202,20 +203,36 @@ pub(crate) fn nearest(dir: &Path) -> String {
         return format!("Give one of the archives in it: {}{more}", names.join(", "));
     }
     // What is there was not mistyped.
-    if std::fs::symlink_metadata(dir).is_ok() {
-        return fetch.to_owned();
+    if let Ok(there) = std::fs::symlink_metadata(dir) {
+        let is_empty = there.is_dir() && std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
+        return if is_empty {
+            fetch()
+        } else {
+            "Give the directory of an archive: the one that you named in --out when you fetched.".to_owned()
+        };
     }
     let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let typed = name(&whole);
+    let wanted = name(&whole);
     let beside = dir.parent().map(|above| if above.as_os_str().is_empty() { Path::new(".") } else { above });
     let near = beside.map(archives_in).unwrap_or_default().into_iter().filter_map(|path| {
-        let distance = strsim::damerau_levenshtein(&typed.to_lowercase(), &name(&path).to_lowercase());
+        let distance = strsim::damerau_levenshtein(&wanted.to_lowercase(), &name(&path).to_lowercase());
         (distance <= FAR).then_some((distance, path))
     });
     match near.min() {
         Some((_, path)) => format!("Did you mean {}?", path.strip_prefix(".").unwrap_or(&path).display()),
-        None => fetch.to_owned(),
+        None => fetch(),
     }
+}
+
+/// A directory beside `dir` that is not there yet.
+fn beside(dir: &Path) -> PathBuf {
+    let name = dir.file_name().unwrap_or("claims".as_ref());
+    let numbered = |number: usize| {
+        let mut name = name.to_owned();
+        name.push(format!("-{number}"));
+        dir.with_file_name(name)
+    };
+    (2..).map(numbered).find(|path| std::fs::symlink_metadata(path).is_err()).unwrap_or_else(|| numbered(2))
 }
 
 /// Refuses a place for something that is made of an archive where it would be one of an archive's own files, or
@@ -316,6 +333,7 @@ mod tests {
         archive(&home.path().join("all/claims"), "{}\n");
         fs::create_dir(home.path().join("all/claimz")).unwrap();
         archive(&home.path().join("all/claimx"), "{}\n");
+        fs::write(home.path().join("notes.txt"), "notes").unwrap();
         fs::remove_file(home.path().join("all/claimx/manifest.json")).unwrap();
         assert!(none(&home.path().join("all/claimx")).message.contains("manifest.json is missing"));
         for (typed, words) in [
@@ -326,6 +344,8 @@ mod tests {
             ("nowhere", "Fetch claims first"),
             ("all/claimz", "Fetch claims first"),
             ("all/claimx", "Restore manifest.json"),
+            ("all/claimx", "all/claimx-2"),
+            ("notes.txt", "Give the directory of an archive"),
         ] {
             let hint = nearest(&home.path().join(typed));
             assert!(hint.contains(words), "{typed}: {hint}");

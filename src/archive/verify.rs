@@ -145,7 +145,7 @@ pub fn verify(dir: &Path) -> Result<Report> {
     report.remedy = match report.failure() {
         Some(ErrorKind::Exposed) => report.chmod(dir),
         Some(ErrorKind::InUse) => format!("bbdl verify {}", typed(dir)),
-        Some(_) => "bbdl fetch all --full --out DIR, or restore it from a backup".to_owned(),
+        Some(_) => format!("bbdl fetch all --full --out {}", typed(dir)),
         None => String::new(),
     };
     Ok(report)

@@ -52,7 +52,7 @@ mod with_postgres {
             shared_roster::{Pacer, SharedRoster},
         },
         origin::Origin,
-        profile::{Profile, ProfileName},
+        profile::{Profile, ProfileName, archive_notes::ArchiveNote},
         runtime::block_on,
         shared_state::{
             SharedState,
@@ -95,7 +95,8 @@ mod with_postgres {
         })
     }
 
-    /// Removes enrollees from the shared state that is named, if one is; each answer is whether there was one.
+    /// Removes enrollees from the shared state that is named, if one is; each answer is the archives of that enrollee, or
+    /// nothing where there was none.
     ///
     /// # Errors
     /// As [`open`].
@@ -103,7 +104,7 @@ mod with_postgres {
         context: &Context,
         args: &SharedStateArgs,
         names: &[ProfileName],
-    ) -> Result<Option<Vec<bool>>> {
+    ) -> Result<Option<Vec<Option<Vec<ArchiveNote>>>>> {
         let Some(address) = address(context, args)? else { return Ok(None) };
         block_on(async {
             let state = SharedState::open(address, None, context.paths.unsaved(), Migrate::Nothing).await?;
@@ -300,7 +301,7 @@ mod without_postgres {
         commands::Context,
         error::{Error, ErrorKind, Result},
         fleet::roster::{Roster, Selection},
-        profile::{Profile, ProfileName},
+        profile::{Profile, ProfileName, archive_notes::ArchiveNote},
     };
 
     /// Fails where a shared state is named.
@@ -329,7 +330,7 @@ mod without_postgres {
         context: &Context,
         args: &SharedStateArgs,
         _: &[ProfileName],
-    ) -> Result<Option<Vec<bool>>> {
+    ) -> Result<Option<Vec<Option<Vec<ArchiveNote>>>>> {
         none(context, args).map(|()| None)
     }
 

@@ -53,9 +53,9 @@ pub(crate) fn run(context: &Context, args: &Verify) -> Result<()> {
         _ => "is damaged",
     };
     let hint = match kind {
-        ErrorKind::Exposed => format!("{}  (the next `bbdl fetch` does it as well)", report.remedy),
+        ErrorKind::Exposed => format!("{}  (the next fetch does the same)", report.remedy),
         ErrorKind::InUse => "Run the same command again when that program has closed the file.".to_owned(),
-        _ => "Restore it from a backup, or fetch everything into a new directory.".to_owned(),
+        _ => format!("Restore it from a backup, or download everything again: {}", report.remedy),
     };
     let message = format!("{} {what}: {}", args.dir.display(), report.problems.join("; "));
     let error = Error::new(kind, message).hint(hint);

@@ -91,13 +91,10 @@ impl Sink for Sqlite {
     fn row(&mut self, row: &Row<'_>) -> Result<()> {
         let wrong = |cause: rusqlite::Error| match cause.sqlite_error_code() {
             // Known before the whole file is read.
-            Some(rusqlite::ErrorCode::ConstraintViolation) => Error::new(
-                ErrorKind::Archive,
-                "the archive is damaged: ids that occur twice",
-            )
-            .hint(
-                "Nothing was written. See `bbdl verify`; to download everything again: bbdl fetch all --full --out DIR",
-            ),
+            Some(rusqlite::ErrorCode::ConstraintViolation) => {
+                Error::new(ErrorKind::Archive, "the archive is damaged: ids that occur twice")
+                    .hint("Nothing was written. To see which file, and what to type: bbdl verify DIR")
+            }
             _ => unwritten(&self.file, &cause),
         };
         for (_, insert) in self.inserts.iter().filter(|(of, _)| *of == row.table) {

@@ -51,6 +51,8 @@ pub(crate) fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// As [`AtomicFile::begin_where_told`].
 pub(crate) fn write_public(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // A directory that only we may enter would hide it.
+    fs::create_dir_all(directory_of(path))?;
     let fresh = AtomicFile::begin_where_told(path)?;
     set_mode(fresh.temporary.as_file(), 0o644)?;
     fresh.write_and_keep(bytes)

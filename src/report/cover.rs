@@ -24,7 +24,7 @@ pub(super) fn section(coverages: &[Coverage], card: Option<&str>) -> Markup {
     html! {
         h2 #coverage { "Your coverage" }
         @if coverages.is_empty() {
-            p { "Your coverage was not fetched. To have it here, type: " code { "bbdl fetch all --out DIR" } }
+            p { "Your coverage was not fetched. To have it here, type: " code { "bbdl fetch all --out DIR" } ", with the directory of this archive in place of DIR." }
         } @else {
             dl.cover { @for coverage in coverages { (part(coverage)) } }
             p.quiet {

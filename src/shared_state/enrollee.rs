@@ -16,7 +16,7 @@ use crate::{
         token::{Credential, Grant},
     },
     error::{Error, ErrorKind, Result},
-    profile::{Profile, ProfileName},
+    profile::{Profile, ProfileName, archive_notes::ArchiveNote},
 };
 
 /// How many rows one statement brings.
@@ -189,10 +189,12 @@ impl SharedState {
     ///
     /// # Errors
     /// As every call of the database.
-    pub async fn remove(&self, name: &ProfileName) -> Result<bool> {
+    pub async fn remove(&self, name: &ProfileName) -> Result<Option<Vec<ArchiveNote>>> {
         let name = name.as_str();
-        let sql = "DELETE FROM bbdl.enrollee WHERE name = $1 RETURNING name";
-        Ok(!self.database().query(sql, &[(&name, Type::TEXT)]).await?.is_empty())
+        let sql = "DELETE FROM bbdl.enrollee WHERE name = $1 RETURNING archives::text";
+        let gone = self.database().query(sql, &[(&name, Type::TEXT)]).await?;
+        // Notes that cannot be understood name no archive.
+        Ok(gone.first().map(|row| serde_json::from_str(row.get(0)).unwrap_or_default()))
     }
 }
 

@@ -185,7 +185,7 @@ fn archives_of_an_earlier_person_stay() {
 
 /// Nothing but the profile knows of an archive, and a first pull may take an hour.
 #[test]
-fn purge_and_rename_wait_for_a_first_pull_and_find_one_that_was_killed() {
+fn purge_rename_and_remove_wait_for_a_first_pull_and_find_one_that_was_killed() {
     let latency = Duration::from_millis(200);
     let stage = Stage::with(Setting { claims: 100, latency, ..Setting::default() });
     let home = stage.home.path();
@@ -196,7 +196,11 @@ fn purge_and_rename_wait_for_a_first_pull_and_find_one_that_was_killed() {
     until("a page is there", || fs::metadata(&partial).is_ok_and(|it| it.len() > 0));
     signal(running.id(), Signal::STOP);
     assert!(!home.join("mom/manifest.json").exists());
-    for command in [&["purge", "--yes", "--profile", "mom"][..], &["profiles", "rename", "mom", "mum"]] {
+    for command in [
+        &["purge", "--yes", "--profile", "mom"][..],
+        &["profiles", "rename", "mom", "mum"],
+        &["profiles", "remove", "mom", "--yes"],
+    ] {
         let refused = stage.run(command);
         assert_code(&refused, 75, command);
         assert!(text(&refused.stderr).contains("another bbdl is writing to"), "{}", text(&refused.stderr));

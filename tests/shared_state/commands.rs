@@ -43,6 +43,8 @@ fn commands_work_on_the_shared_state_and_say_what_is_wrong_with_it() {
     assert_eq!(text(&refused.stdout).lines().filter(|line| line.contains("\"ok\":false")).count(), 3);
     assert_code(&import(&["--replace"]), 0, &["--replace"]);
     assert!(said(&["profiles", "remove", "p0001", "--yes"], 0).contains("removed from the shared state"));
+    let one = said(&["fetch", "eob", "--profile", "p0000", "--out", "one"], 78);
+    assert!(one.contains("add --all-profiles"), "{one}");
     said(&["profiles", "remove", "p0001", "--yes"], 78);
 
     let with = |key: Option<&str>, arguments: &[&str]| {
@@ -75,6 +77,10 @@ fn commands_work_on_the_shared_state_and_say_what_is_wrong_with_it() {
     let mut command = fleet.bbdl("m0", &["status", "--json"]);
     command.env_remove("BBDL_STATE");
     assert!(text(&finished(command).stdout).contains("p0002"));
+
+    said(&["fetch", "eob", "--all-profiles", "--out", "out"], 0);
+    let removed = said(&["profiles", "remove", "p0002", "--yes"], 0);
+    assert!(removed.contains("its archive stays: ") && removed.contains("out/p0002 (2 claims)"), "{removed}");
 }
 
 /// Whoever withdraws from a study is gone from the shared state, from the server and from the disk.

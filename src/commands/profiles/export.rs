@@ -4,11 +4,10 @@ use std::io::{IsTerminal, Write, stdout};
 
 use super::row::Written;
 use crate::{
-    auth::token::Credential,
     cli::{ProfilesExport, SharedStateArgs},
     commands::{Context, shared_state},
     error::{Error, ErrorKind, Result},
-    profile::{Profile, ProfileName},
+    profile::Profile,
 };
 #[cfg(feature = "postgres")]
 use crate::{runtime::block_on, shared_state::schema::Migrate};
@@ -39,7 +38,7 @@ pub(super) fn run(context: &Context, args: &ProfilesExport, shared: &SharedState
     context.output.stream(|out| {
         for name in &names {
             let profile = Profile::must_exist(&context.paths, name)?;
-            let tokens = args.with_tokens.then(|| tokens(context, name, &profile)).transpose()?;
+            let tokens = args.with_tokens.then(|| context.local_vault(name, &profile).read()).transpose()?;
             write_row(out, &Written::of(name, &profile, tokens.as_ref()))?;
         }
         Ok(())
@@ -67,14 +66,5 @@ async fn of_shared_state(context: &Context, args: &ProfilesExport, shared: &Shar
             write_row(out, &Written::of(&enrollee.name, &enrollee.profile, tokens.as_ref()))?;
         }
         Ok(())
-    })
-}
-
-fn tokens(context: &Context, name: &ProfileName, profile: &Profile) -> Result<Credential> {
-    let store = context.store(context.token_store.unwrap_or(profile.token_store));
-    let record = store.load(name.as_str())?;
-    record.as_ref().and_then(Credential::from_record).ok_or_else(|| {
-        Error::new(ErrorKind::NoTokens, format!("the token store has no tokens of profile \"{name}\""))
-            .hint(format!("Log in again: {}", profile.login_command(name)))
     })
 }

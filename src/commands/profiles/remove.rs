@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::{
+    archive,
     cli::{ProfilesRemove, SharedStateArgs},
     commands::{Context, login, shared_state},
     error::{Error, ErrorKind, Result},
-    profile::{Profile, ProfileName},
+    profile::{Profile, ProfileName, archive_notes::ArchiveNote},
 };
 
 /// Runs the command. Each name is removed or refused for itself. The server is not told: [`crate::commands::logout`] does
@@ -20,17 +21,19 @@ pub(super) fn run(context: &Context, args: &ProfilesRemove, shared: &SharedState
     }
     let mut rows: Vec<Value> = Vec::new();
     let mut failures: Vec<Error> = Vec::new();
-    let of_state = shared_state::remove(context, shared, &args.names)?;
-    for (at, name) in args.names.iter().enumerate() {
-        let removed = match &of_state {
-            None => remove(context, name).map(Some),
-            Some(removed) if removed.get(at) == Some(&true) => Ok(None),
-            Some(_) => Err(Error::new(ErrorKind::NoProfile, format!("\"{name}\" is not in the shared state"))
-                .hint("To list who is: bbdl profiles list")),
+    let mut of_state = shared_state::remove(context, shared, &args.names)?.map(Vec::into_iter);
+    for name in &args.names {
+        let removed = match &mut of_state {
+            None => remove(context, name),
+            Some(removed) => match removed.next().flatten() {
+                Some(archives) => Ok(Removed { from: "the shared state", archives, has_ended: false }),
+                None => Err(Error::new(ErrorKind::NoProfile, format!("\"{name}\" is not in the shared state"))
+                    .hint("To list who is: bbdl profiles list")),
+            },
         };
         match removed {
-            Ok(profile) => {
-                tell(context, name, profile.as_ref());
+            Ok(removed) => {
+                tell(context, name, &removed);
                 rows.push(json!({"name": name.as_str(), "ok": true}));
             }
             Err(error) => {
@@ -57,24 +60,38 @@ pub(super) fn run(context: &Context, args: &ProfilesRemove, shared: &SharedState
     Err(if context.output.json() { error.already_reported() } else { error })
 }
 
-fn remove(context: &Context, name: &ProfileName) -> Result<Profile> {
+/// What went.
+struct Removed {
+    /// Where from.
+    from: &'static str,
+    /// What stays.
+    archives: Vec<ArchiveNote>,
+    /// Whether the log-in is known to be over.
+    has_ended: bool,
+}
+
+fn remove(context: &Context, name: &ProfileName) -> Result<Removed> {
     let profile = Profile::must_exist(&context.paths, name)?;
     // No fetch may store a renewed token after the others are gone.
     let _held = login::hold(context, name, "remove a profile")?;
     // A fetch may have begun an archive since.
     let profile = Profile::load(&context.paths, name)?.unwrap_or(profile);
+    // A first pull under way would leave data that no profile knows of.
+    for place in profile.archives.iter().filter_map(|note| note.place().ok().flatten()) {
+        archive::refuse_in_use(&place)?;
+    }
     let store = context.store(context.token_store.unwrap_or(profile.token_store));
     store.delete(name.as_str())?;
     Profile::remove(&context.paths, name)?;
-    Ok(profile)
+    Ok(Removed { from: "this machine", archives: profile.archives, has_ended: profile.ended.is_some() })
 }
 
 fn agree(context: &Context, names: &[ProfileName]) -> Result<()> {
+    let names: Vec<&str> = names.iter().map(ProfileName::as_str).collect();
     if !context.output.can_ask() {
         return Err(Error::usage("remove deletes tokens for good, and there is no terminal to ask on")
-            .hint("To remove without a question: bbdl profiles remove NAME --yes"));
+            .hint(format!("To remove without a question: bbdl profiles remove {} --yes", names.join(" "))));
     }
-    let names: Vec<&str> = names.iter().map(ProfileName::as_str).collect();
     context.output.tell(format!("Profiles and their tokens: {}", names.join(", ")));
     let answer = context.output.ask("Remove all of them from this machine? Type yes")?;
     if answer.eq_ignore_ascii_case("yes") {
@@ -83,19 +100,13 @@ fn agree(context: &Context, names: &[ProfileName]) -> Result<()> {
     Err(Error::new(ErrorKind::Declined, "nothing was removed").hint("To remove without a question: --yes"))
 }
 
-fn tell(context: &Context, name: &ProfileName, profile: Option<&Profile>) {
+fn tell(context: &Context, name: &ProfileName, removed: &Removed) {
     if context.output.json() {
         return;
     }
-    let Some(profile) = profile else {
-        context
-            .output
-            .say(format!("{name}: removed from the shared state; the consent goes on at the server until it ends"));
-        return;
-    };
-    let lives_on = if profile.ended.is_some() { "" } else { "; the consent goes on at the server until it ends" };
-    context.output.say(format!("{name}: removed from this machine{lives_on}"));
-    for note in &profile.archives {
+    let lives_on = if removed.has_ended { "" } else { "; the consent goes on at the server until it ends" };
+    context.output.say(format!("{name}: removed from {}{lives_on}", removed.from));
+    for note in &removed.archives {
         context.output.say(format!("  its archive stays: {} ({})", note.out.display(), note.size()));
     }
 }
