@@ -57,3 +57,37 @@ fn an_apps_own_callback_can_be_registered() {
     let said = text(&refused.stderr);
     assert!(said.contains("write it as http://localhost:3000/callback"), "{said}");
 }
+
+/// The examples that app developers copy pass against the mock, and fail if the app is wrong.
+#[cfg(unix)]
+#[test]
+fn the_examples_of_tests_with_the_mock_work() {
+    use crate::support::{finished, has_programs};
+    if !has_programs(&["python3", "node"]) {
+        return;
+    }
+    let examples = [
+        ("test_with_mock.py", "python3", &["-m", "unittest"][..], "\"next\""),
+        ("with-mock.test.mjs", "node", &["--test"], "\"next\""),
+    ];
+    for (name, program, arguments, paging) in examples {
+        let stage = Stage::new();
+        let example = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples").join(name);
+        let right = std::fs::read_to_string(example).unwrap();
+        let run = |code: &str| {
+            std::fs::write(stage.home.path().join(name), code).unwrap();
+            let bbdl = stage.bbdl(&[]);
+            let dir = std::path::Path::new(bbdl.get_program()).parent().unwrap().to_owned();
+            let dirs = std::env::split_paths(&std::env::var_os("PATH").unwrap()).collect::<Vec<_>>();
+            let path = std::env::join_paths(std::iter::once(dir).chain(dirs)).unwrap();
+            let mut command = Command::new(program);
+            command.args(arguments).arg(name).current_dir(stage.home.path()).env("PATH", path);
+            finished(command)
+        };
+        let output = run(&right);
+        assert_eq!(output.status.code(), Some(0), "{name}: {}{}", text(&output.stdout), text(&output.stderr));
+        // An app that reads only the first page.
+        assert!(right.contains(paging), "{name}");
+        assert_eq!(run(&right.replace(paging, "\"none\"")).status.code(), Some(1), "{name}");
+    }
+}

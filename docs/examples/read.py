@@ -13,22 +13,22 @@ import pandas
 
 archive, tables = (pathlib.Path(path) for path in sys.argv[1:])
 
-# The claims themselves, one at a time: nothing of them is lost, and numbers keep their digits.
+# The claims themselves, one at a time: nothing is lost, and numbers keep their digits.
 with open(archive / "ExplanationOfBenefit.ndjson", encoding="utf-8") as lines:
     for line in lines:
         claim = json.loads(line, parse_float=str)
         print(claim["id"], claim.get("status"))
         break
 
-# The same file as a table, where a few fields of the raw claims are wanted.
+# The same file as a table, if you want only a few fields of the raw claims.
 raw = duckdb.sql(
     f"""select json->>'$.id' as id, (json->>'$.payment.amount.value')::decimal(18, 2) as paid
         from read_ndjson_objects('{archive}/ExplanationOfBenefit.ndjson', maximum_object_size = 33554432)"""
 )
 print(raw.aggregate("count(*), sum(paid)"))
 
-# Tables with columns that mean the same at every version of the API. What was cancelled, deleted or replaced is in them, and
-# belongs into no sum.
+# Tables with columns that mean the same at every version of the API. They also have claims that were
+# canceled, deleted or replaced. Do not add those up.
 duckdb.sql(f"create view claims as from '{tables}/claims.parquet' where standing = 'final'")
 duckdb.sql(f"create view lines as from '{tables}/lines.parquet'")
 print(duckdb.sql("select claim_type, count(*), sum(medicare_paid) from claims group by 1 order by 1"))

@@ -33,6 +33,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("dbus-send", "dbus-bin"),
     ("gnome-keyring-daemon", "gnome-keyring"),
     ("gpg", "gnupg"),
+    ("node", "nodejs"),
     ("pgrep", "procps"),
     ("script", "bsdutils"),
     ("secret-tool", "libsecret-tools"),
