@@ -8,7 +8,7 @@
 //!
 //! | room | its job |
 //! | --- | --- |
-//! | [`commands`] | one file per command; the only place where rooms meet |
+//! | [`commands`] | one file per command; puts the other rooms to work together |
 //! | [`cli`] | what a person may type |
 //! | [`report`] | one HTML page for people, from an archive |
 //! | [`export`] | tables and a FHIR Bundle, from an archive |

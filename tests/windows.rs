@@ -142,7 +142,7 @@ fn doctor_names_the_proxy_of_the_settings() {
     if value("ProxyEnable") == "0x1" {
         assert!(found.contains(&value("ProxyServer")) && found.contains("settings"), "{found}");
     } else {
-        assert_eq!(found, "none: bbdl connects to CMS directly");
+        assert_eq!(found, "none: bbdl connects to the server directly");
     }
 }
 

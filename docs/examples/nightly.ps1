@@ -14,7 +14,7 @@ param(
     [string]$ProfileName
 )
 Set-StrictMode -Version 2
-# What bbdl writes to standard error is no failure of this script.
+# If bbdl writes to standard error, this script has not failed.
 $ErrorActionPreference = 'Continue'
 
 function Get-Setting([string]$Name, [string]$Default) {
@@ -24,7 +24,7 @@ function Get-Setting([string]$Name, [string]$Default) {
 
 if (-not $ProfileName) { $ProfileName = Get-Setting 'BBDL_PROFILE' 'default' }
 $env:BBDL_PROFILE = $ProfileName
-# The same archive, however it is written.
+# The same for each way of writing the archive's path.
 $place = $ExecutionContext.SessionState.Path.GetUnresolvedProviderPathFromPSPath($Dir).TrimEnd('\', '/').ToLowerInvariant()
 $sha256 = [Security.Cryptography.SHA256]::Create()
 $hash = $sha256.ComputeHash([Text.Encoding]::UTF8.GetBytes("$ProfileName`n$place"))
@@ -42,7 +42,7 @@ try { $null = New-Item -ItemType Directory -Force -Path $state -ErrorAction Stop
 # bbdl writes UTF-8, whatever the console is set to.
 try { [Console]::OutputEncoding = New-Object Text.UTF8Encoding $false } catch { Write-Verbose 'no console' }
 while ($true) {
-    # The code of a bbdl that is not found, as shells have it.
+    # The exit code that shells give for a program that is not found.
     $global:LASTEXITCODE = 127
     try { $said = @(& bbdl fetch all --out $Dir -q --no-input 2>&1 | ForEach-Object { "$_" }) } catch { $said = @("$_") }
     $code = $global:LASTEXITCODE
@@ -63,7 +63,7 @@ switch ($code) {
         if ($nights -ge $patience) { "for $nights nights now:"; $said }
     }
     77 {
-        # The server answered, so the row of nights without it ends here.
+        # The server answered, so the count of nights without an answer starts again.
         Remove-Item -Force -ErrorAction SilentlyContinue -LiteralPath $later
         if (-not (Test-Path -LiteralPath $told)) {
             $null = New-Item -ItemType File -Path $told

@@ -69,7 +69,7 @@ pub(super) fn op_instant(text: &str) -> Result<String, String> {
     let is_date = value.len() == 10 && value.parse::<jiff::civil::Date>().is_ok();
     if !is_date {
         let example = "2025-01-31 or 2025-01-31T00:00:00Z";
-        value.parse::<jiff::Timestamp>().map_err(|_| format!("\"{value}\" is not a date or instant like {example}"))?;
+        value.parse::<jiff::Timestamp>().map_err(|_| format!("\"{value}\" is not a date or time like {example}"))?;
     }
     Ok(format!("{operator}{value}"))
 }

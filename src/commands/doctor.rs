@@ -214,10 +214,11 @@ fn browser() -> Finding {
 fn proxies() -> Finding {
     let Some(named) = Named::here() else {
         return match proxy::named_by_the_system(PRODUCTION) {
-            Some(proxy) => {
-                Finding::ok("proxy", format!("the system's settings name {proxy}: bbdl connects to CMS through it"))
-            }
-            None => Finding::ok("proxy", "none: bbdl connects to CMS directly"),
+            Some(proxy) => Finding::ok(
+                "proxy",
+                format!("the system's settings name {proxy}: bbdl connects to the server through it"),
+            ),
+            None => Finding::ok("proxy", "none: bbdl connects to the server directly"),
         };
     };
     if let Err(why) = named.url() {
@@ -229,7 +230,7 @@ fn proxies() -> Finding {
         Some((except, _)) => {
             Finding::ok("proxy", format!("{name} is set, but {except} excludes CMS: bbdl connects directly"))
         }
-        None => Finding::ok("proxy", format!("{name} is set: bbdl connects to CMS through it")),
+        None => Finding::ok("proxy", format!("{name} is set: bbdl connects to the server through it")),
     }
 }
 

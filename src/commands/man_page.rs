@@ -142,6 +142,10 @@ fn examples(roff: &mut Roff, command: &Command) {
     roff.control("fi", []);
 }
 
+/// The commands that seal tokens in a shared state or open them.
+const SEALED: &[&str] =
+    &["bbdl-fetch", "bbdl-logout", "bbdl-purge", "bbdl-doctor", "bbdl-profiles-import", "bbdl-profiles-export"];
+
 /// Variables that are no option's, and the commands that use them; none named: all.
 const VARIABLES: &[(&str, &str, &[&str])] = &[
     ("BBDL_HOME", "One directory for configuration, state and the token store \"file\".", &[]),
@@ -151,6 +155,8 @@ const VARIABLES: &[(&str, &str, &[&str])] = &[
     ("BBDL_SANDBOX", "The same as --sandbox.", &["bbdl-login"]),
     ("BBDL_PRODUCTION", "The same as --production.", &["bbdl-login"]),
     ("BROWSER", "The browser to open. %s stands for the address.", &["bbdl-login", "bbdl-report"]),
+    ("BBDL_STATE_KEY", "The key of the shared state, in base64.", SEALED),
+    ("BBDL_STATE_KEY_COMMAND", "A command that prints the key of the shared state.", SEALED),
     ("NO_COLOR", "Any value turns colors off.", &[]),
     ("HTTPS_PROXY", "The proxy for requests to https servers.", &[]),
     ("NO_PROXY", "Hosts to reach without the proxy.", &[]),

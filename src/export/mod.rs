@@ -38,7 +38,7 @@ pub enum Format {
     Csv,
     /// `claims.parquet`, `lines.parquet` and `coverage.parquet` in a directory; with several archives, one directory for each table.
     Parquet,
-    /// One file with these tables, and with a table for each kind of detail that a claim can have several of.
+    /// One file with these tables, and one more table for each kind of detail that can occur several times in a claim.
     Sqlite,
     /// One FHIR R4 Bundle with the patient, coverage and claims as the server sent them, for a doctor or a portal (API v2, v3).
     FhirBundle,

@@ -141,7 +141,7 @@ pub(super) fn respond(shared: &Shared, request: &Request, what: &str) -> Respons
             let now = shared.world().now();
             result(read(request).and_then(|load| shared.records.load(&load, now)).map(|done| json!(done)))
         }
-        _ => json(404, &json!({"error": "no such control; docs/mock.md lists them"})),
+        _ => json(404, &json!({"error": "no such control; see Controls in docs/mock.md"})),
     }
 }
 

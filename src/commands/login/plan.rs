@@ -56,15 +56,16 @@ impl Plan {
         let named = context.token_store.or(context.config.token_store);
         let store_kind = named.or(before.as_ref().map(|profile| profile.token_store)).unwrap_or_default();
         let store = context.store(store_kind);
-        let client_id = client::id(context, args.client_id.clone().or(defaults.client_id), same_server)?;
-        let secret_file = args.client_secret_file.clone().or(defaults.client_secret_file);
-        let client_secret = client::secret(context, secret_file.as_deref(), same_server, &*store, &client_id)?;
+        // What is given and wrong comes before what is missing.
         let manual = args.manual || defaults.manual.unwrap_or(false);
         let redirect_given =
             args.redirect_uri.or(defaults.redirect_uri).or(same_server.and_then(|p| p.redirect_uri.clone()));
         let text = redirect_given.as_deref().unwrap_or(redirect::DEFAULT);
         let redirect = if manual { RedirectUri::manual(text) } else { RedirectUri::loopback(text) };
         let redirect = redirect.map_err(|cause| Error::usage(format!("redirect URI \"{text}\": {cause}")))?;
+        let client_id = client::id(context, args.client_id.clone().or(defaults.client_id), same_server)?;
+        let secret_file = args.client_secret_file.clone().or(defaults.client_secret_file);
+        let client_secret = client::secret(context, secret_file.as_deref(), same_server, &*store, &client_id)?;
         let scopes =
             if args.scope.is_empty() { defaults.scope.unwrap_or_else(|| default_scopes(api)) } else { args.scope };
         let lang = match (args.lang, defaults.lang.as_deref()) {

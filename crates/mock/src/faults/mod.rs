@@ -57,7 +57,10 @@ impl Fault {
         let (kind, path) = spec.split_once('@').unwrap_or((spec, ""));
         let (name, argument) = kind.split_once('=').unwrap_or((kind, ""));
         let rank = kinds::KINDS.iter().position(|(known, _)| *known == name);
-        let rank = rank.ok_or_else(|| format!("there is no fault \"{name}\"; docs/mock.md lists them"))?;
+        let rank = rank.ok_or_else(|| {
+            let known: Vec<&str> = kinds::KINDS.iter().map(|(known, _)| *known).collect();
+            format!("there is no fault \"{name}\". The faults: {}", known.join(", "))
+        })?;
         let (name, make) = kinds::KINDS[rank];
         let effect = make(Argument { name, text: argument })?;
         Ok(Self { kind: kind.to_owned(), rank, effect, path: path.to_owned(), times, skip, chance })
