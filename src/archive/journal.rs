@@ -177,8 +177,8 @@ pub(super) struct Resume<C> {
     pub(super) journal: Journal,
 }
 
-/// A search goes on for a day; what is older may be far behind the server.
-const LONGEST: SignedDuration = SignedDuration::from_hours(24);
+/// A search goes on for so long; what is older may be far behind the server. The next night may come two hours late.
+const LONGEST: SignedDuration = SignedDuration::from_hours(48);
 
 impl<C: Progress> Resume<C> {
     /// What is left of the pull that asked `key`; `None` where there is nothing to go on with.
@@ -385,7 +385,9 @@ mod tests {
         let files = begun(dir.path(), false);
         let other = SearchKey { page_size: 25, ..key() };
         assert_eq!(pages(&files, &other, now()), None);
-        assert_eq!(pages(&files, &key(), "2026-11-24T10:00:01Z".parse().unwrap()), None);
+        let next_night = "2026-11-24T12:00:00Z".parse().unwrap();
+        assert_eq!(pages(&files, &key(), next_night), pages(&files, &key(), now()), "a timer that is two hours late");
+        assert_eq!(pages(&files, &key(), "2026-11-25T10:00:01Z".parse().unwrap()), None);
         assert_eq!(pages(&files, &key(), "2026-11-23T09:59:59Z".parse().unwrap()), None, "a clock set back");
         // What a power cut has taken, or changed, is not there, and neither is what follows it.
         fs::write(files.lines(), "page 1\npage 2\npage").unwrap();

@@ -1,4 +1,4 @@
-//! How far a search was read.
+//! How far a search was read. A pull notes it in its journal (`archive/journal.rs`).
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,5 @@
-//! What to do with an answer to the request for a page: a decision without side effects.
+//! What to do with an answer to the request for a page: a decision without side effects. Whether a page continues where
+//! the page before it ended is compared in `pager.rs`, which has both.
 //!
 //! What ends a search is a page without a `next` link, and nothing else: not an empty page, not a short one,
 //! not the total. What the server can get wrong is in the table of tests below. Sources: API page, sections 4.8

@@ -21,7 +21,7 @@ use tiny_http::{Header, Method, Request, Response, StatusCode};
 
 use super::{
     AdmittedConnection, Reloads,
-    page::{Tone, page},
+    page::{Tone, logged_in_page, page},
 };
 
 /// How long the process stays for a browser to take its page.
@@ -95,7 +95,7 @@ impl PendingRequest {
 impl fmt::Debug for PendingRequest {
     /// Nothing of it: tiny_http prints a request's target, which holds the code and the state.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Visitor(…)")
+        f.write_str("PendingRequest(…)")
     }
 }
 
@@ -110,11 +110,6 @@ impl Drop for PendingRequest {
 pub(crate) struct Reply {
     pending: Option<PendingRequest>,
     reloads: Option<Box<Reloads>>,
-}
-
-/// What the browser shows when all went well.
-pub(super) fn logged_in_page() -> String {
-    page(Tone::Good, "You are logged in", "bbdl has what it needs. You can close this window.")
 }
 
 impl Reply {

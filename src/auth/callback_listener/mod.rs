@@ -32,8 +32,8 @@ pub(super) use gate::AdmittedConnection;
 use super::{
     callback::{self, Callback, CallbackError, Expected},
     callback_listener::{
-        answer::{PendingRequest, logged_in_page},
-        page::{Tone, page},
+        answer::PendingRequest,
+        page::{Tone, logged_in_page, page},
     },
     pasted::{PasteReader, Reading},
     redirect::RedirectUri,

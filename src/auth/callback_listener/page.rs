@@ -24,6 +24,12 @@ main { box-sizing: border-box; width: 100%; max-width: 38rem; padding: 2rem; ove
 h1 { font-size: 1.75rem; line-height: 1.2; margin: 1rem 0 .5rem; }
 footer { margin-top: 2rem; font-size: .9rem; opacity: .75; }";
 
+/// The page after a log-in that worked.
+#[must_use]
+pub(super) fn logged_in_page() -> String {
+    page(Tone::Good, "You are logged in", "bbdl has what it needs. You can close this window.")
+}
+
 /// A whole page. Title and text are escaped.
 #[must_use]
 pub(super) fn page(tone: Tone, title: &str, text: &str) -> String {
