@@ -375,7 +375,7 @@ pub struct FetchMany {
     /// Only profiles whose last pull is at least this long ago, such as 6h or 7d
     #[arg(long, value_name = "DURATION", requires = "all_profiles", conflicts_with = "profile", hide_short_help = true, value_parser = duration::parse)]
     pub stale_after: Option<Duration>,
-    /// Start no more profiles after this time, such as 4h; exit with 75 if some that were due were not fetched
+    /// Start no more fetches once this much time has passed, such as 4h; exit with 75 if some profiles that were due were not fetched
     #[arg(long = "for", value_name = "DURATION", requires = "all_profiles", conflicts_with = "profile", hide_short_help = true, value_parser = duration::parse)]
     pub time: Option<Duration>,
     /// Split the profiles by name into N parts, and fetch only part K (from 0), so that N machines can share the work

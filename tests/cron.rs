@@ -11,6 +11,7 @@ use std::{
 
 use crate::support::{Running, Setting, Signal, Stage, assert_code, finished, has_programs, signal, text};
 use jiff::{Timestamp, ToSpan};
+use regex::Regex;
 use serde_json::{Value, json};
 
 fn stage() -> Stage {
@@ -134,6 +135,32 @@ fn a_successful_run_prints_one_line() {
         assert_eq!(text(&output.stdout).lines().count(), lines, "{more:?}: {}", text(&output.stdout));
         assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
     }
+}
+
+/// cron ends a command at a `%` without a backslash (crontab(5)), and starts it in the home directory.
+#[test]
+fn crontab_lines_of_the_docs_mean_what_they_say() {
+    let line = Regex::new(r"^(?:[0-9*,/-]+\s+){5}(/\S+.*)$").unwrap();
+    let substitution = Regex::new(r"\$\([^)]*\)").unwrap();
+    let docs = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).unwrap();
+    let pages = docs.map(|page| page.unwrap().path()).filter(|path| path.extension().is_some_and(|it| it == "md"));
+    let mut seen = 0;
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        for command in text.lines().filter_map(|it| line.captures(it)).map(|found| found[1].to_owned()) {
+            assert!(!command.replace("\\%", "").contains('%'), "{}: {command}", page.display());
+            let command = substitution.replace_all(&command.replace("\\%", "%"), "x").into_owned();
+            for path in command.split_whitespace().filter(|word| word.contains('/')) {
+                assert!(path.starts_with('/'), "{}: {path} in {command}", page.display());
+            }
+            if let Some(arguments) = command.strip_prefix("/usr/local/bin/bbdl ") {
+                let bbdl = format!("bbdl {arguments}");
+                crate::support::typed::is_understood(&bbdl).unwrap_or_else(|why| panic!("{}: {why}", page.display()));
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen >= 6, "only {seen} were found");
 }
 
 /// What cron gives a command, and nothing else: no `BBDL_HOME`, no token store, no session bus.

@@ -39,7 +39,8 @@ pub enum ProfilesAction {
 #[derive(Clone, Debug, Args)]
 #[command(
     after_help = format!("A row needs name, server, client_id and refresh_token, and may have api, client_secret, access_token, \
-        access_token_expires, patient, scopes, access_category and grant_expires. A row that cannot be used is refused; the \
+        access_token_expires, patient, scopes, access_category and grant_expires. If access_category is one-time, it needs \
+        access_token instead of refresh_token. A row that cannot be used is refused; the \
         others are imported. More: {DOCS}/for-researchers.md\n\nExamples:\n  \
         bbdl profiles import rows.ndjson\n  \
         bbdl profiles import rows.ndjson --json | jq 'select(.ok | not)'")

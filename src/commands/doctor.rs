@@ -207,7 +207,9 @@ fn browser() -> Finding {
     Finding::warn(
         "browser",
         "this machine has no screen, and BROWSER is not set",
-        format!("Log in with --no-browser and open the address elsewhere. From another machine: {DOCS}/logging-in.md"),
+        format!(
+            "Log in with --no-browser, open the address in a browser on any machine, and paste the address that the browser ends up at into the terminal. More: {DOCS}/logging-in.md"
+        ),
     )
 }
 
