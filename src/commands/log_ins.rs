@@ -174,7 +174,7 @@ mod shared {
             SharedState,
             lease::Taken,
             schema::Migrate,
-            vault::{RenewalLimit, SharedVault},
+            vault::{RenewalTurns, SharedVault},
             worker::WorkerId,
         },
     };
@@ -216,7 +216,7 @@ mod shared {
             loop {
                 match self.state.take(self.worker, name).await? {
                     Taken::Yes(lease) => {
-                        let limit = RenewalLimit::of(1);
+                        let limit = RenewalTurns::of(1);
                         let vault = SharedVault::new(self.state.clone(), self.worker, &lease.enrollee, limit);
                         return Ok(Held { vault: Box::new(vault), by: HeldBy::Lease(lease.ticket()) });
                     }

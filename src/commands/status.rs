@@ -248,9 +248,13 @@ fn load(context: &Context, name: &ProfileName) -> Option<Profile> {
         context.output.warn(error.to_string());
         None
     })?;
-    profile.archives.retain(|note| !note.unfinished);
     LastPulls::load(&context.paths, name).refresh(&mut profile.archives);
     Some(profile)
+}
+
+/// The archives into which a pull has ended.
+fn filled(profile: &Profile) -> impl Iterator<Item = &ArchiveNote> {
+    profile.archives.iter().filter(|note| !note.unfinished)
 }
 
 /// The failure of the whole: the names, and the exit code and next step of the worst. The result on stdout has said why
@@ -391,7 +395,7 @@ fn row(name: &ProfileName, profile: &Profile, kept: Kept<'_>, now: Timestamp) ->
         "days_left": grant.days_left(now),
         "reauthorize": must_log_in(profile, now),
         "ended": profile.ended,
-        "archives": profile.archives.iter().map(archive).collect::<Vec<_>>(),
+        "archives": filled(profile).map(archive).collect::<Vec<_>>(),
     });
     if let Some(online) = kept.online() {
         value["online"] = match online {
@@ -431,7 +435,7 @@ fn paragraph(name: &ProfileName, profile: &Profile, kept: Kept<'_>, now: Timesta
     } else if let Some(reminder) = grant.reminder(now, REMIND_DAYS) {
         lines.push(format!("  {reminder}; renew it with: {login}"));
     }
-    for archive in &profile.archives {
+    for archive in filled(profile) {
         let count = archive.count;
         lines.push(format!(
             "  archive: {} ({count} claims, last pull {})",

@@ -35,7 +35,7 @@ use crate::{
         vault::{Answer, Begun, Renewal, Vault},
     },
     error::{Error, ErrorKind, Exit, Result},
-    profile::{Profile, ProfileName},
+    profile::{Profile, ProfileName, archive_notes::ArchiveNote},
 };
 
 /// How long the renewals of others are waited for.
@@ -72,6 +72,12 @@ pub(super) const STORE: &str = "
         ended_kind = NULL, ended_at = NULL
     WHERE name = $1 AND generation = $2";
 
+const NOTE_BEGUN: &str = "
+    UPDATE bbdl.enrollee SET archives = CASE
+        WHEN EXISTS (SELECT FROM jsonb_array_elements(archives) AS known WHERE known->'out' = $2::text::jsonb->'out')
+        THEN archives ELSE archives || $2::text::jsonb END
+    WHERE name = $1 RETURNING name";
+
 const FORGET: &str = "
     UPDATE bbdl.enrollee SET renewing_since = NULL, renewing_id = NULL, renewing_worker = NULL
     WHERE name = $1 AND renewing_id = $2";
@@ -79,12 +85,12 @@ const FORGET: &str = "
 /// How many renewals may be under way at once over all workers. As many tasks of one worker ask the database for a turn;
 /// the others wait here, which costs it nothing.
 #[derive(Clone, Debug)]
-pub struct RenewalLimit {
+pub struct RenewalTurns {
     most: i64,
     turns: Arc<Semaphore>,
 }
 
-impl RenewalLimit {
+impl RenewalTurns {
     /// This many, but at least one.
     #[must_use]
     pub fn of(most: usize) -> Self {
@@ -102,7 +108,7 @@ struct Inner {
     worker: WorkerId,
     name: ProfileName,
     profile: Profile,
-    renewals: RenewalLimit,
+    renewals: RenewalTurns,
     /// Of the tokens that were loaded last.
     generation: AtomicI64,
 }
@@ -110,7 +116,7 @@ struct Inner {
 impl SharedVault {
     /// The vault of an enrollee whom this worker pulls for.
     #[must_use]
-    pub fn new(state: SharedState, worker: WorkerId, enrollee: &Enrollee, renewals: RenewalLimit) -> Self {
+    pub fn new(state: SharedState, worker: WorkerId, enrollee: &Enrollee, renewals: RenewalTurns) -> Self {
         Self(Arc::new(Inner {
             state,
             worker,
@@ -125,6 +131,22 @@ impl SharedVault {
     #[must_use]
     pub fn generation(&self) -> i64 {
         self.0.generation.load(Ordering::Acquire)
+    }
+
+    /// Notes an archive that a first pull begins to fill, so that `purge` finds what is left of it if it is cut short.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoProfile`] where the enrollee was removed meanwhile: nothing may be written then. Otherwise as every
+    /// call of the database.
+    pub async fn note_begun(&self, note: &ArchiveNote) -> Result<()> {
+        let Inner { state, name, profile, .. } = &*self.0;
+        if profile.archives.iter().any(|known| known.out == note.out) {
+            return Ok(());
+        }
+        let (text, begun) = (name.as_str(), serde_json::json!(note).to_string());
+        let values = [(&text as _, Type::TEXT), (&begun as _, Type::TEXT)];
+        let noted = state.database().query(NOTE_BEGUN, &values).await?;
+        if noted.is_empty() { Err(removed(name)) } else { Ok(()) }
     }
 
     async fn load_tokens(&self) -> Result<Credential> {

@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::nights::Fleet;
-use crate::support::{Setting, assert_code, finished, needs::system_to, postgres::database, text};
+use crate::support::{Running, Setting, assert_code, finished, needs::system_to, postgres::database, text, until};
 
 const UNTOUCHED: &str = "SELECT count(*) FROM bbdl.enrollee WHERE tried_at IS NULL AND leased_by IS NULL";
 
@@ -101,4 +101,30 @@ fn tokens_that_are_damaged_stop_nobody_else() {
     fleet.database.sql("UPDATE bbdl.enrollee SET generation = generation + 1 WHERE name = 'p0000'");
     let run = run_of(fleet.worker("m0", &["--json"]), 78, "damaged");
     assert_eq!((&run["succeeded"], &run["failed"], &run["left"]), (&23.into(), &1.into(), &0.into()), "{run}");
+}
+
+/// What a killed first pull has left is a person's data, and goes when the person withdraws.
+#[test]
+fn the_archive_of_a_killed_first_pull_is_found_by_purge() {
+    let Some(database) = database() else { return };
+    let fleet = Fleet::of(database, 1, Setting::default());
+    fleet.stage.faults(&["hang@ExplanationOfBenefit"]);
+    let running = Running::start(fleet.worker("m0", &[]));
+    let begun = "SELECT count(*) FROM bbdl.enrollee WHERE archives->0->>'unfinished' = 'true'";
+    until("the archive is noted", || fleet.database.number(begun) == 1);
+    until("the archive is begun", || fleet.path("archives/p0000/.bbdl").exists());
+    // By then the renewal is over, for which others would wait.
+    until("the search hangs", || fleet.stage.requests_for("/v2/fhir/ExplanationOfBenefit") > 0);
+    running.kill();
+    fleet.stage.faults(&[]);
+    let run = |arguments: &[&str]| {
+        let output = finished(fleet.bbdl("m0", arguments));
+        assert_code(&output, 0, arguments);
+        text(&output.stdout)
+    };
+    assert!(!run(&["status", "--json"]).contains("last_pull"), "no pull has ended");
+    fleet.database.sql("UPDATE bbdl.enrollee SET leased_by = NULL, leased_until = NULL");
+    let purged: Value = serde_json::from_str(&run(&["purge", "--profile", "p0000", "--yes", "--json"])).unwrap();
+    assert_eq!(purged["archives"][0]["left"], Value::Null, "{purged}");
+    assert!(!fleet.path("archives/p0000").exists());
 }

@@ -11,7 +11,7 @@ use bbdl::{
     shared_state::{
         SharedState,
         lease::PullEnd,
-        vault::{RenewalLimit, SharedVault},
+        vault::{RenewalTurns, SharedVault},
         worker::WorkerId,
     },
 };
@@ -22,7 +22,7 @@ use crate::support::postgres::{Cluster, Database, database};
 
 async fn vault(state: &SharedState, worker: WorkerId, number: usize) -> SharedVault {
     let there = state.enrollees(Some(&[name(number)])).await.unwrap();
-    SharedVault::new(state.clone(), worker, &there[0], RenewalLimit::of(2))
+    SharedVault::new(state.clone(), worker, &there[0], RenewalTurns::of(2))
 }
 
 async fn begun(vault: &SharedVault, present: &Credential) -> Box<dyn Renewal> {

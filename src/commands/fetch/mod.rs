@@ -216,13 +216,18 @@ impl Job<'_> {
         }
     }
 
-    /// Notes the archive of a profile of this machine before a pull writes to it.
+    /// Notes the archive before a pull writes to it.
     fn begin(&self) -> impl FnOnce(&Path, &Source) -> Result<()> + Send + 'static + use<> {
-        let is_local = matches!(self.home, Home::Local | Home::LocalOfMany(_));
-        let local = is_local.then(|| (self.context.paths.clone(), self.context.profile.clone(), self.profile.clone()));
+        let (paths, name, profile) = (self.context.paths.clone(), self.context.profile.clone(), self.profile.clone());
+        #[cfg(feature = "postgres")]
+        let vault = if let Home::Shared(pull) = &self.home { Some(pull.vault.clone()) } else { None };
         move |out, source| {
-            let Some((paths, name, profile)) = local else { return Ok(()) };
-            match Profile::note_begin(&paths, &name, &profile, ArchiveNote::begun(out, source)) {
+            let note = ArchiveNote::begun(out, source);
+            #[cfg(feature = "postgres")]
+            if let Some(vault) = vault {
+                return crate::runtime::wait_in_blocking_work(vault.note_begun(&note));
+            }
+            match Profile::note_begin(&paths, &name, &profile, note) {
                 // That a record cannot be written is said when the pull ends.
                 Err(error) if error.kind == ErrorKind::Disk => Ok(()),
                 noted => noted,
