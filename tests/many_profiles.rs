@@ -198,6 +198,17 @@ fn a_person_with_a_profile_gets_no_second_one_for_the_same_app() {
         assert_eq!(error["message"], "profile \"mom\" is this person with this app already");
         assert!(error["hint"].as_str().unwrap().contains("bbdl profiles remove mom"), "{error}");
     }
+    // Nor two in one file: of two log-ins of a person with an app, the older one has ended.
+    let twice = ["ann", "eve"].map(|name| {
+        let mut row = rows[0].clone();
+        row["name"] = json!(name);
+        row["refresh_token"] = json!(format!("of-{name}"));
+        row
+    });
+    let (code, verdicts, _) = import(tempfile::tempdir().unwrap().path(), &twice, &[]);
+    assert_eq!((code, &verdicts[0]["ok"]), (65, &json!(true)), "{verdicts:?}");
+    assert_eq!(verdicts[1]["error"]["message"], "line 1 is this person with this app already");
+
     let mut row = rows[0].clone();
     row["name"] = json!("mom");
     assert_eq!(import(there.path(), &[row], &["--replace"]).0, 0);

@@ -185,6 +185,22 @@ impl SharedState {
         self.database().query(&sql, &[(&names, Type::TEXT_ARRAY)]).await?.iter().map(Enrollee::of).collect()
     }
 
+    /// Who is known to be whom: name, server, client id and patient id.
+    ///
+    /// # Errors
+    /// As every call of the database; [`crate::error::Exit::NotSetUp`] where a row cannot be understood.
+    pub async fn people(&self) -> Result<Vec<(ProfileName, [String; 3])>> {
+        let sql = "SELECT name, server, client_id, profile->>'patient' FROM bbdl.enrollee
+            WHERE profile->>'patient' IS NOT NULL";
+        let rows = self.database().query(sql, &[]).await?;
+        let person = |row: &Row| {
+            let name: &str = row.get(0);
+            let name = name.parse().map_err(|why| Error::new(ErrorKind::Profile, why))?;
+            Ok((name, [row.get(1), row.get(2), row.get(3)]))
+        };
+        rows.iter().map(person).collect()
+    }
+
     /// Removes an enrollee; the answer is whether there was one.
     ///
     /// # Errors

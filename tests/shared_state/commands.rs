@@ -42,6 +42,14 @@ fn commands_work_on_the_shared_state_and_say_what_is_wrong_with_it() {
     let refused = import(&[]);
     assert_eq!(text(&refused.stdout).lines().filter(|line| line.contains("\"ok\":false")).count(), 3);
     assert_code(&import(&["--replace"]), 0, &["--replace"]);
+    // The same people under other names would end each other's log-ins.
+    std::fs::write(fleet.path("others"), imported.replace("\"p0", "\"q0")).unwrap();
+    let mut others = fleet.bbdl("m0", &["profiles", "import", "--json"]);
+    others.arg(fleet.path("others"));
+    let refused = finished(others);
+    assert_code(&refused, 65, &["the same people"]);
+    let told = text(&refused.stdout);
+    assert_eq!(told.matches("is this person with this app already").count(), 3, "{told}");
     assert!(said(&["profiles", "remove", "p0001", "--yes"], 0).contains("removed from the shared state"));
     let one = said(&["fetch", "eob", "--profile", "p0000", "--out", "one"], 78);
     assert!(one.contains("add --all-profiles"), "{one}");

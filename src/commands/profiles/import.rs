@@ -109,11 +109,13 @@ struct Import<'a> {
 pub(super) struct Seen {
     names: HashMap<ProfileName, u64>,
     refresh_tokens: HashMap<RefreshTokenMark, u64>,
+    persons: HashMap<PersonMark, u64>,
 }
 
 impl Seen {
-    /// Refuses a row whose name or whose refresh token an earlier row has. A refresh token works once: of two profiles
-    /// that share one, the second renewal would end the log-in of both.
+    /// Refuses a row whose name, refresh token or person an earlier row has. A refresh token works once: of two profiles
+    /// that share one, the second renewal would end the log-in of both. Of two log-ins of a person with an app, the older
+    /// one has ended.
     pub(super) fn check(&self, row: &Row) -> Result<(), String> {
         if let Some(earlier) = self.names.get(&row.name) {
             return Err(format!("line {earlier} has this name already"));
@@ -122,7 +124,10 @@ impl Seen {
             Some(earlier) => {
                 Err(format!("line {earlier} has this refresh_token already; two profiles cannot share one"))
             }
-            None => Ok(()),
+            None => match row.person_mark().and_then(|mark| self.persons.get(&mark)) {
+                Some(earlier) => Err(format!("line {earlier} is this person with this app already")),
+                None => Ok(()),
+            },
         }
     }
 
@@ -130,6 +135,7 @@ impl Seen {
     pub(super) fn note(&mut self, number: u64, row: &Row) {
         self.names.insert(row.name.clone(), number);
         self.refresh_tokens.extend(row.refresh_token_mark().map(|mark| (mark, number)));
+        self.persons.extend(row.person_mark().map(|mark| (mark, number)));
     }
 }
 
@@ -293,7 +299,7 @@ pub(super) fn bad(why: String) -> Error {
     Error::new(ErrorKind::ImportRow, why)
 }
 
-fn same_person(other: &ProfileName) -> Error {
+pub(super) fn same_person(other: &ProfileName) -> Error {
     bad(format!("profile \"{other}\" is this person with this app already"))
         .hint(format!("Give the row that name and add --replace, or remove the profile: bbdl profiles remove {other}"))
 }

@@ -1,8 +1,10 @@
 //! `bbdl profiles import` into a shared state. Rows go to the database in batches, each of which is kept whole.
 
+use std::collections::HashMap;
+
 use super::{
-    import::{Lines, Seen, Summary, Verdict, bad, exists, open},
-    row::{BadRow, Row},
+    import::{Lines, Seen, Summary, Verdict, bad, exists, open, same_person},
+    row::{BadRow, PersonMark, Row},
 };
 use crate::{
     auth::store::StoreKind,
@@ -10,7 +12,7 @@ use crate::{
     commands::{Context, shared_state},
     error::{Error, Result},
     fleet::shard,
-    profile::TakenNames,
+    profile::{ProfileName, TakenNames},
     runtime::block_on,
     shared_state::{
         SharedState,
@@ -33,6 +35,9 @@ pub(super) fn run(context: &Context, args: &ProfilesImport, shared: &SharedState
     block_on(async {
         let Some(state) = shared_state::open(context, shared, Migrate::Create).await? else { return Ok(()) };
         state.require_keys()?;
+        let people = state.people().await?;
+        let mark = |[server, client_id, patient]: &[String; 3]| PersonMark::of(server, client_id, patient);
+        names.people = people.into_iter().filter_map(|(name, person)| Some((mark(&person)?, name))).collect();
         let mut batch = Vec::new();
         for number in 1.. {
             let Some(line) = lines.next().map_err(|cause| Error::disk("read", &args.file, &cause))? else { break };
@@ -50,20 +55,25 @@ pub(super) fn run(context: &Context, args: &ProfilesImport, shared: &SharedState
     summary.into_result(context)
 }
 
-/// The names of the file.
+/// The names and persons of the file, and who was there before.
 #[derive(Default)]
 struct Names {
     taken: TakenNames,
     seen: Seen,
+    people: HashMap<PersonMark, ProfileName>,
 }
 
 impl Names {
-    /// Refuses a name or a refresh token that is there twice, and a name that cannot be a directory everywhere.
+    /// Refuses a name, a refresh token or a person that is there twice, and a name that cannot be a directory everywhere.
     fn check(&mut self, number: u64, row: Result<Row, BadRow>) -> Result<Row, Verdict> {
         let row = row.map_err(|BadRow { name, why }| Verdict::refused(name, bad(why)))?;
         let refuse = |why: String| Err(Verdict::refused(Some(row.name.to_string()), bad(why)));
         if let Err(why) = self.seen.check(&row) {
             return refuse(why);
+        }
+        if let Some(other) = row.person_mark().and_then(|mark| self.people.get(&mark)).filter(|name| **name != row.name)
+        {
+            return Err(Verdict::refused(Some(row.name.to_string()), same_person(other)));
         }
         if let Err(why) = self.taken.take(row.name.clone()) {
             return refuse(why.to_string());

@@ -44,11 +44,12 @@ pub(super) struct PersonMark([u8; 16]);
 impl PersonMark {
     /// Whose a profile is, where that is known.
     pub(super) fn of_profile(profile: &Profile) -> Option<Self> {
-        Self::of(&profile.server, &profile.client_id, profile.grant.patient.as_deref()?)
+        Self::of(&profile.server.to_string(), &profile.client_id, profile.grant.patient.as_deref()?)
     }
 
-    fn of(server: &Origin, client_id: &str, patient: &str) -> Option<Self> {
-        mark(&[&server.to_string(), client_id, patient]).map(Self)
+    /// A person at a server, by the patient id that an app sees there.
+    pub(super) fn of(server: &str, client_id: &str, patient: &str) -> Option<Self> {
+        mark(&[server, client_id, patient]).map(Self)
     }
 }
 
@@ -139,7 +140,7 @@ impl Row {
     /// Whose the row is, where it says so.
     pub(super) fn person_mark(&self) -> Option<PersonMark> {
         let Credential { origin, client_id, grant, .. } = &self.credential;
-        PersonMark::of(origin, client_id, grant.patient.as_deref()?)
+        PersonMark::of(&origin.to_string(), client_id, grant.patient.as_deref()?)
     }
 
     /// The tokens.
