@@ -54,7 +54,7 @@ struct Way {
 const FETCH: &[&str] = &["fetch", "eob", "--out", "claims", "--retry", "1"];
 
 /// Exit code 1 is a defect of bbdl's: a way to reach it would be a defect to mend. 130 has a test of its own.
-const WAYS: [Way; 12] = [
+const WAYS: [Way; 13] = [
     Way { code: 2, kind: "usage", before: |_| {}, typed: &["fetch", "eob"] },
     Way { code: 2, kind: "usage", before: |_| {}, typed: &["fetch", "patient", "--out", "x", "--type", "pde"] },
     Way {
@@ -69,6 +69,7 @@ const WAYS: [Way; 12] = [
     Way { code: 65, kind: "answer", before: |stage| stage.faults(&["html=200@ExplanationOfBenefit"]), typed: FETCH },
     Way { code: 74, kind: "disk", before: |stage| fs::write(stage.out(), "a file").unwrap(), typed: FETCH },
     Way { code: 75, kind: "server", before: |stage| stage.faults(&["status=503@ExplanationOfBenefit"]), typed: FETCH },
+    Way { code: 75, kind: "network", before: |stage| stage.faults(&["close@ExplanationOfBenefit"]), typed: FETCH },
     Way {
         code: 75,
         kind: "backend",
@@ -189,12 +190,18 @@ fn the_environment_that_cron_gives_is_enough() {
         assert!(text(&output.stdout).contains(words) && output.stderr.is_empty(), "{output:?}");
     }
     // Named, so that no session of whoever runs the tests is found by its usual place.
-    let mut keyring = by_cron(stage.home.path(), &["fetch", "eob", "--out", "claims", "--token-store", "keyring"]);
-    keyring.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus");
-    let output = finished(keyring);
-    assert_code(&output, 78, &[]);
-    is_plain(&output);
-    let said = text(&output.stderr);
+    let keyring = |command: &[&str]| {
+        let mut keyring = by_cron(stage.home.path(), &[command, &["--token-store", "keyring"]].concat());
+        keyring.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus");
+        let output = finished(keyring);
+        assert_code(&output, 78, command);
+        is_plain(&output);
+        text(&output.stderr)
+    };
+    let said = keyring(&["fetch", "eob", "--out", "claims"]);
+    assert!(said.contains("Leave --token-store keyring out"), "{said}");
+    // Before anything is asked.
+    let said = keyring(&["login", "--server", stage.mock.url(), "--profile", "new"]);
     assert!(said.contains("--token-store file") && said.contains("--token-store command"), "{said}");
 }
 
@@ -206,7 +213,7 @@ fn without_a_terminal_nothing_is_asked() {
     let stage = Stage::claims(1);
     let output = finished(unattended(&stage, &["login", "--server", stage.mock.url(), "--timeout", "1"]));
     assert_code(&output, 78, &[]);
-    assert!(text(&output.stderr).contains("there is no terminal to ask on"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("--client-id ID or in BBDL_CLIENT_ID"), "{}", text(&output.stderr));
 }
 
 #[test]

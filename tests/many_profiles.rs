@@ -438,6 +438,26 @@ fn a_rename_moves_archives_before_the_record() {
     assert!(at("study/ann\"") < at("profiles/ann.json\""), "{trace}");
 }
 
+/// On a machine without a keyring, a row goes where the profile's tokens are.
+#[test]
+fn a_replaced_profile_keeps_its_token_store() {
+    let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
+    let rows = rows(&stage);
+    let file = write(&stage.home.path().join("rows.ndjson"), &rows);
+    let mut command = stage.bbdl(&["profiles", "import", "--replace"]);
+    command.arg(file).env_remove("BBDL_TOKEN_STORE");
+    assert_code(&finished(command), 0, &["import"]);
+    let mut command = stage.bbdl(&["fetch", "eob", "--all-profiles", "--out", "study"]);
+    command.env_remove("BBDL_TOKEN_STORE");
+    assert_code(&finished(command), 0, &["fetch"]);
+    // Another store than the profile's has no tokens of it.
+    let mut command = stage.bbdl(&["fetch", "eob", "--profile", "ann", "--out", "ann"]);
+    command.env("BBDL_TOKEN_STORE", "command").env("BBDL_TOKEN_STORE_COMMAND", "false");
+    let output = finished(command);
+    assert_code(&output, 78, &["another store"]);
+    assert!(text(&output.stderr).contains("tokens are in the store \"file\""), "{}", text(&output.stderr));
+}
+
 #[test]
 fn a_broken_token_record_has_one_name() {
     let stage = Stage::with(Setting { claims: 3, ..Setting::default() });

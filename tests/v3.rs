@@ -135,7 +135,7 @@ fn everything_of_api_v3_is_downloaded() {
         assert_code(&output, 0, more);
         text(&output.stdout)
     };
-    assert!(summary(&["--full"]).contains("without partially adjudicated claims: --source"));
+    assert!(summary(&["--full"]).contains("claims that are still being processed need --source"));
     assert!(!summary(&[]).contains("--source"));
     assert_eq!(fetch(&["--full"])["resources"]["ExplanationOfBenefit"]["unchanged"], 5);
     let asked = [before_it, asked_then, server.asked()].concat().join("\n");

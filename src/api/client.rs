@@ -312,7 +312,7 @@ impl Client {
             Err(Problem::Temporary { retry_after, .. }) => {
                 Observation::TooMuch(retry_after.or(is_throttled.then_some(THROTTLED)))
             }
-            Err(Problem::TooMuch { .. }) => Observation::TooMuch(None),
+            Err(Problem::Unreachable { .. } | Problem::TooMuch { .. }) => Observation::TooMuch(None),
             Err(_) => Observation::Nothing,
             Ok(_) => spent.map_or(Observation::Answers(took), Observation::Spent),
         });
@@ -515,11 +515,11 @@ mod tests {
         assert_eq!(received("GZIP", &[&packed(b"cla"), &packed(b"ims")]).unwrap(), b"claims");
         for at in [whole.len() - 1, whole.len() / 2, 20, 1, 0] {
             let cut = received("gzip", &[&whole[..at]]);
-            assert!(matches!(cut, Err(Problem::Temporary { .. })), "{at}: {}", cut.is_ok());
+            assert!(matches!(cut, Err(Problem::Unreachable { .. })), "{at}: {}", cut.is_ok());
         }
         let mut damaged = whole.clone();
         damaged[whole.len() - 6] ^= 1;
-        assert!(matches!(received("gzip", &[&damaged]), Err(Problem::Temporary { .. })));
+        assert!(matches!(received("gzip", &[&damaged]), Err(Problem::Unreachable { .. })));
     }
 
     #[test]

@@ -24,6 +24,11 @@ pub enum Problem {
         /// How long the server wants to be left alone.
         retry_after: Option<Duration>,
     },
+    /// The server cannot be reached, or stopped answering.
+    Unreachable {
+        /// What went wrong.
+        said: String,
+    },
     /// The server, or one before it, could not finish in time: less at once may do.
     TooMuch {
         /// What the server said.
@@ -189,14 +194,16 @@ impl Problem {
     /// A failure below HTTP.
     #[must_use]
     pub fn network(said: String) -> Self {
-        Self::Temporary { said, retry_after: None }
+        Self::Unreachable { said }
     }
 
     /// The same answer after so long a wait that the wait is the reason.
     #[must_use]
     pub fn after(self, took: Duration) -> Self {
         match self {
-            Self::Temporary { said, retry_after: None } if took >= TOO_LONG => Self::TooMuch { said },
+            Self::Temporary { said, retry_after: None } | Self::Unreachable { said } if took >= TOO_LONG => {
+                Self::TooMuch { said }
+            }
             other => other,
         }
     }
@@ -218,6 +225,10 @@ impl Problem {
                 Error::new(ErrorKind::Server, format!("{what}: the server cannot answer now ({said})"))
                     .hint("Run the same command again later.")
                     .retry_after(retry_after)
+            }
+            Self::Unreachable { said } => {
+                Error::new(ErrorKind::Network, format!("{what}: the server cannot be reached, or stopped answering ({said})"))
+                    .hint("Check the network connection, then run the same command again.")
             }
             Self::SetupProblem(missing) => missing.into_error(),
             Self::MaybeTemporary { said } => {

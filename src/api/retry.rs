@@ -40,7 +40,7 @@ impl RetryPolicy {
     #[must_use]
     pub fn pause(&self, problem: &Problem, repetition: u32, chance: f64) -> Option<Duration> {
         let allowed = match problem {
-            Problem::Temporary { .. } | Problem::TooMuch { .. } => self.retries,
+            Problem::Temporary { .. } | Problem::Unreachable { .. } | Problem::TooMuch { .. } => self.retries,
             Problem::MaybeTemporary { .. } => self.retries.min(1),
             Problem::Unreadable { .. } | Problem::Intercepted { .. } => self.retries.min(UNREADABLE_RETRIES),
             _ => 0,

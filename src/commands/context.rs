@@ -196,6 +196,17 @@ impl Context {
         }
     }
 
+    /// Where a store was named that is not the profile's, that is why its tokens are not found.
+    fn of_another_store(&self, profile: &Profile, error: Error) -> Error {
+        match self.token_store {
+            Some(named) if named != profile.token_store => error.hint(format!(
+                "This profile's tokens are in the store \"{}\". Leave --token-store {named} out, and unset BBDL_TOKEN_STORE.",
+                profile.token_store
+            )),
+            _ => error,
+        }
+    }
+
     /// A logged-in session of a profile; an error if its log-in is known to have ended.
     ///
     /// # Errors
@@ -203,7 +214,8 @@ impl Context {
     pub fn session(&self, name: &ProfileName, profile: &Profile, retry: RetryPolicy) -> Result<(Arc<Client>, Session)> {
         let client = Arc::new(self.client(profile.server(), retry)?);
         let vault = self.local_vault(name, profile);
-        let (credential, login) = (vault.read()?, vault.login.clone());
+        let credential = vault.read().map_err(|error| self.of_another_store(profile, error))?;
+        let login = vault.login.clone();
         let identity = Identity { profile: name.to_string(), login, renewals: self.renewals.clone() };
         let record = Record { paths: self.paths.clone(), name: name.clone(), output: self.output.clone() };
         let session = Session::new(Arc::clone(&client), (Arc::new(vault), credential), identity, Box::new(record))?;

@@ -151,7 +151,14 @@ fn of_shared_state(context: &Context, args: &Doctor) -> Vec<Finding> {
                     Finding::fail(check, found, "Use the newest bbdl on all machines.")
                 }
             });
+            let missing = look.sealed.as_ref().map_or(0, |sealed| sealed.with_missing_keys);
+            let older = look.sealed.as_ref().map_or(0, |sealed| sealed.with_older_keys) - missing;
             findings.push(match look.has_key {
+                Ok(true) if missing > 0 => Finding::fail(
+                    "state key",
+                    format!("the key that is given does not open {missing} log-ins"),
+                    "Use the key with which they were imported. If it was changed, the older key belongs on the second line of the key file.",
+                ),
                 Ok(true) => Finding::ok("state key", "there is one"),
                 Ok(false) => Finding::fail(
                     "state key",
@@ -160,7 +167,7 @@ fn of_shared_state(context: &Context, args: &Doctor) -> Vec<Finding> {
                 ),
                 Err(error) => Finding::fail("state key", error.message, error.hint),
             });
-            if let Some(older) = look.older.filter(|older| *older > 0) {
+            if older > 0 {
                 let found = format!("{older} log-ins are sealed with an older key");
                 findings.push(Finding::warn("state key", found, "Keep the older key in the key file until this is 0."));
             }

@@ -11,7 +11,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     files::path_text::to_text,
     profile::{
-        Profile, ProfileName,
+        self, Profile, ProfileName,
         archive_notes::{ArchiveNote, LeftBehind},
     },
 };
@@ -83,7 +83,7 @@ async fn run_on(context: &Context, args: &Purge, log_ins: &LogIns<'_>) -> Result
         return Ok(());
     }
     if !args.yes {
-        agree(context, &doomed, &kept)?;
+        agree(context, args, &doomed, &kept)?;
     }
     let (mut archives, mut seen) = (Vec::new(), Vec::new());
     for one in &doomed {
@@ -128,10 +128,13 @@ fn would_delete(context: &Context, doomed: &[Doomed], kept: &[PathBuf]) {
     context.output.result(format!("Would delete:\n{}", lines.join("\n")));
 }
 
-fn agree(context: &Context, doomed: &[Doomed], kept: &[PathBuf]) -> Result<()> {
+fn agree(context: &Context, args: &Purge, doomed: &[Doomed], kept: &[PathBuf]) -> Result<()> {
+    // Without its scope the command would delete what belongs to the default profile.
+    let scope =
+        if args.all_profiles { " --all-profiles".to_owned() } else { profile::profile_option(&context.profile) };
+    let hint = format!("To delete without a question: bbdl purge{scope} --yes");
     if !context.output.can_ask() {
-        return Err(Error::usage("purge deletes for good, and there is no terminal to ask on")
-            .hint("To delete without a question: bbdl purge --yes"));
+        return Err(Error::usage("purge deletes for good, and there is no terminal to ask on").hint(hint));
     }
     for line in doomed.iter().flat_map(|one| described(one, kept)) {
         context.output.tell(line);
@@ -140,7 +143,7 @@ fn agree(context: &Context, doomed: &[Doomed], kept: &[PathBuf]) -> Result<()> {
     if answer.eq_ignore_ascii_case("yes") {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Declined, "nothing was deleted").hint("To delete without a question: --yes"))
+    Err(Error::new(ErrorKind::Declined, "nothing was deleted").hint(hint))
 }
 
 /// What became of an archive.

@@ -125,15 +125,18 @@ mod with_postgres {
         let (shown, keys) = (address.to_string(), keys(context, args));
         block_on(async {
             let schema = SharedState::look(address.clone()).await?;
-            let older = match &keys {
+            let sealed = match &keys {
                 Ok(Some(_)) if schema == SchemaState::Current => {
                     let keys = self::keys(context, args)?;
                     let state = SharedState::open(address, keys, context.paths.unsaved(), Migrate::Nothing).await?;
-                    Some(state.sealed_with_older_keys().await?)
+                    Some(Sealed {
+                        with_older_keys: state.sealed_with_older_keys().await?,
+                        with_missing_keys: state.sealed_with_missing_keys().await?,
+                    })
                 }
                 _ => None,
             };
-            Ok(Some(Look { address: shown, schema, has_key: keys.map(|keys| keys.is_some()), older }))
+            Ok(Some(Look { address: shown, schema, has_key: keys.map(|keys| keys.is_some()), sealed }))
         })
     }
 
@@ -145,8 +148,16 @@ mod with_postgres {
         pub(in crate::commands) schema: SchemaState,
         /// Whether a key is given, or why it cannot be used.
         pub(in crate::commands) has_key: Result<bool>,
-        /// How many log-ins are sealed with an older key.
-        pub(in crate::commands) older: Option<i64>,
+        /// What the log-ins are sealed with.
+        pub(in crate::commands) sealed: Option<Sealed>,
+    }
+
+    /// How many log-ins are sealed with other keys than the first.
+    pub(in crate::commands) struct Sealed {
+        /// With any other.
+        pub(in crate::commands) with_older_keys: i64,
+        /// With one that is not given here.
+        pub(in crate::commands) with_missing_keys: i64,
     }
 
     /// The roster of the shared state that is named, if one is. `renewals` are under way at once over all workers.

@@ -272,7 +272,14 @@ fn found(context: &Context, failed: &[(&ProfileName, &Error)]) -> Result<()> {
         count => format!("{count} log-ins were not confirmed: {}{more}", names.join(", ")),
     };
     let error = Error::new(worst.kind, message);
-    Err(if context.output.json() { error.already_reported() } else { error.hint(worst.hint.clone()) })
+    // What to do differs by profile.
+    let mut hints: Vec<&str> = Vec::new();
+    for (_, failure) in failed.iter().take(LISTED).filter(|(_, failure)| failure.exit() == worst.exit()) {
+        if !hints.contains(&failure.hint.as_str()) {
+            hints.push(&failure.hint);
+        }
+    }
+    Err(if context.output.json() { error.already_reported() } else { error.hint(hints.join("\n")) })
 }
 
 /// Asks the server about each of them, several at once.

@@ -174,6 +174,10 @@ impl Database {
                 Error::new(ErrorKind::State, format!("the shared state at {address} cannot be reached ({words})"))
                     .hint("Everything that was complete is kept. Run the same command again later.")
             }
+            Cause::Postgres(error) if lacks_tls(error) => {
+                Error::new(ErrorKind::StateSetup, format!("the database at {address} does not offer TLS"))
+                    .hint("Turn TLS on in PostgreSQL. Or, if nobody else can listen on the way to it, add this to the address: sslmode=disable")
+            }
             Cause::Postgres(_) => {
                 Error::new(ErrorKind::StateSetup, format!("the shared state at {address} cannot be used ({words})"))
                     .hint(
@@ -198,6 +202,11 @@ impl From<tokio_postgres::Error> for Cause {
     }
 }
 
+/// Whether the server said that it does not speak TLS. The library says so in words only.
+fn lacks_tls(error: &tokio_postgres::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.to_string().contains("does not support TLS"))
+}
+
 impl Cause {
     /// Whether trying again later may help.
     fn passes(&self) -> bool {
@@ -205,7 +214,11 @@ impl Cause {
         match error.code() {
             Some(code) => passes(code),
             // A certificate that is not trusted stays so.
-            None => !has_source::<rustls::Error>(error) && !error.to_string().contains("invalid configuration"),
+            None => {
+                !has_source::<rustls::Error>(error)
+                    && !error.to_string().contains("invalid configuration")
+                    && !lacks_tls(error)
+            }
         }
     }
 

@@ -80,6 +80,14 @@ impl SharedState {
         schema::count(self.database(), "key_id <> $1", self.keys()?.current().as_str()).await
     }
 
+    /// How many enrollees' tokens no key that is given opens.
+    ///
+    /// # Errors
+    /// As every call of the database.
+    pub async fn sealed_with_missing_keys(&self) -> Result<i64> {
+        schema::count(self.database(), "key_id <> ALL (string_to_array($1, ' '))", &self.keys()?.ids().join(" ")).await
+    }
+
     /// Makes sure that there is a key.
     ///
     /// # Errors

@@ -91,6 +91,12 @@ impl StateKeys {
         &self.first.0
     }
 
+    /// The names of all of them.
+    #[must_use]
+    pub fn ids(&self) -> Vec<&str> {
+        std::iter::once(&self.first).chain(&self.older).map(|(id, _)| id.as_str()).collect()
+    }
+
     /// Seals a record for one row and one generation.
     ///
     /// # Errors
@@ -118,8 +124,8 @@ impl StateKeys {
     /// [`crate::error::Exit::NotSetUp`] where no key opens it.
     pub fn open(&self, name: &str, generation: i64, sealed: &Sealed) -> Result<Secret> {
         let known = std::iter::once(&self.first).chain(&self.older);
-        let Some((_, key)) = known.clone().find(|(id, _)| *id == sealed.key) else {
-            let ids: Vec<&str> = known.map(|(id, _)| id.as_str()).collect();
+        let Some((_, key)) = known.into_iter().find(|(id, _)| *id == sealed.key) else {
+            let ids = self.ids();
             return Err(Error::new(
                 ErrorKind::StateKey,
                 format!(

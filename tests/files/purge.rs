@@ -183,6 +183,21 @@ fn archives_of_an_earlier_person_stay() {
     is_whole(&stage, "shared");
 }
 
+/// A hint that leaves the scope out would delete the default profile.
+#[test]
+fn the_hint_of_purge_names_what_is_to_be_deleted() {
+    let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
+    for profile in [&[][..], &["--profile", "mom"]] {
+        stage.log_in(profile);
+    }
+    for scope in [&["--profile", "mom"][..], &["--all-profiles"], &[]] {
+        let output = stage.run(&[&["purge"], scope].concat());
+        assert_code(&output, 2, scope);
+        let words = [&["next: To delete without a question: bbdl purge"], scope, &["--yes"]].concat().join(" ");
+        assert!(text(&output.stderr).lines().any(|line| line.trim() == words), "{}", text(&output.stderr));
+    }
+}
+
 /// Nothing but the profile knows of an archive, and a first pull may take an hour.
 #[test]
 fn purge_rename_and_remove_wait_for_a_first_pull_and_find_one_that_was_killed() {

@@ -65,7 +65,14 @@ fn commands_work_on_the_shared_state_and_say_what_is_wrong_with_it() {
     assert_code(&output, 78, &["no key"]);
     assert!(text(&output.stderr).contains("--state-key-file"), "{}", text(&output.stderr));
     assert_code(&with(None, &["doctor"]), 78, &["no key"]);
-    assert_code(&with(Some("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="), &fetch), 78, &["another key"]);
+    const OTHER: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    assert_code(&with(Some(OTHER), &fetch), 78, &["another key"]);
+    let output = with(Some(OTHER), &["doctor"]);
+    assert_code(&output, 78, &["another key"]);
+    assert!(text(&output.stdout).contains("does not open 2 log-ins"), "{}", text(&output.stdout));
+    // A key that follows an older one opens what the older one sealed.
+    let output = with(Some(&format!("{OTHER} {KEY}")), &["doctor"]);
+    assert!(text(&output.stdout).contains("2 log-ins are sealed with an older key"), "{}", text(&output.stdout));
 
     key_files(&fleet, &fetch);
     // A password on the command line is seen by everybody on the machine.

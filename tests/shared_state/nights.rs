@@ -249,6 +249,28 @@ fn the_database_has_to_prove_its_name() {
     }
 }
 
+/// Waiting does not help against that.
+#[test]
+fn a_database_without_tls_says_what_to_do() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // What PostgreSQL answers to a request for TLS that it does not speak (its manual, 53.2.11).
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let mut request = [0; 8];
+            let _ = std::io::Read::read_exact(&mut client, &mut request);
+            let _ = std::io::Write::write_all(&mut client, b"N");
+        }
+    });
+    let home = tempfile::tempdir().unwrap();
+    let mut command = crate::support::bbdl(home.path());
+    command.args(["profiles", "list", "--state", &format!("postgres://bbdl@127.0.0.1:{port}/bbdl?patience=1s")]);
+    let output = finished(command);
+    assert_code(&output, 78, &["no TLS"]);
+    let said = text(&output.stderr);
+    assert!(said.contains("does not offer TLS") && said.contains("sslmode=disable"), "{said}");
+}
+
 /// Numbers that are the same for the same seed (splitmix64).
 fn random(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -84,6 +84,15 @@ struct PersonOrder {
 
 /// Answers a control request.
 pub(super) fn respond(shared: &Shared, request: &Request, what: &str) -> Response {
+    let mut response = answer(shared, request, what);
+    // A person may read it in a terminal.
+    if response.body.last().is_some_and(|last| *last != b'\n') {
+        response.body.push(b'\n');
+    }
+    response
+}
+
+fn answer(shared: &Shared, request: &Request, what: &str) -> Response {
     let done = || json(200, &json!({"ok": true}));
     match (request.method.as_str(), what) {
         ("GET", "requests") => Response::new(200, "application/json", shared.world().log.listed()),

@@ -220,7 +220,7 @@ impl StoreError {
     /// The next thing to do or type.
     #[must_use]
     pub fn hint(&self) -> String {
-        const OTHERS: &str = "log in with --token-store file, which keeps tokens in a file that only you can read, \
+        const OTHERS: &str = "use --token-store file, which keeps tokens in a file that only you can read, \
                               or with --token-store command, which lets a program of yours keep them";
         match self {
             Self::Unavailable { .. } | Self::TooLarge => format!("Where there is no usable keyring, {OTHERS}."),

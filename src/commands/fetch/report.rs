@@ -49,7 +49,7 @@ impl Done {
         let parts: Vec<String> = self.resources.iter().map(|(pulled, entry)| summary(&pulled.row, entry)).collect();
         let bytes: u64 = self.resources.iter().map(|(pulled, _)| pulled.row.bytes).sum();
         let (out, seconds) = (self.out.display(), self.elapsed.as_secs_f64());
-        let left_out = if self.leaves_out() { "; without partially adjudicated claims: --source" } else { "" };
+        let left_out = if self.leaves_out() { "; claims that are still being processed need --source" } else { "" };
         format!("{out}: {} ({} in {seconds:.1} s{left_out})", parts.join("; "), size(bytes))
     }
 

@@ -30,7 +30,10 @@ use crate::{
 pub(super) fn id(context: &Context, given: Option<String>, before: Option<&Profile>) -> Result<String> {
     let id = match given.or(before.map(|profile| profile.client_id.clone())) {
         Some(id) => id,
-        None => context.output.ask("Client id of the app (from CMS's developer pages)")?,
+        None => context.output.ask("Client id of the app (from CMS's developer pages)").map_err(|_| {
+            Error::new(ErrorKind::Client, "no client id was given")
+                .hint("Give it with --client-id ID or in BBDL_CLIENT_ID, and the client secret with --client-secret-file FILE.")
+        })?,
     };
     let id = cleaned(&id);
     if id.is_empty() || id.chars().any(|c| c.is_whitespace() || c.is_control()) {

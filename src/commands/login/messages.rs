@@ -2,6 +2,7 @@
 
 use std::{
     io::{IsTerminal, stdin},
+    path::Path,
     time::Duration,
 };
 
@@ -15,12 +16,14 @@ use crate::{
         callback::CallbackError,
         callback_listener::{Notice, Outcome, Reply},
         redirect::RedirectUri,
+        store::StoreKind,
         token::{AccessCategory, Grant},
         token_endpoint::TokenFailure,
     },
     cms_notice::CMS_NOTICE,
     commands::Context,
     error::{Error, ErrorKind, Result},
+    files::path_text::typed,
     origin::PRODUCTION,
     output::Output,
     profile::{ProfileName, login_command, profile_option},
@@ -196,12 +199,12 @@ pub(super) fn warn_of_the_same_person(context: &Context, plan: &Plan, ended: &[P
     }
     let names: Vec<String> = ended.iter().map(|name| format!("\"{name}\"")).collect();
     let names = listed(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    let (profiles, their, have) =
-        if ended.len() == 1 { ("profile", "its log-in has", "it") } else { ("profiles", "their log-ins have", "they") };
+    let (profiles, their) =
+        if ended.len() == 1 { ("profile", "its log-in has") } else { ("profiles", "their log-ins have") };
     context.output.warn(format!(
         "this is the same person as {profiles} {names}; {their} just ended at the server, since a new log-in of the \
-         same person with the same app ends the one before. If you meant somebody else, {have} can be told apart only \
-         at Medicare: choose \"switch account\" there, or open the address in a private window, and log in again: {}",
+         same person with the same app ends the one before. To log in somebody else, choose \"switch account\" on \
+         Medicare's page, or open the address in a private window, and log in again: {}",
         plan.login()
     ));
 }
@@ -236,8 +239,10 @@ pub(super) fn refused(plan: &Plan, who: &str, not_revoked: Option<TokenFailure>)
         ),
     )
     .hint(format!(
-        "{SWITCH}: {login}\nTo give each person a profile: {}\nTo let the new person take over this one: {login} --replace",
+        "{SWITCH}: {login}\nTo give each person a profile: {} --client-id {}{}\nTo let the new person take over this one: {login} --replace",
         login_command(plan.server.origin(), plan.server.api(), &plan.name.with_ending("-2")),
+        typed(Path::new(&plan.app.client_id)),
+        if plan.store_kind == StoreKind::default() { String::new() } else { format!(" --token-store {}", plan.store_kind) },
     ))
 }
 

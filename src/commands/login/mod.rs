@@ -89,9 +89,6 @@ fn answer_reloads(reloads: Box<Reloads>) -> Result<()> {
 }
 
 async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(StoredLogIn, Option<Box<Reloads>>)> {
-    // Whatever would fail after the person has consented should fail before: the new consent ends the
-    // one of before the moment it is given.
-    check_store(plan)?;
     // A fetch whose log-in this one ends waits for it. Another log-in may hold it, which does as well.
     let _under_way = FileLock::acquire(&context.paths.log_in_lock(&plan.name), Duration::ZERO, "log in").ok();
     let client = context.client(plan.server.clone(), RetryPolicy::default())?;
@@ -191,15 +188,6 @@ async fn wants_it_there(context: &Context, plan: &Plan, to: &ProfileName, answer
     context.output.tell(format!("Keep this log-in under profile \"{to}\" instead{as_it_was}? [y/N]"));
     let answer = interruptible(run_blocking(move || answers.recv_timeout(PATIENCE).unwrap_or_default())).await;
     answer.is_ok_and(|answer| matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
-}
-
-/// Tries the store before the person goes to the browser: a keyring may be readable but refuse writing until it is
-/// unlocked. No profile can have the name that is used for this.
-fn check_store(plan: &Plan) -> Result<()> {
-    let name = format!("{}#check", plan.name);
-    plan.store.save(&name, &Secret::new("bbdl was here".to_owned()))?;
-    plan.store.delete(&name)?;
-    Ok(())
 }
 
 fn listen(redirect: RedirectUri) -> Result<CallbackListener> {

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::client;
+use super::{client, store_log_in};
 use crate::{
     api::endpoints::Server,
     auth::{
@@ -63,6 +63,9 @@ impl Plan {
         let text = redirect_given.as_deref().unwrap_or(redirect::DEFAULT);
         let redirect = if manual { RedirectUri::manual(text) } else { RedirectUri::loopback(text) };
         let redirect = redirect.map_err(|cause| Error::usage(format!("redirect URI \"{text}\": {cause}")))?;
+        // Whatever would fail after the person has consented should fail before, and before anything is asked: the new
+        // consent ends the one of before the moment it is given.
+        store_log_in::check(&*store, &name)?;
         let client_id = client::id(context, args.client_id.clone().or(defaults.client_id), same_server)?;
         let secret_file = args.client_secret_file.clone().or(defaults.client_secret_file);
         let client_secret = client::secret(context, secret_file.as_deref(), same_server, &*store, &client_id)?;

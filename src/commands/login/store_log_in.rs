@@ -6,7 +6,7 @@ use super::{hold_however_long, plan::Plan};
 use crate::{
     auth::{
         log_in_end::{Ended, EndedKind},
-        store::StoreKind,
+        store::{StoreKind, TokenStore},
         token::Credential,
     },
     commands::Context,
@@ -82,6 +82,15 @@ pub(super) fn here(context: &Context, plan: &Plan, new: &Credential, before: &Be
         let _ = context.store(other.token_store).delete(plan.name.as_str());
     }
     Ok(profile)
+}
+
+/// Tries the store before the person goes to the browser: a keyring may be readable but refuse writing until it is
+/// unlocked. No profile can have the name that is used for this.
+pub(super) fn check(store: &dyn TokenStore, profile: &ProfileName) -> Result<()> {
+    let name = format!("{profile}#check");
+    store.save(&name, &Secret::new("bbdl was here".to_owned()))?;
+    store.delete(&name)?;
+    Ok(())
 }
 
 /// Keeps it under the profile that already holds the person who logged in. What belongs to that profile stays: its

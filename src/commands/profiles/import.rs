@@ -10,7 +10,7 @@ use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read, stdin},
     path::Path,
-    sync::{Arc, OnceLock},
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::row::{BadRow, PersonMark, RefreshTokenMark, Row};
 use crate::{
-    auth::store::{StoreKind, TokenStore},
+    auth::store::{StoreError, StoreKind},
     cli::{ProfilesImport, SharedStateArgs},
     commands::{Context, shared_state},
     error::{Error, ErrorKind, Result},
@@ -57,13 +57,12 @@ pub(super) fn run(context: &Context, args: &ProfilesImport, shared: &SharedState
         return shared_state::none(context, shared);
     }
     let mut lines = Lines { input: open(context, &args.file)? };
-    let kind = context.token_store.or(context.config.token_store).unwrap_or_default();
+    let named = context.token_store.or(context.config.token_store);
     let names = context.paths.profiles()?;
     let mut import = Import {
         context,
         replaces: args.replace,
-        kind,
-        store: context.store(kind),
+        named,
         known: names.len(),
         taken: names.iter().cloned().collect(),
         names,
@@ -71,7 +70,8 @@ pub(super) fn run(context: &Context, args: &ProfilesImport, shared: &SharedState
         seen: Seen::default(),
         summary: Summary::default(),
     };
-    let at_once = if kind == StoreKind::File { ROWS_A_SYNC } else { ROWS_ELSEWHERE };
+    let may_be_files = named.map_or(args.replace, |kind| kind == StoreKind::File);
+    let at_once = if may_be_files { ROWS_A_SYNC } else { ROWS_ELSEWHERE };
     let at_once = open_files::room_for(at_once * LOCKS_A_ROW).div_ceil(LOCKS_A_ROW);
     let mut batch = Vec::new();
     for number in 1.. {
@@ -91,8 +91,8 @@ pub(super) fn run(context: &Context, args: &ProfilesImport, shared: &SharedState
 struct Import<'a> {
     context: &'a Context,
     replaces: bool,
-    kind: StoreKind,
-    store: Arc<dyn TokenStore>,
+    /// The token store that was named. Otherwise a profile that is there keeps its own.
+    named: Option<StoreKind>,
     /// How many profiles there are by now.
     known: usize,
     /// Profiles that were there at the beginning.
@@ -148,6 +148,9 @@ struct Pending {
     before: Option<Profile>,
     _lock: FileLock,
 }
+
+/// A row, its line, and whether its tokens are stored.
+type Saved<'p> = (&'p (u64, Pending), Result<(), StoreError>);
 
 /// What became of a row: the name in it, and why it was refused.
 pub(super) struct Verdict {
@@ -219,11 +222,8 @@ impl Import<'_> {
                 Err(verdict) => verdicts.push((number, verdict)),
             }
         }
-        self.store.make_room(self.known + pending.len());
-        let tokens: Vec<(&str, &Secret)> = pending.iter().map(|(_, row)| (row.name.as_str(), &row.tokens)).collect();
-        let stored = self.store.save_many(&tokens);
-        let (with_tokens, without): (Vec<_>, Vec<_>) =
-            pending.iter().zip(stored).partition(|(_, stored)| stored.is_ok());
+        let stored = self.save_tokens(&pending);
+        let (with_tokens, without): (Vec<_>, Vec<_>) = stored.into_iter().partition(|(_, stored)| stored.is_ok());
         for ((number, row), stored) in without {
             verdicts.push((*number, row.verdict(stored.map_err(Error::from).map(|()| Vec::new()))));
         }
@@ -238,6 +238,25 @@ impl Import<'_> {
         self.summary.tell(self.context, &verdicts);
     }
 
+    /// Saves the tokens of rows, each in its profile's store.
+    fn save_tokens<'p>(&self, rows: &'p [(u64, Pending)]) -> Vec<Saved<'p>> {
+        let mut saved = Vec::with_capacity(rows.len());
+        for kind in [StoreKind::Keyring, StoreKind::File, StoreKind::Command] {
+            let of_kind: Vec<&(u64, Pending)> =
+                rows.iter().filter(|(_, row)| row.profile.token_store == kind).collect();
+            if of_kind.is_empty() {
+                continue;
+            }
+            let store = self.context.store(kind);
+            store.make_room(self.known + of_kind.len());
+            let tokens: Vec<(&str, &Secret)> =
+                of_kind.iter().map(|(_, row)| (row.name.as_str(), &row.tokens)).collect();
+            let answers = store.save_many(&tokens);
+            saved.extend(of_kind.into_iter().zip(answers));
+        }
+        saved
+    }
+
     /// Takes the profile's lock, under which its tokens change hands.
     fn prepare(&self, row: Row) -> Result<Pending, Verdict> {
         let name: ProfileName = row.name.clone();
@@ -250,7 +269,8 @@ impl Import<'_> {
         if before.is_some() && !self.replaces {
             return Err(refuse(exists()));
         }
-        let (profile, tokens) = (row.profile(self.kind, before.as_ref()), row.tokens());
+        let kind = self.named.or(before.as_ref().map(|profile| profile.token_store)).unwrap_or_default();
+        let (profile, tokens) = (row.profile(kind, before.as_ref()), row.tokens());
         let pending = Pending { name, profile, tokens, before, _lock: lock };
         // Before the record goes that alone knows them.
         LeftBehind::add(&self.context.paths, &pending.name, pending.left_behind())
@@ -261,7 +281,7 @@ impl Import<'_> {
     /// What is to do once a row is kept: the tokens of before need not lie around. The answer is what a person has to know.
     fn tidy(&self, row: &Pending) -> Vec<String> {
         let mut warnings = Vec::new();
-        if let Some(other) = row.before.as_ref().filter(|before| before.token_store != self.kind)
+        if let Some(other) = row.before.as_ref().filter(|before| before.token_store != row.profile.token_store)
             && let Err(cause) = self.context.store(other.token_store).delete(row.name.as_str())
         {
             let why = Error::from(cause).message;

@@ -55,6 +55,10 @@ impl Fault {
     fn read(text: &str) -> Result<Self, String> {
         let Counts { spec, times, skip, chance } = Counts::of(text)?;
         let (kind, path) = spec.split_once('@').unwrap_or((spec, ""));
+        // No path has one: a count was meant.
+        if path.contains('#') {
+            return Err(format!("\"{text}\": write how many times as a number, as in #2"));
+        }
         let (name, argument) = kind.split_once('=').unwrap_or((kind, ""));
         let rank = kinds::KINDS.iter().position(|(known, _)| *known == name);
         let rank = rank.ok_or_else(|| {
@@ -180,11 +184,21 @@ mod tests {
 
     #[test]
     fn texts_that_are_no_fault_are_refused() {
-        for bad in
-            ["", "status", "status=abc", "status=99", "nonsense", "throttle=x", "length=0", "late=9-1", "close%101"]
-                .into_iter()
-                .chain(["huge=1001", "huge=1000000", "huge=18446744073709", "bomb=100001", "bomb=18446744073709551615"])
-                .chain(["load=100001", "update=100001", "supersede=18446744073709551615", "backend=503:v4"])
+        for bad in [
+            "",
+            "status",
+            "status=abc",
+            "status=99",
+            "nonsense",
+            "throttle=x",
+            "length=0",
+            "late=9-1",
+            "close%101",
+            "status=503@Patient#y",
+        ]
+        .into_iter()
+        .chain(["huge=1001", "huge=1000000", "huge=18446744073709", "bomb=100001", "bomb=18446744073709551615"])
+        .chain(["load=100001", "update=100001", "supersede=18446744073709551615", "backend=503:v4"])
         {
             assert!(bad.parse::<Fault>().is_err(), "{bad}");
         }
