@@ -81,7 +81,7 @@ fn a_terminal_is_asked_for_the_secret_and_does_not_show_it() {
         return;
     }
     let stage = Stage::claims(3);
-    let mut login = at_a_terminal(&stage, "");
+    let mut login = at_a_terminal(&stage, "", "");
     login.until("not shown");
     until_the_terminal_shows_nothing(login.id());
     login.write(stage.mock.client_secret());
@@ -100,7 +100,7 @@ fn type_ahead_is_not_taken_as_the_secret() {
     }
     let stage = Stage::claims(3);
     // The first line starts bbdl; the second one is on the terminal by then.
-    let mut login = at_a_terminal(&stage, "read line && ");
+    let mut login = at_a_terminal(&stage, "read line && ", "");
     login.write("go\nls -l claims");
     login.until("not shown");
     until_the_terminal_shows_nothing(login.id());
@@ -110,10 +110,26 @@ fn type_ahead_is_not_taken_as_the_secret() {
     assert_code(&login.finish_open(), 0, &[]);
 }
 
-/// A log-in on a terminal that asks for the secret, begun after the command line `before`.
-fn at_a_terminal(stage: &Stage, before: &str) -> Running {
+/// Whoever types goes on with a terminal that shows it.
+#[test]
+fn ctrl_c_at_the_secret_gives_the_terminal_back() {
+    if !has_programs(&["script"]) {
+        return;
+    }
+    let stage = Stage::claims(3);
+    let mut login = at_a_terminal(&stage, "trap : INT; ", "; echo code=$?; stty -a");
+    login.until("not shown");
+    until_the_terminal_shows_nothing(login.id());
+    login.write("\u{3}");
+    let said = text(&login.finish_open().stderr);
+    assert!(said.contains("code=130"), "{said}");
+    assert!(said.split_whitespace().any(|word| word == "echo"), "{said}");
+}
+
+/// A log-in on a terminal that asks for the secret, between two parts of a command line.
+fn at_a_terminal(stage: &Stage, before: &str, after: &str) -> Running {
     let line = format!(
-        "{before}{} login --server {} --client-id {} --client-secret-file - --no-browser",
+        "{before}{} login --server {} --client-id {} --client-secret-file - --no-browser{after}",
         env!("CARGO_BIN_EXE_bbdl"),
         stage.mock.url(),
         stage.mock.client_id()

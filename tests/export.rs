@@ -149,7 +149,7 @@ fn a_damaged_archive_is_not_exported() {
         stage.expect(65, &["verify", "claims"]);
         for command in commands {
             let error = stage.expect_json(65, &[command, &["--json"]].concat())["error"].clone();
-            assert!(error["hint"].as_str().unwrap().contains("--full"), "{error}");
+            assert!(error["hint"].as_str().unwrap().contains("bbdl verify claims"), "{error}");
         }
     }
     let first = whole.lines().next().unwrap();

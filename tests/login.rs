@@ -123,7 +123,12 @@ fn every_end_of_a_log_in_has_its_exit_code_and_message() {
         let result: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(result["error"]["kind"], kind, "{result}");
         assert_eq!(result["error"]["exit_code"], code);
-        assert!(!result["error"]["hint"].as_str().unwrap().is_empty());
+        let hint = result["error"]["hint"].as_str().unwrap();
+        assert!(!hint.is_empty());
+        // What no profile has kept is typed again.
+        if let Some(again) = hint.split("bbdl login ").nth(1) {
+            assert!(again.contains("--client-id ") && again.contains("--client-secret-file "), "{hint}");
+        }
         assert!(!stage.home.path().join("tokens/default.json").exists());
     }
 }
@@ -166,7 +171,8 @@ fn an_unregistered_redirect_uri_shows_in_the_browser() {
     assert_eq!(page.status, 400);
     let output = login.finish();
     assert_code(&output, 75, &[]);
-    assert!(text(&output.stderr).contains("http://127.0.0.1/callback"));
+    let said = text(&output.stderr);
+    assert!(said.contains("that http://127.0.0.1/elsewhere is not registered"), "{said}");
 }
 
 #[test]

@@ -69,7 +69,16 @@ impl Archive {
         let lock = ArchiveLock::acquire(dir)?;
         let keeps_permissions = keeps_permissions && lock.keeps_permissions()?;
         commit::finish_or_clear(dir)?;
-        Ok(Self { dir: dir.to_owned(), manifest: Manifest::load(dir)?, keeps_permissions, _lock: lock })
+        let manifest = Manifest::load(dir)?;
+        // Without it, nothing says whose the claims are: another person's could replace them.
+        if manifest.is_none() && reader::lacks_its_manifest(dir) {
+            return Err(Error::new(
+                crate::error::ErrorKind::Manifest,
+                format!("{} has claims, but its manifest.json is missing", dir.display()),
+            )
+            .hint(format!("Nothing was changed. {}", reader::nearest(dir))));
+        }
+        Ok(Self { dir: dir.to_owned(), manifest, keeps_permissions, _lock: lock })
     }
 
     /// Closes to others what a pull has put here, where it was opened to them since. Says what a person should know

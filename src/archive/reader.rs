@@ -148,9 +148,8 @@ impl Ids {
 #[must_use]
 pub(crate) fn damaged(path: &Path, why: &str) -> Error {
     let dir = typed(path.parent().unwrap_or(path));
-    Error::new(ErrorKind::Archive, format!("{} is damaged: {why}", path.display())).hint(format!(
-        "Nothing was written. Restore the file from a backup, or download everything again: bbdl fetch all --full --out {dir}"
-    ))
+    Error::new(ErrorKind::Archive, format!("{} is damaged: {why}", path.display()))
+        .hint(format!("Nothing was written. To see what to do: bbdl verify {dir}"))
 }
 
 fn none(dir: &Path) -> Error {
@@ -163,10 +162,21 @@ fn none(dir: &Path) -> Error {
     Error::new(ErrorKind::NoClaims, format!("{} {what}", dir.display())).hint(nearest(dir))
 }
 
-/// Whether claims lie here, and the manifest that they belong to does not.
+/// Whether what a pull has put in place lies here, and the manifest that it belongs to does not.
 #[must_use]
 pub(crate) fn lacks_its_manifest(dir: &Path) -> bool {
-    dir.join("ExplanationOfBenefit.ndjson").is_file() && !super::is_one(dir)
+    const PUT_HERE: [&str; 7] = [
+        "ExplanationOfBenefit.ndjson",
+        "Patient.ndjson",
+        "Coverage.ndjson",
+        "UserInfo.json",
+        "InsuranceCard.json",
+        manifest::OLDER_PULLS,
+        "changes",
+    ];
+    PUT_HERE.iter().any(|name| std::fs::symlink_metadata(dir.join(name)).is_ok())
+        && std::fs::symlink_metadata(dir.join(manifest::FILE)).is_err()
+        && !super::has_unfinished_commit(dir)
 }
 
 /// What to give in the place of a directory that is no archive (of claims): the archive that it is in, those
@@ -201,6 +211,9 @@ pub(crate) fn nearest(dir: &Path) -> String {
         let names: Vec<_> = inside.iter().take(MANY).map(|path| path.display().to_string()).collect();
         let more = if inside.len() > MANY { ", …" } else { "" };
         return format!("Give one of the archives in it: {}{more}", names.join(", "));
+    }
+    if super::has_unfinished_first_pull(dir) {
+        return format!("Its first pull has not finished. Continue it: bbdl fetch eob --out {}", typed(dir));
     }
     // What is there was not mistyped.
     if let Ok(there) = std::fs::symlink_metadata(dir) {

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::{
     id_hash::{IdHash, id_hash},
     lines::{Lines, hex_digest},
-    manifest::{Entry, Manifest},
+    manifest::{Entry, Manifest, OLDER_PULLS},
     permissions, pull_history,
 };
 use crate::{
@@ -41,6 +41,9 @@ pub struct Report {
     /// What to type against it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub remedy: String,
+    /// Whether something is missing or wrong that only a download brings back.
+    #[serde(skip)]
+    pub needs_download: bool,
     #[serde(skip)]
     damaged: bool,
     #[serde(skip)]
@@ -125,7 +128,18 @@ pub fn verify(dir: &Path) -> Result<Report> {
         let findings = check_file(dir, resource, entry, &mut found)?;
         resources.insert(resource.clone(), findings);
     }
-    found.damages.extend(pull_history::problems(dir, &manifest)?);
+    let needs_download = !found.damages.is_empty();
+    let history = pull_history::problems(dir, &manifest)?;
+    let mut in_the_way: Vec<&str> = manifest
+        .resources
+        .values()
+        .map(|entry| entry.file.as_str())
+        .filter(|file| is_no_file_of_ours(dir, file))
+        .collect();
+    if !history.is_empty() {
+        in_the_way.push(OLDER_PULLS);
+    }
+    found.damages.extend(history);
     let exposed = exposed(dir, &manifest);
     let open = exposed.iter().map(|(path, mode)| format!("{}: others can use it (mode {mode:o})", path.display()));
     let damaged = !found.damages.is_empty();
@@ -137,6 +151,7 @@ pub fn verify(dir: &Path) -> Result<Report> {
         problems,
         kind: None,
         remedy: String::new(),
+        needs_download,
         damaged,
         held: !found.held.is_empty(),
         exposed,
@@ -145,10 +160,25 @@ pub fn verify(dir: &Path) -> Result<Report> {
     report.remedy = match report.failure() {
         Some(ErrorKind::Exposed) => report.chmod(dir),
         Some(ErrorKind::InUse) => format!("bbdl verify {}", typed(dir)),
-        Some(_) => format!("bbdl fetch all --full --out {}", typed(dir)),
+        Some(_) => in_the_way.iter().map(|file| moved_away(dir, file)).collect::<Vec<_>>().join(" && "),
         None => String::new(),
     };
     Ok(report)
+}
+
+/// Whether a link, a directory or something else is in the place of a file. A pull leaves it alone.
+fn is_no_file_of_ours(dir: &Path, file: &str) -> bool {
+    private_file::open(&dir.join(file)).is_err_and(|cause| Intruder::of(&cause).is_some())
+}
+
+/// The command that puts a file beside the archive, under a name that is free.
+fn moved_away(dir: &Path, file: &str) -> String {
+    let whole = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    let name = whole.file_name().unwrap_or("archive".as_ref()).to_string_lossy().into_owned();
+    let free = (1..).map(|number| whole.with_file_name(format!("{name}-{number}-{file}")));
+    let mut free = free.filter(|path| fs::symlink_metadata(path).is_err());
+    let to = free.next().unwrap_or_else(|| whole.with_file_name(file));
+    format!("mv {} {}", typed(&dir.join(file)), typed(&to))
 }
 
 /// What others may use, with its permission bits. Empty if the file system keeps no permissions, since `chmod` has no

@@ -4,6 +4,7 @@ use crate::{
     cli::SharedStateArgs,
     commands::Context,
     error::{Error, Result},
+    profile::archive_notes::ArchiveNote,
 };
 
 /// Whether a shared state is named in any way.
@@ -26,6 +27,9 @@ pub(super) fn refuse(context: &Context, args: &SharedStateArgs, what: &str) -> R
         .hint("Leave --state out, and unset BBDL_STATE and state in config.toml for this command."))
 }
 
+/// The archives of an enrollee who was removed from a shared state; nothing where there was no such enrollee.
+pub(super) type Removal = Result<Option<Vec<ArchiveNote>>>;
+
 #[cfg(feature = "postgres")]
 pub(super) use with_postgres::*;
 
@@ -40,7 +44,7 @@ mod with_postgres {
 
     use zeroize::Zeroizing;
 
-    use super::is_typed;
+    use super::{Removal, is_typed};
     use crate::{
         api::client::Connections,
         cli::SharedStateArgs,
@@ -52,7 +56,7 @@ mod with_postgres {
             shared_roster::{Pacer, SharedRoster},
         },
         origin::Origin,
-        profile::{Profile, ProfileName, archive_notes::ArchiveNote},
+        profile::{Profile, ProfileName},
         runtime::block_on,
         shared_state::{
             SharedState,
@@ -104,13 +108,13 @@ mod with_postgres {
         context: &Context,
         args: &SharedStateArgs,
         names: &[ProfileName],
-    ) -> Result<Option<Vec<Option<Vec<ArchiveNote>>>>> {
+    ) -> Result<Option<Vec<Removal>>> {
         let Some(address) = address(context, args)? else { return Ok(None) };
         block_on(async {
             let state = SharedState::open(address, None, context.paths.unsaved(), Migrate::Nothing).await?;
             let mut removed = Vec::with_capacity(names.len());
             for name in names {
-                removed.push(state.remove(name).await?);
+                removed.push(state.remove(name).await);
             }
             Ok(Some(removed))
         })
@@ -306,13 +310,13 @@ pub(super) use without_postgres::*;
 
 #[cfg(not(feature = "postgres"))]
 mod without_postgres {
-    use super::is_named;
+    use super::{Removal, is_named};
     use crate::{
         cli::SharedStateArgs,
         commands::Context,
         error::{Error, ErrorKind, Result},
         fleet::roster::{Roster, Selection},
-        profile::{Profile, ProfileName, archive_notes::ArchiveNote},
+        profile::{Profile, ProfileName},
     };
 
     /// Fails where a shared state is named.
@@ -341,7 +345,7 @@ mod without_postgres {
         context: &Context,
         args: &SharedStateArgs,
         _: &[ProfileName],
-    ) -> Result<Option<Vec<Option<Vec<ArchiveNote>>>>> {
+    ) -> Result<Option<Vec<Removal>>> {
         none(context, args).map(|()| None)
     }
 

@@ -1,13 +1,19 @@
 //! `bbdl verify`: is an archive what its manifest says?
 
+use std::path::Path;
+
 use serde_json::json;
 
 use crate::{
-    archive::{self, Archive},
+    archive::{self, Archive, manifest::Manifest},
     cli::Verify,
-    commands::Context,
+    commands::{Context, archive_owner::Owners, fetch::typed_filters},
     error::{Error, ErrorKind, Exit, Result},
+    files::path_text::typed,
+    profile::profile_option,
 };
+
+const CLAIMS: &str = "ExplanationOfBenefit";
 
 /// Runs the command.
 ///
@@ -38,6 +44,10 @@ pub(crate) fn run(context: &Context, args: &Verify) -> Result<()> {
             Err(_) => {}
         }
     }
+    if report.needs_download {
+        let first = if report.remedy.is_empty() { String::new() } else { format!("{} && ", report.remedy) };
+        report.remedy = format!("{first}{}", download_again(context, &args.dir));
+    }
     if context.output.json() {
         context.output.result_json(&json!(report));
     } else {
@@ -55,10 +65,23 @@ pub(crate) fn run(context: &Context, args: &Verify) -> Result<()> {
     let hint = match kind {
         ErrorKind::Exposed => format!("{}  (the next fetch does the same)", report.remedy),
         ErrorKind::InUse => "Run the same command again when that program has closed the file.".to_owned(),
-        _ => format!("Restore it from a backup, or download everything again: {}", report.remedy),
+        _ if report.needs_download => {
+            format!("Restore it from a backup, or download everything again: {}", report.remedy)
+        }
+        _ => format!("Restore it from a backup, or do without it: {}", report.remedy),
     };
     let message = format!("{} {what}: {}", args.dir.display(), report.problems.join("; "));
     let error = Error::new(kind, message).hint(hint);
     // The report on stdout says it already. A second JSON object would break readers.
     Err(if context.output.json() { error.already_reported() } else { error })
+}
+
+/// The command that downloads an archive again, with the filters and for the profile that it belongs to.
+fn download_again(context: &Context, dir: &Path) -> String {
+    let manifest = Manifest::load(dir).ok().flatten();
+    let resources = manifest.map(|manifest| manifest.resources).unwrap_or_default();
+    let what = if resources.keys().all(|resource| resource == CLAIMS) { "eob" } else { "all" };
+    let filters = resources.get(CLAIMS).map(|entry| typed_filters(&entry.query)).unwrap_or_default();
+    let profile = Owners::load(context).of(dir).map(profile_option).unwrap_or_default();
+    ["bbdl fetch ", what, " --full", &filters, &profile, " --out ", &typed(dir)].concat()
 }

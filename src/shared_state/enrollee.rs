@@ -201,14 +201,22 @@ impl SharedState {
         rows.iter().map(person).collect()
     }
 
-    /// Removes an enrollee; the answer is whether there was one.
+    /// Removes an enrollee for whom no worker pulls. The answer is the archives, or nothing where there was no such enrollee.
     ///
     /// # Errors
-    /// As every call of the database.
+    /// [`crate::error::Exit::TryAgain`] while a worker has the enrollee; as every call of the database.
     pub async fn remove(&self, name: &ProfileName) -> Result<Option<Vec<ArchiveNote>>> {
         let name = name.as_str();
-        let sql = "DELETE FROM bbdl.enrollee WHERE name = $1 RETURNING archives::text";
-        let gone = self.database().query(sql, &[(&name, Type::TEXT)]).await?;
+        let value = [(&name as _, Type::TEXT)];
+        let sql = "DELETE FROM bbdl.enrollee WHERE name = $1 AND (leased_until IS NULL OR leased_until < now())
+            RETURNING archives::text";
+        let gone = self.database().query(sql, &value).await?;
+        if gone.is_empty()
+            && !self.database().query("SELECT FROM bbdl.enrollee WHERE name = $1", &value).await?.is_empty()
+        {
+            return Err(Error::new(ErrorKind::Lock, format!("a worker is pulling for \"{name}\""))
+                .hint("Run the same command again when it has finished."));
+        }
         // Notes that cannot be understood name no archive.
         Ok(gone.first().map(|row| serde_json::from_str(row.get(0)).unwrap_or_default()))
     }

@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{FETCH, claims_in, eob, snapshot};
-use crate::support::{Setting, Stage, listener::counting, private, set_mode, slim::Slim};
+use crate::support::{Setting, Stage, assert_code, finished, listener::counting, private, set_mode, slim::Slim};
 
 const FULL: [&str; 6] = ["fetch", "eob", "--out", "claims", "--json", "--full"];
 const CLAIMS: usize = 240;
@@ -130,11 +130,65 @@ fn an_invalid_manifest_is_left_untouched() {
         }
         assert!(!stage.asked().iter().any(|row| row.contains("/fhir/")), "asked for nothing that can be kept");
     }
-    // None at all: what is there is what a first pull would have made.
+    // None at all: nothing says whose the claims are. Another person's pull would have replaced them.
     fs::remove_file(&manifest).unwrap();
+    let before = snapshot(&stage.out());
+    for arguments in [&FETCH[..], &FULL] {
+        let result = stage.expect_json(65, arguments);
+        assert_eq!(result["error"]["kind"], "manifest", "{result}");
+        assert!(result["error"]["hint"].as_str().unwrap().contains("Restore manifest.json"), "{result}");
+        assert!(snapshot(&stage.out()) == before, "{arguments:?}");
+    }
     stage.expect(65, &["verify", "claims", "--json"]);
-    assert_eq!(eob(&stage.expect_json(0, &FETCH))["count"], 250);
+    fs::write(&manifest, good).unwrap();
+    private(&manifest);
+    stage.expect_json(0, &FETCH);
     assert_eq!(stage.expect_json(0, &["verify", "claims", "--json"])["ok"], true);
+}
+
+/// What `verify` says to type is typed, for an archive with filters and of a profile with a name.
+#[cfg(unix)]
+#[test]
+fn the_remedy_of_verify_cures() {
+    use std::os::unix::fs::symlink;
+    let stage = Stage::with(Setting { claims: 40, ..Setting::default() });
+    stage.log_in(&["--profile", "mom"]);
+    let fetch = ["fetch", "eob", "--profile", "mom", "--type", "carrier,pde", "--service-date", "ge2000-01-01"];
+    type Damage = fn(&Path, &Path);
+    let damages: [(&str, Damage); 6] = [
+        ("missing", |file, _| fs::remove_file(file).unwrap()),
+        ("changed", |file, _| fs::write(file, "{}\n").unwrap()),
+        ("link", |file, aside| {
+            fs::rename(file, aside).unwrap();
+            symlink(aside, file).unwrap();
+        }),
+        ("hard-link", |file, aside| fs::hard_link(file, aside).unwrap()),
+        ("directory", |file, _| {
+            fs::remove_file(file).unwrap();
+            fs::create_dir(file).unwrap();
+        }),
+        ("history", |file, _| {
+            let history = file.with_file_name("pulls.ndjson");
+            fs::write(&history, "garbage\n").unwrap();
+            private(&history);
+        }),
+    ];
+    for (what, damage) in damages {
+        let out = format!("my-claims-{what}");
+        stage.expect(0, &[&fetch[..], &["--out", &out]].concat());
+        let aside = stage.home.path().join(format!("aside {what}"));
+        damage(&stage.home.path().join(&out).join("ExplanationOfBenefit.ndjson"), &aside);
+        let report = stage.expect_json(65, &["verify", &out, "--json"]);
+        let remedy = report["remedy"].as_str().unwrap();
+        let bbdl = stage.bbdl(&[]);
+        let mut typed = std::process::Command::new("bash");
+        let dir = Path::new(bbdl.get_program()).parent().unwrap().display().to_string();
+        typed.args(["-c", remedy]).current_dir(stage.home.path());
+        typed.envs(bbdl.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        typed.env("PATH", format!("{dir}:{}", std::env::var("PATH").unwrap()));
+        assert_code(&finished(typed), 0, &[what, remedy]);
+        assert_eq!(stage.expect_json(0, &["verify", &out, "--json"])["ok"], true, "{what}: {remedy}");
+    }
 }
 
 #[test]

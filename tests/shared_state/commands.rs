@@ -94,6 +94,11 @@ fn commands_work_on_the_shared_state_and_say_what_is_wrong_with_it() {
     assert!(text(&finished(command).stdout).contains("p0002"));
 
     said(&["fetch", "eob", "--all-profiles", "--out", "out"], 0);
+    // Not while a worker writes to the archive.
+    let lease = |until: &str| fleet.database.sql(&format!("UPDATE bbdl.enrollee SET leased_until = {until}"));
+    lease("now() + interval '1 hour'");
+    assert!(said(&["profiles", "remove", "p0002", "--yes"], 75).contains("a worker is pulling"));
+    lease("NULL");
     let removed = said(&["profiles", "remove", "p0002", "--yes"], 0);
     assert!(removed.contains("its archive stays: ") && removed.contains("out/p0002 (2 claims)"), "{removed}");
 }

@@ -43,6 +43,21 @@ pub(super) fn claim_query(args: &Fetch, api: ApiVersion) -> Result<Query> {
     Ok(query)
 }
 
+/// The options that ask for these filters, each with a space before it.
+pub(in crate::commands) fn typed_filters(query: &Query) -> String {
+    let option = |(name, value): &(String, String)| {
+        let option = match name.as_str() {
+            "type" => "--type",
+            "service-date" => "--service-date",
+            "_lastUpdated" => "--last-updated",
+            "_source" => "--source",
+            _ => return String::new(),
+        };
+        format!(" {option} {value}")
+    };
+    query.iter().map(option).collect()
+}
+
 fn in_order<'t>(words: impl Iterator<Item = &'t str>) -> Vec<&'t str> {
     words.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
 }

@@ -30,6 +30,7 @@ use crate::{
     runtime::{asked_to_stop, block_on_with_workers, interruptible},
 };
 use filters::claim_query;
+pub(super) use filters::typed_filters;
 use report::Done;
 
 /// From here on every fetch says that the consent ends.

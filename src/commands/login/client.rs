@@ -23,6 +23,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     output::Output,
     profile::Profile,
+    runtime::{block_on, interruptible, run_blocking},
     secret::Secret,
 };
 
@@ -55,7 +56,7 @@ pub(super) fn secret(
     const QUESTION: &str = "Client secret of the app";
     match file {
         Some(path) if path == Path::new("-") && stdin().is_terminal() => {
-            return word(context.output.ask_secret(QUESTION)?.expose(), "what was typed").map(Some);
+            return word(ask_secret(context, QUESTION)?.expose(), "what was typed").map(Some);
         }
         Some(path) => return from_file(&context.output, path).map(Some),
         None => {}
@@ -71,11 +72,26 @@ pub(super) fn secret(
     {
         return Ok(credential.client_secret);
     }
-    let secret = context.output.ask_secret(QUESTION).map_err(|_| {
-        Error::new(ErrorKind::ClientSecret, "no client secret was given")
-            .hint("Give it with --client-secret-file FILE (or - for standard input) or in BBDL_CLIENT_SECRET.")
+    let secret = ask_secret(context, QUESTION).map_err(|error| match error.kind {
+        ErrorKind::Interrupted => error,
+        _ => Error::new(ErrorKind::ClientSecret, "no client secret was given")
+            .hint("Give it with --client-secret-file FILE (or - for standard input) or in BBDL_CLIENT_SECRET."),
     })?;
     if secret.is_empty() { Ok(None) } else { word(secret.expose(), "what was typed").map(Some) }
+}
+
+/// Asks for a secret, and has the terminal show again what is typed if Ctrl-C ends the question.
+fn ask_secret(context: &Context, question: &'static str) -> Result<Secret> {
+    let output = context.output.clone();
+    #[cfg(unix)]
+    let before = rustix::termios::tcgetattr(stdin());
+    let asked = async { run_blocking(move || output.ask_secret(question)).await? };
+    let answer = block_on(interruptible(asked));
+    #[cfg(unix)]
+    if let (Err(_), Ok(before)) = (&answer, before) {
+        let _ = rustix::termios::tcsetattr(stdin(), rustix::termios::OptionalActions::Now, &before);
+    }
+    answer
 }
 
 /// What an earlier log-in stored. An unusable record counts as missing: this log-in replaces it.

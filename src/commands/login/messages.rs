@@ -2,7 +2,6 @@
 
 use std::{
     io::{IsTerminal, stdin},
-    path::Path,
     time::Duration,
 };
 
@@ -15,7 +14,7 @@ use crate::{
         authorization::Authorization,
         callback::CallbackError,
         callback_listener::{Notice, Outcome, Reply},
-        redirect::RedirectUri,
+        redirect::{self, RedirectUri},
         store::StoreKind,
         token::{AccessCategory, Grant},
         token_endpoint::TokenFailure,
@@ -23,7 +22,6 @@ use crate::{
     cms_notice::CMS_NOTICE,
     commands::Context,
     error::{Error, ErrorKind, Result},
-    files::path_text::typed,
     origin::PRODUCTION,
     output::Output,
     profile::{ProfileName, login_command, profile_option},
@@ -180,12 +178,13 @@ pub(super) fn code_of(outcome: Outcome, plan: &Plan) -> Result<(Secret, Reply)> 
             ErrorKind::TimedOut,
             format!("the browser did not come back within {}", spoken(plan.patience)),
         )
-        .hint(
+        .hint(format!(
             "If Medicare's page is still open, close that page: pressing Connect there ends the present log-in, and \
              nobody listens any more. If the browser shows an error page, it is the answer: \"Invalid scopes\" means \
-             --scope, a page about the redirect means that http://127.0.0.1/callback is not registered for the app, \
+             --scope, a page about the redirect means that {} is not registered for the app, \
              \"401 Unauthorized\" a wrong client id or an inactive app. Otherwise try again, with --timeout for more time.",
-        ),
+            plan.redirect_given.as_deref().unwrap_or(redirect::DEFAULT)
+        )),
         Outcome::InputEnded => {
             Error::new(ErrorKind::Input, "standard input ended before an address or code was pasted").hint(again)
         }
@@ -239,9 +238,8 @@ pub(super) fn refused(plan: &Plan, who: &str, not_revoked: Option<TokenFailure>)
         ),
     )
     .hint(format!(
-        "{SWITCH}: {login}\nTo give each person a profile: {} --client-id {}{}\nTo let the new person take over this one: {login} --replace",
+        "{SWITCH}: {login}\nTo give each person a profile: {}{}\nTo let the new person take over this one: {login} --replace",
         login_command(plan.server.origin(), plan.server.api(), &plan.name.with_ending("-2")),
-        typed(Path::new(&plan.app.client_id)),
         if plan.store_kind == StoreKind::default() { String::new() } else { format!(" --token-store {}", plan.store_kind) },
     ))
 }

@@ -1,7 +1,7 @@
 //! What a log-in needs, settled before anybody is asked to consent: from flag, environment,
 //! configuration and the profile of before.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use super::{client, store_log_in};
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     cli::{Lang, Login},
     commands::Context,
     error::{Error, Result},
+    files::path_text::typed,
     origin::{Origin, PRODUCTION, server_named},
     profile::{Profile, ProfileName, TakenNames, config_file::LoginDefaults, login_command},
 };
@@ -40,6 +41,8 @@ pub(super) struct Plan {
     /// Whether another person may take over the profile.
     pub(super) replace: bool,
     pub(super) patience: Duration,
+    /// Options that no profile has kept yet, each with a space before it.
+    given: String,
 }
 
 impl Plan {
@@ -50,6 +53,7 @@ impl Plan {
             context.paths.profiles()?.into_iter().collect::<TakenNames>().take(name.clone())?;
         }
         let defaults = context.config.login_for(&name);
+        let given = given(&args);
         let origin = origin(&args, &defaults, before.as_ref())?;
         let same_server = before.as_ref().filter(|profile| profile.server == origin);
         let api = args.api.or(defaults.api).or(same_server.map(|profile| profile.api)).unwrap_or_default();
@@ -93,12 +97,28 @@ impl Plan {
             has_past: before.is_some(),
             replace: args.replace,
             patience,
+            given,
         })
     }
 
+    /// The command that tries it again, with what was given to this one.
     pub(super) fn login(&self) -> String {
-        login_command(self.server.origin(), self.server.api(), &self.name)
+        format!("{}{}", login_command(self.server.origin(), self.server.api(), &self.name), self.given)
     }
+}
+
+fn given(args: &Login) -> String {
+    let options = [
+        ("--client-id", args.client_id.as_deref().map(Path::new)),
+        ("--client-secret-file", args.client_secret_file.as_deref()),
+        ("--redirect-uri", args.redirect_uri.as_deref().map(Path::new)),
+    ];
+    let mut given: String =
+        options.iter().filter_map(|(option, value)| Some(format!(" {option} {}", typed((*value)?)))).collect();
+    if args.manual {
+        given.push_str(" --manual");
+    }
+    given
 }
 
 /// Flag, environment, configuration, the profile of before, production.

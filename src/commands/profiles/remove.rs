@@ -25,9 +25,10 @@ pub(super) fn run(context: &Context, args: &ProfilesRemove, shared: &SharedState
     for name in &args.names {
         let removed = match &mut of_state {
             None => remove(context, name),
-            Some(removed) => match removed.next().flatten() {
-                Some(archives) => Ok(Removed { from: "the shared state", archives, has_ended: false }),
-                None => Err(Error::new(ErrorKind::NoProfile, format!("\"{name}\" is not in the shared state"))
+            Some(removed) => match removed.next().unwrap_or(Ok(None)) {
+                Err(error) => Err(error),
+                Ok(Some(archives)) => Ok(Removed { from: "the shared state", archives, has_ended: false }),
+                Ok(None) => Err(Error::new(ErrorKind::NoProfile, format!("\"{name}\" is not in the shared state"))
                     .hint("To list who is: bbdl profiles list")),
             },
         };
@@ -80,6 +81,8 @@ fn remove(context: &Context, name: &ProfileName) -> Result<Removed> {
     for place in profile.archives.iter().filter_map(|note| note.place().ok().flatten()) {
         archive::refuse_in_use(&place)?;
     }
+    // The pull that was waited for may have noted it.
+    let profile = Profile::load(&context.paths, name)?.unwrap_or(profile);
     let store = context.store(context.token_store.unwrap_or(profile.token_store));
     store.delete(name.as_str())?;
     Profile::remove(&context.paths, name)?;
