@@ -157,11 +157,23 @@ impl Archive {
         match manifest.resources.get(resource) {
             Some(entry) if &entry.query != query => refuse(
                 crate::error::ErrorKind::OtherFilters,
-                format!("{resource} was fetched with other filters before"),
+                format!(
+                    "{resource} was fetched with other filters before ({}), now {}",
+                    spoken(&entry.query),
+                    spoken(query)
+                ),
             ),
             _ => Ok(()),
         }
     }
+}
+
+/// Filters as a person may compare them.
+fn spoken(query: &Query) -> String {
+    if query.is_empty() {
+        return "none".to_owned();
+    }
+    query.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
 }
 
 fn other_enrollee(dir: &Path) -> Error {
