@@ -161,12 +161,12 @@ error_kinds! {
     NoResource, "no_resource", Data, "the server does not have this resource";
     Paging, "paging", Data, "the server's links to further pages cannot be followed";
     TokenAnswer, "token_answer", Data, "the token endpoint's answer cannot be used";
-    Manifest, "manifest", Data, "manifest.json cannot be read";
+    Manifest, "manifest", Data, "manifest.json is missing or cannot be read";
     Archive, "archive", Data, "the archive is damaged";
     OtherSource, "other_source", Data, "the archive is from another server or API version";
     OtherEnrollee, "other_enrollee", Data, "the archive, or what the server sent, is another enrollee's";
     OtherFilters, "other_filters", Data, "the archive was pulled with other filters";
-    NotAnArchive, "not_an_archive", Data, "the directory contains something else";
+    NotAnArchive, "not_an_archive", Data, "the directory contains something else, or no archive";
     ImportRow, "import_row", Data, "a row for `profiles import` cannot be used";
     NoClaims, "no_claims", Data, "the archive has no claims";
     TooMany, "too_many", Data, "more claims came than --max-claims allows";

@@ -41,7 +41,7 @@ pub enum CallbackError {
     #[error("CMS may have found no records for the person who logged in")]
     NotFound,
     /// It names another server as the one it comes from (RFC 9207 section 2.4): its code is not for ours.
-    #[error("it comes from another server than the one that bbdl asked")]
+    #[error("it comes from a different server from the one that bbdl asked")]
     WrongIssuer,
     /// A parameter twice, a code and an error at once, or far too much.
     #[error("it contradicts itself")]

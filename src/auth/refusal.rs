@@ -183,7 +183,7 @@ fn refused(refusal: &Refusal, asked: Asked, login: &str) -> Error {
         ),
         (400, _) if says("different app") => (
             ErrorKind::Client,
-            "the refresh token belongs to another app than the client id".to_owned(),
+            "the refresh token belongs to a different app from the client id".to_owned(),
             again,
         ),
         (400, _) if says("redirect URI") => (

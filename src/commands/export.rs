@@ -113,7 +113,7 @@ fn archives(context: &Context, args: &Export) -> Result<Archives> {
 }
 
 fn another_person(dir: &Path, profile: &ProfileName) -> Error {
-    let what = format!("{} holds the claims of somebody else than the profile \"{profile}\"", dir.display());
+    let what = format!("{} holds the claims of a different person from the profile \"{profile}\"", dir.display());
     // Alone, its tables have no column that names anybody.
     Error::new(ErrorKind::OtherEnrollee, what).hint(format!(
         "Nothing was written. If directories were swapped, move them back. To export it without a name: bbdl export {} --to csv --out DIR",

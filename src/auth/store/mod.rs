@@ -201,7 +201,7 @@ pub enum StoreError {
         mode: u32,
     },
     /// The token file is another user's than its directory: who put it there is not who keeps tokens there.
-    #[error("{} belongs to another user (number {owner}) than its directory; it is not used", path.display())]
+    #[error("{} belongs to a different user (number {owner}) from its directory, so bbdl does not use it", path.display())]
     ForeignOwner {
         /// The file.
         path: PathBuf,

@@ -15,7 +15,7 @@ use crate::{
     api::client::Client,
     auth::{
         authorization::random_word,
-        store::{StoreError, TokenStore},
+        store::{StoreError, StoreKind, TokenStore},
         token::Credential,
         token_endpoint::{self, Asked, TokenFailure},
     },
@@ -48,8 +48,7 @@ pub(super) fn id(context: &Context, given: Option<String>, before: Option<&Profi
 pub(super) fn secret(
     context: &Context,
     file: Option<&Path>,
-    before: Option<&Profile>,
-    store: &dyn TokenStore,
+    (before, kind): (Option<&Profile>, StoreKind),
     client_id: &str,
 ) -> Result<Option<Secret>> {
     const VARIABLE: &str = "BBDL_CLIENT_SECRET";
@@ -65,8 +64,8 @@ pub(super) fn secret(
         let text = text.into_string().map(Zeroizing::new).map_err(|_| refused(VARIABLE, "it is not text (UTF-8)"))?;
         return word(&text, VARIABLE).map(Some);
     }
-    if before.is_some_and(|profile| profile.client_id == client_id)
-        && let Some(credential) = kept(store, context.profile.as_str())?
+    if let Some(profile) = before.filter(|profile| profile.client_id == client_id)
+        && let Some(credential) = kept_in(context, profile.token_store, kind)?
         && credential.client_id == client_id
         && credential.client_secret.is_some()
     {
@@ -92,6 +91,12 @@ fn ask_secret(context: &Context, question: &'static str) -> Result<Secret> {
         let _ = rustix::termios::tcsetattr(stdin(), rustix::termios::OptionalActions::Now, &before);
     }
     answer
+}
+
+/// What an earlier log-in stored in `former`. Where this one goes to another store, the former one may be locked or gone.
+fn kept_in(context: &Context, former: StoreKind, kind: StoreKind) -> Result<Option<Credential>> {
+    let found = kept(&*context.store(former), context.profile.as_str());
+    if former == kind { found } else { Ok(found.unwrap_or_default()) }
 }
 
 /// What an earlier log-in stored. An unusable record counts as missing: this log-in replaces it.

@@ -72,7 +72,7 @@ impl Plan {
         store_log_in::check(&*store, &name)?;
         let client_id = client::id(context, args.client_id.clone().or(defaults.client_id), same_server)?;
         let secret_file = args.client_secret_file.clone().or(defaults.client_secret_file);
-        let client_secret = client::secret(context, secret_file.as_deref(), same_server, &*store, &client_id)?;
+        let client_secret = client::secret(context, secret_file.as_deref(), (same_server, store_kind), &client_id)?;
         let scopes =
             if args.scope.is_empty() { defaults.scope.unwrap_or_else(|| default_scopes(api)) } else { args.scope };
         let lang = match (args.lang, defaults.lang.as_deref()) {
