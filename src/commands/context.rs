@@ -24,6 +24,7 @@ use crate::{
     },
     cli::{Cli, Command, Global},
     error::{Error, ErrorKind, Result},
+    files::private_file::refuse_directory,
     origin::Origin,
     output::{Output, OutputOptions},
     profile::{Paths, Profile, ProfileName, config_file::ConfigFile, paths, profile_option},
@@ -149,7 +150,7 @@ impl Context {
             Error::new(ErrorKind::CaCert, format!("{}: {why}", path.display()))
                 .hint("Pass a file with certificates in PEM format: -----BEGIN CERTIFICATE-----")
         };
-        let text = std::fs::read(path).map_err(|cause| {
+        let text = refuse_directory(path).and_then(|()| std::fs::read(path)).map_err(|cause| {
             Error::new(ErrorKind::CaCert, format!("cannot read the certificates in {}: {cause}", path.display()))
                 .hint("Check the path given with --ca-cert, BBDL_CA_CERT or ca_cert in config.toml.")
         })?;

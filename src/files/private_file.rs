@@ -126,6 +126,18 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Refuses a directory where a person has to name a file. Unix would open it and fail at the first read, and Windows
+/// would say that access is denied.
+///
+/// # Errors
+/// `IsADirectory`.
+pub(crate) fn refuse_directory(path: &Path) -> io::Result<()> {
+    if fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, Intruder::Directory.to_string()));
+    }
+    Ok(())
+}
+
 /// The whole of a file that a person wrote and may keep elsewhere, by a symbolic link: `config.toml`. It is not
 /// waited for, and a device is refused, but for the one that is empty.
 ///
@@ -136,7 +148,7 @@ pub(crate) fn read_following_links(path: &Path) -> io::Result<Vec<u8>> {
     options.read(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags(rustix::fs::OFlags::NONBLOCK));
-    let mut file = options.open(path)?;
+    let mut file = options.open(path).or_else(|cause| refuse_directory(path).and(Err(cause)))?;
     if path != Path::new("/dev/null") {
         refuse_what_is_no_file(&file.metadata()?)?;
     }

@@ -21,6 +21,7 @@ use crate::{
     },
     commands::Context,
     error::{Error, ErrorKind, Result},
+    files::private_file::refuse_directory,
     output::Output,
     profile::Profile,
     runtime::{block_on, interruptible, run_blocking},
@@ -117,7 +118,7 @@ fn from_file(output: &Output, path: &Path) -> Result<Secret> {
     let read = if path == Path::new("-") {
         first_line(&mut bytes, LONGEST)
     } else {
-        File::open(path).and_then(|file| {
+        refuse_directory(path).and_then(|()| File::open(path)).and_then(|file| {
             warn_of_readers(output, path, &file);
             file.take(LONGEST).read_to_end(&mut bytes).map(|_| ())
         })

@@ -23,7 +23,7 @@ use crate::{
     cli::{ProfilesImport, SharedStateArgs},
     commands::{Context, shared_state},
     error::{Error, ErrorKind, Result},
-    files::{lock::FileLock, open_files, path_text::typed, private_dir},
+    files::{lock::FileLock, open_files, path_text::typed, private_dir, private_file::refuse_directory},
     profile::{
         Profile, ProfileName, TakenNames,
         archive_notes::{ArchiveNote, LeftBehind},
@@ -395,7 +395,8 @@ pub(super) fn open(context: &Context, path: &Path) -> Result<Box<dyn BufRead>> {
     if path == Path::new("-") {
         return Ok(Box::new(stdin().lock()));
     }
-    let file = File::open(path).map_err(|cause| Error::disk("read", path, &cause))?;
+    let file =
+        refuse_directory(path).and_then(|()| File::open(path)).map_err(|cause| Error::disk("read", path, &cause))?;
     if file.metadata().is_ok_and(|metadata| metadata.is_file() && private_dir::usable_by_others(&metadata).is_some()) {
         context.output.warn(format!(
             "others can read {0}, and it has tokens in it. To keep it to yourself: chmod 600 {0}",
