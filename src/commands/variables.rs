@@ -56,6 +56,8 @@ fn named(mut refusal: Error, variable: &Variable) -> Error {
 /// As if the variables that are left out were not set, and the empty ones neither.
 fn read(leave_out: &dyn Fn(&str) -> bool) -> Result<Cli, Error> {
     let mut command = without(cli::command(), leave_out);
+    // As everywhere else, and not by the name of its file, which is bbdl.exe on Windows.
+    command.set_bin_name(command.get_name().to_owned());
     let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
     Cli::from_arg_matches_mut(&mut matches).map_err(|refusal| refusal.format(&mut command))
 }
