@@ -61,9 +61,10 @@ struct Part<R> {
 pub(super) struct Parts<R> {
     output: PathBuf,
     layout: Layout,
-    /// Removed with its content when it is dropped.
-    stage: TempDir,
     open: HashMap<Place, Part<R>>,
+    /// Removed with its content when it is dropped: after the open files above, since Windows removes no directory in which
+    /// a file is open.
+    stage: TempDir,
     /// How many files were begun.
     begun: HashMap<Place, u32>,
     rows: u64,
@@ -78,7 +79,7 @@ impl<R: Rows> Parts<R> {
         private_dir::create(output).map_err(wrong)?;
         clear_abandoned(output);
         let stage = tempfile::Builder::new().prefix(STAGE).tempdir_in(output).map_err(wrong)?;
-        Ok(Self { output: output.to_owned(), layout, stage, open: HashMap::new(), begun: HashMap::new(), rows: 0 })
+        Ok(Self { output: output.to_owned(), layout, open: HashMap::new(), stage, begun: HashMap::new(), rows: 0 })
     }
 
     /// The file that is being written there, begun where there is none.
