@@ -419,3 +419,18 @@ fn a_hanging_helper_is_killed_with_its_children() {
         assert_eq!(all_gone.recv_timeout(PATIENCE).expect("it lives on").unwrap(), 0, "{script}");
     }
 }
+
+/// Whoever moves to another store need not look for the client secret again.
+#[cfg(unix)]
+#[test]
+fn the_client_secret_moves_to_another_token_store() {
+    let stage = Stage::claims(3);
+    stage.log_in(&[]);
+    let file = format!("{} {}", quoted(&example("token-store-file")), quoted(&stage.home.path().join("kept")));
+    let mut login = stage.bbdl(&["login", "--server", stage.mock.url(), "--no-browser", "--token-store", "command"]);
+    login.env("BBDL_TOKEN_STORE_COMMAND", &file);
+    assert_code(&stage.log_in_with(login), 0, &["login"]);
+    let mut fetch = stage.bbdl(&["fetch", "eob", "--out", "claims"]);
+    fetch.env_remove("BBDL_TOKEN_STORE").env("BBDL_TOKEN_STORE_COMMAND", &file);
+    assert_code(&finished(fetch), 0, &["fetch"]);
+}
