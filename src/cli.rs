@@ -173,7 +173,7 @@ pub struct Login {
     /// Use CMS's sandbox (made-up people)
     #[arg(long, group = "environment")]
     pub sandbox: bool,
-    /// Use CMS's production server (real people); the default
+    /// Use CMS's production server (real people); default at first
     #[arg(long, group = "environment")]
     pub production: bool,
     /// Use another server, such as http://127.0.0.1:8099
@@ -529,7 +529,7 @@ pub struct Demo {
 /// `bbdl completions`
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Examples:\n  bbdl completions bash > ~/.local/share/bash-completion/completions/bbdl\n  bbdl completions zsh > ~/.zfunc/_bbdl\n  bbdl completions fish > ~/.config/fish/completions/bbdl.fish"
+    after_help = "Examples:\n  bbdl completions bash > ~/.local/share/bash-completion/completions/bbdl\n  mkdir -p ~/.zfunc && bbdl completions zsh > ~/.zfunc/_bbdl\n  bbdl completions fish > ~/.config/fish/completions/bbdl.fish"
 )]
 pub struct Completions {
     /// Shell to print completions for

@@ -227,7 +227,7 @@ fn a_path_that_cannot_be_used_is_answered_with_what_is_wrong_with_it() {
         (
             78,
             "login --sandbox --client-id x --client-secret-file nowhere",
-            "There is no such file. Put the client secret",
+            "There is no such file. Save the client secret",
         ),
         (78, "login --sandbox --client-id x --client-secret-file dir", "This is a directory. Give the file in it"),
         (78, "status --config nowhere", "Check the path given with --config or BBDL_CONFIG"),

@@ -57,7 +57,7 @@ pub struct ProfilesImport {
 /// `bbdl profiles export`
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Examples:\n  bbdl profiles export > profiles.ndjson\n  bbdl profiles export p0001 --with-tokens > p0001.ndjson"
+    after_help = "Examples:\n  bbdl profiles export > profiles.ndjson\n  (umask 077; bbdl profiles export p0001 --with-tokens > p0001.ndjson)"
 )]
 pub struct ProfilesExport {
     /// Profiles to print [default: all]

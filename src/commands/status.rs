@@ -434,8 +434,16 @@ fn paragraph(name: &ProfileName, profile: &Profile, kept: Kept<'_>, now: Timesta
         Kept::InSharedState => ("the shared state".to_owned(), "bbdl profiles import FILE --replace".to_owned()),
     };
     let mut lines = vec![format!("{name}: {} (API {}), tokens in {place}", profile.server, profile.api)];
-    let demographics = if grant.demographics() { "with" } else { "without" };
-    lines.push(format!("  shared: {} scopes, {demographics} demographic data", grant.scopes.len()));
+    let shared = [
+        ("claims", grant.allows("ExplanationOfBenefit")),
+        ("coverage", grant.allows("Coverage")),
+        ("name and address", grant.demographics()),
+    ];
+    let shared: Vec<&str> = shared.into_iter().filter_map(|(what, is_shared)| is_shared.then_some(what)).collect();
+    // An imported row need not say it.
+    if !grant.scopes.is_empty() {
+        lines.push(format!("  shared: {}", if shared.is_empty() { "nothing".to_owned() } else { shared.join(", ") }));
+    }
     lines.push(format!("  access: {}", duration(profile, now)));
     if must_log_in(profile, now) {
         lines.push(format!("  a new log-in is needed: {login}"));

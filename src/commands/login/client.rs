@@ -207,7 +207,7 @@ fn word(text: &str, from: &str) -> Result<Secret> {
 fn unreadable(from: &str, cause: &io::Error) -> Error {
     let hint = match cause.kind() {
         io::ErrorKind::NotFound => {
-            "There is no such file. Put the client secret into it, or give another path with --client-secret-file or BBDL_CLIENT_SECRET_FILE."
+            "There is no such file. Save the client secret there, or give another path with --client-secret-file or BBDL_CLIENT_SECRET_FILE."
         }
         io::ErrorKind::IsADirectory => {
             "This is a directory. Give the file in it with --client-secret-file or BBDL_CLIENT_SECRET_FILE."
