@@ -7,7 +7,7 @@
 use std::{fmt, path::Path, time::Duration};
 
 use crate::{
-    files::{path_text::typed, private_file::Intruder, replace},
+    files::{path_text::typed, place, private_file::Intruder, replace},
     secret,
 };
 
@@ -402,7 +402,7 @@ fn intruder_hint(intruder: Intruder, path: &Path) -> String {
             let copy = typed(Path::new(&copy));
             format!("If it is yours, turn it into a separate file: cp -p {word} {copy} && mv {copy} {word}")
         }
-        Intruder::Directory => format!("Move it away: mv {word} ELSEWHERE"),
+        Intruder::Directory => format!("Move it away: mv {word} {}", typed(&place::free_beside(path))),
         Intruder::SymbolicLink | Intruder::Special | Intruder::Foreign => {
             format!("Find out who put it there, and remove it: rm {word}")
         }

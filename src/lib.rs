@@ -35,6 +35,7 @@
 //! | [`secret`] | text that is never printed or logged |
 //! | [`files`] | files that are private and survive a crash |
 //! | [`runtime`] | how work is started, waited for and stopped |
+//! | [`spelling`] | the name that was probably meant |
 //! | [`duration`] | durations as people type them |
 //! | [`cms_notice`] | the notice that CMS requires |
 
@@ -63,3 +64,4 @@ mod runtime;
 pub mod secret;
 #[cfg(feature = "postgres")]
 pub mod shared_state;
+mod spelling;

@@ -7,8 +7,19 @@ use std::{
 };
 
 /// What everybody may use. These use each other and nobody else.
-const GROUND: [&str; 10] =
-    ["api_version", "cms_notice", "duration", "error", "files", "origin", "output", "resource", "runtime", "secret"];
+const GROUND: [&str; 11] = [
+    "api_version",
+    "cms_notice",
+    "duration",
+    "error",
+    "files",
+    "origin",
+    "output",
+    "resource",
+    "runtime",
+    "secret",
+    "spelling",
+];
 
 /// Which rooms a room may use beside the ground. A room stands above all that it may use, so data flows one way.
 const ALLOWED: [(&str, &[&str]); 14] = [

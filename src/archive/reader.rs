@@ -17,7 +17,9 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     files::path_text::typed,
+    files::place,
     files::private_file::{self, Intruder},
+    spelling,
 };
 
 /// A file of one resource a line, held open: a pull that puts another in its place changes nothing here.
@@ -183,7 +185,6 @@ pub(crate) fn lacks_its_manifest(dir: &Path) -> bool {
 /// that are in it, or one beside it of nearly the same name.
 #[must_use]
 pub(crate) fn nearest(dir: &Path) -> String {
-    const FAR: usize = 3;
     const MANY: usize = 3;
     let is_archive = |dir: &Path| matches!(Manifest::load(dir), Ok(Some(_)));
     let archives_in = |dir: &Path| {
@@ -199,16 +200,16 @@ pub(crate) fn nearest(dir: &Path) -> String {
     if lacks_its_manifest(dir) {
         return format!(
             "Restore manifest.json from a backup, or download everything into a new directory: bbdl fetch all --out {}",
-            typed(&beside(dir))
+            typed(&place::free_beside(dir))
         );
     }
     let whole = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
     if let Some(above) = whole.ancestors().skip(1).take(3).find(|above| is_archive(above)) {
-        return format!("Give the archive's own directory: {}", above.display());
+        return format!("Give the archive's own directory: {}", typed(above));
     }
     let inside = archives_in(dir);
     if !inside.is_empty() {
-        let names: Vec<_> = inside.iter().take(MANY).map(|path| path.display().to_string()).collect();
+        let names: Vec<_> = inside.iter().take(MANY).map(|path| typed(path)).collect();
         let more = if inside.len() > MANY { ", …" } else { "" };
         return format!("Give one of the archives in it: {}{more}", names.join(", "));
     }
@@ -227,25 +228,11 @@ pub(crate) fn nearest(dir: &Path) -> String {
     let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let wanted = name(&whole);
     let beside = dir.parent().map(|above| if above.as_os_str().is_empty() { Path::new(".") } else { above });
-    let near = beside.map(archives_in).unwrap_or_default().into_iter().filter_map(|path| {
-        let distance = strsim::damerau_levenshtein(&wanted.to_lowercase(), &name(&path).to_lowercase());
-        (distance <= FAR).then_some((distance, path))
-    });
-    match near.min() {
-        Some((_, path)) => format!("Did you mean {}?", path.strip_prefix(".").unwrap_or(&path).display()),
+    let known = beside.map(archives_in).unwrap_or_default();
+    match spelling::nearest(&wanted, known, |path| name(path)) {
+        Some(path) => format!("Did you mean {}?", typed(path.strip_prefix(".").unwrap_or(&path))),
         None => fetch(),
     }
-}
-
-/// A directory beside `dir` that is not there yet.
-fn beside(dir: &Path) -> PathBuf {
-    let name = dir.file_name().unwrap_or("claims".as_ref());
-    let numbered = |number: usize| {
-        let mut name = name.to_owned();
-        name.push(format!("-{number}"));
-        dir.with_file_name(name)
-    };
-    (2..).map(numbered).find(|path| std::fs::symlink_metadata(path).is_err()).unwrap_or_else(|| numbered(2))
 }
 
 /// Refuses a place for something that is made of an archive where it would be one of an archive's own files, or
@@ -344,6 +331,8 @@ mod tests {
     fn a_mistyped_archive_name_gets_a_suggestion() {
         let home = tempfile::tempdir().unwrap();
         archive(&home.path().join("all/claims"), "{}\n");
+        archive(&home.path().join("all/dad"), "{}\n");
+        archive(&home.path().join("my claims"), "{}\n");
         fs::create_dir(home.path().join("all/claimz")).unwrap();
         archive(&home.path().join("all/claimx"), "{}\n");
         fs::write(home.path().join("notes.txt"), "notes").unwrap();
@@ -351,7 +340,11 @@ mod tests {
         assert!(none(&home.path().join("all/claimx")).message.contains("manifest.json is missing"));
         for (typed, words) in [
             ("all/claim", "Did you mean "),
+            ("all/bob", "Fetch claims first"),
             ("all/claims/pages", "own directory: "),
+            ("my claims/pages", "/my claims'"),
+            ("my claim", "/my claims'?"),
+            (".", "/my claims'"),
             ("all/claims/manifest.json", "own directory: "),
             ("all", "archives in it: "),
             ("nowhere", "Fetch claims first"),

@@ -3,7 +3,10 @@
 //! A path of this system need not be UTF-8. In JSON such a path is a `file:` URL (RFC 8089) with the odd bytes
 //! percent-encoded, which no other path looks like, since those written there are absolute or as a person typed them.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::{OsStr, OsString},
+    path::{Path, PathBuf},
+};
 
 use url::Url;
 
@@ -49,16 +52,27 @@ pub(crate) mod json {
     }
 }
 
-/// The path as a person can type it in a shell: as it is where it needs no quotes, else quoted, and with `$'…'`
-/// (POSIX 2024, 2.2.4) where it is not text.
+/// The path as a person can type it in a shell, to any program: as [`quoted`], and with `./` before a name that programs
+/// would take for an option.
 #[must_use]
 pub(crate) fn typed(path: &Path) -> String {
+    if path.as_os_str().as_encoded_bytes().starts_with(b"-") {
+        let mut name = OsString::from("./");
+        name.push(path);
+        return quoted(&name);
+    }
+    quoted(path.as_os_str())
+}
+
+/// The word as a person can type it in a shell: as it is where it needs no quotes, else quoted, and with `$'…'`
+/// (POSIX 2024, 2.2.4) where it is not text.
+fn quoted(word: &OsStr) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%".contains(c);
-    match path.to_str() {
+    match word.to_str() {
         Some(text) if !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) => text.to_owned(),
         Some(text) if !text.contains(char::is_control) => format!("'{}'", text.replace('\'', r"'\''")),
         _ => {
-            let bytes = path.as_os_str().as_encoded_bytes();
+            let bytes = word.as_encoded_bytes();
             let escaped = |byte: &u8| match byte {
                 b'\'' | b'\\' => format!("\\{}", char::from(*byte)),
                 b' '..=b'~' => char::from(*byte).to_string(),
@@ -107,7 +121,6 @@ mod tests {
             b"o'neil",
             b"$HOME `x` \"y\" \\",
             b"caf\xe9\xff12'\\ \n\t",
-            b"-rf",
             "großmutter".as_bytes(),
             b"~",
             b"",
@@ -115,6 +128,21 @@ mod tests {
             let word = typed(Path::new(OsStr::from_bytes(bytes)));
             let shell = Command::new("bash").args(["-c", &format!("printf %s {word}")]).output().unwrap();
             assert_eq!(shell.stdout, bytes, "{word}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn no_program_takes_a_shown_path_for_an_option() {
+        use std::{ffi::OsStr, os::unix::ffi::OsStrExt, process::Command};
+        let dir = tempfile::tempdir().unwrap();
+        for bytes in [&b"-rf"[..], b"-", b"--", b"--help", b"-o'neil x", b"-\xff\n"] {
+            let name = Path::new(OsStr::from_bytes(bytes));
+            std::fs::create_dir(dir.path().join(name)).unwrap();
+            let line = format!("chmod 711 {0} && rmdir {0}", typed(name));
+            let shell = Command::new("bash").args(["-c", &line]).current_dir(dir.path()).output().unwrap();
+            assert!(shell.status.success(), "{line}: {}", String::from_utf8_lossy(&shell.stderr));
+            assert!(!dir.path().join(name).exists(), "{line}");
         }
     }
 }

@@ -25,6 +25,18 @@ pub(crate) fn resolved(path: &Path) -> PathBuf {
     }
 }
 
+/// A name beside `path` that nothing has yet: `path-2`, or another number.
+#[must_use]
+pub(crate) fn free_beside(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or("claims".as_ref());
+    let numbered = |number: usize| {
+        let mut name = name.to_owned();
+        name.push(format!("-{number}"));
+        path.with_file_name(name)
+    };
+    (2..).map(numbered).find(|path| fs::symlink_metadata(path).is_err()).unwrap_or_else(|| numbered(2))
+}
+
 /// Whether something else than a file is there: a directory, a device, a pipe, a link that leads nowhere, or a name of
 /// this program's own output.
 #[must_use]

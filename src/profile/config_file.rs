@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{Paths, ProfileName, name::MOST_TYPING_ERRORS};
+use super::{Paths, ProfileName};
 use crate::{
     api_version::ApiVersion,
     auth::store::StoreKind,
@@ -12,6 +12,7 @@ use crate::{
     files::{path_text, private_dir, private_file},
     output::Color,
     secret::Secret,
+    spelling,
 };
 
 /// `config.toml`: defaults for flags, for all profiles and for single ones. Unknown keys are errors.
@@ -55,12 +56,9 @@ pub struct ConfigFile {
 fn correction(complaint: &str) -> String {
     let mut names = complaint.split('`').skip(1).step_by(2);
     let typed = names.next().unwrap_or_default();
-    let nearest = names.map(|name| (strsim::damerau_levenshtein(typed, name), name)).min();
-    match nearest {
-        Some((distance, name)) if distance <= MOST_TYPING_ERRORS => {
-            format!("Did you mean {name}? Correct or remove that line.")
-        }
-        _ => "Correct or remove that line.".to_owned(),
+    match spelling::nearest(typed, names, |name| (*name).to_owned()) {
+        Some(name) => format!("Did you mean {name}? Correct or remove that line."),
+        None => "Correct or remove that line.".to_owned(),
     }
 }
 

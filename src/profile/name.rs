@@ -2,9 +2,6 @@
 
 use std::{fmt, str::FromStr};
 
-/// Letters by which a name may differ from the one that was meant.
-pub(super) const MOST_TYPING_ERRORS: usize = 3;
-
 /// The name of a profile: letters, digits, `.`, `_`, `-`; at most 64; not starting with a dot or dash.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProfileName(String);

@@ -9,7 +9,7 @@ use super::{
     Paths, ProfileName,
     archive_notes::{ArchiveNote, LeftBehind},
     last_pull::{Asked, LastPulls},
-    name::{MOST_TYPING_ERRORS, profile_option},
+    name::profile_option,
 };
 use crate::{
     api::endpoints::Server,
@@ -25,6 +25,7 @@ use crate::{
         durable, lock, private_dir, private_file,
     },
     origin::{Origin, PRODUCTION, SANDBOX},
+    spelling,
 };
 
 /// What is remembered of a log-in, without its secrets.
@@ -392,8 +393,7 @@ fn no_profile(name: &ProfileName) -> Error {
 
 /// The name that was probably meant.
 fn most_alike<'n>(known: &'n [ProfileName], name: &ProfileName) -> Option<&'n ProfileName> {
-    let near = known.iter().map(|it| (strsim::damerau_levenshtein(it.as_str(), name.as_str()), it)).min();
-    near.filter(|(distance, _)| *distance <= MOST_TYPING_ERRORS).map(|(_, near)| near)
+    spelling::nearest(name.as_str(), known, |known| known.as_str().to_owned())
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{DOCS, Error, ErrorKind, sanitized},
+    files::path_text::typed,
     secret::Secret,
 };
 
@@ -242,13 +243,13 @@ impl StoreError {
             Self::Damaged { .. } => "Run `bbdl login` to store it again.".to_owned(),
             Self::Io { .. } => "Check the disk and who owns the directory, then run the same command again.".to_owned(),
             Self::Permissions { path, .. } => format!(
-                "If nobody else has used it, run: chmod {} '{}'. Otherwise run `bbdl logout` and `bbdl login`.",
+                "If others may have used it, run `bbdl logout` and `bbdl login`. If not, run: chmod {} {}",
                 if path.is_dir() { "700" } else { "600" },
-                path.display().to_string().replace('\'', r"'\''")
+                typed(path)
             ),
             Self::ForeignOwner { path, .. } => format!(
-                "Find out who put it there, remove it (rm '{}'), and run `bbdl login`.",
-                path.display().to_string().replace('\'', r"'\''")
+                "Find out who put it there, and run `bbdl login` after you have removed it: rm {}",
+                typed(path)
             ),
             Self::ProfileName { .. } => {
                 "Use up to 64 letters, digits, '.', '_' and '-', not beginning with a dot.".to_owned()

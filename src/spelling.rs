@@ -1,0 +1,34 @@
+//! The name that a person probably meant.
+
+/// Of the `known` ones, the one whose `name` is nearest to what was typed, upper and lower case aside; `None` where
+/// none is near. The shorter the name, the fewer letters may be wrong: `mom` is not a mistyped `dad`.
+pub(crate) fn nearest<T: Ord>(
+    typed: &str,
+    known: impl IntoIterator<Item = T>,
+    name: impl Fn(&T) -> String,
+) -> Option<T> {
+    /// Letters by which a name of any length may differ.
+    const MOST: usize = 3;
+    let most = MOST.min(typed.chars().count() / 3);
+    let typed = typed.to_lowercase();
+    let far = |it: &T| strsim::damerau_levenshtein(&typed, &name(it).to_lowercase());
+    let near = known.into_iter().map(|it| (far(&it), it)).filter(|(distance, _)| *distance <= most);
+    near.min().map(|(_, it)| it)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn a_short_name_may_differ_by_fewer_letters() {
+        let meant = |typed| nearest(typed, ["dad", "mum", "grandma", "claims"], |name| (*name).to_owned());
+        assert_eq!(meant("mom"), Some("mum"));
+        assert_eq!(meant("bob"), None);
+        assert_eq!(meant("DAD"), Some("dad"));
+        assert_eq!(meant("da"), None);
+        assert_eq!(meant("grnadmaa"), Some("grandma"));
+        assert_eq!(meant("granny"), None);
+        assert_eq!(meant("claim"), Some("claims"));
+    }
+}
