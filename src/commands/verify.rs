@@ -9,7 +9,10 @@ use crate::{
     cli::Verify,
     commands::{Context, archive_owner::Owners, fetch::typed_filters},
     error::{Error, ErrorKind, Exit, Result},
-    files::path_text::typed,
+    files::{
+        path_text::typed,
+        private_dir::{self, Exposure},
+    },
     profile::profile_option,
 };
 
@@ -26,6 +29,7 @@ pub(crate) fn run(context: &Context, args: &Verify) -> Result<()> {
         drop(Archive::open(&args.dir)?);
     }
     let mut report = archive::verify::verify(&args.dir)?;
+    let mut refusal = None;
     if !report.ok {
         // A pull may have put its files in place while they were read: what counts is what is found when
         // nobody writes. If this process may not write to the archive, assume that no other does.
@@ -41,7 +45,7 @@ pub(crate) fn run(context: &Context, args: &Verify) -> Result<()> {
                 }
             }
             Err(error) if error.exit() == Exit::TryAgain => return Err(error),
-            Err(_) => {}
+            Err(error) => refusal = Some(error),
         }
     }
     if report.needs_download {
@@ -63,7 +67,12 @@ pub(crate) fn run(context: &Context, args: &Verify) -> Result<()> {
         _ => "is damaged",
     };
     let hint = match kind {
-        ErrorKind::Exposed => format!("{}  (the next fetch does the same)", report.remedy),
+        ErrorKind::Exposed => match refusal {
+            None => format!("The next fetch does this, too. Or run: {}", report.remedy),
+            // Another user's: only that user can close it.
+            Some(refusal) if is_foreign(&args.dir) => refusal.hint,
+            Some(_) => format!("Run: {}", report.remedy),
+        },
         ErrorKind::InUse => "Run the same command again when that program has closed the file.".to_owned(),
         _ if report.needs_download => {
             format!("Restore it from a backup, or download everything again: {}", report.remedy)
@@ -84,4 +93,10 @@ fn download_again(context: &Context, dir: &Path) -> String {
     let filters = resources.get(CLAIMS).map(|entry| typed_filters(&entry.query)).unwrap_or_default();
     let profile = Owners::load(context).of(dir).map(profile_option).unwrap_or_default();
     ["bbdl fetch ", what, " --full", &filters, &profile, " --out ", &typed(dir)].concat()
+}
+
+/// Whether the directory is another user's.
+fn is_foreign(dir: &Path) -> bool {
+    let real = std::fs::canonicalize(dir);
+    real.and_then(|real| private_dir::exposure(&real)).is_ok_and(|found| matches!(found, Some(Exposure::Foreign(_))))
 }

@@ -227,7 +227,10 @@ fn an_exposed_archive_is_not_called_damaged_and_the_next_fetch_fixes_it() {
         assert!(report["resources"]["ExplanationOfBenefit"]["sha256_ok"] == true, "{report}");
         let said = stage.run(&["verify", "claims"]);
         let remedy = report["remedy"].as_str().unwrap();
-        assert!(text(&said.stderr).contains(remedy) && remedy.starts_with("chmod "), "{remedy}");
+        let said = text(&said.stderr);
+        let (words, command) = said.trim_end().rsplit_once("un: ").unwrap();
+        assert!(command == remedy && remedy.starts_with("chmod "), "{said}");
+        assert_eq!(words.contains("The next fetch does this, too."), path != out, "{said}");
         assert_code(&run_line(&stage, remedy), 0, &[remedy]);
         assert_eq!(stage.expect_json(0, &verify)["ok"], true, "{at}: {remedy}");
         if path != out {
@@ -307,4 +310,19 @@ fn the_output_directory_may_be_a_link() {
     std::os::unix::fs::symlink("nowhere", &link).unwrap();
     assert_eq!(stage.expect_json(74, &["fetch", "eob", "--out", "link", "--json"])["error"]["kind"], "disk");
     assert!(!stage.home.path().join("nowhere").exists());
+}
+
+#[test]
+fn nobody_is_promised_that_fetch_closes_the_archive_of_another_user() {
+    if !is_root() {
+        return root_to("give a directory away");
+    }
+    let stage = stage();
+    stage.expect(0, &FETCH);
+    mode(&stage.out().join(EOB), 0o644);
+    give(&stage.out(), SOMEBODY);
+    let output = stage.run(&["verify", "claims"]);
+    assert_code(&output, 77, &["verify"]);
+    let said = text(&output.stderr);
+    assert!(said.contains("sudo chown -R ") && !said.contains("next fetch"), "{said}");
 }
