@@ -4,7 +4,7 @@
 //! end of a command, all of them become this one. The codes are the sysexits names that systemd, cron
 //! wrappers and mailers know.
 
-use std::{fmt, path::Path, time::Duration};
+use std::{borrow::Cow, fmt, path::Path, time::Duration};
 
 use crate::{
     files::{path_text::typed, place, private_file::Intruder, replace},
@@ -284,9 +284,10 @@ impl Error {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                 "Free some space and run the same command again."
             }
-            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-                "Check who owns the directory and whether it may be written to."
+            std::io::ErrorKind::PermissionDenied => {
+                "Check who owns it and its directory, and what their permissions allow."
             }
+            std::io::ErrorKind::ReadOnlyFilesystem => "This file system is read-only. Use a directory on another one.",
             std::io::ErrorKind::NotFound => "There is nothing at this path. Check the spelling.",
             std::io::ErrorKind::IsADirectory | std::io::ErrorKind::InvalidInput => "Name another file.",
             std::io::ErrorKind::NotADirectory | std::io::ErrorKind::AlreadyExists => {
@@ -372,12 +373,35 @@ pub fn sanitized(text: &str) -> String {
             continue;
         }
         flush(&mut out, &mut digits);
-        // Line and paragraph separators and bidirectional overrides can forge a line of our own.
-        let forges = matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        out.push(if c.is_control() || forges { ' ' } else { c });
+        out.push(if c.is_control() || forges(c) { ' ' } else { c });
     }
     flush(&mut out, &mut digits);
     out.trim().to_owned()
+}
+
+/// What is wrong with JSON that we have written, without the words of the parser.
+#[must_use]
+pub(crate) fn wrong_json(cause: &serde_json::Error) -> String {
+    use serde_json::error::Category;
+    let what = match cause.classify() {
+        Category::Eof => "it ends too early",
+        Category::Syntax | Category::Io => "it is not JSON",
+        Category::Data => "something is missing in it, or is not what it must be",
+    };
+    format!("{what} (line {}, column {})", cause.line(), cause.column())
+}
+
+/// Line and paragraph separators and bidirectional overrides can forge a line of our own.
+fn forges(c: char) -> bool {
+    matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Text of ours as a terminal may show it: the path of a file may have escape sequences in its name. As
+/// [`std::path::Path::display`] does with bytes that are not text, it has U+FFFD in the place of each.
+#[must_use]
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+    let is_unfit = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || forges(c);
+    if text.contains(is_unfit) { Cow::Owned(text.replace(is_unfit, "\u{fffd}")) } else { Cow::Borrowed(text) }
 }
 
 /// Whether whoever was to read a pipe has closed it. Windows has a second word for it (`ERROR_PIPE_NOT_CONNECTED`).
@@ -443,6 +467,24 @@ mod tests {
         let hint = |code| Error::disk("open", path, &std::io::Error::from_raw_os_error(code)).hint;
         assert!(hint(24).contains("ulimit"), "{}", hint(24));
         assert!(hint(28).contains("space"), "{}", hint(28));
+    }
+
+    #[test]
+    fn only_the_place_in_a_damaged_file_is_told_and_not_what_the_parser_says() {
+        for (text, said) in [
+            ("{", "it ends too early (line 1, column 1)"),
+            ("{}\nx", "it is not JSON (line 2, column 1)"),
+            ("[]", "something is missing in it, or is not what it must be (line 1, column 0)"),
+        ] {
+            let parsed: Result<std::collections::BTreeMap<String, u8>, _> = serde_json::from_str(text);
+            assert_eq!(super::wrong_json(&parsed.unwrap_err()), said);
+        }
+    }
+
+    #[test]
+    fn a_path_cannot_steer_the_terminal() {
+        assert_eq!(super::shown("a\u{1b}[2Jb\u{202e}\r\n\tc"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}\n\tc");
+        assert_eq!(super::shown("o'neil/größe"), "o'neil/größe");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{
-    error::{Error, ErrorKind, Result, is_of_a_closed_pipe},
+    error::{Error, ErrorKind, Result, is_of_a_closed_pipe, shown},
     secret::Secret,
 };
 
@@ -134,7 +134,8 @@ impl Output {
     }
 
     fn named(&self, text: &str) -> String {
-        self.0.about.as_ref().map_or_else(|| text.to_owned(), |about| format!("{about}: {text}"))
+        let text = shown(text);
+        self.0.about.as_ref().map_or_else(|| text.to_string(), |about| format!("{about}: {text}"))
     }
 
     /// Whether results are wanted as JSON.
@@ -176,11 +177,13 @@ impl Output {
         }
     }
 
-    /// A result for people, on stdout.
+    /// A result for people, or one as JSON, on stdout.
     pub fn result(&self, text: impl AsRef<str>) {
+        let text = text.as_ref();
+        let text = if self.0.json { text.into() } else { shown(text) };
         let written = self.1.above_the_bar(|| {
             let mut out = stdout().lock();
-            writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush())
+            writeln!(out, "{text}").and_then(|()| out.flush())
         });
         if let Err(cause) = written
             && !is_of_a_closed_pipe(&cause)
@@ -224,9 +227,9 @@ impl Output {
     /// A failure: a sentence, what to do, and with `--json` the same as an object on stdout.
     pub fn failure(&self, error: &Error) {
         let label = self.painted("1;31", "error:");
-        self.1.line_to_stderr(&format!("{label} {}", error.message));
+        self.1.line_to_stderr(&format!("{label} {}", shown(&error.message)));
         if !error.hint.is_empty() {
-            self.1.line_to_stderr(&format!("  {} {}", self.painted("36", "next:"), error.hint));
+            self.1.line_to_stderr(&format!("  {} {}", self.painted("36", "next:"), shown(&error.hint)));
         }
         if self.0.json && !error.reported {
             self.failure_json(error);

@@ -59,6 +59,23 @@ fn id_and_secret_of_the_environment_are_cleaned_as_well() {
     assert!(said.contains("BBDL_CLIENT_SECRET") && !said.contains("two words"), "{said}");
 }
 
+#[test]
+fn a_secret_in_the_place_of_a_file_is_not_shown() {
+    let stage = Stage::claims(3);
+    for secret in ["aB3".repeat(43), "aB3".repeat(100), stage.mock.client_secret().to_owned()] {
+        let login =
+            ["login", "--server", stage.mock.url(), "--client-id", "x", "--json", "--client-secret-file", &secret];
+        let output = stage.run(&login);
+        assert_code(&output, 78, &["login"]);
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert!(said.contains("does not name a file") && !said.contains(&secret), "{said}");
+    }
+    // The name of a file that is not there is shown.
+    let output =
+        stage.run(&["login", "--server", stage.mock.url(), "--client-id", "x", "--client-secret-file", "no.txt"]);
+    assert!(text(&output.stderr).contains("no.txt"), "{}", text(&output.stderr));
+}
+
 #[cfg(unix)]
 #[test]
 fn a_secret_file_that_others_can_read_is_warned_of() {

@@ -286,3 +286,31 @@ fn a_quiet_demo_is_quiet_and_its_hints_can_be_pasted() {
     assert!(said.contains("bbdl fetch all --out 'a b'") && said.contains("bbdl verify 'a b'"), "{said}");
     assert!(!said.contains("real data"), "{said}");
 }
+
+#[test]
+fn a_script_is_told_which_argument_is_missing() {
+    let stage = Stage::claims(3);
+    let error = stage.expect_json(2, &["verify", "--json"])["error"].clone();
+    assert_eq!(error["message"], "the following required arguments were not provided: <DIR>");
+    let error = stage.expect_json(2, &["fetch", "eob", "--out", "x", "--json", "--full", "--last-updated", "x"]);
+    assert!(error["error"]["message"].as_str().unwrap().contains("--last-updated"), "{error}");
+}
+
+#[test]
+fn a_directory_without_a_manifest_is_not_said_to_be_missing() {
+    let stage = Stage::claims(3);
+    std::fs::create_dir(stage.home.path().join("photos")).unwrap();
+    for (dir, words) in [("photos", "photos has no manifest.json"), ("photo", "photo does not exist")] {
+        assert_eq!(stage.expect_json(65, &["verify", dir, "--json"])["error"]["message"], words);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_name_of_a_directory_does_not_steer_the_terminal() {
+    let stage = Stage::claims(3);
+    let output = stage.run(&["verify", "a\u{1b}[2Jb"]);
+    assert_code(&output, 65, &["verify"]);
+    let said = text(&output.stderr);
+    assert!(!said.contains('\u{1b}') && said.contains("--out $'a\\033[2Jb'"), "{said}");
+}

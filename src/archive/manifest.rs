@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     api_version::ApiVersion,
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, wrong_json},
     files::private_file,
     origin::Origin,
 };
@@ -164,7 +164,8 @@ impl Manifest {
     /// # Errors
     /// Why it is not a manifest of this format and version.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
-        let manifest: Self = serde_json::from_slice(text).map_err(|cause| format!("not a bbdl manifest ({cause})"))?;
+        let manifest: Self =
+            serde_json::from_slice(text).map_err(|cause| format!("not a bbdl manifest: {}", wrong_json(&cause)))?;
         if manifest.format != FORMAT || manifest.version != VERSION {
             return Err(format!(
                 "format {} version {}; this bbdl knows only {FORMAT} version {VERSION}",

@@ -117,8 +117,10 @@ pub fn verify(dir: &Path) -> Result<Report> {
             "is a file, not an archive's directory"
         } else if super::reader::lacks_its_manifest(dir) {
             "has claims, but its manifest.json is missing"
+        } else if dir.exists() {
+            "has no manifest.json"
         } else {
-            "does not exist or has no manifest.json"
+            "does not exist"
         };
         Error::new(ErrorKind::NotAnArchive, format!("{} {what}", dir.display())).hint(super::reader::nearest(dir))
     })?;

@@ -8,9 +8,23 @@ use url::Url;
 /// Why a text is no redirect URI to use.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum RedirectError {
-    /// Not an absolute URI, or one with a fragment or credentials (RFC 6749 section 3.1.2).
+    /// Not an absolute URI (RFC 6749 section 3.1.2).
     #[error("this is not a URI. Write it exactly as registered, such as http://127.0.0.1/callback")]
     NotAUri,
+    /// `urn:…`, or `localhost:8080/callback`, whose scheme is `localhost`.
+    #[error(
+        "no browser can be sent to this URI: it has no \"/\" after the first colon. Write it exactly as registered, such as http://127.0.0.1/callback"
+    )]
+    NotHierarchical,
+    /// RFC 6749 section 3.1.2 forbids it.
+    #[error("a redirect URI cannot have a fragment (\"#\" and what follows). Write it exactly as registered")]
+    Fragment,
+    /// Nothing that a browser sends back to.
+    #[error("a redirect URI cannot have a user name or a password before \"@\". Write it exactly as registered")]
+    Credentials,
+    /// Written in a way in which no browser would send it back, or no port at all.
+    #[error("the port in this URI has to be a number from 1 to 65535, without zeros before it")]
+    Port,
     /// Nothing of this machine can listen there.
     #[error(
         "bbdl can only listen on http://127.0.0.1, http://[::1] or http://localhost. For any other redirect URI, add --manual and paste the address that your browser shows at the end"
@@ -57,15 +71,27 @@ impl RedirectUri {
     /// Any redirect URI: somebody pastes where the browser ended up.
     ///
     /// # Errors
-    /// [`RedirectError::NotAUri`].
+    /// [`RedirectError`], but for those of [`RedirectUri::loopback`] alone.
     pub fn manual(text: &str) -> Result<Self, RedirectError> {
-        let url = Url::parse(text).map_err(|_| RedirectError::NotAUri)?;
+        let url = Url::parse(text).map_err(|cause| match cause {
+            url::ParseError::InvalidPort => RedirectError::Port,
+            _ => RedirectError::NotAUri,
+        })?;
+        if text.chars().any(char::is_whitespace) {
+            return Err(RedirectError::NotAUri);
+        }
         let credentials = !url.username().is_empty() || url.password().is_some();
         // `localhost:8080/callback` parses, as a URI of the scheme `localhost`; but a private-use scheme
         // may have a single slash (RFC 8252 section 7.1).
         let hierarchical = text.split_once(':').is_some_and(|(_, rest)| rest.starts_with('/'));
-        if url.fragment().is_some() || credentials || !hierarchical || text.chars().any(char::is_whitespace) {
-            return Err(RedirectError::NotAUri);
+        if !hierarchical {
+            return Err(RedirectError::NotHierarchical);
+        }
+        if credentials {
+            return Err(RedirectError::Credentials);
+        }
+        if url.fragment().is_some() {
+            return Err(RedirectError::Fragment);
         }
         // The server compares text, upper case and all: so is the host found in the text.
         let rest = text.strip_prefix("http://").unwrap_or_default();
@@ -81,7 +107,7 @@ impl RedirectUri {
             None => url.port(),
             Some(digits) => match digits.parse() {
                 Ok(port) if port != 0 && u16::to_string(&port) == digits => Some(port),
-                _ => return Err(RedirectError::NotAUri),
+                _ => return Err(RedirectError::Port),
             },
         };
         Ok(Self {
@@ -172,12 +198,15 @@ mod tests {
     fn redirect_uris_that_cannot_be_listened_on_say_what_to_do() {
         for (bad, why) in [
             ("callback", RedirectError::NotAUri),
-            ("http://127.0.0.1/callback#x", RedirectError::NotAUri),
-            ("http://u:p@127.0.0.1/callback", RedirectError::NotAUri),
+            ("http://127.0.0.1/callback#x", RedirectError::Fragment),
+            ("http://u:p@127.0.0.1/callback", RedirectError::Credentials),
+            ("urn:ietf:wg:oauth:2.0:oob", RedirectError::NotHierarchical),
+            ("localhost:8080/callback", RedirectError::NotHierarchical),
+            ("http://127.0.0.1:70000/callback", RedirectError::Port),
             ("http://127.0.0.1/call back", RedirectError::NotAUri),
-            ("http://127.0.0.1:/callback", RedirectError::NotAUri),
-            ("http://127.0.0.1:0/callback", RedirectError::NotAUri),
-            ("http://[::1]:080/callback", RedirectError::NotAUri),
+            ("http://127.0.0.1:/callback", RedirectError::Port),
+            ("http://127.0.0.1:0/callback", RedirectError::Port),
+            ("http://[::1]:080/callback", RedirectError::Port),
             ("https://127.0.0.1/callback", RedirectError::NotLoopback),
             ("http://127.0.0.1.example.com/callback", RedirectError::NotLoopback),
             ("http://127.0.0.2/callback", RedirectError::NotLoopback),

@@ -86,13 +86,17 @@ fn not_understood(refusal: &clap::Error, variable: Option<&str>, json: bool) -> 
     }
     if json {
         let text = refusal.to_string();
-        let first = match refusal.kind() {
+        let message = match refusal.kind() {
             // Its text is the help.
-            clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "no command was given",
-            _ => text.lines().next().unwrap_or_default().trim_start_matches("error: "),
+            clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "no command was given".to_owned(),
+            // What is missing, or may not stand beside it, is named on lines of its own.
+            _ => {
+                let lines: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+                lines.join(" ").trim_start_matches("error: ").to_owned()
+            }
         };
         let all = || "For all commands and options: bbdl --help".to_owned();
-        let error = Error::usage(first).hint(correct.unwrap_or_else(all));
+        let error = Error::usage(message).hint(correct.unwrap_or_else(all));
         // The sentence is on stderr already.
         Output::quiet_json().failure_json(&error);
     }

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::{
     archive::manifest::Source,
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, wrong_json},
     files::{durable, path_text, private_file},
     profile::{Paths, Profile, ProfileName},
 };
@@ -163,8 +163,11 @@ impl LeftBehind {
             Err(cause) => return Err(Error::disk("read", &path, &cause)),
         };
         let left: Self = serde_json::from_slice(&text).map_err(|cause| {
-            Error::new(ErrorKind::Profile, format!("{} is not a bbdl record: {cause}", path.display()))
-                .hint("Delete it. Then delete the archives that were filled before the last log-out by hand.")
+            Error::new(ErrorKind::Profile, format!("{} is not a bbdl record: {}", path.display(), wrong_json(&cause)))
+                .hint(format!(
+                    "Archives that were filled before the last log-out have to be deleted by hand. To delete the record of them: rm {}",
+                    path_text::typed(&path)
+                ))
         })?;
         Ok(left.archives)
     }

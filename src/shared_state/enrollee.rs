@@ -15,7 +15,7 @@ use crate::{
         log_in_end::{Ended, EndedKind},
         token::{Credential, Grant},
     },
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, wrong_json},
     profile::{Profile, ProfileName, archive_notes::ArchiveNote},
 };
 
@@ -93,8 +93,8 @@ impl Enrollee {
             Error::new(ErrorKind::Profile, format!("the shared state's row of \"{name}\" cannot be understood: {why}"))
                 .hint("Import this enrollee again: bbdl profiles import FILE --replace")
         };
-        let mut profile: Profile = serde_json::from_str(row.get(1)).map_err(|cause| odd(cause.to_string()))?;
-        profile.archives = serde_json::from_str(row.get(2)).map_err(|cause| odd(cause.to_string()))?;
+        let mut profile: Profile = serde_json::from_str(row.get(1)).map_err(|cause| odd(wrong_json(&cause)))?;
+        profile.archives = serde_json::from_str(row.get(2)).map_err(|cause| odd(wrong_json(&cause)))?;
         let kind: Option<&str> = row.get(3);
         let at: Option<f64> = row.get(4);
         profile.ended = kind.and_then(EndedKind::named).map(|kind| Ended { kind, at: instant(at.unwrap_or_default()) });

@@ -123,9 +123,28 @@ fn from_file(output: &Output, path: &Path) -> Result<Secret> {
             file.take(LONGEST).read_to_end(&mut bytes).map(|_| ())
         })
     };
-    read.map_err(|cause| unreadable(&from, &cause))?;
+    read.map_err(|cause| if is_perhaps_the_secret(path) { secret_as_path() } else { unreadable(&from, &cause) })?;
     let text = decoded(&bytes).ok_or_else(|| refused(&from, "it is not text"))?;
     word(&text, &from)
+}
+
+/// Whether somebody may have given the secret itself in the place of a file's name: nothing of this name is here, and a
+/// person would hardly have made it up.
+fn is_perhaps_the_secret(path: &Path) -> bool {
+    const SHORTEST: usize = 20;
+    let text = path.to_string_lossy();
+    let is_of_one = |c: char| c.is_ascii_alphanumeric() || "+=_-~".contains(c);
+    text.len() >= SHORTEST
+        && text.chars().all(is_of_one)
+        && text.contains(|c: char| c.is_ascii_digit())
+        && std::fs::symlink_metadata(path).is_err()
+}
+
+/// Does not show it.
+fn secret_as_path() -> Error {
+    Error::new(ErrorKind::ClientSecret, "--client-secret-file does not name a file, but perhaps the secret itself").hint(
+        "Put the secret into a file that only you can read, and give the name of that file. The command with the secret is still in your shell's history: delete it there.",
+    )
 }
 
 /// The first line of standard input: what follows may be the address that is pasted.
