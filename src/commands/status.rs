@@ -21,7 +21,7 @@ use crate::{
     commands::{Context, shared_state},
     error::{Error, ErrorKind, Exit, Result},
     files::path_text::to_text,
-    profile::{Profile, ProfileName, archive_notes::ArchiveNote, last_pull::LastPulls},
+    profile::{Profile, ProfileName, Unreadable, archive_notes::ArchiveNote, last_pull::LastPulls},
     runtime::{asked_to_stop, block_on_with_workers, interruptible},
 };
 
@@ -36,7 +36,7 @@ const ASKED_AT_ONCE: usize = 16;
 /// Runs the command.
 ///
 /// # Errors
-/// [`Exit::Disk`] when the profiles cannot be read, [`Exit::NotSetUp`] when one was named and is not there; of
+/// [`Exit::Disk`] when the profiles cannot be listed, [`Exit::NotSetUp`] when one cannot be read, or was named and is not there; of
 /// `--online`, the gravest of what was found.
 pub(crate) fn run(context: &Context, args: &Status) -> Result<()> {
     if args.paths {
@@ -58,14 +58,22 @@ pub(crate) fn run(context: &Context, args: &Status) -> Result<()> {
     };
     let online = if args.online { block_on_with_workers(ask_all(context, names))? } else { HashMap::new() };
     // As they are by now: to ask may have renewed or ended a log-in.
-    let (rows, same_person) = read(context, &all, names, &online);
-    if rows.is_empty() && !context.output.json() {
+    let Read { rows, same_person, unreadable } = read(context, &all, names, &online);
+    if rows.is_empty() && unreadable.is_empty() && !context.output.json() {
         context.output.say("No log-ins on this machine. Begin with: bbdl login --sandbox  (or --production)");
     }
-    show(context, &rows, &same_person)?;
+    show(context, &rows, &same_person, &unreadable)?;
     let failed: Vec<(&ProfileName, &Error)> =
         names.iter().filter_map(|name| Some((name, online.get(name)?.as_ref().err()?))).collect();
-    found(context, &failed)
+    let found = found(context, &failed).err();
+    let gravest = unreadable
+        .into_error()
+        .into_iter()
+        .chain(found)
+        .reduce(|one, other| if other.exit().gravity() > one.exit().gravity() { other } else { one });
+    let Some(error) = gravest else { return Ok(()) };
+    // The result on stdout says it already.
+    Err(if context.output.json() { error.already_reported() } else { error })
 }
 
 /// The same for a shared state.
@@ -90,10 +98,10 @@ fn of_shared_state(context: &Context, args: &Status, profiles: Vec<(ProfileName,
         };
         rows.push(Shown { name, text });
     }
-    show(context, &rows, &SamePerson::of(people))
+    show(context, &rows, &SamePerson::of(people), &Unreadable::default())
 }
 
-fn show(context: &Context, rows: &[Shown], same_person: &SamePerson) -> Result<()> {
+fn show(context: &Context, rows: &[Shown], same_person: &SamePerson, unreadable: &Unreadable) -> Result<()> {
     if context.output.json() {
         context.output.stream(|out| {
             let wrong = |cause| Error::stdout(&cause);
@@ -104,7 +112,7 @@ fn show(context: &Context, rows: &[Shown], same_person: &SamePerson) -> Result<(
                 let fields = text.strip_suffix('}').unwrap_or(text);
                 write!(out, "{between}{fields},\"same_person_as\":{same}}}").map_err(wrong)?;
             }
-            out.write_all(b"]}\n").map_err(wrong)
+            writeln!(out, "]{}}}", unreadable.json_field()).map_err(wrong)
         })?;
     } else {
         for Shown { name, text } in rows {
@@ -138,25 +146,37 @@ struct Shown {
     text: String,
 }
 
+/// What was read of the profiles.
+struct Read {
+    rows: Vec<Shown>,
+    same_person: SamePerson,
+    unreadable: Unreadable,
+}
+
 /// Reads all profiles, and what is shown of those in `names`. There may be many thousands: each is made into text as it
 /// is read, by as many threads as the machine has processors.
-fn read(
-    context: &Context,
-    all: &[ProfileName],
-    names: &[ProfileName],
-    online: &HashMap<ProfileName, Online>,
-) -> (Vec<Shown>, SamePerson) {
+fn read(context: &Context, all: &[ProfileName], names: &[ProfileName], online: &HashMap<ProfileName, Online>) -> Read {
     const FEW: usize = 64;
     let now = Timestamp::now();
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(all.len().div_ceil(FEW)).max(1);
     let is_shown = |name: &ProfileName| names.len() == all.len() || names.contains(name);
     let read_some = |some: &[ProfileName]| {
-        let (mut rows, mut people) = (Vec::new(), Vec::new());
+        let (mut rows, mut people, mut unreadable) = (Vec::new(), Vec::new(), Unreadable::default());
         for name in some {
             // Only of those that are asked for is it told why they cannot be read.
-            let loaded =
-                if is_shown(name) { load(context, name) } else { Profile::load(&context.paths, name).ok().flatten() };
-            let Some(profile) = loaded else { continue };
+            let loaded = if is_shown(name) {
+                load(context, name)
+            } else {
+                Ok(Profile::load(&context.paths, name).ok().flatten())
+            };
+            let profile = match loaded {
+                Ok(Some(profile)) => profile,
+                Ok(None) => continue,
+                Err(error) => {
+                    unreadable.push(name.clone(), error);
+                    continue;
+                }
+            };
             people.push((name.clone(), PersonKey::of(&profile)));
             if is_shown(name) {
                 let asked = online.get(name);
@@ -168,7 +188,7 @@ fn read(
                 rows.push(Shown { name: name.clone(), text });
             }
         }
-        (rows, people)
+        (rows, people, unreadable)
     };
     let parts: Vec<_> = std::thread::scope(|scope| {
         let parts = all.chunks(all.len().div_ceil(threads).max(1));
@@ -181,12 +201,13 @@ fn read(
         });
         ends.collect()
     });
-    let (mut rows, mut people) = (Vec::new(), Vec::new());
-    for (some_rows, some_people) in parts {
+    let (mut rows, mut people, mut unreadable) = (Vec::new(), Vec::new(), Unreadable::default());
+    for (some_rows, some_people, some_unreadable) in parts {
         rows.extend(some_rows);
         people.extend(some_people);
+        unreadable.append(some_unreadable);
     }
-    (rows, SamePerson::of(people))
+    Read { rows, same_person: SamePerson::of(people), unreadable }
 }
 
 /// What tells whether two profiles are certainly of the same person, as [`Profile::holds_the_person_of`] does.
@@ -243,13 +264,10 @@ impl SamePerson {
     }
 }
 
-fn load(context: &Context, name: &ProfileName) -> Option<Profile> {
-    let mut profile = Profile::load(&context.paths, name).unwrap_or_else(|error| {
-        context.output.warn(error.to_string());
-        None
-    })?;
+fn load(context: &Context, name: &ProfileName) -> Result<Option<Profile>> {
+    let Some(mut profile) = Profile::load(&context.paths, name)? else { return Ok(None) };
     LastPulls::load(&context.paths, name).refresh(&mut profile.archives);
-    Some(profile)
+    Ok(Some(profile))
 }
 
 /// The archives into which a pull has ended.
@@ -279,7 +297,7 @@ fn found(context: &Context, failed: &[(&ProfileName, &Error)]) -> Result<()> {
             hints.push(&failure.hint);
         }
     }
-    Err(if context.output.json() { error.already_reported() } else { error.hint(hints.join("\n")) })
+    Err(if context.output.json() { error } else { error.hint(hints.join("\n")) })
 }
 
 /// Asks the server about each of them, several at once.

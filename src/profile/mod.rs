@@ -7,8 +7,10 @@ mod name;
 mod new_name;
 pub(crate) mod paths;
 mod record;
+mod unreadable;
 
 pub use name::{ProfileName, profile_option};
 pub use new_name::{NameRefused, NewProfileName, TakenNames};
 pub use paths::Paths;
 pub use record::{Profile, Pulled, hold, login_command};
+pub(crate) use unreadable::Unreadable;

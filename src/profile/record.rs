@@ -19,10 +19,12 @@ use crate::{
         store::StoreKind,
         token::Grant,
     },
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, wrong_json},
     files::{
         batch::{self, NewFile},
-        durable, lock, private_dir, private_file,
+        durable, lock,
+        path_text::typed,
+        private_dir, private_file,
     },
     origin::{Origin, PRODUCTION, SANDBOX},
     spelling,
@@ -94,8 +96,11 @@ impl Profile {
             return Ok(None);
         }
         serde_json::from_slice(&text).map(Some).map_err(|cause| {
-            Error::new(ErrorKind::Profile, format!("{} is not a bbdl profile: {cause}", path.display()))
-                .hint("Delete it and log in again.")
+            let why = wrong_json(&cause);
+            Error::new(ErrorKind::Profile, format!("{} is not a bbdl profile: {why}", path.display())).hint(format!(
+                "Restore it from a backup. If there is none, remove the profile with its tokens: bbdl profiles remove {name} --yes\nTo delete the file alone, and leave the tokens until the next log-in replaces them: rm {}",
+                typed(&path)
+            ))
         })
     }
 

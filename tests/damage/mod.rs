@@ -1,5 +1,5 @@
 //! What goes wrong around `bbdl`: a disk that is full or cannot be written to ([`disk`]), an archive that
-//! is not what it was ([`corrupt`]), other processes at the same time ([`together`]), clocks ([`clock`]).
+//! is not what it was ([`corrupt`]), profiles that cannot be read ([`records`]), other processes at the same time ([`together`]), clocks ([`clock`]).
 
 // `faketime`, and disks that fail: both need what only Linux has.
 #[cfg(unix)]
@@ -7,6 +7,7 @@ mod clock;
 mod corrupt;
 #[cfg(unix)]
 mod disk;
+mod records;
 mod together;
 
 use std::{io::Write, path::Path};

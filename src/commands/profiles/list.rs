@@ -11,7 +11,7 @@ use crate::{
     commands::{Context, shared_state},
     error::{Error, Result},
     origin::Origin,
-    profile::{Profile, ProfileName},
+    profile::{Profile, ProfileName, Unreadable},
 };
 
 /// A profile as `--json` shows it.
@@ -28,7 +28,7 @@ struct Listed<'a> {
 /// Runs the command. Profiles are told as they are read: there may be a million.
 ///
 /// # Errors
-/// [`crate::error::Exit::Disk`] when the profiles cannot be listed.
+/// [`crate::error::Exit::Disk`] when the profiles cannot be listed, [`crate::error::Exit::NotSetUp`] when one cannot be read.
 pub(super) fn run(context: &Context, shared: &SharedStateArgs) -> Result<()> {
     let of_state = shared_state::profiles(context, shared, None)?;
     let mut of_state = of_state.map(HashMap::<ProfileName, Profile>::from_iter);
@@ -48,6 +48,7 @@ pub(super) fn run(context: &Context, shared: &SharedStateArgs) -> Result<()> {
         });
         return Ok(());
     }
+    let mut unreadable = Unreadable::default();
     context.output.stream(|out| {
         let wrong = |cause| Error::stdout(&cause);
         let mut between = "";
@@ -64,7 +65,7 @@ pub(super) fn run(context: &Context, shared: &SharedStateArgs) -> Result<()> {
                 // Removed in this moment.
                 Ok(None) => continue,
                 Err(error) => {
-                    context.output.warn(error.to_string());
+                    unreadable.push(name.clone(), error);
                     continue;
                 }
             };
@@ -86,8 +87,11 @@ pub(super) fn run(context: &Context, shared: &SharedStateArgs) -> Result<()> {
             }
         }
         if context.output.json() {
-            out.write_all(b"]}\n").map_err(wrong)?;
+            writeln!(out, "]{}}}", unreadable.json_field()).map_err(wrong)?;
         }
         Ok(())
-    })
+    })?;
+    let Some(error) = unreadable.into_error() else { return Ok(()) };
+    // The result on stdout says it already.
+    Err(if context.output.json() { error.already_reported() } else { error })
 }

@@ -1,9 +1,12 @@
 //! `bbdl profiles remove`: profiles leave this machine, with all that is kept under their names.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use crate::{
     archive,
+    auth::store::StoreKind,
     cli::{ProfilesRemove, SharedStateArgs},
     commands::{Context, login, shared_state},
     error::{Error, ErrorKind, Result},
@@ -16,13 +19,14 @@ use crate::{
 /// # Errors
 /// [`crate::error::Exit::Usage`] when nobody can be asked and `--yes` is missing; of the names, the gravest failure.
 pub(super) fn run(context: &Context, args: &ProfilesRemove, shared: &SharedStateArgs) -> Result<()> {
+    let names = each_once(&args.names);
     if !args.yes {
-        agree(context, &args.names)?;
+        agree(context, &names)?;
     }
     let mut rows: Vec<Value> = Vec::new();
     let mut failures: Vec<Error> = Vec::new();
-    let mut of_state = shared_state::remove(context, shared, &args.names)?.map(Vec::into_iter);
-    for name in &args.names {
+    let mut of_state = shared_state::remove(context, shared, &names)?.map(Vec::into_iter);
+    for name in &names {
         let removed = match &mut of_state {
             None => remove(context, name),
             Some(removed) => match removed.next().unwrap_or(Ok(None)) {
@@ -38,7 +42,7 @@ pub(super) fn run(context: &Context, args: &ProfilesRemove, shared: &SharedState
                 rows.push(json!({"name": name.as_str(), "ok": true}));
             }
             Err(error) => {
-                if !context.output.json() && args.names.len() > 1 {
+                if !context.output.json() && names.len() > 1 {
                     context.output.warn(format!("{name}: {}", error.message));
                 }
                 rows.push(json!({"name": name.as_str(), "ok": false, "error": error.to_json()}));
@@ -51,7 +55,7 @@ pub(super) fn run(context: &Context, args: &ProfilesRemove, shared: &SharedState
     }
     let failed = failures.len();
     let Some(gravest) = failures.into_iter().max_by_key(|error| error.exit().gravity()) else { return Ok(()) };
-    let error = match args.names.len() {
+    let error = match names.len() {
         1 => gravest,
         all => Error {
             message: format!("{failed} of {all} profiles were not removed. Fix this first: {}", gravest.message),
@@ -59,6 +63,12 @@ pub(super) fn run(context: &Context, args: &ProfilesRemove, shared: &SharedState
         },
     };
     Err(if context.output.json() { error.already_reported() } else { error })
+}
+
+/// The names without those that were given before.
+fn each_once(names: &[ProfileName]) -> Vec<ProfileName> {
+    let mut seen = HashSet::new();
+    names.iter().filter(|name| seen.insert(*name)).cloned().collect()
 }
 
 /// What went.
@@ -72,7 +82,10 @@ struct Removed {
 }
 
 fn remove(context: &Context, name: &ProfileName) -> Result<Removed> {
-    let profile = Profile::must_exist(&context.paths, name)?;
+    let profile = match Profile::must_exist(&context.paths, name) {
+        Err(error) if error.kind == ErrorKind::Profile => return remove_damaged(context, name),
+        loaded => loaded?,
+    };
     // No fetch may store a renewed token after the others are gone.
     let _held = login::hold(context, name, "remove a profile")?;
     // A fetch may have begun an archive since.
@@ -87,6 +100,33 @@ fn remove(context: &Context, name: &ProfileName) -> Result<Removed> {
     store.delete(name.as_str())?;
     Profile::remove(&context.paths, name)?;
     Ok(Removed { from: "this machine", archives: profile.archives, has_ended: profile.ended.is_some() })
+}
+
+/// Removes a profile whose record cannot be understood. It would have said which store has the tokens: they are deleted in
+/// the one that is named, or else in all that can be opened.
+fn remove_damaged(context: &Context, name: &ProfileName) -> Result<Removed> {
+    let _held = login::hold(context, name, "remove a profile")?;
+    let command = context.config.token_store_command.as_ref().map(|_| StoreKind::Command);
+    let stores = match context.token_store {
+        Some(named) => vec![named],
+        None => [StoreKind::File, StoreKind::Keyring].into_iter().chain(command).collect(),
+    };
+    for kind in stores {
+        match context.store(kind).delete(name.as_str()) {
+            // What cannot be opened was perhaps never used.
+            Err(cause) if kind != StoreKind::File && context.token_store.is_none() => {
+                context.output.warn(format!("{name}: if its tokens are in the {kind} store, they stay there: {cause}"));
+            }
+            deleted => drop(deleted?),
+        }
+    }
+    Profile::remove(&context.paths, name)?;
+    if !context.output.json() {
+        context
+            .output
+            .say(format!("{name}: its record was damaged, so bbdl does not know which archives it has filled"));
+    }
+    Ok(Removed { from: "this machine", archives: Vec::new(), has_ended: false })
 }
 
 fn agree(context: &Context, names: &[ProfileName]) -> Result<()> {

@@ -1,0 +1,56 @@
+//! Profiles whose records cannot be read, in what a command tells of all of them.
+
+use serde_json::{Value, json};
+
+use super::ProfileName;
+use crate::error::Error;
+
+/// The profiles whose records cannot be read, with the reason for each.
+#[derive(Debug, Default)]
+pub(crate) struct Unreadable(Vec<(ProfileName, Error)>);
+
+impl Unreadable {
+    /// Adds one.
+    pub(crate) fn push(&mut self, name: ProfileName, error: Error) {
+        self.0.push((name, error));
+    }
+
+    /// Adds those of `more`.
+    pub(crate) fn append(&mut self, mut more: Self) {
+        self.0.append(&mut more.0);
+    }
+
+    /// Whether all records could be read.
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What follows the array of the profiles in an object of JSON.
+    #[must_use]
+    pub(crate) fn json_field(&self) -> String {
+        let row = |(name, error): &(ProfileName, Error)| json!({"name": name.as_str(), "error": error.to_json()});
+        if self.is_empty() {
+            return String::new();
+        }
+        format!(",\"unreadable\":{}", self.0.iter().map(row).collect::<Value>())
+    }
+
+    /// The failure of a command that has told what it could of the other profiles.
+    #[must_use]
+    pub(crate) fn into_error(self) -> Option<Error> {
+        const LISTED: usize = 8;
+        let names: Vec<&str> = self.0.iter().take(LISTED).map(|(name, _)| name.as_str()).collect();
+        let count = self.0.len();
+        let names = format!("{}{}", names.join(", "), if count > LISTED { ", …" } else { "" });
+        // Of several, the first.
+        let (_, gravest) = self.0.into_iter().rev().max_by_key(|(_, error)| error.exit().gravity())?;
+        let message = match count {
+            1 => format!("the record of profile {names} cannot be read: {}", gravest.message),
+            _ => {
+                format!("the records of {count} profiles cannot be read: {names}. Fix this first: {}", gravest.message)
+            }
+        };
+        Some(Error { message, ..gravest })
+    }
+}
