@@ -17,6 +17,9 @@ pub const ISSUES: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/issues");
 /// Where the docs are. A page of them: `DOCS/export.md`.
 pub const DOCS: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/docs");
 
+/// What to do about an output that would take the place of one of bbdl's own files.
+pub(crate) const NAME_ANOTHER: &str = "Nothing was changed. Name another place for the output.";
+
 /// How a run ends. The numbers are a promise to scripts (`docs/exit-codes.md`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {

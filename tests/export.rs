@@ -108,8 +108,8 @@ fn an_archive_without_claims_is_an_error() {
     assert_eq!(stage.expect_json(65, &["report", "claims", "--output", "out", "--json"])["error"]["kind"], "no_claims");
     assert!(!stage.home.path().join("out").exists());
     stage.expect(0, &["fetch", "eob", "--out", "eob", "-q"]);
-    stage.expect(74, &["report", "eob", "--output", "tokens/default.json/x.html"]);
-    stage.expect(74, &["export", "eob", "--to", "csv", "--output", "tokens/default.json"]);
+    stage.expect(74, &["report", "eob", "--output", "client-secret/x.html"]);
+    stage.expect(74, &["export", "eob", "--to", "csv", "--output", "client-secret"]);
 }
 
 /// What `verify` refuses is no source of numbers, and what was made before stays.

@@ -124,9 +124,8 @@ fn each_enrollee_has_a_row_and_the_run_has_metrics() {
         use std::os::unix::fs::PermissionsExt;
         night(&stage, 77, &["--metrics", "node/exporter/bbdl.prom"]);
         let mode = |path: &str| fs::metadata(stage.home.path().join(path)).unwrap().permissions().mode();
-        fs::create_dir(stage.home.path().join("any")).unwrap();
-        assert_eq!(mode("node"), mode("any"));
-        assert_eq!(mode("node/exporter"), mode("any"));
+        assert_eq!(mode("node") & 0o777, 0o755);
+        assert_eq!(mode("node/exporter") & 0o777, 0o755);
         assert_eq!(mode("node/exporter/bbdl.prom") & 0o777, 0o644);
     }
     // A file that cannot be written is told before anybody is asked.
@@ -358,6 +357,41 @@ fn output_files_that_would_be_lost_are_refused_first() {
     }
     assert_eq!(stage.asked(), [""; 0]);
     assert!(!home.join("-").exists() && !home.join("study").exists());
+}
+
+#[test]
+fn no_output_takes_the_place_of_a_file_of_bbdl() {
+    let stage = study(1, Setting::default());
+    night(&stage, 0, &[]);
+    let home = stage.home.path();
+    let before = crate::support::snapshot(home);
+    stage.asked();
+    let config = home.join("config.toml");
+    let (results, metrics) = (["--results"], ["--metrics"]);
+    let report = ["report", "study/p0", "--out"];
+    let csv = ["export", "study/p0", "--to", "csv", "--out"];
+    let sqlite = ["export", "study/p0", "--to", "sqlite", "--out"];
+    for own in ["tokens/p0.json", "profiles/x", "study/p0/manifest.json", config.to_str().unwrap()] {
+        for command in [&[&NIGHT[..], &results].concat()[..], &[&NIGHT[..], &metrics].concat(), &report, &sqlite] {
+            let command = [command, &[own]].concat();
+            let output = stage.run(&command);
+            assert_code(&output, 2, &command);
+            assert!(crate::support::snapshot(home) == before, "{command:?}");
+        }
+    }
+    stage.expect(2, &[&csv[..], &["tokens"]].concat());
+    stage.expect(2, &[&csv[..], &["study/p0/changes"]].concat());
+    assert!(crate::support::snapshot(home) == before);
+    assert_eq!(stage.asked(), [""; 0]);
+}
+
+#[test]
+fn the_directory_of_results_is_made_for_its_owner_only() {
+    let stage = study(1, Setting::default());
+    night(&stage, 0, &["--results", "new/rows/r.ndjson"]);
+    assert_eq!(rows(&stage.home.path().join("new/rows/r.ndjson")).len(), 1);
+    crate::support::assert_mode(&stage.home.path().join("new/rows"), 0o700);
+    crate::support::assert_mode(&stage.home.path().join("new"), 0o700);
 }
 
 #[cfg(unix)]

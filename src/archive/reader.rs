@@ -1,6 +1,7 @@
 //! Reads a file of the archive for report and export. It counts only if it matches the manifest.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
@@ -15,7 +16,7 @@ use super::{
     manifest::{self, Entry, Manifest},
 };
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, NAME_ANOTHER, Result},
     files::path_text::typed,
     files::place,
     files::private_file::{self, Intruder},
@@ -249,17 +250,22 @@ pub(crate) fn refuse_own(output: &Path) -> Result<()> {
     let there = whole.ancestors().skip(1).find_map(|part| Some((std::fs::canonicalize(part).ok()?, part)));
     let whole = there.and_then(|(real, part)| Some(real.join(whole.strip_prefix(part).ok()?))).unwrap_or(whole);
     for dir in whole.ancestors().skip(1) {
-        let Ok(Some(manifest)) = Manifest::load(dir) else { continue };
+        let files = match Manifest::load(dir) {
+            Ok(Some(manifest)) => manifest.resources,
+            // Its first pull has not finished.
+            Ok(None) if super::has_unfinished_first_pull(dir) => BTreeMap::new(),
+            _ => continue,
+        };
         let below = whole.strip_prefix(dir).ok().and_then(|below| below.components().next());
         // As file systems see it that know no case.
         let first = below.map(|first| first.as_os_str().to_string_lossy().to_lowercase()).unwrap_or_default();
-        let mut files = manifest.resources.values().map(|entry| entry.file.to_lowercase());
+        let mut files = files.values().map(|entry| entry.file.to_lowercase());
         let is_own = [manifest::FILE, manifest::OLDER_PULLS, "changes", commit::PAGES, OWN].contains(&first.as_str())
             || LATER.contains(&first.as_str())
             || files.any(|file| file == first);
         if is_own {
             return Err(Error::usage(format!("{} belongs to the archive {}", output.display(), dir.display()))
-                .hint("Nothing was changed. Give another --out."));
+                .hint(NAME_ANOTHER));
         }
     }
     Ok(())
@@ -375,6 +381,11 @@ mod tests {
             assert_eq!(refuse_own(&dir.join(own)).unwrap_err().exit(), Exit::Usage, "{own}");
         }
         assert!(refuse_own(&dir.join("../claims/pages/../manifest.json")).is_err());
+        let begun = home.path().join("begun");
+        fs::create_dir_all(begun.join(OWN)).unwrap();
+        fs::write(crate::archive::lock::path(&begun), "").unwrap();
+        assert!(refuse_own(&begun.join("Patient.ndjson")).is_err());
+        refuse_own(&begun.join("report.html")).unwrap();
         for beside in ["report.html", "tables/claims.csv", "../x.html"] {
             refuse_own(&dir.join(beside)).unwrap();
         }

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -14,6 +14,7 @@ use crate::{
         endpoints::Server,
         retry::RetryPolicy,
     },
+    archive::reader::refuse_own,
     auth::{
         local_vault::LocalVault,
         log_in_end::{Ended, EndedKind},
@@ -106,6 +107,15 @@ impl Context {
             connections: Arc::default(),
             renewals: RenewalLimit::default(),
         })
+    }
+
+    /// Refuses a place for an output that is an archive's, or where bbdl keeps log-ins or its configuration.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Usage`].
+    pub(super) fn refuse_own(&self, output: &Path) -> Result<()> {
+        refuse_own(output)?;
+        self.paths.refuse_own(output)
     }
 
     /// Opens the token store of a profile.

@@ -26,6 +26,7 @@ pub(crate) fn run(context: &Context, args: &Export) -> Result<()> {
         };
         return Err(Error::usage(what).hint(format!("Say where to write it: {instead}.")));
     }
+    context.refuse_own(&args.out)?;
     let plan = Plan { format: args.to, output: args.out.clone(), partition: args.partition_by, part: PART };
     let archives = archives(context, args)?;
     let Written { claims, lines, incomplete, without_claims, twice } = export(&archives, &plan)?;

@@ -8,7 +8,6 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    archive::reader::refuse_own,
     cli,
     commands::{Context, archive_owner::owner_of, login::browser},
     error::{Error, ErrorKind, Result},
@@ -44,7 +43,7 @@ pub(crate) fn run(context: &Context, args: &cli::Report) -> Result<()> {
             _ => error,
         });
     }
-    refuse_own(&args.out)?;
+    context.refuse_own(&args.out)?;
     if is_standard_output(&args.out) {
         return Err(Error::usage(format!("{} is not a place for a file", args.out.display()))
             .hint("Use --out - for standard output."));

@@ -12,7 +12,7 @@ use super::{Outcome, shard::Shard};
 use crate::{
     error::{Error, Exit, Result},
     files::{
-        place,
+        place, private_dir,
         private_file::{self, Intruder},
     },
 };
@@ -26,7 +26,7 @@ pub(crate) struct Results {
 }
 
 impl Results {
-    /// Opens the file, or makes it for its owner only. A row that an earlier run could not finish (the disk was full) is
+    /// Opens the file, or makes it for its owner only, and so the directories that are missing above it. A row that an earlier run could not finish (the disk was full) is
     /// ended, so that the next one stands on a line of its own.
     ///
     /// # Errors
@@ -34,6 +34,9 @@ impl Results {
     pub(crate) fn open(path: &Path, shard: Option<Shard>) -> Result<Self> {
         if place::is_no_file(path) {
             return Err(no_file(path, "it is not one"));
+        }
+        if let Some(dir) = path.parent() {
+            private_dir::create(dir).map_err(|cause| Error::disk("create", dir, &cause))?;
         }
         let opened = private_file::open_or_create(path).and_then(|mut file| {
             let is_whole = ends_with_a_line_break(&mut file)?;

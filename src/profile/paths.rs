@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::ProfileName;
 use crate::{
     auth::store,
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, NAME_ANOTHER, Result},
     files::{durable, place, private_dir, private_file},
 };
 
@@ -90,6 +90,22 @@ impl Paths {
         let [profiles, tokens, locks] = ["profiles", "tokens", "locks"].map(below);
         let [archives, pulls, unsaved] = ["archives", "pulls", "unsaved"].map(below);
         [self.state.clone(), profiles, tokens, locks, archives, pulls, unsaved]
+    }
+
+    /// Refuses a place for an output where bbdl keeps log-ins and what it remembers of them, or its configuration. Beside
+    /// them, in the state directory itself, is its owner's affair.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Usage`].
+    pub fn refuse_own(&self, output: &Path) -> Result<()> {
+        let place = place::resolved(output);
+        let [_, own @ ..] = self.private_dirs();
+        let is_own = own.iter().any(|dir| place.starts_with(place::resolved(dir)));
+        if is_own || place == place::resolved(&self.config_file) {
+            let what = format!("{} is where bbdl keeps its own files", output.display());
+            return Err(Error::usage(what).hint(NAME_ANOTHER));
+        }
+        Ok(())
     }
 
     /// Where the records of profiles are.
@@ -228,6 +244,32 @@ mod tests {
         make_old(&dir.path().join("locks/swept"));
         paths.sweep();
         assert!(!left[0].exists());
+    }
+
+    #[test]
+    fn no_output_takes_the_place_of_a_log_in_or_of_the_configuration() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("mine.toml");
+        let paths = Paths::find(Some(&dir.path().join("home")), Some(&config)).unwrap();
+        std::fs::create_dir_all(paths.tokens()).unwrap();
+        std::fs::write(&config, "").unwrap();
+        std::fs::write(paths.tokens().join("mom.json"), "").unwrap();
+        let home = dir.path().join("home");
+        for own in ["tokens", "tokens/x.json", "tokens/../tokens/a/b", "profiles/mom.json", "pulls/x", "locks/x"] {
+            assert!(paths.refuse_own(&home.join(own)).is_err(), "{own}");
+        }
+        assert!(paths.refuse_own(&config).is_err());
+        #[cfg(unix)]
+        for (link, to) in [("file", paths.tokens().join("mom.json")), ("directory", paths.tokens()), ("config", config)]
+        {
+            let link = dir.path().join(link);
+            std::os::unix::fs::symlink(to, &link).unwrap();
+            let output = if link.is_dir() { link.join("x.json") } else { link };
+            assert!(paths.refuse_own(&output).is_err(), "{}", output.display());
+        }
+        for free in ["home/results.ndjson", "home/claims/x", "x"] {
+            paths.refuse_own(&dir.path().join(free)).unwrap();
+        }
     }
 
     #[test]

@@ -42,6 +42,9 @@ pub(super) fn run(context: &Context, args: &Fetch) -> Result<()> {
     if let Some(results) = &args.many.results {
         refuse_results(results, metrics.as_ref())?;
     }
+    for output in args.many.results.as_deref().into_iter().chain(metrics.as_ref().map(Metrics::place)) {
+        context.refuse_own(output)?;
+    }
     // Whoever may write to it could put a directory of theirs in the place of a profile's.
     let out = std::fs::canonicalize(&args.out).unwrap_or_else(|_| args.out.clone());
     private_dir::check(&out, true)?;
