@@ -46,13 +46,13 @@ pub(crate) fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// As [`write_private`], for a place that a person named and a file that everybody may read: nothing about people is in
-/// it. A reader finds the old file or the new one.
+/// it. A reader finds the old file or the new one. Everybody may enter the directories that are made for it.
 ///
 /// # Errors
 /// As [`AtomicFile::begin_where_told`].
 pub(crate) fn write_public(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // A directory that only we may enter would hide it.
-    fs::create_dir_all(directory_of(path))?;
+    private_dir::create_public(directory_of(path))?;
     let fresh = AtomicFile::begin_where_told(path)?;
     set_mode(fresh.temporary.as_file(), 0o644)?;
     fresh.write_and_keep(bytes)
@@ -314,10 +314,11 @@ mod tests {
         fn modes_do_not_depend_on_the_umask() {
             if let Some(dir) = std::env::var_os(UNDER_UMASK) {
                 write_private(&Path::new(&dir).join("a/b/file"), b"x").unwrap();
+                write_public(&Path::new(&dir).join("d/e/file"), b"x").unwrap();
                 drop(FileLock::acquire(&Path::new(&dir).join("c/lock"), Duration::ZERO, "test").unwrap());
                 return;
             }
-            for umask in ["000", "277"] {
+            for umask in ["000", "077", "277"] {
                 let dir = tempfile::tempdir().unwrap();
                 let done = Command::new("sh")
                     .args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")])
@@ -330,6 +331,9 @@ mod tests {
                 assert_eq!(mode(&dir.path().join("a")), 0o700, "umask {umask}");
                 assert_eq!(mode(&dir.path().join("a/b")), 0o700, "umask {umask}");
                 assert_eq!(mode(&dir.path().join("a/b/file")), 0o600, "umask {umask}");
+                assert_eq!(mode(&dir.path().join("d")), 0o755, "umask {umask}");
+                assert_eq!(mode(&dir.path().join("d/e")), 0o755, "umask {umask}");
+                assert_eq!(mode(&dir.path().join("d/e/file")), 0o644, "umask {umask}");
                 assert_eq!(mode(&dir.path().join("c/lock")) & 0o177, 0, "umask {umask}");
             }
         }

@@ -113,7 +113,15 @@ pub(crate) fn usable_by_others(metadata: &fs::Metadata) -> Option<u32> {
 /// # Errors
 /// What the file system says, `NotADirectory` where a file is in the way.
 pub(crate) fn create(path: &Path) -> io::Result<()> {
-    create_all(path, true)
+    create_all(path, PRIVATE, true)
+}
+
+/// As [`create`], but every user may enter the directories that are made here, and list them (0755, whatever the umask).
+///
+/// # Errors
+/// As [`create`].
+pub(crate) fn create_public(path: &Path) -> io::Result<()> {
+    create_all(path, 0o755, true)
 }
 
 /// As [`create`], without waiting for the disk. If it has to be there after a power cut, call [`sync_dir`] for the
@@ -122,25 +130,28 @@ pub(crate) fn create(path: &Path) -> io::Result<()> {
 /// # Errors
 /// As [`create`].
 pub(crate) fn create_unsynced(path: &Path) -> io::Result<()> {
-    create_all(path, false)
+    create_all(path, PRIVATE, false)
 }
 
-fn create_all(path: &Path, syncs: bool) -> io::Result<()> {
+/// The permission bits of a directory that only its owner may use.
+const PRIVATE: u32 = 0o700;
+
+fn create_all(path: &Path, bits: u32, syncs: bool) -> io::Result<()> {
     // `""` is what `Path::parent` gives for a bare file name: the current directory.
     if path.as_os_str().is_empty() || path.is_dir() {
         return Ok(());
     }
     if let Some(parent) = path.parent() {
-        create_all(parent, syncs)?;
+        create_all(parent, bits, syncs)?;
     }
-    match builder().create(path) {
+    match builder(bits).create(path) {
         Ok(()) => {
             // Looked at by name: with a umask such as 0777 the new directory cannot be opened.
             #[cfg(unix)]
-            if mode(&fs::symlink_metadata(path)?) != 0o700 {
+            if mode(&fs::symlink_metadata(path)?) != bits {
                 super::durable::refusable(fs::set_permissions(
                     path,
-                    std::os::unix::fs::PermissionsExt::from_mode(0o700),
+                    std::os::unix::fs::PermissionsExt::from_mode(bits),
                 ))?;
             }
             if syncs { sync_dir(directory_of(path)) } else { Ok(()) }
@@ -153,15 +164,15 @@ fn create_all(path: &Path, syncs: bool) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn builder() -> fs::DirBuilder {
+fn builder(bits: u32) -> fs::DirBuilder {
     let mut builder = fs::DirBuilder::new();
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, bits);
     builder
 }
 
 /// Windows has no modes; a new directory gets the access list of the one that it is in.
 #[cfg(not(unix))]
-fn builder() -> fs::DirBuilder {
+fn builder(_: u32) -> fs::DirBuilder {
     fs::DirBuilder::new()
 }
 
