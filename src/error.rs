@@ -118,7 +118,7 @@ error_kinds! {
     Lock, "lock", TryAgain, "another bbdl is running here";
     InUse, "in_use", TryAgain, "another program has a file open";
     State, "state", TryAgain, "the database of the shared state (--state) cannot be reached, or stopped answering";
-    TimeUp, "time_up", TryAgain, "the time of `--for` was over before everybody who was due was pulled";
+    TimeUp, "time_up", TryAgain, "the time that `--for` allows was over before bbdl had fetched for everybody who was due";
     Listen, "listen", TryAgain, "the port is taken";
     TimedOut, "timed_out", TryAgain, "the browser did not come back";
     Revoke, "revoke", TryAgain, "the server did not confirm the log-out";
