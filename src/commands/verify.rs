@@ -29,7 +29,7 @@ pub(crate) fn run(context: &Context, args: &Verify) -> Result<()> {
         drop(Archive::open(&args.dir)?);
     }
     let mut report = archive::verify::verify(&args.dir)?;
-    let mut refusal = None;
+    let mut is_refused = false;
     if !report.ok {
         // A pull may have put its files in place while they were read: what counts is what is found when
         // nobody writes. If this process may not write to the archive, assume that no other does.
@@ -45,12 +45,17 @@ pub(crate) fn run(context: &Context, args: &Verify) -> Result<()> {
                 }
             }
             Err(error) if error.exit() == Exit::TryAgain => return Err(error),
-            Err(error) => refusal = Some(error),
+            Err(_) => is_refused = true,
         }
     }
     if report.needs_download {
         let first = if report.remedy.is_empty() { String::new() } else { format!("{} && ", report.remedy) };
         report.remedy = format!("{first}{}", download_again(context, &args.dir));
+    }
+    // Only that user can close what is another user's.
+    let is_foreign = is_refused && report.failure() == Some(ErrorKind::Exposed) && is_another_users(&args.dir);
+    if is_foreign {
+        report.remedy = format!("sudo chown -R $(id -u) {}", typed(&args.dir));
     }
     if context.output.json() {
         context.output.result_json(&json!(report));
@@ -67,12 +72,9 @@ pub(crate) fn run(context: &Context, args: &Verify) -> Result<()> {
         _ => "is damaged",
     };
     let hint = match kind {
-        ErrorKind::Exposed => match refusal {
-            None => format!("The next fetch does this, too. Or run: {}", report.remedy),
-            // Another user's: only that user can close it.
-            Some(refusal) if is_foreign(&args.dir) => refusal.hint,
-            Some(_) => format!("Run: {}", report.remedy),
-        },
+        ErrorKind::Exposed if is_foreign => format!("Run bbdl as its owner. Or make it yours: {}", report.remedy),
+        ErrorKind::Exposed if is_refused => format!("Run: {}", report.remedy),
+        ErrorKind::Exposed => format!("The next fetch does this, too. Or run: {}", report.remedy),
         ErrorKind::InUse => "Run the same command again when that program has closed the file.".to_owned(),
         _ if report.needs_download => {
             format!("Restore it from a backup, or download everything again: {}", report.remedy)
@@ -96,7 +98,7 @@ fn download_again(context: &Context, dir: &Path) -> String {
 }
 
 /// Whether the directory is another user's.
-fn is_foreign(dir: &Path) -> bool {
+fn is_another_users(dir: &Path) -> bool {
     let real = std::fs::canonicalize(dir);
     real.and_then(|real| private_dir::exposure(&real)).is_ok_and(|found| matches!(found, Some(Exposure::Foreign(_))))
 }

@@ -325,4 +325,7 @@ fn nobody_is_promised_that_fetch_closes_the_archive_of_another_user() {
     assert_code(&output, 77, &["verify"]);
     let said = text(&output.stderr);
     assert!(said.contains("sudo chown -R ") && !said.contains("next fetch"), "{said}");
+    let report = stage.expect_json(77, &["verify", "claims", "--json"]);
+    let remedy = report["remedy"].as_str().unwrap();
+    assert!(said.trim_end().ends_with(remedy), "{remedy}: {said}");
 }
