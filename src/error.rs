@@ -472,6 +472,29 @@ mod tests {
         assert!(hint(28).contains("space"), "{}", hint(28));
     }
 
+    /// A directory where a file of ours should be is put where nothing is yet, as often as it takes.
+    #[cfg(unix)]
+    #[test]
+    fn what_is_in_the_way_is_moved_by_a_command_that_can_be_typed() {
+        use super::{Error, Intruder};
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("o'neil's file");
+        for moved in ["o'neil's file-2", "o'neil's file-3"] {
+            std::fs::create_dir(&path).unwrap();
+            let hint = Error::disk("read", &path, &Intruder::Directory.into()).hint;
+            let line = hint.strip_prefix("Move it away: ").unwrap();
+            let shell = std::process::Command::new("bash").args(["-c", line]).status().unwrap();
+            assert!(shell.success() && !path.exists() && home.path().join(moved).is_dir(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_may_not_be_read_is_not_said_to_be_unwritable() {
+        use super::Error;
+        let error = Error::disk("read", "x".as_ref(), &std::io::ErrorKind::PermissionDenied.into());
+        assert!(!error.hint.contains("writ"), "{}", error.hint);
+    }
+
     #[test]
     fn only_the_place_in_a_damaged_file_is_told_and_not_what_the_parser_says() {
         for (text, said) in [

@@ -300,6 +300,10 @@ fn progress_fits_the_terminal_and_appears_only_there() {
 #[test]
 fn a_similar_profile_name_is_suggested() {
     let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
+    stage.log_in(&["--profile", "dad"]);
+    let error = stage.expect_json(78, &["status", "--json", "--profile", "mom"]);
+    assert!(!error["error"]["hint"].as_str().unwrap().contains("Did you mean"), "{error}");
+    stage.expect(0, &["profiles", "remove", "dad", "dad", "--yes"]);
     stage.log_in(&["--profile", "grandma"]);
     for command in [
         &["status", "--json", "--profile", "grandm"][..],

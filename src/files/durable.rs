@@ -320,6 +320,7 @@ mod tests {
             }
             for umask in ["000", "077", "277"] {
                 let dir = tempfile::tempdir().unwrap();
+                fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o711)).unwrap();
                 let done = Command::new("sh")
                     .args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")])
                     .arg(std::env::current_exe().unwrap())
@@ -331,6 +332,7 @@ mod tests {
                 assert_eq!(mode(&dir.path().join("a")), 0o700, "umask {umask}");
                 assert_eq!(mode(&dir.path().join("a/b")), 0o700, "umask {umask}");
                 assert_eq!(mode(&dir.path().join("a/b/file")), 0o600, "umask {umask}");
+                assert_eq!(mode(dir.path()), 0o711, "it was there before");
                 assert_eq!(mode(&dir.path().join("d")), 0o755, "umask {umask}");
                 assert_eq!(mode(&dir.path().join("d/e")), 0o755, "umask {umask}");
                 assert_eq!(mode(&dir.path().join("d/e/file")), 0o644, "umask {umask}");

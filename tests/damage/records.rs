@@ -44,16 +44,19 @@ fn a_damaged_record_is_removed_with_its_tokens() {
         assert!(tokens.exists());
         let hint = stage.expect_json(78, &["fetch", "eob", "--out", "x", "--profile", "mom", "--json"]);
         let hint = hint["error"]["hint"].as_str().unwrap();
-        assert!(hint.contains("bbdl profiles remove mom --yes\n") && hint.contains(": rm /"), "{hint}");
+        assert!(hint.contains("bbdl profiles remove mom --yes\n") && hint.contains("them: rm "), "{hint}");
         let mut remove = stage.bbdl(&["profiles", "remove", "mom", "mom", "--yes"]);
         if !names_the_store {
-            // There is no keyring here either: that does not keep the file from being deleted.
+            // On Linux there is no keyring here either: that does not keep the file from being deleted.
             remove.env_remove("BBDL_TOKEN_STORE");
         }
         let output = finished(remove);
         assert_code(&output, 0, &["profiles", "remove"]);
         let said = text(&output.stderr);
-        assert_eq!(said.contains("warning: mom: if its tokens are in the keyring store"), !names_the_store, "{said}");
+        if cfg!(target_os = "linux") {
+            let warns = said.contains("warning: mom: if its tokens are in the keyring store");
+            assert_eq!(warns, !names_the_store, "{said}");
+        }
         assert!(!tokens.exists() && !stage.home.path().join("profiles/mom.json").exists());
         assert_eq!(stage.expect_json(0, &["status", "--json"])["profiles"].as_array().unwrap().len(), 1);
     }
