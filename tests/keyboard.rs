@@ -167,7 +167,7 @@ fn a_callback_of_another_issuer_is_turned_away() {
     let callback = callback_of(&url);
     let page = http("GET", &format!("{callback}&iss=https%3A%2F%2Fevil.example"), &[], "");
     assert_eq!(page.status, 400);
-    assert!(page.body.contains("another server"), "{}", page.body);
+    assert!(page.body.contains("a different server"), "{}", page.body);
     let iss = form_urlencoded::byte_serialize(stage.mock.url().as_bytes()).collect::<String>();
     assert!(http("GET", &format!("{callback}&iss={iss}"), &[], "").body.contains("You are logged in"));
     assert_code(&login.finish(), 0, &[]);

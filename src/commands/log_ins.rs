@@ -131,7 +131,7 @@ impl<'c> LogIns<'c> {
                 Profile::forget(&context.paths, name)
             }
             #[cfg(feature = "postgres")]
-            Self::Shared(shared) => shared.state.remove(name).await.map(drop),
+            Self::Shared(shared) => shared.state.remove(name, Some(shared.worker)).await.map(drop),
         }
     }
 

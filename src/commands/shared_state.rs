@@ -114,7 +114,7 @@ mod with_postgres {
             let state = SharedState::open(address, None, context.paths.unsaved(), Migrate::Nothing).await?;
             let mut removed = Vec::with_capacity(names.len());
             for name in names {
-                removed.push(state.remove(name).await);
+                removed.push(state.remove(name, None).await);
             }
             Ok(Some(removed))
         })

@@ -8,7 +8,7 @@ use tokio_postgres::{Row, types::Type};
 use super::{
     SharedState,
     seal::{KeyId, Sealed},
-    worker::random_number,
+    worker::{WorkerId, random_number},
 };
 use crate::{
     auth::{
@@ -201,18 +201,20 @@ impl SharedState {
         rows.iter().map(person).collect()
     }
 
-    /// Removes an enrollee for whom no worker pulls. The answer is the archives, or nothing where there was no such enrollee.
+    /// Removes an enrollee for whom no worker pulls but, where it is given, this one. The answer is the archives, or nothing
+    /// where there was no such enrollee.
     ///
     /// # Errors
     /// [`crate::error::Exit::TryAgain`] while a worker has the enrollee; as every call of the database.
-    pub async fn remove(&self, name: &ProfileName) -> Result<Option<Vec<ArchiveNote>>> {
+    pub async fn remove(&self, name: &ProfileName, worker: Option<WorkerId>) -> Result<Option<Vec<ArchiveNote>>> {
         let name = name.as_str();
-        let value = [(&name as _, Type::TEXT)];
-        let sql = "DELETE FROM bbdl.enrollee WHERE name = $1 AND (leased_until IS NULL OR leased_until < now())
+        let (value, worker) = ((&name as _, Type::TEXT), worker.map(|worker| worker.0));
+        let sql = "DELETE FROM bbdl.enrollee
+            WHERE name = $1 AND (leased_until IS NULL OR leased_until < now() OR leased_by = $2)
             RETURNING archives::text";
-        let gone = self.database().query(sql, &value).await?;
+        let gone = self.database().query(sql, &[value.clone(), (&worker as _, Type::INT8)]).await?;
         if gone.is_empty()
-            && !self.database().query("SELECT FROM bbdl.enrollee WHERE name = $1", &value).await?.is_empty()
+            && !self.database().query("SELECT FROM bbdl.enrollee WHERE name = $1", &[value]).await?.is_empty()
         {
             return Err(Error::new(ErrorKind::Lock, format!("a worker is pulling for \"{name}\""))
                 .hint("Run the same command again when it has finished."));

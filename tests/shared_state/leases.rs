@@ -94,7 +94,7 @@ async fn an_expired_lease_goes_to_another_worker() {
     }
     assert_eq!(database.number("SELECT count(*) FROM bbdl.enrollee WHERE tried_at IS NULL"), 1);
     assert_eq!(state.finish(&of_quick[0].ticket(), &DONE, after, &json!({})).await.unwrap(), Written::Yes);
-    state.remove(&name(0)).await.unwrap();
+    state.remove(&name(0), None).await.unwrap();
     assert_eq!(state.finish(&of_quick[0].ticket(), &DONE, after, &json!({})).await.unwrap(), Written::Removed);
 }
 

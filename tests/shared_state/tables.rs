@@ -98,8 +98,8 @@ async fn a_name_that_exists_is_replaced_only_when_asked_for() {
     let credential = state.open_tokens(&there[0].name, &there[0].tokens).unwrap();
     assert!(credential.refresh_token.unwrap().matches("refresh-0001-0000"));
 
-    assert!(state.remove(&name(1)).await.unwrap().is_some());
-    assert!(state.remove(&name(1)).await.unwrap().is_none());
+    assert!(state.remove(&name(1), None).await.unwrap().is_some());
+    assert!(state.remove(&name(1), None).await.unwrap().is_none());
     assert_eq!(state.enrollees(Some(&[name(1)])).await.unwrap().len(), 0);
 }
 

@@ -457,7 +457,7 @@ mod tests {
             refuse_what_others_can_put_there(Path::new("/"), &path, &fs::metadata("/").unwrap(), &ours).unwrap_err()
         };
         assert!(matches!(error, StoreError::ForeignOwner { .. }), "{error:?}");
-        assert!(error.hint().contains("rm '") && !format!("{error} {error:?}").contains("hush"));
+        assert!(error.hint().contains(": rm ") && !format!("{error} {error:?}").contains("hush"));
     }
 
     #[cfg(unix)]
