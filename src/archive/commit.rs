@@ -128,8 +128,11 @@ impl Commit {
 /// Finishes a commit that was cut short, or clears away what a pull without a commit left.
 pub(super) fn finish_or_clear(dir: &Path) -> Result<()> {
     let note = dir.join(NOTE);
-    // Whoever is here holds the lock: a note that is still being written is a dead one's.
-    durable::clear_temporaries(&dir.join(OWN), Duration::ZERO);
+    // Whoever is here holds the lock: a note that is still being written is a dead one's, and so is a file that was given
+    // another name to be removed, as on Windows.
+    for left in [OWN, PARTIAL] {
+        durable::clear_temporaries(&dir.join(left), Duration::ZERO);
+    }
     let text = match private_file::read(&note) {
         Ok(text) => text,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return clear_stage(dir),
@@ -202,11 +205,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("a"), "old").unwrap();
         staged(dir.path(), "a", "half of new");
+        fs::create_dir(dir.path().join(PARTIAL)).unwrap();
         let half_a_note = dir.path().join(".bbdl/.bbdl-abcdef.tmp");
+        let on_its_way_out = dir.path().join(".bbdl/partial/.bbdl-abcdef.tmp");
         fs::write(&half_a_note, "{").unwrap();
+        fs::write(&on_its_way_out, "{").unwrap();
         finish_or_clear(dir.path()).unwrap();
         assert_eq!(fs::read_to_string(dir.path().join("a")).unwrap(), "old");
-        assert!(!dir.path().join(STAGE).exists() && !half_a_note.exists());
+        assert!(!dir.path().join(STAGE).exists() && !half_a_note.exists() && !on_its_way_out.exists());
     }
 
     #[test]
