@@ -356,7 +356,7 @@ mod tests {
             ("nowhere", "Fetch claims first"),
             ("all/claimz", "Fetch claims first"),
             ("all/claimx", "Restore manifest.json"),
-            ("all/claimx", "all/claimx-2"),
+            ("all/claimx", "claimx-2"),
             ("notes.txt", "Give the directory of an archive"),
         ] {
             let hint = nearest(&home.path().join(typed));
