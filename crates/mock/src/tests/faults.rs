@@ -257,7 +257,7 @@ fn a_hanging_request_blocks_no_other_and_the_log_shows_no_secret() {
         serde_json::json!({"method": "GET", "path": CLAIMS, "query": "", "status": 200, "authorization": true})
     );
     send(&mock, "DELETE", "/__mock/requests", &[], "").unwrap();
-    assert_eq!(get(&mock, "/__mock/requests").text(), "[]");
+    assert_eq!(get(&mock, "/__mock/requests").text(), "[]\n");
 }
 
 #[test]
