@@ -66,7 +66,8 @@ pub(crate) fn typed(path: &Path) -> String {
 
 /// The word as a person can type it in a shell: as it is where it needs no quotes, else quoted, and with `$'…'`
 /// (POSIX 2024, 2.2.4) where it is not text.
-fn quoted(word: &OsStr) -> String {
+#[must_use]
+pub(crate) fn quoted(word: &OsStr) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%".contains(c);
     match word.to_str() {
         Some(text) if !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) => text.to_owned(),

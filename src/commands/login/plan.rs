@@ -1,7 +1,7 @@
 //! What a log-in needs, settled before anybody is asked to consent: from flag, environment,
 //! configuration and the profile of before.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use super::{client, store_log_in};
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     cli::{Lang, Login},
     commands::Context,
     error::{Error, Result},
-    files::path_text::typed,
+    files::path_text::{quoted, typed},
     origin::{Origin, PRODUCTION, server_named},
     profile::{Profile, ProfileName, TakenNames, config_file::LoginDefaults, login_command},
 };
@@ -112,13 +112,14 @@ impl Plan {
 }
 
 fn given(args: &Login) -> String {
+    let word = |text: &String| quoted(text.as_ref());
     let options = [
-        ("--client-id", args.client_id.as_deref().map(Path::new)),
-        ("--client-secret-file", args.client_secret_file.as_deref()),
-        ("--redirect-uri", args.redirect_uri.as_deref().map(Path::new)),
+        ("--client-id", args.client_id.as_ref().map(word)),
+        ("--client-secret-file", args.client_secret_file.as_deref().map(typed)),
+        ("--redirect-uri", args.redirect_uri.as_ref().map(word)),
     ];
     let mut given: String =
-        options.iter().filter_map(|(option, value)| Some(format!(" {option} {}", typed((*value)?)))).collect();
+        options.into_iter().filter_map(|(option, value)| Some(format!(" {option} {}", value?))).collect();
     if args.manual {
         given.push_str(" --manual");
     }
