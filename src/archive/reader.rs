@@ -359,7 +359,7 @@ mod tests {
             ("all/claimx", "claimx-2"),
             ("notes.txt", "Give the directory of an archive"),
         ] {
-            let hint = nearest(&home.path().join(typed));
+            let hint = nearest(&home.path().join(typed)).replace('\\', "/");
             assert!(hint.contains(words), "{typed}: {hint}");
         }
     }
