@@ -135,12 +135,6 @@ pub(crate) async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + S
         .map_err(|_| Error::new(ErrorKind::Defect, "work on the disk ended unexpectedly"))
 }
 
-/// Waits for a task from within [`run_blocking`].
-#[cfg(feature = "postgres")]
-pub(crate) fn wait_in_blocking_work<T>(task: impl Future<Output = T>) -> T {
-    tokio::runtime::Handle::current().block_on(task)
-}
-
 /// A task that must not be dropped half-way: the first request to stop is answered with what is being
 /// finished, and only a second one ends it.
 ///

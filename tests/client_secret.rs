@@ -175,10 +175,17 @@ fn until_the_terminal_shows_nothing(script: u32) {
 #[test]
 fn a_password_in_a_redirect_uri_is_not_shown() {
     let stage = Stage::claims(3);
-    let redirect = "http://mom:pass-word@127.0.0.1/callback";
-    let login = ["login", "--server", stage.mock.url(), "--client-id", "x", "--json", "--redirect-uri", redirect];
-    let output = stage.run(&login);
-    assert_code(&output, 2, &["login"]);
-    let said = text(&output.stdout) + &text(&output.stderr);
-    assert!(said.contains("cannot have a user name or a password") && !said.contains("pass-word"), "{said}");
+    for (redirect, words) in [
+        ("http://mom:pass-word@127.0.0.1/callback", "cannot have a user name or a password"),
+        ("http://mom:pass-word@127.0.0.1:70000/callback", "port"),
+        ("http://mom:pass-word@127.0.0.1/call back", "URI"),
+        ("http://mom:pass-word@[x/", "URI"),
+        ("mom:pass-word@127.0.0.1/callback", "http"),
+    ] {
+        let login = ["login", "--server", stage.mock.url(), "--client-id", "x", "--json", "--redirect-uri", redirect];
+        let output = stage.run(&login);
+        assert_code(&output, 2, &["login"]);
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert!(said.contains(words) && !said.contains("pass-word"), "{said}");
+    }
 }

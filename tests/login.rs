@@ -127,7 +127,9 @@ fn every_end_of_a_log_in_has_its_exit_code_and_message() {
         assert!(!hint.is_empty());
         // What no profile has kept is typed again.
         if let Some(again) = hint.split("bbdl login ").nth(1) {
-            assert!(again.contains("--client-id ") && again.contains("--client-secret-file "), "{hint}");
+            for option in ["--client-id ", "--client-secret-file ", "--token-store file", "--no-browser"] {
+                assert!(again.contains(option), "{option}: {hint}");
+            }
         }
         assert!(!stage.home.path().join("tokens/default.json").exists());
     }

@@ -200,7 +200,7 @@ pub(crate) fn nearest(dir: &Path) -> String {
     }
     if lacks_its_manifest(dir) {
         return format!(
-            "Restore manifest.json from a backup, or download everything into a new directory: bbdl fetch all --out {}",
+            "Restore manifest.json from a backup, or download everything into a new directory, such as {}",
             typed(&place::free_beside(dir))
         );
     }

@@ -21,7 +21,7 @@ use crate::{
     fhir::resource::Header,
     files::{
         path_text::typed,
-        private_dir,
+        place, private_dir,
         private_file::{self, Intruder},
     },
 };
@@ -175,12 +175,10 @@ fn is_no_file_of_ours(dir: &Path, file: &str) -> bool {
 
 /// The command that puts a file beside the archive, under a name that is free.
 fn moved_away(dir: &Path, file: &str) -> String {
-    let whole = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
-    let name = whole.file_name().unwrap_or("archive".as_ref()).to_string_lossy().into_owned();
-    let free = (1..).map(|number| whole.with_file_name(format!("{name}-{number}-{file}")));
-    let mut free = free.filter(|path| fs::symlink_metadata(path).is_err());
-    let to = free.next().unwrap_or_else(|| whole.with_file_name(file));
-    format!("mv {} {}", typed(&dir.join(file)), typed(&to))
+    let whole = place::resolved(dir);
+    let mut name = whole.file_name().unwrap_or("archive".as_ref()).to_owned();
+    name.push(format!("-{file}"));
+    format!("mv {} {}", typed(&dir.join(file)), typed(&place::free_beside(&whole.with_file_name(name))))
 }
 
 /// What others may use, with its permission bits. Empty if the file system keeps no permissions, since `chmod` has no

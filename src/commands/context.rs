@@ -208,7 +208,7 @@ impl Context {
     }
 
     /// Where a store was named that is not the profile's, that is why its tokens are not found.
-    fn of_another_store(&self, profile: &Profile, error: Error) -> Error {
+    pub(super) fn of_another_store(&self, profile: &Profile, error: Error) -> Error {
         match self.token_store {
             Some(named) if named != profile.token_store => error.hint(format!(
                 "This profile's tokens are in the store \"{}\". Leave --token-store {named} out, and unset BBDL_TOKEN_STORE.",

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::{
     archive::{self, Removal},
     cli::Purge,
-    commands::{Context, log_ins::LogIns, login, logout},
+    commands::{Context, log_ins::LogIns, login, logout, shared_state},
     error::{Error, ErrorKind, Result},
     files::path_text::to_text,
     profile::{
@@ -132,7 +132,8 @@ fn agree(context: &Context, args: &Purge, doomed: &[Doomed], kept: &[PathBuf]) -
     // Without its scope the command would delete what belongs to the default profile.
     let scope =
         if args.all_profiles { " --all-profiles".to_owned() } else { profile::profile_option(&context.profile) };
-    let hint = format!("To delete without a question: bbdl purge{scope} --yes");
+    let state = shared_state::typed_option();
+    let hint = format!("To delete without a question: bbdl purge{scope}{state} --yes");
     if !context.output.can_ask() {
         return Err(Error::usage("purge deletes for good, and there is no terminal to ask on").hint(hint));
     }

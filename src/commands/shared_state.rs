@@ -18,6 +18,11 @@ pub(super) fn is_typed() -> bool {
     words.any(|word| word == "--state" || word.to_string_lossy().starts_with("--state="))
 }
 
+/// What a command that is typed again needs to mean the same shared state. The address may have a password.
+pub(super) fn typed_option() -> &'static str {
+    if is_typed() { " --state URL" } else { "" }
+}
+
 /// Refuses a command that works on this machine's profiles only.
 pub(super) fn refuse(context: &Context, args: &SharedStateArgs, what: &str) -> Result<()> {
     if !is_named(context, args) {
@@ -112,9 +117,14 @@ mod with_postgres {
         let Some(address) = address(context, args)? else { return Ok(None) };
         block_on(async {
             let state = SharedState::open(address, None, context.paths.unsaved(), Migrate::Nothing).await?;
-            let mut removed = Vec::with_capacity(names.len());
+            let mut removed: Vec<Removal> = Vec::with_capacity(names.len());
             for name in names {
-                removed.push(state.remove(name, None).await);
+                let answer = match removed.last() {
+                    // A database that is away is not waited for once for each name.
+                    Some(Err(error)) if error.kind == ErrorKind::State => Err(error.clone()),
+                    _ => state.remove(name, None).await,
+                };
+                removed.push(answer);
             }
             Ok(Some(removed))
         })

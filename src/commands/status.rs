@@ -292,7 +292,7 @@ fn found(context: &Context, failed: &[(&ProfileName, &Error)]) -> Result<()> {
     let error = Error::new(worst.kind, message);
     // What to do differs by profile.
     let mut hints: Vec<&str> = Vec::new();
-    for (_, failure) in failed.iter().take(LISTED).filter(|(_, failure)| failure.exit() == worst.exit()) {
+    for (_, failure) in failed.iter().filter(|(_, failure)| failure.exit() == worst.exit()).take(LISTED) {
         if !hints.contains(&failure.hint.as_str()) {
             hints.push(&failure.hint);
         }

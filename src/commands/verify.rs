@@ -94,7 +94,9 @@ fn download_again(context: &Context, dir: &Path) -> String {
     let what = if resources.keys().all(|resource| resource == CLAIMS) { "eob" } else { "all" };
     let filters = resources.get(CLAIMS).map(|entry| typed_filters(&entry.query)).unwrap_or_default();
     let profile = Owners::load(context).of(dir).map(profile_option).unwrap_or_default();
-    ["bbdl fetch ", what, " --full", &filters, &profile, " --out ", &typed(dir)].concat()
+    // Without it, the pull would remove the Bundles that were kept.
+    let format = if dir.join("pages").is_dir() { " --format json" } else { "" };
+    ["bbdl fetch ", what, " --full", format, &filters, &profile, " --out ", &typed(dir)].concat()
 }
 
 /// Whether the directory is another user's.

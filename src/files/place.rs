@@ -28,6 +28,9 @@ pub(crate) fn resolved(path: &Path) -> PathBuf {
 /// A name beside `path` that nothing has yet: `path-2`, or another number.
 #[must_use]
 pub(crate) fn free_beside(path: &Path) -> PathBuf {
+    // `.` and `..` have their names only then.
+    let whole = fs::canonicalize(path).ok().filter(|_| path.file_name().is_none());
+    let path = whole.as_deref().unwrap_or(path);
     let name = path.file_name().unwrap_or("claims".as_ref());
     let numbered = |number: usize| {
         let mut name = name.to_owned();

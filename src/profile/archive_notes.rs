@@ -67,7 +67,8 @@ impl ArchiveNote {
         if self.unfinished { "its first pull has not finished".to_owned() } else { format!("{} claims", self.count) }
     }
 
-    fn leads_where(&self, other: &Self) -> bool {
+    /// Whether the other note is of the same path, and it still leads where it led.
+    pub(crate) fn leads_where(&self, other: &Self) -> bool {
         let real = |note: &Self| note.filled.as_ref().map(|filled| filled.real.clone());
         self.out == other.out && (self.filled.is_none() || real(self) == real(other))
     }

@@ -2,6 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    pin::Pin,
     sync::Arc,
 };
 
@@ -26,6 +27,9 @@ use crate::{
     output::Output,
     runtime::run_blocking,
 };
+
+/// The note of an archive that a pull begins to fill, as it is made.
+pub(crate) type Begun = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
 /// What to pull, and how to keep it.
 #[derive(Clone, Debug)]
@@ -130,10 +134,7 @@ impl OneProfile<'_> {
     ///
     /// # Errors
     /// Any of the contract's, and those of `begin`. Whatever the error, the archive is the old or the new one.
-    pub(crate) async fn to_archive(
-        &self,
-        begin: impl FnOnce(&Path, &Source) -> Result<()> + Send + 'static,
-    ) -> Result<Brought> {
+    pub(crate) async fn to_archive(&self, begin: impl FnOnce(PathBuf, Source) -> Begun) -> Result<Brought> {
         let (grant, mut targets, mut withheld) = self.plan().await?;
         let out = absolute(&self.options.out)?;
         let dir = out.clone();
@@ -148,8 +149,7 @@ impl OneProfile<'_> {
         if source.patient.is_none() && knows_whose {
             self.leave_out_documents(&mut targets)?;
         }
-        let (dir, whose) = (out.clone(), source.clone());
-        run_blocking(move || begin(&dir, &whose)).await??;
+        begin(out.clone(), source.clone()).await?;
         let pull = SharedPull::new(Pull::begin(archive, source, self.options.full, Timestamp::now()));
         let mut pulled = Vec::new();
         for target in &targets {

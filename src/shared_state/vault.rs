@@ -74,8 +74,12 @@ pub(super) const STORE: &str = "
 
 const NOTE_BEGUN: &str = "
     UPDATE bbdl.enrollee SET archives = CASE
-        WHEN EXISTS (SELECT FROM jsonb_array_elements(archives) AS known WHERE known->'out' = $2::text::jsonb->'out')
-        THEN archives ELSE archives || $2::text::jsonb END
+        WHEN EXISTS (
+            SELECT FROM jsonb_array_elements(archives) AS known WHERE known->'out' = $2::text::jsonb->'out'
+                AND (known->'filled' IS NULL OR known->'filled'->'real' = $2::text::jsonb->'filled'->'real'))
+        THEN archives ELSE (
+            SELECT coalesce(jsonb_agg(old), '[]') FROM jsonb_array_elements(archives) AS old
+            WHERE old->'out' <> $2::text::jsonb->'out') || $2::text::jsonb END
     WHERE name = $1 RETURNING name";
 
 const FORGET: &str = "
@@ -140,7 +144,7 @@ impl SharedVault {
     /// call of the database.
     pub async fn note_begun(&self, note: &ArchiveNote) -> Result<()> {
         let Inner { state, name, profile, .. } = &*self.0;
-        if profile.archives.iter().any(|known| known.out == note.out) {
+        if profile.archives.iter().any(|known| known.leads_where(note)) {
             return Ok(());
         }
         let (text, begun) = (name.as_str(), serde_json::json!(note).to_string());

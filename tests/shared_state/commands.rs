@@ -93,6 +93,12 @@ fn commands_work_on_the_shared_state_and_say_what_is_wrong_with_it() {
     command.env_remove("BBDL_STATE");
     assert!(text(&finished(command).stdout).contains("p0002"));
 
+    // What is typed again without it would delete what is on this machine.
+    let again = said(&["purge", "--all-profiles", "--state", &fleet.database.url()], 2);
+    assert!(again.contains("bbdl purge --all-profiles --state URL --yes"), "{again}");
+    let again = said(&["profiles", "remove", "p0002", "--state", &fleet.database.url()], 2);
+    assert!(again.contains("bbdl profiles remove p0002 --state URL --yes"), "{again}");
+
     said(&["fetch", "eob", "--all-profiles", "--out", "out"], 0);
     // Not while a worker writes to the archive.
     let lease = |until: &str| fleet.database.sql(&format!("UPDATE bbdl.enrollee SET leased_until = {until}"));

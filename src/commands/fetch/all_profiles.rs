@@ -64,7 +64,7 @@ fn refuse_results(results: &Path, metrics: Option<&Metrics>) -> Result<()> {
         return Err(Error::usage("--results cannot be written to standard output")
             .hint("Name a file: --results results.ndjson. With --json, the rows are on standard output."));
     }
-    if metrics.is_some_and(|metrics| metrics.place() == place::followed(results)) {
+    if metrics.is_some_and(|metrics| place::resolved(metrics.place()) == place::resolved(results)) {
         return Err(Error::usage("--results and --metrics name the same file")
             .hint("Name two: --results results.ndjson --metrics bbdl.prom"));
     }

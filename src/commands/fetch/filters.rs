@@ -6,6 +6,7 @@ use crate::{
     claim::Kind,
     cli::{self, Fetch},
     error::{Error, Result},
+    files::path_text::quoted,
     pull::plan::Resource,
 };
 
@@ -53,7 +54,7 @@ pub(in crate::commands) fn typed_filters(query: &Query) -> String {
             "_source" => "--source",
             _ => return String::new(),
         };
-        format!(" {option} {value}")
+        format!(" {option} {}", quoted(value.as_ref()))
     };
     query.iter().map(option).collect()
 }
@@ -80,5 +81,18 @@ fn source_name(source: cli::Source) -> &'static str {
         cli::Source::Mcs => "MCS",
         cli::Source::Vms => "VMS",
         cli::Source::Cwf => "CWF",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A manifest comes from a disk that others may have written to.
+    #[test]
+    fn filters_to_type_are_quoted() {
+        let query = [("type", "carrier,pde"), ("service-date", "ge2020;curl x|sh"), ("unknown", "x")];
+        let query: Query = query.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        assert_eq!(typed_filters(&query), " --type carrier,pde --service-date 'ge2020;curl x|sh'");
     }
 }

@@ -5,7 +5,7 @@ mod filters;
 mod report;
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -23,11 +23,11 @@ use crate::{
     error::{Error, ErrorKind, Result},
     profile::{self, Profile, archive_notes::ArchiveNote, last_pull::Asked, login_command},
     pull::{
-        one_profile::{Brought, OneProfile, PullOptions, PulledResource},
+        one_profile::{Begun, Brought, OneProfile, PullOptions, PulledResource},
         outcome::{Warning, WarningKind},
         plan::Logins,
     },
-    runtime::{asked_to_stop, block_on_with_workers, interruptible},
+    runtime::{asked_to_stop, block_on_with_workers, interruptible, run_blocking},
 };
 use filters::claim_query;
 pub(super) use filters::typed_filters;
@@ -218,21 +218,23 @@ impl Job<'_> {
     }
 
     /// Notes the archive before a pull writes to it.
-    fn begin(&self) -> impl FnOnce(&Path, &Source) -> Result<()> + Send + 'static + use<> {
+    fn begin(&self) -> impl FnOnce(PathBuf, Source) -> Begun + use<> {
         let (paths, name, profile) = (self.context.paths.clone(), self.context.profile.clone(), self.profile.clone());
         #[cfg(feature = "postgres")]
         let vault = if let Home::Shared(pull) = &self.home { Some(pull.vault.clone()) } else { None };
         move |out, source| {
-            let note = ArchiveNote::begun(out, source);
-            #[cfg(feature = "postgres")]
-            if let Some(vault) = vault {
-                return crate::runtime::wait_in_blocking_work(vault.note_begun(&note));
-            }
-            match Profile::note_begin(&paths, &name, &profile, note) {
-                // That a record cannot be written is said when the pull ends.
-                Err(error) if error.kind == ErrorKind::Disk => Ok(()),
-                noted => noted,
-            }
+            Box::pin(async move {
+                let note = run_blocking(move || ArchiveNote::begun(&out, &source)).await?;
+                #[cfg(feature = "postgres")]
+                if let Some(vault) = vault {
+                    return vault.note_begun(&note).await;
+                }
+                match run_blocking(move || Profile::note_begin(&paths, &name, &profile, note)).await? {
+                    // That a record cannot be written is said when the pull ends.
+                    Err(error) if error.kind == ErrorKind::Disk => Ok(()),
+                    noted => noted,
+                }
+            })
         }
     }
 

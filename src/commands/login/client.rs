@@ -73,7 +73,7 @@ pub(super) fn secret(
         return Ok(credential.client_secret);
     }
     let secret = ask_secret(context, QUESTION).map_err(|error| match error.kind {
-        ErrorKind::Interrupted => error,
+        kind if kind != ErrorKind::Input => error,
         _ => Error::new(ErrorKind::ClientSecret, "no client secret was given")
             .hint("Give it with --client-secret-file FILE (or - for standard input) or in BBDL_CLIENT_SECRET."),
     })?;
@@ -143,7 +143,7 @@ fn is_perhaps_the_secret(path: &Path) -> bool {
 /// Does not show it.
 fn secret_as_path() -> Error {
     Error::new(ErrorKind::ClientSecret, "--client-secret-file does not name a file, but perhaps the secret itself").hint(
-        "Put the secret into a file that only you can read, and give the name of that file. The command with the secret is still in your shell's history: delete it there.",
+        "Put the secret into a file that only you can read, and give the name of that file. If you typed the secret in a command, delete that command from your shell's history.",
     )
 }
 

@@ -1,7 +1,7 @@
 //! What a log-in needs, settled before anybody is asked to consent: from flag, environment,
 //! configuration and the profile of before.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use super::{client, store_log_in};
 use crate::{
@@ -53,7 +53,7 @@ impl Plan {
             context.paths.profiles()?.into_iter().collect::<TakenNames>().take(name.clone())?;
         }
         let defaults = context.config.login_for(&name);
-        let given = given(&args);
+        let given = given(&args, context.token_store.filter(|_| before.is_none()));
         let origin = origin(&args, &defaults, before.as_ref())?;
         let same_server = before.as_ref().filter(|profile| profile.server == origin);
         let api = args.api.or(defaults.api).or(same_server.map(|profile| profile.api)).unwrap_or_default();
@@ -68,6 +68,7 @@ impl Plan {
         let redirect = if manual { RedirectUri::manual(text) } else { RedirectUri::loopback(text) };
         let redirect = redirect.map_err(|cause| match cause {
             // There may be a password in it.
+            _ if text.contains('@') => Error::usage(format!("the redirect URI: {cause}")),
             RedirectError::Credentials => Error::usage(cause.to_string()),
             _ => Error::usage(format!("redirect URI \"{text}\": {cause}")),
         })?;
@@ -111,17 +112,23 @@ impl Plan {
     }
 }
 
-fn given(args: &Login) -> String {
+/// What was given to a log-in and no profile has kept yet, each with a space before it.
+fn given(args: &Login, token_store: Option<StoreKind>) -> String {
     let word = |text: &String| quoted(text.as_ref());
+    let file = |path: &Path| if path == Path::new("-") { "-".to_owned() } else { typed(path) };
     let options = [
         ("--client-id", args.client_id.as_ref().map(word)),
-        ("--client-secret-file", args.client_secret_file.as_deref().map(typed)),
-        ("--redirect-uri", args.redirect_uri.as_ref().map(word)),
+        ("--client-secret-file", args.client_secret_file.as_deref().map(file)),
+        ("--redirect-uri", args.redirect_uri.as_ref().filter(|uri| !uri.contains('@')).map(word)),
+        ("--token-store", token_store.map(|kind| kind.to_string())),
     ];
     let mut given: String =
         options.into_iter().filter_map(|(option, value)| Some(format!(" {option} {}", value?))).collect();
-    if args.manual {
-        given.push_str(" --manual");
+    given.extend(args.scope.iter().map(|scope| format!(" --scope {}", word(scope))));
+    for (option, is_given) in [(" --manual", args.manual), (" --no-browser", args.no_browser)] {
+        if is_given {
+            given.push_str(option);
+        }
     }
     given
 }

@@ -70,8 +70,7 @@ pub(super) fn run(context: &Context, args: &ProfilesImport, shared: &SharedState
         seen: Seen::default(),
         summary: Summary::default(),
     };
-    let may_be_files = named.map_or(args.replace, |kind| kind == StoreKind::File);
-    let at_once = if may_be_files { ROWS_A_SYNC } else { ROWS_ELSEWHERE };
+    let at_once = if named == Some(StoreKind::File) { ROWS_A_SYNC } else { ROWS_ELSEWHERE };
     let at_once = open_files::room_for(at_once * LOCKS_A_ROW).div_ceil(LOCKS_A_ROW);
     let mut batch = Vec::new();
     for number in 1.. {
@@ -320,8 +319,10 @@ pub(super) fn bad(why: String) -> Error {
 }
 
 pub(super) fn same_person(other: &ProfileName) -> Error {
-    bad(format!("profile \"{other}\" is this person with this app already"))
-        .hint(format!("Give the row that name and add --replace, or remove the profile: bbdl profiles remove {other}"))
+    bad(format!("profile \"{other}\" is this person with this app already")).hint(format!(
+        "Give the row that name and add --replace, or remove the profile: bbdl profiles remove {other}{}",
+        shared_state::typed_option()
+    ))
 }
 
 pub(super) fn exists() -> Error {

@@ -21,7 +21,7 @@ use crate::{
 pub(super) fn run(context: &Context, args: &ProfilesRemove, shared: &SharedStateArgs) -> Result<()> {
     let names = each_once(&args.names);
     if !args.yes {
-        agree(context, &names)?;
+        agree(context, &names, shared)?;
     }
     let mut rows: Vec<Value> = Vec::new();
     let mut failures: Vec<Error> = Vec::new();
@@ -82,14 +82,17 @@ struct Removed {
 }
 
 fn remove(context: &Context, name: &ProfileName) -> Result<Removed> {
+    match Profile::must_exist(&context.paths, name) {
+        Err(error) if error.kind == ErrorKind::Profile => {}
+        there => drop(there?),
+    }
+    // No fetch may store a renewed token after the others are gone.
+    let _held = login::hold(context, name, "remove a profile")?;
+    // A fetch may have begun an archive since, and a log-in may have mended the record.
     let profile = match Profile::must_exist(&context.paths, name) {
         Err(error) if error.kind == ErrorKind::Profile => return remove_damaged(context, name),
         loaded => loaded?,
     };
-    // No fetch may store a renewed token after the others are gone.
-    let _held = login::hold(context, name, "remove a profile")?;
-    // A fetch may have begun an archive since.
-    let profile = Profile::load(&context.paths, name)?.unwrap_or(profile);
     // A first pull under way would leave data that no profile knows of.
     for place in profile.archives.iter().filter_map(|note| note.place().ok().flatten()) {
         archive::refuse_in_use(&place)?;
@@ -103,9 +106,8 @@ fn remove(context: &Context, name: &ProfileName) -> Result<Removed> {
 }
 
 /// Removes a profile whose record cannot be understood. It would have said which store has the tokens: they are deleted in
-/// the one that is named, or else in all that can be opened.
+/// the one that is named, or else in all that can be opened. Whoever calls holds the profile's lock.
 fn remove_damaged(context: &Context, name: &ProfileName) -> Result<Removed> {
-    let _held = login::hold(context, name, "remove a profile")?;
     let command = context.config.token_store_command.as_ref().map(|_| StoreKind::Command);
     let stores = match context.token_store {
         Some(named) => vec![named],
@@ -129,14 +131,18 @@ fn remove_damaged(context: &Context, name: &ProfileName) -> Result<Removed> {
     Ok(Removed { from: "this machine", archives: Vec::new(), has_ended: false })
 }
 
-fn agree(context: &Context, names: &[ProfileName]) -> Result<()> {
+fn agree(context: &Context, names: &[ProfileName], shared: &SharedStateArgs) -> Result<()> {
     let names: Vec<&str> = names.iter().map(ProfileName::as_str).collect();
     if !context.output.can_ask() {
-        return Err(Error::usage("remove deletes tokens for good, and there is no terminal to ask on")
-            .hint(format!("To remove without a question: bbdl profiles remove {} --yes", names.join(" "))));
+        return Err(Error::usage("remove deletes tokens for good, and there is no terminal to ask on").hint(format!(
+            "To remove without a question: bbdl profiles remove {}{} --yes",
+            names.join(" "),
+            shared_state::typed_option()
+        )));
     }
     context.output.tell(format!("Profiles and their tokens: {}", names.join(", ")));
-    let answer = context.output.ask("Remove all of them from this machine? Type yes")?;
+    let place = if shared_state::is_named(context, shared) { "the shared state" } else { "this machine" };
+    let answer = context.output.ask(&format!("Remove all of them from {place}? Type yes"))?;
     if answer.eq_ignore_ascii_case("yes") {
         return Ok(());
     }
