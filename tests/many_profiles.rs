@@ -426,6 +426,10 @@ fn a_rename_moves_archives_before_the_record() {
     if !crate::support::has_programs(&["strace"]) {
         return;
     }
+    // bbdl lets nobody else look into its memory, where the names are.
+    if !rustix::process::geteuid().is_root() {
+        return crate::support::needs::root_to("read the arguments of bbdl's system calls");
+    }
     let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
     stage.log_in(&["--profile", "ann"]);
     stage.expect(0, &["fetch", "eob", "--profile", "ann", "--out", "study/ann"]);

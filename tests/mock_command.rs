@@ -82,6 +82,8 @@ fn the_examples_of_tests_with_the_mock_work() {
             let path = std::env::join_paths(std::iter::once(dir).chain(dirs)).unwrap();
             let mut command = Command::new(program);
             command.args(arguments).arg(name).current_dir(stage.home.path()).env("PATH", path);
+            // Python takes a file of the same length and second for the one that it has compiled.
+            command.env("PYTHONDONTWRITEBYTECODE", "1");
             finished(command)
         };
         let output = run(&right);

@@ -39,7 +39,13 @@ impl Room {
             let Ok(mut child) = shell else { continue };
             let (stdin, stdout) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
             let mut room = Self { child, stdin, stdout, mounted: mounted.clone() };
-            if room.does(&format!("mount -t tmpfs -o mode=700,size={size} none '{}'", mounted.display())) == Some(0) {
+            let shown = mounted.display();
+            // Some systems let an ordinary user mount, but not change what is mounted.
+            let commands = [
+                format!("mount -t tmpfs -o mode=700,size={size} none '{shown}'"),
+                format!("mount -o remount,size={size} '{shown}'"),
+            ];
+            if commands.iter().all(|command| room.does(command) == Some(0)) {
                 return Some(room);
             }
         }
