@@ -1,6 +1,6 @@
 //! The proxy that the environment names, and for `doctor` the one that the system names, which the HTTP library uses where
-//! the environment names none. What cannot be used is an error: the HTTP library would go without, past a
-//! proxy that somebody has put there on purpose.
+//! the environment names none. What cannot be used is an error: the HTTP library would go without, past a proxy that
+//! somebody has put there on purpose.
 
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{NoProxy, Proxy};

@@ -74,7 +74,7 @@ impl Archive {
         if manifest.is_none() && reader::lacks_its_manifest(dir) {
             return Err(Error::new(
                 crate::error::ErrorKind::Manifest,
-                format!("{} has claims, but its manifest.json is missing", dir.display()),
+                format!("{} {}", dir.display(), reader::WITHOUT_MANIFEST),
             )
             .hint(format!("Nothing was changed. {}", reader::nearest(dir))));
         }

@@ -158,12 +158,15 @@ pub(crate) fn damaged(path: &Path, why: &str) -> Error {
 fn none(dir: &Path) -> Error {
     let what = match dir.metadata() {
         Ok(metadata) if metadata.is_file() => "is a file, not an archive's directory",
-        Ok(_) if lacks_its_manifest(dir) => "has claims, but its manifest.json is missing",
+        Ok(_) if lacks_its_manifest(dir) => WITHOUT_MANIFEST,
         Ok(_) => "has no claims",
         Err(_) => "does not exist",
     };
     Error::new(ErrorKind::NoClaims, format!("{} {what}", dir.display())).hint(nearest(dir))
 }
+
+/// What a directory is of which [`lacks_its_manifest`] is true.
+pub(crate) const WITHOUT_MANIFEST: &str = "has the files of an archive, but its manifest.json is missing";
 
 /// Whether what a pull has put in place lies here, and the manifest that it belongs to does not.
 #[must_use]

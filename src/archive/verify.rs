@@ -116,7 +116,7 @@ pub fn verify(dir: &Path) -> Result<Report> {
         let what = if dir.is_file() {
             "is a file, not an archive's directory"
         } else if super::reader::lacks_its_manifest(dir) {
-            "has claims, but its manifest.json is missing"
+            super::reader::WITHOUT_MANIFEST
         } else if dir.exists() {
             "has no manifest.json"
         } else {
@@ -132,14 +132,8 @@ pub fn verify(dir: &Path) -> Result<Report> {
     }
     let needs_download = !found.damages.is_empty();
     let history = pull_history::problems(dir, &manifest)?;
-    let mut in_the_way: Vec<&str> = manifest
-        .resources
-        .values()
-        .map(|entry| entry.file.as_str())
-        .filter(|file| is_no_file_of_ours(dir, file))
-        .collect();
     if !history.is_empty() {
-        in_the_way.push(OLDER_PULLS);
+        found.in_the_way.push(OLDER_PULLS.to_owned());
     }
     found.damages.extend(history);
     let exposed = exposed(dir, &manifest);
@@ -162,15 +156,10 @@ pub fn verify(dir: &Path) -> Result<Report> {
     report.remedy = match report.failure() {
         Some(ErrorKind::Exposed) => report.chmod(dir),
         Some(ErrorKind::InUse) => format!("bbdl verify {}", typed(dir)),
-        Some(_) => in_the_way.iter().map(|file| moved_away(dir, file)).collect::<Vec<_>>().join(" && "),
+        Some(_) => found.in_the_way.iter().map(|file| moved_away(dir, file)).collect::<Vec<_>>().join(" && "),
         None => String::new(),
     };
     Ok(report)
-}
-
-/// Whether a link, a directory or something else is in the place of a file. A pull leaves it alone.
-fn is_no_file_of_ours(dir: &Path, file: &str) -> bool {
-    private_file::open(&dir.join(file)).is_err_and(|cause| Intruder::of(&cause).is_some())
 }
 
 /// The command that puts a file beside the archive, under a name that is free.
@@ -196,6 +185,8 @@ fn exposed(dir: &Path, manifest: &Manifest) -> Vec<(PathBuf, u32)> {
 struct Found {
     damages: Vec<String>,
     held: Vec<String>,
+    /// Files in whose place is a link, a directory or something else, which a pull leaves alone, or what cannot be read.
+    in_the_way: Vec<String>,
 }
 
 fn check_file(dir: &Path, resource: &str, entry: &Entry, found: &mut Found) -> Result<Findings> {
@@ -209,6 +200,7 @@ fn check_file(dir: &Path, resource: &str, entry: &Entry, found: &mut Found) -> R
         }
         Err(cause) if Intruder::of(&cause).is_some() => {
             found.damages.push(format!("{}: {cause}", entry.file));
+            found.in_the_way.push(entry.file.clone());
             return Ok(findings);
         }
         Err(cause) => {

@@ -21,7 +21,7 @@ use crate::{
         renewal_limit::RenewalLimit,
         session::{Identity, Observer, Session},
         store::{self, StoreKind, StoreSettings, TokenStore},
-        token::Grant,
+        token::{Credential, Grant},
     },
     cli::{Cli, Command, Global},
     error::{Error, ErrorKind, Result},
@@ -207,15 +207,21 @@ impl Context {
         }
     }
 
-    /// Where a store was named that is not the profile's, that is why its tokens are not found.
-    pub(super) fn of_another_store(&self, profile: &Profile, error: Error) -> Error {
-        match self.token_store {
+    /// The tokens of a profile of this machine, and the vault that has them.
+    ///
+    /// # Errors
+    /// As [`LocalVault::read`].
+    pub(super) fn local_tokens(&self, name: &ProfileName, profile: &Profile) -> Result<(LocalVault, Credential)> {
+        let vault = self.local_vault(name, profile);
+        let credential = vault.read().map_err(|error| match self.token_store {
+            // They are not found because another store was named than the profile's.
             Some(named) if named != profile.token_store => error.hint(format!(
                 "This profile's tokens are in the store \"{}\". Leave --token-store {named} out, and unset BBDL_TOKEN_STORE.",
                 profile.token_store
             )),
             _ => error,
-        }
+        })?;
+        Ok((vault, credential))
     }
 
     /// A logged-in session of a profile; an error if its log-in is known to have ended.
@@ -224,8 +230,7 @@ impl Context {
     /// As [`LocalVault::read`] and [`Session::new`]; [`crate::error::Exit::PersonMustAct`] when the profile's log-in is over.
     pub fn session(&self, name: &ProfileName, profile: &Profile, retry: RetryPolicy) -> Result<(Arc<Client>, Session)> {
         let client = Arc::new(self.client(profile.server(), retry)?);
-        let vault = self.local_vault(name, profile);
-        let credential = vault.read().map_err(|error| self.of_another_store(profile, error))?;
+        let (vault, credential) = self.local_tokens(name, profile)?;
         let login = vault.login.clone();
         let identity = Identity { profile: name.to_string(), login, renewals: self.renewals.clone() };
         let record = Record { paths: self.paths.clone(), name: name.clone(), output: self.output.clone() };

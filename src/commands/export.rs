@@ -26,7 +26,8 @@ pub(crate) fn run(context: &Context, args: &Export) -> Result<()> {
         };
         return Err(Error::usage(what).hint(format!("Say where to write it: {instead}.")));
     }
-    context.refuse_own(&args.out)?;
+    // What is an archive's is refused where each file is begun.
+    context.paths.refuse_own(&args.out)?;
     let plan = Plan { format: args.to, output: args.out.clone(), partition: args.partition_by, part: PART };
     let archives = archives(context, args)?;
     let Written { claims, lines, incomplete, without_claims, twice } = export(&archives, &plan)?;

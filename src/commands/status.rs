@@ -169,14 +169,7 @@ fn read(context: &Context, all: &[ProfileName], names: &[ProfileName], online: &
             } else {
                 Ok(Profile::load(&context.paths, name).ok().flatten())
             };
-            let profile = match loaded {
-                Ok(Some(profile)) => profile,
-                Ok(None) => continue,
-                Err(error) => {
-                    unreadable.push(name.clone(), error);
-                    continue;
-                }
-            };
+            let Some(profile) = unreadable.or_note(name, loaded) else { continue };
             people.push((name.clone(), PersonKey::of(&profile)));
             if is_shown(name) {
                 let asked = online.get(name);

@@ -2,17 +2,20 @@
 
 use serde_json::{Value, json};
 
-use super::ProfileName;
-use crate::error::Error;
+use super::{Profile, ProfileName};
+use crate::error::{Error, Result};
 
 /// The profiles whose records cannot be read, with the reason for each.
 #[derive(Debug, Default)]
 pub(crate) struct Unreadable(Vec<(ProfileName, Error)>);
 
 impl Unreadable {
-    /// Adds one.
-    pub(crate) fn push(&mut self, name: ProfileName, error: Error) {
-        self.0.push((name, error));
+    /// The profile that was read, if there is one; a record that cannot be read is noted.
+    pub(crate) fn or_note(&mut self, name: &ProfileName, read: Result<Option<Profile>>) -> Option<Profile> {
+        read.unwrap_or_else(|error| {
+            self.0.push((name.clone(), error));
+            None
+        })
     }
 
     /// Adds those of `more`.

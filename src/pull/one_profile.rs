@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// The note of an archive that a pull begins to fill, as it is made.
-pub(crate) type Begun = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+pub(crate) type Noting = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
 /// What to pull, and how to keep it.
 #[derive(Clone, Debug)]
@@ -134,7 +134,7 @@ impl OneProfile<'_> {
     ///
     /// # Errors
     /// Any of the contract's, and those of `begin`. Whatever the error, the archive is the old or the new one.
-    pub(crate) async fn to_archive(&self, begin: impl FnOnce(PathBuf, Source) -> Begun) -> Result<Brought> {
+    pub(crate) async fn to_archive(&self, begin: impl FnOnce(PathBuf, Source) -> Noting) -> Result<Brought> {
         let (grant, mut targets, mut withheld) = self.plan().await?;
         let out = absolute(&self.options.out)?;
         let dir = out.clone();

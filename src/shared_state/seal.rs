@@ -123,8 +123,8 @@ impl StateKeys {
     /// # Errors
     /// [`crate::error::Exit::NotSetUp`] where no key opens it.
     pub fn open(&self, name: &str, generation: i64, sealed: &Sealed) -> Result<Secret> {
-        let known = std::iter::once(&self.first).chain(&self.older);
-        let Some((_, key)) = known.into_iter().find(|(id, _)| *id == sealed.key) else {
+        let mut known = std::iter::once(&self.first).chain(&self.older);
+        let Some((_, key)) = known.find(|(id, _)| *id == sealed.key) else {
             let ids = self.ids();
             return Err(Error::new(
                 ErrorKind::StateKey,

@@ -222,7 +222,7 @@ impl StoreError {
     #[must_use]
     pub fn hint(&self) -> String {
         const OTHERS: &str = "use --token-store file, which keeps tokens in a file that only you can read, \
-                              or with --token-store command, which lets a program of yours keep them";
+                              or --token-store command, which lets a program of yours keep them";
         match self {
             Self::Unavailable { .. } | Self::TooLarge => format!("Where there is no usable keyring, {OTHERS}."),
             Self::Locked { .. } | Self::TimedOut { .. } => {

@@ -23,7 +23,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     profile::{self, Profile, archive_notes::ArchiveNote, last_pull::Asked, login_command},
     pull::{
-        one_profile::{Begun, Brought, OneProfile, PullOptions, PulledResource},
+        one_profile::{Brought, Noting, OneProfile, PullOptions, PulledResource},
         outcome::{Warning, WarningKind},
         plan::Logins,
     },
@@ -218,7 +218,7 @@ impl Job<'_> {
     }
 
     /// Notes the archive before a pull writes to it.
-    fn begin(&self) -> impl FnOnce(PathBuf, Source) -> Begun + use<> {
+    fn begin(&self) -> impl FnOnce(PathBuf, Source) -> Noting + use<> {
         let (paths, name, profile) = (self.context.paths.clone(), self.context.profile.clone(), self.profile.clone());
         #[cfg(feature = "postgres")]
         let vault = if let Home::Shared(pull) = &self.home { Some(pull.vault.clone()) } else { None };

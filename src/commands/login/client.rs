@@ -73,9 +73,9 @@ pub(super) fn secret(
         return Ok(credential.client_secret);
     }
     let secret = ask_secret(context, QUESTION).map_err(|error| match error.kind {
-        kind if kind != ErrorKind::Input => error,
-        _ => Error::new(ErrorKind::ClientSecret, "no client secret was given")
+        ErrorKind::Input => Error::new(ErrorKind::ClientSecret, "no client secret was given")
             .hint("Give it with --client-secret-file FILE (or - for standard input) or in BBDL_CLIENT_SECRET."),
+        _ => error,
     })?;
     if secret.is_empty() { Ok(None) } else { word(secret.expose(), "what was typed").map(Some) }
 }

@@ -8,7 +8,7 @@ use crate::{
     api::endpoints::Server,
     auth::{
         authorization::default_scopes,
-        redirect::{self, RedirectError, RedirectUri},
+        redirect::{self, RedirectUri},
         store::{StoreKind, TokenStore},
         token_endpoint::App,
     },
@@ -66,11 +66,10 @@ impl Plan {
             args.redirect_uri.or(defaults.redirect_uri).or(same_server.and_then(|p| p.redirect_uri.clone()));
         let text = redirect_given.as_deref().unwrap_or(redirect::DEFAULT);
         let redirect = if manual { RedirectUri::manual(text) } else { RedirectUri::loopback(text) };
-        let redirect = redirect.map_err(|cause| match cause {
-            // There may be a password in it.
-            _ if text.contains('@') => Error::usage(format!("the redirect URI: {cause}")),
-            RedirectError::Credentials => Error::usage(cause.to_string()),
-            _ => Error::usage(format!("redirect URI \"{text}\": {cause}")),
+        let redirect = redirect.map_err(|cause| {
+            // There may be a password before the "@".
+            let shown = if text.contains('@') { String::new() } else { format!(" \"{text}\"") };
+            Error::usage(format!("redirect URI{shown}: {cause}"))
         })?;
         // Whatever would fail after the person has consented should fail before, and before anything is asked: the new
         // consent ends the one of before the moment it is given.

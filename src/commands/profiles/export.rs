@@ -38,16 +38,8 @@ pub(super) fn run(context: &Context, args: &ProfilesExport, shared: &SharedState
     context.output.stream(|out| {
         for name in &names {
             let profile = Profile::must_exist(&context.paths, name)?;
-            let tokens = args
-                .with_tokens
-                .then(|| {
-                    context
-                        .local_vault(name, &profile)
-                        .read()
-                        .map_err(|error| context.of_another_store(&profile, error))
-                })
-                .transpose()?;
-            write_row(out, &Written::of(name, &profile, tokens.as_ref()))?;
+            let tokens = args.with_tokens.then(|| context.local_tokens(name, &profile)).transpose()?;
+            write_row(out, &Written::of(name, &profile, tokens.as_ref().map(|(_, tokens)| tokens)))?;
         }
         Ok(())
     })

@@ -60,15 +60,8 @@ pub(super) fn run(context: &Context, shared: &SharedStateArgs) -> Result<()> {
                 None => Profile::load(&context.paths, name),
                 Some(profiles) => Ok(profiles.remove(name)),
             };
-            let profile = match loaded {
-                Ok(Some(profile)) => profile,
-                // Removed in this moment.
-                Ok(None) => continue,
-                Err(error) => {
-                    unreadable.push(name.clone(), error);
-                    continue;
-                }
-            };
+            // Nothing is there where it was removed in this moment.
+            let Some(profile) = unreadable.or_note(name, loaded) else { continue };
             if context.output.json() {
                 let listed = Listed {
                     name: name.as_str(),
