@@ -176,6 +176,7 @@ impl Roster {
     ///
     /// # Errors
     /// When the outcome cannot be kept.
+    #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "as with PostgreSQL"))]
     pub(crate) async fn ended(&mut self, outcome: &Outcome, was_removed: bool) -> Result<Counts> {
         match self {
             Self::Local(local) => Ok(local.ended(was_removed)),

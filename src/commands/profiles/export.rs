@@ -6,11 +6,11 @@ use super::row::Written;
 use crate::{
     cli::{ProfilesExport, SharedStateArgs},
     commands::{Context, shared_state},
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     profile::Profile,
 };
 #[cfg(feature = "postgres")]
-use crate::{runtime::block_on, shared_state::schema::Migrate};
+use crate::{error::ErrorKind, runtime::block_on, shared_state::schema::Migrate};
 
 /// Runs the command.
 ///
