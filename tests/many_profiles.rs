@@ -9,7 +9,11 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::{Setting, Stage, assert_code, bbdl, finished, private, text};
+use crate::support::{
+    Setting, Stage, assert_code, bbdl, finished,
+    needs::{is_root, root_to},
+    private, text,
+};
 
 /// Logs two people in, and gives their rows with tokens.
 fn rows(stage: &Stage) -> Vec<Value> {
@@ -427,8 +431,8 @@ fn a_rename_moves_archives_before_the_record() {
         return;
     }
     // bbdl lets nobody else look into its memory, where the names are.
-    if !rustix::process::geteuid().is_root() {
-        return crate::support::needs::root_to("read the arguments of bbdl's system calls");
+    if !is_root() {
+        return root_to("read the arguments of bbdl's system calls");
     }
     let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
     stage.log_in(&["--profile", "ann"]);

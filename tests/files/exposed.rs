@@ -9,10 +9,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{EOB, FETCH, SOMEBODY, error_of, give, is_root, mode, mode_of, run_line, said, soon};
+use super::{EOB, FETCH, SOMEBODY, error_of, give, mode, mode_of, run_line, said, soon};
 use crate::support::{
     Setting, Stage, assert_code, has_programs,
-    needs::{root_to, system_to},
+    needs::{is_root, root_to, system_to},
     snapshot, text,
 };
 use serde_json::Value;

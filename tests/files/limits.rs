@@ -3,8 +3,12 @@
 
 use std::{fs, os::unix::fs::MetadataExt, process::Output};
 
-use super::{EOB, FETCH, error_of, is_root, said, soon, unprivileged};
-use crate::support::{Running, Setting, Signal, Stage, assert_code, needs::root_to, signal, snapshot, text};
+use super::{EOB, FETCH, error_of, said, soon, unprivileged};
+use crate::support::{
+    Running, Setting, Signal, Stage, assert_code,
+    needs::{is_root, root_to},
+    signal, snapshot, text,
+};
 
 fn stage() -> Stage {
     Stage::logged_in(Setting { claims: 120, ..Setting::default() })

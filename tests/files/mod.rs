@@ -13,7 +13,7 @@ mod purge;
 use std::{
     ffi::OsStr,
     fs,
-    os::unix::fs::{MetadataExt, PermissionsExt, chown},
+    os::unix::fs::{PermissionsExt, chown},
     path::Path,
     process::{Command, Output, Stdio},
     sync::mpsc,
@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Signal, Stage, signal, started_by, text};
+use crate::support::{Signal, Stage, needs::is_root, signal, started_by, text};
 use serde_json::Value;
 
 const EOB: &str = "ExplanationOfBenefit.ndjson";
@@ -30,11 +30,6 @@ const FETCH: [&str; 5] = ["fetch", "eob", "--out", "claims", "--json"];
 const SOON: Duration = Duration::from_secs(20);
 /// A user without any other process, for limits that do not bind root.
 const SOMEBODY: u32 = 54_321;
-
-fn is_root() -> bool {
-    // Whoever made it.
-    tempfile::tempdir().unwrap().path().metadata().unwrap().uid() == 0
-}
 
 fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();

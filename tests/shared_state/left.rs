@@ -5,7 +5,12 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::nights::Fleet;
-use crate::support::{Running, Setting, assert_code, finished, needs::system_to, postgres::database, text, until};
+use crate::support::{
+    Running, Setting, assert_code, finished,
+    needs::{is_root, system_to},
+    postgres::database,
+    text, until,
+};
 
 const UNTOUCHED: &str = "SELECT count(*) FROM bbdl.enrollee WHERE tried_at IS NULL AND leased_by IS NULL";
 
@@ -78,7 +83,7 @@ fn a_worker_whose_disk_is_full_leaves_everybody_to_the_others() {
         exec \"$0\" \"$@\"";
     let inner = fleet.worker("m0", &["--json"]);
     let mut command = Command::new("unshare");
-    if !rustix::process::geteuid().is_root() {
+    if !is_root() {
         command.args(["--user", "--map-root-user"]);
     }
     command.args(["--mount", "sh", "-c", full]).arg(inner.get_program()).args(inner.get_args());

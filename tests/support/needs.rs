@@ -118,6 +118,14 @@ pub fn shared(path: &str) -> Option<PathBuf> {
     None
 }
 
+/// Whether the tests run as root. Windows has none.
+pub fn is_root() -> bool {
+    #[cfg(unix)]
+    return rustix::process::geteuid().is_root();
+    #[cfg(not(unix))]
+    false
+}
+
 /// Notes that only root may do what this test needs.
 pub fn root_to(what: &'static str) {
     miss(Need::Root(what));

@@ -12,6 +12,8 @@ use std::{
 
 use tempfile::TempDir;
 
+use super::needs::is_root;
+
 /// A database server.
 pub struct Cluster {
     dir: PathBuf,
@@ -218,10 +220,8 @@ impl Database {
 
 /// The user that a server may run as, where the tests run as root: it refuses to be root's.
 fn owner() -> Option<u32> {
-    use std::os::unix::fs::MetadataExt;
     const NOBODY: u32 = 65_534;
-    let is_root = std::fs::metadata("/proc/self").is_ok_and(|this| this.uid() == 0);
-    is_root.then_some(NOBODY)
+    is_root().then_some(NOBODY)
 }
 
 fn as_owner(program: &Path) -> Command {
