@@ -529,7 +529,7 @@ pub struct Demo {
 /// `bbdl completions`
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Examples:\n  bbdl completions bash > ~/.local/share/bash-completion/completions/bbdl\n  mkdir -p ~/.zfunc && bbdl completions zsh > ~/.zfunc/_bbdl\n  bbdl completions fish > ~/.config/fish/completions/bbdl.fish"
+    after_help = "Examples:\n  bbdl completions bash > ~/.local/share/bash-completion/completions/bbdl\n  mkdir -p ~/.zfunc\n  bbdl completions zsh > ~/.zfunc/_bbdl\n  bbdl completions fish > ~/.config/fish/completions/bbdl.fish"
 )]
 pub struct Completions {
     /// Shell to print completions for

@@ -45,7 +45,7 @@ for argument in "$@"; do
 done
 # The rows of a web portal: those of the page's own log-ins.
 if [[ "$*" == "profiles import rows.ndjson"* && ! -e rows.ndjson ]]; then
-  (umask 077; "$REAL_BBDL" profiles export --with-tokens > rows.ndjson)
+  "$REAL_BBDL" profiles export --with-tokens --out rows.ndjson 2> /dev/null
   jq -r .name rows.ndjson | xargs "$REAL_BBDL" profiles remove --yes > /dev/null 2>&1
 fi
 [[ ${BBDL_STATE-} != postgres://bbdl@db.example.org/bbdl ]] || BBDL_STATE=$STATE_URL

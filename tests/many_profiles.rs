@@ -110,6 +110,32 @@ fn exported_profiles_work_where_they_are_imported() {
     stage.expect(78, &["profiles", "export", "nobody"]);
 }
 
+/// A redirection would make a file that others can read, and half of one when the export fails.
+#[test]
+fn exported_tokens_go_to_a_private_file_or_to_none() {
+    let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
+    let rows = rows(&stage);
+    let file = stage.home.path().join("moved/rows.ndjson");
+    let export = ["profiles", "export", "--with-tokens", "--out", "moved/rows.ndjson"];
+    let said = stage.expect_json(0, &[&export[..], &["--json"]].concat());
+    assert_eq!(said, json!({"out": "moved/rows.ndjson", "profiles": 2}));
+    let written = fs::read_to_string(&file).unwrap();
+    assert_eq!(written.lines().map(|row| serde_json::from_str(row).unwrap()).collect::<Vec<Value>>(), rows);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    // Who fails leaves what was there.
+    stage.expect(78, &["profiles", "export", "ann", "nobody", "--with-tokens", "--output", "moved/rows.ndjson"]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), written);
+    assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1);
+    // Nor is a log-in replaced.
+    stage.expect(2, &["profiles", "export", "--out", "tokens/ann.json"]);
+    stage.expect(0, &["fetch", "eob", "--profile", "ann", "--out", "claims"]);
+    assert_eq!(stage.expect(0, &["profiles", "export", "--out", "-"]).lines().count(), 2);
+}
+
 #[test]
 fn a_bad_row_affects_no_other_and_is_not_quoted() {
     let home = tempfile::tempdir().unwrap();

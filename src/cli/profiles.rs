@@ -57,7 +57,7 @@ pub struct ProfilesImport {
 /// `bbdl profiles export`
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Examples:\n  bbdl profiles export > profiles.ndjson\n  (umask 077; bbdl profiles export p0001 --with-tokens > p0001.ndjson)"
+    after_help = "Examples:\n  bbdl profiles export | jq -r .name\n  bbdl profiles export p0001 --with-tokens --out p0001.ndjson"
 )]
 pub struct ProfilesExport {
     /// Profiles to print [default: all]
@@ -66,6 +66,9 @@ pub struct ProfilesExport {
     /// Include tokens and client secrets; use them in one place only
     #[arg(long)]
     pub with_tokens: bool,
+    /// Write the rows to this file, which only you can read, and replace what is there [default: standard output]
+    #[arg(long, short, visible_alias = "output", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub out: Option<PathBuf>,
 }
 
 /// `bbdl profiles rename`

@@ -13,6 +13,7 @@ pub(crate) mod login;
 pub(crate) mod logout;
 mod man_page;
 pub(crate) mod mock;
+mod output_file;
 pub(crate) mod profiles;
 pub(crate) mod purge;
 pub(crate) mod report;

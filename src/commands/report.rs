@@ -1,22 +1,15 @@
 //! `bbdl report`: the page for people.
 
-use std::{
-    io::{self, BufWriter},
-    path::Path,
-};
+use std::{io, path::Path};
 
 use serde_json::json;
 
 use crate::{
     cli,
-    commands::{Context, archive_owner::owner_of, login::browser},
+    commands::{Context, archive_owner::owner_of, login::browser, output_file},
     error::{Error, ErrorKind, Result},
-    files::durable::AtomicFile,
     report::{Options, Report},
 };
-
-/// What is gathered before it is written.
-const BUFFER: usize = 1 << 16;
 
 /// Runs the command.
 ///
@@ -43,21 +36,12 @@ pub(crate) fn run(context: &Context, args: &cli::Report) -> Result<()> {
             _ => error,
         });
     }
-    context.refuse_own(&args.out)?;
-    if is_standard_output(&args.out) {
-        return Err(Error::usage(format!("{} is not a place for a file", args.out.display()))
-            .hint("Use --out - for standard output."));
-    }
-    let wrong = |cause: &io::Error| Error::disk("write", &args.out, cause);
+    output_file::refuse(context, &args.out)?;
     let room = args.out.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let report = Report::of(&args.dir, Some(room), &options)?;
-    let file = AtomicFile::begin_where_told(&args.out).map_err(|cause| wrong(&cause))?;
     let claims = report.claims();
-    let mut page = BufWriter::with_capacity(BUFFER, file.file().map_err(|cause| wrong(&cause))?);
-    report.write(&mut page, wrong)?;
-    let page = page.into_inner().map_err(|cause| wrong(cause.error()))?;
-    let bytes = page.metadata().map_err(|cause| wrong(&cause))?.len();
-    file.keep().map_err(|cause| wrong(&cause))?;
+    let wrong = |cause: &io::Error| output_file::cannot_write(&args.out, cause);
+    let ((), bytes) = output_file::write(&args.out, |page| report.write(page, wrong))?;
     let counted = if claims == 1 { "1 claim".to_owned() } else { format!("{claims} claims") };
     if context.output.json() {
         context.output.result_json(
@@ -79,9 +63,4 @@ fn open(context: &Context, page: &Path) {
     if !url::Url::from_file_path(&whole).is_ok_and(|url| browser::opened(url.as_str())) {
         context.output.warn(format!("no browser could be opened; open the page yourself: {}", whole.display()));
     }
-}
-
-/// Whether it is another name of standard output, at whose place no file can be put.
-fn is_standard_output(output: &Path) -> bool {
-    ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| output == Path::new(name))
 }

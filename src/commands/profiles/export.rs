@@ -1,12 +1,18 @@
 //! `bbdl profiles export`: profiles as rows that `bbdl profiles import` reads.
 
-use std::io::{IsTerminal, Write, stdout};
+use std::{
+    io::{IsTerminal, Write, stdout},
+    path::Path,
+};
+
+use serde_json::json;
 
 use super::row::Written;
 use crate::{
     cli::{ProfilesExport, SharedStateArgs},
-    commands::{Context, shared_state},
+    commands::{Context, output_file, shared_state},
     error::{Error, Result},
+    files::{durable::refuse_if_not_private, path_text::to_text},
     profile::Profile,
 };
 #[cfg(feature = "postgres")]
@@ -15,13 +21,17 @@ use crate::{error::ErrorKind, runtime::block_on, shared_state::schema::Migrate};
 /// Runs the command.
 ///
 /// # Errors
-/// [`crate::error::Exit::Usage`] when tokens would be shown on a terminal; [`crate::error::Exit::NotSetUp`] without such a
-/// profile or without its tokens.
+/// [`crate::error::Exit::Usage`] when tokens would be shown on a terminal, and where the file would take the place of
+/// one of bbdl's own; [`crate::error::Exit::NotSetUp`] without such a profile or without its tokens;
+/// [`crate::error::Exit::Disk`].
 pub(super) fn run(context: &Context, args: &ProfilesExport, shared: &SharedStateArgs) -> Result<()> {
-    if args.with_tokens && stdout().is_terminal() {
-        return Err(Error::usage("tokens are not shown on a terminal").hint(
-            "Send them to a file that only you can read: (umask 077; bbdl profiles export --with-tokens > rows.ndjson)",
-        ));
+    match file_of(args) {
+        Some(place) => output_file::refuse(context, place)?,
+        None if args.with_tokens && stdout().is_terminal() => {
+            return Err(Error::usage("tokens are not shown on a terminal")
+                .hint("Write them to a file: bbdl profiles export --with-tokens --out rows.ndjson"));
+        }
+        None => {}
     }
     if args.with_tokens {
         context.output.warn(
@@ -35,19 +45,52 @@ pub(super) fn run(context: &Context, args: &ProfilesExport, shared: &SharedState
     #[cfg(not(feature = "postgres"))]
     shared_state::none(context, shared)?;
     let names = if args.names.is_empty() { context.paths.profiles()? } else { args.names.clone() };
-    context.output.stream(|out| {
-        for name in &names {
-            let profile = Profile::must_exist(&context.paths, name)?;
-            let tokens = args.with_tokens.then(|| context.local_tokens(name, &profile)).transpose()?;
-            write_row(out, &Written::of(name, &profile, tokens.as_ref().map(|(_, tokens)| tokens)))?;
-        }
-        Ok(())
-    })
+    let rows = names.iter().map(|name| {
+        let profile = Profile::must_exist(&context.paths, name)?;
+        let tokens = args.with_tokens.then(|| context.local_tokens(name, &profile)).transpose()?;
+        Ok(text_of(&Written::of(name, &profile, tokens.as_ref().map(|(_, tokens)| tokens))))
+    });
+    put(context, args, rows)
 }
 
-fn write_row(out: &mut dyn Write, row: &Written<'_>) -> Result<()> {
-    let row = serde_json::to_string(row).unwrap_or_default();
-    writeln!(out, "{row}").map_err(|cause| Error::stdout(&cause))
+/// The file that the rows are for, if it is not standard output.
+fn file_of(args: &ProfilesExport) -> Option<&Path> {
+    args.out.as_deref().filter(|place| *place != Path::new("-"))
+}
+
+fn text_of(row: &Written<'_>) -> String {
+    serde_json::to_string(row).unwrap_or_default()
+}
+
+/// Writes the rows where they are to go: all of them into the file, or no file.
+fn put(context: &Context, args: &ProfilesExport, rows: impl Iterator<Item = Result<String>>) -> Result<()> {
+    let Some(place) = file_of(args) else {
+        return context.output.stream(|out| {
+            for row in rows {
+                writeln!(out, "{}", row?).map_err(|cause| Error::stdout(&cause))?;
+            }
+            Ok(())
+        });
+    };
+    let (count, _) = output_file::write(place, |file| {
+        if args.with_tokens {
+            refuse_if_not_private(file.get_ref()).map_err(|cause| output_file::cannot_write(place, &cause))?;
+        }
+        let mut count = 0_usize;
+        for row in rows {
+            writeln!(file, "{}", row?).map_err(|cause| output_file::cannot_write(place, &cause))?;
+            count += 1;
+        }
+        Ok(count)
+    })?;
+    if context.output.json() {
+        context.output.result_json(&json!({"out": to_text(place), "profiles": count}));
+    } else {
+        let counted = if count == 1 { "1 profile".to_owned() } else { format!("{count} profiles") };
+        let secret = if args.with_tokens { ". It contains secrets: delete it after the import" } else { "" };
+        context.output.say(format!("{} has {counted}{secret}.", place.display()));
+    }
+    Ok(())
 }
 
 #[cfg(feature = "postgres")]
@@ -60,11 +103,9 @@ async fn of_shared_state(context: &Context, args: &ProfilesExport, shared: &Shar
     }
     // In the order in which they were named.
     enrollees.sort_by_key(|it| args.names.iter().position(|name| *name == it.name));
-    context.output.stream(|out| {
-        for enrollee in &enrollees {
-            let tokens = args.with_tokens.then(|| state.open_tokens(&enrollee.name, &enrollee.tokens)).transpose()?;
-            write_row(out, &Written::of(&enrollee.name, &enrollee.profile, tokens.as_ref()))?;
-        }
-        Ok(())
-    })
+    let rows = enrollees.iter().map(|enrollee| {
+        let tokens = args.with_tokens.then(|| state.open_tokens(&enrollee.name, &enrollee.tokens)).transpose()?;
+        Ok(text_of(&Written::of(&enrollee.name, &enrollee.profile, tokens.as_ref())))
+    });
+    put(context, args, rows)
 }
