@@ -16,7 +16,8 @@ pub struct Test {
 inventory::collect!(Test);
 
 pub fn main() -> ExitCode {
-    let (arguments, wanted) = arguments();
+    let (mut arguments, wanted) = arguments();
+    arguments.test_threads = arguments.test_threads.or_else(threads);
     // The program's own name comes first and says nothing.
     let tests = inventory::iter::<Test>.into_iter();
     let mut tests: Vec<(&str, fn())> =
@@ -28,6 +29,13 @@ pub fn main() -> ExitCode {
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
     needs::print_summary();
     conclusion.exit_code()
+}
+
+/// How many tests run at once, unless a person says it. They use a third of the processors' time: the rest is waiting,
+/// for a server that is slow on purpose or a program that is to end.
+fn threads() -> Option<usize> {
+    const TESTS_PER_PROCESSOR: usize = 2;
+    thread::available_parallelism().ok().map(|processors| processors.get() * TESTS_PER_PROCESSOR)
 }
 
 /// The options, and the parts of names to run: of those libtest-mimic takes only one, unlike the compiler's harness.
