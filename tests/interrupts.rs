@@ -75,3 +75,34 @@ fn an_interrupt_ends_at_once_and_leaves_the_archive_whole() {
         assert!(!stage.out().join("manifest.json").exists());
     }
 }
+
+/// Some log-ins are being renewed, and others wait for their turn, which an interrupt ends at once.
+#[cfg(unix)]
+#[test]
+fn an_interrupt_of_status_loses_no_renewed_tokens() {
+    const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+    let records: Box<dyn bluebutton_mock::records::Records> =
+        Box::new(bluebutton_mock::Population::new(7, NAMES.len(), 3));
+    let stage = Stage::with(Setting { records: Some(records), ..Setting::default() });
+    for (enrollee, name) in NAMES.iter().enumerate() {
+        stage.control("POST", "consent", &serde_json::json!({ "enrollee": enrollee }).to_string());
+        stage.log_in(&["--profile", name]);
+    }
+    stage.control("POST", "clock", r#"{"advance_seconds": 4000}"#);
+    stage.asked();
+    stage.faults(&["late=1500@o/token"]);
+    let status = Running::start(stage.bbdl(&["status", "--online"]));
+    until("two refresh tokens are spent", || {
+        let log = stage.control("GET", "requests", "");
+        let is_spent = |row: &&serde_json::Value| row["path"] == "/v2/o/token/" && row["status"] == 200;
+        log.as_array().unwrap().iter().filter(is_spent).count() == 2
+    });
+    signal(status.id(), Signal::INT);
+    assert_code(&status.finish(), 130, &["status"]);
+    let begun = stage.requests_for("o/token");
+    assert_eq!(begun, 2, "nothing begins after the interrupt");
+    stage.control("DELETE", "faults", "");
+    for name in NAMES {
+        stage.expect(0, &["fetch", "eob", "--out", name, "--profile", name, "-q"]);
+    }
+}

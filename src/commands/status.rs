@@ -293,14 +293,17 @@ fn found(context: &Context, failed: &[(&ProfileName, &Error)]) -> Result<()> {
     Err(if context.output.json() { error } else { error.hint(hints.join("\n")) })
 }
 
-/// Asks the server about each of them, several at once.
+/// Asks the server about each of them, several at once. Once a person wants it to stop, nobody else is asked about, and
+/// those who are being asked about are waited for: a question that was dropped could drop the new tokens of its log-in.
 ///
 /// # Errors
 /// [`Exit::Interrupted`]; whatever else goes wrong is an answer to the question.
 async fn ask_all(context: &Context, names: &[ProfileName]) -> Result<HashMap<ProfileName, Online>> {
     let (mut waiting, mut running, mut answers) = (names.iter(), JoinSet::new(), HashMap::new());
+    let mut stopped = None;
     loop {
-        while running.len() < ASKED_AT_ONCE
+        while stopped.is_none()
+            && running.len() < ASKED_AT_ONCE
             && let Some(name) = waiting.next()
         {
             let (context, name) = (context.clone(), name.clone());
@@ -312,11 +315,16 @@ async fn ask_all(context: &Context, names: &[ProfileName]) -> Result<HashMap<Pro
                 });
             }
         }
-        let Some(ended) = running.join_next().await else { return Ok(answers) };
-        let (name, answer) =
-            ended.map_err(|_| Error::new(ErrorKind::Defect, "asking about a profile ended unexpectedly"))?;
-        answers.insert(name, answer?);
+        let Some(ended) = running.join_next().await else { break };
+        match ended {
+            Ok((name, Ok(answer))) => drop(answers.insert(name, answer)),
+            Ok((_, Err(error))) => drop(stopped.get_or_insert(error)),
+            Err(_) => {
+                stopped.get_or_insert(Error::new(ErrorKind::Defect, "asking about a profile ended unexpectedly"));
+            }
+        }
     }
+    stopped.map_or(Ok(answers), Err)
 }
 
 /// Whether the server still takes the log-in: the smallest question that needs a token. What it says is remembered;

@@ -161,8 +161,11 @@ impl Run {
                 Some(ended) = running.join_next() => ended,
                 () = tokio::time::sleep_until(not_before.into()), if !is_over && running.len() < self.at_once => continue,
             };
-            let mut outcome =
-                ended.map_err(|_| Error::new(ErrorKind::Defect, "fetching for a profile ended unexpectedly"))?;
+            let Ok(mut outcome) = ended else {
+                // The others are waited for: one of them may be about to store new tokens.
+                stopped.get_or_insert(Error::new(ErrorKind::Defect, "fetching for a profile ended unexpectedly"));
+                continue;
+            };
             let note = outcome.note.take();
             let kept = self.keep(&outcome, &mut tally).await;
             // Without its row in the results it is not noted either: the next run asks again, and no row is missing.
