@@ -120,6 +120,40 @@ fn the_file_helper_keeps_a_log_in_through_its_renewal_to_its_end() {
     assert_eq!(left, ["other.json"]);
 }
 
+/// The first try to store fails, as at a keyring that is still locked.
+#[test]
+fn a_log_in_that_moves_to_another_profile_survives_a_store_that_fails_once() {
+    let mut helped = Helped::with_files(Stage::claims(3));
+    let at_the_browser = |stage: &Stage, enrollee: usize| {
+        stage.control("POST", "consent", &json!({ "enrollee": enrollee }).to_string());
+    };
+    for (enrollee, name) in ["mom", "dad"].iter().enumerate() {
+        at_the_browser(&helped.stage, enrollee);
+        assert_code(&helped.log_in(&["--profile", name]), 0, &[name]);
+    }
+    let home = helped.stage.home.path();
+    let (locked, script) = (home.join("locked"), home.join("opens later"));
+    let text = format!(
+        r#"request=$(cat)
+if [ "$1" = store ] && [ -e {0} ] && printf '%s' "$request" | grep -qx profile=mom; then rm {0}; exit 1; fi
+printf '%s\n\n' "$request" | {1} "$1"
+"#,
+        quoted(&locked),
+        helped.helper
+    );
+    fs::write(&script, text).unwrap();
+    fs::write(&locked, "").unwrap();
+    helped.helper = format!("sh {}", quoted(&script));
+    at_the_browser(&helped.stage, 0);
+    // Mom is at the browser, and the log-in goes to her profile.
+    assert_code(&helped.log_in(&["--profile", "dad"]), 77, &["dad"]);
+    assert!(!locked.exists(), "the store was asked");
+    for name in ["mom", "dad"] {
+        let output = helped.run(&["fetch", "eob", "--out", name, "--profile", name]);
+        assert_code(&output, 0, &[name]);
+    }
+}
+
 /// A gpg with a key of its own, which has no passphrase.
 struct Gpg(tempfile::TempDir);
 

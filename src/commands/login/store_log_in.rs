@@ -103,8 +103,10 @@ pub(super) async fn there(context: &Context, plan: &Plan, new: &Credential, name
     if context.store(profile.token_store).save(name.as_str(), &new.to_record()).is_err() {
         // These tokens come only once, and the store that was asked for at this log-in has just been tried.
         plan.store.save(name.as_str(), &new.to_record())?;
-        let _ = context.store(profile.token_store).delete(name.as_str());
-        profile.token_store = plan.store_kind;
+        if profile.token_store != plan.store_kind {
+            let _ = context.store(profile.token_store).delete(name.as_str());
+            profile.token_store = plan.store_kind;
+        }
     }
     profile.grant = new.grant;
     profile.ended = None;
