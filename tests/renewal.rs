@@ -187,12 +187,17 @@ fn packed(body: &[u8]) -> Vec<u8> {
 }
 
 /// What an answer may look like whose tokens are good.
-const ODD: [(&str, Change); 17] = [
+const ODD: [(&str, Change); 18] = [
     ("token type", |it| replaced(it, r#""Bearer""#, r#""urn:token""#)),
     ("token type is a number", |it| replaced(it, r#""Bearer""#, "7")),
     ("endless life", |it| replaced(it, "3600", "1e400")),
     ("life in words", |it| replaced(it, "3600", r#""an hour""#)),
     ("array of scopes", |it| replaced(it, r#""scope": ""#, r#""scope": ["openid"], "was": ""#)),
+    ("empty patient and scope", |it| {
+        let mut body: Value = serde_json::from_str(&it.text()).unwrap();
+        (body["patient"], body["scope"]) = (json!(""), json!(""));
+        Reply { body: body.to_string().into_bytes(), ..it }
+    }),
     ("byte order mark", |it| Reply { body: [b"\xef\xbb\xbf", &it.body[..]].concat(), ..it }),
     ("two keys", |it| replaced(it, "{", r#"{"access_token": "old", "refresh_token": "old", "#)),
     ("two keys, the second empty", |it| replaced(it, "}", r#", "access_token": "", "refresh_token": null}"#)),

@@ -48,8 +48,8 @@ impl TokenAnswer {
             refresh_token: fields.last("refresh_token", token),
             token_type: fields.last("token_type", string),
             expires_in: fields.last("expires_in", seconds),
-            scopes: fields.last("scope", string).map(|text| text.split_whitespace().map(str::to_owned).collect()),
-            patient: fields.last("patient", text_or_integer),
+            scopes: fields.last("scope", scopes),
+            patient: fields.last("patient", |json| text_or_integer(json).filter(|id| !id.trim().is_empty())),
             access_grant_expiration: fields.last("access_grant_expiration", text_or_integer),
             is_whole: fields.is_whole,
         };
@@ -122,7 +122,7 @@ impl TokenAnswer {
             None => 0,
         };
         let grant = Grant {
-            patient: self.patient.filter(|id| !id.is_empty()).or_else(|| before.patient.clone()),
+            patient: self.patient.or_else(|| before.patient.clone()),
             scopes,
             access_token_expires: now.checked_add(Duration::from_secs(life)).ok(),
             refreshable: self.refresh_token.is_some() && before.access_category != AccessCategory::OneTime,
@@ -199,6 +199,12 @@ impl<'de> Visitor<'de> for &mut Fields<'de> {
 
 fn string(json: &str) -> Option<String> {
     serde_json::from_str(json).ok()
+}
+
+/// RFC 6749 section 3.3: at least one. A text without any is as good as none.
+fn scopes(json: &str) -> Option<BTreeSet<String>> {
+    let scopes: BTreeSet<String> = string(json)?.split_whitespace().map(str::to_owned).collect();
+    (!scopes.is_empty()).then_some(scopes)
 }
 
 /// RFC 6749 appendix A.12 and A.17 allow visible characters and blanks; RFC 6750 section 2.1 has no blanks.
@@ -351,5 +357,24 @@ mod tests {
         let (access, _, after) = answer.into_renewed(&before, &[], now());
         assert!(access.unwrap().matches("b"));
         assert_eq!(after, Grant { renewals: 1, ..before });
+    }
+
+    #[test]
+    fn empty_text_is_as_good_as_nothing() {
+        let (_, _, before) = read(
+            r#"{"access_token":"a","scope":"profile","patient":"-1","access_grant_expiration":"2027-12-23T17:06:04Z","refresh_token":"r"}"#,
+        );
+        for empty in ["", " "] {
+            let json = format!(
+                r#"{{"access_token":"b","refresh_token":"s","patient":"{empty}","scope":"{empty}","access_grant_expiration":"{empty}"}}"#
+            );
+            let answer = TokenAnswer::read(json.as_bytes()).unwrap();
+            assert_eq!(answer.patient(), None);
+            let (_, _, after) = answer.into_renewed(&before, &[], now());
+            assert_eq!(after, Grant { renewals: 1, ..before.clone() });
+        }
+        // Of two members with one key, the one that says something.
+        let two = TokenAnswer::read(br#"{"access_token":"b","patient":"-1","patient":""}"#).unwrap();
+        assert_eq!(two.patient(), Some("-1"));
     }
 }
