@@ -1,9 +1,12 @@
 // For LD_PRELOAD: a file system that lacks something, below the path prefix ODDPATH.
 // ODDFS is a list of: noflock (ENOLCK: NFS without its lock service), nochmod (EPERM: exFAT, FAT), quietchmod (chmod does as
-// if: SMB, WSL), nodirsync (EINVAL: some FUSE and SMB), busyrename (EBUSY: a file that is mounted), exdev (EXDEV).
+// if: SMB, WSL), nodirsync (EINVAL: some FUSE and SMB), busyrename (EBUSY: a file that is mounted), exdev (EXDEV),
+// noread (EIO: a bad block).
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +61,17 @@ int fsync(int fd) {
     struct stat what;
     int is_odd = on("nodirsync") && is_open_here(fd) && fstat(fd, &what) == 0 && S_ISDIR(what.st_mode);
     return is_odd ? fail(EINVAL) : next(fd);
+}
+
+int open64(const char *path, int flags, ...) {
+    static int (*next)(const char *, int, ...);
+    if (!next) next = dlsym(RTLD_NEXT, "open64");
+    if (on("noread") && is_here(path) && (flags & O_ACCMODE) == O_RDONLY) return fail(EIO);
+    va_list more;
+    va_start(more, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(more, mode_t) : 0;
+    va_end(more);
+    return next(path, flags, mode);
 }
 
 int rename(const char *from, const char *to) {

@@ -1,5 +1,5 @@
 //! File systems without permissions, without locks, without a way to write directories through, and with files that
-//! cannot be replaced: a small library in front of the C library's plays them.
+//! cannot be replaced or read: a small library in front of the C library's plays them.
 
 use std::{
     fs,
@@ -138,4 +138,29 @@ fn a_file_that_cannot_be_replaced_leaves_the_archive_as_it_was() {
     odd.stage.expect(0, &FETCH);
     let report = odd.stage.expect_json(0, &["verify", "claims", "--json"]);
     assert_eq!(report["resources"]["ExplanationOfBenefit"]["count"], 65);
+}
+
+/// The only copy of the newest tokens may be beside the token file (`NAME.next`).
+#[test]
+fn tokens_that_cannot_be_read_at_this_moment_are_not_written_over() {
+    let Some(odd) = Odd::new() else { return };
+    let tokens = odd.stage.home.path().join("tokens");
+    let (file, next) = (tokens.join("default.json"), tokens.join("default.next"));
+    let spent = fs::read(&file).unwrap();
+    odd.stage.control("POST", "clock", r#"{"advance_seconds": 4000}"#);
+    odd.stage.expect(0, &FETCH);
+    // As where the file could not be replaced: the newest record is beside the one of before.
+    fs::rename(&file, &next).unwrap();
+    fs::write(&file, spent).unwrap();
+    mode(&file, 0o600);
+    odd.stage.control("POST", "clock", r#"{"advance_seconds": 4000}"#);
+    let newest = fs::read(&next).unwrap();
+    for unreadable in ["tokens/default.next", "tokens/default.json"] {
+        odd.stage.asked();
+        let output = odd.run("noread", unreadable, &FETCH);
+        assert_code(&output, 74, &[unreadable]);
+        assert!(odd.stage.asked().is_empty(), "{unreadable}: no token is sent");
+        assert_eq!(fs::read(&next).unwrap(), newest, "{unreadable}");
+    }
+    odd.stage.expect(0, &FETCH);
 }

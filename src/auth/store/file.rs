@@ -36,6 +36,14 @@ pub(crate) struct FileStore {
     dir: PathBuf,
 }
 
+/// Where the newest record is.
+enum Newest {
+    /// Where it belongs, if there is one.
+    InPlace(Option<Secret>),
+    /// Beside that ([`next_record`]).
+    Beside(Secret),
+}
+
 impl FileStore {
     /// A record is some kilobytes; what is larger was not written by us.
     const LARGEST: u64 = 1 << 20;
@@ -51,7 +59,10 @@ impl FileStore {
         check_name(profile)?;
         let file = format!("{profile}.json");
         let together = self.dir.join(&file);
-        let is_there = |path: &Path| fs::symlink_metadata(path).is_ok();
+        // One that cannot be looked at is there as well.
+        let is_there = |path: &Path| {
+            fs::symlink_metadata(path).map_or_else(|cause| cause.kind() != io::ErrorKind::NotFound, |_| true)
+        };
         let by_name = self.dir.join(BY_NAME);
         if is_there(&together) || is_there(&next_record::path_for(&together)) || !by_name.is_dir() {
             return Ok(together);
@@ -111,17 +122,29 @@ impl FileStore {
         }
     }
 
-    /// The record beside the one at `path`, where it is the one that counts.
-    fn newer_than(&self, present: &Result<Option<Secret>, StoreError>, next: Option<Secret>) -> Option<Secret> {
-        let next = next?;
-        let counts = match present {
-            Ok(Some(present)) => next_record::is_newer(&next, present),
+    /// The newest record: that at `path`, or the one beside it. Looks beside it first: what is renamed between the two
+    /// looks is then found in its place.
+    ///
+    /// # Errors
+    /// As [`Self::read`]; also where the disk does not say what is beside it: that may be the newest record.
+    fn newest(&self, path: &Path) -> Result<Newest, StoreError> {
+        let next = match self.read(&next_record::path_for(path)) {
+            Err(error @ StoreError::Io { .. }) => return Err(error),
+            // Whatever else is wrong with it, it is not what counts.
+            read => read.ok().flatten(),
+        };
+        let present = self.read(path);
+        let is_newer = |next: &Secret| match &present {
+            Ok(Some(present)) => next_record::is_newer(next, present),
             // Something is there that is no record.
-            Err(StoreError::Damaged { .. }) => next_record::is_newer(&next, &Secret::new(String::new())),
+            Err(StoreError::Damaged { .. }) => next_record::is_newer(next, &Secret::new(String::new())),
             // What was deleted does not come back; what must not be used is not got round.
             Ok(None) | Err(_) => false,
         };
-        counts.then_some(next)
+        match next.filter(is_newer) {
+            Some(next) => Ok(Newest::Beside(next)),
+            None => present.map(Newest::InPlace),
+        }
     }
 
     /// Refuses a directory that group or others may enter, list or write to: they could put their own file in the
@@ -135,16 +158,11 @@ impl FileStore {
 }
 
 impl TokenStore for FileStore {
-    /// Looks at `NAME.next` first: what is renamed between the two looks is then found in its place.
     fn load(&self, profile: &str) -> Result<Option<Secret>, StoreError> {
-        let path = self.path(profile)?;
-        // Whatever is wrong with it, it is not what counts.
-        let next = self.read(&next_record::path_for(&path)).ok().flatten();
-        let present = self.read(&path);
-        match self.newer_than(&present, next) {
-            Some(next) => Ok(Some(next)),
-            None => present,
-        }
+        Ok(match self.newest(&self.path(profile)?)? {
+            Newest::Beside(record) => Some(record),
+            Newest::InPlace(record) => record,
+        })
     }
 
     /// A record of before that is still beside it goes last: it is of an older log-in, or renewed less often.
@@ -169,11 +187,10 @@ impl TokenStore for FileStore {
     fn prepare(&self, profile: &str, present: &Secret) -> Result<Option<NextRecord>, StoreError> {
         let path = self.path(profile)?;
         self.refuse_open_directory()?;
-        let beside = next_record::path_for(&path);
-        let next = self.read(&beside).ok().flatten();
-        if self.newer_than(&self.read(&path), next).is_some() {
+        if let Newest::Beside(_) = self.newest(&path)? {
             // The only copy of the newest record: it is brought to its place before anything is written here.
-            next_record::adopt(&beside, &path).map_err(|source| StoreError::Io { path: path.clone(), source })?;
+            next_record::adopt(&next_record::path_for(&path), &path)
+                .map_err(|source| StoreError::Io { path: path.clone(), source })?;
         }
         let dir = directory_of(&path);
         private_dir::create(dir).map_err(|source| StoreError::Io { path: dir.to_owned(), source })?;

@@ -46,7 +46,11 @@ impl NextRecord {
     pub(super) fn prepare(place: &Path, present: &Secret) -> Result<Self, StoreError> {
         let path = path_for(place);
         let io = |source| StoreError::Io { path: path.clone(), source };
-        let after_a_loss = fs::symlink_metadata(&path).is_ok();
+        let after_a_loss = match fs::symlink_metadata(&path) {
+            Ok(_) => true,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => false,
+            Err(cause) => return Err(io(cause)),
+        };
         let blanks = vec![b'\n'; present.expose().len() + SPARE];
         let mut file = private_file::create(&path).map_err(io)?;
         durable::refuse_if_not_private(&file)
