@@ -101,6 +101,20 @@ fn a_record_is_kept_replaced_and_removed_apart_from_other_profiles() {
     again(Keyring::Unlocked, "a_record_is_kept_replaced_and_removed_apart_from_other_profiles");
 }
 
+/// A call that was given up may arrive later, when another process has stored newer tokens.
+#[test]
+fn making_ready_for_a_renewal_does_not_write_the_present_record_again() {
+    if inside() {
+        let store = KeyringStore::new(PLENTY, None);
+        store.save("mom", &record("newest")).unwrap();
+        assert!(store.prepare("mom", &record("spent")).unwrap().is_none());
+        assert_eq!(loaded(&store, "mom").as_deref(), Some("newest"));
+        assert_eq!(loaded(&store, "mom#check"), None, "nothing is left of the try");
+        return report_success();
+    }
+    again(Keyring::Unlocked, "making_ready_for_a_renewal_does_not_write_the_present_record_again");
+}
+
 #[test]
 fn the_keyring_can_be_used_from_an_async_runtime() {
     if inside() {

@@ -13,10 +13,11 @@ use zeroize::Zeroizing;
 use super::{
     StoreError, StoreKind, TokenStore, check_name,
     chunked_record::{self, Items},
+    next_record::NextRecord,
 };
 use crate::{error::sanitized, secret::Secret};
 
-/// One item a profile (on Windows more, see `parts.rs`) under the service name `bbdl`.
+/// One item a profile (on Windows more, see `chunked_record.rs`) under the service name `bbdl`.
 ///
 /// A locked Secret Service asks for its password in a window, and waits for it as long as it takes, also
 /// where nobody sees the window; a dead one may not answer at all. So every call runs on a thread of its
@@ -30,7 +31,7 @@ pub struct KeyringStore {
 
 impl KeyringStore {
     /// Gives every call up after `patience`: some seconds unattended, a minute or more where a person
-    /// may have to type the keyring's password. `apart` keeps the items of one home directory apart from
+    /// may have to type the keyring's password. `home_mark` keeps the items of one home directory apart from
     /// those of others: a user has one keyring, whatever `BBDL_HOME` says.
     #[must_use]
     pub fn new(patience: Duration, home_mark: Option<String>) -> Self {
@@ -77,6 +78,19 @@ impl TokenStore for KeyringStore {
     fn save(&self, profile: &str, record: &Secret) -> Result<(), StoreError> {
         let (item, record) = (self.item(profile)?, record.clone());
         self.within_patience(move || chunked_record::save(&Keyring, &item, &record, ITEM_LIMIT))
+    }
+
+    /// Stores as much under another name, and not `present` once more: a call that was given up may still arrive, hours
+    /// later, when another process has put newer tokens there.
+    fn prepare(&self, profile: &str, present: &Secret) -> Result<Option<NextRecord>, StoreError> {
+        let probe = self.item(&format!("{profile}#check"))?;
+        let filler = Secret::new("-".repeat(present.expose().len()));
+        self.within_patience(move || {
+            chunked_record::save(&Keyring, &probe, &filler, ITEM_LIMIT)?;
+            // What is left of it is removed the next time.
+            let _ = chunked_record::delete(&Keyring, &probe, ITEM_LIMIT);
+            Ok(None)
+        })
     }
 
     fn delete(&self, profile: &str) -> Result<bool, StoreError> {

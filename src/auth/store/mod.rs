@@ -57,7 +57,7 @@ pub trait TokenStore: Send + Sync {
 
     /// Makes ready for the record that is about to replace `present`, so that storing it takes as little time as can
     /// be, and fails before that record exists where it would fail. Where there is no place to make ready, `present`
-    /// is stored once more, which finds out as much.
+    /// is stored once more, which finds out as much. Not so in a store whose calls go on after they were given up.
     ///
     /// # Errors
     /// When the record could not be stored.
