@@ -1,43 +1,44 @@
 //! bbdl downloads Medicare claims from CMS's Blue Button API and keeps them up to date.
 //!
-//! This library is the program, cut so that tests can reach its parts. It is not a public API: anything may change
+//! The whole program is in this library, so that tests can reach its parts. It is not a public API: anything may change
 //! in any version. To build on Blue Button, read an archive (its format is documented), or use the mock server
 //! `bluebutton_mock` in your tests.
 //!
-//! `docs/architecture.md` says how data moves and where to add something. The rooms, each above those that it may use:
+//! `docs/architecture.md` says how data moves and where to add something. Each module has one job. We call it a *room*.
+//! A room may use rooms below it in this table, and never one above it.
 //!
 //! | room | its job |
 //! | --- | --- |
-//! | [`commands`] | one file per command; puts the other rooms to work together |
-//! | [`cli`] | what a person may type |
-//! | [`report`] | one HTML page for people, from an archive |
-//! | [`export`] | tables and a FHIR Bundle, from an archive |
-//! | [`fleet`] | many enrollees in one run: who is due, several at once, what became of each |
-//! | [`pull`] | a search brought home whole: what to pull, when to read again, when the result counts |
-//! | [`paging`] | one search as a sequence of pages, with nothing lost between two pages |
-//! | [`shared_state`] | what many machines share in PostgreSQL: profiles, sealed tokens, leases, outcomes |
-//! | [`profile`] | what is remembered on this machine: paths, one record per profile, `config.toml` |
-//! | [`auth`] | who we are: authorization request, callback listener, token endpoint, session, token stores |
-//! | [`api`] | the server: endpoints, one HTTP client, what its errors mean, retries, how many requests at once |
-//! | [`claim`] | a claim as people speak of it, read from API v1, v2 or v3 |
-//! | [`archive`] | the files on disk: manifest, lock, and the transaction that replaces them |
-//! | [`fhir`] | bundles cut into resources, byte for byte as the server wrote them |
+//! | [`commands`] | One file per command. It makes the other rooms work together. |
+//! | [`cli`] | What a person may type: flags and help texts. |
+//! | [`report`] | One HTML page for people, from an archive. |
+//! | [`export`] | Tables and a FHIR Bundle, from an archive. |
+//! | [`fleet`] | Many enrollees in one run: who is due, several at once, what became of each. |
+//! | [`pull`] | One complete search: what to pull, when to read again, when the result counts. |
+//! | [`paging`] | One search as a sequence of pages, with nothing lost between two pages. |
+//! | [`shared_state`] | What many machines share in PostgreSQL: profiles, sealed tokens, leases, outcomes. |
+//! | [`profile`] | What is remembered on this machine: paths, one record per profile, `config.toml`. |
+//! | [`auth`] | Logging in and staying logged in: callback listener, token endpoint, session, token stores. |
+//! | [`api`] | The server: endpoints, one HTTP client, what its errors mean, retries, how many requests at once. |
+//! | [`claim`] | One claim in the same terms for every version, read from API v1, v2 or v3. |
+//! | [`archive`] | The files on disk: manifest, lock, and the transaction that replaces them. |
+//! | [`fhir`] | Cuts Bundles into resources, byte for byte as the server wrote them. |
 //!
-//! The ground is below all of them:
+//! Below all rooms is the *ground*. Every room may use it, and it uses no room.
 //!
 //! | ground | its job |
 //! | --- | --- |
-//! | [`origin`] | scheme, host and port: where a token may be sent |
-//! | [`api_version`] | v1, v2 and v3 |
-//! | [`resource`] | what a person may ask for |
-//! | [`error`] | errors with a kind, a hint and an exit code |
-//! | [`output`] | what a person or a script sees |
-//! | [`secret`] | text that is never printed or logged |
-//! | [`files`] | files that are private and survive a crash |
-//! | [`runtime`] | how work is started, waited for and stopped |
-//! | [`spelling`] | the name that was probably meant |
-//! | [`duration`] | durations as people type them |
-//! | [`cms_notice`] | the notice that CMS requires |
+//! | [`origin`] | Scheme, host and port: where a token may be sent. |
+//! | [`api_version`] | v1, v2 and v3. |
+//! | [`resource`] | What a person may ask for. |
+//! | [`error`] | Errors with a kind, a hint and an exit code. |
+//! | [`output`] | What a person or a script sees: messages, progress, JSON. |
+//! | [`secret`] | Text that is never printed or logged. |
+//! | [`files`] | Files that are private and survive a crash; locks; paths as text. |
+//! | [`runtime`] | How work is started, waited for and stopped. |
+//! | [`spelling`] | The name that was probably meant. |
+//! | [`duration`] | Durations as people type them. |
+//! | [`cms_notice`] | The notice that CMS requires. |
 
 pub mod api;
 pub mod api_version;

@@ -23,7 +23,7 @@ pub(super) struct Changes {
     path: PathBuf,
     wanted: bool,
     out: Option<BufWriter<File>>,
-    /// Lines of versions that a later page has replaced.
+    /// Lines that a newer version on a later page has replaced.
     pub(super) superseded: HashSet<u64>,
 }
 
@@ -32,7 +32,7 @@ impl Changes {
         Self { path, wanted, out: None, superseded: HashSet::new() }
     }
 
-    /// Ends the file; says whether there is one.
+    /// Finishes the file. Returns whether there is one.
     pub(super) fn finish(&mut self) -> Result<bool> {
         let Some(out) = self.out.take() else { return Ok(false) };
         sync(out, &self.path)?;
@@ -61,11 +61,12 @@ impl Changes {
     }
 }
 
-/// Writes the ids of the file at `previous` that are not among those `seen`, one `{"resourceType","id"}` a line.
+/// Writes a `{"resourceType","id"}` line for each id in the file at `previous` that is not in `seen`.
 pub(super) fn write_removed(previous: &Path, seen: &Seen, removed: &Path) -> Result<u64> {
     let mut count = 0;
     let mut out = None;
-    // A full pull is also how a damaged file is healed: what cannot be read there is not removed by the server.
+    // A full pull also repairs a damaged file. A line that cannot be read does not mean that the server removed
+    // something.
     each_line(previous, |_, text| {
         let Some(Ok(header)) = text.map(Header::read) else { return Ok(()) };
         if seen.contains_key(&id_hash(&header.id)) {

@@ -1,8 +1,8 @@
-//! Putting a pull in place: a note of what goes where, then the renames.
+//! Puts a pull in place: first a note of what goes where, then the renames.
 //!
-//! The note (`.bbdl/commit.json`) is the instant at which the old archive becomes the new one. All that
-//! it names is on the disk by then, and renaming can be done any number of times, so whoever finds a
-//! note finishes the work.
+//! The old archive becomes the new one at the moment when the note (`.bbdl/commit.json`) is written. By then, all
+//! files that it names are on the disk. Each rename can be repeated safely, so the next `bbdl` that finds a note
+//! finishes the work.
 
 use std::{
     collections::BTreeSet,
@@ -19,9 +19,9 @@ use crate::{
     files::{durable, private_dir, private_file, replace},
 };
 
-/// Where pulls write before they are in place.
+/// Where a pull writes its files before they are put in place.
 pub(super) const STAGE: &str = ".bbdl/stage";
-/// Where Bundles are kept as they were served.
+/// Where Bundles are kept exactly as the server sent them.
 pub(super) const PAGES: &str = "pages";
 pub(super) const NOTE: &str = ".bbdl/commit.json";
 
@@ -41,18 +41,18 @@ struct Move {
 }
 
 impl Commit {
-    /// `from` becomes `to`; a directory in its place is replaced whole.
+    /// Moves `from` to `to`. A directory that is already there is replaced as a whole.
     pub(super) fn add(&mut self, from: PathBuf, to: PathBuf) {
         self.moves.push(Move { from, to });
     }
 
-    /// The directory at `path` goes, if there is one.
+    /// Removes the directory at `path`, if there is one.
     pub(super) fn remove(&mut self, path: PathBuf) {
         self.removals.push(path);
     }
 
-    /// Makes it so. The content of everything staged must be synced already. The answer is whether the file system can
-    /// write directories through to the disk.
+    /// Carries out the commit. The content of everything staged must be synced already. Returns whether the file
+    /// system can sync directories to the disk.
     pub(super) fn perform(&self, dir: &Path) -> Result<bool> {
         if let Some(only) = self.only_file(dir) {
             // One rename needs no note: before it the archive is the old one, after it the new one.
@@ -62,7 +62,7 @@ impl Commit {
             clear_stage(dir)?;
             return Ok(syncs);
         }
-        // What the note names has to be there whenever the note is.
+        // Once the note is there, the files that it names must be there too.
         for staged in [STAGE, PARTIAL, OWN].map(|name| dir.join(name)).iter().filter(|dir| dir.exists()) {
             durable::sync_dir(staged).map_err(|cause| Error::disk("sync", staged, &cause))?;
         }
@@ -73,7 +73,7 @@ impl Commit {
         self.carry_out(dir)
     }
 
-    /// The only step, where it is the rename of a file in the archive's own directory: a pull that brought nothing new.
+    /// The only step, if it is the rename of a file in the archive's own directory: such a pull brought nothing new.
     fn only_file(&self, dir: &Path) -> Option<&Move> {
         let [only] = &self.moves[..] else { return None };
         let is_there = only.to.components().count() == 1 && !dir.join(&only.to).is_dir();
@@ -81,14 +81,14 @@ impl Commit {
     }
 
     fn carry_out(&self, dir: &Path) -> Result<bool> {
-        // Before the first step, so that what is read meanwhile is the old archive as a whole.
+        // Waits before the first step, so that readers see the whole old archive until then.
         let places: Vec<PathBuf> = self.moves.iter().map(|step| dir.join(&step.to)).filter(|to| to.is_file()).collect();
         replace::wait_for(places.iter().map(PathBuf::as_path))
             .map_err(|(place, cause)| Error::disk("write", place, &cause))?;
         let mut touched = BTreeSet::from([dir.to_owned()]);
         for step in &self.moves {
             let (from, to) = (dir.join(&step.from), dir.join(&step.to));
-            // Moved already, unless the disk says otherwise.
+            // If it is not there, an earlier run has moved it already.
             if !from.try_exists().map_err(|cause| Error::disk("read", &from, &cause))? {
                 continue;
             }
@@ -114,7 +114,8 @@ impl Commit {
         Ok(syncs)
     }
 
-    /// Whether every path stays inside the archive: a note is read from a disk that others may write to.
+    /// Whether every path stays inside the archive. Others may be able to write to the disk that the note is read
+    /// from.
     fn is_inside(&self) -> bool {
         let plain = |path: &Path| {
             !path.as_os_str().is_empty() && path.components().all(|part| matches!(part, Component::Normal(_)))
@@ -128,8 +129,8 @@ impl Commit {
 /// Finishes a commit that was cut short, or clears away what a pull without a commit left.
 pub(super) fn finish_or_clear(dir: &Path) -> Result<()> {
     let note = dir.join(NOTE);
-    // Whoever is here holds the lock: a note that is still being written is a dead one's, and so is a file that was given
-    // another name to be removed, as on Windows.
+    // We hold the lock. So an unfinished note comes from a dead process, and so does a file that was renamed so that
+    // it could be removed, as on Windows.
     for left in [OWN, PARTIAL] {
         durable::clear_temporaries(&dir.join(left), Duration::ZERO);
     }

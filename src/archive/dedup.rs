@@ -1,4 +1,4 @@
-//! What each resource of a pull is: new, changed or known, by id and content; and whose.
+//! Decides whether each resource of a pull is new, changed or known, by id and content, and checks whose it is.
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ use crate::{
 pub struct Expected {
     /// Its `resourceType`.
     pub kind: &'static str,
-    /// The id of the Patient it belongs to, if known.
+    /// The id of the Patient that the resources belong to, if known.
     pub patient: Option<String>,
 }
 
@@ -27,7 +27,7 @@ pub struct Expected {
 pub struct Tally {
     /// Distinct ids.
     pub count: u64,
-    /// Ids not there before.
+    /// Ids that were not there before.
     pub added: u64,
     /// Ids with other content than before.
     pub updated: u64,
@@ -47,24 +47,24 @@ impl Tally {
     }
 }
 
-/// The resources that came more than once.
+/// The resources that came more than once in a pull.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repeats {
-    /// How often one came again.
+    /// How many times a resource came again.
     pub number: u64,
-    /// Which they were, as a sum of hashes: the same ones have the same.
+    /// Sum of the hashes of their ids. Equal sums mean the same resources.
     pub which: u64,
 }
 
 impl Repeats {
-    /// Counts one.
+    /// Counts one repeat.
     pub fn count(&mut self, id: &IdHash) {
         self.number += 1;
         self.which = self.which.wrapping_add(part(id));
     }
 }
 
-/// Stands for a set of ids in whatever order they came: the same ids have the same.
+/// Sum of id hashes, the same for any order. Equal sums mean the same set of ids.
 pub fn sum_of_ids<'i>(ids: impl IntoIterator<Item = &'i IdHash>) -> u64 {
     ids.into_iter().fold(0, |sum, id| sum.wrapping_add(part(id)))
 }
@@ -73,7 +73,7 @@ fn part(id: &IdHash) -> u64 {
     id.first_chunk().copied().map_or(0, u64::from_le_bytes)
 }
 
-/// What a page has brought.
+/// What a page brought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct News {
     /// Resources that had not come before in this pull.
@@ -103,11 +103,11 @@ pub(super) enum Verdict {
 /// A resource that is to be written.
 pub(super) struct Entered {
     pub(super) verdict: Verdict,
-    /// Where its older version stands that came earlier in this pull.
+    /// Where its older version is, if one came earlier in this pull.
     pub(super) replaces: Option<Place>,
 }
 
-/// Where a resource stands: its line in the file, and in the file of changes.
+/// Where a resource is: its line in the file, and its line in the file of changes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) line: u64,
@@ -137,15 +137,16 @@ pub struct Dedup {
     lines: u64,
     changes: u64,
     pub(super) tally: Tally,
-    /// Resources that came although their id had come before, in this reading.
+    /// Resources in this reading whose id had come before.
     pub(super) repeats: Repeats,
 }
 
 impl Dedup {
-    /// Nothing has come yet.
+    /// Starts with no resources.
     #[must_use]
     pub fn new(mut expected: Expected, before: PreviousIds) -> Self {
-        // A server that does not say whose token it is: what is kept, and then what comes, says it.
+        // If the server does not say whose token it is, the archive says it, or else the first resource with a
+        // Patient id.
         expected.patient = expected.patient.or_else(|| before.patient().map(str::to_owned));
         Self {
             expected,
@@ -164,7 +165,7 @@ impl Dedup {
         &self.tally
     }
 
-    /// Which ids have come, as [`sum_of_ids`].
+    /// The sum of the ids that came, as in [`sum_of_ids`].
     #[must_use]
     pub fn which(&self) -> u64 {
         sum_of_ids(self.seen.keys())
@@ -176,8 +177,8 @@ impl Dedup {
         self.repeats
     }
 
-    /// Enters a resource whose header is known, and counts it among the news; says whether it is to be written. One
-    /// that came already, in this version or a newer one, is not. `may_repeat`: its coming again shows nothing.
+    /// Enters a resource whose header is known, and counts it as news. Returns whether to write it: no if this
+    /// version or a newer one came already. `may_repeat`: a repeat of this resource is normal and is not counted.
     ///
     /// # Errors
     /// [`crate::error::Exit::Data`] for what does not belong among these resources.
@@ -213,7 +214,7 @@ impl Dedup {
             return Ok(None);
         }
         match earlier {
-            // The version of before counts for nothing any more.
+            // The earlier version in this pull no longer counts.
             Some(earlier) => *self.tally.of(earlier.verdict) -= 1,
             None => self.tally.count += 1,
         }
@@ -234,7 +235,7 @@ impl Dedup {
         Ok(Some(Entered { verdict, replaces }))
     }
 
-    /// How many prior authorizations were kept before (API v3: ids that are no numbers).
+    /// How many prior authorizations were kept before (API v3: ids that are not numbers).
     #[must_use]
     pub fn prior_authorizations_before(&self) -> u64 {
         self.before.unordered()

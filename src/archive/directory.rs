@@ -9,8 +9,7 @@ use std::{
 use super::{OWN, manifest};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Whether this `.bbdl` is where somebody has the profiles and tokens of all their log-ins (`BBDL_HOME`), and so
-/// no archive's.
+/// Whether this `.bbdl` is a `BBDL_HOME`, with someone's profiles and tokens, and so not part of an archive.
 fn is_home(own: &Path) -> bool {
     ["profiles", "tokens", "locks", "config.toml"].iter().any(|name| own.join(name).exists())
 }
@@ -56,7 +55,7 @@ const LEFTOVERS: [&str; 32] = [
     ".849C9593-D756-4E56-8D6E-42412F2A707B",
 ];
 
-/// As file systems see it that know no case.
+/// Compares as a file system that ignores case does.
 fn is_leftover(name: &OsStr) -> bool {
     let name = name.to_string_lossy().to_lowercase();
     LEFTOVERS.iter().any(|leftover| {
@@ -65,7 +64,7 @@ fn is_leftover(name: &OsStr) -> bool {
     })
 }
 
-/// Where the directory is, if it is a link.
+/// The real path of the directory, if it is a link.
 pub(super) fn resolved(dir: &Path) -> Result<PathBuf> {
     match fs::symlink_metadata(dir) {
         Ok(metadata) if metadata.is_symlink() => {
@@ -86,7 +85,8 @@ pub fn has_no_pull_yet(dir: &Path) -> bool {
         && fs::read_dir(dir).is_ok_and(|mut entries| entries.all(is_nothing))
 }
 
-/// The archive that `place` is in or at, also one whose first pull has not finished. `place` has no link in it.
+/// The archive that `place` is or is inside of, even if its first pull has not finished. `place` must contain no
+/// link.
 #[must_use]
 pub(crate) fn around(place: &Path) -> Option<&Path> {
     let is_one = |dir: &&Path| {
@@ -108,8 +108,7 @@ pub(super) fn refuse_foreign(dir: &Path) -> Result<()> {
         }
         Err(cause) => return Err(Error::disk("read", dir, &cause)),
     };
-    // Looked at first and asked second: whatever another `bbdl` has put here since, its own directory was
-    // made before that.
+    // List the directory first, then ask. If another `bbdl` has put files here since, it made `.bbdl` before them.
     let is_ours = || [OWN, manifest::FILE].iter().any(|name| dir.join(name).exists());
     if entries.next().is_none() || (is_ours() && !is_home(&dir.join(OWN))) {
         return Ok(());

@@ -1,9 +1,9 @@
-//! A single document: whether two downloads of it say the same.
+//! Single documents: whether two downloads have the same content.
 
 use serde_json::Value;
 
-/// Whether two documents differ in nothing but ids made up for the answer: API v3 gives the entries of an
-/// insurance card fresh uuids at each call, in `id`, `fullUrl` and the references between them.
+/// Whether two documents differ only in ids that the server made up for the answer. In an insurance card, API v3
+/// gives the entries new UUIDs at each call, in `id`, `fullUrl` and the references between them.
 #[must_use]
 pub(crate) fn says_the_same(one: &str, other: &str) -> bool {
     let settled = |text: &str| serde_json::from_str(text).ok().map(without_made_up_ids);
@@ -23,7 +23,7 @@ fn without_made_up_ids(value: Value) -> Value {
     }
 }
 
-/// RFC 9562 section 4, by itself, as a URN or at the end of a reference (`Patient/…`).
+/// Whether this is a UUID (RFC 9562 section 4), alone, as a URN or at the end of a reference (`Patient/…`).
 fn is_uuid(value: &Value) -> bool {
     const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
     let Some(text) = value.as_str() else { return false };

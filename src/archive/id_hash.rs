@@ -1,10 +1,11 @@
-//! What stands for an id and for a content, in constant space each.
+//! Hashes of fixed size that stand for an id or for a content.
 
 use sha2::{Digest, Sha256};
 
 /// 128 bits of an id's SHA-256: a collision among a billion claims is less likely than a broken disk.
 pub(crate) type IdHash = [u8; 16];
-/// XXH3-128 of what a resource says, see [`crate::fhir::resource::Header::fingerprint`]: no server gains anything by a collision.
+/// XXH3-128 of what a resource says, see [`crate::fhir::resource::Header::fingerprint`]. A weaker hash is enough: a
+/// server gains nothing by a collision.
 pub(crate) type Fingerprint = [u8; 16];
 
 /// The hash of an id.

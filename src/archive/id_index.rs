@@ -1,8 +1,8 @@
-//! What a file of the archive holds, in forty bytes a resource: key, content and date. With it a pull that
-//! brings nothing new does not have to read the file to know that.
+//! The catalog of a file of the archive: forty bytes for each resource, with key, content hash and date. With it, a
+//! pull that brings nothing new does not have to read the file.
 //!
-//! It is a shortcut and nothing more: one that is missing, damaged, or of another file than the one that
-//! is there (by size, checksum and time of the last change) counts for nothing, and the file is read.
+//! A catalog only saves time. If it is missing or damaged, or belongs to another file than the one that is there (by
+//! size, checksum and time of the last change), bbdl ignores it and reads the file.
 
 use std::{
     fs,
@@ -23,10 +23,10 @@ use crate::{
     files::private_file,
 };
 
-/// Where catalogs are, below the archive.
+/// The directory of the catalogs, inside the archive.
 pub(super) const ID_INDEXES: &str = ".bbdl/catalog";
 
-/// Which layout of catalogs this is.
+/// The version of the catalog layout.
 const LAYOUT: &[u8; 8] = b"bbdlcat1";
 pub(super) const ROW_BYTES: usize = 40;
 
@@ -57,7 +57,7 @@ impl IndexRow {
     }
 }
 
-/// The file that a catalog is of.
+/// The file that a catalog describes.
 pub(super) struct IndexedFile<'a> {
     pub(super) path: &'a Path,
     pub(super) bytes: u64,
@@ -65,7 +65,7 @@ pub(super) struct IndexedFile<'a> {
 }
 
 impl IndexedFile<'_> {
-    /// What a catalog of it begins with: its layout, and which file it is of.
+    /// The start of its catalog: the layout, and which file it describes.
     fn head(&self) -> io::Result<Vec<u8>> {
         let changed = fs::metadata(self.path)?.modified()?;
         let changed = changed.duration_since(UNIX_EPOCH).map_err(io::Error::other)?.as_nanos();
@@ -95,11 +95,11 @@ pub(super) fn write(path: &Path, of: &IndexedFile<'_>, records: impl Iterator<It
     }
     let sum = sum.digest128().to_le_bytes();
     out.write_all(&sum).map_err(wrong)?;
-    // After a power cut it may be damaged, and then it counts for nothing.
+    // A power failure may damage it. Then it is ignored.
     flush(out, path)
 }
 
-/// How many records of the catalog at `path` `each` says yes to; `None` unless it is a whole catalog of
+/// Counts the records in the catalog at `path` for which `each` returns true. `None` if it is not a whole catalog of
 /// this file as it is now.
 pub(super) fn count(path: &Path, of: &IndexedFile<'_>, mut each: impl FnMut(&IndexRow) -> bool) -> Option<usize> {
     const SUM: u64 = 16;
@@ -168,7 +168,7 @@ mod tests {
         }
         fs::write(&path, &whole).unwrap();
         assert_eq!(count(&path, &of, nobody), Some(0));
-        // Written again, be it with the same bytes.
+        // The file is written again, even with the same bytes.
         let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
         fs::File::options().write(true).open(&file).unwrap().set_modified(later).unwrap();
         assert_eq!(count(&path, &of, nobody), None);

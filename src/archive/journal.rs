@@ -1,9 +1,9 @@
-//! A pull that was cut short: what of it is on the disk, and where it goes on.
+//! What an interrupted pull has left on the disk, and where the next run can continue.
 //!
-//! While a search is read, its lines are in `.bbdl/partial/<Resource>.ndjson`, and after each page an entry in the
-//! journal beside it says how long that file is, what its SHA-256 is up to there, and how far the search was
-//! read. The caller decides how to write that: a checkpoint is stored as it is. Nothing here is synced: after a
-//! power failure, the journal may name data that are lost. So it counts only if the hash matches.
+//! While a search is read, its lines go to `.bbdl/partial/<Resource>.ndjson`. After each page, an entry in the
+//! journal beside it says how long that file is, its SHA-256 so far, and how far the search was read. The caller
+//! decides the form of that checkpoint: it is stored as it is. Nothing here is synced, so after a power failure the
+//! journal may name data that are lost. An entry counts only if the hash matches.
 
 use std::{
     collections::VecDeque,
@@ -26,25 +26,25 @@ use crate::{
     files::{private_file, replace},
 };
 
-/// Where pulls under way are, below the archive.
+/// The directory of unfinished pulls, inside the archive.
 pub(super) const PARTIAL: &str = ".bbdl/partial";
 
-/// What a pull asked. What was begun goes on only where all of it is the same.
+/// What a pull asked for. An interrupted pull continues only if all of it is the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SearchKey {
-    /// Whose and where from.
+    /// The server, the API version and the patient.
     pub source: Source,
     /// The filters.
     pub query: Query,
-    /// From when on, for an incremental pull.
+    /// The lower time limit of an incremental pull.
     pub since: Option<Timestamp>,
-    /// Resources a page.
+    /// Resources per page.
     pub page_size: u32,
     /// Whether Bundles are kept.
     pub pages_kept: bool,
 }
 
-/// The names in the file are those of version 0.1.0, whose interrupted pulls go on.
+/// The field names in the file are those of version 0.1.0, so that its interrupted pulls can continue.
 #[derive(Serialize, Deserialize)]
 struct Head {
     #[serde(rename = "question")]
@@ -52,27 +52,27 @@ struct Head {
     started: Timestamp,
 }
 
-/// A page that is wholly in the file of lines.
+/// A page that is completely in the file of lines.
 #[derive(Clone, Serialize, Deserialize)]
 struct JournalEntry<C> {
     bytes: u64,
     sha256: String,
-    /// What had come more than once: the lines do not tell.
+    /// What came more than once. The file of lines does not show it.
     #[serde(rename = "repeated", default)]
     repeats: Repeats,
     #[serde(flatten)]
     checkpoint: C,
 }
 
-/// What a journal stores of how far a search was read.
+/// How far a search was read, as a journal stores it.
 pub trait Progress: Clone + Serialize + DeserializeOwned {
     /// How many pages were read.
     fn pages(&self) -> usize;
-    /// Whether the search goes on.
+    /// Whether there are more pages to read.
     fn has_next(&self) -> bool;
 }
 
-/// The files of one resource type's pull under way.
+/// The files of an unfinished pull of one resource type.
 pub(super) struct Files {
     dir: PathBuf,
     resource: &'static str,
@@ -102,9 +102,9 @@ impl Files {
         self.dir.join(format!("{}.journal", self.resource))
     }
 
-    /// Forgets what an earlier run has left.
+    /// Removes what an earlier run has left.
     pub(super) fn clear(&self) -> Result<()> {
-        // The last is what lines are dropped into, before it takes the place of the others.
+        // The last one is a temporary file for dropping lines. It then replaces the file of lines.
         for path in [self.journal(), self.lines(), self.changes(), self.lines().with_extension("kept")] {
             forgiving(replace::remove(&path), &path)?;
         }
@@ -124,13 +124,13 @@ fn forgiving(result: std::io::Result<()>, path: &Path) -> Result<()> {
 pub(super) struct Journal {
     path: PathBuf,
     out: File,
-    /// How much of a journal stays true with which a pull goes on. It is cut once there is something new to note:
-    /// a server may have nothing to say this time, and the next.
+    /// How much of the journal is still valid when a pull continues. The rest is cut off only when there is a new
+    /// entry: if the server fails now, the next run can still continue from here.
     cut: Option<u64>,
 }
 
 impl Journal {
-    /// Begins a journal; `files` are empty by now.
+    /// Starts a journal. `files` must be empty by now.
     pub(super) fn begin(files: &Files, key: &SearchKey, now: Timestamp) -> Result<Self> {
         let path = files.journal();
         let mut journal = Self { out: open(&path, true)?, path, cut: None };
@@ -138,7 +138,7 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Notes a page that is wholly in the file.
+    /// Adds an entry for a page that is completely in the file.
     pub(super) fn note(
         &mut self,
         (bytes, hash): (u64, &Sha256),
@@ -163,28 +163,29 @@ fn open(path: &Path, anew: bool) -> Result<File> {
     opened.map_err(|cause| Error::disk("open", path, &cause))
 }
 
-/// What is left of a pull that was cut short.
+/// What an interrupted pull has left.
 pub(super) struct Resume<C> {
-    /// How far it goes on from.
+    /// Where to continue.
     pub(super) checkpoint: C,
-    /// When it was begun.
+    /// When the pull began.
     pub(super) started: Timestamp,
     /// How long the file of lines is at that point.
     pub(super) bytes: u64,
-    /// What had come more than once by then.
+    /// What had come more than once at that point.
     pub(super) repeats: Repeats,
-    /// The journal, cut to that point as soon as it goes on.
+    /// The journal. It is cut to that point when the next entry is written.
     pub(super) journal: Journal,
 }
 
-/// A search goes on for so long; what is older may be far behind the server. The next night may come two hours late.
+/// A search can be continued for this long. An older one may be far behind the server. 48 hours allows for a nightly
+/// run that starts two hours late.
 const LONGEST: SignedDuration = SignedDuration::from_hours(48);
 
 impl<C: Progress> Resume<C> {
-    /// What is left of the pull that asked `key`; `None` where there is nothing to go on with.
+    /// What is left of the pull that asked for `key`; `None` if no page can be used.
     ///
-    /// It goes on from the newest page that is wholly there and names a next one: an end that was reached is asked
-    /// for again, since what was true then may not be now.
+    /// The pull continues from the newest page that is complete and names a next page. If the search had reached its
+    /// end, its last page is read again, because the set may have grown since.
     pub(super) fn find(files: &Files, key: &SearchKey, now: Timestamp) -> Result<Option<Self>> {
         let path = files.journal();
         let journal = match private_file::open(&path) {
@@ -200,14 +201,14 @@ impl<C: Progress> Resume<C> {
             return Ok(None);
         }
         let mut end = first.len() as u64;
-        // No more than the last two are needed; of a long pull there are thousands.
+        // Only the last two are needed; a long pull has thousands.
         let mut newest = VecDeque::<(JournalEntry<C>, u64)>::new();
         let kept = files.lines();
         let Some(mut kept) = Kept::open(&kept)? else { return Ok(None) };
         while let Some(line) = next_whole(&mut lines) {
             end += line.len() as u64;
             let Ok(entry) = serde_json::from_slice::<JournalEntry<C>>(line) else {
-                // Version 0.1.0 noted more than pages.
+                // Version 0.1.0 also wrote other entries than pages.
                 if serde_json::from_slice::<serde_json::Value>(line).is_ok() { continue } else { break }
             };
             if !kept.agrees_with(entry.bytes, &entry.sha256)? {
@@ -218,7 +219,7 @@ impl<C: Progress> Resume<C> {
                 newest.pop_front();
             }
         }
-        // A journal that was damaged may have such an end before its own.
+        // A damaged journal may contain such an end before its last entry.
         while newest.back().is_some_and(|(entry, _)| !entry.checkpoint.has_next()) {
             newest.pop_back();
         }
@@ -229,14 +230,14 @@ impl<C: Progress> Resume<C> {
     }
 }
 
-/// The next line, with its line break. A last line without one was cut short and does not count, and neither does
-/// what cannot be read: the search then starts again from an earlier page.
+/// The next line, with its line break. A last line without one was cut short and does not count. Nor does a line that
+/// cannot be read. The search then continues from an earlier page.
 fn next_whole<'a>(lines: &'a mut Lines<'_, File>) -> Option<&'a [u8]> {
     let (_, line) = lines.next().ok()??;
     line.ends_with(b"\n").then_some(line)
 }
 
-/// The file of lines, read as far as the journal agrees with it.
+/// The file of lines, read as far as it matches the journal.
 struct Kept<'a> {
     path: &'a Path,
     file: BufReader<File>,
@@ -255,7 +256,7 @@ impl<'a> Kept<'a> {
         }
     }
 
-    /// Whether the file is this long at least, and has this hash up to there.
+    /// Whether the file has at least this length, and this hash up to there.
     fn agrees_with(&mut self, bytes: u64, sha256: &str) -> Result<bool> {
         let Some(length) = bytes.checked_sub(self.at) else { return Ok(false) };
         let copied = digest(&mut (&mut self.file).take(length), &mut self.hash)
@@ -265,7 +266,7 @@ impl<'a> Kept<'a> {
     }
 }
 
-/// Hashes what is left of a file; says how much it was.
+/// Hashes the rest of a file. Returns its length.
 pub(super) fn digest(file: &mut impl BufRead, hash: &mut Sha256) -> std::io::Result<u64> {
     let mut bytes = 0;
     loop {
@@ -321,7 +322,7 @@ mod tests {
         NOW.parse().unwrap()
     }
 
-    /// A pull of three pages, the file of which says what its pages bring.
+    /// A pull of three pages. Its file says which page each line is from.
     fn begun(dir: &Path, ended: bool) -> Files {
         let files = Files::of(dir, "ExplanationOfBenefit");
         files.clear().unwrap();
@@ -350,14 +351,14 @@ mod tests {
         let files = begun(dir.path(), false);
         assert_eq!(pages(&files, &key(), now()), Some((3, 21)));
         assert_eq!(Resume::<Read>::find(&files, &key(), now()).unwrap().unwrap().repeats.number, 3);
-        // An end that was reached is asked for again.
+        // If the end was reached, the last page is read again.
         let files = begun(dir.path(), true);
         assert_eq!(pages(&files, &key(), now()), Some((2, 14)));
-        // And so is one that stands where none can be.
+        // The same if the journal has an end where none can be.
         let text = fs::read_to_string(files.journal()).unwrap();
         fs::write(files.journal(), text.replace("\"/next?page=3\"", "null")).unwrap();
         assert_eq!(pages(&files, &key(), now()), None);
-        // Claims that a kill left while lines were dropped go as well.
+        // If the process was killed while it dropped lines, the temporary file is removed too.
         let half = files.lines().with_extension("kept");
         fs::write(&half, "claims").unwrap();
         files.clear().unwrap();
@@ -389,7 +390,7 @@ mod tests {
         assert_eq!(pages(&files, &key(), next_night), pages(&files, &key(), now()), "a timer that is two hours late");
         assert_eq!(pages(&files, &key(), "2026-11-25T10:00:01Z".parse().unwrap()), None);
         assert_eq!(pages(&files, &key(), "2026-11-23T09:59:59Z".parse().unwrap()), None, "a clock set back");
-        // What a power cut has taken, or changed, is not there, and neither is what follows it.
+        // Data that a power failure lost or changed do not count, and neither does what follows them.
         fs::write(files.lines(), "page 1\npage 2\npage").unwrap();
         assert_eq!(pages(&files, &key(), now()), Some((2, 14)));
         fs::write(files.lines(), "page 1\npage X\npage 3\n").unwrap();
@@ -405,7 +406,7 @@ mod tests {
         let text = fs::read(files.journal()).unwrap();
         fs::write(files.journal(), &text[..text.len() - 9]).unwrap();
         assert_eq!(pages(&files, &key(), now()), Some((2, 14)));
-        // And the journal goes on after the last whole one.
+        // The journal continues after the last whole entry.
         assert_eq!(pages(&files, &key(), now()), Some((2, 14)));
     }
 }

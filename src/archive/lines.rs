@@ -1,4 +1,4 @@
-//! Files of one resource a line: made, synced, thinned out, compared.
+//! Files with one resource per line: create, sync, drop lines, hash, read.
 
 use std::{
     collections::HashSet,
@@ -14,13 +14,13 @@ use crate::{
     files::{private_dir, private_file, replace},
 };
 
-/// What is gathered before it goes to a file.
+/// Size of the write buffer.
 pub(super) const BUFFER: usize = 1 << 18;
 
-/// A new private file, whose directory is made where needed.
+/// Creates a private file, and its directory if needed.
 pub(super) fn create(path: &Path) -> Result<BufWriter<File>> {
     if let Some(parent) = path.parent() {
-        // The commit brings the directory to the disk, with what is in it.
+        // The commit syncs the directory and its content later.
         private_dir::create_unsynced(parent).map_err(|cause| Error::disk("create", parent, &cause))?;
     }
     let file = private_file::create(path).map_err(|cause| Error::disk("create", path, &cause))?;
@@ -34,12 +34,12 @@ pub(super) fn sync(out: BufWriter<File>, path: &Path) -> Result<()> {
         .map_err(|cause| Error::disk("write", path, &cause))
 }
 
-/// Hands everything to the system, and does not wait for the disk.
+/// Hands everything to the operating system, without waiting for the disk.
 pub(super) fn flush(out: BufWriter<File>, path: &Path) -> Result<()> {
     out.into_inner().map(drop).map_err(|cause| Error::disk("write", path, &cause.into_error()))
 }
 
-/// Brings a file that is closed to the disk.
+/// Syncs a closed file to the disk.
 pub(super) fn sync_file(path: &Path) -> Result<()> {
     let file = private_file::open_to_append(path).and_then(|file| file.sync_all());
     file.map_err(|cause| Error::disk("write", path, &cause))
@@ -59,7 +59,7 @@ impl<'a, F: Read> Lines<'a, F> {
         Self { reader: BufReader::with_capacity(BUFFER, file), path, line: Vec::new(), number: 0 }
     }
 
-    /// The next line with its number, from 1, and its line break. Only the last line may lack one.
+    /// The next line with its number, from 1, and with its line break. Only the last line may have none.
     pub(super) fn next(&mut self) -> Result<Option<(u64, &mut Vec<u8>)>> {
         self.line.clear();
         self.number += 1;
@@ -69,7 +69,7 @@ impl<'a, F: Read> Lines<'a, F> {
     }
 }
 
-/// Takes lines out of a file (a resource came again in a newer version on a later page). Rare: the
+/// Removes lines from a file, because a newer version of their resource came on a later page. This is rare, so the
 /// whole file is copied.
 pub(super) fn drop_lines(path: &Path, superseded: &HashSet<u64>) -> Result<(u64, Sha256)> {
     let kept = path.with_extension("kept");
@@ -86,7 +86,7 @@ pub(super) fn drop_lines(path: &Path, superseded: &HashSet<u64>) -> Result<(u64,
         }
     }
     sync(out, &kept)?;
-    // Not every file system of Windows replaces a file that is open, were it only by us.
+    // Some Windows file systems do not replace a file that is open, even if only we have it open.
     drop(lines);
     replace::rename(&kept, path).map_err(|cause| Error::disk("write", path, &cause))?;
     Ok((bytes, hash))
@@ -98,10 +98,10 @@ pub(super) fn hex_digest(hash: Sha256) -> String {
     hex::encode(hash.finalize())
 }
 
-/// Runs through the lines of a file, each without its line break, numbered from 1.
+/// Calls `each` for the lines of a file, without their line breaks, numbered from 1.
 ///
 /// # Errors
-/// Those of `each`; [`crate::error::Exit::Data`] for a line that is no text, [`crate::error::Exit::Disk`].
+/// Errors of `each`; [`crate::error::Exit::Data`] for a line that is not text; [`crate::error::Exit::Disk`].
 pub(crate) fn for_each_line(path: &Path, mut each: impl FnMut(u64, &str) -> Result<()>) -> Result<()> {
     each_line(path, |number, line| match line {
         Some(line) => each(number, line),
@@ -109,10 +109,10 @@ pub(crate) fn for_each_line(path: &Path, mut each: impl FnMut(u64, &str) -> Resu
     })
 }
 
-/// As [`for_each_line`], with nothing in place of a line that is no text.
+/// Like [`for_each_line`], but gives `None` for a line that is not text.
 ///
 /// # Errors
-/// Those of `each`, and [`crate::error::Exit::Disk`].
+/// Errors of `each`, and [`crate::error::Exit::Disk`].
 pub(crate) fn each_line(path: &Path, each: impl FnMut(u64, Option<&str>) -> Result<()>) -> Result<()> {
     let file = match private_file::open(path) {
         Ok(file) => file,
@@ -122,7 +122,7 @@ pub(crate) fn each_line(path: &Path, each: impl FnMut(u64, Option<&str>) -> Resu
     each_line_of(Lines::of(file, path), each)
 }
 
-/// As [`each_line`], of lines that are open.
+/// Like [`each_line`], for lines that are open already.
 pub(super) fn each_line_of<F: Read>(
     mut lines: Lines<'_, F>,
     mut each: impl FnMut(u64, Option<&str>) -> Result<()>,
@@ -137,7 +137,7 @@ pub(super) fn damaged(path: &Path, line: u64, why: &str) -> Error {
     not_as_it_was(path, &format!("line {line}: {why}"))
 }
 
-/// A file of the archive is not what a pull has put there.
+/// The error for a file of the archive that is not as a pull wrote it.
 #[must_use]
 pub(crate) fn not_as_it_was(path: &Path, why: &str) -> Error {
     Error::new(ErrorKind::Archive, format!("{} is damaged: {why}", path.display()))

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// How long to wait for another `bbdl` that has the archive.
+/// How long to wait for another `bbdl` that holds the archive.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where the lock file of the archive at `dir` is.
@@ -29,10 +29,10 @@ pub(super) struct ArchiveLock {
 }
 
 impl ArchiveLock {
-    /// Waits until nobody else writes to the archive at `dir`.
+    /// Waits until no other process writes to the archive at `dir`.
     ///
     /// # Errors
-    /// [`crate::error::Exit::TryAgain`] when another `bbdl` keeps it, [`crate::error::Exit::Disk`].
+    /// [`crate::error::Exit::TryAgain`] if another `bbdl` holds it all this time, [`crate::error::Exit::Disk`].
     pub(super) fn acquire(dir: &Path) -> Result<Self> {
         let own = dir.join(OWN);
         private_dir::create(&own).map_err(|cause| Error::disk("create", &own, &cause))?;
@@ -47,7 +47,7 @@ impl ArchiveLock {
         }
     }
 
-    /// Whether the file system keeps permissions: whether the lock file is private, or can be made so.
+    /// Whether the file system keeps permissions, that is, whether the lock file is private or can be made so.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`].

@@ -1,4 +1,4 @@
-//! `manifest.json`: where from, what was asked, counts, checksums, one row a pull and resource.
+//! `manifest.json`: source, query, counts, checksums, and one row for each pull and resource.
 
 use std::{collections::BTreeMap, io, path::Path};
 
@@ -15,24 +15,24 @@ use crate::{
 /// The name of the file.
 pub const FILE: &str = "manifest.json";
 
-/// Where rows of pulls go that the manifest no longer holds.
+/// The file for pull rows that the manifest no longer holds.
 pub const OLDER_PULLS: &str = "pulls.ndjson";
 
-/// Whose data it is and where it came from. An archive belongs to one of these.
+/// Whose data it is and where it came from. All data in an archive have the same source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Source {
     /// Scheme, host and port.
     pub server: Origin,
     /// API version: all ids differ between versions.
     pub api: ApiVersion,
-    /// Patient id, where the server said it.
+    /// Patient id, if the server said it.
     pub patient: Option<String>,
 }
 
-/// What was asked of the server, beyond the page size: parameter names and values in order.
+/// What the server was asked for, except the page size: parameter names and values in order.
 pub type Query = Vec<(String, String)>;
 
-/// One resource type as it stands.
+/// The current state of one resource type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The file's name.
@@ -45,15 +45,15 @@ pub struct Entry {
     pub sha256: String,
     /// The filters it was fetched with.
     pub query: Query,
-    /// Up to which instant of the server's everything is here; none where the server did not say.
+    /// The archive has all that the server had loaded by this time. None if the server did not say.
     pub cursor: Option<Timestamp>,
-    /// What the server said the number is, where it did not send as many.
+    /// How many resources the server counted, if it sent fewer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_total: Option<u64>,
 }
 
 impl Entry {
-    /// Whether the name is that of this resource's file in the archive's own directory, and no other file there.
+    /// Whether the name is that of this resource's file, directly in the archive's own directory.
     #[must_use]
     pub fn is_of(&self, resource: &str) -> bool {
         ["ndjson", "json"].iter().any(|extension| self.file == format!("{resource}.{extension}"))
@@ -74,17 +74,17 @@ pub enum Mode {
 /// What one pull did to one resource type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PullRow {
-    /// The pull; rows of one run share it.
+    /// The id of the pull. All rows of one run share it.
     pub id: String,
     /// The resource type.
     pub resource: String,
-    /// How.
+    /// How it was pulled.
     pub mode: Mode,
     /// When it began, by this machine's clock.
     pub started: Timestamp,
     /// When it ended, by this machine's clock.
     pub finished: Timestamp,
-    /// Ids not here before.
+    /// Ids that were not here before.
     pub added: u64,
     /// Ids with other content than before.
     pub updated: u64,
@@ -96,12 +96,12 @@ pub struct PullRow {
     pub requests: u64,
     /// Bytes received, after decompression.
     pub bytes: u64,
-    /// The file with what was added or changed, if there is one.
+    /// The file of added and changed resources, if there is one.
     pub changes: Option<String>,
 }
 
 impl PullRow {
-    /// Whether the file that it names is in `changes/`, and leads nowhere else.
+    /// Whether the file that it names is in `changes/` and not elsewhere.
     pub(super) fn stays_inside(&self) -> bool {
         self.changes.as_ref().is_none_or(|path| is_in_changes(Path::new(path)))
     }
@@ -114,7 +114,7 @@ pub struct Manifest {
     pub format: String,
     /// Version of the format; 1.
     pub version: u32,
-    /// Whose and where from.
+    /// Whose data it is and where it came from.
     pub source: Source,
     /// By resource type.
     pub resources: BTreeMap<String, Entry>,
@@ -122,7 +122,7 @@ pub struct Manifest {
     pub pulls: Vec<PullRow>,
 }
 
-/// Whether a path is that of a file in `changes/`, and leads nowhere else.
+/// Whether a path is that of a file in `changes/`, and does not lead elsewhere.
 fn is_in_changes(path: &Path) -> bool {
     use std::path::Component::Normal;
     matches!(path.components().collect::<Vec<_>>()[..], [Normal(dir), Normal(_)] if dir == "changes")
@@ -132,7 +132,7 @@ const FORMAT: &str = "bbdl-archive";
 const VERSION: u32 = 1;
 
 impl Manifest {
-    /// An archive with nothing in it yet.
+    /// The manifest of an empty archive.
     #[must_use]
     pub fn new(source: Source) -> Self {
         Self { format: FORMAT.to_owned(), version: VERSION, source, resources: BTreeMap::new(), pulls: Vec::new() }
@@ -146,7 +146,7 @@ impl Manifest {
         let path = dir.join(FILE);
         let text = match private_file::read(&path) {
             Ok(text) => text,
-            // Nor is there one in a file.
+            // If the path leads through a file, there is no manifest either.
             Err(cause) if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 return Ok(None);
             }
@@ -158,11 +158,11 @@ impl Manifest {
         })
     }
 
-    /// Reads the text of a manifest, which comes from a disk that others may have written to: a name in it may not
-    /// lead elsewhere.
+    /// Reads the text of a manifest. Others may be able to write to the disk, so no name in it may lead outside the
+    /// archive.
     ///
     /// # Errors
-    /// Why it is not a manifest of this format and version.
+    /// A text that says why it is not a manifest of this format and version.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
         let manifest: Self =
             serde_json::from_slice(text).map_err(|cause| format!("not a bbdl manifest: {}", wrong_json(&cause)))?;
@@ -189,8 +189,8 @@ impl Manifest {
         text
     }
 
-    /// A name for the next pull: its number, so that names sort as they happened whatever the clock
-    /// does, and its time for people.
+    /// The id of the next pull: its number, so that ids sort in the order of the pulls even if the clock changes, and
+    /// its time for people.
     #[must_use]
     pub fn next_pull_id(manifest: Option<&Self>, now: Timestamp) -> String {
         let newest = manifest.and_then(|manifest| manifest.pulls.last());

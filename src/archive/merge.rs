@@ -1,6 +1,6 @@
-//! An increment joined to the file of before: changed resources in their old places, new ones at the end.
+//! Merges an increment into the old file: changed resources in their old places, new ones at the end.
 //!
-//! Both files are streamed; what is in memory is a few bytes for each resource of the increment.
+//! Both files are streamed. Memory holds only hashes, dates and positions: less than 100 bytes for each resource.
 
 use std::{
     fs::{self, File},
@@ -29,7 +29,7 @@ use crate::{
 pub(super) struct Merged {
     pub(super) added: u64,
     pub(super) updated: u64,
-    /// Resources, size and hash of the new file; as before where nothing was added or updated.
+    /// Resources, size and hash of the new file, or of the old file if nothing was added or updated.
     pub(super) count: u64,
     pub(super) bytes: u64,
     pub(super) sha256: String,
@@ -41,37 +41,37 @@ pub(super) struct Merged {
 struct Piece {
     record: IndexRow,
     fate: Fate,
-    /// To the nanosecond, other than that of a record.
+    /// To the nanosecond, unlike the date in `record`.
     last_updated: Option<Timestamp>,
-    /// Where its line is, without the line break.
+    /// Where its line starts; `length` leaves out the line break.
     from: u64,
     length: u64,
 }
 
 impl Piece {
-    /// Whether the resource that is kept under its id says the same, or something newer: a replica of the
-    /// data back end may lag behind what was served before.
+    /// Whether the archive already has the same content under this id, or newer content. A replica of the server's
+    /// data may lag behind what was served before.
     fn is_known(&self, kept: &IndexRow) -> bool {
         self.last_updated < kept.last_updated || self.record.fingerprint == kept.fingerprint
     }
 }
 
-/// What a resource of the increment means for the file of before.
+/// What a resource of the increment changes in the old file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    /// Not in the file of before.
+    /// It is not in the old file.
     Added,
-    /// In place of a line.
+    /// It replaces a line.
     Replaces,
-    /// The line of before says the same, or something newer.
+    /// The old line has the same content, or newer content.
     Known,
 }
 
-/// The resources of the increment, and what each means.
+/// The resources of the increment, and what each one changes.
 #[derive(Default)]
 struct Pieces {
     by_id: IndexMap<IdHash, Piece>,
-    /// Line of the file of before (from 1) and number of the piece in its place, in the order of the lines.
+    /// Line number in the old file (from 1) and index of the piece that replaces it, in the order of the lines.
     replaced: Vec<(u64, usize)>,
 }
 
@@ -80,19 +80,19 @@ impl Pieces {
         self.by_id.values().filter(|piece| piece.fate == fate).count() as u64
     }
 
-    /// Whether a record of the file of before stays: the increment has nothing else in its place.
+    /// Whether a record of the old file stays, because the increment does not replace it.
     fn leaves(&self, record: &IndexRow) -> bool {
         self.by_id.get(&record.id).is_none_or(|piece| piece.fate == Fate::Known)
     }
 
-    /// Those with one of these fates, in order.
+    /// The pieces with one of these fates, in order.
     fn with(&self, fates: &'static [Fate]) -> impl Iterator<Item = &Piece> {
         self.by_id.values().filter(|piece| fates.contains(&piece.fate))
     }
 }
 
-/// The files of a merge. `out` and `changes` are written where anything was added or updated, `new_catalog`
-/// wherever `catalog` was of no use.
+/// The files of a merge. `out` and `changes` are written if anything was added or updated; `new_catalog` is written
+/// if `catalog` could not be used.
 pub(super) struct Merge<'a> {
     pub(super) before: &'a Path,
     pub(super) entry: &'a Entry,
@@ -104,11 +104,10 @@ pub(super) struct Merge<'a> {
 }
 
 impl Merge<'_> {
-    /// Joins the two.
+    /// Merges the two files.
     ///
     /// # Errors
-    /// [`crate::error::Exit::Data`] where the file of before is not what the manifest says,
-    /// [`crate::error::Exit::Disk`].
+    /// [`crate::error::Exit::Data`] if the old file is not what the manifest says; [`crate::error::Exit::Disk`].
     pub(super) fn perform(&self) -> Result<Merged> {
         let mut pieces = self.pieces()?;
         let Entry { count, bytes, sha256, .. } = self.entry.clone();
@@ -133,7 +132,7 @@ impl Merge<'_> {
         Ok(Merged { added, updated, count: self.entry.count + added, bytes, sha256, has_catalog: true })
     }
 
-    /// What the increment holds, as if all of it were new.
+    /// The resources of the increment, each as if it were new.
     fn pieces(&self) -> Result<Pieces> {
         let (mut pieces, mut at) = (Pieces::default(), 0);
         for_each_line(self.increment, |_, line| {
@@ -148,7 +147,7 @@ impl Merge<'_> {
         Ok(pieces)
     }
 
-    /// Reads the file of before once: is it what it was, which of its lines come anew, and what does it hold?
+    /// Reads the old file once. Checks that it is unchanged, finds the lines to replace, and returns its records.
     fn compare(&self, pieces: &mut Pieces) -> Result<Vec<IndexRow>> {
         let mut records = Vec::new();
         let size = fs::metadata(self.before).map_err(|_| not_as_it_was(self.before, "it is not there"))?.len();
@@ -226,7 +225,7 @@ impl Merge<'_> {
     }
 }
 
-/// What changes the file of before.
+/// The fates that change the old file.
 static NEWS: [Fate; 2] = [Fate::Added, Fate::Replaces];
 
 struct Hashed<W> {
@@ -319,7 +318,7 @@ mod tests {
         assert_eq!(merged.sha256, hex_digest(Sha256::new_with_prefix(&expected)));
     }
 
-    /// Far more than stay in memory: each thousandth claim is changed, every seventh comes again, ten are new.
+    /// Far more than stay in memory: every thousandth claim has changed, every seventh comes again, ten are new.
     #[test]
     fn large_merges_equal_small_ones() {
         let name = |number: usize| format!("claim-{number}");
@@ -336,7 +335,7 @@ mod tests {
             .map(|number| claim(&name(number), 1 + u32::from(changed(number)), 1 + u32::from(changed(number))))
             .collect();
         assert_eq!(case.read("out").unwrap(), text(&expected));
-        // The new catalog is that of the new file: the same increment brings nothing, without reading it.
+        // The new catalog describes the new file, so the same increment brings nothing, and the file is not read.
         fs::rename(case.path("out"), case.path("before")).unwrap();
         fs::rename(case.path("new-catalog"), case.path("catalog")).unwrap();
         let again = case.perform(&merged.sha256, merged.count, merged.bytes).unwrap();
@@ -346,7 +345,7 @@ mod tests {
     #[test]
     fn equal_or_older_versions_change_nothing() {
         let before = [claim("a", 5, 1), claim("b", 5, 2)];
-        // Once in other words of `created` only, and once as a replica that lags behind still has it.
+        // Once with only `created` changed, and once as a replica that lags behind still has it.
         let same = claim("a", 5, 1).replace(r#""created":"15""#, r#""created":"99""#);
         let (case, merged) = Case::merge(&before, &[same, claim("b", 4, 1)]);
         let merged = merged.unwrap();

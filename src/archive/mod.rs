@@ -1,8 +1,8 @@
-//! What we keep: layout, lock, manifest, writer, and the transaction that puts a pull in place.
+//! What bbdl keeps: layout, lock, manifest, writer, and the transaction that puts a pull in place.
 //!
-//! A pull writes everything below `.bbdl/` first, syncs it, notes in one small file what goes where,
-//! and then renames. Killed before the note, the archive is the old one; killed after it, the next
-//! `bbdl` that opens the archive finishes the renames, and it is the new one.
+//! A pull writes everything below `.bbdl/` first and syncs it. Then it writes one small note that says what goes
+//! where, and then it renames. If bbdl is killed before the note, the archive is the old one. If it is killed after
+//! the note, the next `bbdl` that opens the archive finishes the renames, and the archive is the new one.
 
 mod changes;
 mod commit;
@@ -41,7 +41,7 @@ use directory::{refuse_foreign, resolved};
 use lock::ArchiveLock;
 use manifest::{Manifest, Query, Source};
 
-/// What no reader needs: lock, stage, marks.
+/// The directory for what no reader needs: lock, stage, marks.
 const OWN: &str = ".bbdl";
 
 /// An archive directory, held for writing.
@@ -53,15 +53,16 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Opens or creates the archive at `dir` and holds it until dropped. A commit that was cut short is
-    /// finished; what else an earlier run left behind is cleared away.
+    /// Opens or creates the archive at `dir`, and holds it until dropped. Finishes an interrupted commit, and removes
+    /// what else an earlier run has left.
     ///
-    /// `dir` itself may be a symbolic link, as people make them to a larger disk: it is resolved once, and what it leads
-    /// to has to be safe.
+    /// `dir` itself may be a symbolic link: people make them to a larger disk. It is resolved once, and the directory
+    /// that it leads to has to be safe.
     ///
     /// # Errors
-    /// [`crate::error::Exit::TryAgain`] when another `bbdl` holds it, [`crate::error::Exit::Data`] when the directory holds
-    /// something else, [`crate::error::Exit::PersonMustAct`] when others may write to it, [`crate::error::Exit::Disk`].
+    /// [`crate::error::Exit::TryAgain`] when another `bbdl` holds it, [`crate::error::Exit::Data`] when the directory
+    /// holds something else, [`crate::error::Exit::PersonMustAct`] when others may write to it,
+    /// [`crate::error::Exit::Disk`].
     pub fn open(dir: &Path) -> Result<Self> {
         let dir = &resolved(dir)?;
         refuse_foreign(dir)?;
@@ -70,7 +71,7 @@ impl Archive {
         let keeps_permissions = keeps_permissions && lock.keeps_permissions()?;
         commit::finish_or_clear(dir)?;
         let manifest = Manifest::load(dir)?;
-        // Without it, nothing says whose the claims are: another person's could replace them.
+        // Without a manifest, nothing says whose claims these are. Another person's claims could replace them.
         if manifest.is_none() && reader::lacks_its_manifest(dir) {
             return Err(Error::new(
                 crate::error::ErrorKind::Manifest,
@@ -81,8 +82,8 @@ impl Archive {
         Ok(Self { dir: dir.to_owned(), manifest, keeps_permissions, _lock: lock })
     }
 
-    /// Closes to others what a pull has put here, where it was opened to them since. Says what a person should know
-    /// of that, and of a file system that lacks something.
+    /// Makes the files of a pull private again if others can use them now. Returns what a person should know about
+    /// that, and about limits of the file system.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`].
@@ -107,7 +108,7 @@ impl Archive {
     fn empty(&self) -> Result<()> {
         let dir = &self.dir;
         let files = self.manifest.iter().flat_map(|manifest| manifest.resources.values()).map(|entry| &entry.file);
-        // The manifest goes last: until then it is an archive, if a damaged one.
+        // The manifest comes last. Until then the directory is an archive, even if a damaged one.
         let files = files.map(String::as_str).chain([manifest::OLDER_PULLS, manifest::FILE]);
         for path in ["changes", commit::PAGES].map(|name| dir.join(name)) {
             forgiving(fs::remove_dir_all(&path)).map_err(|cause| Error::disk("remove", &path, &cause))?;
@@ -118,20 +119,20 @@ impl Archive {
         Ok(())
     }
 
-    /// The manifest of what is kept, if anything is.
+    /// The manifest, if there is one.
     #[must_use]
     pub fn manifest(&self) -> Option<&Manifest> {
         self.manifest.as_ref()
     }
 
-    /// Where it is.
+    /// The directory of the archive.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Refuses a pull that does not belong into this archive: of another server, version or person, or
-    /// of the same resource with other filters.
+    /// Refuses a pull that does not belong in this archive: from another server, API version or person, or of the
+    /// same resource with other filters.
     ///
     /// # Errors
     /// [`crate::error::Exit::Data`]; the archive is left alone.
@@ -168,7 +169,7 @@ impl Archive {
     }
 }
 
-/// Filters as a person may compare them.
+/// Filters as text that a person can compare.
 fn spoken(query: &Query) -> String {
     if query.is_empty() {
         return "none".to_owned();
@@ -191,7 +192,7 @@ pub fn refuse_in_use(dir: &Path) -> Result<()> {
     }
     match ArchiveLock::acquire(dir) {
         Err(error) if error.kind == crate::error::ErrorKind::Lock => Err(error),
-        // Whatever else is wrong with it is for those who change it.
+        // Commands that change the archive report other problems.
         _ => Ok(()),
     }
 }
@@ -208,11 +209,11 @@ pub fn has_unfinished_commit(dir: &Path) -> bool {
     dir.join(commit::NOTE).exists()
 }
 
-/// Moves an archive to where nothing is yet, in the same file system, unless it is not the one that is meant.
-/// Says whether it is there now; an earlier move that was cut short counts.
+/// Moves an archive to a free place in the same file system, but only if `is_ours` says that it is the right one.
+/// Returns whether it is there now; an interrupted earlier move counts.
 ///
 /// # Errors
-/// As [`Archive::open`], and [`crate::error::Exit::Disk`].
+/// The errors of [`Archive::open`], and [`crate::error::Exit::Disk`].
 pub fn relocate(dir: &Path, to: &Path, is_ours: impl FnOnce(&Source) -> bool) -> Result<bool> {
     let is_nothing =
         |path: &Path| fs::symlink_metadata(path).is_err_and(|cause| cause.kind() == io::ErrorKind::NotFound);
@@ -226,10 +227,10 @@ pub fn relocate(dir: &Path, to: &Path, is_ours: impl FnOnce(&Source) -> bool) ->
     if !archive.manifest.as_ref().is_none_or(|manifest| is_ours(&manifest.source)) {
         return Ok(false);
     }
-    // Windows moves no directory in which a file is open, and so none that a pull is filling.
+    // Windows cannot move a directory in which a file is open, and so not one that a pull is filling.
     let _held = (!cfg!(windows)).then_some(archive);
     fs::rename(dir, to).map_err(|cause| Error::disk("move", dir, &cause))?;
-    // It has moved, whatever the disk says of its own directory.
+    // The move is done, even if the disk cannot sync the directory.
     let _ = to.parent().map(durable::sync_dir);
     Ok(true)
 }
@@ -240,7 +241,7 @@ pub fn is_one(dir: &Path) -> bool {
     dir.join(manifest::FILE).exists()
 }
 
-/// Empties an archive: what pulls have put there goes, and whatever else is there stays.
+/// Empties an archive: removes what pulls have put there, and leaves everything else.
 ///
 /// # Errors
 /// [`crate::error::Exit::TryAgain`] when another `bbdl` holds it, [`crate::error::Exit::Disk`].
@@ -248,23 +249,23 @@ pub fn empty(dir: &Path) -> Result<()> {
     Archive::open(dir)?.empty()
 }
 
-/// What became of an archive that was to go.
+/// What happened to an archive that was to be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removal {
-    /// It is gone, with its directory.
+    /// It is gone, and so is its directory.
     Whole,
-    /// It is gone, and its directory stays for what others keep there.
+    /// It is gone. Its directory stays, because other files are in it.
     FilesOfOthersStay,
-    /// Nothing was touched: it is not the one that was meant.
+    /// Nothing was changed, because it is not the right archive.
     NotOurs,
 }
 
-/// Removes the archive at `dir` if its manifest is one that `is_ours`, or it has none.
+/// Removes the archive at `dir` if `is_ours` accepts the source in its manifest, or if it has no manifest.
 ///
 /// # Errors
-/// As [`empty`].
+/// The errors of [`empty`].
 pub fn remove(dir: &Path, is_ours: impl FnOnce(&Source) -> bool) -> Result<Removal> {
-    // Checked while the lock is held, so that nobody exchanges it in between.
+    // Checked while we hold the lock, so that no other process can swap the archive in between.
     let archive = Archive::open(dir)?;
     if archive.manifest.as_ref().is_some_and(|manifest| !is_ours(&manifest.source)) {
         return Ok(Removal::NotOurs);
@@ -277,7 +278,7 @@ pub fn remove(dir: &Path, is_ours: impl FnOnce(&Source) -> bool) -> Result<Remov
     let lock = lock::path(dir);
     forgiving(fs::remove_file(&lock)).map_err(|cause| Error::disk("remove", &lock, &cause))?;
     drop(archive);
-    // What else is in it is not ours, and keeps it where it is.
+    // Other files in it are not ours. They keep the directory in place.
     let _ = fs::remove_dir(&own);
     match fs::remove_dir(dir) {
         Ok(()) => Ok(Removal::Whole),

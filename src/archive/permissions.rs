@@ -1,5 +1,5 @@
-//! Who may use what a pull has put into an archive: its files and directories, and whatever is below those. What else
-//! is in the archive's directory is its owner's affair.
+//! Who may use the files and directories that a pull has put into an archive, and what is below them. Other files in
+//! the archive's directory are the owner's own business.
 
 use std::{
     fs,
@@ -18,8 +18,8 @@ use crate::{
 /// Directories that only bbdl writes to.
 const DIRECTORIES: [&str; 3] = [OWN, "changes", commit::PAGES];
 
-/// Refuses an archive in whose directories others could put something, or have put a link. The answer is whether the
-/// file system keeps permissions.
+/// Refuses an archive if others could write to its directories, or have put a link there. Returns whether the file
+/// system keeps permissions.
 ///
 /// # Errors
 /// [`crate::error::Exit::PersonMustAct`] with what to type, [`crate::error::Exit::Disk`].
@@ -28,9 +28,9 @@ pub(super) fn check(dir: &Path) -> Result<bool> {
     let mut todo: Vec<PathBuf> = DIRECTORIES.iter().map(|name| dir.join(name)).collect();
     while let Some(path) = todo.pop() {
         keeps_permissions &= private_dir::check(&path, true)?;
-        // One that is not there has nothing in it, and a file is refused when it is opened.
+        // A missing directory has nothing in it. A file in its place is refused when it is opened.
         for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
-            // A link to a directory is looked at as well, and refused.
+            // A link to a directory is checked too, and refused.
             if entry.file_type().is_ok_and(|kind| kind.is_dir() || (kind.is_symlink() && entry.path().is_dir())) {
                 todo.push(entry.path());
             }
@@ -39,7 +39,7 @@ pub(super) fn check(dir: &Path) -> Result<bool> {
     Ok(keeps_permissions)
 }
 
-/// What of the archive others may use, relative to it, with its permission bits.
+/// The files and directories of the archive that others may use, relative to it, with their permission bits.
 pub(super) fn open_to_others(dir: &Path, manifest: Option<&Manifest>) -> Vec<(PathBuf, u32)> {
     let mut found = Vec::new();
     let files = manifest.iter().flat_map(|manifest| manifest.resources.values()).map(|entry| entry.file.as_str());
@@ -47,7 +47,7 @@ pub(super) fn open_to_others(dir: &Path, manifest: Option<&Manifest>) -> Vec<(Pa
     let mut todo: Vec<PathBuf> = files.chain(own).chain(DIRECTORIES).map(PathBuf::from).collect();
     while let Some(name) = todo.pop() {
         let path = dir.join(&name);
-        // Links were not made by a pull.
+        // A pull makes no links, so this one is not ours.
         let Some(metadata) = fs::symlink_metadata(&path).ok().filter(|metadata| !metadata.is_symlink()) else {
             continue;
         };
@@ -60,7 +60,7 @@ pub(super) fn open_to_others(dir: &Path, manifest: Option<&Manifest>) -> Vec<(Pa
     found
 }
 
-/// Closes what [`open_to_others`] finds; says whether there was anything.
+/// Makes private what [`open_to_others`] finds. Returns whether there was anything.
 ///
 /// # Errors
 /// [`crate::error::Exit::Disk`].
@@ -68,7 +68,7 @@ pub(super) fn close(dir: &Path, manifest: Option<&Manifest>) -> Result<bool> {
     let found = open_to_others(dir, manifest);
     for (path, mode) in &found {
         let path = dir.join(path);
-        // By name: nobody else may write to the directories, and links were left out.
+        // Using the name is safe here: no one else may write to the directories, and links were left out.
         private_dir::leave_to_owner(&path, *mode)
             .map_err(|cause| Error::disk("change the permissions of", &path, &cause))?;
     }

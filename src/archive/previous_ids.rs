@@ -1,4 +1,4 @@
-//! The resources of a file as they stood before this pull: what tells added from changed.
+//! The resources of a file as they were before this pull. They show what was added and what changed.
 
 use std::{collections::HashMap, path::Path};
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{error::Result, fhir::resource::Header};
 
-/// The resources of an archive's file as it stood before: id and content of each.
+/// The resources of an archive's file before this pull: id and content hash of each.
 #[derive(Default)]
 pub struct PreviousIds {
     kept: Option<HashMap<IdHash, Fingerprint>>,
@@ -17,16 +17,16 @@ pub struct PreviousIds {
 }
 
 impl PreviousIds {
-    /// Nothing was there before: what comes now is the first of its kind.
+    /// No resources, because there was no earlier pull of this type.
     #[must_use]
     pub fn nothing() -> Self {
         Self::default()
     }
 
-    /// Reads a file of one resource a line.
+    /// Reads a file with one resource per line.
     ///
     /// # Errors
-    /// [`crate::error::Exit::Data`] for a line that is no resource, [`crate::error::Exit::Disk`].
+    /// [`crate::error::Exit::Data`] for a line that is not a resource, [`crate::error::Exit::Disk`].
     pub fn read(path: &Path) -> Result<Self> {
         let mut before = Self { kept: Some(HashMap::new()), ..Self::default() };
         for_each_line(path, |number, line| {
@@ -37,7 +37,7 @@ impl PreviousIds {
         Ok(before)
     }
 
-    /// Reads what can be read of a file that may be damaged, for a pull that replaces it.
+    /// Reads as much as possible of a file that may be damaged, for a pull that replaces it.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`].
@@ -60,18 +60,18 @@ impl PreviousIds {
         self.patient = self.patient.take().or(header.patient);
     }
 
-    /// What was kept under this id.
+    /// The content hash that was kept under this id.
     #[must_use]
     pub fn get(&self, id: &IdHash) -> Option<&Fingerprint> {
         self.kept.as_ref()?.get(id)
     }
 
-    /// How many ids were kept; `None` where there was no earlier pull.
+    /// How many ids were kept; `None` if there was no earlier pull.
     pub(super) fn number(&self) -> Option<u64> {
         self.kept.as_ref().map(|kept| kept.len() as u64)
     }
 
-    /// How many ids are no numbers: at API v3 those of prior authorizations.
+    /// How many ids are not numbers: at API v3 those of prior authorizations.
     pub(super) fn unordered(&self) -> u64 {
         self.unordered
     }

@@ -1,4 +1,4 @@
-//! A pull as a transaction: opened, written to, committed or dropped.
+//! A pull as a transaction: it is begun, written to, and then committed or dropped.
 
 use std::{
     io::{BufReader, ErrorKind, Write},
@@ -28,7 +28,7 @@ use crate::{
     files::{durable, private_file},
 };
 
-/// What the caller knows of a resource type that it has pulled.
+/// What the caller knows about a resource type that it has pulled.
 #[derive(Clone, Debug)]
 pub struct Pulled {
     /// The resource type.
@@ -37,14 +37,14 @@ pub struct Pulled {
     pub mode: Mode,
     /// The filters.
     pub query: Query,
-    /// Up to which instant of the server's everything is here.
+    /// The archive has all that the server had loaded by this time.
     pub cursor: Option<Timestamp>,
-    /// Whether the next pull has to ask for the same again: what came may not be all.
+    /// Whether the next pull has to ask for the same again, because this one may not have everything.
     pub cursor_stays: bool,
-    /// The server's clock when it answered, where it has told it: nothing was loaded later than that,
-    /// whatever a resource says of itself.
+    /// The server's clock when it answered, if it said so. Nothing can have been loaded later than that, whatever
+    /// date a resource bears.
     pub clock: Option<Timestamp>,
-    /// What the server said the number is.
+    /// How many resources the server counted.
     pub server_total: Option<u64>,
     /// When it began.
     pub started: Timestamp,
@@ -63,19 +63,19 @@ pub struct Pull {
     rows: usize,
     searched: Vec<&'static str>,
     repairs: bool,
-    /// Whether the commit could write directories through to the disk.
+    /// Whether the commit could sync directories to the disk.
     syncs: bool,
 }
 
 impl Pulled {
-    /// The time of loading, but not later than the server's clock.
+    /// The load date, limited to the time of the server's clock.
     fn believed(&self, loaded: Option<Timestamp>) -> Option<Timestamp> {
         loaded.map(|loaded| self.clock.map_or(loaded, |clock| loaded.min(clock)))
     }
 }
 
 impl Pull {
-    /// Begins a pull into `archive`. One that `repairs` takes nothing of what is kept for granted.
+    /// Begins a pull into `archive`. With `repairs`, it does not trust what the archive has.
     #[must_use]
     pub fn begin(archive: Archive, source: Source, repairs: bool, now: Timestamp) -> Self {
         let id = Manifest::next_pull_id(archive.manifest(), now);
@@ -84,22 +84,24 @@ impl Pull {
         Self { archive, id, manifest, commit: Commit::default(), rows: 0, searched: Vec::new(), repairs, syncs: true }
     }
 
-    /// What is kept of a resource type before this pull.
+    /// What the archive has of a resource type before this pull.
     #[must_use]
     pub fn kept(&self, resource: &str) -> Option<&Entry> {
         self.archive.manifest().and_then(|manifest| manifest.resources.get(resource))
     }
 
-    /// The Patient id that this archive is of, as far as it is known by now.
+    /// The Patient id of this archive, as far as it is known by now.
     #[must_use]
     pub fn patient(&self) -> Option<&str> {
         self.manifest.source.patient.as_deref()
     }
 
-    /// Takes note of the Patient id that the log-in turned out to be of. A renewal tells it, which may come in mid-pull.
+    /// Records the Patient id of the log-in. The server may say it only when it renews the token, in the middle of a
+    /// pull.
     ///
     /// # Errors
-    /// [`crate::error::Exit::Data`] where the archive is of another person; nothing of this pull may be committed.
+    /// [`crate::error::Exit::Data`] if the archive belongs to another person. Then nothing of this pull may be
+    /// committed.
     pub fn belongs_to(&mut self, patient: Option<String>) -> Result<()> {
         match (&self.manifest.source.patient, patient) {
             (Some(kept), Some(said)) if *kept != said => Err(super::other_enrollee(self.archive.dir())),
@@ -111,7 +113,7 @@ impl Pull {
         }
     }
 
-    /// Whether the Bundles that brought what is kept of a resource type are kept as well.
+    /// Whether the archive also has the Bundles of this resource type.
     #[must_use]
     pub fn has_pages(&self, resource: &str) -> bool {
         self.pages_of(resource).join(page_name(0)).exists()
@@ -137,8 +139,8 @@ impl Pull {
         Files::of(self.archive.dir(), resource)
     }
 
-    /// The resources of before that an answer to `key` is compared with. An increment is compared when it is
-    /// merged.
+    /// The old resources that the answer to `key` is compared with. It is empty for an increment, which is
+    /// compared when it is merged.
     fn before(&self, resource: &str, key: &SearchKey) -> Result<PreviousIds> {
         let dir = self.archive.dir();
         match self.kept(resource) {
@@ -148,10 +150,10 @@ impl Pull {
         }
     }
 
-    /// Starts the file of a resource type; started again, it is begun anew.
+    /// Starts the file of a resource type, or starts it again from the beginning.
     ///
     /// # Errors
-    /// [`crate::error::Exit::Disk`], or [`crate::error::Exit::Data`] when the file of before is damaged.
+    /// [`crate::error::Exit::Disk`], or [`crate::error::Exit::Data`] if the old file is damaged.
     pub fn writer(&self, expected: Expected, key: &SearchKey) -> Result<Writer> {
         let before = self.before(expected.kind, key)?;
         Writer::begin(self.files(expected.kind), key, expected, before)
@@ -165,21 +167,21 @@ impl Pull {
         self.files(resource).clear()
     }
 
-    /// Goes on with the file of a resource type that an earlier run began, where it asked the same not
-    /// long ago; says how far it came.
+    /// Continues the file of a resource type that an earlier run began, if that run asked for the same not long ago.
+    /// Returns how far it got.
     ///
     /// # Errors
-    /// As [`Pull::writer`].
+    /// The errors of [`Pull::writer`].
     pub fn resume<C: Progress>(&self, expected: Expected, key: &SearchKey) -> Result<Option<Resumed<C>>> {
         let kind = expected.kind;
         Writer::resume(self.files(kind), key, expected, || self.before(kind, key))
     }
 
-    /// Adds a finished resource file to what the commit will put in place: of a full pull as it is, of an
-    /// incremental one merged into what is kept. Where nothing changed, the file of before stays.
+    /// Adds a finished resource file to what the commit will put in place. The file of a full pull is used as it is;
+    /// that of an incremental pull is merged into the old file. If nothing changed, the old file stays.
     ///
     /// # Errors
-    /// [`crate::error::Exit::Disk`], or [`crate::error::Exit::Data`] when the file of before is damaged.
+    /// [`crate::error::Exit::Disk`], or [`crate::error::Exit::Data`] if the old file is damaged.
     pub fn add(&mut self, writer: Writer, pulled: Pulled) -> Result<&PullRow> {
         let finished = writer.finish()?;
         self.searched.push(pulled.resource);
@@ -204,7 +206,7 @@ impl Pull {
         let nothing_new = tally.added + tally.updated + gone == 0;
         let kept = self.kept(resource).filter(|kept| nothing_new && kept.count == tally.count).cloned();
         let same = match kept {
-            // A file that is damaged is not left in place because its ids are the same.
+            // A damaged file is replaced even if its ids are the same.
             Some(kept) if !is_intact(&self.archive.dir().join(&kept.file), &kept)? => None,
             kept => kept,
         };
@@ -231,7 +233,7 @@ impl Pull {
         if files.pages().exists() {
             self.move_in(&files.pages(), &pages);
         } else if same.is_none() {
-            // Bundles of an earlier pull would no longer be those of what is kept.
+            // The Bundles of an earlier pull no longer match the file.
             self.commit.remove(pages);
         }
         let fresh = Entry {
@@ -240,8 +242,8 @@ impl Pull {
             bytes: finished.bytes,
             sha256: finished.sha256.clone(),
             query: pulled.query.clone(),
-            // Nothing may be an outage that looks like an answer: the next pull asks for everything again.
-            // After a full pull that may lack something, only another full pull finds out what.
+            // An empty answer may hide an outage, so the next pull asks for everything again. The same if this full
+            // pull may lack something: only another full pull finds out what.
             cursor: match pulled.cursor_stays {
                 true => None,
                 false => pulled.believed(pulled.cursor.or(tally.newest)).filter(|_| tally.count > 0),
@@ -289,15 +291,16 @@ impl Pull {
             self.move_in(&changed, changes);
             self.add_pages(&files, resource)?;
         }
-        // An empty answer may be an outage that looks like one: it proves nothing about what was loaded.
+        // An empty answer may hide an outage, so it proves nothing about what was loaded.
         let reached = pulled.believed(pulled.cursor.or(finished.tally.newest)).filter(|_| finished.tally.count > 0);
         let entry = Entry {
             count: merged.count,
             bytes: merged.bytes,
             sha256: merged.sha256,
-            // Replicas of the server may lag: what was there once is behind us.
+            // The cursor never moves back: a replica of the server may lag, but what it lacks was served before.
             cursor: if pulled.cursor_stays { kept.cursor } else { pulled.believed(kept.cursor).max(reached) },
-            // What the server counts and does not send stays as much as it was, or is what it does not send now.
+            // If the server counted more than it sent, keep the old number of missing resources, or else take the new
+            // one.
             server_total: match pulled.server_total.map_or(0, |total| total.saturating_sub(finished.tally.count)) {
                 missing if missing > 0 && !pulled.cursor_stays => kept.server_total.or(Some(kept.count + missing)),
                 _ => kept.server_total,
@@ -309,8 +312,8 @@ impl Pull {
         Ok(self.enter(resource, entry, row))
     }
 
-    /// The Bundles of an increment go behind those that are there; without any of its own, the others would
-    /// no longer be those of what is kept.
+    /// Adds the Bundles of an increment after those that are there. If the increment has none, the old ones are
+    /// removed, because they would no longer match the file.
     fn add_pages(&mut self, files: &Files, resource: &str) -> Result<()> {
         if !files.pages().exists() {
             self.commit.remove(Path::new(PAGES).join(resource));
@@ -365,7 +368,7 @@ impl Pull {
         Ok(self.enter(resource, entry, row))
     }
 
-    /// `from` is a path below the archive.
+    /// Adds a move. `from` is a path below the archive.
     fn move_in(&mut self, from: &Path, to: impl AsRef<Path>) {
         let from = from.strip_prefix(self.archive.dir()).unwrap_or(from);
         self.commit.add(from.to_owned(), to.as_ref().to_owned());
@@ -396,7 +399,7 @@ impl Pull {
         &self.manifest.pulls[newest]
     }
 
-    /// What a person should know of the file system, once the pull is committed.
+    /// What a person should know about the file system, once the pull is committed.
     #[must_use]
     pub fn warning(&self) -> Option<String> {
         let dir = self.archive.dir().display();
@@ -408,7 +411,7 @@ impl Pull {
     /// Puts everything in place, the manifest last.
     ///
     /// # Errors
-    /// [`crate::error::Exit::Disk`]. Whatever the error, the archive is the old or the new one.
+    /// [`crate::error::Exit::Disk`]. After any error, the archive is either the old one or the new one.
     pub fn commit(&mut self) -> Result<&Manifest> {
         if self.rows == 0 {
             return Ok(&self.manifest);
@@ -430,8 +433,8 @@ impl Pull {
     }
 }
 
-/// Whether a file is there in the size that the manifest says: an increment that brings nothing builds on it
-/// without reading it.
+/// Checks that the file is there with the size that the manifest says. An increment that brings nothing does not read
+/// it.
 fn is_there(path: &Path, entry: &Entry) -> Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.len() == entry.bytes => Ok(()),

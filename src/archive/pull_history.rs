@@ -1,6 +1,7 @@
-//! What earlier pulls did: the manifest keeps the newest rows, `pulls.ndjson` beside it has the older ones, in order.
+//! The rows of earlier pulls. The manifest keeps the newest ones; `pulls.ndjson` beside it has the older ones, in
+//! order.
 //!
-//! Both files are put in place by one commit, so that a crash between them neither loses a row nor doubles one.
+//! One commit puts both files in place, so a crash between them can neither lose a row nor duplicate one.
 
 use std::{collections::HashSet, io, path::Path};
 
@@ -12,10 +13,10 @@ use crate::{
     files::{durable, private_file},
 };
 
-/// How many rows the manifest keeps: it is read and written by every pull, every night.
+/// How many rows the manifest keeps. The limit keeps it small, because every pull reads and writes it.
 const KEPT: usize = 100;
 
-/// What tells a row from all others.
+/// What identifies a row.
 #[derive(Debug, PartialEq, Eq, Hash, Deserialize)]
 struct RowKey {
     id: String,
@@ -38,8 +39,8 @@ fn text(dir: &Path) -> Result<String> {
     }
 }
 
-/// Takes all but the newest rows out of the manifest. Writes them to `staged`, after those that the archive at `dir`
-/// has already; says whether there were any.
+/// Moves all rows but the newest out of the manifest, to the file at `staged`, after the older rows that the archive
+/// at `dir` already has. Returns whether there were any to move.
 ///
 /// Does not add a row twice: an earlier manifest may have been restored from a backup.
 ///
@@ -64,8 +65,8 @@ pub(super) fn shorten(manifest: &mut Manifest, dir: &Path, staged: &Path) -> Res
     Ok(true)
 }
 
-/// The newest rows of a resource type, at most so many, the newest first. Older rows than the manifest's are read only
-/// where it has too few. A line that is no row is left out: `verify` tells of it.
+/// The newest rows of a resource type, newest first, and at most `most` of them. Reads older rows only if the
+/// manifest has too few. Leaves out a line that is not a row: `verify` reports it.
 ///
 /// # Errors
 /// [`crate::error::Exit::Disk`].
@@ -84,7 +85,7 @@ fn row(line: &str) -> Option<PullRow> {
     serde_json::from_str(line).ok().filter(PullRow::stays_inside)
 }
 
-/// What is wrong with the older rows, in words.
+/// What is wrong with the older rows, as text.
 ///
 /// # Errors
 /// [`crate::error::Exit::Disk`].
@@ -141,7 +142,7 @@ mod tests {
         Manifest { pulls: rows.map(pull).collect(), ..Manifest::new(source) }
     }
 
-    /// The numbers of all rows, the older file's first.
+    /// The numbers of all rows, those of the older file first.
     fn all(dir: &Path) -> Vec<u64> {
         let older = fs::read_to_string(dir.join(OLDER_PULLS)).unwrap_or_default();
         let older = older.lines().map(|line| serde_json::from_str::<PullRow>(line).unwrap().added);
@@ -164,7 +165,7 @@ mod tests {
                 commit.add(stage(OLDER_PULLS), OLDER_PULLS.into());
                 durable::write_private(&dir.join(stage(FILE)), now.to_text().as_bytes()).unwrap();
                 commit.add(stage(FILE), FILE.into());
-                // The note is written, so many renames are done, and the process dies.
+                // The note is written and some renames are done; then the process dies.
                 durable::write_private(&dir.join(commit::NOTE), &serde_json::to_vec(&commit).unwrap()).unwrap();
                 for name in [OLDER_PULLS, FILE].iter().take(moves) {
                     fs::rename(dir.join(stage(name)), dir.join(name)).unwrap();
@@ -190,7 +191,7 @@ mod tests {
         write(0..150);
         write(20..180);
         assert_eq!(all(dir), (0..180).collect::<Vec<_>>());
-        // A last line without its end is no part of the next.
+        // A last line without a line break must not become part of the next one.
         let older = fs::read_to_string(dir.join(OLDER_PULLS)).unwrap();
         fs::write(dir.join(OLDER_PULLS), older.trim_end()).unwrap();
         write(80..181);

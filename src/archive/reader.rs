@@ -1,4 +1,4 @@
-//! Reads a file of the archive for report and export. It counts only if it matches the manifest.
+//! Reads a file of the archive for the report and the exports. What was read counts only if it matches the manifest.
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +23,8 @@ use crate::{
     spelling,
 };
 
-/// A file of one resource a line, held open: a pull that puts another in its place changes nothing here.
+/// A file with one resource per line, held open. If a pull puts another file in its place, this one still reads the
+/// old one.
 pub(crate) struct ResourceReader {
     path: PathBuf,
     file: File,
@@ -32,11 +33,12 @@ pub(crate) struct ResourceReader {
 }
 
 impl ResourceReader {
-    /// Opens the file of a resource type. A commit that was cut short is finished first.
+    /// Opens the file of a resource type. Finishes an interrupted commit first.
     ///
     /// # Errors
-    /// [`crate::error::Exit::Data`] where there is no archive, none of this resource, or a file of another size than the
-    /// manifest says; [`crate::error::Exit::TryAgain`] while another `bbdl` puts its files in place; [`crate::error::Exit::Disk`].
+    /// [`crate::error::Exit::Data`] if there is no archive, if it has no such resource, or if the file has another
+    /// size than the manifest says; [`crate::error::Exit::TryAgain`] while another `bbdl` puts its files in place;
+    /// [`crate::error::Exit::Disk`].
     pub(crate) fn open(dir: &Path, resource: &str) -> Result<Self> {
         loop {
             if has_unfinished_commit(dir) {
@@ -47,7 +49,7 @@ impl ResourceReader {
             let entry = manifest.resources.get(resource).ok_or_else(none)?.clone();
             let path = dir.join(&entry.file);
             let opened = private_file::open(&path);
-            // The note of a commit is there before the first rename and until after the manifest's.
+            // The note of a commit is there from before the first rename until after that of the manifest.
             if has_unfinished_commit(dir) || Manifest::load(dir)?.as_ref() != Some(&manifest) {
                 continue;
             }
@@ -76,11 +78,12 @@ impl ResourceReader {
         &self.path
     }
 
-    /// Runs through the lines, numbered from 1, one in memory at a time. What `each` was given counts only if this
-    /// returns no error: checksum and count are known at the end.
+    /// Calls `each` for the lines, numbered from 1, with one in memory at a time. The result counts only if this
+    /// returns no error: checksum and count are checked at the end.
     ///
     /// # Errors
-    /// Those of `each`; [`crate::error::Exit::Data`] where the file is not what the manifest says; [`crate::error::Exit::Disk`].
+    /// Errors of `each`; [`crate::error::Exit::Data`] if the file is not what the manifest says;
+    /// [`crate::error::Exit::Disk`].
     pub(crate) fn each(&mut self, mut each: impl FnMut(u64, &str) -> Result<()>) -> Result<()> {
         let path = &self.path;
         self.file.seek(SeekFrom::Start(0)).map_err(|cause| Error::disk("read", path, &cause))?;
@@ -103,11 +106,12 @@ impl ResourceReader {
     }
 }
 
-/// The whole text of a small file of the archive: Patient, Coverage, UserInfo or InsuranceCard. `None` where the archive
-/// has none.
+/// The whole text of a small file of the archive: Patient, Coverage, UserInfo or InsuranceCard. `None` if the archive
+/// has no such file.
 ///
 /// # Errors
-/// As [`ResourceReader::open`], and [`crate::error::Exit::Data`] where the file is not what the manifest says.
+/// The errors of [`ResourceReader::open`], and [`crate::error::Exit::Data`] if the file is not what the manifest
+/// says.
 pub(crate) fn whole(dir: &Path, resource: &str) -> Result<Option<String>> {
     if Manifest::load(dir)?.is_none_or(|manifest| !manifest.resources.contains_key(resource)) {
         return Ok(None);
@@ -124,19 +128,19 @@ pub(crate) fn whole(dir: &Path, resource: &str) -> Result<Option<String>> {
     Ok(Some(text))
 }
 
-/// Ids that were seen, sixteen bytes each.
+/// The ids seen so far, sixteen bytes each.
 #[derive(Default)]
 pub(crate) struct Ids(Vec<IdHash>);
 
 impl Ids {
-    /// Notes one; a resource without any is not told from others.
+    /// Notes an id. Resources without an id are not told apart.
     pub(crate) fn note(&mut self, id: &str) {
         if !id.is_empty() {
             self.0.push(id_hash(id));
         }
     }
 
-    /// Refuses a file in which an id stands twice.
+    /// Refuses a file that contains an id twice.
     ///
     /// # Errors
     /// [`crate::error::Exit::Data`].
@@ -147,7 +151,7 @@ impl Ids {
     }
 }
 
-/// A file of the archive is not what a pull has put there, and nothing is made of it.
+/// The error for a file of the archive that is not as a pull wrote it. Nothing is made from such a file.
 #[must_use]
 pub(crate) fn damaged(path: &Path, why: &str) -> Error {
     let dir = typed(path.parent().unwrap_or(path));
@@ -165,10 +169,10 @@ fn none(dir: &Path) -> Error {
     Error::new(ErrorKind::NoClaims, format!("{} {what}", dir.display())).hint(nearest(dir))
 }
 
-/// What a directory is of which [`lacks_its_manifest`] is true.
+/// What to say about a directory for which [`lacks_its_manifest`] is true.
 pub(crate) const WITHOUT_MANIFEST: &str = "has the files of an archive, but its manifest.json is missing";
 
-/// Whether what a pull has put in place lies here, and the manifest that it belongs to does not.
+/// Whether the files of a pull are here, but their manifest is not.
 #[must_use]
 pub(crate) fn lacks_its_manifest(dir: &Path) -> bool {
     const PUT_HERE: [&str; 7] = [
@@ -185,8 +189,8 @@ pub(crate) fn lacks_its_manifest(dir: &Path) -> bool {
         && !super::has_unfinished_commit(dir)
 }
 
-/// What to give in the place of a directory that is no archive (of claims): the archive that it is in, those
-/// that are in it, or one beside it of nearly the same name.
+/// What to suggest instead of a directory that is not an archive (of claims): the archive around it, the archives
+/// inside it, or one beside it with a similar name.
 #[must_use]
 pub(crate) fn nearest(dir: &Path) -> String {
     const MANY: usize = 3;
@@ -220,7 +224,7 @@ pub(crate) fn nearest(dir: &Path) -> String {
     if super::has_unfinished_first_pull(dir) {
         return format!("Its first pull has not finished. Continue it: bbdl fetch eob --out {}", typed(dir));
     }
-    // What is there was not mistyped.
+    // The path exists, so it was not mistyped.
     if let Ok(there) = std::fs::symlink_metadata(dir) {
         let is_empty = there.is_dir() && std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
         return if is_empty {
@@ -239,28 +243,28 @@ pub(crate) fn nearest(dir: &Path) -> String {
     }
 }
 
-/// Refuses a place for something that is made of an archive where it would be one of an archive's own files, or
-/// among those that come and go with it. Beside them is its owner's affair: neither `verify` nor `purge` minds.
+/// Refuses an output path that is one of the archive's own files, or among files that come and go with them. Other
+/// paths in the archive's directory are fine: `verify` and `purge` ignore them.
 ///
 /// # Errors
 /// [`crate::error::Exit::Usage`].
 pub(crate) fn refuse_own(output: &Path) -> Result<()> {
-    // Types that are not in the archive yet may come.
+    // Resource types that a later pull may add.
     const LATER: [&str; 5] =
         ["explanationofbenefit.ndjson", "patient.ndjson", "coverage.ndjson", "userinfo.json", "insurancecard.json"];
     let whole = std::path::absolute(output).unwrap_or_else(|_| output.to_owned());
-    // By way of whatever link; what is not made yet keeps its name.
+    // Follows all links. The part that does not exist yet keeps its name.
     let there = whole.ancestors().skip(1).find_map(|part| Some((std::fs::canonicalize(part).ok()?, part)));
     let whole = there.and_then(|(real, part)| Some(real.join(whole.strip_prefix(part).ok()?))).unwrap_or(whole);
     for dir in whole.ancestors().skip(1) {
         let files = match Manifest::load(dir) {
             Ok(Some(manifest)) => manifest.resources,
-            // Its first pull has not finished.
+            // The first pull has not finished yet.
             Ok(None) if super::has_unfinished_first_pull(dir) => BTreeMap::new(),
             _ => continue,
         };
         let below = whole.strip_prefix(dir).ok().and_then(|below| below.components().next());
-        // As file systems see it that know no case.
+        // Compares as a file system that ignores case does.
         let first = below.map(|first| first.as_os_str().to_string_lossy().to_lowercase()).unwrap_or_default();
         let mut files = files.values().map(|entry| entry.file.to_lowercase());
         let is_own = [manifest::FILE, manifest::OLDER_PULLS, "changes", commit::PAGES, OWN].contains(&first.as_str())
@@ -308,7 +312,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         archive(dir.path(), "{\"a\":1}\n{\"ä\":2}\n");
         let mut reading = ResourceReader::open(dir.path(), "ExplanationOfBenefit").unwrap();
-        // As often as one likes.
+        // It can be read any number of times.
         for _ in 0..2 {
             let mut found = Vec::new();
             let each = |number, text: &str| {

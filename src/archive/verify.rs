@@ -1,4 +1,4 @@
-//! Whether an archive is what its manifest says: read once, one line in memory at a time.
+//! Checks whether an archive is what its manifest says. Reads it once, with one line in memory at a time.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -33,15 +33,15 @@ pub struct Report {
     pub ok: bool,
     /// By resource type.
     pub resources: BTreeMap<String, Findings>,
-    /// Each in a sentence, without anything of a resource's content.
+    /// One sentence each, with nothing of a resource's content.
     pub problems: Vec<String>,
-    /// Which kind of failure it is; nothing where all is well.
+    /// The kind of failure; none if all is well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<&'static str>,
-    /// What to type against it.
+    /// The command that repairs it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub remedy: String,
-    /// Whether something is missing or wrong that only a download brings back.
+    /// Whether something is missing or wrong that only a new download can repair.
     #[serde(skip)]
     pub needs_download: bool,
     #[serde(skip)]
@@ -54,7 +54,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// What is wrong, the worst first: "damaged" is worse than "others can read it".
+    /// The kind of the worst problem: "damaged" is worse than "others can read it".
     #[must_use]
     pub fn failure(&self) -> Option<ErrorKind> {
         match self {
@@ -65,7 +65,7 @@ impl Report {
         }
     }
 
-    /// Leaves out what others may use, on a file system where nothing can be done about it.
+    /// Drops the findings about permissions, on a file system where they cannot be changed.
     pub fn forgive_exposure(&mut self) {
         let exposed = std::mem::take(&mut self.exposed).len();
         self.problems.truncate(self.problems.len() - exposed);
@@ -76,9 +76,9 @@ impl Report {
         }
     }
 
-    /// The `chmod` to type.
+    /// The `chmod` command for a person to type.
     fn chmod(&self, dir: &Path) -> String {
-        // What is below a directory is closed with it; the archive's own directory may be listed.
+        // Closing a directory also closes what is below it. Others may list the archive's own directory.
         let mut words = Vec::new();
         let inside: BTreeSet<&Path> =
             self.exposed.iter().filter_map(|path| path.iter().next().map(Path::new)).collect();
@@ -101,16 +101,16 @@ pub struct Findings {
     pub count: u64,
     /// Whether its checksum is that of the manifest.
     pub sha256_ok: bool,
-    /// Resources whose id came before.
+    /// Resources whose id came before in the file.
     pub duplicates: u64,
-    /// Lines that are no resource of this type with an id.
+    /// Lines that are not a resource of this type with an id.
     pub bad_lines: u64,
 }
 
 /// Checks the archive at `dir`: manifest, checksums, counts, every line, ids and types, permissions.
 ///
 /// # Errors
-/// [`crate::error::Exit::Data`] when there is no archive or its manifest cannot be read, [`crate::error::Exit::Disk`].
+/// [`crate::error::Exit::Data`] if there is no archive or its manifest cannot be read, [`crate::error::Exit::Disk`].
 pub fn verify(dir: &Path) -> Result<Report> {
     let manifest = Manifest::load(dir)?.ok_or_else(|| {
         let what = if dir.is_file() {
@@ -162,7 +162,7 @@ pub fn verify(dir: &Path) -> Result<Report> {
     Ok(report)
 }
 
-/// The command that puts a file beside the archive, under a name that is free.
+/// The command that moves a file to a free name beside the archive.
 fn moved_away(dir: &Path, file: &str) -> String {
     let whole = place::resolved(dir);
     let mut name = whole.file_name().unwrap_or("archive".as_ref()).to_owned();
@@ -170,22 +170,23 @@ fn moved_away(dir: &Path, file: &str) -> String {
     format!("mv {} {}", typed(&dir.join(file)), typed(&place::free_beside(&whole.with_file_name(name))))
 }
 
-/// What others may use, with its permission bits. Empty if the file system keeps no permissions, since `chmod` has no
-/// effect there.
+/// What others may use, with its permission bits. Empty if the file system keeps no permissions, because `chmod` has
+/// no effect there.
 fn exposed(dir: &Path, manifest: &Manifest) -> Vec<(PathBuf, u32)> {
     let mut found = permissions::open_to_others(dir, Some(manifest));
-    // That others may list the directory itself is its owner's affair; that they may put files there is not.
+    // Others may list the directory itself if its owner allows it. They must not be able to put files there.
     let itself = fs::metadata(dir).ok().and_then(|metadata| private_dir::writable_by_others(&metadata));
     found.extend(itself.map(|mode| (PathBuf::from("."), mode)));
     found
 }
 
-/// Problems in words, by what they are.
+/// Problems as text, by kind.
 #[derive(Default)]
 struct Found {
     damages: Vec<String>,
     held: Vec<String>,
-    /// Files in whose place is a link, a directory or something else, which a pull leaves alone, or what cannot be read.
+    /// Paths where a link, a directory or something else is in the place of a file, which a pull does not touch, or
+    /// that cannot be read.
     in_the_way: Vec<String>,
 }
 
@@ -249,8 +250,8 @@ fn check_file(dir: &Path, resource: &str, entry: &Entry, found: &mut Found) -> R
     Ok(findings)
 }
 
-/// The id of a line that is a whole resource of this type. A document (userinfo, insurance card) has
-/// none, and only has to be JSON.
+/// The id of a line that is a whole resource of this type. A document (userinfo, insurance card) has no id and only
+/// has to be JSON.
 fn identity(line: &[u8], resource: Option<&str>) -> Option<Option<String>> {
     let text = std::str::from_utf8(line).ok()?;
     let Some(resource) = resource else {

@@ -1,5 +1,5 @@
-//! A pull's resources coming to rest: one a line, each once, counted and hashed as they go, with a journal
-//! from which a later run can go on.
+//! Writes the resources of a pull to their file: one per line, each once, counted and hashed on the way, with a
+//! journal from which a later run can continue.
 
 use std::{
     borrow::Cow,
@@ -42,30 +42,31 @@ pub struct Writer {
     pages_kept: bool,
     /// Bundles kept so far.
     pages: usize,
-    /// Of a pull that goes on, how much of the file of lines stays, and how many Bundles, as soon as a page comes.
+    /// When an interrupted pull continues: how much of the file of lines stays, and how many Bundles. Cut when a page
+    /// comes.
     cut: Option<(u64, usize)>,
 }
 
-/// What an earlier run has left, and how far it came.
+/// What an earlier run has left, and how far it got.
 pub struct Resumed<C> {
-    /// The file, as it goes on.
+    /// The writer that continues the file.
     pub writer: Writer,
     /// How far the search was read.
     pub checkpoint: C,
-    /// When it was begun.
+    /// When the pull began.
     pub started: Timestamp,
 }
 
-/// Whether the Bundle of a page is kept, where Bundles are.
+/// Whether to keep the Bundle of a page, if the pull keeps Bundles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeepBundle {
-    /// It is a page of the search.
+    /// It is a page of the search itself.
     Always,
-    /// It was asked for besides, and is worth keeping if it has something new.
+    /// It was an extra request. Keep it only if it has something new.
     IfNew,
 }
 
-/// A finished resource file: neither synced nor in place.
+/// A finished resource file, not yet synced or put in place.
 pub struct Finished {
     /// What it holds.
     pub tally: Tally,
@@ -75,7 +76,7 @@ pub struct Finished {
     pub sha256: String,
     /// Whether a file of changed and added resources was written.
     pub has_changes: bool,
-    /// The Patient id they are all of, where any of them said so.
+    /// The Patient id of all its resources, if any of them has one.
     pub patient: Option<String>,
     /// Every resource it holds.
     pub(super) seen: Seen,
@@ -84,7 +85,7 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// What it holds, for a catalog.
+    /// Its records for a catalog.
     pub(super) fn records(&self) -> impl Iterator<Item = IndexRow> {
         let record = |(id, seen): (&_, &SeenResource)| IndexRow {
             id: *id,
@@ -96,8 +97,8 @@ impl Finished {
 }
 
 impl Writer {
-    /// Begins the file of the resource type that `expected` names, as an answer to `key`. What was
-    /// under way of it is forgotten.
+    /// Starts the file of the resource type that `expected` names, as an answer to `key`. Discards an unfinished file
+    /// of it.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`].
@@ -134,8 +135,8 @@ impl Writer {
         }
     }
 
-    /// Goes on with what an earlier run has left of the same search; `None` where there is nothing, and then
-    /// `before` is not asked for, which may have gigabytes to read.
+    /// Continues what an earlier run has left of the same search. Returns `None` if there is nothing; then `before`
+    /// is not called, because it may have to read gigabytes.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`], and [`crate::error::Exit::Data`] for lines that do not belong here.
@@ -161,15 +162,15 @@ impl Writer {
             let Some(entered) = writer.dedup.enter(&Header::read(line), line, true)? else { return Ok(()) };
             writer.count(line, &entered)
         })?;
-        // Of what came again there is no line.
+        // The file has no lines for repeats, so they come from the journal.
         writer.dedup.repeats = repeats;
         writer.pages = checkpoint.pages();
         writer.cut = Some((bytes, checkpoint.pages()));
         Ok(Some(Resumed { writer, checkpoint, started }))
     }
 
-    /// Takes in a page: its resources, and the Bundle itself where Bundles are kept. `may_repeat` says of which ids
-    /// nothing follows when they come again.
+    /// Takes in a page: its resources, and the Bundle itself if the pull keeps Bundles. `may_repeat` says for which
+    /// ids a repeat is normal.
     ///
     /// # Errors
     /// [`crate::error::Exit::Data`] for a resource that does not belong here, [`crate::error::Exit::Disk`].
@@ -192,8 +193,8 @@ impl Writer {
         Ok(news)
     }
 
-    /// Leaves out what is beyond the place from which the pull goes on. Not before a page has come: from a server
-    /// that has nothing to say, a pull would lose a page at each try.
+    /// Cuts off what is after the point where the pull continues. Waits for the first new page: otherwise a pull
+    /// would lose one more page at each run while the server fails.
     fn go_on(&mut self) -> Result<()> {
         let Some((bytes, pages)) = self.cut.take() else { return Ok(()) };
         let path = self.files.lines();
@@ -208,7 +209,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Notes that everything up to here is in the file, and how far the search was read.
+    /// Notes that everything so far is in the file, and how far the search was read.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`].
@@ -226,7 +227,7 @@ impl Writer {
         let line = line(text);
         let entered = match &line {
             Cow::Borrowed(line) => self.dedup.enter(header, line, may_repeat)?,
-            // What is compared is the line, since the line is what was kept before.
+            // Compares the rewritten line, because that is what an earlier pull kept.
             Cow::Owned(line) => self.dedup.enter(&Header::read(line), line, may_repeat)?,
         };
         let Some(entered) = entered else { return Ok(None) };
@@ -238,7 +239,7 @@ impl Writer {
         Ok(Some(entered))
     }
 
-    /// Reckons with a line that is in the file.
+    /// Adds a line that is in the file to size, hash and counts.
     fn count(&mut self, line: &str, entered: &Entered) -> Result<()> {
         if let Some(earlier) = entered.replaces {
             self.superseded.insert(earlier.line);
@@ -257,14 +258,14 @@ impl Writer {
         &self.dedup
     }
 
-    /// Ends the file. Whoever puts it in place syncs it before.
+    /// Finishes the file. The caller has to sync it before it puts it in place.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`].
     pub(super) fn finish(mut self) -> Result<Finished> {
         self.go_on()?;
         let path = self.files.lines();
-        // It is synced when it is to stay.
+        // The caller syncs it, if it is to stay.
         flush(self.out, &path)?;
         if !self.superseded.is_empty() {
             (self.bytes, self.hash) = drop_lines(&path, &self.superseded)?;

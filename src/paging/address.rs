@@ -1,16 +1,16 @@
-//! Where the pages of a search are, told from one of its links: the start and count in it.
+//! The address of each page of a search, worked out from the start and count in one of its links.
 
 use url::Url;
 
-/// The address of a page whose place in the search can be read from it.
+/// The address of a page, if its place in the search can be read from it.
 ///
-/// API v1 and v2 page with `startIndex`, v3 with `_offset`; `_count` is the size. A link that names neither
-/// or names one twice has no such address, and is followed as it is.
+/// API v1 and v2 page with `startIndex`, v3 with `_offset`; `_count` is the size. A link that has neither, or has one
+/// twice, has no such address, and is followed as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Address {
     url: Url,
     start_name: &'static str,
-    /// The place of its first resource in the search, from 0.
+    /// Where its first resource is in the search, from 0.
     pub(super) start: u64,
     /// How many resources it asks for.
     pub(super) count: u64,
@@ -18,13 +18,13 @@ pub(super) struct Address {
 
 const STARTS: [&str; 2] = ["startIndex", "_offset"];
 const COUNT: &str = "_count";
-/// Pages smaller than this are not made smaller still: 50, 25, 12.
+/// Smaller pages than this are not halved again: 50, 25, 12.
 const SMALLEST: u64 = 12;
-/// What the server adds to a search by itself; it does not make a page another one.
+/// Parameters that the server adds to a search by itself. They do not make it a different page.
 const ADDED: [&str; 6] = ["_format", "patient", "beneficiary", "_id", "_source", "_security:not"];
 
 impl Address {
-    /// The address that a link has; `None` where the link is of another form.
+    /// The address in a link; `None` if the link has another form.
     pub(super) fn of(url: &Url) -> Option<Self> {
         let mut starts = STARTS.iter().filter_map(|name| Some((*name, number(url, name)?)));
         let (start_name, start) = starts.next()?;
@@ -35,7 +35,7 @@ impl Address {
         Some(Self { url: url.clone(), start_name, start, count })
     }
 
-    /// The address of a page of this search, made before any link of the server's is known.
+    /// The address of a page of this search, built before the server has sent any link.
     pub(super) fn guess(search: &Url, start_name: &'static str, start: u64, count: u64) -> Option<Self> {
         let mut url = search.clone();
         let query = url.query()?.replacen("_count=", &format!("{start_name}={start}&_count="), 1);
@@ -66,17 +66,17 @@ impl Address {
         self.at((self.start + self.count).saturating_sub(overlap), self.count)
     }
 
-    /// Half its size, for a page that is too much for the server; `None` where less would not help.
+    /// Half its size, for a page that is too much for the server; `None` if a smaller page would not help.
     pub(super) fn half(&self) -> Option<u64> {
         Some(self.count / 2).filter(|half| *half >= SMALLEST)
     }
 
-    /// Where it is.
+    /// Its URL.
     pub(super) fn url(&self) -> &Url {
         &self.url
     }
 
-    /// Whether both are the same page of the same search, whatever else the server has written into a link.
+    /// Whether both are the same page of the same search, even if the server has added other parameters to a link.
     pub(super) fn is_same_page(&self, other: &Self) -> bool {
         (self.start, self.count) == (other.start, other.count)
             && self.url.path().trim_end_matches('/') == other.url.path().trim_end_matches('/')
@@ -99,7 +99,7 @@ fn named(url: &Url, name: &str) -> usize {
     url.query_pairs().filter(|(key, _)| key == name).count()
 }
 
-/// The number that a parameter gives, where it is there once.
+/// The number in a parameter that occurs exactly once.
 fn number(url: &Url, name: &str) -> Option<u64> {
     let mut values = url.query_pairs().filter(|(key, _)| key == name);
     let (_, value) = values.next()?;

@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// How far a search was read, as it stands in the journal of a pull. The names in the file are those of
-/// version 0.1.0, whose interrupted pulls go on.
+/// How far a search was read, as the journal of a pull stores it. The field names in the file are those of version
+/// 0.1.0, so that its interrupted pulls can continue.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// Pages read.
     pub pages: usize,
-    /// Path and query of the link that the newest page named as the next; none at the end.
+    /// Path and query of the next link on the newest page; none at the end.
     pub next: Option<String>,
     /// How many resources the server counted (API v1 and v2).
     pub total: Option<u64>,
@@ -22,16 +22,16 @@ pub struct Checkpoint {
     /// The id of the last resource that came.
     #[serde(default)]
     pub last: Option<String>,
-    /// Whether a page bore another date than the first one: the data may have been loaded meanwhile.
+    /// Whether a page had another date than the first one: new data may have been loaded in between.
     #[serde(default)]
     pub moved: bool,
-    /// Pages on which the last resource of the page before stood in another place than it had to.
+    /// Number of pages on which the last resource of the page before was not in its expected place.
     #[serde(default)]
     pub displaced: u32,
-    /// Whether a page was reached by a link that names no place, where pages had to overlap.
+    /// Whether a page was reached by a link without a place, although pages had to overlap.
     #[serde(default)]
     pub unjoined: bool,
-    /// Pages without entries that named a next one.
+    /// Pages without entries that still named a next page.
     #[serde(default)]
     pub empty_pages: u32,
 }

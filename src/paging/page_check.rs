@@ -1,49 +1,49 @@
-//! What to do with an answer to the request for a page: a decision without side effects. Whether a page continues where
-//! the page before it ended is compared in `pager.rs`, which has both.
+//! Decides what to do with a page that the server sent, without side effects. `pager.rs` has both pages, so it checks
+//! whether a page continues the one before.
 //!
-//! What ends a search is a page without a `next` link, and nothing else: not an empty page, not a short one,
-//! not the total. What the server can get wrong is in the table of tests below. Sources: API page, sections 4.8
-//! to 4.10 of the reference (failures that look like success, paging at v1 and v2, paging at v3).
+//! Only a page without a `next` link ends a search: not an empty page, not a short page, not the total. The table of
+//! tests below lists what the server can get wrong. Sources: API page, sections 4.8 to 4.10 of the reference
+//! (failures that look like success, paging at v1 and v2, paging at v3).
 
 /// How often to ask again for a page that cannot be right.
 pub(crate) const DOUBTS: u32 = 3;
 
-/// What was known of a search before it was asked.
+/// What is known about a search before the first request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PriorCount {
     /// An earlier pull of the same search brought this many resources; 0 where there was none.
     Resources(u64),
-    /// It asks for what is new, and nothing is an answer like any other.
+    /// It asks only for what is new, so an empty answer is normal.
     MaybeNothing,
 }
 
 /// Whether a page continues the one before without a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Joint {
-    /// Nothing to compare with, or pages follow each other end to end.
+    /// There is nothing to compare with, or the pages do not overlap.
     NotCompared,
-    /// The last resource of the page before is where it has to be.
+    /// The last resource of the page before is in its expected place.
     Joined,
-    /// It is on the page, but in another place: something has come or gone before it.
+    /// It is on the page, but in another place: something before it was added or removed.
     Displaced,
-    /// Everything on the page stood on the page before, and there is more than one of them.
+    /// Everything on the page was also on the page before, and the page has more than one resource.
     NothingNew,
-    /// The resource that they share may be redacted; from farther back they may share another.
+    /// The shared resource may be redacted. From farther back, the pages may share another one.
     MaybeRedacted,
     /// The last resource of the page before is not on it.
     Apart,
-    /// What they share is redacted, as far as can be told: nothing follows from it.
+    /// The shared resource seems to be redacted, so nothing can be concluded.
     Unknown,
 }
 
-/// What is known of an answer, and of the search so far.
+/// The facts about an answer, and about the search so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PageFacts {
     /// Whether the server's totals count the search (API v1 and v2).
     pub has_totals: bool,
     /// Whether it is the first page.
     pub is_first: bool,
-    /// Whether claims were asked for. Only their searches swallow failures of the back end.
+    /// Whether claims were requested. Only claim searches can hide failures of the back end.
     pub of_claims: bool,
     /// What was known before.
     pub prior: PriorCount,
@@ -51,22 +51,22 @@ pub(crate) struct PageFacts {
     pub entries: usize,
     /// Whether it names a next page.
     pub has_next: bool,
-    /// Its total, where it can be one.
+    /// Its total, if the value makes sense.
     pub total: Option<u64>,
     /// The total of the pages before.
     pub total_before: Option<u64>,
     /// Whether it continues the page before.
     pub joint: Joint,
-    /// Whether it bears another date than the first page while pages follow each other end to end.
+    /// Whether it bears another date than the first page, while pages do not overlap.
     pub date_changed: bool,
-    /// How often it was asked for again already.
+    /// How often it was requested again already.
     pub asked_again: u32,
 }
 
 /// What to do with an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PageVerdict {
-    /// It is the page.
+    /// Use it as the page.
     Accept,
     /// Ask for the same page again: this may be a failure that looks like an answer.
     AskAgain,
@@ -74,7 +74,7 @@ pub(crate) enum PageVerdict {
     AskFartherBack,
     /// The set has changed since the first page; the pages do not fit together.
     Shifted,
-    /// The server says that there is nothing, though there is: its data back end has failed.
+    /// The server says that there is nothing, but there is something: its data back end has failed.
     Outage,
 }
 
@@ -88,7 +88,7 @@ pub(crate) fn check_page(facts: &PageFacts) -> PageVerdict {
         return match facts.prior {
             _ if !facts.of_claims => Accept,
             PriorCount::MaybeNothing => Accept,
-            // Nobody knows better: asked for once more, it is the answer.
+            // No earlier count says otherwise. If the answer is the same once more, accept it.
             PriorCount::Resources(0) => again_or(Accept, 1),
             PriorCount::Resources(_) => again_or(Outage, DOUBTS),
         };
@@ -103,17 +103,17 @@ pub(crate) fn check_page(facts: &PageFacts) -> PageVerdict {
     match facts.joint {
         Joint::MaybeRedacted => return AskFartherBack,
         Joint::Apart => return Shifted,
-        // Behind what it holds already, a server that knows where a page starts has something new.
+        // A server that knows where a page starts has something new after what it sent already.
         Joint::NothingNew => return again_or(Shifted, DOUBTS),
         _ if facts.date_changed => return AskFartherBack,
         Joint::NotCompared | Joint::Joined | Joint::Displaced | Joint::Unknown => {}
     }
     match (facts.entries, facts.has_next) {
-        // Entries may be left out of a page (redaction), even all of them: its link says that it goes on.
+        // Redaction may leave out entries of a page, or all of them. Its link says that the search continues.
         (0, true) => again_or(Accept, DOUBTS),
-        // Counted, and all of it left out.
+        // The server counted them, and left all of them out.
         (0, false) if facts.total.is_some() => again_or(Accept, DOUBTS),
-        // A promise that was not kept.
+        // A `next` link promised this page, but nothing came.
         (0, false) => again_or(Shifted, DOUBTS),
         _ => Accept,
     }

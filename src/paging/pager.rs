@@ -1,4 +1,4 @@
-//! The pages of a search, one after the other, as its links name them.
+//! Reads the pages of a search one after the other, by following its links.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -24,9 +24,9 @@ use crate::{
     fhir::bundle::Bundle,
 };
 
-/// Pages in a row that bring nothing new and still name a next one.
+/// Limit of pages in a row that bring nothing new and still name a next page.
 const LONGEST_STALL: u32 = 20;
-/// How often pages grow again after one was too much for the server.
+/// How often pages may grow back after one was too large for the server.
 const RECOVERIES: u32 = 2;
 
 /// What is searched for.
@@ -34,13 +34,13 @@ const RECOVERIES: u32 = 2;
 pub(crate) struct SearchRequest {
     /// The resource type.
     pub resource: Searchable,
-    /// The parameters, page size left out.
+    /// The parameters, except the page size.
     pub query: Vec<(String, String)>,
-    /// Resources a page, from 1 to 50.
+    /// Resources per page, from 1 to 50.
     pub page_size: u32,
-    /// What is known before it is asked.
+    /// What is known before the first request.
     pub prior: PriorCount,
-    /// Whether the server has a fixed order for what is found. It has none for prior authorizations (API v3).
+    /// Whether the server returns the results in a fixed order. It does not for prior authorizations (API v3).
     pub is_ordered: bool,
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct SearchRequest {
 pub(crate) struct Page {
     /// What it holds.
     pub bundle: Bundle,
-    /// Hashes of the ids on the page before, with which it overlaps.
+    /// Hashes of the ids on the page before, which this page may overlap.
     before: HashSet<u64>,
 }
 
@@ -61,12 +61,12 @@ impl Page {
     }
 }
 
-/// Why a search did not come to its end.
+/// Why a search did not reach its end.
 #[derive(Debug)]
 pub(crate) enum PullError {
-    /// The set changed between two pages; reading it again from the start can help.
+    /// The set changed between two pages. Reading it again from the start can help.
     Shifted,
-    /// It failed for good.
+    /// The search cannot continue.
     Failed(Error),
 }
 
@@ -80,18 +80,18 @@ pub(crate) struct Search<B> {
     next: Option<Url>,
     prefetch: Prefetch,
     index: usize,
-    /// Links that name no place in the search, in sixteen bytes each.
+    /// Links without a place in the search, sixteen bytes each.
     followed: HashSet<u128>,
     /// Whether pages overlap by one resource.
     overlap: bool,
     last: LastPage,
-    /// The start of the page that was asked for from farther back: once a page is enough.
+    /// The start of the page that was requested from farther back. This is done once per page.
     asked_back: Option<u64>,
     first: Option<FirstPage>,
     moved: bool,
     displaced: u32,
     unjoined: bool,
-    /// Up to which place of the search the pages reach.
+    /// How far the pages read so far reach in the search.
     reach: u64,
     total: Option<u64>,
     empty_pages: u32,
@@ -113,24 +113,24 @@ struct LastPage {
     is_short: bool,
 }
 
-/// What is kept of the first page.
+/// What is kept from the first page.
 #[derive(Clone, Copy)]
 struct FirstPage {
     date: Option<Timestamp>,
     answered: Option<Timestamp>,
 }
 
-/// A stretch of a search that is read in smaller pages.
+/// A part of a search that is read in smaller pages.
 #[derive(Clone, Copy, Debug)]
 struct Reduced {
     /// Where it ends.
     end: u64,
-    /// The size of the pages after it.
+    /// The page size after it.
     count: u64,
 }
 
 impl<B: Bearer> Search<B> {
-    /// A search from its beginning; `login` is the command line that logs in again.
+    /// Starts a search from its beginning. `login` is the command line that logs in again.
     pub(crate) fn new(client: &Arc<Client>, bearer: &B, request: SearchRequest, login: String) -> Self {
         let base = client.server().search(request.resource);
         let mut first = base.clone();
@@ -164,10 +164,10 @@ impl<B: Bearer> Search<B> {
         }
     }
 
-    /// Goes on after the pages that an earlier run has read.
+    /// Continues after the pages that an earlier run has read.
     ///
     /// # Errors
-    /// [`PullError::Failed`] for a link that does not belong to this search.
+    /// [`PullError::Failed`] if the link does not belong to this search.
     pub(crate) fn resume(mut self, from: Checkpoint) -> Result<Self, PullError> {
         let Some(next) = &from.next else { return Ok(self) };
         let next = self.follow(next, None)?;
@@ -185,7 +185,7 @@ impl<B: Bearer> Search<B> {
         Ok(self)
     }
 
-    /// Asks for no page ahead of its turn: the first page is all that is wanted.
+    /// Turns off prefetch, for a caller that needs only the first page.
     #[must_use]
     pub(crate) fn without_prefetch(mut self) -> Self {
         self.prefetch.stop_for_good();
@@ -215,24 +215,25 @@ impl<B: Bearer> Search<B> {
         }
     }
 
-    /// How many resources the server counts; `None` where it does not say, and at API v3, whose `total` is the
-    /// page size.
+    /// How many resources the server counts; `None` if it does not say, and at API v3, whose `total` is the page
+    /// size.
     #[must_use]
     pub(crate) fn total(&self) -> Option<u64> {
         self.total
     }
 
-    /// Whether the links ended before the place that the server's total names.
+    /// Whether the links ended before the number of resources in the server's total.
     #[must_use]
     pub(crate) fn ended_early(&self) -> bool {
         self.next.is_none() && self.total.is_some_and(|total| self.reach < total)
     }
 
-    /// Tells how many distinct resources there are after the newest page: a search that brings nothing new must
-    /// not go on for ever. (Of pages before the total nothing may come, since it may all be redacted.)
+    /// Tells the search how many distinct resources there are after the newest page. A search that brings nothing new
+    /// must not run forever. (Before the total is reached, pages may bring nothing, because all of it may be
+    /// redacted.)
     ///
     /// # Errors
-    /// [`PullError::Failed`] where it does go on.
+    /// [`PullError::Failed`] if the search brings nothing new for too long.
     pub(crate) fn brought(&mut self, distinct: u64) -> Result<(), PullError> {
         let is_before_the_total = self.total.is_some_and(|total| self.reach < total);
         let is_stalled = distinct == self.distinct && !is_before_the_total;
@@ -256,7 +257,7 @@ impl<B: Bearer> Search<B> {
     /// The next page, or `None` after the last.
     ///
     /// # Errors
-    /// [`PullError`]; the search is over then.
+    /// [`PullError`]. The search is over then.
     pub(crate) async fn next_page(&mut self) -> Result<Option<Page>, PullError> {
         let Some(link) = self.next.take() else { return Ok(None) };
         let (url, bundle) = self.credible(self.overlapping(link)).await?;
@@ -265,7 +266,7 @@ impl<B: Bearer> Search<B> {
         self.reach = address.as_ref().map_or(self.reach + count, |address| self.reach.max(address.start + count));
         self.total = self.total.or(self.trusted_total(&bundle));
         if self.total.is_none() && self.request.is_ordered && !self.overlap {
-            // Nothing counts what comes: from here on each page has to continue the one before.
+            // There is no count to check against. From here on, each page has to continue the one before.
             self.overlap = true;
             self.prefetch.clear();
         }
@@ -289,7 +290,7 @@ impl<B: Bearer> Search<B> {
         self.client.server().api() != ApiVersion::V3
     }
 
-    /// The page that a link names, from one resource earlier where pages overlap.
+    /// The page that a link names, started one resource earlier if pages overlap.
     fn overlapping(&self, link: Url) -> Url {
         match Address::of(&link).filter(|address| self.overlap && address.start > 0 && address.count > 1) {
             Some(address) => address.at(address.start - 1, address.count).url().clone(),
@@ -297,7 +298,7 @@ impl<B: Bearer> Search<B> {
         }
     }
 
-    /// An answer that agrees with what is known, after asking again as often as doubts allow; and where it is.
+    /// A page that agrees with what is known, and its URL. Asks again as often as the checks allow.
     async fn credible(&mut self, mut url: Url) -> Result<(Url, Bundle), PullError> {
         let mut asked_again = 0;
         self.prefetch.aim(&url);
@@ -363,7 +364,7 @@ impl<B: Bearer> Search<B> {
         if !self.overlap || self.index == 0 || bundle.is_empty() {
             return Joint::NotCompared;
         }
-        // From farther back, the last resource of the page before stands before the place that was asked for first.
+        // When asked from farther back, the last resource of the page before comes before the original start.
         let asked_back = self.asked_back.filter(|start| *start > address.start);
         let place = asked_back.map_or(0, |start| usize::try_from(start - address.start).unwrap_or(usize::MAX));
         let may_be_redacted = self.has_totals() && (self.last.is_short || bundle.len() < address.count as usize);
@@ -378,7 +379,7 @@ impl<B: Bearer> Search<B> {
         }
         match asked_back {
             _ if !may_be_redacted => Joint::Apart,
-            // Others of the page before are here, and its last one is not: it has gone.
+            // Other resources of the page before are here, but its last one is not: it was removed.
             Some(_) if bundle.ids().any(is_known) => Joint::Apart,
             Some(_) => Joint::Unknown,
             None if self.asked_back == Some(address.start) => Joint::Unknown,
@@ -386,11 +387,11 @@ impl<B: Bearer> Search<B> {
         }
     }
 
-    /// The page that ends with the first resource of this one, where that shows that it continues the page before;
-    /// otherwise this one, if nothing follows from it.
+    /// Asks for the page that ends with the first resource of this one. Returns that page if it shows that it
+    /// continues the page before. If nothing can be concluded from it, returns this one.
     async fn farther_back(&mut self, url: Url, bundle: Bundle) -> Result<(Url, Bundle), PullError> {
         let address = self.prefetch.address(&url).filter(|address| address.start > 0).ok_or(PullError::Shifted)?;
-        // While pages follow each other end to end, the page before ends just before this one.
+        // While pages do not overlap, the page before ends just before this one.
         let last = if self.overlap { address.start } else { address.start - 1 };
         (self.asked_back, self.overlap) = (Some(last), true);
         let start = (last + 1).saturating_sub(address.count - 1);
@@ -404,7 +405,7 @@ impl<B: Bearer> Search<B> {
         let (url, bundle) = match self.joint(&back, &wider) {
             Joint::Joined => (back.url().clone(), wider),
             Joint::Unknown => (url, bundle),
-            // All of it redacted. A swallowed failure has no next page.
+            // All of it is redacted. A hidden failure would have no next page.
             Joint::NotCompared if wider.next.is_some() => (url, bundle),
             _ => return Err(PullError::Shifted),
         };
@@ -412,13 +413,13 @@ impl<B: Bearer> Search<B> {
         Ok((url, bundle))
     }
 
-    /// Takes note of what the next page is compared with; gives back what this one was compared with.
+    /// Records what the next page is compared with. Returns what this one was compared with.
     fn remember(&mut self, bundle: &Bundle, count: u64, is_placed: bool) -> HashSet<u64> {
         let is_short = bundle.len() < usize::try_from(count).unwrap_or(usize::MAX);
         if bundle.is_empty() {
             self.last.is_short = true;
             if !self.has_totals() {
-                // Nothing that follows can be compared with what came before.
+                // Without totals, a page that follows an empty one cannot be compared with anything before it.
                 self.last = LastPage::default();
             }
             return HashSet::new();
@@ -429,12 +430,12 @@ impl<B: Bearer> Search<B> {
         if self.overlap && is_placed { before.ids } else { HashSet::new() }
     }
 
-    /// Asks for the pages that come next if all goes as it should.
+    /// Prefetches the pages that are expected next.
     fn ask_ahead(&mut self) {
         let count = self.prefetch.count();
         let end = match (self.total, self.request.prior) {
             (Some(total), _) => Some(total),
-            // The second page of what is probably a long list: at worst it is one request too many.
+            // This is the second page of what is probably a long list. At worst it is one request too many.
             (None, PriorCount::Resources(0))
                 if self.index == 0 && self.request.resource == Searchable::ExplanationOfBenefit =>
             {
@@ -442,7 +443,7 @@ impl<B: Bearer> Search<B> {
             }
             (None, PriorCount::Resources(before)) if self.index == 0 => Some(before),
             (None, PriorCount::MaybeNothing) if self.index == 0 => Some(0),
-            // Only the links say how far it goes.
+            // Only the links show how far the search goes.
             (None, _) => None,
         };
         let end = match (end, self.reduced) {
@@ -453,7 +454,7 @@ impl<B: Bearer> Search<B> {
         self.prefetch.fill((&self.client, &self.bearer), end, self.index, overlap);
     }
 
-    /// Waits as long as before the repetition of a request that failed.
+    /// Waits as long as before the retry of a failed request.
     async fn pause(&self, asked_again: u32) {
         let policy = self.client.retry();
         let problem = Problem::network("an answer that cannot be believed".to_owned());
@@ -463,7 +464,7 @@ impl<B: Bearer> Search<B> {
         }
     }
 
-    /// Where to begin with smaller pages in place of this one, if they can be smaller.
+    /// Where to continue with smaller pages instead of this one, if it can be halved.
     fn smaller(&mut self, url: &Url) -> Option<Url> {
         let address = self.prefetch.address(url)?;
         let count = address.half()?;
@@ -473,7 +474,7 @@ impl<B: Bearer> Search<B> {
         Some(address.at(address.start, count).url().clone())
     }
 
-    /// The total that a page gives, where it can be one: not at API v3, and not 0 beside entries.
+    /// The total of a page, if it makes sense: not at API v3, and not 0 on a page with entries.
     fn trusted_total(&self, bundle: &Bundle) -> Option<u64> {
         let total = bundle.total.filter(|_| self.has_totals());
         total.filter(|total| *total > 0 || bundle.is_empty())
@@ -507,8 +508,8 @@ impl<B: Bearer> Search<B> {
         ))
     }
 
-    /// The link to the page after the one at `current`. It leads forward: by the place that it names, or, where it names
-    /// none, by being another than all before.
+    /// The link to the page after the one at `current`. It must lead forward: to a later place, or, if it names no
+    /// place, to a link that was not followed before.
     fn follow(&mut self, link: &str, current: Option<&Address>) -> Result<Url, PullError> {
         let url = self.client.server().follow(&self.base, link).map_err(|cause| self.refuse(cause.to_string()))?;
         let leads_forward = match (Address::of(&url), current) {
@@ -521,7 +522,7 @@ impl<B: Bearer> Search<B> {
         Ok(self.grown(url))
     }
 
-    /// The page that a link names, in its old size again when what had to be read in smaller pages has been read.
+    /// The page that a link names, at its old size again once the part with smaller pages has been read.
     fn grown(&mut self, url: Url) -> Url {
         let Some(reduced) = self.reduced else { return url };
         let Some(address) = Address::of(&url).filter(|address| address.start >= reduced.end) else { return url };
@@ -538,7 +539,7 @@ fn id_hash(id: &str) -> u64 {
     xxh3_64(id.as_bytes())
 }
 
-/// Whether a resource that is loaded again can drop out of what this parameter selects.
+/// Whether a resource that is loaded again may no longer match this parameter.
 fn may_lose(name: &str, value: &str) -> bool {
     name == "service-date" || (name == "_lastUpdated" && value.starts_with('l'))
 }

@@ -1,7 +1,7 @@
-//! Pages asked for before their turn: a queue of requests under way, in the order of the search.
+//! Prefetched pages: a queue of requests under way, in the order of the search.
 //!
-//! The server's links give the form of an address ([`Address`]), and from it the addresses of the pages to
-//! come. What was asked for ahead is used only where its turn comes; whatever does not fit is dropped.
+//! The server's links show the form of an address ([`Address`]), and so the addresses of the pages to come. A
+//! prefetched page is used only when its turn comes. A page that does not fit is dropped.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -16,10 +16,11 @@ use crate::{
     fhir::bundle::Bundle,
 };
 
-/// Wrong guesses after which nothing is asked for ahead any more.
+/// Prefetch stops after this many wrong guesses.
 const MISPREDICTIONS: u32 = 2;
-/// Where nothing tells how far a search goes, whatever is asked for behind its end is asked for in vain. So this many
-/// pages are asked for together, and the next ones when all of them have come; after more pages one for each `READ_PER_BLIND`.
+/// If nothing says how far a search goes, requests past its end are wasted. So this many pages are requested
+/// together, and the next ones when all of them have come. Once more pages are read, it is one for each
+/// `READ_PER_BLIND`.
 const BLIND: usize = 4;
 const READ_PER_BLIND: usize = 8;
 
@@ -28,13 +29,13 @@ pub(super) struct Prefetch {
     search: Url,
     start_name: &'static str,
     asked: VecDeque<Asked>,
-    /// The address of the page whose turn it is, where it has one.
+    /// The address of the current page, if it has one.
     current: Option<Address>,
     count: u64,
     mispredictions: u32,
 }
 
-/// A page under way.
+/// A requested page.
 struct Asked {
     address: Address,
     task: Task,
@@ -50,7 +51,7 @@ impl Drop for Task {
 }
 
 impl Prefetch {
-    /// Of a search that begins with the page `first` of `count` resources.
+    /// Starts the queue of a search whose first page is `first`, with `count` resources.
     pub(super) fn begin(first: &Url, api: ApiVersion, count: u64) -> Self {
         let start_name = match api {
             ApiVersion::V1 | ApiVersion::V2 => "startIndex",
@@ -59,17 +60,17 @@ impl Prefetch {
         Self { search: first.clone(), start_name, asked: VecDeque::new(), current: None, count, mispredictions: 0 }
     }
 
-    /// How many resources the page asks for whose turn it is.
+    /// How many resources the current page asks for.
     pub(super) fn count(&self) -> u64 {
         self.current.as_ref().map_or(self.count, |current| current.count)
     }
 
-    /// The address of a link; the first page, which names no start, begins at 0.
+    /// The address of a link. The first page names no start and begins at 0.
     pub(super) fn address(&self, url: &Url) -> Option<Address> {
         if *url == self.search { Address::guess(url, self.start_name, 0, self.count) } else { Address::of(url) }
     }
 
-    /// Turns to the page at `url`. What was asked for ahead and does not begin there is dropped.
+    /// Moves to the page at `url`. Drops prefetched pages that do not begin there.
     pub(super) fn aim(&mut self, url: &Url) {
         self.current = self.address(url);
         let (Some(current), Some(front)) = (&self.current, self.asked.front()) else {
@@ -77,15 +78,15 @@ impl Prefetch {
             return;
         };
         if !front.address.is_same_page(current) {
-            // A page that had to be made smaller was no wrong guess.
+            // A page that had to be made smaller was not a wrong guess.
             self.mispredictions += u32::from(front.address.count == current.count);
             self.asked.clear();
         }
     }
 
-    /// Asks for this page and those after it, as many as the pace allows at once. They begin before `end`, where that is
-    /// known; otherwise the number of pages `read` says how many are asked for blindly. Each page begins `overlap`
-    /// resources before the end of the one before.
+    /// Requests this page and those after it, as many as the request limit allows. They begin before `end`, if it is
+    /// known. Otherwise, `read` (the number of pages read) decides how many are requested blindly. Each page begins
+    /// `overlap` resources before the end of the one before.
     pub(super) fn fill<B: Bearer>(
         &mut self,
         (client, bearer): (&Arc<Client>, &B),
@@ -102,7 +103,7 @@ impl Prefetch {
             None if read < BLIND * READ_PER_BLIND && !self.asked.is_empty() => return,
             None => client.at_once().min(BLIND.max(read / READ_PER_BLIND)),
         };
-        // The form of the newest link is the one to go by.
+        // Follow the form of the newest link.
         let mut address = match self.asked.back() {
             Some(last) => current.at(last.address.start, last.address.count).next(overlap),
             None => current.clone(),
@@ -118,7 +119,7 @@ impl Prefetch {
         }
     }
 
-    /// The answer for the page at `url`, whose turn it is.
+    /// The answer for the current page, at `url`.
     pub(super) async fn take<B: Bearer>(
         &mut self,
         client: &Arc<Client>,
@@ -133,8 +134,8 @@ impl Prefetch {
             .unwrap_or_else(|_| Err(Failure::Other(Error::new(ErrorKind::Defect, "reading a page ended unexpectedly"))))
     }
 
-    /// Whether the page after this one shows that there is something: the server says so when it is asked for a page
-    /// behind the end.
+    /// Whether the page after this one shows that there is something: it has entries, or the server refuses it
+    /// because it is past the end.
     pub(super) async fn shows_more(&mut self) -> bool {
         let Some(mut asked) = self.asked.pop_front() else { return false };
         match (&mut asked.task.0).await {
@@ -144,12 +145,12 @@ impl Prefetch {
         }
     }
 
-    /// Asks for nothing ahead any more.
+    /// Turns prefetch off for the rest of this search.
     pub(super) fn stop_for_good(&mut self) {
         self.mispredictions = MISPREDICTIONS;
     }
 
-    /// Drops everything that is under way.
+    /// Drops all requests under way.
     pub(super) fn clear(&mut self) {
         self.asked.clear();
     }

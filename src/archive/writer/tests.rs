@@ -33,12 +33,12 @@ fn begin(dir: &Path, expected: Expected, before: PreviousIds) -> Writer {
     Writer::begin(files(dir), &search_key(), expected, before).unwrap()
 }
 
-/// Takes a page in which whatever came before counts as repeated.
+/// Takes a page. Resources that came before count as repeats.
 fn take(writer: &mut Writer, page: &Bundle) -> Result<News> {
     writer.page(page, KeepBundle::Always, |_| false)
 }
 
-/// Writes a file; it is `new` in the directory then, and what it changed `changes`.
+/// Writes the file `new` into the directory, and its changes into `changes`.
 fn write(dir: &Path, before: PreviousIds, pages: &[Bundle]) -> Finished {
     let mut writer = begin(dir, expected(), before);
     for page in pages {
@@ -98,8 +98,8 @@ fn changed_claims_are_told_from_unchanged_ones() {
     assert_eq!(removed, "{\"id\":\"gone\",\"resourceType\":\"ExplanationOfBenefit\"}\n");
 }
 
-/// The first copy equals what was kept, a later page has a newer one: it is an update, and the line of
-/// the newer one is what stays.
+/// The first copy equals what was kept. A later page has a newer one: it counts as an update, and its line is the one
+/// that stays.
 #[test]
 fn a_newer_version_on_a_later_page_is_never_lost() {
     let dir = tempfile::tempdir().unwrap();
@@ -113,7 +113,7 @@ fn a_newer_version_on_a_later_page_is_never_lost() {
     let new = fs::read_to_string(dir.path().join("new")).unwrap();
     assert_eq!(new, format!("{}\n{}\n", claim("b", EARLY, 1), claim("a", LATE, 2)));
     assert_eq!(fs::read_to_string(dir.path().join("changes")).unwrap(), format!("{}\n", claim("a", LATE, 2)));
-    // Changed twice: `changes/` has the last version only.
+    // It changed twice: `changes/` has only the last version.
     let pages = [page(&[claim("a", LATE, 2)]), page(&[claim("a", "2026-03-01T00:00:00Z", 3), claim("b", EARLY, 1)])];
     write(dir.path(), before(), &pages);
     assert_eq!(lines_of(&dir.path().join("changes")), [claim("a", "2026-03-01T00:00:00Z", 3)]);
@@ -134,7 +134,7 @@ fn without_a_patient_id_the_first_resource_names_the_enrollee() {
     let mut writer = start(PreviousIds::nothing());
     take(&mut writer, &page(&[of("a", "-1"), of("b", "-1")])).unwrap();
     assert_eq!(take(&mut writer, &page(&[of("c", "-2")])).unwrap_err().kind, crate::error::ErrorKind::OtherEnrollee);
-    // And so does what is kept from before.
+    // The same is true for what an earlier pull kept.
     fs::write(dir.path().join("old"), of("a", "-1") + "\n").unwrap();
     let mut writer = start(PreviousIds::read(&dir.path().join("old")).unwrap());
     assert_eq!(take(&mut writer, &page(&[of("c", "-2")])).unwrap_err().kind, crate::error::ErrorKind::OtherEnrollee);
