@@ -18,7 +18,7 @@ pub(crate) struct Authorization {
     scopes: Vec<String>,
 }
 
-/// What API v3 wants to be asked for: it demands a `scope`. All that bbdl can use.
+/// The scopes that bbdl can use. API v3 requires a `scope`, so bbdl asks for all of these.
 const V3_SCOPES: [&str; 6] = [
     "patient/ExplanationOfBenefit.rs",
     "patient/Coverage.rs",
@@ -28,9 +28,9 @@ const V3_SCOPES: [&str; 6] = [
     "launch/patient",
 ];
 
-/// The scopes to ask for. At v1 and v2 none: the server then offers the enrollee all that the app is
-/// registered for, while naming one that it is not (an app without demographic data) ends in an error
-/// page after the log-in.
+/// The scopes to ask for. None at v1 and v2: then the server offers the enrollee everything that the app is
+/// registered for. A scope that the app does not have (as an app without demographic data) leads to an error page
+/// after the log-in.
 #[must_use]
 pub(crate) fn default_scopes(api: ApiVersion) -> Vec<String> {
     match api {
@@ -42,11 +42,11 @@ pub(crate) fn default_scopes(api: ApiVersion) -> Vec<String> {
 impl Authorization {
     /// Prepares an authorization request.
     ///
-    /// `state` has 256 random bits (RFC 6749 section 10.12), the verifier as many (RFC 7636 section
-    /// 7.1); the challenge method is S256, the only one the server takes. `lang` is `en` or `es`.
+    /// `state` has 256 random bits (RFC 6749 section 10.12), and so has the verifier (RFC 7636 section 7.1). The
+    /// challenge method is S256, the only one the server accepts. `lang` is `en` or `es`.
     ///
     /// # Errors
-    /// When the operating system has no randomness to give.
+    /// If the operating system cannot provide random bytes.
     pub(crate) fn new(
         server: &Server,
         client_id: &str,
@@ -77,19 +77,19 @@ impl Authorization {
         Ok(Self { url, state, verifier, scopes })
     }
 
-    /// The URL for the browser. It holds the state and the challenge, and no secret of the client.
+    /// The URL for the browser. It contains the state and the challenge, but no secret of the client.
     #[must_use]
     pub(crate) fn url(&self) -> &Url {
         &self.url
     }
 
-    /// What the callback must bring back.
+    /// The `state` that the callback must bring back.
     #[must_use]
     pub(crate) fn state(&self) -> &Secret {
         &self.state
     }
 
-    /// What the token request needs; the attempt is over with it.
+    /// What the token request needs. This ends the attempt.
     #[must_use]
     pub(crate) fn into_parts(self) -> (PkceCodeVerifier, Vec<String>) {
         (self.verifier, self.scopes)
@@ -99,7 +99,7 @@ impl Authorization {
 /// 256 random bits as 64 hexadecimal digits: unreserved characters, and within RFC 7636's 43 to 128.
 ///
 /// # Errors
-/// When the operating system has no randomness to give.
+/// If the operating system cannot provide random bytes.
 pub(crate) fn random_word() -> Result<Secret> {
     let mut bytes = [0u8; 32];
     getrandom::fill(&mut bytes)

@@ -1,5 +1,5 @@
-//! Whether the server's data back end is well. A refresh while it fails would spend the refresh token and bring
-//! nothing, because the server rotates first and looks the person up afterwards.
+//! Checks whether the server's data back end works. While it fails, a refresh would use up the refresh token and
+//! bring no new one, because the server first replaces the token and then looks the person up.
 
 use std::time::{Duration, Instant};
 
@@ -15,25 +15,25 @@ use crate::{
     error::{Error, ErrorKind},
 };
 
-/// What an answer to the question says.
+/// What the answer to a health check says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Health {
-    /// The documented answer.
+    /// The documented answer: the back end works.
     Well,
-    /// The server says that its back end fails, or says nothing.
+    /// The server says that its back end fails, or does not answer.
     Failing(String),
-    /// It was not asked, since something is not set up here.
+    /// It was not asked, because something is not set up here.
     NotSetUp(SetupProblem),
-    /// Nothing that the server says: something between may have answered.
+    /// This is not an answer of the server. Something in between may have answered.
     NotTheServer(String),
 }
 
-/// More is not read of an answer, in bytes: v3's is a document.
+/// Limit of an answer, in bytes. The answer of v3 is a whole document.
 pub(crate) const LARGEST: usize = 8 << 20;
 
 impl Health {
-    /// Reads an answer of the endpoint that [`Server::backend_health`] names. Only the documented body is believed: a
-    /// gateway or a captive portal can answer 200 as well.
+    /// Reads an answer of the endpoint that [`Server::backend_health`] names. Only the documented body counts,
+    /// because a gateway or a captive portal can answer 200 too.
     ///
     /// [`Server::backend_health`]: crate::api::endpoints::Server::backend_health
     #[must_use]
@@ -46,13 +46,13 @@ impl Health {
         let is_documented = body.is_some_and(|body| body.get(key).and_then(Value::as_str) == Some(value));
         match status {
             200 if is_documented => Self::Well,
-            // RFC 6585 section 6: 511 is what captive portals say of themselves.
+            // Captive portals answer 511 (RFC 6585 section 6).
             429 | 500..=510 => Self::Failing(format!("status {status}")),
             _ => Self::NotTheServer(format!("status {status}, but not the documented answer")),
         }
     }
 
-    /// Asks the server of a client.
+    /// Checks the server of a client.
     pub(crate) async fn of(client: &Client) -> Self {
         // The server's own limit for this check is 5 s.
         const PATIENCE: Duration = Duration::from_secs(10);
@@ -87,10 +87,10 @@ impl Health {
         }
     }
 
-    /// The reason not to renew now.
+    /// Refuses to renew now if the back end does not work.
     ///
     /// # Errors
-    /// Where it is not well.
+    /// If the back end does not work.
     pub(crate) fn must_be_well(self) -> Result<(), Error> {
         match self {
             Self::Well => Ok(()),

@@ -1,4 +1,4 @@
-//! What a callback says (RFC 6749 section 4.1.2): read and judged, without sockets.
+//! Reads and checks a callback (RFC 6749 section 4.1.2), without sockets.
 
 use std::collections::HashMap;
 
@@ -6,12 +6,12 @@ use thiserror::Error;
 
 use crate::{error::sanitized, origin::Origin, secret::Secret};
 
-/// What a callback of this log-in has to say.
+/// What a callback of this log-in must contain.
 #[derive(Clone, Debug)]
 pub struct Expected {
     /// The `state` that was sent.
     pub state: Secret,
-    /// The server that was asked. CMS's issuer identifier is its origin (its discovery document).
+    /// The server of the authorization request. CMS's issuer identifier is its origin (see its discovery document).
     pub issuer: Origin,
 }
 
@@ -20,30 +20,30 @@ pub struct Expected {
 pub enum Callback {
     /// The enrollee agreed.
     Code(Secret),
-    /// The enrollee pressed the other button.
+    /// The enrollee refused.
     Denied,
     /// The server refused the request.
     Refused {
-        /// The error code of RFC 6749 section 4.1.2.1, fit to be shown.
+        /// The error code of RFC 6749 section 4.1.2.1, safe to show.
         error: String,
-        /// Its description, fit to be shown.
+        /// Its description, safe to show.
         description: String,
     },
 }
 
-/// Why something is no callback of this log-in. The wait goes on.
+/// Why something is not a callback of this log-in. The wait continues.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum CallbackError {
     /// `state` is missing or wrong: the tab of another log-in, or an attacker who guesses.
     #[error("it does not belong to this log-in; use the newest window or address")]
     WrongState,
-    /// CMS's "not found" page says so in the background, without `state`. Anybody could say it.
+    /// CMS's "not found" page sends this in the background, without `state`. Any page could send it.
     #[error("CMS may have found no records for the person who logged in")]
     NotFound,
-    /// It names another server as the one it comes from (RFC 9207 section 2.4): its code is not for ours.
+    /// It says that it comes from another server (RFC 9207 section 2.4), so its code is not for ours.
     #[error("it comes from a different server from the one that bbdl asked")]
     WrongIssuer,
-    /// A parameter twice, a code and an error at once, or far too much.
+    /// It has a parameter twice, both a code and an error, or far too much.
     #[error("it contradicts itself")]
     Malformed,
     /// Neither a code nor an error.
@@ -54,8 +54,8 @@ pub enum CallbackError {
 /// Longer queries are not read.
 const LONGEST: usize = 8 * 1024;
 
-/// Reads the query of a callback. `state` is compared in constant time and must be there: the one
-/// callback that CMS sends without it is reported, but never ends the wait by itself.
+/// Reads the query of a callback. `state` must be there and is compared in constant time. CMS sends one callback
+/// without it: that one is reported, but never ends the wait by itself.
 ///
 /// # Errors
 /// [`CallbackError`].
@@ -73,12 +73,12 @@ pub fn read(query: &str, expected: &Expected) -> Result<Callback, CallbackError>
     match fields.get("state") {
         Some(given) if expected.state.matches(given) => {}
         Some(_) => return Err(CallbackError::WrongState),
-        // Where the redirect URI has a query, CMS's script puts a second question mark.
+        // If the redirect URI has a query, CMS's script adds a second question mark.
         None if query.split(['?', '&']).any(|part| part == "error=not_found") => return Err(CallbackError::NotFound),
         None if fields.is_empty() => return Err(CallbackError::Nothing),
         None => return Err(CallbackError::WrongState),
     }
-    // CMS sends none today. Where one comes, it is the server's word on whose answer this is.
+    // CMS does not send `iss` today. If it comes, it says which server the answer is from.
     if fields.get("iss").is_some_and(|iss| iss.trim_end_matches('/') != expected.issuer.to_string()) {
         return Err(CallbackError::WrongIssuer);
     }

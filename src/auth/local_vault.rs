@@ -1,4 +1,4 @@
-//! The tokens of a profile of this machine: a token store, and a lock file around its renewals.
+//! The tokens of a profile on this machine: a token store, and a lock file for renewals.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -12,12 +12,12 @@ use crate::{
     files::lock::{FileLock, LockError},
 };
 
-/// Longer than another process can take to renew: a lock, a health check, a request, a slow keyring.
+/// Longer than a renewal by another process can take: a lock, a health check, a request, a slow keyring.
 const LOCK_PATIENCE: Duration = Duration::from_secs(300);
-/// A log-in whose consent has just ended ours has its own tokens within this: a code lives 60 s, and another process
-/// may be asked for the store's password.
+/// If a consent in another process has just ended our log-in, that process has its own tokens within this time: a
+/// code lives 60 s, and the person may have to type the store's password.
 const LOG_IN_PATIENCE: Duration = Duration::from_secs(120);
-/// How often an answer that exists nowhere else is tried to be stored, and how long after each try.
+/// Pauses between attempts to store an answer that exists nowhere else.
 const STORE_PAUSES: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2)];
 
@@ -29,7 +29,7 @@ pub(crate) struct LocalVault {
     pub profile: String,
     /// The lock file of the profile.
     pub lock: PathBuf,
-    /// The lock file that a log-in of the profile holds while it is under way.
+    /// The lock file that a log-in of the profile holds while it is running.
     pub log_in_lock: PathBuf,
     /// The command line that logs this profile in again.
     pub login: String,
@@ -39,7 +39,7 @@ impl LocalVault {
     /// The tokens as they are stored now.
     ///
     /// # Errors
-    /// [`crate::error::Exit::NotSetUp`] when the store has none or cannot be asked.
+    /// [`crate::error::Exit::NotSetUp`] if the store has none or cannot be asked.
     pub(crate) fn read(&self) -> Result<Credential> {
         let again = format!("Log in: {}", self.login);
         let record = self.store.load(&self.profile)?.ok_or_else(|| {
@@ -82,7 +82,7 @@ impl Vault for LocalVault {
         Box::pin(async { self.read() })
     }
 
-    /// If the new pair could not be stored it would be lost: this finds out before it exists.
+    /// If the new pair could not be stored, it would be lost. This finds out before the pair exists.
     fn begin_renewal<'a>(&'a self, present: &'a Credential) -> Answer<'a, Result<Begun>> {
         Box::pin(async {
             let next = self.store.prepare(&self.profile, &present.to_record())?;
@@ -91,7 +91,7 @@ impl Vault for LocalVault {
         })
     }
 
-    /// It lets go when its tokens are stored.
+    /// The log-in releases its lock when its tokens are stored.
     fn wait_for_log_in<'a>(&'a self, waiting: &'a (dyn Fn() + Sync)) -> Answer<'a, ()> {
         const PURPOSE: &str = "wait for a log-in";
         Box::pin(async move {
@@ -104,7 +104,7 @@ impl Vault for LocalVault {
     }
 }
 
-/// A renewal under the profile's lock.
+/// A renewal while the profile's lock is held.
 struct LocalRenewal {
     store: Arc<dyn TokenStore>,
     profile: String,
@@ -113,7 +113,7 @@ struct LocalRenewal {
 }
 
 impl LocalRenewal {
-    /// One write where a place is ready. A store that fails at this moment is asked again.
+    /// One write, if a place is ready. If a store fails at this moment, it is tried again.
     async fn store_record(&mut self, renewed: &Credential) -> Result<()> {
         let record = renewed.to_record();
         if let Some(mut next) = self.next.take()

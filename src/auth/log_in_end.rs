@@ -1,11 +1,11 @@
-//! Why and since when a log-in can no longer be used: told once by the server, and remembered.
+//! Why and since when a log-in can no longer be used. The server says it once, so bbdl remembers it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ErrorKind;
 
-/// That a log-in is over. A new log-in takes the note away.
+/// A note that a log-in is over. A new log-in removes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
     /// Why.
@@ -14,7 +14,7 @@ pub struct Ended {
     pub at: Timestamp,
 }
 
-/// Why a log-in is over. The words are those of the profile's record and of `status --json`.
+/// Why a log-in is over. The names are those in the profile's record and in `status --json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndedKind {
@@ -22,13 +22,13 @@ pub enum EndedKind {
     GrantEnded,
     /// The enrollee withdrew the consent.
     GrantRevoked,
-    /// The server does not take the refresh token any more: it was used, or a newer log-in replaced it.
+    /// The server no longer accepts the refresh token: it was used, or a newer log-in replaced it.
     RefreshToken,
     /// A newer log-in of the same person on this machine replaced it.
     Replaced,
     /// The server answered a renewal with another person's tokens.
     OtherPatient,
-    /// The answer to a renewal came, or may have come, and was not stored.
+    /// The answer to a renewal came, or may have come, but was not stored.
     LostByUs,
 }
 
@@ -37,7 +37,7 @@ impl EndedKind {
     pub const ALL: [Self; 6] =
         [Self::GrantEnded, Self::GrantRevoked, Self::RefreshToken, Self::Replaced, Self::OtherPatient, Self::LostByUs];
 
-    /// The failure of a command that needs the log-in. Both have the same name.
+    /// The error of a command that needs the log-in. Both have the same name.
     #[must_use]
     pub fn error_kind(self) -> ErrorKind {
         match self {
@@ -62,7 +62,7 @@ impl EndedKind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// Why, in the middle of a sentence.
+    /// The reason, as words for the middle of a sentence.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {

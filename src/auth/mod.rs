@@ -1,4 +1,4 @@
-//! Who we are: authorization request, callback listener, token endpoint, session, and where tokens are kept.
+//! Logging in and staying logged in: authorization request, callback listener, token endpoint, session, token stores.
 
 pub(crate) mod authorization;
 pub(crate) mod backend_health;

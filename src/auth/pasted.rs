@@ -1,7 +1,7 @@
-//! What a person pastes where the redirected address is asked for: the address as mail programs, terminals, shells
-//! and word processors leave it, or the code alone.
+//! Reads what a person pastes when bbdl asks for the redirected address: the address as mail programs, terminals,
+//! shells and word processors change it, or only the code.
 //!
-//! A word that somebody typed by mistake may be a password. So only two things leave this machine: the code of an
+//! A word that someone typed by mistake may be a password. So only two things leave this machine: the code from an
 //! address that has this log-in's `state`, and a code that looks exactly like CMS's (30 letters and digits).
 
 use zeroize::Zeroizing;
@@ -12,23 +12,23 @@ use super::{
 };
 use crate::secret::Secret;
 
-/// CMS's codes have exactly so many letters and digits.
+/// The length of CMS's codes, in letters and digits.
 const CODE_LENGTH: usize = 30;
-/// More than this is no address that a terminal has cut.
+/// Longer text is not an address that a terminal has cut.
 const LONGEST: usize = 16 * 1024;
 
-/// What the newest line has made of the lines so far.
+/// What the lines so far add up to.
 #[derive(Debug)]
 pub enum Reading {
     /// A callback of this log-in.
     Callback(Callback),
-    /// The beginning of an address: the rest may be on the next line.
+    /// The beginning of an address. The rest may be on the next line.
     Unfinished,
-    /// Nothing that can be used. It goes nowhere.
+    /// Nothing that can be used. It is sent nowhere.
     Unusable(CallbackError),
 }
 
-/// Reads pasted lines, and puts an address together again that was wrapped over several.
+/// Reads pasted lines, and joins an address that was wrapped over several lines.
 pub struct PasteReader {
     redirect: RedirectUri,
     /// The lines of an address whose end has not come yet.
@@ -36,7 +36,7 @@ pub struct PasteReader {
 }
 
 impl PasteReader {
-    /// For a log-in that comes back at this redirect URI.
+    /// A reader for a log-in with this redirect URI.
     #[must_use]
     pub fn new(redirect: RedirectUri) -> Self {
         Self { redirect, begun: Zeroizing::default() }
@@ -44,7 +44,7 @@ impl PasteReader {
 
     /// Reads the next line.
     pub fn line(&mut self, line: &str, expected: &Expected) -> Reading {
-        // Mail programs quote with `> `, once for each reply.
+        // Mail programs quote lines with `> `, once for each reply.
         let line = line.trim_matches(is_blank).trim_start_matches(|c| c == '>' || is_blank(c));
         let joined = Zeroizing::new(format!("{}\n{line}", *self.begun));
         if !self.begun.is_empty() && joined.len() <= LONGEST {
@@ -79,11 +79,11 @@ impl PasteReader {
         if is_unfinished { Reading::Unfinished } else { Reading::Unusable(why) }
     }
 
-    /// Reads one of the ways in which the text can be meant. A browser's fragment and what stands around an address
-    /// in a sentence are no part of it.
+    /// Reads one possible spelling of the text. A browser's fragment, and what surrounds an address in a sentence,
+    /// are not part of it.
     fn read_spelling(&self, text: &str, expected: &Expected) -> Reading {
         let whole = text.trim_start_matches(is_around).trim_start_matches("Location:");
-        // Its end stays: a line may be cut behind any character.
+        // The end stays as it is, because a line may be cut after any character.
         let address = whole.split('#').next().unwrap_or_default();
         let text = address.trim_end_matches(is_around);
         if is_code(text, expected) {
@@ -104,15 +104,15 @@ impl PasteReader {
         }
     }
 
-    /// Where `state` is missing, cut off, or another log-in's.
+    /// What to do if `state` is missing, cut off, or that of another log-in.
     fn without_state(&self, text: &str, query: &str, expected: &Expected) -> Reading {
         let values = |name: &str| -> Vec<String> {
             let pairs = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
             pairs.map(|(_, value)| value.into_owned()).collect()
         };
         match values("state").as_slice() {
-            // The code verifier, which only this process knows, binds a code to this log-in all the same (RFC 7636
-            // section 1).
+            // The code verifier, which only this process knows, still ties a code to this log-in (RFC 7636 section
+            // 1).
             [] if text.starts_with("code=") => match values("code").as_slice() {
                 [code] if is_code(code, expected) && values("error").is_empty() => {
                     Reading::Callback(Callback::Code(Secret::new(code.clone())))
@@ -126,7 +126,7 @@ impl PasteReader {
         }
     }
 
-    /// Whether a text is the beginning of the redirect URI, or begins with it, whatever its scheme.
+    /// Whether a text is the beginning of the redirect URI, or begins with it, with any scheme.
     fn is_begun(&self, text: &str) -> bool {
         const TOO_SHORT: usize = 4;
         let own = without_scheme(self.redirect.as_str());
@@ -139,12 +139,12 @@ fn nothing() -> Reading {
     Reading::Unusable(CallbackError::Nothing)
 }
 
-/// The ways in which a text can be meant, the plain one first. None can be taken for another: an address counts only
+/// The possible spellings of a text, the plain one first. None can be mistaken for another: an address counts only
 /// with this log-in's `state`.
 fn spellings(lines: &str) -> Vec<Zeroizing<String>> {
     let joined = |text: &str| -> String { text.chars().filter(|c| !c.is_whitespace() && !is_invisible(*c)).collect() };
     let whole = joined(lines);
-    // What HTML, JSON and shells write for the characters of an address.
+    // How HTML, JSON and shells write the characters of an address.
     let mut plain = whole.clone();
     for (written, meant) in [
         ("&amp;", "&"),
@@ -159,7 +159,7 @@ fn spellings(lines: &str) -> Vec<Zeroizing<String>> {
         plain = plain.replace(written, meant);
     }
     let mut found = vec![plain];
-    // An address within an address is encoded as a whole, and sometimes twice.
+    // An address inside an address is encoded as a whole, and sometimes twice.
     for _ in 0..2 {
         let last = found.last().map_or("", String::as_str);
         if !last.contains('%') {
@@ -167,7 +167,7 @@ fn spellings(lines: &str) -> Vec<Zeroizing<String>> {
         }
         found.push(percent_decoded(last));
     }
-    // Mail as it travels (quoted-printable, RFC 2045 section 6.7): `=3D` for `=`, and `=` where a line is cut.
+    // Mail in transport form (quoted-printable, RFC 2045 section 6.7): `=3D` for `=`, and `=` at a line break.
     if whole.contains("=3D") {
         let soft = joined(&lines.replace("=\n", ""));
         found.push(soft.replace("=3D", "=").replace("=26", "&").replace("=3F", "?"));
@@ -176,19 +176,20 @@ fn spellings(lines: &str) -> Vec<Zeroizing<String>> {
 }
 
 fn percent_decoded(text: &str) -> String {
-    // One name without a value: what separates names and values stands for itself here.
+    // Makes one name without a value: `=` and `&` are part of the text here.
     let name = text.replace('=', "%3D").replace('&', "%26");
     form_urlencoded::parse(name.as_bytes()).next().map_or(String::new(), |(name, _)| name.into_owned())
 }
 
-/// A code as CMS makes them. A piece of `state`, as the second line of a wrapped address is, has the same letters.
+/// Whether this is a code as CMS makes them. A part of `state`, as on the second line of a wrapped address, has the
+/// same letters.
 fn is_code(text: &str, expected: &Expected) -> bool {
     text.len() == CODE_LENGTH
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
         && !expected.state.expose().contains(text)
 }
 
-/// Whether the code is the last thing in a query, and shorter than CMS's: its rest may be on the next line.
+/// Whether the code comes last in a query and is shorter than CMS's. Its rest may be on the next line.
 fn is_cut(query: &str, code: &Secret) -> bool {
     let code = code.expose();
     code.len() < CODE_LENGTH && query.ends_with(code) && query.strip_suffix(code).is_some_and(|q| q.ends_with("code="))
@@ -202,12 +203,12 @@ fn is_blank(c: char) -> bool {
     c.is_whitespace() || c.is_control() || is_invisible(c)
 }
 
-/// Characters without width, which word processors and chat programs put beside a link.
+/// Characters without width, which word processors and chat programs put next to a link.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{ad}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// What stands around an address in a sentence: quotation marks, brackets, punctuation.
+/// What surrounds an address in a sentence: quotation marks, brackets, punctuation.
 fn is_around(c: char) -> bool {
     is_blank(c) || "\"'`<>()[]{}«»‹›“”„‟‘’‚‛.,;:!*_|".contains(c)
 }
@@ -228,7 +229,7 @@ mod tests {
         PasteReader::new(RedirectUri::loopback("http://127.0.0.1:40000/callback").unwrap())
     }
 
-    /// What came of each line: the code, `…`, or why not.
+    /// The result of each line: the code, `…`, or why not.
     fn read(lines: &str) -> Vec<String> {
         let mut reader = reader();
         let told = |line| match reader.line(line, &expected()) {
@@ -293,7 +294,7 @@ mod tests {
     fn a_wrapped_address_is_joined_at_any_column() {
         let good = good();
         for mark in ["", "> ", ">> ", "   "] {
-            // The first line has to be known for what it is: `http://` and a piece of the host.
+            // The first line has to be long enough to be recognized: `http://` and a part of the host.
             for width in 11..good.len() {
                 let lines: Vec<String> = good
                     .as_bytes()

@@ -1,11 +1,11 @@
-//! The redirect URI: the very text that the server compares, and what it means for this machine.
+//! The redirect URI: the exact text that the server compares, and what it means for this machine.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use thiserror::Error;
 use url::Url;
 
-/// Why a text is no redirect URI to use.
+/// Why a text cannot be used as a redirect URI.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum RedirectError {
     /// Not an absolute URI (RFC 6749 section 3.1.2).
@@ -19,23 +19,23 @@ pub enum RedirectError {
     /// RFC 6749 section 3.1.2 forbids it.
     #[error("a redirect URI cannot have a fragment (\"#\" and what follows). Write it exactly as registered")]
     Fragment,
-    /// Nothing that a browser sends back to.
+    /// A user name or password in it. No browser is sent back to such an address.
     #[error("a redirect URI cannot have a user name or a password before \"@\". Write it exactly as registered")]
     Credentials,
-    /// Written in a way in which no browser would send it back, or no port at all.
+    /// A port that no browser would send back in this form, or not a port at all.
     #[error("the port in this URI has to be a number from 1 to 65535, without zeros before it")]
     Port,
-    /// Nothing of this machine can listen there.
+    /// Nothing on this machine can listen there.
     #[error(
         "bbdl can only listen on http://127.0.0.1, http://[::1] or http://localhost. For any other redirect URI, add --manual and paste the address that your browser shows at the end"
     )]
     NotLoopback,
-    /// `localhost` is compared with its port by the server.
+    /// The server compares the port of `localhost` too.
     #[error("a localhost redirect URI needs the port it was registered with, like http://localhost:8080/callback")]
     NeedsPort,
 }
 
-/// A redirect URI as registered, with the port to listen on where it has one.
+/// A redirect URI as registered, with its port, if it has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedirectUri {
     text: String,
@@ -51,11 +51,11 @@ enum Host {
     Localhost,
 }
 
-/// What bbdl asks its users to register. Without a port any port matches (RFC 8252 section 7.3).
+/// What bbdl asks its users to register. Without a port, any port matches (RFC 8252 section 7.3).
 pub const DEFAULT: &str = "http://127.0.0.1/callback";
 
 impl RedirectUri {
-    /// A redirect URI that this machine can listen on.
+    /// Accepts a redirect URI on which this machine can listen.
     ///
     /// # Errors
     /// [`RedirectError`].
@@ -68,10 +68,10 @@ impl RedirectUri {
         }
     }
 
-    /// Any redirect URI: somebody pastes where the browser ended up.
+    /// Accepts any redirect URI: a person pastes the address that the browser ended up at.
     ///
     /// # Errors
-    /// [`RedirectError`], but for those of [`RedirectUri::loopback`] alone.
+    /// [`RedirectError`], except those that only [`RedirectUri::loopback`] returns.
     pub fn manual(text: &str) -> Result<Self, RedirectError> {
         let url = Url::parse(text).map_err(|cause| match cause {
             url::ParseError::InvalidPort => RedirectError::Port,
@@ -81,8 +81,8 @@ impl RedirectUri {
             return Err(RedirectError::NotAUri);
         }
         let credentials = !url.username().is_empty() || url.password().is_some();
-        // `localhost:8080/callback` parses, as a URI of the scheme `localhost`; but a private-use scheme
-        // may have a single slash (RFC 8252 section 7.1).
+        // `localhost:8080/callback` parses as a URI of the scheme `localhost`. A private-use scheme may have a single
+        // slash (RFC 8252 section 7.1).
         let hierarchical = text.split_once(':').is_some_and(|(_, rest)| rest.starts_with('/'));
         if !hierarchical {
             return Err(RedirectError::NotHierarchical);
@@ -93,14 +93,14 @@ impl RedirectUri {
         if url.fragment().is_some() {
             return Err(RedirectError::Fragment);
         }
-        // The server compares text, upper case and all: so is the host found in the text.
+        // The server compares the exact text, so the host is taken from the text too, without changing its case.
         let rest = text.strip_prefix("http://").unwrap_or_default();
         let hosts = [("127.0.0.1", Host::Ipv4), ("[::1]", Host::Ipv6), ("localhost", Host::Localhost)];
         let host = hosts.iter().find(|(name, _)| {
             rest.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/', '?']))
         });
-        // Read from the text too: `Url` takes the scheme's own port, 80, for none. A port that is written
-        // but cannot be told to a browser as it is written (`:`, `:0`, `:080`) is a mistake.
+        // Also taken from the text, because `Url` drops the default port 80. A port that is written but that a
+        // browser would write differently (`:`, `:0`, `:080`) is a mistake.
         let written = host.and_then(|(name, _)| rest[name.len()..].strip_prefix(':'));
         let written = written.map(|rest| rest.split(['/', '?']).next().unwrap_or_default());
         let port = match written {
@@ -130,15 +130,15 @@ impl RedirectUri {
         &self.path
     }
 
-    /// What a request that was meant for us has in its `Host` field: the port only where it is not the
-    /// scheme's own (RFC 9110 section 7.2).
+    /// The `Host` field of a request for us. It has the port only if that is not the scheme's default (RFC 9110
+    /// section 7.2).
     #[must_use]
     pub fn authority(&self) -> String {
         let host = self.host.map_or("", Host::name);
         self.port.filter(|port| *port != 80).map_or(host.to_owned(), |port| format!("{host}:{port}"))
     }
 
-    /// Where to listen: the first address must work, the others may.
+    /// Where to listen. The first address must work; the others may fail.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
         let port = self.port.unwrap_or(0);
@@ -152,7 +152,7 @@ impl RedirectUri {
         }
     }
 
-    /// The same with the port that was found free, if it names none of its own.
+    /// The same URI with the port that was free, if it has no port itself.
     #[must_use]
     pub fn with_port(self, port: u16) -> Self {
         let Some(host) = self.host.filter(|_| self.port.is_none()) else { return self };

@@ -1,7 +1,7 @@
-//! Why the token endpoint gave no tokens, and what that means.
+//! Why the token endpoint returned no tokens, and what that means.
 //!
-//! A log-in is over only when the token endpoint itself says so, in its own JSON. Whatever else comes back (a page of
-//! HTML, another error, nothing at all) leaves it as it was.
+//! A log-in is over only if the token endpoint itself says so, in its own JSON. Any other answer (an HTML page,
+//! another error, nothing at all) leaves the log-in as it was.
 
 use std::fmt;
 
@@ -16,34 +16,34 @@ use crate::{
 /// Why there are no tokens.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenFailure {
-    /// Nothing reached the server: nothing is spent.
+    /// Nothing reached the server, so no code or token was used up.
     #[error("{0}")]
     NotSent(String),
-    /// Nothing reached the server, since something is not set up here.
+    /// Nothing reached the server, because something is not set up here.
     #[error("{}", .0.clone().into_error())]
     SetupProblem(SetupProblem),
-    /// The request went out and no answer came: what it carried may be spent.
+    /// The request went out and no answer came. The code or token in it may be used up.
     #[error("{0}")]
     Lost(String),
-    /// The server said no.
+    /// The server refused.
     #[error("{0}")]
     Refused(Refusal),
-    /// An answer of something that is not the token endpoint.
+    /// An answer from something that is not the token endpoint.
     #[error("{0}")]
     Intercepted(String),
-    /// An answer that holds no tokens.
+    /// An answer without tokens.
     #[error("the answer is not a token answer")]
     Unreadable,
 }
 
-/// A refusal, in whichever of the server's two shapes it came.
+/// A refusal, in one of the server's two forms.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refusal {
     /// HTTP status.
     pub status: u16,
     /// RFC 6749 section 5.2 error code, if it had one.
     pub error: String,
-    /// The server's words, fit to be shown.
+    /// The server's words, safe to show.
     pub words: String,
 }
 
@@ -58,7 +58,7 @@ impl fmt::Display for Refusal {
 }
 
 impl Refusal {
-    /// Reads a refusal from its status and body; `None` where the body is not the server's own JSON.
+    /// Reads a refusal from its status and body; `None` if the body is not the server's own JSON.
     #[must_use]
     pub fn read(status: u16, body: &[u8]) -> Option<Self> {
         let body: Map<String, Value> = serde_json::from_slice(body).ok()?;
@@ -67,7 +67,7 @@ impl Refusal {
         Some(Self { status, error: text("error").unwrap_or_default(), words: words.unwrap_or_default() })
     }
 
-    /// Whether the server says by this that the log-in is over: in its documented words, and no others.
+    /// Whether this says that the log-in is over. Only the server's documented words count.
     #[must_use]
     pub fn ends(&self) -> Option<EndedKind> {
         let says = |text: &str| self.words.contains(text);
@@ -81,8 +81,8 @@ impl Refusal {
         }
     }
 
-    /// What ended, if this answers the renewal of a log-in. `after_a_loss`: an earlier renewal was sent and its answer
-    /// never came. Then a refresh token that no longer works was used up by us: the consent may well go on.
+    /// What ended, if this answers the renewal of a log-in. `after_a_loss`: an earlier renewal was sent and its
+    /// answer never came. Then we have used up the refresh token ourselves, and the consent may still be valid.
     #[must_use]
     pub(crate) fn ends_renewal(&self, after_a_loss: bool) -> Option<EndedKind> {
         match self.ends() {
@@ -91,14 +91,14 @@ impl Refusal {
         }
     }
 
-    /// v3's one refusal for a refresh token that it does not know and for an app that may not use v3.
+    /// v3 gives the same refusal for a refresh token that it does not know and for an app that may not use v3.
     #[must_use]
     pub fn is_request_denied(&self) -> bool {
         self.status == 403 && self.error.is_empty() && self.words == "Request denied"
     }
 }
 
-/// Which request a refusal answers: the same words mean other things.
+/// Which request was refused. The same words mean different things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// A code for tokens.
@@ -107,7 +107,7 @@ pub enum Asked {
     Refresh,
 }
 
-/// What is told of an answer that is not the server's.
+/// The error for an answer that is not the server's.
 #[must_use]
 pub(crate) fn intercepted(what: &str, words: &str) -> Error {
     Error::new(
@@ -118,7 +118,7 @@ pub(crate) fn intercepted(what: &str, words: &str) -> Error {
 }
 
 impl TokenFailure {
-    /// What a person or script is told. `login` is the command line that logs in again.
+    /// The error for a person or script. `login` is the command line that logs in again.
     #[must_use]
     pub fn into_error(self, asked: Asked, login: &str) -> Error {
         let again = format!("Log in again: {login}");
@@ -274,7 +274,7 @@ mod tests {
             (503, r#"{"message": "upstream request timed out"}"#, (TryAgain, "refresh_lost")),
         ] {
             assert_eq!(exit(Asked::Refresh, status, body), expected, "{body}");
-            // What a person has to act on because the log-in is over, and nothing else, is remembered.
+            // bbdl remembers a refusal only if the log-in is over and a person has to act.
             let ends = Refusal::read(status, body.as_bytes()).unwrap().ends().map(|kind| kind.error_kind().name());
             let over = ["refresh_token", "grant_ended", "grant_revoked"].contains(&expected.1);
             assert_eq!(ends, over.then_some(expected.1), "{body}");

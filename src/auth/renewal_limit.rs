@@ -1,8 +1,8 @@
-//! How many log-ins are renewed at once, over all sessions of this process.
+//! Limits how many log-ins are renewed at the same time by all sessions of this process.
 //!
-//! A renewal spends a refresh token, which works once. If the process is killed between the request and the storing of
-//! the answer, the consent is lost. So only a few are under way at a time, however many sessions there are. One good
-//! answer of the server's health page counts for all of them for a while.
+//! A renewal uses up a refresh token, which works once. If the process is killed after the request and before the
+//! answer is stored, the consent is lost. So only a few renewals run at a time, no matter how many sessions there
+//! are. One good answer of the server's health page counts for all of them for a while.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -17,7 +17,7 @@ use crate::{api::client::Client, error::Result};
 /// How long a good answer counts.
 const HEALTH_COUNTS: Duration = Duration::from_secs(30);
 
-/// What sessions share. Cheap to clone; clones share it.
+/// The state that sessions share. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct RenewalLimit(Arc<Inner>);
 
@@ -29,7 +29,7 @@ struct Inner {
 }
 
 impl RenewalLimit {
-    /// As many as `--renewals` says if nobody says otherwise.
+    /// The default of `--renewals`.
     pub const AT_ONCE: u8 = 2;
 
     /// At most this many at once.
@@ -38,12 +38,12 @@ impl RenewalLimit {
         Self(Arc::new(Inner { turns: Semaphore::new(usize::from(number.max(1))), well: Mutex::default() }))
     }
 
-    /// Waits for a turn. `None` never happens, since nobody closes the semaphore; then there is no limit.
+    /// Waits for a turn. `None` would mean that the semaphore is closed, which never happens; then there is no limit.
     pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         self.0.turns.acquire().await.ok()
     }
 
-    /// Makes sure that the server's back end is well: asks, unless it said so a short time ago.
+    /// Makes sure that the server's back end works: asks, unless it said so a short time ago.
     pub(super) async fn must_be_well(&self, client: &Client) -> Result<()> {
         let page = client.server().backend_health().to_string();
         if self.said_well(&page) {
@@ -57,7 +57,7 @@ impl RenewalLimit {
         Ok(())
     }
 
-    /// Forgets that the back end is well: a renewal has just failed.
+    /// Forgets that the back end works, because a renewal has just failed.
     pub(super) fn doubt(&self) {
         self.0.well.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }

@@ -1,10 +1,9 @@
-//! A profile's live token: load, renew under the lock, store, use.
+//! A profile's live token: loads it, renews it under the lock, stores it, and lends it to requests.
 //!
-//! A refresh token works once, and the server sends its replacement once. So a process that renews holds
-//! the profile's lock, reads the store again before asking (another process may have renewed), makes
-//! sure that the server's back end is well and that a place for the answer is ready, and stores the new
-//! pair before anything judges or uses it. The request runs as a task of its own, so that an interrupt
-//! cannot drop an answer on its way to the store.
+//! A refresh token works once, and the server sends its replacement once. So a process that renews holds the
+//! profile's lock, reads the store again before it asks (another process may have renewed), and makes sure that the
+//! server's back end works and that a place for the answer is ready. It stores the new pair before anything checks or
+//! uses it. The request runs in a separate task, so that an interrupt cannot drop an answer on its way to the store.
 
 use std::{
     sync::{
@@ -30,20 +29,20 @@ use crate::{
     secret::Secret,
 };
 
-/// A token with less life than this is renewed before it is used.
+/// A token that expires sooner than this is renewed before it is used.
 const TOO_SHORT: Duration = Duration::from_secs(60);
 /// Longer than an answer to a renewal can take to arrive and be stored.
 const LONGEST_RENEWAL: Duration = Duration::from_secs(150);
-/// Longer than a vault takes to remove its note of a renewal that does not begin.
+/// Longer than a vault takes to remove the note of a renewal that does not start.
 const LONGEST_TAKING_BACK: Duration = Duration::from_secs(5);
 
-/// Nothing that must not be dropped is under way.
+/// Nothing that must be finished is running.
 const AT_REST: u8 = 0;
 /// A refresh token is on its way to the server, or the answer on its way to the store.
 const RENEWING: u8 = 1;
-/// The process is about to end: no renewal begins any more.
+/// The process is about to end, and no renewal may begin.
 const CLOSED: u8 = 2;
-/// A renewal is being noted in the vault, so that nobody else begins one. Nothing was sent yet.
+/// A renewal is being noted in the vault, so that no other process begins one. Nothing was sent yet.
 const CLAIMING: u8 = 3;
 
 /// What a session needs to know of its profile.
@@ -52,15 +51,15 @@ pub struct Identity {
     pub profile: String,
     /// The command line that logs this profile in again.
     pub login: String,
-    /// What it shares with the sessions of other profiles.
+    /// The limit that it shares with the sessions of other profiles.
     pub renewals: RenewalLimit,
 }
 
-/// Who is told what becomes of a log-in.
+/// Is told what happens to a log-in.
 pub trait Observer: Send + Sync {
-    /// The grant was renewed, and is stored.
+    /// The grant was renewed and stored.
     fn renewed(&self, grant: &Grant);
-    /// The log-in that `grant` is of is over.
+    /// The log-in of `grant` is over.
     fn ended(&self, grant: &Grant, kind: EndedKind);
 }
 
@@ -73,24 +72,25 @@ struct Inner {
     vault: Arc<dyn Vault>,
     identity: Identity,
     observer: Box<dyn Observer>,
-    /// The number of the log-in that the tokens in the vault were of at the beginning.
+    /// The number of the log-in that the vault had when this session was opened.
     log_in: Option<u64>,
     credential: Mutex<Live>,
     state: AtomicU8,
 }
 
-/// The tokens, and why they can no longer be renewed.
+/// The tokens, and the reason if they can no longer be renewed.
 struct Live {
     credential: Credential,
-    /// A renewal that failed has failed for everyone who waited for it, too: its refresh token may be spent.
+    /// The error of a failed renewal. Everyone who waited for it gets it too, because the refresh token may be used
+    /// up.
     failed: Option<Error>,
 }
 
 impl Session {
-    /// A session with the tokens that `vault` has at this moment, for use with `client`'s server.
+    /// A session with the tokens that `vault` has now, for `client`'s server.
     ///
     /// # Errors
-    /// [`crate::error::Exit::PersonMustAct`] when the tokens are those of another server.
+    /// [`crate::error::Exit::PersonMustAct`] if the tokens belong to another server.
     pub fn new(
         client: Arc<Client>,
         (vault, credential): (Arc<dyn Vault>, Credential),
@@ -115,7 +115,7 @@ impl Session {
         })))
     }
 
-    /// What is known of the grant at this moment.
+    /// What is known about the grant now.
     pub async fn grant(&self) -> Grant {
         self.0.credential.lock().await.credential.grant.clone()
     }
@@ -126,19 +126,18 @@ impl Session {
         self.0.log_in
     }
 
-    /// Notes that the server said elsewhere that the log-in is over.
+    /// Records that the server said in another answer that the log-in is over.
     pub async fn note_ended(&self, kind: EndedKind) {
         self.0.observer.ended(&self.grant().await, kind);
     }
 
-    /// For the moment before the process ends: waits for a renewal whose refresh token has been sent, until
-    /// its answer is stored or `give_up` ends. If none is under way, this returns at once. No renewal
-    /// begins after this.
+    /// Call this before the process ends. If the refresh token of a renewal has been sent, waits until the answer is
+    /// stored or `give_up` ends. If no renewal is running, returns at once. No renewal begins after this.
     pub async fn settle(&self, give_up: impl Future<Output = ()>) {
         let inner = &self.0;
         let close = |state| (state != RENEWING).then_some(CLOSED);
         match inner.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, close) {
-            // It sees that the session is closed, and takes back what it noted. That takes no request.
+            // The renewal sees that the session is closed, and removes its note. That takes no request.
             Ok(CLAIMING) => {
                 tokio::select! {
                     _ = inner.credential.lock() => {}
@@ -164,7 +163,7 @@ impl Session {
     async fn renewed_from(&self, rejected: Option<&AccessToken>) -> Result<AccessToken> {
         let inner = Arc::clone(&self.0);
         let rejected = rejected.map(|token| token.secret().clone());
-        // Its own task: the future that waits for it may be dropped, but the answer must not be.
+        // A separate task: the future that waits for it may be dropped, but the answer must not be.
         let task = tokio::spawn(async move {
             let live = &mut *inner.credential.lock().await;
             let credential = &mut live.credential;
@@ -227,7 +226,7 @@ impl From<Error> for NotRenewed {
 
 impl Inner {
     async fn renew(&self, current: &mut Credential, was_rejected: bool) -> Result<()> {
-        // Before the lock: while it waits for a turn, no other process has to wait for it.
+        // Before the lock: while this process waits for its turn, no other process has to wait for the lock.
         let turn = self.identity.renewals.turn().await;
         let lock = self.vault.lock().await?;
         let (kind, error) = match self.renew_under_lock(current, was_rejected).await {
@@ -236,7 +235,7 @@ impl Inner {
             Err(NotRenewed::Ended(kind, error)) => (kind, error),
         };
         drop((lock, turn));
-        // The consent that ended this log-in may be one that this machine is about to store the tokens of.
+        // This log-in may have ended because of a new consent, whose tokens this machine is about to store.
         let waiting = || {
             let words =
                 "Somebody is logging in under this profile, which ended the old log-in; waiting for the new one.";
@@ -269,7 +268,7 @@ impl Inner {
                 break (refresh_token, renewal);
             }
             self.goes_from(CLAIMING, AT_REST);
-            // Where somebody else renewed, there are tokens to adopt.
+            // If another process renewed, its tokens can be adopted.
             begun?;
         };
         if !self.goes_from(CLAIMING, RENEWING) {
@@ -286,16 +285,16 @@ impl Inner {
         Ok(())
     }
 
-    /// Whether the session was in the one state, and is in the other now.
+    /// Moves the session from one state to the other. Returns whether it was in the first one.
     fn goes_from(&self, from: u8, to: u8) -> bool {
         self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// Takes over what another process has stored meanwhile; the answer is whether there was anything.
+    /// Adopts what another process has stored in the meantime. Returns whether there was anything.
     async fn adopt_what_others_stored(&self, current: &mut Credential) -> Result<bool> {
         let stored = self.vault.load().await?;
         if stored.access_token.matches(current.access_token.expose()) {
-            // The refresh token of an answer whose access token was of no use.
+            // The stored refresh token may be newer: it may come from an answer without a usable access token.
             *current = stored;
             return Ok(false);
         }
@@ -311,7 +310,7 @@ impl Inner {
         Ok(true)
     }
 
-    /// Spends the refresh token, and stores what came for it.
+    /// Uses the refresh token, and stores the answer.
     async fn exchange(
         &self,
         current: &Credential,
@@ -346,15 +345,15 @@ impl Inner {
         Err(failure.hint("bbdl stored the usable part. Run the same command again.").into())
     }
 
-    /// The old pair is dead, and the new one is nowhere but here.
+    /// The old pair no longer works, and the new one exists only in this process.
     fn lost(&self, cause: &Error) -> NotRenewed {
         let message = format!("the renewed tokens could not be stored: {}", cause.message);
         let hint = format!("{} Then log in again: {}", cause.hint, self.identity.login);
         NotRenewed::Ended(EndedKind::LostByUs, Error::new(ErrorKind::LostByUs, message).hint(hint))
     }
 
-    /// What a failure of the refresh means, and what becomes of the place that was ready for its answer: it stays, as a
-    /// note for the next run, only where the answer may have been lost.
+    /// Decides what a failed refresh means, and what happens to the place that was ready for the answer. The place
+    /// stays, as a note for the next run, only if the answer may have been lost.
     async fn not_renewed(&self, app: &App, failure: TokenFailure, renewal: Box<dyn Renewal>) -> NotRenewed {
         let denied = matches!(&failure, TokenFailure::Refused(refusal) if refusal.is_request_denied());
         let ends = match &failure {

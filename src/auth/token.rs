@@ -1,4 +1,4 @@
-//! A token, a grant, and what the server said of them.
+//! A token, a grant, and what the server said about them.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub use super::token_answer::TokenAnswer;
 use crate::{origin::Origin, secret::Secret};
 
-/// How long an app may use what an enrollee granted. CMS assigns it to the app.
+/// How long an app may use what an enrollee granted. CMS assigns this to the app.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AccessCategory {
@@ -23,11 +23,11 @@ pub enum AccessCategory {
     Unknown,
 }
 
-/// What is known of a grant and its access token, without any secret: this may be shown and kept
-/// beside the profile.
+/// What is known about a grant and its access token. It contains no secret, so it may be shown and kept in the
+/// profile's record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
-    /// The Patient id of the API version logged in at.
+    /// The Patient id at the API version of the log-in.
     pub patient: Option<String>,
     /// The scopes granted. Their order in the server's answer is random.
     pub scopes: BTreeSet<String>,
@@ -39,11 +39,11 @@ pub struct Grant {
     pub access_category: AccessCategory,
     /// When the enrollee's consent ends, by the server's clock.
     pub grant_expires: Option<Timestamp>,
-    /// A random number of this log-in, which stays through renewals.
+    /// A random number for this log-in. Renewals keep it.
     #[serde(default)]
     pub log_in: Option<u64>,
-    /// How often this log-in has been renewed: of two records of one log-in the higher number is the newer. 0.1.0 did
-    /// not count.
+    /// How often this log-in has been renewed. Of two records of one log-in, the one with the higher number is newer.
+    /// Version 0.1.0 did not count.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub renewals: u64,
 }
@@ -54,7 +54,8 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl Grant {
-    /// A number for a new log-in. Without a source of chance there is none, and nothing is taken for the same.
+    /// A number for a new log-in. If there are no random bytes, there is none, and then no two log-ins count as the
+    /// same.
     #[must_use]
     pub fn new_log_in() -> Option<u64> {
         let mut log_in = [0; 8];
@@ -73,8 +74,9 @@ impl Grant {
         ["read", "rs", "s"].iter().any(|verb| self.scopes.contains(&format!("patient/{resource}.{verb}")))
     }
 
-    /// Whether another grant is certainly of the same enrollee: it names the same Patient id, or, of servers that name
-    /// none, it is of the same log-in (of one from before log-ins had numbers: the consent ends at the same instant).
+    /// Whether another grant certainly belongs to the same enrollee: both have the same Patient id. If the server
+    /// names none, both must have the same log-in number (or, if they are too old to have one, the same time at which
+    /// the consent ends).
     #[must_use]
     pub fn is_of_the_same_person(&self, other: &Self) -> bool {
         match (&self.patient, &other.patient) {
@@ -92,19 +94,19 @@ impl Grant {
         self.scopes.contains("profile")
     }
 
-    /// Whole days until the consent ends; negative when it has.
+    /// Whole days until the consent ends; negative if it has ended.
     #[must_use]
     pub fn days_left(&self, now: Timestamp) -> Option<i64> {
         self.grant_expires.map(|end| end.duration_since(now).as_secs().div_euclid(86_400))
     }
 
-    /// How the end of the consent is told from `within` days before it; nothing earlier, and nothing
-    /// for access that does not end by a date (one-time, research).
+    /// The reminder that the consent will end, from `within` days before the end. None before that, and none for
+    /// access without an end date (one-time, research).
     #[must_use]
     pub fn reminder(&self, now: Timestamp, within: i64) -> Option<String> {
         let days = self.days_left(now).filter(|days| *days <= within)?;
         (self.access_category == AccessCategory::ThirteenMonth).then(|| match days {
-            // The server may see it otherwise, whose clock decides.
+            // The server's clock decides, and it may differ.
             ..0 => "by this machine's clock, the consent has ended".to_owned(),
             0 => "the consent ends in less than a day".to_owned(),
             1 => "the consent ends in 1 day".to_owned(),
@@ -126,7 +128,7 @@ pub struct Credential {
     pub access_token: Secret,
     /// The refresh token. It works once.
     pub refresh_token: Option<Secret>,
-    /// What is known of them.
+    /// What is known about them.
     pub grant: Grant,
 }
 
@@ -157,13 +159,13 @@ struct Record {
 }
 
 impl Credential {
-    /// These with what came for `refresh_token`. What the answer leaves out stays.
+    /// This credential with the answer to `refresh_token`. What the answer leaves out stays the same.
     #[must_use]
     pub fn renewed(&self, refresh_token: &Secret, answer: TokenAnswer) -> Self {
         let (access_token, new_refresh_token, grant) = answer.into_renewed(&self.grant, &[], Timestamp::now());
         Self {
             access_token: access_token.unwrap_or_else(|| self.access_token.clone()),
-            // RFC 6749 section 6: without a new one the old one stays good.
+            // RFC 6749 section 6: without a new refresh token, the old one stays valid.
             refresh_token: new_refresh_token.or_else(|| Some(refresh_token.clone())),
             grant: Grant { refreshable: true, ..grant },
             ..self.clone()
@@ -182,11 +184,11 @@ impl Credential {
             refresh_token: self.refresh_token.as_ref().map(Secret::expose),
             grant: &self.grant,
         };
-        // Strings, times and sets of strings have no way to fail to become JSON.
+        // Strings, times and sets of strings can always be written as JSON.
         Secret::new(serde_json::to_string(&record).unwrap_or_default())
     }
 
-    /// Reads a record back; `None` for what this version cannot read.
+    /// Reads a record back; `None` if this version cannot read it.
     #[must_use]
     pub fn from_record(record: &Secret) -> Option<Self> {
         let record: Record = serde_json::from_str(record.expose()).ok()?;

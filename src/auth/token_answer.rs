@@ -1,8 +1,8 @@
 //! The token endpoint's answer (RFC 6749 section 5.1).
 //!
-//! It comes once: the refresh token that it answers is spent. So whatever can be used of it is taken, and nothing
-//! about the rest of it is a reason to lose that. CMS has documented, and in part sent, `expires_in` as a float, no
-//! `patient`, and dates with a blank for the `T`.
+//! The answer comes once, and the refresh token that it answers is used up. So bbdl takes everything that it can use,
+//! and no problem with the rest may lose that. CMS has documented, and partly sent, `expires_in` as a float, no
+//! `patient`, and dates with a blank instead of the `T`.
 
 use std::{collections::BTreeSet, fmt, io::Read, time::Duration};
 
@@ -15,11 +15,11 @@ use zeroize::Zeroizing;
 use super::token::{AccessCategory, Grant};
 use crate::secret::Secret;
 
-/// Where the server does not say: the shortest life it has ever given.
+/// The lifetime if the server does not say it: the shortest it has ever given.
 const DEFAULT_LIFE: u64 = 3600;
-/// A grant that ends within a day of the log-in is a one-time one (an hour today, ten hours once).
+/// A grant that ends within this time after the log-in is a one-time grant (an hour today, ten hours in the past).
 const ONE_TIME_AT_MOST: Duration = Duration::from_secs(86_400);
-/// An answer is some hundred bytes; no more than this is read of one.
+/// Limit of an answer, in bytes. A normal one has some hundred bytes.
 pub(super) const LARGEST: usize = 1 << 20;
 
 /// What can be used of an answer.
@@ -31,13 +31,13 @@ pub struct TokenAnswer {
     scopes: Option<BTreeSet<String>>,
     patient: Option<String>,
     access_grant_expiration: Option<String>,
-    /// Whether the object came to its end.
+    /// Whether the object is complete.
     is_whole: bool,
 }
 
 impl TokenAnswer {
-    /// Reads a body, which may be compressed, begin with a byte order mark, name a key twice, or be cut short.
-    /// `None` where it brings no token.
+    /// Reads a body, which may be compressed, begin with a byte order mark, have a key twice, or be cut short. `None`
+    /// if it has no token.
     #[must_use]
     pub fn read(body: &[u8]) -> Option<Self> {
         let unpacked = unpacked(body);
@@ -56,32 +56,32 @@ impl TokenAnswer {
         (answer.access_token.is_some() || answer.refresh_token.is_some()).then_some(answer)
     }
 
-    /// Whether it brings an access token that a header can hold.
+    /// Whether it has an access token that fits in a header.
     #[must_use]
     pub fn is_usable(&self) -> bool {
         self.access_token.is_some()
     }
 
-    /// Whether it brings both tokens.
+    /// Whether it has both tokens.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.access_token.is_some() && self.refresh_token.is_some()
     }
 
-    /// Whether it came to its end: else a refresh token may have been in the rest.
+    /// Whether it is complete. If not, a refresh token may have been in the missing part.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.is_whole
     }
 
-    /// The token type, if bbdl does not know it. bbdl still uses the token as a bearer token, since the server has
+    /// The token type, if bbdl does not know it. bbdl still uses the token as a bearer token, because the server has
     /// no others.
     #[must_use]
     pub fn odd_token_type(&self) -> Option<&str> {
         self.token_type.as_deref().filter(|name| !name.eq_ignore_ascii_case("bearer"))
     }
 
-    /// Whose tokens these are, where it is said.
+    /// The Patient id, if the answer has one.
     #[must_use]
     pub fn patient(&self) -> Option<&str> {
         self.patient.as_deref()
@@ -103,7 +103,7 @@ impl TokenAnswer {
         (access.unwrap_or_else(|| Secret::new(String::new())), refresh, Grant { renewals: 0, ..grant })
     }
 
-    /// The answer to a refresh: the grant as before, the tokens new. What the answer leaves out stays.
+    /// The answer to a refresh: the same grant with new tokens. What the answer leaves out stays the same.
     #[must_use]
     pub fn into_renewed(
         self,
@@ -113,7 +113,7 @@ impl TokenAnswer {
     ) -> (Option<Secret>, Option<Secret>, Grant) {
         let scopes = match self.scopes {
             Some(scopes) => scopes,
-            // RFC 6749 section 5.1: left out when identical to what was asked for.
+            // RFC 6749 section 5.1: the scopes are left out if they are those that were asked for.
             None if before.scopes.is_empty() => asked.iter().cloned().collect(),
             None => before.scopes.clone(),
         };
@@ -141,19 +141,19 @@ impl fmt::Debug for TokenAnswer {
     }
 }
 
-/// A proxy may compress the answer although bbdl did not ask for that. Such a body begins with these bytes (RFC 1952
-/// section 2.3.1).
+/// Unpacks a body that a proxy compressed although bbdl did not ask for that. Such a body begins with these bytes
+/// (RFC 1952 section 2.3.1).
 fn unpacked(body: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     if !body.starts_with(&[0x1f, 0x8b]) {
         return None;
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
-    // What could be unpacked before an error is used as well.
+    // What could be unpacked before an error is used too.
     let _ = MultiGzDecoder::new(body).take(LARGEST as u64).read_to_end(&mut bytes);
     Some(bytes)
 }
 
-/// The members of a JSON object as they are written, in their order, up to where it ends or breaks off.
+/// The members of a JSON object as written, in their order, up to its end or to where it is cut off.
 #[derive(Default)]
 struct Fields<'a> {
     members: Vec<(String, &'a RawValue)>,
@@ -163,12 +163,12 @@ struct Fields<'a> {
 impl<'a> Fields<'a> {
     fn of(text: &'a str) -> Self {
         let mut fields = Self::default();
-        // An object that breaks off is an error, and what came before it is kept.
+        // An object that is cut off is an error, but the members before that are kept.
         fields.is_whole = (&mut fields).deserialize(&mut serde_json::Deserializer::from_str(text)).is_ok();
         fields
     }
 
-    /// Of several members with the same key the last one that can be read.
+    /// The last readable value of a key that occurs more than once.
     fn last<T>(&self, key: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
         self.members.iter().rev().filter(|(name, _)| name == key).find_map(|(_, value)| read(value.get()))
     }
@@ -218,7 +218,7 @@ fn text_or_integer(json: &str) -> Option<String> {
     string(json).or_else(|| json.parse::<i64>().ok().map(|number| number.to_string()))
 }
 
-/// A number of any form, or one in quotes.
+/// Reads a number in any form, also in quotation marks.
 fn seconds(json: &str) -> Option<u64> {
     let text = string(json).unwrap_or_else(|| json.to_owned());
     let number: f64 = text.trim().parse().ok()?;
@@ -226,7 +226,7 @@ fn seconds(json: &str) -> Option<u64> {
     (0.0..1e12).contains(&number).then_some(number as u64)
 }
 
-/// RFC 3339, or with a blank for the `T`.
+/// Reads a time in RFC 3339 form, also with a blank instead of the `T`.
 fn instant(text: &str) -> Option<Timestamp> {
     text.trim().replacen(' ', "T", 1).parse().ok()
 }

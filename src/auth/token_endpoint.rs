@@ -1,7 +1,7 @@
-//! The token and revocation endpoints: what is asked there.
+//! The requests to the token endpoint and the revocation endpoint.
 //!
-//! Unlike everything else, these requests are not repeated by the client: a code and a refresh token
-//! work once, and the server may have spent them although no answer came.
+//! Unlike all others, these requests are never retried: a code and a refresh token work once, and the server may have
+//! used them up even if no answer came.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use oauth2::PkceCodeVerifier;
@@ -19,7 +19,7 @@ use crate::{
     secret::{self, Secret},
 };
 
-/// The app a person logs in to: what CMS calls an application and RFC 6749 a client.
+/// The app that a person logs in to: CMS calls it an application, RFC 6749 a client.
 #[derive(Clone, Debug)]
 pub struct App {
     /// 40 letters and digits at CMS.
@@ -28,8 +28,8 @@ pub struct App {
     pub client_secret: Option<Secret>,
 }
 
-/// Exchanges an authorization code for tokens (RFC 6749 section 4.1.3). `redirect_uri` must be the
-/// very text of the authorization request.
+/// Exchanges an authorization code for tokens (RFC 6749 section 4.1.3). `redirect_uri` must be exactly the text in
+/// the authorization request.
 ///
 /// # Errors
 /// [`TokenFailure`].
@@ -47,13 +47,13 @@ pub async fn exchange(
         ("redirect_uri", redirect_uri),
     ];
     let answer = ask_for_tokens(client, app, &form).await?;
-    // A log-in without its refresh token lasts an hour, and the person who can log in again is still there.
+    // A log-in without its refresh token lasts only an hour, and the person is still there and can log in again.
     let is_good = answer.is_complete() || (answer.is_usable() && answer.is_whole());
     if is_good { Ok(answer) } else { Err(TokenFailure::Unreadable) }
 }
 
-/// Exchanges a refresh token for a new pair (RFC 6749 section 6). The old pair is dead afterwards,
-/// whether or not the answer arrives. No `scope` is sent: it would narrow the grant for good.
+/// Exchanges a refresh token for a new pair (RFC 6749 section 6). Afterwards the old pair no longer works, even if
+/// the answer does not arrive. Sends no `scope`, because that would narrow the grant for good.
 ///
 /// # Errors
 /// [`TokenFailure`].
@@ -69,7 +69,7 @@ async fn ask_for_tokens(client: &Client, app: &App, form: &[(&str, &str)]) -> Re
     }
     match (TokenAnswer::read(&answer.body), answer.broken_off) {
         (Some(tokens), None) => Ok(tokens),
-        // What matters of it had come.
+        // What matters in it had arrived.
         (Some(tokens), Some(_)) if tokens.is_complete() => Ok(tokens),
         (_, Some(words)) => Err(TokenFailure::Lost(words)),
         (None, None) if answer.body.trim_ascii_start().starts_with(b"{") => Err(TokenFailure::Unreadable),
@@ -77,9 +77,8 @@ async fn ask_for_tokens(client: &Client, app: &App, form: &[(&str, &str)]) -> Re
     }
 }
 
-/// Ends the grant at the server, by the one call that does: the access token at `/o/revoke/`.
-/// RFC 7009's other forms answer 500, or 200 and revoke nothing. Only the server's own answer counts, which
-/// is 200 and empty.
+/// Ends the grant at the server with the only call that works: the access token at `/o/revoke/`. Other forms from RFC
+/// 7009 answer 500, or answer 200 and revoke nothing. Only the server's own answer counts, which is 200 and empty.
 ///
 /// # Errors
 /// [`TokenFailure`].
@@ -97,12 +96,12 @@ pub async fn revoke(client: &Client, app: &App, access_token: &Secret) -> Result
     }
 }
 
-/// Whether API v3 is closed to the app (flag `v3_early_adopter`), asked where no token is needed: the token endpoint
-/// has the same words for that and for a refresh token that is dead. The request is a complete authorization request
-/// without a redirect URI, so nobody can consent to it.
+/// Whether API v3 is closed to the app (flag `v3_early_adopter`). The token endpoint gives the same answer for that
+/// and for a dead refresh token, so this asks where no token is needed. It sends a complete authorization request
+/// without a redirect URI, so no one can consent to it.
 ///
 /// # Errors
-/// The text of an answer that leaves it open.
+/// The text of an answer that does not say which it is.
 pub async fn is_closed_to(client: &Client, app: &App) -> Result<bool, String> {
     const NOT_A_CHALLENGE: &str = "0000000000000000000000000000000000000000000";
     let mut url = client.server().authorize();
@@ -122,33 +121,33 @@ pub async fn is_closed_to(client: &Client, app: &App) -> Result<bool, String> {
         Some(refusal) if status == 403 && refusal.words.contains("Unable to verify permission") => Ok(true),
         Some(refusal) => Err(refusal.to_string()),
         None if status >= 500 => Err(format!("status {status}")),
-        // On to the log-in.
+        // The server would continue to the log-in page.
         None => Ok(false),
     }
 }
 
-/// One answer, as far as it came.
+/// One answer, as far as it arrived.
 struct Answer {
     status: u16,
     body: Zeroizing<Vec<u8>>,
-    /// Why there is no more of it.
+    /// Why the rest is missing.
     broken_off: Option<String>,
 }
 
 impl Answer {
-    /// What a status that is no success means. No redirect is followed: a POST turned into a GET would report a
-    /// success that never was.
+    /// What a failed status means. Redirects are not followed: a POST that turns into a GET would report a success
+    /// that never happened.
     fn refusal(self) -> TokenFailure {
         match (Refusal::read(self.status, &self.body), self.status) {
             (Some(refusal), _) => TokenFailure::Refused(refusal),
-            // Gateways before the server say these in words of their own.
+            // Gateways in front of the server answer with these, in their own words.
             (None, 429 | 500..=510) => TokenFailure::Refused(Refusal { status: self.status, ..Refusal::default() }),
             (None, status) => TokenFailure::Intercepted(format!("status {status} without JSON")),
         }
     }
 }
 
-/// One request and its answer.
+/// Sends one request and reads its answer.
 async fn post(client: &Client, app: &App, url: Url, form: &[(&str, &str)]) -> Result<Answer, TokenFailure> {
     let path = url.path().to_owned();
     let mut response = request(client, app, url, form).send().await.map_err(|cause| {
@@ -159,7 +158,7 @@ async fn post(client: &Client, app: &App, url: Url, form: &[(&str, &str)]) -> Re
         if cause.is_connect() || cause.is_builder() { TokenFailure::NotSent(words) } else { TokenFailure::Lost(words) }
     })?;
     let status = response.status().as_u16();
-    // Made at its full size: a growing vector would leave copies of the tokens behind.
+    // Allocated at its full size, because a growing vector would leave copies of the tokens behind.
     let mut body = Zeroizing::new(Vec::with_capacity(LARGEST));
     let broken_off = loop {
         match response.chunk().await {
@@ -178,7 +177,8 @@ async fn post(client: &Client, app: &App, url: Url, form: &[(&str, &str)]) -> Re
     Ok(Answer { status, body, broken_off })
 }
 
-/// Has the app's credentials redacted in the forms in which they are sent: a server may repeat them in an error.
+/// Marks the app's credentials for redaction in the form in which they are sent, because a server may repeat them in
+/// an error.
 fn redact_basic(app: &App) {
     let Some(secret) = &app.client_secret else { return };
     let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
@@ -195,7 +195,7 @@ fn request(client: &Client, app: &App, url: Url, form: &[(&str, &str)]) -> reqwe
     body.extend_pairs(form);
     let mut request = client.http().post(url);
     match &app.client_secret {
-        // HTTP Basic with both halves form-encoded, as RFC 6749 section 2.3.1 says and the server decodes.
+        // HTTP Basic with both parts form-encoded, as in RFC 6749 section 2.3.1 and as the server decodes them.
         Some(secret) => {
             let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
             request = request.basic_auth(encode(&app.client_id), Some(encode(secret.expose())));

@@ -1,15 +1,15 @@
-//! Does a reading count? A decision without side effects, over what is known of it.
+//! Decides whether a reading counts, without side effects, from what is known about it.
 //!
 //! A reading is a search read from its first page to its last. The rules, each with a row in the table of tests:
 //!
-//! * What changed while it was read is read again.
-//! * API v1 and v2 count what they find, and leave out afterwards what may not be shared (redaction). So
-//!   fewer may come than were counted; but then the same number is missing from every reading, however the
-//!   pages are cut, and nothing comes twice. A shortfall that looks otherwise is a loss.
-//! * An increment that falls short is merged, since what came is true, but its cursor stays: the next pull
+//! * If something changed while the search was read, it is read again.
+//! * API v1 and v2 count what they find, and then leave out what may not be shared (redaction). So fewer resources
+//!   may come than were counted. But then the same number is missing from every reading, whatever the page size, and
+//!   nothing comes twice. Any other shortfall is a loss.
+//! * An increment that falls short is merged, because what came is right. But its cursor stays, so that the next pull
 //!   asks for the same again. A full pull that falls short replaces nothing.
-//! * At API v3 nothing is counted. What comes twice in two pages that do not meet has changed places, unless it does so
-//!   in every reading.
+//! * API v3 counts nothing. A resource that comes twice, on two pages that do not overlap, has changed places, unless
+//!   the same happens in every reading.
 
 use jiff::Timestamp;
 
@@ -31,27 +31,27 @@ pub(crate) struct Reading {
     pub total: Option<u64>,
     /// Distinct resources that came.
     pub distinct: u64,
-    /// Which they are, as a sum of hashes of their ids: the same ones have the same.
+    /// Sum of the hashes of their ids. Equal sums mean the same resources.
     pub which: u64,
-    /// What came twice, in pages that do not meet.
+    /// What came twice, on pages that do not overlap.
     pub repeats: Repeats,
-    /// Pages without entries that named a next one.
+    /// Pages without entries that still named a next page.
     pub empty_pages: u32,
-    /// Whether the links ended before the place that the total names.
+    /// Whether the links ended before the number of resources in the total.
     pub ended_early: bool,
-    /// Pages on which the last resource of the page before stood in another place than it had to.
+    /// Pages on which the last resource of the page before was not in its expected place.
     pub displaced: u32,
-    /// Whether a page was reached by a link that names no place, where pages had to overlap: nothing shows that it
-    /// continues the one before.
+    /// Whether a page was reached by a link without a place, although pages had to overlap. Then nothing shows that
+    /// it continues the page before.
     pub unjoined: bool,
-    /// Resources that were loaded or changed after the page they would stand on, or stood on, had been read.
+    /// Resources that were loaded or changed after their page had been read.
     pub late: u64,
     /// The transaction time of the data (API v1 and v2).
     pub data_time: Option<Timestamp>,
 }
 
 impl Reading {
-    /// A full reading of claims, of which no page has come yet.
+    /// A full reading of claims before its first page.
     pub(crate) const BEGUN: Self = Self {
         mode: Mode::Full,
         of_claims: true,
@@ -75,7 +75,7 @@ impl Reading {
     }
 }
 
-/// What became of an attempt to read a search.
+/// The result of an attempt to read a search.
 #[derive(Clone, Debug)]
 pub(crate) enum Attempt {
     /// It was read to its end.
@@ -97,7 +97,7 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Takes note of an attempt and of what was decided.
+    /// Records an attempt and the decision about it.
     pub(crate) fn note(&mut self, attempt: &Attempt, judgment: &Judgment) {
         match judgment {
             Judgment::ReadAgain(Why::Behind) => self.was_behind = true,
@@ -117,9 +117,9 @@ impl History {
 pub(crate) struct Kept {
     /// Resources kept.
     pub count: u64,
-    /// How many fewer they are than the server counted.
+    /// How many more the server counted.
     pub missing: Option<u64>,
-    /// Up to which transaction time of the data.
+    /// The transaction time of the data that are kept.
     pub cursor: Option<Timestamp>,
 }
 
@@ -128,42 +128,42 @@ pub(crate) struct Kept {
 pub(crate) enum Why {
     /// The set changed while it was read.
     Changed,
-    /// Fewer came than the server counted, and nothing explains it.
+    /// Fewer came than the server counted, and redaction does not explain it.
     Shortfall,
-    /// Pages stayed empty, and fewer came than are kept.
+    /// Pages were empty, and fewer came than are kept.
     EmptyPages,
-    /// The server's data are older than those that are kept: a replica that lags.
+    /// The server's data are older than those that are kept: it is a replica that lags.
     Behind,
 }
 
-/// What a reading that counts is accepted with.
+/// What to say about a reading that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Accepted {
-    /// Nothing to say.
+    /// Nothing.
     Whole,
-    /// Fewer came than the server counted, as redaction explains.
+    /// Fewer came than the server counted, and redaction explains it.
     WithShortfall,
-    /// Empty pages named a next one, and nothing counts what came: the cursor stays.
+    /// Empty pages named a next page, and the server gives no count: the cursor stays.
     WithEmptyPages,
-    /// The same came twice in every reading, and nothing counts what came: the cursor stays.
+    /// The same resources came twice in every reading, and the server gives no count: the cursor stays.
     WithRepeats,
-    /// Nothing came, as it does when the back end fails.
+    /// Nothing came. The same happens when the back end fails.
     Nothing,
 }
 
 /// Whether a reading counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Judgment {
-    /// It does.
+    /// It counts.
     Accept(Accepted),
     /// It is merged, but the cursor stays and the run ends with "try again later".
     MergeAndTryLater,
     /// Read it again from the beginning.
     ReadAgain(Why),
-    /// "Nothing new" is also how API v1 and v2 answer when their back end fails: ask whether what is kept is there,
-    /// and read again.
+    /// "Nothing new" is also the answer of API v1 and v2 when their back end fails. Ask whether what is kept is still
+    /// there, and read again.
     AskWhetherItIsThere,
-    /// It does not, and neither did the others.
+    /// It does not count, and neither did the earlier readings.
     Fail(Why),
 }
 
@@ -184,7 +184,7 @@ pub(crate) fn judge(attempt: &Attempt, history: &History, kept: &Kept) -> Judgme
         if changed_places {
             return again_or(Judgment::Fail(Why::Changed), Why::Changed);
         }
-        // Where no page shows that it continues the one before, two readings have to bring the same resources.
+        // If a page could not be shown to continue the one before, two readings have to bring the same resources.
         if reading.unjoined && history.came != Some((reading.distinct, reading.which)) {
             return again_or(Judgment::Fail(Why::Changed), Why::Changed);
         }
@@ -192,7 +192,7 @@ pub(crate) fn judge(attempt: &Attempt, history: &History, kept: &Kept) -> Judgme
             return again_or(Judgment::Fail(Why::EmptyPages), Why::EmptyPages);
         }
     }
-    // What came meanwhile is here in any case. But it may have superseded what was read before.
+    // What came while the search was read is here in any case. But it may replace something that was read before.
     let is_displaced = reading.displaced > 0 && history.displaced != Some(reading.displaced);
     if (reading.late > 0 || is_displaced) && history.read_again < READ_AGAIN {
         return Judgment::ReadAgain(Why::Changed);
@@ -217,14 +217,14 @@ fn is_explained(reading: &Reading, history: &History, kept: &Kept) -> bool {
     let missing = reading.missing();
     let is_full = reading.mode == Mode::Full;
     let was_so = history.missing == Some(missing) || (is_full && kept.missing == Some(missing));
-    // Claims of the archive are not redacted all of a sudden while the server still counts them.
+    // Claims in the archive do not become redacted suddenly while the server still counts them.
     let loses_kept = is_full && reading.distinct < kept.count && missing > kept.missing.unwrap_or(0);
-    // Of an increment all may be redacted, but then no whole page of it is.
+    // All of an increment may be redacted, but then it has no empty page that names a next one.
     let is_plausible = if is_full { reading.distinct > 0 } else { reading.empty_pages == 0 };
     was_so && is_plausible && reading.repeats.number == 0 && !reading.ended_early && !loses_kept
 }
 
-/// Another page size for a reading after a shortfall: a page that the server fails to fill starts elsewhere then.
+/// Another page size for a reading after a shortfall, so that a page that the server fails to fill starts elsewhere.
 #[must_use]
 pub(crate) fn other_page_size(size: u32) -> u32 {
     if size > 3 { size - 1 } else { size + 1 }

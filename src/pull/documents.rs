@@ -1,4 +1,4 @@
-//! Documents that come in one answer: userinfo and the insurance card; and whose they are.
+//! Documents that come in one answer (userinfo and the insurance card), and whose they are.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -26,7 +26,7 @@ use crate::{
 };
 
 impl OneProfile<'_> {
-    /// Brings one document into the pull.
+    /// Adds one document to the pull.
     pub(super) async fn document_to_archive(
         &self,
         pull: &SharedPull,
@@ -74,7 +74,7 @@ impl OneProfile<'_> {
         })
     }
 
-    /// Whose log-in this is, where neither token answer nor userinfo say.
+    /// The Patient id of this log-in, if neither the token answer nor userinfo says it.
     pub(super) async fn whose(&self) -> Result<Option<String>> {
         let request = SearchRequest {
             resource: Searchable::Patient,

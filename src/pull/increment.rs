@@ -1,4 +1,4 @@
-//! From when on an incremental pull asks.
+//! The lower time limit of an incremental pull.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -7,9 +7,9 @@ use crate::{
     archive::manifest::{Entry, Query},
 };
 
-/// How far back from the cursor a pull reaches. API v1 and v2: replicas of the data back end lag and its
-/// transaction time can go backwards between two calls. API v3: a batch becomes visible after the date
-/// that its resources bear. What is asked for again is merged by id and costs a page at most.
+/// How far before the cursor a pull starts. API v1 and v2: replicas of the data back end lag, and the transaction
+/// time can go backwards between two calls. API v3: a batch becomes visible later than the date in its resources.
+/// Resources that come again are merged by id and cost at most a page.
 fn overlap(api: ApiVersion) -> SignedDuration {
     match api {
         ApiVersion::V1 | ApiVersion::V2 => SignedDuration::from_hours(3 * 24),
@@ -17,12 +17,11 @@ fn overlap(api: ApiVersion) -> SignedDuration {
     }
 }
 
-/// The server has no dates of loading from before 2020-02-12, and wants not to be asked for them.
+/// The server has no load dates before 2020-02-12, and asks clients not to search for them.
 const EARLIEST: Timestamp = Timestamp::constant(1_581_465_600, 0);
 
-/// The lower bound of the next pull of what is kept, by the server's own clock; `None` where only a full
-/// pull will do: nothing is kept, nothing is known of when it was loaded, or a bound was given already (the
-/// server refuses two on one side).
+/// The lower time limit of the next pull, by the server's own clock. `None` if only a full pull will do: nothing is
+/// kept, or it is not known when it was loaded, or the query has a lower limit already (the server refuses two).
 #[must_use]
 pub(crate) fn since(kept: &Entry, api: ApiVersion) -> Option<Timestamp> {
     if kept.count == 0 || kept.query.iter().any(is_lower_bound) {
@@ -31,15 +30,15 @@ pub(crate) fn since(kept: &Entry, api: ApiVersion) -> Option<Timestamp> {
     Some(before(kept.cursor?, api)).filter(|since| *since >= EARLIEST)
 }
 
-/// From when on something may have been loaded that an answer of this instant did not have.
+/// The start of the time in which something may have been loaded that an answer of this time did not have.
 fn before(answered: Timestamp, api: ApiVersion) -> Timestamp {
     answered.checked_sub(overlap(api)).unwrap_or(EARLIEST)
 }
 
-/// The same search, for what may have been loaded after an answer of this instant. A lower bound that is later stays.
+/// The same search, for what may have been loaded after an answer of this time. A later limit in the query stays.
 pub(super) fn loaded_after(query: &Query, answered: Timestamp, api: ApiVersion) -> Query {
     let since = before(answered, api).max(EARLIEST);
-    // A bound that is no instant (a day, a month) is kept: then more is asked for again.
+    // A limit that is not a time but a day or a month is kept. Then more resources come again.
     let bound = |(_, value): &(String, String)| value.get(2..).and_then(|text| text.parse::<Timestamp>().ok());
     let own = query.iter().find(|parameter| is_lower_bound(parameter));
     if own.is_some_and(|own| bound(own).is_none_or(|own| own > since)) {
@@ -54,8 +53,8 @@ fn is_lower_bound((name, value): &(String, String)) -> bool {
     name == "_lastUpdated" && value.starts_with('g')
 }
 
-/// The search parameter for it. In UTC, whose `Z` needs no escaping: a `+` that is not escaped becomes a
-/// blank at the server, and the question is refused.
+/// The search parameter for this limit. It is in UTC, because `Z` needs no escaping: the server reads an unescaped
+/// `+` as a blank and refuses the request.
 pub(super) fn parameter(since: Timestamp) -> (String, String) {
     ("_lastUpdated".to_owned(), format!("ge{}", since.strftime("%Y-%m-%dT%H:%M:%S%.3fZ")))
 }

@@ -1,4 +1,4 @@
-//! One profile's pull: what was asked for, brought home into an archive or onto standard output.
+//! Pulls the requested resources of one profile into an archive or to standard output.
 
 use std::{
     path::{Path, PathBuf},
@@ -28,7 +28,7 @@ use crate::{
     runtime::run_blocking,
 };
 
-/// The note of an archive that a pull begins to fill, as it is made.
+/// The work of recording which archive a pull fills.
 pub(crate) type Noting = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
 /// What to pull, and how to keep it.
@@ -40,13 +40,13 @@ pub(crate) struct PullOptions {
     pub query: Query,
     /// The archive's directory; `-` for standard output.
     pub out: PathBuf,
-    /// Whether pages are kept byte for byte as well.
+    /// Whether to keep the pages byte for byte as well.
     pub keeps_pages: bool,
-    /// Everything again, not only what is new.
+    /// Whether to pull everything, not only what is new.
     pub full: bool,
-    /// Resources a page.
+    /// Resources per page.
     pub page_size: u32,
-    /// More claims than this of one enrollee are refused.
+    /// The pull fails if one enrollee has more claims than this.
     pub max_claims: u64,
 }
 
@@ -54,9 +54,9 @@ pub(crate) struct PullOptions {
 pub(crate) struct PulledResource {
     /// Its row in the manifest.
     pub row: PullRow,
-    /// What a person should know of it.
+    /// What a person should know about it.
     pub warnings: Vec<Warning>,
-    /// What the run ends with, although what came is in place.
+    /// The error that the run ends with, although what came is in place.
     pub failure: Option<Error>,
 }
 
@@ -68,9 +68,9 @@ pub(crate) struct Brought {
     pub manifest: Manifest,
     /// What was done, and what is kept, for each resource type.
     pub resources: Vec<(PulledResource, Entry)>,
-    /// What was withheld.
+    /// Resources that were withheld.
     pub withheld: Vec<&'static str>,
-    /// What the run ends with, although what came is in place.
+    /// The error that the run ends with, although what came is in place.
     pub failure: Option<Error>,
 }
 
@@ -87,14 +87,14 @@ pub(crate) struct OneProfile<'a> {
 }
 
 impl OneProfile<'_> {
-    /// What to fetch for whom, and what was withheld.
+    /// What to fetch and for whom, and what was withheld.
     async fn plan(&self) -> Result<(Grant, Vec<Target>, Vec<&'static str>)> {
         let mut grant = self.session.grant().await;
         if grant.patient.is_none() && grant.allows_userinfo() {
             grant.patient = patient_of(&self.document(Target::UserInfo).await?);
         }
         let (targets, withheld) = choose(&self.options.resources, self.api(), &grant, &self.logins)?;
-        // A card does not say whose it is (its ids are made up at each call), and an archive wants to know.
+        // A card does not say whose it is (its ids are new at each call), but an archive needs to know.
         let has_card = targets.contains(&Target::InsuranceCard);
         if grant.patient.is_none() && has_card && self.options.out != Path::new("-") {
             grant.patient = match self.whose().await {
@@ -130,10 +130,12 @@ impl OneProfile<'_> {
         Source { server: server.origin().clone(), api: server.api(), patient: grant.patient.clone() }
     }
 
-    /// Pulls into the archive, and puts what came in place. `begin` hears of the archive before anything is written to it.
+    /// Pulls into the archive, and puts what came in place. Runs `begin` with the archive before anything is written
+    /// to it.
     ///
     /// # Errors
-    /// Any of the contract's, and those of `begin`. Whatever the error, the archive is the old or the new one.
+    /// All errors of the contract, and those of `begin`. After any error, the archive is either the old one or the
+    /// new one.
     pub(crate) async fn to_archive(&self, begin: impl FnOnce(PathBuf, Source) -> Noting) -> Result<Brought> {
         let (grant, mut targets, mut withheld) = self.plan().await?;
         let out = absolute(&self.options.out)?;
@@ -184,7 +186,7 @@ impl OneProfile<'_> {
     /// Writes everything to standard output; nothing is kept.
     ///
     /// # Errors
-    /// Any of the contract's.
+    /// All errors of the contract.
     pub(crate) async fn to_stdout(&self) -> Result<()> {
         let (grant, targets, _) = self.plan().await?;
         for target in &targets {
@@ -210,8 +212,8 @@ impl OneProfile<'_> {
     }
 }
 
-/// Refuses to add claims to an archive that holds a document of unknown owner: the claims would say whose the
-/// archive is, and the document may be another person's.
+/// Refuses to add claims to an archive that holds a document of unknown owner. The claims say whose the archive is,
+/// but the document may belong to another person.
 fn refuse_unowned_documents(archive: &Archive, targets: &[Target]) -> Result<()> {
     let Some(manifest) = archive.manifest().filter(|manifest| manifest.source.patient.is_none()) else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What a reading comes to: what counts, what a person should know of it, and what a failure says.
+//! The outcome of a reading: what counts, what a person should know about it, and the text of a failure.
 
 use std::collections::BTreeSet;
 
@@ -15,10 +15,10 @@ use crate::{
     paging::pager::Page,
 };
 
-/// A search of which a reading counts.
+/// The outcome of a search that has a reading that counts.
 #[derive(Debug)]
 pub(crate) struct ReadingOutcome {
-    /// How it was read at last: everything, or what is new.
+    /// How it was read in the end: everything, or what is new.
     pub mode: Mode,
     /// What the server counted.
     pub total: Option<u64>,
@@ -26,16 +26,16 @@ pub(crate) struct ReadingOutcome {
     pub data_time: Option<Timestamp>,
     /// Whether the next pull has to ask for the same again.
     pub cursor_stays: bool,
-    /// Resources that came along and were left out.
+    /// Other resources that the server sent along. They were left out.
     pub included: u64,
-    /// What a person should know of it.
+    /// What a person should know about it.
     pub warnings: Vec<Warning>,
-    /// What the run ends with once what came is in place.
+    /// The error that the run ends with once what came is in place.
     pub failure: Option<Error>,
 }
 
 impl ReadingOutcome {
-    /// What a person should know, where nothing counts what came and the cursor stays; `then` says what that means.
+    /// The warnings of a reading whose cursor stays because the server gives no count; `then` says what that means.
     #[must_use]
     pub(crate) fn warnings_with(self, then: &str) -> Vec<Warning> {
         let may_be_short = self.cursor_stays && self.failure.is_none();
@@ -49,25 +49,25 @@ impl ReadingOutcome {
     }
 }
 
-/// Something that is no failure, and that a person should know.
+/// Something that is not a failure, but that a person should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Warning {
     /// What it is about.
     pub kind: WarningKind,
-    /// It, in a sentence.
+    /// One sentence that says it.
     pub message: String,
 }
 
 /// What a warning is about: the `kind` of the contract's JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WarningKind {
-    /// Less came than the server counted.
+    /// Fewer came than the server counted.
     Shortfall,
-    /// Nothing came, as it does when the server fails.
+    /// Nothing came. The same happens when the server fails.
     MaybeOutage,
-    /// The server said something beside the claims.
+    /// The server sent a message along with the claims.
     Outcome,
-    /// An empty page named a next one.
+    /// An empty page named a next page.
     EmptyPage,
     /// A Medicare Advantage plan has the medical claims of some months.
     MedicareAdvantage,
@@ -95,7 +95,7 @@ pub(super) struct Said {
 }
 
 impl Said {
-    /// Takes note of a page.
+    /// Records what a page shows.
     pub(super) fn note(&mut self, page: &Page) {
         const MOST: usize = 5;
         for outcome in page.bundle.outcomes() {
@@ -107,7 +107,7 @@ impl Said {
     }
 }
 
-/// What a reading that counts comes to.
+/// The outcome of a reading that counts.
 pub(super) fn settled(plan: &SearchPlan, attempt: &Attempt, accepted: Accepted, said: Said) -> ReadingOutcome {
     let (name, mut warnings) = (plan.resource.name(), Vec::new());
     let mut warn = |kind, message: String| warnings.push(Warning { kind, message });
@@ -149,7 +149,7 @@ pub(super) fn settled(plan: &SearchPlan, attempt: &Attempt, accepted: Accepted, 
     ReadingOutcome { mode: plan.mode, total, data_time, cursor_stays, included: said.included, warnings, failure: None }
 }
 
-/// Why a search is read again, in words.
+/// Why a search is read again, as text.
 pub(super) fn again_words(resource: Searchable, why: Why, attempt: &Attempt) -> String {
     let missing = match attempt {
         Attempt::Read(reading) => reading.missing(),
@@ -167,7 +167,7 @@ pub(super) fn again_words(resource: Searchable, why: Why, attempt: &Attempt) -> 
     }
 }
 
-/// What a pull ends with of which no reading counts. `after` says what that means for what was there before.
+/// The error of a pull in which no reading counts. `after` says what that means for the data that were there before.
 pub(super) fn failure(after: &str, resource: Searchable, why: Why, attempt: &Attempt) -> Error {
     let name = resource.name();
     match (why, attempt) {

@@ -1,4 +1,4 @@
-//! What to pull: from the resources named and the scopes granted to searches and documents.
+//! Decides what to pull: searches and documents, from the resources that were named and the scopes that were granted.
 
 use super::withheld;
 use crate::{
@@ -32,9 +32,9 @@ impl Target {
         }
     }
 
-    /// Whether the scopes granted cover it.
+    /// Whether the granted scopes cover it.
     pub(super) fn is_granted(self, grant: &Grant) -> bool {
-        // A server that names no scopes at all has to be asked.
+        // If a server names no scopes at all, the only way is to ask it for the resource.
         grant.scopes.is_empty()
             || match self {
                 Self::Search(resource) => grant.allows(resource.name()),
@@ -46,13 +46,13 @@ impl Target {
 
 /// What a person can type to log in.
 pub(crate) struct Logins {
-    /// As before.
+    /// The same log-in again.
     pub again: String,
-    /// At API v3, under a profile of its own.
+    /// A log-in at API v3, under a separate profile.
     pub v3: String,
 }
 
-/// What to fetch, and what was not granted of it.
+/// What to fetch, and what was not granted.
 pub(super) fn choose(
     resources: &[Resource],
     api: ApiVersion,

@@ -1,4 +1,4 @@
-//! The one loop: reads a search to its end, asks whether the reading counts, and reads it again where it does not.
+//! The one loop: reads a search to its end, checks whether the reading counts, and reads it again if not.
 
 use std::{collections::BTreeSet, hash::Hasher, sync::Arc};
 
@@ -25,12 +25,12 @@ use crate::{
     },
 };
 
-/// How often prior authorizations are read until two readings agree.
+/// How many times prior authorizations are read at most to get two readings that agree.
 const MOST_READINGS: usize = 5;
 /// The source of prior authorizations (API v3).
 const PRIOR_AUTHORIZATIONS: &str = "CWF";
 
-/// Who asks, and how.
+/// Who reads a search, and how.
 pub(crate) struct Reader<'a> {
     /// The server.
     pub client: &'a Arc<Client>,
@@ -38,9 +38,9 @@ pub(crate) struct Reader<'a> {
     pub session: &'a Session,
     /// The command line that logs in again.
     pub login: String,
-    /// Resources a page.
+    /// Resources per page.
     pub page_size: u32,
-    /// More resources than this are refused.
+    /// The pull fails if there are more resources than this.
     pub max_claims: u64,
 }
 
@@ -53,14 +53,14 @@ pub(crate) struct SearchPlan {
     pub mode: Mode,
     /// The filters.
     pub query: Query,
-    /// From when on, for an increment.
+    /// The lower time limit, for an increment.
     pub since: Option<Timestamp>,
-    /// What is known before it is asked.
+    /// What is known before the first request.
     pub prior: PriorCount,
 }
 
 impl SearchPlan {
-    /// The same, and all of it.
+    /// Changes the plan so that it reads everything.
     fn of_everything(&mut self, kept: Option<&Entry>) {
         (self.mode, self.since) = (Mode::Full, None);
         self.prior = PriorCount::Resources(kept.map_or(0, |entry| entry.count));
@@ -76,10 +76,10 @@ impl Reader<'_> {
         self.client.output()
     }
 
-    /// Brings a search into an archive's file, from the beginning or from where an earlier run stopped.
+    /// Reads a search into an archive's file, from the beginning or from where an earlier run stopped.
     ///
     /// # Errors
-    /// Where no reading counts, or the server, the network or the disk fails.
+    /// If no reading counts, or if the server, the network or the disk fails.
     pub(crate) async fn read_to_archive(
         &self,
         mut plan: SearchPlan,
@@ -105,10 +105,10 @@ impl Reader<'_> {
         self.settle(&mut plan, kept, (sink, None)).await
     }
 
-    /// Brings a search onto a stream.
+    /// Writes a search to a stream.
     ///
     /// # Errors
-    /// As [`Reader::read_to_archive`].
+    /// Like [`Reader::read_to_archive`].
     pub(crate) async fn read_to_stream(
         &self,
         mut plan: SearchPlan,
@@ -117,7 +117,7 @@ impl Reader<'_> {
         self.settle(&mut plan, None, (sink, None)).await
     }
 
-    /// Reads a search as often as it takes.
+    /// Reads a search as often as needed.
     async fn settle<S: PageSink>(
         &self,
         plan: &mut SearchPlan,
@@ -135,13 +135,14 @@ impl Reader<'_> {
             let resumes = from.is_some();
             let mut said = Said::default();
             let read = self.read(plan, (&mut *sink, from.take()), page_size, &mut said).await;
-            // What any reading of this pull has brought is known to be there.
+            // The server has at least as much as any reading of this pull has brought.
             if let PriorCount::Resources(known) = &mut plan.prior {
                 *known = (*known).max(sink.distinct());
             }
             let attempt = match read {
                 Ok(reading) => Attempt::Read(reading),
-                // What an earlier run left does not fit what the server has now; that is no failure of this reading.
+                // What an earlier run left does not match what the server has now. That does not count as a failed
+                // reading.
                 Err(PullError::Shifted) if resumes => {
                     self.output().say("the claims have changed on the server since: reading them from the beginning");
                     sink.restart().await?;
@@ -153,7 +154,7 @@ impl Reader<'_> {
                     sink.restart().await?;
                     continue;
                 }
-                // What came before a failure is gone on from.
+                // The file and its journal stay, so that a later run can continue from what came before the failure.
                 Err(PullError::Failed(error)) => return Err(error),
                 Err(PullError::Shifted) => Attempt::Shifted,
             };
@@ -215,7 +216,7 @@ impl Reader<'_> {
             let request = SearchRequest {
                 resource: plan.resource,
                 query: query.clone(),
-                // One by one, no page would show that it continues the one before.
+                // With one resource per page, overlapping pages would have nothing new.
                 page_size: page_size.max(2),
                 prior: plan.prior,
                 is_ordered: true,
@@ -253,8 +254,8 @@ impl Reader<'_> {
         Ok(reading)
     }
 
-    /// A search in the server's fixed order, and one that it lists in none: prior authorizations (API v3). Those come
-    /// only where their source is asked for.
+    /// Splits a search into one that the server returns in its fixed order and one for prior authorizations (API v3),
+    /// which it returns in no order. They come only if the query asks for their source.
     fn parts_of(&self, query: &Query) -> (Option<Query>, Option<Query>) {
         let is_source = |(name, _): &&(String, String)| name == "_source" && self.api() == ApiVersion::V3;
         let Some((_, sources)) = query.iter().find(is_source) else { return (Some(query.clone()), None) };
@@ -268,7 +269,8 @@ impl Reader<'_> {
         (with(ordered), with(unordered))
     }
 
-    /// Reads a search to its end, handing each page to `sink`; says how many resources came again in a newer version.
+    /// Reads a search to its end and hands each page to `sink`. Returns how many resources came again in a newer
+    /// version.
     async fn read_search<S: PageSink>(
         &self,
         search: &mut Search<Session>,
@@ -299,7 +301,7 @@ impl Reader<'_> {
         outcome.map_err(|cause| with_count::<S>(cause, search, sink.distinct()))
     }
 
-    /// Reads what was loaded while a search was read; says how much of it no page had.
+    /// Reads what was loaded while the search was read. Returns how many of these resources were on no page.
     async fn read_late<S: PageSink>(
         &self,
         resource: Searchable,
@@ -311,7 +313,7 @@ impl Reader<'_> {
             resource,
             query,
             page_size: self.page_size.max(2),
-            // What may be a failure that looks like an answer is asked for again.
+            // At API v1 and v2, an empty answer may hide a failure, so it is asked for again.
             prior: if self.api() == ApiVersion::V3 { PriorCount::MaybeNothing } else { PriorCount::Resources(0) },
             is_ordered: true,
         };
@@ -329,9 +331,9 @@ impl Reader<'_> {
         Ok(late)
     }
 
-    /// Reads prior authorizations until two readings agree. In no order, each that comes twice may stand for one that has
-    /// not come; two readings that are alike to the letter show a server that lists it twice. Says how many pages were empty
-    /// and named a next one.
+    /// Reads prior authorizations until two readings agree. Because they have no order, one that comes twice may hide
+    /// one that did not come. If two readings are exactly alike, the server really lists it twice. Returns how many
+    /// empty pages named a next page.
     async fn read_prior_authorizations<S: PageSink>(
         &self,
         (query, prior): (Query, PriorCount),
@@ -365,7 +367,7 @@ impl Reader<'_> {
             let now = (ids, sequence.finish());
             let agrees =
                 before.as_ref().is_some_and(|(ids, sequence)| *ids == now.0 && (is_plain || *sequence == now.1));
-            // One page is one snapshot.
+            // A single page is one snapshot, so one reading is enough.
             let end = search.checkpoint();
             if agrees || (is_plain && end.pages <= 1) {
                 return Ok(end.empty_pages);
@@ -375,7 +377,7 @@ impl Reader<'_> {
         Err(PullError::Shifted)
     }
 
-    /// An endless search is bounded, and by more than the disk.
+    /// Limits how many resources a search may bring, so that an endless one stops before the disk is full.
     fn is_bounded(&self, resource: Searchable, count: u64) -> Result<()> {
         if count <= self.max_claims {
             return Ok(());
@@ -386,7 +388,7 @@ impl Reader<'_> {
         ))
     }
 
-    /// The first page of all that is kept: an outage shows there.
+    /// Reads the first page of everything that is kept. If the server has an outage, it shows here.
     async fn ask_whether_it_is_there(&self, plan: &SearchPlan, kept: u64) -> Result<()> {
         let request = SearchRequest {
             resource: plan.resource,
@@ -408,7 +410,7 @@ fn is_about_what_was_left(error: &Error) -> bool {
     error.kind == ErrorKind::NotAllowed || (error.exit() == Exit::Data && error.kind != ErrorKind::TooMany)
 }
 
-/// A resource type as people call it, short enough for a narrow terminal.
+/// The everyday name of a resource type, short enough for a narrow terminal.
 fn spoken(resource: Searchable) -> &'static str {
     match resource {
         Searchable::ExplanationOfBenefit => "claims",
@@ -417,7 +419,7 @@ fn spoken(resource: Searchable) -> &'static str {
     }
 }
 
-/// Says how much is missing when a search fails half-way.
+/// Adds to the error how much is missing when a search fails halfway.
 fn with_count<S: PageSink>(cause: PullError, search: &Search<Session>, count: u64) -> PullError {
     let PullError::Failed(mut error) = cause else { return cause };
     let (name, after) = (search.resource().name(), S::AFTER_FAILURE);

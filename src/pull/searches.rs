@@ -1,4 +1,4 @@
-//! The searches of one profile's pull: each planned from what is kept, read, and added to the pull.
+//! The searches of one profile's pull: plans each one from what is kept, reads it, and adds it to the pull.
 
 use std::io::stdout;
 
@@ -27,7 +27,7 @@ use crate::{
 };
 
 impl OneProfile<'_> {
-    /// Brings one resource type into the pull.
+    /// Adds one resource type to the pull.
     pub(super) async fn search_to_archive(
         &self,
         pull: &SharedPull,
@@ -74,8 +74,8 @@ impl OneProfile<'_> {
         Ok(PulledResource { row, warnings, failure })
     }
 
-    /// What is asked: all of it, or what is new since the last pull. A person's Patient and Coverage
-    /// resources are one page, and asked for whole.
+    /// What to ask for: everything, or what is new since the last pull. A person's Patient and Coverage resources fit
+    /// on one page, so bbdl always asks for all of them.
     fn search_plan(&self, pull: &Pull, resource: Searchable, kept: Option<&Entry>) -> SearchPlan {
         let pages_kept = self.options.keeps_pages;
         let may_be_partial = resource == Searchable::ExplanationOfBenefit
@@ -99,7 +99,7 @@ impl OneProfile<'_> {
         }
     }
 
-    /// Writes one resource type to standard output: what every reading brings and an earlier one has not.
+    /// Writes one resource type to standard output. A later reading writes only what an earlier one did not bring.
     pub(super) async fn search_to_stdout(&self, resource: Searchable, grant: &Grant) -> Result<u64> {
         let expected = Expected { kind: resource.name(), patient: grant.patient.clone() };
         let mut sink = StreamSink::new(stdout().lock(), expected);

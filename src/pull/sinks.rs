@@ -1,4 +1,4 @@
-//! Where pages go: into an archive, or onto standard output. Both get the same pages and the same guarantees.
+//! Where pages go: into an archive, or to standard output. Both get the same pages and the same guarantees.
 
 use std::{
     collections::HashSet,
@@ -23,46 +23,46 @@ use crate::{
 /// What a page is part of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Part<'a> {
-    /// The search itself, which was read so far with this page. A later run can go on from there.
+    /// The search itself, read so far with this page. A later run can continue from there.
     Search(&'a Checkpoint),
-    /// A search of its own that belongs to it: what was loaded meanwhile, prior authorizations. Read anew by a run that
-    /// goes on. Its resources may have come before.
+    /// A separate search that belongs to it: what was loaded in the meantime, or prior authorizations. A run that
+    /// continues reads it again. Its resources may have come before.
     Addition,
 }
 
 /// Takes the pages of a reading.
 pub(crate) trait PageSink {
-    /// What a failure means for what was there before, as part of a sentence.
+    /// What a failure means for the data that were there before, as part of a sentence.
     const AFTER_FAILURE: &'static str;
 
-    /// Takes a page; says what it has brought.
+    /// Takes a page. Returns what it brought.
     ///
     /// # Errors
     /// [`crate::error::Exit::Data`] for a resource that does not belong here, [`crate::error::Exit::Disk`].
     fn take(&mut self, page: &Page, part: Part<'_>) -> Result<News>;
 
-    /// Distinct resources of this reading.
+    /// The number of distinct resources in this reading.
     fn distinct(&self) -> u64;
 
-    /// Which those are, as a sum of hashes of their ids.
+    /// Sum of the hashes of their ids.
     fn which(&self) -> u64;
 
-    /// What came twice in this reading, in pages that do not meet.
+    /// What came twice in this reading, on pages that do not overlap.
     fn repeats(&self) -> Repeats;
 
     /// How many prior authorizations an earlier pull has kept (API v3).
     fn prior_authorizations_before(&self) -> u64;
 
-    /// What comes now is the whole set from its beginning, once more.
+    /// Starts over: the whole set now comes again from its beginning.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// Errors of the disk.
     fn restart(&mut self) -> impl Future<Output = Result<()>>;
 
-    /// No reading counted: nothing of it is to be gone on with.
+    /// Gives up, because no reading counted. No later run may continue from what was read.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// Errors of the disk.
     fn abandon(&mut self) -> impl Future<Output = Result<()>>;
 }
 
@@ -76,7 +76,7 @@ impl Progress for Checkpoint {
     }
 }
 
-/// A pull whose work on the disk is done on other threads: reading and merging a large archive takes its time.
+/// A pull that does its disk work on other threads, because reading and merging a large archive takes time.
 #[derive(Clone)]
 pub(crate) struct SharedPull(Arc<Mutex<Pull>>);
 
@@ -93,15 +93,15 @@ impl SharedPull {
         self.now().patient().map(str::to_owned)
     }
 
-    /// What is known without the disk.
+    /// Access to what is known without the disk.
     pub(crate) fn now(&self) -> MutexGuard<'_, Pull> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does `work` with it on a thread where it may block.
+    /// Runs `work` with the pull on a thread that may block.
     ///
     /// # Errors
-    /// [`crate::error::Exit::Defect`] when the work panicked.
+    /// [`crate::error::Exit::Defect`] if the work panicked.
     pub(crate) async fn with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Pull) -> T + Send + 'static,
@@ -122,11 +122,11 @@ pub(crate) struct ArchiveSink {
 }
 
 impl ArchiveSink {
-    /// A sink that goes on with what an earlier run of the same search has left, if anything, or begins anew. Says
-    /// how far that run came.
+    /// A sink that continues what an earlier run of the same search has left, or starts from the beginning. Also
+    /// returns how far that run got.
     ///
     /// # Errors
-    /// [`crate::error::Exit::Disk`], or [`crate::error::Exit::Data`] when the file of before is damaged.
+    /// [`crate::error::Exit::Disk`], or [`crate::error::Exit::Data`] if the old file is damaged.
     pub(crate) async fn open(
         pull: &SharedPull,
         expected: Expected,
@@ -145,12 +145,12 @@ impl ArchiveSink {
         Ok((Self { pull: pull.clone(), expected, key, writer }, checkpoint))
     }
 
-    /// From here on everything is asked for: what is kept is compared with all that comes.
+    /// From now on everything is requested, so all that comes is compared with what is kept.
     pub(super) fn ask_for_everything(&mut self) {
         self.key.since = None;
     }
 
-    /// The file, with all that came.
+    /// The file with everything that came.
     #[must_use]
     pub(crate) fn into_writer(self) -> Writer {
         self.writer
@@ -198,13 +198,13 @@ impl PageSink for ArchiveSink {
     }
 }
 
-/// Standard output: each resource once, nothing kept but ids. One that comes again in a newer version is written
-/// again, behind the older one.
+/// Standard output: writes each resource once and keeps only ids. A resource that comes again in a newer version is
+/// written again, after the older one.
 pub(crate) struct StreamSink<W> {
     out: W,
     dedup: Dedup,
     written: u64,
-    /// What this reading has brought, where it is not the first.
+    /// What this reading has brought, if it is not the first.
     again: Option<ThisReading>,
 }
 

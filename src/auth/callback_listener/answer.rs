@@ -1,8 +1,8 @@
 //! Answers to requests at the redirect listener. No client can make bbdl wait.
 //!
-//! tiny_http reads what is left of a body when a request is dropped, into memory of the length that the
-//! client declared, and writes an answer only when those before it on the same connection are written.
-//! So no request is dropped in the waiting thread. It is answered on its own thread, or leaked.
+//! When a request is dropped, tiny_http reads the rest of its body, into a buffer of the length that the client
+//! declared. And it writes an answer only after all earlier answers on the same connection. So the waiting thread
+//! never drops a request. Another thread answers it, or it is leaked.
 
 use std::{
     fmt,
@@ -24,14 +24,14 @@ use super::{
     page::{Tone, logged_in_page, page},
 };
 
-/// How long the process stays for a browser to take its page.
+/// How long the process waits for a browser to load its page.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Bytes. Clients that declare a longer body get no answer: it could be given only with such a buffer.
+/// Bytes. A client that declares a longer body gets no answer, because answering would need a buffer of that size.
 const LONGEST_BODY: usize = 64 * 1024;
-/// Answers being written at once to those who bring nothing valid.
+/// Limit of answers written at the same time to clients that bring nothing valid.
 const MOST_WRITERS: usize = 64;
 
-/// A request that may be dropped anywhere: its client is then left without an answer.
+/// A request that can be dropped anywhere. Its client then gets no answer.
 pub(super) struct PendingRequest {
     request: Option<Box<Request>>,
     writing: Arc<AtomicUsize>,
@@ -39,31 +39,32 @@ pub(super) struct PendingRequest {
 }
 
 impl PendingRequest {
-    /// Takes a request over. `writing` counts the answers being written by the same listener, `passed` what of
-    /// them has gone out to the client.
+    /// Takes a request over. `writing` counts the answers that the same listener is writing; `passed` counts how many
+    /// of their bytes have reached the client.
     pub(super) fn new(request: Request, writing: &Arc<AtomicUsize>, passed: &Arc<AdmittedConnection>) -> Self {
         Self { request: Some(Box::new(request)), writing: Arc::clone(writing), passed: Arc::clone(passed) }
     }
 
-    /// Whether a person may see the answer: browsers ask for HTML (RFC 9110 section 12.5.1), programs for anything.
+    /// Whether a person may see the answer: browsers ask for HTML (RFC 9110 section 12.5.1), other programs for
+    /// anything.
     pub(super) fn is_browser(&self) -> bool {
         let headers = self.request.iter().flat_map(|request| request.headers());
         headers.into_iter().any(|header| header.field.equiv("Accept") && header.value.as_str().contains("text/html"))
     }
 
-    /// What is asked for.
+    /// The request.
     pub(super) fn request(&self) -> Option<&Request> {
         self.request.as_deref()
     }
 
-    /// Answers without waiting for it, unless too many answers are waiting to be read already.
+    /// Answers without waiting, unless too many answers are still being written.
     pub(super) fn turn_away(self, status: u16, html: &str) {
         if self.writing.load(Ordering::Relaxed) < MOST_WRITERS {
             self.answer(status, html);
         }
     }
 
-    /// Answers, and gives the answer a moment to leave before the process may end.
+    /// Answers, and gives the answer a moment to go out before the process may end.
     pub(super) fn answer_and_wait(self, html: &str) {
         let _ = self.answer(200, html).recv_timeout(PATIENCE);
     }
@@ -93,7 +94,7 @@ impl PendingRequest {
 }
 
 impl fmt::Debug for PendingRequest {
-    /// Nothing of it: tiny_http prints a request's target, which holds the code and the state.
+    /// Prints nothing of the request: its target contains the code and the state.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PendingRequest(…)")
     }
@@ -117,8 +118,8 @@ impl Reply {
         Self { pending, reloads }
     }
 
-    /// Tells the browser that the log-in is complete. Where a person is at the browser, what is returned can go on
-    /// showing the same page.
+    /// Tells the browser that the log-in is complete. If a person is at the browser, the returned value can go on to
+    /// show the same page again.
     pub(crate) fn done(mut self) -> Option<Box<Reloads>> {
         if let Some(pending) = self.pending.take() {
             pending.answer_and_wait(&logged_in_page());
@@ -162,7 +163,7 @@ const HEADERS: [(&str, &str); 5] = [
     ),
 ];
 
-/// Writes an answer; says how many bytes it has, where that is known.
+/// Writes an answer. Returns its size in bytes, if known.
 fn write(request: Request, status: u16, html: String) -> io::Result<u64> {
     let headers = HEADERS.into_iter().chain((status == 405).then_some(("Allow", "GET")));
     match request.body_length() {
@@ -170,13 +171,13 @@ fn write(request: Request, status: u16, html: String) -> io::Result<u64> {
             mem::forget(request);
             Ok(0)
         }
-        // The answer first: the body may never come, and dropping the request reads it.
+        // Answer first. The body may never come, and dropping the request reads it.
         Some(length) if length > 0 => {
             let response = Response::from_string(html).with_status_code(status);
             let headers = headers.filter_map(|(name, value)| Header::from_bytes(name, value).ok());
             request.respond(headers.fold(response, Response::with_header)).map(|()| 0)
         }
-        // By hand, since tiny_http keeps `Connection` to itself, and the port is about to close.
+        // Written by hand, because tiny_http does not let us set `Connection`, and the port is about to close.
         _ => {
             let reason = StatusCode(status).default_reason_phrase();
             let mut text = format!("HTTP/1.1 {status} {reason}\r\nContent-Length: {}\r\n", html.len());

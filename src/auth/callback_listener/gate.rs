@@ -1,8 +1,8 @@
-//! The gate before tiny_http: it looks at the first byte of each connection and passes on what is HTTP.
+//! The gate before tiny_http: it looks at the first byte of each connection, and passes on only HTTP.
 //!
-//! A browser set to "HTTPS only", or an antivirus program, comes with a TLS ClientHello. tiny_http waits in it for
-//! the end of a line that never comes, and so would the person. Nor does tiny_http ever see a connection that says
-//! nothing.
+//! A browser set to "HTTPS only", or an antivirus program, sends a TLS ClientHello. tiny_http would look in it for a
+//! line end that never comes, and the person would have to wait. The gate also keeps silent connections away from
+//! tiny_http.
 
 use std::{
     collections::HashMap,
@@ -16,16 +16,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A TLS record that holds a handshake message begins with this (RFC 8446 section 5.1). No HTTP method does.
+/// The first byte of a TLS record with a handshake message (RFC 8446 section 5.1). No HTTP method starts with it.
 const TLS_HANDSHAKE: u8 = 0x16;
-/// How long a connection may say nothing. Browsers open some ahead of time, and open another when one is gone.
+/// How long a connection may stay silent. Browsers open some ahead of time, and open another if one is gone.
 const SILENCE: Duration = Duration::from_secs(60);
 /// How long a client may take to read an answer.
 const UNREAD: Duration = Duration::from_secs(30);
-/// Connections at once: more than any browser opens, and less than this process may have.
+/// Limit of open connections: more than any browser opens, and fewer than this process may have.
 const MOST: usize = 400;
 
-/// How much of the answers has gone out, for each connection that was passed on: by its port at our side.
+/// How many bytes of the answers have gone out, for each connection that was passed on, by its port on our side.
 #[derive(Debug, Default)]
 pub(crate) struct AdmittedConnection {
     bytes: Mutex<HashMap<u16, u64>>,
@@ -42,7 +42,7 @@ impl AdmittedConnection {
         self.bytes().get(&port).copied().unwrap_or(0)
     }
 
-    /// Waits until so many bytes have gone out, or the connection is gone.
+    /// Waits until this many bytes have gone out, or the connection is gone.
     pub(crate) fn wait_for(&self, port: u16, bytes: u64, patience: Duration) {
         let deadline = Instant::now() + patience;
         let mut now = self.bytes();
@@ -66,7 +66,7 @@ impl AdmittedConnection {
     }
 }
 
-/// A port that is open as long as this lives.
+/// A port that stays open until this is dropped.
 pub(super) struct Gate {
     address: SocketAddr,
     closed: Arc<AtomicBool>,
@@ -81,7 +81,7 @@ struct Way {
 }
 
 impl Gate {
-    /// Passes what comes to `listener` on to `server`, but for TLS, which is told of.
+    /// Passes connections from `listener` on to `server`, except TLS, which it reports.
     pub(super) fn open(
         listener: TcpListener,
         server: SocketAddr,
@@ -98,7 +98,7 @@ impl Gate {
                 if is_closed.load(Ordering::Acquire) {
                     return;
                 }
-                // One that was gone before it was taken is no reason to close.
+                // A connection that closed before we accepted it is no reason to stop.
                 let Ok(client) = client else { continue };
                 if way.open.fetch_add(1, Ordering::AcqRel) >= MOST {
                     way.open.fetch_sub(1, Ordering::AcqRel);
@@ -117,7 +117,7 @@ impl Gate {
         Ok(Self { address, closed })
     }
 
-    /// Where it is.
+    /// The address of the port.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -127,7 +127,7 @@ impl Drop for Gate {
     fn drop(&mut self) {
         const PATIENCE: Duration = Duration::from_millis(500);
         self.closed.store(true, Ordering::Release);
-        // Wakes the thread that waits for connections, so that it sees that it is over.
+        // Wakes the thread that waits for connections, so that it sees that it has to end.
         let _ = TcpStream::connect_timeout(&self.address, PATIENCE);
     }
 }
@@ -141,8 +141,8 @@ impl Way {
         }
         if first[0] == TLS_HANDSHAKE {
             (self.on_tls)();
-            // What is left unread would make the system reset the connection, which some browsers take for a
-            // network failure and try again.
+            // Reads what the client sent. Otherwise the system would reset the connection, and some browsers would
+            // take that for a network failure and try again.
             let _ = client.read(&mut [0; 4096]);
             return client.shutdown(Shutdown::Both);
         }

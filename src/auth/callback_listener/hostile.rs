@@ -1,5 +1,5 @@
-//! Clients that misbehave on purpose, over real sockets: none may end the process, hold up a log-in
-//! that is going well, or keep a wait that is over from returning.
+//! Clients that misbehave on purpose, over real sockets. None of them may end the process, delay a log-in that is
+//! going well, or keep a finished wait from returning.
 
 use std::{
     io::{Read, Write},
@@ -57,7 +57,7 @@ impl Waiting {
     }
 }
 
-/// Reads one answer by its declared length: the connection need not end with it.
+/// Reads one answer by its declared length, because the connection may stay open after it.
 fn answer_of(stream: &mut TcpStream) -> String {
     let (mut text, mut byte) = (Vec::new(), [0]);
     while !text.ends_with(b"\r\n\r\n") {
@@ -87,7 +87,7 @@ fn an_absurd_body_length_is_survived() {
 #[test]
 fn open_requests_do_not_delay_the_end() {
     let waiting = waiting(Duration::from_secs(30));
-    // Answered only after the first, which the one who waits still holds when it returns.
+    // It is answered only after the first request, which the waiting thread still holds when it returns.
     let get = format!("GET /callback?code=thecode&state={STATE} HTTP/1.1\r\nHost: HOST\r\n\r\n");
     let post = format!("POST /callback HTTP/1.1\r\nHost: {}\r\nContent-Length: 5000\r\n\r\nhalf", waiting.authority);
     // Connect first: after the callback, the listener may be closed.
@@ -123,7 +123,7 @@ fn many_requests_do_not_delay_the_deadline() {
 fn connections_made_ahead_of_time_do_not_starve_the_callback() {
     for _ in 0..8 {
         let waiting = waiting(Duration::from_secs(30));
-        // Threads that have served and now wait for more are what tiny_http's pool miscounts.
+        // tiny_http's pool miscounts threads that have served a request and wait for another.
         for _ in 0..3 {
             let mut served = waiting.send("GET / HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n");
             served.read_to_string(&mut String::new()).unwrap();

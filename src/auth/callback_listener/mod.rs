@@ -1,11 +1,11 @@
-//! The redirect listener, and the wait for whatever brings the authorization code first
-//! (RFC 8252 sections 7.3 and 8.3).
+//! The redirect listener. It waits for the authorization code, from the browser or pasted by a person (RFC 8252
+//! sections 7.3 and 8.3).
 //!
-//! The listener is open to every program and every web page on this machine, so all that does not
-//! belong to this log-in is answered and forgotten: other paths, methods, hosts (DNS rebinding) and
-//! states, browsers that connect ahead of time, clients that never finish a sentence. A gate turns away
-//! what is not HTTP; tiny_http reads each connection on a thread of its own, `answer` writes on threads
-//! too, and one channel brings requests and pasted lines to the one who waits.
+//! The listener is open to every program and every web page on this machine. So everything that does not belong to
+//! this log-in is answered and forgotten: other paths, methods, hosts (DNS rebinding) and states, browsers that
+//! connect ahead of time, clients that never finish a request. A gate turns away what is not HTTP. tiny_http reads
+//! each connection on its own thread, `answer` writes on threads too, and one channel brings requests and pasted
+//! lines to the waiting thread.
 
 mod answer;
 mod gate;
@@ -62,7 +62,7 @@ pub(crate) enum ListenError {
     },
 }
 
-/// What happens while waiting.
+/// What can happen during the wait.
 enum Event {
     Request(PendingRequest),
     Tls,
@@ -70,7 +70,7 @@ enum Event {
     PasteEnded,
 }
 
-/// Hands lines that a person pasted to the one who waits.
+/// Hands pasted lines to the waiting thread.
 #[derive(Clone)]
 pub(crate) struct Paster {
     sender: Sender<Event>,
@@ -81,12 +81,12 @@ impl Paster {
     /// A line was pasted.
     ///
     /// # Errors
-    /// Returns the line if nothing waits for it any more.
+    /// Returns the line if the wait is over.
     pub(crate) fn line(&self, text: String) -> Result<(), String> {
         if !self.is_waiting.load(Ordering::Acquire) {
             return Err(text);
         }
-        // Nobody who has gone since wants it.
+        // The wait may end at this moment. Then the line is not needed.
         let _ = self.sender.send(Event::Pasted(Secret::new(text)));
         Ok(())
     }
@@ -97,40 +97,40 @@ impl Paster {
     }
 }
 
-/// Something worth telling the person while the wait goes on.
+/// Something to tell the person while the wait continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
-    /// CMS's page reports that it knows no such person. Not proven: any page could say so.
+    /// CMS's page reports that it does not know this person. This is not proven: any page could say so.
     NotFound,
     /// A callback of another log-in, or a forged one, was turned away.
     TurnedAway,
-    /// A program came with TLS, which this listener does not speak.
+    /// A program tried TLS, which this listener does not speak.
     Tls,
     /// What was pasted cannot be used.
     BadPaste(CallbackError),
-    /// The address that was pasted is cut off, and nothing came after it.
+    /// The pasted address is cut off, and the rest did not come.
     CutPaste,
 }
 
 /// How a wait ended.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// With an authorization code. The browser still waits for its page.
+    /// With an authorization code. The browser is still waiting for its page.
     Code(Secret, Reply),
     /// The enrollee did not agree.
     Denied,
     /// The server refused the request.
     Refused {
-        /// The error code, fit to be shown.
+        /// The error code, safe to show.
         error: String,
-        /// Its description, fit to be shown.
+        /// Its description, safe to show.
         description: String,
     },
-    /// Nothing valid came, and CMS's page had said that it knows no such person.
+    /// Nothing valid came, but CMS's page had said that it does not know this person.
     NotFound,
     /// Nothing valid came in time.
     TimedOut,
-    /// Nothing more can come: no listener, and standard input is at its end.
+    /// Nothing more can come: there is no listener, and standard input has ended.
     InputEnded,
 }
 
@@ -139,14 +139,14 @@ pub(crate) struct CallbackListener {
     redirect: RedirectUri,
     sender: Sender<Event>,
     events: Receiver<Event>,
-    /// None where only what is pasted is waited for.
+    /// None if only a pasted line can come.
     listener: Option<ListeningSockets>,
-    /// From the beginning to the end of the wait.
+    /// True from the beginning to the end of the wait.
     is_waiting: Arc<AtomicBool>,
 }
 
 impl CallbackListener {
-    /// Listens where the redirect URI says. Loopback addresses only.
+    /// Listens at the address in the redirect URI. Only loopback addresses.
     ///
     /// # Errors
     /// [`ListenError`].
@@ -161,32 +161,32 @@ impl CallbackListener {
         Ok(Self { redirect, sender, events, listener: Some(listener), is_waiting: Arc::new(AtomicBool::new(true)) })
     }
 
-    /// Only waits for what is pasted.
+    /// Waits only for pasted lines.
     #[must_use]
     pub(crate) fn manual(redirect: RedirectUri) -> Self {
         let (sender, events) = mpsc::channel();
         Self { redirect, sender, events, listener: None, is_waiting: Arc::new(AtomicBool::new(true)) }
     }
 
-    /// The redirect URI with the port listened on.
+    /// The redirect URI with the port of the listener.
     #[must_use]
     pub(crate) fn redirect(&self) -> &RedirectUri {
         &self.redirect
     }
 
-    /// For the thread that reads the terminal.
+    /// A paster for the thread that reads the terminal.
     #[must_use]
     pub(crate) fn paster(&self) -> Paster {
         Paster { sender: self.sender.clone(), is_waiting: Arc::clone(&self.is_waiting) }
     }
 
-    /// Waits until a valid callback comes, by whichever way, or until `deadline`. The listener is closed
-    /// when this returns; after a code, when its [`Reply`] is done.
+    /// Waits until a valid callback comes, from the browser or pasted, or until `deadline`. The listener is closed
+    /// when this returns, or, after a code, when its [`Reply`] is done.
     ///
-    /// A callback with `error=not_found` and without `state` is how CMS's page says that it knows no such
-    /// person. It does not end the wait, because any web page could send it and so end a log-in that is
-    /// going well: it is reported at once, but ends the wait only if nothing valid comes before the deadline, or
-    /// if the person then presses Enter.
+    /// A callback with `error=not_found` and without `state` is how CMS's page says that it does not know this
+    /// person. It does not end the wait, because any web page could send it to stop a log-in that is going well. It
+    /// is reported at once, but ends the wait only if nothing valid comes before the deadline, or if the person then
+    /// presses Enter.
     pub(crate) fn wait(self, expected: &Expected, deadline: Instant, tell: impl FnMut(Notice)) -> Outcome {
         let is_waiting = Arc::clone(&self.is_waiting);
         let outcome = self.wait_for_callback(expected, deadline, tell);
@@ -197,10 +197,10 @@ impl CallbackListener {
     fn wait_for_callback(self, expected: &Expected, deadline: Instant, mut tell: impl FnMut(Notice)) -> Outcome {
         let (mut not_found, mut turned_away, mut tls) = (false, false, false);
         let mut pasted = PasteReader::new(self.redirect.clone());
-        // When to say that the rest of an address is missing: a terminal delivers its lines one after the other.
+        // When to say that the rest of an address is missing. A terminal delivers its lines one after the other.
         let mut cut: Option<Instant> = None;
         loop {
-            // Checked each time. Otherwise a flood of requests would delay the deadline.
+            // Checked in each round. Otherwise a flood of requests would delay the deadline.
             let now = Instant::now();
             if deadline <= now {
                 return if not_found { Outcome::NotFound } else { Outcome::TimedOut };
@@ -213,7 +213,7 @@ impl CallbackListener {
             let event = match self.events.recv_timeout(until.saturating_duration_since(now)) {
                 Ok(event) => event,
                 Err(RecvTimeoutError::Timeout) => continue,
-                // Not while `self` holds a sender.
+                // This cannot happen while `self` holds a sender.
                 Err(RecvTimeoutError::Disconnected) => return Outcome::TimedOut,
             };
             let (judged, pending) = match event {
@@ -271,7 +271,7 @@ impl CallbackListener {
                     return Outcome::Refused { error, description };
                 }
                 Err(why) => {
-                    // A page that keeps asking shall not fill the terminal: each is told once.
+                    // A page that repeats its request must not fill the terminal, so each notice is given once.
                     let notice = match (why, &pending) {
                         (CallbackError::NotFound, _) => {
                             (!mem::replace(&mut not_found, true)).then_some(Notice::NotFound)
@@ -312,14 +312,14 @@ enum Judged {
     Elsewhere(u16, &'static str),
 }
 
-/// The listener after the log-in: F5 shows the same page again instead of "connection refused".
+/// The listener after the log-in: F5 in the browser shows the same page again instead of "connection refused".
 pub(crate) struct Reloads {
     inbox: CallbackListener,
     expected: Expected,
 }
 
 impl Reloads {
-    /// Answers for so long.
+    /// Answers for this long.
     pub(crate) fn answer_for(self, patience: Duration) {
         let deadline = Instant::now() + patience;
         loop {

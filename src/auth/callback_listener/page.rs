@@ -1,15 +1,15 @@
-//! What the browser shows when it comes back: small pages that need nothing from anywhere.
+//! The pages that the browser shows after the redirect: small, and without anything loaded from elsewhere.
 
 use maud::{DOCTYPE, PreEscaped, html};
 
-/// How a page looks at first sight.
+/// What a page shows at first glance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tone {
     /// All went well.
     Good,
-    /// How it went is not known here.
+    /// The result is not known here.
     Open,
-    /// Something a person should read.
+    /// Something that a person should read.
     Bad,
 }
 

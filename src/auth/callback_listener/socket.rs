@@ -20,24 +20,24 @@ use super::{
 };
 use crate::auth::callback_listener::answer::PendingRequest;
 
-/// The ports that the browser may come to, and the server behind them.
+/// The ports for the browser, and the server behind them.
 pub(super) struct ListeningSockets {
     gates: Vec<Gate>,
     server: Arc<Server>,
-    /// Dropped with the listener: the thread that watches it ends.
+    /// Dropped with the listener. Then the thread that nudges the pool ends.
     _nudger: Sender<()>,
 }
 
 impl ListeningSockets {
-    /// Listens on the first of these addresses, and on the others where that is possible.
+    /// Listens on the first of these addresses, and on the others if possible.
     pub(super) fn at(addresses: &[SocketAddr], sender: &Sender<Event>) -> Result<Self, ListenError> {
         let mut ports = Vec::new();
         for (number, address) in addresses.iter().copied().enumerate() {
             match TcpListener::bind(address) {
                 Ok(port) => ports.push(port),
                 Err(cause) => match refused(address, &cause) {
-                    // `localhost` may be IPv4 only; but where another program answers for it, the
-                    // browser would bring the code there.
+                    // `localhost` may be IPv4 only. But if another program listens on the other address, the browser
+                    // would bring the code to that program.
                     ListenError::Refused { .. } if number > 0 => {}
                     error => return Err(error),
                 },
@@ -46,7 +46,7 @@ impl ListeningSockets {
         Self::open(ports, sender)
     }
 
-    /// Where the browser is to come.
+    /// The address for the browser.
     pub(super) fn address(&self) -> Option<SocketAddr> {
         self.gates.first().map(Gate::address)
     }
@@ -72,7 +72,7 @@ impl ListeningSockets {
                     break;
                 }
             }
-            // What is still queued would be dropped with the server: see `answer` for why it must not.
+            // Requests still in the queue would be dropped with the server. `answer` says why they must not be.
             const MOST: usize = 10_000;
             iter::from_fn(|| own.try_recv().ok().flatten()).take(MOST).for_each(mem::forget);
         });
@@ -82,18 +82,17 @@ impl ListeningSockets {
 
 impl Drop for ListeningSockets {
     fn drop(&mut self) {
-        // Ends the thread that hands requests over; with it goes the last handle, and the port closes.
+        // Ends the thread that hands requests over. It has the last handle, so the port closes.
         self.server.unblock();
     }
 }
 
-/// Keeps tiny_http's pool of threads moving for as long as the returned sender lives.
+/// Keeps tiny_http's pool of threads going until the returned sender is dropped.
 ///
-/// The pool counts threads as free until they have woken up. Of several connections that come at once
-/// (a browser opens some ahead of time) more can be queued for one free thread than it can ever serve,
-/// when the first of them never says anything: the real callback would wait behind it for good. A
-/// further connection makes the pool start a thread, which looks into the queue when it is done. So a
-/// few connections that end at once are made from time to time.
+/// The pool counts a thread as free until it has woken up. If several connections come at once (a browser opens some
+/// ahead of time), more of them can be queued for one free thread than it can ever serve. If the first one then stays
+/// silent, the real callback would wait behind it forever. Another connection makes the pool start a thread, which
+/// looks into the queue when it is done. So this makes a few short connections from time to time.
 fn nudge(address: SocketAddr) -> Sender<()> {
     const EVERY: Duration = Duration::from_millis(250);
     const AT_ONCE: usize = 3;

@@ -14,7 +14,7 @@ pub(super) fn expected() -> Expected {
     Expected { state: Secret::new(STATE.into()), issuer: "http://127.0.0.1:1".parse().unwrap() }
 }
 
-/// A wait going on in a thread, and where to reach it.
+/// A wait that runs in a thread, and where to reach it.
 struct Waiting {
     authority: String,
     address: SocketAddr,

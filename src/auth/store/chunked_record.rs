@@ -1,7 +1,7 @@
-//! One record over several keyring items, where an item holds less than a record.
+//! Splits one record over several keyring items, if one item is too small for it.
 //!
-//! Windows' Credential Manager takes 2,560 bytes an item (`CRED_MAX_CREDENTIAL_BLOB_SIZE`); a client
-//! secret with two tokens can be longer. The head item `PROFILE` says where the record is:
+//! An item of Windows' Credential Manager holds 2,560 bytes (`CRED_MAX_CREDENTIAL_BLOB_SIZE`), but a client secret
+//! with two tokens can be longer. The head item `PROFILE` says where the record is:
 //!
 //! ```text
 //! bbdl1 SLOT COUNT LENGTH SHA256\n   and, when COUNT is 0, the record itself
@@ -10,8 +10,8 @@
 //! Otherwise the record is in the items `PROFILE#SLOT.0` … `PROFILE#SLOT.(COUNT-1)`. A new record goes to
 //! the slot (0 or 1) that the head does not name. The head is replaced last, in one step, and then the old slot is
 //! emptied. So whenever the process dies, the head names a complete record.
-//! Slots are filled from 0 upwards and emptied downwards, so that whatever a crash left in one is found
-//! from 0 on and removed by the next `save` or `delete`.
+//! Slots are filled from 0 upwards and emptied downwards. So what a crash left in a slot starts at 0, and the next
+//! `save` or `delete` finds and removes it.
 
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -19,25 +19,25 @@ use zeroize::Zeroizing;
 use super::StoreError;
 use crate::secret::Secret;
 
-/// Named items of bytes, each replaced at once or not at all: a keyring.
+/// Named items of bytes, as in a keyring. Each is replaced at once or not at all.
 pub(super) trait Items {
-    /// The item's bytes, `None` when there is no such item.
+    /// The item's bytes; `None` if there is no such item.
     fn get(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError>;
-    /// Makes or replaces the item.
+    /// Creates or replaces the item.
     fn set(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError>;
-    /// Removes the item; the answer is whether there was one.
+    /// Removes the item. Returns whether there was one.
     fn remove(&self, name: &str) -> Result<bool, StoreError>;
 }
 
-/// More than this is not a record of ours.
+/// A record with more parts than this is not ours.
 const MOST_PARTS: usize = 64;
 
 /// Loads the record of `profile`.
 ///
-/// Readers hold no lock, and a `save` elsewhere empties the slot that a head spoke of a moment ago: what
-/// looks damaged is looked at again if the head is another one by then.
+/// Readers hold no lock, and another process may empty the slot that we have just read from the head. So if a record
+/// looks damaged and the head has changed, it is read again.
 pub(super) fn load(items: &impl Items, profile: &str) -> Result<Option<Secret>, StoreError> {
-    /// Nobody saves this often; only a keyring that answers at random gets here.
+    /// No one saves this often. Only a keyring with random answers gets here.
     const MOST_LOOKS: usize = 5;
     let mut looks = 0;
     let mut head = items.get(profile)?;
@@ -73,7 +73,7 @@ fn assembled(items: &impl Items, profile: &str, item: &[u8]) -> Result<Secret, S
     }
 }
 
-/// Replaces the record of `profile`; `limit` is what one item holds, in bytes, `None` for "enough".
+/// Replaces the record of `profile`. `limit` is how many bytes one item holds; `None` means no limit.
 pub(super) fn save(items: &impl Items, profile: &str, record: &Secret, limit: Option<usize>) -> Result<(), StoreError> {
     let record = record.expose().as_bytes();
     let mut head = Head { slot: 0, count: 0, length: record.len(), checksum: checksum(record) };
@@ -82,7 +82,7 @@ pub(super) fn save(items: &impl Items, profile: &str, record: &Secret, limit: Op
 
     let slot_in_use = match items.get(profile) {
         Ok(item) => item.and_then(|item| Head::read(&item).map(|(head, _)| head.slot)).unwrap_or(1),
-        // What cannot be read is what we are about to replace.
+        // A record that cannot be read is about to be replaced.
         Err(StoreError::Damaged { .. }) => 1,
         Err(error) => return Err(error),
     };
@@ -102,14 +102,14 @@ pub(super) fn save(items: &impl Items, profile: &str, record: &Secret, limit: Op
         empty(items, profile, head.slot, head.count)?;
         items.set(profile, head.line().as_bytes())?;
     }
-    // The new record is kept whatever becomes of the old one's parts; the next save removes them too.
+    // The new record is kept even if the old parts cannot be removed. The next save removes them too.
     let _ = empty(items, profile, slot_in_use, 0);
     Ok(())
 }
 
-/// Removes the record of `profile` and everything a crash may have left of it.
+/// Removes the record of `profile` and everything that a crash may have left of it.
 pub(super) fn delete(items: &impl Items, profile: &str, limit: Option<usize>) -> Result<bool, StoreError> {
-    // The head first: a head without its parts would be a damaged record, parts without a head are none.
+    // The head first: a head without parts would be a damaged record, but parts without a head are nothing.
     let was_there = items.remove(profile)?;
     if limit.is_some() {
         empty(items, profile, 0, 0)?;
@@ -158,7 +158,7 @@ impl Head {
         format!("{} {} {} {} {}\n", Self::MARK, self.slot, self.count, self.length, self.checksum)
     }
 
-    /// The head and what follows it, `None` when it is not one of ours.
+    /// The head and what follows it; `None` if the head is not ours.
     fn read(item: &[u8]) -> Option<(Self, &[u8])> {
         let end = item.iter().position(|byte| *byte == b'\n')?;
         let (line, rest) = (std::str::from_utf8(&item[..end]).ok()?, &item[end + 1..]);
@@ -184,12 +184,12 @@ mod tests {
 
     use super::*;
 
-    /// A keyring in memory that dies after a number of changes.
+    /// A keyring in memory that fails after a number of changes.
     #[derive(Default)]
     struct Memory {
         items: RefCell<BTreeMap<String, Vec<u8>>>,
         changes_left: RefCell<Option<usize>>,
-        /// What another process saves right after our next look at a head.
+        /// What another process saves right after we read the head the next time.
         saved_meanwhile: RefCell<Vec<String>>,
         limit: Option<usize>,
     }
@@ -228,7 +228,7 @@ mod tests {
             let found = self.items.borrow().get(name).cloned().map(Zeroizing::new);
             let saved = (name == "mom").then(|| self.saved_meanwhile.borrow_mut().pop()).flatten();
             if let Some(text) = saved {
-                // Its own look at the head is not one of ours.
+                // `save` also reads the head. That read must not take the next entry.
                 let later = self.saved_meanwhile.take();
                 self.save(&text)?;
                 *self.saved_meanwhile.borrow_mut() = later;

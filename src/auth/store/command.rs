@@ -1,5 +1,5 @@
-//! A program of the person's own that keeps the records (pass, Vault, 1Password, …), spoken to in the
-//! manner of git's credential helpers (gitcredentials(7)). What it has to do: `docs/token-store-command.md`.
+//! A program of the user's choice that keeps the records (pass, Vault, 1Password, …). It is called like git's
+//! credential helpers (gitcredentials(7)). `docs/token-store-command.md` says what it has to do.
 
 use std::{
     io::{self, Read, Write},
@@ -19,17 +19,17 @@ const GET: &str = "get";
 const STORE: &str = "store";
 const ERASE: &str = "erase";
 
-/// An answer is some kilobytes; of one that is larger no more than this is read, in bytes.
+/// Limit of an answer, in bytes. A normal one has some kilobytes; the rest of a larger one is not read.
 const LARGEST: usize = 1 << 20;
 
-/// What a program that was told to end has for putting its things away before it is ended.
+/// How long a program that was told to stop may take to clean up before it is killed.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Runs `COMMAND get|store|erase` with a shell, the request on its standard input, the answer on its
-/// standard output. Records are in neither its arguments nor its environment. Its standard error is
-/// ours: that is where gpg and the like say what they wait for.
+/// Runs `COMMAND get|store|erase` in a shell, with the request on its standard input and the answer on its standard
+/// output. Neither its arguments nor its environment contain records. It shares our standard error, where gpg and
+/// similar programs say what they wait for.
 ///
-/// No `Debug`: a person may have written a password of the program's into the command.
+/// No `Debug`: the command may contain a password.
 pub struct CommandStore {
     command: Option<String>,
     home: PathBuf,
@@ -38,17 +38,17 @@ pub struct CommandStore {
 }
 
 impl CommandStore {
-    /// `command` is what a shell can run, `None` or blank when none is configured; `home` is bbdl's
-    /// state directory, which the program is told. Each run of it is ended after `patience`.
+    /// `command` is a shell command; `None` or blank if none is configured. `home` is bbdl's state directory, which
+    /// the program is told. Each run of the program is ended after `patience`.
     #[must_use]
     pub fn new(command: Option<&str>, home: &Path, patience: Duration) -> Self {
         let command = command.map(str::trim).filter(|command| !command.is_empty()).map(str::to_owned);
         Self { command, home: home.to_owned(), patience, attended: false }
     }
 
-    /// Whether a person is at the terminal. The program then stays in the terminal's foreground, where
-    /// it can read what is typed. Else it gets a process group of its own, which can be ended whole and
-    /// which an interrupt at the terminal leaves to finish its work.
+    /// Says whether a person is at the terminal. If so, the program stays in the terminal's foreground, where it can
+    /// read what is typed. If not, it gets its own process group, which can be killed as a whole, and an interrupt at
+    /// the terminal does not stop its work.
     #[must_use]
     pub fn attended(self, attended: bool) -> Self {
         Self { attended, ..self }
@@ -74,7 +74,8 @@ impl CommandStore {
         }
         match status.code() {
             Some(0) => Ok(answer),
-            // sh: "If a command is not found, the exit status shall be 127", not executable 126 (XCU 2.8.2).
+            // sh: "If a command is not found, the exit status shall be 127", and 126 if it cannot be executed (XCU
+            // 2.8.2).
             Some(code @ (126 | 127)) if cfg!(unix) => {
                 Err(failed(action, format!("was not found or cannot be executed (exit status {code})")))
             }
@@ -82,8 +83,8 @@ impl CommandStore {
         }
     }
 
-    /// The record comes last and in one write, so that a script can read line by line up to what it
-    /// needs and hand the rest on to another program.
+    /// The record comes last and in one write, so that a script can read the lines that it needs and pass the rest on
+    /// to another program.
     fn request(&self, profile: &str, record: Option<&Secret>) -> Result<Zeroizing<Vec<u8>>, String> {
         let home = std::path::absolute(&self.home).unwrap_or_else(|_| self.home.clone());
         let home = crate::files::path_text::to_text(&home);
@@ -97,7 +98,7 @@ impl CommandStore {
         let key = if record.is_empty() { "" } else { "record=" };
         let end = if record.is_empty() { "\n" } else { "\n\n" };
         let parts = ["protocol=bbdl-1\nprofile=", profile, "\nhome=", &home, "\n", key, record, end];
-        // Made at its full size: a growing vector would leave copies of the record behind.
+        // Allocated at its full size, because a growing vector would leave copies of the record behind.
         let mut request = Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
         parts.iter().for_each(|part| request.extend_from_slice(part.as_bytes()));
         Ok(request)
@@ -110,18 +111,18 @@ impl CommandStore {
             std::os::unix::process::CommandExt::process_group(&mut shell, 0);
         }
         shell
-            // Only the log-in needs it.
+            // Only the log-in needs the client secret from the environment.
             .env_remove("BBDL_CLIENT_SECRET")
             .stdin(Stdio::piped())
             .stdout(if action == GET { Stdio::piped() } else { Stdio::null() })
             .spawn()
     }
 
-    /// Ends a program that did not: it may put its things away first.
+    /// Ends a program that did not end by itself. It gets a chance to clean up first.
     fn end(&self, id: u32, end: &Receiver<Ended>) {
         self.signal(id, "TERM");
         let ended = end.recv_timeout(LAST_WORDS).is_ok();
-        // It may be gone and what it started may not.
+        // The program may be gone while what it started is still running.
         if !ended || !self.attended {
             self.signal(id, "KILL");
         }
@@ -130,8 +131,8 @@ impl CommandStore {
         }
     }
 
-    /// To the program and, where it has a group of its own, to all that it started: the standard library
-    /// knows one signal and one process. As long as anything of it runs, the number is not given to others.
+    /// Sends a signal to the program and, if it has its own group, to everything that it started. The standard
+    /// library can only kill, and only one process. The id is not reused while any process of the group runs.
     fn signal(&self, id: u32, signal: &str) {
         let mut command = if cfg!(windows) {
             let mut command = Command::new("taskkill");
@@ -139,7 +140,7 @@ impl CommandStore {
             command
         } else {
             let target = if self.attended { id.to_string() } else { format!("-{id}") };
-            // Every shell has a kill; the program of this name is not everywhere.
+            // Every shell has a built-in `kill`; not every system has the program.
             let mut command = Command::new("sh");
             command.args(["-c", "kill -s \"$1\" -- \"$2\"", "sh", signal, &target]);
             command
@@ -153,7 +154,7 @@ impl TokenStore for CommandStore {
         record_in(&self.ask(GET, profile, None)?).map_err(|what| failed(GET, what))
     }
 
-    /// Reads the record back: a program that loses it is found at the log-in, not at the first renewal.
+    /// Reads the record back, so that a program that loses it is found at the log-in and not at the first renewal.
     fn save(&self, profile: &str, record: &Secret) -> Result<(), StoreError> {
         self.ask(STORE, profile, Some(record))?;
         match self.load(profile)? {
@@ -164,7 +165,7 @@ impl TokenStore for CommandStore {
     }
 
     fn delete(&self, profile: &str) -> Result<bool, StoreError> {
-        // One that cannot be understood has to go as well.
+        // A record that cannot be read has to go too.
         let there = |answer: &Answer| !matches!(record_in(answer), Ok(None));
         if !there(&self.ask(GET, profile, None)?) {
             return Ok(false);
@@ -188,8 +189,8 @@ fn failed(action: &'static str, what: impl Into<String>) -> StoreError {
     StoreError::Command { action, what: what.into() }
 }
 
-/// As git does it (`prepare_shell_cmd` in its run-command.c), so that the command may have arguments,
-/// `~` and variables, and the action is one more argument.
+/// Does what git does (`prepare_shell_cmd` in its run-command.c): the command may have arguments, `~` and variables,
+/// and the action is one more argument.
 #[cfg(not(windows))]
 fn shell(command: &str, action: &str) -> Command {
     let mut shell = Command::new("sh");
@@ -197,7 +198,7 @@ fn shell(command: &str, action: &str) -> Command {
     shell
 }
 
-/// `/S`: of the quotes around the whole and no others `cmd` takes the first and the last away.
+/// With `/S`, `cmd` removes only the first and the last quotation mark, those around the whole.
 #[cfg(windows)]
 fn shell(command: &str, action: &str) -> Command {
     let mut shell = Command::new("cmd");
@@ -205,19 +206,19 @@ fn shell(command: &str, action: &str) -> Command {
     shell
 }
 
-/// Writes the request and reads the answer, each on a thread of its own: a program may answer before it
-/// has read, or read nothing. A thread that is stuck does not keep the process from ending.
+/// Writes the request and reads the answer, each in its own thread, because a program may answer before it has read,
+/// or read nothing. A stuck thread does not keep the process from ending.
 fn converse(mut child: Child, request: Zeroizing<Vec<u8>>) -> io::Result<Receiver<Ended>> {
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let (done, end) = mpsc::sync_channel(1);
     thread::Builder::new().name("token store: request".to_owned()).spawn(move || {
-        // One that knows its answer need not read the question (EPIPE).
+        // A program that knows its answer does not have to read the request (EPIPE).
         stdin.map(|mut stdin| stdin.write_all(&request))
     })?;
     thread::Builder::new().name("token store: answer".to_owned()).spawn(move || {
         let answer = stdout.map_or_else(|| Ok(Answer::default()), read_bounded);
         let status = child.wait();
-        // Nobody listens any more when the time is over.
+        // If the time is over, there is no receiver any more.
         drop(done.send(answer.and_then(|answer| Ok((answer, status?)))));
     })?;
     Ok(end)
@@ -225,14 +226,13 @@ fn converse(mut child: Child, request: Zeroizing<Vec<u8>>) -> io::Result<Receive
 
 /// Reads at most one byte more than [`LARGEST`], then closes the pipe.
 fn read_bounded(stdout: ChildStdout) -> io::Result<Answer> {
-    // Room for all of it from the start: a growing vector would leave copies behind.
+    // Allocated at its full size, because a growing vector would leave copies behind.
     let mut answer = Zeroizing::new(Vec::with_capacity(LARGEST + 2));
     stdout.take(LARGEST as u64 + 1).read_to_end(&mut answer)?;
     Ok(answer)
 }
 
-/// The record in an answer to `get`, `None` when there is nothing in the answer. What is wrong with an
-/// answer is said without any of it.
+/// The record in an answer to `get`; `None` if the answer has none. An error about an answer contains no part of it.
 fn record_in(answer: &[u8]) -> Result<Option<Secret>, &'static str> {
     let text = std::str::from_utf8(answer).map_err(|_| "answered with something that is not text")?;
     let mut found = None;
@@ -241,7 +241,7 @@ fn record_in(answer: &[u8]) -> Result<Option<Secret>, &'static str> {
             Some(("record", "")) => return Err("answered with an empty record"),
             Some(("record", _)) if found.is_some() => return Err("answered with two records"),
             Some(("record", record)) => found = Some(Secret::new(record.to_owned())),
-            // For what a later protocol may add.
+            // Unknown lines may come from a later protocol.
             Some(_) => {}
             None => return Err("answered with a line that is not key=value"),
         }

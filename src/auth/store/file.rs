@@ -1,5 +1,4 @@
-//! One file a profile, readable by its owner only: for machines without a keyring, and only where a
-//! person chose it.
+//! One file per profile that only its owner can read: for machines without a keyring, and only if a person chose it.
 
 use std::{
     fs,
@@ -24,13 +23,15 @@ use crate::{
     secret::Secret,
 };
 
-/// Where the records of a large home are: in one of 256 directories, by the first byte of the SHA-256 of the name.
+/// The directory for the records of a large home. Each one is in one of 256 subdirectories, by the first byte of the
+/// SHA-256 of its name.
 const BY_NAME: &str = "by-name";
-/// Records that may lie beside each other. Directories with many more are slow on some file systems.
+/// How many records may be in one directory. Directories with many more are slow on some file systems.
 const MOST_TOGETHER: usize = 4096;
 
-/// `DIR/<profile>.json`, or `DIR/by-name/XX/<profile>.json` for what is new in a large home, mode 0600, in a directory of mode 0700. On Windows the file has what the
-/// directory grants, which in a user's profile is that user and the administrators.
+/// `DIR/<profile>.json`, or `DIR/by-name/XX/<profile>.json` for new records in a large home. The mode is 0600, in a
+/// directory of mode 0700. On Windows, the file has the permissions of the directory: in a user's profile, those are
+/// that user and the administrators.
 #[derive(Clone, Debug)]
 pub(crate) struct FileStore {
     dir: PathBuf,
@@ -38,23 +39,23 @@ pub(crate) struct FileStore {
 
 /// Where the newest record is.
 enum Newest {
-    /// Where it belongs, if there is one.
+    /// At its final path, if there is one.
     InPlace(Option<Secret>),
-    /// Beside that ([`next_record`]).
+    /// Beside that path ([`next_record`]).
     Beside(Secret),
 }
 
 impl FileStore {
-    /// A record is some kilobytes; what is larger was not written by us.
+    /// A record has some kilobytes. bbdl did not write a larger one.
     const LARGEST: u64 = 1 << 20;
 
-    /// Keeps its files in `dir`, which is made when the first record is saved.
+    /// Keeps its files in `dir`, which is created when the first record is saved.
     #[must_use]
     pub(crate) fn new(dir: PathBuf) -> Self {
         Self { dir }
     }
 
-    /// Where the record of a profile is, or is to be. One that lies in `DIR` stays there.
+    /// Where the record of a profile is or will be. A record that is in `DIR` stays there.
     fn path(&self, profile: &str) -> Result<PathBuf, StoreError> {
         check_name(profile)?;
         let file = format!("{profile}.json");
@@ -78,15 +79,15 @@ impl FileStore {
         std::iter::once(self.dir.clone()).chain(parts.filter(|dir| dir.is_dir()))
     }
 
-    /// Removes what killed writers have left.
+    /// Removes what killed processes have left while writing.
     pub(crate) fn sweep(&self) {
         self.directories().for_each(|dir| durable::clear_temporaries(&dir, durable::ABANDONED));
     }
 }
 
 impl FileStore {
-    /// What is at `path`. Refuses a file that group or others can read or write, as ssh does with a private key; a
-    /// file that somebody else could have put there; and anything but a regular file, so also a link.
+    /// Reads the file at `path`. Refuses a file that group or others can read or write, as ssh does with a private
+    /// key; a file that another user could have put there; and anything but a regular file, so also a link.
     fn read(&self, path: &Path) -> Result<Option<Secret>, StoreError> {
         let io = |source| StoreError::Io { path: path.to_owned(), source };
         let damaged = |what: &str| StoreError::Damaged { what: format!("{} {what}", path.display()) };
@@ -107,7 +108,7 @@ impl FileStore {
         if metadata.len() > Self::LARGEST {
             return Err(damaged("is too large"));
         }
-        // Made at its full size: a growing vector would leave copies behind.
+        // Allocated at its full size, because a growing vector would leave copies behind.
         let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default() + 1);
         if let Err(error) = file.take(Self::LARGEST).read_to_end(&mut bytes) {
             bytes.zeroize();
@@ -122,23 +123,23 @@ impl FileStore {
         }
     }
 
-    /// The newest record: that at `path`, or the one beside it. Looks beside it first: what is renamed between the two
-    /// looks is then found in its place.
+    /// The newest record: the one at `path`, or the one beside it. Reads the one beside it first. If that is renamed
+    /// between the two reads, the second read finds it.
     ///
     /// # Errors
-    /// As [`Self::read`]; also where the disk does not say what is beside it: that may be the newest record.
+    /// The errors of [`Self::read`]. Also if the disk cannot read what is beside it, which may be the newest record.
     fn newest(&self, path: &Path) -> Result<Newest, StoreError> {
         let next = match self.read(&next_record::path_for(path)) {
             Err(error @ StoreError::Io { .. }) => return Err(error),
-            // Whatever else is wrong with it, it is not what counts.
+            // If anything else is wrong with it, it does not count.
             read => read.ok().flatten(),
         };
         let present = self.read(path);
         let is_newer = |next: &Secret| match &present {
             Ok(Some(present)) => next_record::is_newer(next, present),
-            // Something is there that is no record.
+            // There is something, but it is not a record.
             Err(StoreError::Damaged { .. }) => next_record::is_newer(next, &Secret::new(String::new())),
-            // What was deleted does not come back; what must not be used is not got round.
+            // What was deleted does not come back, and a refused file stays refused.
             Ok(None) | Err(_) => false,
         };
         match next.filter(is_newer) {
@@ -147,8 +148,8 @@ impl FileStore {
         }
     }
 
-    /// Refuses a directory that group or others may enter, list or write to: they could put their own file in the
-    /// place of the record.
+    /// Refuses a directory that group or others may enter, list or write to: they could replace the record with their
+    /// own file.
     fn refuse_open_directory(&self) -> Result<(), StoreError> {
         match fs::metadata(&self.dir) {
             Ok(metadata) => refuse_what_is_open_to_others(&self.dir, &metadata),
@@ -165,7 +166,7 @@ impl TokenStore for FileStore {
         })
     }
 
-    /// A record of before that is still beside it goes last: it is of an older log-in, or renewed less often.
+    /// Removes an older record beside it last: it belongs to an older log-in, or was renewed less often.
     fn save(&self, profile: &str, record: &Secret) -> Result<(), StoreError> {
         let path = self.path(profile)?;
         self.refuse_open_directory()?;
@@ -174,7 +175,7 @@ impl TokenStore for FileStore {
                 let _ = fs::remove_file(next_record::path_for(&path));
                 Ok(())
             }
-            // A new log-in comes once. It is found beside the file until that can be replaced.
+            // A new log-in comes only once. It stays beside the old file until that can be replaced.
             Err(cause) if replace::is_held(&cause) => match self.read(&path)? {
                 Some(present) => next_record::keep_beside(&path, &present, record),
                 None => Err(cause),
@@ -188,7 +189,7 @@ impl TokenStore for FileStore {
         let path = self.path(profile)?;
         self.refuse_open_directory()?;
         if let Newest::Beside(_) = self.newest(&path)? {
-            // The only copy of the newest record: it is brought to its place before anything is written here.
+            // This is the only copy of the newest record. Move it to its place before anything is written here.
             next_record::adopt(&next_record::path_for(&path), &path)
                 .map_err(|source| StoreError::Io { path: path.clone(), source })?;
         }
@@ -197,13 +198,13 @@ impl TokenStore for FileStore {
         NextRecord::prepare(&path, present).map(Some)
     }
 
-    /// All of them wait for the disk together.
+    /// Syncs all of them together.
     fn save_many(&self, records: &[(&str, &Secret)]) -> Vec<Result<(), StoreError>> {
         let usable = self.refuse_open_directory().and_then(|()| {
             private_dir::create(&self.dir).map_err(|source| StoreError::Io { path: self.dir.clone(), source })
         });
         if usable.is_err() {
-            // Each says for itself why.
+            // Each result says why it failed.
             return records.iter().map(|(profile, record)| self.save(profile, record)).collect();
         }
         let places: Vec<_> = records.iter().map(|(profile, _)| self.path(profile)).collect();
@@ -229,7 +230,7 @@ impl TokenStore for FileStore {
 
     fn make_room(&self, records: usize) {
         if records > MOST_TOGETHER {
-            // Where it cannot be made, saving says why.
+            // If it cannot be created, saving reports why.
             let _ = private_dir::create(&self.dir.join(BY_NAME));
         }
     }
@@ -241,7 +242,7 @@ impl TokenStore for FileStore {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(source) => Err(StoreError::Io { path: path.to_owned(), source }),
         };
-        // The second file goes first: if only the first were deleted, nothing would look for the second any more.
+        // The second file goes first. If only the first were deleted, nothing would look for the second one.
         let beside = removed(&next_record::path_for(&path))?;
         let was_there = removed(&path)?;
         if beside || was_there {
@@ -259,7 +260,7 @@ fn directory_of(path: &Path) -> &Path {
     path.parent().unwrap_or(path)
 }
 
-/// For a file, `metadata` is that of the open file: its name could mean another one by then.
+/// For a file, `metadata` is that of the open file, because its name may point to another file by then.
 fn refuse_what_is_open_to_others(path: &Path, metadata: &fs::Metadata) -> Result<(), StoreError> {
     #[cfg(unix)]
     {
@@ -273,9 +274,9 @@ fn refuse_what_is_open_to_others(path: &Path, metadata: &fs::Metadata) -> Result
     Ok(())
 }
 
-/// Others must not be able to exchange files in the directory, and the file must be of the directory's
-/// owner. The directory's owner, not this process's user: root in a container reads the tokens of a
-/// mounted home, and without root a private directory of somebody else's cannot be entered anyway.
+/// Others must not be able to replace files in the directory, and the file must belong to the directory's owner. That
+/// need not be the user of this process: root in a container reads the tokens of a mounted home. And without root, no
+/// one can enter another user's private directory anyway.
 fn refuse_what_others_can_put_there(
     dir: &Path,
     path: &Path,
@@ -344,9 +345,9 @@ mod tests {
         assert_eq!(names(), ["mom.json", "mom.next"]);
         assert_eq!(store.load("mom").unwrap().unwrap().expose(), renewed(0).expose());
         next.store(&renewed(1)).unwrap();
-        // This is what a process leaves that is killed here.
+        // A process that is killed here leaves this.
         assert!(loaded(&store, "mom").unwrap().starts_with(renewed(1).expose()));
-        // The next renewal does not write over the only copy.
+        // The next renewal does not overwrite the only copy.
         drop(next);
         let next = store.prepare("mom", &renewed(1)).unwrap().unwrap();
         assert!(!next.after_a_loss());
@@ -431,7 +432,7 @@ mod tests {
         assert!(matches!(error, StoreError::Permissions { mode: 0o755, .. }), "{error:?}");
         assert!(error.hint().contains("chmod 700"), "{}", error.hint());
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
-        // Saving anew closes the file again.
+        // Saving again makes the file private again.
         store.save("mom", &secret("hush")).unwrap();
         assert_eq!(loaded(&store, "mom").as_deref(), Some("hush"));
     }
@@ -451,12 +452,12 @@ mod tests {
             assert!(matches!(&error, StoreError::Permissions { path, .. } if *path == tokens), "{error:?}");
             assert!(error.hint().contains("chmod 700"), "{}", error.hint());
         }
-        // That others may list it does not let them put anything there.
+        // Others may list it, but cannot put anything there.
         fs::set_permissions(&tokens, fs::Permissions::from_mode(0o755)).unwrap();
         assert_eq!(loaded(&store, "mom").as_deref(), Some("hush"));
     }
 
-    /// `/` and a file of ours have different owners without root, a file given away has with root.
+    /// Without root, `/` and our file have different owners. With root, a file that was given away does.
     #[cfg(unix)]
     #[test]
     fn a_file_of_another_owner_than_its_directory_is_refused() {
@@ -496,7 +497,7 @@ mod tests {
             make();
             let (answer, waiting) = mpsc::channel();
             let asked = store.clone();
-            // On a thread: a load that waits for the pipe's writer must fail this test, not hang it.
+            // In a thread: a load that waits for the pipe's writer must fail this test and not hang it.
             thread::spawn(move || answer.send(asked.load("mom").map(|_| ())));
             let error = waiting.recv_timeout(Duration::from_secs(10)).unwrap().unwrap_err();
             assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");

@@ -17,12 +17,12 @@ use super::{
 };
 use crate::{error::sanitized, secret::Secret};
 
-/// One item a profile (on Windows more, see `chunked_record.rs`) under the service name `bbdl`.
+/// One item per profile (on Windows more, see `chunked_record.rs`) under the service name `bbdl`.
 ///
-/// A locked Secret Service asks for its password in a window, and waits for it as long as it takes, also
-/// where nobody sees the window; a dead one may not answer at all. So every call runs on a thread of its
-/// own and is given up after a time. The abandoned thread does not keep the process from ending. The
-/// thread also keeps the blocking D-Bus client out of the caller's async runtime, in which it must not run.
+/// A locked Secret Service asks for its password in a window and waits forever, even if no one sees the window. A
+/// dead one may not answer at all. So every call runs in its own thread and is given up after some time. The
+/// abandoned thread does not keep the process from ending. The thread also keeps the blocking D-Bus client out of the
+/// caller's async runtime, in which it must not run.
 #[derive(Clone, Debug)]
 pub struct KeyringStore {
     patience: Duration,
@@ -30,9 +30,9 @@ pub struct KeyringStore {
 }
 
 impl KeyringStore {
-    /// Gives every call up after `patience`: some seconds unattended, a minute or more where a person
-    /// may have to type the keyring's password. `home_mark` keeps the items of one home directory apart from
-    /// those of others: a user has one keyring, whatever `BBDL_HOME` says.
+    /// Gives up every call after `patience`: some seconds when unattended, a minute or more if a person may have to
+    /// type the keyring's password. `home_mark` separates the items of one home directory from those of others,
+    /// because a user has one keyring for all values of `BBDL_HOME`.
     #[must_use]
     pub fn new(patience: Duration, home_mark: Option<String>) -> Self {
         Self { patience, home_mark }
@@ -54,7 +54,7 @@ impl KeyringStore {
         let (answer, waiting) = mpsc::sync_channel(1);
         thread::Builder::new()
             .name("keyring".to_owned())
-            // Nobody listens any more when the time is over.
+            // If the time is over, there is no receiver any more.
             .spawn(move || drop(answer.send(work())))
             .map_err(|error| StoreError::Unavailable { cause: error.to_string() })?;
         match waiting.recv_timeout(self.patience) {
@@ -73,8 +73,8 @@ impl TokenStore for KeyringStore {
         self.within_patience(move || chunked_record::load(&Keyring, &item))
     }
 
-    /// After [`StoreError::TimedOut`] the new record may still arrive, when somebody unlocks the keyring
-    /// before the process ends.
+    /// After [`StoreError::TimedOut`], the new record may still be stored, if someone unlocks the keyring before the
+    /// process ends.
     fn save(&self, profile: &str, record: &Secret) -> Result<(), StoreError> {
         let (item, record) = (self.item(profile)?, record.clone());
         self.within_patience(move || chunked_record::save(&Keyring, &item, &record, ITEM_LIMIT))
@@ -103,12 +103,12 @@ impl TokenStore for KeyringStore {
     }
 }
 
-/// The service name all items are filed under.
+/// The service name of all items.
 const SERVICE: &str = "bbdl";
 
-/// What one item holds, in bytes. Windows: `CRED_MAX_CREDENTIAL_BLOB_SIZE` = 5 × 512 (wincred.h), which
-/// the windows-native store enforces for `set_secret`. Secret Service and Keychain state no limit, and
-/// records are far below what they are known to take.
+/// How many bytes one item holds. Windows: `CRED_MAX_CREDENTIAL_BLOB_SIZE` = 5 × 512 (wincred.h), which the
+/// windows-native store enforces for `set_secret`. Secret Service and Keychain document no limit, and records are far
+/// smaller than what they are known to accept.
 const ITEM_LIMIT: Option<usize> = if cfg!(windows) { Some(2560) } else { None };
 
 struct Keyring;
@@ -119,9 +119,9 @@ impl Keyring {
         Entry::new(SERVICE, name).map_err(|error| meaning(&error))
     }
 
-    /// Kept on this machine. The Credential Manager otherwise takes items along to every machine of a domain that the
-    /// person logs in to, and a refresh token works once: the machine that renews first would end the others' log-in. An
-    /// item of before stays where it goes until it is written the next time.
+    /// Kept on this machine. Otherwise the Credential Manager copies items to every machine of a domain that the
+    /// person logs in to. A refresh token works once, so the machine that renews first would end the log-in of the
+    /// others. An older item stays as it is until it is written the next time.
     #[cfg(windows)]
     fn entry(name: &str) -> Result<Entry, StoreError> {
         if Entry::store_status().is_err() {
@@ -155,8 +155,8 @@ impl Items for Keyring {
     }
 }
 
-/// What a keyring error means to us. `BadEncoding`, `BadDataFormat` and `Ambiguous` carry stored bytes
-/// (in their `Debug`, and `Ambiguous` also prints its entries) and are never formatted.
+/// What a keyring error means to us. `BadEncoding`, `BadDataFormat` and `Ambiguous` contain stored bytes (in their
+/// `Debug`, and `Ambiguous` also prints its entries), so they are never formatted.
 fn meaning(error: &KeyringError) -> StoreError {
     let unavailable = |cause: &str| StoreError::Unavailable { cause: sanitized(&in_plain_words(cause)) };
     let damaged = |what: &str| StoreError::Damaged { what: what.to_owned() };
@@ -186,7 +186,7 @@ fn meaning(error: &KeyringError) -> StoreError {
     }
 }
 
-/// The words of a library, begun with what a person knows: which service did not answer.
+/// The library's message, after words that a person knows: which service did not answer.
 fn in_plain_words(cause: &str) -> String {
     match cause.strip_prefix("zbus error: ") {
         Some(rest) => format!("bbdl cannot reach it, because D-Bus does not answer ({rest})"),

@@ -1,5 +1,5 @@
-//! Where a profile's client secret and tokens are kept between runs: the system's keyring, or a file or
-//! a program when a person chose one. Nothing falls back from the one to the other by itself.
+//! Where a profile's client secret and tokens are kept between runs: the system's keyring, or a file or a program if
+//! a person chose one. bbdl never switches from one to another by itself.
 
 mod chunked_record;
 pub mod command;
@@ -28,68 +28,69 @@ use crate::{
 
 /// Keeps one opaque record (JSON text holding client secret and tokens) per profile name.
 ///
-/// Calls block. A refresh token works once, so whoever refreshes must hold the profile's lock from
-/// `load` to `save`; the store itself does not lock.
+/// Calls block. A refresh token works once, so a caller that renews must hold the profile's lock from `load` to
+/// `save`. The store itself does not lock.
 pub trait TokenStore: Send + Sync {
-    /// The record of `profile`, `None` when there is none.
+    /// The record of `profile`; `None` if there is none.
     ///
     /// # Errors
-    /// When the store cannot say whether there is one, or what there is cannot be the record.
+    /// If the store cannot say whether there is one, or if what is there cannot be the record.
     fn load(&self, profile: &str) -> Result<Option<Secret>, StoreError>;
 
-    /// Replaces the record of `profile`. When this returns `Ok` the new record survives a power cut as
-    /// far as the store can promise it; when it returns an error, or the process dies in it, either the
-    /// old record or the new one can be loaded.
+    /// Replaces the record of `profile`. After `Ok`, the new record survives a power failure as far as the store can
+    /// promise that. After an error, or if the process dies in this call, either the old record or the new one can be
+    /// loaded.
     ///
     /// # Errors
-    /// When the record was not kept.
+    /// If the record was not kept.
     fn save(&self, profile: &str, record: &Secret) -> Result<(), StoreError>;
 
-    /// As [`TokenStore::save`], for many profiles. The answer has one entry a record, in their order.
+    /// Like [`TokenStore::save`], for many profiles. The result has one entry per record, in their order.
     fn save_many(&self, records: &[(&str, &Secret)]) -> Vec<Result<(), StoreError>> {
         records.iter().map(|(profile, record)| self.save(profile, record)).collect()
     }
 
-    /// Tells that about so many records will be kept.
+    /// Announces that about this many records will be kept.
     fn make_room(&self, records: usize) {
         let _ = records;
     }
 
-    /// Makes ready for the record that is about to replace `present`, so that storing it takes as little time as can
-    /// be, and fails before that record exists where it would fail. Where there is no place to make ready, `present`
-    /// is stored once more, which finds out as much. Not so in a store whose calls go on after they were given up.
+    /// Prepares for the record that is about to replace `present`, so that storing it is as fast as possible, and so
+    /// that a failure shows before that record exists. A store without such a place stores `present` once more, which
+    /// shows the same. A store whose calls may still run after they were given up does not do that.
     ///
     /// # Errors
-    /// When the record could not be stored.
+    /// If the record could not be stored.
     fn prepare(&self, profile: &str, present: &Secret) -> Result<Option<NextRecord>, StoreError> {
         self.save(profile, present)?;
         Ok(None)
     }
 
-    /// Removes the record of `profile`; the answer is whether there was one.
+    /// Removes the record of `profile`. Returns whether there was one.
     ///
     /// # Errors
-    /// When the record may still be there.
+    /// If the record may still be there.
     fn delete(&self, profile: &str) -> Result<bool, StoreError>;
 
     /// Which store this is, for `--token-store` and `status`.
     fn kind(&self) -> StoreKind;
 }
 
-/// What a store has to know of this machine and this run.
+/// What a store needs to know about this machine and this run.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreSettings<'a> {
     /// The directory with the state of this home.
     pub state: &'a Path,
-    /// What keeps keyring items of this home apart from those of others; nothing for the system's own places.
+    /// A name that separates keyring items of this home from those of others; none for the system's default
+    /// directories.
     pub home_mark: Option<&'a str>,
     /// The program of the `command` store.
     pub command: Option<&'a str>,
-    /// Whether a person is there who may be asked to unlock something.
+    /// Whether a person is there and can be asked to unlock something.
     pub attended: bool,
 }
 
-/// Opens the store of a kind. A new store is a file beside this one, a [`StoreKind`] and a line here.
+/// Opens the store of a kind. A new store needs a file beside this one, a [`StoreKind`] and a line here.
 #[must_use]
 pub fn open(kind: StoreKind, settings: StoreSettings<'_>) -> Box<dyn TokenStore> {
     // How long a keyring or a program may take to answer.
@@ -103,7 +104,7 @@ pub fn open(kind: StoreKind, settings: StoreSettings<'_>) -> Box<dyn TokenStore>
     }
 }
 
-/// Removes what killed writers have left in the stores that are below `state`.
+/// Removes what killed processes have left in the stores below `state`.
 pub fn sweep(state: &Path) {
     FileStore::new(state.join("tokens")).sweep();
 }
@@ -132,60 +133,60 @@ impl fmt::Display for StoreKind {
     }
 }
 
-/// Why a record could not be loaded, kept or removed. Never holds anything of the record.
+/// Why a record could not be loaded, kept or removed. Never contains any part of the record.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no keyring to talk to.
+    /// There is no keyring on this machine.
     #[error("the system's keyring is not available: {cause}")]
     Unavailable {
-        /// What the system said, fit to be shown.
+        /// What the system said, safe to show.
         cause: String,
     },
     /// The keyring is there but did not let us in.
     #[error("the system's keyring is locked: {cause}")]
     Locked {
-        /// What the system said, fit to be shown.
+        /// What the system said, safe to show.
         cause: String,
     },
-    /// The keyring did not answer in time. Usually it is locked and asks for its password in a window that nobody
+    /// The keyring did not answer in time. Usually it is locked and asks for its password in a window that no one
     /// sees.
     #[error(
         "the system's keyring did not answer within {seconds} seconds; it may be locked and waiting for its password"
     )]
     TimedOut {
-        /// How long it was waited for, in seconds, rounded down.
+        /// How long bbdl waited, in seconds, rounded down.
         seconds: u64,
     },
-    /// The keyring does not take a record of this size.
+    /// The keyring cannot hold a record of this size.
     #[error("the record of this profile is larger than the system's keyring can hold")]
     TooLarge,
-    /// The `command` store was chosen and nobody said which.
+    /// The `command` store was chosen, but no command is configured.
     #[error("no token store command is configured")]
     NoCommand,
-    /// The program of the `command` store cannot be run, failed, or answered what it must not. Its command
-    /// line is not shown: there may be a password in it.
+    /// The program of the `command` store could not be run, failed, or gave a wrong answer. Its command line is not
+    /// shown, because it may contain a password.
     #[error("the token store command (action {action}) {what}")]
     Command {
         /// What it was asked to do.
         action: &'static str,
-        /// What became of it, without anything it said.
+        /// What happened to it, without its output.
         what: String,
     },
-    /// The program of the `command` store did not end in time, and was ended.
+    /// The program of the `command` store did not end in time, so bbdl ended it.
     #[error("the token store command (action {action}) did not end within {seconds} seconds")]
     CommandTimedOut {
         /// What it was asked to do.
         action: &'static str,
-        /// How long it was waited for, in seconds, rounded down.
+        /// How long bbdl waited, in seconds, rounded down.
         seconds: u64,
     },
-    /// There is something, and it is not a record that we wrote.
+    /// There is something, but it is not a record that bbdl wrote.
     #[error("what is stored for this profile is damaged: {what}")]
     Damaged {
         /// What is wrong with it, without its content.
         what: String,
     },
-    /// The disk.
+    /// An error of the disk.
     #[error("cannot use the token file {}: {source}", path.display())]
     Io {
         /// The file or directory.
@@ -193,7 +194,7 @@ pub enum StoreError {
         /// What the system said.
         source: io::Error,
     },
-    /// The token file or its directory is open to others; the tokens may be known to them.
+    /// The token file or its directory is open to others, who may know the tokens.
     #[error("others can read {} (mode {mode:04o}); bbdl keeps no tokens there", path.display())]
     Permissions {
         /// The file or directory.
@@ -201,7 +202,7 @@ pub enum StoreError {
         /// Its permission bits.
         mode: u32,
     },
-    /// The token file is another user's than its directory: who put it there is not who keeps tokens there.
+    /// The token file and its directory have different owners, so another user has put the file there.
     #[error("{} belongs to a different user (number {owner}) from its directory, so bbdl does not use it", path.display())]
     ForeignOwner {
         /// The file.
@@ -209,7 +210,7 @@ pub enum StoreError {
         /// The user number it belongs to.
         owner: u32,
     },
-    /// The name cannot be the name of a record in every store.
+    /// Not every store can use the name for a record.
     #[error("\"{}\" cannot be the name of a profile", sanitized(name))]
     ProfileName {
         /// The name as it was given.
@@ -263,15 +264,15 @@ impl From<StoreError> for Error {
         match &error {
             StoreError::Io { path, source } => Self::disk("use the token file", path, source),
             StoreError::ProfileName { .. } => Self::usage(error.to_string()).hint(error.hint()),
-            // Not "try again later", although a locked keyring may open: a person must unlock it first.
+            // Not "try again later": a locked keyring may open, but a person must unlock it first.
             _ => Self::new(ErrorKind::TokenStore, error.to_string()).hint(error.hint()),
         }
     }
 }
 
-/// Refuses a name that would mean something else to a store: a path (`/`, `\`, a leading dot), a stream
-/// or drive (`:`, on Windows), a part of another record (`#` and a digit), a second line on a terminal.
-/// Other uses of `#` are for bbdl's own records beside a profile's, whose name cannot have one.
+/// Refuses a name that a store would read as something else: a path (`/`, `\`, a leading dot), a stream or drive
+/// (`:`, on Windows), a part of another record (`#` and a digit), a second line on a terminal. Other names with `#`
+/// are bbdl's own records beside a profile's; a profile's name cannot contain `#`.
 fn check_name(profile: &str) -> Result<(), StoreError> {
     const LONGEST: usize = 100;
     let part = profile.match_indices('#').any(|(at, _)| profile[at + 1..].starts_with(|c: char| c.is_ascii_digit()));
@@ -310,7 +311,7 @@ mod tests {
         for trouble in troubles {
             let error = Error::from(trouble);
             assert_eq!(error.exit(), Exit::NotSetUp);
-            // Both other stores, as the contract has it.
+            // Both other stores, as the contract requires.
             for store in ["--token-store file", "--token-store command"] {
                 assert!(error.hint.contains(store), "{}", error.hint);
             }

@@ -1,16 +1,14 @@
-//! `NAME.next`: the place beside a token file in which a renewal's answer is durable by one write and one
-//! `fdatasync`.
+//! `NAME.next`: a place beside a token file where one write and one `fdatasync` make a renewal's answer durable.
 //!
-//! The answer to a renewal comes once, so everything else is done before it is asked for: the file is there, has the
-//! size and the disk blocks it needs (blank lines for now), and its name is on the disk. Afterwards it takes the
-//! place of `NAME.json` by a rename. Where that cannot be had (another program has the file open, the disk is
-//! full), or the process is killed before it, the record stays here: every reader looks here first, and the next
-//! renewal tries the rename again.
+//! The answer to a renewal comes once, so everything else is done before the request: the file exists, has the size
+//! and the disk blocks that it needs (blank lines for now), and its name is on the disk. Afterwards it is renamed to
+//! `NAME.json`. If that fails (another program has the file open, the disk is full), or if the process is killed
+//! before, the record stays here. Every reader looks here first, and the next renewal tries the rename again.
 //!
-//! Which of the two counts is decided by what is in them: a record here counts when it is of the same log-in as
-//! `NAME.json` and has been renewed more often, when it names the record in `NAME.json` as the one that it replaces (a
-//! new log-in whose file could not be replaced), or when `NAME.json` holds none. A clock decides nothing. Half a record
-//! is none. A blank file that was left here says that a renewal was asked for and its answer never stored.
+//! The contents decide which of the two counts. A record here counts if it belongs to the same log-in as `NAME.json`
+//! and has been renewed more often, if it names the record in `NAME.json` as the one that it replaces (a new log-in
+//! whose file could not be replaced), or if `NAME.json` has no record. Clocks are not used. Half a record is no
+//! record. A blank file here means that a renewal was requested and its answer never stored.
 
 use std::{
     fs::{self, File},
@@ -27,7 +25,7 @@ use crate::{
     secret::Secret,
 };
 
-/// Bytes: what a record may grow by from one renewal to the next.
+/// How many bytes a record may grow from one renewal to the next.
 const SPARE: usize = 4096;
 
 /// A place for one record.
@@ -36,13 +34,13 @@ pub struct NextRecord {
     file: File,
     path: PathBuf,
     place: PathBuf,
-    /// Whether an earlier renewal was asked for whose answer was never stored.
+    /// Whether an earlier renewal was requested whose answer was never stored.
     after_a_loss: bool,
 }
 
 impl NextRecord {
-    /// Makes the place for what is to replace the record at `place`, which is as long as `present`. Blanks are
-    /// written, as a file that is only made longer has no blocks yet.
+    /// Creates the place for the record that will replace the one at `place`, which has the length of `present`.
+    /// Writes blanks, because a file that is only extended has no blocks yet.
     pub(super) fn prepare(place: &Path, present: &Secret) -> Result<Self, StoreError> {
         let path = path_for(place);
         let io = |source| StoreError::Io { path: path.clone(), source };
@@ -68,53 +66,53 @@ impl NextRecord {
     /// Stores the record: it is durable when this returns `Ok`.
     ///
     /// # Errors
-    /// What the file system says.
+    /// Errors of the file system.
     pub fn store(&mut self, record: &Secret) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(0))?;
         self.file.write_all(record.expose().as_bytes())?;
         self.file.sync_data()
     }
 
-    /// Brings what is stored to where the record belongs. Where it cannot, it stays, and is found.
+    /// Moves the stored record to its final place. If that fails, the record stays here, where readers find it.
     pub fn adopt(self) {
         let Self { mut file, path, place, .. } = self;
-        // What is left of the blanks is white space behind the JSON: it may go, and need not.
+        // The remaining blanks are white space after the JSON. It does not matter if they cannot be removed.
         let _ = file.stream_position().and_then(|length| file.set_len(length));
         drop(file);
-        // It is durable where it is.
+        // If the rename fails, the record is already durable where it is.
         let _ = adopt(&path, &place);
     }
 
-    /// Takes the place away: the server has not spent the refresh token, or what became of it is known.
+    /// Removes the place: the server has not used up the refresh token, or the outcome is known.
     pub fn forget(self) {
         let Self { file, path, .. } = self;
         drop(file);
         let _ = fs::remove_file(path);
     }
 
-    /// Whether an earlier renewal was asked for whose answer was never stored.
+    /// Whether an earlier renewal was requested whose answer was never stored.
     #[must_use]
     pub fn after_a_loss(&self) -> bool {
         self.after_a_loss
     }
 }
 
-/// Keeps the record of a new log-in beside the one at `place`, which another program keeps from being replaced.
+/// Keeps the record of a new log-in beside the one at `place`, because another program blocks its replacement.
 ///
 /// # Errors
-/// What the file system says; that it is no record.
+/// Errors of the file system; an error if it is not a record.
 pub(super) fn keep_beside(place: &Path, present: &Secret, record: &Secret) -> io::Result<()> {
     let marked = replacing(present, record).ok_or(io::ErrorKind::InvalidData)?;
     durable::write_secret(&path_for(place), marked.expose().as_bytes())
 }
 
-/// The record, with the mark of the one that it replaces. `None` where it is no JSON object.
+/// The record, with the mark of the one that it replaces. `None` if it is not a JSON object.
 fn replacing(present: &Secret, record: &Secret) -> Option<Secret> {
     let fields = record.expose().strip_prefix('{')?;
     Some(Secret::new(format!("{{\"{REPLACES}\":\"{}\",{fields}", mark(present))))
 }
 
-/// What tells a record from every other one, and nothing about it.
+/// A mark that identifies a record without revealing anything about it.
 fn mark(record: &Secret) -> String {
     hex::encode(&Sha256::digest(record.expose().trim_ascii_end())[..16])
 }
@@ -124,20 +122,20 @@ pub(super) fn path_for(place: &Path) -> PathBuf {
     place.with_extension("next")
 }
 
-/// Puts the record at `path` in its place. That the directory is on the disk need not be waited for: until it is, both
-/// names are those of before.
+/// Renames the record at `path` to its final place. There is no need to wait until the directory is on the disk:
+/// until then, both files have their old names.
 pub(super) fn adopt(path: &Path, place: &Path) -> io::Result<()> {
     replace::rename(path, place)
 }
 
-/// What tells of two records which one is newer.
+/// What shows which of two records is newer.
 #[derive(Deserialize)]
 struct Age {
     #[serde(default)]
     log_in: Option<u64>,
     #[serde(default)]
     renewals: u64,
-    /// The [`mark`] of the record that this one replaces, where it had to be kept beside it.
+    /// The [`mark`] of the record that this one replaces, if it had to be kept beside it.
     #[serde(default)]
     replaces: Option<String>,
 }
@@ -145,7 +143,7 @@ struct Age {
 /// The name of that field.
 const REPLACES: &str = "replaces";
 
-/// Whether the record beside `present` counts, and not `present`.
+/// Whether the record beside `present` counts instead of `present`.
 pub(super) fn is_newer(next: &Secret, present: &Secret) -> bool {
     let age = |record: &Secret| serde_json::from_str::<Age>(record.expose()).ok();
     match (age(next), age(present)) {
