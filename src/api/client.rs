@@ -1,4 +1,4 @@
-//! One HTTP client: bearer token, gzip, time-outs, repetition. One origin, no redirects.
+//! One HTTP client: bearer token, gzip, time-outs, retries. It asks one origin and follows no redirects.
 
 use std::{
     io::{self, Write},
@@ -35,32 +35,32 @@ use crate::{
 };
 
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long everyone waits after a 429 that names no time.
+/// How long all requests wait after a 429 that names no time.
 const THROTTLED: Duration = Duration::from_secs(1);
-/// A page of fifty 450-line claims is about 100 MB. Of what is larger than this, less is asked for at once;
-/// if that is as large, it is an attack or a defect.
+/// A page of fifty 450-line claims is about 100 MB. If a page is larger than this limit, bbdl asks for a smaller one.
+/// If that is also too large, it is an attack or a defect.
 const LARGEST_BODY: usize = 256 << 20;
-/// A refusal is a few words; what is longer says nothing that is needed.
+/// A refusal is a few words. A longer one has nothing more that bbdl needs.
 const LARGEST_REFUSAL: usize = 1 << 20;
 
-/// What one server is asked for at most.
+/// The most that bbdl asks of one server.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How many requests are under way at once.
+    /// How many requests may be under way at the same time.
     pub jobs: usize,
-    /// How long an answer may take, to its last byte.
+    /// How long an answer may take, up to its last byte.
     pub patience: Duration,
 }
 
 impl Default for Limits {
-    /// Four requests at once are polite, and about three times as fast as one. CMS's own limit is 120 s; a
+    /// Four requests at once are polite, and about three times as fast as one. CMS's own time limit is 120 s; a
     /// little more lets its error arrive.
     fn default() -> Self {
         Self { jobs: 4, patience: Duration::from_secs(130) }
     }
 }
 
-/// Connections to one origin, and the pace of the requests over them. Cheap to clone; clones share both.
+/// Connections to one origin, and the request limit for them. Cheap to clone; clones share both.
 #[derive(Clone, Debug)]
 pub struct Connections {
     http: reqwest::Client,
@@ -68,12 +68,12 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// Connections to `origin` within these limits. `authorities` are trusted besides the system's.
+    /// Connections to `origin` with these limits. `authorities` are trusted in addition to those of the system.
     ///
     /// # Errors
-    /// [`crate::error::Exit::NotSetUp`] when TLS or the proxy settings of the environment cannot be used.
+    /// [`crate::error::Exit::NotSetUp`] if TLS or the proxy settings of the environment cannot be used.
     pub fn to(origin: &Origin, limits: Limits, authorities: Vec<Certificate>) -> Result<Self> {
-        // Fails only when a provider is there already, which is as good.
+        // Fails only if there is a provider already, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("bbdl/", env!("CARGO_PKG_VERSION")))
@@ -85,7 +85,7 @@ impl Connections {
             builder = builder.tls_certs_merge(authorities);
         }
         if origin.is_loopback() {
-            // A proxy would see a token that plain http protects only by never leaving this machine.
+            // Plain http protects a token only because it never leaves this machine. A proxy would see it.
             builder = builder.no_proxy();
         } else if let Some(proxy) = proxy::for_server(origin)? {
             builder = builder.no_proxy().proxy(proxy);
@@ -97,16 +97,16 @@ impl Connections {
         Ok(Self { http, pace: ConcurrencyLimit::of(limits.jobs) })
     }
 
-    /// The pace of the requests over them.
+    /// The limit of the requests over these connections.
     #[must_use]
     pub fn pace(&self) -> &ConcurrencyLimit {
         &self.pace
     }
 
-    /// Asks for a page that needs no token, once.
+    /// Asks once for a page that needs no token.
     ///
     /// # Errors
-    /// What the network says.
+    /// Errors of the network.
     pub async fn look(&self, url: Url, patience: Duration) -> reqwest::Result<Response> {
         self.http.get(url).timeout(patience).send().await
     }
@@ -120,7 +120,7 @@ pub struct AccessToken {
 }
 
 impl AccessToken {
-    /// Binds a token to the origin that issued it.
+    /// Ties a token to the origin that issued it.
     #[must_use]
     pub fn new(origin: Origin, secret: Secret) -> Self {
         Self { origin, secret }
@@ -132,7 +132,7 @@ impl AccessToken {
         &self.secret
     }
 
-    /// The header for a request to this URL; none for any other origin.
+    /// The header for a request to this URL; none for a URL of any other origin.
     fn header_for(&self, url: &Url) -> Option<HeaderValue> {
         if !self.origin.covers(url) {
             return None;
@@ -143,37 +143,38 @@ impl AccessToken {
     }
 }
 
-/// Whoever has the access token and can get a new one.
+/// Has the access token and can get a new one.
 pub trait Bearer: Clone + Send + Sync + 'static {
     /// A token that should work now.
     fn token(&self) -> impl Future<Output = Result<AccessToken>> + Send;
-    /// A token in place of one the server has just rejected as expired or invalid.
+    /// A new token after the server has rejected this one as expired or invalid.
     fn renew(&self, rejected: &AccessToken) -> impl Future<Output = Result<AccessToken>> + Send;
 }
 
-/// What happened to a request in the end, where the caller still has to decide.
+/// The final result of a failed request, for the caller to decide.
 #[derive(Debug)]
 pub enum Failure {
-    /// The server's last word, after all repetitions.
+    /// The server's last answer, after all retries.
     Answer(Problem),
-    /// Anything else: no token, no permission to ask.
+    /// Anything else: no token, or no permission to ask.
     Other(Error),
 }
 
-/// Which representation is asked for. The server gives 406 for what it does not know.
+/// The representation to ask for. The server answers 406 to one that it does not know.
 #[derive(Clone, Copy, Debug)]
 pub enum Wanted {
     /// A page of a search.
     Fhir,
-    /// A page of a search that can be asked for in parts: what is too much for the server is not repeated.
+    /// A page of a search that can be requested in parts. If it is too much for the server, it is not retried as it
+    /// is.
     Divisible,
-    /// A FHIR document that is no page of a search: the insurance card.
+    /// A FHIR document that is not a page of a search: the insurance card.
     Document,
     /// Plain JSON: userinfo, health.
     Json,
 }
 
-/// Asks the server; counts what was asked and what came.
+/// Asks the server, and counts the requests and the bytes received.
 pub struct Client {
     connections: Connections,
     share: Share,
@@ -182,12 +183,12 @@ pub struct Client {
     output: Output,
     requests: AtomicU64,
     bytes: AtomicU64,
-    /// The server's clock as of its newest answer, in seconds; 0 where it has not told it.
+    /// The server's clock in its newest answer, in seconds; 0 if it did not say.
     clock: AtomicI64,
 }
 
 impl Client {
-    /// A client for one server, over connections to it.
+    /// A client for one server that uses these connections.
     #[must_use]
     pub fn new(connections: Connections, server: Server, retry: RetryPolicy, output: Output) -> Self {
         Self {
@@ -202,13 +203,13 @@ impl Client {
         }
     }
 
-    /// The server asked.
+    /// The server that is asked.
     #[must_use]
     pub fn server(&self) -> &Server {
         &self.server
     }
 
-    /// The connections underneath, for the token endpoint, which has rules of its own.
+    /// The HTTP client itself, for the token endpoint, which has its own rules.
     #[must_use]
     pub fn http(&self) -> &reqwest::Client {
         &self.connections.http
@@ -220,13 +221,13 @@ impl Client {
         self.share.limit()
     }
 
-    /// How often to repeat.
+    /// The retry policy.
     #[must_use]
     pub fn retry(&self) -> RetryPolicy {
         self.retry
     }
 
-    /// The voice this client reports to.
+    /// Where this client reports to.
     #[must_use]
     pub fn output(&self) -> &Output {
         &self.output
@@ -238,18 +239,18 @@ impl Client {
         (self.requests.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
     }
 
-    /// The server's clock as of its newest answer (`Date`, RFC 9110 section 6.6.1), where it has told it; to the
-    /// second, and never earlier than it was.
+    /// The server's clock in its newest answer (`Date`, RFC 9110 section 6.6.1), if it said so. To the second, and it
+    /// never goes backwards.
     #[must_use]
     pub fn clock(&self) -> Option<Timestamp> {
         let told = Timestamp::from_second(self.clock.load(Ordering::Relaxed)).ok()?;
         (told > Timestamp::UNIX_EPOCH).then(|| told.checked_add(jiff::SignedDuration::from_secs(1)).unwrap_or(told))
     }
 
-    /// Gets a document and reads it with `read`, whose refusal counts as an unreadable answer and is
-    /// asked for again.
+    /// Gets a document and reads it with `read`. If `read` refuses it, the answer counts as unreadable and the
+    /// request is repeated.
     ///
-    /// A token the server rejects is renewed once. Temporary problems are repeated as the policy says.
+    /// Renews a rejected token once. Retries temporary problems as the policy says.
     ///
     /// # Errors
     /// [`Failure`] with the last problem.
@@ -344,7 +345,7 @@ impl Client {
         }
         let body = match taken.and_then(|()| body.finish()) {
             Ok(body) => body,
-            // What a refusal means is in its head, whatever became of its body.
+            // The status and headers show what a refusal means, even if its body is lost.
             Err(_) if status != 200 => Vec::new(),
             Err(cause) => return Err(unusable(&cause)),
         };
@@ -366,7 +367,7 @@ impl Client {
     }
 }
 
-/// A body as it arrives, decompressed on the way, up to a limit.
+/// A body as it arrives, decompressed on the way, up to a size limit.
 enum Body {
     Plain(Limited),
     Gzip(Box<MultiGzDecoder<Limited>>),
@@ -414,7 +415,7 @@ impl Write for Limited {
     }
 }
 
-/// What is wrong with a body that came.
+/// What is wrong with a body that arrived.
 fn unusable(cause: &io::Error) -> Problem {
     if cause.kind() == io::ErrorKind::FileTooLarge {
         return Problem::TooMuch { said: format!("the answer is larger than {}", size(LARGEST_BODY as u64)) };
@@ -422,7 +423,7 @@ fn unusable(cause: &io::Error) -> Problem {
     Problem::network(format!("the answer does not decompress: {}", crate::error::sanitized(&cause.to_string())))
 }
 
-/// What went wrong below HTTP. An answer that does not come in time is too much for the server.
+/// What went wrong below HTTP. If an answer does not come in time, the request was too much for the server.
 fn broken(cause: &reqwest::Error) -> Problem {
     if let Some(missing) = SetupProblem::of(cause) {
         return Problem::SetupProblem(missing);
@@ -431,7 +432,7 @@ fn broken(cause: &reqwest::Error) -> Problem {
     if cause.is_timeout() && !cause.is_connect() { Problem::TooMuch { said } } else { Problem::network(said) }
 }
 
-/// How long the server wants to be left alone after this answer: `X-RateLimit-Reset`, in seconds, where
+/// How long the server asks clients to wait after this answer: `X-RateLimit-Reset`, in seconds, if
 /// `X-RateLimit-Remaining` is 0. Both may be the word `None`.
 fn spent(headers: &HeaderMap) -> Option<Duration> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.parse::<f64>().ok();
@@ -443,7 +444,7 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// A network failure in words that name neither the URL's query nor anything of the answer.
+/// A network failure in words that contain neither the URL's query nor anything from the answer.
 #[must_use]
 pub(crate) fn network_words(cause: &reqwest::Error) -> String {
     if cause.is_timeout() {
@@ -511,7 +512,7 @@ mod tests {
         }
         assert_eq!(received("x-gzip", &[&whole]).unwrap(), text.as_bytes(), "RFC 9110 section 8.4.1.3");
         assert_eq!(received("identity", &[b"cla", b"ims"]).unwrap(), b"claims");
-        // RFC 1952 section 2.2: members simply follow one another.
+        // RFC 1952 section 2.2: gzip members simply follow one another.
         assert_eq!(received("GZIP", &[&packed(b"cla"), &packed(b"ims")]).unwrap(), b"claims");
         for at in [whole.len() - 1, whole.len() / 2, 20, 1, 0] {
             let cut = received("gzip", &[&whole[..at]]);

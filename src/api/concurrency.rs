@@ -1,8 +1,8 @@
-//! How many requests may be under way at once, and when the next may begin: one pace for everyone who asks
-//! the same server, so that many profiles weigh no more on it than one.
+//! Limits how many requests run at the same time and when the next may begin. All who ask the same server share one
+//! limit, so that many profiles put no more load on it than one.
 //!
-//! It starts at the number asked for, falls to half as soon as the server shows that it is too much (429,
-//! 5xx, time-outs, answers that take ever longer) and rises by one after a while of good answers.
+//! The limit starts at the requested number. It falls to half as soon as the server shows that this is too much (429,
+//! 5xx, time-outs, slower and slower answers), and rises by one after a series of good answers.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -11,14 +11,14 @@ use std::{
 
 use tokio::sync::Notify;
 
-/// No `Retry-After` pauses all requests for longer. The retry policy of each request may wait longer.
+/// No `Retry-After` pauses all requests for longer than this. The retry policy of each request may wait longer.
 const LONGEST_HOLD: Duration = Duration::from_secs(120);
-/// An answer this many times as slow as the quickest shows that the server has too much to do.
+/// An answer that takes this many times as long as the quickest shows that the server has too much to do.
 const SLOWER: u32 = 4;
-/// Differences below this are the network's.
+/// Smaller differences may come from the network.
 const NOTABLE: Duration = Duration::from_millis(1500);
 
-/// The pace of the requests to one server. Cheap to clone; clones share it.
+/// The limit for the requests to one server. Cheap to clone; clones share it.
 #[derive(Clone, Debug)]
 pub struct ConcurrencyLimit(Arc<Inner>);
 
@@ -32,18 +32,18 @@ struct Inner {
 #[derive(Debug)]
 struct State {
     limit: usize,
-    /// What other processes leave to this one; the limit of its own counts as well.
+    /// What other processes leave to this one. Its own limit applies too.
     allowed: usize,
-    /// How many clients ask at this pace.
+    /// How many clients share this limit.
     clients: usize,
     running: usize,
     good: usize,
     not_before: Option<Instant>,
 }
 
-/// One client's share of a pace: no enrollee whose pages are slow takes the turns of the others.
+/// One client's share of a limit. An enrollee whose pages are slow does not take the turns of others.
 ///
-/// What is slow is told by the quickest answer to the same client: some enrollees have more than others.
+/// A client's answers are compared with its own quickest one, because some enrollees have more claims than others.
 #[derive(Debug)]
 pub struct Share {
     pace: ConcurrencyLimit,
@@ -51,7 +51,7 @@ pub struct Share {
 }
 
 impl Share {
-    /// How many requests this client may have under way now, one at least.
+    /// How many requests this client may have under way now; at least one.
     #[must_use]
     pub fn limit(&self) -> usize {
         let state = self.pace.state();
@@ -71,21 +71,21 @@ impl Drop for Share {
     }
 }
 
-/// What a request has observed of the server.
+/// What a request has shown about the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Observation {
-    /// It answers, and took this long to begin to.
+    /// It answered, and took this long to begin.
     Answers(Duration),
-    /// It has too much to do, and may have said how long it wants to be left alone.
+    /// It has too much to do, and may have said how long to wait.
     TooMuch(Option<Duration>),
-    /// It has no more to give for this long, although this answer was good.
+    /// It answered, but allows no more requests for this long.
     Spent(Duration),
-    /// Nothing that has to do with pace.
+    /// Nothing that affects the limit.
     Nothing,
 }
 
 impl ConcurrencyLimit {
-    /// At most this many requests at once (one at least).
+    /// At most this many requests at the same time (at least one).
     #[must_use]
     pub fn of(most: usize) -> Self {
         let most = most.max(1);
@@ -93,26 +93,26 @@ impl ConcurrencyLimit {
         Self(Arc::new(Inner { most, state: Mutex::new(state), changed: Notify::new() }))
     }
 
-    /// A client comes to ask at this pace, until what is given back is dropped.
+    /// Adds a client to this limit, until the returned value is dropped.
     #[must_use]
     pub fn join(&self) -> Share {
         self.state().clients += 1;
         Share { pace: self.clone(), quickest: Arc::default() }
     }
 
-    /// Lets no more than this many be under way from now on, since other processes ask the same server; none at all
-    /// where it is 0.
+    /// Allows no more than this many requests from now on, because other processes ask the same server. 0 allows
+    /// none.
     pub fn allow(&self, most: usize) {
         self.state().allowed = most;
         self.0.changed.notify_waiters();
     }
 
-    /// Has everyone wait, as the server wished from another process.
+    /// Makes all requests wait, because the server told another process to wait.
     pub fn hold(&self, wait: Duration) {
         self.state().hold(wait.min(LONGEST_HOLD));
     }
 
-    /// How long everyone still waits as the server wished.
+    /// How long all requests still have to wait as the server asked.
     #[must_use]
     pub fn held(&self) -> Option<Duration> {
         let until = self.state().not_before?;
@@ -123,12 +123,12 @@ impl ConcurrencyLimit {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a place, and takes it.
+    /// Waits until a turn is free.
     async fn free(&self) {
         loop {
             let changed = self.0.changed.notified();
             let mut changed = std::pin::pin!(changed);
-            // Whoever is told of a free place has to be waiting before looking for one.
+            // Register before looking for a free place. Otherwise a notice that comes in between would be missed.
             changed.as_mut().enable();
             let wait = {
                 let mut state = self.state();
@@ -164,10 +164,10 @@ impl ConcurrencyLimit {
             Observation::Answers(took) => {
                 let least = quickest.map_or(took, |quickest| quickest.min(took));
                 *quickest = Some(least);
-                // Alone it is as slow: then it is not for our number.
+                // If only one request runs at a time, their number is not the reason.
                 if state.limit > 1 && took > least * SLOWER && took - least > NOTABLE {
                     state.slow_down();
-                    // What was quick under less load is forgotten slowly.
+                    // Forget slowly how quick an answer was under less load.
                     *quickest = Some(least * 2);
                 } else {
                     state.good += 1;
@@ -195,7 +195,7 @@ impl State {
     }
 }
 
-/// A request that may be under way; its place is free when this is dropped.
+/// A request that may run. Dropping this frees its place.
 #[derive(Debug)]
 pub struct Turn {
     pace: ConcurrencyLimit,
@@ -204,7 +204,7 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Says what the request has observed.
+    /// Reports what the request has shown.
     pub fn observed(&mut self, observed: Observation) {
         self.observed = observed;
     }

@@ -37,12 +37,12 @@ pub enum LinkError {
     /// Its path is not that of the search it came from.
     #[error("the server's next link leaves the search it belongs to")]
     Elsewhere,
-    /// It wants a credential in the query (RFC 6750 section 2.3 warns of it).
+    /// It has a credential in the query (RFC 6750 section 2.3 warns against that).
     #[error("the server's next link carries a credential")]
     Credential,
 }
 
-/// Where requests go: an origin and a version, and from these every endpoint.
+/// Where requests go: an origin and a version. All endpoints follow from these.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     origin: Origin,
@@ -72,7 +72,7 @@ impl Server {
         self.origin.at(&format!("/{}/{path}", self.api))
     }
 
-    /// The authorization endpoint. With the slash: without it the server redirects first.
+    /// The authorization endpoint, with the final slash. Without it, the server redirects first.
     #[must_use]
     pub fn authorize(&self) -> Url {
         self.at("o/authorize/")
@@ -84,21 +84,22 @@ impl Server {
         self.at("o/token/")
     }
 
-    /// The revocation endpoint that ends the grant. Discovery names another one, without the slash,
-    /// which answers 301 and revokes nothing.
+    /// The revocation endpoint that ends the grant. Discovery names another one, without the final slash, which
+    /// answers 301 and revokes nothing.
     #[must_use]
     pub fn revoke(&self) -> Url {
         self.at("o/revoke/")
     }
 
-    /// Who logged in.
+    /// Userinfo: who logged in.
     #[must_use]
     pub fn userinfo(&self) -> Url {
         self.at("connect/userinfo")
     }
 
-    /// Whether this version's data back end lives: the cheap question to ask before a refresh token is spent. Each of
-    /// the server's health pages looks at one back end, and v3 has none: its metadata needs no token and fails with it.
+    /// A cheap request that shows whether this version's data back end works, before a refresh token is used up. Each
+    /// of the server's health pages checks one back end, and v3 has no such page. But v3's metadata needs no token
+    /// and fails when the back end fails.
     #[must_use]
     pub fn backend_health(&self) -> Url {
         match self.api {
@@ -120,14 +121,14 @@ impl Server {
         self.at("fhir/Patient/$generate-insurance-card")
     }
 
-    /// Turns a page's `next` link into a URL to ask for: path and query of the link, on our origin.
+    /// Turns a page's `next` link into a URL: path and query of the link, on our origin.
     ///
-    /// Real links name internal hosts, so the host is not looked at, let alone asked; a link that
-    /// leaves the path of its search is refused. A raw `+` can only be the sign of a time zone there
-    /// and would be read as a blank by the server: it is encoded.
+    /// Real links name internal hosts, so the host is ignored and never asked. A link that leaves the path of its
+    /// search is refused. A raw `+` can only be the sign of a time zone here, and the server would read it as a
+    /// blank, so it is encoded.
     ///
     /// # Errors
-    /// [`LinkError`] where following would be wrong.
+    /// [`LinkError`] if the link must not be followed.
     pub fn follow(&self, search: &Url, link: &str) -> Result<Url, LinkError> {
         const LONGEST: usize = 8 * 1024;
         if link.len() > LONGEST {
@@ -147,7 +148,7 @@ impl Server {
     }
 }
 
-/// A URL as it may be shown: path, and of the query only what says where in a search we are.
+/// A URL in a form that may be shown: the path, and only the part of the query that says which page it is.
 #[must_use]
 pub fn loggable(url: &Url) -> String {
     const HARMLESS: [&str; 6] = ["startIndex", "_offset", "_count", "type", "_source", "_lastUpdated"];

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-/// The instant that a `Date` or a `Retry-After` names, in any of the three forms that a recipient must take
-/// (RFC 9110 section 5.6.7).
+/// The time in a `Date` or a `Retry-After`, in any of the three forms that a recipient must accept (RFC 9110 section
+/// 5.6.7).
 #[must_use]
 pub(crate) fn parse(text: &str) -> Option<Timestamp> {
     Timestamp::try_from(httpdate::parse_http_date(text).ok()?).ok()

@@ -1,4 +1,4 @@
-//! What we ask of the server, and what its answers mean.
+//! The server: endpoints, one HTTP client, what its errors mean, retries, how many requests at once.
 
 pub(crate) mod client;
 pub(crate) mod concurrency;

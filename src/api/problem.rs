@@ -1,11 +1,11 @@
-//! An unhappy answer of the FHIR and userinfo endpoints, and what it means.
+//! Error answers of the FHIR and userinfo endpoints, and what they mean.
 //!
-//! The server has five shapes of error body and gives one status several meanings (an inactive app is
-//! 401, a back-end rate limit is 400), so status, `WWW-Authenticate`, content type and words are read
-//! together, in one pure function that a table of the server's recorded answers tests.
+//! The server has five forms of error body, and one status can have several meanings (an inactive app is 401, a
+//! back-end rate limit is 400). So status, `WWW-Authenticate`, content type and words are read together, in one pure
+//! function. A table of recorded answers tests it.
 //!
 //! The same status means one thing from CMS's gateway, which knows the token and the grant, and another from the data
-//! back end or from a proxy, which know neither. The body tells who wrote it: [`Speaker`].
+//! back end or a proxy, which know neither. The body shows who wrote it: [`Speaker`].
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use serde::Deserialize;
 use super::setup_problem::SetupProblem;
 use crate::error::{Error, ErrorKind, sanitized};
 
-/// What an unhappy answer means for the one who asked.
+/// What an error answer means for the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
     /// It may work later: 5xx, 429, network, time-out.
     Temporary {
-        /// What the server said, fit to be shown.
+        /// What the server said, safe to show.
         said: String,
-        /// How long the server wants to be left alone.
+        /// How long the server asks clients to wait.
         retry_after: Option<Duration>,
     },
     /// The server cannot be reached, or stopped answering.
@@ -29,17 +29,17 @@ pub enum Problem {
         /// What went wrong.
         said: String,
     },
-    /// The server, or one before it, could not finish in time: less at once may do.
+    /// The server, or a gateway before it, could not finish in time. A smaller request may work.
     TooMuch {
         /// What the server said.
         said: String,
     },
-    /// A 400 in which API v1 and v2 hide a time-out or rate limit of their back end: worth one more try.
+    /// A 400 in which API v1 and v2 hide a time-out or rate limit of their back end. One retry may help.
     MaybeTemporary {
         /// What the server said.
         said: String,
     },
-    /// The access token is expired, rotated or revoked: the only problem that a refresh can cure.
+    /// The access token is expired, rotated or revoked. This is the only problem that a refresh can fix.
     TokenRejected,
     /// The 13 months are over.
     GrantEnded,
@@ -60,25 +60,25 @@ pub enum Problem {
         /// What the server said.
         said: String,
     },
-    /// Nothing was asked, since something is not set up here. No repetition cures it.
+    /// Nothing was sent, because something is not set up here. A retry does not help.
     SetupProblem(SetupProblem),
     /// A refusal by something between here and the server: a captive portal, a proxy, a block page.
     Intercepted {
         /// What came.
         said: String,
     },
-    /// Not an answer of this API: a redirect, a page of HTML in place of claims, something cut short.
+    /// Not an answer of this API: a redirect, an HTML page instead of claims, something cut short.
     Unreadable {
         /// What is wrong with it.
         said: String,
     },
 }
 
-/// The web server gives up on its data back end after 30 s and answers 500, as for any failure; what is
-/// before it gives up after 60 or 120 s.
+/// The web server gives up on its data back end after 30 s and answers 500, as for any failure. The gateways before
+/// it give up after 60 or 120 s.
 const TOO_LONG: Duration = Duration::from_secs(25);
 
-/// The head of an unhappy answer.
+/// Status and headers of an error answer.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Head<'a> {
     /// HTTP status.
@@ -87,10 +87,11 @@ pub struct Head<'a> {
     pub content_type: Option<&'a str>,
     /// `WWW-Authenticate`, if there was one (RFC 6750 section 3).
     pub authenticate: Option<&'a str>,
-    /// What `Retry-After` asks for.
+    /// The time in `Retry-After`.
     pub retry_after: Option<Duration>,
-    /// Whether a search was asked for. CMS's gateway answers 404 for a whole page when one entry on it is not this
-    /// person's (web server, `apps/authorization/permissions.py`): that is a failure, not the absence of claims.
+    /// Whether it answers a search. CMS's gateway answers 404 for a whole page if one entry on it is not this
+    /// person's (web server, `apps/authorization/permissions.py`). That is a failure; it does not mean that there are
+    /// no claims.
     pub is_search: bool,
 }
 
@@ -104,23 +105,23 @@ impl Head<'_> {
     }
 }
 
-/// Who wrote an unhappy answer.
+/// Who wrote an error answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Speaker {
-    /// CMS's gateway, in JSON of its own (`{"detail": …}`, on some statuses `{"error": …}`).
+    /// CMS's gateway, in its own JSON (`{"detail": …}`, on some statuses `{"error": …}`).
     Gateway,
-    /// The data back end: an OperationOutcome, which API v3 passes on with its status.
+    /// The data back end, with an OperationOutcome that API v3 passes on with its status.
     BackEnd,
-    /// Neither: the body is no JSON, or not what either of them writes.
+    /// Neither of them: the body is not JSON, or not JSON that they write.
     Between,
 }
 
 impl Speaker {
-    /// What a refusal means is in its head, whatever became of its body.
+    /// The status and headers show what a refusal means, even if its body is lost.
     fn of(head: Head<'_>, bytes: &[u8], body: Option<&Body>) -> Self {
         match body {
             Some(body) if body.resource_type.as_deref() == Some("OperationOutcome") => Self::BackEnd,
-            // The gateway explains a refusal only in `detail`.
+            // The gateway always explains a refusal in `detail`.
             Some(body) if matches!(head.status, 401 | 403 | 404) && body.detail.is_none() => Self::Between,
             Some(_) => Self::Gateway,
             None if bytes.is_empty() && (head.is_json() || head.rejects_token()) => Self::Gateway,
@@ -129,7 +130,7 @@ impl Speaker {
     }
 }
 
-/// The five shapes of error body, read as one.
+/// All five forms of error body in one struct.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Body {
@@ -163,7 +164,7 @@ impl Problem {
             }
             (_, 504) => Self::TooMuch { said },
             (_, 408 | 425 | 429 | 500..=599) => temporary(said),
-            // What the back end refuses, it refuses the gateway, which has let this question through.
+            // The gateway has accepted the user's request. The back end refused the gateway's own request.
             (Speaker::BackEnd, 400) => Self::MaybeTemporary { said },
             (Speaker::BackEnd, 401..=499) => temporary(format!("status {} of its database: {said}", head.status)),
             (Speaker::Between, 400..=499) => {
@@ -197,7 +198,7 @@ impl Problem {
         Self::Unreachable { said }
     }
 
-    /// The same answer after so long a wait that the wait is the reason.
+    /// The same answer, but after such a long wait that the wait was the reason.
     #[must_use]
     pub fn after(self, took: Duration) -> Self {
         match self {
@@ -208,15 +209,14 @@ impl Problem {
         }
     }
 
-    /// Whether the server said that a page starts at or past the end of the result: the result
-    /// shrank between two pages.
+    /// Whether the server said that a page starts at or after the end of the result: the result became shorter
+    /// between two pages.
     #[must_use]
     pub fn past_the_end(&self) -> bool {
         matches!(self, Self::Invalid { said } if is_past_the_end(said))
     }
 
-    /// The failure that a person or script is told, for a request that was for `what`; `login` is the
-    /// command line that logs in again.
+    /// The error for a person or script, for a request for `what`. `login` is the command line that logs in again.
     #[must_use]
     pub fn into_error(self, what: &str, login: &str) -> Error {
         match self {
@@ -270,7 +270,7 @@ impl Problem {
     }
 }
 
-/// The largest page that the server takes, where it says that a page was too large.
+/// The largest page that the server accepts, if it says that a page was too large.
 fn largest_page(said: &str) -> Option<u32> {
     let digits: String = said.split_once("must be at most ")?.1.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().ok().filter(|most| (1..=50).contains(most))
@@ -280,7 +280,7 @@ fn is_past_the_end(said: &str) -> bool {
     said.contains("startIndex") && said.contains("must be less than")
 }
 
-/// The words of a body, fit to be shown; the status where there are none.
+/// The words of a body, safe to show, or the status if there are none.
 fn words(status: u16, body: Option<Body>) -> String {
     let body = body.unwrap_or_default();
     let diagnostics = body.issue.into_iter().find_map(|issue| issue.diagnostics);
@@ -297,7 +297,7 @@ mod tests {
 
     const FHIR: &str = "application/json";
 
-    /// A search's answer.
+    /// Reads the answer to a search.
     fn read(status: u16, authenticate: Option<&str>, body: &str) -> Problem {
         let head = Head { status, content_type: Some(FHIR), authenticate, retry_after: None, is_search: true };
         Problem::read(head, body.as_bytes())
@@ -370,7 +370,7 @@ mod tests {
         const BACK_END: &str = r#"{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"processing","diagnostics":"simulated"}]}"#;
         const HTML: &str = "<!DOCTYPE html><h1>Log in to the wireless network</h1>";
         const OTHER_JSON: &str = r#"{"message":"Forbidden"}"#;
-        // Status; the gateway, the data back end, HTML, another program's JSON.
+        // Columns: status; then the meaning from the gateway, the data back end, HTML, another program's JSON.
         for (status, meanings) in [
             (400, ["Invalid", "MaybeTemporary", "Intercepted", "Invalid"]),
             (401, ["NotAllowed", "Temporary", "Intercepted", "Intercepted"]),
@@ -387,7 +387,7 @@ mod tests {
         ] {
             for (body, meaning) in [GATEWAY, BACK_END, HTML, OTHER_JSON].into_iter().zip(meanings) {
                 assert_eq!(name(&read(status, None, body)), meaning, "{status} {body}");
-                // The content type alone does not make it JSON.
+                // The content type alone does not decide what is JSON.
                 let head = Head { status, content_type: Some("text/html"), is_search: true, ..Head::default() };
                 if body == HTML {
                     assert_eq!(name(&Problem::read(head, HTML.as_bytes())), meaning, "{status}");

@@ -1,6 +1,6 @@
-//! The proxy that the environment names, and for `doctor` the one that the system names, which the HTTP library uses where
-//! the environment names none. What cannot be used is an error: the HTTP library would go without, past a proxy that
-//! somebody has put there on purpose.
+//! The proxy that the environment names. For `doctor`, also the one in the system settings, which the HTTP library
+//! uses if the environment names none. A proxy that cannot be used is an error: the HTTP library would connect
+//! directly, past a proxy that someone has set up on purpose.
 
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{NoProxy, Proxy};
@@ -11,32 +11,32 @@ use crate::{
     origin::Origin,
 };
 
-/// Where a proxy for https is named, in this order (as curl and others look for it).
+/// The variables for an https proxy, in this order (as in curl and other programs).
 const VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
-/// A proxy that is named, and the hosts that are asked directly.
+/// A proxy, and the hosts that are asked directly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Named {
     /// The variable that names it.
     pub variable: &'static str,
-    /// Its address; there may be a password in it.
+    /// Its address, which may contain a password.
     address: String,
-    /// The variable that leaves hosts out, and its list.
+    /// The variable that excludes hosts, and its list.
     pub exceptions: Option<(&'static str, String)>,
 }
 
 /// Why bbdl cannot use an address as a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unusable {
-    /// No URL with a host.
+    /// It is not a URL with a host.
     NotAnAddress,
-    /// SOCKS, or anything else but http and https.
+    /// SOCKS, or any other scheme except http and https.
     Scheme,
 }
 
 impl Named {
-    /// The proxy of this process's environment. Empty variables are none.
+    /// The proxy in this process's environment. An empty variable counts as unset.
     #[must_use]
     pub(crate) fn here() -> Option<Self> {
         Self::of(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
@@ -50,13 +50,13 @@ impl Named {
         Some(Self { variable: name, address: address.trim().to_owned(), exceptions: first(&EXCEPTIONS) })
     }
 
-    /// Whether this host is asked directly all the same.
+    /// Whether this host is asked directly anyway.
     #[must_use]
     pub(crate) fn leaves_out(&self, host: &str) -> bool {
         self.exceptions.as_ref().is_some_and(|(_, list)| leaves_out(list, host))
     }
 
-    /// Its address as a URL, with `http` where no scheme is written.
+    /// Its address as a URL. The scheme is `http` if none is written.
     ///
     /// # Errors
     /// [`Unusable`].
@@ -71,7 +71,7 @@ impl Named {
         }
     }
 
-    /// The failure that a person is told. The address is not shown.
+    /// The error for a person. The address is not shown.
     #[must_use]
     pub(crate) fn refused(&self, why: Unusable) -> Error {
         let variable = self.variable;
@@ -86,18 +86,18 @@ impl Named {
     }
 }
 
-/// The proxy that the settings of Windows or macOS name for an address, as the HTTP library finds it where the
-/// environment names none: host and port, nothing else of it.
+/// The proxy in the settings of Windows or macOS for an address, which the HTTP library uses if the environment names
+/// none. Returns only host and port.
 #[must_use]
 pub(crate) fn named_by_the_system(address: &str) -> Option<String> {
     let proxy = Matcher::from_system().intercept(&address.parse().ok()?)?;
     proxy.uri().authority().map(|it| it.as_str().rsplit('@').next().unwrap_or_default().to_owned())
 }
 
-/// The proxy for a server; none where the environment names none, or leaves the server out.
+/// The proxy for a server; none if the environment names none or excludes the server.
 ///
 /// # Errors
-/// [`crate::error::Exit::NotSetUp`] for what cannot be used.
+/// [`crate::error::Exit::NotSetUp`] if it cannot be used.
 pub(crate) fn for_server(origin: &Origin) -> Result<Option<Proxy>> {
     let Some(named) = Named::here() else { return Ok(None) };
     if origin.host().is_some_and(|host| named.leaves_out(host)) {
@@ -109,7 +109,7 @@ pub(crate) fn for_server(origin: &Origin) -> Result<Option<Proxy>> {
     Ok(Some(proxy.no_proxy(list)))
 }
 
-/// Whether a list such as `NO_PROXY` names a host, a domain that it is in, or everything.
+/// Whether a list such as `NO_PROXY` contains a host, a domain above it, or everything.
 fn leaves_out(list: &str, host: &str) -> bool {
     list.split(',').map(|name| name.trim().trim_start_matches('.')).any(|name| {
         name == "*"

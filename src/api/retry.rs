@@ -1,4 +1,4 @@
-//! When and how long to wait before asking again: the policy as data, the decision as a function.
+//! When to retry a request, and how long to wait first: the policy as data, the decision as a function.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use jiff::Timestamp;
 
 use super::{http_date, problem::Problem};
 
-/// How often and how patiently a request is repeated.
+/// How often a request is retried, and with which pauses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Repetitions after the first try.
+    /// Retries after the first try.
     pub retries: u32,
     /// The first pause; each later one is twice as long.
     pub first_pause: Duration,
-    /// No pause of ours is longer.
+    /// The longest pause of our own choice.
     pub longest_pause: Duration,
-    /// A server that wants to be left alone for longer than this gets its wish: we leave.
+    /// If the server asks for a longer wait than this, bbdl gives up.
     pub longest_retry_after: Duration,
 }
 
@@ -31,12 +31,12 @@ impl Default for RetryPolicy {
     }
 }
 
-/// Answers that cannot be read are asked for again, but not for a whole minute.
+/// Retries of an answer that cannot be read. They do not take a whole minute.
 const UNREADABLE_RETRIES: u32 = 2;
 
 impl RetryPolicy {
-    /// The pause before repetition number `repetition` (from 0), or `None` where asking again is no
-    /// use. `chance` in `0..1` spreads clients that failed together.
+    /// The pause before retry number `repetition` (from 0), or `None` if a retry does not help. `chance` in `0..1`
+    /// spreads clients that failed at the same time.
     #[must_use]
     pub fn pause(&self, problem: &Problem, repetition: u32, chance: f64) -> Option<Duration> {
         let allowed = match problem {
@@ -56,7 +56,7 @@ impl RetryPolicy {
     }
 }
 
-/// How long `Retry-After` asks for: whole seconds, or until a date (RFC 9110 section 10.2.3). `None` for anything else.
+/// The wait in `Retry-After`: whole seconds, or until a date (RFC 9110 section 10.2.3). `None` for anything else.
 #[must_use]
 pub(crate) fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.trim();
@@ -67,7 +67,7 @@ pub(crate) fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
-/// A number in `0..1` from the operating system; the middle where it has none to give.
+/// A random number in `0..1` from the operating system, or the middle if it has none.
 #[must_use]
 pub(crate) fn chance() -> f64 {
     getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))

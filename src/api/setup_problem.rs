@@ -1,4 +1,4 @@
-//! Failures below HTTP that repeating does not fix: a person has to change the setup.
+//! Failures below HTTP that a retry does not fix: a person has to change the setup.
 
 use std::{error::Error as StdError, io};
 
@@ -11,18 +11,18 @@ use crate::error::{Error, ErrorKind, sanitized};
 pub enum SetupProblem {
     /// The server's certificate comes from an authority that this machine does not trust.
     UntrustedAuthority,
-    /// The certificate is another host's.
+    /// The certificate belongs to another host.
     OtherHost,
-    /// The certificate is not valid at the time of this machine's clock.
+    /// The certificate is not valid at the time on this machine's clock.
     OutOfDate,
     /// The certificate is refused for another reason.
     Certificate(String),
-    /// The proxy wants a name and a password (407).
+    /// The proxy requires a name and a password (407).
     ProxyCredentials,
 }
 
 impl SetupProblem {
-    /// What is not set up, where that is why a request failed.
+    /// What is not set up, if that is why a request failed.
     #[must_use]
     pub fn of(cause: &reqwest::Error) -> Option<Self> {
         let mut next: Option<&(dyn StdError + 'static)> = cause.source();
@@ -30,7 +30,7 @@ impl SetupProblem {
             if let Some(found) = Self::read(error) {
                 return Some(found);
             }
-            // An I/O error that wraps another has that one's source for its own.
+            // `source` of an I/O error skips the error that it wraps, so the wrapped error is checked first.
             let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
             next = inner.map(|inner| inner as &(dyn StdError + 'static)).or_else(|| error.source());
         }
@@ -38,7 +38,7 @@ impl SetupProblem {
     }
 
     fn read(error: &(dyn StdError + 'static)) -> Option<Self> {
-        // The HTTP library keeps the type of this error to itself; its words are all there is.
+        // The HTTP library does not export the type of this error, so its text is all there is.
         if error.to_string().ends_with("proxy authorization required") {
             return Some(Self::ProxyCredentials);
         }
@@ -56,7 +56,7 @@ impl SetupProblem {
         })
     }
 
-    /// What a person is told.
+    /// The error for a person.
     #[must_use]
     pub fn into_error(self) -> Error {
         let (kind, message, hint) = match self {

@@ -1,9 +1,9 @@
-//! Many files at once: each as [`super::durable::write_private`] writes one, but they wait for the disk together.
+//! Writes many files at once. Each is written as by [`super::durable::write_private`], but they are synced together.
 //!
-//! All of them are written under temporary names, then brought to the disk, then renamed, then the renames are brought
-//! to the disk. So at every instant each name has its old file or its whole new one, and what is reported as written is
-//! on the disk. Linux brings a whole file system to the disk in one call (`syncfs(2)`, which tells of errors since
-//! Linux 5.8); elsewhere each file is synced for itself.
+//! All files are written under temporary names, then synced, then renamed, and then the renames are synced. So at any
+//! time each name has either its old file or its whole new one, and a file that is reported as written is on the
+//! disk. Linux syncs a whole file system in one call (`syncfs(2)`, which reports errors since Linux 5.8). Elsewhere
+//! each file is synced separately.
 
 use std::{
     io::{self, Write},
@@ -17,14 +17,14 @@ use crate::runtime::in_parallel;
 
 /// A file to be written.
 pub(crate) struct NewFile<'a> {
-    /// Where it is to be.
+    /// Its final path.
     pub place: PathBuf,
-    /// What is to be in it.
+    /// Its content.
     pub bytes: &'a [u8],
 }
 
-/// Writes files that lie in or below `root`, on one file system. The answer has one entry a file, in their order.
-/// `is_secret` files are not written where the file system does not keep them to their owner.
+/// Writes files inside `root`, on one file system. The result has one entry per file, in their order. `is_secret`
+/// files are not written if the file system cannot make them private.
 pub(crate) fn write(root: &Path, files: &[NewFile<'_>], is_secret: bool) -> Vec<io::Result<()>> {
     if files.is_empty() {
         return Vec::new();
@@ -42,7 +42,7 @@ pub(crate) fn write(root: &Path, files: &[NewFile<'_>], is_secret: bool) -> Vec<
     renamed
 }
 
-/// Closed at once: a batch may have more files than a process may have open.
+/// Closed at once, because a batch may have more files than a process may have open.
 fn temporary(file: &NewFile<'_>, is_secret: bool) -> io::Result<TempPath> {
     let mut temporary = durable::temporary_for(&file.place)?;
     if is_secret {

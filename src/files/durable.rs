@@ -1,4 +1,4 @@
-//! Files that only their owner can read and that survive a crash: a file is replaced whole, or not at all.
+//! Files that only their owner can read and that survive a crash. A file is replaced as a whole or not at all.
 
 use std::{
     fs::{self, File},
@@ -11,57 +11,58 @@ use tempfile::NamedTempFile;
 
 use super::{private_dir, replace};
 
-/// Replaces the file at `path` by `bytes`, or leaves it as it was: there is no moment, a crash or a
-/// power cut included, at which a reader finds half of it.
+/// Replaces the file at `path` with `bytes`, or leaves it as it was. At no time can a reader find half of it, not
+/// even after a crash or a power failure.
 ///
-/// Missing parents are made as [`super::private_dir::create`] makes them. The file has mode 0600 from its first
-/// byte on, whatever the umask. When this returns `Ok`, file and directory entry are on the disk. A
-/// symbolic link at `path` is replaced, not followed.
+/// Missing parent directories are created as by [`super::private_dir::create`]. The file has mode 0600 from its first
+/// byte on, with any umask. After `Ok`, file and directory entry are on the disk. A symbolic link at `path` is
+/// replaced, not followed.
 ///
 /// # Errors
-/// What the file system says; the temporary file is removed.
+/// Errors of the file system. The temporary file is removed.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     AtomicFile::begin(path)?.write_and_keep(bytes)
 }
 
-/// As [`write_private`], and not at all where the file system does not keep the file to its owner.
+/// Like [`write_private`], but fails if the file system cannot make the file private.
 ///
 /// # Errors
-/// What the file system says; `PermissionDenied` where it keeps no permissions (exFAT, SMB).
+/// Errors of the file system; `PermissionDenied` if it keeps no permissions (exFAT, SMB).
 pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let file = AtomicFile::begin(path)?;
     refuse_if_not_private(file.temporary.as_file())?;
     file.write_and_keep(bytes)
 }
 
-/// As [`write_private`], without waiting for the disk: after a power cut there may be the old file, the new one or an
-/// empty one. For what can be missed.
+/// Like [`write_private`], but does not wait for the disk. After a power failure, there may be the old file, the new
+/// one or an empty one. For files that may get lost.
 ///
 /// # Errors
-/// As [`write_private`].
+/// The errors of [`write_private`].
 pub(crate) fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut fresh = AtomicFile::begin(path)?;
     fresh.temporary.write_all(bytes)?;
     replace::with(fresh.temporary.into_temp_path(), path)
 }
 
-/// As [`write_private`], for a place that a person named and a file that everybody may read: nothing about people is in
-/// it. A reader finds the old file or the new one. Everybody may enter the directories that are made for it.
+/// Like [`write_private`], for a path that a person named and a file that everyone may read, because it has no data
+/// about people. A reader finds the old file or the new one. Everyone may enter the directories that are created for
+/// it.
 ///
 /// # Errors
-/// As [`AtomicFile::begin_where_told`].
+/// The errors of [`AtomicFile::begin_where_told`].
 pub(crate) fn write_public(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // A directory that only we may enter would hide it.
+    // A directory that only we may enter would hide the file.
     private_dir::create_public(directory_of(path))?;
     let fresh = AtomicFile::begin_where_told(path)?;
     set_mode(fresh.temporary.as_file(), 0o644)?;
     fresh.write_and_keep(bytes)
 }
 
-/// Refuses a file that is for a secret where the file system does not keep it to its owner.
+/// Refuses a file for a secret if the file system cannot make it private.
 ///
 /// # Errors
-/// What the file system says; `PermissionDenied` where it keeps no permissions (exFAT, SMB).
+/// Errors of the file system; `PermissionDenied` if it keeps no permissions (exFAT, SMB).
 pub(crate) fn refuse_if_not_private(file: &File) -> io::Result<()> {
     #[cfg(unix)]
     if !crate::files::private_dir::can_be_made_private(file)? {
@@ -73,18 +74,19 @@ pub(crate) fn refuse_if_not_private(file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// A file that takes its place when it is whole, as [`write_private`] writes one; dropped before, it is gone.
+/// A file that is moved to its place when it is complete, as by [`write_private`]. If it is dropped before that, it
+/// is removed.
 pub(crate) struct AtomicFile {
     temporary: NamedTempFile,
     place: PathBuf,
 }
 
 impl AtomicFile {
-    /// As [`AtomicFile::begin`], for a place that a person named.
+    /// Like [`AtomicFile::begin`], for a path that a person named.
     ///
     /// # Errors
-    /// What the file system says; that something else than a file is there: a rename would put a file where a
-    /// device or a pipe was.
+    /// Errors of the file system. Also an error if there is something other than a file, because a rename would
+    /// replace a device or a pipe with a file.
     pub(crate) fn begin_where_told(place: &Path) -> io::Result<Self> {
         match fs::metadata(place) {
             Ok(there) if there.is_dir() => {
@@ -99,11 +101,12 @@ impl AtomicFile {
         Self::begin(place)
     }
 
-    /// Begins a file that is to be at `place`. What killed writers have left there is not looked for, since a directory
-    /// may have a hundred thousand files: `Paths::sweep` does that for the profiles, and whoever opens an archive.
+    /// Begins a file that will be at `place`. Does not look for leftovers of killed processes, because a directory
+    /// may have a hundred thousand files: `Paths::sweep` removes them for the profiles, and opening an archive
+    /// removes them there.
     ///
     /// # Errors
-    /// What the file system says.
+    /// Errors of the file system.
     pub(crate) fn begin(place: &Path) -> io::Result<Self> {
         Ok(Self { temporary: temporary_for(place)?, place: place.to_owned() })
     }
@@ -113,40 +116,40 @@ impl AtomicFile {
         self.keep()
     }
 
-    /// Where it is to be.
+    /// Its final path.
     #[must_use]
     pub(crate) fn place(&self) -> &Path {
         &self.place
     }
 
-    /// Where it is until then.
+    /// Its temporary path.
     #[must_use]
     pub(crate) fn path(&self) -> &Path {
         self.temporary.path()
     }
 
-    /// The file, open for writing once more.
+    /// Opens the file for writing again.
     ///
     /// # Errors
-    /// What the file system says.
+    /// Errors of the file system.
     pub(crate) fn file(&self) -> io::Result<File> {
         self.temporary.reopen()
     }
 
-    /// Puts it in place: on the disk when this returns.
+    /// Puts the file in place. It is on the disk when this returns.
     ///
     /// # Errors
-    /// What the file system says; the temporary file is removed.
+    /// Errors of the file system. The temporary file is removed.
     pub(crate) fn keep(self) -> io::Result<()> {
         Self::keep_all([self])
     }
 
-    /// Puts files that belong together in their places, as nearly at once as a file system can: all of them are on
-    /// the disk before the first is renamed, and the renames follow each other. Who reads or is killed between
-    /// them finds the first new and the next old.
+    /// Puts files that belong together in place, as close together in time as a file system can. All of them are on
+    /// the disk before the first is renamed, and the renames follow each other. A process that reads or dies between
+    /// two renames finds the first file new and the next one old.
     ///
     /// # Errors
-    /// What the file system says; temporary files that are not in place are removed.
+    /// Errors of the file system. Temporary files that are not in place are removed.
     pub(crate) fn keep_all<const N: usize>(files: [Self; N]) -> io::Result<()> {
         for file in &files {
             file.temporary.as_file().sync_all()?;
@@ -160,27 +163,27 @@ impl AtomicFile {
     }
 }
 
-/// A private file beside `place`, under a name of its own.
+/// A private file beside `place`, with a unique name.
 pub(super) fn temporary_for(place: &Path) -> io::Result<NamedTempFile> {
     let dir = directory_of(place);
     private_dir::create(dir)?;
-    // The form of a path that Windows takes at any length; tempfile does not make it itself.
+    // The form of a path that Windows accepts at any length. tempfile does not make it itself.
     let dir = if cfg!(windows) { &fs::canonicalize(dir)? } else { dir };
     let temporary = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(dir)?;
-    // tempfile asks for 0600, from which a umask such as 0277 would still take our own right to write.
+    // tempfile asks for 0600, but a umask such as 0277 would still remove our own right to write.
     set_mode(temporary.as_file(), 0o600)?;
     Ok(temporary)
 }
 
-/// The names of files on their way to their place.
+/// Prefix of temporary file names.
 const PREFIX: &str = ".bbdl-";
 const SUFFIX: &str = ".tmp";
-/// No write takes this long: the process that left such a file was killed.
+/// No write takes this long. A process that left such a file was killed.
 pub(crate) const ABANDONED: Duration = Duration::from_secs(3600);
 
-/// Removes what a killed [`write_private`] left in `dir`: temporary files, last written `age` ago or
-/// earlier, which may contain a secret or a health record. With an age of zero, the caller must know that no other
-/// process writes there. What cannot be removed now stays until the next time.
+/// Removes what a killed [`write_private`] left in `dir`: temporary files that were last written at least `age` ago.
+/// They may contain a secret or a health record. With an age of zero, the caller must know that no other process
+/// writes there. What cannot be removed now stays until the next time.
 pub(crate) fn clear_temporaries(dir: &Path, age: Duration) {
     let is_old = |metadata: &fs::Metadata| {
         age.is_zero() || metadata.modified().is_ok_and(|at| at.elapsed().is_ok_and(|since| since > age))
@@ -194,20 +197,20 @@ pub(crate) fn clear_temporaries(dir: &Path, age: Duration) {
     }
 }
 
-/// Brings a directory's entries to the disk: a renamed or created file is there after a power cut.
-/// Windows has no such call and needs none for our use (NTFS journals its metadata). A file system that cannot do it
-/// is taken as it is: [`can_sync_dir`] tells.
+/// Syncs a directory's entries to the disk, so that a renamed or created file is still there after a power failure.
+/// Windows has no such call and does not need one here (NTFS journals its metadata). A file system that cannot do it
+/// is accepted; [`can_sync_dir`] tells.
 ///
 /// # Errors
-/// What the file system says.
+/// Errors of the file system.
 pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
     can_sync_dir(path).map(drop)
 }
 
-/// As [`sync_dir`]; the answer is whether the file system can do it. Some of FUSE and SMB cannot (EINVAL).
+/// Like [`sync_dir`]. Returns whether the file system can do it. Some FUSE and SMB file systems cannot (EINVAL).
 ///
 /// # Errors
-/// What the file system says.
+/// Errors of the file system.
 pub(crate) fn can_sync_dir(path: &Path) -> io::Result<bool> {
     #[cfg(unix)]
     {
@@ -232,7 +235,7 @@ pub(super) fn directory_of(path: &Path) -> &Path {
     }
 }
 
-/// Gives a file these permissions, whatever the umask.
+/// Gives a file these permissions, with any umask.
 fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     #[cfg(unix)]
     if mode_of(&file.metadata()?) != mode {
@@ -247,7 +250,8 @@ fn mode_of(metadata: &fs::Metadata) -> u32 {
     std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o7777
 }
 
-/// A file system that keeps no permissions refuses to set them (EPERM). Whoever must not use it has asked before.
+/// A file system that keeps no permissions refuses to set them (EPERM). Callers that must not use it have checked
+/// before.
 #[cfg(unix)]
 pub(super) fn refusable(set: io::Result<()>) -> io::Result<()> {
     set.or_else(|cause| if cause.kind() == io::ErrorKind::PermissionDenied { Ok(()) } else { Err(cause) })
@@ -308,8 +312,8 @@ mod tests {
 
         const UNDER_UMASK: &str = "BBDL_TEST_UMASK_DIR";
 
-        /// The umask belongs to the whole process, so this runs itself again under a shell that sets one:
-        /// one that would leave everything open, and one that would take our own rights away.
+        /// The umask belongs to the whole process, so this runs itself again in a shell that sets one: once one that
+        /// would leave everything open, and once one that would remove our own rights.
         #[test]
         fn modes_do_not_depend_on_the_umask() {
             if let Some(dir) = std::env::var_os(UNDER_UMASK) {

@@ -1,4 +1,4 @@
-//! The lock between two processes. The system lets it go when its holder dies.
+//! The lock between two processes. The system releases it when its holder dies.
 
 use std::{
     fs::{File, TryLockError},
@@ -11,23 +11,23 @@ use std::{
 use super::{durable::directory_of, private_dir, private_file};
 use crate::error::sanitized;
 
-/// Why a lock was not got.
+/// Why there is no lock.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another process holds it and did not let go within the time allowed.
+    /// Another process holds it and did not release it within the allowed time.
     #[error("{by} holds the lock")]
     Held {
-        /// What it is doing and its process number, as it wrote them into the lock file.
+        /// What that process is doing and its process id, as it wrote them into the lock file.
         by: String,
     },
-    /// The lock file cannot be made, opened or locked.
+    /// The lock file cannot be created, opened or locked.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// An exclusive lock between processes: the operating system's lock on an open file, so that it goes
-/// with the process however that ends. The file itself stays; removing it would let two processes hold
-/// locks on two files of the same name.
+/// An exclusive lock between processes. It is the operating system's lock on an open file, so it ends with the
+/// process, however that ends. The file itself stays: if it were removed, two processes could hold locks on two files
+/// with the same name.
 #[derive(Debug)]
 pub struct FileLock {
     file: File,
@@ -37,14 +37,14 @@ impl FileLock {
     const FIRST_PAUSE: Duration = Duration::from_millis(5);
     const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-    /// Locks the file at `path` (made with its private directory if missing), trying again for as long as
-    /// `wait` while another process holds it. `purpose` ("pull", "token refresh") is what that other
-    /// process is told of us.
+    /// Locks the file at `path` (created with its private directory if missing). While another process holds it,
+    /// tries again for as long as `wait`. `purpose` ("pull", "token refresh") is what that other process can read
+    /// about us.
     ///
-    /// Blocks its thread: call it through `spawn_blocking` where there is a reactor.
+    /// Blocks its thread: in async code, call it through `spawn_blocking`.
     ///
     /// # Errors
-    /// [`LockError::Held`] when `wait` is over, [`LockError::Io`] when the file cannot be used at all.
+    /// [`LockError::Held`] when `wait` is over, [`LockError::Io`] if the file cannot be used at all.
     pub fn acquire(path: &Path, wait: Duration, purpose: &str) -> Result<Self, LockError> {
         let deadline = Instant::now().checked_add(wait);
         private_dir::create(directory_of(path))?;
@@ -53,7 +53,7 @@ impl FileLock {
         loop {
             match file.try_lock() {
                 Ok(()) if is_at(&file, path) => break,
-                // Whoever held it has removed it (`bbdl purge`): the next one is another file.
+                // The previous holder has removed the file (`bbdl purge`), so the next lock is on a new file.
                 Ok(()) => {
                     file = private_file::open_or_create(path)?;
                     continue;
@@ -65,7 +65,7 @@ impl FileLock {
             if left.is_zero() {
                 return Err(LockError::Held { by: holder(&mut file) });
             }
-            // The system offers no lock with a time limit; asking again is the condition itself.
+            // The system has no lock with a time limit, so this polls the lock itself.
             thread::sleep(pause.min(left));
             pause = (pause * 2).min(Self::LONGEST_PAUSE);
         }
@@ -80,9 +80,9 @@ impl FileLock {
         &self.file
     }
 
-    /// Writes who we are over what stands there, which must be such a note or nothing: nothing is cut off, and of
-    /// what is no note not a byte is changed. Only for people to read: a full disk must not stop the one who has the
-    /// lock.
+    /// Writes who we are over the old note in the file. Only such a note or an empty file is overwritten: nothing is
+    /// cut off, and not a byte of any other text is changed. The note is only for people to read, so a full disk must
+    /// not stop the holder of the lock.
     fn note(&mut self, text: &str) {
         let mut before = String::new();
         let _ = self.file.seek(SeekFrom::Start(0));
@@ -96,16 +96,16 @@ impl FileLock {
     }
 }
 
-/// What a lock file holds at most, in bytes.
+/// The largest size of a lock file, in bytes.
 const LONGEST_NOTE: usize = 256;
 
-/// Nothing, blanks, or a process number in the first line.
+/// Nothing, blanks, or a process id in the first line.
 fn is_note(text: &str) -> bool {
     let first = text.lines().next().unwrap_or_default().trim();
     text.len() <= LONGEST_NOTE && (text.trim().is_empty() || first.parse::<u32>().is_ok())
 }
 
-/// Whether this is still the file of that name.
+/// Whether this file still has this name.
 fn is_at(file: &File, path: &Path) -> bool {
     #[cfg(unix)]
     {
@@ -123,15 +123,15 @@ fn is_at(file: &File, path: &Path) -> bool {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // Nobody must be told that we hold it while the next one has not yet written its own name. A
-        // failure only makes that message less exact, and the lock goes with the file either way.
+        // Clears the note, so that no one is told that we hold the lock before the next holder writes its own name.
+        // If this fails, only that message is less exact; the lock ends with the file either way.
         self.note("");
         let _ = self.file.unlock();
     }
 }
 
-/// Who wrote its name into the lock file. Nothing certain: the file is empty for a moment after locking,
-/// and Windows does not let a locked file be read.
+/// The name of the holder in the lock file. It is not certain: the file is empty for a moment after locking, and
+/// Windows does not let anyone read a locked file.
 fn holder(file: &mut File) -> String {
     let mut text = String::new();
     let read = file.take(LONGEST_NOTE as u64).read_to_string(&mut text);
@@ -212,14 +212,14 @@ mod tests {
 
     const HELD_BY_CHILD: &str = "BBDL_TEST_LOCK_PATH";
 
-    /// Runs itself a second time as the other process, which is then killed without a chance to clean up.
+    /// Runs itself a second time as the other process, which is then killed and cannot clean up.
     #[test]
     #[allow(clippy::print_stdout, reason = "how the other process reports")]
     fn a_lock_ends_with_its_process() {
         if let Some(path) = std::env::var_os(HELD_BY_CHILD) {
             let _lock = FileLock::acquire(Path::new(&path), ZERO, "the other process").unwrap();
             println!("\nlocked");
-            // Until killed, or until the parent died and its end of the pipe with it.
+            // Until it is killed, or until the parent dies and its end of the pipe closes.
             io::stdin().read_line(&mut String::new()).unwrap();
             return;
         }

@@ -1,4 +1,4 @@
-//! Files and directories that are this user's alone and survive a crash.
+//! Files that are private and survive a crash; locks; paths as text.
 
 pub(crate) mod batch;
 pub(crate) mod durable;

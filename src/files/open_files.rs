@@ -1,16 +1,16 @@
 //! How many files this process may have open.
 
-/// What everything else of the process needs: standard streams, connections, files that are written.
+/// Reserve for everything else in the process: standard streams, connections, files that are written.
 const FOR_OTHERS: usize = 100;
 
-/// Makes room for so many more open files where the system lets this process have it, and says for how many there is
-/// room: one at least.
+/// Makes room for this many more open files if the system allows it. Returns for how many there is room, at least
+/// one.
 #[must_use]
 pub(crate) fn room_for(wanted: usize) -> usize {
     limit(wanted + FOR_OTHERS).saturating_sub(FOR_OTHERS).clamp(1, wanted)
 }
 
-/// The limit of this process, raised as far as it may be and need be.
+/// The limit of this process, raised as far as needed and allowed.
 #[cfg(unix)]
 fn limit(wanted: usize) -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -21,7 +21,7 @@ fn limit(wanted: usize) -> usize {
     }
     let raised = as_number(maximum).min(wanted);
     let new = Rlimit { current: u64::try_from(raised).ok(), maximum };
-    // macOS has limits that it does not name.
+    // macOS has limits that it does not report.
     if setrlimit(Resource::Nofile, new).is_ok() { raised } else { as_number(current) }
 }
 
@@ -39,7 +39,7 @@ mod tests {
     fn room_is_made_as_far_as_the_system_allows() {
         assert_eq!(room_for(10), 10);
         let room = room_for(2000);
-        // Windows names no limit.
+        // Windows reports no limit.
         assert!(room >= 64 && (cfg!(windows) || limit(1) >= room), "{room}");
     }
 }

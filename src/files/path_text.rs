@@ -1,7 +1,7 @@
-//! Paths as text: in JSON, where nothing of them may be lost, and in a command that a person is to type.
+//! Paths as text: in JSON, without losing anything, and in a command for a person to type.
 //!
-//! A path of this system need not be UTF-8. In JSON such a path is a `file:` URL (RFC 8089) with the odd bytes
-//! percent-encoded, which no other path looks like, since those written there are absolute or as a person typed them.
+//! A path on this system does not have to be UTF-8. In JSON, such a path is a `file:` URL (RFC 8089) with the odd
+//! bytes percent-encoded. No other path looks like that, because the others are absolute or as a person typed them.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -10,18 +10,18 @@ use std::{
 
 use url::Url;
 
-/// The path for JSON: as it is where it is UTF-8, else a `file:` URL of the whole path.
+/// The path for JSON: unchanged if it is UTF-8, else a `file:` URL of the whole path.
 #[must_use]
 pub(crate) fn to_text(path: &Path) -> String {
     let url = || Url::from_file_path(std::path::absolute(path).ok()?).ok();
     match path.to_str() {
-        // What begins so would be read back as a URL.
+        // A path with this prefix would be read back as a URL.
         Some(text) if !text.starts_with(SCHEME) => text.to_owned(),
         _ => url().map_or_else(|| path.to_string_lossy().into_owned(), String::from),
     }
 }
 
-/// The path that [`to_text`] wrote.
+/// The path from the text that [`to_text`] wrote.
 #[must_use]
 pub(crate) fn from_text(text: &str) -> PathBuf {
     let decoded = || Url::parse(text).ok()?.to_file_path().ok();
@@ -34,26 +34,26 @@ const SCHEME: &str = "file://";
 pub(crate) mod json {
     use super::{Path, PathBuf, from_text, to_text};
 
-    /// As [`to_text`].
+    /// Like [`to_text`].
     ///
     /// # Errors
-    /// Those of the serializer.
+    /// Errors of the serializer.
     pub(crate) fn serialize<S: serde::Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&to_text(path))
     }
 
-    /// As [`from_text`].
+    /// Like [`from_text`].
     ///
     /// # Errors
-    /// Those of the deserializer.
+    /// Errors of the deserializer.
     pub(crate) fn deserialize<'de, D: serde::Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
         let text: std::borrow::Cow<'de, str> = serde::Deserialize::deserialize(from)?;
         Ok(from_text(&text))
     }
 }
 
-/// The path as a person can type it in a shell, to any program: as [`quoted`], and with `./` before a name that programs
-/// would take for an option.
+/// The path in a form that a person can type in a shell, for any program: like [`quoted`], and with `./` before a
+/// name that programs would take for an option.
 #[must_use]
 pub(crate) fn typed(path: &Path) -> String {
     if path.as_os_str().as_encoded_bytes().starts_with(b"-") {
@@ -64,8 +64,8 @@ pub(crate) fn typed(path: &Path) -> String {
     quoted(path.as_os_str())
 }
 
-/// The word as a person can type it in a shell: as it is where it needs no quotes, else quoted, and with `$'…'`
-/// (POSIX 2024, 2.2.4) where it is not text.
+/// The word in a form that a person can type in a shell: unchanged if it needs no quotes, else quoted, and with
+/// `$'…'` (POSIX 2024, 2.2.4) if it is not text.
 #[must_use]
 pub(crate) fn quoted(word: &OsStr) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%".contains(c);
@@ -77,7 +77,7 @@ pub(crate) fn quoted(word: &OsStr) -> String {
             let escaped = |byte: &u8| match byte {
                 b'\'' | b'\\' => format!("\\{}", char::from(*byte)),
                 b' '..=b'~' => char::from(*byte).to_string(),
-                // Octal with three digits: a digit that follows is not taken for a part of it.
+                // Always three octal digits, so that a digit that follows is not read as part of it.
                 byte => format!("\\{byte:03o}"),
             };
             format!("$'{}'", bytes.iter().map(escaped).collect::<String>())
@@ -95,7 +95,7 @@ mod tests {
             assert_eq!(to_text(Path::new(text)), text);
             assert_eq!(from_text(text), Path::new(text));
         }
-        // From a record of before.
+        // Older records may contain this.
         assert_eq!(from_text("file:x"), Path::new("file:x"));
     }
 

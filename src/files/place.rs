@@ -1,4 +1,4 @@
-//! Where a path leads.
+//! Finds out where a path leads.
 
 use std::{
     fs,
@@ -7,14 +7,14 @@ use std::{
 
 use super::durable;
 
-/// The path without its symbolic links; a file that is not made yet keeps its name.
+/// The path without symbolic links. A file that does not exist yet keeps its name.
 #[must_use]
 pub(crate) fn followed(path: &Path) -> PathBuf {
     let in_its_directory = || Some(fs::canonicalize(durable::directory_of(path)).ok()?.join(path.file_name()?));
     fs::canonicalize(path).ok().or_else(in_its_directory).unwrap_or_else(|| path.to_owned())
 }
 
-/// The absolute path without symbolic links; what is not made yet keeps its names.
+/// The absolute path without symbolic links. Parts that do not exist yet keep their names.
 #[must_use]
 pub(crate) fn resolved(path: &Path) -> PathBuf {
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -25,10 +25,10 @@ pub(crate) fn resolved(path: &Path) -> PathBuf {
     }
 }
 
-/// A name beside `path` that nothing has yet: `path-2`, or another number.
+/// A free name beside `path`: `path-2`, or another number.
 #[must_use]
 pub(crate) fn free_beside(path: &Path) -> PathBuf {
-    // `.` and `..` have their names only then.
+    // `.` and `..` get a real name only this way.
     let whole = fs::canonicalize(path).ok().filter(|_| path.file_name().is_none());
     let path = whole.as_deref().unwrap_or(path);
     let name = path.file_name().unwrap_or("claims".as_ref());
@@ -40,8 +40,8 @@ pub(crate) fn free_beside(path: &Path) -> PathBuf {
     (2..).map(numbered).find(|path| fs::symlink_metadata(path).is_err()).unwrap_or_else(|| numbered(2))
 }
 
-/// Whether something else than a file is there: a directory, a device, a pipe, a link that leads nowhere, or a name of
-/// this program's own output.
+/// Whether something other than a file is there: a directory, a device, a pipe, a broken link, or a name for this
+/// program's own output.
 #[must_use]
 pub(crate) fn is_no_file(path: &Path) -> bool {
     const OUTPUT: [&str; 4] = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"];

@@ -1,8 +1,8 @@
-//! Directories that only this user may use: made so, and checked.
+//! Directories that only this user may use: creates them and checks them.
 //!
-//! Whoever may write to a directory can put a link, or a file of their own, in the place of one of ours, and read or
-//! choose what we write. So a directory of ours belongs to us and only we may write to it; that others may list it is
-//! its owner's affair.
+//! Anyone who may write to a directory can replace a file of ours with a link or with another file, and so read or
+//! choose what we write. So our directories must belong to us, and only we may write to them. Whether others may list
+//! them is up to the owner.
 
 use std::{fmt, fs, io, path::Path};
 
@@ -14,12 +14,12 @@ use crate::{
     },
 };
 
-/// Why a directory is not used.
+/// Why a directory must not be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exposure {
-    /// Others may write to it; its permission bits.
+    /// Others may write to it. The number has its permission bits.
     Writable(u32),
-    /// It belongs to this user, who is not us.
+    /// It belongs to another user. The number is that user's id.
     #[cfg_attr(not(unix), expect(dead_code, reason = "only Unix tells whose a directory is"))]
     Foreign(u32),
     /// It is a symbolic link, which could lead anywhere the next time.
@@ -37,7 +37,7 @@ impl fmt::Display for Exposure {
 }
 
 impl Exposure {
-    /// The failure that this is, with what to type.
+    /// The error for this, with what to type.
     #[must_use]
     pub(crate) fn into_error(self, dir: &Path) -> Error {
         let word = typed(dir);
@@ -54,10 +54,10 @@ impl Exposure {
     }
 }
 
-/// Looks at a directory; `None` where it is ours alone, or not there yet.
+/// Checks a directory; `None` if it is ours alone, or not there yet.
 ///
 /// # Errors
-/// What the file system says, `NotADirectory` included.
+/// Errors of the file system, including `NotADirectory`.
 pub(crate) fn exposure(dir: &Path) -> io::Result<Option<Exposure>> {
     let metadata = match fs::symlink_metadata(dir) {
         Ok(metadata) => metadata,
@@ -73,8 +73,8 @@ pub(crate) fn exposure(dir: &Path) -> io::Result<Option<Exposure>> {
     Ok(exposure_of(&metadata))
 }
 
-/// Whether others could change what has these metadata, or put it there. Windows has lists of permissions instead,
-/// which a directory in a person's own profile inherits from it.
+/// Whether others could change the file or directory with these metadata, or put it there. Windows has access lists
+/// instead, and a directory in a user's profile inherits a private one.
 #[must_use]
 pub(crate) fn exposure_of(metadata: &fs::Metadata) -> Option<Exposure> {
     #[cfg(unix)]
@@ -87,48 +87,48 @@ pub(crate) fn exposure_of(metadata: &fs::Metadata) -> Option<Exposure> {
     writable_by_others(metadata).map(Exposure::Writable)
 }
 
-/// The permission bits, where others than the owner may write.
+/// The permission bits, if others than the owner may write.
 #[must_use]
 pub(crate) fn writable_by_others(metadata: &fs::Metadata) -> Option<u32> {
     Some(mode(metadata)).filter(|mode| mode & 0o022 != 0)
 }
 
-/// The permission bits of a file that anybody may write to, or of a directory in which anybody may replace files: in one
-/// with the sticky bit, such as `/tmp`, only the owner of a file may.
+/// The permission bits of a file that anyone may write to, or of a directory in which anyone may replace files. With
+/// the sticky bit, as in `/tmp`, only the owner of a file may replace it.
 #[must_use]
 pub(crate) fn replaceable_by_anybody(metadata: &fs::Metadata) -> Option<u32> {
     let is_sticky = |mode: u32| metadata.is_dir() && mode & 0o1000 != 0;
     Some(mode(metadata)).filter(|mode| mode & 0o002 != 0 && !is_sticky(*mode))
 }
 
-/// The permission bits, where others than the owner may do anything.
+/// The permission bits, if others than the owner may do anything.
 #[must_use]
 pub(crate) fn usable_by_others(metadata: &fs::Metadata) -> Option<u32> {
     Some(mode(metadata)).filter(|mode| mode & 0o077 != 0)
 }
 
-/// Makes `path` and whatever is missing above it. Every directory made here is readable by its owner
-/// only (0700, whatever the umask); one that was there already is left as it is.
+/// Creates `path` and any missing directories above it. Only the owner can use the new directories (0700, with any
+/// umask). Existing directories are not changed.
 ///
 /// # Errors
-/// What the file system says, `NotADirectory` where a file is in the way.
+/// Errors of the file system; `NotADirectory` if a file is in the way.
 pub(crate) fn create(path: &Path) -> io::Result<()> {
     create_all(path, PRIVATE, true)
 }
 
-/// As [`create`], but every user may enter the directories that are made here, and list them (0755, whatever the umask).
+/// Like [`create`], but every user may enter and list the new directories (0755, with any umask).
 ///
 /// # Errors
-/// As [`create`].
+/// The errors of [`create`].
 pub(crate) fn create_public(path: &Path) -> io::Result<()> {
     create_all(path, 0o755, true)
 }
 
-/// As [`create`], without waiting for the disk. If it has to be there after a power cut, call [`sync_dir`] for the
-/// directory above.
+/// Like [`create`], without waiting for the disk. If the directory must survive a power failure, call [`sync_dir`]
+/// for its parent.
 ///
 /// # Errors
-/// As [`create`].
+/// The errors of [`create`].
 pub(crate) fn create_unsynced(path: &Path) -> io::Result<()> {
     create_all(path, PRIVATE, false)
 }
@@ -137,7 +137,7 @@ pub(crate) fn create_unsynced(path: &Path) -> io::Result<()> {
 const PRIVATE: u32 = 0o700;
 
 fn create_all(path: &Path, bits: u32, syncs: bool) -> io::Result<()> {
-    // `""` is what `Path::parent` gives for a bare file name: the current directory.
+    // `Path::parent` gives `""` for a bare file name. It means the current directory.
     if path.as_os_str().is_empty() || path.is_dir() {
         return Ok(());
     }
@@ -146,7 +146,7 @@ fn create_all(path: &Path, bits: u32, syncs: bool) -> io::Result<()> {
     }
     match builder(bits).create(path) {
         Ok(()) => {
-            // Looked at by name: with a umask such as 0777 the new directory cannot be opened.
+            // Checked by name, because with a umask such as 0777 the new directory cannot be opened.
             #[cfg(unix)]
             if mode(&fs::symlink_metadata(path)?) != bits {
                 super::durable::refusable(fs::set_permissions(
@@ -156,7 +156,7 @@ fn create_all(path: &Path, bits: u32, syncs: bool) -> io::Result<()> {
             }
             if syncs { sync_dir(directory_of(path)) } else { Ok(()) }
         }
-        // Another process made it first.
+        // Another process created it first.
         Err(_) if path.is_dir() => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(io::ErrorKind::NotADirectory.into()),
         Err(error) => Err(error),
@@ -170,16 +170,16 @@ fn builder(bits: u32) -> fs::DirBuilder {
     builder
 }
 
-/// Windows has no modes; a new directory gets the access list of the one that it is in.
+/// Windows has no modes; a new directory gets the access list of its parent.
 #[cfg(not(unix))]
 fn builder(_: u32) -> fs::DirBuilder {
     fs::DirBuilder::new()
 }
 
-/// Takes from others, of a file or directory with these permission bits, what they may do.
+/// Removes the permissions of others from a file or directory with these permission bits.
 ///
 /// # Errors
-/// What the file system says.
+/// Errors of the file system.
 pub(crate) fn leave_to_owner(path: &Path, mode: u32) -> io::Result<()> {
     #[cfg(unix)]
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode & 0o700))?;
@@ -187,7 +187,7 @@ pub(crate) fn leave_to_owner(path: &Path, mode: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// None of Windows, which has lists instead.
+/// Windows has access lists instead, so there are no bits.
 fn mode(metadata: &fs::Metadata) -> u32 {
     #[cfg(unix)]
     {
@@ -200,8 +200,8 @@ fn mode(metadata: &fs::Metadata) -> u32 {
     }
 }
 
-/// Refuses a directory that is not ours alone. Where `may_lack_permissions`, one of our own on a file system that
-/// keeps none is taken; the answer says whether permissions are kept.
+/// Refuses a directory that is not ours alone. With `may_lack_permissions`, accepts our own directory on a file
+/// system that keeps no permissions. Returns whether permissions are kept.
 ///
 /// # Errors
 /// [`crate::error::Exit::PersonMustAct`] with the `chmod` to type, [`crate::error::Exit::Disk`].
@@ -221,11 +221,11 @@ pub(crate) fn check(dir: &Path, may_lack_permissions: bool) -> Result<bool> {
     .hint("Log-ins are never kept there. Set BBDL_HOME to a directory on another file system, and run: chmod 700 \"$BBDL_HOME\""))
 }
 
-/// Whether the file system keeps permissions, by a file that is made and removed again: exFAT and FAT refuse to change
-/// them, SMB and WSL's Windows drives do as if they had.
+/// Tests whether the file system keeps permissions, with a file that is created and removed again. exFAT and FAT
+/// refuse to change permissions; SMB and WSL's Windows drives only pretend to.
 ///
 /// # Errors
-/// What the file system says.
+/// Errors of the file system.
 pub(crate) fn keeps_permissions(dir: &Path) -> io::Result<bool> {
     #[cfg(unix)]
     {
@@ -239,10 +239,10 @@ pub(crate) fn keeps_permissions(dir: &Path) -> io::Result<bool> {
     }
 }
 
-/// Makes an open file readable by its owner only; the answer is whether it is so now.
+/// Makes an open file readable only by its owner. Returns whether that worked.
 ///
 /// # Errors
-/// What the file system says, but for a refusal to keep permissions.
+/// Errors of the file system, except a refusal to keep permissions.
 #[cfg(unix)]
 pub(crate) fn can_be_made_private(file: &fs::File) -> io::Result<bool> {
     use std::os::unix::fs::PermissionsExt;
@@ -253,7 +253,7 @@ pub(crate) fn can_be_made_private(file: &fs::File) -> io::Result<bool> {
     }
 }
 
-/// EPERM of a file that is our own, or a word for "not here" (EOPNOTSUPP, ENOSYS).
+/// EPERM for our own file, or an error that means "not supported here" (EOPNOTSUPP, ENOSYS).
 #[cfg(unix)]
 fn is_refusal_of_permissions(cause: &io::Error) -> bool {
     matches!(cause.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported)
@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(mode(&fs::metadata(dir.path()).unwrap()), 0o755);
     }
 
-    /// `/` is somebody else's without root, a directory given away is with root.
+    /// Without root, `/` belongs to another user. With root, a directory that was given away does.
     #[test]
     fn a_directory_of_somebody_else_is_refused() {
         let home = tempfile::tempdir().unwrap();

@@ -1,9 +1,9 @@
-//! The one place where a file of ours is opened or made.
+//! The one place where bbdl's own files are opened or created.
 //!
-//! What lies at a path may have been put there by somebody else: a symbolic or hard link to the token file, a pipe
-//! that nobody ever writes to, a device. So bbdl's files are regular files with one name. They are opened without
-//! following a link and without waiting, and are checked before anything is read, written or truncated. A new file
-//! is created only if there is none (`O_EXCL`).
+//! Another user may have put something at a path: a symbolic or hard link to the token file, a pipe that no one ever
+//! writes to, a device. So bbdl's files are regular files with one name. They are opened without following a link and
+//! without waiting, and are checked before anything is read, written or truncated. A new file is created only if
+//! there is none (`O_EXCL`).
 
 use std::{
     fmt,
@@ -16,12 +16,12 @@ use std::{
 
 use super::replace;
 
-/// What stands where a file of ours should be.
+/// What is there instead of a file of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Intruder {
-    /// A symbolic link, whatever it leads to.
+    /// A symbolic link, wherever it leads.
     SymbolicLink,
-    /// A file that has another name as well.
+    /// A file that also has another name.
     HardLink,
     /// A directory.
     Directory,
@@ -46,7 +46,7 @@ impl fmt::Display for Intruder {
 impl std::error::Error for Intruder {}
 
 impl Intruder {
-    /// The intruder that an error is about, if it is about one.
+    /// The intruder in this error, if there is one.
     #[must_use]
     pub fn of(cause: &io::Error) -> Option<Self> {
         cause.get_ref()?.downcast_ref().copied()
@@ -59,18 +59,18 @@ impl From<Intruder> for io::Error {
     }
 }
 
-/// Opens a file of ours for reading.
+/// Opens one of bbdl's files for reading.
 ///
 /// # Errors
-/// What the file system says; an [`Intruder`]; `WouldBlock` while another program does not let go of the file.
+/// Errors of the file system; an [`Intruder`]; `WouldBlock` while another program keeps the file.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     open_with(path, OpenOptions::new().read(true))
 }
 
-/// Opens a file of ours that is there already, to write behind its end.
+/// Opens one of bbdl's existing files to append to it.
 ///
 /// # Errors
-/// As [`open`].
+/// The errors of [`open`].
 pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
     open_with(path, OpenOptions::new().append(true)).and_then(ours)
 }
@@ -78,7 +78,7 @@ pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
 /// Opens one of bbdl's files for reading and writing, and creates it if there is none. Does not truncate it.
 ///
 /// # Errors
-/// As [`open`].
+/// The errors of [`open`].
 pub(crate) fn open_or_create(path: &Path) -> io::Result<File> {
     loop {
         match open_with(path, OpenOptions::new().read(true).write(true)) {
@@ -86,19 +86,20 @@ pub(crate) fn open_or_create(path: &Path) -> io::Result<File> {
             opened => return opened.and_then(ours),
         }
         match create_new(path, OpenOptions::new().read(true).write(true)) {
-            // Somebody was quicker: then that is the file.
+            // Another process was faster, so the file is there now.
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
             created => return created,
         }
     }
 }
 
-/// Makes a file of ours anew. What has its name goes: a link itself and not what it leads to. A directory stays.
+/// Creates one of bbdl's files from scratch. Removes what has its name: a link itself, not its target. A directory
+/// stays.
 ///
 /// # Errors
-/// What the file system says.
+/// Errors of the file system.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
-    /// How often somebody else may put a file there meanwhile.
+    /// How often another process may create the file in between.
     const ATTEMPTS: usize = 100;
     for _ in 0..ATTEMPTS {
         match replace::remove(path) {
@@ -116,17 +117,17 @@ pub(crate) fn create(path: &Path) -> io::Result<File> {
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// The whole of a file of ours.
+/// Reads all of one of bbdl's files.
 ///
 /// # Errors
-/// As [`open`].
+/// The errors of [`open`].
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// Refuses a directory where a person has to name a file. Unix would open it and fail at the first read, and Windows
+/// Refuses a directory if a person has to name a file. Unix would open it and fail at the first read, and Windows
 /// would say that access is denied.
 ///
 /// # Errors
@@ -138,11 +139,11 @@ pub(crate) fn refuse_directory(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The whole of a file that a person wrote and may keep elsewhere, by a symbolic link: `config.toml`. It is not
-/// waited for, and a device is refused, but for the one that is empty.
+/// Reads all of a file that a person wrote and may keep elsewhere behind a symbolic link: `config.toml`. Does not
+/// wait for it, and refuses devices, except the null device.
 ///
 /// # Errors
-/// What the file system says; [`Intruder`].
+/// Errors of the file system; [`Intruder`].
 pub(crate) fn read_following_links(path: &Path) -> io::Result<Vec<u8>> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -171,7 +172,7 @@ fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     };
     let metadata = file.metadata()?;
     refuse_what_is_no_file(&metadata)?;
-    // None is left where the file was replaced between the opening and the look.
+    // The count is 0 if the file was replaced between opening and checking.
     #[cfg(unix)]
     if std::os::unix::fs::MetadataExt::nlink(&metadata) > 1 {
         return Err(Intruder::HardLink.into());
@@ -179,7 +180,7 @@ fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     Ok(file)
 }
 
-/// Reading another user's file is one thing, as root does with an archive it checks; writing to it is another.
+/// Root may read another user's file, for example to check an archive. But bbdl never writes to one.
 fn ours(file: File) -> io::Result<File> {
     #[cfg(unix)]
     if std::os::unix::fs::MetadataExt::uid(&file.metadata()?) != rustix::process::geteuid().as_raw() {
@@ -208,13 +209,13 @@ fn not_following(options: &mut OpenOptions) {
     #[cfg(unix)]
     {
         use rustix::fs::OFlags;
-        // No terminal becomes ours by being opened.
+        // Opening a terminal does not make it the process's own.
         let wanted = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
         std::os::unix::fs::OpenOptionsExt::custom_flags(options, flags(wanted));
     }
     #[cfg(windows)]
     {
-        // FILE_FLAG_OPEN_REPARSE_POINT: the link itself is opened, and then refused.
+        // FILE_FLAG_OPEN_REPARSE_POINT opens the link itself, which is then refused.
         const REPARSE_POINT: u32 = 0x0020_0000;
         std::os::windows::fs::OpenOptionsExt::custom_flags(options, REPARSE_POINT);
     }
@@ -226,8 +227,8 @@ fn flags(flags: rustix::fs::OFlags) -> i32 {
     flags.bits() as i32
 }
 
-/// Samba and others hold leases on files that their clients have open, and give them up when asked, which an opening
-/// does (`F_SETLEASE` in fcntl(2)): it fails at once, and works a moment later.
+/// Samba and other servers hold leases on files that their clients have open, and release them when another process
+/// opens the file (`F_SETLEASE` in fcntl(2)). That first attempt fails at once, and a later one works.
 fn without_a_lease(open: impl Fn() -> io::Result<File>) -> io::Result<File> {
     const PATIENCE: Duration = Duration::from_secs(3);
     const PAUSE: Duration = Duration::from_millis(20);
@@ -242,7 +243,7 @@ fn without_a_lease(open: impl Fn() -> io::Result<File>) -> io::Result<File> {
     }
 }
 
-/// The file is its owner's only, and its owner may write to it, whatever the umask.
+/// Only the owner can use the file, and the owner may write to it, with any umask.
 fn create_new(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     options.create_new(true);
     #[cfg(unix)]
@@ -300,7 +301,7 @@ mod tests {
             ("read", |path| read(path).map(drop)),
         ];
 
-        /// On a thread: what waits for ever must fail the test, not hang it.
+        /// In a thread: if it waits forever, it must fail the test and not hang it.
         fn soon<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
             let (done, waiting) = mpsc::channel();
             thread::spawn(move || done.send(work()));
@@ -364,11 +365,11 @@ mod tests {
             assert!(!dir.path().join("nowhere").exists() && dir.path().join("directory").is_dir());
         }
 
-        /// Whoever put it there may have it open, and read what comes later.
+        /// The user who put it there may have it open and read what is written later.
         #[test]
         fn another_users_file_is_not_written_to() {
             if !rustix::process::geteuid().is_root() {
-                // Files are given away by root only: the tests of the binary say where that was skipped.
+                // Only root can give files away. The integration tests say where that was skipped.
                 return;
             }
             let dir = tempfile::tempdir().unwrap();

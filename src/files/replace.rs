@@ -1,10 +1,10 @@
-//! A file takes the place of another, also where other programs read that one: spreadsheets, backups, virus scanners.
+//! Replaces one file with another, even if other programs read it: spreadsheets, backups, virus scanners.
 //!
-//! Only Windows makes this hard. The standard library renames as POSIX does where Windows can (10 and later, NTFS):
-//! then a reader keeps the old file, if it has opened it so that it may be deleted. Where Windows cannot, or the reader
-//! has not, the rename is refused for as long as the reader has the file open. Most have it for a moment, so the
-//! rename is tried again for some seconds. After that the answer is "another program has it open", which is another
-//! one than "you may not write here", although Windows says "access denied" to both.
+//! This is hard only on Windows. The standard library renames like POSIX if Windows can do that (10 and later, NTFS).
+//! Then a reader keeps the old file, if it has opened the file in a way that allows deletion. Otherwise, the rename
+//! is refused while the reader has the file open. Most readers have it open only for a moment, so the rename is tried
+//! again for some seconds. After that, the error is "another program has it open". That is not the same as "you may
+//! not write here", although Windows says "access denied" in both cases.
 
 use std::{fs, io, path::Path};
 
@@ -16,10 +16,10 @@ use std::{
 
 use tempfile::TempPath;
 
-/// Puts the file at `from` in the place of the one at `to`.
+/// Moves the file at `from` to `to` and replaces what is there.
 ///
 /// # Errors
-/// What the file system says; on Windows [`is_held`] tells whether another program has either file open.
+/// Errors of the file system. On Windows, [`is_held`] tells whether another program has either file open.
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     #[cfg(windows)]
     {
@@ -29,14 +29,14 @@ pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
 }
 
-/// Puts a temporary file in its place. Where it cannot be, it is removed.
+/// Puts a temporary file in place. If that fails, removes it.
 ///
 /// # Errors
-/// As [`rename`].
+/// The errors of [`rename`].
 pub(crate) fn with(temporary: TempPath, place: &Path) -> io::Result<()> {
     #[cfg(windows)]
     {
-        // `persist` renames in the way that no open file survives.
+        // `persist` renames in a way that fails if any program has the file open.
         let path = temporary.keep().map_err(|failed| failed.error)?;
         rename(&path, place).inspect_err(|_| drop(fs::remove_file(&path)))
     }
@@ -44,13 +44,13 @@ pub(crate) fn with(temporary: TempPath, place: &Path) -> io::Result<()> {
     temporary.persist(place).map_err(|failed| failed.error)
 }
 
-/// Removes a file, so that its name is free at once, whoever has the file open and shares it.
+/// Removes a file so that its name is free at once, even if another program has the file open and shares it.
 ///
-/// On file systems that are not its own (exFAT, shares), Windows keeps the name until the file is closed. So the file
-/// gets another name first.
+/// On file systems other than its own (exFAT, shares), Windows keeps the name until the file is closed. So the file
+/// is renamed first.
 ///
 /// # Errors
-/// What the file system says. A directory stays.
+/// Errors of the file system. A directory is not removed.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     #[cfg(windows)]
     if let (Some(dir), Ok(metadata)) = (path.parent(), fs::symlink_metadata(path))
@@ -65,10 +65,10 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     fs::remove_file(path)
 }
 
-/// Waits some seconds for other programs that have one of these files open and would not let it be replaced.
+/// Waits some seconds for other programs that have one of these files open and block its replacement.
 ///
 /// # Errors
-/// That one of them is still open, with its path.
+/// The path of a file that is still open, and the error.
 pub(crate) fn wait_for<'a>(places: impl IntoIterator<Item = &'a Path>) -> Result<(), (&'a Path, io::Error)> {
     #[cfg(windows)]
     for place in places {
@@ -76,7 +76,7 @@ pub(crate) fn wait_for<'a>(places: impl IntoIterator<Item = &'a Path>) -> Result
         const DELETE: u32 = 0x0001_0000;
         let replaceable = || match fs::OpenOptions::new().access_mode(DELETE).open(place) {
             Err(cause) if is_held(&cause) => Err(cause),
-            // Whatever else is wrong, the rename says it.
+            // The rename reports any other problem.
             _ => Ok(()),
         };
         while_held(replaceable).map_err(|cause| (place, cause))?;
@@ -86,7 +86,7 @@ pub(crate) fn wait_for<'a>(places: impl IntoIterator<Item = &'a Path>) -> Result
     Ok(())
 }
 
-/// Whether a failure means that another program has the file open and does not share it: `ERROR_SHARING_VIOLATION` and
+/// Whether an error means that another program has the file open and does not share it: `ERROR_SHARING_VIOLATION` and
 /// `ERROR_LOCK_VIOLATION`.
 #[must_use]
 pub(crate) fn is_held(cause: &io::Error) -> bool {
@@ -98,8 +98,8 @@ fn held() -> io::Error {
     io::Error::from_raw_os_error(32)
 }
 
-/// Tries again while the failure is one that goes when another program closes the file: `ERROR_ACCESS_DENIED` is what
-/// a rename over an open file gives.
+/// Tries again after an error that goes away when another program closes the file. A rename over an open file gives
+/// `ERROR_ACCESS_DENIED`.
 #[cfg(windows)]
 fn while_held<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     const PATIENCE: Duration = Duration::from_secs(5);
@@ -108,7 +108,7 @@ fn while_held<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match attempt() {
             Err(cause) if (is_held(&cause) || cause.raw_os_error() == Some(5)) && Instant::now() < deadline => {
-                // Windows does not tell when a file is closed: to ask again is the condition.
+                // Windows does not report when a file is closed, so this polls.
                 thread::sleep(PAUSE);
             }
             done => return done,
@@ -116,7 +116,7 @@ fn while_held<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     }
 }
 
-/// Whether any other program has the file open: it then cannot be opened for oneself alone.
+/// Whether any other program has the file open: then it cannot be opened without sharing.
 #[cfg(windows)]
 fn has_open(path: &Path) -> bool {
     use std::os::windows::fs::OpenOptionsExt;
@@ -129,7 +129,7 @@ mod tests {
 
     use super::*;
 
-    /// As spreadsheets open a file: others may read it, and nothing else.
+    /// Opens a file as spreadsheets do: others may only read it.
     fn hold(path: &Path) -> fs::File {
         const READ: u32 = 1;
         fs::OpenOptions::new().read(true).share_mode(READ).open(path).unwrap()

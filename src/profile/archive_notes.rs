@@ -1,6 +1,6 @@
-//! Which archives a profile has filled, and which of them it may delete.
+//! Records which archives a profile has filled, and which of them it may delete.
 //!
-//! A path alone says nothing: a link may have been put there, or another person's archive been moved there. What
+//! A path alone proves nothing: someone may have put a link there, or moved another person's archive there. What
 //! counts is where the path led when the archive was filled, and whose the archive says it is.
 
 use std::{
@@ -22,17 +22,17 @@ use crate::{
 /// An archive that a profile has filled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArchiveNote {
-    /// Its directory, absolute, as it was given.
+    /// Its directory, as an absolute path, with links as they were given.
     #[serde(with = "path_text::json")]
     pub out: PathBuf,
     /// When the last pull into it ended.
     pub last_pull: Timestamp,
     /// Claims in it.
     pub count: u64,
-    /// What it was then. 0.1.0 did not write it.
+    /// What it was at that time. Version 0.1.0 did not write this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filled: Option<Filled>,
-    /// No pull into it has ended yet, so that `last_pull` is when the first one began, and `count` is 0.
+    /// No pull into it has ended yet. Then `last_pull` is when the first one began, and `count` is 0.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unfinished: bool,
 }
@@ -40,10 +40,10 @@ pub struct ArchiveNote {
 /// An archive as it was when it was filled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filled {
-    /// Where the path led: no link is in it.
+    /// The real path, without any links.
     #[serde(with = "path_text::json")]
     pub real: PathBuf,
-    /// Whose it is.
+    /// The server, API version and person of its data.
     pub source: Source,
 }
 
@@ -61,19 +61,19 @@ impl ArchiveNote {
         Self { unfinished: true, ..Self::of(out, source, 0) }
     }
 
-    /// How much is in it, for people.
+    /// How much is in it, as text for people.
     #[must_use]
     pub(crate) fn size(&self) -> String {
         if self.unfinished { "its first pull has not finished".to_owned() } else { format!("{} claims", self.count) }
     }
 
-    /// Whether the other note is of the same path, and it still leads where it led.
+    /// Whether the other note has the same path, and the path still leads to the same place.
     pub(crate) fn leads_where(&self, other: &Self) -> bool {
         let real = |note: &Self| note.filled.as_ref().map(|filled| filled.real.clone());
         self.out == other.out && (self.filled.is_none() || real(self) == real(other))
     }
 
-    /// Adds a note of an archive that a pull begins to fill, unless it is known.
+    /// Adds a note of an archive that a pull begins to fill, unless it is already known.
     pub(super) fn add_begun(self, known: &mut Vec<Self>) -> bool {
         if known.iter().any(|known| known.leads_where(&self)) {
             return false;
@@ -94,16 +94,16 @@ impl ArchiveNote {
         }
     }
 
-    /// For `status --json`, as scripts know it.
+    /// The note for `status --json`, in the form that scripts know.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         json!({"out": path_text::to_text(&self.out), "last_pull": self.last_pull, "count": self.count})
     }
 
-    /// Where the archive is now, if its path still leads where it led when it was filled; nothing where nothing is there.
+    /// Where the archive is now, if its path still leads to the same place; `None` if nothing is there.
     ///
     /// # Errors
-    /// Why what is there is not it.
+    /// The reason why what is there is not the archive.
     pub fn place(&self) -> Result<Option<PathBuf>, &'static str> {
         let Ok(real) = fs::canonicalize(&self.out) else { return Ok(None) };
         let is_link = || fs::symlink_metadata(&self.out).is_ok_and(|there| there.is_symlink());
@@ -119,7 +119,7 @@ impl ArchiveNote {
     pub fn is_of(&self, source: &Source, profile: Option<&Profile>) -> bool {
         let ours = profile.map(source_of);
         match &self.filled {
-            // The patient id was unknown then, and a later pull may have found it.
+            // The patient id was unknown then, but a later pull may have found it.
             Some(Filled { source: then, .. }) if then.patient.is_none() && source.patient.is_some() => {
                 ours.as_ref() == Some(source)
             }
@@ -133,7 +133,7 @@ fn source_of(profile: &Profile) -> Source {
     Source { server: profile.server.clone(), api: profile.api, patient: profile.grant.patient.clone() }
 }
 
-/// Archives whose log-in has ended: `logout` leaves them to their owner, and `purge` still finds them.
+/// Archives of log-ins that have ended: `logout` leaves them for their owner, and `purge` can still find them.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct LeftBehind {
     archives: Vec<ArchiveNote>,
@@ -144,7 +144,7 @@ impl LeftBehind {
         paths.left_behind().join(format!("{name}.json"))
     }
 
-    /// The names under which something was left behind, sorted.
+    /// The profile names that have left archives behind, sorted.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`].
@@ -152,10 +152,10 @@ impl LeftBehind {
         crate::profile::paths::names_in(&paths.left_behind())
     }
 
-    /// What the profiles of this name have left behind.
+    /// The archives that profiles of this name have left behind.
     ///
     /// # Errors
-    /// [`crate::error::Exit::Disk`], [`crate::error::Exit::NotSetUp`] where the record cannot be understood.
+    /// [`crate::error::Exit::Disk`], [`crate::error::Exit::NotSetUp`] if the record cannot be read.
     pub(crate) fn load(paths: &Paths, name: &ProfileName) -> Result<Vec<ArchiveNote>> {
         let path = Self::path(paths, name);
         let text = match private_file::read(&path) {
@@ -173,10 +173,10 @@ impl LeftBehind {
         Ok(left.archives)
     }
 
-    /// Adds archives to what was left behind under this name.
+    /// Adds archives to those left behind under this name.
     ///
     /// # Errors
-    /// As [`LeftBehind::load`].
+    /// The errors of [`LeftBehind::load`].
     pub(crate) fn add(paths: &Paths, name: &ProfileName, more: &[ArchiveNote]) -> Result<()> {
         if more.is_empty() {
             return Ok(());
@@ -187,7 +187,7 @@ impl LeftBehind {
         Self::save(paths, name, archives)
     }
 
-    /// Keeps only these; nothing is a record that goes.
+    /// Keeps only these archives. If there are none, the record is removed.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`].

@@ -1,4 +1,4 @@
-//! `config.toml`: defaults for what is not typed.
+//! `config.toml`: defaults for flags that are not typed.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use crate::{
     spelling,
 };
 
-/// `config.toml`: defaults for flags, for all profiles and for single ones. Unknown keys are errors.
+/// `config.toml`: defaults for flags, for all profiles or for single ones. Unknown keys are errors.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConfigFile {
@@ -23,13 +23,13 @@ pub struct ConfigFile {
     pub profile: Option<String>,
     /// `--token-store`
     pub token_store: Option<StoreKind>,
-    /// The program of `--token-store command`, as a shell runs it; `BBDL_TOKEN_STORE_COMMAND` comes first.
+    /// The program of `--token-store command`, as a shell command; `BBDL_TOKEN_STORE_COMMAND` has priority.
     pub token_store_command: Option<String>,
     /// `--json`
     pub json: bool,
     /// `--quiet`
     pub quiet: bool,
-    /// `--verbose`, as often
+    /// `--verbose`, as a number
     pub verbose: u8,
     /// `--no-progress`
     pub no_progress: bool,
@@ -43,7 +43,7 @@ pub struct ConfigFile {
     pub state: Option<Secret>,
     /// `--state-key-file`
     pub state_key_file: Option<PathBuf>,
-    /// The program that prints the key, as a shell runs it; `BBDL_STATE_KEY_COMMAND` comes first.
+    /// The program that prints the key, as a shell command; `BBDL_STATE_KEY_COMMAND` has priority.
     pub state_key_command: Option<String>,
     /// Log-in defaults for every profile.
     pub login: LoginDefaults,
@@ -51,8 +51,7 @@ pub struct ConfigFile {
     pub profiles: std::collections::BTreeMap<String, LoginDefaults>,
 }
 
-/// What to do about a key that there is not: the name nearest to it among those that there are, which the parser
-/// lists.
+/// The correction for an unknown key: the most similar one of the known keys, which the parser lists.
 fn correction(complaint: &str) -> String {
     let mut names = complaint.split('`').skip(1).step_by(2);
     let typed = names.next().unwrap_or_default();
@@ -62,7 +61,7 @@ fn correction(complaint: &str) -> String {
     }
 }
 
-/// What to do about a line with a Windows path in double quotes, where a backslash begins an escape.
+/// The correction for a line with a Windows path in double quotes, where a backslash begins an escape.
 fn in_single_quotes(line: &str) -> Option<String> {
     let (key, value) = line.split_once('=')?;
     let is_escaped = value.trim_start().strip_prefix('"').is_some_and(|value| value.contains('\\'));
@@ -72,7 +71,7 @@ fn in_single_quotes(line: &str) -> Option<String> {
     })
 }
 
-/// What the parser says, in the words of whoever wrote the file.
+/// The parser's message in words for the person who wrote the file.
 fn in_plain_words(complaint: &str) -> String {
     let mut names = complaint.split('`').skip(1).step_by(2);
     let typed = names.next().unwrap_or_default();
@@ -114,10 +113,10 @@ pub struct LoginDefaults {
 }
 
 impl ConfigFile {
-    /// Reads the configuration file. One that is not there is empty, unless it was `named`.
+    /// Reads the configuration file. A missing file counts as empty, unless it was `named`.
     ///
     /// # Errors
-    /// [`crate::error::Exit::NotSetUp`] with the line at fault.
+    /// [`crate::error::Exit::NotSetUp`] with the wrong line.
     pub fn load(paths: &Paths, named: bool) -> Result<Self> {
         let path = &paths.config_file;
         let text = match private_file::read_following_links(path) {
@@ -134,7 +133,7 @@ impl ConfigFile {
                 );
             }
         };
-        // It may name a program to run.
+        // The file may name a program to run, so others must not be able to change it.
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         for path in [path, dir] {
             let metadata = std::fs::metadata(path).ok().filter(|it| it.is_file() || it.is_dir());
@@ -156,7 +155,7 @@ impl ConfigFile {
         })
     }
 
-    /// The log-in defaults of a profile: its own, then those of all.
+    /// The log-in defaults of a profile: its own first, then those for all profiles.
     #[must_use]
     pub fn login_for(&self, profile: &ProfileName) -> LoginDefaults {
         let own = self.profiles.get(profile.as_str()).cloned().unwrap_or_default();

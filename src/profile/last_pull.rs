@@ -1,9 +1,9 @@
-//! When a profile's archives were pulled last: what `--stale-after` and `status` go by.
+//! When a profile's archives were last pulled. `--stale-after` and `status` use this.
 //!
-//! A pull that brings nothing new must cost no more waiting for the disk than its manifest does. So this is a file of
-//! its own beside the profile's record, `pulls/NAME.json`, and is never synced. A power cut may take the newest note;
-//! then the record's own date counts, which is older, and the enrollee is asked once more. What cannot be read counts
-//! for nothing.
+//! A pull that brings nothing new must not wait for the disk more often than its manifest needs. So this is a
+//! separate file beside the profile's record, `pulls/NAME.json`, and it is never synced. A power failure may lose the
+//! newest note. Then the older date in the record counts, and the enrollee's claims are requested once more. A file
+//! that cannot be read is ignored.
 
 use std::{
     collections::BTreeMap,
@@ -36,7 +36,7 @@ struct LastPull {
     at: Timestamp,
     /// Claims in the archive.
     count: u64,
-    /// When each of what can be asked for was last pulled.
+    /// When each resource was last pulled.
     #[serde(default)]
     pulled: BTreeMap<Resource, Timestamp>,
     /// The same, for pulls of everything (`--full`).
@@ -49,7 +49,7 @@ struct LastPull {
 pub struct Asked<'a> {
     /// The resources.
     pub resources: &'a [Resource],
-    /// Whether everything was asked for again.
+    /// Whether everything was requested again.
     pub full: bool,
 }
 
@@ -58,15 +58,15 @@ impl LastPulls {
         paths.last_pulls().join(format!("{name}.json"))
     }
 
-    /// What is noted of a profile; nothing where that cannot be read.
+    /// What is known about a profile; nothing if the file cannot be read.
     #[must_use]
     pub(crate) fn load(paths: &Paths, name: &ProfileName) -> Self {
         let text = private_file::read(&Self::path(paths, name)).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
-    /// Notes a pull that has just ended. Whoever calls this holds the lock of the profile's record. What was not `asked`
-    /// for successfully is not noted as pulled.
+    /// Records a pull that has just ended. The caller holds the lock of the profile's record. Only what was `asked`
+    /// for successfully counts as pulled.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`].
@@ -85,7 +85,7 @@ impl LastPulls {
         all.write(paths, name)
     }
 
-    /// Notes that an archive was moved. Whoever calls this holds the lock of the profile's record.
+    /// Records that an archive was moved. The caller holds the lock of the profile's record.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`].
@@ -105,7 +105,7 @@ impl LastPulls {
         durable::write_unsynced(&path, &text).map_err(|cause| Error::disk("write", &path, &cause))
     }
 
-    /// Since when everything that is asked for has been in the archive at `out`; `None` where some of it never was.
+    /// Since when the archive at `out` has had everything that is asked for; `None` if some of it was never pulled.
     #[must_use]
     pub(crate) fn when(&self, out: &Path, asked: Asked<'_>) -> Option<Timestamp> {
         let archive = self.archives.iter().find(|archive| archive.out == out)?;
@@ -114,13 +114,13 @@ impl LastPulls {
         asked.resources.iter().map(one).min().flatten()
     }
 
-    /// Whether anything is noted of the archive at `out`.
+    /// Whether there is a note about the archive at `out`.
     #[must_use]
     pub(crate) fn knows(&self, out: &Path) -> bool {
         self.archives.iter().any(|archive| archive.out == out)
     }
 
-    /// Brings the notes of a profile's record up to date.
+    /// Updates the notes in a profile's record.
     pub(crate) fn refresh(&self, notes: &mut [ArchiveNote]) {
         for note in notes {
             let newer = self.archives.iter().find(|archive| archive.out == note.out && archive.at > note.last_pull);

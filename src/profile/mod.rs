@@ -1,4 +1,4 @@
-//! What is remembered on this machine: where it lives, one record a profile, and `config.toml`.
+//! What is remembered on this machine: paths, one record per profile, `config.toml`.
 
 pub(crate) mod archive_notes;
 pub(crate) mod config_file;

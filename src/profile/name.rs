@@ -17,20 +17,20 @@ impl ProfileName {
         &self.0
     }
 
-    /// A name like this one, with something behind it.
+    /// This name with something added at the end.
     #[must_use]
     pub fn with_ending(&self, ending: &str) -> Self {
         let begun: String = self.0.chars().take(Self::LONGEST.saturating_sub(ending.len())).collect();
         format!("{begun}{ending}").parse().unwrap_or_else(|_| self.clone())
     }
 
-    /// A name as an older version may have made it, on a system where it can be made.
+    /// A name that an older version may have created, on a system that allows it.
     #[cfg(test)]
     pub(super) fn unchecked(text: &str) -> Self {
         Self(text.to_owned())
     }
 
-    /// Whether Windows takes a file of this name for a device, whatever ending it has.
+    /// Whether Windows treats a file with this name as a device, with any extension.
     pub(super) fn is_a_device(&self) -> bool {
         const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
         let stem = self.0.split('.').next().unwrap_or_default().to_ascii_lowercase();
@@ -40,7 +40,7 @@ impl ProfileName {
         DEVICES.contains(&stem.as_str()) || is_port
     }
 
-    /// The same for every name that differs from this one only in upper and lower case.
+    /// A form that is equal for names that differ only in upper and lower case.
     pub(super) fn folded(&self) -> String {
         self.0.to_ascii_lowercase()
     }
@@ -58,7 +58,7 @@ impl FromStr for ProfileName {
             );
         }
         let name = Self(text.to_owned());
-        // There cannot be such a profile on Windows, and looking for its file may never end.
+        // Windows cannot have such a profile, and looking for its file may never end.
         if cfg!(windows) && name.is_a_device() {
             return Err(super::NameRefused::Device { name }.to_string());
         }
@@ -72,7 +72,7 @@ impl fmt::Display for ProfileName {
     }
 }
 
-/// The flag that names a profile, with a blank before it; nothing for the default one.
+/// The flag that names a profile, with a blank before it; empty for the default profile.
 #[must_use]
 pub fn profile_option(name: &ProfileName) -> String {
     if name.as_str() == ProfileName::DEFAULT { String::new() } else { format!(" --profile {name}") }

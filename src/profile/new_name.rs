@@ -1,16 +1,16 @@
-//! What may name a new profile.
+//! Which names a new profile may have.
 //!
-//! A name becomes the name of files, on any of the three systems, and homes move between them. Windows keeps some
-//! names for devices (a file `con.json` cannot be made there, and opening `COM1.json` may never end), drops a dot at
-//! the end of a name, and keeps `Mom` and `mom` in one file, as macOS does. So a new profile gets none of these names,
-//! on any system. A profile that has one already goes on working.
+//! A profile's name becomes the name of files on any of the three systems, and people move homes between systems.
+//! Windows keeps some names for devices (a file `con.json` cannot be created there, and opening `COM1.json` may never
+//! end), drops a dot at the end of a name, and keeps `Mom` and `mom` in one file, as macOS does. So a new profile
+//! cannot have such a name on any system. An existing profile with such a name keeps working.
 
 use std::collections::{HashMap, HashSet};
 
 use super::ProfileName;
 use crate::error::Error;
 
-/// The name of a profile that is about to be made: every system keeps it in a file of its own.
+/// The name of a new profile, which every system keeps in a separate file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewProfileName(ProfileName);
 
@@ -22,7 +22,7 @@ impl NewProfileName {
     }
 }
 
-/// The names that profiles have already.
+/// The names of existing profiles.
 #[derive(Clone, Debug, Default)]
 pub struct TakenNames {
     exact: HashSet<ProfileName>,
@@ -36,7 +36,7 @@ impl TakenNames {
         self.exact.contains(name)
     }
 
-    /// Takes a name for a new profile. The next one cannot have it.
+    /// Takes a name for a new profile. No later profile can have it.
     ///
     /// # Errors
     /// Why no new profile can have this name.
@@ -57,7 +57,7 @@ impl TakenNames {
         Ok(NewProfileName(name))
     }
 
-    /// Lets a name be taken again: its profile is gone.
+    /// Makes a name free again, because its profile is gone.
     pub fn release(&mut self, name: &ProfileName) {
         self.exact.remove(name);
         let folded = name.folded();
@@ -95,19 +95,19 @@ pub enum NameRefused {
         /// The name.
         name: ProfileName,
     },
-    /// Windows keeps it for a device.
+    /// Windows reserves it for a device.
     #[error("a profile cannot be named \"{name}\": Windows keeps that name for a device")]
     Device {
         /// The name.
         name: ProfileName,
     },
-    /// Windows drops the dot.
+    /// Windows drops the dot at the end.
     #[error("a profile cannot be named \"{name}\": Windows drops a dot at the end of a name")]
     DotAtTheEnd {
         /// The name.
         name: ProfileName,
     },
-    /// Two names, and one file on Windows and macOS.
+    /// Windows and macOS keep both names in one file.
     #[error(
         "a profile cannot be named \"{name}\" beside \"{taken}\": Windows and macOS do not tell upper from lower case in file names"
     )]
@@ -142,7 +142,7 @@ impl From<NameRefused> for Error {
 mod tests {
     use super::*;
 
-    /// A name as an older version may have made it, on a system where it can be made.
+    /// A name that an older version may have created, on a system that allows it.
     fn name(text: &str) -> ProfileName {
         ProfileName::unchecked(text)
     }
@@ -152,7 +152,7 @@ mod tests {
         for device in ["con", "NUL", "aux", "Prn", "COM1", "com0", "lpt9", "con.2024", "nul."] {
             let refused = TakenNames::default().take(name(device)).unwrap_err();
             assert!(matches!(refused, NameRefused::Device { .. }), "{device}: {refused}");
-            // Where there can be such a profile, there may be one.
+            // If such a profile is possible, there may be one.
             assert_eq!(device.parse::<ProfileName>().is_err(), cfg!(windows), "{device}");
         }
         let refused = TakenNames::default().take(name("mom.")).unwrap_err();

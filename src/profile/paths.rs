@@ -1,4 +1,4 @@
-//! Where things live on this machine.
+//! Where bbdl's files are on this machine.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::{
     files::{durable, place, private_dir, private_file},
 };
 
-/// Where things live on this machine.
+/// Where bbdl's files are on this machine.
 #[derive(Clone, Debug)]
 pub struct Paths {
     pub(super) config_file: PathBuf,
@@ -20,11 +20,11 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// With `home` (`BBDL_HOME`) everything is below it; else the places the system has for
-    /// configuration and state. `config` is a configuration file named by the person.
+    /// With `home` (`BBDL_HOME`), everything is inside it. Otherwise, uses the system's directories for configuration
+    /// and state. `config` is a configuration file that the person named.
     ///
     /// # Errors
-    /// [`crate::error::Exit::NotSetUp`] when the system names no home directory.
+    /// [`crate::error::Exit::NotSetUp`] if the system has no home directory for the user.
     pub fn find(home: Option<&Path>, config: Option<&Path>) -> Result<Self> {
         let (config_dir, state) = match home {
             Some(home) => (home.to_owned(), home.to_owned()),
@@ -42,7 +42,7 @@ impl Paths {
         Ok(Self { config_file, state, home_mark })
     }
 
-    /// The record of a profile: no secrets in it.
+    /// The record of a profile. It contains no secrets.
     #[must_use]
     pub fn profile(&self, name: &ProfileName) -> PathBuf {
         self.state.join("profiles").join(format!("{name}.json"))
@@ -60,7 +60,7 @@ impl Paths {
         self.state.join("locks").join(format!("{name}.log-in-lock"))
     }
 
-    /// The lock of a profile's record. Its name ends otherwise than that of any profile's other lock.
+    /// The lock of a profile's record. Its name has another ending than the profile's other locks.
     pub(super) fn profile_lock(&self, name: &ProfileName) -> PathBuf {
         self.state.join("locks").join(format!("{name}.profile-lock"))
     }
@@ -77,13 +77,14 @@ impl Paths {
         self.state.join("tokens")
     }
 
-    /// What keeps keyring items of this home apart from those of others; nothing for the system's own places.
+    /// A name that separates keyring items of this home from those of others; none for the system's default
+    /// directories.
     #[must_use]
     pub fn home_mark(&self) -> Option<&str> {
         self.home_mark.as_deref()
     }
 
-    /// The directories in which secrets and records are, those that are not there included.
+    /// The directories with secrets and records, whether or not they exist.
     #[must_use]
     pub fn private_dirs(&self) -> [PathBuf; 7] {
         let below = |name: &str| self.state.join(name);
@@ -92,8 +93,8 @@ impl Paths {
         [self.state.clone(), profiles, tokens, locks, archives, pulls, unsaved]
     }
 
-    /// Refuses a place for an output where bbdl keeps log-ins and what it remembers of them, or its configuration. Beside
-    /// them, in the state directory itself, is its owner's affair.
+    /// Refuses an output path inside the directories where bbdl keeps log-ins and records, or at its configuration.
+    /// Other paths in the state directory are fine.
     ///
     /// # Errors
     /// [`crate::error::Exit::Usage`].
@@ -108,12 +109,13 @@ impl Paths {
         Ok(())
     }
 
-    /// Where the records of profiles are.
+    /// The directory of the profiles' records.
     pub(super) fn profiles_dir(&self) -> PathBuf {
         self.state.join("profiles")
     }
 
-    /// Removes the lock files of a name. Whoever holds one of them goes on to hold nothing that anybody waits for.
+    /// Removes the lock files of a name. A process that holds one of them keeps a lock that no other process can wait
+    /// for.
     pub(super) fn remove_locks(&self, name: &ProfileName) {
         for lock in [self.lock(name), self.log_in_lock(name), self.profile_lock(name)] {
             let _ = std::fs::remove_file(lock);
@@ -128,36 +130,36 @@ impl Paths {
         names_in(&self.profiles_dir())
     }
 
-    /// The configuration file, whether or not it is there.
+    /// The path of the configuration file, whether or not it exists.
     #[must_use]
     pub fn config_file(&self) -> &Path {
         &self.config_file
     }
 
-    /// Where renewed tokens wait, sealed, while the database of a shared state is away.
+    /// Where renewed tokens wait, sealed, while the database of a shared state cannot be reached.
     #[must_use]
     pub fn unsaved(&self) -> PathBuf {
         self.state.join("unsaved")
     }
 
-    /// Where it is noted which archives a log-in that has ended has filled.
+    /// The directory of the notes about archives of ended log-ins.
     #[must_use]
     pub fn left_behind(&self) -> PathBuf {
         self.state.join("archives")
     }
 
-    /// Where it is noted when each profile was pulled last.
+    /// The directory of the notes about each profile's last pull.
     #[must_use]
     pub fn last_pulls(&self) -> PathBuf {
         self.state.join("pulls")
     }
 
-    /// Removes what killed writers have left beside profiles and tokens: once an hour at most, whoever comes first, since
-    /// the directories may have a hundred thousand files. What cannot be removed now is left for the next time.
+    /// Removes what killed processes have left beside profiles and tokens. At most once an hour, because the
+    /// directories may have a hundred thousand files. What cannot be removed now is left for the next time.
     pub fn sweep(&self) {
         let stamp = self.state.join("locks").join("swept");
         let swept = std::fs::metadata(&stamp).and_then(|metadata| metadata.modified()).map(|at| at.elapsed());
-        // Nothing to sweep where there is no home yet; a stamp from the future says nothing.
+        // There is nothing to remove if there is no home yet. A stamp from the future is ignored.
         let is_due = !matches!(swept, Ok(Ok(age)) if age < durable::ABANDONED);
         if !is_due || !self.state.join("locks").is_dir() || private_file::create(&stamp).is_err() {
             return;
@@ -168,13 +170,13 @@ impl Paths {
         store::sweep(&self.state);
     }
 
-    /// Refuses a state directory in which others could put a profile, a lock or a token file of theirs.
+    /// Refuses a state directory in which others could put a profile, a lock or a token file.
     ///
     /// # Errors
     /// [`crate::error::Exit::PersonMustAct`] with what to type, [`crate::error::Exit::Disk`].
     pub fn check(&self) -> Result<()> {
         self.private_dirs().iter().try_for_each(|dir| {
-            // Any of them may be kept elsewhere by a link; what it leads to has to be safe.
+            // Any of them may be a link to another directory, which has to be safe too.
             let real = std::fs::canonicalize(dir).unwrap_or_else(|_| dir.clone());
             private_dir::check(&real, false).map(drop)
         })
@@ -197,21 +199,22 @@ pub(crate) fn names_in(dir: &Path) -> Result<Vec<ProfileName>> {
     Ok(names)
 }
 
-/// `BBDL_HOME`, where it is set.
+/// `BBDL_HOME`, if it is set.
 #[must_use]
 pub(crate) fn home() -> Option<PathBuf> {
     std::env::var_os("BBDL_HOME").filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-/// The names of all profiles, or none where they cannot be had: for a shell that completes one.
+/// The names of all profiles, for completion in a shell; none if they cannot be listed.
 #[must_use]
 pub(crate) fn profile_names() -> Vec<ProfileName> {
     Paths::find(home().as_deref(), None).and_then(|paths| paths.profiles()).unwrap_or_default()
 }
 
-/// A short name for a home directory: profiles of the same name below two homes are not the same.
+/// A short name for a home directory. Profiles with the same name in two homes are not the same.
 fn home_mark(home: &Path) -> String {
-    // The same name before and after it is made, by way of whatever link, and with or without a slash at its end.
+    // The result must be the same before and after the directory is created, through any link, and with or without a
+    // slash at the end.
     let whole: PathBuf = place::resolved(home).components().collect();
     hex::encode(&Sha256::digest(whole.as_os_str().as_encoded_bytes())[..8])
 }
@@ -220,7 +223,7 @@ fn home_mark(home: &Path) -> String {
 mod tests {
     use super::*;
 
-    /// A write lists nothing, so this is what removes secrets that a killed writer has left.
+    /// Writing does not look for leftovers, so only this removes secrets that a killed process has left.
     #[test]
     fn leftovers_of_killed_writers_are_searched_once_an_hour() {
         let dir = tempfile::tempdir().unwrap();

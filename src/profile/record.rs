@@ -1,4 +1,4 @@
-//! What is remembered of a log-in, without its secrets: one file a profile.
+//! What is remembered of a log-in, without its secrets: one file per profile.
 
 use std::time::Duration;
 
@@ -44,13 +44,13 @@ pub struct Profile {
     /// The redirect URI given at log-in, if any.
     #[serde(default)]
     pub redirect_uri: Option<String>,
-    /// What the server said of the grant.
+    /// What the server said about the grant.
     #[serde(flatten)]
     pub grant: Grant,
-    /// Archives filled with it.
+    /// Archives filled with this log-in.
     #[serde(default)]
     pub archives: Vec<ArchiveNote>,
-    /// That the log-in is over, where that is known. 0.1.0 did not write it.
+    /// A note that the log-in is over, if that is known. Version 0.1.0 did not write this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
 }
@@ -60,14 +60,14 @@ pub struct Profile {
 pub struct Pulled<'a> {
     /// The archive.
     pub note: ArchiveNote,
-    /// What was pulled whole; nothing where something of it failed.
+    /// What was pulled completely; `None` if some of it failed.
     pub asked: Option<Asked<'a>>,
 }
 
-/// The lock of a profile's log-in, under which its tokens change hands.
+/// The lock of a profile's log-in, which must be held to change its tokens.
 ///
 /// # Errors
-/// [`crate::error::Exit::TryAgain`] when another process keeps it for longer than `patience`,
+/// [`crate::error::Exit::TryAgain`] if another process holds it for longer than `patience`,
 /// [`crate::error::Exit::Disk`].
 pub fn hold(paths: &Paths, name: &ProfileName, patience: Duration, purpose: &str) -> Result<lock::FileLock> {
     let path = paths.lock(name);
@@ -81,10 +81,10 @@ pub fn hold(paths: &Paths, name: &ProfileName, patience: Duration, purpose: &str
 }
 
 impl Profile {
-    /// Reads a profile; `None` when there is none of this name.
+    /// Reads a profile; `None` if there is none with this name.
     ///
     /// # Errors
-    /// [`crate::error::Exit::Disk`], or [`crate::error::Exit::NotSetUp`] when the file is not a profile.
+    /// [`crate::error::Exit::Disk`], or [`crate::error::Exit::NotSetUp`] if the file is not a profile.
     pub fn load(paths: &Paths, name: &ProfileName) -> Result<Option<Self>> {
         let path = paths.profile(name);
         let text = match private_file::read(&path) {
@@ -104,10 +104,10 @@ impl Profile {
         })
     }
 
-    /// Reads the profile of a command that needs a log-in. If there is none, the next step is to log in.
+    /// Reads the profile for a command that needs a log-in. If there is none, the hint is to log in.
     ///
     /// # Errors
-    /// As [`Profile::load`], and [`crate::error::Exit::NotSetUp`] when there is none of this name.
+    /// The errors of [`Profile::load`], and [`crate::error::Exit::NotSetUp`] if there is none with this name.
     pub fn must_load(paths: &Paths, name: &ProfileName) -> Result<Self> {
         Self::load(paths, name)?.ok_or_else(|| {
             let login = format!("bbdl login --sandbox{}  (or --production)", profile_option(name));
@@ -119,11 +119,11 @@ impl Profile {
         })
     }
 
-    /// Reads the profile of a command that changes or ends what is there already. To log in would be the wrong advice: if
-    /// there is no such profile, its name is probably mistyped.
+    /// Reads the profile for a command that changes or ends an existing one. If there is none, its name is probably
+    /// mistyped, and a hint to log in would be wrong.
     ///
     /// # Errors
-    /// As [`Profile::must_load`].
+    /// The errors of [`Profile::must_load`].
     pub fn must_exist(paths: &Paths, name: &ProfileName) -> Result<Self> {
         const LISTED: usize = 8;
         Self::load(paths, name)?.ok_or_else(|| {
@@ -153,7 +153,7 @@ impl Profile {
         durable::write_private(&path, &text).map_err(|cause| Error::disk("write", &path, &cause))
     }
 
-    /// The lock under which the file is read and written anew; never held while anything is waited for.
+    /// The lock for reading and rewriting the file. It is never held during a wait.
     fn hold(paths: &Paths, name: &ProfileName) -> Result<lock::FileLock> {
         const PATIENCE: Duration = Duration::from_secs(10);
         let lock = paths.profile_lock(name);
@@ -164,19 +164,19 @@ impl Profile {
         })
     }
 
-    /// Puts this profile in the place of what was there, one process at a time.
+    /// Replaces the profile that was there, one process at a time.
     ///
     /// # Errors
-    /// [`crate::error::Exit::Disk`]; [`crate::error::Exit::TryAgain`] when another process keeps the file for long.
+    /// [`crate::error::Exit::Disk`]; [`crate::error::Exit::TryAgain`] if another process holds the file for long.
     pub fn replace(&self, paths: &Paths, name: &ProfileName) -> Result<()> {
         let _held = Self::hold(paths, name)?;
         self.save(paths, name)
     }
 
-    /// Puts many profiles in the places of what was there; they wait for the disk together. The answer has one entry a
-    /// profile, in their order. Whoever calls this holds the lock of each log-in.
+    /// Replaces many profiles, and syncs them together. The result has one entry per profile, in their order. The
+    /// caller holds the lock of each log-in.
     pub fn replace_many(paths: &Paths, profiles: &[(&ProfileName, &Self)]) -> Vec<Result<()>> {
-        // Nobody but the holder of that lock makes a record that is not there yet.
+        // Only the holder of that lock creates a new record.
         let is_there = |name: &ProfileName| std::fs::symlink_metadata(paths.profile(name)).is_ok();
         let held: Vec<Result<Option<lock::FileLock>>> =
             profiles.iter().map(|(name, _)| is_there(name).then(|| Self::hold(paths, name)).transpose()).collect();
@@ -198,15 +198,15 @@ impl Profile {
         ends.collect()
     }
 
-    /// Gives a profile, and what else is kept under its name, another name that is free. Tokens are not moved. Whoever
-    /// calls this holds the locks of both log-ins. Cut short, it can be done again.
+    /// Gives a profile, and what else is kept under its name, another free name. Does not move tokens. The caller
+    /// holds the locks of both log-ins. If it is interrupted, it can be repeated.
     ///
     /// # Errors
-    /// [`crate::error::Exit::Disk`]; [`crate::error::Exit::TryAgain`] when another process keeps the file for long.
+    /// [`crate::error::Exit::Disk`]; [`crate::error::Exit::TryAgain`] if another process holds the file for long.
     pub fn rename(paths: &Paths, old: &ProfileName, new: &ProfileName) -> Result<()> {
         let _held = Self::hold(paths, old)?;
         let (from, to) = (paths.profile(old), paths.profile(new));
-        // The log-ins that ended under the new name before have left archives of their own.
+        // Earlier log-ins under the new name may have left archives of their own.
         LeftBehind::add(paths, new, &LeftBehind::load(paths, old)?)?;
         LeftBehind::save(paths, old, Vec::new())?;
         let pulls = [old, new].map(|name| paths.last_pulls().join(format!("{name}.json")));
@@ -221,11 +221,11 @@ impl Profile {
         Ok(())
     }
 
-    /// Removes a profile and what else is kept under its name, but for the tokens. Whoever calls this holds the lock of
-    /// the log-in.
+    /// Removes a profile and what else is kept under its name, except the tokens. The caller holds the lock of the
+    /// log-in.
     ///
     /// # Errors
-    /// As [`Profile::forget`].
+    /// The errors of [`Profile::forget`].
     pub fn remove(paths: &Paths, name: &ProfileName) -> Result<()> {
         LeftBehind::save(paths, name, Vec::new())?;
         Self::forget(paths, name)?;
@@ -233,10 +233,10 @@ impl Profile {
         Ok(())
     }
 
-    /// Removes a profile, one process at a time, so that an update at that moment does not bring it back.
+    /// Removes a profile, one process at a time, so that an update at the same moment does not bring it back.
     ///
     /// # Errors
-    /// [`crate::error::Exit::Disk`]; [`crate::error::Exit::TryAgain`] when another process keeps the file for long.
+    /// [`crate::error::Exit::Disk`]; [`crate::error::Exit::TryAgain`] if another process holds the file for long.
     pub fn forget(paths: &Paths, name: &ProfileName) -> Result<()> {
         let _held = Self::hold(paths, name)?;
         for path in [paths.last_pulls().join(format!("{name}.json")), paths.profile(name)] {
@@ -250,10 +250,11 @@ impl Profile {
         Ok(())
     }
 
-    /// Notes an archive of `ours` before a pull writes to it: whatever becomes of the pull, `purge` finds the archive.
+    /// Records an archive of `ours` before a pull writes to it. Then `purge` finds the archive even if the pull
+    /// fails.
     ///
     /// # Errors
-    /// As [`Profile::update`]: where the profile was removed meanwhile, nothing may be written.
+    /// The errors of [`Profile::update`]. If the profile was removed in the meantime, nothing may be written.
     pub fn note_begin(paths: &Paths, name: &ProfileName, ours: &Self, note: ArchiveNote) -> Result<()> {
         let _held = Self::hold(paths, name)?;
         let mut profile = Self::must_load(paths, name)?;
@@ -266,20 +267,20 @@ impl Profile {
         Ok(())
     }
 
-    /// Whether it is the same person's log-in, at the same place.
+    /// Whether it is the same person's log-in at the same server.
     fn is_log_in_of(&self, ours: &Self) -> bool {
         self.server == ours.server && self.api == ours.api && self.grant.is_of_the_same_person(&ours.grant)
     }
 
-    /// Notes a pull into one of the archives of `ours`, as the profile was when the pull began; `asked` is what was pulled
-    /// whole. The record is written where it does not know the archive yet, and a note beside it otherwise.
+    /// Records a pull into one of the archives of `ours`, which is the profile as it was when the pull began. Writes
+    /// the record if it does not know the archive yet, and otherwise only a note beside it.
     ///
     /// # Errors
-    /// As [`Profile::update`].
+    /// The errors of [`Profile::update`].
     pub fn note_pull(paths: &Paths, name: &ProfileName, ours: &Self, pulled: Pulled<'_>) -> Result<()> {
         let _held = Self::hold(paths, name)?;
         let mut profile = Self::must_load(paths, name)?;
-        // Somebody else may have logged in under this name meanwhile: it is no archive of theirs.
+        // Another person may have logged in under this name in the meantime. The archive is not theirs.
         if !profile.is_log_in_of(ours) {
             return Ok(());
         }
@@ -293,10 +294,10 @@ impl Profile {
         LastPulls::note(paths, name, &note, asked)
     }
 
-    /// Notes that an archive was moved.
+    /// Records that an archive was moved.
     ///
     /// # Errors
-    /// As [`Profile::update`].
+    /// The errors of [`Profile::update`].
     pub fn note_move(paths: &Paths, name: &ProfileName, from: &std::path::Path, to: &std::path::Path) -> Result<()> {
         let _held = Self::hold(paths, name)?;
         let mut profile = Self::must_load(paths, name)?;
@@ -308,11 +309,11 @@ impl Profile {
         LastPulls::moved(paths, name, from, to)
     }
 
-    /// Changes what is remembered of a profile, one process at a time.
+    /// Changes the record of a profile, one process at a time.
     ///
     /// # Errors
-    /// As [`Profile::must_load`]; [`crate::error::Exit::Disk`]; [`crate::error::Exit::TryAgain`] when another process keeps
-    /// the file for long.
+    /// The errors of [`Profile::must_load`]; [`crate::error::Exit::Disk`]; [`crate::error::Exit::TryAgain`] if
+    /// another process holds the file for long.
     pub fn update(paths: &Paths, name: &ProfileName, change: impl FnOnce(&mut Self)) -> Result<()> {
         let _held = Self::hold(paths, name)?;
         let mut profile = Self::must_load(paths, name)?;
@@ -320,11 +321,11 @@ impl Profile {
         profile.save(paths, name)
     }
 
-    /// Notes that the log-in which `grant` is of is over. Where another log-in has taken its place meanwhile,
-    /// or an end is noted already, nothing changes.
+    /// Records that the log-in of `grant` is over. Changes nothing if another log-in has replaced it in the meantime,
+    /// or if an end is recorded already.
     ///
     /// # Errors
-    /// As [`Profile::update`].
+    /// The errors of [`Profile::update`].
     pub fn mark_ended(paths: &Paths, name: &ProfileName, grant: &Grant, kind: EndedKind) -> Result<()> {
         Self::update(paths, name, |profile| {
             if profile.grant.log_in == grant.log_in && profile.ended.is_none() {
@@ -333,15 +334,16 @@ impl Profile {
         })
     }
 
-    /// Takes the note away that the log-in is over: the server has just accepted it.
+    /// Removes the note that the log-in is over, because the server has just accepted it.
     ///
     /// # Errors
-    /// As [`Profile::update`].
+    /// The errors of [`Profile::update`].
     pub fn clear_ended(paths: &Paths, name: &ProfileName) -> Result<()> {
         Self::update(paths, name, |profile| profile.ended = None)
     }
 
-    /// Whether another profile is certainly of the same person: the same server names the same Patient id.
+    /// Whether another profile certainly belongs to the same person: both have the same server and the same Patient
+    /// id.
     #[must_use]
     pub fn holds_the_person_of(&self, other: &Self) -> bool {
         self.server == other.server
@@ -350,7 +352,7 @@ impl Profile {
             && self.grant.patient == other.grant.patient
     }
 
-    /// Every profile that can be read, by name.
+    /// All profiles that can be read, by name.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`].
@@ -359,7 +361,7 @@ impl Profile {
         Ok(paths.profiles()?.into_iter().filter_map(load).collect())
     }
 
-    /// Server and version.
+    /// The server and API version.
     #[must_use]
     pub fn server(&self) -> Server {
         Server::new(self.server.clone(), self.api)
@@ -372,7 +374,7 @@ impl Profile {
     }
 }
 
-/// Whether a file that is there has exactly this name. Windows and macOS find `mom.json` under `Mom.json` too.
+/// Whether an existing file has exactly this name. Windows and macOS find `mom.json` under `Mom.json` too.
 fn is_spelled_so(path: &std::path::Path) -> bool {
     if cfg!(not(any(windows, target_os = "macos"))) {
         return true;
@@ -396,7 +398,7 @@ fn no_profile(name: &ProfileName) -> Error {
     Error::new(ErrorKind::NoProfile, format!("there is no profile \"{name}\" on this machine"))
 }
 
-/// The name that was probably meant.
+/// The existing name that was probably meant.
 fn most_alike<'n>(known: &'n [ProfileName], name: &ProfileName) -> Option<&'n ProfileName> {
     spelling::nearest(name.as_str(), known, |known| known.as_str().to_owned())
 }

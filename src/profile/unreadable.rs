@@ -1,4 +1,4 @@
-//! Profiles whose records cannot be read, in what a command tells of all of them.
+//! Profiles whose records cannot be read, for a command that reports on all profiles.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 pub(crate) struct Unreadable(Vec<(ProfileName, Error)>);
 
 impl Unreadable {
-    /// The profile that was read, if there is one; a record that cannot be read is noted.
+    /// The profile that was read, if there is one. Notes a record that cannot be read.
     pub(crate) fn or_note(&mut self, name: &ProfileName, read: Result<Option<Profile>>) -> Option<Profile> {
         read.unwrap_or_else(|error| {
             self.0.push((name.clone(), error));
@@ -29,7 +29,7 @@ impl Unreadable {
         self.0.is_empty()
     }
 
-    /// What follows the array of the profiles in an object of JSON.
+    /// The JSON text that follows the array of profiles.
     #[must_use]
     pub(crate) fn json_field(&self) -> String {
         let row = |(name, error): &(ProfileName, Error)| json!({"name": name.as_str(), "error": error.to_json()});
@@ -39,14 +39,14 @@ impl Unreadable {
         format!(",\"unreadable\":{}", self.0.iter().map(row).collect::<Value>())
     }
 
-    /// The failure of a command that has told what it could of the other profiles.
+    /// The error of a command that has reported what it could about the other profiles.
     #[must_use]
     pub(crate) fn into_error(self) -> Option<Error> {
         const LISTED: usize = 8;
         let names: Vec<&str> = self.0.iter().take(LISTED).map(|(name, _)| name.as_str()).collect();
         let count = self.0.len();
         let names = format!("{}{}", names.join(", "), if count > LISTED { ", …" } else { "" });
-        // Of several, the first.
+        // If several are equally grave, the first.
         let (_, gravest) = self.0.into_iter().rev().max_by_key(|(_, error)| error.exit().gravity())?;
         let message = match count {
             1 => format!("the record of profile {names} cannot be read: {}", gravest.message),
