@@ -7,7 +7,11 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Setting, Stage, assert_code, ids, lines, text};
+use crate::support::{
+    Setting, Stage, assert_code, finished, has_programs, ids, lines,
+    needs::{is_root, root_to},
+    started_by, text,
+};
 use serde_json::{Value, json};
 
 /// One request after another: what happens to the third has to happen to the third page.
@@ -122,6 +126,27 @@ fn an_increment_downloads_only_new_and_changed_claims() {
     is_all_there(&stage);
     // And again: nothing.
     assert_eq!(counts(&stage.expect_json(0, &FETCH)), (0, 0, 403, 0, "incremental"));
+}
+
+/// Else a power cut could bring the note of the commit back, and it would move what the next pull has begun to write.
+#[test]
+fn the_note_of_a_commit_is_off_the_disk_when_a_pull_ends() {
+    if !has_programs(&["strace"]) {
+        return;
+    }
+    // bbdl lets nobody else look into its memory, where the names are.
+    if !is_root() {
+        return root_to("read the arguments of bbdl's system calls");
+    }
+    let stage = stage(3);
+    stage.expect(0, &FETCH);
+    stage.control("POST", "claims", r#"{"add":1}"#);
+    let traced = ["strace", "-f", "-y", "-e", "trace=unlink,unlinkat,fsync", "-o", "trace"];
+    assert_code(&finished(started_by(&traced, &stage.bbdl(&FETCH))), 0, &FETCH);
+    let trace = fs::read_to_string(stage.home.path().join("trace")).unwrap();
+    let mut after = trace.lines().skip_while(|line| !(line.contains("unlink") && line.contains("commit.json")));
+    assert!(after.next().is_some(), "{trace}");
+    assert!(after.any(|line| line.contains("fsync(") && line.contains("/.bbdl>")), "{trace}");
 }
 
 #[test]

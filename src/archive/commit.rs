@@ -111,6 +111,9 @@ impl Commit {
         let note = dir.join(NOTE);
         fs::remove_file(&note).map_err(|cause| Error::disk("remove", &note, &cause))?;
         clear_stage(dir)?;
+        // A note that came back would move what a later pull has begun to write.
+        let own = dir.join(OWN);
+        durable::sync_dir(&own).map_err(|cause| Error::disk("sync", &own, &cause))?;
         Ok(syncs)
     }
 

@@ -16,7 +16,7 @@ use super::{
     changes::Changes,
     id_hash::{IdHash, id_hash},
     id_index::{self, IndexRow, IndexedFile},
-    lines::{Lines, create, for_each_line, hex_digest, not_as_it_was, sync},
+    lines::{Lines, create, damaged, for_each_line, hex_digest, not_as_it_was, sync},
     manifest::Entry,
 };
 use crate::{
@@ -135,10 +135,11 @@ impl Merge<'_> {
     /// The resources of the increment, each as if it were new.
     fn pieces(&self) -> Result<Pieces> {
         let (mut pieces, mut at) = (Pieces::default(), 0);
-        for_each_line(self.increment, |_, line| {
+        for_each_line(self.increment, |line_number, line| {
             let (from, length) = (at, line.len() as u64);
             at += length + 1;
-            let Ok(header) = Header::read(line) else { return Ok(()) };
+            let header =
+                Header::read(line).map_err(|_| damaged(self.increment, line_number, "it is not a resource"))?;
             let (id, fingerprint, last_updated) = (id_hash(&header.id), header.fingerprint(line), header.last_updated);
             let record = IndexRow { id, fingerprint, last_updated };
             pieces.by_id.insert(id, Piece { record, fate: Fate::Added, last_updated, from, length });
@@ -170,10 +171,13 @@ impl Merge<'_> {
             }
             Ok(())
         })?;
-        if hex_digest(hash) == self.entry.sha256 {
-            return Ok(records);
+        if hex_digest(hash) != self.entry.sha256 {
+            return Err(not_as_it_was(self.before, "its checksum differs from the manifest"));
         }
-        Err(not_as_it_was(self.before, "its checksum differs from the manifest"))
+        if records.len() as u64 != self.entry.count {
+            return Err(not_as_it_was(self.before, "it has another number of resources than the manifest says"));
+        }
+        Ok(records)
     }
 
     fn write(&self, pieces: &Pieces) -> Result<(u64, String)> {
@@ -368,5 +372,25 @@ mod tests {
         }
         fs::remove_file(case.path("before")).unwrap();
         assert!(case.perform(&merged.sha256, 1, merged.bytes).is_err());
+    }
+
+    #[test]
+    fn a_manifest_with_another_number_of_claims_is_not_believed() {
+        let (case, merged) = Case::merge(&[claim("a", 1, 1)], &[claim("b", 1, 1)]);
+        drop(merged.unwrap());
+        let before = fs::read(case.path("before")).unwrap();
+        let sha256 = hex_digest(Sha256::new_with_prefix(&before));
+        for count in [0, 2, u64::MAX] {
+            let error = case.perform(&sha256, count, before.len() as u64).unwrap_err();
+            assert_eq!(error.kind, crate::error::ErrorKind::Archive, "{count}");
+        }
+    }
+
+    /// A claim that came is in the archive afterwards, or the pull fails.
+    #[test]
+    fn a_damaged_increment_is_refused() {
+        let (case, merged) = Case::merge(&[claim("a", 1, 1)], &[claim("b", 1, 1), "{\"id\":".to_owned()]);
+        assert_eq!(merged.unwrap_err().kind, crate::error::ErrorKind::Archive);
+        assert_eq!(case.read("out"), None);
     }
 }

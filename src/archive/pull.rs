@@ -302,7 +302,9 @@ impl Pull {
             // If the server counted more than it sent, keep the old number of missing resources, or else take the new
             // one.
             server_total: match pulled.server_total.map_or(0, |total| total.saturating_sub(finished.tally.count)) {
-                missing if missing > 0 && !pulled.cursor_stays => kept.server_total.or(Some(kept.count + missing)),
+                missing if missing > 0 && !pulled.cursor_stays => {
+                    kept.server_total.or(Some(kept.count.saturating_add(missing)))
+                }
                 _ => kept.server_total,
             }
             .map(|total| total + merged.added),

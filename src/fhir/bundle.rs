@@ -131,7 +131,8 @@ impl<R> Wire<'_, R> {
         if self.resource_type != "Bundle" {
             return Err(BundleError::NotABundle(crate::error::sanitized(&self.resource_type)));
         }
-        let total = self.total.and_then(|raw| raw.get().parse().ok());
+        // FHIR's integers have 32 bits.
+        let total = self.total.and_then(|raw| raw.get().parse::<u32>().ok()).map(u64::from);
         let next = self.link.into_iter().find(|link| link.relation == "next").map(|link| link.url.into_owned());
         let last_updated = self.meta.and_then(|meta| meta.last_updated).and_then(|text| text.parse().ok());
         let (mut resources, mut outcomes, mut included) = (Vec::with_capacity(entries.len()), Vec::new(), 0);
@@ -345,8 +346,10 @@ mod tests {
 
     #[test]
     fn a_page_may_lack_total_entries_and_links() {
-        let bundle = Bundle::split(r#"{"resourceType":"Bundle","total":"many"}"#.into()).unwrap();
-        assert!(bundle.is_empty() && bundle.total.is_none() && bundle.next.is_none());
+        for total in [r#""many""#, "-1", "1.5", "18446744073709551615"] {
+            let bundle = Bundle::split(format!(r#"{{"resourceType":"Bundle","total":{total}}}"#)).unwrap();
+            assert!(bundle.is_empty() && bundle.total.is_none() && bundle.next.is_none(), "{total}");
+        }
     }
 
     #[test]

@@ -104,7 +104,8 @@ fn number(url: &Url, name: &str) -> Option<u64> {
     let mut values = url.query_pairs().filter(|(key, _)| key == name);
     let (_, value) = values.next()?;
     let plain = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-    if plain && values.next().is_none() { value.parse().ok() } else { None }
+    // FHIR's integers have 32 bits.
+    if plain && values.next().is_none() { value.parse::<u32>().ok().map(u64::from) } else { None }
 }
 
 #[cfg(test)]
@@ -134,6 +135,7 @@ mod tests {
             "startIndex=50",
             "_count=50",
             "startIndex=50&_count=0",
+            "startIndex=18446744073709551615&_count=50",
             "startIndex=50&_count=50&startIndex=60",
             "startIndex=50&_offset=50&_count=50",
             "startIndex=x&_offset=50&_count=50",

@@ -189,7 +189,6 @@ impl Stage {
         self.home.path().join("claims")
     }
 
-    /// The lines of a file of the archive.
     /// Puts other claims in the archive's place, as if a pull had brought them: the manifest knows of it.
     pub fn keep_instead(&self, claims: &str) {
         let (file, path) = (self.out().join("ExplanationOfBenefit.ndjson"), self.out().join("manifest.json"));
@@ -390,8 +389,13 @@ impl Running {
 
     /// As [`Running::finish`], with standard input left open until then: a terminal is not closed either.
     pub fn finish_open(mut self) -> Output {
-        let mut stdout = Vec::new();
-        self.child.stdout.take().unwrap().read_to_end(&mut stdout).unwrap();
+        let mut stdout = self.child.stdout.take().unwrap();
+        let (done, read) = mpsc::channel();
+        thread::spawn(move || {
+            let mut bytes = Vec::new();
+            done.send(stdout.read_to_end(&mut bytes).map(|_| bytes))
+        });
+        let stdout = read.recv_timeout(PATIENCE).expect("bbdl hangs").unwrap();
         let status = self.child.wait().unwrap();
         while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
             let _ = writeln!(self.seen, "{line}");
