@@ -124,12 +124,24 @@ pub fn server_named(text: &str) -> Result<Origin> {
         "production" => PRODUCTION,
         url => url,
     };
-    url.parse().map_err(|cause| Error::usage(format!("server \"{}\": {cause}", crate::error::sanitized(text))))
+    url.parse().map_err(|cause| {
+        // A password may stand before the host.
+        let shown = text.rsplit_once('@').map_or(text, |(_, host)| host);
+        Error::usage(format!("server \"{}\": {cause}", crate::error::sanitized(shown)))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_in_an_address_is_not_repeated() {
+        for text in ["https://u:hush@example.org", "https://hush@example.org/x", "u:hush@example.org"] {
+            let error = server_named(text).unwrap_err();
+            assert!(!error.message.contains("hush") && error.message.contains("example.org"), "{}", error.message);
+        }
+    }
 
     #[test]
     fn origins_are_https_or_this_machine() {

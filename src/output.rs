@@ -144,6 +144,11 @@ impl Output {
         self.0.json
     }
 
+    /// Whether asking is forbidden although a person could type an answer.
+    pub(crate) fn must_not_ask(&self) -> bool {
+        self.0.no_input && stdin().is_terminal()
+    }
+
     /// Whether a person can be asked: a terminal is there and asking was not forbidden.
     #[must_use]
     pub fn can_ask(&self) -> bool {
@@ -330,6 +335,25 @@ impl Output {
 /// does; one of before Windows 10 cannot. Through a pipe, whoever wanted them knows.
 fn understands_styles() -> bool {
     !cfg!(windows) || !stderr().is_terminal() || Term::stderr().features().colors_supported()
+}
+
+/// Refuses records for a standard output that is closed (`>&-`): Rust's runtime has opened `/dev/null` in its place, for
+/// reading and writing, and there every record would seem to be written. A shell opens what `>/dev/null` names for
+/// writing only. Only for records: programs that do not want to see a result open `/dev/null` in the same way.
+///
+/// # Errors
+/// [`crate::error::Exit::Disk`].
+pub(crate) fn refuse_closed_stdout() -> Result<()> {
+    #[cfg(unix)]
+    {
+        use rustix::fs::{OFlags, fcntl_getfl, fstat, stat};
+        let is_null = || fstat(stdout()).ok()?.st_rdev.eq(&stat("/dev/null").ok()?.st_rdev).then_some(());
+        if fcntl_getfl(stdout()).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR) && is_null().is_some() {
+            return Err(Error::new(ErrorKind::Stdout, "standard output is closed, so nothing was written")
+                .hint("Open it: leave out >&-, or name a file with --out."));
+        }
+    }
+    Ok(())
 }
 
 fn no_answer(question: &str) -> Error {

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     path::Path,
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
 };
 
 use crate::support::{Setting, Stage, assert_code, finished, has_programs, set_mode, text, tls::TlsServer};
@@ -244,8 +244,45 @@ fn a_lost_result_is_a_failure_but_a_leaving_reader_is_not() {
     }
 }
 
+/// Rust's runtime puts `/dev/null` in the place of a closed standard output, and every record would go there.
+#[cfg(unix)]
+#[test]
+fn records_for_a_closed_standard_output_are_refused() {
+    let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
+    stage.expect(0, &["fetch", "eob", "--out", "claims"]);
+    for command in ["fetch eob --out -", "report claims --out -", "profiles export"] {
+        for (end, code) in [(">&-", 74), (">/dev/null", 0), ("| cat >/dev/null", 0)] {
+            let line = format!("set -o pipefail; '{}' {command} {end}", env!("CARGO_BIN_EXE_bbdl"));
+            let output = finished(crate::support::started_by(&["bash", "-c", &line], &stage.bbdl(&[])));
+            assert_code(&output, code, &[command, end]);
+            assert_eq!(text(&output.stderr).contains("standard output is closed"), code == 74, "{command} {end}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_question_is_not_asked_where_questions_are_forbidden() {
+    let stage = Stage::claims(3);
+    let output = output_at_a_terminal(
+        &stage,
+        80,
+        &[("BBDL_CLIENT_SECRET", "hush")],
+        "login --manual --no-input --client-id app",
+    );
+    assert_code(&output, 78, &["login --manual --no-input"]);
+    let said = text(&output.stdout);
+    assert!(said.contains("--no-input forbids questions") && !said.contains("/authorize"), "{said}");
+}
+
 /// What a terminal of this width is sent, in a run that has to wait for its pages.
 fn at_a_terminal(stage: &Stage, columns: u16, environment: &[(&str, &str)], arguments: &str) -> String {
+    let output = output_at_a_terminal(stage, columns, environment, arguments);
+    assert_code(&output, 0, &[arguments]);
+    text(&output.stdout)
+}
+
+fn output_at_a_terminal(stage: &Stage, columns: u16, environment: &[(&str, &str)], arguments: &str) -> Output {
     let inner = format!("stty cols {columns} rows 24; exec '{}' {arguments}", env!("CARGO_BIN_EXE_bbdl"));
     let mut command = Command::new("script");
     command.args(["-qefc", &inner, "/dev/null"]).current_dir(stage.home.path()).env("TERM", "xterm");
@@ -253,9 +290,7 @@ fn at_a_terminal(stage: &Stage, columns: u16, environment: &[(&str, &str)], argu
         command.env(key, value.unwrap_or_default());
     }
     command.envs(environment.iter().copied());
-    let output = finished(command);
-    assert_code(&output, 0, &[arguments]);
-    text(&output.stdout)
+    finished(command)
 }
 
 /// The text of a line without what only moves the cursor or paints.

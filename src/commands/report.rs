@@ -8,6 +8,7 @@ use crate::{
     cli,
     commands::{Context, archive_owner::owner_of, login::browser, output_file},
     error::{Error, ErrorKind, Result},
+    output::refuse_closed_stdout,
     report::{Options, Report},
 };
 
@@ -29,6 +30,7 @@ pub(crate) fn run(context: &Context, args: &cli::Report) -> Result<()> {
                 Error::usage("--open needs a file, but --out - writes none").hint("Name a file: --out claims.html.")
             );
         }
+        refuse_closed_stdout()?;
         let report = Report::of(&args.dir, None, &options)?;
         let written = context.output.stream(|mut out| report.write(&mut out, Error::stdout));
         return written.map_err(|error| match error.kind {

@@ -16,10 +16,23 @@ struct Variable {
 
 /// Reads the command line of this process. A refusal comes with the variable that its value is from, if it is.
 pub(super) fn parse() -> Result<Cli, (Error, Option<String>)> {
-    read(&|_| false).map_err(|refusal| match blamed(&refusal) {
-        Some(variable) => (named(refusal, &variable), Some(variable.name)),
-        None => (as_typed(refusal), None),
-    })
+    let refusal = match read(&|_| false) {
+        Ok(cli) => return Ok(cli),
+        Err(refusal) => refusal,
+    };
+    let Some(variable) = blamed(&refusal) else { return Err((as_typed(refusal), None)) };
+    match without_conflict(&refusal, &variable) {
+        Some(cli) => Ok(cli),
+        None => Err((named(refusal, &variable), Some(variable.name))),
+    }
+}
+
+/// The command line without a variable that an option on it conflicts with: what is typed counts more than what is set.
+/// Two variables that conflict with each other are an error.
+fn without_conflict(refusal: &Error, variable: &Variable) -> Option<Cli> {
+    let conflicts = |refusal: &Error| refusal.kind() == ErrorKind::ArgumentConflict;
+    let is_with_an_option = conflicts(refusal) && read(&|name| name != variable.name).is_err_and(|it| conflicts(&it));
+    if is_with_an_option { read(&|name| name == variable.name).ok() } else { None }
 }
 
 /// The refusal without the environment. The usage in it shows what a person typed, and not also the options that

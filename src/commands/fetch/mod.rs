@@ -21,6 +21,7 @@ use crate::{
     cli::{Fetch, Format},
     commands::{Context, shared_state},
     error::{Error, ErrorKind, Result},
+    output::refuse_closed_stdout,
     profile::{self, Profile, archive_notes::ArchiveNote, last_pull::Asked, login_command},
     pull::{
         one_profile::{Brought, Noting, OneProfile, PullOptions, PulledResource},
@@ -53,6 +54,7 @@ pub(crate) fn run(context: &Context, args: &Fetch) -> Result<()> {
         if context.output.json() {
             return Err(Error::usage("--json and --out - cannot be used together: both write to standard output"));
         }
+        refuse_closed_stdout()?;
         return block_on_with_workers(one_named(&context, args, async |_, pull| pull.to_stdout().await));
     }
     let done = block_on_with_workers(one_named(&context, args, to_archive))?;

@@ -58,6 +58,11 @@ pub(super) type Browser = fn(&Output, String);
 /// Any of the contract's.
 pub(super) fn run_with(context: &Context, args: Login, browser: Browser) -> Result<()> {
     let plan = Plan::settle(context, args)?;
+    if plan.manual && context.output.must_not_ask() {
+        let question = "--manual asks for the address that the browser ends at, and --no-input forbids questions";
+        return Err(Error::new(ErrorKind::Input, question)
+            .hint("Leave one of the two out, or send the address to standard input of bbdl login --manual."));
+    }
     let (kept, reloads) = block_on(log_in(context, &plan, browser))?;
     messages::announce(context, &plan, &kept);
     if let Some(reloads) = reloads {

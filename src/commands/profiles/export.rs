@@ -13,6 +13,7 @@ use crate::{
     commands::{Context, output_file, shared_state},
     error::{Error, Result},
     files::{durable::refuse_if_not_private, path_text::to_text},
+    output::refuse_closed_stdout,
     profile::Profile,
 };
 #[cfg(feature = "postgres")]
@@ -65,6 +66,7 @@ fn text_of(row: &Written<'_>) -> String {
 /// Writes the rows where they are to go: all of them into the file, or no file.
 fn put(context: &Context, args: &ProfilesExport, rows: impl Iterator<Item = Result<String>>) -> Result<()> {
     let Some(place) = file_of(args) else {
+        refuse_closed_stdout()?;
         return context.output.stream(|out| {
             for row in rows {
                 writeln!(out, "{}", row?).map_err(|cause| Error::stdout(&cause))?;
