@@ -21,7 +21,7 @@ impl Claims {
     /// Opens the claims of the archive at `dir`.
     ///
     /// # Errors
-    /// As [`ResourceReader::open`].
+    /// The errors of [`ResourceReader::open`].
     pub(crate) fn open(dir: &Path) -> Result<Self> {
         ResourceReader::open(dir, CLAIM).map(Self)
     }
@@ -32,7 +32,7 @@ impl Claims {
         self.0.manifest()
     }
 
-    /// How many there are, by the manifest; [`Claims::each`] refuses a file of others.
+    /// How many claims there are, by the manifest. [`Claims::each`] refuses a file with another number.
     #[must_use]
     pub(crate) fn count(&self) -> u64 {
         self.manifest().resources.get(CLAIM).map_or(0, |entry| entry.count)
@@ -41,8 +41,8 @@ impl Claims {
     /// Reads all claims, one in memory at a time. Use the result of `each` only if this returns no error.
     ///
     /// # Errors
-    /// Those of `each`; [`crate::error::Exit::Data`] where the file cannot be read, is not what the manifest says, or has an id
-    /// twice; [`crate::error::Exit::Disk`].
+    /// Errors of `each`; [`crate::error::Exit::Data`] if the file cannot be read, is not what the manifest says, or
+    /// has an id twice; [`crate::error::Exit::Disk`].
     pub(crate) fn each(&mut self, mut each: impl FnMut(Claim) -> Result<()>) -> Result<()> {
         let (path, mut ids) = (self.0.path().to_owned(), Ids::default());
         self.0.each(|number, line| {
@@ -57,7 +57,7 @@ impl Claims {
 /// The coverage in the archive at `dir`. None if Coverage was not fetched.
 ///
 /// # Errors
-/// As [`whole`].
+/// The errors of [`whole`].
 pub(crate) fn coverages(dir: &Path) -> Result<Vec<Coverage>> {
     let text = whole(dir, "Coverage")?.unwrap_or_default();
     Ok(text.lines().filter_map(Coverage::read).collect())

@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use super::json_access::{self, code_of, coding, display, each, information, is, said, text};
 
-/// A code with the server's words for it, if it has any.
+/// A code, with the server's text for it, if it has any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Coded {
-    /// The code as it was sent.
+    /// The code as the server sent it.
     pub code: String,
     /// Its code system's URL.
     pub system: Option<String>,
@@ -19,7 +19,7 @@ pub struct Coded {
 fn first_code(concept: &Value) -> Option<Coded> {
     let codings = || {
         each(concept, "coding").filter(|coding| {
-            // Placeholders: a code without a known version, and a product that is stated to be absent.
+            // Skip placeholders: a code without a known version, and a product that is said to be absent.
             !text(coding, "system")
                 .is_some_and(|system| system.contains("unknown-icd-version") || system.contains("data-absent-reason"))
         })
@@ -28,13 +28,15 @@ fn first_code(concept: &Value) -> Option<Coded> {
     Some(Coded { code, system, words: codings().find_map(display) })
 }
 
-/// The placeholder for no diagnosis is 9999999. No ICD code has that many equal digits, but `9999` (999.9) is a code.
+/// Whether this is the placeholder for no diagnosis, 9999999. No ICD code has that many equal digits, but `9999`
+/// (999.9) is a code.
 fn is_filler(code: &str) -> bool {
     let digits = || code.bytes().filter(|byte| *byte != b'.');
     digits().count() > 5 && (digits().all(|byte| byte == b'9') || digits().all(|byte| byte == b'0'))
 }
 
-/// Diagnoses, the principal one first, each code once, and whether there is a principal one: a claim need not name it.
+/// The diagnoses, the principal one first, each code once. Also returns whether there is a principal one, because a
+/// claim does not have to name one.
 pub(super) fn diagnoses(claim: &Value) -> (Vec<Coded>, bool) {
     let is_principal = |diagnosis: &&Value| each(diagnosis, "type").any(|kind| is(kind, "principal"));
     let (first, others): (Vec<_>, Vec<_>) = each(claim, "diagnosis").partition(is_principal);
@@ -43,7 +45,7 @@ pub(super) fn diagnoses(claim: &Value) -> (Vec<Coded>, bool) {
     let has_principal = !found.is_empty();
     found.extend(others.into_iter().filter_map(read));
     let mut once: Vec<Coded> = Vec::with_capacity(found.len());
-    // v3 can have the same code with and without its dot (R46.5, R465).
+    // v3 can have the same code both with and without its dot (R46.5, R465).
     let bare = |code: &str| code.replace('.', "").to_ascii_uppercase();
     for coded in found {
         match once.iter_mut().find(|before| bare(&before.code) == bare(&coded.code)) {
@@ -67,7 +69,7 @@ pub(super) fn refill(claim: &Value) -> Option<String> {
     informed_quantity(claim, "refillnum", "fill_num")
 }
 
-/// A number of a drug event: v2 and v3 have it as supporting information, v1 beside the quantity.
+/// A number of a drug event. v2 and v3 have it as supporting information, v1 next to the quantity.
 fn informed_quantity(claim: &Value, category: &str, variable: &str) -> Option<String> {
     let informed = information(claim, category).map(|info| &info["valueQuantity"]["value"]);
     let quantity = &claim["item"][0]["quantity"];

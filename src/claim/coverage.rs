@@ -1,8 +1,8 @@
-//! What a Coverage says, of API v1, v2 or v3: which part of Medicare, since when, and with which plan in which months.
+//! Reads a Coverage of API v1, v2 or v3: which part of Medicare, since when, and with which plan in which months.
 //!
-//! v1 and v2 have a plan's contract month by month (`ptc_cntrct_id_01` to `_12`, part D `ptdcntrct01` to `12`) of one
-//! reference year; v3 has a resource for each contract, with a period. CMS calls these data incomplete: what they do not say
-//! proves nothing.
+//! v1 and v2 have a plan's contract for each month (`ptc_cntrct_id_01` to `_12`, part D `ptdcntrct01` to `12`) of one
+//! reference year; v3 has a resource for each contract, with a period. CMS calls these data incomplete, so a missing
+//! entry proves nothing.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use super::{
     json_access::{coding_of, display, each, extension, said, text},
 };
 
-/// A part of Medicare, or Medicaid beside it.
+/// A part of Medicare, or Medicaid as an addition to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
     /// Hospital insurance.
@@ -25,12 +25,12 @@ pub enum Part {
     C,
     /// Prescription drugs.
     D,
-    /// Medicaid beside Medicare.
+    /// Medicaid in addition to Medicare.
     Dual,
 }
 
 impl Part {
-    /// As tables have it.
+    /// Its name in tables.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -42,7 +42,7 @@ impl Part {
         }
     }
 
-    /// As people say it.
+    /// Its name for people.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
@@ -64,7 +64,7 @@ impl Part {
 /// A month whose year may be unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Month {
-    /// The year, where it is one.
+    /// The year, if it is valid.
     pub year: Option<i16>,
     /// 1 to 12.
     pub month: i8,
@@ -109,21 +109,21 @@ pub const MONTHS: [&str; 12] = [
     "December",
 ];
 
-/// A plan, and in which months it is known to have been.
+/// A plan, and the months in which the enrollee is known to have had it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contract {
     /// The contract with CMS, such as `H1234`.
     pub number: String,
-    /// The plan within it.
+    /// The plan under that contract.
     pub plan: Option<String>,
     /// The first month.
     pub from: Option<Month>,
-    /// The last month; none where it goes on.
+    /// The last month; none if it continues.
     pub until: Option<Month>,
 }
 
 impl Contract {
-    /// Its months in words.
+    /// Its months as text.
     #[must_use]
     pub fn months(&self) -> String {
         match (self.from, self.until) {
@@ -145,13 +145,13 @@ pub struct Coverage {
     pub part: Option<Part>,
     /// `status`: `active`, `cancelled`.
     pub status: Option<String>,
-    /// First day, where it is said.
+    /// First day, if the server says it.
     pub start: Option<String>,
-    /// Last day, where it is said.
+    /// Last day, if the server says it.
     pub end: Option<String>,
-    /// Whether it is said to have ended (`a_trm_cd`, `b_trm_cd`), in the server's words.
+    /// Whether it has ended (`a_trm_cd`, `b_trm_cd`), in the server's words.
     pub ended: Option<String>,
-    /// Who pays: the plan's name, where the server gives one.
+    /// Who pays: the plan's name, if the server gives one.
     pub payer: Option<String>,
     /// Numbers to call.
     pub phones: Vec<String>,
@@ -166,13 +166,14 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// Reads a Coverage; `None` for what is none, or only an id, as v3 answers for a part that somebody lacks.
+    /// Reads a Coverage. `None` if it is not one, or if it has only an id, which is v3's answer for a part that the
+    /// enrollee does not have.
     #[must_use]
     pub fn read(json: &str) -> Option<Self> {
         Self::of(&serde_json::from_str(json).ok()?)
     }
 
-    /// The same of a value.
+    /// Reads a Coverage from a JSON value.
     #[must_use]
     pub fn of(coverage: &Value) -> Option<Self> {
         if text(coverage, "resourceType") != Some("Coverage") || coverage.get("status").is_none() {
@@ -203,12 +204,12 @@ impl Coverage {
     }
 }
 
-/// In which months a Medicare Advantage plan had somebody, as far as these say it.
+/// The months in which the enrollee had a Medicare Advantage plan, as far as these resources say.
 pub fn medicare_advantage(coverages: &[Coverage]) -> Vec<&Contract> {
     coverages.iter().filter(|it| it.part == Some(Part::C)).flat_map(|it| &it.contracts).collect()
 }
 
-/// The notice that a plan has some of the claims. `None` if no plan is known, which does not prove that there was
+/// The notice that a plan has some of the claims. `None` if no plan is known. That does not prove that there was
 /// none.
 #[must_use]
 pub fn notice(coverages: &[Coverage]) -> Option<String> {
@@ -222,7 +223,7 @@ pub fn notice(coverages: &[Coverage]) -> Option<String> {
 }
 
 impl Coverage {
-    /// Removes what identifies the person: the member's number, and what a pharmacy asks for.
+    /// Removes what identifies the person: the member's number, and the numbers that a pharmacy asks for.
     pub fn redact(&mut self) {
         (self.member, self.payer) = (None, None);
         self.phones.clear();
@@ -244,14 +245,14 @@ fn part(coverage: &Value, id: &str) -> Option<Part> {
     named().or_else(grouped).or_else(of_id)
 }
 
-/// 0 is "Not Terminated".
+/// The end in the server's words. Code 0 is "Not Terminated".
 fn ended(coverage: &Value) -> Option<String> {
     let coding = ["a_trm_cd", "b_trm_cd"].into_iter().find_map(|name| coding_of(coverage, name))?;
     let code = text(coding, "code")?;
     (code != "0").then(|| display(coding).unwrap_or_else(|| format!("code {code}")))
 }
 
-/// A letter and four digits; 0, N and their like stand for none.
+/// Whether this is a contract: a letter and four digits. 0, N and similar codes mean none.
 fn is_contract(code: &str) -> bool {
     let bytes = code.as_bytes();
     bytes.len() == 5 && bytes[0].is_ascii_uppercase() && bytes[1..].iter().all(u8::is_ascii_digit)
@@ -264,11 +265,11 @@ fn contracts(coverage: &Value, part: Option<Part>, id: &str) -> Vec<Contract> {
         _ => return Vec::new(),
     };
     let valued = |name: &str| extension(coverage, name).and_then(|it| said(it, "valueString"));
-    // v3: the contract is in the id as well, `part-c-1-H1234-003`.
+    // v3 also has the contract in the id: `part-c-1-H1234-003`.
     let of_id = || id.rsplit('-').nth(1).map(str::to_owned);
     if let Some(number) = valued("BENE-CNTRCT-NUM").or_else(of_id).filter(|it| is_contract(it)) {
         let month = |name: &str| text(&coverage["period"], name).and_then(day).map(Month::of);
-        // A date at the end of time means no end.
+        // A date far in the future means no end.
         let until = month("end").filter(|it| it.year.is_none_or(|year| year < 2099));
         return vec![Contract { number, plan: valued("BENE-PBP-NUM"), from: month("start"), until }];
     }
@@ -292,7 +293,8 @@ fn contracts(coverage: &Value, part: Option<Part>, id: &str) -> Vec<Contract> {
     found
 }
 
-/// v3 has a resource for Medicaid, v1 and v2 twelve months on each part. The last month that says something counts.
+/// What Medicaid pays. v3 has a resource for Medicaid; v1 and v2 have twelve months on each part, and the last month
+/// with a value counts.
 fn medicaid(coverage: &Value, part: Option<Part>) -> Option<String> {
     let words = |coding: &Value| display(coding).or_else(|| said(coding, "code").map(|code| format!("status {code}")));
     if part == Some(Part::Dual) {

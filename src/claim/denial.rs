@@ -1,4 +1,4 @@
-//! Whether a line was allowed, and if not, why: a claim that was paid can hold lines that were not.
+//! Whether a line was allowed, and if not, why. A claim that was paid can contain lines that were not.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use super::{
     json_access::{self, coding, each, extension, is, said, text},
 };
 
-/// What a line's processing code (`line_prcsg_ind_cd`) means, in plain words. CMS's own words are for those who
+/// The meaning of a line's processing code (`line_prcsg_ind_cd`), in plain words. CMS's own words are for people who
 /// process claims: <https://resdac.org/cms-data/variables/line-processing-indicator-code>
 pub(super) fn in_plain_words(code: &str) -> Option<&'static str> {
     Some(match code {
@@ -23,7 +23,7 @@ pub(super) fn in_plain_words(code: &str) -> Option<&'static str> {
         "P" => "the doctor has a financial interest in where you were sent",
         "R" => "being processed again",
         "Z" => "it is part of another test and not paid by itself",
-        // The rest say how CMS learned of an insurer that has to pay before Medicare.
+        // The other codes say how CMS learned that another insurer has to pay before Medicare.
         "G" | "H" | "J" | "K" | "Q" | "S" | "T" | "U" | "V" | "X" | "Y" | "00" | "12" | "13" | "14" | "15" | "16"
         | "17" | "18" | "21" | "22" | "!" | "@" | "#" | "$" | "*" | "(" | ")" | "+" | "<" | ">" | "%" | "&" => {
             "another insurer has to pay first"
@@ -32,8 +32,8 @@ pub(super) fn in_plain_words(code: &str) -> Option<&'static str> {
     })
 }
 
-/// The first letters of an adjustment reason (ANSI X12) say who bears it; the number is explained by X12, whose words
-/// are licensed.
+/// Who has to pay an adjustment, from the first letters of its reason (ANSI X12). X12 explains the number after them,
+/// but that text is licensed.
 fn of_group(code: &str) -> Option<&'static str> {
     Some(match code.get(..2)? {
         "CO" => "the provider's contract with Medicare: not yours to pay",
@@ -45,7 +45,7 @@ fn of_group(code: &str) -> Option<&'static str> {
     })
 }
 
-/// What became of a line, as it says so itself.
+/// The result for a line, as the line itself says it.
 #[derive(Debug, Default)]
 pub(super) struct Processing {
     /// `line_prcsg_ind_cd`: A is allowed.
@@ -56,7 +56,7 @@ pub(super) struct Processing {
 }
 
 impl Processing {
-    /// `not_covered` and `charged` are the line's; `gained` is what it was allowed and paid.
+    /// `not_covered` and `charged` are those of the line; `gained` is what was allowed and what was paid for it.
     pub(super) fn of(
         line: &Value,
         not_covered: Option<Cents>,
@@ -66,11 +66,11 @@ impl Processing {
         let code = indicator(line).and_then(coded);
         let mut reasons: Vec<Coded> = each(line, "adjudication").flat_map(adjustments).filter_map(coded).collect();
         reasons.iter_mut().for_each(|it| it.words = it.words.take().or_else(|| of_group(&it.code).map(str::to_owned)));
-        // Made-up claims have such codes beside payments, and what was paid was not denied.
+        // Made-up claims have such codes together with payments. What was paid was not denied.
         let is_nothing = gained.into_iter().flatten().all(|amount| amount == Cents(0));
-        // R is a line that was processed again, with any result.
+        // R means that the line was processed again, with any result.
         let says_so = code.as_ref().is_some_and(|it| !matches!(it.code.as_str(), "A" | "R"));
-        // Hospitals' lines have no such code. A line of which nothing is covered was not approved.
+        // Hospitals' lines have no such code. If the whole charge is not covered, the line was not approved.
         let is_uncovered = code.is_none()
             && matches!((not_covered, charged), (Some(not_covered), Some(charged)) if not_covered > Cents(0) && not_covered >= charged);
         let is_denied = is_nothing && (says_so || is_uncovered);
@@ -81,7 +81,7 @@ impl Processing {
     }
 }
 
-/// v1 has it as the reason of an adjudication, v2 and v3 as an extension of the line.
+/// The processing code. v1 has it as the reason of an adjudication, v2 and v3 as an extension of the line.
 fn indicator(line: &Value) -> Option<&Value> {
     let of_reason = || {
         let entry = each(line, "adjudication").find(|entry| is(&entry["category"], "line_prcsg_ind_cd"))?;
@@ -91,8 +91,8 @@ fn indicator(line: &Value) -> Option<&Value> {
     beside.iter().find_map(|name| extension(line, name)).map(|it| &it["valueCoding"]).or_else(of_reason)
 }
 
-/// The reasons of up to four adjustments (`rev_cntr_1st_ansi_cd` to `rev_cntr_4th_ansi_cd`). Beside them
-/// `carr_line_rdcd_pmt_phys_astn_c` has the same category, and is no reason.
+/// The reasons of up to four adjustments (`rev_cntr_1st_ansi_cd` to `rev_cntr_4th_ansi_cd`).
+/// `carr_line_rdcd_pmt_phys_astn_c` has the same category, but is not a reason.
 fn adjustments(entry: &Value) -> impl Iterator<Item = &Value> {
     each(&entry["reason"], "coding").filter(|coding| {
         text(coding, "system")

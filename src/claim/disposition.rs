@@ -9,11 +9,11 @@ use super::{
 
 /// Whether a claim counts. Only final claims belong in totals.
 ///
-/// Each API version has this in another place, and `status` alone says little: at v3 it is always `active`, at v1 and v2
-/// a credit or a deleted drug event can be `active` as well.
+/// Each API version has this in a different place, and `status` alone does not say it: at v3 it is always `active`;
+/// at v1 and v2, even a credit or a deleted drug event can be `active`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Disposition {
-    /// It counts: nothing says otherwise.
+    /// It counts, because nothing in it says otherwise.
     #[default]
     Final,
     /// A prior authorization: it asks whether something would be paid, and has no amounts.
@@ -29,11 +29,11 @@ pub enum Disposition {
 }
 
 impl Disposition {
-    /// All but [`Disposition::Final`]: those that totals leave out.
+    /// All except [`Disposition::Final`]. Totals leave these out.
     pub const LEFT_OUT: [Self; 5] =
         [Self::Cancelled, Self::Deleted, Self::Superseded, Self::Partial, Self::PriorAuthorization];
 
-    /// As tables have it.
+    /// Its name in tables.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -46,7 +46,7 @@ impl Disposition {
         }
     }
 
-    /// As people say it.
+    /// Its name for people.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
@@ -76,7 +76,7 @@ impl Disposition {
     }
 }
 
-/// A drug event of v1 and v2 has a deletion code, one of v3 has a type of its own.
+/// Whether it is a deleted drug event. v1 and v2 have a deletion code; v3 has a separate type.
 fn is_deleted(claim: &Value, version: Version) -> bool {
     let numbered = coding(&claim["type"], &["CLM-TYPE-CD"]).and_then(|coding| text(coding, "code"));
     code_of(claim, "adjstmt_dltn_cd") == Some("D") || (version == Version::V3 && numbered == Some("3"))
@@ -95,7 +95,7 @@ fn is_cancelled(claim: &Value) -> bool {
         || is_credit(claim)
 }
 
-/// Whether the kind of bill is a credit (adjustment): the counterpart of a claim that is taken back.
+/// Whether the type of bill is a credit (adjustment), which cancels another claim.
 fn is_credit(claim: &Value) -> bool {
     let period = &claim["billablePeriod"];
     let bill = code_of(claim, "CLM_QUERY_CD")
@@ -125,7 +125,7 @@ mod tests {
         Disposition::of(claim, Version::of(claim))
     }
 
-    /// A claim whose header has a variable as an extension, as v1 and v2 have it.
+    /// A claim with a variable as an extension of its header, as in v1 and v2.
     fn extended(variable: &str, code: &str) -> Value {
         json!({"use": "claim", "status": "active", "extension": [
             {"url": "http://hl7.org/fhir/sid/us-npi", "valueCoding": {"code": "3"}},
@@ -133,7 +133,7 @@ mod tests {
         ]})
     }
 
-    /// A claim with a code as supporting information of v3.
+    /// A claim with a code as supporting information, as in v3.
     fn informed(category: &str, code: &str) -> Value {
         json!({"use": "claim", "status": "active", "outcome": "complete", "supportingInfo": [{
             "category": {"coding": [{"code": "info"}, {"code": category}]}, "code": {"coding": [{"code": code}]},

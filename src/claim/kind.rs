@@ -45,7 +45,7 @@ impl Kind {
         }
     }
 
-    /// What people call it.
+    /// Its name for people.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
@@ -64,7 +64,7 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(name))
     }
 
-    /// From the number that v3 has for it, with those of claims that are still worked on.
+    /// The type for the number that v3 has for it, including numbers of claims that are still being processed.
     fn numbered(code: &str) -> Option<Self> {
         Some(match code {
             "71" | "72" | "1700" | "2700" => Self::Carrier,
@@ -92,7 +92,7 @@ impl Kind {
     }
 }
 
-/// Types that keep their amounts under the same names.
+/// Types that have their amounts under the same names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
     Professional,
@@ -100,7 +100,7 @@ pub(super) enum Family {
     Drug,
 }
 
-/// What CMS calls the claim; before 2026-08 v3 has only the number.
+/// CMS's type of the claim. Before 2026-08, v3 has only the number.
 pub(super) fn kind(claim: &Value) -> Option<Kind> {
     let named = coding(&claim["type"], &["eob-type", "EOB-TYPE"]).and_then(|coding| text(coding, "code"));
     let numbered = || coding(&claim["type"], &["CLM-TYPE-CD"]).and_then(|coding| text(coding, "code"));

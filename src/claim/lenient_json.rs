@@ -1,11 +1,12 @@
-//! Makes unusual but valid JSON readable. A claim with such JSON is kept in the archive as it was sent,
-//! and must not prevent tables of all other claims.
+//! Makes unusual but valid JSON readable. The archive keeps such a claim as it was sent, and it must not block the
+//! tables of all other claims.
 
-/// Levels of nesting that are read; claims have about a dozen. What lies deeper is left out.
+/// How many levels of nesting are read; claims have about a dozen. Deeper values are left out.
 const DEEPEST: usize = 100;
 
-/// The same text with `null` for numbers beyond any double and for what is nested too deep, and U+FFFD for halves of
-/// surrogate pairs (RFC 8259 sections 6, 8.2 and 9 let a reader refuse each of them). What is no JSON at all stays none.
+/// The same text with `null` for numbers that do not fit a double and for values nested too deep, and U+FFFD for
+/// halves of surrogate pairs (RFC 8259 sections 6, 8.2 and 9 allow a reader to refuse these). A text that is not JSON
+/// does not become JSON.
 pub(super) fn mended(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = String::with_capacity(text.len());
@@ -35,7 +36,7 @@ pub(super) fn mended(text: &str) -> String {
             }
             _ => {}
         }
-        // Between strings JSON is ASCII; whatever else there is goes on to the parser.
+        // Between strings, JSON is ASCII. Other bytes are left for the parser to refuse.
         at += 1;
         while !text.is_char_boundary(at) {
             at += 1;
@@ -77,12 +78,12 @@ fn end_of_value(bytes: &[u8], start: usize) -> usize {
     bytes.len()
 }
 
-/// The unit of UTF-16 that is escaped here (`\uXXXX`).
+/// The UTF-16 unit that is escaped here (`\uXXXX`).
 fn unit(text: &str) -> Option<u16> {
     u16::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok()
 }
 
-/// A string with its quotes, halves of pairs replaced.
+/// Adds a string with its quotation marks, with halves of pairs replaced.
 fn push_string(out: &mut String, mut rest: &str) {
     while let Some(at) = rest.find('\\') {
         out.push_str(&rest[..at]);
@@ -94,7 +95,7 @@ fn push_string(out: &mut String, mut rest: &str) {
                 rest = &rest[6..];
                 continue;
             }
-            // The character after the backslash may be a quote or another backslash.
+            // The character after the backslash may be a quotation mark or another backslash.
             _ => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
         };
         out.push_str(&rest[..length]);
@@ -111,7 +112,8 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// JSON that the parser accepts stays the same. JSON that it refuses is changed only if it is accepted afterwards.
+        /// JSON that the parser accepts is not changed. JSON that it refuses is changed only if the result is
+        /// accepted.
         #[test]
         fn valid_json_reads_as_serde_reads_it(text in r#"[\[{]{0,3}([\[\]{}",:\\uéd8D0-9e.+\- ]|\\u[dD][89a-f]00|"a":|1e999|null){0,40}[\]}]{0,3}"#) {
             let mended = mended(&text);

@@ -15,13 +15,13 @@ use super::{
 /// A line of a claim.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Line {
-    /// Its number, which need not begin at 1.
+    /// Its number. The first one may be larger than 1.
     pub sequence: Option<u64>,
     /// First day of the service.
     pub start: Option<String>,
     /// Last day of the service.
     pub end: Option<String>,
-    /// HCPCS or CPT code. Words for them are licensed, and not here.
+    /// HCPCS or CPT code. The texts for these codes are licensed and not included here.
     pub code: Option<String>,
     /// Modifiers of that code, in order.
     pub modifiers: Vec<String>,
@@ -29,7 +29,7 @@ pub struct Line {
     pub revenue: Option<String>,
     /// What the server calls the line: revenue center, type of service or drug.
     pub words: Option<String>,
-    /// Place of service, in the server's words or as its code; of an institution, the state.
+    /// Place of service, in the server's words or as its code; for an institution, the state.
     pub place: Option<String>,
     /// Place of service: its code.
     pub place_code: Option<String>,
@@ -47,11 +47,11 @@ pub struct Line {
     pub deductible: Option<Cents>,
     /// Coinsurance.
     pub coinsurance: Option<Cents>,
-    /// The patient's share: deductible, coinsurance and blood deductible together; of a drug what was paid for it.
+    /// The patient's share: deductible, coinsurance and blood deductible together; for a drug, what was paid for it.
     pub patient_pays: Option<Cents>,
-    /// What the patient has paid: of a drug only.
+    /// What the patient has paid; only for a drug.
     pub patient_paid: Option<Cents>,
-    /// What CMS computed the patient to be responsible for, before anybody paid.
+    /// The patient's responsibility as CMS computed it, before anyone paid.
     pub patient_responsibility: Option<Cents>,
     /// What is not covered.
     pub not_covered: Option<Cents>,
@@ -67,12 +67,12 @@ pub struct Line {
 
 impl Line {
     pub(super) fn read(line: &Value, kind: Option<Kind>, family: Family, issues: &ReadIssues) -> Self {
-        // v1 says `service`.
+        // v1 has `service` instead.
         let product = if line["service"].is_null() { &line["productOrService"] } else { &line["service"] };
         let period = &line["servicedPeriod"];
         let serviced = said(line, "servicedDate");
         let ndc = ndc(line, product);
-        // Beside the revenue center there may be a coding that says what its charges are subject to.
+        // Next to the revenue center there may be a coding that says what its charges are subject to.
         let revenue = coding(&line["revenue"], &["CLM-REV-CNTR-CD", "rev_cntr"])
             .or_else(|| coding(&line["revenue"], &["RevenueCodes"]));
         let amount = |names: &[&str]| of_line(line, names, issues);
@@ -140,7 +140,7 @@ impl Line {
 }
 
 impl Line {
-    /// Why it was not approved, as a person says it: our own words for a code, else the server's, else the code.
+    /// Why it was not approved, in words: our own words for a code, else the server's, else the code.
     #[must_use]
     pub fn why_denied(&self) -> Option<String> {
         if !self.is_denied {
@@ -156,14 +156,15 @@ impl Line {
     }
 }
 
-/// Institutional lines have two: where the provider has reduced it, the reduced one is what is owed; else it is 0.
+/// Institutional lines have two amounts. If the provider has reduced the coinsurance, the reduced amount is owed;
+/// otherwise the reduced amount is 0.
 fn outpatient_coinsurance(line: &Value, issues: &ReadIssues) -> Option<Cents> {
     let reduced = of_line(line, &["CLM_LINE_INSTNL_RDCD_AMT", "rev_cntr_rdcd_coinsrnc_amt"], issues);
     let whole = of_line(line, &["CLM_LINE_INSTNL_ADJSTD_AMT", "rev_cntr_coinsrnc_wge_adjstd_c"], issues);
     reduced.filter(|amount| *amount != Cents(0)).or(whole).or(reduced)
 }
 
-/// v2 hides the unit of a drug's quantity among the modifiers.
+/// Whether this is the unit of a drug's quantity, which v2 hides among the modifiers.
 fn is_unit(modifier: &Value) -> bool {
     text(modifier, "system").is_some_and(|system| system.contains("unitsofmeasure"))
 }
@@ -175,16 +176,16 @@ fn place(line: &Value) -> Option<String> {
         .or_else(|| said(&line["locationAddress"], "state"))
 }
 
-/// The coding of the drug: of the product itself, of a compound's first part, or beside the product.
+/// The coding of the drug: of the product itself, of a compound's first part, or next to the product.
 fn ndc<'v>(line: &'v Value, product: &'v Value) -> Option<&'v Value> {
     let of_details = || each(line, "detail").find_map(|detail| coding(&detail["productOrService"], &["ndc"]));
-    // v1 has it at the line, v2 at the product.
+    // v1 has it on the line, v2 on the product.
     let beside = || extension(line, "ndc").or_else(|| extension(product, "ndc")).map(|it| &it["valueCoding"]);
     coding(product, &["ndc"]).or_else(of_details).or_else(beside)
 }
 
-/// Units of service. v2 has the quantity of a drug where those of an institutional line belong, and the units beside
-/// it; where there is a drug's unit and nothing beside it, units are not said.
+/// Units of service. On an institutional line, v2 has a drug's quantity in their place, and the units next to it. If
+/// there is a drug's unit and nothing next to it, the units are unknown.
 fn units(line: &Value, family: Family) -> Option<String> {
     let quantity = &line["quantity"]["value"];
     let units = if family == Family::Institutional {
@@ -200,9 +201,9 @@ fn units(line: &Value, family: Family) -> Option<String> {
     number(units)
 }
 
-/// If a claim has 0 and its lines have an amount, or the reverse, the 0 means unknown. A share is then what the lines say. Lines
-/// that all say 0 where their claim says more do not say it: of institutional claims CMS fills them only where a price
-/// was made for each line.
+/// If a claim has 0 and its lines have an amount, or the reverse, the 0 means unknown. The share is then the sum of
+/// the lines. If all lines have 0 but their claim has more, the lines' amounts are unknown: in institutional claims,
+/// CMS fills them only if a price was set for each line.
 pub(super) fn unsay_zeros(lines: &mut [Line], amounts: &mut Amounts, issues: &ReadIssues) {
     if amounts.patient_pays == Some(Cents(0)) {
         let of_lines = lines.iter().filter(|line| !line.is_total).filter_map(|line| line.patient_pays);

@@ -1,8 +1,7 @@
-//! What a claim says, whatever its version and type: one reader for everything that is shown to people.
+//! Reads a claim of any version and type: the one reader for everything that people see.
 //!
-//! Any field may be missing or have the wrong type. What cannot be read is treated as
-//! missing. CMS's own names are preferred to those of the Implementation Guide, which are shared by several
-//! amounts and sometimes wrong.
+//! Any field may be missing or have the wrong type. What cannot be read is treated as missing. CMS's own names have
+//! priority over those of the Implementation Guide, which several amounts share and which are sometimes wrong.
 
 pub(crate) mod archived;
 mod codes;
@@ -37,13 +36,13 @@ pub use people::Member;
 pub struct Claim {
     /// The resource's id.
     pub id: String,
-    /// The number by which CMS knows the claim: `identifier` of the variable `clm_id` or `pde_id`; at v3 of type `uc`.
+    /// CMS's number of the claim: `identifier` of the variable `clm_id` or `pde_id`; at v3, the one of type `uc`.
     pub number: Option<String>,
     /// CMS's type.
     pub kind: Option<Kind>,
     /// Whether it only asks whether something would be paid (`use` is `preauthorization`); it has no money.
     pub is_prior_authorization: bool,
-    /// Whether it is to be counted.
+    /// Whether it counts.
     pub disposition: Disposition,
     /// Why Medicare did not pay, if it did not. Such a claim has no share.
     pub payer_decision: Option<PayerDecision>,
@@ -53,27 +52,27 @@ pub struct Claim {
     pub status: Option<String>,
     /// `outcome`: `complete`, `partial`.
     pub outcome: Option<String>,
-    /// v3: from which of CMS's systems it is (`meta.source`).
+    /// v3: which of CMS's systems it comes from (`meta.source`).
     pub source: Option<String>,
-    /// First day of service, as the claim says it: it may be no day, and later than the last.
+    /// First day of service, as in the claim. It may be invalid, or later than the last day.
     pub start: Option<String>,
-    /// Last day of service, as the claim says it.
+    /// Last day of service, as in the claim.
     pub end: Option<String>,
-    /// Who billed: a name, where the server gives one.
+    /// Who billed: a name, if the server gives one.
     pub provider: Option<String>,
     /// Who billed: National Provider Identifier.
     pub provider_npi: Option<String>,
-    /// Who billed: address and phone, where the claim has them.
+    /// Who billed: address and phone, if the claim has them.
     pub provider_contact: Option<String>,
-    /// Who treated or prescribed: a name, where the server gives one.
+    /// Who treated or prescribed: a name, if the server gives one.
     pub practitioner: Option<String>,
     /// Who treated or prescribed: National Provider Identifier.
     pub practitioner_npi: Option<String>,
-    /// Everybody in the care team, in its order.
+    /// Everyone in the care team, in the claim's order.
     pub care_team: Vec<Member>,
     /// Diagnoses, the principal one first.
     pub diagnoses: Vec<Coded>,
-    /// Whether the claim says that the first is the principal one.
+    /// Whether the claim says that the first one is the principal one.
     pub has_principal_diagnosis: bool,
     /// Procedures of an institutional claim (ICD).
     pub procedures: Vec<Coded>,
@@ -81,7 +80,7 @@ pub struct Claim {
     pub drg: Option<String>,
     /// For how many days a drug was supplied.
     pub days_supply: Option<String>,
-    /// Of a drug: which fill it was; 0 is the first.
+    /// For a drug: which fill it was; 0 is the first.
     pub refill: Option<String>,
     /// Amounts of the whole claim.
     pub amounts: Amounts,
@@ -89,17 +88,17 @@ pub struct Claim {
     pub lines: Vec<Line>,
     /// `meta.lastUpdated`.
     pub last_updated: Option<String>,
-    /// Whether something of it could not be read as it was sent: half a surrogate pair, a number or an amount beyond
-    /// any claim or not in dollars, nesting beyond any reader, a type that is not known. The rest is here.
+    /// Whether some part of it could not be read as it was sent: half a surrogate pair, a number or an amount that is
+    /// too large or not in dollars, too deep nesting, or an unknown type. The rest is here.
     pub is_incomplete: bool,
 }
 
 impl Claim {
-    /// Reads an ExplanationOfBenefit of API v1 (STU3), v2 or v3. One that is JSON and yet cannot be read as it was
-    /// sent is read without that part, see [`Claim::is_incomplete`].
+    /// Reads an ExplanationOfBenefit of API v1 (STU3), v2 or v3. A part that is valid JSON but cannot be read is left
+    /// out; see [`Claim::is_incomplete`].
     ///
     /// # Errors
-    /// When the text is no JSON.
+    /// If the text is not JSON.
     pub fn read(text: &str) -> serde_json::Result<Self> {
         if let Ok(value) = serde_json::from_str::<Value>(text) {
             return Ok(Self::of(&value));
@@ -138,14 +137,14 @@ impl Claim {
                 }
             }
         }
-        // Nothing was approved, so a share of 0 only means that nothing was split.
+        // Nothing was approved, so a share of 0 only means that there was nothing to divide.
         let is_all_denied =
             lines.iter().any(|line| line.is_denied) && lines.iter().all(|line| line.is_denied || line.is_total);
         if is_all_denied && amounts.patient_pays == Some(Cents(0)) {
             amounts.patient_pays = None;
         }
-        // A claim of no known type is of another form than any that this reads (CMS's samples of 2018 are): its amounts
-        // and lines have other names.
+        // A claim of an unknown type has a form that this reader does not know (as CMS's samples of 2018 have): its
+        // amounts and lines have other names.
         let is_strange = !is_prior_authorization && kind.is_none();
         Self {
             id: text(claim, "id").unwrap_or_default().to_owned(),
@@ -184,7 +183,7 @@ impl Claim {
         self.lines.iter().filter(|line| line.is_denied)
     }
 
-    /// The first day of service, where the claim says a whole day.
+    /// The first day of service, if the claim has a complete date.
     #[must_use]
     pub fn first_day(&self) -> Option<Date> {
         day(self.start.as_deref()?)
@@ -197,12 +196,12 @@ impl Claim {
         self.start.as_deref()?.get(..4)
     }
 
-    /// Who this claim is by: name and National Provider Identifier of who billed, else of who treated, if one of them has
-    /// a name; else the number of one.
+    /// Who this claim is from: name and National Provider Identifier of the one who billed, else of the one who
+    /// treated, if one of them has a name. Otherwise the number of one of them.
     #[must_use]
     pub fn party(&self) -> (Option<&str>, Option<&str>) {
         let (billed, treated) = (self.provider_npi.as_deref(), self.practitioner_npi.as_deref());
-        // Doctors' claims of v1 name who treated, and seldom who billed.
+        // Doctors' claims at v1 name who treated, but seldom who billed.
         match (self.provider.as_deref(), self.practitioner.as_deref()) {
             (Some(name), _) => (Some(name), billed),
             (None, Some(name)) => (Some(name), treated),
@@ -210,7 +209,7 @@ impl Claim {
         }
     }
 
-    /// The same for people: a name, else a number.
+    /// The same as text for people: a name, else a number.
     #[must_use]
     pub fn who(&self) -> Option<String> {
         let (name, npi) = self.party();
@@ -218,7 +217,7 @@ impl Claim {
     }
 }
 
-/// First and last day of service. Old drug events have no period, and the day on their only line.
+/// First and last day of service. Old drug events have no period, but a day on their only line.
 fn served(claim: &Value) -> (Option<String>, Option<String>) {
     let period = &claim["billablePeriod"];
     let (start, end) = (said(period, "start"), said(period, "end"));

@@ -1,4 +1,4 @@
-//! Amounts: what a claim says under which of CMS's names, per kind and version.
+//! Amounts: under which of CMS's names a claim has them, for each type and version.
 
 use std::{cell::Cell, fmt, iter::Sum, ops::Add};
 
@@ -9,15 +9,15 @@ use super::{
     json_access::{each, extension, is, text},
 };
 
-/// An amount of US dollars, in cents. v3 shows some amounts as binary fractions: those are rounded half up.
+/// An amount of US dollars, in cents. v3 writes some amounts as binary fractions; those are rounded half up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cents(pub i64);
 
 impl Cents {
-    /// Reads a decimal number as JSON writes it. `None` if it is not one, or too large for a claim.
+    /// Reads a decimal number in JSON's form. `None` if it is not one, or too large for a claim.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
-        // With two more for the cents that is as many as a double keeps.
+        // Together with two digits for the cents, a double keeps this many digits exactly.
         const MOST_DIGITS: usize = 13;
         let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
@@ -30,20 +30,20 @@ impl Cents {
         Some(Self(if negative { -cents } else { cents }))
     }
 
-    /// The sum of both. `None` if it does not fit a column of 18 digits.
+    /// The sum of both. `None` if it does not fit in a column of 18 digits.
     #[must_use]
     pub fn plus(self, other: Self) -> Option<Self> {
         const MOST: u64 = 999_999_999_999_999_999;
         self.0.checked_add(other.0).filter(|cents| cents.unsigned_abs() <= MOST).map(Self)
     }
 
-    /// What `Money` has as its value. Amounts have fewer digits than a double keeps, so its shortest text is
-    /// the one that was sent. A text is read where it is a plain decimal. What is beyond any claim, no amount, or not
-    /// in US dollars is noted.
+    /// Reads the value of a `Money`. Amounts have fewer digits than a double keeps, so its shortest text is the one
+    /// that was sent. A text is accepted if it is a plain decimal. An amount that is too large, invalid or not in US
+    /// dollars is noted.
     fn of(money: &Value, issues: &ReadIssues) -> Option<Self> {
         let value = if money.is_object() { &money["value"] } else { money };
-        // R4 has the currency as such; STU3's Money is a Quantity with the code as its unit. Without one it is dollars:
-        // Medicare pays in nothing else.
+        // R4 has a currency; STU3's Money is a Quantity with the currency code as its unit. Without one, the amount
+        // is in dollars, because Medicare pays in nothing else.
         let currency = text(money, "currency").or_else(|| text(money, "code"));
         if !value.is_null() && currency.is_some_and(|currency| !currency.eq_ignore_ascii_case("USD")) {
             issues.0.set(true);
@@ -51,7 +51,7 @@ impl Cents {
         }
         let read = match value {
             Value::Null => return None,
-            // A double is written out without an exponent here.
+            // Rust writes a double without an exponent here.
             Value::Number(number) if money.is_object() => Self::read(&number.as_f64()?.to_string()),
             Value::String(text) if money.is_object() => Self::read(text.trim()),
             _ => None,
@@ -72,7 +72,7 @@ impl ReadIssues {
         self.0.get()
     }
 
-    /// The sum of amounts. `None` if there are none, and also, with a note, if the sum does not fit a column.
+    /// The sum of amounts. `None` if there are none. Also `None`, with a note, if the sum does not fit in a column.
     pub(super) fn sum(&self, mut amounts: impl Iterator<Item = Cents>) -> Option<Cents> {
         let first = amounts.next()?;
         let sum = amounts.try_fold(first, Cents::plus);
@@ -105,18 +105,18 @@ impl Sum for Cents {
     }
 }
 
-/// The amounts of a whole claim, as far as it says them. Lines do not add up to them in made-up data.
+/// The amounts of a whole claim, as far as it has them. In made-up data, the lines do not add up to them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Amounts {
     /// What was billed.
     pub charged: Option<Cents>,
-    /// What Medicare allows for it.
+    /// What Medicare allowed for it.
     pub allowed: Option<Cents>,
     /// What Medicare paid; for a drug, what the plan paid.
     pub medicare_paid: Option<Cents>,
-    /// Of that, to the provider.
+    /// The part of that for the provider.
     pub paid_to_provider: Option<Cents>,
-    /// Of that, to the patient.
+    /// The part of that for the patient.
     pub paid_to_patient: Option<Cents>,
     /// The deductible applied.
     pub deductible: Option<Cents>,
@@ -126,26 +126,27 @@ pub struct Amounts {
     pub blood_deductible: Option<Cents>,
     /// What is not covered.
     pub not_covered: Option<Cents>,
-    /// What the patient is responsible for, his share: deductible, coinsurance and blood deductible together; of a drug
-    /// what was paid at the pharmacy.
+    /// The patient's share: deductible, coinsurance and blood deductible together; for a drug, what was paid at the
+    /// pharmacy.
     pub patient_pays: Option<Cents>,
-    /// What the patient has paid: of a drug at the pharmacy; of other claims of v3, what its header says.
+    /// What the patient has paid: for a drug, at the pharmacy; for other claims of v3, what the header says.
     pub patient_paid: Option<Cents>,
-    /// What the lines make the patient responsible for, computed by CMS when it priced them, before anybody paid.
+    /// The sum of the patient's responsibility on the lines, as CMS computed it when it priced them, before anyone
+    /// paid.
     pub patient_responsibility: Option<Cents>,
     /// Extra Help: what the low-income subsidy paid for a drug.
     pub low_income_subsidy: Option<Cents>,
-    /// What the maker of a drug took off its price in the coverage gap.
+    /// The manufacturer's discount on a drug in the coverage gap.
     pub discount: Option<Cents>,
-    /// What another insurer paid, or for a drug other payers.
+    /// What another insurer paid, or for a drug, other payers.
     pub other_paid: Option<Cents>,
 }
 
-/// What a line makes the patient responsible for: deductible and coinsurance, by CMS's own sum.
+/// The patient's responsibility for a line: deductible and coinsurance, as CMS itself adds them.
 pub(super) const RESPONSIBILITY: [&str; 2] = ["CLM_LINE_BENE_PMT_AMT", "rev_cntr_ptnt_rspnsblty_pmt"];
 /// What a drug plan paid for what Part D covers.
 pub(super) const COVERED_BY_PLAN: [&str; 2] = ["CLM_LINE_CVRD_PD_AMT", "cvrd_d_plan_pd_amt"];
-/// What a drug plan paid for what Part D does not cover. v1 and v2 have one of the two.
+/// What a drug plan paid for what Part D does not cover. v1 and v2 have only one of these two.
 pub(super) const NOT_COVERED_BY_PLAN: [&str; 2] = ["CLM_LINE_NCVRD_PD_AMT", "ncvrd_plan_pd_amt"];
 
 impl Amounts {
@@ -153,7 +154,7 @@ impl Amounts {
         let header = |names: &[&str]| names.iter().find_map(|name| amount(claim, name, issues));
         let lines = |names: &[&str]| sum_of_lines(claim, names, issues);
         let payment = || Cents::of(&claim["payment"]["amount"], issues);
-        // CMS defines it for hospital claims and skilled nursing only; v3 sends it with others as well.
+        // CMS defines it only for hospital claims and skilled nursing; v3 sends it with others too.
         let blood_deductible = matches!(kind, Some(Kind::Inpatient | Kind::Outpatient | Kind::Snf))
             .then(|| header(&["CLM_BLOOD_LBLTY_AMT", "nch_bene_blood_ddctbl_lblty_am"]))
             .flatten();
@@ -175,7 +176,7 @@ impl Amounts {
                         .or_else(|| lines(&["CLM_LINE_BENE_PD_AMT"])),
                     not_covered: header(&["CLM_NCVRD_CHRG_AMT"]).or_else(|| lines(&["CLM_LINE_NCVRD_CHRG_AMT"])),
                     patient_pays: share([deductible, coinsurance, blood_deductible], issues),
-                    // v2 has it on the lines only, and v1 may have a header of 0 beside lines that say more.
+                    // v2 has it only on the lines. v1 may have 0 in the header although the lines have more.
                     other_paid: header(&["CLM_MDCR_PRFNL_PRMRY_PYR_AMT", "CLM_OTHR_TP_PD_AMT"]).or_else(|| {
                         let of_lines = lines(&["CLM_BENE_PRMRY_PYR_PD_AMT", "line_bene_prmry_pyr_pd_amt"]);
                         rather(of_lines, || header(&["prpayamt"]))
@@ -189,8 +190,9 @@ impl Amounts {
                 }
             }
             Family::Institutional => {
-                // Of a stay v3's CLM_MDCR_DDCTBL_AMT is no deductible, but all deductions together, v1's and v2's
-                // nch_ip_tot_ddctn_amt (CMS's data dictionary of v3, "Inpatient/Outpatient Total Deduction Amount").
+                // For a stay, v3's CLM_MDCR_DDCTBL_AMT is not a deductible but the sum of all deductions, like v1's
+                // and v2's nch_ip_tot_ddctn_amt (CMS's data dictionary of v3, "Inpatient/Outpatient Total Deduction
+                // Amount").
                 let (deductible, all_deductions) = if matches!(kind, Some(Kind::Inpatient | Kind::Snf)) {
                     (
                         header(&["CLM_MDCR_IP_BENE_DDCTBL_AMT", "nch_bene_ip_ddctbl_amt"]),
@@ -205,8 +207,8 @@ impl Amounts {
                     charged: header(&["CLM_SBMT_CHRG_AMT", "clm_tot_chrg_amt"])
                         .or_else(|| Cents::of(&claim["totalCost"], issues))
                         .or_else(|| unnamed_total(claim, issues)),
-                    // v3 has it for all types, and of most institutions 0: it is the sum of what lines of doctors and
-                    // suppliers are allowed.
+                    // v3 has this for all types: it is the sum of the allowed amounts on lines of doctors and
+                    // suppliers. For most institutions it is 0.
                     allowed: header(&["CLM_ALOWD_CHRG_AMT"]).filter(|amount| *amount != Cents(0)),
                     medicare_paid: payment(),
                     paid_to_provider: header(&["CLM_PRVDR_PMT_AMT", "clm_op_prvdr_pmt_amt"])
@@ -217,7 +219,7 @@ impl Amounts {
                         .or_else(|| lines(&["CLM_LINE_NCVRD_CHRG_AMT", "rev_cntr_ncvrd_chrg_amt"])),
                     patient_pays: rather(share([deductible, coinsurance, blood_deductible], issues), || all_deductions),
                     patient_paid,
-                    // In 2025 v3 had the primary payer's payment under the professional name, among the totals.
+                    // In 2025, v3 had the primary payer's payment under the professional name, among the totals.
                     other_paid: total(claim, "CLM_MDCR_PRFNL_PRMRY_PYR_AMT", issues)
                         .or_else(|| header(&["CLM_MDCR_INSTNL_PRMRY_PYR_AMT", "CLM_OTHR_TP_PD_AMT", "prpayamt"])),
                     patient_responsibility,
@@ -228,21 +230,23 @@ impl Amounts {
                 }
             }
             Family::Drug => {
-                // Copayment, coinsurance and deductible, paid where the drug was handed out: it is both.
+                // Copayment, coinsurance and deductible, paid at the pharmacy. So it is both the share and what was
+                // paid.
                 let at_the_pharmacy = header(&["CLM_BENE_PMT_AMT"]).or_else(|| lines(&["ptnt_pay_amt"]));
                 let sum = |amounts: [Option<Cents>; 2]| issues.sum(amounts.into_iter().flatten());
                 Self {
-                    // In 2025 v3 had the price of some under the name of other claims.
+                    // In 2025, v3 had the price of some drugs under the name that other claims use.
                     charged: header(&["TOT_RX_CST_AMT"])
                         .or_else(|| lines(&["TOT_RX_CST_AMT", "tot_rx_cst_amt"]))
                         .or_else(|| header(&["CLM_SBMT_CHRG_AMT"])),
-                    // A plan pays for what Part D covers, and an enhanced plan for more.
+                    // A plan pays for what Part D covers, and an enhanced plan also for more.
                     medicare_paid: sum([lines(&COVERED_BY_PLAN), lines(&NOT_COVERED_BY_PLAN)]),
                     patient_pays: at_the_pharmacy,
                     patient_paid: at_the_pharmacy,
                     low_income_subsidy: lines(&["CLM_LINE_LIS_AMT", "lics_amt"]),
                     discount: lines(&["CLM_LINE_RPTD_GAP_DSCNT_AMT", "rptd_gap_dscnt_num"]),
-                    // Payers whose payments count toward the out-of-pocket limit, and those whose do not.
+                    // Other payers whose payments count toward the out-of-pocket limit, and those whose payments do
+                    // not.
                     other_paid: sum([
                         header(&["CLM_OTHR_TP_PD_AMT"]).or_else(|| lines(&["othr_troop_amt"])),
                         lines(&["CLM_LINE_PLRO_AMT", "plro_amt"]),
@@ -254,39 +258,39 @@ impl Amounts {
     }
 }
 
-/// The patient's share: deductible, coinsurance and, where there is any, the deductible for blood, as CMS counts what
-/// beneficiaries are liable for. Unless the first two are known it is not.
+/// The patient's share: deductible, coinsurance and, if there is one, the deductible for blood. CMS computes the
+/// liability of beneficiaries the same way. The share is known only if the first two are.
 ///
-/// `rev_cntr_ptnt_rspnsblty_pmt` (v3 `CLM_LINE_BENE_PMT_AMT`) is the same by CMS's own sum, and stands beside it as
-/// [`Amounts::patient_responsibility`]: only lines that are priced for it have it, and all others 0. Of the 39 outpatient
-/// claims of v2 that were recorded 38 have 0, and 22 of these say a deductible or a coinsurance.
+/// `rev_cntr_ptnt_rspnsblty_pmt` (v3 `CLM_LINE_BENE_PMT_AMT`) is CMS's own sum of the same. It is kept separately as
+/// [`Amounts::patient_responsibility`], because only lines that were priced for it have it, and all others have 0. Of
+/// the 39 recorded outpatient claims of v2, 38 have 0, and 22 of these have a deductible or a coinsurance.
 pub(super) fn share([deductible, coinsurance, blood]: [Option<Cents>; 3], issues: &ReadIssues) -> Option<Cents> {
     issues.sum([deductible?, coinsurance?, blood.unwrap_or_default()].into_iter())
 }
 
-/// A share, unless it is 0 although the patient paid or is responsible for something: then the 0 means unknown.
+/// The share. But a 0 means unknown if the patient paid or is responsible for something.
 pub(super) fn uncontradicted(share: Option<Cents>, others: [Option<Cents>; 2]) -> Option<Cents> {
     share.filter(|share| *share != Cents(0) || others.into_iter().flatten().all(|other| other == Cents(0)))
 }
 
-/// The first that is more than 0, else the first.
+/// The first amount if it is not 0, else the other, else the first.
 fn rather(first: Option<Cents>, other: impl FnOnce() -> Option<Cents>) -> Option<Cents> {
     first.filter(|amount| *amount != Cents(0)).or_else(other).or(first)
 }
 
-/// The amount that `total` has under a CMS name.
+/// The amount in `total` with a CMS name.
 fn total(claim: &Value, name: &str, issues: &ReadIssues) -> Option<Cents> {
     listed(claim, "total", name, issues)
 }
 
-/// The amount that a list of amounts with categories has under a CMS name.
+/// The amount with a CMS name in a list of amounts with categories.
 fn listed(holder: &Value, list: &str, name: &str, issues: &ReadIssues) -> Option<Cents> {
     let entries = each(holder, list).filter(|entry| is(&entry["category"], name));
     entries.filter_map(|entry| Cents::of(&entry["amount"], issues)).next()
 }
 
-/// The amount of a CMS name wherever the header has it: v3 moved some from `benefitBalance` to `total`, and v1
-/// has extensions.
+/// The amount with a CMS name, anywhere in the header: v3 moved some from `benefitBalance` to `total`, and v1 has
+/// extensions.
 fn amount(claim: &Value, name: &str, issues: &ReadIssues) -> Option<Cents> {
     let balance = || {
         let financial = each(claim, "benefitBalance").flat_map(|balance| each(balance, "financial"));
@@ -298,7 +302,7 @@ fn amount(claim: &Value, name: &str, issues: &ReadIssues) -> Option<Cents> {
         .or_else(|| extension(claim, name).and_then(|it| Cents::of(&it["valueMoney"], issues)))
 }
 
-/// In 2021 v2 had the charge of a stay as its only total, without a category.
+/// In 2021, v2 had the charge of a stay as its only total, without a category.
 fn unnamed_total(claim: &Value, issues: &ReadIssues) -> Option<Cents> {
     match claim["total"].as_array()?.as_slice() {
         [only] if only["category"].is_null() => Cents::of(&only["amount"], issues),
@@ -316,8 +320,8 @@ pub(super) fn is_total_line(line: &Value) -> bool {
     is(&line["revenue"], "0001")
 }
 
-/// The sum over the lines that have one of these names; `None` where no line has. The line with the totals counts only
-/// where the claim has no other.
+/// The sum over the lines that have one of these names; `None` if no line has one. The line with the totals counts
+/// only if the claim has no other line.
 fn sum_of_lines(claim: &Value, names: &[&str], issues: &ReadIssues) -> Option<Cents> {
     let is_total_only = each(claim, "item").all(is_total_line);
     let lines = each(claim, "item").filter(|line| is_total_only || !is_total_line(line));

@@ -1,4 +1,4 @@
-//! Claims that Medicare did not pay. Such a claim says nothing about the patient's share.
+//! Claims that Medicare did not pay. Such a claim does not say anything about the patient's share.
 
 use serde_json::Value;
 
@@ -8,18 +8,18 @@ use super::{
     json_access::{code_of, coding_of},
 };
 
-/// What became of a claim that Medicare did not pay.
+/// Why Medicare did not pay a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PayerDecision {
     /// Medicare pays nothing for the whole claim: it was denied, or another insurer has to pay.
     Denied,
-    /// A Medicare Advantage plan (a managed care organization) paid the provider. What its members owe is the plan's to
-    /// say; the deductible and the coinsurance are those of Original Medicare.
+    /// A Medicare Advantage plan (a managed care organization) paid the provider. The plan decides what its members
+    /// owe; the deductible and the coinsurance in the claim are those of Original Medicare.
     MedicareAdvantage,
 }
 
 impl PayerDecision {
-    /// As tables have it.
+    /// Its name in tables.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -28,7 +28,7 @@ impl PayerDecision {
         }
     }
 
-    /// As people say it.
+    /// Its name for people.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
@@ -44,8 +44,8 @@ impl PayerDecision {
             return Some(Self::MedicareAdvantage);
         }
         let is_denied = reason(claim, family).is_some();
-        // Made-up claims can have such codes and a payment. A claim that was paid was not denied, nor was one with a
-        // patient's part, for example if the deductible is the whole amount.
+        // Made-up claims can have both such a code and a payment. A claim that was paid was not denied. Nor was one
+        // with a patient's part, for example if the deductible is the whole amount.
         let is_split =
             [amounts.medicare_paid, amounts.patient_pays].into_iter().flatten().any(|amount| amount > Cents(0));
         (is_denied && !is_split).then_some(Self::Denied)
@@ -56,10 +56,10 @@ impl PayerDecision {
 pub(super) fn reason(claim: &Value, family: Family) -> Option<Coded> {
     let found = |names: &[&str]| names.iter().find_map(|name| coding_of(claim, name)).and_then(coded);
     match family {
-        // The code says whom Medicare paid (1 to 9, A, B), or why it paid nobody.
+        // The code says whom Medicare paid (1 to 9, A, B), or why it paid no one.
         Family::Professional => found(&["carr_clm_pmt_dnl_cd", "CLM_CARR_PMT_DNL_CD", "CLM-CARR-PMT-DNL-CD"])
             .filter(|it| !matches!(it.code.as_bytes(), [b'1'..=b'9' | b'A' | b'B'])),
-        // The reason why no payment is made; P is none, but asks for one.
+        // The reason why no payment is made. P is not a reason, but asks for one.
         Family::Institutional => found(&["clm_mdcr_non_pmt_rsn_cd", "CLM_MDCR_NPMT_RSN_CD", "CLM-MDCR-NPMT-RSN-CD"])
             .filter(|it| it.code != "P"),
         Family::Drug => None,

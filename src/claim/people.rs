@@ -1,4 +1,4 @@
-//! Who billed and who treated. A role means another thing at each version.
+//! Who billed and who treated. The same role means different things in each version.
 
 use serde_json::Value;
 
@@ -8,18 +8,18 @@ use super::{
     kind::Version,
 };
 
-/// Somebody who took part in the care.
+/// A person or organization that took part in the care.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// The code of the role.
     pub role: Option<String>,
-    /// A name, where the server gives one.
+    /// A name, if the server gives one.
     pub name: Option<String>,
     /// National Provider Identifier.
     pub npi: Option<String>,
 }
 
-/// Somebody with a name, a number, or both.
+/// A person or organization with a name, a number, or both.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Party {
     pub(super) name: Option<String>,
@@ -37,7 +37,7 @@ fn is_meaningless(number: &str) -> bool {
     number.bytes().all(|byte| byte == b'9') || number.bytes().all(|byte| byte == b'0')
 }
 
-/// The National Provider Identifier among identifiers, which v2 sometimes gives without a system.
+/// The National Provider Identifier among these identifiers. v2 sometimes gives it without a system.
 fn npi<'v>(identifiers: impl Iterator<Item = &'v Value>) -> Option<String> {
     let is_npi = |identifier: &&Value| {
         let system = text(identifier, "system").map(json_access::tail);
@@ -60,7 +60,7 @@ fn name(resource: &Value) -> Option<String> {
     said(name, "text").or_else(|| (!parts.is_empty()).then(|| json_access::clean(&parts.join(" ")).into_owned()))
 }
 
-/// The person or organization that a reference means, or the contained resource.
+/// The person or organization of a reference, or of the contained resource that it names.
 fn party(claim: &Value, reference: &Value) -> Party {
     let resource = contained(claim, reference);
     let own = npi(std::iter::once(&reference["identifier"]));
@@ -70,8 +70,8 @@ fn party(claim: &Value, reference: &Value) -> Party {
     }
 }
 
-/// Who billed. v1 has institutions and pharmacies at `organization`, v2 and v3 everybody at `provider`; v2 names a
-/// pharmacy at `facility`. Of doctors' claims v1 and v2 name only the group, in the care team.
+/// Who billed. v1 has institutions and pharmacies in `organization`; v2 and v3 have everyone in `provider`; v2 names
+/// a pharmacy in `facility`. For doctors' claims, v1 and v2 name only the group, in the care team.
 pub(super) fn billed_by(claim: &Value, version: Version, family: Family) -> Party {
     let mut found = Party::default();
     for place in ["provider", "organization", "facility"] {
@@ -91,7 +91,7 @@ pub(super) fn billed_by(claim: &Value, version: Version, family: Family) -> Part
     found
 }
 
-/// The organization of the one who treated, which v1 has beside him.
+/// The organization of the person who treated. v1 has it next to that person.
 fn group_of_v1(claim: &Value) -> Party {
     let groups = each(claim, "careTeam").filter_map(|member| extension(member, "us-npi"));
     let read = |group: &Value| {
@@ -118,12 +118,13 @@ fn in_role(claim: &Value, role: &str) -> impl Iterator<Item = Party> {
     each(claim, "careTeam").filter(move |member| is(&member["role"], role)).map(|it| party(claim, &it["provider"]))
 }
 
-/// Who treated or prescribed: of those with the nearest role, one with a name before one with a number only.
+/// Who treated or prescribed: the party with the closest role. A party with a name comes before one with only a
+/// number.
 pub(super) fn practitioner(claim: &Value, version: Version, family: Family) -> Party {
-    // One order at every version: who did what the lines bill, who attended, who operated; of doctors' and suppliers'
-    // claims who did it; of a drug who prescribed it. v1 calls the first two "primary", and only the lines tell them
-    // apart; those who operated are "assist" and "other". So did v2 in 2021 for stays. Of v2's doctors' claims "primary"
-    // is who billed.
+    // The order is the same for every version. Institutions: who performed what the lines bill, who attended, who
+    // operated. Doctors and suppliers: who performed it. Drugs: who prescribed it. v1 calls the first two "primary",
+    // and only the lines tell them apart; "assist" and "other" are those who operated. v2 did the same in 2021 for
+    // stays. In v2's doctors' claims, "primary" is who billed.
     let roles: &[&str] = match (version, family) {
         (Version::V1, Family::Professional) => &["primary"],
         (_, Family::Professional) => &["performing", "rendering"],

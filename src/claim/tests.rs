@@ -1,4 +1,4 @@
-//! Claims of every version, and claims that are not what they should be.
+//! Claims of every version, and claims that are not as they should be.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -12,7 +12,7 @@ const WHOLE: &str = r##"{"id":"1","use":"claim","status":"active","type":{"codin
     "diagnosisCodeableConcept":{"coding":[{"code":"A"}]}}],"item":[{"sequence":1,"quantity":{"value":1},"modifier":[{"coding":[{"code":"M"}]}]}]}"##;
 
 proptest! {
-    /// Any part of a claim may be anything.
+    /// Any part of a claim may be replaced with anything.
     #[test]
     fn no_claim_makes_it_panic(at in 0..WHOLE.len(), length in 0..60_usize, by in r#"[\[\]{}",:\\ud80-9e\-é\x00 ]{0,12}|null|\[\]|"\\ud800"|-1e999"#) {
         let end = (at + length).min(WHOLE.len());
@@ -26,7 +26,7 @@ fn read(claim: &Value) -> Claim {
     Claim::read(&claim.to_string()).unwrap()
 }
 
-/// A carrier claim of v1, v2 or v3 as far as the version shows, with something added.
+/// A carrier claim of v1, v2 or v3, with only what shows the version, and with something added.
 fn carrier(version: &str, more: &Value) -> Value {
     let (system, name) = match version {
         "v3" => ("https://bluebutton.cms.gov/fhir/CodeSystem/CLM-TYPE-CD", "71"),
@@ -68,7 +68,7 @@ fn contradictory_dates_are_kept_as_the_claim_has_them() {
     let some = |text: &str| Some(text.to_owned());
     let backwards = dated(json!({"start": "2024-02-02", "end": "2023-01-01"}));
     assert_eq!(backwards, (some("2024"), some("2024-02-02"), some("2023-01-01")));
-    // What has no end has none.
+    // A period without an end has no last day.
     assert_eq!(dated(json!({"start": "2024-02"})), (None, some("2024-02"), None));
     assert_eq!(dated(json!({"start": "2024-02-30"})).0, None);
     assert_eq!(dated(json!({"start": "2024-02-03T23:00:00-05:00"})).0, some("2024"));
@@ -121,7 +121,7 @@ fn an_amount_sent_as_text_is_read_if_it_is_a_decimal() {
             "{value}"
         );
     }
-    // An amount that is no object is none either.
+    // An amount that is not an object is not an amount.
     assert!(read(&carrier("v2", &json!({"payment": {"amount": "12.30"}}))).is_incomplete);
     assert!(!read(&carrier("v2", &json!({"payment": {}}))).is_incomplete);
     let drug = json!({"id": "1", "use": "claim", "type": {"coding": [{"system": "x/eob-type", "code": "PDE"}]},
@@ -131,7 +131,7 @@ fn an_amount_sent_as_text_is_read_if_it_is_a_decimal() {
     assert_eq!((drug.days_supply.as_deref(), drug.lines[0].units.as_deref()), (Some("30.0"), Some("60")));
 }
 
-/// A claim of this type with amounts of the header, and of each line.
+/// A claim of this type, with amounts in the header and in each line.
 fn billed(kind: &str, header: &[(&str, f64)], lines: &[&[(&str, f64)]]) -> Claim {
     let amounts = |named: &[(&str, f64)]| -> Vec<Value> {
         let entry =
@@ -169,7 +169,7 @@ fn a_share_is_what_the_patient_owes_and_not_what_was_paid() {
     assert_eq!(share(&billed("OUTPATIENT", &OWED, &[unpriced])), (Some(3100), None));
     assert_eq!(share(&billed("OUTPATIENT", &OWED, &[paid, paid])), (Some(3100), Some(1000)));
     assert_eq!(share(&billed("OUTPATIENT", &NOTHING, &[unpriced])), (Some(0), None));
-    // A 0 that the claim contradicts says nothing.
+    // A 0 that the claim contradicts means unknown.
     assert_eq!(share(&billed("OUTPATIENT", &NOTHING, &[priced, unpriced])), (Some(700), None));
     assert_eq!(share(&billed("OUTPATIENT", &NOTHING, &[paid])), (None, Some(500)));
     assert_eq!(share(&billed("OUTPATIENT", &OWED[..1], &[unpriced])), (None, None), "half of it is not it");
@@ -178,13 +178,13 @@ fn a_share_is_what_the_patient_owes_and_not_what_was_paid() {
     };
     assert_eq!(lines(&billed("OUTPATIENT", &OWED, &[unpriced, unpriced])), [(None, None); 2]);
     assert_eq!(lines(&billed("OUTPATIENT", &OWED, &[priced, unpriced])), [(Some(5000), Some(700)), (Some(0), Some(0))]);
-    // v3: what was paid stands beside the share, and of a stay the deductible is not all deductions.
+    // v3: what was paid is separate from the share, and for a stay the deductible is not the sum of all deductions.
     let v3 = [("CLM_MDCR_DDCTBL_AMT", 30.0), ("CLM_MDCR_COINSRNC_AMT", 7.0), ("CLM_BENE_PMT_AMT", 99.0)];
     assert_eq!(share(&billed("CARRIER", &v3, &[])), (Some(3700), Some(9900)));
     let stay = [&v3[..], &[("CLM_MDCR_IP_BENE_DDCTBL_AMT", 20.0), ("CLM_BLOOD_LBLTY_AMT", 3.0)]].concat();
     assert_eq!(share(&billed("INPATIENT", &stay, &[])), (Some(3000), Some(9900)));
     assert_eq!(share(&billed("SNF", &v3, &[])), (Some(3000), Some(9900)), "all deductions, where a part is not said");
-    // 0 is also what CMS has where nothing is known; of a drug it is what was paid.
+    // CMS also writes 0 if nothing is known. For a drug, 0 is what was paid.
     let line: &[(&str, f64)] = &[("CLM_LINE_BENE_PMT_AMT", 2.5)];
     assert_eq!(share(&billed("HHA", &[("CLM_BENE_PMT_AMT", 0.0)], &[line])), (None, Some(250)));
     assert_eq!(share(&billed("PDE", &[("CLM_BENE_PMT_AMT", 0.0)], &[])), (Some(0), Some(0)));
@@ -262,7 +262,7 @@ fn claims_that_medicare_did_not_pay_have_no_share() {
         ("DME", "carr_clm_pmt_dnl_cd", "D", 0.0, true, DENIED),
         ("CARRIER", "CLM-CARR-PMT-DNL-CD", "#", 0.0, true, DENIED),
         ("CARRIER", "CLM_CARR_PMT_DNL_CD", "00", 0.0, false, DENIED),
-        // To whom it paid.
+        // The code says who was paid.
         ("CARRIER", "carr_clm_pmt_dnl_cd", "1", 0.0, true, None),
         ("CARRIER", "carr_clm_pmt_dnl_cd", "A", 0.0, true, None),
         // What was paid was not denied.

@@ -1,4 +1,4 @@
-//! The columns of both tables; `docs/export.md` says where each comes from.
+//! The columns of all tables. `docs/export.md` says where each one comes from.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use crate::claim::{
     coverage::{Contract, Coverage, Month, Part},
 };
 
-/// What a cell holds.
+/// The value of a cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cell<'c> {
     /// The claim has no value.
@@ -26,7 +26,7 @@ pub enum Cell<'c> {
     Money(Cents),
 }
 
-/// What the cells of a column are.
+/// The type of a column's cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
     /// Words and codes.
@@ -45,7 +45,7 @@ pub enum Type {
 pub struct Column<F> {
     /// Its name, which never changes.
     pub name: &'static str,
-    /// What it holds.
+    /// Its type.
     pub kind: Type,
     /// How it is filled.
     pub of: F,
@@ -203,15 +203,15 @@ pub const COVERAGE: &[Column<OfCoverage>] = &[
     column!("medicaid", Text, |it, _| text(&it.medicaid)),
 ];
 
-/// A month as `2026-01`; one of no known year is `--01`.
+/// A month as `2026-01`, or as `--01` if the year is unknown.
 fn month(month: Option<Month>) -> Cell<'static> {
     let Some(Month { year, month }) = month else { return Cell::Nothing };
     let year = year.map_or_else(|| "-".to_owned(), |year| format!("{year:04}"));
     Cell::Text(format!("{year}-{month:02}").into())
 }
 
-/// A table for a kind of detail that a claim can have several of. Only a database has these tables. The first column is the
-/// claim's id.
+/// A table for a kind of detail that a claim can have several of. Only a database has these tables. The first column
+/// is the claim's id.
 pub struct Detail {
     /// Its name.
     pub name: &'static str,

@@ -52,8 +52,8 @@ impl Rows for Csv {
     }
 }
 
-/// A spreadsheet runs a cell that looks like a formula, even after invisible characters, and what the
-/// server sent is not trusted. An apostrophe makes it text. Numbers stay as they are.
+/// A spreadsheet runs a cell that looks like a formula, even after invisible characters, and the server's texts are
+/// not trusted. An apostrophe makes the cell a text. Numbers stay as they are.
 fn harmless(text: &str) -> Cow<'_, str> {
     let is_number = || {
         text.strip_prefix(['-', '+'])

@@ -1,4 +1,5 @@
-//! One FHIR R4 Bundle of what the archive holds, for whatever reads FHIR: viewers, portals, a doctor's system.
+//! One FHIR R4 Bundle of what is in the archive, for any program that reads FHIR: viewers, portals, a doctor's
+//! system.
 
 use std::{
     io::{BufWriter, Write},
@@ -23,9 +24,10 @@ const RESOURCES: [&str; 3] = ["Patient", "Coverage", CLAIM];
 /// Writes the Bundle: resources are as the server sent them, byte for byte.
 ///
 /// # Errors
-/// [`crate::error::Exit::Usage`] for an archive of API v1, whose resources are STU3; else as [`super::export`].
+/// [`crate::error::Exit::Usage`] for an archive of API v1, whose resources are STU3; otherwise like
+/// [`super::export`].
 pub(super) fn write(dir: &Path, output: &Path) -> Result<Written> {
-    // Claims there must be; the file is open from here on, and what is written later is of the same archive.
+    // There must be claims. The file is open from here on, so all that is written later comes from the same archive.
     let claims = ResourceReader::open(dir, CLAIM)?;
     let manifest = claims.manifest().clone();
     let api = manifest.source.api;
@@ -71,7 +73,7 @@ pub(super) fn write(dir: &Path, output: &Path) -> Result<Written> {
     Ok(written)
 }
 
-/// When the newest of it was fetched.
+/// When the newest resource was fetched.
 fn taken(manifest: &Manifest) -> String {
     manifest.pulls.last().map(|row| format!(",\"timestamp\":\"{}\"", row.finished)).unwrap_or_default()
 }

@@ -17,13 +17,13 @@ use crate::{
 pub struct Enrollee(String);
 
 impl Enrollee {
-    /// Somebody of this name.
+    /// An enrollee with this name.
     #[must_use]
     pub fn named(name: &str) -> Self {
         Self(name.to_owned())
     }
 
-    /// The name of an archive's directory, whatever path leads to it.
+    /// The name of an archive's directory, for any path that leads to it.
     #[must_use]
     pub fn of_directory(dir: &Path) -> Self {
         let whole = std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
@@ -46,11 +46,11 @@ pub struct Archives {
 }
 
 impl Archives {
-    /// The archive at `first` and those at `others`; `name` says whose each is. Of several, those whose first pull has
-    /// not finished are left out, unless all are such.
+    /// The archive at `first` and those at `others`. `name` says whose each one is. If there are several, those whose
+    /// first pull has not finished are left out, unless this is true for all of them.
     ///
     /// # Errors
-    /// [`crate::error::Exit::Usage`] where two have the same name: their rows could not be told apart.
+    /// [`crate::error::Exit::Usage`] if two have the same name, because their rows could not be told apart.
     pub fn of(first: &Path, others: &[PathBuf], name: impl Fn(&Path) -> Enrollee) -> Result<Self> {
         let named = |dir: &Path| (name(dir), dir.to_owned());
         let all: Vec<_> = std::iter::once(first).chain(others.iter().map(PathBuf::as_path)).map(named).collect();
@@ -68,14 +68,14 @@ impl Archives {
         let mut ready = ready.into_iter();
         Ok(match ready.next() {
             Some(first) => Self { first, others: ready.collect(), waiting },
-            // If all are such, none is left out, and reading the first one gives the error.
+            // If this is true for all, none is left out, and reading the first one gives the error.
             None => {
                 Self { first: named(first), others: others.iter().map(|dir| named(dir)).collect(), waiting: Vec::new() }
             }
         })
     }
 
-    /// Those that are left out, since their first pull has not finished.
+    /// The archives that are left out because their first pull has not finished.
     #[must_use]
     pub fn waiting(&self) -> &[PathBuf] {
         &self.waiting
@@ -89,7 +89,7 @@ impl Archives {
         &self.first.1
     }
 
-    /// The only one.
+    /// The only archive.
     pub(super) fn only(&self) -> Result<&Path> {
         if self.is_many() {
             return Err(Error::usage("a bundle is of one person").hint("Write one for each archive."));
@@ -97,7 +97,8 @@ impl Archives {
         Ok(self.first())
     }
 
-    /// The claims of one of them. Of several, one may have been filled with something else only: then why it has none.
+    /// The claims of one archive. If there are several, one may have no claims because only other resources were
+    /// pulled into it. Then the inner result says why.
     pub(super) fn open(&self, dir: &Path) -> Result<Result<Claims, Error>> {
         match Claims::open(dir) {
             Err(error) if self.is_many() && error.kind == ErrorKind::NoClaims && archive::is_one(dir) => Ok(Err(error)),
@@ -105,7 +106,8 @@ impl Archives {
         }
     }
 
-    /// Refuses tables in an archive: of several people in any, and of one person in another's.
+    /// Refuses output inside an archive: tables of several people inside any archive, and tables of one person inside
+    /// another person's.
     pub(super) fn refuse_output_in_an_archive(&self, output: &Path) -> Result<()> {
         let whole = resolved(output);
         let Some(dir) = archive::around(&whole) else { return Ok(()) };
@@ -119,7 +121,7 @@ impl Archives {
             .hint("Nothing was changed. Give another --out."))
     }
 
-    /// Each, and whose it is where there are several.
+    /// Each archive, with its enrollee if there are several.
     pub(super) fn each(&self) -> impl Iterator<Item = (Option<&Enrollee>, &Path)> {
         let all = std::iter::once(&self.first).chain(&self.others);
         all.map(|(enrollee, dir)| (self.is_many().then_some(enrollee), dir.as_path()))

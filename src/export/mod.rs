@@ -1,5 +1,5 @@
-//! Claims as tables: one row per claim and one row per line, with the same columns in every format. With many archives, the
-//! first column says whose row it is.
+//! Claims as tables: one row per claim and one row per line, with the same columns in every format. With many
+//! archives, the first column says whose row it is.
 
 mod columns;
 mod csv;
@@ -64,7 +64,7 @@ pub struct Plan {
     pub part: u64,
 }
 
-/// Which of the tables.
+/// One of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Table {
     Claims,
@@ -79,11 +79,11 @@ struct Layout {
     of_many: bool,
     /// Whether there are files for each year.
     by_year: bool,
-    /// About how many bytes a file has at most.
+    /// The approximate limit of a file's size, in bytes.
     part: u64,
 }
 
-/// The first column of tables of several archives.
+/// The first column if there are several archives.
 const ENROLLEE: (&str, Type) = ("enrollee", Type::Text);
 
 impl Layout {
@@ -94,13 +94,13 @@ impl Layout {
     }
 }
 
-/// The head of a table.
+/// The columns of a table.
 struct Columns {
     table: &'static str,
     columns: Vec<(&'static str, Type)>,
 }
 
-/// A row, and the year of the claim that it is of.
+/// A row, and the year of its claim.
 struct Row<'r> {
     table: Table,
     year: Option<i16>,
@@ -149,7 +149,7 @@ trait Rows: Sized {
     fn row(&mut self, cells: &[Cell<'_>]) -> Result<()>;
     /// About how many bytes are in the file.
     fn bytes(&self) -> u64;
-    /// Writes the rest. The file is complete then, but not yet in its place.
+    /// Writes the rest. The file is then complete, but not yet in its final place.
     fn finish(self) -> Result<AtomicFile>;
 }
 
@@ -196,7 +196,7 @@ fn keep(file: AtomicFile) -> Result<()> {
     file.keep().map_err(|cause| Error::disk("write", &place, &cause))
 }
 
-/// An error of the library that writes the file.
+/// The error if the library that writes the file fails.
 fn unwritten(file: &AtomicFile, cause: &dyn std::fmt::Display) -> Error {
     Error::new(ErrorKind::Disk, format!("cannot write {}: {cause}", file.place().display()))
         .hint("Check the disk, or give another --out.")
@@ -211,18 +211,18 @@ pub struct Written {
     pub lines: u64,
     /// How many claims could not be read completely ([`Claim::is_incomplete`]).
     pub incomplete: u64,
-    /// Of several archives, those that are left out, since they have no claims.
+    /// If there are several archives, those that are left out because they have no claims.
     pub without_claims: Vec<PathBuf>,
-    /// Two archives of the same person each: the claims of both are in the tables.
+    /// Pairs of archives of the same person. The claims of both are in the tables.
     pub twice: Vec<(PathBuf, PathBuf)>,
 }
 
-/// Writes the claims of archives as `plan` says. What is there under the same names is replaced when all is written and each
-/// archive was found to be what its manifest says. One archive is open at a time.
+/// Writes the claims of archives as `plan` says. Existing output under the same names is replaced only when all is
+/// written and each archive has proved to be what its manifest says. One archive is open at a time.
 ///
 /// # Errors
-/// As [`Claims::each`]; [`crate::error::Exit::Usage`] where the output is one of an archive's own files, or in
-/// another archive, and for what a format cannot be: a bundle of several archives, a database or a bundle by year.
+/// The errors of [`Claims::each`]. [`crate::error::Exit::Usage`] if the output is one of an archive's own files, or
+/// in another archive, or if the format cannot do it: a bundle of several archives, a database or a bundle by year.
 pub fn export(archives: &Archives, plan: &Plan) -> Result<Written> {
     let (output, by_year) = (plan.output.as_path(), plan.partition == Some(Partition::Year));
     let layout = Layout { of_many: archives.is_many(), by_year, part: plan.part };
@@ -232,7 +232,7 @@ pub fn export(archives: &Archives, plan: &Plan) -> Result<Written> {
     }
     let in_parts = layout.of_many || by_year;
     archives.refuse_output_in_an_archive(output)?;
-    // An archive that cannot be read is an error before anything is written.
+    // Reports an archive that cannot be read before anything is written.
     let mut first = Some(archives.open(archives.first())?);
     let mut sink: Box<dyn Sink> = match plan.format {
         Format::FhirBundle => return fhir_bundle::write(archives.only()?, output),
@@ -264,7 +264,7 @@ pub fn export(archives: &Archives, plan: &Plan) -> Result<Written> {
         written.lines += one.lines;
         written.incomplete += one.incomplete;
     }
-    // Where none has claims, there is nothing to leave one out for.
+    // If no archive has claims, report the first error.
     if let Some(error) = none.filter(|_| written.without_claims.len() == archives.each().count()) {
         return Err(error);
     }
@@ -272,7 +272,7 @@ pub fn export(archives: &Archives, plan: &Plan) -> Result<Written> {
     Ok(written)
 }
 
-/// An archive on its way into tables.
+/// An archive that is being exported.
 struct Exported<'e> {
     enrollee: Option<&'e Enrollee>,
     sink: &'e mut dyn Sink,

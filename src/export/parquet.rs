@@ -17,7 +17,7 @@ use crate::{
     files::durable::AtomicFile,
 };
 
-/// Rows that are held until they are written together.
+/// Rows that are held in memory and written together.
 const GROUP: usize = 10_000;
 
 pub(super) struct Parquet {
@@ -27,7 +27,7 @@ pub(super) struct Parquet {
     file: AtomicFile,
 }
 
-/// The cells of a column that are not written yet, and which rows have any.
+/// The cells of a column that are not written yet, and which rows have a value.
 enum Held {
     Texts(Vec<ByteArray>, Vec<i16>),
     Numbers(Vec<i64>, Vec<i16>),

@@ -1,7 +1,7 @@
 //! Tables as directories of files of about 128 MB, optionally by year: the output for many archives.
 //!
-//! `OUTPUT/claims/part-00000.parquet`, or `OUTPUT/claims/year=2026/part-00000.parquet`, as Spark, DuckDB and pandas read a
-//! table of several files.
+//! The form is `OUTPUT/claims/part-00000.parquet`, or `OUTPUT/claims/year=2026/part-00000.parquet`. Spark, DuckDB and
+//! pandas read such a table of several files.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -18,10 +18,11 @@ use crate::{
     files::{durable::sync_dir, private_dir},
 };
 
-/// The approximate size of a file: large enough for parallel readers, small enough to be sent.
+/// The approximate size of a file: large enough for parallel readers, small enough to send.
 pub const PART: u64 = 128 << 20;
 
-/// The most files that are open at once. If years in the data are wrong, one file for each year could exceed the system's limit.
+/// The most files that are open at once. If years in the data are wrong, one file for each year could exceed the
+/// system's limit.
 const MOST_OPEN: usize = 48;
 
 /// The directory inside the output in which files stay until all of them are complete.
@@ -29,14 +30,14 @@ const STAGE: &str = ".bbdl-export-";
 /// No export takes this long, so an older directory of this kind is from an export that was killed.
 const ABANDONED: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Hive's name of a year that a claim does not say; Spark, DuckDB and pyarrow read it as none.
+/// Hive's name for an unknown year. Spark, DuckDB and pyarrow read it as null.
 const NO_YEAR: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// What a file contains.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Place {
     table: Table,
-    /// The year of service, where there are files for each.
+    /// The year of service, if there are files for each year.
     year: Option<Option<i16>>,
 }
 
@@ -62,10 +63,10 @@ pub(super) struct Parts<R> {
     output: PathBuf,
     layout: Layout,
     open: HashMap<Place, Part<R>>,
-    /// Removed with its content when it is dropped: after the open files above, since Windows removes no directory in which
-    /// a file is open.
+    /// Removed with its content when it is dropped. It comes after the open files above, because Windows cannot
+    /// remove a directory in which a file is open.
     stage: TempDir,
-    /// How many files were begun.
+    /// How many files were started.
     begun: HashMap<Place, u32>,
     rows: u64,
 }
@@ -82,7 +83,7 @@ impl<R: Rows> Parts<R> {
         Ok(Self { output: output.to_owned(), layout, open: HashMap::new(), stage, begun: HashMap::new(), rows: 0 })
     }
 
-    /// The file that is being written there, begun where there is none.
+    /// The file that is being written there, started if needed.
     fn part(&mut self, place: Place) -> Result<&mut Part<R>> {
         if !self.open.contains_key(&place) && self.open.len() == MOST_OPEN {
             let oldest = self.open.iter().min_by_key(|(_, part)| part.last).map(|(place, _)| *place);
@@ -101,7 +102,7 @@ impl<R: Rows> Parts<R> {
         }
     }
 
-    /// Ends a file: it is on the disk, and its handle closed.
+    /// Finishes a file: it is on the disk, and its handle is closed.
     fn end(&mut self, place: Place) -> Result<()> {
         let Some(part) = self.open.remove(&place) else { return Ok(()) };
         super::keep(part.rows.finish()?)
@@ -124,7 +125,7 @@ impl<R: Rows> Sink for Parts<R> {
         for place in self.open.keys().copied().collect::<Vec<_>>() {
             self.end(place)?;
         }
-        // A table without rows has its columns.
+        // A table without rows still has its columns.
         for table in Table::ALL
             .into_iter()
             .filter(|table| self.begun.keys().all(|place| place.table != *table))

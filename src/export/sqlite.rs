@@ -1,5 +1,5 @@
-//! An SQLite database: the main tables, a table for each kind of detail that a claim can have several of, and views for
-//! common questions.
+//! An SQLite database: the main tables, a table for each kind of detail that a claim can have several of, and views
+//! for common questions.
 
 use rusqlite::{Connection, ToSql, types::ToSqlOutput};
 
@@ -15,9 +15,9 @@ const VIEWS: &str = include_str!("views.sql");
 
 pub(super) struct Sqlite {
     connection: Connection,
-    /// What inserts a row, per table.
+    /// The statement that inserts a row, for each table.
     inserts: [(Table, String); 3],
-    /// What inserts a row into each of [`DETAILS`].
+    /// The statement that inserts a row, for each of [`DETAILS`].
     details: Vec<String>,
     layout: Layout,
     file: AtomicFile,
@@ -40,7 +40,7 @@ impl ToSql for Cell<'_> {
 impl Sqlite {
     pub(super) fn create(file: AtomicFile, layout: Layout) -> Result<Self> {
         let connection = Connection::open(file.path()).map_err(|cause| unwritten(&file, &cause))?;
-        // Nobody sees the file before it is complete, and then it is synced. So no journal is needed.
+        // No one sees the file before it is complete, and then it is synced. So it needs no journal.
         let settings = "pragma journal_mode = off; pragma synchronous = off; begin;";
         let tables = Table::ALL.map(|table| layout.columns(table));
         let mut created: String = tables.iter().map(create).collect();
@@ -61,13 +61,13 @@ impl Sqlite {
     }
 }
 
-/// The statement that makes a table.
+/// The statement that creates a table.
 fn create(head: &Columns) -> String {
     let is_claims = head.table == Table::Claims.name();
     let of_many = head.columns.first() == Some(&ENROLLEE);
     let columns = head.columns.iter().map(|(name, kind)| {
         let affinity = match kind {
-            // A day as SQLite's own functions read it.
+            // A day in the form that SQLite's own functions read.
             Type::Text | Type::Day | Type::List => "text",
             Type::Count => "integer",
             Type::Money => "numeric",
@@ -81,7 +81,7 @@ fn create(head: &Columns) -> String {
     format!("create table {} ({columns}{key});", head.table)
 }
 
-/// The views; of several archives each is by enrollee as well.
+/// The views. With several archives, each one is also by enrollee.
 fn views(of_many: bool) -> String {
     let (enrollee, [one, two]) = if of_many { ("enrollee, ", ["1, 2", "1, 2, 3"]) } else { ("", ["1", "1, 2"]) };
     VIEWS.replace("{enrollee}", enrollee).replace("{first}", one).replace("{first two}", two)
@@ -90,7 +90,7 @@ fn views(of_many: bool) -> String {
 impl Sink for Sqlite {
     fn row(&mut self, row: &Row<'_>) -> Result<()> {
         let wrong = |cause: rusqlite::Error| match cause.sqlite_error_code() {
-            // Known before the whole file is read.
+            // This can be known before the whole file is read.
             Some(rusqlite::ErrorCode::ConstraintViolation) => {
                 Error::new(ErrorKind::Archive, "the archive is damaged: ids that occur twice")
                     .hint("Nothing was written. To see which file, and what to type: bbdl verify DIR")

@@ -9,10 +9,10 @@ use thiserror::Error;
 
 use super::resource::{Header, Placed, ResourceError};
 
-/// Why a text is no page of a search.
+/// Why a text is not a page of a search.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum BundleError {
-    /// Not JSON, or cut short. The position helps; the text would be somebody's health record.
+    /// Not JSON, or cut short. The position is shown, because the text would be part of a person's health record.
     #[error("not JSON (line {line}, column {column})")]
     NotJson {
         /// Line, from 1.
@@ -20,7 +20,7 @@ pub enum BundleError {
         /// Column, from 1.
         column: usize,
     },
-    /// Something else than a Bundle.
+    /// Something other than a Bundle.
     #[error("a {0} instead of a Bundle")]
     NotABundle(String),
     /// An entry without a resource.
@@ -28,18 +28,18 @@ pub enum BundleError {
     EmptyEntry,
 }
 
-/// A Bundle: the text, and where in it things are. One allocation holds all resources.
+/// A Bundle: its text, and where its parts are. One allocation holds all resources.
 #[derive(Debug)]
 pub struct Bundle {
     text: String,
     resources: Vec<Resource>,
     outcomes: Vec<String>,
     included: u64,
-    /// `Bundle.total`. A hint at most: API v3 fills it with the page size.
+    /// `Bundle.total`. It is only a hint, because API v3 fills it with the page size.
     pub total: Option<u64>,
     /// The link with relation `next`, as the server wrote it.
     pub next: Option<String>,
-    /// `Bundle.meta.lastUpdated`: v1 and v2's transaction time.
+    /// `Bundle.meta.lastUpdated`: the transaction time at v1 and v2.
     pub last_updated: Option<Timestamp>,
 }
 
@@ -160,7 +160,7 @@ impl Resource {
     }
 }
 
-/// What an OperationOutcome says, fit to be shown.
+/// The message of an OperationOutcome, safe to show.
 fn outcome_words(text: &str) -> String {
     #[derive(Default, Deserialize)]
     struct Outcome {
@@ -182,11 +182,11 @@ fn outcome_words(text: &str) -> String {
 impl Bundle {
     /// Splits a Bundle. The resources are ranges of its text.
     ///
-    /// One pass reads what is written as everybody writes it. Without that pass, a pull of 20,000 claims from a
-    /// server on the same machine takes 19 % more CPU time (median of 15 pairs).
+    /// One pass reads Bundles in their usual form. Without it, a pull of 20,000 claims from a server on the same
+    /// machine takes 19 % more CPU time (median of 15 pairs).
     ///
     /// # Errors
-    /// [`BundleError`] where the text is not a Bundle.
+    /// [`BundleError`] if the text is not a Bundle.
     pub fn split(text: String) -> Result<Self, BundleError> {
         let in_one = serde_json::from_str::<Wire<'_, Placed<'_>>>(&text).ok().and_then(|mut wire| {
             let entries = std::mem::take(&mut wire.entry);
@@ -204,7 +204,7 @@ impl Bundle {
         Ok(parts.with(text))
     }
 
-    /// The same, each resource looked at by itself: what is written in an unusual way, and what is wrong.
+    /// Does the same, but reads each resource separately. Handles unusual forms and finds errors.
     fn in_steps(text: &str) -> Result<Parts, BundleError> {
         let mut wire: Wire<'_, &RawValue> = serde_json::from_str(text)
             .map_err(|cause| BundleError::NotJson { line: cause.line(), column: cause.column() })?;
@@ -216,7 +216,7 @@ impl Bundle {
             let resource = Resource { place: offset..offset + raw.len(), header: Header::read(raw) };
             Ok((resource, entry.search.as_ref().map_or(EntryMode::Match, |search| search.mode)))
         });
-        // What it is comes first.
+        // Check first that it is a Bundle.
         if wire.resource_type != "Bundle" {
             return wire.into_parts(text, Vec::new());
         }
@@ -224,13 +224,13 @@ impl Bundle {
         wire.into_parts(text, entries)
     }
 
-    /// The Bundle byte for byte as served.
+    /// The Bundle, byte for byte as the server sent it.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The resources in the server's order, byte for byte as served.
+    /// The resources in the server's order, byte for byte as the server sent them.
     pub fn resources(&self) -> impl ExactSizeIterator<Item = &str> {
         self.resources.iter().map(|resource| &self.text[resource.place.clone()])
     }
@@ -240,17 +240,18 @@ impl Bundle {
         self.resources.iter().map(|resource| (&self.text[resource.place.clone()], &resource.header))
     }
 
-    /// The ids of the resources, in the server's order. What has none is refused where it is written.
+    /// The ids of the resources, in the server's order. A resource without an id is refused later, when it is
+    /// written.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.resources.iter().filter_map(|resource| Some(resource.header.as_ref().ok()?.id.as_str()))
     }
 
-    /// What the server says beside the resources (OperationOutcome entries), fit to be shown.
+    /// The server's messages (OperationOutcome entries), safe to show.
     pub fn outcomes(&self) -> impl Iterator<Item = &str> {
         self.outcomes.iter().map(String::as_str)
     }
 
-    /// How many resources came along that were not searched for.
+    /// How many resources the server sent that were not searched for.
     #[must_use]
     pub fn included(&self) -> u64 {
         self.included
@@ -288,7 +289,7 @@ mod tests {
         assert_eq!(bundle.last_updated, "2026-11-16T09:00:00Z".parse().ok());
     }
 
-    /// A text means the same whether it can be read in one pass or not.
+    /// A text means the same, whether or not one pass can read it.
     #[test]
     fn one_pass_reads_the_same_as_two() {
         let read = |text: &str| {
@@ -319,7 +320,7 @@ mod tests {
         ]
         .map(str::to_owned)
         .into();
-        // And the claim with each of its bytes another, or gone.
+        // The same claim with each of its bytes changed or removed.
         for at in 0..claim.len() {
             resources.extend(
                 ['"', '\\', '{', '}', ' ', 'x'].map(|other| format!("{}{other}{}", &claim[..at], &claim[at + 1..])),

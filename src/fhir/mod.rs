@@ -1,4 +1,4 @@
-//! What came back, as text with known places in it. Nothing is re-serialised.
+//! Cuts Bundles into resources, byte for byte as the server wrote them.
 
 pub mod bundle;
 pub mod resource;

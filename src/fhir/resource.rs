@@ -1,4 +1,4 @@
-//! A resource: its text, and the few facts that keeping it needs.
+//! A resource: its text, and the few facts that are needed to keep it.
 
 use std::{borrow::Cow, fmt, ops::Range};
 
@@ -11,30 +11,30 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 use xxhash_rust::xxh3::Xxh3;
 
-/// Why a text is no resource to keep.
+/// Why a text is not a resource that can be kept.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum ResourceError {
     /// Not a JSON object.
     #[error("a resource that is not a JSON object")]
     NotAnObject,
-    /// No `id`: it could never be told from another.
+    /// It has no `id`, so it could not be told from others.
     #[error("a {0} without an id")]
     NoId(String),
 }
 
-/// What is known of a resource without understanding it.
+/// What can be known about a resource without understanding it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// `resourceType`.
     pub kind: String,
     /// `id`.
     pub id: String,
-    /// `meta.lastUpdated`, where it is an instant.
+    /// `meta.lastUpdated`, if it is a valid time.
     pub last_updated: Option<Timestamp>,
-    /// The id of the Patient it refers to, if it does so as `Patient/<id>`.
+    /// The id of the Patient that it refers to, if it does so as `Patient/<id>`.
     pub patient: Option<String>,
-    /// Where the value of the top-level `created` stands: in API v2 the moment of the answer, so that
-    /// it differs at each download of the same claim.
+    /// Where the value of the top-level `created` is. In API v2 it is the time of the answer, so it differs in each
+    /// download of the same claim.
     created: Option<Range<usize>>,
 }
 
@@ -60,8 +60,8 @@ struct Meta<'a> {
     last_updated: Option<Cow<'a, str>>,
 }
 
-/// The id in a reference to a Patient, be it `Patient/-1`, of a version of it, or with the server before it
-/// (FHIR R4, section 2.3.0.3).
+/// The id in a reference to a Patient: `Patient/-1`, with or without a version, and with or without the server before
+/// it (FHIR R4, section 2.3.0.3).
 fn patient(reference: &str) -> Option<&str> {
     let reference = reference.split("/_history/").next()?;
     let (before, id) = reference.rsplit_once('/')?;
@@ -78,16 +78,16 @@ impl Header {
     /// Reads the header of a resource.
     ///
     /// # Errors
-    /// [`ResourceError`] for what cannot be kept under an id.
+    /// [`ResourceError`] if it cannot be kept under an id.
     pub fn read(text: &str) -> Result<Self, ResourceError> {
-        // Serde would read an array's values as the members in their order.
+        // Serde would accept an array and read its values as the members in their order.
         if !text.trim_ascii_start().starts_with('{') {
             return Err(ResourceError::NotAnObject);
         }
         Self::of(serde_json::from_str(text).map_err(|_| ResourceError::NotAnObject)?, text)
     }
 
-    /// `wire` was read from `text`.
+    /// The header of `wire`, which was read from `text`.
     fn of(wire: Wire<'_>, text: &str) -> Result<Self, ResourceError> {
         if wire.id.is_empty() {
             return Err(ResourceError::NoId(crate::error::sanitized(&wire.kind)));
@@ -110,8 +110,8 @@ impl Header {
         })
     }
 
-    /// A fingerprint of what the resource says, the volatile `created` left out. `text` is the text
-    /// this header was read from.
+    /// A fingerprint of the resource's content, without the changing `created`. `text` is the text that this header
+    /// was read from.
     #[must_use]
     pub fn fingerprint(&self, text: &str) -> [u8; 16] {
         let mut hash = Xxh3::new();
@@ -126,19 +126,19 @@ impl Header {
     }
 }
 
-/// A resource as it stands in a larger text, its header read on the way: one pass over both.
+/// A resource inside a larger text. Its header is read in the same pass.
 ///
-/// Only what is written as everybody writes it is read so. A member's name with an escape in it, or one that comes
-/// twice, is refused here, and [`Header::read`] says what it is.
+/// This reads only the usual form. It refuses a member name with an escape in it, or one that occurs twice, and then
+/// [`Header::read`] decides.
 pub(super) struct Placed<'a> {
     wire: Wire<'a>,
-    /// The name of its first member, and the value of its last: where it begins and ends.
+    /// The name of its first member, and the value of its last. They show where the resource begins and ends.
     first: &'a str,
     last: &'a RawValue,
 }
 
 impl Placed<'_> {
-    /// Where in `text`, from which it was read, the resource is, and its header.
+    /// The place of the resource in `text`, from which it was read, and its header.
     pub(super) fn settle(self, text: &str) -> Option<(Range<usize>, Result<Header, ResourceError>)> {
         const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
         let offset = |part: &str| (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize);
@@ -159,7 +159,7 @@ impl<'de> Deserialize<'de> for Placed<'de> {
 
 struct Members;
 
-/// A member of which there may be one.
+/// A member that may occur once.
 struct Once<T>(Option<T>);
 
 impl<'de, T: Deserialize<'de>> Once<T> {
@@ -209,8 +209,8 @@ impl<'de> Visitor<'de> for Members {
     }
 }
 
-/// The resource as one line: as written, unless white space between its tokens would break the line;
-/// then such white space goes. Inside strings JSON has no raw line breaks (RFC 8259 section 7).
+/// The resource as one line. It stays as written, unless white space between its tokens would break the line; then
+/// that white space is removed. Inside strings, JSON has no raw line breaks (RFC 8259 section 7).
 #[must_use]
 pub fn line(text: &str) -> Cow<'_, str> {
     if memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_none() {

@@ -162,8 +162,8 @@ fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     not_following(options);
     let file = match without_a_lease(|| options.open(path)) {
         Ok(file) => file,
-        // Each system has its own error for "that is a link" or "nobody reads this pipe" (ELOOP, EMLINK, ENXIO). So look
-        // at what is there instead.
+        // Each system has its own error for "that is a link" or "no one reads this pipe" (ELOOP, EMLINK, ENXIO). So
+        // check what is there instead.
         Err(cause) => {
             let metadata = fs::symlink_metadata(path).map_err(|_| cause_again(&cause))?;
             refuse_what_is_no_file(&metadata)?;

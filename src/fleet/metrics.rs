@@ -1,8 +1,8 @@
-//! `--metrics FILE.prom`: the numbers of a run for Prometheus, as node_exporter's textfile collector reads them
+//! `--metrics FILE.prom`: the numbers of a run for Prometheus, in the format of node_exporter's textfile collector
 //! (<https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>).
 //!
-//! The file is replaced whole by a rename. It may be read by everybody: the collector runs as a user of its own, and
-//! there is nothing in it but numbers.
+//! A rename replaces the file as a whole. Everyone may read it: the collector runs as a separate user, and the file
+//! contains only numbers.
 
 use std::{
     fmt::Write as _,
@@ -19,7 +19,7 @@ use crate::{
     files::{durable, place},
 };
 
-/// Between two writes while a run goes on: as often as Prometheus usually looks.
+/// Time between two writes during a run. Prometheus usually reads about that often.
 const PAUSE: Duration = Duration::from_secs(15);
 
 /// The file of metrics of one run.
@@ -34,10 +34,10 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// The metrics of a run that begins now. A symbolic link is followed, and stays.
+    /// The metrics of a run that begins now. A symbolic link is followed and stays.
     ///
     /// # Errors
-    /// [`Exit::Usage`] where something else than a file is there.
+    /// [`Exit::Usage`] if something other than a file is there.
     pub(crate) fn new(path: &Path, shard: Option<Shard>) -> Result<Self> {
         if path == Path::new("-") || place::is_no_file(path) {
             return Err(Error::usage(format!("--metrics needs a file, and {} is not one", path.display()))
@@ -54,7 +54,7 @@ impl Metrics {
         &self.path
     }
 
-    /// Writes the numbers of a run that goes on, unless that was done a moment ago.
+    /// Writes the numbers of a running run, unless that was done a moment ago.
     ///
     /// # Errors
     /// [`Exit::Disk`].
@@ -67,7 +67,7 @@ impl Metrics {
         Ok(())
     }
 
-    /// Writes the numbers of a run that is over.
+    /// Writes the numbers of a run that has ended.
     ///
     /// # Errors
     /// [`Exit::Disk`].
@@ -84,7 +84,7 @@ impl Metrics {
     }
 }
 
-/// The labels of every sample, after those of its own.
+/// The labels of every sample, after the sample's own labels.
 struct Labels(Option<Shard>);
 
 impl Labels {
@@ -135,8 +135,8 @@ fn text(tally: &Tally, shard: Option<Shard>, started: Timestamp, end: Option<(Ti
     text
 }
 
-/// The name of the sample that tells when the last run ended. It is there while the next one goes on, so that an alert
-/// on its age also finds runs that never end.
+/// The name of the sample with the time when the last run ended. It stays there while the next run is going, so that
+/// an alert on its age also finds runs that never end.
 const END_TIME: &str = "bbdl_run_finish_time_seconds";
 
 fn end_time(shard: Option<Shard>, seconds: u64) -> String {
@@ -146,7 +146,7 @@ fn end_time(shard: Option<Shard>, seconds: u64) -> String {
     )
 }
 
-/// What [`end_time`] has written into a file of metrics.
+/// The time that [`end_time`] has written into a file of metrics.
 fn last_end(text: &str, shard: Option<Shard>) -> Option<u64> {
     let sample = format!("{END_TIME}{} ", Labels(shard).with(&[]));
     text.lines().find_map(|line| line.strip_prefix(&sample)?.parse().ok())

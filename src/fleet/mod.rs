@@ -1,14 +1,14 @@
-//! Many enrollees in one run: who is due, several at once, what became of each, and how the whole ends.
+//! Many enrollees in one run: who is due, several at once, what became of each, and how the run ends.
 //!
 //! | file | what it is for |
 //! | --- | --- |
-//! | [`roster`] | where enrollees who are due come from, and where outcomes go |
+//! | [`roster`] | where due enrollees come from, and where outcomes go |
 //! | `shared_roster` | the same with a database that machines share |
 //! | [`shard`] | which of several workers pulls for an enrollee |
 //! | [`tally`] | the numbers of a run, and how it ends |
 //! | [`tolerance`] | which failures do not fail the whole run |
 //! | [`progress`] | what a person sees of a run |
-//! | [`results`], [`metrics`] | what other programs read of a run |
+//! | [`results`], [`metrics`] | what other programs read about a run |
 //!
 //! This module does not know what a pull is. The caller passes one in.
 

@@ -1,18 +1,18 @@
-//! How far a run is, in one line: `1,240 of 20,000, 3 failed, 42/s, 7 min left`.
+//! How far a run has got, in one line: `1,240 of 20,000, 3 failed, 42/s, 7 min left`.
 
 use std::time::Instant;
 
 use super::tally::Tally;
 use crate::output::{Output, StatusLine};
 
-/// The line, as it is shown.
+/// The progress line on the terminal.
 pub(crate) struct Progress {
     line: StatusLine,
     started: Instant,
 }
 
 impl Progress {
-    /// Starts showing it.
+    /// Starts showing the line.
     #[must_use]
     pub(crate) fn start(output: &Output) -> Self {
         Self { line: output.status_line(), started: Instant::now() }

@@ -1,4 +1,4 @@
-//! `--results FILE.ndjson`: one row for each enrollee, appended whole as the enrollee ends.
+//! `--results FILE.ndjson`: one row for each enrollee, appended as a whole when the enrollee's pull ends.
 
 use std::{
     fs::File,
@@ -26,11 +26,11 @@ pub(crate) struct Results {
 }
 
 impl Results {
-    /// Opens the file, or makes it for its owner only, and so the directories that are missing above it. A row that an earlier run could not finish (the disk was full) is
-    /// ended, so that the next one stands on a line of its own.
+    /// Opens the file, or creates it, readable only by its owner, together with missing directories above it. Ends a
+    /// row that an earlier run could not finish (the disk was full), so that the next row starts on a new line.
     ///
     /// # Errors
-    /// [`Exit::Usage`] where something else is there than a file of this user's, [`Exit::Disk`].
+    /// [`Exit::Usage`] if something other than a file of this user is there, [`Exit::Disk`].
     pub(crate) fn open(path: &Path, shard: Option<Shard>) -> Result<Self> {
         if place::is_no_file(path) {
             return Err(no_file(path, "it is not one"));
@@ -48,14 +48,14 @@ impl Results {
             Ok(file)
         });
         let file = opened.map_err(|cause| match Intruder::of(&cause) {
-            // The path is the person's own, and so is what is there.
+            // The person chose the path and owns what is there.
             Some(intruder) if intruder != Intruder::HardLink => no_file(path, &intruder.to_string()),
             _ => Error::disk("write", path, &cause),
         })?;
         Ok(Self { path: path.to_owned(), file, shard })
     }
 
-    /// Appends a row: one write at the end of the file, so that several shards may share it.
+    /// Appends a row with one write at the end of the file, so that several shards can share the file.
     ///
     /// # Errors
     /// [`Exit::Disk`].
@@ -80,7 +80,7 @@ fn ends_with_a_line_break(file: &mut File) -> io::Result<bool> {
     Ok(last == *b"\n")
 }
 
-/// A row as the contract has it.
+/// A row in the form of the contract.
 fn row(outcome: &Outcome, shard: Option<Shard>) -> Value {
     let exit = outcome.failure.as_ref().map_or(Exit::Done, Error::exit);
     let resources = outcome.report.as_ref().map_or_else(|| json!({}), |report| report.json["resources"].clone());
@@ -102,7 +102,7 @@ fn row(outcome: &Outcome, shard: Option<Shard>) -> Value {
 mod tests {
     use super::*;
 
-    /// It may be a device, or a directory of the system: nobody is told to remove or to move it.
+    /// It may be a device, or a directory of the system, so no one is told to remove or move it.
     #[cfg(unix)]
     #[test]
     fn results_go_into_a_file_only_and_nothing_else_is_to_be_removed() {

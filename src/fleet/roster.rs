@@ -1,10 +1,10 @@
-//! Where enrollees who are due come from, and where the outcomes of their pulls go.
+//! Where due enrollees come from, and where the outcomes of their pulls go.
 //!
-//! The loop over all enrollees ([`super::Run`]) asks a roster for the next one and tells it how that one ended. It knows
-//! nothing else of where enrollees are kept.
+//! The loop over all enrollees ([`super::Run`]) asks a roster for the next enrollee and tells it how the pull ended.
+//! It does not know where enrollees are kept.
 //!
-//! There are two kinds: the home directory of this machine, which one process works through, and a database that machines
-//! share ([`super::shared_roster`]), where each enrollee is leased, and the tokens come with the lease.
+//! There are two kinds: the home directory of this machine, which one process works through, and a database that
+//! machines share ([`super::shared_roster`]), where each enrollee is leased and the tokens come with the lease.
 
 use std::{
     path::{Path, PathBuf},
@@ -28,18 +28,18 @@ use crate::{
 /// Longer than a removal takes.
 const REMOVAL_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Who is wanted.
+/// Which enrollees to pull.
 #[derive(Clone, Debug)]
 pub(crate) struct Selection {
-    /// The directory that has an archive for each enrollee.
+    /// The directory that contains an archive for each enrollee.
     pub out: PathBuf,
     /// What is pulled.
     pub resources: Vec<Resource>,
     /// Whether everything is pulled again.
     pub full: bool,
-    /// Leave out who was pulled more recently than this.
+    /// Leave out enrollees who were pulled more recently than this.
     pub stale_after: Option<Duration>,
-    /// Leave out who belongs to another worker.
+    /// Leave out enrollees who belong to another worker.
     pub shard: Option<Shard>,
 }
 
@@ -48,9 +48,9 @@ pub(crate) struct Selection {
 pub(crate) struct Due {
     /// The profile's name.
     pub name: ProfileName,
-    /// The profile, or why it cannot be read.
+    /// The profile, or the reason why it cannot be read.
     pub profile: Result<Profile>,
-    /// What came with it from a database that machines share.
+    /// The shared part of the pull, if the profile comes from a database that machines share.
     #[cfg(feature = "postgres")]
     pub shared: Option<crate::shared_state::shared_pull::SharedPull>,
 }
@@ -71,21 +71,21 @@ impl Due {
 pub(crate) enum Next {
     /// An enrollee who is due.
     Due(Box<Due>),
-    /// Other workers have all who are due. One may be left behind: ask again after this.
+    /// Other workers hold all due enrollees. One may become free: ask again after this time.
     #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "only a shared state says so"))]
     Later(Duration),
-    /// Nobody is due any more.
+    /// No more enrollees are due.
     Nobody,
 }
 
 /// Whether an outcome counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Counts {
-    /// It does.
+    /// It counts.
     Yes,
     /// The enrollee was removed in the meantime.
     Removed,
-    /// Another worker has the enrollee by now, and its outcome counts.
+    /// Another worker has the enrollee now, and its outcome counts.
     #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "only a shared state says so"))]
     TakenOver,
 }
@@ -111,16 +111,16 @@ pub(crate) struct Local {
 }
 
 impl Roster {
-    /// The profiles of this machine that are due now: who was never pulled first, then the oldest pull.
+    /// The profiles of this machine that are due now. Those that were never pulled come first, then the oldest pulls.
     ///
     /// # Errors
-    /// [`Exit::Disk`] when the profiles cannot be listed.
+    /// [`Exit::Disk`] if the profiles cannot be listed.
     pub(crate) fn local(paths: &Paths, selection: &Selection) -> Result<Self> {
         Ok(Self::Local(Local::find(paths, selection, Timestamp::now())?))
     }
 
-    /// How many enrollees were due when the run began. Where other workers take part, those that this one took and
-    /// those that nobody has taken yet.
+    /// How many enrollees were due when the run began. With other workers, those that this worker took and those that
+    /// none has taken yet.
     #[must_use]
     pub(crate) fn due(&self) -> u64 {
         match self {
@@ -153,7 +153,7 @@ impl Roster {
     /// The next enrollee who is due.
     ///
     /// # Errors
-    /// When the roster itself cannot be asked. What is wrong with one profile is in its [`Due`].
+    /// If the roster itself cannot be read. A problem with one profile is in its [`Due`].
     pub(crate) async fn next(&mut self) -> Result<Next> {
         match self {
             Self::Local(local) => Ok(local.next().map_or(Next::Nobody, |due| Next::Due(Box::new(due)))),
@@ -162,7 +162,7 @@ impl Roster {
         }
     }
 
-    /// Whether an enrollee's pull failed since the enrollee was removed meanwhile.
+    /// Whether an enrollee's pull failed because the enrollee was removed in the meantime.
     #[must_use]
     pub(crate) fn was_removed(&self, outcome: &Outcome) -> bool {
         match self {
@@ -175,7 +175,7 @@ impl Roster {
     /// Takes the outcome of an enrollee whom [`Roster::next`] returned.
     ///
     /// # Errors
-    /// When the outcome cannot be kept.
+    /// If the outcome cannot be kept.
     #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "as with PostgreSQL"))]
     pub(crate) async fn ended(&mut self, outcome: &Outcome, was_removed: bool) -> Result<Counts> {
         match self {
@@ -185,10 +185,10 @@ impl Roster {
         }
     }
 
-    /// For the end of the run: gives back who was taken and not begun, and counts who is left.
+    /// Ends the run: gives back enrollees that were taken but not begun, and counts those who are left.
     ///
     /// # Errors
-    /// When the roster cannot be asked.
+    /// If the roster cannot be read.
     pub(crate) async fn close(&mut self) -> Result<()> {
         match self {
             Self::Local(_) => Ok(()),
@@ -213,7 +213,7 @@ impl Local {
                 due.push((last, name));
             }
         }
-        // `None` comes before any instant.
+        // `None` sorts before any time.
         due.sort();
         let names: Vec<ProfileName> = due.into_iter().map(|(_, name)| name).collect();
         let due = names.len() as u64;
@@ -233,7 +233,7 @@ impl Local {
     fn was_removed(&self, outcome: &Outcome) -> bool {
         let may_be_gone = outcome.failure.as_ref().is_some_and(|error| error.exit() == Exit::NotSetUp);
         let is_gone = || matches!(Profile::load(&self.paths, &outcome.name), Ok(None));
-        // Whoever removes a profile holds its lock, and the tokens go before the record.
+        // A process that removes a profile holds its lock, and the tokens go before the record.
         let is_gone_by_now = || {
             let _held = hold(&self.paths, &outcome.name, REMOVAL_PATIENCE, "fetch");
             is_gone()
@@ -241,7 +241,7 @@ impl Local {
         may_be_gone && (is_gone() || is_gone_by_now())
     }
 
-    /// The profile's record has the outcome already, or [`super::Note`] brings it there.
+    /// The profile's record has the outcome already, or [`super::Note`] writes it.
     fn ended(&mut self, was_removed: bool) -> Counts {
         if was_removed {
             self.removed += 1;
@@ -251,8 +251,8 @@ impl Local {
     }
 }
 
-/// When the profile's archive at `out` was last pulled. Where there is no note of that (a home of 0.1.0, a power cut), the
-/// profile's record says it, but not what was asked for.
+/// When the profile's archive at `out` was last pulled. If there is no note about it (a home of 0.1.0, a power
+/// failure), the profile's record has the time, but not what was asked for.
 fn last_pull(paths: &Paths, name: &ProfileName, out: &Path, selection: &Selection) -> Option<Timestamp> {
     let last = LastPulls::load(paths, name);
     if last.knows(out) || selection.full {
@@ -262,7 +262,7 @@ fn last_pull(paths: &Paths, name: &ProfileName, out: &Path, selection: &Selectio
     profile.archives.iter().find(|note| note.out == out && !note.unfinished).map(|note| note.last_pull)
 }
 
-/// A pull that this machine's clock has in the future proves nothing.
+/// A pull whose time is in the future by this machine's clock proves nothing.
 fn is_fresh(last: Option<Timestamp>, now: Timestamp, limit: Duration) -> bool {
     last.is_some_and(|last| Duration::try_from(now.duration_since(last)).is_ok_and(|age| age < limit))
 }

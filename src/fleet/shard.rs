@@ -1,8 +1,8 @@
 //! `--shard K/N`: which of N workers pulls for an enrollee.
 //!
-//! The rule is part of what users may rely on (`docs/for-researchers.md`): the first eight bytes of the SHA-256 of the
-//! profile's name, as a big-endian number, modulo N. So a name stays with its worker for as long as N stays, whatever
-//! other names come and go.
+//! Users may rely on this rule (`docs/for-researchers.md`): the first eight bytes of the SHA-256 of the profile's
+//! name, as a big-endian number, modulo N. So a name stays with its worker as long as N stays the same, even if other
+//! names are added or removed.
 
 use std::{fmt, str::FromStr};
 
@@ -29,7 +29,7 @@ impl Shard {
     }
 }
 
-/// The number of a profile name that decides to which shard it belongs.
+/// The number of a profile name, which decides its shard.
 #[must_use]
 pub(crate) fn number_of(name: &str) -> u64 {
     let digest = Sha256::digest(name.as_bytes());

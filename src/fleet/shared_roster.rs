@@ -1,4 +1,4 @@
-//! The roster of a database that machines share: leases instead of a list, and a sign of life while they are held.
+//! The roster of a database that machines share: leases instead of a list, and a heartbeat while they are held.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -26,36 +26,36 @@ use crate::{
     },
 };
 
-/// Who was pulled within this is left out where `--stale-after` is not given: a worker that joins late must not ask again
-/// for those whom the others have pulled.
+/// The default of `--stale-after`. Enrollees who were pulled within this time are left out, so that a worker that
+/// joins late does not ask again for those whom others have pulled.
 pub(crate) const STALE_AFTER: Duration = Duration::from_secs(12 * 3600);
-/// How long an idle worker waits before it looks whether others have left somebody behind. Each look reads every row, so
-/// the wait doubles each time, up to [`LONGEST_PAUSE`].
+/// How long an idle worker waits before it checks whether others have left an enrollee behind. Each check reads every
+/// row, so the wait doubles each time, up to [`LONGEST_PAUSE`].
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
-/// How often those who are due are counted: it reads every row.
+/// How often the due enrollees are counted. Counting reads every row.
 const COUNT_AGAIN: Duration = Duration::from_secs(30);
 
-/// Applies the limits that all workers share, and tells how long a server wished this one to wait.
+/// Applies the limits that all workers share, and tells how long servers asked this worker to wait.
 pub(crate) trait Pacer: Send + Sync {
     /// Applies limits.
     fn limit(&self, limits: &[ServerLimit]);
-    /// What servers wished.
+    /// The waits that servers asked for.
     fn holds(&self) -> Vec<Hold>;
 }
 
-/// An enrollee whom this worker has.
+/// An enrollee that this worker holds.
 #[derive(Debug)]
 struct Held {
     ticket: LeaseTicket,
     pull: SharedPull,
 }
 
-/// What is shared with the task that gives signs of life.
+/// State shared with the heartbeat task.
 #[derive(Debug, Default)]
 struct Signs {
     held: Mutex<HashMap<ProfileName, Held>>,
-    /// Whether any server may be asked by this worker.
+    /// Whether this worker may send requests to any server.
     may_ask: Mutex<bool>,
 }
 
@@ -68,28 +68,28 @@ pub(crate) struct SharedRoster {
     queue: VecDeque<Lease>,
     signs: Arc<Signs>,
     pulse: JoinHandle<()>,
-    /// Servers that the workers share a limit for.
+    /// Servers for which the workers share a limit.
     servers: Vec<Origin>,
-    /// Whom this worker has taken.
+    /// How many enrollees this worker has taken.
     taken: u64,
     free: u64,
     fresh: u64,
-    /// Who waits for the end of a pause that the server asked for.
+    /// How many wait for the end of a pause that the server asked for.
     paused: u64,
-    /// Whom other workers have when this one ends.
+    /// How many enrollees other workers still hold when this one ends.
     elsewhere: u64,
     removed: u64,
     nobody: bool,
     counted: Instant,
-    /// After which time it is looked again.
+    /// How long to wait before the next check.
     pause: Duration,
 }
 
 impl SharedRoster {
-    /// Takes part in the work on a shared state.
+    /// Joins the work on a shared state.
     ///
     /// # Errors
-    /// As every call of the database.
+    /// Errors of the database.
     pub(crate) async fn join(
         state: SharedState,
         selection: &Selection,
@@ -126,13 +126,13 @@ impl SharedRoster {
         })
     }
 
-    /// Whom this worker has taken, and whom nobody has taken yet. At the end also those whom others still have: a worker
-    /// may be gone.
+    /// How many enrollees this worker has taken, and how many none has taken yet. At the end, also those that other
+    /// workers still hold, because such a worker may be dead.
     pub(super) fn due(&self) -> u64 {
         self.taken + self.free + self.paused + self.elsewhere
     }
 
-    /// Whether nobody is there at all, due or not.
+    /// Whether there are no enrollees at all, due or not.
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         self.nobody
@@ -149,11 +149,11 @@ impl SharedRoster {
     pub(super) async fn next(&mut self) -> Result<Next> {
         if self.queue.is_empty() {
             if !*lock(&self.signs.may_ask) {
-                // There are more workers than requests that may be under way.
+                // There are more workers than allowed requests.
                 return Ok(Next::Later(LOOK_AGAIN));
             }
             let is_idle = self.pause > LOOK_AGAIN;
-            // One look at all rows is enough to see that there is still nobody.
+            // One check of all rows is enough to see that still no one is due.
             if is_idle && self.is_over().await? {
                 return Ok(Next::Nobody);
             }
@@ -181,7 +181,7 @@ impl SharedRoster {
         Ok(Next::Due(Box::new(Due { name: enrollee.name, profile: Ok(enrollee.profile), shared })))
     }
 
-    /// Keeps new leases alive from now on.
+    /// Adds new leases to those that the heartbeat keeps alive.
     async fn hold(&mut self, leases: Vec<Lease>) -> Result<()> {
         for lease in &leases {
             let server = &lease.enrollee.profile.server;
@@ -199,12 +199,12 @@ impl SharedRoster {
         Ok(())
     }
 
-    /// Whether nobody is due any more on any worker.
+    /// Whether no enrollee is due any more on any worker.
     async fn is_over(&mut self) -> Result<bool> {
         Ok(self.count().await? + self.free == 0)
     }
 
-    /// Counts who is due; the answer is how many of them other workers have.
+    /// Counts the due enrollees. Returns how many of them other workers hold.
     async fn count(&mut self) -> Result<u64> {
         let due = self.state.due(self.worker, &self.wanted).await?;
         (self.free, self.paused, self.counted) = (due.free, due.paused, Instant::now());
@@ -219,7 +219,7 @@ impl SharedRoster {
         let end = end_of(outcome, &pull);
         let written = self.state.finish(&ticket, &end, &self.wanted, &told(outcome)).await?;
         if written == Written::LeaseLost || (written == Written::Yes && matches!(end, PullEnd::GivenBack)) {
-            // Whoever was given back is due again.
+            // An enrollee that was given back is due again.
             self.taken -= 1;
         }
         match (written, &outcome.failure) {
@@ -227,7 +227,7 @@ impl SharedRoster {
                 self.removed += 1;
                 Ok(Counts::Removed)
             }
-            // All others would fail here as well, and would be lost to the workers that can pull for them.
+            // All other enrollees would fail here too. They are left to workers that can pull for them.
             (_, Some(error)) if error.is_of_this_machine() => Err(error.clone()),
             (Written::LeaseLost, _) => Ok(Counts::TakenOver),
             (Written::Yes, _) => Ok(Counts::Yes),
@@ -237,7 +237,7 @@ impl SharedRoster {
     pub(super) async fn close(&mut self) -> Result<()> {
         self.pulse.abort();
         self.queue.clear();
-        // Who was not begun, and whose outcome could not be written to the results.
+        // Enrollees that were not begun, or whose outcome could not be written to the results.
         let waiting: Vec<LeaseTicket> = lock(&self.signs.held).drain().map(|(_, held)| held.ticket).collect();
         self.taken -= waiting.len() as u64;
         self.state.give_back(&waiting).await?;
@@ -261,7 +261,8 @@ fn end_of(outcome: &Outcome, pull: &SharedPull) -> PullEnd {
     }
 }
 
-/// What the database keeps of an outcome. No message: it may say more than an administrator of the database should read.
+/// What the database keeps about an outcome. It has no message, because that could say more than an administrator of
+/// the database should read.
 fn told(outcome: &Outcome) -> serde_json::Value {
     json!({
         "started": outcome.started, "finished": outcome.finished, "ok": outcome.failure.is_none(),
@@ -271,7 +272,7 @@ fn told(outcome: &Outcome) -> serde_json::Value {
     })
 }
 
-/// Tells the others once a second that this worker is alive. While the database is away there is nobody to tell.
+/// Sends a heartbeat once a second. While the database cannot be reached, it does nothing.
 async fn give_signs(state: SharedState, worker: WorkerId, signs: Arc<Signs>, pacer: Box<dyn Pacer>) {
     loop {
         let held: Vec<ProfileName> = lock(&signs.held).keys().cloned().collect();

@@ -1,4 +1,4 @@
-//! What a run over many enrollees came to so far, and how it ends.
+//! The numbers of a run over many enrollees so far, and how it ends.
 
 use super::{
     Outcome,
@@ -26,13 +26,13 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// The numbers of a run that begins with so many who are due, and so many who are fresh.
+    /// The numbers of a run that begins with `due` enrollees who are due and `fresh` who are not.
     #[must_use]
     pub(crate) fn of(due: u64, fresh: u64) -> Self {
         Self { due, fresh, ..Self::default() }
     }
 
-    /// Counts an enrollee. One whose pull was interrupted has not failed, and is still due.
+    /// Counts an enrollee. An interrupted pull has not failed, so its enrollee is still due.
     pub(crate) fn count(&mut self, outcome: &Outcome) {
         self.requests += outcome.requests;
         self.bytes += outcome.bytes;
@@ -64,19 +64,19 @@ impl Tally {
         self.failures.iter().map(|(_, number)| number).sum()
     }
 
-    /// How many of those who were due have ended, in whatever way.
+    /// How many of the due enrollees have ended, in any way.
     #[must_use]
     pub(crate) fn ended(&self) -> u64 {
         self.succeeded + self.failed() + self.removed
     }
 
-    /// How many of those who were due were not begun.
+    /// How many of the due enrollees were not begun.
     #[must_use]
     pub(crate) fn left(&self) -> u64 {
         self.due.saturating_sub(self.ended())
     }
 
-    /// How the whole run fails; nothing where all that failed is tolerated.
+    /// The failure of the whole run; `None` if all failures are tolerated.
     #[must_use]
     pub(crate) fn failure(&self, tolerated: &[Tolerance]) -> Option<Error> {
         let by_exit: Vec<(Exit, u64)> = self.failures.iter().map(|(error, number)| (error.exit(), *number)).collect();

@@ -9,13 +9,13 @@ use crate::error::Exit;
 pub enum Tolerance {
     /// Any number of failures with this exit code.
     Code(Exit),
-    /// Any failures, up to this share of those who were due, in millionths.
+    /// Any number of failures, up to this share of the due enrollees, in millionths.
     Share(u64),
 }
 
 /// 100 percent, in the unit of [`Tolerance::Share`].
 const WHOLE: u64 = 1_000_000;
-/// What a single enrollee can fail with. A defect is always told, and an interrupt is nobody's failure.
+/// The ways in which a single enrollee can fail. A defect is always reported, and an interrupt is not a failure.
 const CODES: [Exit; 5] = [Exit::Data, Exit::Disk, Exit::TryAgain, Exit::PersonMustAct, Exit::NotSetUp];
 
 impl FromStr for Tolerance {
@@ -44,7 +44,7 @@ fn millionths(percent: &str) -> Option<u64> {
     Some(whole * (WHOLE / 100) + decimals).filter(|share| *share <= WHOLE)
 }
 
-/// Of the failures by exit code, those that count for the end of the whole run. `due` is how many enrollees were due.
+/// The exit codes of the failures that still count at the end of the run. `due` is how many enrollees were due.
 #[must_use]
 pub(crate) fn counted(failures: &[(Exit, u64)], due: u64, tolerated: &[Tolerance]) -> Vec<Exit> {
     let by_code = |exit: &Exit| tolerated.contains(&Tolerance::Code(*exit));
@@ -80,7 +80,7 @@ mod tests {
             (&["1%"], &[(PersonMustAct, 10)], &[]),
             (&["1%"], withdrawn_and_outage, &[PersonMustAct, TryAgain]),
             (&["1.1%"], withdrawn_and_outage, &[]),
-            // What is tolerated by its code does not use up the share.
+            // A failure that is tolerated by its code does not use up the share.
             (&["77", "0.2%"], withdrawn_and_outage, &[]),
             (&["0.1%", "77"], withdrawn_and_outage, &[TryAgain]),
             (&["100%"], &[(Defect, 1)], &[Defect]),

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::claim::{Cents, Claim, Coded, Disposition, Kind, Line, PayerDecision};
 
-/// The search's value for claims without a date or a type.
+/// The value in the search for claims without a date or a type.
 pub(super) const UNKNOWN: &str = "unknown";
 
 /// Why a claim is in no total.
@@ -31,9 +31,9 @@ fn all(list: &[Coded]) -> String {
     list.iter().map(coded).collect::<Vec<_>>().join("; ")
 }
 
-/// What a prescription was for.
+/// What was prescribed.
 pub(super) fn drug(claim: &Claim) -> Option<String> {
-    // Lines of other claims may have drugs too, but with the words of a revenue center.
+    // Lines of other claims may have drugs too, but their text is that of a revenue center.
     let line = claim.lines.first().filter(|_| claim.kind == Some(Kind::Pde))?;
     let named = line.ndc.as_ref().and(line.words.as_deref()).map(medicine);
     named.or_else(|| line.ndc.as_ref().map(|ndc| format!("NDC {ndc}")))
@@ -50,7 +50,7 @@ fn drug_code(claim: &Claim) -> Option<String> {
 fn headline(claim: &Claim) -> String {
     let named = claim.lines.iter().find_map(|line| line.ndc.as_ref().and(line.words.as_deref()));
     let drug = named.filter(|_| claim.kind == Some(Kind::Pde)).map(medicine);
-    // v3 has no names of drugs.
+    // v3 has no drug names.
     drug.or_else(|| drug_code(claim)).or_else(|| claim.who()).unwrap_or_else(|| "No name given".to_owned())
 }
 
@@ -272,8 +272,8 @@ fn said(facts: impl Iterator<Item = (&'static str, String)>) -> Facts {
     facts.filter(|(_, text)| !text.is_empty()).collect()
 }
 
-/// Sentence, sums, facts and lines as a text each, with a fact or line of the claim a line, and tabs. [`Escaped`] leaves
-/// neither tabs nor line breaks in what others wrote.
+/// Writes the sentence, sums, facts and lines as one text each, with one fact or line of the claim per line, and tabs
+/// between values. [`Escaped`] leaves no tabs or line breaks in texts from others.
 fn pack(out: &mut String, sentence: &str, what: &[Facts; 2], claim: &Claim) {
     out.push_str("<pre>");
     Escaped(sentence).render_to(out);
@@ -311,7 +311,7 @@ fn pack(out: &mut String, sentence: &str, what: &[Facts; 2], claim: &Claim) {
     out.push_str("</pre>");
 }
 
-/// Heads of the table of lines, and whether a column has numbers.
+/// The column heads of the table of lines, and whether a column has numbers.
 fn heads(claim: &Claim) -> [Head; 8] {
     let is_drug = claim.kind == Some(Kind::Pde);
     [
@@ -326,7 +326,7 @@ fn heads(claim: &Claim) -> [Head; 8] {
     ]
 }
 
-/// What was done, where: words where the claim has any, and the code.
+/// What was done and where: the claim's words, if it has any, and the code.
 pub(super) fn service(line: &Line) -> String {
     if line.is_total {
         return "Total of this claim".to_owned();

@@ -19,7 +19,7 @@ pub(super) fn elsewhere(coverages: &[Coverage]) -> Markup {
     } }
 }
 
-/// The section. `card` is what `InsuranceCard.json` has.
+/// The section about coverage. `card` is the content of `InsuranceCard.json`.
 pub(super) fn section(coverages: &[Coverage], card: Option<&str>) -> Markup {
     html! {
         h2 #coverage { "Your coverage" }

@@ -5,9 +5,10 @@ use maud::{Markup, html};
 use super::html::Escaped;
 use crate::cms_notice::CMS_NOTICE;
 
-/// How to appeal is what 42 CFR § 405.942 and § 405.944 and <https://www.medicare.gov/claims-appeals/how-do-i-file-an-appeal> say.
-/// The telephone numbers are those of Medicare and the Inspector General (<https://oig.hhs.gov/fraud/report-fraud>), and of the
-/// Senior Medicare Patrol (<https://smpmedicaretracker.org/about-smp>).
+/// The text about appeals follows 42 CFR § 405.942 and § 405.944, and
+/// <https://www.medicare.gov/claims-appeals/how-do-i-file-an-appeal>. The telephone numbers are those of Medicare,
+/// the Inspector General (<https://oig.hhs.gov/fraud/report-fraud>) and the Senior Medicare Patrol
+/// (<https://smpmedicaretracker.org/about-smp>).
 pub(super) fn section() -> Markup {
     html! {
         h2 #help { "What to do" }

@@ -1,4 +1,5 @@
-//! The building blocks of the page. `maud` escapes all text; [`Escaped`] also removes characters that would disguise it.
+//! The building blocks of the page. `maud` escapes all text; [`Escaped`] also removes characters that would disguise
+//! it.
 
 use maud::{Markup, Render, html};
 
@@ -21,7 +22,7 @@ impl Render for Escaped<'_> {
     }
 }
 
-/// Characters that change the direction of writing could make a line look like another one.
+/// Whether a character changes the direction of writing. Such a character could make a line look like another one.
 fn turns(letter: char) -> bool {
     matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -30,7 +31,7 @@ fn turns(letter: char) -> bool {
 #[derive(Clone)]
 pub(super) enum Td {
     Text(String),
-    /// Whether the browser must not break the line at blanks.
+    /// A text that the browser must not break at its blanks.
     Day(String),
     Number(String),
 }
@@ -51,7 +52,8 @@ pub(super) fn used(heads: &[Head], rows: &[Vec<Td>]) -> Vec<bool> {
     (0..heads.len()).map(is_used).collect()
 }
 
-/// A table with a caption and column heads, without its empty columns. Nothing if there are no rows. The first cell names its row.
+/// A table with a caption and column heads, without its empty columns. Nothing if there are no rows. The first cell
+/// names its row.
 pub(super) fn table(caption: &str, heads: &[Head], rows: &[Vec<Td>]) -> Markup {
     let used = used(heads, rows);
     let shown = || heads.iter().zip(&used).filter(|(_, used)| **used).map(|(head, _)| head);
@@ -65,7 +67,7 @@ pub(super) fn table(caption: &str, heads: &[Head], rows: &[Vec<Td>]) -> Markup {
                         @for row in rows { tr {
                             // On narrow screens, CSS shows a row as a list of its cells, each with its column head.
                             @for ((cell, (head, _)), _) in row.iter().zip(heads).zip(&used).filter(|(_, used)| **used) { @match cell {
-                                // A date or code is not to be broken at its hyphens.
+                                // A date or code must not be broken at its hyphens.
                                 Td::Text(text) if is_short(text) => td.s data-head=(head) { (Escaped(text)) },
                                 Td::Text(text) => td data-head=(head) { (Escaped(text)) },
                                 Td::Day(text) => td.s data-head=(head) { (Escaped(text)) },

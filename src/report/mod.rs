@@ -49,11 +49,11 @@ use crate::{
 const STYLE: &str = include_str!("report.css");
 const SCRIPT: &str = include_str!("report.js");
 
-/// On a page with at least this many claims, the lines of a claim are one text. The script turns it into a table when the
-/// claim is opened: a browser needs a hundred times as long for tables that nobody opens. Without the script, the text
-/// itself is shown.
+/// On a page with at least this many claims, the lines of a claim are one text, and the script turns it into a table
+/// when the claim is opened. As tables, the lines of closed claims would take a browser a hundred times as long.
+/// Without the script, the text itself is shown.
 const MANY: u64 = 2_000;
-/// So many claims form a group that the browser lays out only when it is scrolled into view.
+/// This many claims form a group, which the browser lays out only when it is scrolled into view.
 const TOGETHER: usize = 100;
 /// With at most this many claims, the printed page includes their services.
 const PRINTED_WHOLE: usize = 200;
@@ -78,18 +78,18 @@ pub(crate) struct Report {
     sums: Sums,
     news: News,
     shown: Spooled,
-    /// The newest first; claims of a day as they are in the archive.
+    /// The newest first. Claims of the same day are in the order of the archive.
     order: Vec<(Reverse<Option<Date>>, Span)>,
     is_long: bool,
 }
 
 impl Report {
-    /// Reads the archive at `dir`. The HTML of each claim is kept in an unnamed temporary file in `room`,
-    /// which is made if it is missing, or in the system's directory for temporary files, until [`Report::write`]. So memory
-    /// does not grow with the number of claims, and no claim is read twice.
+    /// Reads the archive at `dir`. Until [`Report::write`], the HTML of each claim is kept in an unnamed temporary
+    /// file: in `room`, which is created if it is missing, or in the system's directory for temporary files. So
+    /// memory does not grow with the number of claims, and no claim is read twice.
     ///
     /// # Errors
-    /// As [`Claims::each`]; [`crate::error::Exit::Disk`] where there is no room.
+    /// The errors of [`Claims::each`]; [`crate::error::Exit::Disk`] if there is not enough room.
     pub(crate) fn of(dir: &Path, room: Option<&Path>, options: &Options) -> Result<Self> {
         let mut claims = Claims::open(dir)?;
         let news = News::of(dir, claims.manifest())?;
@@ -138,10 +138,10 @@ impl Report {
         self.order.len() as u64
     }
 
-    /// Writes the page, a claim at a time; `wrong` says what a failure to write is.
+    /// Writes the page, one claim at a time. `wrong` turns a write failure into an error.
     ///
     /// # Errors
-    /// [`crate::error::Exit::Disk`] where a claim cannot be read again, and what `wrong` makes of a failure.
+    /// [`crate::error::Exit::Disk`] if a claim cannot be read again, and the errors of `wrong`.
     pub(crate) fn write(mut self, out: &mut impl Write, wrong: impl Fn(&io::Error) -> Error) -> Result<()> {
         let title = self.title();
         let style = format!("{STYLE}{}", printed(&title));
@@ -222,7 +222,7 @@ impl Report {
         }
     }
 
-    /// The sections that there are, in their order, and what links to them say.
+    /// The sections on this page, in their order, with the text of the links to them.
     fn places(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let first =
             [("glance", "At a glance"), ("claims", "Claims"), ("denied", "Not approved"), ("coverage", "Coverage")];
@@ -250,7 +250,7 @@ impl Report {
     }
 }
 
-/// The claims by year, the newest first; the present one is open.
+/// The claims by year, the newest first. The current year is open.
 struct Years(Vec<Year>);
 
 struct Year {
@@ -288,7 +288,8 @@ impl Year {
     }
 }
 
-/// On paper, each page has the person's name and its page number. Names are encoded, because CSS strings cannot contain markup.
+/// On paper, each page has the person's name and its page number. Names are encoded, because CSS strings cannot
+/// contain markup.
 fn printed(title: &str) -> String {
     let title = title.chars().filter(|letter| !letter.is_control());
     let mut escaped = String::new();
@@ -308,7 +309,7 @@ struct News {
     pulled: Option<Date>,
     /// The claims that came or changed.
     ids: HashSet<IdHash>,
-    /// What they are.
+    /// How the page marks them.
     mark: &'static str,
     words: String,
 }
@@ -336,7 +337,7 @@ impl News {
                 format!("The last pull added {added}, changed {updated} and removed {removed}.")
             }
         };
-        // The file has new and changed claims, and does not tell them apart.
+        // The file contains both new and changed claims, and does not tell them apart.
         let mark = match (last.added, last.updated) {
             (_, 0) => "new",
             (0, _) => "changed",

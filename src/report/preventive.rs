@@ -2,9 +2,10 @@
 
 use crate::claim::{Claim, Kind, Line};
 
-/// Codes of HCPCS level II for preventive services and nothing else, with words of our own. CMS makes these codes, and they
-/// are in the public domain (Medicare Claims Processing Manual, chapter 18; Medicare Learning Network, "Medicare Preventive
-/// Services", MLN006559). Preventive services with a CPT code are not among them: CPT is licensed.
+/// HCPCS level II codes that are only for preventive services, with our own names for them. CMS makes these codes,
+/// and they are in the public domain (Medicare Claims Processing Manual, chapter 18; Medicare Learning Network,
+/// "Medicare Preventive Services", MLN006559). Preventive services with a CPT code are not included, because CPT is
+/// licensed.
 const NAMES: [(&str, &[&str]); 28] = [
     ("Flu shot", &["G0008"]),
     ("Pneumonia shot", &["G0009"]),
@@ -42,20 +43,20 @@ const NAMES: [(&str, &[&str]); 28] = [
     ("Screening for hepatitis B", &["G0499"]),
 ];
 
-/// Modifiers that a provider puts to a code to say that the service is preventive: 33, and PT where a screening for colorectal
-/// cancer found something.
+/// Modifiers that a provider adds to a code to say that the service is preventive: 33, and PT if a screening for
+/// colorectal cancer found something.
 const MODIFIERS: [&str; 2] = ["33", "PT"];
 
-/// First characters of diagnoses that are a reason for a preventive service: a check-up, screening for infections, tumors and other
-/// illnesses, a vaccination (ICD-10-CM, in the public domain).
+/// First characters of diagnoses that are a reason for a preventive service: a check-up, screening for infections,
+/// tumors and other illnesses, a vaccination (ICD-10-CM, in the public domain).
 const REASONS: [&str; 5] = ["Z000", "Z11", "Z12", "Z13", "Z23"];
 
-/// The rule, as the page says it.
+/// The rule, in the words of the page.
 pub(super) const RULE: &str = "Listed here is what a claim itself marks as preventive: a code that Medicare has for preventive services only (such as G0439), \
     the modifier 33 or PT, or a main diagnosis that is a check-up, a screening or a vaccination (Z00.0, Z11 to Z13, Z23). \
     Your other claims may hold more.";
 
-/// What a preventive service with this code is called; nothing of any other code.
+/// The name of the preventive service with this code; `None` for any other code.
 pub(super) fn name(code: &str) -> Option<&'static str> {
     NAMES.iter().find(|(_, codes)| codes.contains(&code)).map(|(name, _)| *name)
 }

@@ -14,7 +14,7 @@ impl Aliases {
         format!("Provider {}", self.0.entry(name.to_owned()).or_insert(next))
     }
 
-    /// Removes from a claim what identifies a person. What was done, when, and for how much stays.
+    /// Removes what identifies a person from a claim. What was done, when, and for how much stays.
     pub(super) fn redact(&mut self, claim: &mut Claim) {
         let mut alias = |name: &Option<String>, npi: &Option<String>| {
             npi.as_deref().or(name.as_deref()).map(|known| self.of(known))

@@ -56,7 +56,8 @@ fn day_of(claim: &Claim, line: &Line) -> String {
     line.start.as_deref().or(claim.start.as_deref()).map(said_date).unwrap_or_default()
 }
 
-/// Marks a total that is too large for [`Cents`], and stays so whatever is added. [`Cents::plus`] turns it into no total.
+/// Marks a total that is too large for [`Cents`]. It stays so after further additions, and [`Cents::plus`] then
+/// returns no total.
 const BEYOND: Cents = Cents(i64::MAX);
 
 fn add(sum: &mut Option<Cents>, amount: Option<Cents>) {
@@ -112,7 +113,7 @@ impl Sum {
     }
 }
 
-/// A provider with an NPI is identified by it, whatever name a claim gives.
+/// A provider. One with an NPI is identified by it, even if claims give different names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Who {
     Npi(String),
@@ -158,7 +159,7 @@ struct DrugYear {
     extra_help: Option<Cents>,
     discount: Option<Cents>,
     others: Option<Cents>,
-    /// The part of the price that no payer is named for.
+    /// The part of the price that no payer accounts for.
     unexplained: Option<Cents>,
 }
 
@@ -185,7 +186,7 @@ impl Newest {
         self.rows.values().cloned().collect()
     }
 
-    /// The caption, which says so if not all rows are shown.
+    /// The caption. It says so if not all rows are shown.
     fn caption(&self, words: &str) -> String {
         match self.rows.len() {
             shown if self.seen > shown as u64 => format!("{words}, the last {shown} of {}", self.seen),
@@ -399,13 +400,13 @@ impl Sums {
         if provider.contact.is_none() {
             provider.contact.clone_from(&claim.provider_contact);
         }
-        // The last ones, as in the database's view.
+        // Takes the last name in order, like the database's view.
         if name > provider.name.as_deref() {
             provider.name = name.map(str::to_owned);
         }
     }
 
-    /// What the search offers: all years of claims that are shown.
+    /// The years that the search offers: those of all claims on the page.
     pub(super) fn years(&self) -> impl Iterator<Item = &str> {
         let unknown = self.is_one_undated.then_some(UNKNOWN);
         self.shown_years.iter().rev().map(String::as_str).chain(unknown)

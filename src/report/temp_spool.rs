@@ -1,4 +1,5 @@
-//! Keeps the HTML of claims on disk instead of in memory, from when a claim is read until the order of the page is known.
+//! Keeps the HTML of claims on disk instead of in memory, from when a claim is read until the order of the page is
+//! known.
 
 use std::{
     fs::File,
@@ -8,14 +9,14 @@ use std::{
 
 use crate::error::{Error, Result};
 
-/// What is gathered before it is written.
+/// Size of the write buffer.
 const BUFFER: usize = 1 << 16;
 
-/// A file without a name (`O_TMPFILE` where there is such a thing): nobody else can open it, whatever its mode, and
-/// nothing of it is left when the program ends, however it ends.
+/// A file without a name (with `O_TMPFILE` if the system has it). No one else can open it, and nothing is left of it
+/// when the program ends, however it ends.
 pub(super) struct TempSpool {
     file: BufWriter<File>,
-    /// What was written.
+    /// How many bytes were written.
     end: u64,
     /// Its directory, for error messages.
     dir: PathBuf,
@@ -29,8 +30,7 @@ pub(super) struct Span {
 }
 
 impl TempSpool {
-    /// Creates one in the directory `dir`, which needs room for the page as well. A directory that is missing is
-    /// not made.
+    /// Creates one in the directory `dir`, which also needs room for the page. Does not create a missing directory.
     pub(super) fn begin(dir: &Path) -> Result<Self> {
         let file = tempfile::tempfile_in(dir).map_err(|cause| Error::disk("create a file in", dir, &cause))?;
         Ok(Self { file: BufWriter::with_capacity(BUFFER, file), end: 0, dir: dir.to_owned() })
@@ -52,14 +52,14 @@ impl TempSpool {
     }
 }
 
-/// A [`TempSpool`] to be read.
+/// A [`TempSpool`] that is complete and can be read.
 pub(super) struct Spooled {
     file: File,
     dir: PathBuf,
 }
 
 impl Spooled {
-    /// Appends what was kept there.
+    /// Appends the text of this span to `into`.
     pub(super) fn read(&mut self, kept: Span, into: &mut Vec<u8>) -> Result<()> {
         let from = into.len();
         into.resize(from + kept.length, 0);
@@ -78,7 +78,7 @@ mod tests {
         let mut spill = TempSpool::begin(dir.path()).unwrap();
         let texts = ["one", "", "zwölf", &"x".repeat(3 * BUFFER)];
         let kept: Vec<Span> = texts.iter().map(|text| spill.keep(text).unwrap()).collect();
-        // On Windows it has a name, and nobody else can open it.
+        // On Windows it has a name, but no one else can open it.
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), usize::from(cfg!(windows)), "while it is written");
         let mut spilled = spill.written().unwrap();
         for at in [2, 0, 3, 1] {

@@ -13,14 +13,15 @@ use crate::{
 
 /// Who the page is about.
 pub(super) struct Whose {
-    /// A name: the enrollee's, where demographic data were shared, else the profile's, else the end of the patient's number.
+    /// A name: the enrollee's, if demographic data were shared; else the profile's; else the end of the patient's
+    /// number.
     pub(super) name: String,
-    /// Where the claims are from, in words.
+    /// Where the claims come from, as text.
     pub(super) source: String,
 }
 
 impl Whose {
-    /// `profile` is the name of the log-in that filled the archive, where it is known and says something.
+    /// `profile` is the name of the log-in that filled the archive, if it is known and informative.
     pub(super) fn of(dir: &Path, manifest: &Manifest, profile: Option<&str>) -> Result<Self> {
         let patient = whole(dir, "Patient")?;
         let named = patient.as_deref().and_then(|text| text.lines().find_map(of_patient));
@@ -40,7 +41,7 @@ impl Whose {
         Ok(Self { name, source: source(manifest) })
     }
 
-    /// A redacted page, without a name.
+    /// For a redacted page, without a name.
     pub(super) fn nobody(manifest: &Manifest) -> Self {
         Self { name: "one person".to_owned(), source: source(manifest) }
     }

@@ -3,7 +3,7 @@
 use crate::claim::{Cents, coverage::MONTHS, day};
 use jiff::civil::Date;
 
-/// An amount as people write it; nothing where there is none.
+/// An amount as people write it; empty if there is none.
 pub(super) fn dollars(amount: Option<Cents>) -> String {
     let Some(amount) = amount else { return String::new() };
     if amount.plus(Cents(0)).is_none() {
@@ -21,13 +21,13 @@ pub(super) fn dollars(amount: Option<Cents>) -> String {
     format!("{}${grouped}.{cents}", if amount.0 < 0 { "-" } else { "" })
 }
 
-/// A day in words: July 24, 2026.
+/// A day as text: July 24, 2026.
 pub(super) fn date(day: Date) -> String {
     let month = usize::try_from(day.month() - 1).ok().and_then(|at| MONTHS.get(at)).copied().unwrap_or_default();
     format!("{month} {}, {}", day.day(), day.year())
 }
 
-/// The day that a claim names, in words; what is no whole day as the claim has it.
+/// A day from a claim, as text. An incomplete or invalid day is shown as the claim has it.
 pub(super) fn said_date(text: &str) -> String {
     day(text).map_or_else(|| text.to_owned(), date)
 }
@@ -38,7 +38,7 @@ pub(super) fn plain(hundredths: Cents) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A number in words: as people write it where it is a plain one, else as the claim has it.
+/// A number as people write it, if it is a plain one; otherwise as the claim has it.
 pub(super) fn number(text: &str) -> String {
     Cents::read(text).map_or_else(|| text.to_owned(), plain)
 }
@@ -58,8 +58,8 @@ pub(super) fn does(count: u64) -> &'static str {
     if count == 1 { "does" } else { "do" }
 }
 
-/// Text that is all in capitals becomes a sentence; other text stays. Short words in capitals that are not English
-/// words stay.
+/// Turns text that is all in capitals into a sentence. Other text stays as it is, and so do short words in capitals
+/// that are not English words.
 pub(super) fn calm(text: &str) -> String {
     const KEPT: [&str; 14] =
         ["II", "III", "IV", "NOS", "NEC", "HIV", "COPD", "MRSA", "ESRD", "CT", "MRI", "ICU", "EKG", "DME"];
@@ -84,7 +84,7 @@ pub(super) fn capitalized(text: &str) -> String {
     letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default()
 }
 
-/// A medicine: "Omeprazole - OMEPRAZOLE" is one name; "Lipitor - ATORVASTATIN CALCIUM" a brand and what is in it.
+/// A medicine: "Omeprazole - OMEPRAZOLE" is one name; "Lipitor - ATORVASTATIN CALCIUM" is a brand and its ingredient.
 pub(super) fn medicine(text: &str) -> String {
     let Some((brand, substance)) = text.split_once(" - ") else { return calm(text) };
     let (brand, substance) = (calm(brand.trim()), calm(substance.trim()));
@@ -95,8 +95,9 @@ pub(super) fn medicine(text: &str) -> String {
     }
 }
 
-/// A place of service (<https://www.cms.gov/medicare/coding-billing/place-of-service-codes/code-sets>): our own words for the
-/// usual ones, else the first sentence of the server's ("Office. Location, other than …"), else the code. 99 is any other.
+/// A place of service (<https://www.cms.gov/medicare/coding-billing/place-of-service-codes/code-sets>): our own words
+/// for the common ones, else the first sentence of the server's text ("Office. Location, other than …"), else the
+/// code. 99 means any other place.
 pub(super) fn place(code: &str, words: Option<&str>) -> Option<String> {
     let known = match code {
         "01" => "at a pharmacy",

@@ -18,11 +18,11 @@ use crate::{
     secret,
 };
 
-/// A restart or a failover takes less; `patience=` in the address says otherwise.
+/// Longer than a restart or a failover takes. `patience=` in the address overrides it.
 const PATIENCE: Duration = Duration::from_secs(45);
 const EXAMPLE: &str = "postgres://USER@HOST/DATABASE";
 
-/// Where the address was found.
+/// Where the address comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AddressSource {
     /// `--state`
@@ -36,20 +36,20 @@ pub enum AddressSource {
 /// How the connection to the database is protected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Tls {
-    /// Not at all: a socket of this machine, or `sslmode=disable`.
+    /// Not at all: a socket on this machine, or `sslmode=disable`.
     Off,
-    /// The server has to prove its name. The file holds certificates that are trusted besides the system's.
+    /// The server has to prove its name. The file contains certificates that are trusted in addition to the system's.
     Verified { extra_roots: Option<PathBuf> },
 }
 
-/// A database that can be connected to. `Debug` would show the password, so there is none.
+/// A database address. It has no `Debug`, because that would show the password.
 #[derive(Clone)]
 pub struct StateAddress {
     pub(super) config: Config,
     pub(super) tls: Tls,
-    /// How long a database that is away is waited for.
+    /// How long to wait for a database that cannot be reached.
     pub(super) patience: Duration,
-    /// For people: without the password.
+    /// The address without the password, to show to people.
     shown: String,
 }
 
@@ -57,8 +57,8 @@ impl StateAddress {
     /// Reads an address.
     ///
     /// # Errors
-    /// [`crate::error::Exit::Usage`] for a password on the command line or an address that is none (from the command
-    /// line or the environment); [`crate::error::Exit::NotSetUp`] for one in a configuration file.
+    /// [`crate::error::Exit::Usage`] for a password on the command line, or an invalid address from the command line
+    /// or the environment; [`crate::error::Exit::NotSetUp`] for an invalid address in a configuration file.
     pub fn parse(text: &str, source: &AddressSource) -> Result<Self> {
         let wrong = |why: String| refuse(source, why);
         let (base, query) = text.split_once('?').unwrap_or((text, ""));
@@ -77,7 +77,7 @@ impl StateAddress {
                 _ => drop(rest.append_pair(&key, &value)),
             }
         }
-        // The parser's own words may repeat a part of a password.
+        // The parser's own message may repeat a part of a password.
         let mut config: Config = format!("{base}?{}", rest.finish())
             .parse()
             .map_err(|_| wrong(format!("it cannot be understood; it must be like {EXAMPLE}")))?;
@@ -102,7 +102,7 @@ impl StateAddress {
         Ok(Self { config, tls, patience, shown })
     }
 
-    /// Takes the password from libpq's password file, where the address has none.
+    /// Takes the password from libpq's password file if the address has none.
     #[must_use]
     pub fn with_password_file(mut self, file: Option<&Path>) -> Self {
         if self.config.get_password().is_none()
@@ -150,7 +150,7 @@ fn refuse(source: &AddressSource, why: String) -> Error {
     }
 }
 
-/// A password that others can read is not used.
+/// Refuses a password that others can read.
 fn refuse_exposed_password(source: &AddressSource) -> Result<()> {
     match source {
         AddressSource::CommandLine => {

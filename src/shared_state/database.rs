@@ -1,8 +1,8 @@
-//! One connection to PostgreSQL, opened again when it breaks.
+//! One connection to PostgreSQL, which is opened again when it breaks.
 //!
-//! Works through PgBouncer's transaction pooling: no prepared statement has a name, nothing is set for a session, and
-//! no transaction is open while anything but the database is waited for. Every statement may be sent twice (its answer
-//! may be lost), so each is written to do the same the second time.
+//! This works through PgBouncer's transaction pooling: prepared statements have no names, there are no session
+//! settings, and no transaction stays open while bbdl waits for anything but the database. Every statement may be
+//! sent twice, because its answer may be lost. So each one has the same effect if it runs again.
 
 use std::{
     sync::Arc,
@@ -24,7 +24,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::address::{StateAddress, Tls};
 use crate::error::{Error, ErrorKind, Result, sanitized};
 
-/// A statement that takes longer is given up, and its connection with it.
+/// A statement that takes longer is given up, together with its connection.
 const STATEMENT_PATIENCE: Duration = Duration::from_secs(20);
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -35,11 +35,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 pub(super) enum Effort {
     /// Once.
     Once,
-    /// Until the database has been away for long.
+    /// Until the database has been unreachable for long.
     Patient,
 }
 
-/// A value of a statement and its type: a statement that names its types needs one round trip.
+/// A value for a statement and its type. With types, a statement needs only one round trip.
 pub(super) type Value<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// A statement and its values.
@@ -56,8 +56,8 @@ impl Database {
     /// Connects.
     ///
     /// # Errors
-    /// [`crate::error::Exit::TryAgain`] when the database does not answer, [`crate::error::Exit::NotSetUp`] when it
-    /// does not let us in.
+    /// [`crate::error::Exit::TryAgain`] if the database does not answer, [`crate::error::Exit::NotSetUp`] if it
+    /// refuses access.
     pub(super) async fn open(address: StateAddress) -> Result<Self> {
         let tls = match &address.tls {
             Tls::Off => None,
@@ -73,19 +73,19 @@ impl Database {
         &self.address
     }
 
-    /// Runs one statement, again and again while the database is away.
+    /// Runs one statement, and repeats it while the database cannot be reached.
     pub(super) async fn query(&self, sql: &str, values: &[Value<'_>]) -> Result<Vec<Row>> {
         let mut answers = self.transaction(&[(sql, values)]).await?;
         Ok(answers.pop().unwrap_or_default())
     }
 
-    /// As [`Database::query`], for statements of which the later ones must see what others committed while the earlier
-    /// ones waited. All of them count, or none.
+    /// Like [`Database::query`], for statements in which the later ones must see what others committed while the
+    /// earlier ones waited. Either all of them take effect or none.
     pub(super) async fn transaction(&self, statements: &[Statement<'_>]) -> Result<Vec<Vec<Row>>> {
         self.with_effort(Effort::Patient, statements).await
     }
 
-    /// As [`Database::transaction`].
+    /// Like [`Database::transaction`].
     pub(super) async fn with_effort(&self, effort: Effort, statements: &[Statement<'_>]) -> Result<Vec<Vec<Row>>> {
         let (began, mut pause) = (Instant::now(), FIRST_PAUSE);
         loop {
@@ -101,7 +101,7 @@ impl Database {
         }
     }
 
-    /// Runs text of our own that may hold several statements, with nothing repeated: for migrations.
+    /// Runs our own SQL text, which may contain several statements, without retries. This is for migrations.
     pub(super) async fn batch(&self, sql: &str) -> Result<()> {
         let sent = async {
             let client = self.connected().await?;
@@ -132,7 +132,7 @@ impl Database {
         };
         let answer = tokio::time::timeout(STATEMENT_PATIENCE, answer).await.unwrap_or(Err(Cause::Slow));
         if answer.as_ref().is_err_and(Cause::passes) {
-            // What is left of it may still be in the middle of an answer.
+            // The connection may still be in the middle of an answer, so it is dropped.
             self.client.lock().await.take();
         }
         answer
@@ -152,7 +152,7 @@ impl Database {
         Ok(match &self.tls {
             None => {
                 let (client, connection) = config.connect(NoTls).await?;
-                // It ends with its client, and whoever uses the client sees why.
+                // The task ends with its client, and the user of the client sees the error.
                 tokio::spawn(async move { connection.await.unwrap_or_default() });
                 client
             }
@@ -164,7 +164,7 @@ impl Database {
         })
     }
 
-    /// What a person is told.
+    /// The error for a person.
     fn failed(&self, cause: &Cause) -> Error {
         let (address, words) = (&self.address, cause.words());
         match cause {
@@ -188,11 +188,11 @@ impl Database {
     }
 }
 
-/// Why a statement brought no answer.
+/// Why a statement has no answer.
 enum Cause {
     /// Nothing came in time.
     Slow,
-    /// What the database or the way to it says.
+    /// An error from the database or the connection.
     Postgres(tokio_postgres::Error),
 }
 
@@ -202,18 +202,18 @@ impl From<tokio_postgres::Error> for Cause {
     }
 }
 
-/// Whether the server said that it does not speak TLS. The library says so in words only.
+/// Whether the server said that it does not support TLS. The library reports this only as text.
 fn lacks_tls(error: &tokio_postgres::Error) -> bool {
     std::error::Error::source(error).is_some_and(|source| source.to_string().contains("does not support TLS"))
 }
 
 impl Cause {
-    /// Whether trying again later may help.
+    /// Whether a later retry may help.
     fn passes(&self) -> bool {
         let Self::Postgres(error) = self else { return true };
         match error.code() {
             Some(code) => passes(code),
-            // A certificate that is not trusted stays so.
+            // A certificate that is not trusted will not become trusted.
             None => {
                 !has_source::<rustls::Error>(error)
                     && !error.to_string().contains("invalid configuration")
@@ -237,8 +237,8 @@ impl Cause {
     }
 }
 
-/// The codes of PostgreSQL that pass by themselves: a connection that broke (class 08), too much to do (53), an
-/// operator's intervention such as a restart (57), two transactions in each other's way (40).
+/// PostgreSQL error codes that go away by themselves: a broken connection (class 08), overload (53), an operator's
+/// intervention such as a restart (57), conflicting transactions (40).
 fn passes(code: &SqlState) -> bool {
     ["08", "40", "53", "57"].iter().any(|class| code.code().starts_with(class))
 }
@@ -255,7 +255,7 @@ fn has_source<E: std::error::Error + 'static>(error: &(dyn std::error::Error + '
     false
 }
 
-/// TLS that believes the system's certificates, and those of the file.
+/// TLS that trusts the system's certificates and those in the file.
 fn verified(extra_roots: Option<&std::path::Path>) -> Result<MakeRustlsConnect> {
     let unusable = |why: String| Error::new(ErrorKind::StateSetup, why).hint("Check sslrootcert in the address.");
     let roots: Vec<CertificateDer<'static>> = match extra_roots {
@@ -270,7 +270,7 @@ fn verified(extra_roots: Option<&std::path::Path>) -> Result<MakeRustlsConnect> 
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|cause| unusable(format!("TLS cannot be set up ({cause})")))?
-        // The name of the method is about verifiers of one's own; this one is the system's.
+        // The method is called that because it allows any verifier. This one is the system's.
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();

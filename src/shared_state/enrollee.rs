@@ -19,10 +19,10 @@ use crate::{
     profile::{Profile, ProfileName, archive_notes::ArchiveNote},
 };
 
-/// How many rows one statement brings.
+/// How many rows one statement writes.
 const BATCH: usize = 500;
 
-/// An enrollee as the shared state has it.
+/// An enrollee in the shared state.
 #[derive(Debug)]
 pub struct Enrollee {
     /// The profile's name.
@@ -36,14 +36,14 @@ pub struct Enrollee {
 /// The tokens of one generation.
 #[derive(Clone, Debug)]
 pub struct StoredTokens {
-    /// Which.
+    /// The generation.
     pub generation: i64,
     sealed: Sealed,
-    /// What is left of the access token's time by the database's clock, in seconds.
+    /// How many seconds the access token has left, by the database's clock.
     left: Option<f64>,
 }
 
-/// An enrollee who is to be there.
+/// An enrollee to add.
 #[derive(Debug)]
 pub struct NewEnrollee {
     /// The profile's name.
@@ -52,16 +52,16 @@ pub struct NewEnrollee {
     pub profile: Profile,
     /// The tokens.
     pub credential: Credential,
-    /// What decides to which shard the name belongs.
+    /// The number that decides the shard of the name.
     pub shard_number: u64,
 }
 
-/// What became of a row of an import.
+/// The result for a row of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Imported {
-    /// It is there.
+    /// It was added.
     Yes,
-    /// Somebody has that name already.
+    /// An enrollee with that name exists already.
     Exists,
 }
 
@@ -80,11 +80,11 @@ const INSERT: &str = "
     WHERE $10";
 
 impl Enrollee {
-    /// What is read of a row, of a table that is called `e`; the tokens come last.
+    /// The columns that are read from the table `e`. The tokens come last.
     pub(super) const COLUMNS: &str = "e.name, e.profile::text, e.archives::text, e.ended_kind, \
         extract(epoch FROM e.ended_at)::float8, e.generation, e.key_id, e.sealed, \
         extract(epoch FROM e.access_expires - clock_timestamp())::float8";
-    /// How many of them are not of the tokens.
+    /// How many of them do not belong to the tokens.
     pub(super) const WIDTH: usize = 5;
 
     pub(super) fn of(row: &Row) -> Result<Self> {
@@ -114,11 +114,11 @@ impl StoredTokens {
 }
 
 impl SharedState {
-    /// Opens the tokens of an enrollee. When the access token expires is told by this machine's clock, however wrong that
-    /// is: what counts is the time left.
+    /// Opens the tokens of an enrollee. The time when the access token expires is converted to this machine's clock.
+    /// That clock may be wrong, because only the time left counts.
     ///
     /// # Errors
-    /// [`crate::error::Exit::NotSetUp`] where no key opens them.
+    /// [`crate::error::Exit::NotSetUp`] if no key opens them.
     pub fn open_tokens(&self, name: &ProfileName, tokens: &StoredTokens) -> Result<Credential> {
         let record = self.keys()?.open(name.as_str(), tokens.generation, &tokens.sealed)?;
         let mut credential = Credential::from_record(&record).ok_or_else(|| {
@@ -132,10 +132,10 @@ impl SharedState {
         Ok(credential)
     }
 
-    /// Adds enrollees. The answers stand in the order of the rows; nobody's name is twice among them.
+    /// Adds enrollees. The results are in the order of the rows. No name may occur twice.
     ///
     /// # Errors
-    /// As every call of the database: rows before that are in.
+    /// Errors of the database. Earlier rows may have been added.
     pub async fn import(&self, rows: &[NewEnrollee], replace: bool) -> Result<Vec<Imported>> {
         let mut imported = Vec::with_capacity(rows.len());
         for batch in rows.chunks(BATCH) {
@@ -166,16 +166,17 @@ impl SharedState {
         let answers = self.database().transaction(&[(INSERT, &values), (look, &values[..1])]).await?;
         let there: std::collections::HashMap<&str, i64> =
             answers.last().into_iter().flatten().map(|row| (row.get(0), row.get(1))).collect();
-        // A generation begins at a random number: where it is ours, the row is ours, even of a statement sent twice.
+        // A generation begins with a random number. If it is ours, the row is ours, even if the statement was sent
+        // twice.
         let is_ours = |(name, generation): (&String, &i64)| there.get(name.as_str()) == Some(generation);
         let pairs = columns.names.iter().zip(&columns.generations);
         Ok(pairs.map(|pair| if is_ours(pair) { Imported::Yes } else { Imported::Exists }).collect())
     }
 
-    /// Every enrollee, by name; or those of these names.
+    /// All enrollees by name, or only those with these names.
     ///
     /// # Errors
-    /// As every call of the database; [`crate::error::Exit::NotSetUp`] where a row cannot be understood.
+    /// Errors of the database; [`crate::error::Exit::NotSetUp`] if a row cannot be read.
     pub async fn enrollees(&self, names: Option<&[ProfileName]>) -> Result<Vec<Enrollee>> {
         let names: Option<Vec<&str>> = names.map(|names| names.iter().map(ProfileName::as_str).collect());
         let sql = format!(
@@ -185,10 +186,10 @@ impl SharedState {
         self.database().query(&sql, &[(&names, Type::TEXT_ARRAY)]).await?.iter().map(Enrollee::of).collect()
     }
 
-    /// Who is known to be whom: name, server, client id and patient id.
+    /// The known people: name, server, client id and patient id.
     ///
     /// # Errors
-    /// As every call of the database; [`crate::error::Exit::NotSetUp`] where a row cannot be understood.
+    /// Errors of the database; [`crate::error::Exit::NotSetUp`] if a row cannot be read.
     pub async fn people(&self) -> Result<Vec<(ProfileName, [String; 3])>> {
         let sql = "SELECT name, server, client_id, profile->>'patient' FROM bbdl.enrollee
             WHERE profile->>'patient' IS NOT NULL";
@@ -201,11 +202,11 @@ impl SharedState {
         rows.iter().map(person).collect()
     }
 
-    /// Removes an enrollee for whom no worker pulls but, where it is given, this one. The answer is the archives, or nothing
-    /// where there was no such enrollee.
+    /// Removes an enrollee, unless a worker other than `worker` is pulling for it. Returns the enrollee's archives,
+    /// or `None` if there is no such enrollee.
     ///
     /// # Errors
-    /// [`crate::error::Exit::TryAgain`] while a worker has the enrollee; as every call of the database.
+    /// [`crate::error::Exit::TryAgain`] while a worker holds the enrollee; errors of the database.
     pub async fn remove(&self, name: &ProfileName, worker: Option<WorkerId>) -> Result<Option<Vec<ArchiveNote>>> {
         let name = name.as_str();
         let (value, worker) = ((&name as _, Type::TEXT), worker.map(|worker| worker.0));
@@ -219,7 +220,7 @@ impl SharedState {
             return Err(Error::new(ErrorKind::Lock, format!("a worker is pulling for \"{name}\""))
                 .hint("Run the same command again when it has finished."));
         }
-        // Notes that cannot be understood name no archive.
+        // Notes that cannot be read name no archive.
         Ok(gone.first().map(|row| serde_json::from_str(row.get(0)).unwrap_or_default()))
     }
 }
@@ -252,14 +253,14 @@ impl Columns {
     }
 }
 
-/// A profile as its column has it: archives and the end of the log-in have columns of their own.
+/// A profile as in its column. Archives and the end of the log-in have separate columns.
 pub(super) fn profile_text(profile: &Profile) -> Result<String> {
     let bare = Profile { archives: Vec::new(), ended: None, ..profile.clone() };
     serde_json::to_string(&bare)
         .map_err(|cause| Error::new(ErrorKind::Defect, format!("a profile cannot be written: {cause}")))
 }
 
-/// The seconds that an access token lives from now on.
+/// How many seconds an access token has left from now.
 pub(super) fn lifetime(grant: &Grant) -> Option<f64> {
     grant.access_token_expires.map(|at| at.duration_since(Timestamp::now()).as_secs_f64())
 }

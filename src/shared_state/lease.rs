@@ -1,8 +1,8 @@
-//! Leases: which worker pulls for an enrollee now, and what became of the pull.
+//! Leases: which worker pulls for an enrollee now, and what came of the pull.
 //!
-//! A lease ends by its time, so that a worker that is gone holds up nobody for long. Every lease has a fence, a number
-//! that grows: an outcome counts only under the newest fence, so a worker that was away for too long changes nothing.
-//! All times are those of the database. No worker's clock matters.
+//! A lease ends after a time, so that a dead worker does not block an enrollee for long. Every lease has a fence, a
+//! number that grows. An outcome counts only with the newest fence, so a worker that was away for too long changes
+//! nothing. All times are those of the database. No worker's clock matters.
 
 use std::time::Duration;
 
@@ -20,65 +20,65 @@ use crate::{
     profile::{ProfileName, archive_notes::ArchiveNote},
 };
 
-/// How many enrollees a worker leases at once.
+/// How many enrollees a worker leases at a time.
 pub const LEASES_AT_ONCE: i64 = 16;
 
-/// An enrollee whom this worker may pull for.
+/// An enrollee that this worker may pull for.
 #[derive(Debug)]
 pub struct Lease {
-    /// Who.
+    /// The enrollee.
     pub enrollee: Enrollee,
     fence: i64,
 }
 
-/// Which lease an outcome is of.
+/// Identifies the lease of an outcome.
 #[derive(Clone, Debug)]
 pub struct LeaseTicket {
-    /// Whose.
+    /// The enrollee's name.
     pub name: ProfileName,
     fence: i64,
 }
 
 impl Lease {
-    /// What has to be kept to say later what became of it.
+    /// What to keep in order to report the outcome later.
     #[must_use]
     pub fn ticket(&self) -> LeaseTicket {
         LeaseTicket { name: self.enrollee.name.clone(), fence: self.fence }
     }
 }
 
-/// Whether an enrollee could be taken out of the others' hands.
+/// Whether an enrollee could be leased.
 #[derive(Debug)]
 pub enum Taken {
-    /// Nobody else pulls for the enrollee now.
+    /// It could, and no other worker pulls for the enrollee now.
     Yes(Box<Lease>),
     /// Another worker has the lease.
     Busy,
-    /// Nobody of this name is there.
+    /// There is no enrollee with this name.
     Nobody,
 }
 
-/// Who is wanted.
+/// Which enrollees to lease.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    /// What is pulled. Who was pulled for something else is due.
+    /// What is pulled. An enrollee whose last pull was for something else is due.
     pub asked: String,
-    /// Whose last good pull is at least this old when the worker began.
+    /// An enrollee is due if its last good pull was at least this old when the worker began.
     pub stale_after: Duration,
-    /// Only names whose number, divided by the second of these, leaves the first.
+    /// Only names whose shard number modulo the second number is the first.
     pub shard: Option<(u32, u32)>,
 }
 
 /// How many enrollees there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Due {
-    /// Who is due, and leased by nobody.
+    /// Enrollees who are due and not leased.
     pub free: u64,
-    /// Who is due, and under way on some worker.
+    /// Enrollees who are due and leased by some worker.
     pub leased: u64,
-    /// Whose last good pull is not old enough.
+    /// Enrollees whose last good pull is not old enough.
     pub fresh: u64,
-    /// Who failed in an earlier run, and waits for the end of a pause that the server asked for.
+    /// Enrollees whose pull failed in an earlier run and who wait for the end of a pause that the server asked for.
     pub paused: u64,
 }
 
@@ -87,39 +87,40 @@ pub struct Due {
 pub enum PullEnd {
     /// It was complete.
     Done {
-        /// Where to.
+        /// The archive that was filled.
         archive: Option<ArchiveNote>,
     },
     /// It failed.
     Failed {
-        /// How long the server wants to be left alone. Otherwise a run that begins later may try at once.
+        /// How long the server asks clients to wait. Without it, a later run may try at once.
         retry_after: Option<Duration>,
     },
     /// The log-in of this generation of tokens is over.
     LogInOver {
         /// Why.
         kind: EndedKind,
-        /// Of which tokens the server said so. It says nothing of newer ones.
+        /// The tokens that the server rejected. This says nothing about newer ones.
         generation: i64,
     },
-    /// It was broken off before anything came of it: the enrollee stays due.
+    /// It was stopped before it had a result. The enrollee is still due.
     GivenBack,
 }
 
 /// Whether an outcome was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// It was.
+    /// It was written.
     Yes,
-    /// The lease went to another worker in the meantime: its outcome counts.
+    /// Another worker has the lease now, and its outcome counts.
     LeaseLost,
     /// The enrollee was removed in the meantime.
     Removed,
 }
 
-/// Who is due for a worker: `$1` is the worker, `$2` the seconds after which a good pull is old, `$3` of `$4` the shard, `$5`
-/// what is pulled. Who was pulled or has failed since the worker began is not due for it again, so every run ends. Whose
-/// log-in has ended is due as well: every run says so until there is a new one.
+/// The condition for a due enrollee: `$1` is the worker, `$2` the seconds after which a good pull is old, `$3` of
+/// `$4` the shard, `$5` what is pulled. An enrollee who was pulled or failed after the worker began is not due again
+/// for that worker, so every run ends. An enrollee whose log-in has ended is also due: every run reports it until
+/// there is a new log-in.
 const IS_DUE: &str = "
     ($4::bigint = 1 OR mod(e.shard_hash, $4::bigint) = $3::bigint)
     AND CASE WHEN NOT e.ok THEN e.due_at <= w.started
@@ -137,8 +138,8 @@ const FINISH: &str = "
         ended_at = CASE WHEN generation = $8 THEN now() ELSE ended_at END
     WHERE name = $1 AND fence = $2 RETURNING name";
 
-/// Long enough to end a log-in at a server that is slow. Whoever has the lease already keeps it: the answer to the first
-/// time may have been lost.
+/// Long enough to end a log-in at a slow server. A worker that already has the lease keeps it, because the answer to
+/// its first request may have been lost.
 const TAKE: &str = "
     UPDATE bbdl.enrollee e
     SET fence = fence + 1, leased_by = $1, leased_until = clock_timestamp() + interval '5 minutes'
@@ -149,11 +150,11 @@ const GIVE_BACK: &str = "
     FROM unnest($1, $2) AS given (name, fence) WHERE e.name = given.name AND e.fence = given.fence RETURNING e.name";
 
 impl SharedState {
-    /// Leases up to [`LEASES_AT_ONCE`] enrollees who are due, those who have waited longest first. None may mean that
-    /// all who are due are leased by others.
+    /// Leases up to [`LEASES_AT_ONCE`] due enrollees, starting with those who have waited longest. If there are none,
+    /// others may have leased all due enrollees.
     ///
     /// # Errors
-    /// As every call of the database; [`crate::error::Exit::NotSetUp`] where a record cannot be understood.
+    /// Errors of the database; [`crate::error::Exit::NotSetUp`] if a record cannot be read.
     pub async fn lease(&self, worker: WorkerId, wanted: &Wanted) -> Result<Vec<Lease>> {
         let sql = format!(
             "WITH due AS (
@@ -179,10 +180,10 @@ impl SharedState {
         rows.iter().map(lease_of).collect()
     }
 
-    /// Leases this enrollee, due or not, where no other worker has a lease.
+    /// Leases this enrollee, due or not, if no other worker has a lease.
     ///
     /// # Errors
-    /// As [`SharedState::lease`].
+    /// The errors of [`SharedState::lease`].
     pub async fn take(&self, worker: WorkerId, name: &ProfileName) -> Result<Taken> {
         let text = name.as_str();
         let values = [(&worker.0 as _, Type::INT8), (&text as _, Type::TEXT)];
@@ -196,10 +197,10 @@ impl SharedState {
         Ok(if is_ours { Taken::Yes(Box::new(lease_of(row)?)) } else { Taken::Busy })
     }
 
-    /// Counts who is due for a worker.
+    /// Counts the enrollees who are due for a worker.
     ///
     /// # Errors
-    /// As every call of the database.
+    /// Errors of the database.
     pub async fn due(&self, worker: WorkerId, wanted: &Wanted) -> Result<Due> {
         let sql = format!(
             "SELECT count(*) FILTER (WHERE is_due AND NOT leased), count(*) FILTER (WHERE is_due AND leased),
@@ -228,11 +229,11 @@ impl SharedState {
         Ok(rows.first().map(due).unwrap_or_default())
     }
 
-    /// Writes the outcome of a pull and when the enrollee is due next, and gives the lease back. `wanted` is that of the
-    /// run, `outcome` what is told of it.
+    /// Writes the outcome of a pull and when the enrollee is due next, and gives the lease back. `wanted` belongs to
+    /// the run; `outcome` is the text for reports.
     ///
     /// # Errors
-    /// As every call of the database.
+    /// Errors of the database.
     pub async fn finish(
         &self,
         ticket: &LeaseTicket,
@@ -273,10 +274,10 @@ impl SharedState {
         }
     }
 
-    /// Gives leases back of which nothing was begun; the answer is how many.
+    /// Gives back leases whose pull was not begun. Returns how many.
     ///
     /// # Errors
-    /// As every call of the database.
+    /// Errors of the database.
     pub async fn give_back(&self, tickets: &[LeaseTicket]) -> Result<usize> {
         let names: Vec<&str> = tickets.iter().map(|ticket| ticket.name.as_str()).collect();
         let fences: Vec<i64> = tickets.iter().map(|ticket| ticket.fence).collect();

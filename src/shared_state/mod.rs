@@ -3,16 +3,16 @@
 //! | file | what it is for |
 //! | --- | --- |
 //! | [`address`], [`password_file`] | the database's address, its password, its certificate |
-//! | [`database`] | one connection, opened again when it breaks |
+//! | [`database`] | one connection, which is opened again when it breaks |
 //! | [`schema`] | the tables and their versions |
-//! | [`seal`] | encryption: the database alone does not reveal tokens |
+//! | [`seal`] | encryption: without a key, the database does not reveal tokens |
 //! | [`enrollee`] | the rows: import, list, remove |
-//! | [`worker`] | signs of life, and one limit for all workers |
+//! | [`worker`] | heartbeats, and one limit for all workers |
 //! | [`lease`] | who pulls for whom, and what came of it |
 //! | [`shared_pull`] | what one pull uses, and what it leaves for its outcome |
 //! | [`vault`], [`unsaved`] | renewing tokens so that no pair is lost |
 //!
-//! Every decision between workers is made by one statement in the database, with the database's clock.
+//! One statement in the database makes each decision between workers, by the database's clock.
 
 pub mod address;
 mod database;
@@ -47,12 +47,12 @@ struct Inner {
 }
 
 impl SharedState {
-    /// Connects, and makes sure that the tables are those of this bbdl. Without `keys` no token can be read or written.
-    /// `unsaved` is a directory of this machine for tokens that cannot be stored at the moment.
+    /// Connects, and makes sure that the tables are right for this bbdl. Without `keys`, no token can be read or
+    /// written. `unsaved` is a directory on this machine for tokens that cannot be stored at the moment.
     ///
     /// # Errors
-    /// [`crate::error::Exit::TryAgain`] when the database does not answer; [`crate::error::Exit::NotSetUp`] when it does not
-    /// let us in, or its tables cannot be used.
+    /// [`crate::error::Exit::TryAgain`] if the database does not answer; [`crate::error::Exit::NotSetUp`] if it
+    /// refuses access or its tables cannot be used.
     pub async fn open(
         address: StateAddress,
         keys: Option<StateKeys>,
@@ -64,26 +64,26 @@ impl SharedState {
         Ok(Self(Arc::new(Inner { database, keys, unsaved: UnsavedDir(unsaved) })))
     }
 
-    /// Looks at the tables of a database without changing anything.
+    /// Checks the tables of a database without changing anything.
     ///
     /// # Errors
-    /// As [`SharedState::open`], whatever the tables are.
+    /// The errors of [`SharedState::open`], except those about the tables.
     pub async fn look(address: StateAddress) -> Result<SchemaState> {
         schema::look(&Database::open(address).await?).await
     }
 
-    /// How many enrollees' tokens are sealed with another key than the current one.
+    /// How many enrollees' tokens are sealed with a key other than the current one.
     ///
     /// # Errors
-    /// As every call of the database.
+    /// Errors of the database.
     pub async fn sealed_with_older_keys(&self) -> Result<i64> {
         schema::count(self.database(), "key_id <> $1", self.keys()?.current().as_str()).await
     }
 
-    /// How many enrollees' tokens no key that is given opens.
+    /// How many enrollees' tokens cannot be opened with any of the given keys.
     ///
     /// # Errors
-    /// As every call of the database.
+    /// Errors of the database.
     pub async fn sealed_with_missing_keys(&self) -> Result<i64> {
         schema::count(self.database(), "key_id <> ALL (string_to_array($1, ' '))", &self.keys()?.ids().join(" ")).await
     }
@@ -91,7 +91,7 @@ impl SharedState {
     /// Makes sure that there is a key.
     ///
     /// # Errors
-    /// [`crate::error::Exit::NotSetUp`] where there is none.
+    /// [`crate::error::Exit::NotSetUp`] if there is none.
     pub fn require_keys(&self) -> Result<()> {
         self.keys().map(drop)
     }

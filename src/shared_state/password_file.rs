@@ -8,14 +8,15 @@ use zeroize::Zeroizing;
 use super::address::host_text;
 use crate::secret::Secret;
 
-/// Where the file is on this machine.
+/// The path of the file on this machine.
 #[must_use]
 pub(crate) fn place() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("PGPASSFILE").or_else(|| set("HOME").map(|home| home.join(".pgpass")))
 }
 
-/// The permission bits of a file that group or others may read; `None` where only its owner can, or nobody knows.
+/// The permission bits of a file that group or others may read. `None` if only its owner can, or if that is not
+/// known.
 pub(super) fn open_to_others(file: &Path) -> Option<u32> {
     #[cfg(unix)]
     {
@@ -30,7 +31,7 @@ pub(super) fn open_to_others(file: &Path) -> Option<u32> {
     }
 }
 
-/// The password for a database. As libpq does, a file that others may read is not used.
+/// The password for a database. Like libpq, ignores a file that others may read.
 pub(super) fn find(file: &Path, config: &Config) -> Option<Secret> {
     if open_to_others(file).is_some() {
         return None;
@@ -56,7 +57,7 @@ fn name_of(host: &Host) -> String {
     }
 }
 
-/// The password of a line that is for `wanted` (host, port, database, user).
+/// The password in a line that matches `wanted` (host, port, database, user).
 fn password_in(line: &str, wanted: [&str; 4]) -> Option<Secret> {
     if line.starts_with('#') {
         return None;
@@ -72,7 +73,7 @@ fn password_in(line: &str, wanted: [&str; 4]) -> Option<Secret> {
     Some(Secret::new(unescaped(rest)))
 }
 
-/// Up to the next colon that no backslash stands before.
+/// The text up to the next colon without a backslash before it.
 fn field(text: &str) -> Option<(&str, &str)> {
     let mut is_escaped = false;
     let end = text.find(|c: char| {

@@ -1,21 +1,21 @@
-//! The tables in the database, their version, and the way from each version to the next.
+//! The tables in the database, their version, and the migrations between versions.
 
 use tokio_postgres::types::Type;
 
 use super::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 
-/// What leads from each version to the next; the first makes version 1. What has been released is never changed.
+/// The migrations from each version to the next. The first makes version 1. Released ones are never changed.
 const MIGRATIONS: [&str; 3] = [
     include_str!("migrations/0001_enrollees.sql"),
     include_str!("migrations/0002_one_limit.sql"),
     include_str!("migrations/0003_ended_are_due.sql"),
 ];
 
-/// Any number that no other program locks.
+/// A number that no other program locks.
 const LOCK: i64 = 0x6262_646c;
 
-/// The tables as they are found.
+/// The tables as bbdl found them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SchemaState {
     /// There are none.
@@ -28,18 +28,18 @@ pub enum SchemaState {
     Newer(usize),
 }
 
-/// What may be done to tables that are not those of this bbdl.
+/// What may be done to tables of another version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Migrate {
     /// Nothing.
     Nothing,
     /// Bring older ones up to date.
     Existing,
-    /// Make them, too.
+    /// Create missing ones, too.
     Create,
 }
 
-/// Looks at the tables.
+/// Checks the tables.
 pub(super) async fn look(database: &Database) -> Result<SchemaState> {
     let there = database.query("SELECT to_regclass('bbdl.schema_version') IS NOT NULL", &[]).await?;
     if !there.first().is_some_and(|row| row.get(0)) {
@@ -54,10 +54,10 @@ pub(super) async fn look(database: &Database) -> Result<SchemaState> {
     })
 }
 
-/// Makes sure that the tables are those of this bbdl.
+/// Makes sure that the tables are right for this bbdl.
 ///
 /// # Errors
-/// [`crate::error::Exit::NotSetUp`] where they are not, and may not be made so.
+/// [`crate::error::Exit::NotSetUp`] if they are not, and may not be changed.
 pub(super) async fn require(database: &Database, migrate: Migrate) -> Result<()> {
     let state = look(database).await?;
     match (state, migrate) {
@@ -88,7 +88,7 @@ impl SchemaState {
     }
 }
 
-/// Applies what is missing up to `version`, one process at a time, all or nothing.
+/// Applies the missing migrations up to `version`, one process at a time. Either all take effect or none.
 async fn bring_up_to_date(database: &Database, version: usize) -> Result<()> {
     let steps: String = MIGRATIONS.iter().take(version).enumerate().map(|(at, sql)| step(at + 1, sql)).collect();
     database
@@ -111,7 +111,7 @@ async fn bring_up_to_date(database: &Database, version: usize) -> Result<()> {
         .await
 }
 
-/// The statements of a step run where it has not been applied yet.
+/// Statements that run a migration only if it has not been applied yet.
 fn step(version: usize, sql: &str) -> String {
     format!(
         "IF present < {version} THEN

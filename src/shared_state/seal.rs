@@ -1,9 +1,9 @@
-//! Tokens are encrypted ("sealed") in the database: somebody with a dump but without the key can read none of them.
+//! Tokens are encrypted ("sealed") in the database: a person with a dump but without the key cannot read them.
 //!
-//! AES-256-GCM (NIST SP 800-38D) with a random nonce of 96 bits. The associated data are the profile's name and the
-//! generation of its tokens, so a sealed record is good in its own row and for its own generation only. One key seals
-//! at most 2³² records, which a million enrollees renewed every day reach after eleven years; keys can be changed at
-//! any time.
+//! The cipher is AES-256-GCM (NIST SP 800-38D) with a random nonce of 96 bits. The associated data are the profile's
+//! name and the generation of its tokens, so a sealed record is valid only in its own row and for its own generation.
+//! One key may seal 2³² records, which a million enrollees with daily renewals reach after eleven years. Keys can be
+//! changed at any time.
 
 use std::fmt;
 
@@ -19,16 +19,16 @@ use crate::{
     secret::Secret,
 };
 
-/// The layout of a sealed record: this byte, the nonce, the sealed text with its tag.
+/// The version of the layout of a sealed record: this byte, the nonce, the sealed text with its tag.
 const LAYOUT: u8 = 1;
 const KEY_LEN: usize = 32;
 
-/// The name of a key: the start of its hash, which does not reveal it.
+/// The name of a key: the start of its hash, which does not reveal the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyId(String);
 
 impl KeyId {
-    /// As a database has it.
+    /// The name of a key from a database column.
     #[must_use]
     pub fn from_column(text: String) -> Self {
         Self(text)
@@ -63,17 +63,17 @@ pub struct Sealed {
     pub bytes: Vec<u8>,
 }
 
-/// The keys of a shared state: the first seals, all of them open.
+/// The keys of a shared state. The first one seals, and all of them open.
 pub struct StateKeys {
     first: (KeyId, LessSafeKey),
     older: Vec<(KeyId, LessSafeKey)>,
 }
 
 impl StateKeys {
-    /// Reads keys: 32 random bytes in base64 each, with white space between them.
+    /// Reads keys: 32 random bytes each, in base64, with white space between keys.
     ///
     /// # Errors
-    /// [`crate::error::Exit::NotSetUp`] where one of them is no key.
+    /// [`crate::error::Exit::NotSetUp`] if one of them is not a key.
     pub fn parse(text: &str, source: &str) -> Result<Self> {
         let mut keys = text.split_ascii_whitespace().map(key);
         let no_key = || {
@@ -100,7 +100,7 @@ impl StateKeys {
     /// Seals a record for one row and one generation.
     ///
     /// # Errors
-    /// [`crate::error::Exit::Defect`] when the system gives no random numbers.
+    /// [`crate::error::Exit::Defect`] if the system provides no random numbers.
     pub fn seal(&self, name: &str, generation: i64, record: &Secret) -> Result<Sealed> {
         let mut nonce = [0; NONCE_LEN];
         getrandom::fill(&mut nonce)
@@ -121,7 +121,7 @@ impl StateKeys {
     /// Opens what was sealed for this row and this generation.
     ///
     /// # Errors
-    /// [`crate::error::Exit::NotSetUp`] where no key opens it.
+    /// [`crate::error::Exit::NotSetUp`] if no key opens it.
     pub fn open(&self, name: &str, generation: i64, sealed: &Sealed) -> Result<Secret> {
         let mut known = std::iter::once(&self.first).chain(&self.older);
         let Some((_, key)) = known.find(|(id, _)| *id == sealed.key) else {
@@ -168,7 +168,7 @@ fn key(text: &str) -> Option<(KeyId, LessSafeKey)> {
     Some((KeyId::of(&bytes), LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &bytes).ok()?)))
 }
 
-/// No name has a zero byte in it, so two rows never have the same text.
+/// No name contains a zero byte, so two rows never have the same text.
 fn associated(name: &str, generation: i64) -> Aad<Vec<u8>> {
     Aad::from([b"bbdl tokens\0", name.as_bytes(), b"\0", &generation.to_be_bytes()].concat())
 }

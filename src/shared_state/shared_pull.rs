@@ -1,4 +1,4 @@
-//! The pull for one leased enrollee: the tokens that it uses, and what it leaves for its outcome.
+//! The pull for one leased enrollee: the tokens that it uses, and the notes that it leaves for its outcome.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +9,7 @@ use crate::{
     profile::archive_notes::ArchiveNote,
 };
 
-/// What a pull needs, and what it leaves for its outcome. Cheap to clone; clones share the notes.
+/// What a pull needs, and the notes that it leaves for its outcome. Cheap to clone; clones share the notes.
 #[derive(Clone, Debug)]
 pub struct SharedPull {
     /// The tokens.
@@ -19,7 +19,7 @@ pub struct SharedPull {
 
 #[derive(Debug, Default)]
 struct Notes {
-    /// Why the log-in is over, and of which generation of tokens the server said so.
+    /// Why the log-in is over, and which generation of tokens the server rejected.
     ended: Option<(EndedKind, i64)>,
     archive: Option<ArchiveNote>,
 }
@@ -36,13 +36,13 @@ impl SharedPull {
         self.notes().archive = Some(note);
     }
 
-    /// How it ended when it was complete.
+    /// The outcome of a complete pull.
     #[must_use]
     pub fn done(&self) -> PullEnd {
         PullEnd::Done { archive: self.notes().archive.take() }
     }
 
-    /// How it ended when it failed.
+    /// The outcome of a failed pull.
     #[must_use]
     pub fn failed(&self, error: &Error) -> PullEnd {
         match self.notes().ended {
@@ -56,7 +56,7 @@ impl SharedPull {
     }
 }
 
-/// A renewed grant is stored with its tokens; the end of a log-in goes with the outcome.
+/// A renewed grant is stored with its tokens, and the end of a log-in with the outcome.
 impl Observer for SharedPull {
     fn renewed(&self, _grant: &Grant) {
         self.notes().ended = None;

@@ -1,6 +1,7 @@
 //! New tokens that could not be stored in the database yet: sealed, on this machine's disk, until it answers again.
 //!
-//! The answer to a renewal exists once. A database that is away at that moment must not cost an enrollee's consent.
+//! The answer to a renewal exists only once. If the database cannot be reached then, the enrollee's consent must not
+//! be lost.
 
 use std::path::{Path, PathBuf};
 
@@ -23,14 +24,14 @@ use crate::{
 /// Tokens that replace those of a generation.
 pub(super) struct Unsaved {
     pub(super) name: ProfileName,
-    /// Of the tokens that they replace.
+    /// The generation of the tokens that they replace.
     pub(super) generation: i64,
     pub(super) sealed: Sealed,
     pub(super) profile: String,
     pub(super) lifetime: Option<f64>,
 }
 
-/// The same as a file.
+/// The same, as a file.
 #[derive(Serialize, Deserialize)]
 struct Record {
     name: String,
@@ -66,9 +67,9 @@ impl UnsavedDir {
             .map_err(|cause| Error::disk("write", &place, &cause))
     }
 
-    /// They are in the database.
+    /// Removes the file, because the tokens are in the database.
     pub(super) fn forget(&self, unsaved: &Unsaved) {
-        // A file that could not be removed is stored once more later, which changes nothing.
+        // A file that cannot be removed is stored once more later, which changes nothing.
         let _ = std::fs::remove_file(self.place(unsaved));
     }
 
@@ -82,10 +83,10 @@ impl UnsavedDir {
 }
 
 impl SharedState {
-    /// Brings tokens that this machine kept while the database was away to where they belong; the answer is how many.
+    /// Stores the tokens that this machine kept while the database could not be reached. Returns how many.
     ///
     /// # Errors
-    /// As every call of the database; [`crate::error::Exit::Disk`].
+    /// Errors of the database; [`crate::error::Exit::Disk`].
     pub async fn deliver_unsaved(&self) -> Result<usize> {
         let files = self.unsaved().files();
         for path in &files {
@@ -96,8 +97,8 @@ impl SharedState {
         Ok(files.len())
     }
 
-    /// Stores new tokens in the place of those that they replace. Where newer ones are there, or the enrollee is gone, they
-    /// are of no use any more.
+    /// Replaces old tokens with new ones. If there are newer ones already, or the enrollee is gone, these are not
+    /// needed any more.
     pub(super) async fn store(&self, unsaved: &Unsaved, effort: Effort) -> Result<()> {
         let (name, key) = (unsaved.name.as_str(), unsaved.sealed.key.as_str());
         let values = [
@@ -115,7 +116,7 @@ impl SharedState {
 fn read(path: &Path) -> Result<Option<Unsaved>> {
     let bytes = match private_file::read(path) {
         Ok(bytes) => bytes,
-        // Another worker of this machine was quicker.
+        // Another worker on this machine was faster.
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(cause) => return Err(Error::disk("read", path, &cause)),
     };

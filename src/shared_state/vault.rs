@@ -1,15 +1,16 @@
-//! The tokens of one enrollee in the shared state, and their renewal among many machines.
+//! The tokens of one enrollee in the shared state, and their renewal by many machines.
 //!
-//! The order is what keeps the only valid pair from being lost:
+//! This order protects the only valid pair:
 //!
-//! 1. `renewing_since` is committed. While it is younger than the longest renewal, nobody else renews.
-//! 2. The server is asked. No transaction is open meanwhile.
-//! 3. The new pair is stored where the generation is still the one that was renewed, and the generation grows.
+//! 1. `renewing_since` is committed. While it is younger than the longest renewal, no other worker renews.
+//! 2. The server is asked. No transaction is open during that time.
+//! 3. The new pair is stored if the generation is still the one that was renewed, and the generation grows.
 //! 4. Only then is the new pair used.
 //!
-//! The generation guards the tokens, never the lease: a worker that lost its lease still holds the only valid pair and
-//! has to store it. A worker that died between 2 and 3 leaves `renewing_since` behind. After the longest renewal somebody
-//! tries once. Where the server then does not take the refresh token, the pair was lost by us; nobody withdrew anything.
+//! The generation guards the tokens; the lease never does. A worker that lost its lease still holds the only valid
+//! pair and has to store it. A worker that died between 2 and 3 leaves `renewing_since` behind. After the longest
+//! renewal time, another worker tries once. If the server then rejects the refresh token, we have lost the pair, and
+//! no one has withdrawn the consent.
 
 use std::{
     sync::{
@@ -38,19 +39,19 @@ use crate::{
     profile::{Profile, ProfileName, archive_notes::ArchiveNote},
 };
 
-/// How long the renewals of others are waited for.
+/// How long to wait for renewals by others.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// How often it is looked whether they have ended.
+/// How often to check whether they have ended.
 const LOOK: Duration = Duration::from_millis(200);
-/// Claims are made one after the other, so that all workers together count renewals right. Any number that no other
-/// program locks.
+/// The lock for claims. They are made one after the other, so that all workers together count renewals right. The
+/// number is one that no other program locks.
 const CLAIMS: i64 = 0x6262_6472;
 
 const LOCK_CLAIMS: &str = "SELECT pg_advisory_xact_lock($1)";
 
-/// `$5` renewals at most are under way at once. Those of dead workers do not count: they are under way nowhere. Of the
-/// settings there is one row, which PostgreSQL does not know: it would take the statement for a large one and compile it
-/// (JIT) each time, for many times as long as it takes.
+/// At most `$5` renewals run at the same time. Those of dead workers do not count, because no process runs them any
+/// more. The settings table has one row, but PostgreSQL does not know that. It would expect a large one and compile
+/// the statement (JIT) each time, which takes many times as long as running it.
 const CLAIM: &str = "
     UPDATE bbdl.enrollee e SET renewing_since = clock_timestamp(), renewing_id = $3, renewing_worker = $4,
         unanswered = CASE WHEN e.renewing_id = $3 THEN e.unanswered
@@ -64,7 +65,7 @@ const CLAIM: &str = "
                 AND r.renewing_id <> $3)
     RETURNING e.unanswered";
 
-/// The lease is not asked about.
+/// Stores tokens. It does not check the lease.
 pub(super) const STORE: &str = "
     UPDATE bbdl.enrollee SET generation = $2 + 1, sealed = $3, key_id = $4, profile = $5::text::jsonb,
         access_expires = now() + make_interval(secs => $6),
@@ -86,8 +87,8 @@ const FORGET: &str = "
     UPDATE bbdl.enrollee SET renewing_since = NULL, renewing_id = NULL, renewing_worker = NULL
     WHERE name = $1 AND renewing_id = $2";
 
-/// How many renewals may be under way at once over all workers. As many tasks of one worker ask the database for a turn;
-/// the others wait here, which costs it nothing.
+/// Limits how many renewals all workers run at the same time. Only as many tasks of one worker ask the database for a
+/// turn. The others wait here, at no cost to the database.
 #[derive(Clone, Debug)]
 pub struct RenewalTurns {
     most: i64,
@@ -95,7 +96,7 @@ pub struct RenewalTurns {
 }
 
 impl RenewalTurns {
-    /// This many, but at least one.
+    /// This many turns, but at least one.
     #[must_use]
     pub fn of(most: usize) -> Self {
         let most = most.clamp(1, Semaphore::MAX_PERMITS);
@@ -113,12 +114,12 @@ struct Inner {
     name: ProfileName,
     profile: Profile,
     renewals: RenewalTurns,
-    /// Of the tokens that were loaded last.
+    /// The generation of the tokens that were loaded last.
     generation: AtomicI64,
 }
 
 impl SharedVault {
-    /// The vault of an enrollee whom this worker pulls for.
+    /// The vault of an enrollee that this worker pulls for.
     #[must_use]
     pub fn new(state: SharedState, worker: WorkerId, enrollee: &Enrollee, renewals: RenewalTurns) -> Self {
         Self(Arc::new(Inner {
@@ -137,11 +138,12 @@ impl SharedVault {
         self.0.generation.load(Ordering::Acquire)
     }
 
-    /// Notes an archive that a first pull begins to fill, so that `purge` finds what is left of it if it is cut short.
+    /// Records an archive that a first pull begins to fill, so that `purge` finds what is left if the pull is
+    /// interrupted.
     ///
     /// # Errors
-    /// [`ErrorKind::NoProfile`] where the enrollee was removed meanwhile: nothing may be written then. Otherwise as every
-    /// call of the database.
+    /// [`ErrorKind::NoProfile`] if the enrollee was removed in the meantime, because then nothing may be written.
+    /// Otherwise errors of the database.
     pub async fn note_begun(&self, note: &ArchiveNote) -> Result<()> {
         let Inner { state, name, profile, .. } = &*self.0;
         if profile.archives.iter().any(|known| known.leads_where(note)) {
@@ -163,7 +165,7 @@ impl SharedVault {
         state.open_tokens(name, &tokens)
     }
 
-    /// Claims the renewal of this generation, as soon as others let it.
+    /// Claims the renewal of this generation as soon as there is a turn.
     async fn claim(&self) -> Result<Begun> {
         let (generation, id, began) = (self.generation(), random_number()?, Instant::now());
         let Inner { state, name, worker, renewals, .. } = &*self.0;
@@ -199,7 +201,7 @@ impl SharedVault {
 }
 
 impl Vault for SharedVault {
-    /// The claim in [`Vault::begin_renewal`] keeps all others away, those on this machine as well.
+    /// No lock is needed: the claim in [`Vault::begin_renewal`] keeps all other workers away, also on this machine.
     fn lock(&self) -> Answer<'_, Result<Box<dyn Send>>> {
         Box::pin(async { Ok(Box::new(()) as Box<dyn Send>) })
     }
@@ -212,7 +214,7 @@ impl Vault for SharedVault {
         Box::pin(self.claim())
     }
 
-    /// Log-ins are imported, and an import is seen by the next load.
+    /// Nothing to wait for: log-ins are imported, and the next load sees an import.
     fn wait_for_log_in<'a>(&'a self, _waiting: &'a (dyn Fn() + Sync)) -> Answer<'a, ()> {
         Box::pin(async {})
     }
@@ -224,12 +226,13 @@ struct SharedRenewal {
     generation: i64,
     id: i64,
     unanswered: i32,
-    /// Others of this worker wait until it is dropped.
+    /// Other tasks of this worker wait until it is dropped.
     _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl SharedRenewal {
-    /// The database first. Where it does not answer at once, the sealed tokens go to this machine's disk until it does.
+    /// Stores the tokens in the database. If that does not answer at once, keeps them sealed on this machine's disk
+    /// until it does.
     async fn store_tokens(&self, renewed: &Credential) -> Result<()> {
         let Inner { state, name, profile, generation, .. } = &*self.vault.0;
         let profile = Profile { grant: renewed.grant.clone(), ..profile.clone() };
@@ -244,7 +247,7 @@ impl SharedRenewal {
             let on_disk = state.unsaved().keep(&unsaved);
             match state.store(&unsaved, Effort::Patient).await {
                 Ok(()) => state.unsaved().forget(&unsaved),
-                // The next run on this machine brings them to the database.
+                // The next run on this machine stores them in the database.
                 Err(error) if error.exit() == Exit::TryAgain && on_disk.is_ok() => {}
                 Err(error) => return Err(on_disk.err().unwrap_or(error)),
             }
@@ -267,7 +270,7 @@ impl Renewal for SharedRenewal {
         Box::pin(async move {
             let (state, name) = (&self.vault.0.state, self.vault.0.name.as_str());
             let values = [(&name as _, Type::TEXT), (&self.id as _, Type::INT8)];
-            // If this fails, others only wait longer than necessary.
+            // If this fails, others wait longer than necessary, but nothing worse happens.
             let _ = state.database().query(FORGET, &values).await;
         })
     }

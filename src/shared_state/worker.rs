@@ -1,4 +1,5 @@
-//! A process that takes part in the work: its heartbeat, its share of the common limit, and pauses that a server asked for.
+//! A process that takes part in the work: its heartbeat, its share of the common limit, and pauses that a server
+//! asked for.
 
 use std::time::Duration;
 
@@ -11,21 +12,21 @@ use crate::{
     profile::ProfileName,
 };
 
-/// How often a worker gives a sign of life. All limits for silence are many times as long.
+/// How often a worker sends a heartbeat. All time limits for silent workers are many times as long.
 pub const PULSE: Duration = Duration::from_secs(1);
 
-/// A worker, as the shared state knows it.
+/// The id of a worker in the shared state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WorkerId(pub(super) i64);
 
-/// What a server may be asked for by this worker now.
+/// What this worker may ask of a server now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerLimit {
     /// The server.
     pub origin: Origin,
-    /// This worker's share of the requests that may be under way. It is 0 where there are more workers than requests.
+    /// This worker's share of the allowed requests. It is 0 if there are more workers than requests.
     pub share: usize,
-    /// How long nobody may ask it anything.
+    /// How long no worker may send it requests.
     pub hold: Option<Duration>,
 }
 
@@ -34,29 +35,29 @@ pub struct ServerLimit {
 pub struct Hold {
     /// The server.
     pub origin: Origin,
-    /// From now on.
+    /// The time that is left, counted from now.
     pub left: Duration,
 }
 
 impl WorkerId {
-    /// Makes a new one.
+    /// Creates a new one.
     ///
     /// # Errors
-    /// [`crate::error::Exit::Defect`] when the system gives no random numbers.
+    /// [`crate::error::Exit::Defect`] if the system provides no random numbers.
     pub(super) fn random() -> Result<Self> {
         random_number().map(Self)
     }
 }
 
-/// A positive number that nobody else has.
+/// A positive random number that no one else has.
 pub(super) fn random_number() -> Result<i64> {
     let random = getrandom::u64()
         .map_err(|cause| Error::new(ErrorKind::Random, format!("the system gives no random numbers: {cause}")))?;
-    // Room is left above for all that is ever counted from here.
+    // Leaves room above for everything that is ever counted up from here.
     Ok(i64::try_from(random >> 2).unwrap_or_default())
 }
 
-/// Dead workers are forgotten after a day; only their leases and renewals mattered.
+/// Deletes dead workers after a day. Only their leases and renewals mattered.
 const FORGET: &str = "DELETE FROM bbdl.worker WHERE seen < now() - interval '1 day'";
 
 const REGISTER: &str = "
@@ -64,7 +65,7 @@ const REGISTER: &str = "
 
 const SEEN: &str = "UPDATE bbdl.worker SET seen = now() WHERE id = $1";
 
-/// Only leases of which a good part is over: a row is not written every second.
+/// Renews only leases that have used up a good part of their time, so that a row is not written every second.
 const KEEP_LEASES: &str = "
     UPDATE bbdl.enrollee e SET leased_until = now() + s.lease FROM bbdl.setting s
     WHERE e.leased_by = $1 AND e.name = ANY($2) AND e.leased_until < now() + s.lease * 0.7";
@@ -76,7 +77,7 @@ const HOLD: &str = "
     ON CONFLICT (origin) DO UPDATE SET hold_until = greatest(bbdl.server.hold_until, excluded.hold_until)
     WHERE bbdl.server.hold_until < excluded.hold_until";
 
-/// The workers are counted from the oldest: a new one never takes the last place of one that is at work.
+/// Workers are counted from the oldest, so that a new one never takes the last request from one that is working.
 const LIMITS: &str = "
     WITH alive AS (
         SELECT w.id, row_number() OVER (ORDER BY w.started, w.id) - 1 AS place, count(*) OVER () AS workers
@@ -86,10 +87,10 @@ const LIMITS: &str = "
     FROM bbdl.server v, alive a WHERE a.id = $1";
 
 impl SharedState {
-    /// Takes part in the work from now on.
+    /// Joins the work from now on.
     ///
     /// # Errors
-    /// As every call of the database.
+    /// Errors of the database.
     pub async fn register(&self) -> Result<WorkerId> {
         let worker = WorkerId::random()?;
         let host = host_name();
@@ -99,11 +100,11 @@ impl SharedState {
         Ok(worker)
     }
 
-    /// Gives a sign of life, keeps the leases of `held`, tells the others what a server asked for, and learns what
-    /// may be asked of each.
+    /// Sends a heartbeat, keeps the leases of `held`, tells the others which pauses servers asked for, and learns
+    /// what may be asked of each server.
     ///
     /// # Errors
-    /// As every call of the database.
+    /// Errors of the database.
     pub async fn pulse(&self, worker: WorkerId, held: &[ProfileName], holds: &[Hold]) -> Result<Vec<ServerLimit>> {
         let names: Vec<&str> = held.iter().map(ProfileName::as_str).collect();
         let origins: Vec<String> = holds.iter().map(|hold| hold.origin.to_string()).collect();
@@ -116,10 +117,10 @@ impl SharedState {
         Ok(answers.last().into_iter().flatten().filter_map(limit_of).collect())
     }
 
-    /// Has the workers share one limit for a server, where none is known yet.
+    /// Makes the workers share one limit for a server, if there is none yet.
     ///
     /// # Errors
-    /// As every call of the database.
+    /// Errors of the database.
     pub async fn know_server(&self, origin: &Origin) -> Result<()> {
         let origin = origin.to_string();
         self.database()
@@ -128,10 +129,10 @@ impl SharedState {
             .map(drop)
     }
 
-    /// Takes part no longer. What is leased stays so until its time is over, or until it is given back.
+    /// Leaves the work. Leases stay until their time is over or until they are given back.
     ///
     /// # Errors
-    /// As every call of the database.
+    /// Errors of the database.
     pub async fn sign_off(&self, worker: WorkerId) -> Result<()> {
         self.database().query("DELETE FROM bbdl.worker WHERE id = $1", &[(&worker.0, Type::INT8)]).await.map(drop)
     }
@@ -143,7 +144,7 @@ fn limit_of(row: &Row) -> Option<ServerLimit> {
     Some(ServerLimit { origin: origin.parse().ok()?, share: usize::try_from(share).unwrap_or_default(), hold })
 }
 
-/// Whose sign of life it is, for people who look into the tables.
+/// The name of the machine that the heartbeat comes from, for people who look into the tables.
 fn host_name() -> String {
     #[cfg(unix)]
     {

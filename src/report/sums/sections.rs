@@ -14,8 +14,9 @@ use crate::{
     },
 };
 
-/// The yearly deductibles of Part B that CMS has set, by the Federal Register: documents 2023-22823, 2024-26474 and 2025-20251
-/// (<https://www.govinfo.gov/content/pkg/FR-2025-11-19/html/2025-20251.htm>). Of other years the page names no amount.
+/// The yearly deductibles of Part B as set by CMS in the Federal Register: documents 2023-22823, 2024-26474 and
+/// 2025-20251 (<https://www.govinfo.gov/content/pkg/FR-2025-11-19/html/2025-20251.htm>). For other years, the page
+/// shows no amount.
 const PART_B_DEDUCTIBLES: [(i16, Cents); 3] = [(2024, Cents(24_000)), (2025, Cents(25_700)), (2026, Cents(28_300))];
 
 /// The column heads of tables of totals, after the first column.
@@ -134,7 +135,7 @@ impl Sums {
         }
     }
 
-    /// The sections that [`Sums::sections`] has, and what links to them say.
+    /// The sections of [`Sums::sections`], with the text of the links to them.
     pub(in crate::report) fn places(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let places = [
             (self.all.claims > 0, "preventive", "Preventive services"),
@@ -221,7 +222,8 @@ impl Sums {
         }
     }
 
-    /// The last two years before the claims were fetched. Without that limit, one date far in the future would push out all others.
+    /// A chart of the last two years before the claims were fetched. Without that limit, one date far in the future
+    /// would push out all others.
     fn picture_of_months(&self) -> Markup {
         let end = self.as_of.map(Month::of);
         let until = || self.months.keys().filter(|month| end.is_none_or(|end| **month <= end));
@@ -429,7 +431,7 @@ impl Sums {
     }
 }
 
-/// Special words, explained on the spot.
+/// Special terms, explained where they are used.
 const TERMS: [(&str, &str); 7] = [
     (
         "What you may be billed",

@@ -1,4 +1,4 @@
-//! Sums of claims that do not say everything.
+//! Sums of claims that lack some amounts.
 
 use super::*;
 use crate::claim::Amounts;
@@ -112,7 +112,7 @@ fn pharmacy_payments_are_not_part_of_the_share() {
     for cell in [">$1.00</td>", ">$10.00</td>"] {
         assert!(year.contains(cell), "{cell}: {year}");
     }
-    // Where nothing is said of what was paid, no bar says that it was nothing.
+    // If nothing says what was paid, no bar may show it as nothing.
     assert!(!page.contains("$0.00"), "{page}");
 }
 
@@ -173,7 +173,7 @@ fn amounts_that_no_claim_gives_have_no_total() {
     add(&mut sum, Some(Cents(0)));
     add(&mut sum, Some(Cents(7)));
     assert_eq!(sum, Some(Cents(7)));
-    // More than can be said stays that, whatever comes.
+    // A sum that is too large stays too large, whatever is added.
     for _ in 0..2_000 {
         add(&mut sum, Cents::read("9999999999999.99"));
     }
