@@ -7,7 +7,7 @@ use crate::{
     error::Result,
     files::lock::FileLock,
     profile::{
-        Profile, ProfileName,
+        Paths, Profile, ProfileName,
         archive_notes::{ArchiveNote, LeftBehind},
     },
     runtime::block_on,
@@ -124,11 +124,25 @@ impl<'c> LogIns<'c> {
     }
 
     /// Deletes the tokens and what is remembered of the log-in.
-    pub(super) async fn forget(&self, (name, profile): (&ProfileName, &Profile)) -> Result<()> {
+    pub(super) async fn forget(&self, who: (&ProfileName, &Profile)) -> Result<()> {
+        self.end(who, Profile::forget).await
+    }
+
+    /// As [`Self::forget`], for a log-in whose archives stay: `purge` still finds those of this machine. Of a shared state,
+    /// another machine may have them.
+    pub(super) async fn leave(&self, who: (&ProfileName, &Profile)) -> Result<()> {
+        self.end(who, Profile::leave).await
+    }
+
+    async fn end(
+        &self,
+        (name, profile): (&ProfileName, &Profile),
+        end: fn(&Paths, &ProfileName) -> Result<()>,
+    ) -> Result<()> {
         match self {
             Self::Local(context) => {
                 context.store(context.token_store.unwrap_or(profile.token_store)).delete(name.as_str())?;
-                Profile::forget(&context.paths, name)
+                end(&context.paths, name)
             }
             #[cfg(feature = "postgres")]
             Self::Shared(shared) => shared.state.remove(name, Some(shared.worker)).await.map(drop),

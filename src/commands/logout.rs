@@ -23,7 +23,7 @@ use crate::{
     },
     error::{Error, ErrorKind, Exit, Result},
     files::path_text::to_text,
-    profile::{Profile, archive_notes::LeftBehind, profile_option},
+    profile::{Profile, profile_option},
     runtime::interruptible,
 };
 
@@ -58,14 +58,8 @@ async fn log_out(context: &Context, args: &Logout, log_ins: &LogIns<'_>) -> Resu
     let held = log_ins.hold((name, &profile), "log out").await?;
     let ended = if args.local { Ok(Ended::LeftAlone) } else { end_at_server(context, &profile, &*held.vault).await };
     let forgotten = match &ended {
-        // Their owner may want them deleted later, and by then nothing else says where they are. Of a shared state,
-        // another machine may have them.
-        Ok(_) if log_ins.are_local() => LeftBehind::add(&context.paths, name, &profile.archives),
-        _ => Ok(()),
-    };
-    let forgotten = match (&ended, forgotten) {
-        (Ok(_), Ok(())) => log_ins.forget((name, &profile)).await,
-        (_, forgotten) => forgotten,
+        Ok(_) => log_ins.leave((name, &profile)).await,
+        Err(_) => Ok(()),
     };
     log_ins.release(held).await;
     let ended = ended?;

@@ -64,6 +64,17 @@ pub struct Pulled<'a> {
     pub asked: Option<Asked<'a>>,
 }
 
+/// A profile that replaced another.
+#[derive(Debug)]
+pub struct Replaced {
+    /// The new one.
+    pub profile: Profile,
+    /// The archives of the one before that the new one does not keep.
+    pub left_behind: Vec<ArchiveNote>,
+    /// Whether they could be left to `purge`.
+    pub noted: Result<()>,
+}
+
 /// The lock of a profile's log-in, which must be held to change its tokens.
 ///
 /// # Errors
@@ -164,13 +175,23 @@ impl Profile {
         })
     }
 
-    /// Replaces the profile that was there, one process at a time.
+    /// Replaces the profile that was there, one process at a time. If that was the same person's log-in at the same place,
+    /// this one keeps its archives. If not, they are left behind, and `purge` still finds them.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`]; [`crate::error::Exit::TryAgain`] if another process holds the file for long.
-    pub fn replace(&self, paths: &Paths, name: &ProfileName) -> Result<()> {
+    pub fn replace(mut self, paths: &Paths, name: &ProfileName) -> Result<Replaced> {
         let _held = Self::hold(paths, name)?;
-        self.save(paths, name)
+        let mut left_behind = Vec::new();
+        // A record that cannot be read is replaced.
+        if let Some(before) = Self::load(paths, name).ok().flatten() {
+            let is_same = before.is_log_in_of(&self);
+            *(if is_same { &mut self.archives } else { &mut left_behind }) = before.archives;
+        }
+        // Only the record of before knows them.
+        let noted = LeftBehind::add(paths, name, &left_behind);
+        self.save(paths, name)?;
+        Ok(Replaced { profile: self, left_behind, noted })
     }
 
     /// Replaces many profiles, and syncs them together. The result has one entry per profile, in their order. The
@@ -239,6 +260,23 @@ impl Profile {
     /// [`crate::error::Exit::Disk`]; [`crate::error::Exit::TryAgain`] if another process holds the file for long.
     pub fn forget(paths: &Paths, name: &ProfileName) -> Result<()> {
         let _held = Self::hold(paths, name)?;
+        Self::remove_files(paths, name)
+    }
+
+    /// Removes a profile as [`Profile::forget`] does, and leaves the notes of its archives to `purge`: their owner may want
+    /// to delete them later, and nothing else says where they are.
+    ///
+    /// # Errors
+    /// As [`Profile::forget`]; as [`LeftBehind::load`].
+    pub fn leave(paths: &Paths, name: &ProfileName) -> Result<()> {
+        let _held = Self::hold(paths, name)?;
+        if let Some(now) = Self::load(paths, name)? {
+            LeftBehind::add(paths, name, &now.archives)?;
+        }
+        Self::remove_files(paths, name)
+    }
+
+    fn remove_files(paths: &Paths, name: &ProfileName) -> Result<()> {
         for path in [paths.last_pulls().join(format!("{name}.json")), paths.profile(name)] {
             match std::fs::remove_file(&path) {
                 Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
@@ -413,7 +451,7 @@ mod tests {
         let (paths, name) = (Paths::find(Some(dir.path()), None).unwrap(), "mom".parse().unwrap());
         let text = include_str!("../../tests/fixtures/0.1.0/home/profiles/default.json");
         let profile: Profile = serde_json::from_str(text).unwrap();
-        profile.replace(&paths, &name).unwrap();
+        profile.clone().replace(&paths, &name).unwrap();
         let ended = || Profile::must_load(&paths, &name).unwrap().ended.map(|ended| ended.kind);
         assert_eq!(ended(), None);
         let other = Grant { log_in: Some(1), ..profile.grant.clone() };

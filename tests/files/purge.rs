@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::symlink, time::Duration};
 
-use crate::support::{Running, Setting, Signal, Stage, assert_code, signal, text, until};
+use crate::support::{Running, Setting, Signal, Stage, assert_code, gateway::Gateway, signal, text, until};
 use serde_json::{Value, json};
 
 /// Mom and dad, each with a profile and an archive of that name.
@@ -227,4 +227,72 @@ fn purge_rename_and_remove_wait_for_a_first_pull_and_find_one_that_was_killed() 
     running.kill();
     assert_eq!(left(&purge(&stage, "mom")), [None]);
     assert!(!home.join("mom").exists());
+}
+
+/// Of another version, or of another person.
+#[test]
+fn archives_of_the_log_in_before_are_still_known_after_another_one() {
+    for (enrollee, more) in [(0, ["--api", "v3"]), (1, ["--replace", "--no-input"])] {
+        let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
+        stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
+        person(&stage, enrollee);
+        let login = stage.log_in_with(stage.login_command(&more));
+        assert_code(&login, 0, &more);
+        let said = text(&login.stderr);
+        assert!(said.contains("purge still knows them") && said.contains("claims"), "{said}");
+        stage.expect(0, &["fetch", "eob", "--out", "newer", "-q"]);
+        let result = stage.expect_json(0, &["purge", "--yes", "--json"]);
+        let archives = result["archives"].as_array().unwrap();
+        let why = |out: &str| {
+            let is_it = |it: &&Value| it["out"].as_str().unwrap().ends_with(out);
+            archives.iter().find(is_it).unwrap_or_else(|| panic!("{more:?}: {result}"))["left"].clone()
+        };
+        assert_eq!(why("newer"), Value::Null, "{result}");
+        assert!(why("claims").as_str().unwrap().contains("earlier log-in"), "{result}");
+        is_whole(&stage, "claims");
+        stage.expect(0, &["purge", "--yes"]);
+        assert!(!stage.out().exists(), "{more:?}");
+    }
+}
+
+/// Notes an archive in the record of the default profile, as a fetch does that begins at this moment.
+fn note_another(home: &std::path::Path) {
+    let path = home.join("profiles/default.json");
+    let mut record: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let archives = record["archives"].as_array_mut().unwrap();
+    let mut note = archives[0].clone();
+    note["out"] = json!(home.join("noted"));
+    note["filled"]["real"] = json!(home.join("noted"));
+    archives.push(note);
+    fs::write(&path, record.to_string()).unwrap();
+}
+
+#[test]
+fn an_archive_that_is_noted_during_a_log_in_or_log_out_is_not_forgotten() {
+    for (path, end) in [("/o/token/", "login"), ("/o/revoke/", "logout")] {
+        let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
+        let gateway = Gateway::logged_in(&stage, &[]);
+        stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
+        let (home, noted) = (stage.home.path().to_owned(), std::sync::Once::new());
+        gateway.answer(path, move |real| {
+            let reply = real();
+            // What proves the client before a log-in is refused.
+            if reply.status == 200 {
+                noted.call_once(|| note_another(&home));
+            }
+            reply
+        });
+        if end == "login" {
+            gateway.log_in(&stage, &[])
+        } else {
+            drop(stage.expect(0, &["logout"]))
+        }
+        let result = stage.expect_json(0, &["purge", "--yes", "--json"]);
+        let mut outs: Vec<String> = Vec::new();
+        for archive in result["archives"].as_array().unwrap() {
+            outs.push(archive["out"].as_str().unwrap().rsplit('/').next().unwrap().to_owned());
+        }
+        outs.sort();
+        assert_eq!(outs, ["claims", "noted"], "{end}: {result}");
+    }
 }

@@ -11,7 +11,7 @@ use crate::{
     },
     commands::Context,
     error::Result,
-    profile::{Profile, ProfileName},
+    profile::{Profile, ProfileName, Replaced},
     secret::Secret,
 };
 
@@ -39,7 +39,7 @@ impl Before {
     pub(super) fn restore(self, context: &Context, plan: &Plan, has_ended: bool) -> Result<()> {
         let Some(mut profile) = self.profile else {
             plan.store.delete(plan.name.as_str())?;
-            return Profile::forget(&context.paths, &plan.name);
+            return Profile::leave(&context.paths, &plan.name);
         };
         if has_ended && profile.ended.is_none() {
             profile.ended = Some(Ended { kind: EndedKind::Replaced, at: Timestamp::now() });
@@ -53,18 +53,12 @@ impl Before {
         if profile.token_store != plan.store_kind {
             plan.store.delete(plan.name.as_str())?;
         }
-        profile.replace(&context.paths, &plan.name)
+        profile.replace(&context.paths, &plan.name).map(|replaced| tell_what_is_left(context, &replaced))
     }
 }
 
 /// Keeps it under the profile that was asked for.
 pub(super) fn here(context: &Context, plan: &Plan, new: &Credential, before: &Before) -> Result<Profile> {
-    // Archives stay with the profile only while they are of the same server and person.
-    let same = |profile: &&Profile| {
-        profile.server == *plan.server.origin()
-            && profile.api == plan.server.api()
-            && profile.grant.is_of_the_same_person(&new.grant)
-    };
     plan.store.save(plan.name.as_str(), &new.to_record())?;
     let profile = Profile {
         server: plan.server.origin().clone(),
@@ -73,15 +67,34 @@ pub(super) fn here(context: &Context, plan: &Plan, new: &Credential, before: &Be
         token_store: plan.store_kind,
         redirect_uri: plan.redirect_given.clone(),
         grant: new.grant.clone(),
-        archives: before.profile().filter(same).map(|profile| profile.archives.clone()).unwrap_or_default(),
+        archives: Vec::new(),
         ended: None,
     };
-    profile.replace(&context.paths, &plan.name)?;
+    let replaced = profile.replace(&context.paths, &plan.name)?;
+    tell_what_is_left(context, &replaced);
     if let Some(other) = before.profile().filter(|profile| profile.token_store != plan.store_kind) {
         // The tokens of before are dead by this consent; they need not lie around.
         let _ = context.store(other.token_store).delete(plan.name.as_str());
     }
-    Ok(profile)
+    Ok(replaced.profile)
+}
+
+/// Says which archives the new log-in does not go on with.
+fn tell_what_is_left(context: &Context, Replaced { left_behind, noted, .. }: &Replaced) {
+    if left_behind.is_empty() {
+        return;
+    }
+    let archives: Vec<String> = left_behind.iter().map(|note| note.out.display().to_string()).collect();
+    let archives = archives.join(", ");
+    match noted {
+        Ok(()) => context
+            .output
+            .say(format!("The archives of the log-in before stay, and purge still knows them: {archives}")),
+        Err(error) => context.output.warn(format!(
+            "the archives of the log-in before stay, and purge no longer knows them: {archives} ({})",
+            error.message
+        )),
+    }
 }
 
 /// Tries the store before the person goes to the browser: a keyring may be readable but refuse writing until it is
@@ -110,8 +123,9 @@ pub(super) async fn there(context: &Context, plan: &Plan, new: &Credential, name
     }
     profile.grant = new.grant;
     profile.ended = None;
-    profile.replace(&context.paths, name)?;
-    Ok(profile)
+    // A fetch may have noted an archive meanwhile.
+    let replaced = profile.replace(&context.paths, name)?;
+    Ok(replaced.profile)
 }
 
 /// Notes of other profiles of the same person that the server has just ended their log-ins.
