@@ -43,6 +43,11 @@ pub(super) fn uuid_number(text: &str) -> Option<u128> {
     (uuid_of(number.to_be_bytes()) == text).then_some(number)
 }
 
+/// Two hexadecimal digits a byte.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn of_version_4(mut bytes: [u8; 16]) -> [u8; 16] {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
@@ -50,7 +55,7 @@ fn of_version_4(mut bytes: [u8; 16]) -> [u8; 16] {
 }
 
 fn uuid_of(bytes: [u8; 16]) -> String {
-    let hex: String = of_version_4(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(&of_version_4(bytes));
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 

@@ -77,7 +77,7 @@ fn no_byte_of_seed_1_changes() {
 }
 
 fn sha256(text: &str) -> String {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    crate::ids::hex(&Sha256::digest(text))
 }
 
 #[test]

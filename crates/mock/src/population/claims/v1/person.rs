@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use super::super::json::Json;
 use super::super::person::{Person, dual_status, gender_and_birth, race, state_and_zip};
 use super::super::vocabulary::System;
+use crate::ids::hex;
 
 impl Person<'_> {
     /// The v1 Patient: as in v2, but with a hash in place of the Medicare number, and without the extensions of US
@@ -27,9 +28,7 @@ impl Person<'_> {
                 json.object(|json| {
                     json.put("system", "https://bluebutton.cms.gov/resources/identifier/mbi-hash");
                     // CMS hashes with a secret of its own; any 64 hexadecimal digits that stay the same do here.
-                    let hash = Sha256::digest(row.mbi.as_bytes());
-                    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-                    json.put("value", hash.as_str());
+                    json.put("value", hex(&Sha256::digest(row.mbi.as_bytes())).as_str());
                     json.put_object("period", |json| json.put("start", Date::constant(2020, 1, 1)));
                 });
             });
