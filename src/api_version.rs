@@ -18,7 +18,7 @@ pub enum ApiVersion {
 }
 
 impl ApiVersion {
-    /// Whether a person has the same Patient id at both. v3 has a database of its own, and other ids.
+    /// Whether a person has the same Patient id at both. v3 has a separate database with other ids.
     #[must_use]
     pub fn shares_ids_with(self, other: Self) -> bool {
         (self == Self::V3) == (other == Self::V3)

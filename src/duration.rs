@@ -1,10 +1,10 @@
-//! Lengths of time as people type them: `90s`, `15m`, `6h`, `7d`; a bare number is seconds.
+//! Durations as people type them: `90s`, `15m`, `6h`, `7d`; a number alone means seconds.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-/// Reads a length of time.
+/// Reads a duration.
 ///
 /// # Errors
 /// A sentence that says what can be typed.
@@ -25,10 +25,10 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "write it like 90s, 15m, 6h or 7d; a bare number is seconds".to_owned())
 }
 
-/// Reads a length of time that is a number or a text in `config.toml`.
+/// Reads a duration from `config.toml`, where it is a number or a text.
 ///
 /// # Errors
-/// As [`parse`].
+/// The errors of [`parse`].
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]

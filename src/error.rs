@@ -1,8 +1,7 @@
 //! The kinds of failure, what a person should do about each, and the exit code.
 //!
-//! A room that fails has an error type of its own where a caller decides something by it; at the
-//! end of a command, all of them become this one. The codes are the sysexits names that systemd, cron
-//! wrappers and mailers know.
+//! A room has its own error type if a caller decides something by it. At the end of a command, all of them become
+//! this one. The codes are the sysexits numbers, which systemd, cron wrappers and mailers know.
 
 use std::{borrow::Cow, fmt, path::Path, time::Duration};
 
@@ -14,10 +13,10 @@ use crate::{
 /// Where to report a bug.
 pub const ISSUES: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/issues");
 
-/// Where the docs are. A page of them: `DOCS/export.md`.
+/// Where the docs are. For a page, use `DOCS/export.md`.
 pub const DOCS: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/docs");
 
-/// What to do about an output that would take the place of one of bbdl's own files.
+/// What to do about an output that would replace one of bbdl's own files.
 pub(crate) const NAME_ANOTHER: &str = "Nothing was changed. Name another place for the output.";
 
 /// How a run ends. The numbers are a promise to scripts (`docs/exit-codes.md`).
@@ -50,8 +49,9 @@ impl Exit {
         self as u8
     }
 
-    /// If several runs end differently, the exit code is that of the highest number. What needs attention soonest counts
-    /// most: a defect, this machine's disk, wrong data, the setup, a person; last what passes by itself.
+    /// If several runs end differently, the exit code is the one with the highest number here. The order is by how
+    /// soon it needs attention: a defect, this machine's disk, wrong data, the setup, a person, and last what goes
+    /// away by itself.
     #[must_use]
     pub fn gravity(self) -> u8 {
         match self {
@@ -69,7 +69,7 @@ impl Exit {
 
 macro_rules! error_kinds {
     ($($kind:ident, $name:literal, $exit:ident, $meaning:literal;)*) => {
-        /// What failed, as scripts know it: the `kind` of the contract's JSON. One kind has one exit code.
+        /// What failed, in the terms of scripts: the `kind` of the contract's JSON. Each kind has one exit code.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum ErrorKind {
             $(#[doc = $meaning] $kind,)*
@@ -79,7 +79,7 @@ macro_rules! error_kinds {
             /// Every kind, in the order of `docs/exit-codes.md`.
             pub const ALL: &[Self] = &[$(Self::$kind,)*];
 
-            /// The stable word for scripts.
+            /// The stable name for scripts.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self {
@@ -87,7 +87,7 @@ macro_rules! error_kinds {
                 }
             }
 
-            /// How a run that fails so ends.
+            /// The exit code of this kind of failure.
             #[must_use]
             pub fn exit(self) -> Exit {
                 match self {
@@ -189,20 +189,20 @@ error_kinds! {
     Completions, "completions", Defect, "the completions cannot be made";
 }
 
-/// A failure as it is told to a person or a script: what failed, why, and the next thing to type.
+/// A failure, for a person or a script: what failed, why, and the next thing to type.
 #[derive(Clone, Debug)]
 pub struct Error {
-    /// What failed, for callers that decide and for scripts.
+    /// What failed, for code that decides and for scripts.
     pub kind: ErrorKind,
-    /// What failed and why. Never holds a secret or anything from a claim.
+    /// What failed and why. Never contains a secret or anything from a claim.
     pub message: String,
-    /// The next thing to do or type; empty where there is nothing to say.
+    /// The next thing to do or type; empty if there is none.
     pub hint: String,
-    /// When the server asked us to come back later: how much later.
+    /// How long the server asked us to wait, if it did.
     pub retry_after: Option<Duration>,
-    /// Whether the disk is full, or lacks something else that every other file needs as well.
+    /// Whether the disk is full, or another problem would affect every other file too.
     pub is_of_disk: bool,
-    /// Whether a machine-readable result has said it already.
+    /// Whether a machine-readable result has already reported it.
     pub reported: bool,
 }
 
@@ -210,7 +210,7 @@ pub struct Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// A failure with its kind and its sentence.
+    /// A failure of this kind, with this message.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -228,7 +228,7 @@ impl Error {
         self.kind.exit()
     }
 
-    /// Whether the cause is this machine or how it is set up, so that it would fail for everybody.
+    /// Whether the cause is this machine or its setup, so that it would fail for everyone.
     #[must_use]
     pub fn is_of_this_machine(&self) -> bool {
         use ErrorKind::{CaCert, Certificate, Config, Home, Http, Limit, Proxy, StateKey, StateSetup};
@@ -243,7 +243,7 @@ impl Error {
         self
     }
 
-    /// The failure as the contract's JSON object, without the `error` around it.
+    /// The failure as the JSON object of the contract, without the `error` around it.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         let mut body = serde_json::json!({
@@ -255,21 +255,21 @@ impl Error {
         body
     }
 
-    /// Notes that the result on stdout says it already.
+    /// Marks it as already reported by the result on stdout.
     #[must_use]
     pub fn already_reported(mut self) -> Self {
         self.reported = true;
         self
     }
 
-    /// Adds the time after which the server wants to be asked again.
+    /// Adds how long the server asked us to wait.
     #[must_use]
     pub fn retry_after(mut self, wait: Option<Duration>) -> Self {
         self.retry_after = wait;
         self
     }
 
-    /// Something wrong with a local file.
+    /// A problem with a local file.
     #[must_use]
     pub fn disk(doing: &str, path: &Path, cause: &std::io::Error) -> Self {
         let message = format!("cannot {doing} {}: {cause}", path.display());
@@ -304,7 +304,7 @@ impl Error {
             }
             _ => "Check the disk and run the same command again.",
         };
-        // Anything else may be wrong with this path only.
+        // Any other problem may concern only this path.
         let is_of_disk = matches!(
             cause.kind(),
             std::io::ErrorKind::StorageFull
@@ -315,7 +315,7 @@ impl Error {
         Self { is_of_disk, ..Self::new(ErrorKind::Disk, message).hint(hint) }
     }
 
-    /// No thread, or nothing that a thread needs, can be had from the system.
+    /// The system cannot provide a thread or something that a thread needs.
     #[must_use]
     pub fn limit(cause: &std::io::Error) -> Self {
         let hint = if is_shortage_of_files(cause) {
@@ -335,7 +335,7 @@ impl Error {
             .hint("Only the output is missing. Free some space, or send it somewhere else.")
     }
 
-    /// The command line asks for something that makes no sense together.
+    /// The command line combines things that do not fit together.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Usage, message)
     }
@@ -349,13 +349,13 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Makes text that came from outside fit to be shown: what is secret here is redacted, control characters (terminal escapes among
-/// them) become blanks, runs of six or more digits (identifiers of people and claims) are masked, and
-/// the length is bounded.
+/// Makes text from outside safe to show: redacts this process's secrets, replaces control characters (including
+/// terminal escapes) with blanks, masks runs of six or more digits (identifiers of people and claims), and limits the
+/// length.
 #[must_use]
 pub fn sanitized(text: &str) -> String {
     const LONGEST: usize = 300;
-    // Nobody looks for secrets in what is cut off anyway.
+    // The rest will be cut off anyway, so do not search it for secrets.
     const SEARCHED: usize = 16 * 1024;
     let end = (0..=SEARCHED.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
     let text = &text[..end];
@@ -382,7 +382,7 @@ pub fn sanitized(text: &str) -> String {
     out.trim().to_owned()
 }
 
-/// What is wrong with JSON that we have written, without the words of the parser.
+/// What is wrong with JSON that bbdl has written, without the parser's own message.
 #[must_use]
 pub(crate) fn wrong_json(cause: &serde_json::Error) -> String {
     use serde_json::error::Category;
@@ -394,35 +394,35 @@ pub(crate) fn wrong_json(cause: &serde_json::Error) -> String {
     format!("{what} (line {}, column {})", cause.line(), cause.column())
 }
 
-/// Line and paragraph separators and bidirectional overrides can forge a line of our own.
+/// Line and paragraph separators and bidirectional overrides can forge one of our lines.
 fn forges(c: char) -> bool {
     matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Text of ours as a terminal may show it: the path of a file may have escape sequences in its name. As
-/// [`std::path::Path::display`] does with bytes that are not text, it has U+FFFD in the place of each.
+/// Our own text in a form that a terminal may show: a file's path may contain escape sequences. Each bad character
+/// becomes U+FFFD, as [`std::path::Path::display`] does with bytes that are not text.
 #[must_use]
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     let is_unfit = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || forges(c);
     if text.contains(is_unfit) { Cow::Owned(text.replace(is_unfit, "\u{fffd}")) } else { Cow::Borrowed(text) }
 }
 
-/// Whether whoever was to read a pipe has closed it. Windows has a second word for it (`ERROR_PIPE_NOT_CONNECTED`).
+/// Whether the reader of a pipe has closed it. Windows has a second error for that (`ERROR_PIPE_NOT_CONNECTED`).
 #[must_use]
 pub fn is_of_a_closed_pipe(cause: &std::io::Error) -> bool {
     cause.kind() == std::io::ErrorKind::BrokenPipe || (cfg!(windows) && cause.raw_os_error() == Some(233))
 }
 
-/// Whether this process (EMFILE) or the machine (ENFILE) has no file left to open, which is no fault of the disk.
+/// Whether this process (EMFILE) or the machine (ENFILE) cannot open more files. Then the disk is not at fault.
 fn is_shortage_of_files(cause: &std::io::Error) -> bool {
     cfg!(unix) && matches!(cause.raw_os_error(), Some(23 | 24))
 }
 
-/// What to type about something that stands in the place of a file of ours.
+/// What to type if something is in the place of one of bbdl's files.
 fn intruder_hint(intruder: Intruder, path: &Path) -> String {
     let word = typed(path);
     match intruder {
-        // It may be the only name that a person's own tool has left: a copy loses nothing.
+        // It may be the only name that another tool's file has left. Making a copy loses nothing.
         Intruder::HardLink => {
             let mut copy = path.as_os_str().to_owned();
             copy.push(".copy");
@@ -436,14 +436,14 @@ fn intruder_hint(intruder: Intruder, path: &Path) -> String {
     }
 }
 
-/// Whether another program keeps the file from being opened: a lease that is not given up (EAGAIN), a program that
-/// runs from it (ETXTBSY), or on Windows one that does not share it (32, 33).
+/// Whether another program blocks the file: a lease that is not released (EAGAIN), a program that runs from it
+/// (ETXTBSY), or on Windows a program that does not share it (32, 33).
 fn is_held(cause: &std::io::Error) -> bool {
     matches!(cause.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::ExecutableFileBusy)
         || replace::is_held(cause)
 }
 
-/// ENOLCK, or a word for "not here" (EOPNOTSUPP, ENOSYS).
+/// ENOLCK, or an error that means "not supported here" (EOPNOTSUPP, ENOSYS).
 fn has_no_locks(cause: &std::io::Error) -> bool {
     #[cfg(unix)]
     {
@@ -472,7 +472,7 @@ mod tests {
         assert!(hint(28).contains("space"), "{}", hint(28));
     }
 
-    /// A directory where a file of ours should be is put where nothing is yet, as often as it takes.
+    /// A directory in the place of one of bbdl's files is moved to a free name, any number of times.
     #[cfg(unix)]
     #[test]
     fn what_is_in_the_way_is_moved_by_a_command_that_can_be_typed() {

@@ -1,4 +1,4 @@
-//! Parse, run, print the error, exit. Nothing else.
+//! Starts the program and returns its exit code.
 
 use std::process::ExitCode;
 

@@ -14,17 +14,17 @@ pub const PRODUCTION: &str = "https://api.bluebutton.cms.gov";
 
 /// Scheme, host and port: the realm a token belongs to (RFC 6454 section 4).
 ///
-/// Always `https`, or `http` on a loopback host: a token never travels in the clear over a network.
+/// Always `https`, or `http` on a loopback host. A token never crosses a network unencrypted.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Origin(Url);
 
-/// Why a text is no origin to send tokens to.
+/// Why tokens cannot be sent to this origin.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum OriginError {
     /// Not a URL at all.
     #[error("not a URL: write it like https://sandbox.bluebutton.cms.gov")]
     NotAUrl,
-    /// Plain http to somewhere else than this machine, or another scheme.
+    /// Plain http to another machine, or another scheme.
     #[error("only https is allowed (plain http is allowed only for this machine: 127.0.0.1, [::1] or localhost)")]
     NotSecure,
     /// A path, query, user name or fragment.
@@ -33,7 +33,7 @@ pub enum OriginError {
 }
 
 impl Origin {
-    /// Whether this is the machine we run on: then no proxy may come between.
+    /// Whether this is our own machine. Then no proxy may be used.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         is_loopback(&self.0)
@@ -117,7 +117,7 @@ impl<'de> Deserialize<'de> for Origin {
 /// `sandbox`, `production` or a URL, as an origin.
 ///
 /// # Errors
-/// [`crate::error::Exit::Usage`] with what is wrong.
+/// [`crate::error::Exit::Usage`], with the reason.
 pub fn server_named(text: &str) -> Result<Origin> {
     let url = match text {
         "sandbox" => SANDBOX,

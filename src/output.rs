@@ -1,8 +1,8 @@
-//! What a person sees: messages, progress, questions, and results on stdout.
+//! What a person or a script sees: messages, progress, questions, and results on stdout.
 //!
-//! Results go to stdout and everything else to stderr; nothing outside this file prints. A stream
-//! that was closed by its reader is no reason to fail, and messages are written and forgotten; a result that
-//! could not be written is a failure ([`Output::delivered`]).
+//! Results go to stdout and everything else to stderr. Nothing outside this file prints. If the reader of a stream
+//! has closed it, messages are dropped without an error. A result that could not be written is a failure
+//! ([`Output::delivered`]).
 
 use std::{
     io::{BufWriter, IsTerminal, Write, stderr, stdin, stdout},
@@ -31,24 +31,24 @@ pub enum Color {
     Never,
 }
 
-/// How we talk to the person. Decided once per run.
+/// How bbdl talks to the person. Decided once per run.
 #[derive(Clone, Debug, Default)]
 pub struct OutputOptions {
     /// Only errors.
     pub quiet: bool,
-    /// 0: what a person needs; 1: every request; 2: why each was repeated as well.
+    /// 0: what a person needs; 1: every request; 2: also why a request was repeated.
     pub verbose: u8,
     /// One machine-readable result on stdout.
     pub json: bool,
     /// No progress display.
     pub no_progress: bool,
-    /// Never ask.
+    /// Never ask questions.
     pub no_input: bool,
     /// Colors.
     pub color: Color,
-    /// A step of a larger command: with `quiet`, a person need not be told why it waited.
+    /// This is a step of a larger command. With `quiet`, the person does not have to know why it waited.
     pub is_step: bool,
-    /// Whom it is about, where several are at work at once. Each line begins with it.
+    /// The profile that messages are about, if several run at the same time. Each line begins with it.
     pub about: Option<String>,
 }
 
@@ -59,9 +59,9 @@ pub struct Output(Arc<OutputOptions>, Arc<Streams>);
 /// What all clones of an [`Output`] share.
 #[derive(Debug, Default)]
 struct Streams {
-    /// Why a result did not come to stdout, the first time it happened.
+    /// Why a result did not reach stdout: the first such error.
     lost: OnceLock<Error>,
-    /// The bar that is on the terminal now: lines go above it, not into it.
+    /// The progress bar on the terminal. Lines are printed above it, not into it.
     bar: Mutex<Option<ProgressBar>>,
 }
 
@@ -71,7 +71,7 @@ impl Streams {
     }
 
     fn line_to_stderr(&self, text: &str) {
-        // One write a line: lines of several threads must not be cut into each other.
+        // One write per line, so that the lines of several threads do not mix.
         self.above_the_bar(|| {
             let _ = stderr().lock().write_all(format!("{text}\n").as_bytes());
         });
@@ -102,7 +102,7 @@ impl Output {
         Self::new(OutputOptions { quiet: true, no_progress: true, no_input: true, ..OutputOptions::default() })
     }
 
-    /// As [`Output::quiet`], with results and failures as JSON: for what goes wrong before a command begins.
+    /// Like [`Output::quiet`], with results and failures as JSON. For errors before a command begins.
     #[must_use]
     pub fn quiet_json() -> Self {
         Self::new(OutputOptions {
@@ -114,20 +114,20 @@ impl Output {
         })
     }
 
-    /// The same output, for a step whose result is not the one that was asked for.
+    /// The same output, for a step whose own result was not asked for.
     #[must_use]
     pub fn for_a_step(&self) -> Self {
         self.with(OutputOptions { json: false, is_step: true, ..(*self.0).clone() })
     }
 
-    /// Whether a larger command goes on after this one.
+    /// Whether a larger command continues after this one.
     #[must_use]
     pub fn is_step(&self) -> bool {
         self.0.is_step
     }
 
-    /// The same output, for one of several things that happen at once: its lines say which, and it shows no
-    /// progress.
+    /// The same output for one of several things that run at the same time. Its lines say which one it is, and it
+    /// shows no progress.
     #[must_use]
     pub fn speaking_of(&self, name: &str) -> Self {
         self.with(OutputOptions { about: Some(name.to_owned()), no_progress: true, ..(*self.0).clone() })
@@ -149,40 +149,40 @@ impl Output {
         self.0.no_input && stdin().is_terminal()
     }
 
-    /// Whether a person can be asked: a terminal is there and asking was not forbidden.
+    /// Whether a person can be asked: there is a terminal, and questions are allowed.
     #[must_use]
     pub fn can_ask(&self) -> bool {
         !self.0.no_input && stdin().is_terminal() && stderr().is_terminal()
     }
 
-    /// Says something a person wants to know.
+    /// Prints something that a person wants to know.
     pub fn say(&self, text: impl AsRef<str>) {
         if !self.0.quiet {
             self.1.line_to_stderr(&self.named(text.as_ref()));
         }
     }
 
-    /// Says what the person was waiting to be told; `-q` does not silence it, except in a step.
+    /// Prints what the person is waiting for. `-q` does not silence it, except in a step.
     pub fn tell(&self, text: impl AsRef<str>) {
         if !(self.0.quiet && self.0.is_step) {
             self.1.line_to_stderr(&self.named(text.as_ref()));
         }
     }
 
-    /// Says something a person has to know; `-q` does not silence it.
+    /// Prints something that a person has to know. `-q` does not silence it.
     pub fn warn(&self, text: impl AsRef<str>) {
         let label = self.painted("33", "warning:");
         self.1.line_to_stderr(&format!("{label} {}", self.named(text.as_ref())));
     }
 
-    /// Says something only `-v` (level 1) or `-vv` (level 2) asks for.
+    /// Prints something only with `-v` (level 1) or `-vv` (level 2).
     pub fn trace(&self, level: u8, text: impl FnOnce() -> String) {
         if self.0.verbose >= level && !self.0.quiet {
             self.1.line_to_stderr(&self.named(&text()));
         }
     }
 
-    /// A result for people, or one as JSON, on stdout.
+    /// Prints a result for people, or one as JSON, on stdout.
     pub fn result(&self, text: impl AsRef<str>) {
         let text = text.as_ref();
         let text = if self.0.json { text.into() } else { shown(text) };
@@ -197,39 +197,40 @@ impl Output {
         }
     }
 
-    /// A long result, on stdout, as it is made. A reader who has seen enough and left is no failure.
+    /// Prints a long result on stdout while it is being made. If the reader closes the pipe early, that is not a
+    /// failure.
     ///
     /// # Errors
-    /// Those of `write`, which says of a failure to write what [`Error::stdout`] does.
+    /// Errors of `write`, which uses [`Error::stdout`] if a write fails.
     pub fn stream(&self, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
         let mut out = BufWriter::with_capacity(1 << 16, stdout().lock());
         let written = write(&mut out).and_then(|()| out.flush().map_err(|cause| Error::stdout(&cause)));
-        // What is still held was refused once.
+        // The rest was already refused once, so it is dropped.
         drop(out.into_parts());
         written.or_else(|error| if error.kind == ErrorKind::ReaderLeft { Ok(()) } else { Err(error) })
     }
 
-    /// Whether all results came to stdout.
+    /// Whether all results reached stdout.
     ///
     /// # Errors
-    /// [`crate::error::Exit::Disk`] if one was not: a reader must not take missing output for an empty result.
+    /// [`crate::error::Exit::Disk`] if not: a reader must not take missing output for an empty result.
     pub fn delivered(&self) -> Result<()> {
         self.1.lost.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
-    /// The one line that says what a successful run has done, on stdout; `-q` silences it.
+    /// Prints the one line on stdout that says what a successful run has done. `-q` silences it.
     pub fn summary(&self, text: impl AsRef<str>) {
         if !self.0.quiet {
             self.result(text);
         }
     }
 
-    /// A result for programs, on stdout.
+    /// Prints a result for programs on stdout.
     pub fn result_json(&self, value: &serde_json::Value) {
         self.result(value.to_string());
     }
 
-    /// A failure: a sentence, what to do, and with `--json` the same as an object on stdout.
+    /// Prints a failure: a sentence and what to do, and with `--json` also an object on stdout.
     pub fn failure(&self, error: &Error) {
         let label = self.painted("1;31", "error:");
         self.1.line_to_stderr(&format!("{label} {}", shown(&error.message)));
@@ -241,7 +242,7 @@ impl Output {
         }
     }
 
-    /// A failure as an object on stdout.
+    /// Prints a failure as an object on stdout.
     pub fn failure_json(&self, error: &Error) {
         self.result_json(&serde_json::json!({ "error": error.to_json() }));
     }
@@ -249,7 +250,7 @@ impl Output {
     /// Asks for a line of text.
     ///
     /// # Errors
-    /// [`crate::error::Exit::NotSetUp`] where nobody can be asked.
+    /// [`crate::error::Exit::NotSetUp`] if no person can be asked.
     pub fn ask(&self, question: &str) -> Result<String> {
         self.must_be_able_to_ask(question)?;
         let mut err = stderr().lock();
@@ -263,10 +264,10 @@ impl Output {
         }
     }
 
-    /// Asks for a secret; the terminal does not show it.
+    /// Asks for a secret, which the terminal does not show.
     ///
     /// # Errors
-    /// [`crate::error::Exit::NotSetUp`] where nobody can be asked.
+    /// [`crate::error::Exit::NotSetUp`] if no person can be asked.
     pub fn ask_secret(&self, question: &str) -> Result<Secret> {
         self.must_be_able_to_ask(question)?;
         discard_type_ahead();
@@ -279,7 +280,7 @@ impl Output {
         if self.can_ask() { Ok(()) } else { Err(no_answer(question)) }
     }
 
-    /// Starts showing how far a download is.
+    /// Starts showing the progress of a download.
     #[must_use]
     pub fn progress(&self, what: &str) -> Progress {
         let wanted = self.shows_progress();
@@ -307,7 +308,7 @@ impl Output {
         !self.0.quiet && !self.0.no_progress && !self.0.json
     }
 
-    /// A bar, where there is a terminal that can show one.
+    /// A progress bar, if there is a terminal that can show one.
     fn bar(&self) -> Option<ProgressBar> {
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         (self.shows_progress() && stderr().is_terminal() && !dumb).then(|| {
@@ -331,15 +332,16 @@ impl Output {
     }
 }
 
-/// Whether what shows our messages reads escape sequences. Windows' console does so once it is told to, which asking
-/// does; one of before Windows 10 cannot. Through a pipe, whoever wanted them knows.
+/// Whether our messages go to something that reads escape sequences. The Windows console does after this check, which
+/// turns them on; before Windows 10 it could not. With a pipe, a person who asks for colors knows what to do with them.
 fn understands_styles() -> bool {
     !cfg!(windows) || !stderr().is_terminal() || Term::stderr().features().colors_supported()
 }
 
-/// Refuses records for a standard output that is closed (`>&-`): Rust's runtime has opened `/dev/null` in its place, for
-/// reading and writing, and there every record would seem to be written. A shell opens what `>/dev/null` names for
-/// writing only. Only for records: programs that do not want to see a result open `/dev/null` in the same way.
+/// Refuses to write records to a closed standard output (`>&-`). Rust's runtime replaces it with `/dev/null`, opened
+/// for reading and writing, and every record would seem to be written. With `>/dev/null`, a shell opens it only for
+/// writing. This check is only for records: a program that does not want to see a result may open `/dev/null` in the
+/// same way.
 ///
 /// # Errors
 /// [`crate::error::Exit::Disk`].
@@ -361,7 +363,7 @@ fn no_answer(question: &str) -> Error {
         .hint("Give it as an option or environment variable (see `bbdl login --help`), or run this on a terminal.")
 }
 
-/// How far a download is: a bar on a terminal, a line now and then elsewhere.
+/// The progress of a download: a bar on a terminal, a line from time to time elsewhere.
 pub struct Progress {
     bar: Option<ProgressBar>,
     wanted: bool,
@@ -372,12 +374,12 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Between two lines where there is no terminal.
+    /// Time between two lines if there is no terminal.
     const SPARSE: Duration = Duration::from_secs(10);
-    /// Columns below which there is no room for a bar.
+    /// On a terminal with fewer columns, there is no room for a bar.
     const NARROW: u16 = 60;
 
-    /// `done` resources of `total` (where the server said) and `bytes` have arrived.
+    /// `done` resources of `total` (if the server said it) and `bytes` have arrived.
     pub fn at(&mut self, done: u64, total: Option<u64>, bytes: u64) {
         if let Some(bar) = &self.bar {
             let seconds = self.started.elapsed().as_secs_f64().max(0.1);
@@ -389,7 +391,7 @@ impl Progress {
                 bar.set_length(total);
                 #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
                 let left = (total - done) as f64 / rate.max(0.01);
-                // What does not fit would be wrapped, and then stay.
+                // A line that is too long would be wrapped and then not be removed.
                 let (template, left) = if is_narrow {
                     ("{prefix} {pos}/{len} {wide_msg}", format!("{left:.0} s left"))
                 } else {
@@ -410,12 +412,12 @@ impl Progress {
         }
     }
 
-    /// Takes the display away; what follows is said by the caller.
+    /// Removes the display. The caller prints what follows.
     pub fn finish(self) {}
 }
 
 impl Drop for Progress {
-    /// However it ends: what is said next stands on a line of its own.
+    /// Whatever ended it, the next message starts on a new line.
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             *self.output.1.bar() = None;
@@ -424,7 +426,7 @@ impl Drop for Progress {
     }
 }
 
-/// One line that changes on a terminal, and a line now and then elsewhere.
+/// One line that changes on a terminal, or a line from time to time elsewhere.
 pub struct StatusLine {
     bar: Option<ProgressBar>,
     output: Output,
@@ -432,7 +434,7 @@ pub struct StatusLine {
 }
 
 impl StatusLine {
-    /// Between two lines where there is no terminal: they may be mailed in the morning.
+    /// Time between two lines if there is no terminal. They may be mailed in the morning.
     const SPARSE: Duration = Duration::from_secs(60);
 
     /// Shows another text.
@@ -456,7 +458,7 @@ impl Drop for StatusLine {
     }
 }
 
-/// What was typed before the question is no answer to it, and the terminal has shown it.
+/// Discards what was typed before the question: it is not an answer, and the terminal has already shown it.
 fn discard_type_ahead() {
     #[cfg(unix)]
     let _ = rustix::termios::tcflush(stdin(), rustix::termios::QueueSelector::IFlush);
@@ -466,7 +468,7 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─")
 }
 
-/// A number of bytes as people say it: `1.4 MB`.
+/// A number of bytes as people write it: `1.4 MB`.
 #[must_use]
 pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];

@@ -1,4 +1,4 @@
-//! How work is run, waited for, and stopped when a person or the system asks for it.
+//! Starts work, waits for it, and stops it when a person or the system asks for that.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -11,19 +11,19 @@ use crate::{
     output::Output,
 };
 
-/// Runs a task that talks to the network to its end.
+/// Runs a task that uses the network until it ends.
 ///
 /// # Errors
-/// Those of the task.
+/// Errors of the task.
 pub(crate) fn block_on<T>(task: impl Future<Output = Result<T>>) -> Result<T> {
     run_on(tokio::runtime::Builder::new_current_thread(), task)
 }
 
-/// As [`block_on`], with threads beside this one on which tasks of their own run: what they receive and
-/// split waits for nothing that is written here.
+/// Like [`block_on`], but also with worker threads for spawned tasks. What they receive and split does not have to
+/// wait while this thread writes.
 ///
 /// # Errors
-/// Those of the task.
+/// Errors of the task.
 pub(crate) fn block_on_with_workers<T>(task: impl Future<Output = Result<T>>) -> Result<T> {
     const WORKERS: usize = 2;
     let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -31,8 +31,8 @@ pub(crate) fn block_on_with_workers<T>(task: impl Future<Output = Result<T>>) ->
     run_on(builder, task)
 }
 
-/// As many threads as a run has at once on a machine that is busy. Where the system has no room for them, a runtime
-/// would panic, or hand work to threads that never come.
+/// Tries to start as many threads as a run uses at most. Without room for them, a runtime would panic, or give work
+/// to threads that never start.
 fn has_room_for_threads() -> std::io::Result<()> {
     const AT_ONCE: usize = 8;
     let before = threads();
@@ -44,7 +44,8 @@ fn has_room_for_threads() -> std::io::Result<()> {
         drop(closed);
         started
     });
-    // A thread that was joined counts until the kernel has let it go, and would take the place of the runtime's own.
+    // The kernel counts a joined thread until it has cleaned it up. It could take the place of one of the runtime's
+    // threads.
     let deadline = Instant::now() + Duration::from_secs(1);
     while threads() > before && Instant::now() < deadline {
         thread::yield_now();
@@ -52,19 +53,19 @@ fn has_room_for_threads() -> std::io::Result<()> {
     started
 }
 
-/// How many threads this process has, where the system says so (Linux).
+/// How many threads this process has, if the system says so (Linux).
 fn threads() -> Option<usize> {
     std::fs::read_dir("/proc/self/task").ok().map(Iterator::count)
 }
 
-/// As many files as the runtime and a first connection have open: where the system has no room for them, waiting for
-/// signals would panic.
+/// Tries to open as many files as the runtime and a first connection need. Without room for them, waiting for signals
+/// would panic.
 fn has_room_for_files() -> std::io::Result<()> {
     const AT_ONCE: usize = 12;
     #[cfg(unix)]
     {
         let files: std::io::Result<Vec<_>> = (0..AT_ONCE).map(|_| std::fs::File::open("/dev/null")).collect();
-        // Without that device the question stays open.
+        // Without that device, this cannot be tested.
         files.map(drop).or_else(|cause| if cause.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(cause) })
     }
     #[cfg(not(unix))]
@@ -76,19 +77,19 @@ fn has_room_for_files() -> std::io::Result<()> {
 
 fn run_on<T>(mut builder: tokio::runtime::Builder, task: impl Future<Output = Result<T>>) -> Result<T> {
     has_room_for_files().and_then(|()| has_room_for_threads()).map_err(|cause| Error::limit(&cause))?;
-    // Threads that are idle stay: another process may have taken their place when they are needed again.
+    // Idle threads stay, because another process may have taken their place when they are needed again.
     builder.enable_all().thread_keep_alive(Duration::from_secs(24 * 3600));
     let runtime = builder.build().map_err(|cause| Error::limit(&cause))?;
     let result = runtime.block_on(task);
-    // A thread that waits for a keyring or a terminal is left behind.
+    // A thread that waits for a keyring or a terminal is abandoned.
     runtime.shutdown_background();
     result
 }
 
-/// The task, or its end when a person or the system asks to stop: it is dropped where it stands.
+/// Runs the task until it ends, or until a person or the system asks to stop: then it is dropped at once.
 ///
 /// # Errors
-/// Those of the task; [`crate::error::Exit::Interrupted`] after SIGINT, SIGTERM or SIGHUP.
+/// Errors of the task; [`crate::error::Exit::Interrupted`] after SIGINT, SIGTERM or SIGHUP.
 pub(crate) async fn interruptible<T>(task: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::select! {
         biased;
@@ -98,8 +99,8 @@ pub(crate) async fn interruptible<T>(task: impl Future<Output = Result<T>>) -> R
     }
 }
 
-/// Does something with each of many items, on as many threads as the machine has processors; the answers stand in the
-/// order of the items. A few are not worth a thread.
+/// Calls `each` for many items, in as many threads as the machine has processors. The results are in the order of the
+/// items. A few items do not need threads.
 pub(crate) fn in_parallel<T: Send, R: Send>(items: Vec<T>, each: impl Fn(T) -> R + Sync) -> Vec<R> {
     const FEW: usize = 64;
     let processors = thread::available_parallelism().map_or(1, usize::from);
@@ -114,32 +115,32 @@ pub(crate) fn in_parallel<T: Send, R: Send>(items: Vec<T>, each: impl Fn(T) -> R
     thread::scope(|scope| {
         let started: Vec<_> =
             items.chunks(part).map(|part| (part, thread::Builder::new().spawn_scoped(scope, || work(part)))).collect();
-        // Where the system has no more threads, this one does it.
+        // If the system has no more threads, this one does the work.
         let ends = started.into_iter().flat_map(|(part, started)| match started {
             Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
             Err(_) => work(part),
         });
-        // Each was taken once.
+        // Each item was taken once.
         ends.flatten().collect()
     })
 }
 
-/// Work that blocks (disk, locks), done on a thread of its own, so that a request to stop is heard
-/// meanwhile. Whoever stops waiting leaves the thread behind; the process ends without it.
+/// Runs blocking work (disk, locks) in a separate thread, so that a request to stop is noticed during it. If the
+/// caller stops waiting, the thread is abandoned and does not keep the process from ending.
 ///
 /// # Errors
-/// [`crate::error::Exit::Defect`] when the work panicked.
+/// [`crate::error::Exit::Defect`] if the work panicked.
 pub(crate) async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|_| Error::new(ErrorKind::Defect, "work on the disk ended unexpectedly"))
 }
 
-/// A task that must not be dropped half-way: the first request to stop is answered with what is being
-/// finished, and only a second one ends it.
+/// Runs a task that must not be dropped halfway. The first request to stop only prints what is being finished, and a
+/// second one ends the task.
 ///
 /// # Errors
-/// Those of the task; [`crate::error::Exit::Interrupted`] after the second request.
+/// Errors of the task; [`crate::error::Exit::Interrupted`] after the second request.
 pub(crate) async fn finish_before_exit<T>(
     output: &Output,
     what: &str,
@@ -155,7 +156,7 @@ pub(crate) async fn finish_before_exit<T>(
     interruptible(task).await
 }
 
-/// SIGINT, SIGTERM, or SIGHUP (a closed terminal) where that is not to be ignored.
+/// Waits for SIGINT or SIGTERM, or for SIGHUP (a closed terminal) unless that is ignored.
 #[cfg(unix)]
 pub(crate) async fn asked_to_stop() {
     use tokio::signal::unix::{SignalKind, signal};
@@ -174,21 +175,21 @@ pub(crate) async fn asked_to_stop() {
     }
 }
 
-/// Whether SIGHUP ends this process: not under `nohup`, which has it ignored. Only Linux says so without
-/// unsafe code; elsewhere SIGHUP keeps doing what it does by itself.
+/// Whether SIGHUP ends this process. Under `nohup`, it is ignored. Only Linux can tell without unsafe code; elsewhere
+/// SIGHUP keeps its default effect.
 #[cfg(unix)]
 fn hang_up_ends_us() -> bool {
     static ENDS_US: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
     *ENDS_US.get_or_init(|| {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-        // Signals are numbered from 1, and SIGHUP is the first.
+        // Signals are numbered from 1, and SIGHUP is number 1.
         ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 0)
     })
 }
 
-/// Ctrl-C, Ctrl-Break, a closed console, the end of the session or of Windows. Of the last three Windows tells and waits
-/// some seconds for this process to end.
+/// Waits for Ctrl-C, Ctrl-Break, a closed console, the end of the session, or a shutdown. After the last three,
+/// Windows gives this process some seconds to end.
 #[cfg(windows)]
 pub(crate) async fn asked_to_stop() {
     use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown};

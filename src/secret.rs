@@ -13,32 +13,32 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// A token, a client secret, an authorization code or a code verifier.
 ///
-/// It has no `Display` and no `Serialize`, its `Debug` says nothing, and its memory is overwritten
-/// when it goes. Whoever needs the text has to write [`Secret::expose`], which a reviewer can search for.
+/// It has no `Display` and no `Serialize`, its `Debug` shows nothing, and its memory is overwritten when it is
+/// dropped. Code that needs the text has to call [`Secret::expose`], which a reviewer can search for.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes the text over; the caller keeps no copy.
+    /// Takes the text. The caller must keep no copy.
     #[must_use]
     pub fn new(text: String) -> Self {
         remember(&text);
         Self(text)
     }
 
-    /// The text itself, for a header, a form field or a token store, and for nothing else.
+    /// The text itself, only for a header, a form field or a token store.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether there is nothing in it.
+    /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Equality in time that does not depend on where the first difference is.
+    /// Compares in a time that does not depend on where the first difference is.
     #[must_use]
     pub fn matches(&self, other: &str) -> bool {
         let (a, b) = (self.0.as_bytes(), other.as_bytes());
@@ -64,7 +64,7 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// What every secret of this process looks like, without holding any: a keyed hash, by length. Servers and proxies
+/// Recognizes every secret of this process without holding any: keyed hashes, by length. Servers and proxies may
 /// repeat in an error what they were sent.
 static KNOWN: LazyLock<Known> = LazyLock::new(Known::default);
 
@@ -74,10 +74,11 @@ struct Known {
     by_length: RwLock<BTreeMap<usize, HashSet<u64>>>,
 }
 
-/// Shorter ones are words that may stand in any sentence; longer ones are whole records.
+/// Shorter texts are words that may be in any sentence, and longer ones are whole records.
 const LENGTHS: std::ops::RangeInclusive<usize> = 8..=4096;
 
-/// Has a text redacted from now on wherever it comes from outside: a secret, or a form of it that is sent.
+/// From now on, redacts this text in everything that comes from outside. It is a secret, or a form in which one is
+/// sent.
 pub fn remember(text: &str) {
     if LENGTHS.contains(&text.len()) {
         let mut known = KNOWN.by_length.write().unwrap_or_else(PoisonError::into_inner);
@@ -85,7 +86,7 @@ pub fn remember(text: &str) {
     }
 }
 
-/// A text from outside without the secrets of this process.
+/// A text from outside, without the secrets of this process.
 #[must_use]
 pub fn redacted(text: &str) -> Cow<'_, str> {
     const INSTEAD: &str = "[redacted]";
@@ -96,7 +97,7 @@ pub fn redacted(text: &str) -> Cow<'_, str> {
     };
     let (mut clean, mut from, mut at) = (String::new(), 0, 0);
     while at < bytes.len() {
-        // The longest one: a Basic header holds more than the secret in it.
+        // The longest match first: a Basic header contains more than the secret.
         let found = known.iter().rev().find(|(length, hashes)| is_known(**length, at, hashes));
         let Some((length, _)) =
             found.filter(|(length, _)| text.is_char_boundary(at) && text.is_char_boundary(at + **length))

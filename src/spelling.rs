@@ -1,13 +1,13 @@
 //! The name that a person probably meant.
 
-/// Of the `known` ones, the one whose `name` is nearest to what was typed, upper and lower case aside; `None` where
-/// none is near. The shorter the name, the fewer letters may be wrong: `mom` is not a mistyped `dad`.
+/// The one of `known` whose `name` is most similar to what was typed, ignoring upper and lower case; `None` if none
+/// is similar. The shorter the name, the fewer letters may be wrong: `mom` is not a mistyped `dad`.
 pub(crate) fn nearest<T: Ord>(
     typed: &str,
     known: impl IntoIterator<Item = T>,
     name: impl Fn(&T) -> String,
 ) -> Option<T> {
-    /// Letters by which a name of any length may differ.
+    /// How many letters may differ at most, in a name of any length.
     const MOST: usize = 3;
     let most = MOST.min(typed.chars().count() / 3);
     let typed = typed.to_lowercase();

@@ -1,4 +1,4 @@
-//! Whose an archive is: the profile that fills it.
+//! Finds out which profile fills an archive.
 
 use std::{
     collections::HashMap,
@@ -19,13 +19,12 @@ pub(super) struct Owners {
 }
 
 impl Owners {
-    /// Those of this machine. Whose an archive is is told where it can be: a profile that cannot be read keeps nobody
-    /// from a table.
+    /// Reads the profiles of this machine, as far as possible: a profile that cannot be read must not block a table.
     pub(super) fn load(context: &Context) -> Self {
         let (mut profiles, mut dirs) = (HashMap::new(), HashMap::new());
         for (name, profile) in Profile::load_all(&context.paths).unwrap_or_default() {
             if name.as_str() != ProfileName::DEFAULT {
-                // An archive that nothing was pulled into yet is named as any directory: it comes into no table.
+                // An archive without a finished pull is named like any directory, because it comes into no table.
                 let filled = profile.archives.iter().filter(|note| !note.unfinished);
                 for out in filled.filter_map(|note| note.place().ok().flatten()) {
                     dirs.entry(out).or_insert_with(|| name.clone());
@@ -36,22 +35,22 @@ impl Owners {
         Self { profiles, dirs }
     }
 
-    /// The profile that fills `dir`, where it has a name that somebody chose; of two profiles the first by name.
+    /// The profile that fills `dir`, if it has a name that a person chose. If there are two, the first by name.
     pub(super) fn of(&self, dir: &Path) -> Option<&ProfileName> {
         self.dirs.get(&std::fs::canonicalize(dir).ok()?)
     }
 
-    /// The profile that is called `name`, if the archive at `dir` says that it is another person's.
+    /// The profile with this `name`, if the archive at `dir` says that it belongs to another person.
     pub(super) fn contradicted(&self, name: &str, dir: &Path) -> Option<&ProfileName> {
         let (name, profile) = self.profiles.get_key_value(&name.parse().ok()?)?;
         is_of_somebody_else(profile, dir).then_some(name)
     }
 }
 
-/// Whether the archive at `dir` says that it is another person's than this profile's.
+/// Whether the archive at `dir` says that it belongs to another person than this profile.
 fn is_of_somebody_else(profile: &Profile, dir: &Path) -> bool {
     let Ok(Some(Manifest { source, .. })) = Manifest::load(dir) else { return false };
-    // Patient ids differ between API versions, so they are compared within one.
+    // Patient ids differ between API versions, so only ids of the same version are compared.
     let is_other_patient = source.api == profile.api
         && source.patient.is_some()
         && profile.grant.patient.is_some()
@@ -59,8 +58,8 @@ fn is_of_somebody_else(profile: &Profile, dir: &Path) -> bool {
     source.server != profile.server || is_other_patient
 }
 
-/// The profile that fills the archive at `dir`, which has no link in it. The profile of the directory's name is asked
-/// first, since the others may be a hundred thousand.
+/// The profile that fills the archive at `dir`, which must contain no link. Checks the profile with the directory's
+/// name first, because there may be a hundred thousand others.
 pub(super) fn owner_of(context: &Context, dir: &Path) -> Option<ProfileName> {
     let fills = |profile: &Profile| {
         let may_be = |note: &&ArchiveNote| note.filled.as_ref().is_none_or(|filled| filled.real == dir);

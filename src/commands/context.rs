@@ -1,4 +1,4 @@
-//! What every command starts from: manners, paths, configuration, the profile named.
+//! What every command starts from: output, paths, configuration, the chosen profile.
 
 use std::{
     ffi::OsString,
@@ -34,31 +34,31 @@ use crate::{
 /// Everything that was decided before a command begins.
 #[derive(Clone)]
 pub struct Context {
-    /// The voice.
+    /// Where messages and results go.
     pub output: Output,
-    /// Where things live.
+    /// The directories and files of this home.
     pub paths: Paths,
     /// `config.toml`.
     pub config: ConfigFile,
-    /// The profile named, or the default one.
+    /// The profile that was named, or the default one.
     pub profile: ProfileName,
     /// Whether it was named by flag or environment.
     pub profile_is_named: bool,
-    /// The token store named by flag or environment, if any. A profile's own comes next, and
-    /// `config.toml` speaks for new log-ins only.
+    /// The token store that was named by flag or environment, if any. Otherwise a profile keeps its own, and the one
+    /// in `config.toml` is only for new log-ins.
     pub token_store: Option<StoreKind>,
-    /// Certificates that are trusted besides the system's, if a file of them is named.
+    /// Certificates that are trusted in addition to the system's, if a file with them is named.
     pub ca_cert: Option<PathBuf>,
-    /// What each server is asked for at most.
+    /// The request limits for each server.
     pub limits: Limits,
-    /// What is open by now.
+    /// The open connections.
     pub connections: Arc<Mutex<Vec<(Origin, Connections)>>>,
-    /// How many log-ins are renewed at once.
+    /// How many log-ins may be renewed at the same time.
     pub renewals: RenewalLimit,
 }
 
 impl Context {
-    /// Settles flags, environment and configuration.
+    /// Decides between flags, environment and configuration.
     pub(super) fn new(cli: Cli) -> Result<(Self, Command), (Output, Error)> {
         let Cli { command, global } = cli;
         let before = Output::new(output_options(&global, &ConfigFile::default()));
@@ -79,7 +79,7 @@ impl Context {
         );
         let mut config = match paths.check() {
             Err(error) if uses_state => return Err(error),
-            // `doctor` says what is wrong there; the others do without.
+            // `doctor` reports what is wrong with the file; other commands work without it.
             Err(_) if global.config.is_none() => ConfigFile::default(),
             _ => ConfigFile::load(&paths, global.config.is_some())?,
         };
@@ -109,7 +109,7 @@ impl Context {
         })
     }
 
-    /// Refuses a place for an output that is an archive's, or where bbdl keeps log-ins or its configuration.
+    /// Refuses an output path inside an archive's own files, or where bbdl keeps log-ins or its configuration.
     ///
     /// # Errors
     /// [`crate::error::Exit::Usage`].
@@ -130,18 +130,18 @@ impl Context {
         Arc::from(store::open(kind, settings))
     }
 
-    /// A client for a server; all clients for one server share its connections and their pace.
+    /// A client for a server. All clients for one server share its connections and their limit.
     ///
     /// # Errors
-    /// As [`Connections::to`].
+    /// The errors of [`Connections::to`].
     pub fn client(&self, server: Server, retry: RetryPolicy) -> Result<Client> {
         Ok(Client::new(self.connections(server.origin())?, server, retry, self.output.clone()))
     }
 
-    /// The connections to an origin, opened where nobody has yet.
+    /// The connections to an origin, opened if there are none yet.
     ///
     /// # Errors
-    /// As [`Connections::to`].
+    /// The errors of [`Connections::to`].
     pub fn connections(&self, origin: &Origin) -> Result<Connections> {
         let mut known = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(match known.iter().find(|(to, _)| to == origin) {
@@ -168,10 +168,10 @@ impl Context {
         if found.is_empty() { Err(refuse("it contains no certificate".to_owned())) } else { Ok(found) }
     }
 
-    /// A session of an enrollee of a shared state.
+    /// A session for an enrollee of a shared state.
     ///
     /// # Errors
-    /// [`crate::error::Exit::NotSetUp`] where no key opens the tokens; as every call of the database.
+    /// [`crate::error::Exit::NotSetUp`] if no key opens the tokens; errors of the database.
     #[cfg(feature = "postgres")]
     pub async fn shared_session(
         &self,
@@ -187,7 +187,7 @@ impl Context {
         let login = format!("bbdl profiles import FILE --replace  (a row of {name} with the tokens of a new consent)");
         let vault = Arc::new(pull.vault.clone());
         match profile.ended {
-            // Not of tokens that were imported after the lease.
+            // This does not apply to tokens that were imported after the lease.
             Some(ended) if pull.vault.generation() == ended_is_of => return Err(known_to_be_over(ended).hint(login)),
             _ => {}
         }
@@ -196,7 +196,7 @@ impl Context {
         Ok((client, session))
     }
 
-    /// The tokens of a profile of this machine.
+    /// The vault of the tokens of a profile on this machine.
     pub(super) fn local_vault(&self, name: &ProfileName, profile: &Profile) -> LocalVault {
         LocalVault {
             store: self.store(self.token_store.unwrap_or(profile.token_store)),
@@ -207,14 +207,14 @@ impl Context {
         }
     }
 
-    /// The tokens of a profile of this machine, and the vault that has them.
+    /// The tokens of a profile on this machine, and their vault.
     ///
     /// # Errors
-    /// As [`LocalVault::read`].
+    /// The errors of [`LocalVault::read`].
     pub(super) fn local_tokens(&self, name: &ProfileName, profile: &Profile) -> Result<(LocalVault, Credential)> {
         let vault = self.local_vault(name, profile);
         let credential = vault.read().map_err(|error| match self.token_store {
-            // They are not found because another store was named than the profile's.
+            // The tokens are missing because another store than the profile's was named.
             Some(named) if named != profile.token_store => error.hint(format!(
                 "This profile's tokens are in the store \"{}\". Leave --token-store {named} out, and unset BBDL_TOKEN_STORE.",
                 profile.token_store
@@ -227,7 +227,8 @@ impl Context {
     /// A logged-in session of a profile; an error if its log-in is known to have ended.
     ///
     /// # Errors
-    /// As [`LocalVault::read`] and [`Session::new`]; [`crate::error::Exit::PersonMustAct`] when the profile's log-in is over.
+    /// The errors of [`LocalVault::read`] and [`Session::new`]; [`crate::error::Exit::PersonMustAct`] if the
+    /// profile's log-in is over.
     pub fn session(&self, name: &ProfileName, profile: &Profile, retry: RetryPolicy) -> Result<(Arc<Client>, Session)> {
         let client = Arc::new(self.client(profile.server(), retry)?);
         let (vault, credential) = self.local_tokens(name, profile)?;
@@ -236,7 +237,7 @@ impl Context {
         let record = Record { paths: self.paths.clone(), name: name.clone(), output: self.output.clone() };
         let session = Session::new(Arc::clone(&client), (Arc::new(vault), credential), identity, Box::new(record))?;
         match profile.ended {
-            // Of another log-in than the tokens: of one before them.
+            // If the numbers differ, the note is about an earlier log-in than the tokens.
             Some(ended) if session.log_in() == profile.grant.log_in => Err(over(name, profile, ended)),
             _ => Ok((client, session)),
         }
@@ -256,7 +257,8 @@ fn known_to_be_over(ended: Ended) -> Error {
     Error::new(ended.kind.error_kind(), format!("this log-in has ended ({}; known since {since})", ended.kind.words()))
 }
 
-/// A profile's record, which `status` shows. The tokens are in the store by the time it is told anything.
+/// The observer that writes to a profile's record, which `status` shows. The tokens are in the store before it is
+/// called.
 struct Record {
     paths: Paths,
     name: ProfileName,
@@ -284,7 +286,8 @@ impl Record {
     }
 }
 
-/// The environment's, then the configuration's. No part of either is shown: there may be a password in it.
+/// The command in the environment, else the one in the configuration. It is never shown, because it may contain a
+/// password.
 fn store_command(environment: Option<OsString>, configured: Option<String>) -> Result<Option<String>> {
     let Some(command) = environment.filter(|command| !command.is_empty()) else { return Ok(configured) };
     command.into_string().map(Some).map_err(|_| {

@@ -1,7 +1,7 @@
-//! `bbdl demo`: mock, log-in and fetch in one go, in a temporary profile.
+//! `bbdl demo`: mock, log-in and fetch in one command, in a temporary profile.
 //!
-//! Nothing is pretended: the mock is a server on loopback, the log-in goes through the redirect to a
-//! real listener, and the archive is written as any other. Only the person and the browser are played.
+//! Almost everything is real: the mock is a server on loopback, the log-in goes through a redirect to a real
+//! listener, and the archive is written like any other. Only the person and the browser are simulated.
 
 use std::{path::Path, thread};
 
@@ -17,16 +17,16 @@ use crate::{
 };
 use bluebutton_mock::{Mock, Options, Population};
 
-/// Enough for every kind of claim, and for more than one page of fifty.
+/// Enough for every type of claim, and for more than one page of fifty.
 const CLAIMS: usize = 120;
 
-/// Says that an archive is a demo's, and may be replaced by another's.
+/// Marks an archive as a demo's, so that another demo may replace it.
 const MARK: &str = ".bbdl/demo";
 
 /// Runs the command.
 ///
 /// # Errors
-/// Those of its steps.
+/// The errors of its steps.
 pub(crate) fn run(context: &Context, args: &Demo) -> Result<()> {
     let output = &context.output;
     make_room(&args.out)?;
@@ -52,7 +52,7 @@ pub(crate) fn run(context: &Context, args: &Demo) -> Result<()> {
     Ok(())
 }
 
-/// An earlier demo's archive is of a mock that is no more, and goes. Anything else stays, and the demo
+/// Removes an earlier demo's archive, whose mock no longer exists. If anything else is there, it stays and the demo
 /// does not begin.
 fn make_room(out: &Path) -> Result<()> {
     if out.join(MARK).exists() {
@@ -71,14 +71,14 @@ fn start() -> Result<Mock> {
     Mock::start(options).map_err(|cause| Error::new(ErrorKind::Listen, format!("the mock does not start: {cause}")))
 }
 
-/// A place of its own for the profile and its tokens, gone when the demo is over.
+/// A context with a temporary home for the profile and its tokens, which is removed after the demo.
 fn temporary(context: &Context, home: &Path) -> Result<Context> {
     let profile = ProfileName::DEFAULT.parse().map_err(Error::usage)?;
     let paths = Paths::find(Some(home), None)?;
     Ok(Context { paths, config: ConfigFile::default(), profile, token_store: Some(StoreKind::File), ..context.clone() })
 }
 
-/// What a person would have typed, read by the same rules.
+/// Parses what a person would have typed, by the same rules.
 fn read_words(words: &[&std::ffi::OsStr]) -> Result<Command> {
     let read = <Cli as clap::Parser>::try_parse_from(words);
     read.map(|cli| cli.command).map_err(|cause| Error::new(ErrorKind::Demo, cause.to_string()))
@@ -102,7 +102,7 @@ fn fetch_all(out: &Path) -> Result<Fetch> {
     }
 }
 
-/// The browser: follows redirects to where they end. The mock needs no more of one.
+/// Plays the browser: follows redirects to the end. The mock needs nothing more.
 fn visit(output: &Output, url: String) {
     let output = output.clone();
     thread::spawn(move || {

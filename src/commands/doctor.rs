@@ -1,4 +1,4 @@
-//! `bbdl doctor`: what would go wrong, before it does, and what to do about it.
+//! `bbdl doctor`: finds problems before they matter, and says what to do about them.
 
 use std::{
     net::{Ipv4Addr, TcpListener},
@@ -31,7 +31,7 @@ use crate::{
     runtime::block_on,
 };
 
-/// How a thing is.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum State {
@@ -40,13 +40,13 @@ enum State {
     Fail,
 }
 
-/// A thing looked at.
+/// One check with its result.
 #[derive(Debug, Serialize)]
 struct Finding {
     check: &'static str,
     state: State,
     found: String,
-    /// What to do, where anything is.
+    /// What to do, if there is a problem.
     #[serde(skip_serializing_if = "String::is_empty")]
     fix: String,
 }
@@ -68,7 +68,7 @@ impl Finding {
 /// Runs the command.
 ///
 /// # Errors
-/// [`crate::error::Exit::NotSetUp`] when anything failed.
+/// [`crate::error::Exit::NotSetUp`] if a check failed.
 pub(crate) fn run(context: &Context, args: &Doctor) -> Result<()> {
     let mut findings = vec![loopback(), browser(), proxies()];
     findings.extend(context.paths.private_dirs().iter().filter_map(|dir| directory(dir)));
@@ -80,7 +80,7 @@ pub(crate) fn run(context: &Context, args: &Doctor) -> Result<()> {
         findings.push(Finding::warn("log-in", "there is none", "bbdl login --sandbox  (or --production)"));
         let kind = context.token_store.or(context.config.token_store).unwrap_or_default();
         let tokens = store(context, kind, &context.profile);
-        // Nothing of the person's is in a store that cannot be used, and another can still be chosen.
+        // The store cannot be used, so it holds nothing of this person yet, and another one can still be chosen.
         let state = if tokens.state == State::Fail { State::Warn } else { tokens.state };
         findings.push(Finding { state, ..tokens });
     }
@@ -95,7 +95,7 @@ pub(crate) fn run(context: &Context, args: &Doctor) -> Result<()> {
                     findings.extend(directory(&archive.out));
                     findings.extend(free_space(&archive.out));
                 }
-                // Each version has a back end of its own.
+                // Each version has its own back end.
                 if !servers.contains(&profile.server()) {
                     findings.extend(server(context, &profile.server())?);
                     servers.push(profile.server());
@@ -187,7 +187,7 @@ fn of_shared_state(context: &Context, args: &Doctor) -> Vec<Finding> {
     none.err().map(|error| Finding::fail("shared state", error.message, error.hint)).into_iter().collect()
 }
 
-/// A log-in needs a port of this machine's own.
+/// A log-in needs a loopback port on this machine.
 fn loopback() -> Finding {
     match TcpListener::bind((Ipv4Addr::LOCALHOST, 0)) {
         Ok(_) => Finding::ok("redirect listener", "a port on 127.0.0.1 is free"),
@@ -243,7 +243,7 @@ fn proxies() -> Finding {
     }
 }
 
-/// Whether others can look into the directories of tokens and records.
+/// Whether others can read the directories of tokens and records.
 fn directory(dir: &Path) -> Option<Finding> {
     let real = std::fs::canonicalize(dir).ok()?;
     let metadata = std::fs::symlink_metadata(&real).ok()?;
@@ -260,7 +260,7 @@ fn directory(dir: &Path) -> Option<Finding> {
     }
     let probe = tempfile::Builder::new().prefix(".bbdl-").suffix(".tmp").tempfile_in(dir);
     Some(match probe {
-        // Windows has a list of who may do what, and no crate that is looked after reads it without unsafe code.
+        // Windows has access lists, and no maintained crate reads them without unsafe code.
         Ok(_) if cfg!(windows) => Finding::ok(
             "permissions",
             format!("{0} is writable. bbdl cannot tell who else may read it; this can: icacls \"{0}\"", dir.display()),
@@ -274,7 +274,8 @@ fn directory(dir: &Path) -> Option<Finding> {
     })
 }
 
-/// A first pull of a long life with Medicare is some hundred megabytes, twice while it is put in place.
+/// A first pull for a person with many years of Medicare has some hundred megabytes, and twice that while it is put
+/// in place.
 #[cfg(unix)]
 fn free_space(dir: &Path) -> Option<Finding> {
     const LITTLE: u64 = 1 << 30;
@@ -293,7 +294,7 @@ fn free_space(_: &Path) -> Option<Finding> {
     None
 }
 
-/// Whether the token store answers, and has what a profile needs.
+/// Whether the token store answers, and has the tokens that a profile needs.
 fn store(context: &Context, kind: StoreKind, name: &ProfileName) -> Finding {
     let what = format!("{} store, profile {name}", kind);
     match context.store(kind).load(name.as_str()) {
@@ -303,7 +304,7 @@ fn store(context: &Context, kind: StoreKind, name: &ProfileName) -> Finding {
     }
 }
 
-/// Whether the log-in is over, and how long a consent still lasts.
+/// Whether the log-in is over, and how long the consent lasts.
 fn grant(name: &ProfileName, profile: &Profile) -> Option<Finding> {
     const SOON: i64 = 30 * 24 * 3600;
     if let Some(ended) = profile.ended {
@@ -324,14 +325,14 @@ fn grant(name: &ProfileName, profile: &Profile) -> Option<Finding> {
     })
 }
 
-/// Whether the server answers, over TLS that is trusted, and thinks it is the same time.
+/// Whether the server answers over trusted TLS, and whether its clock agrees with ours.
 fn server(context: &Context, server: &Server) -> Result<Vec<Finding>> {
     const DRIFT: i64 = 120;
     const PATIENCE: Duration = Duration::from_secs(15);
     let origin = server.origin().to_string();
     let connections = match context.connections(server.origin()) {
         Ok(connections) => connections,
-        // What is wrong with a proxy is a finding of its own.
+        // A problem with the proxy has its own finding.
         Err(error) if error.kind == ErrorKind::Proxy => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };

@@ -16,7 +16,7 @@ use crate::{
 /// Runs the command.
 ///
 /// # Errors
-/// As [`export`], and [`crate::error::Exit::Usage`] for standard output.
+/// The errors of [`export`], and [`crate::error::Exit::Usage`] for standard output.
 pub(crate) fn run(context: &Context, args: &Export) -> Result<()> {
     if args.out == Path::new("-") {
         let (what, instead) = match args.to {
@@ -26,7 +26,7 @@ pub(crate) fn run(context: &Context, args: &Export) -> Result<()> {
         };
         return Err(Error::usage(what).hint(format!("Say where to write it: {instead}.")));
     }
-    // What is an archive's is refused where each file is begun.
+    // An archive's own files are refused later, when each output file is begun.
     context.paths.refuse_own(&args.out)?;
     let plan = Plan { format: args.to, output: args.out.clone(), partition: args.partition_by, part: PART };
     let archives = archives(context, args)?;
@@ -72,7 +72,7 @@ struct LeftOut<'a> {
     why: Why,
 }
 
-/// Why it is not.
+/// Why it is left out.
 #[derive(Clone, Copy)]
 enum Why {
     NoPull,
@@ -96,7 +96,7 @@ impl LeftOut<'_> {
     }
 }
 
-/// The archives, and whose each is.
+/// The archives, and whose each one is.
 fn archives(context: &Context, args: &Export) -> Result<Archives> {
     let [first, others @ ..] = args.dirs.as_slice() else { return Err(Error::usage("no archive is named")) };
     if others.is_empty() {
@@ -116,7 +116,7 @@ fn archives(context: &Context, args: &Export) -> Result<Archives> {
 
 fn another_person(dir: &Path, profile: &ProfileName) -> Error {
     let what = format!("{} holds the claims of a different person from the profile \"{profile}\"", dir.display());
-    // Alone, its tables have no column that names anybody.
+    // A table of one archive has no column with the enrollee's name.
     Error::new(ErrorKind::OtherEnrollee, what).hint(format!(
         "Nothing was written. If directories were swapped, move them back. To export it without a name: bbdl export {} --to csv --out DIR",
         typed(dir)

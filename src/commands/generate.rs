@@ -1,4 +1,4 @@
-//! `bbdl completions` and `bbdl man`: made from the command line's own description.
+//! `bbdl completions` and `bbdl man`: generated from the definition of the command line.
 
 use std::{fs, io, path::Path};
 
@@ -15,26 +15,26 @@ use crate::{
     files::private_file,
 };
 
-/// The environment variable by which a shell asks for completions; its value is the shell's name.
+/// The environment variable with which a shell asks for completions. Its value is the shell's name.
 pub(crate) const ASKED_BY_A_SHELL: &str = "BBDL_COMPLETE";
 
-/// Answers a shell.
+/// Answers a shell that asks for completions.
 #[must_use]
 pub(crate) fn complete() -> Exit {
     let answered = CompleteEnv::with_factory(|| options_last(cli::command()))
         .var(ASKED_BY_A_SHELL)
         .try_complete(std::env::args_os(), std::env::current_dir().ok().as_deref());
-    // Whoever completes a word wants no message on the line.
+    // A person who presses Tab wants no message on the line.
     if matches!(answered, Ok(true)) { Exit::Done } else { Exit::Usage }
 }
 
-/// The first Tab offers commands and values; options are offered to who has typed a dash, or where there is nothing else.
+/// The first Tab offers commands and values. Options are offered only after a dash, or if there is nothing else.
 fn options_last(command: Command) -> Command {
     let command = command.mut_args(|arg| if arg.is_positional() { arg } else { arg.hide(true) });
     command.mut_subcommands(options_last)
 }
 
-/// Prints what makes a shell ask [`complete`]: so it knows the names of profiles as well.
+/// Prints a script that makes a shell ask [`complete`]. This way it also knows the names of profiles.
 ///
 /// # Errors
 /// Only a bug can cause this.
@@ -73,7 +73,7 @@ pub(crate) fn man(context: &Context, args: &Man) -> Result<()> {
 fn write(path: &Path, text: &[u8]) -> Result<()> {
     let written = || {
         let mut file = private_file::create(path)?;
-        // For everybody who has the manual installed.
+        // The manual is for everyone on the machine.
         #[cfg(unix)]
         let _ = file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
         io::Write::write_all(&mut file, text)

@@ -1,7 +1,8 @@
-//! What a process that holds secrets does about itself before it has any.
+//! Protects this process before it holds any secret.
 
-/// Keeps secrets out of core files and away from other programs of the same user, and makes a file that grows too
-/// large an error that can be told. What cannot be had on this system is left as it is: none of it is worth failing for.
+/// Keeps secrets out of core files and away from other programs of the same user. Also turns the signal for a file
+/// that grows too large into an error that can be reported. If the system does not support one of these, bbdl runs
+/// without it.
 pub(super) fn harden() {
     #[cfg(unix)]
     {
@@ -11,11 +12,12 @@ pub(super) fn harden() {
 
         let cores = getrlimit(Resource::Core);
         let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: cores.maximum });
-        // Neither a debugger of another process nor /proc/PID/mem reads what is in memory (prctl(2)).
+        // No debugger in another process can read the memory, nor can /proc/PID/mem (prctl(2)).
         #[cfg(target_os = "linux")]
         let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-        // Beyond `ulimit -f` the kernel sends this signal, which ends the process without a word. With a handler the
-        // write fails (EFBIG). Unlike a signal that is ignored, a handler is not inherited by the programs we start.
+        // Above `ulimit -f`, the kernel sends this signal, which ends the process without a message. With a handler,
+        // the write fails instead (EFBIG). Unlike an ignored signal, a handler is not inherited by the programs that
+        // we start.
         let _ = signal_hook::flag::register(Signal::XFSZ.as_raw(), Arc::new(AtomicBool::new(false)));
     }
 }

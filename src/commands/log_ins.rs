@@ -1,4 +1,4 @@
-//! Where the log-ins are that a command ends: on this machine, or in a state that machines share.
+//! Where the log-ins are that a command ends: on this machine, or in a shared state.
 
 use super::{Context, login, shared_state};
 use crate::{
@@ -22,7 +22,7 @@ pub(super) enum LogIns<'c> {
     Shared(shared::SharedLogIns<'c>),
 }
 
-/// A log-in that nobody else uses meanwhile.
+/// A log-in that no other process uses for now.
 pub(super) struct Held {
     /// Its tokens.
     pub(super) vault: Box<dyn Vault>,
@@ -36,10 +36,10 @@ enum HeldBy {
 }
 
 impl<'c> LogIns<'c> {
-    /// Those of the shared state that is named, if one is.
+    /// The log-ins of the named shared state, or else those of this machine.
     ///
     /// # Errors
-    /// As [`shared_state::open`].
+    /// The errors of [`shared_state::open`].
     #[cfg_attr(not(feature = "postgres"), expect(clippy::unused_async, reason = "as with PostgreSQL"))]
     async fn open(context: &'c Context, args: &SharedStateArgs) -> Result<Self> {
         #[cfg(feature = "postgres")]
@@ -51,10 +51,10 @@ impl<'c> LogIns<'c> {
         Ok(Self::Local(context))
     }
 
-    /// Does something with the log-ins of this machine, or of the shared state that is named.
+    /// Runs `work` with the log-ins of the named shared state, or else those of this machine.
     ///
     /// # Errors
-    /// Those of the work; as [`shared_state::open`].
+    /// Errors of the work, and those of [`shared_state::open`].
     pub(super) fn with<T>(
         context: &'c Context,
         args: &SharedStateArgs,
@@ -68,7 +68,7 @@ impl<'c> LogIns<'c> {
         })
     }
 
-    /// Whether they are those of this machine.
+    /// Whether they are on this machine.
     pub(super) fn are_local(&self) -> bool {
         matches!(self, Self::Local(_))
     }
@@ -82,7 +82,7 @@ impl<'c> LogIns<'c> {
         }
     }
 
-    /// A profile that must be there.
+    /// The profile with this name, which must exist.
     pub(super) async fn must_exist(&self, name: &ProfileName) -> Result<Profile> {
         match self {
             Self::Local(context) => Profile::must_exist(&context.paths, name),
@@ -91,7 +91,7 @@ impl<'c> LogIns<'c> {
         }
     }
 
-    /// The archives that anybody has filled whose name is not `gone`.
+    /// The archives filled by all profiles except those whose names are `gone`.
     pub(super) async fn archives_of_others(&self, gone: impl Fn(&ProfileName) -> bool) -> Result<Vec<ArchiveNote>> {
         let (context, mut notes) = match self {
             Self::Local(context) => (*context, Vec::new()),
@@ -101,17 +101,17 @@ impl<'c> LogIns<'c> {
         let mut names = context.paths.profiles()?;
         names.extend(LeftBehind::names(&context.paths)?);
         for name in names.iter().filter(|name| !self.are_local() || !gone(name)) {
-            // Whose record cannot be read has perhaps an archive here: nothing is deleted on a guess.
+            // If a record cannot be read, its profile may have an archive here. Nothing is deleted on a guess.
             notes.extend(Profile::load(&context.paths, name)?.into_iter().flat_map(|other| other.archives));
             notes.extend(LeftBehind::load(&context.paths, name)?);
         }
         Ok(notes)
     }
 
-    /// Takes a log-in, so that nobody stores a renewed token, or fills an archive, while it goes.
+    /// Holds a log-in, so that no other process stores a renewed token or fills an archive while it is removed.
     ///
     /// # Errors
-    /// [`crate::error::Exit::TryAgain`] where somebody else uses it for long.
+    /// [`crate::error::Exit::TryAgain`] if another process uses it for long.
     pub(super) async fn hold(&self, (name, profile): (&ProfileName, &Profile), purpose: &str) -> Result<Held> {
         match self {
             Self::Local(context) => {
@@ -123,13 +123,13 @@ impl<'c> LogIns<'c> {
         }
     }
 
-    /// Deletes the tokens and what is remembered of the log-in.
+    /// Deletes the tokens and the record of the log-in.
     pub(super) async fn forget(&self, who: (&ProfileName, &Profile)) -> Result<()> {
         self.end(who, Profile::forget).await
     }
 
-    /// As [`Self::forget`], for a log-in whose archives stay: `purge` still finds those of this machine. Of a shared state,
-    /// another machine may have them.
+    /// Like [`Self::forget`], for a log-in whose archives stay: `purge` still finds those on this machine. With a shared
+    /// state, they may be on another machine.
     pub(super) async fn leave(&self, who: (&ProfileName, &Profile)) -> Result<()> {
         self.end(who, Profile::leave).await
     }
@@ -149,26 +149,26 @@ impl<'c> LogIns<'c> {
         }
     }
 
-    /// Lets a log-in go that is still there.
+    /// Releases a log-in that was kept.
     pub(super) async fn release(&self, held: Held) {
         match held.by {
             HeldBy::Lock(lock) => drop(lock),
             #[cfg(feature = "postgres")]
             HeldBy::Lease(ticket) => {
                 if let Self::Shared(shared) = self {
-                    // Where it fails, the lease ends by itself.
+                    // If this fails, the lease ends by itself.
                     let _ = shared.state.give_back(&[ticket]).await;
                 }
             }
         }
     }
 
-    /// Says goodbye.
+    /// Signs off from the shared state.
     #[cfg_attr(not(feature = "postgres"), expect(clippy::unused_async, reason = "as with PostgreSQL"))]
     async fn close(self) {
         #[cfg(feature = "postgres")]
         if let Self::Shared(shared) = self {
-            // Where it fails, the others forget this worker after a while.
+            // If this fails, the others forget this worker after a while.
             let _ = shared.state.sign_off(shared.worker).await;
         }
     }
@@ -193,7 +193,7 @@ mod shared {
         },
     };
 
-    /// How long the pull of another worker is waited for.
+    /// How long to wait for a pull by another worker.
     const PATIENCE: Duration = Duration::from_secs(30);
     const LOOK: Duration = Duration::from_millis(200);
 

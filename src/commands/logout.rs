@@ -1,4 +1,4 @@
-//! `bbdl logout`: end the log-in at the server and forget its tokens.
+//! `bbdl logout`: ends the log-in at the server and deletes its tokens.
 
 use serde_json::json;
 
@@ -30,23 +30,23 @@ use crate::{
 const LIVES_ON: &str = "the consent may still exist at the server. To end it now, the enrollee logs in at \
                         Medicare.gov and disconnects the app there (\"connected apps\")";
 
-/// What became of the grant at the server.
+/// What happened to the grant at the server.
 enum Ended {
     /// Revoked now.
     Revoked,
-    /// The server says that it is gone.
+    /// The server says that it had ended already.
     Already,
-    /// The tokens are spent, and nothing tells the server any more which grant is meant.
+    /// The tokens no longer work, so there is no way to tell the server which grant is meant.
     Spent,
-    /// Not asked.
+    /// The server was not asked.
     LeftAlone,
 }
 
 /// Runs the command. Without `--local`, the tokens here are deleted only after the server has ended the grant.
-/// Otherwise a valid grant would remain that nobody could end.
+/// Otherwise a valid grant would remain that no one could end.
 ///
 /// # Errors
-/// [`Exit::NotSetUp`] without such a profile, [`Exit::TryAgain`] when the server cannot be reached.
+/// [`Exit::NotSetUp`] if there is no such profile, [`Exit::TryAgain`] if the server cannot be reached.
 pub(crate) fn run(context: &Context, args: &Logout) -> Result<()> {
     LogIns::with(context, &args.shared, async |log_ins| log_out(context, args, log_ins).await)
 }
@@ -54,7 +54,7 @@ pub(crate) fn run(context: &Context, args: &Logout) -> Result<()> {
 async fn log_out(context: &Context, args: &Logout, log_ins: &LogIns<'_>) -> Result<()> {
     let name = &context.profile;
     let profile = log_ins.must_exist(name).await?;
-    // Nobody may store a renewed token after the others are forgotten.
+    // No process may store a renewed token after the tokens are deleted.
     let held = log_ins.hold((name, &profile), "log out").await?;
     let ended = if args.local { Ok(Ended::LeftAlone) } else { end_at_server(context, &profile, &*held.vault).await };
     let forgotten = match &ended {
@@ -68,7 +68,7 @@ async fn log_out(context: &Context, args: &Logout, log_ins: &LogIns<'_>) -> Resu
     Ok(())
 }
 
-/// Says what became of the log-in.
+/// Says what happened to the log-in.
 fn tell(context: &Context, profile: &Profile, ended: Ended, is_local: bool) {
     let name = &context.profile;
     let (revoked, said) = match ended {
@@ -98,10 +98,10 @@ fn tell(context: &Context, profile: &Profile, ended: Ended, is_local: bool) {
     }
 }
 
-/// Ends a log-in for good: at the server where that can be had, and here in any case.
+/// Ends a log-in for good: at the server if possible, and here in any case.
 ///
 /// # Errors
-/// When the token store does not let go of its record, and [`Exit::Disk`].
+/// If the token store cannot delete its record, and [`Exit::Disk`].
 pub(super) async fn end(context: &Context, log_ins: &LogIns<'_>, profile: &Profile, held: &Held) -> Result<()> {
     match end_at_server(context, profile, &*held.vault).await {
         Ok(Ended::Revoked | Ended::Already) => {}
@@ -132,7 +132,7 @@ fn app_of(credential: &Credential) -> App {
 }
 
 async fn revoke(context: &Context, profile: &Profile, vault: &dyn Vault, credential: &Credential) -> Result<Ended> {
-    // A person waits, and can type it again.
+    // A person is waiting, and can run the command again.
     let retry = RetryPolicy { retries: 1, ..RetryPolicy::default() };
     let client = context.client(profile.server(), retry)?;
     if &credential.origin != client.server().origin() {
@@ -144,7 +144,7 @@ async fn revoke(context: &Context, profile: &Profile, vault: &dyn Vault, credent
     }
     let app = app_of(credential);
     interruptible(async {
-        // An imported log-in has none until its first renewal.
+        // An imported log-in has no access token until its first renewal.
         if credential.access_token.is_empty() {
             return what_is_left(context, &client, vault, credential).await;
         }
@@ -152,7 +152,7 @@ async fn revoke(context: &Context, profile: &Profile, vault: &dyn Vault, credent
             Ok(()) => return Ok(Ended::Revoked),
             Err(failure) => failure,
         };
-        // The server fails in this way for a token it does not know, and for any reason of its own.
+        // The server answers 500 for a token that it does not know, and for its own failures.
         let failed = matches!(&failure, TokenFailure::Refused(refusal) if refusal.status == 500);
         if failed && is_dead(&client, credential).await {
             return what_is_left(context, &client, vault, credential).await;
@@ -162,7 +162,7 @@ async fn revoke(context: &Context, profile: &Profile, vault: &dyn Vault, credent
     .await
 }
 
-/// What the server knows of a log-in whose access token is dead: only its refresh token can still tell.
+/// Finds out about a log-in whose access token no longer works. Only its refresh token can tell.
 async fn what_is_left(context: &Context, client: &Client, vault: &dyn Vault, credential: &Credential) -> Result<Ended> {
     let app = &app_of(credential);
     let Some(refresh_token) = credential.refresh_token.as_ref().filter(|_| credential.grant.refreshable) else {
@@ -175,7 +175,7 @@ async fn what_is_left(context: &Context, client: &Client, vault: &dyn Vault, cre
             .hint("Run the same command again."));
     };
     match token_endpoint::refresh(client, app, refresh_token).await {
-        // It works, against all that is known of the server: then it can end the grant.
+        // Unexpectedly it works. So the new token can end the grant.
         Ok(answer) => {
             let renewed = credential.renewed(refresh_token, answer);
             renewal.store(&renewed).await?;
@@ -183,7 +183,7 @@ async fn what_is_left(context: &Context, client: &Client, vault: &dyn Vault, cre
             revoked.map(|()| Ended::Revoked).map_err(|failure| not_ended(&failure, &local(context)))
         }
         Err(failure) => {
-            // Where the answer may be lost, the note of that stays.
+            // If the answer may be lost, the note about that stays.
             if matches!(failure, TokenFailure::Refused(_)) {
                 renewal.forget().await;
             }
@@ -209,7 +209,7 @@ async fn is_dead(client: &Client, credential: &Credential) -> bool {
     }
 }
 
-/// A token that is not renewed: it is only asked about.
+/// A token that is not renewed, because it is only used for a question.
 #[derive(Clone)]
 struct Fixed(AccessToken);
 
@@ -230,7 +230,7 @@ fn not_ended(failure: &TokenFailure, local: &str) -> Error {
     let only_here = format!("delete the tokens only here: {local}");
     match failure {
         TokenFailure::Intercepted(words) => intercepted("the revocation endpoint", words),
-        // The server deletes the grant before it looks at the secret.
+        // The server deletes the grant before it checks the secret.
         TokenFailure::Refused(refusal) if refusal.status == 401 => Error::new(
             ErrorKind::Client,
             format!("the server refused the client secret ({failure}); it has probably ended the consent anyway"),

@@ -1,4 +1,5 @@
-//! Man pages, made from the command line's own description: every option with its words, and what man pages tell besides.
+//! Man pages, generated from the definition of the command line: every option with its text, and the other sections
+//! of a man page.
 
 use std::io;
 
@@ -13,18 +14,18 @@ use crate::{
     error::{DOCS, Exit, ISSUES},
 };
 
-/// When the pages last changed in more than words. A build date would make two builds of one source differ.
+/// When more than the wording of the pages last changed. With the build date, two builds of one source would differ.
 const DATE: &str = "2026-11-29";
 
 /// One page of section 1.
 pub(super) struct Page {
-    /// Such as `bbdl-fetch`.
+    /// For example `bbdl-fetch`.
     pub name: String,
     /// Its source in roff.
     pub text: Vec<u8>,
 }
 
-/// The page of every command, that of `bbdl` first.
+/// The page of every command, starting with `bbdl`.
 pub(super) fn pages() -> io::Result<Vec<Page>> {
     let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
@@ -66,7 +67,7 @@ fn page(command: &Command, name: &str, all: &[(String, &Command)]) -> io::Result
     Ok(text)
 }
 
-/// Every section is written as a page of its own would begin; one beginning is enough.
+/// Each rendered section begins like a separate page. Keeps that beginning only once.
 fn append(page: &mut Vec<u8>, render: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> io::Result<()> {
     let mut beginning = Vec::new();
     Roff::new().to_writer(&mut beginning)?;
@@ -77,14 +78,15 @@ fn append(page: &mut Vec<u8>, render: impl FnOnce(&mut dyn io::Write) -> io::Res
     Ok(())
 }
 
-/// The command with every option described, those included that `-h` leaves out.
+/// The command with every option, including those that `-h` leaves out.
 fn shown(mut command: Command, name: &str) -> Command {
     let usage = command.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage:").trim().to_owned();
     command.display_name(name.to_owned()).override_usage(usage).mut_args(described)
 }
 
-/// The values that an option takes, and its other name, are told in its sentence; its variable has a section for it.
+/// An option's values and alias are in its sentence, and its variable has a separate section, so they are removed
+/// here.
 fn described(arg: Arg) -> Arg {
     let mut help = arg.get_long_help().or_else(|| arg.get_help()).map(ToString::to_string).unwrap_or_default();
     let values: Vec<String> = arg.get_possible_values().iter().filter(|value| !value.is_hide_set()).map(told).collect();
@@ -104,7 +106,7 @@ fn told(value: &PossibleValue) -> String {
     }
 }
 
-/// What the help says after the options: notes, and examples that begin with this line.
+/// The text after the options in the help: notes, and examples that begin with this line.
 const EXAMPLES: &str = "Examples:\n";
 
 fn paragraphs(command: &Command) -> Vec<String> {
@@ -142,11 +144,11 @@ fn examples(roff: &mut Roff, command: &Command) {
     roff.control("fi", []);
 }
 
-/// The commands that seal tokens in a shared state or open them.
+/// The commands that seal or open tokens in a shared state.
 const SEALED: &[&str] =
     &["bbdl-fetch", "bbdl-logout", "bbdl-purge", "bbdl-doctor", "bbdl-profiles-import", "bbdl-profiles-export"];
 
-/// Variables that are no option's, and the commands that use them; none named: all.
+/// Variables that do not belong to an option, with the commands that use them. An empty list means all commands.
 const VARIABLES: &[(&str, &str, &[&str])] = &[
     ("BBDL_HOME", "One directory for configuration, state and the token store \"file\".", &[]),
     ("BBDL_TOKEN_STORE_COMMAND", "The program that --token-store command runs.", &[]),
@@ -199,7 +201,7 @@ fn files(roff: &mut Roff) {
     ]);
 }
 
-/// What each exit code means, shortly. docs/exit-codes.md has the kinds of failure behind each.
+/// The meaning of each exit code in short. docs/exit-codes.md lists the kinds of failure for each.
 const EXIT_STATUS: [(Exit, &str); 9] = [
     (Exit::Done, "Done, even if there was nothing new."),
     (Exit::Usage, "The command line is wrong."),

@@ -1,4 +1,4 @@
-//! `bbdl mock`: run an offline Blue Button until stopped.
+//! `bbdl mock`: runs an offline Blue Button server until it is stopped.
 
 use std::{future::ready, pin::pin, time::Duration};
 
@@ -10,16 +10,16 @@ use crate::{
 };
 use bluebutton_mock::{FaultError, Mock, Options, Population, Records, StartError, data};
 
-/// Runs the command until somebody asks it to stop, which is how it is meant to end.
+/// Runs until it is asked to stop, which is its normal end.
 ///
 /// # Errors
 /// [`crate::error::Exit::Usage`] for faults, redirect URIs and data that cannot be read,
-/// [`crate::error::Exit::TryAgain`] when the port is taken.
+/// [`crate::error::Exit::TryAgain`] if the port is taken.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
     let options = options(args)?;
     block_on(async {
         let mut stop = pin!(asked_to_stop());
-        // Heard from here on: whoever reads the first line may stop the mock at once.
+        // Listens for signals from here on, because a program that reads the first line may stop the mock at once.
         tokio::select! {
             biased;
             () = &mut stop => return Ok(()),
@@ -27,7 +27,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
         }
         let mock = Mock::start(options).map_err(not_started)?;
         context.output.result(mock.announcement());
-        // Nobody could find it.
+        // If the first line did not get out, no one could find the server.
         context.output.delivered()?;
         context.output.say(format!("A mock Blue Button is at {}. Stop it with Ctrl-C.", mock.url()));
         stop.await;

@@ -1,4 +1,4 @@
-//! One file a command. Here: from the command line to the command, and from its end to the exit code.
+//! One file per command. This file leads from the command line to the command, and from its end to the exit code.
 
 mod archive_owner;
 mod context;
@@ -32,7 +32,7 @@ use crate::{
     output::Output,
 };
 
-/// Runs the program; everything a person has to see has been said when it returns.
+/// Runs the program. When it returns, everything that a person has to see has been printed.
 #[must_use]
 pub fn main() -> Exit {
     hardening::harden();
@@ -52,7 +52,7 @@ pub fn main() -> Exit {
         Ok(ready) => ready,
         Err((output, error)) => return failed(&output, &error),
     };
-    // The hook has said what there is to say of a panic; what is left is its exit code.
+    // The hook has already printed the panic, so only the exit code is left.
     match std::panic::catch_unwind(AssertUnwindSafe(|| {
         run(&context, command).and_then(|()| context.output.delivered())
     })) {
@@ -62,7 +62,8 @@ pub fn main() -> Exit {
     }
 }
 
-/// What has to be known before the command line is read, so that its own errors can be told as wanted.
+/// Whether JSON is wanted. This must be known before the command line is parsed, so that parse errors have the right
+/// form.
 fn json_is_wanted() -> bool {
     let by_flag = std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
     let by_environment = || {
@@ -72,7 +73,7 @@ fn json_is_wanted() -> bool {
     by_flag || by_environment()
 }
 
-/// Help and version go to stdout and are no failure; the rest is exit 2.
+/// Help and version go to stdout and are not failures. Everything else is exit 2.
 fn not_understood(refusal: &clap::Error, variable: Option<&str>, json: bool) -> Exit {
     let printed = refusal.print().and_then(|()| std::io::Write::flush(&mut std::io::stdout()));
     if !refusal.use_stderr() {
@@ -88,9 +89,9 @@ fn not_understood(refusal: &clap::Error, variable: Option<&str>, json: bool) -> 
     if json {
         let text = refusal.to_string();
         let message = match refusal.kind() {
-            // Its text is the help.
+            // The text of this refusal is the help itself.
             clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "no command was given".to_owned(),
-            // What is missing, or may not stand beside it, is named on lines of its own.
+            // What is missing, or in conflict, is on separate lines.
             _ => {
                 let lines: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
                 lines.join(" ").trim_start_matches("error: ").to_owned()
@@ -98,7 +99,7 @@ fn not_understood(refusal: &clap::Error, variable: Option<&str>, json: bool) -> 
         };
         let all = || "For all commands and options: bbdl --help".to_owned();
         let error = Error::usage(message).hint(correct.unwrap_or_else(all));
-        // The sentence is on stderr already.
+        // The sentence is already on stderr.
         Output::quiet_json().failure_json(&error);
     }
     Exit::Usage

@@ -1,4 +1,4 @@
-//! The file that `--out` names: whole and private, or not there.
+//! The file that `--out` names: complete and private, or not there at all.
 
 use std::{
     io::{self, BufWriter, Write as _},
@@ -11,13 +11,13 @@ use crate::{
     files::durable::AtomicFile,
 };
 
-/// What is gathered before it is written.
+/// Size of the write buffer.
 const BUFFER: usize = 1 << 16;
 
-/// What is written to, until it is in place.
+/// The writer to the file until it is in place.
 pub(super) type Writer = BufWriter<std::fs::File>;
 
-/// Refuses a place where bbdl keeps something of its own, and one of standard output's other names.
+/// Refuses a path where bbdl keeps its own files, and other names of standard output.
 ///
 /// # Errors
 /// [`crate::error::Exit::Usage`].
@@ -30,10 +30,11 @@ pub(super) fn refuse(context: &Context, place: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Puts what `write` writes at `place`, for its owner alone to read. The answer is its own, and the file's bytes.
+/// Puts the output of `write` at `place`, readable only by its owner. Returns the result of `write` and the file's
+/// size.
 ///
 /// # Errors
-/// Those of `write`, and [`crate::error::Exit::Disk`]; what was at `place` is still there then.
+/// Errors of `write`, and [`crate::error::Exit::Disk`]. Then the old file at `place` is still there.
 pub(super) fn write<T>(place: &Path, write: impl FnOnce(&mut Writer) -> Result<T>) -> Result<(T, u64)> {
     let wrong = |cause: &io::Error| cannot_write(place, cause);
     let file = AtomicFile::begin_where_told(place).map_err(|cause| wrong(&cause))?;
@@ -41,13 +42,13 @@ pub(super) fn write<T>(place: &Path, write: impl FnOnce(&mut Writer) -> Result<T
     let answer = write(&mut writer)?;
     writer.flush().map_err(|cause| wrong(&cause))?;
     let bytes = writer.get_ref().metadata().map_err(|cause| wrong(&cause))?.len();
-    // Windows puts no file in place that is open.
+    // Windows cannot rename a file that is open.
     drop(writer);
     file.keep().map_err(|cause| wrong(&cause))?;
     Ok((answer, bytes))
 }
 
-/// A failure to write to `place`.
+/// The error if `place` cannot be written.
 pub(super) fn cannot_write(place: &Path, cause: &io::Error) -> Error {
     Error::disk("write", place, cause)
 }

@@ -1,4 +1,4 @@
-//! `bbdl purge`: a log-in, its tokens and its archives leave this machine.
+//! `bbdl purge`: deletes a log-in, its tokens and its archives from this machine.
 
 use std::path::{Path, PathBuf};
 
@@ -16,11 +16,11 @@ use crate::{
     },
 };
 
-/// Why an archive was not deleted that is not where it was filled.
+/// Why an archive was not deleted: it is not where it was filled.
 const NOT_FOUND: &str = "it is not there; if it was moved, delete it where it is now";
 const OF_AN_EARLIER_LOG_IN: &str = "an earlier log-in filled it; purge again to delete it as well";
 
-/// What is to go: a log-in, or what one that has ended has left behind, or both.
+/// What to delete: a log-in, or what an ended one has left behind, or both.
 struct Doomed {
     name: ProfileName,
     profile: Option<Profile>,
@@ -28,13 +28,13 @@ struct Doomed {
 }
 
 impl Doomed {
-    /// The archives that are this profile's own by its own notes.
+    /// The archives that belong to this profile by its own notes.
     fn archives(&self) -> impl Iterator<Item = &ArchiveNote> {
         let own = self.profile.iter().flat_map(|profile| &profile.archives);
         own.chain(self.left_behind.iter().filter(|note| self.is_of_this_log_in(note)))
     }
 
-    /// Another person may have logged in under this name since.
+    /// Another person may have logged in under this name since then.
     fn is_of_this_log_in(&self, note: &ArchiveNote) -> bool {
         let Some(profile) = &self.profile else { return true };
         note.filled.as_ref().is_some_and(|filled| {
@@ -44,12 +44,13 @@ impl Doomed {
     }
 }
 
-/// Runs the command. Claims go first and the profile last: it alone knows where the rest is, so that the
-/// same command finishes what was cut short.
+/// Runs the command. Claims are deleted first and the profile last. Only the profile knows where the rest is, so the
+/// same command can finish an interrupted run.
 ///
 /// # Errors
-/// [`crate::error::Exit::Usage`] when nobody can be asked and `--yes` is missing, [`crate::error::Exit::NotSetUp`] without such a
-/// profile, [`crate::error::Exit::TryAgain`] while another `bbdl` uses it, [`crate::error::Exit::Disk`].
+/// [`crate::error::Exit::Usage`] if no person can be asked and `--yes` is missing, [`crate::error::Exit::NotSetUp`]
+/// if there is no such profile, [`crate::error::Exit::TryAgain`] while another `bbdl` uses it,
+/// [`crate::error::Exit::Disk`].
 pub(crate) fn run(context: &Context, args: &Purge) -> Result<()> {
     LogIns::with(context, &args.shared, async |log_ins| run_on(context, args, log_ins).await)
 }
@@ -64,7 +65,7 @@ async fn run_on(context: &Context, args: &Purge, log_ins: &LogIns<'_>) -> Result
     }
     let mut doomed = Vec::new();
     for name in names {
-        // What was left behind on this machine was filled by a log-in of this machine.
+        // What was left behind on this machine belongs to a log-in of this machine.
         let left_behind = if log_ins.are_local() { LeftBehind::load(paths, &name)? } else { Vec::new() };
         let profile = match log_ins.must_exist(&name).await {
             Err(error) if error.kind == ErrorKind::NoProfile && !left_behind.is_empty() => None,
@@ -129,7 +130,7 @@ fn would_delete(context: &Context, doomed: &[Doomed], kept: &[PathBuf]) {
 }
 
 fn agree(context: &Context, args: &Purge, doomed: &[Doomed], kept: &[PathBuf]) -> Result<()> {
-    // Without its scope the command would delete what belongs to the default profile.
+    // Without its scope, the command would delete what belongs to the default profile.
     let scope =
         if args.all_profiles { " --all-profiles".to_owned() } else { profile::profile_option(&context.profile) };
     let state = shared_state::typed_option();
@@ -147,27 +148,27 @@ fn agree(context: &Context, args: &Purge, doomed: &[Doomed], kept: &[PathBuf]) -
     Err(Error::new(ErrorKind::Declined, "nothing was deleted").hint(hint))
 }
 
-/// What became of an archive.
+/// The result for an archive.
 struct Removed {
     out: PathBuf,
-    /// Why it is still there, wholly or in part.
+    /// Why all or part of it is still there.
     left: Option<&'static str>,
 }
 
-/// `seen` is where the archives are, or were, that were dealt with already: more than one note may be of the same.
+/// `seen` has the places of archives that are done already, because several notes may be about the same archive.
 async fn purge(
     context: &Context,
     log_ins: &LogIns<'_>,
     doomed: &Doomed,
     (kept, seen): (&[PathBuf], &mut Vec<PathBuf>),
 ) -> Result<Vec<Removed>> {
-    // No fetch may store a renewed token, or fill an archive, while they go.
+    // No fetch may store a renewed token, or fill an archive, during the deletion.
     let Some(profile) = &doomed.profile else {
         let _held = login::hold(context, &context.profile, "purge")?;
         return purge_archives(context, doomed, kept, seen);
     };
     let held = log_ins.hold((&doomed.name, profile), "purge").await?;
-    // A fetch may have begun another archive since the profile was read. From now on none begins.
+    // A fetch may have begun another archive since the profile was read. From now on, none can begin.
     let now = if log_ins.are_local() { Profile::load(&context.paths, &doomed.name).ok().flatten() } else { None };
     let profile = &now.unwrap_or_else(|| profile.clone());
     let left_behind = doomed.left_behind.clone();
@@ -186,7 +187,7 @@ fn purge_archives(
     kept: &[PathBuf],
     seen: &mut Vec<PathBuf>,
 ) -> Result<Vec<Removed>> {
-    // Before anything goes: while a fetch fills one of them, all stay.
+    // Check this before anything is deleted: if a fetch is filling one of them, all stay.
     for place in archives_to_go(doomed, kept).filter_map(|note| note.place().ok().flatten()) {
         archive::refuse_in_use(&place)?;
     }
@@ -200,7 +201,7 @@ fn purge_archives(
                 left
             }
             Ok(None) if seen.contains(was_at(note)) => continue,
-            // Moved or deleted by its owner.
+            // Its owner has moved or deleted it.
             Ok(None) => {
                 seen.push(was_at(note).to_owned());
                 Some(NOT_FOUND)
@@ -224,7 +225,7 @@ fn was_at(note: &ArchiveNote) -> &PathBuf {
     note.filled.as_ref().map_or(&note.out, |filled| &filled.real)
 }
 
-/// Removes the archive at `place` if everything says that it is this profile's own; else says why it stays.
+/// Removes the archive at `place` if everything says that it belongs to this profile. Otherwise returns why it stays.
 fn remove(
     place: &Path,
     note: &ArchiveNote,
@@ -236,7 +237,7 @@ fn remove(
     }
     let is_begun = || archive::has_unfinished_commit(place) || archive::has_unfinished_first_pull(place);
     if !archive::is_one(place) && !is_begun() {
-        // What lies there now may be anybody's.
+        // What is there now may belong to anyone.
         return Ok(Some("no archive is there now"));
     }
     match archive::remove(place, |source| note.is_of(source, profile)) {

@@ -15,8 +15,8 @@ use crate::{
 /// Runs the command.
 ///
 /// # Errors
-/// As [`Report::of`], [`crate::error::Exit::Disk`], and [`crate::error::Exit::Usage`] where the page would take the
-/// place of an archive's own file.
+/// The errors of [`Report::of`], [`crate::error::Exit::Disk`], and [`crate::error::Exit::Usage`] if the page would
+/// replace an archive's own file.
 pub(crate) fn run(context: &Context, args: &cli::Report) -> Result<()> {
     let owner = std::fs::canonicalize(&args.dir).ok().and_then(|dir| owner_of(context, &dir));
     let profile = owner.map(|name| name.as_str().to_owned());
@@ -59,7 +59,7 @@ pub(crate) fn run(context: &Context, args: &cli::Report) -> Result<()> {
     Ok(())
 }
 
-/// Opens the page. That no browser can be started is no failure: the page is written.
+/// Opens the page. If no browser can be started, that is not a failure, because the page is written.
 fn open(context: &Context, page: &Path) {
     let whole = std::path::absolute(page).unwrap_or_else(|_| page.to_owned());
     if !url::Url::from_file_path(&whole).is_ok_and(|url| browser::opened(url.as_str())) {

@@ -1,4 +1,4 @@
-//! From `--state`, the environment and `config.toml` to a shared state.
+//! Finds the shared state from `--state`, the environment and `config.toml`.
 
 use crate::{
     cli::SharedStateArgs,
@@ -7,23 +7,23 @@ use crate::{
     profile::archive_notes::ArchiveNote,
 };
 
-/// Whether a shared state is named in any way.
+/// Whether a shared state is named at all.
 pub(super) fn is_named(context: &Context, args: &SharedStateArgs) -> bool {
     args.state.is_some() || context.config.state.is_some()
 }
 
-/// Whether it is named on the command line, and not by environment or configuration.
+/// Whether it is named on the command line, and not by the environment or the configuration.
 pub(super) fn is_typed() -> bool {
     let mut words = std::env::args_os().skip(1).take_while(|word| word != "--");
     words.any(|word| word == "--state" || word.to_string_lossy().starts_with("--state="))
 }
 
-/// What a command that is typed again needs to mean the same shared state. The address may have a password.
+/// The option for a command to type again, so that it uses the same shared state. The address may contain a password.
 pub(super) fn typed_option() -> &'static str {
     if is_typed() { " --state URL" } else { "" }
 }
 
-/// Refuses a command that works on this machine's profiles only.
+/// Refuses a command that works only on this machine's profiles.
 pub(super) fn refuse(context: &Context, args: &SharedStateArgs, what: &str) -> Result<()> {
     if !is_named(context, args) {
         return Ok(());
@@ -32,7 +32,7 @@ pub(super) fn refuse(context: &Context, args: &SharedStateArgs, what: &str) -> R
         .hint("Leave --state out, and unset BBDL_STATE and state in config.toml for this command."))
 }
 
-/// The archives of an enrollee who was removed from a shared state; nothing where there was no such enrollee.
+/// The archives of an enrollee who was removed from a shared state; `None` if there was no such enrollee.
 pub(super) type Removal = Result<Option<Vec<ArchiveNote>>>;
 
 #[cfg(feature = "postgres")]
@@ -73,10 +73,10 @@ mod with_postgres {
         },
     };
 
-    /// Opens the shared state that is named, if one is.
+    /// Opens the shared state, if one is named.
     ///
     /// # Errors
-    /// As [`StateAddress::parse`] and [`SharedState::open`].
+    /// The errors of [`StateAddress::parse`] and [`SharedState::open`].
     pub(in crate::commands) async fn open(
         context: &Context,
         args: &SharedStateArgs,
@@ -87,10 +87,10 @@ mod with_postgres {
         SharedState::open(address, keys, context.paths.unsaved(), migrate).await.map(Some)
     }
 
-    /// The profiles of the shared state that is named, if one is: all of them, or these.
+    /// The profiles of the shared state, if one is named: all of them, or only these.
     ///
     /// # Errors
-    /// As [`open`].
+    /// The errors of [`open`].
     pub(in crate::commands) fn profiles(
         context: &Context,
         args: &SharedStateArgs,
@@ -104,11 +104,11 @@ mod with_postgres {
         })
     }
 
-    /// Removes enrollees from the shared state that is named, if one is; each answer is the archives of that enrollee, or
-    /// nothing where there was none.
+    /// Removes enrollees from the shared state, if one is named. Each result has the archives of that enrollee, or
+    /// `None` if there was no such enrollee.
     ///
     /// # Errors
-    /// As [`open`].
+    /// The errors of [`open`].
     pub(in crate::commands) fn remove(
         context: &Context,
         args: &SharedStateArgs,
@@ -120,7 +120,7 @@ mod with_postgres {
             let mut removed: Vec<Removal> = Vec::with_capacity(names.len());
             for name in names {
                 let answer = match removed.last() {
-                    // A database that is away is not waited for once for each name.
+                    // If the database cannot be reached, do not wait for it once per name.
                     Some(Err(error)) if error.kind == ErrorKind::State => Err(error.clone()),
                     _ => state.remove(name, None).await,
                 };
@@ -130,10 +130,10 @@ mod with_postgres {
         })
     }
 
-    /// Looks at the tables of the shared state that is named, if one is, and at its key.
+    /// Checks the tables of the shared state, if one is named, and its key.
     ///
     /// # Errors
-    /// As [`open`], whatever the tables are.
+    /// The errors of [`open`], except those about the tables.
     pub(in crate::commands) fn look(context: &Context, args: &SharedStateArgs) -> Result<Option<Look>> {
         let Some(address) = address(context, args)? else { return Ok(None) };
         let (shown, keys) = (address.to_string(), keys(context, args));
@@ -154,30 +154,31 @@ mod with_postgres {
         })
     }
 
-    /// What `doctor` sees of a shared state.
+    /// What `doctor` finds out about a shared state.
     pub(in crate::commands) struct Look {
-        /// Where it is, without a password.
+        /// Its address, without a password.
         pub(in crate::commands) address: String,
         /// Its tables.
         pub(in crate::commands) schema: SchemaState,
         /// Whether a key is given, or why it cannot be used.
         pub(in crate::commands) has_key: Result<bool>,
-        /// What the log-ins are sealed with.
+        /// The keys that the log-ins are sealed with.
         pub(in crate::commands) sealed: Option<Sealed>,
     }
 
-    /// How many log-ins are sealed with other keys than the first.
+    /// How many log-ins are sealed with keys other than the first one.
     pub(in crate::commands) struct Sealed {
-        /// With any other.
+        /// With any other key.
         pub(in crate::commands) with_older_keys: i64,
-        /// With one that is not given here.
+        /// With a key that is not given here.
         pub(in crate::commands) with_missing_keys: i64,
     }
 
-    /// The roster of the shared state that is named, if one is. `renewals` are under way at once over all workers.
+    /// The roster of the shared state, if one is named. All workers together run at most `renewals` renewals at the
+    /// same time.
     ///
     /// # Errors
-    /// As [`open`]; [`crate::error::Exit::NotSetUp`] when nobody is in it.
+    /// The errors of [`open`]; [`crate::error::Exit::NotSetUp`] if it has no enrollees.
     pub(in crate::commands) async fn roster(
         context: &Context,
         args: &SharedStateArgs,
@@ -212,7 +213,7 @@ mod with_postgres {
         Ok(Some(address.with_password_file(password_file::place().as_deref())))
     }
 
-    /// The keys: those of the file that is named, of `BBDL_STATE_KEY`, or of what a program prints.
+    /// The keys: from the named file, from `BBDL_STATE_KEY`, or from the output of a program.
     fn keys(context: &Context, args: &SharedStateArgs) -> Result<Option<StateKeys>> {
         let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         if let Some(file) = &args.state_key_file {
@@ -234,7 +235,7 @@ mod with_postgres {
     fn from_file(file: &Path) -> Result<StateKeys> {
         let shown = file.display();
         let unusable = |why: String| Error::new(ErrorKind::StateKey, format!("{shown}: {why}"));
-        // Where keys are mounted into a container, links lead to them.
+        // Keys that are mounted into a container are behind links.
         let bytes = private_file::read_following_links(file).map(Zeroizing::new).map_err(|cause| {
             unusable(cause.to_string()).hint("Check the path given with --state-key-file or BBDL_STATE_KEY_FILE.")
         })?;
@@ -246,7 +247,7 @@ mod with_postgres {
         StateKeys::parse(text, &shown.to_string())
     }
 
-    /// A group may be meant to read it: that of a container.
+    /// Whether everyone may read it. A group may be meant to read it: that of a container.
     fn open_to_all(file: &Path) -> bool {
         #[cfg(unix)]
         {
@@ -260,7 +261,8 @@ mod with_postgres {
         }
     }
 
-    /// Its words are the person's to read; nothing of the command line is shown, since a password may be in it.
+    /// The person may read the program's messages. Nothing of the command line is shown, because it may contain a
+    /// password.
     fn from_command(command: &OsString) -> Result<StateKeys> {
         let failed = |why: String| {
             Error::new(ErrorKind::StateKey, format!("the program that prints the key of the shared state {why}"))
@@ -277,7 +279,7 @@ mod with_postgres {
         StateKeys::parse(text, "what the program of BBDL_STATE_KEY_COMMAND printed")
     }
 
-    /// Has the limits of all workers apply to this one's connections.
+    /// Applies the limits of all workers to this worker's connections.
     struct ContextPacer {
         connections: Arc<Mutex<Vec<(Origin, Connections)>>>,
     }
@@ -307,7 +309,7 @@ mod with_postgres {
         }
     }
 
-    /// Where tokens wait that could not be stored.
+    /// Where tokens wait that could not be stored in the database.
     pub(in crate::commands) fn waiting(context: &Context) -> (PathBuf, usize) {
         let dir = context.paths.unsaved();
         let count = std::fs::read_dir(&dir).map(Iterator::count).unwrap_or_default();
@@ -329,7 +331,7 @@ mod without_postgres {
         profile::{Profile, ProfileName},
     };
 
-    /// Fails where a shared state is named.
+    /// Fails if a shared state is named.
     pub(in crate::commands) fn none(context: &Context, args: &SharedStateArgs) -> Result<()> {
         if is_named(context, args) {
             return Err(Error::new(
@@ -341,7 +343,7 @@ mod without_postgres {
         Ok(())
     }
 
-    /// As with PostgreSQL.
+    /// Like the function with PostgreSQL.
     pub(in crate::commands) fn profiles(
         context: &Context,
         args: &SharedStateArgs,
@@ -350,7 +352,7 @@ mod without_postgres {
         none(context, args).map(|()| None)
     }
 
-    /// As with PostgreSQL.
+    /// Like the function with PostgreSQL.
     pub(in crate::commands) fn remove(
         context: &Context,
         args: &SharedStateArgs,
@@ -359,7 +361,7 @@ mod without_postgres {
         none(context, args).map(|()| None)
     }
 
-    /// As with PostgreSQL.
+    /// Like the function with PostgreSQL.
     #[expect(clippy::unused_async, reason = "as with PostgreSQL")]
     pub(in crate::commands) async fn roster(
         context: &Context,

@@ -1,4 +1,4 @@
-//! `bbdl status`: the log-ins of this machine and how long they last. Needs no network.
+//! `bbdl status`: the log-ins of this machine and how long they last. It needs no network.
 
 use std::collections::HashMap;
 
@@ -25,19 +25,19 @@ use crate::{
     runtime::{asked_to_stop, block_on_with_workers, interruptible},
 };
 
-/// From here on a person is reminded that the consent ends.
+/// From this many days before the end of the consent, a person is reminded of it.
 const REMIND_DAYS: i64 = 30;
 
-/// What the server said when it was asked.
+/// The server's answer to the question.
 type Online = Result<(), Error>;
-/// How many log-ins the server is asked about at once; how many requests that are, the client limits.
+/// How many log-ins are checked at the same time. The client limits how many requests that makes.
 const ASKED_AT_ONCE: usize = 16;
 
 /// Runs the command.
 ///
 /// # Errors
-/// [`Exit::Disk`] when the profiles cannot be listed, [`Exit::NotSetUp`] when one cannot be read, or was named and is not there; of
-/// `--online`, the gravest of what was found.
+/// [`Exit::Disk`] if the profiles cannot be listed, [`Exit::NotSetUp`] if one cannot be read, or was named and does not
+/// exist. With `--online`, the gravest error that was found.
 pub(crate) fn run(context: &Context, args: &Status) -> Result<()> {
     if args.paths {
         places(context);
@@ -50,14 +50,14 @@ pub(crate) fn run(context: &Context, args: &Status) -> Result<()> {
     }
     let all = context.paths.profiles()?;
     let names = if context.profile_is_named {
-        // What was asked for by name has to be there.
+        // A profile that was named has to exist.
         Profile::must_exist(&context.paths, &context.profile)?;
         std::slice::from_ref(&context.profile)
     } else {
         &all
     };
     let online = if args.online { block_on_with_workers(ask_all(context, names))? } else { HashMap::new() };
-    // As they are by now: to ask may have renewed or ended a log-in.
+    // Read again now, because the check may have renewed or ended a log-in.
     let Read { rows, same_person, unreadable } = read(context, &all, names, &online);
     if rows.is_empty() && unreadable.is_empty() && !context.output.json() {
         context.output.say("No log-ins on this machine. Begin with: bbdl login --sandbox  (or --production)");
@@ -72,7 +72,7 @@ pub(crate) fn run(context: &Context, args: &Status) -> Result<()> {
         .chain(found)
         .reduce(|one, other| if other.exit().gravity() > one.exit().gravity() { other } else { one });
     let Some(error) = gravest else { return Ok(()) };
-    // The result on stdout says it already.
+    // The result on stdout already says it.
     Err(if context.output.json() { error.already_reported() } else { error })
 }
 
@@ -122,7 +122,7 @@ fn show(context: &Context, rows: &[Shown], same_person: &SamePerson, unreadable:
     Ok(())
 }
 
-/// Where things are on this machine, whether they are there yet or not.
+/// Where things are on this machine, whether or not they exist yet.
 fn places(context: &Context) {
     let paths = &context.paths;
     let (config, state, tokens) = (paths.config_file(), paths.state(), paths.tokens());
@@ -146,15 +146,15 @@ struct Shown {
     text: String,
 }
 
-/// What was read of the profiles.
+/// What was read about the profiles.
 struct Read {
     rows: Vec<Shown>,
     same_person: SamePerson,
     unreadable: Unreadable,
 }
 
-/// Reads all profiles, and what is shown of those in `names`. There may be many thousands: each is made into text as it
-/// is read, by as many threads as the machine has processors.
+/// Reads all profiles, and what is shown of those in `names`. There may be many thousands. So each is turned into
+/// text as soon as it is read, in as many threads as the machine has processors.
 fn read(context: &Context, all: &[ProfileName], names: &[ProfileName], online: &HashMap<ProfileName, Online>) -> Read {
     const FEW: usize = 64;
     let now = Timestamp::now();
@@ -187,7 +187,7 @@ fn read(context: &Context, all: &[ProfileName], names: &[ProfileName], online: &
         let parts = all.chunks(all.len().div_ceil(threads).max(1));
         let started: Vec<_> =
             parts.map(|part| (part, std::thread::Builder::new().spawn_scoped(scope, || read_some(part)))).collect();
-        // Where the system has no more threads, this one does it.
+        // If the system has no more threads, this one does the work.
         let ends = started.into_iter().map(|(part, started)| match started.map(|thread| thread.join()) {
             Ok(Ok(end)) => end,
             _ => read_some(part),
@@ -203,7 +203,7 @@ fn read(context: &Context, all: &[ProfileName], names: &[ProfileName], online: &
     Read { rows, same_person: SamePerson::of(people), unreadable }
 }
 
-/// What tells whether two profiles are certainly of the same person, as [`Profile::holds_the_person_of`] does.
+/// Shows whether two profiles certainly belong to the same person, like [`Profile::holds_the_person_of`].
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct PersonKey {
     server: String,
@@ -244,7 +244,7 @@ impl SamePerson {
         Self { others }
     }
 
-    /// The other profiles that hold the person of this one.
+    /// The other profiles of this profile's person.
     fn names(&self, name: &ProfileName) -> Vec<&str> {
         self.others.get(name).into_iter().flatten().map(ProfileName::as_str).collect()
     }
@@ -263,13 +263,13 @@ fn load(context: &Context, name: &ProfileName) -> Result<Option<Profile>> {
     Ok(Some(profile))
 }
 
-/// The archives into which a pull has ended.
+/// The archives that have a finished pull.
 fn filled(profile: &Profile) -> impl Iterator<Item = &ArchiveNote> {
     profile.archives.iter().filter(|note| !note.unfinished)
 }
 
-/// The failure of the whole: the names, and the exit code and next step of the worst. The result on stdout has said why
-/// each one failed.
+/// The failure of the whole command: the names, and the exit code and next step of the worst one. The result on
+/// stdout has already said why each one failed.
 ///
 /// # Errors
 /// If the server did not accept one of the log-ins, or could not be asked.
@@ -283,7 +283,7 @@ fn found(context: &Context, failed: &[(&ProfileName, &Error)]) -> Result<()> {
         count => format!("{count} log-ins were not confirmed: {}{more}", names.join(", ")),
     };
     let error = Error::new(worst.kind, message);
-    // What to do differs by profile.
+    // The next step differs by profile.
     let mut hints: Vec<&str> = Vec::new();
     for (_, failure) in failed.iter().filter(|(_, failure)| failure.exit() == worst.exit()).take(LISTED) {
         if !hints.contains(&failure.hint.as_str()) {
@@ -307,7 +307,7 @@ async fn ask_all(context: &Context, names: &[ProfileName]) -> Result<HashMap<Pro
             && let Some(name) = waiting.next()
         {
             let (context, name) = (context.clone(), name.clone());
-            // What cannot be read is told when it is to be shown.
+            // A profile that cannot be read is reported when it is shown.
             if let Ok(Some(profile)) = Profile::load(&context.paths, &name) {
                 running.spawn(async move {
                     let answer = ask(&context, &name, &profile).await;
@@ -341,7 +341,7 @@ async fn ask(context: &Context, name: &ProfileName, profile: &Profile) -> Result
         let asked = interruptible(async { Ok(client.get(&session, &url, Wanted::Fhir, is_bundle).await) }).await;
         session.settle(asked_to_stop()).await;
         match asked? {
-            // Not allowed to see this resource, but known.
+            // The log-in may not see this resource, but the server knows it.
             Ok(()) | Err(Failure::Answer(Problem::NotAllowed { .. })) => Ok(()),
             Err(Failure::Answer(Problem::Unreadable { said })) => Err(intercepted("the server", &said)),
             Err(Failure::Answer(problem)) => {
@@ -363,7 +363,7 @@ async fn ask(context: &Context, name: &ProfileName, profile: &Profile) -> Result
     Ok(asked)
 }
 
-/// A captive portal can answer with JSON as well.
+/// A captive portal can also answer with JSON.
 fn is_bundle(text: String) -> Result<(), String> {
     let body: Map<String, Value> = serde_json::from_str(&text).map_err(|_| "it is not a JSON object".to_owned())?;
     match body.get("resourceType").and_then(Value::as_str) {
@@ -372,7 +372,7 @@ fn is_bundle(text: String) -> Result<(), String> {
     }
 }
 
-/// Whether a person has to log in again before the next pull can work.
+/// Whether a person has to log in again before the next pull.
 fn must_log_in(profile: &Profile, now: Timestamp) -> bool {
     let grant = &profile.grant;
     if profile.ended.is_some() {
@@ -383,7 +383,7 @@ fn must_log_in(profile: &Profile, now: Timestamp) -> bool {
     over || (dead && !grant.refreshable)
 }
 
-/// Where the tokens are, and what the server said of them if it was asked.
+/// Where the tokens are, and what the server said about them, if it was asked.
 #[derive(Clone, Copy)]
 enum Kept<'a> {
     Here(Option<&'a Online>),
@@ -432,7 +432,7 @@ fn row(name: &ProfileName, profile: &Profile, kept: Kept<'_>, now: Timestamp) ->
     value
 }
 
-/// An archive of the profile, with what its Coverage says of claims that a plan has.
+/// An archive of the profile, and which claims a plan has, according to its Coverage.
 fn archive(archive: &ArchiveNote) -> Value {
     let mut row = archive.to_json();
     if let Some(notice) = elsewhere(archive) {
@@ -441,7 +441,8 @@ fn archive(archive: &ArchiveNote) -> Value {
     row
 }
 
-/// What is not in the archive because a Medicare Advantage plan has it. An archive that cannot be read is for `verify`.
+/// What is missing from the archive because a Medicare Advantage plan has it. If the archive cannot be read, `verify`
+/// reports it.
 fn elsewhere(archive: &ArchiveNote) -> Option<String> {
     notice(&coverages(&archive.place().ok()??).ok()?)
 }
@@ -459,7 +460,7 @@ fn paragraph(name: &ProfileName, profile: &Profile, kept: Kept<'_>, now: Timesta
         ("name and address", grant.demographics()),
     ];
     let shared: Vec<&str> = shared.into_iter().filter_map(|(what, is_shared)| is_shared.then_some(what)).collect();
-    // An imported row need not say it.
+    // An imported row may not have the scopes.
     if !grant.scopes.is_empty() {
         lines.push(format!("  shared: {}", if shared.is_empty() { "nothing".to_owned() } else { shared.join(", ") }));
     }

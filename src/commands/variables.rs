@@ -8,13 +8,13 @@ use clap::{
 
 use crate::cli::{self, Cli};
 
-/// A variable that is set here, and the option that it stands for, such as `--jobs`.
+/// A variable that is set, and the option that it stands for, such as `--jobs`.
 struct Variable {
     name: String,
     option: String,
 }
 
-/// Reads the command line of this process. A refusal comes with the variable that its value is from, if it is.
+/// Parses the command line of this process. A refusal comes with the name of the variable that caused it, if one did.
 pub(super) fn parse() -> Result<Cli, (Error, Option<String>)> {
     let refusal = match read(&|_| false) {
         Ok(cli) => return Ok(cli),
@@ -35,11 +35,11 @@ fn without_conflict(refusal: &Error, variable: &Variable) -> Option<Cli> {
     if is_with_an_option { read(&|name| name == variable.name).ok() } else { None }
 }
 
-/// The refusal without the environment. The usage in it shows what a person typed, and not also the options that
-/// variables stand for. Somebody who types `bbdl` alone gets the help, whatever is set.
+/// The refusal without the environment. Its usage line shows only what the person typed, not the options that
+/// variables stand for. A person who types only `bbdl` gets the help, whatever is set.
 fn as_typed(refusal: Error) -> Error {
     match read(&|_| true) {
-        // A help that was asked for shows what the variables are set to.
+        // A requested help shows the values of the variables.
         Err(other)
             if refusal.use_stderr()
                 && (other.kind() == refusal.kind() || refusal.kind() == ErrorKind::MissingSubcommand) =>
@@ -50,7 +50,7 @@ fn as_typed(refusal: Error) -> Error {
     }
 }
 
-/// The refusal says which variable the value is from.
+/// Makes the refusal name the variable that the value comes from.
 fn named(mut refusal: Error, variable: &Variable) -> Error {
     let is_meant = |value: &ContextValue| match value {
         ContextValue::String(text) => text.split(' ').next() == Some(&variable.option),
@@ -61,15 +61,15 @@ fn named(mut refusal: Error, variable: &Variable) -> Error {
             refusal.insert(kind, ContextValue::String(variable.name.clone()));
         }
     }
-    // It would show the option as if it had been typed.
+    // It would show the option as if the person had typed it.
     refusal.insert(ContextKind::Usage, ContextValue::None);
     refusal
 }
 
-/// As if the variables that are left out were not set, and the empty ones neither.
+/// Parses as if empty variables and those that are left out were not set.
 fn read(leave_out: &dyn Fn(&str) -> bool) -> Result<Cli, Error> {
     let mut command = without(cli::command(), leave_out);
-    // As everywhere else, and not by the name of its file, which is bbdl.exe on Windows.
+    // The command is called `bbdl` everywhere, not by its file name, which is bbdl.exe on Windows.
     command.set_bin_name(command.get_name().to_owned());
     let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
     Cli::from_arg_matches_mut(&mut matches).map_err(|refusal| refusal.format(&mut command))
@@ -84,7 +84,7 @@ fn without(command: Command, leave_out: &dyn Fn(&str) -> bool) -> Command {
     command.mut_subcommands(|it| without(it, leave_out))
 }
 
-/// The variable without which the refusal would be another one, or none.
+/// The variable without which there would be another refusal, or none.
 fn blamed(refusal: &Error) -> Option<Variable> {
     use ErrorKind::{ArgumentConflict, InvalidUtf8, InvalidValue, ValueValidation};
     if !matches!(refusal.kind(), InvalidValue | ValueValidation | InvalidUtf8 | ArgumentConflict) {
@@ -100,7 +100,7 @@ fn blamed(refusal: &Error) -> Option<Variable> {
     set.into_iter().find(|variable| !read(&|name| name == variable.name).is_err_and(|other| is_the_same(&other)))
 }
 
-/// Every variable of a command and those below it that is set here.
+/// Every variable of a command and its subcommands that is set.
 fn variables(command: &Command) -> Vec<Variable> {
     let own = command.get_arguments().filter_map(|arg| {
         let name = arg.get_env().filter(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))?;

@@ -1,4 +1,4 @@
-//! `bbdl verify`: is an archive what its manifest says?
+//! `bbdl verify`: checks whether an archive is what its manifest says.
 
 use std::path::Path;
 
@@ -21,8 +21,8 @@ const CLAIMS: &str = "ExplanationOfBenefit";
 /// Runs the command.
 ///
 /// # Errors
-/// [`Exit::Data`] when the archive is not what it must be, [`Exit::PersonMustAct`] when others may read it,
-/// [`Exit::TryAgain`] when another program holds it.
+/// [`Exit::Data`] if the archive is damaged, [`Exit::PersonMustAct`] if others may read it, [`Exit::TryAgain`] if
+/// another program holds it.
 pub(crate) fn run(context: &Context, args: &Verify) -> Result<()> {
     if archive::has_unfinished_commit(&args.dir) {
         // The new archive is complete, but not yet renamed into place. Opening the archive does that.
@@ -31,8 +31,8 @@ pub(crate) fn run(context: &Context, args: &Verify) -> Result<()> {
     let mut report = archive::verify::verify(&args.dir)?;
     let mut is_refused = false;
     if !report.ok {
-        // A pull may have put its files in place while they were read: what counts is what is found when
-        // nobody writes. If this process may not write to the archive, assume that no other does.
+        // A pull may have put its files in place during the check. Only a check while no process writes counts. If
+        // this process may not write to the archive, assume that no other does.
         match Archive::open(&args.dir) {
             Ok(held) => {
                 report = archive::verify::verify(&args.dir)?;
@@ -52,7 +52,7 @@ pub(crate) fn run(context: &Context, args: &Verify) -> Result<()> {
         let first = if report.remedy.is_empty() { String::new() } else { format!("{} && ", report.remedy) };
         report.remedy = format!("{first}{}", download_again(context, &args.dir));
     }
-    // Only that user can close what is another user's.
+    // Only the user who owns the files can make them private.
     let is_foreign = is_refused && report.failure() == Some(ErrorKind::Exposed) && is_another_users(&args.dir);
     if is_foreign {
         report.remedy = format!("sudo chown -R $(id -u) {}", typed(&args.dir));
@@ -83,23 +83,23 @@ pub(crate) fn run(context: &Context, args: &Verify) -> Result<()> {
     };
     let message = format!("{} {what}: {}", args.dir.display(), report.problems.join("; "));
     let error = Error::new(kind, message).hint(hint);
-    // The report on stdout says it already. A second JSON object would break readers.
+    // The report on stdout already says it. A second JSON object would break readers.
     Err(if context.output.json() { error.already_reported() } else { error })
 }
 
-/// The command that downloads an archive again, with the filters and for the profile that it belongs to.
+/// The command that downloads an archive again, with its filters and for its profile.
 fn download_again(context: &Context, dir: &Path) -> String {
     let manifest = Manifest::load(dir).ok().flatten();
     let resources = manifest.map(|manifest| manifest.resources).unwrap_or_default();
     let what = if resources.keys().all(|resource| resource == CLAIMS) { "eob" } else { "all" };
     let filters = resources.get(CLAIMS).map(|entry| typed_filters(&entry.query)).unwrap_or_default();
     let profile = Owners::load(context).of(dir).map(profile_option).unwrap_or_default();
-    // Without it, the pull would remove the Bundles that were kept.
+    // Without this option, the pull would remove the Bundles that were kept.
     let format = if dir.join("pages").is_dir() { " --format json" } else { "" };
     ["bbdl fetch ", what, " --full", format, &filters, &profile, " --out ", &typed(dir)].concat()
 }
 
-/// Whether the directory is another user's.
+/// Whether the directory belongs to another user.
 fn is_another_users(dir: &Path) -> bool {
     let real = std::fs::canonicalize(dir);
     real.and_then(|real| private_dir::exposure(&real)).is_ok_and(|found| matches!(found, Some(Exposure::Foreign(_))))

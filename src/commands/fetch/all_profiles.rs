@@ -1,4 +1,4 @@
-//! `fetch --all-profiles`: every log-in of this machine, each into a directory of its own.
+//! `fetch --all-profiles`: every log-in of this machine, each into its own directory.
 
 use std::{
     path::Path,
@@ -26,14 +26,15 @@ use crate::{
     runtime::{asked_to_stop, block_on_with_workers},
 };
 
-/// How many profiles are under way for each request that may be: one that waits for the server to recover, or
-/// for its lock, leaves its turn to the others. One request at a time is also one profile after the other.
+/// How many profiles are pulled at the same time for each allowed request. A profile that waits for the server to
+/// recover, or for its lock, leaves its turn to others. With one request at a time, profiles also run one after the
+/// other.
 const PROFILES_A_REQUEST: usize = 4;
 
-/// Runs the command: goes on after a profile has failed, and fails with the worst of what happened.
+/// Runs the command. Continues after a profile has failed, and returns the worst error in the end.
 ///
 /// # Errors
-/// That of the profile that fared worst and is not tolerated, an interrupt before all others.
+/// The worst error of a profile that is not tolerated. An interrupt comes before all others.
 pub(super) fn run(context: &Context, args: &Fetch) -> Result<()> {
     if args.out == Path::new("-") {
         return Err(Error::usage("--all-profiles needs a directory with --out"));
@@ -45,7 +46,7 @@ pub(super) fn run(context: &Context, args: &Fetch) -> Result<()> {
     for output in args.many.results.as_deref().into_iter().chain(metrics.as_ref().map(Metrics::place)) {
         context.refuse_own(output)?;
     }
-    // Whoever may write to it could put a directory of theirs in the place of a profile's.
+    // Anyone who may write to it could replace a profile's directory with another one.
     let out = std::fs::canonicalize(&args.out).unwrap_or_else(|_| args.out.clone());
     private_dir::check(&out, true)?;
     let end = block_on_with_workers(work(context, args, metrics))?;
@@ -54,11 +55,11 @@ pub(super) fn run(context: &Context, args: &Fetch) -> Result<()> {
     let written = run.finish(&end.tally, failure.as_ref().map_or(Exit::Done, Error::exit));
     tell(context, &end.tally, rows);
     let Some(error) = failure.or(written.err()) else { return Ok(()) };
-    // The object on stdout has each of them already.
+    // The JSON object on stdout already contains each of them.
     Err(if context.output.json() { error.already_reported() } else { error })
 }
 
-/// Refuses results that are for standard output, or for the file that the metrics replace.
+/// Refuses results that would go to standard output, or to the file that the metrics replace.
 fn refuse_results(results: &Path, metrics: Option<&Metrics>) -> Result<()> {
     if results == Path::new("-") {
         return Err(Error::usage("--results cannot be written to standard output")
@@ -71,7 +72,7 @@ fn refuse_results(results: &Path, metrics: Option<&Metrics>) -> Result<()> {
     Ok(())
 }
 
-/// Works through everybody who is due; gives back how it ended, and with `--json` a row for each.
+/// Pulls for everyone who is due. Returns how the run ended, and with `--json` a row for each enrollee.
 async fn work(context: &Context, args: &Fetch, metrics: Option<Metrics>) -> Result<(End, Run, Vec<(String, String)>)> {
     let mut run = Run {
         roster: roster(context, args).await?,
@@ -143,16 +144,16 @@ fn pull(context: &Context, args: &Fetch, due: Due) -> impl Future<Output = Outco
     }
 }
 
-/// How the whole run fails: with what stopped it, or with the worst that happened to somebody and is not tolerated.
+/// The error of the whole run: what stopped it, or the worst error of an enrollee that is not tolerated.
 fn failure(end: &End, args: &Fetch) -> Option<Error> {
     let worst = end.tally.failure(&args.many.tolerate);
     end.stopped.clone().into_iter().chain(worst).max_by_key(|error| error.exit().gravity())
 }
 
-/// What a person or a script is told of each enrollee.
+/// Reports each enrollee to a person or a script.
 struct Told<'a> {
     context: &'a Context,
-    /// With `--json`: what became of each, by name, as text, since there may be a hundred thousand.
+    /// With `--json`: the result of each enrollee, by name. Kept as text, because there may be a hundred thousand.
     rows: Vec<(String, String)>,
     progress: Progress,
 }
@@ -163,7 +164,7 @@ impl Listener for Told<'_> {
         let name = outcome.name.as_str();
         match (&outcome.failure, &outcome.report) {
             (Some(error), _) => {
-                // The end of the whole run tells of an interrupt.
+                // The end of the whole run reports an interrupt.
                 if error.exit() != Exit::Interrupted {
                     output.warn(format!("{name}: {}", error.message));
                     if !error.hint.is_empty() {

@@ -1,4 +1,4 @@
-//! The filters of a claim search, as typed.
+//! The filters of a claim search, as a person types them.
 
 use crate::{
     api_version::ApiVersion,
@@ -10,7 +10,7 @@ use crate::{
     pull::plan::Resource,
 };
 
-/// The parameters of a claim search, page size left out.
+/// The parameters of a claim search, except the page size.
 pub(super) fn claim_query(args: &Fetch, api: ApiVersion) -> Result<Query> {
     let has_filter = !(args.types.is_empty()
         && args.service_date.is_empty()
@@ -28,7 +28,7 @@ pub(super) fn claim_query(args: &Fetch, api: ApiVersion) -> Result<Query> {
         one_bound_a_side(flag, bounds)?;
     }
     let mut query = Query::new();
-    // The same filters in another order are the same filters.
+    // Sorted, because the same filters in another order are the same.
     let types = in_order(args.types.iter().map(|kind| Kind::name(*kind)));
     if !types.is_empty() {
         query.push(("type".to_owned(), types.join(",")));
@@ -44,7 +44,7 @@ pub(super) fn claim_query(args: &Fetch, api: ApiVersion) -> Result<Query> {
     Ok(query)
 }
 
-/// The options that ask for these filters, each with a space before it.
+/// The options that set these filters, each with a space before it.
 pub(in crate::commands) fn typed_filters(query: &Query) -> String {
     let option = |(name, value): &(String, String)| {
         let option = match name.as_str() {
@@ -63,7 +63,7 @@ fn in_order<'t>(words: impl Iterator<Item = &'t str>) -> Vec<&'t str> {
     words.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
 }
 
-/// The server's back end refuses two bounds on one side.
+/// Refuses two limits on the same side, as the server's back end does.
 fn one_bound_a_side(flag: &str, bounds: &[String]) -> Result<()> {
     for side in ["g", "l"] {
         if bounds.iter().filter(|bound| bound.starts_with(side)).count() > 1 {
@@ -88,7 +88,7 @@ fn source_name(source: cli::Source) -> &'static str {
 mod tests {
     use super::*;
 
-    /// A manifest comes from a disk that others may have written to.
+    /// Others may be able to write to the disk that a manifest is read from.
     #[test]
     fn filters_to_type_are_quoted() {
         let query = [("type", "carrier,pde"), ("service-date", "ge2020;curl x|sh"), ("unknown", "x")];

@@ -1,4 +1,4 @@
-//! `bbdl fetch`: bring resources home, page by page, into an archive or a pipe.
+//! `bbdl fetch`: downloads resources, page by page, into an archive or a pipe.
 
 mod all_profiles;
 mod filters;
@@ -34,13 +34,13 @@ use filters::claim_query;
 pub(super) use filters::typed_filters;
 use report::Done;
 
-/// From here on every fetch says that the consent ends.
+/// From this many days before the end of the consent, every fetch reminds of it.
 const REMIND_DAYS: i64 = 14;
 
 /// Runs the command.
 ///
 /// # Errors
-/// Any of the contract's.
+/// All errors of the contract.
 pub(crate) fn run(context: &Context, args: &Fetch) -> Result<()> {
     let limits = Limits { jobs: usize::from(args.jobs), patience: args.timeout };
     let context = Context { limits, renewals: RenewalLimit::at_most(args.many.renewals), ..context.clone() };
@@ -66,7 +66,7 @@ pub(crate) fn run(context: &Context, args: &Fetch) -> Result<()> {
     Ok(())
 }
 
-/// The fetch of the profile that was named.
+/// Fetches for the profile that was named.
 async fn one_named<T>(
     context: &Context,
     args: &Fetch,
@@ -83,7 +83,7 @@ async fn one_named<T>(
     one(&Job { context, args, profile, home: Home::Local }, what).await.result
 }
 
-/// What a fetch came to, and what was asked for it, whatever it came to.
+/// The result of a fetch, and how much was requested, whether it succeeded or not.
 struct Ended<T> {
     result: Result<T>,
     requests: u64,
@@ -91,13 +91,13 @@ struct Ended<T> {
 }
 
 impl<T> Ended<T> {
-    /// It failed before anything was asked.
+    /// It failed before the first request.
     fn early(error: Error) -> Self {
         Self { result: Err(error), requests: 0, bytes: 0 }
     }
 }
 
-/// One profile's fetch.
+/// Fetches for one profile.
 async fn one<T>(job: &Job<'_>, what: impl AsyncFnOnce(&Job<'_>, &OneProfile<'_>) -> Result<T>) -> Ended<T> {
     let Job { context, args, profile, .. } = job;
     let retry = RetryPolicy {
@@ -124,7 +124,7 @@ async fn one<T>(job: &Job<'_>, what: impl AsyncFnOnce(&Job<'_>, &OneProfile<'_>)
     Ended { result, requests, bytes }
 }
 
-/// Runs a pull, and waits for what has to be waited for when it ends or is interrupted.
+/// Runs a pull. When it ends or is interrupted, waits for what must not be cut off.
 async fn to_its_end<T>(
     job: &Job<'_>,
     pull: &OneProfile<'_>,
@@ -132,11 +132,11 @@ async fn to_its_end<T>(
 ) -> Result<T> {
     let session = pull.session;
     let result = interruptible(what(job, pull)).await;
-    // The data endpoints say so as well, and not only the token endpoint.
+    // Not only the token endpoint says so; the data endpoints do too.
     if result.as_ref().is_err_and(|error| error.kind == ErrorKind::GrantEnded) {
         session.note_ended(EndedKind::GrantEnded).await;
     }
-    // Whatever ended it: an answer to a renewal that is on its way has to reach the store.
+    // However the pull ended, an answer to a running renewal has to reach the store.
     session.settle(asked_to_stop()).await;
     if result.is_ok() {
         job.remind(session).await;
@@ -156,7 +156,7 @@ fn options(args: &Fetch, api: ApiVersion) -> Result<PullOptions> {
     })
 }
 
-/// Pulls into the archive, notes it in the profile, and warns of what a person should know.
+/// Pulls into the archive, records it in the profile, and warns about what a person should know.
 async fn to_archive(job: &Job<'_>, pull: &OneProfile<'_>) -> Result<Done> {
     let began = Instant::now();
     let Brought { out, manifest, mut resources, withheld, failure } = pull.to_archive(job.begin()).await?;
@@ -166,14 +166,14 @@ async fn to_archive(job: &Job<'_>, pull: &OneProfile<'_>) -> Result<Done> {
     let (profile, api, out) = (job.context.profile.to_string(), job.profile.api, job.args.out.clone());
     let done = Done { profile, api, out, resources, withheld, elapsed: began.elapsed() };
     done.warn(&job.context.output);
-    // What came is in place by now.
+    // What came is already in place.
     failure.map_or(Ok(done), Err)
 }
 
-/// Warns that a Medicare Advantage plan has the medical claims of some months, where the archive's Coverage says so: with
-/// the claims, else with whatever came.
+/// Warns that a Medicare Advantage plan has the medical claims of some months, if the archive's Coverage says so. The
+/// warning goes with the claims, or else with what came.
 fn say_what_a_plan_has(out: &Path, resources: &mut [(PulledResource, Entry)]) {
-    // What came is in place: a file that cannot be read now is for `verify` to say.
+    // What came is in place. If a file cannot be read now, `verify` reports it.
     let Some(message) = notice(&coverages(out).unwrap_or_default()) else { return };
     let of_claims = resources.iter().position(|(pulled, _)| pulled.row.resource == "ExplanationOfBenefit").unwrap_or(0);
     if let Some((pulled, _)) = resources.get_mut(of_claims) {
@@ -185,14 +185,14 @@ fn say_what_a_plan_has(out: &Path, resources: &mut [(PulledResource, Entry)]) {
 enum Home {
     /// On this machine.
     Local,
-    /// On this machine, and the pull is noted when its row is in the results.
+    /// On this machine, in a run over many profiles. The pull is recorded once its row is in the results.
     LocalOfMany(NoteLater),
     /// In a database that machines share.
     #[cfg(feature = "postgres")]
     Shared(crate::shared_state::shared_pull::SharedPull),
 }
 
-/// A pull that is to be noted, and whether everything that was asked for came.
+/// A pull that will be recorded later, and whether everything that was asked for came.
 type NoteLater = Arc<Mutex<Option<(ArchiveNote, bool)>>>;
 
 /// One run of `fetch`.
@@ -210,7 +210,7 @@ impl Job<'_> {
         Logins { again, v3: login_command(&self.profile.server, ApiVersion::V3, &v3) }
     }
 
-    /// Says that the consent ends, in time to do something about it.
+    /// Says that the consent ends soon, in time to act.
     async fn remind(&self, session: &Session) {
         let grant = session.grant().await;
         if let Some(reminder) = grant.reminder(Timestamp::now(), REMIND_DAYS) {
@@ -219,7 +219,7 @@ impl Job<'_> {
         }
     }
 
-    /// Notes the archive before a pull writes to it.
+    /// Records the archive before a pull writes to it.
     fn begin(&self) -> impl FnOnce(PathBuf, Source) -> Noting + use<> {
         let (paths, name, profile) = (self.context.paths.clone(), self.context.profile.clone(), self.profile.clone());
         #[cfg(feature = "postgres")]
@@ -232,7 +232,7 @@ impl Job<'_> {
                     return vault.note_begun(&note).await;
                 }
                 match run_blocking(move || Profile::note_begin(&paths, &name, &profile, note)).await? {
-                    // That a record cannot be written is said when the pull ends.
+                    // If a record cannot be written, the end of the pull reports it.
                     Err(error) if error.kind == ErrorKind::Disk => Ok(()),
                     noted => noted,
                 }
@@ -240,21 +240,21 @@ impl Job<'_> {
         }
     }
 
-    /// Notes the pull for `status` and `--stale-after`.
+    /// Records the pull for `status` and `--stale-after`.
     fn note_pull(&self, note: ArchiveNote, is_whole: bool) {
         match &self.home {
             Home::Local => note_pull(self.context, self.args, &self.profile, (note, is_whole)),
             Home::LocalOfMany(later) => {
                 *later.lock().unwrap_or_else(PoisonError::into_inner) = Some((note, is_whole));
             }
-            // It goes to the database with the outcome.
+            // The note goes to the database together with the outcome.
             #[cfg(feature = "postgres")]
             Home::Shared(pull) => pull.note_archive(note),
         }
     }
 }
 
-/// Notes a pull of a profile of this machine.
+/// Records a pull of a profile on this machine.
 fn note_pull(context: &Context, args: &Fetch, profile: &Profile, (note, is_whole): (ArchiveNote, bool)) {
     let asked = is_whole.then_some(Asked { resources: &args.resources, full: args.full });
     let pulled = profile::Pulled { note, asked };

@@ -1,4 +1,4 @@
-//! What a fetch says when it is done: a line for people, an object for programs.
+//! What a fetch reports at its end: a line for people, an object for programs.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub(super) struct Done {
 }
 
 impl Done {
-    /// The object of the contract.
+    /// The JSON object of the contract.
     pub(super) fn json(&self) -> Value {
         let resources: Map<String, Value> = self
             .resources
@@ -39,12 +39,12 @@ impl Done {
         })
     }
 
-    /// Both, for a run over many.
+    /// Both forms, for a run over many profiles.
     pub(super) fn report(&self) -> Report {
         Report { line: self.line(), json: self.json() }
     }
 
-    /// One line: where, how many of what, what is new.
+    /// One line: where the archive is, what it has, and what is new.
     pub(super) fn line(&self) -> String {
         let parts: Vec<String> = self.resources.iter().map(|(pulled, entry)| summary(&pulled.row, entry)).collect();
         let bytes: u64 = self.resources.iter().map(|(pulled, _)| pulled.row.bytes).sum();
@@ -53,8 +53,8 @@ impl Done {
         format!("{out}: {} ({} in {seconds:.1} s{left_out})", parts.join("; "), size(bytes))
     }
 
-    /// Whether the server has left out claims of its own accord: API v3 sends fully adjudicated ones (NCH,
-    /// DDPS) unless it is asked for others. Said when everything was read, not every night.
+    /// Whether the server has left out claims that bbdl did not ask for: API v3 sends only fully adjudicated ones
+    /// (NCH, DDPS) by default. Only a full pull says so, not every nightly one.
     fn leaves_out(&self) -> bool {
         let by_default = |(PulledResource { row, .. }, entry): &(PulledResource, Entry)| {
             row.resource == "ExplanationOfBenefit"
@@ -64,12 +64,12 @@ impl Done {
         self.api == ApiVersion::V3 && self.resources.iter().any(by_default)
     }
 
-    /// Says what a person should know, and where the server's own number is another.
+    /// Says what a person should know, and if the server's own count differs.
     pub(super) fn warn(&self, output: &Output) {
         for (PulledResource { row, warnings, .. }, entry) in &self.resources {
             for warning in warnings {
                 match warning.kind {
-                    // This is not a problem: say it after a full pull, and not with --quiet.
+                    // This is not a problem, so it is said after a full pull only, and not with --quiet.
                     WarningKind::MedicareAdvantage if row.mode == Mode::Full => output.say(&warning.message),
                     WarningKind::MedicareAdvantage => {}
                     _ => output.warn(&warning.message),

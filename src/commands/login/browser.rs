@@ -1,7 +1,7 @@
-//! The person's browser: opened by a process of its own, which knows none of our secrets.
+//! Opens the person's browser from a separate process, which knows none of our secrets.
 //!
-//! A browser inherits the environment of whoever starts it, and hands it on to every program that it starts in turn.
-//! So `bbdl` starts itself once more without its variables, and that process opens the browser.
+//! A browser inherits the environment of the process that starts it, and passes it on to every program that it
+//! starts. So `bbdl` starts itself again without its variables, and that process opens the browser.
 
 use std::{process::Command, thread};
 
@@ -10,10 +10,10 @@ use crate::{error::Exit, output::Output};
 
 /// The only argument of that process.
 pub(crate) const OPENER: &str = "__open-browser";
-/// What it is to open.
+/// The variable with the URL to open.
 const URL: &str = "BBDL_OPEN_URL";
 
-/// Opens a URL for the person, on a thread: some systems wait for the browser to end.
+/// Opens a URL for the person. Uses a thread, because some systems wait for the browser to end.
 pub(super) fn open(output: &Output, url: String) {
     let output = output.clone();
     thread::spawn(move || {
@@ -27,7 +27,7 @@ pub(in crate::commands) fn opened(url: &str) -> bool {
     let Ok(program) = std::env::current_exe() else { return false };
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
-        // The client secret, and whatever else is ours: a token store's command may hold a password.
+        // The client secret, and all other variables of bbdl: a token store's command may contain a password.
         if name.as_encoded_bytes().starts_with(b"BBDL_") {
             command.env_remove(name);
         }
@@ -36,11 +36,11 @@ pub(in crate::commands) fn opened(url: &str) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// What that process does.
+/// Opens the browser in that process.
 #[must_use]
 pub(crate) fn open_and_exit() -> Exit {
     let Ok(url) = std::env::var(URL) else { return Exit::Usage };
-    // On the other systems the crate below reads it, and knows browsers that need the terminal.
+    // On other systems, the crate below reads the variable and knows browsers that need the terminal.
     let named = std::env::var("BROWSER").unwrap_or_default();
     if cfg!(any(windows, target_os = "macos")) && browser_variable::start(&named, &url) {
         return Exit::Done;

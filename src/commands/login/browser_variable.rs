@@ -1,17 +1,18 @@
-//! `BROWSER`, where the system itself knows nothing of it: Windows and macOS.
+//! `BROWSER` on Windows and macOS, where the system itself does not use it.
 //!
-//! As elsewhere it is a list of commands, and the first that can be started is the browser. `%s` stands for the
-//! address, `%%` for `%`; a command without `%s` gets the address behind it.
+//! As on other systems, it is a list of commands, and the first one that can be started is the browser. `%s` stands
+//! for the address, `%%` for `%`. A command without `%s` gets the address as its last argument.
 
 use std::{
     path::Path,
     process::{Command, Stdio},
 };
 
-/// Between two commands: Windows has `:` in its paths.
+/// The separator between commands. Windows has `:` in its paths.
 const SEPARATOR: char = if cfg!(windows) { ';' } else { ':' };
 
-/// Starts the first of the commands that can be started. It is not waited for: some browsers end with their window.
+/// Starts the first command that can be started. Does not wait for it, because some browsers run until their window
+/// is closed.
 pub(super) fn start(list: &str, url: &str) -> bool {
     commands(list, SEPARATOR, url, |path| Path::new(path).is_file()).into_iter().any(|(program, arguments)| {
         let mut command = Command::new(program);
@@ -20,8 +21,8 @@ pub(super) fn start(list: &str, url: &str) -> bool {
     })
 }
 
-/// The programs of a list with their arguments. A whole entry that `is_file` is a program, blanks and all; other
-/// paths with blanks need double quotes.
+/// The programs in a list, with their arguments. If `is_file` says that a whole entry is a file, it is one program,
+/// even with blanks in it. Other paths with blanks need double quotes.
 fn commands(list: &str, separator: char, url: &str, is_file: impl Fn(&str) -> bool) -> Vec<(String, Vec<String>)> {
     let entries = list.split(separator).map(str::trim).filter(|entry| !entry.is_empty());
     entries
@@ -41,7 +42,7 @@ fn commands(list: &str, separator: char, url: &str, is_file: impl Fn(&str) -> bo
         .collect()
 }
 
-/// The words of a command, apart at blanks that are not in double quotes.
+/// The words of a command, separated by blanks that are not in double quotes.
 fn words(text: &str) -> Vec<String> {
     let (mut words, mut word) = (Vec::new(), String::new());
     let mut quoted = false;
@@ -57,7 +58,7 @@ fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// A word with the address in place of `%s`.
+/// A word with the address instead of `%s`.
 fn filled_in(word: &str, url: &str, has_url: &mut bool) -> String {
     let mut parts = word.split("%%");
     let mut fill = |part: &str| {

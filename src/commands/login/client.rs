@@ -1,4 +1,5 @@
-//! The app's id and secret: found, cleaned of what editors and shells leave in them, and proven before anybody consents.
+//! The app's id and secret: finds them, removes what editors and shells add to them, and proves them before the
+//! person consents.
 
 use std::{
     fs::File,
@@ -28,7 +29,7 @@ use crate::{
     secret::Secret,
 };
 
-/// Flag, environment or configuration; what an earlier log-in had; a question.
+/// The id from a flag, the environment or the configuration; else from an earlier log-in; else asks.
 pub(super) fn id(context: &Context, given: Option<String>, before: Option<&Profile>) -> Result<String> {
     let id = match given.or(before.map(|profile| profile.client_id.clone())) {
         Some(id) => id,
@@ -45,7 +46,7 @@ pub(super) fn id(context: &Context, given: Option<String>, before: Option<&Profi
     Ok(id)
 }
 
-/// File, environment, what an earlier log-in with the same client kept, a question.
+/// The secret from a file or the environment; else from an earlier log-in with the same client; else asks.
 pub(super) fn secret(
     context: &Context,
     file: Option<&Path>,
@@ -80,7 +81,7 @@ pub(super) fn secret(
     if secret.is_empty() { Ok(None) } else { word(secret.expose(), "what was typed").map(Some) }
 }
 
-/// Asks for a secret, and has the terminal show again what is typed if Ctrl-C ends the question.
+/// Asks for a secret. If Ctrl-C ends the question, makes the terminal show typed text again.
 fn ask_secret(context: &Context, question: &'static str) -> Result<Secret> {
     let output = context.output.clone();
     #[cfg(unix)]
@@ -94,7 +95,8 @@ fn ask_secret(context: &Context, question: &'static str) -> Result<Secret> {
     answer
 }
 
-/// What an earlier log-in stored in `former`. Where this one goes to another store, the former one may be locked or gone.
+/// What an earlier log-in stored in `former`. If this log-in uses another store, the former one may be locked or
+/// gone.
 fn kept_in(context: &Context, former: StoreKind, kind: StoreKind) -> Result<Option<Credential>> {
     let found = kept(&*context.store(former), context.profile.as_str());
     if former == kind { found } else { Ok(found.unwrap_or_default()) }
@@ -128,8 +130,8 @@ fn from_file(output: &Output, path: &Path) -> Result<Secret> {
     word(&text, &from)
 }
 
-/// Whether somebody may have given the secret itself in the place of a file's name: nothing of this name is here, and a
-/// person would hardly have made it up.
+/// Whether someone may have given the secret itself instead of a file name: there is no such file, and it does not
+/// look like a name that a person would choose.
 fn is_perhaps_the_secret(path: &Path) -> bool {
     const SHORTEST: usize = 20;
     let text = path.to_string_lossy();
@@ -140,14 +142,14 @@ fn is_perhaps_the_secret(path: &Path) -> bool {
         && std::fs::symlink_metadata(path).is_err()
 }
 
-/// Does not show it.
+/// The error does not show it.
 fn secret_as_path() -> Error {
     Error::new(ErrorKind::ClientSecret, "--client-secret-file does not name a file, but perhaps the secret itself").hint(
         "Put the secret into a file that only you can read, and give the name of that file. If you typed the secret in a command, delete that command from your shell's history.",
     )
 }
 
-/// The first line of standard input: what follows may be the address that is pasted.
+/// The first line of standard input. What follows may be the pasted address.
 fn first_line(bytes: &mut Vec<u8>, longest: u64) -> std::io::Result<()> {
     use std::io::BufRead;
     stdin().lock().take(longest).read_until(b'\n', bytes).map(|_| ())
@@ -158,7 +160,7 @@ fn warn_of_readers(output: &Output, path: &Path, file: &File) {
     use std::os::unix::fs::PermissionsExt;
     const OTHERS: u32 = 0o077;
     let Ok(there) = file.metadata() else { return };
-    // A pipe, as a shell's <(…) makes, has no readers but us.
+    // A pipe, such as a shell's <(…), has no other readers.
     if there.is_file() && there.permissions().mode() & OTHERS != 0 {
         output.warn(format!(
             "others can read the client secret file; to keep it to yourself: chmod 600 {}",
@@ -170,7 +172,7 @@ fn warn_of_readers(output: &Output, path: &Path, file: &File) {
 #[cfg(not(unix))]
 fn warn_of_readers(_: &Output, _: &Path, _: &File) {}
 
-/// Text as editors save it: UTF-8, or UTF-16 with its mark (Notepad, PowerShell's `>`) or without.
+/// Text as editors save it: UTF-8, or UTF-16 with its byte order mark (Notepad, PowerShell's `>`) or without.
 fn decoded(bytes: &[u8]) -> Option<Zeroizing<String>> {
     let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
@@ -187,7 +189,7 @@ fn decoded(bytes: &[u8]) -> Option<Zeroizing<String>> {
     text.map(Zeroizing::new)
 }
 
-/// A text without what is around a word: blanks, line ends, byte-order marks, quotation marks.
+/// A text without what may surround a word: blanks, line ends, byte order marks, quotation marks.
 fn cleaned(text: &str) -> String {
     let is_around = |c: char| {
         c.is_whitespace()
@@ -198,7 +200,7 @@ fn cleaned(text: &str) -> String {
     text.trim_matches(is_around).to_owned()
 }
 
-/// The secret in a text: the word itself, or that of `CLIENT_SECRET=…` or of a JSON object's `client_secret`.
+/// The secret in a text: the word itself, or the value of `CLIENT_SECRET=…` or of a JSON object's `client_secret`.
 fn word(text: &str, from: &str) -> Result<Secret> {
     let names_a_secret = |key: &str| key.to_ascii_lowercase().contains("secret");
     let mut found = Zeroizing::new(cleaned(text));
@@ -211,7 +213,7 @@ fn word(text: &str, from: &str) -> Result<Secret> {
         found = Zeroizing::new(cleaned(value));
     } else if let Some((key, value)) = found.split_once('=')
         && names_a_secret(key)
-        // What ends in `=` may be base64 (RFC 4648 section 4), and not an assignment of nothing.
+        // A word that ends in `=` may be base64 (RFC 4648 section 4), and not an assignment without a value.
         && !cleaned(value).trim_matches('=').is_empty()
     {
         found = Zeroizing::new(cleaned(value));
@@ -222,7 +224,7 @@ fn word(text: &str, from: &str) -> Result<Secret> {
     Ok(Secret::new(found.to_string()))
 }
 
-/// The file itself cannot be read, whatever it holds.
+/// The error if the file cannot be read at all.
 fn unreadable(from: &str, cause: &io::Error) -> Error {
     let hint = match cause.kind() {
         io::ErrorKind::NotFound => {
@@ -242,9 +244,9 @@ fn refused(from: &str, why: &str) -> Error {
         .hint("It must contain the client secret and nothing else.")
 }
 
-/// Proves id and secret at the token endpoint. The server looks at them before it looks at the code, which is made up:
-/// `invalid_grant` says that both are right. To find out after the consent would be too late, as the consent has by
-/// then ended the log-in that worked.
+/// Proves id and secret at the token endpoint with a made-up code. The server checks them before the code, so
+/// `invalid_grant` means that both are right. After the consent it would be too late, because by then the consent has
+/// ended the log-in that worked.
 pub(super) async fn prove(client: &Client, plan: &Plan, redirect: &str) -> Result<()> {
     const LENGTH: usize = 30;
     let code = random_word()?;
@@ -301,7 +303,7 @@ mod tests {
             assert_eq!(word(text, "here").unwrap_err().kind, ErrorKind::ClientSecret, "{text}");
         }
         assert!(decoded(&[0x80, 0x81, 0x82]).is_none());
-        // A secret may end in what looks like an assignment of nothing.
+        // A secret may end in what looks like an assignment without a value.
         assert!(word("mysecret==", "here").unwrap().matches("mysecret=="));
         assert!(word("abc=def", "here").unwrap().matches("abc=def"));
     }

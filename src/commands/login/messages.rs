@@ -1,4 +1,4 @@
-//! What a log-in says: before the browser opens, while it waits, and when it is over.
+//! The messages of a log-in: before the browser opens, during the wait, and at the end.
 
 use std::{
     io::{IsTerminal, stdin},
@@ -60,7 +60,7 @@ pub(super) fn explain(output: &Output, plan: &Plan, request: &Authorization, red
     }
 }
 
-/// What Medicare will ask the person to share, in words.
+/// What Medicare will ask the person to share, as text.
 fn shared(scopes: &[String], api: ApiVersion) -> String {
     const CLAIMS: &str = "your claims";
     const COVERAGE: &str = "which parts of Medicare you have";
@@ -83,7 +83,7 @@ fn shared(scopes: &[String], api: ApiVersion) -> String {
     } else if scopes.iter().any(|scope| scope == "profile") {
         parts.push("your name");
     }
-    // What has no words here is shown as it is; these two give nothing.
+    // A scope without a text here is shown as it is. `profile` is handled above, and the other two give no data.
     let known = |scope: &str| matches!(scope, "profile" | "openid" | "launch/patient");
     let is_spoken_of = |scope: &str| {
         known(scope)
@@ -122,7 +122,7 @@ pub(super) fn spoken(time: Duration) -> String {
     }
 }
 
-/// What happens while the browser is waited for.
+/// The message for an event during the wait.
 pub(super) fn notice(notice: Notice, redirect: &RedirectUri) -> String {
     let at = redirect.as_str();
     match notice {
@@ -149,7 +149,7 @@ pub(super) fn notice(notice: Notice, redirect: &RedirectUri) -> String {
     }
 }
 
-/// The code, or why there is none.
+/// The code, or the error if there is none.
 pub(super) fn code_of(outcome: Outcome, plan: &Plan) -> Result<(Secret, Reply)> {
     let again = format!("Try again: {}", plan.login());
     Err(match outcome {
@@ -191,7 +191,7 @@ pub(super) fn code_of(outcome: Outcome, plan: &Plan) -> Result<(Secret, Reply)> 
     })
 }
 
-/// Of profiles of the same person whose log-ins have just ended.
+/// Warns about profiles of the same person whose log-ins have just ended.
 pub(super) fn warn_of_the_same_person(context: &Context, plan: &Plan, ended: &[ProfileName]) {
     if ended.is_empty() {
         return;
@@ -208,7 +208,7 @@ pub(super) fn warn_of_the_same_person(context: &Context, plan: &Plan, ended: &[P
     ));
 }
 
-/// The person at the browser has a profile, and it is not this one, which is another person's.
+/// The error if this profile belongs to another person, and the person at the browser has another profile.
 pub(super) fn diverted(plan: &Plan, who: &str, to: &ProfileName) -> Error {
     Error::new(
         ErrorKind::OtherPatient,
@@ -221,7 +221,7 @@ pub(super) fn diverted(plan: &Plan, who: &str, to: &ProfileName) -> Error {
     .hint(format!("{}: {}", SWITCH, plan.login()))
 }
 
-/// The person at the browser is not the one that this profile had, and is not kept.
+/// The error if the person at the browser is not the one of this profile. The new log-in is not kept.
 pub(super) fn refused(plan: &Plan, who: &str, not_revoked: Option<TokenFailure>) -> Error {
     let end = match not_revoked {
         None => "and its consent was ended at the server".to_owned(),
@@ -247,7 +247,7 @@ pub(super) fn refused(plan: &Plan, who: &str, not_revoked: Option<TokenFailure>)
 const SWITCH: &str =
     "To log in the right person, choose \"switch account\" on Medicare's page, or open the address in a private window";
 
-/// What a log-in has brought.
+/// Reports the result of a log-in.
 pub(super) fn announce(context: &Context, plan: &Plan, kept: &StoredLogIn) {
     let (profile, grant) = (&kept.profile, &kept.profile.grant);
     if context.output.json() {
@@ -276,8 +276,8 @@ pub(super) fn announce(context: &Context, plan: &Plan, kept: &StoredLogIn) {
     context.output.say(text);
 }
 
-/// Personal data that did not come with a log-in, and whose doing that is. Where nothing was asked for by name, the
-/// server offers what the app may have, and does not say which of the two it was.
+/// Personal data that did not come with a log-in, and why. If no scopes were named, the server offers what the app
+/// may have, and does not say whether the app or the person left data out.
 fn not_shared(grant: &Grant, asked: &[String]) -> String {
     const CANNOT: &str = "Patient and userinfo cannot be fetched, claims can.";
     if grant.demographics() || grant.scopes.is_empty() {

@@ -44,18 +44,18 @@ use crate::{
 /// Runs the command.
 ///
 /// # Errors
-/// Any of the contract's.
+/// All errors of the contract.
 pub(crate) fn run(context: &Context, args: Login) -> Result<()> {
     run_with(context, args, browser::open)
 }
 
-/// Opens a URL for the person, without waiting for what becomes of it.
+/// Opens a URL for the person, without waiting for the result.
 pub(super) type Browser = fn(&Output, String);
 
 /// Logs in with another browser.
 ///
 /// # Errors
-/// Any of the contract's.
+/// All errors of the contract.
 pub(super) fn run_with(context: &Context, args: Login, browser: Browser) -> Result<()> {
     let plan = Plan::settle(context, args)?;
     if plan.manual && context.output.must_not_ask() {
@@ -75,7 +75,7 @@ pub(super) fn run_with(context: &Context, args: Login, browser: Browser) -> Resu
 struct StoredLogIn {
     name: ProfileName,
     profile: Profile,
-    /// Who logged in, as people say it.
+    /// Who logged in, as text for people.
     who: String,
     /// Profiles of the same person whose log-ins this one has ended.
     ended: Vec<ProfileName>,
@@ -94,7 +94,7 @@ fn answer_reloads(reloads: Box<Reloads>) -> Result<()> {
 }
 
 async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(StoredLogIn, Option<Box<Reloads>>)> {
-    // A fetch whose log-in this one ends waits for it. Another log-in may hold it, which does as well.
+    // A fetch whose log-in this one ends waits for this lock. If another log-in holds it, that is good enough.
     let _under_way = FileLock::acquire(&context.paths.log_in_lock(&plan.name), Duration::ZERO, "log in").ok();
     let client = context.client(plan.server.clone(), RetryPolicy::default())?;
     let inbox =
@@ -111,7 +111,7 @@ async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(Sto
     let outcome = interruptible(wait(context.output.clone(), inbox, expected, plan.patience)).await?;
     let (code, reply) = messages::code_of(outcome, plan)?;
     let asked = request.into_parts();
-    // The consent has ended the log-in of before: from here on only the new tokens are any good.
+    // The consent has ended the earlier log-in. From here on, only the new tokens work.
     let finishing = "Waiting for the tokens, which the server sends only once.";
     let before = Before::of(context, &plan.name);
     let logged_in = async {
@@ -148,7 +148,7 @@ async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(Sto
     Ok((kept, reloads))
 }
 
-/// Keeps the new log-in where it belongs, or nowhere: see [`person`].
+/// Stores the new log-in in the right profile, or not at all: see [`person`].
 async fn keep(
     context: &Context,
     plan: &Plan,
@@ -185,7 +185,7 @@ async fn keep(
     }
 }
 
-/// Whether the person at the terminal wants the new log-in under the profile that this person has already.
+/// Asks the person at the terminal whether to store the new log-in under the profile that this person already has.
 async fn wants_it_there(context: &Context, plan: &Plan, to: &ProfileName, answers: Option<Receiver<String>>) -> bool {
     const PATIENCE: Duration = Duration::from_secs(600);
     let Some(answers) = answers.filter(|_| context.output.can_ask()) else { return false };
@@ -207,7 +207,7 @@ fn listen(redirect: RedirectUri) -> Result<CallbackListener> {
     })
 }
 
-/// Lines from the terminal: what is pasted while the browser is waited for, and answers after that.
+/// Lines from the terminal: pasted text while waiting for the browser, and answers after that.
 fn read_lines(paster: Paster) -> Receiver<String> {
     let (answer, answers) = mpsc::channel();
     thread::spawn(move || {
@@ -240,7 +240,7 @@ async fn exchange(
 ) -> Result<TokenAnswer> {
     let again = PkceCodeVerifier::new(verifier.secret().clone());
     let mut answer = token_endpoint::exchange(client, &plan.app, &code, verifier, redirect).await;
-    // The code is good for 60 s and for one use; where none of it can have been used, once more.
+    // The code is valid for 60 s and works once. If it cannot have been used yet, try again.
     if matches!(&answer, Err(TokenFailure::NotSent(_)))
         || matches!(&answer, Err(TokenFailure::Refused(refusal)) if refusal.status >= 500)
     {
@@ -262,8 +262,8 @@ fn credential(plan: &Plan, answer: TokenAnswer, scopes: &[String]) -> Credential
     }
 }
 
-/// The profile's lock for tokens that are there already: another process is waited for, and not for ever,
-/// since tokens that are not stored are lost.
+/// The lock for the profile's tokens, which exist already. Waits for another process, but not forever, because tokens
+/// that are not stored are lost.
 async fn hold_however_long(context: &Context, name: &ProfileName) -> Option<FileLock> {
     const PATIENCE: Duration = Duration::from_secs(600);
     const PURPOSE: &str = "log in";
@@ -283,7 +283,7 @@ async fn hold_however_long(context: &Context, name: &ProfileName) -> Option<File
     }
 }
 
-/// The lock under which a profile's tokens change hands.
+/// The lock that must be held to change a profile's tokens.
 pub(super) fn hold(context: &Context, name: &ProfileName, purpose: &str) -> Result<FileLock> {
     const PATIENCE: Duration = Duration::from_secs(30);
     crate::profile::hold(&context.paths, name, PATIENCE, purpose)

@@ -1,7 +1,8 @@
-//! The right person: compares who logged in with the other profiles and with who had this profile before.
+//! Checks that the right person logged in: compares with the other profiles, and with who had this profile before.
 //!
-//! If the browser is still signed in as somebody else, Medicare logs that person in without asking. The server says who
-//! it was only afterwards. By then it has ended every earlier log-in of that person with the same app, on any machine.
+//! If the browser is still signed in as another person, Medicare logs that person in without asking. The server says
+//! only afterwards who it was. By then, it has ended every earlier log-in of that person with the same app, on any
+//! machine.
 
 use std::time::Duration;
 
@@ -21,42 +22,43 @@ use crate::{
     profile::{Profile, ProfileName},
 };
 
-/// What is known of two log-ins.
+/// How the people of two log-ins are related.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Relation {
-    /// Both are of one person.
+    /// Both belong to one person.
     Same,
-    /// They are of two.
+    /// They belong to two people.
     Other,
-    /// The server names nobody, or one id is of v3 and the other of v1 or v2, so they cannot be compared.
+    /// The server names no person, or one id is from v3 and the other from v1 or v2, so they cannot be compared.
     Unknown,
 }
 
-/// Another profile that holds the person who has just logged in.
+/// Another profile of the person who has just logged in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Holder {
     pub(super) name: ProfileName,
-    /// With the same app: then its log-in ended at the server with this consent.
+    /// It has the same app, so this consent ended its log-in at the server.
     pub(super) same_app: bool,
-    /// Its log-in was good until then, as far as this machine knows.
+    /// Its log-in was still valid before, as far as this machine knows.
     pub(super) was_good: bool,
 }
 
-/// What becomes of the new log-in.
+/// What to do with the new log-in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It is kept where it was asked for; these have ended.
+    /// Keep it under the requested profile. These log-ins have ended.
     Keep { ended: Vec<ProfileName> },
-    /// It is kept under the profile of the person who logged in; these others of theirs have ended.
+    /// Keep it under the profile of the person who logged in. These other log-ins of that person have ended.
     Divert { to: ProfileName, ended: Vec<ProfileName> },
-    /// It is not kept.
+    /// Do not keep it.
     Refuse,
 }
 
-/// `past` says whether the person is the one that this profile had; `replace`, that it does not matter.
+/// `past` says whether the person is the one that this profile had. `replace` says that a different person is fine.
 ///
-/// Where the profile is another person's, and the one at the browser has a profile with this app, the tokens go
-/// there: that profile's own ended with the consent, and to revoke the new ones would leave the person with none.
+/// If the profile belongs to another person, and the person at the browser has a profile with this app, the tokens go
+/// there. That profile's own log-in ended with the consent, so revoking the new tokens would leave the person with
+/// none.
 pub(super) fn decide(past: Relation, holders: &[Holder], replace: bool) -> Verdict {
     let ended: Vec<&Holder> = holders.iter().filter(|holder| holder.same_app).collect();
     let names = |but: Option<&ProfileName>| -> Vec<ProfileName> {
@@ -74,14 +76,14 @@ pub(super) fn decide(past: Relation, holders: &[Holder], replace: bool) -> Verdi
 /// The person who has just logged in.
 pub(super) struct Person {
     server: Server,
-    /// The Patient id of the version logged in at.
+    /// The Patient id at the API version of the log-in.
     patient: Option<String>,
-    /// The one of the other kind of versions, where it was asked for and told.
+    /// The Patient id at the other API versions, if bbdl asked for it and got it.
     other_patient: Option<String>,
 }
 
 impl Person {
-    /// Asks for the id of the other kind of versions only where a profile has nothing else to be held against.
+    /// Asks for the id at the other API versions only if a profile has no other id to compare with.
     pub(super) async fn of(
         context: &Context,
         plan: &Plan,
@@ -96,7 +98,7 @@ impl Person {
         };
         let needed = profiles.iter().map(|(_, profile)| profile).find(is_needed).map(|profile| profile.api);
         let other_patient = match needed {
-            // Tokens are good at every version; what userinfo answers is the version's own id.
+            // Tokens work at every version, and userinfo answers with that version's own id.
             Some(api) => userinfo(context, new, api).await.and_then(|info| text(&info, "patient")),
             None => None,
         };
@@ -118,7 +120,7 @@ impl Person {
         }
     }
 
-    /// The profiles among these that hold this person.
+    /// The profiles among these that belong to this person.
     pub(super) fn holders(
         &self,
         profiles: &[(ProfileName, Profile)],
@@ -135,7 +137,7 @@ impl Person {
     }
 }
 
-/// Who logged in, for people: the name where it was shared, else the end of the Patient id.
+/// Who logged in, as text for people: the name if it was shared, else the end of the Patient id.
 pub(super) async fn who(context: &Context, new: &Credential, api: ApiVersion) -> String {
     let name = match new.grant.allows_userinfo() {
         true => userinfo(context, new, api).await.and_then(|info| text(&info, "name")),
@@ -144,7 +146,7 @@ pub(super) async fn who(context: &Context, new: &Credential, api: ApiVersion) ->
     name.map(|name| sanitized(&name)).filter(|name| !name.is_empty()).unwrap_or_else(|| masked(&new.grant))
 }
 
-/// "the person with the id …0010": enough to tell two people of a family apart, and no id to do anything with.
+/// "the person with the id …0010": enough to tell two people of a family apart, but not a usable id.
 fn masked(grant: &Grant) -> String {
     const SHOWN: usize = 4;
     match &grant.patient {
@@ -160,7 +162,7 @@ fn text(info: &Value, key: &str) -> Option<String> {
     info[key].as_str().map(str::to_owned).filter(|text| !text.is_empty())
 }
 
-/// What the server says of who logged in. Nobody waits long for it: the log-in is good without.
+/// What the server says about who logged in. bbdl does not wait long for it, because the log-in works without it.
 async fn userinfo(context: &Context, new: &Credential, api: ApiVersion) -> Option<Value> {
     const PATIENCE: Duration = Duration::from_secs(10);
     if !new.grant.allows_userinfo() {
@@ -174,7 +176,7 @@ async fn userinfo(context: &Context, new: &Credential, api: ApiVersion) -> Optio
     tokio::time::timeout(PATIENCE, client.get(&token, &url, Wanted::Json, read)).await.ok()?.ok()
 }
 
-/// The token of a moment ago, which is not renewed.
+/// The token that has just come. It is not renewed.
 #[derive(Clone)]
 struct NewToken(AccessToken);
 
@@ -214,7 +216,7 @@ mod tests {
             (Unknown, vec![mom.clone(), elsewhere.clone()], false, keep(&["mom"])),
             (Other, vec![], false, Verdict::Refuse),
             (Other, vec![], true, keep(&[])),
-            // A log-in of another app stays valid, and its profile cannot take this app's tokens.
+            // A log-in with another app stays valid, and its profile cannot use this app's tokens.
             (Other, vec![elsewhere.clone()], false, Verdict::Refuse),
             (Other, vec![mom.clone()], false, divert("mom", &[])),
             (Other, vec![mom.clone()], true, keep(&["mom"])),

@@ -1,5 +1,5 @@
-//! What a log-in needs, settled before anybody is asked to consent: from flag, environment,
-//! configuration and the profile of before.
+//! What a log-in needs, decided before the person is asked to consent: from flags, environment, configuration and the
+//! earlier profile.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -20,10 +20,10 @@ use crate::{
     profile::{Profile, ProfileName, TakenNames, config_file::LoginDefaults, login_command},
 };
 
-/// Longer than CMS's own pages last (600 s for the consent) and a code for the log-in takes to arrive.
+/// Longer than CMS's own pages last (600 s for the consent) plus the time in which a log-in code arrives.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
-/// Everything a log-in needs, settled from flag, environment, configuration and the profile of before.
+/// Everything that a log-in needs, from flags, environment, configuration and the earlier profile.
 pub(super) struct Plan {
     pub(super) name: ProfileName,
     pub(super) server: Server,
@@ -36,12 +36,12 @@ pub(super) struct Plan {
     pub(super) lang: Option<&'static str>,
     pub(super) browser: bool,
     pub(super) manual: bool,
-    /// Whether there is a profile of this name already.
+    /// Whether there is already a profile with this name.
     pub(super) has_past: bool,
     /// Whether another person may take over the profile.
     pub(super) replace: bool,
     pub(super) patience: Duration,
-    /// Options that no profile has kept yet, each with a space before it.
+    /// Options that no profile has stored yet, each with a space before it.
     given: String,
 }
 
@@ -60,7 +60,7 @@ impl Plan {
         let named = context.token_store.or(context.config.token_store);
         let store_kind = named.or(before.as_ref().map(|profile| profile.token_store)).unwrap_or_default();
         let store = context.store(store_kind);
-        // What is given and wrong comes before what is missing.
+        // Wrong options are reported before missing ones.
         let manual = args.manual || defaults.manual.unwrap_or(false);
         let redirect_given =
             args.redirect_uri.or(defaults.redirect_uri).or(same_server.and_then(|p| p.redirect_uri.clone()));
@@ -71,8 +71,8 @@ impl Plan {
             let shown = if text.contains('@') { String::new() } else { format!(" \"{text}\"") };
             Error::usage(format!("redirect URI{shown}: {cause}"))
         })?;
-        // Whatever would fail after the person has consented should fail before, and before anything is asked: the new
-        // consent ends the one of before the moment it is given.
+        // What could fail after the consent has to fail before it, and before any question. The new consent ends the
+        // earlier one at once.
         store_log_in::check(&*store, &name)?;
         let client_id = client::id(context, args.client_id.clone().or(defaults.client_id), same_server)?;
         let secret_file = args.client_secret_file.clone().or(defaults.client_secret_file);
@@ -105,13 +105,13 @@ impl Plan {
         })
     }
 
-    /// The command that tries it again, with what was given to this one.
+    /// The command that tries the log-in again, with the options of this one.
     pub(super) fn login(&self) -> String {
         format!("{}{}", login_command(self.server.origin(), self.server.api(), &self.name), self.given)
     }
 }
 
-/// What was given to a log-in and no profile has kept yet, each with a space before it.
+/// The options of a log-in that no profile has stored yet, each with a space before it.
 fn given(args: &Login, token_store: Option<StoreKind>) -> String {
     let word = |text: &String| quoted(text.as_ref());
     let file = |path: &Path| if path == Path::new("-") { "-".to_owned() } else { typed(path) };
@@ -132,7 +132,7 @@ fn given(args: &Login, token_store: Option<StoreKind>) -> String {
     given
 }
 
-/// Flag, environment, configuration, the profile of before, production.
+/// The server from a flag, the environment, the configuration or the earlier profile; else production.
 fn origin(args: &Login, defaults: &LoginDefaults, before: Option<&Profile>) -> Result<Origin> {
     let named = match args {
         Login { sandbox: true, .. } => Some("sandbox".to_owned()),
@@ -153,7 +153,8 @@ fn origin(args: &Login, defaults: &LoginDefaults, before: Option<&Profile>) -> R
     }
 }
 
-/// The one variable that names a server, and the server. Two are a mistake: one of them would be ignored in silence.
+/// The variable that names a server, and the server. Two such variables are an error, because one would be ignored
+/// silently.
 fn server_variable() -> Result<Option<(&'static str, String)>> {
     let set = |name: &str| {
         std::env::var(name).ok().filter(|value| !matches!(value.as_str(), "" | "0" | "false" | "no" | "off"))

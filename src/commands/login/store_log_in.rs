@@ -1,4 +1,4 @@
-//! Where a new log-in is kept: tokens first, then the profile that points at them.
+//! Stores a new log-in: tokens first, then the profile that points to them.
 
 use jiff::Timestamp;
 
@@ -22,8 +22,8 @@ pub(super) struct Before {
 }
 
 impl Before {
-    /// Whatever is wrong with it, it is going to be replaced. The tokens are needed only where a person may be asked
-    /// whether to put it back.
+    /// Reads it as far as possible, because it will be replaced anyway. The tokens are needed only if a person may be
+    /// asked whether to restore it.
     pub(super) fn of(context: &Context, name: &ProfileName) -> Self {
         let profile = Profile::load(&context.paths, name).ok().flatten();
         let asked = profile.as_ref().filter(|_| context.output.can_ask());
@@ -35,7 +35,7 @@ impl Before {
         self.profile.as_ref()
     }
 
-    /// Puts it back. Where its own log-in has ended meanwhile, it says so.
+    /// Restores it. If its own log-in has ended in the meantime, records that.
     pub(super) fn restore(self, context: &Context, plan: &Plan, has_ended: bool) -> Result<()> {
         let Some(mut profile) = self.profile else {
             plan.store.delete(plan.name.as_str())?;
@@ -57,7 +57,7 @@ impl Before {
     }
 }
 
-/// Keeps it under the profile that was asked for.
+/// Stores the log-in under the requested profile.
 pub(super) fn here(context: &Context, plan: &Plan, new: &Credential, before: &Before) -> Result<Profile> {
     plan.store.save(plan.name.as_str(), &new.to_record())?;
     let profile = Profile {
@@ -73,13 +73,13 @@ pub(super) fn here(context: &Context, plan: &Plan, new: &Credential, before: &Be
     let replaced = profile.replace(&context.paths, &plan.name)?;
     tell_what_is_left(context, &replaced);
     if let Some(other) = before.profile().filter(|profile| profile.token_store != plan.store_kind) {
-        // The tokens of before are dead by this consent; they need not lie around.
+        // This consent has ended the old tokens, so they should not remain.
         let _ = context.store(other.token_store).delete(plan.name.as_str());
     }
     Ok(replaced.profile)
 }
 
-/// Says which archives the new log-in does not go on with.
+/// Says which archives the new log-in does not continue.
 fn tell_what_is_left(context: &Context, Replaced { left_behind, noted, .. }: &Replaced) {
     if left_behind.is_empty() {
         return;
@@ -97,8 +97,8 @@ fn tell_what_is_left(context: &Context, Replaced { left_behind, noted, .. }: &Re
     }
 }
 
-/// Tries the store before the person goes to the browser: a keyring may be readable but refuse writing until it is
-/// unlocked. No profile can have the name that is used for this.
+/// Tests the store before the person goes to the browser, because a keyring may be readable but refuse to write until
+/// it is unlocked. No profile can have the name that is used for the test.
 pub(super) fn check(store: &dyn TokenStore, profile: &ProfileName) -> Result<()> {
     let name = format!("{profile}#check");
     store.save(&name, &Secret::new("bbdl was here".to_owned()))?;
@@ -106,15 +106,15 @@ pub(super) fn check(store: &dyn TokenStore, profile: &ProfileName) -> Result<()>
     Ok(())
 }
 
-/// Keeps it under the profile that already holds the person who logged in. What belongs to that profile stays: its
-/// version with the Patient id of that version, its archives, its token store.
+/// Stores the log-in under the existing profile of the person who logged in. That profile keeps its own version with
+/// that version's Patient id, its archives and its token store.
 pub(super) async fn there(context: &Context, plan: &Plan, new: &Credential, name: &ProfileName) -> Result<Profile> {
     let _held = hold_however_long(context, name).await;
     let mut profile = Profile::must_load(&context.paths, name)?;
     let mut new = new.clone();
     new.grant.patient = profile.grant.patient.clone();
     if context.store(profile.token_store).save(name.as_str(), &new.to_record()).is_err() {
-        // These tokens come only once, and the store that was asked for at this log-in has just been tried.
+        // These tokens come only once, so use the store of this log-in, which has just been tested.
         plan.store.save(name.as_str(), &new.to_record())?;
         if profile.token_store != plan.store_kind {
             let _ = context.store(profile.token_store).delete(name.as_str());
@@ -123,12 +123,12 @@ pub(super) async fn there(context: &Context, plan: &Plan, new: &Credential, name
     }
     profile.grant = new.grant;
     profile.ended = None;
-    // A fetch may have noted an archive meanwhile.
+    // A fetch may have recorded an archive in the meantime.
     let replaced = profile.replace(&context.paths, name)?;
     Ok(replaced.profile)
 }
 
-/// Notes of other profiles of the same person that the server has just ended their log-ins.
+/// Records for other profiles of the same person that the server has just ended their log-ins.
 pub(super) fn mark_ended(context: &Context, names: &[ProfileName], profiles: &[(ProfileName, Profile)]) {
     for (name, profile) in profiles.iter().filter(|(name, _)| names.contains(name)) {
         if let Err(error) = Profile::mark_ended(&context.paths, name, &profile.grant, EndedKind::Replaced) {
@@ -137,7 +137,7 @@ pub(super) fn mark_ended(context: &Context, names: &[ProfileName], profiles: &[(
     }
 }
 
-/// What a store is called in a sentence.
+/// The name of a store in a sentence.
 pub(super) fn store_name(kind: StoreKind) -> &'static str {
     match kind {
         StoreKind::Keyring => "this system's keyring",

@@ -22,9 +22,8 @@ use crate::{error::ErrorKind, runtime::block_on, shared_state::schema::Migrate};
 /// Runs the command.
 ///
 /// # Errors
-/// [`crate::error::Exit::Usage`] when tokens would be shown on a terminal, and where the file would take the place of
-/// one of bbdl's own; [`crate::error::Exit::NotSetUp`] without such a profile or without its tokens;
-/// [`crate::error::Exit::Disk`].
+/// [`crate::error::Exit::Usage`] if tokens would be shown on a terminal, or if the file would replace one of bbdl's
+/// own; [`crate::error::Exit::NotSetUp`] without such a profile or without its tokens; [`crate::error::Exit::Disk`].
 pub(super) fn run(context: &Context, args: &ProfilesExport, shared: &SharedStateArgs) -> Result<()> {
     match file_of(args) {
         Some(place) => output_file::refuse(context, place)?,
@@ -54,7 +53,7 @@ pub(super) fn run(context: &Context, args: &ProfilesExport, shared: &SharedState
     put(context, args, rows)
 }
 
-/// The file that the rows are for, if it is not standard output.
+/// The file for the rows, if it is not standard output.
 fn file_of(args: &ProfilesExport) -> Option<&Path> {
     args.out.as_deref().filter(|place| *place != Path::new("-"))
 }
@@ -63,7 +62,7 @@ fn text_of(row: &Written<'_>) -> String {
     serde_json::to_string(row).unwrap_or_default()
 }
 
-/// Writes the rows where they are to go: all of them into the file, or no file.
+/// Writes the rows: all of them into the file, or no file at all.
 fn put(context: &Context, args: &ProfilesExport, rows: impl Iterator<Item = Result<String>>) -> Result<()> {
     let Some(place) = file_of(args) else {
         refuse_closed_stdout()?;

@@ -1,9 +1,9 @@
-//! `bbdl profiles import`: enrollees who consented elsewhere, such as at a web portal.
+//! `bbdl profiles import`: enrollees who consented elsewhere, for example at a web portal.
 //!
-//! Each row is kept or refused for itself. Rows are kept in batches, which share their syncs: first all tokens of a
+//! Each row is kept or refused separately. Rows are kept in batches that share their syncs: first all tokens of a
 //! batch are on the disk under their names, then all profiles, and only then are the rows reported as kept. A name
-//! never shows half a file, and there is no profile without its tokens. An import that was killed is run again: what it
-//! had kept is refused as being there already, and nothing is lost.
+//! never has half a file, and there is no profile without its tokens. If an import was killed, run it again: rows
+//! that it had kept are refused because they exist already, and nothing is lost.
 
 use std::{
     collections::HashMap,
@@ -33,22 +33,22 @@ use crate::{
     secret::Secret,
 };
 
-/// Rows that share their syncs in the file store, where the system lets so many files be open: a sync waits for the whole
-/// file system.
+/// How many rows share their syncs in the file store, if the system allows so many open files. A sync waits for the
+/// whole file system.
 const ROWS_A_SYNC: usize = 8000;
-/// The same for other stores, which keep their records one by one, while other processes wait for the locks.
+/// The same for other stores. They keep their records one by one, while other processes wait for the locks.
 const ROWS_ELSEWHERE: usize = 400;
-/// Each row has up to two locks open meanwhile.
+/// Each row keeps up to two locks open.
 const LOCKS_A_ROW: usize = 2;
-/// A longer line is no row: a token has some hundred characters.
+/// A longer line is not a row: a token has some hundred characters.
 const LONGEST_LINE: u64 = 1 << 20;
-/// Longer than another process renews a log-in.
+/// Longer than a renewal by another process takes.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs the command.
 ///
 /// # Errors
-/// [`crate::error::Exit::Disk`] when the file cannot be read; where rows were refused, the gravest reason.
+/// [`crate::error::Exit::Disk`] if the file cannot be read; if rows were refused, the gravest reason.
 pub(super) fn run(context: &Context, args: &ProfilesImport, shared: &SharedStateArgs) -> Result<()> {
     if shared_state::is_named(context, shared) {
         #[cfg(feature = "postgres")]
@@ -90,20 +90,20 @@ pub(super) fn run(context: &Context, args: &ProfilesImport, shared: &SharedState
 struct Import<'a> {
     context: &'a Context,
     replaces: bool,
-    /// The token store that was named. Otherwise a profile that is there keeps its own.
+    /// The token store that was named. Otherwise an existing profile keeps its own.
     named: Option<StoreKind>,
-    /// How many profiles there are by now.
+    /// How many profiles there are now.
     known: usize,
-    /// Profiles that were there at the beginning.
+    /// Profiles that existed at the beginning.
     names: Vec<ProfileName>,
-    /// Whose they are, read when the first row has to be compared with them.
+    /// The people of those profiles. Read when the first row has to be compared with them.
     persons: OnceLock<HashMap<PersonMark, ProfileName>>,
     taken: TakenNames,
     seen: Seen,
     summary: Summary,
 }
 
-/// What the rows of a file have said so far, and in which line.
+/// The names, tokens and people in the rows so far, with their line numbers.
 #[derive(Default)]
 pub(super) struct Seen {
     names: HashMap<ProfileName, u64>,
@@ -112,9 +112,9 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Refuses a row whose name, refresh token or person an earlier row has. A refresh token works once: of two profiles
-    /// that share one, the second renewal would end the log-in of both. Of two log-ins of a person with an app, the older
-    /// one has ended.
+    /// Refuses a row whose name, refresh token or person was in an earlier row. A refresh token works once: if two
+    /// profiles share one, the second renewal ends the log-in of both. If a person has two log-ins with one app, the
+    /// older one has ended.
     pub(super) fn check(&self, row: &Row) -> Result<(), String> {
         if let Some(earlier) = self.names.get(&row.name) {
             return Err(format!("line {earlier} has this name already"));
@@ -130,7 +130,7 @@ impl Seen {
         }
     }
 
-    /// Notes a row that can be kept.
+    /// Records a row that can be kept.
     pub(super) fn note(&mut self, number: u64, row: &Row) {
         self.names.insert(row.name.clone(), number);
         self.refresh_tokens.extend(row.refresh_token_mark().map(|mark| (mark, number)));
@@ -138,12 +138,12 @@ impl Seen {
     }
 }
 
-/// A row that can be kept, and what it is kept with.
+/// A row that can be kept, and what is needed to keep it.
 struct Pending {
     name: ProfileName,
     profile: Profile,
     tokens: Secret,
-    /// What was there under the name.
+    /// The earlier profile with this name.
     before: Option<Profile>,
     _lock: FileLock,
 }
@@ -151,28 +151,28 @@ struct Pending {
 /// A row, its line, and whether its tokens are stored.
 type Saved<'p> = (&'p (u64, Pending), Result<(), StoreError>);
 
-/// What became of a row: the name in it, and why it was refused.
+/// The result for a row: the name in it, and why it was refused.
 pub(super) struct Verdict {
     pub(super) name: Option<String>,
     pub(super) refused: Option<Error>,
-    /// What a person should know of a row that was kept.
+    /// What a person should know about a row that was kept.
     pub(super) warnings: Vec<String>,
 }
 
 impl Verdict {
-    /// Refused for this.
+    /// The row was refused for this reason.
     pub(super) fn refused(name: Option<String>, error: Error) -> Self {
         Self { name, refused: Some(error), warnings: Vec::new() }
     }
 
-    /// Kept.
+    /// The row was kept.
     pub(super) fn kept(name: &ProfileName, warnings: Vec<String>) -> Self {
         Self { name: Some(name.to_string()), refused: None, warnings }
     }
 }
 
 impl Import<'_> {
-    /// Reads a row, and refuses what could not be kept whatever the disk says.
+    /// Reads a row, and refuses it if it could not be kept on any disk.
     fn read(&mut self, number: u64, line: &Line) -> Result<Row, Verdict> {
         let row = line.text().map_err(|why| BadRow { name: None, why: why.to_owned() }).and_then(Row::read);
         let row = row.map_err(|BadRow { name, why }| Verdict::refused(name, bad(why)))?;
@@ -182,7 +182,7 @@ impl Import<'_> {
         }
         let is_there = self.taken.has(&row.name);
         if is_there && !self.replaces {
-            // The profile may have this very token.
+            // The existing profile may have this very token.
             self.seen.note(number, &row);
             return refuse(exists());
         }
@@ -196,12 +196,12 @@ impl Import<'_> {
         Ok(row)
     }
 
-    /// The profile of another name that has the row's person and app. The consent that the row comes from has ended
-    /// that profile's log-in, or the two share a log-in, and then one of them loses it at a renewal.
+    /// Another profile with the row's person and app. Either the consent of the row has ended that profile's log-in,
+    /// or both share one log-in, and then one of them loses it at a renewal.
     fn other_profile_of(&self, row: &Row) -> Option<ProfileName> {
         let persons = self.persons.get_or_init(|| {
             let profiles = self.names.iter().filter_map(|name| {
-                // What cannot be read says nothing here, and is told of when it is used.
+                // A profile that cannot be read is ignored here, and reported when it is used.
                 let profile = Profile::load(&self.context.paths, name).ok().flatten()?;
                 Some((PersonMark::of_profile(&profile)?, name.clone()))
             });
@@ -210,7 +210,7 @@ impl Import<'_> {
         persons.get(&row.person_mark()?).filter(|name| **name != row.name).cloned()
     }
 
-    /// Keeps a batch, and tells what became of each of its rows.
+    /// Keeps a batch, and reports the result of each row.
     fn keep(&mut self, batch: Vec<(u64, Result<Row, Verdict>)>) {
         let mut verdicts: Vec<(u64, Verdict)> = Vec::with_capacity(batch.len());
         let mut pending = Vec::new();
@@ -256,12 +256,12 @@ impl Import<'_> {
         saved
     }
 
-    /// Takes the profile's lock, under which its tokens change hands.
+    /// Takes the lock that must be held to change the profile's tokens.
     fn prepare(&self, row: Row) -> Result<Pending, Verdict> {
         let name: ProfileName = row.name.clone();
         let refuse = |error| Verdict::refused(Some(name.to_string()), error);
         let lock = hold(&self.context.paths, &name, LOCK_PATIENCE, "import").map_err(refuse)?;
-        // What cannot be read is going to be replaced.
+        // A profile that cannot be read will be replaced.
         let before = Profile::load(&self.context.paths, &name)
             .or_else(|error| if self.replaces { Ok(None) } else { Err(error) });
         let before = before.map_err(refuse)?;
@@ -271,13 +271,13 @@ impl Import<'_> {
         let kind = self.named.or(before.as_ref().map(|profile| profile.token_store)).unwrap_or_default();
         let (profile, tokens) = (row.profile(kind, before.as_ref()), row.tokens());
         let pending = Pending { name, profile, tokens, before, _lock: lock };
-        // Before the record goes that alone knows them.
+        // Before the record is replaced, because only it knows these archives.
         LeftBehind::add(&self.context.paths, &pending.name, pending.left_behind())
             .map_err(|error| pending.verdict(Err(error)))?;
         Ok(pending)
     }
 
-    /// What is to do once a row is kept: the tokens of before need not lie around. The answer is what a person has to know.
+    /// Cleans up after a row is kept: deletes the old tokens. Returns what a person has to know.
     fn tidy(&self, row: &Pending) -> Vec<String> {
         let mut warnings = Vec::new();
         if let Some(other) = row.before.as_ref().filter(|before| before.token_store != row.profile.token_store)
@@ -298,7 +298,7 @@ impl Import<'_> {
 }
 
 impl Pending {
-    /// The archives of the log-in before that the new one does not go on with.
+    /// The archives of the earlier log-in that the new one does not continue.
     fn left_behind(&self) -> &[ArchiveNote] {
         match &self.before {
             Some(before) if self.profile.archives.is_empty() => &before.archives,
@@ -329,7 +329,7 @@ pub(super) fn exists() -> Error {
     bad("a profile of this name is there already".to_owned()).hint("To put the row in its place: --replace")
 }
 
-/// What became of all rows.
+/// The results of all rows.
 #[derive(Default)]
 pub(super) struct Summary {
     kept: u64,
@@ -376,7 +376,7 @@ impl Summary {
         let all = kept + refused;
         let message = format!("{refused} of {all} rows were refused. Fix line {line} first: {}", gravest.message);
         let error = Error { message, ..gravest };
-        // Each row has been told on stdout.
+        // Each row is already on stdout.
         Err(if context.output.json() { error.already_reported() } else { error })
     }
 }
@@ -407,7 +407,7 @@ pub(super) fn open(context: &Context, path: &Path) -> Result<Box<dyn BufRead>> {
     Ok(Box::new(BufReader::with_capacity(1 << 16, file)))
 }
 
-/// The lines of a file with secrets.
+/// Reads the lines of a file with secrets.
 pub(super) struct Lines {
     pub(super) input: Box<dyn BufRead>,
 }
@@ -439,7 +439,7 @@ impl Line {
             return Err("it is too long");
         }
         let text = std::str::from_utf8(&self.0).map_err(|_| "it is not UTF-8")?;
-        // Some editors begin a file with a byte order mark.
+        // Some editors start a file with a byte order mark.
         Ok(text.trim_start_matches('\u{feff}').trim())
     }
 }

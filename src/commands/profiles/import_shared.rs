@@ -1,4 +1,4 @@
-//! `bbdl profiles import` into a shared state. Rows go to the database in batches, each of which is kept whole.
+//! `bbdl profiles import` into a shared state. Rows go to the database in batches, and each batch is kept as a whole.
 
 use std::collections::HashMap;
 
@@ -21,14 +21,14 @@ use crate::{
     },
 };
 
-/// Rows that one statement brings to the database.
+/// How many rows one statement writes to the database.
 const BATCH: usize = 400;
 
 /// Runs the command.
 ///
 /// # Errors
-/// [`crate::error::Exit::Disk`] when the file cannot be read; as every call of the database; where rows were refused, the
-/// gravest reason.
+/// [`crate::error::Exit::Disk`] if the file cannot be read; errors of the database; if rows were refused, the gravest
+/// reason.
 pub(super) fn run(context: &Context, args: &ProfilesImport, shared: &SharedStateArgs) -> Result<()> {
     let mut lines = Lines { input: open(context, &args.file)? };
     let (mut names, mut summary) = (Names::default(), Summary::default());
@@ -55,7 +55,7 @@ pub(super) fn run(context: &Context, args: &ProfilesImport, shared: &SharedState
     summary.into_result(context)
 }
 
-/// The names and persons of the file, and who was there before.
+/// The names and people in the file, and those that existed before.
 #[derive(Default)]
 struct Names {
     taken: TakenNames,
@@ -64,7 +64,8 @@ struct Names {
 }
 
 impl Names {
-    /// Refuses a name, a refresh token or a person that is there twice, and a name that cannot be a directory everywhere.
+    /// Refuses a name, a refresh token or a person that occurs twice, and a name that not every system can use for a
+    /// directory.
     fn check(&mut self, number: u64, row: Result<Row, BadRow>) -> Result<Row, Verdict> {
         let row = row.map_err(|BadRow { name, why }| Verdict::refused(name, bad(why)))?;
         let refuse = |why: String| Err(Verdict::refused(Some(row.name.to_string()), bad(why)));
@@ -83,7 +84,7 @@ impl Names {
     }
 }
 
-/// Keeps a batch; the answer is what became of each of its rows.
+/// Keeps a batch. Returns the result of each row.
 async fn keep(
     state: &SharedState,
     batch: Vec<(u64, Result<Row, Verdict>)>,
@@ -116,7 +117,7 @@ async fn keep(
 fn enrollee_of(row: &Row) -> NewEnrollee {
     NewEnrollee {
         name: row.name.clone(),
-        // No token store of this machine has them.
+        // The tokens are in no token store of this machine.
         profile: row.profile(StoreKind::File, None),
         credential: row.credential().clone(),
         shard_number: shard::number_of(row.name.as_str()),

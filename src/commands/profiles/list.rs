@@ -25,10 +25,11 @@ struct Listed<'a> {
     ended: Option<Ended>,
 }
 
-/// Runs the command. Profiles are told as they are read: there may be a million.
+/// Runs the command. Profiles are printed as they are read, because there may be a million.
 ///
 /// # Errors
-/// [`crate::error::Exit::Disk`] when the profiles cannot be listed, [`crate::error::Exit::NotSetUp`] when one cannot be read.
+/// [`crate::error::Exit::Disk`] if the profiles cannot be listed, [`crate::error::Exit::NotSetUp`] if one cannot be
+/// read.
 pub(super) fn run(context: &Context, shared: &SharedStateArgs) -> Result<()> {
     let of_state = shared_state::profiles(context, shared, None)?;
     let mut of_state = of_state.map(HashMap::<ProfileName, Profile>::from_iter);
@@ -60,7 +61,7 @@ pub(super) fn run(context: &Context, shared: &SharedStateArgs) -> Result<()> {
                 None => Profile::load(&context.paths, name),
                 Some(profiles) => Ok(profiles.remove(name)),
             };
-            // Nothing is there where it was removed in this moment.
+            // The profile may have been removed at this moment.
             let Some(profile) = unreadable.or_note(name, loaded) else { continue };
             if context.output.json() {
                 let listed = Listed {
@@ -85,6 +86,6 @@ pub(super) fn run(context: &Context, shared: &SharedStateArgs) -> Result<()> {
         Ok(())
     })?;
     let Some(error) = unreadable.into_error() else { return Ok(()) };
-    // The result on stdout says it already.
+    // The result on stdout already says it.
     Err(if context.output.json() { error.already_reported() } else { error })
 }

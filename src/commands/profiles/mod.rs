@@ -1,4 +1,4 @@
-//! `bbdl profiles`: many enrollees come to this machine and leave it.
+//! `bbdl profiles`: moves many enrollees to and from this machine.
 
 mod export;
 mod import;
@@ -19,7 +19,7 @@ use crate::{
 /// Runs the command.
 ///
 /// # Errors
-/// Those of its parts.
+/// The errors of its actions.
 pub(crate) fn run(context: &Context, Profiles { action, shared }: &Profiles) -> Result<()> {
     match action {
         ProfilesAction::List => list::run(context, shared),

@@ -1,4 +1,4 @@
-//! `bbdl profiles remove`: profiles leave this machine, with all that is kept under their names.
+//! `bbdl profiles remove`: removes profiles from this machine, with all that is kept under their names.
 
 use std::collections::HashSet;
 
@@ -13,11 +13,11 @@ use crate::{
     profile::{Profile, ProfileName, archive_notes::ArchiveNote},
 };
 
-/// Runs the command. Each name is removed or refused for itself. The server is not told: [`crate::commands::logout`] does
-/// that. Archives stay.
+/// Runs the command. Each name is removed or refused separately. The server is not told; [`crate::commands::logout`]
+/// does that. Archives stay.
 ///
 /// # Errors
-/// [`crate::error::Exit::Usage`] when nobody can be asked and `--yes` is missing; of the names, the gravest failure.
+/// [`crate::error::Exit::Usage`] if no person can be asked and `--yes` is missing; of the names, the gravest failure.
 pub(super) fn run(context: &Context, args: &ProfilesRemove, shared: &SharedStateArgs) -> Result<()> {
     let names = each_once(&args.names);
     if !args.yes {
@@ -65,17 +65,17 @@ pub(super) fn run(context: &Context, args: &ProfilesRemove, shared: &SharedState
     Err(if context.output.json() { error.already_reported() } else { error })
 }
 
-/// The names without those that were given before.
+/// The names, each only once.
 fn each_once(names: &[ProfileName]) -> Vec<ProfileName> {
     let mut seen = HashSet::new();
     names.iter().filter(|name| seen.insert(*name)).cloned().collect()
 }
 
-/// What went.
+/// What was removed.
 struct Removed {
-    /// Where from.
+    /// Where it was.
     from: &'static str,
-    /// What stays.
+    /// The archives that stay.
     archives: Vec<ArchiveNote>,
     /// Whether the log-in is known to be over.
     has_ended: bool,
@@ -86,18 +86,18 @@ fn remove(context: &Context, name: &ProfileName) -> Result<Removed> {
         Err(error) if error.kind == ErrorKind::Profile => {}
         there => drop(there?),
     }
-    // No fetch may store a renewed token after the others are gone.
+    // No fetch may store a renewed token after the tokens are deleted.
     let _held = login::hold(context, name, "remove a profile")?;
-    // A fetch may have begun an archive since, and a log-in may have mended the record.
+    // A fetch may have begun an archive in the meantime, and a log-in may have repaired the record.
     let profile = match Profile::must_exist(&context.paths, name) {
         Err(error) if error.kind == ErrorKind::Profile => return remove_damaged(context, name),
         loaded => loaded?,
     };
-    // A first pull under way would leave data that no profile knows of.
+    // A running first pull would leave data that no profile knows about.
     for place in profile.archives.iter().filter_map(|note| note.place().ok().flatten()) {
         archive::refuse_in_use(&place)?;
     }
-    // The pull that was waited for may have noted it.
+    // A pull that ended just now may have recorded its archive.
     let profile = Profile::load(&context.paths, name)?.unwrap_or(profile);
     let store = context.store(context.token_store.unwrap_or(profile.token_store));
     store.delete(name.as_str())?;
@@ -105,8 +105,9 @@ fn remove(context: &Context, name: &ProfileName) -> Result<Removed> {
     Ok(Removed { from: "this machine", archives: profile.archives, has_ended: profile.ended.is_some() })
 }
 
-/// Removes a profile whose record cannot be understood. It would have said which store has the tokens: they are deleted in
-/// the one that is named, or else in all that can be opened. Whoever calls holds the profile's lock.
+/// Removes a profile whose record cannot be read. The record would have said which store has the tokens. So they are
+/// deleted in the store that was named, or else in all stores that can be opened. The caller holds the profile's
+/// lock.
 fn remove_damaged(context: &Context, name: &ProfileName) -> Result<Removed> {
     let command = context.config.token_store_command.as_ref().map(|_| StoreKind::Command);
     let stores = match context.token_store {
@@ -115,7 +116,7 @@ fn remove_damaged(context: &Context, name: &ProfileName) -> Result<Removed> {
     };
     for kind in stores {
         match context.store(kind).delete(name.as_str()) {
-            // What cannot be opened was perhaps never used.
+            // A store that cannot be opened was probably never used.
             Err(cause) if kind != StoreKind::File && context.token_store.is_none() => {
                 context.output.warn(format!("{name}: if its tokens are in the {kind} store, they stay there: {cause}"));
             }

@@ -1,8 +1,8 @@
-//! `bbdl profiles rename`: another name for a profile, and for all that is kept under it.
+//! `bbdl profiles rename`: gives another name to a profile and to all that is kept under it.
 //!
-//! The tokens are stored under the new name first, then archives move, then the record is renamed, which is the moment at
-//! which the new name counts, and then the tokens of the old name go. Whenever this is cut short, one of the two names
-//! works, and the same command finishes the rest.
+//! First the tokens are stored under the new name. Then archives move. Then the record is renamed, and from that
+//! moment the new name counts. Then the tokens of the old name are deleted. If this is interrupted at any point, one
+//! of the two names works, and the same command finishes the rest.
 
 use std::path::Path;
 
@@ -18,11 +18,11 @@ use crate::{
     profile::{Profile, ProfileName, TakenNames, archive_notes::ArchiveNote},
 };
 
-/// Runs the command. Of the archives, those move that have the profile's name: `--all-profiles` looks for them there.
+/// Runs the command. Only archives with the profile's name move, because `--all-profiles` looks for them there.
 ///
 /// # Errors
-/// [`crate::error::Exit::Usage`] when the new name is taken; [`crate::error::Exit::NotSetUp`] without such a profile or when its
-/// tokens cannot be moved; [`crate::error::Exit::TryAgain`] while another `bbdl` uses either name.
+/// [`crate::error::Exit::Usage`] if the new name is taken; [`crate::error::Exit::NotSetUp`] if there is no such
+/// profile or its tokens cannot be moved; [`crate::error::Exit::TryAgain`] while another `bbdl` uses either name.
 pub(super) fn run(context: &Context, args: &ProfilesRename) -> Result<()> {
     let (old, new): (&ProfileName, &ProfileName) = (&args.old, &args.new);
     if old.as_str().eq_ignore_ascii_case(new.as_str()) {
@@ -34,7 +34,7 @@ pub(super) fn run(context: &Context, args: &ProfilesRename) -> Result<()> {
     if !taken.has(new) {
         taken.take(new.clone())?;
     }
-    // In one order whoever comes: two that rename to and fro must not wait for each other.
+    // Always in the same order, so that two renames in opposite directions do not wait for each other.
     let (first, second) = if old < new { (old, new) } else { (new, old) };
     let _first = login::hold(context, first, "rename a profile")?;
     let _second = login::hold(context, second, "rename a profile")?;
@@ -48,12 +48,12 @@ pub(super) fn run(context: &Context, args: &ProfilesRename) -> Result<()> {
                 .hint(format!("Choose another name, or remove that profile first: bbdl profiles remove {new}")));
         }
     };
-    // A fetch that is under way would look for the profile under the old name.
+    // A running fetch would look for the profile under the old name.
     for place in profile.archives.iter().filter_map(|note| note.place().ok().flatten()) {
         archive::refuse_in_use(&place)?;
     }
     let store = context.store(context.token_store.unwrap_or(profile.token_store));
-    // A record without tokens (logged out by hand) is renamed as well.
+    // A record without tokens (deleted by hand) is renamed too.
     if let Some(tokens) = store.load(old.as_str())? {
         store.save(new.as_str(), &tokens)?;
     }
@@ -82,12 +82,12 @@ pub(super) fn run(context: &Context, args: &ProfilesRename) -> Result<()> {
     Ok(())
 }
 
-/// Moves an archive of the profile, or says why it stays.
+/// Moves an archive of the profile, or returns why it stays.
 fn relocate(note: &ArchiveNote, to: &Path, profile: &Profile) -> Result<(), String> {
     note.place().map_err(str::to_owned)?;
     match archive::relocate(&note.out, to, |source| note.is_of(source, Some(profile))) {
         Ok(true) => Ok(()),
-        // It has moved before this was cut short.
+        // It was moved before an interruption.
         Ok(false) if !note.out.exists() && is_it(note, to, profile) => Ok(()),
         Ok(false) if note.out.exists() && to.exists() => Err(format!("something is at {} already", to.display())),
         Ok(false) => Err("no archive of this profile is there".to_owned()),
@@ -95,12 +95,12 @@ fn relocate(note: &ArchiveNote, to: &Path, profile: &Profile) -> Result<(), Stri
     }
 }
 
-/// Whether the archive at `to` is the one of the note.
+/// Whether the archive at `to` is the one in the note.
 fn is_it(note: &ArchiveNote, to: &Path, profile: &Profile) -> bool {
     Manifest::load(to).is_ok_and(|there| there.is_some_and(|manifest| note.is_of(&manifest.source, Some(profile))))
 }
 
-/// Whether an earlier run has renamed the profile, and could not remove the tokens of the old name.
+/// Whether an earlier run has renamed the profile but could not remove the tokens of the old name.
 fn is_left_over(context: &Context, old: &ProfileName, renamed: &Profile) -> Result<bool> {
     let store = context.store(context.token_store.unwrap_or(renamed.token_store));
     let left = store.load(old.as_str())?.as_ref().and_then(Credential::from_record);

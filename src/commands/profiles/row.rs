@@ -1,7 +1,7 @@
 //! A row of `bbdl profiles import` and `bbdl profiles export`: one enrollee as a JSON object.
 //!
-//! A row has secrets in it. So nothing of a row is ever quoted in an error, and the library's own messages, which quote
-//! what they found, are not used: an error names the field and what belongs there.
+//! A row contains secrets. So no error ever quotes a part of a row. The library's own messages are not used, because
+//! they quote what they found. An error names the field and what belongs there.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ use crate::{
     secret::Secret,
 };
 
-/// An enrollee as a row says it.
+/// An enrollee as described in a row.
 pub(super) struct Row {
     pub(super) name: ProfileName,
     api: ApiVersion,
@@ -42,12 +42,12 @@ pub(super) struct RefreshTokenMark([u8; 16]);
 pub(super) struct PersonMark([u8; 16]);
 
 impl PersonMark {
-    /// Whose a profile is, where that is known.
+    /// The person of a profile, if known.
     pub(super) fn of_profile(profile: &Profile) -> Option<Self> {
         Self::of(&profile.server.to_string(), &profile.client_id, profile.grant.patient.as_deref()?)
     }
 
-    /// A person at a server, by the patient id that an app sees there.
+    /// A person at a server, by the patient id that an app gets there.
     pub(super) fn of(server: &str, client_id: &str, patient: &str) -> Option<Self> {
         mark(&[server, client_id, patient]).map(Self)
     }
@@ -63,7 +63,7 @@ fn mark(texts: &[&str]) -> Option<[u8; 16]> {
     hash.finalize().first_chunk().copied()
 }
 
-/// Why a row cannot be used, and the name in it where it has one.
+/// Why a row cannot be used, and the name in it, if it has one.
 #[derive(Debug)]
 pub(super) struct BadRow {
     pub(super) name: Option<String>,
@@ -71,10 +71,10 @@ pub(super) struct BadRow {
 }
 
 impl Row {
-    /// Reads a row. Fields that it does not know are refused: a misspelled one would be lost without a word.
+    /// Reads a row. Refuses unknown fields, because a misspelled field would be lost silently.
     pub(super) fn read(line: &str) -> Result<Self, BadRow> {
         let fields = Fields::of(line).map_err(|why| BadRow { name: None, why })?;
-        // Told back as it came, for whoever looks for the row.
+        // Reported as it came, so that the row can be found.
         let name = fields.0.get("name").and_then(Value::as_str).map(sanitized);
         Self::from_fields(fields).map_err(|why| BadRow { name, why })
     }
@@ -109,7 +109,7 @@ impl Row {
             patient: fields.text("patient")?,
             scopes: fields.scopes()?,
             access_token_expires: match fields.instant("access_token_expires")? {
-                // Without an access token the first thing to do is to get one.
+                // Without an access token, the first step is to get one.
                 None if access_token.is_none() => Some(Timestamp::UNIX_EPOCH),
                 expires => expires,
             },
@@ -130,14 +130,15 @@ impl Row {
         })
     }
 
-    /// What tells whether two rows have one refresh token. Not the token itself: this is kept for all rows of a file.
+    /// Shows whether two rows have the same refresh token. It is not the token itself, because it is kept for all
+    /// rows of a file.
     pub(super) fn refresh_token_mark(&self) -> Option<RefreshTokenMark> {
         let Credential { origin, refresh_token, .. } = &self.credential;
         let token = refresh_token.as_ref()?;
         mark(&[&origin.to_string(), token.expose()]).map(RefreshTokenMark)
     }
 
-    /// Whose the row is, where it says so.
+    /// The person of the row, if it says so.
     pub(super) fn person_mark(&self) -> Option<PersonMark> {
         let Credential { origin, client_id, grant, .. } = &self.credential;
         PersonMark::of(&origin.to_string(), client_id, grant.patient.as_deref()?)
@@ -149,12 +150,12 @@ impl Row {
         &self.credential
     }
 
-    /// The tokens, as a token store keeps them.
+    /// The record for a token store.
     pub(super) fn tokens(&self) -> Secret {
         self.credential.to_record()
     }
 
-    /// The profile, in the place of the one that was there `before`. Archives stay with it while it is of the same person.
+    /// The profile that replaces the one that was there `before`. It keeps the archives if the person is the same.
     pub(super) fn profile(&self, token_store: StoreKind, before: Option<&Profile>) -> Profile {
         let Credential { origin, client_id, grant, .. } = &self.credential;
         let same = |profile: &&Profile| {
@@ -173,7 +174,7 @@ impl Row {
     }
 }
 
-/// What is there in place of a text may be quoted in no error: a person may have put a password into it.
+/// No error may quote the value, because a person may have put a password into it.
 fn origin(text: &str) -> Result<Origin, String> {
     server_named(text).map_err(|_| {
         "server must be \"sandbox\", \"production\", or scheme, host and port of an https server (http for this machine only)"
@@ -181,7 +182,7 @@ fn origin(text: &str) -> Result<Origin, String> {
     })
 }
 
-/// A JSON object, and a field that it has twice. Which of two values its writer meant, nobody knows.
+/// A JSON object, and a field that occurs twice in it. It is not known which of the two values was meant.
 struct OneObject {
     fields: Map<String, Value>,
     twice: Option<String>,
@@ -211,7 +212,7 @@ impl<'de> Deserialize<'de> for OneObject {
     }
 }
 
-/// The fields of a row that were not looked at yet.
+/// The fields of a row that were not read yet.
 struct Fields(Map<String, Value>);
 
 impl Fields {
@@ -226,7 +227,7 @@ impl Fields {
         }
     }
 
-    /// A text that is not empty; `null` is as good as nothing.
+    /// A text that is not empty; `null` counts as missing.
     fn text(&mut self, field: &str) -> Result<Option<String>, String> {
         match self.0.remove(field) {
             None | Some(Value::Null) => Ok(None),
@@ -235,7 +236,7 @@ impl Fields {
         }
     }
 
-    /// A token: visible ASCII characters (RFC 6749, appendix A), since it becomes part of a header or a form.
+    /// A token: visible ASCII characters (RFC 6749, appendix A), because it becomes part of a header or a form.
     fn token(&mut self, field: &str) -> Result<Option<Secret>, String> {
         let Some(text) = self.text(field)?.map(Secret::new) else { return Ok(None) };
         let is_visible = text.expose().bytes().all(|byte| byte.is_ascii_graphic());
@@ -247,7 +248,7 @@ impl Fields {
         instant.map_err(|_| format!("{field} must be an instant like 2027-01-31T00:00:00Z"))
     }
 
-    /// A list of texts, or one text with blanks between them, as OAuth has it.
+    /// A list of texts, or one text with blanks between the scopes, as in OAuth.
     fn scopes(&mut self) -> Result<BTreeSet<String>, String> {
         let wrong = || "scopes must be a list of texts".to_owned();
         match self.0.remove("scopes") {
@@ -261,7 +262,7 @@ impl Fields {
     }
 }
 
-/// A row as `export` writes it.
+/// A row in the form that `export` writes.
 #[derive(Serialize)]
 pub(super) struct Written<'a> {
     name: &'a str,
@@ -282,7 +283,7 @@ pub(super) struct Written<'a> {
 }
 
 impl<'a> Written<'a> {
-    /// The row of a profile, with its tokens where they are given.
+    /// The row of a profile, with its tokens if they are given.
     pub(super) fn of(name: &'a ProfileName, profile: &'a Profile, tokens: Option<&'a Credential>) -> Self {
         let grant = tokens.map_or(&profile.grant, |tokens| &tokens.grant);
         Self {
@@ -292,7 +293,7 @@ impl<'a> Written<'a> {
             client_id: &profile.client_id,
             client_secret: tokens.and_then(|tokens| tokens.client_secret.as_ref()).map(Secret::expose),
             refresh_token: tokens.and_then(|tokens| tokens.refresh_token.as_ref()).map(Secret::expose),
-            // One that was never there is not written: an import would refuse it.
+            // An access token that was never there is not written, because an import would refuse it.
             access_token: tokens.map(|tokens| tokens.access_token.expose()).filter(|token| !token.is_empty()),
             access_token_expires: grant.access_token_expires,
             patient: grant.patient.as_deref(),
