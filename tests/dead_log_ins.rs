@@ -48,7 +48,11 @@ fn is_remembered(stage: &Stage, kind: &str) {
     assert_eq!(result["profiles"][0]["error"]["kind"], kind, "{result}");
     assert_eq!(stage.asked(), [""; 0], "{kind}");
     // Asked once more, the server says the same, and the first reason stays.
-    let online = stage.expect_json(77, &["status", "--online", "--json"])["profiles"][0].clone();
+    let output = stage.run(&["status", "--online", "--json"]);
+    assert_code(&output, 77, &["status --online --json"]);
+    let online = serde_json::from_slice::<Value>(&output.stdout).unwrap()["profiles"][0].clone();
+    let said = text(&output.stderr);
+    assert!(said.contains("was not confirmed: ") && said.contains("next: "), "why, and what to type: {said}");
     assert_eq!((&online["online"]["ok"], &online["ended"]), (&json!(false), &shown["ended"]), "{online}");
     assert!(online["online"]["kind"].is_string() && online["online"]["message"].is_string(), "{online}");
     assert!(!stage.asked().is_empty());

@@ -282,7 +282,8 @@ fn found(context: &Context, failed: &[(&ProfileName, &Error)]) -> Result<()> {
         1 => format!("the log-in of profile {} was not confirmed", names.join("")),
         count => format!("{count} log-ins were not confirmed: {}{more}", names.join(", ")),
     };
-    let error = Error::new(worst.kind, message);
+    // In the text of the profile a person has read why.
+    let message = if context.output.json() { format!("{message}: {worst}") } else { message };
     // The next step differs by profile.
     let mut hints: Vec<&str> = Vec::new();
     for (_, failure) in failed.iter().filter(|(_, failure)| failure.exit() == worst.exit()).take(LISTED) {
@@ -290,7 +291,7 @@ fn found(context: &Context, failed: &[(&ProfileName, &Error)]) -> Result<()> {
             hints.push(&failure.hint);
         }
     }
-    Err(if context.output.json() { error } else { error.hint(hints.join("\n")) })
+    Err(Error::new(worst.kind, message).hint(hints.join("\n")))
 }
 
 /// Asks the server about each of them, several at once. Once a person wants it to stop, nobody else is asked about, and

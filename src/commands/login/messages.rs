@@ -173,7 +173,7 @@ pub(super) fn code_of(outcome: Outcome, plan: &Plan) -> Result<(Secret, Reply)> 
             ErrorKind::NotFound,
             "CMS found no records for the person who logged in (it can take months for somebody new to Medicare)",
         )
-        .hint(format!("Check that the right person logged in; later, {again}")),
+        .hint(format!("Check that the right person logged in. {again}")),
         Outcome::TimedOut => Error::new(
             ErrorKind::TimedOut,
             format!("the browser did not come back within {}", spoken(plan.patience)),
