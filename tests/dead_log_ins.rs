@@ -202,3 +202,73 @@ fn logout_accepts_only_the_servers_own_empty_answer() {
     gateway.step_aside();
     assert_eq!(stage.expect_json(0, &["logout", "--json"])["revoked"], true);
 }
+
+/// As a log-in is that was imported: it has to be renewed before its consent can be ended.
+fn lose_access_token(stage: &Stage) {
+    let mut record = stage.tokens();
+    record["access_token"] = json!("");
+    fs::write(stage.home.path().join("tokens/default.json"), record.to_string()).unwrap();
+}
+
+#[test]
+fn logout_renews_as_carefully_as_a_fetch() {
+    let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
+    let gateway = Gateway::logged_in(&stage, &[]);
+    let next = stage.home.path().join("tokens/default.next");
+    lose_access_token(&stage);
+    let before = stage.tokens();
+    let logout = |code: i32, kind: &str| {
+        gateway.asked();
+        let result = stage.expect_json(code, &["logout", "--json"]);
+        assert_eq!(result["error"]["kind"], kind, "{result}");
+        let hint = result["error"]["hint"].as_str().unwrap();
+        assert!(hint.contains("bbdl logout --local"), "{hint}");
+        assert_eq!(stage.tokens(), before, "{kind}");
+        gateway.asked()
+    };
+    let count = |asked: &[String], path: &str| asked.iter().filter(|row| row.ends_with(path)).count();
+
+    stage.faults(&["backend=down"]);
+    assert_eq!(count(&logout(75, "backend"), "/o/token/"), 0, "the refresh token is not spent");
+    stage.control("DELETE", "faults", "");
+
+    // It may be spent, and the note of that stays for the next run.
+    let failed = Reply::new(502, "application/json", r#"{"message": "Failed to retrieve data from data source."}"#);
+    gateway.answer("/o/token/", move |_| failed.clone());
+    assert_eq!(count(&logout(75, "refresh_lost"), "/o/token/"), 1);
+    assert!(next.exists());
+    gateway.step_aside();
+
+    // Another person's consent is not ended.
+    let patient = profile(&stage)["patient"].as_str().unwrap().to_owned();
+    gateway.answer("/o/token/", move |real| {
+        let reply = real();
+        Reply { body: reply.text().replace(&patient, "-20140000099999").into_bytes(), ..reply }
+    });
+    assert_eq!(count(&logout(77, "other_patient"), "/o/revoke/"), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_of_logout_loses_no_renewed_tokens() {
+    use crate::support::{Running, Signal, signal, until};
+
+    let stage = stage();
+    lose_access_token(&stage);
+    let before = stage.tokens();
+    stage.asked();
+    stage.faults(&["late=1500@o/token"]);
+    let logout = Running::start(stage.bbdl(&["logout"]));
+    until("the refresh token is spent", || {
+        let log = stage.control("GET", "requests", "");
+        log.as_array().unwrap().iter().any(|row| row["path"] == "/v2/o/token/" && row["status"] == 200)
+    });
+    signal(logout.id(), Signal::INT);
+    assert_code(&logout.finish(), 130, &["logout"]);
+    assert_ne!(stage.tokens()["refresh_token"], before["refresh_token"]);
+    stage.control("DELETE", "faults", "");
+    stage.expect(0, &FETCH);
+    // One that is renewed can be ended.
+    lose_access_token(&stage);
+    assert_eq!(stage.expect_json(0, &["logout", "--json"])["revoked"], true);
+}

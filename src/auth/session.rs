@@ -160,6 +160,18 @@ impl Session {
         }
     }
 
+    /// Renews the log-in for a caller that holds the vault's lock. The task of its own is the same as in every renewal:
+    /// if the caller is interrupted, [`Session::settle`] waits for the answer.
+    pub(crate) async fn renew_held(&self) -> Result<AccessToken, NotRenewed> {
+        let inner = Arc::clone(&self.0);
+        let task = tokio::spawn(async move {
+            let credential = &mut inner.credential.lock().await.credential;
+            inner.renew_under_lock(credential, true).await?;
+            Ok(access_token(credential))
+        });
+        task.await.map_err(|_| ended_unexpectedly())?
+    }
+
     async fn renewed_from(&self, rejected: Option<&AccessToken>) -> Result<AccessToken> {
         let inner = Arc::clone(&self.0);
         let rejected = rejected.map(|token| token.secret().clone());
@@ -178,9 +190,9 @@ impl Session {
                 let renewed = inner.renew(credential, rejected.is_some()).await;
                 renewed.inspect_err(|error| live.failed = Some(error.clone()))?;
             }
-            Ok(AccessToken::new(credential.origin.clone(), credential.access_token.clone()))
+            Ok(access_token(credential))
         });
-        task.await.map_err(|_| Error::new(ErrorKind::Defect, "renewing the access token ended unexpectedly"))?
+        task.await.map_err(|_| ended_unexpectedly())?
     }
 }
 
@@ -192,7 +204,7 @@ impl Bearer for Session {
             drop(live);
             return self.renewed_from(None).await;
         }
-        Ok(AccessToken::new(credential.origin.clone(), credential.access_token.clone()))
+        Ok(access_token(credential))
     }
 
     async fn renew(&self, rejected: &AccessToken) -> Result<AccessToken> {
@@ -206,12 +218,20 @@ fn is_short_lived(grant: &Grant) -> bool {
     })
 }
 
+fn access_token(credential: &Credential) -> AccessToken {
+    AccessToken::new(credential.origin.clone(), credential.access_token.clone())
+}
+
+fn ended_unexpectedly() -> Error {
+    Error::new(ErrorKind::Defect, "renewing the access token ended unexpectedly")
+}
+
 fn interrupted() -> Error {
     Error::new(ErrorKind::Interrupted, "interrupted before the log-in was renewed")
 }
 
 /// Why a renewal brought no tokens.
-enum NotRenewed {
+pub(crate) enum NotRenewed {
     /// The log-in is over, as far as is known.
     Ended(EndedKind, Error),
     /// Anything else.

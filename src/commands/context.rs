@@ -224,6 +224,11 @@ impl Context {
         Ok((vault, credential))
     }
 
+    /// The record of a profile of this machine, which is told what becomes of the log-in.
+    pub(super) fn record(&self, name: &ProfileName) -> Box<dyn Observer> {
+        Box::new(Record { paths: self.paths.clone(), name: name.clone(), output: self.output.clone() })
+    }
+
     /// A logged-in session of a profile; an error if its log-in is known to have ended.
     ///
     /// # Errors
@@ -234,8 +239,7 @@ impl Context {
         let (vault, credential) = self.local_tokens(name, profile)?;
         let login = vault.login.clone();
         let identity = Identity { profile: name.to_string(), login, renewals: self.renewals.clone() };
-        let record = Record { paths: self.paths.clone(), name: name.clone(), output: self.output.clone() };
-        let session = Session::new(Arc::clone(&client), (Arc::new(vault), credential), identity, Box::new(record))?;
+        let session = Session::new(Arc::clone(&client), (Arc::new(vault), credential), identity, self.record(name))?;
         match profile.ended {
             // If the numbers differ, the note is about an earlier log-in than the tokens.
             Some(ended) if session.log_in() == profile.grant.log_in => Err(over(name, profile, ended)),

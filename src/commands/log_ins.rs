@@ -1,8 +1,10 @@
 //! Where the log-ins are that a command ends: on this machine, or in a shared state.
 
+use std::sync::Arc;
+
 use super::{Context, login, shared_state};
 use crate::{
-    auth::vault::Vault,
+    auth::{session::Observer, vault::Vault},
     cli::SharedStateArgs,
     error::Result,
     files::lock::FileLock,
@@ -25,7 +27,7 @@ pub(super) enum LogIns<'c> {
 /// A log-in that no other process uses for now.
 pub(super) struct Held {
     /// Its tokens.
-    pub(super) vault: Box<dyn Vault>,
+    pub(super) vault: Arc<dyn Vault>,
     by: HeldBy,
 }
 
@@ -116,10 +118,19 @@ impl<'c> LogIns<'c> {
         match self {
             Self::Local(context) => {
                 let lock = login::hold(context, name, purpose)?;
-                Ok(Held { vault: Box::new(context.local_vault(name, profile)), by: HeldBy::Lock(lock) })
+                Ok(Held { vault: Arc::new(context.local_vault(name, profile)), by: HeldBy::Lock(lock) })
             }
             #[cfg(feature = "postgres")]
             Self::Shared(shared) => shared.hold(name).await,
+        }
+    }
+
+    /// Who is told about a renewal of a log-in that is held.
+    pub(super) fn observer(&self, name: &ProfileName) -> Box<dyn Observer> {
+        match self {
+            Self::Local(context) => context.record(name),
+            #[cfg(feature = "postgres")]
+            Self::Shared(_) => Box::new(shared::Nobody),
         }
     }
 
@@ -176,10 +187,14 @@ impl<'c> LogIns<'c> {
 
 #[cfg(feature = "postgres")]
 mod shared {
-    use std::time::{Duration, Instant};
+    use std::{
+        sync::Arc,
+        time::{Duration, Instant},
+    };
 
     use super::{Held, HeldBy, shared_state};
     use crate::{
+        auth::{log_in_end::EndedKind, session::Observer, token::Grant},
         cli::SharedStateArgs,
         commands::Context,
         error::{Error, ErrorKind, Result},
@@ -232,7 +247,7 @@ mod shared {
                     Taken::Yes(lease) => {
                         let limit = RenewalTurns::of(1);
                         let vault = SharedVault::new(self.state.clone(), self.worker, &lease.enrollee, limit);
-                        return Ok(Held { vault: Box::new(vault), by: HeldBy::Lease(lease.ticket()) });
+                        return Ok(Held { vault: Arc::new(vault), by: HeldBy::Lease(lease.ticket()) });
                     }
                     Taken::Nobody => return Err(nobody(name)),
                     Taken::Busy if began.elapsed() > PATIENCE => {
@@ -243,6 +258,15 @@ mod shared {
                 }
             }
         }
+    }
+
+    /// The vault stores the record with the tokens.
+    pub(super) struct Nobody;
+
+    impl Observer for Nobody {
+        fn renewed(&self, _: &Grant) {}
+
+        fn ended(&self, _: &Grant, _: EndedKind) {}
     }
 
     fn nobody(name: &ProfileName) -> Error {

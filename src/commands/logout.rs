@@ -1,5 +1,7 @@
 //! `bbdl logout`: ends the log-in at the server and deletes its tokens.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use crate::{
@@ -12,9 +14,9 @@ use crate::{
     auth::{
         log_in_end::EndedKind,
         refusal::intercepted,
+        session::{Identity, NotRenewed, Session},
         token::{AccessCategory, Credential},
         token_endpoint::{self, App, TokenFailure},
-        vault::{Begun, Vault},
     },
     cli::Logout,
     commands::{
@@ -24,7 +26,7 @@ use crate::{
     error::{Error, ErrorKind, Exit, Result},
     files::path_text::to_text,
     profile::{Profile, profile_option},
-    runtime::interruptible,
+    runtime::{asked_to_stop, interruptible},
 };
 
 const LIVES_ON: &str = "the consent may still exist at the server. To end it now, the enrollee logs in at \
@@ -56,7 +58,8 @@ async fn log_out(context: &Context, args: &Logout, log_ins: &LogIns<'_>) -> Resu
     let profile = log_ins.must_exist(name).await?;
     // No process may store a renewed token after the tokens are deleted.
     let held = log_ins.hold((name, &profile), "log out").await?;
-    let ended = if args.local { Ok(Ended::LeftAlone) } else { end_at_server(context, &profile, &*held.vault).await };
+    let ended =
+        if args.local { Ok(Ended::LeftAlone) } else { end_at_server(log_ins, (context, &profile), &held).await };
     let forgotten = match &ended {
         Ok(_) => log_ins.leave((name, &profile)).await,
         Err(_) => Ok(()),
@@ -103,7 +106,7 @@ fn tell(context: &Context, profile: &Profile, ended: Ended, is_local: bool) {
 /// # Errors
 /// If the token store cannot delete its record, and [`Exit::Disk`].
 pub(super) async fn end(context: &Context, log_ins: &LogIns<'_>, profile: &Profile, held: &Held) -> Result<()> {
-    match end_at_server(context, profile, &*held.vault).await {
+    match end_at_server(log_ins, (context, profile), held).await {
         Ok(Ended::Revoked | Ended::Already) => {}
         Ok(Ended::Spent | Ended::LeftAlone) => context.output.warn(LIVES_ON),
         Err(error) if error.exit() == Exit::Interrupted => return Err(error),
@@ -112,15 +115,35 @@ pub(super) async fn end(context: &Context, log_ins: &LogIns<'_>, profile: &Profi
     log_ins.forget((&context.profile, profile)).await
 }
 
-async fn end_at_server(context: &Context, profile: &Profile, vault: &dyn Vault) -> Result<Ended> {
-    match vault.load().await {
-        Ok(credential) => revoke(context, profile, vault, &credential).await,
-        Err(error) if matches!(error.kind, ErrorKind::NoTokens | ErrorKind::TokenRecord) => Ok(Ended::LeftAlone),
+async fn end_at_server(log_ins: &LogIns<'_>, (context, profile): (&Context, &Profile), held: &Held) -> Result<Ended> {
+    let credential = match held.vault.load().await {
+        Ok(credential) => credential,
+        Err(error) if matches!(error.kind, ErrorKind::NoTokens | ErrorKind::TokenRecord) => {
+            return Ok(Ended::LeftAlone);
+        }
         Err(error) => {
             let hint = format!("{} To delete it without telling the server: {}", error.hint, local(context));
-            Err(error.hint(hint))
+            return Err(error.hint(hint));
         }
+    };
+    // A person is waiting, and can run the command again.
+    let retry = RetryPolicy { retries: 1, ..RetryPolicy::default() };
+    let client = Arc::new(context.client(profile.server(), retry)?);
+    if &credential.origin != client.server().origin() {
+        return Err(Error::new(
+            ErrorKind::Origin,
+            format!("the tokens are for {}, and are not sent anywhere else", credential.origin),
+        )
+        .hint(format!("Delete them without telling the server: {}", local(context))));
     }
+    let name = &context.profile;
+    let identity =
+        Identity { profile: name.to_string(), login: profile.login_command(name), renewals: context.renewals.clone() };
+    let tokens = (Arc::clone(&held.vault), credential.clone());
+    let session = Session::new(Arc::clone(&client), tokens, identity, log_ins.observer(name))?;
+    let ended = interruptible(revoke(context, &client, &session, &credential)).await;
+    session.settle(asked_to_stop()).await;
+    ended
 }
 
 fn local(context: &Context) -> String {
@@ -131,69 +154,45 @@ fn app_of(credential: &Credential) -> App {
     App { client_id: credential.client_id.clone(), client_secret: credential.client_secret.clone() }
 }
 
-async fn revoke(context: &Context, profile: &Profile, vault: &dyn Vault, credential: &Credential) -> Result<Ended> {
-    // A person is waiting, and can run the command again.
-    let retry = RetryPolicy { retries: 1, ..RetryPolicy::default() };
-    let client = context.client(profile.server(), retry)?;
-    if &credential.origin != client.server().origin() {
-        return Err(Error::new(
-            ErrorKind::Origin,
-            format!("the tokens are for {}, and are not sent anywhere else", credential.origin),
-        )
-        .hint(format!("Delete them without telling the server: {}", local(context))));
+async fn revoke(context: &Context, client: &Client, session: &Session, credential: &Credential) -> Result<Ended> {
+    // An imported log-in has no access token until its first renewal.
+    if credential.access_token.is_empty() {
+        return renew_and_revoke(context, client, session, credential).await;
     }
-    let app = app_of(credential);
-    interruptible(async {
-        // An imported log-in has no access token until its first renewal.
-        if credential.access_token.is_empty() {
-            return what_is_left(context, &client, vault, credential).await;
-        }
-        let failure = match token_endpoint::revoke(&client, &app, &credential.access_token).await {
-            Ok(()) => return Ok(Ended::Revoked),
-            Err(failure) => failure,
-        };
-        // The server answers 500 for a token that it does not know, and for its own failures.
-        let failed = matches!(&failure, TokenFailure::Refused(refusal) if refusal.status == 500);
-        if failed && is_dead(&client, credential).await {
-            return what_is_left(context, &client, vault, credential).await;
-        }
-        Err(not_ended(&failure, &local(context)))
-    })
-    .await
+    let failure = match token_endpoint::revoke(client, &app_of(credential), &credential.access_token).await {
+        Ok(()) => return Ok(Ended::Revoked),
+        Err(failure) => failure,
+    };
+    // The server answers 500 for a token that it does not know, and for its own failures.
+    let failed = matches!(&failure, TokenFailure::Refused(refusal) if refusal.status == 500);
+    if failed && is_dead(client, credential).await {
+        return renew_and_revoke(context, client, session, credential).await;
+    }
+    Err(not_ended(&failure, &local(context)))
 }
 
-/// Finds out about a log-in whose access token no longer works. Only its refresh token can tell.
-async fn what_is_left(context: &Context, client: &Client, vault: &dyn Vault, credential: &Credential) -> Result<Ended> {
-    let app = &app_of(credential);
-    let Some(refresh_token) = credential.refresh_token.as_ref().filter(|_| credential.grant.refreshable) else {
+/// Ends a log-in whose access token no longer works. For that, it needs a new one.
+async fn renew_and_revoke(
+    context: &Context,
+    client: &Client,
+    session: &Session,
+    credential: &Credential,
+) -> Result<Ended> {
+    if credential.refresh_token.is_none() || !credential.grant.refreshable {
         // One-time access ends with its token.
         let is_one_time = credential.grant.access_category == AccessCategory::OneTime;
         return Ok(if is_one_time { Ended::Already } else { Ended::Spent });
-    };
-    let Begun::Yes(mut renewal) = vault.begin_renewal(credential).await? else {
-        return Err(Error::new(ErrorKind::Lock, "another bbdl has renewed this log-in at this moment")
-            .hint("Run the same command again."));
-    };
-    match token_endpoint::refresh(client, app, refresh_token).await {
-        // Unexpectedly it works. So the new token can end the grant.
-        Ok(answer) => {
-            let renewed = credential.renewed(refresh_token, answer);
-            renewal.store(&renewed).await?;
-            let revoked = token_endpoint::revoke(client, app, &renewed.access_token).await;
+    }
+    match session.renew_held().await {
+        Ok(renewed) => {
+            let revoked = token_endpoint::revoke(client, &app_of(credential), renewed.secret()).await;
             revoked.map(|()| Ended::Revoked).map_err(|failure| not_ended(&failure, &local(context)))
         }
-        Err(failure) => {
-            // If the answer may be lost, the note about that stays.
-            if matches!(failure, TokenFailure::Refused(_)) {
-                renewal.forget().await;
-            }
-            let TokenFailure::Refused(refusal) = failure else { return Err(not_ended(&failure, &local(context))) };
-            match refusal.ends() {
-                Some(EndedKind::GrantEnded | EndedKind::GrantRevoked) => Ok(Ended::Already),
-                Some(_) => Ok(Ended::Spent),
-                None => Err(not_ended(&TokenFailure::Refused(refusal), &local(context))),
-            }
+        Err(NotRenewed::Ended(EndedKind::GrantEnded | EndedKind::GrantRevoked, _)) => Ok(Ended::Already),
+        Err(NotRenewed::Ended(EndedKind::OtherPatient, error) | NotRenewed::Failed(error)) => {
+            Err(not_renewed(error, &local(context)))
         }
+        Err(NotRenewed::Ended(..)) => Ok(Ended::Spent),
     }
 }
 
@@ -213,8 +212,6 @@ async fn is_dead(client: &Client, credential: &Credential) -> bool {
 #[derive(Clone)]
 struct Fixed(AccessToken);
 
-impl Fixed {}
-
 impl Bearer for Fixed {
     async fn token(&self) -> Result<AccessToken> {
         Ok(self.0.clone())
@@ -223,6 +220,18 @@ impl Bearer for Fixed {
     async fn renew(&self, _: &AccessToken) -> Result<AccessToken> {
         Err(Error::new(ErrorKind::Token, "the server no longer accepts the access token"))
     }
+}
+
+fn not_renewed(error: Error, local: &str) -> Error {
+    if error.exit() == Exit::Interrupted {
+        return error;
+    }
+    let message = format!("the consent could not be ended at the server ({})", error.message);
+    let hint = match error.exit() {
+        Exit::TryAgain => "The tokens are kept. Run the same command again later.".to_owned(),
+        _ => error.hint,
+    };
+    Error::new(error.kind, message).hint(format!("{hint}\nTo delete the tokens only here: {local}"))
 }
 
 fn not_ended(failure: &TokenFailure, local: &str) -> Error {
