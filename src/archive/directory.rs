@@ -99,7 +99,7 @@ pub(crate) fn around(place: &Path) -> Option<&Path> {
 /// Refuses a directory that is neither an archive nor empty.
 pub(super) fn refuse_foreign(dir: &Path) -> Result<()> {
     let mut entries = match fs::read_dir(dir) {
-        Ok(entries) => entries.flatten().filter(|entry| !is_leftover(&entry.file_name())),
+        Ok(entries) => entries,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(cause) if cause.kind() == io::ErrorKind::NotADirectory => {
             let what = if dir.is_file() { "is a file, not a directory" } else { "has a file in its path" };
@@ -110,7 +110,9 @@ pub(super) fn refuse_foreign(dir: &Path) -> Result<()> {
     };
     // List the directory first, then ask. If another `bbdl` has put files here since, it made `.bbdl` before them.
     let is_ours = || [OWN, manifest::FILE].iter().any(|name| dir.join(name).exists());
-    if entries.next().is_none() || (is_ours() && !is_home(&dir.join(OWN))) {
+    let other = entries.find(|entry| entry.as_ref().map_or(true, |entry| !is_leftover(&entry.file_name())));
+    let other = other.transpose().map_err(|cause| Error::disk("read", dir, &cause))?;
+    if other.is_none() || (is_ours() && !is_home(&dir.join(OWN))) {
         return Ok(());
     }
     Err(Error::new(ErrorKind::NotAnArchive, format!("{} is not empty and not a bbdl archive", dir.display()))

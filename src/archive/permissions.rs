@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    files::private_dir,
+    files::{listing, private_dir},
 };
 
 /// Directories that only bbdl writes to.
@@ -29,7 +29,8 @@ pub(super) fn check(dir: &Path) -> Result<bool> {
     while let Some(path) = todo.pop() {
         keeps_permissions &= private_dir::check(&path, true)?;
         // A missing directory has nothing in it. A file in its place is refused when it is opened.
-        for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
+        let there = if path.is_dir() { listing::entries(&path)? } else { Vec::new() };
+        for entry in there {
             // A link to a directory is checked too, and refused.
             if entry.file_type().is_ok_and(|kind| kind.is_dir() || (kind.is_symlink() && entry.path().is_dir())) {
                 todo.push(entry.path());

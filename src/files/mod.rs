@@ -2,6 +2,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod durable;
+pub(crate) mod listing;
 pub mod lock;
 pub(crate) mod open_files;
 pub(crate) mod path_text;

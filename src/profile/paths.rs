@@ -8,7 +8,7 @@ use super::ProfileName;
 use crate::{
     auth::store,
     error::{Error, ErrorKind, NAME_ANOTHER, Result},
-    files::{durable, place, private_dir, private_file},
+    files::{durable, listing, place, private_dir, private_file},
 };
 
 /// Where bbdl's files are on this machine.
@@ -188,13 +188,9 @@ impl Paths {
 /// # Errors
 /// [`crate::error::Exit::Disk`].
 pub(crate) fn names_in(dir: &Path) -> Result<Vec<ProfileName>> {
-    let entries = match std::fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(cause) => return Err(Error::disk("read", dir, &cause)),
-    };
+    let entries = listing::entries(dir)?;
     let mut names: Vec<ProfileName> =
-        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".json")?.parse().ok()).collect();
+        entries.iter().filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".json")?.parse().ok()).collect();
     names.sort();
     Ok(names)
 }
