@@ -253,3 +253,55 @@ impl Outcome {
         Self { name, started, finished, report: None, requests: 1, bytes: 10, failure: None, note: None }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::{profile::Paths, resource::Resource, runtime::block_on};
+
+    #[derive(Default)]
+    struct Heard(Vec<ProfileName>);
+
+    impl Listener for Heard {
+        fn ended(&mut self, outcome: Outcome, _: &Tally) {
+            self.0.push(outcome.name);
+        }
+    }
+
+    /// A renewal may be under way in any of the others.
+    #[test]
+    fn a_pull_that_panics_ends_the_run_only_when_the_others_have_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("profiles")).unwrap();
+        for name in ["a", "b", "c"] {
+            std::fs::write(dir.path().join(format!("profiles/{name}.json")), "{}").unwrap();
+        }
+        let selection = roster::Selection {
+            out: dir.path().to_owned(),
+            resources: vec![Resource::Eob],
+            full: false,
+            stale_after: None,
+            shard: None,
+        };
+        let roster = Roster::local(&Paths::find(Some(dir.path()), None).unwrap(), &selection).unwrap();
+        let mut run = Run { roster, at_once: 2, until: None, results: None, metrics: None };
+        let (first, first_is_gone) = tokio::sync::watch::channel(());
+        let first = Mutex::new(Some(first));
+        let pull = |due: Due| {
+            let (first, mut first_is_gone) = (first.lock().unwrap().take(), first_is_gone.clone());
+            async move {
+                if let Some(_dropped_on_the_way) = first {
+                    panic!("a defect");
+                }
+                assert!(first_is_gone.changed().await.is_err());
+                Outcome { name: due.name, ..Outcome::example() }
+            }
+        };
+        let mut heard = Heard::default();
+        let end = block_on(run.work(pull, std::future::pending(), &mut heard)).unwrap();
+        assert_eq!(end.stopped.unwrap().kind, ErrorKind::Defect);
+        assert_eq!(heard.0.iter().map(ProfileName::as_str).collect::<Vec<_>>(), ["b"], "nobody else is begun");
+    }
+}
