@@ -173,10 +173,14 @@ fn of_shared_state(context: &Context, args: &Doctor) -> Vec<Finding> {
             }
         }
     }
-    let (dir, waiting) = shared_state::waiting(context);
-    if waiting > 0 {
-        let found = format!("{waiting} renewed log-ins wait in {} for the database", dir.display());
-        findings.push(Finding::warn(check, found, "The next fetch with --state on this machine brings them there."));
+    match shared_state::waiting(context) {
+        Err(error) => findings.push(Finding::fail(check, error.message, error.hint)),
+        Ok((_, 0)) => {}
+        Ok((dir, waiting)) => {
+            let found = format!("{waiting} renewed log-ins wait in {} for their database", dir.display());
+            let next = "The next fetch on this machine with the same --state brings them there.";
+            findings.push(Finding::warn(check, found, next));
+        }
     }
     findings
 }

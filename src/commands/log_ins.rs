@@ -199,13 +199,7 @@ mod shared {
         commands::Context,
         error::{Error, ErrorKind, Result},
         profile::{Profile, ProfileName, archive_notes::ArchiveNote},
-        shared_state::{
-            SharedState,
-            lease::Taken,
-            schema::Migrate,
-            vault::{RenewalTurns, SharedVault},
-            worker::WorkerId,
-        },
+        shared_state::{SharedState, lease::Taken, schema::Migrate, vault::SharedVault, worker::WorkerId},
     };
 
     /// How long to wait for a pull by another worker.
@@ -227,17 +221,22 @@ mod shared {
         }
 
         pub(super) async fn names(&self) -> Result<Vec<ProfileName>> {
-            Ok(self.state.enrollees(None).await?.into_iter().map(|enrollee| enrollee.name).collect())
+            Ok(self.state.enrollees(None).await?.into_iter().map(|(name, _)| name).collect())
         }
 
         pub(super) async fn must_exist(&self, name: &ProfileName) -> Result<Profile> {
             let found = self.state.enrollees(Some(std::slice::from_ref(name))).await?.pop();
-            found.map(|enrollee| enrollee.profile).ok_or_else(|| nobody(name))
+            let (_, enrollee) = found.ok_or_else(|| nobody(name))?;
+            enrollee.map(|enrollee| enrollee.profile)
         }
 
         pub(super) async fn archives_of_others(&self, gone: impl Fn(&ProfileName) -> bool) -> Result<Vec<ArchiveNote>> {
             let all = self.state.enrollees(None).await?.into_iter();
-            Ok(all.filter(|other| !gone(&other.name)).flat_map(|other| other.profile.archives).collect())
+            let others = all.filter(|(name, _)| !gone(name));
+            // If a row cannot be read, its archives are unknown. Then nothing may be deleted.
+            let archives: Vec<Vec<_>> =
+                others.map(|(_, other)| other.map(|it| it.profile.archives)).collect::<Result<_>>()?;
+            Ok(archives.into_iter().flatten().collect())
         }
 
         pub(super) async fn hold(&self, name: &ProfileName) -> Result<Held> {
@@ -245,9 +244,9 @@ mod shared {
             loop {
                 match self.state.take(self.worker, name).await? {
                     Taken::Yes(lease) => {
-                        let limit = RenewalTurns::of(1);
-                        let vault = SharedVault::new(self.state.clone(), self.worker, &lease.enrollee, limit);
-                        return Ok(Held { vault: Arc::new(vault), by: HeldBy::Lease(lease.ticket()) });
+                        let ticket = lease.ticket();
+                        let vault = SharedVault::new(self.state.clone(), self.worker, &lease.enrollee?, 1);
+                        return Ok(Held { vault: Arc::new(vault), by: HeldBy::Lease(ticket) });
                     }
                     Taken::Nobody => return Err(nobody(name)),
                     Taken::Busy if began.elapsed() > PATIENCE => {

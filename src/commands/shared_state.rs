@@ -4,7 +4,7 @@ use crate::{
     cli::SharedStateArgs,
     commands::Context,
     error::{Error, Result},
-    profile::archive_notes::ArchiveNote,
+    profile::{Profile, ProfileName, archive_notes::ArchiveNote},
 };
 
 /// Whether a shared state is named at all.
@@ -32,6 +32,9 @@ pub(super) fn refuse(context: &Context, args: &SharedStateArgs, what: &str) -> R
         .hint("Leave --state out, and unset BBDL_STATE and state in config.toml for this command."))
 }
 
+/// The profiles of a shared state. If a row cannot be read, the error takes its place.
+pub(super) type Rows = Vec<(ProfileName, Result<Profile>)>;
+
 /// The archives of an enrollee who was removed from a shared state; `None` if there was no such enrollee.
 pub(super) type Removal = Result<Option<Vec<ArchiveNote>>>;
 
@@ -49,7 +52,7 @@ mod with_postgres {
 
     use zeroize::Zeroizing;
 
-    use super::{Removal, is_typed};
+    use super::{Removal, Rows, is_typed};
     use crate::{
         api::client::Connections,
         cli::SharedStateArgs,
@@ -61,11 +64,12 @@ mod with_postgres {
             shared_roster::{Pacer, SharedRoster},
         },
         origin::Origin,
-        profile::{Profile, ProfileName},
+        profile::ProfileName,
         runtime::block_on,
         shared_state::{
-            SharedState,
+            Delivered, SharedState,
             address::{AddressSource, StateAddress},
+            enrollee::Enrollee,
             password_file,
             schema::{Migrate, SchemaState},
             seal::StateKeys,
@@ -95,12 +99,13 @@ mod with_postgres {
         context: &Context,
         args: &SharedStateArgs,
         names: Option<&[ProfileName]>,
-    ) -> Result<Option<Vec<(ProfileName, Profile)>>> {
+    ) -> Result<Option<Rows>> {
         let Some(address) = address(context, args)? else { return Ok(None) };
         block_on(async {
             let state = SharedState::open(address, None, context.paths.unsaved(), Migrate::Nothing).await?;
             let enrollees = state.enrollees(names).await?;
-            Ok(Some(enrollees.into_iter().map(|enrollee| (enrollee.name, enrollee.profile)).collect()))
+            let profile = |(name, enrollee): (_, Result<Enrollee>)| (name, enrollee.map(|enrollee| enrollee.profile));
+            Ok(Some(enrollees.into_iter().map(profile).collect()))
         })
     }
 
@@ -187,19 +192,39 @@ mod with_postgres {
     ) -> Result<Option<Roster>> {
         let Some(state) = open(context, args, Migrate::Existing).await? else { return Ok(None) };
         state.require_keys()?;
-        let delivered = state.deliver_unsaved().await?;
-        if delivered > 0 {
-            context
-                .output
-                .say(format!("{delivered} renewed log-ins that waited on this machine are in the shared state now"));
-        }
+        tell_delivered(context, &state.deliver_unsaved().await?);
         let pacer = ContextPacer { connections: Arc::clone(&context.connections) };
-        let roster = SharedRoster::join(state, selection, renewals.into(), Box::new(pacer)).await?;
+        let roster = SharedRoster::join(state, selection, renewals, Box::new(pacer)).await?;
         if roster.is_empty() {
             return Err(Error::new(ErrorKind::NoProfile, "nobody is in the shared state")
                 .hint("Import enrollees first: bbdl profiles import FILE"));
         }
         Ok(Some(Roster::Shared(roster)))
+    }
+
+    fn tell_delivered(context: &Context, delivered: &Delivered) {
+        let Delivered { stored, of_others, unreadable } = delivered;
+        if *stored > 0 {
+            let words = "renewed log-ins that waited on this machine are in the shared state now";
+            context.output.say(format!("{stored} {words}"));
+        }
+        for (files, why, next) in [
+            (
+                of_others,
+                "this shared state does not have the log-in that it renews",
+                "Fetch once with the shared state that it is for. If you have removed this enrollee or imported a new log-in since, delete the file.",
+            ),
+            (
+                unreadable,
+                "bbdl cannot understand this file, which may have a renewed log-in in it",
+                "If a newer bbdl made it, fetch once with that one.",
+            ),
+        ] {
+            for file in files {
+                context.output.warn(format!("{}: {why}", file.display()));
+                context.output.tell(format!("  next: {next}"));
+            }
+        }
     }
 
     fn address(context: &Context, args: &SharedStateArgs) -> Result<Option<StateAddress>> {
@@ -310,10 +335,9 @@ mod with_postgres {
     }
 
     /// Where tokens wait that could not be stored in the database.
-    pub(in crate::commands) fn waiting(context: &Context) -> (PathBuf, usize) {
+    pub(in crate::commands) fn waiting(context: &Context) -> Result<(PathBuf, usize)> {
         let dir = context.paths.unsaved();
-        let count = std::fs::read_dir(&dir).map(Iterator::count).unwrap_or_default();
-        (dir, count)
+        SharedState::count_unsaved(dir.clone()).map(|count| (dir, count))
     }
 }
 
@@ -322,13 +346,13 @@ pub(super) use without_postgres::*;
 
 #[cfg(not(feature = "postgres"))]
 mod without_postgres {
-    use super::{Removal, is_named};
+    use super::{Removal, Rows, is_named};
     use crate::{
         cli::SharedStateArgs,
         commands::Context,
         error::{Error, ErrorKind, Result},
         fleet::roster::{Roster, Selection},
-        profile::{Profile, ProfileName},
+        profile::ProfileName,
     };
 
     /// Fails if a shared state is named.
@@ -348,7 +372,7 @@ mod without_postgres {
         context: &Context,
         args: &SharedStateArgs,
         _: Option<&[ProfileName]>,
-    ) -> Result<Option<Vec<(ProfileName, Profile)>>> {
+    ) -> Result<Option<Rows>> {
         none(context, args).map(|()| None)
     }
 

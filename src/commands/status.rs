@@ -77,7 +77,7 @@ pub(crate) fn run(context: &Context, args: &Status) -> Result<()> {
 }
 
 /// The same for a shared state.
-fn of_shared_state(context: &Context, args: &Status, profiles: Vec<(ProfileName, Profile)>) -> Result<()> {
+fn of_shared_state(context: &Context, args: &Status, profiles: shared_state::Rows) -> Result<()> {
     let now = Timestamp::now();
     if args.online {
         return Err(Error::usage("status --online does not work on a shared state").hint(
@@ -88,8 +88,9 @@ fn of_shared_state(context: &Context, args: &Status, profiles: Vec<(ProfileName,
         let message = format!("\"{}\" is not in the shared state", context.profile);
         return Err(Error::new(ErrorKind::NoProfile, message).hint("To list who is: bbdl profiles list"));
     }
-    let (mut rows, mut people) = (Vec::new(), Vec::new());
-    for (name, profile) in profiles {
+    let (mut rows, mut people, mut unreadable) = (Vec::new(), Vec::new(), Unreadable::default());
+    for (name, read) in profiles {
+        let Some(profile) = unreadable.or_note(&name, read.map(Some)) else { continue };
         people.push((name.clone(), PersonKey::of(&profile)));
         let text = if context.output.json() {
             row(&name, &profile, Kept::InSharedState, now).to_string()
@@ -98,7 +99,10 @@ fn of_shared_state(context: &Context, args: &Status, profiles: Vec<(ProfileName,
         };
         rows.push(Shown { name, text });
     }
-    show(context, &rows, &SamePerson::of(people), &Unreadable::default())
+    show(context, &rows, &SamePerson::of(people), &unreadable)?;
+    let Some(error) = unreadable.into_error() else { return Ok(()) };
+    // The result on stdout says it already.
+    Err(if context.output.json() { error.already_reported() } else { error })
 }
 
 fn show(context: &Context, rows: &[Shown], same_person: &SamePerson, unreadable: &Unreadable) -> Result<()> {

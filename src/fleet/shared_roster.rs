@@ -21,7 +21,7 @@ use crate::{
         SharedState,
         lease::{Lease, LeaseTicket, PullEnd, Wanted, Written},
         shared_pull::SharedPull,
-        vault::{RenewalTurns, SharedVault},
+        vault::SharedVault,
         worker::{Hold, PULSE, ServerLimit, WorkerId},
     },
 };
@@ -48,7 +48,8 @@ pub(crate) trait Pacer: Send + Sync {
 #[derive(Debug)]
 struct Held {
     ticket: LeaseTicket,
-    pull: SharedPull,
+    /// Missing if the row cannot be read. Then nothing is pulled.
+    pull: Option<SharedPull>,
 }
 
 /// State shared with the heartbeat task.
@@ -64,7 +65,7 @@ pub(crate) struct SharedRoster {
     state: SharedState,
     worker: WorkerId,
     wanted: Wanted,
-    renewals: RenewalTurns,
+    renewals: u8,
     queue: VecDeque<Lease>,
     signs: Arc<Signs>,
     pulse: JoinHandle<()>,
@@ -93,7 +94,7 @@ impl SharedRoster {
     pub(crate) async fn join(
         state: SharedState,
         selection: &Selection,
-        renewals: usize,
+        renewals: u8,
         pacer: Box<dyn Pacer>,
     ) -> Result<Self> {
         let worker = state.register().await?;
@@ -109,7 +110,7 @@ impl SharedRoster {
             state,
             worker,
             wanted,
-            renewals: RenewalTurns::of(renewals),
+            renewals,
             queue: VecDeque::new(),
             signs,
             pulse,
@@ -176,22 +177,25 @@ impl SharedRoster {
             self.count().await?;
         }
         let Some(lease) = self.queue.pop_front() else { return Ok(Next::Later(LOOK_AGAIN)) };
-        let enrollee = lease.enrollee;
-        let shared = lock(&self.signs.held).get(&enrollee.name).map(|held| held.pull.clone());
-        Ok(Next::Due(Box::new(Due { name: enrollee.name, profile: Ok(enrollee.profile), shared })))
+        let shared = lock(&self.signs.held).get(&lease.name).and_then(|held| held.pull.clone());
+        let profile = lease.enrollee.map(|enrollee| enrollee.profile);
+        Ok(Next::Due(Box::new(Due { name: lease.name, profile, shared })))
     }
 
     /// Adds new leases to those that the heartbeat keeps alive.
     async fn hold(&mut self, leases: Vec<Lease>) -> Result<()> {
         for lease in &leases {
-            let server = &lease.enrollee.profile.server;
-            if !self.servers.contains(server) {
-                self.state.know_server(server).await?;
-                self.servers.push(server.clone());
+            let mut pull = None;
+            if let Ok(enrollee) = &lease.enrollee {
+                let server = &enrollee.profile.server;
+                if !self.servers.contains(server) {
+                    self.state.know_server(server).await?;
+                    self.servers.push(server.clone());
+                }
+                let vault = SharedVault::new(self.state.clone(), self.worker, enrollee, self.renewals);
+                pull = Some(SharedPull::new(vault));
             }
-            let vault = SharedVault::new(self.state.clone(), self.worker, &lease.enrollee, self.renewals.clone());
-            let pull = SharedPull::new(vault);
-            lock(&self.signs.held).insert(lease.enrollee.name.clone(), Held { ticket: lease.ticket(), pull });
+            lock(&self.signs.held).insert(lease.name.clone(), Held { ticket: lease.ticket(), pull });
         }
         self.taken += leases.len() as u64;
         self.free = self.free.saturating_sub(leases.len() as u64);
@@ -216,7 +220,7 @@ impl SharedRoster {
         let Some(Held { ticket, pull }) = lock(&self.signs.held).remove(&outcome.name) else {
             return Ok(Counts::TakenOver);
         };
-        let end = end_of(outcome, &pull);
+        let end = end_of(outcome, pull.as_ref());
         let written = self.state.finish(&ticket, &end, &self.wanted, &told(outcome)).await?;
         if written == Written::LeaseLost || (written == Written::Yes && matches!(end, PullEnd::GivenBack)) {
             // An enrollee that was given back is due again.
@@ -253,11 +257,13 @@ impl std::fmt::Debug for SharedRoster {
 }
 
 /// What an outcome means for the lease.
-fn end_of(outcome: &Outcome, pull: &SharedPull) -> PullEnd {
-    match &outcome.failure {
-        None => pull.done(),
-        Some(error) if error.exit() == Exit::Interrupted || error.is_of_this_machine() => PullEnd::GivenBack,
-        Some(error) => pull.failed(error),
+fn end_of(outcome: &Outcome, pull: Option<&SharedPull>) -> PullEnd {
+    match (&outcome.failure, pull) {
+        (None, Some(pull)) => pull.done(),
+        (None, None) => PullEnd::Done { archive: None },
+        (Some(error), _) if error.exit() == Exit::Interrupted || error.is_of_this_machine() => PullEnd::GivenBack,
+        (Some(error), Some(pull)) => pull.failed(error),
+        (Some(error), None) => PullEnd::Failed { retry_after: error.retry_after },
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! This works through PgBouncer's transaction pooling: prepared statements have no names, there are no session
 //! settings, and no transaction stays open while bbdl waits for anything but the database. Every statement may be
-//! sent twice, because its answer may be lost. So each one has the same effect if it runs again.
+//! sent twice, because its answer may be lost. So each one is written so that nothing is lost if it runs again.
 
 use std::{
     sync::Arc,

@@ -87,18 +87,28 @@ impl Enrollee {
     /// How many of them do not belong to the tokens.
     pub(super) const WIDTH: usize = 5;
 
-    pub(super) fn of(row: &Row) -> Result<Self> {
-        let name: &str = row.get(0);
+    /// The name in a row, and the enrollee, or what is wrong with the row. One bad row must not stop the pulls for others.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::NotSetUp`] if the name is invalid.
+    pub(super) fn of(row: &Row) -> Result<(ProfileName, Result<Self>)> {
+        let text: &str = row.get(0);
         let odd = |why: String| {
-            Error::new(ErrorKind::Profile, format!("the shared state's row of \"{name}\" cannot be understood: {why}"))
-                .hint("Import this enrollee again: bbdl profiles import FILE --replace")
+            Error::new(ErrorKind::Profile, format!("the shared state's row of \"{text}\" cannot be understood: {why}"))
+                .hint("If a newer bbdl wrote it, use that one. Or import this enrollee again: bbdl profiles import FILE --replace")
         };
-        let mut profile: Profile = serde_json::from_str(row.get(1)).map_err(|cause| odd(wrong_json(&cause)))?;
-        profile.archives = serde_json::from_str(row.get(2)).map_err(|cause| odd(wrong_json(&cause)))?;
-        let kind: Option<&str> = row.get(3);
-        let at: Option<f64> = row.get(4);
-        profile.ended = kind.and_then(EndedKind::named).map(|kind| Ended { kind, at: instant(at.unwrap_or_default()) });
-        Ok(Self { name: name.parse().map_err(odd)?, profile, tokens: StoredTokens::of(row, Self::WIDTH) })
+        let name: ProfileName = text.parse().map_err(odd)?;
+        let read = || {
+            let mut profile: Profile = serde_json::from_str(row.get(1)).map_err(|cause| odd(wrong_json(&cause)))?;
+            profile.archives = serde_json::from_str(row.get(2)).map_err(|cause| odd(wrong_json(&cause)))?;
+            let kind: Option<&str> = row.get(3);
+            let at: Option<f64> = row.get(4);
+            profile.ended =
+                kind.and_then(EndedKind::named).map(|kind| Ended { kind, at: instant(at.unwrap_or_default()) });
+            Ok(Self { name: name.clone(), profile, tokens: StoredTokens::of(row, Self::WIDTH) })
+        };
+        let enrollee = read();
+        Ok((name, enrollee))
     }
 }
 
@@ -176,8 +186,8 @@ impl SharedState {
     /// All enrollees by name, or only those with these names.
     ///
     /// # Errors
-    /// Errors of the database; [`crate::error::Exit::NotSetUp`] if a row cannot be read.
-    pub async fn enrollees(&self, names: Option<&[ProfileName]>) -> Result<Vec<Enrollee>> {
+    /// Errors of the database. If a row cannot be read, the error takes its place.
+    pub async fn enrollees(&self, names: Option<&[ProfileName]>) -> Result<Vec<(ProfileName, Result<Enrollee>)>> {
         let names: Option<Vec<&str>> = names.map(|names| names.iter().map(ProfileName::as_str).collect());
         let sql = format!(
             "SELECT {} FROM bbdl.enrollee e WHERE $1::text[] IS NULL OR e.name = ANY($1) ORDER BY e.name",
@@ -210,18 +220,21 @@ impl SharedState {
     pub async fn remove(&self, name: &ProfileName, worker: Option<WorkerId>) -> Result<Option<Vec<ArchiveNote>>> {
         let name = name.as_str();
         let (value, worker) = ((&name as _, Type::TEXT), worker.map(|worker| worker.0));
+        // Read this first. If the answer to the removal is lost, the second try finds no row.
+        let look = "SELECT archives::text FROM bbdl.enrollee WHERE name = $1";
+        let there = self.database().query(look, std::slice::from_ref(&value)).await?;
+        let Some(before) = there.first() else { return Ok(None) };
         let sql = "DELETE FROM bbdl.enrollee
             WHERE name = $1 AND (leased_until IS NULL OR leased_until < now() OR leased_by = $2)
             RETURNING archives::text";
         let gone = self.database().query(sql, &[value.clone(), (&worker as _, Type::INT8)]).await?;
-        if gone.is_empty()
-            && !self.database().query("SELECT FROM bbdl.enrollee WHERE name = $1", &[value]).await?.is_empty()
-        {
+        if gone.is_empty() && !self.database().query(look, &[value]).await?.is_empty() {
             return Err(Error::new(ErrorKind::Lock, format!("a worker is pulling for \"{name}\""))
                 .hint("Run the same command again when it has finished."));
         }
+        let archives = gone.first().unwrap_or(before);
         // Notes that cannot be read name no archive.
-        Ok(gone.first().map(|row| serde_json::from_str(row.get(0)).unwrap_or_default()))
+        Ok(Some(serde_json::from_str(archives.get(0)).unwrap_or_default()))
     }
 }
 

@@ -26,8 +26,10 @@ pub const LEASES_AT_ONCE: i64 = 16;
 /// An enrollee that this worker may pull for.
 #[derive(Debug)]
 pub struct Lease {
-    /// The enrollee.
-    pub enrollee: Enrollee,
+    /// The enrollee's name.
+    pub name: ProfileName,
+    /// The enrollee, or what is wrong with the row.
+    pub enrollee: Result<Enrollee>,
     fence: i64,
 }
 
@@ -43,7 +45,7 @@ impl Lease {
     /// What to keep in order to report the outcome later.
     #[must_use]
     pub fn ticket(&self) -> LeaseTicket {
-        LeaseTicket { name: self.enrollee.name.clone(), fence: self.fence }
+        LeaseTicket { name: self.name.clone(), fence: self.fence }
     }
 }
 
@@ -151,10 +153,11 @@ const GIVE_BACK: &str = "
 
 impl SharedState {
     /// Leases up to [`LEASES_AT_ONCE`] due enrollees, starting with those who have waited longest. If there are none,
-    /// others may have leased all due enrollees.
+    /// others may have leased all due enrollees. If the answer is lost and the statement runs again, the enrollees of the
+    /// first time wait until their leases end.
     ///
     /// # Errors
-    /// Errors of the database; [`crate::error::Exit::NotSetUp`] if a record cannot be read.
+    /// Errors of the database.
     pub async fn lease(&self, worker: WorkerId, wanted: &Wanted) -> Result<Vec<Lease>> {
         let sql = format!(
             "WITH due AS (
@@ -300,6 +303,6 @@ impl Wanted {
 }
 
 fn lease_of(row: &Row) -> Result<Lease> {
-    let enrollee = Enrollee::of(row)?;
-    Ok(Lease { fence: row.get(Enrollee::WIDTH + StoredTokens::WIDTH), enrollee })
+    let (name, enrollee) = Enrollee::of(row)?;
+    Ok(Lease { name, enrollee, fence: row.get(Enrollee::WIDTH + StoredTokens::WIDTH) })
 }

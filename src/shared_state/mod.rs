@@ -32,6 +32,7 @@ use address::StateAddress;
 use database::Database;
 use schema::{Migrate, SchemaState};
 use seal::StateKeys;
+pub use unsaved::Delivered;
 use unsaved::UnsavedDir;
 
 use crate::error::{Error, ErrorKind, Result};

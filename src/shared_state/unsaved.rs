@@ -2,6 +2,11 @@
 //!
 //! The answer to a renewal exists only once. If the database cannot be reached then, the enrollee's consent must not
 //! be lost.
+//!
+//! A file does not say which database it belongs to. The name and the generation show it: an import starts with a random
+//! generation of 62 bits, and each renewal adds one. So a row with the same name and generation holds the same log-in, in
+//! the same database or in a copy of it. A file is removed only if that row has its tokens or newer ones. It stays if the
+//! database never had this log-in, or is an older copy.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +22,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    files::{durable, private_dir, private_file},
+    files::{durable, listing, private_dir, private_file},
     profile::ProfileName,
 };
 
@@ -40,6 +45,31 @@ struct Record {
     sealed: String,
     profile: String,
     lifetime: Option<f64>,
+}
+
+/// Where new tokens are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the database.
+    Stored,
+    /// The database has newer ones of the same log-in.
+    Outdated,
+    /// Only in the file. The database does not have this log-in, or has an older generation of it.
+    FileOnly,
+}
+
+/// No log-in is renewed more often than this.
+const MOST_RENEWALS: i64 = 1 << 32;
+
+/// What became of the files.
+#[derive(Debug, Default)]
+pub struct Delivered {
+    /// How many log-ins were stored in the database.
+    pub stored: usize,
+    /// Files with log-ins that this database does not have, or has an older generation of.
+    pub of_others: Vec<PathBuf>,
+    /// Files that cannot be read as such.
+    pub unreadable: Vec<PathBuf>,
 }
 
 /// The directory of such files.
@@ -67,39 +97,55 @@ impl UnsavedDir {
             .map_err(|cause| Error::disk("write", &place, &cause))
     }
 
-    /// Removes the file, because the tokens are in the database.
+    /// Removes the file, because its tokens or newer ones are in the database.
     pub(super) fn forget(&self, unsaved: &Unsaved) {
         // A file that cannot be removed is stored once more later, which changes nothing.
         let _ = std::fs::remove_file(self.place(unsaved));
     }
 
-    fn files(&self) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(&self.0).into_iter().flatten();
-        entries
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.extension().is_some_and(|it| it == "json"))
-            .collect()
+    /// The files, sorted by name.
+    pub(super) fn files(&self) -> Result<Vec<PathBuf>> {
+        let mut files: Vec<PathBuf> = listing::entries(&self.0)?.iter().map(std::fs::DirEntry::path).collect();
+        files.retain(|path| path.extension().is_some_and(|it| it == "json"));
+        files.sort();
+        Ok(files)
     }
 }
 
 impl SharedState {
-    /// Stores the tokens that this machine kept while the database could not be reached. Returns how many.
+    /// Stores the tokens that this machine kept while their database could not be reached.
     ///
     /// # Errors
     /// Errors of the database; [`crate::error::Exit::Disk`].
-    pub async fn deliver_unsaved(&self) -> Result<usize> {
-        let files = self.unsaved().files();
-        for path in &files {
-            let Some(unsaved) = read(path)? else { continue };
-            self.store(&unsaved, Effort::Patient).await?;
-            self.unsaved().forget(&unsaved);
+    pub async fn deliver_unsaved(&self) -> Result<Delivered> {
+        let mut delivered = Delivered::default();
+        for path in self.unsaved().files()? {
+            match read(&path)? {
+                // Another worker on this machine was faster.
+                Found::Nothing => {}
+                Found::Unreadable => delivered.unreadable.push(path),
+                Found::Tokens(unsaved) => match self.store(&unsaved, Effort::Patient).await? {
+                    Place::FileOnly => delivered.of_others.push(path),
+                    place => {
+                        self.unsaved().forget(&unsaved);
+                        delivered.stored += usize::from(place == Place::Stored);
+                    }
+                },
+            }
         }
-        Ok(files.len())
+        Ok(delivered)
     }
 
-    /// Replaces old tokens with new ones. If there are newer ones already, or the enrollee is gone, these are not
-    /// needed any more.
-    pub(super) async fn store(&self, unsaved: &Unsaved, effort: Effort) -> Result<()> {
+    /// How many files in `dir` wait for their database.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::Disk`].
+    pub fn count_unsaved(dir: PathBuf) -> Result<usize> {
+        UnsavedDir(dir).files().map(|files| files.len())
+    }
+
+    /// Replaces old tokens with new ones.
+    pub(super) async fn store(&self, unsaved: &Unsaved, effort: Effort) -> Result<Place> {
         let (name, key) = (unsaved.name.as_str(), unsaved.sealed.key.as_str());
         let values = [
             (&name as _, Type::TEXT),
@@ -109,15 +155,30 @@ impl SharedState {
             (&unsaved.profile as _, Type::TEXT),
             (&unsaved.lifetime as _, Type::FLOAT8),
         ];
-        self.database().with_effort(effort, &[(STORE, &values)]).await.map(drop)
+        let stored = self.database().with_effort(effort, &[(STORE, &values)]).await?;
+        if stored.iter().any(|rows| !rows.is_empty()) {
+            return Ok(Place::Stored);
+        }
+        let look = "SELECT generation FROM bbdl.enrollee WHERE name = $1";
+        let there = self.database().with_effort(effort, &[(look, &values[..1])]).await?;
+        let ahead = there.iter().flatten().find_map(|row| row.get::<_, i64>(0).checked_sub(unsaved.generation));
+        let is_newer = ahead.is_some_and(|ahead| (1..MOST_RENEWALS).contains(&ahead));
+        Ok(if is_newer { Place::Outdated } else { Place::FileOnly })
     }
 }
 
-fn read(path: &Path) -> Result<Option<Unsaved>> {
+/// The content of a file.
+enum Found {
+    Tokens(Unsaved),
+    /// It is gone.
+    Nothing,
+    Unreadable,
+}
+
+fn read(path: &Path) -> Result<Found> {
     let bytes = match private_file::read(path) {
         Ok(bytes) => bytes,
-        // Another worker on this machine was faster.
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
         Err(cause) => return Err(Error::disk("read", path, &cause)),
     };
     let parsed = || {
@@ -126,5 +187,5 @@ fn read(path: &Path) -> Result<Option<Unsaved>> {
         let (name, generation) = (record.name.parse().ok()?, record.generation);
         Some(Unsaved { name, generation, sealed, profile: record.profile, lifetime: record.lifetime })
     };
-    Ok(parsed())
+    Ok(parsed().map_or(Found::Unreadable, Found::Tokens))
 }

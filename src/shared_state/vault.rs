@@ -20,14 +20,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::types::Type;
 
 use super::{
     SharedState,
     database::Effort,
     enrollee::{Enrollee, StoredTokens, lifetime, profile_text},
-    unsaved::Unsaved,
+    unsaved::{Place, Unsaved},
     worker::{WorkerId, random_number},
 };
 use crate::{
@@ -71,7 +70,7 @@ pub(super) const STORE: &str = "
         access_expires = now() + make_interval(secs => $6),
         renewing_since = NULL, renewing_id = NULL, renewing_worker = NULL, unanswered = 0,
         ended_kind = NULL, ended_at = NULL
-    WHERE name = $1 AND generation = $2";
+    WHERE name = $1 AND generation = $2 RETURNING name";
 
 const NOTE_BEGUN: &str = "
     UPDATE bbdl.enrollee SET archives = CASE
@@ -87,23 +86,6 @@ const FORGET: &str = "
     UPDATE bbdl.enrollee SET renewing_since = NULL, renewing_id = NULL, renewing_worker = NULL
     WHERE name = $1 AND renewing_id = $2";
 
-/// Limits how many renewals all workers run at the same time. Only as many tasks of one worker ask the database for a
-/// turn. The others wait here, at no cost to the database.
-#[derive(Clone, Debug)]
-pub struct RenewalTurns {
-    most: i64,
-    turns: Arc<Semaphore>,
-}
-
-impl RenewalTurns {
-    /// This many turns, but at least one.
-    #[must_use]
-    pub fn of(most: usize) -> Self {
-        let most = most.clamp(1, Semaphore::MAX_PERMITS);
-        Self { most: i64::try_from(most).unwrap_or(i64::MAX), turns: Arc::new(Semaphore::new(most)) }
-    }
-}
-
 /// The vault of one enrollee. Clones share what they know.
 #[derive(Clone)]
 pub struct SharedVault(Arc<Inner>);
@@ -113,21 +95,23 @@ struct Inner {
     worker: WorkerId,
     name: ProfileName,
     profile: Profile,
-    renewals: RenewalTurns,
+    /// How many renewals all workers run at the same time.
+    renewals: i64,
     /// The generation of the tokens that were loaded last.
     generation: AtomicI64,
 }
 
 impl SharedVault {
-    /// The vault of an enrollee that this worker pulls for.
+    /// The vault of an enrollee that this worker pulls for. All workers together run at most `renewals` at the same time,
+    /// but at least one. [`crate::auth::renewal_limit`] lets no more than that of one worker ask for a turn.
     #[must_use]
-    pub fn new(state: SharedState, worker: WorkerId, enrollee: &Enrollee, renewals: RenewalTurns) -> Self {
+    pub fn new(state: SharedState, worker: WorkerId, enrollee: &Enrollee, renewals: u8) -> Self {
         Self(Arc::new(Inner {
             state,
             worker,
             name: enrollee.name.clone(),
             profile: enrollee.profile.clone(),
-            renewals,
+            renewals: renewals.max(1).into(),
             generation: AtomicI64::new(enrollee.tokens.generation),
         }))
     }
@@ -169,14 +153,13 @@ impl SharedVault {
     async fn claim(&self) -> Result<Begun> {
         let (generation, id, began) = (self.generation(), random_number()?, Instant::now());
         let Inner { state, name, worker, renewals, .. } = &*self.0;
-        let turn = Arc::clone(&renewals.turns).acquire_owned().await.ok();
         let text = name.as_str();
         let values = [
             (&text as _, Type::TEXT),
             (&generation as _, Type::INT8),
             (&id as _, Type::INT8),
             (&worker.0 as _, Type::INT8),
-            (&renewals.most as _, Type::INT8),
+            (renewals as _, Type::INT8),
         ];
         let look = "SELECT generation FROM bbdl.enrollee WHERE name = $1";
         loop {
@@ -186,8 +169,7 @@ impl SharedVault {
                 .await?;
             let [_, claimed, now] = answers.as_slice() else { return Err(removed(name)) };
             if let Some(row) = claimed.first() {
-                let renewal =
-                    SharedRenewal { vault: self.clone(), generation, id, unanswered: row.get(0), _turn: turn };
+                let renewal = SharedRenewal { vault: self.clone(), generation, id, unanswered: row.get(0) };
                 return Ok(Begun::Yes(Box::new(renewal)));
             }
             match now.first().map(|row| row.get::<_, i64>(0)) {
@@ -226,8 +208,6 @@ struct SharedRenewal {
     generation: i64,
     id: i64,
     unanswered: i32,
-    /// Other tasks of this worker wait until it is dropped.
-    _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl SharedRenewal {
@@ -246,7 +226,9 @@ impl SharedRenewal {
         if state.store(&unsaved, Effort::Once).await.is_err() {
             let on_disk = state.unsaved().keep(&unsaved);
             match state.store(&unsaved, Effort::Patient).await {
-                Ok(()) => state.unsaved().forget(&unsaved),
+                Ok(Place::Stored | Place::Outdated) => state.unsaved().forget(&unsaved),
+                // The enrollee was removed or imported again in the meantime, or this is an older copy of the database.
+                Ok(Place::FileOnly) => {}
                 // The next run on this machine stores them in the database.
                 Err(error) if error.exit() == Exit::TryAgain && on_disk.is_ok() => {}
                 Err(error) => return Err(on_disk.err().unwrap_or(error)),

@@ -38,7 +38,7 @@ async fn eight_workers_lease_everybody_exactly_once() {
                 for lease in leases {
                     let written = state.finish(&lease.ticket(), &DONE, &wanted(), &json!({})).await.unwrap();
                     assert_eq!(written, Written::Yes);
-                    mine.push(lease.enrollee.name.to_string());
+                    mine.push(lease.name.to_string());
                 }
             }
         });
@@ -60,7 +60,7 @@ async fn eight_workers_lease_everybody_exactly_once() {
 }
 
 fn names(leases: &[Lease]) -> Vec<String> {
-    leases.iter().map(|lease| lease.enrollee.name.to_string()).collect()
+    leases.iter().map(|lease| lease.name.to_string()).collect()
 }
 
 #[test]
@@ -106,7 +106,7 @@ async fn due_times_after_a_failure_an_end_and_a_release() {
     import(&state, 4).await;
     let worker = state.register().await.unwrap();
     let leases = state.lease(worker, &wanted()).await.unwrap();
-    let generation = leases[1].enrollee.tokens.generation;
+    let generation = leases[1].enrollee.as_ref().unwrap().tokens.generation;
     let ended = PullEnd::LogInOver { kind: EndedKind::LostByUs, generation };
     let of_older = PullEnd::LogInOver { kind: EndedKind::GrantRevoked, generation: generation - 1 };
     let wait = PullEnd::Failed { retry_after: Some(Duration::from_secs(3600)) };
@@ -163,7 +163,7 @@ async fn token_lifetimes_follow_the_databases_clock() {
     state.import(&[row], false).await.unwrap();
     database.sql("UPDATE bbdl.enrollee SET access_expires = access_expires - interval '1 hour'");
     let there = state.enrollees(None).await.unwrap();
-    let grant = state.open_tokens(&name(0), &there[0].tokens).unwrap().grant;
+    let grant = state.open_tokens(&name(0), &there[0].1.as_ref().unwrap().tokens).unwrap().grant;
     let left = grant.access_token_expires.unwrap().duration_since(jiff::Timestamp::now()).as_secs();
     assert!((3500..=3600).contains(&left), "{left}");
 }

@@ -9,7 +9,7 @@ use crate::support::{
     Running, Setting, assert_code, finished,
     needs::{is_root, system_to},
     postgres::database,
-    text, until,
+    set_mode, text, until,
 };
 
 const UNTOUCHED: &str = "SELECT count(*) FROM bbdl.enrollee WHERE tried_at IS NULL AND leased_by IS NULL";
@@ -106,6 +106,48 @@ fn tokens_that_are_damaged_stop_nobody_else() {
     fleet.database.sql("UPDATE bbdl.enrollee SET generation = generation + 1 WHERE name = 'p0000'");
     let run = run_of(fleet.worker("m0", &["--json"]), 78, "damaged");
     assert_eq!((&run["succeeded"], &run["failed"], &run["left"]), (&23.into(), &1.into(), &0.into()), "{run}");
+}
+
+/// A profile as a newer bbdl may write it, of the one who is due first.
+#[test]
+fn a_row_that_cannot_be_understood_stops_nobody_else() {
+    let Some(database) = database() else { return };
+    let fleet = Fleet::of(database, 24, Setting::default());
+    fleet.database.sql("UPDATE bbdl.enrollee SET profile = jsonb_set(profile, '{api}', '\"v9\"') WHERE name = 'p0000'");
+    let run = run_of(fleet.worker("m0", &["--json"]), 78, "a profile of a newer bbdl");
+    assert_eq!((&run["succeeded"], &run["failed"], &run["left"]), (&23.into(), &1.into(), &0.into()), "{run}");
+    let run = run_of(fleet.worker("m1", &["--json"]), 78, "the next run");
+    assert_eq!((&run["failed"], &run["fresh"]), (&1.into(), &23.into()), "{run}");
+    for command in [["status", "--json"], ["profiles", "list"]] {
+        let output = finished(fleet.bbdl("m0", &command));
+        assert_code(&output, 78, &command);
+        assert!(text(&output.stdout).contains("p0023"), "{}", text(&output.stdout));
+        assert!((text(&output.stdout) + &text(&output.stderr)).contains("p0000"), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_renewed_log_in_that_does_not_belong_here_is_told_and_kept() {
+    let Some(database) = database() else { return };
+    let fleet = Fleet::of(database, 1, Setting::default());
+    let dir = fleet.path("m0/unsaved");
+    std::fs::create_dir_all(&dir).unwrap();
+    set_mode(&dir, 0o700);
+    let file = |name: &str, content: &str| {
+        std::fs::write(dir.join(name), content).unwrap();
+        set_mode(&dir.join(name), 0o600);
+    };
+    let record = r#"{"name":"p0000","generation":5,"key":"k","sealed":"AAAA","profile":"{}","lifetime":null}"#;
+    file("p0000.5.json", record);
+    file("p0000.6.json", "{}");
+    let output = finished(fleet.worker("m0", &[]));
+    assert_code(&output, 0, &["fetch"]);
+    let said = text(&output.stderr);
+    assert!(said.contains("p0000.5.json: this shared state does not have the log-in that it renews"), "{said}");
+    assert!(said.contains("p0000.6.json: bbdl cannot understand this file"), "{said}");
+    assert_eq!(std::fs::read_to_string(dir.join("p0000.5.json")).unwrap(), record);
+    let doctor = text(&finished(fleet.bbdl("m0", &["doctor"])).stdout);
+    assert!(doctor.contains("2 renewed log-ins wait in"), "{doctor}");
 }
 
 /// What a killed first pull has left is a person's data, and goes when the person withdraws.

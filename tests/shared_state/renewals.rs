@@ -8,12 +8,7 @@ use bbdl::{
         token::Credential,
         vault::{Begun, Renewal, Vault},
     },
-    shared_state::{
-        SharedState,
-        lease::PullEnd,
-        vault::{RenewalTurns, SharedVault},
-        worker::WorkerId,
-    },
+    shared_state::{SharedState, lease::PullEnd, vault::SharedVault, worker::WorkerId},
 };
 use serde_json::json;
 
@@ -22,7 +17,7 @@ use crate::support::postgres::{Cluster, Database, database};
 
 async fn vault(state: &SharedState, worker: WorkerId, number: usize) -> SharedVault {
     let there = state.enrollees(Some(&[name(number)])).await.unwrap();
-    SharedVault::new(state.clone(), worker, &there[0], RenewalTurns::of(2))
+    SharedVault::new(state.clone(), worker, there[0].1.as_ref().unwrap(), 2)
 }
 
 async fn begun(vault: &SharedVault, present: &Credential) -> Box<dyn Renewal> {
@@ -180,9 +175,33 @@ async fn tokens_wait_on_the_disk_while_the_database_is_away() {
     let text = std::fs::read_to_string(std::fs::read_dir(&unsaved).unwrap().next().unwrap().unwrap().path()).unwrap();
     assert!(!text.contains("refresh-renewed"), "it is sealed");
     cluster.up();
+    let what = async |state: &SharedState| {
+        let delivered = state.deliver_unsaved().await.unwrap();
+        (delivered.stored, delivered.of_others.len(), delivered.unreadable.len())
+    };
+    // A database without this log-in, one where somebody else has the name, and an older copy leave it where it is.
+    let elsewhere = open(&cluster.database("elsewhere"), &unsaved).await;
+    assert_eq!(what(&elsewhere).await, (0, 1, 0));
+    import(&elsewhere, 1).await;
+    assert_eq!(what(&elsewhere).await, (0, 1, 0));
     let next = open(&database, &unsaved).await;
-    assert_eq!(next.deliver_unsaved().await.unwrap(), 1);
+    database.sql("UPDATE bbdl.enrollee SET generation = generation - 1");
+    assert_eq!(what(&next).await, (0, 1, 0));
+    database.sql("UPDATE bbdl.enrollee SET generation = generation + 1");
+    let kept = std::fs::read_dir(&unsaved).unwrap().next().unwrap().unwrap().path();
+    let copy = dir.path().join("copy");
+    std::fs::copy(&kept, &copy).unwrap();
+    assert_eq!(what(&next).await, (1, 0, 0));
     assert_eq!(files(), 0);
     assert!(is(&vault.load().await.unwrap(), "refresh-renewed-1"));
-    assert_eq!(next.deliver_unsaved().await.unwrap(), 0);
+    assert_eq!(what(&next).await, (0, 0, 0));
+    // What the database has already, or has newer, is of no use any more.
+    std::fs::copy(&copy, &kept).unwrap();
+    database.sql("UPDATE bbdl.enrollee SET generation = generation + 1");
+    assert_eq!(what(&next).await, (0, 0, 0));
+    assert_eq!(files(), 0);
+    std::fs::write(&copy, text.replace("generation", "of-a-newer-bbdl")).unwrap();
+    std::fs::copy(&copy, &kept).unwrap();
+    assert_eq!(what(&next).await, (0, 0, 1));
+    assert_eq!(files(), 1);
 }

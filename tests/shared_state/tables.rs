@@ -11,7 +11,7 @@ use bbdl::{
 };
 
 use super::{KEY, address, import, name, new_enrollee, open, open_with};
-use crate::support::postgres::database;
+use crate::support::postgres::{LostAnswer, database};
 
 const OTHER_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
@@ -94,13 +94,30 @@ async fn a_name_that_exists_is_replaced_only_when_asked_for() {
     let there = state.enrollees(None).await.unwrap();
     assert_eq!(there.len(), 2);
     // A new consent is a new beginning.
-    assert!(there.iter().all(|enrollee| enrollee.profile.ended.is_none()));
-    let credential = state.open_tokens(&there[0].name, &there[0].tokens).unwrap();
+    assert!(there.iter().all(|(_, enrollee)| enrollee.as_ref().unwrap().profile.ended.is_none()));
+    let credential = state.open_tokens(&there[0].0, &there[0].1.as_ref().unwrap().tokens).unwrap();
     assert!(credential.refresh_token.unwrap().matches("refresh-0001-0000"));
 
     assert!(state.remove(&name(1), None).await.unwrap().is_some());
     assert!(state.remove(&name(1), None).await.unwrap().is_none());
     assert_eq!(state.enrollees(Some(&[name(1)])).await.unwrap().len(), 0);
+}
+
+/// The archives of somebody who is removed are told even if the connection breaks before the answer is there.
+#[test]
+async fn a_removal_whose_answer_is_lost_still_tells_the_archives() {
+    let Some(database) = database() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    import(&open(&database, dir.path()).await, 1).await;
+    database.sql(r#"UPDATE bbdl.enrollee SET archives = '[{"out": "/claims/p0000", "last_pull": "2026-01-01T00:00:00Z", "count": 1}]'"#);
+    let proxy = LostAnswer::before(&database, "DELETE FROM bbdl.enrollee");
+    let source = bbdl::shared_state::address::AddressSource::CommandLine;
+    let address = bbdl::shared_state::address::StateAddress::parse(&proxy.url(&database), &source).unwrap();
+    let state = SharedState::open(address, None, dir.path().to_owned(), Migrate::Nothing).await.unwrap();
+    let archives = state.remove(&name(0), None).await.unwrap().expect("an enrollee who was there");
+    assert!(proxy.lost_one(), "the answer was not lost");
+    assert_eq!(archives.len(), 1);
+    assert_eq!(database.number("SELECT count(*) FROM bbdl.enrollee"), 0);
 }
 
 #[test]
@@ -120,7 +137,10 @@ async fn a_dump_of_the_database_opens_nothing() {
     // Tokens that are put into another row do not open there.
     database.sql("UPDATE bbdl.enrollee SET sealed = (SELECT sealed FROM bbdl.enrollee WHERE name = 'p0001') WHERE name = 'p0002'");
     let there = state.enrollees(Some(&[name(2)])).await.unwrap();
-    assert_eq!(state.open_tokens(&there[0].name, &there[0].tokens).unwrap_err().exit(), Exit::NotSetUp);
+    assert_eq!(
+        state.open_tokens(&there[0].0, &there[0].1.as_ref().unwrap().tokens).unwrap_err().exit(),
+        Exit::NotSetUp
+    );
 }
 
 #[test]
@@ -132,12 +152,13 @@ async fn keys_are_rotated_while_older_ones_still_open() {
     assert_eq!(both.sealed_with_older_keys().await.unwrap(), 2);
     assert_eq!(both.import(&[new_enrollee(0)], true).await.unwrap(), [Imported::Yes]);
     assert_eq!(both.sealed_with_older_keys().await.unwrap(), 1);
-    for enrollee in both.enrollees(None).await.unwrap() {
+    for (_, enrollee) in both.enrollees(None).await.unwrap() {
+        let enrollee = enrollee.unwrap();
         both.open_tokens(&enrollee.name, &enrollee.tokens).unwrap();
     }
     let newest = open_with(&database, dir.path(), OTHER_KEY).await;
     let there = newest.enrollees(None).await.unwrap();
-    assert!(newest.open_tokens(&there[0].name, &there[0].tokens).is_ok());
-    let error = newest.open_tokens(&there[1].name, &there[1].tokens).unwrap_err();
+    assert!(newest.open_tokens(&there[0].0, &there[0].1.as_ref().unwrap().tokens).is_ok());
+    let error = newest.open_tokens(&there[1].0, &there[1].1.as_ref().unwrap().tokens).unwrap_err();
     assert!(error.hint.contains("older key"), "{}", error.hint);
 }

@@ -1,12 +1,14 @@
 //! A PostgreSQL of the tests' own: on a socket in a temporary directory, gone with the process that started it.
 
 use std::{
-    io::Read as _,
+    io::{Read as _, Write as _},
+    net::Shutdown,
+    os::unix::net::{UnixListener, UnixStream},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::{
-        OnceLock,
-        atomic::{AtomicU32, Ordering},
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
@@ -69,6 +71,66 @@ impl Pooler {
     pub fn url(&self, database: &Database) -> String {
         format!("postgres://bbdl@/{}?host={}&port=6432", database.name, self.dir.path().display())
     }
+}
+
+/// A way to a database on which the answer to one statement is lost, and the connection with it.
+pub struct LostAnswer {
+    dir: TempDir,
+    lost: Arc<AtomicBool>,
+}
+
+impl LostAnswer {
+    /// Of the first statement with these words in it.
+    pub fn before(database: &Database, words: &'static str) -> Self {
+        let (dir, lost) = (TempDir::with_prefix("lost").unwrap(), Arc::new(AtomicBool::new(false)));
+        let listener = UnixListener::bind(dir.path().join(".s.PGSQL.5432")).unwrap();
+        let (server, has_lost) = (database.dir.join(".s.PGSQL.5432"), Arc::clone(&lost));
+        std::thread::spawn(move || {
+            while let Ok((client, _)) = listener.accept() {
+                let (server, lost) = (UnixStream::connect(&server).unwrap(), Arc::clone(&has_lost));
+                std::thread::spawn(move || pass_on(client, server, words.as_bytes(), &lost));
+            }
+        });
+        Self { dir, lost }
+    }
+
+    /// For `--state`.
+    pub fn url(&self, database: &Database) -> String {
+        format!("postgres://bbdl@/{}?host={}", database.name, self.dir.path().display())
+    }
+
+    pub fn lost_one(&self) -> bool {
+        self.lost.load(Ordering::SeqCst)
+    }
+}
+
+/// Passes on what each side says, up to the answer that is to be lost.
+fn pass_on(mut client: UnixStream, mut server: UnixStream, words: &[u8], lost: &AtomicBool) {
+    /// How the server says that it has done everything it was asked for, outside of a transaction.
+    const READY: &[u8] = b"Z\0\0\0\x05I";
+    let mut answers = (server.try_clone().unwrap(), client.try_clone().unwrap());
+    let keeps = Arc::new(AtomicBool::new(false));
+    let holds_back = Arc::clone(&keeps);
+    let back = std::thread::spawn(move || {
+        let mut buffer = [0; 65536];
+        while let Ok(length @ 1..) = answers.0.read(&mut buffer) {
+            if !holds_back.load(Ordering::SeqCst) {
+                let _ = answers.1.write_all(&buffer[..length]);
+            } else if buffer[..length].ends_with(READY) {
+                let _ = answers.1.shutdown(Shutdown::Both);
+            }
+        }
+    });
+    let mut buffer = [0; 65536];
+    while let Ok(length @ 1..) = client.read(&mut buffer) {
+        let said = &buffer[..length];
+        if said.windows(words.len()).any(|part| part == words) && !lost.swap(true, Ordering::SeqCst) {
+            keeps.store(true, Ordering::SeqCst);
+        }
+        let _ = server.write_all(said);
+    }
+    let _ = server.shutdown(Shutdown::Both);
+    let _ = back.join();
 }
 
 impl Drop for Pooler {

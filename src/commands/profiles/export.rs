@@ -98,13 +98,14 @@ fn put(context: &Context, args: &ProfilesExport, rows: impl Iterator<Item = Resu
 async fn of_shared_state(context: &Context, args: &ProfilesExport, shared: &SharedStateArgs) -> Result<()> {
     let Some(state) = shared_state::open(context, shared, Migrate::Nothing).await? else { return Ok(()) };
     let mut enrollees = state.enrollees((!args.names.is_empty()).then_some(&args.names[..])).await?;
-    if let Some(missing) = args.names.iter().find(|name| enrollees.iter().all(|it| it.name != **name)) {
+    if let Some(missing) = args.names.iter().find(|name| enrollees.iter().all(|(it, _)| it != *name)) {
         return Err(Error::new(ErrorKind::NoProfile, format!("\"{missing}\" is not in the shared state"))
             .hint("To list who is: bbdl profiles list"));
     }
     // In the order in which they were named.
-    enrollees.sort_by_key(|it| args.names.iter().position(|name| *name == it.name));
-    let rows = enrollees.iter().map(|enrollee| {
+    enrollees.sort_by_key(|(it, _)| args.names.iter().position(|name| name == it));
+    let rows = enrollees.into_iter().map(|(_, enrollee)| {
+        let enrollee = enrollee?;
         let tokens = args.with_tokens.then(|| state.open_tokens(&enrollee.name, &enrollee.tokens)).transpose()?;
         Ok(text_of(&Written::of(&enrollee.name, &enrollee.profile, tokens.as_ref())))
     });

@@ -32,7 +32,7 @@ struct Listed<'a> {
 /// read.
 pub(super) fn run(context: &Context, shared: &SharedStateArgs) -> Result<()> {
     let of_state = shared_state::profiles(context, shared, None)?;
-    let mut of_state = of_state.map(HashMap::<ProfileName, Profile>::from_iter);
+    let mut of_state = of_state.map(HashMap::<ProfileName, Result<Profile>>::from_iter);
     let names = match &of_state {
         None => context.paths.profiles()?,
         Some(profiles) => {
@@ -59,7 +59,7 @@ pub(super) fn run(context: &Context, shared: &SharedStateArgs) -> Result<()> {
         for name in &names {
             let loaded = match &mut of_state {
                 None => Profile::load(&context.paths, name),
-                Some(profiles) => Ok(profiles.remove(name)),
+                Some(profiles) => profiles.remove(name).transpose(),
             };
             // The profile may have been removed at this moment.
             let Some(profile) = unreadable.or_note(name, loaded) else { continue };
