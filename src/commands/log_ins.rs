@@ -139,8 +139,8 @@ impl<'c> LogIns<'c> {
         self.end(who, Profile::forget).await
     }
 
-    /// Like [`Self::forget`], for a log-in whose archives stay: `purge` still finds those on this machine. With a shared
-    /// state, they may be on another machine.
+    /// Like [`Self::forget`], for a log-in whose archives stay: `purge` still finds those on this machine. With a
+    /// shared state, they may be on another machine.
     pub(super) async fn leave(&self, who: (&ProfileName, &Profile)) -> Result<()> {
         self.end(who, Profile::leave).await
     }

@@ -11,7 +11,7 @@ use super::{
 /// A registered app.
 #[derive(Clone)]
 pub(super) struct App {
-    /// Its name, as the server's messages give it.
+    /// Its name in the server's messages.
     pub name: String,
     pub id: String,
     /// `None` for a public client, which the real registration form does not offer.
@@ -21,7 +21,7 @@ pub(super) struct App {
     /// Whether its scopes may include name, address, birth date, race and sex.
     pub demographics: bool,
     pub active: bool,
-    /// Whether it may see drug claims only: its tokens open no claims of v2.
+    /// Whether it may see only drug claims: its tokens give no access to claims of v2.
     pub part_d: bool,
 }
 
@@ -31,12 +31,12 @@ impl App {
         oauth::is_known(scope) && (self.demographics || !oauth::is_personal(scope))
     }
 
-    /// What the server says when this app was switched off.
+    /// The server's message when this app was switched off.
     pub(super) fn inactive(&self) -> String {
         format!("This application, {}, is temporarily inactive. {}", self.name, oauth::CONTACT)
     }
 
-    /// What the server says while v3 is not for this app.
+    /// The server's message while v3 is not open to this app.
     pub(super) fn too_early(&self) -> String {
         format!("This application, {}, does not yet have access to v3 endpoints. {}", self.name, oauth::CONTACT)
     }
@@ -78,7 +78,7 @@ impl Default for Registration {
 }
 
 impl Registration {
-    /// The app, with these credentials.
+    /// The app with these credentials.
     pub(super) fn app(self, id: String, secret: String) -> App {
         App {
             name: self.name,

@@ -1,4 +1,4 @@
-//! The data back ends behind the gateway, one for each version, and what the gateway shows of one that fails.
+//! The data back ends behind the gateway, one for each version, and what the gateway shows when one fails.
 //!
 //! Every answer here was recorded from CMS's own gateway with a failing back end behind it.
 
@@ -10,7 +10,7 @@ use super::{
     version::Version,
 };
 
-/// How a back end fails, and which one: all of them where `version` is `None`.
+/// How a back end fails, and which one: all of them if `version` is `None`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Outage {
     pub how: Failure,
@@ -24,21 +24,21 @@ pub(super) enum Failure {
     Status(u16, Form),
     /// It cannot be reached, or the connection breaks.
     Down,
-    /// A page holds an entry that is not this person's: the gateway refuses the whole page.
+    /// A page contains an entry that is not this person's, so the gateway refuses the whole page.
     ForeignEntry,
 }
 
-/// The body of a back end's failure.
+/// The form of a failing back end's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     OperationOutcome,
     OtherJson,
-    /// From a load balancer.
+    /// HTML, as from a load balancer.
     Html,
 }
 
 impl Outage {
-    /// `STATUS[-json|-html][:vN]`, `down[:vN]`, `foreign-entry[:vN]`.
+    /// Reads `STATUS[-json|-html][:vN]`, `down[:vN]` or `foreign-entry[:vN]`.
     pub(super) fn read(argument: &str) -> Result<Self, String> {
         let (how, version) = match argument.split_once(':') {
             None => (argument, None),
@@ -70,7 +70,8 @@ impl Outage {
         Ok(Self { how, version })
     }
 
-    /// Whether a request to this path may use this back end. The paths of the log-in pages do not say which one they use.
+    /// Whether a request to this path may use this back end. The paths of the log-in pages do not say which one they
+    /// use.
     pub(super) fn concerns(self, path: &str) -> bool {
         let asked = Version::of(path).map(|(version, _)| version).or_else(|| checked_by(path));
         asked.is_none() || self.strikes(asked)
@@ -116,7 +117,8 @@ impl Failure {
         }
     }
 
-    /// The response of `metadata`, if it shows the failure. It needs no token, and so shows how v3's back end is.
+    /// The response of `metadata`, if it shows the failure. It needs no token, so it shows whether v3's back end
+    /// works.
     pub(super) fn of_metadata(self) -> Option<Response> {
         match self {
             Self::ForeignEntry => None,
@@ -137,7 +139,7 @@ impl Failure {
         }
     }
 
-    /// How the look-up of a person fails, which is part of a log-in and of a refresh.
+    /// How the look-up of a person fails. A log-in and a refresh both need it.
     pub(super) fn of_person(self) -> Option<FailedLookup> {
         match self {
             Self::ForeignEntry => None,
@@ -156,7 +158,7 @@ pub(super) enum FailedLookup {
     Unanswered,
 }
 
-/// `/health…`: 200, or 503 if the data back end that it checks is failing.
+/// `/health…`: 200, or 503 if the data back end that it checks fails.
 pub(super) fn health(request: &Request, outages: impl IntoIterator<Item = Outage>) -> Option<Response> {
     const KNOWN: [&str; 7] = ["", "/external", "/external_v2", "/sls", "/db", "/bfd", "/bfd_v2"];
     let check = request.path.strip_prefix("/health")?.trim_end_matches('/');

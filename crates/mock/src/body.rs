@@ -39,7 +39,7 @@ impl HttpBody for BreakingBody {
         if let Some(half) = self.half.take() {
             return Poll::Ready(Some(Ok(Frame::data(half))));
         }
-        // A pause makes the server write what it has; without one the error would swallow the half.
+        // A pause makes the server send what it has. Without one, the error would discard the first half.
         if !self.flushed {
             self.flushed = true;
             context.waker().wake_by_ref();
@@ -62,7 +62,7 @@ pub(super) struct SlowBody {
 }
 
 impl SlowBody {
-    /// `rate` bytes a second, in at most twenty drops.
+    /// Sends `rate` bytes a second, in at most twenty pieces.
     pub(super) fn new(body: Bytes, rate: usize) -> Self {
         const DROPS: usize = 20;
         let drop = (rate / DROPS).max(1);
@@ -90,16 +90,16 @@ impl HttpBody for SlowBody {
     }
 }
 
-/// A body followed by megabytes of blanks, which are made as they are sent.
+/// A body followed by megabytes of blanks, which are created while they are sent.
 pub(super) struct PaddedBody {
     body: Option<Bytes>,
     megabytes: u64,
-    /// Where the blanks are compressed: a second member of the same stream (RFC 1952 section 2.2).
+    /// For compressed blanks: a second member of the same gzip stream (RFC 1952 section 2.2).
     encoder: Option<GzEncoder<Vec<u8>>>,
 }
 
 impl PaddedBody {
-    /// `body` is already compressed if `is_zipped`.
+    /// Set `is_zipped` if `body` is already compressed.
     pub(super) fn new(body: Vec<u8>, megabytes: u64, is_zipped: bool) -> Self {
         let encoder = is_zipped.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
         Self { body: Some(body.into()), megabytes, encoder }

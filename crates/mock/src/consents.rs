@@ -1,6 +1,6 @@
 //! `POST /__mock/consents`: many people's consents at once, without a browser.
 //!
-//! The answer is written while it is sent, so that 100,000 consents need little memory.
+//! The answer is created while it is sent, so that 100,000 consents need little memory.
 
 use std::{
     collections::BTreeSet,
@@ -58,7 +58,7 @@ impl Order {
     }
 }
 
-/// One consent, as `bbdl profiles import` reads it.
+/// One consent, in the form that `bbdl profiles import` reads.
 #[derive(Serialize)]
 struct Row<'a> {
     name: &'a str,
@@ -92,7 +92,7 @@ pub(super) fn respond(shared: &Arc<Shared>, request: &Request) -> Result<HttpRes
     Ok(response)
 }
 
-/// The rows that are still to come.
+/// The rows that are not sent yet.
 struct Consents {
     shared: Arc<Shared>,
     people: Range<usize>,

@@ -85,7 +85,7 @@ struct PersonOrder {
 /// Answers a control request.
 pub(super) fn respond(shared: &Shared, request: &Request, what: &str) -> Response {
     let mut response = answer(shared, request, what);
-    // A person may read it in a terminal.
+    // A person may read it in a terminal, so it ends with a line break.
     if response.body.last().is_some_and(|last| *last != b'\n') {
         response.body.push(b'\n');
     }

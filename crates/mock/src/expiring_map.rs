@@ -1,15 +1,15 @@
-//! A map whose oldest entries go once they expire or there are too many, so that a mock can run for days.
+//! A map that removes its oldest entries when they expire or there are too many, so that a mock can run for days.
 
 use std::collections::{BTreeMap, HashMap};
 
-/// This many are kept even if they have expired, since the mock's clock can be turned back.
+/// This many entries are kept even if they have expired, because the mock's clock can be turned back.
 const FEW: usize = 1_000;
-/// The most entries.
+/// The maximum number of entries.
 const MOST: usize = 10_000;
-/// The most bytes of text that came from outside.
+/// The maximum size of texts from outside, in bytes.
 const HEAVIEST: usize = 16 << 20;
 
-/// Values by name, which also knows the order in which they were added.
+/// Values by name, which also remembers the order in which they were added.
 #[derive(Debug)]
 pub(super) struct ExpiringMap<V> {
     things: HashMap<String, Thing<V>>,
@@ -33,8 +33,8 @@ impl<V> Default for ExpiringMap<V> {
 }
 
 impl<V> ExpiringMap<V> {
-    /// Adds a value with `weight` bytes of text from outside. Then removes the oldest: expired ones (`over`) while there
-    /// are more than a thousand, and any while there are more than ten thousand or 16 MB.
+    /// Adds a value with `weight` bytes of text from outside. Then removes the oldest: expired ones (`over`) while
+    /// there are more than a thousand, and any while there are more than ten thousand or 16 MB.
     pub(super) fn put(&mut self, name: String, value: V, weight: usize, over: impl Fn(&V) -> bool) {
         self.take(&name);
         self.weight += weight;
@@ -59,7 +59,7 @@ impl<V> ExpiringMap<V> {
         self.things.get_mut(name).map(|thing| &mut thing.value)
     }
 
-    /// The name of an entry whose value fits.
+    /// The name of an entry whose value matches.
     pub(super) fn find(&self, is_it: impl Fn(&V) -> bool) -> Option<&str> {
         self.things.iter().find(|(_, thing)| is_it(&thing.value)).map(|(name, _)| name.as_str())
     }

@@ -1,6 +1,6 @@
-//! Puts many entries into a long list, or takes them out, without moving the rest each time.
+//! Inserts many entries into a long list, or removes them, without moving the rest each time.
 
-/// Numbered slots, of which some are taken: a binary indexed tree (Fenwick 1994) of how many are free.
+/// Numbered slots, some of them taken: a binary indexed tree (Fenwick 1994) of how many are free.
 pub(super) struct FenwickTree(Vec<usize>);
 
 impl FenwickTree {
@@ -9,7 +9,7 @@ impl FenwickTree {
         Self((0..=number).map(|at| at & at.wrapping_neg()).collect())
     }
 
-    /// The free slot that has `nth` free ones before it.
+    /// The free slot with `nth` free slots before it.
     pub(super) fn nth(&self, nth: usize) -> usize {
         let (mut at, mut left) = (0, nth);
         let mut step = self.0.len().next_power_of_two();

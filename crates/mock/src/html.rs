@@ -50,7 +50,7 @@ fn page_in(language: Language, title: &str, main: &Markup) -> String {
     page.into_string()
 }
 
-/// The page that asks who logs in. `relay` is what the log-in server hands back.
+/// The page that asks who logs in. `relay` is the number that the log-in server hands back.
 pub(super) fn log_in(records: &dyn Records, relay: &str, language: Language) -> String {
     const LONGEST: usize = 200;
     let words = language.words();
@@ -93,7 +93,7 @@ fn hidden(name: &str, value: &str) -> Markup {
     html! { input type="hidden" name=(name) value=(value); }
 }
 
-/// A box to tick; of two fields with one name the last counts, which is the box where it is ticked.
+/// A box to tick. If two fields have the same name, the last one counts, which is the box if it is ticked.
 fn tick_box(name: &str, is_ticked: bool, label: Option<&str>) -> Markup {
     html! {
         (hidden(name, "False"))
@@ -104,7 +104,7 @@ fn tick_box(name: &str, is_ticked: bool, label: Option<&str>) -> Markup {
 }
 
 impl Consent<'_> {
-    /// The page as it is shown at `now`.
+    /// The page at the time `now`.
     pub(super) fn page(&self, now: Timestamp) -> String {
         let words = self.language.words();
         let csrf = hidden("csrfmiddlewaretoken", self.csrf);
@@ -126,7 +126,7 @@ impl Consent<'_> {
         page_in(self.language, words.consent, &form)
     }
 
-    /// What the form says and sends, in the order of the recorded ones.
+    /// The contents and fields of the form, in the order of the recorded ones.
     fn fields(&self, csrf: &Markup) -> Markup {
         let words = self.language.words();
         let repeated = html! { @for (name, value) in self.repeated { (hidden(name, value)) } };
@@ -150,7 +150,7 @@ impl Consent<'_> {
                     (repeated)
                 }
             }
-            // Nobody can withhold personal information at v3; of substance use treatment they are asked instead.
+            // At v3, no one can withhold personal information; the page asks about substance use treatment instead.
             Version::V3 => html! {
                 (self.required())
                 (hidden("share_demographic_scopes", "True"))
@@ -166,7 +166,7 @@ impl Consent<'_> {
         self.scopes.iter().any(|scope| scope.starts_with(&format!("patient/{resource}.")))
     }
 
-    /// The data that nobody can withhold at v3: one line for each kind in the scopes.
+    /// The data that no one can withhold at v3: one line for each kind in the scopes.
     fn required(&self) -> Markup {
         let words = self.language.words();
         let claims = if self.app.part_d { words.drugs_required } else { words.claims_required };
@@ -190,14 +190,14 @@ pub(super) fn refused(text: &str) -> String {
     page("Something is wrong with this request", &html! { p { (text) } })
 }
 
-/// The server's page for apps that it does not know or has switched off; its status is not always 401.
+/// The server's page for apps that are unknown or switched off. Its status is not always 401.
 pub(super) fn unauthorized(why: &str) -> String {
     page("401 - Unauthorized", &html! { p { (why) } })
 }
 
-/// No records for this person: the app is told in the background, and without its state.
+/// The page for a person without records. It tells the app in the background, without the app's state.
 pub(super) fn not_found(redirect_uri: &str) -> String {
-    // A JSON string is one of JavaScript; escaped so that no text in it can end the script.
+    // A JSON string is valid JavaScript. It is escaped so that no text in it can end the script.
     let target = serde_json::json!(format!("{redirect_uri}?error=not_found")).to_string().replace('<', "\\u003c");
     let main = html! {
         p { "The patient data cannot be found at this time." }

@@ -1,4 +1,4 @@
-//! Requests as the mock reads them, and responses as the real server writes them.
+//! Requests in the form that the mock reads, and responses in the form that the real server writes.
 
 use std::{io::Write, time::Instant};
 
@@ -14,7 +14,7 @@ use super::{
     json,
 };
 
-/// The rate limit headers of every response: numbers from views with a throttle, else the word `None`.
+/// The rate limit headers of every response: numbers from views with a throttle, otherwise the word `None`.
 pub(super) const LIMITS: [&str; 3] = ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"];
 
 /// Parameters in their order, decoded.
@@ -25,7 +25,7 @@ pub(super) type Pairs = Vec<(String, String)>;
 pub(super) struct Request {
     pub method: Method,
     pub path: String,
-    /// The query as it came, without the question mark.
+    /// The query as it was sent, without the question mark.
     pub raw_query: String,
     pub query: Pairs,
     pub headers: HeaderMap,
@@ -34,7 +34,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// The last value of a query parameter: Django's rule for repeated ones.
+    /// The last value of a query parameter. Django uses the last of repeated ones.
     pub(super) fn query(&self, name: &str) -> Option<&str> {
         last(&self.query, name)
     }
@@ -44,13 +44,13 @@ impl Request {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// The bearer token, whatever the case of the scheme's name; none when it is empty.
+    /// The bearer token. The scheme's name may be in any case. None if the token is empty.
     pub(super) fn bearer(&self) -> Option<&str> {
         let (scheme, token) = self.header("authorization")?.split_once(' ')?;
         (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
     }
 
-    /// The form fields of the body, whichever of the two forms it has; none for another content type.
+    /// The form fields of the body, in either of its two forms; none for another content type.
     pub(super) fn form(&self) -> Pairs {
         let Some(kind) = self.header("content-type") else { return Pairs::new() };
         if kind.starts_with("application/x-www-form-urlencoded") {
@@ -126,13 +126,13 @@ impl Response {
         Self::fhir(status, serde_json::json!({ "detail": text }).to_string())
     }
 
-    /// A response of the OAuth library: JSON with blanks, never to be stored.
+    /// A response of the OAuth library: JSON with blanks, and a header that forbids caching.
     pub(super) fn library(status: u16, fields: &[(&str, Value)]) -> Self {
         Self::spaced(status, fields).with("cache-control", "no-store").with("pragma", "no-cache")
     }
 
-    /// JSON with a blank after colon and comma, keys in this order: the web server's own OAuth checks,
-    /// discovery, userinfo.
+    /// JSON with a blank after colon and comma, with the keys in this order. The web server's own OAuth checks,
+    /// discovery and userinfo answer like this.
     pub(super) fn spaced(status: u16, fields: &[(&str, Value)]) -> Self {
         Self::new(status, "application/json", json::spaced(&json::Fields(fields)))
     }
@@ -142,7 +142,7 @@ impl Response {
         Self::spaced(500, &[("error", serde_json::json!("Server Error (500)"))])
     }
 
-    /// Whether it is [`Self::uncaught`]. No view made it, so it has no `Allow` and one form only.
+    /// Whether it is [`Self::uncaught`]. No view made it, so it has no `Allow` and only one form.
     pub(super) fn is_uncaught(&self) -> bool {
         self.status == 500 && self.headers.contains(&("content-type", "application/json".to_owned()))
     }
@@ -160,7 +160,7 @@ impl Response {
         self
     }
 
-    /// The same bytes under another content type.
+    /// The same bytes with another content type.
     pub(super) fn with_type(mut self, content_type: &str) -> Self {
         for (name, value) in &mut self.headers {
             if *name == "content-type" {
@@ -170,14 +170,14 @@ impl Response {
         self
     }
 
-    /// The same JSON over several lines, indented by this many blanks a level.
+    /// The same JSON over several lines, indented by this many blanks per level.
     pub(super) fn indented(mut self, blanks: usize) -> Self {
         self.body = json::indented(&self.body, blanks);
         self
     }
 
-    /// The response as it is sent: with gzip if the client accepts it and the body is long enough, and with the headers
-    /// that every response has.
+    /// The response as it is sent: with gzip if the client accepts it and the body is long enough, and with the
+    /// headers of every response.
     pub(super) fn into_response(self, accepts_gzip: bool) -> HttpResponse<Body> {
         const WORTH_IT: usize = 200;
         let zipped = (accepts_gzip && self.body.len() >= WORTH_IT).then(|| gzip(&self.body)).flatten();
@@ -200,7 +200,7 @@ impl Response {
             response.headers_mut().insert("content-encoding", HeaderValue::from_static("gzip"));
         }
         response.headers_mut().entry("content-language").or_insert(HeaderValue::from_static("en"));
-        // Views without a throttle say `None` in place of numbers.
+        // Views without a throttle send `None` instead of numbers.
         for name in LIMITS {
             response.headers_mut().entry(name).or_insert(HeaderValue::from_static("None"));
         }

@@ -5,7 +5,7 @@ use super::rng::Rng;
 /// Letters and digits from the operating system's randomness.
 pub(super) fn word(length: usize) -> String {
     const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    // The largest multiple of 62 in a byte: larger bytes would make some letters likelier than others.
+    // The largest multiple of 62 in a byte. Larger bytes would make some letters more likely than others.
     const EVEN: u8 = 248;
     let mut word = String::with_capacity(length);
     let mut bytes = [0; 64];
@@ -30,20 +30,20 @@ pub(super) fn lasting_uuid(parts: &[u64]) -> String {
     uuid_of(lasting_number(parts).to_be_bytes())
 }
 
-/// The number that [`lasting_uuid`] writes: quicker to compare than the text.
+/// The number in a [`lasting_uuid`]. It is quicker to compare than the text.
 pub(super) fn lasting_number(parts: &[u64]) -> u128 {
     let mut rng = Rng::at(parts);
     let (high, low) = (rng.next(), rng.next());
     u128::from_be_bytes(of_version_4((u128::from(high) << 64 | u128::from(low)).to_be_bytes()))
 }
 
-/// The number of a UUID as this mock writes them; none of any other text.
+/// The number of a UUID in the form that this mock writes; none for any other text.
 pub(super) fn uuid_number(text: &str) -> Option<u128> {
     let number = u128::from_str_radix(&text.replace('-', ""), 16).ok()?;
     (uuid_of(number.to_be_bytes()) == text).then_some(number)
 }
 
-/// Two hexadecimal digits a byte.
+/// Two hexadecimal digits per byte.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,5 +1,5 @@
-//! JSON as the two halves of the real server write it: keys in the order they were given, compact on
-//! the FHIR side, with a blank after colon and comma on the OAuth side.
+//! JSON as the two parts of the real server write it: keys in the given order, compact on the FHIR side, with a blank
+//! after colon and comma on the OAuth side.
 
 use std::io::{Result, Write};
 
@@ -21,13 +21,13 @@ impl Serialize for Fields<'_> {
 }
 
 impl Fields<'_> {
-    /// Without a blank, as the FHIR side writes.
+    /// Without blanks, as the FHIR side writes.
     pub(super) fn compact(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
     }
 }
 
-/// As Python's `json.dumps` writes it: `", "` and `": "`.
+/// In the form of Python's `json.dumps`: `", "` and `": "`.
 pub(super) fn spaced(value: &impl Serialize) -> Vec<u8> {
     let mut out = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut out, Spaced);
@@ -38,13 +38,13 @@ pub(super) fn spaced(value: &impl Serialize) -> Vec<u8> {
     out
 }
 
-/// A text in quotation marks, what JSON does not allow between them escaped.
+/// A text in quotation marks, with escapes where JSON requires them.
 pub(super) fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// Compact JSON over several lines, as Python's `json.dumps(…, indent=blanks)` writes it: numbers, texts and the
-/// order of the keys are untouched.
+/// Compact JSON over several lines, in the form of Python's `json.dumps(…, indent=blanks)`. Numbers, texts and the
+/// order of the keys do not change.
 pub(super) fn indented(compact: &[u8], blanks: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(compact.len() * 2);
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
@@ -84,7 +84,7 @@ pub(super) fn indented(compact: &[u8], blanks: usize) -> Vec<u8> {
                 line(&mut out, depth);
             }
             b':' => out.extend_from_slice(b": "),
-            // Between the parts of JSON that was not quite compact.
+            // White space between the parts of JSON that was not quite compact.
             b' ' | b'\n' => {}
             _ => {
                 in_string = byte == b'"';

@@ -1,4 +1,4 @@
-//! The two languages of the pages that a person sees on the way to the app.
+//! The two languages of the pages that a person sees before the app.
 
 use super::{
     Access,
@@ -13,7 +13,7 @@ pub(super) enum Language {
 }
 
 impl Language {
-    /// What `lang` in an authorization request asks for, else the browser's `Accept-Language`.
+    /// The language that `lang` in an authorization request asks for, else that of the browser's `Accept-Language`.
     pub(super) fn of(parameters: &Pairs, request: &Request) -> Self {
         match last(parameters, "lang") {
             Some("es") => Self::Spanish,
@@ -22,8 +22,8 @@ impl Language {
         }
     }
 
-    /// The language that a browser likes best of these two, by weight and then by place; English where it names
-    /// neither before it takes any (Django's rule for `Accept-Language`, RFC 9110 section 12.5.4).
+    /// The language that a browser prefers, by weight and then by place. English if the browser accepts any language
+    /// before it names one of the two (Django's rule for `Accept-Language`, RFC 9110 section 12.5.4).
     fn preferred(list: &str) -> Self {
         let weighed = |part: &str| {
             let mut words = part.split(';').map(str::trim);
@@ -40,7 +40,7 @@ impl Language {
         }
     }
 
-    /// By a language tag; every other language is English.
+    /// The language of a language tag. Every other language is English.
     pub(super) fn called(tag: &str) -> Self {
         if tag.split('-').next().is_some_and(|tag| tag.eq_ignore_ascii_case("es")) {
             Self::Spanish
@@ -49,7 +49,7 @@ impl Language {
         }
     }
 
-    /// As in `html lang` and `Content-Language`.
+    /// The tag in `html lang` and `Content-Language`.
     pub(super) fn tag(self) -> &'static str {
         match self {
             Self::English => "en",
@@ -65,7 +65,7 @@ impl Language {
     }
 }
 
-/// What the pages say. In a date, `%B` is English only: Spanish has numbers.
+/// The texts of the pages. In a date, `%B` is only for English; Spanish uses numbers.
 pub(super) struct Words {
     pub banner: &'static str,
     pub log_in: &'static str,
@@ -76,9 +76,9 @@ pub(super) struct Words {
     pub hour: &'static str,
     pub months: &'static str,
     pub date: &'static str,
-    /// That claims and coverage, claims alone, or coverage alone will be shared.
+    /// Says that claims and coverage, only claims, or only coverage will be shared.
     pub shared: [&'static str; 3],
-    /// The box for personal information, beside others and alone.
+    /// The box for personal information, together with others and alone.
     pub personal: [&'static str; 2],
     pub treatment: &'static str,
     pub connect: &'static str,
@@ -92,7 +92,7 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// For how long the app may see the data, with a blank before it.
+    /// How long the app may see the data, with a blank before it.
     pub(super) fn duration(&self, access: Access, end: jiff::Timestamp) -> String {
         match access {
             Access::OneTime => format!(" {}", self.hour),

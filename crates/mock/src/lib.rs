@@ -1,6 +1,6 @@
 //! An offline Blue Button: OAuth, discovery, userinfo and FHIR of API v1, v2 and v3 for made-up people, on loopback.
 //!
-//! [`Mock::start`] gives a test a server of its own on a free port, which stops when it is dropped:
+//! [`Mock::start`] gives a test a separate server on a free port. It stops when it is dropped:
 //!
 //! ```
 //! use bluebutton_mock::{Mock, Options};
@@ -12,10 +12,11 @@
 //! # }
 //! ```
 //!
-//! `tests/log_in.rs` of this crate is a whole log-in to copy. What the mock answers, its [`faults`] and its controls
-//! below `/__mock/` are described in bbdl's `docs/mock.md`.
+//! `tests/log_in.rs` of this crate is a complete log-in that you can copy. bbdl's `docs/mock.md` describes the mock's
+//! answers, its [`faults`] and its controls below `/__mock/`.
 //!
-//! The mock shares no code with bbdl's client. They meet over a socket only, so that a mistake in one shows in the other.
+//! The mock shares no code with bbdl's client. They meet only over a socket, so that a mistake in one shows in the
+//! other.
 
 mod apps;
 mod backend;
@@ -81,8 +82,8 @@ pub enum Access {
     Research,
 }
 
-/// The settings of a mock. The defaults are those of `bbdl mock`: a free port, one made-up enrollee with 100 claims, and
-/// pages for log-in and consent.
+/// The settings of a mock. The defaults are those of `bbdl mock`: a free port, one made-up enrollee with 100 claims,
+/// and pages for log-in and consent.
 ///
 /// ```
 /// use bluebutton_mock::{Options, Population};
@@ -99,9 +100,9 @@ pub struct Options {
     pub latency: Duration,
     /// What kind of access the app has.
     pub access: Access,
-    /// Redirect URIs that the app has registered besides its own, such as `http://localhost:3000/callback`.
+    /// Redirect URIs that the app has registered in addition to its own, such as `http://localhost:3000/callback`.
     pub redirect_uris: Vec<String>,
-    /// Determines the client credentials, and when a fault with a chance below 100 % happens. Give [`Population::new`]
+    /// Decides the client credentials, and when a fault with a chance below 100 % happens. Give [`Population::new`]
     /// the same seed to change people and claims too.
     pub seed: u64,
     /// What goes wrong. `"status=503#1".parse()` makes a fault; `docs/mock.md` lists all.
@@ -133,9 +134,9 @@ pub enum StartError {
     /// The port is taken, or none is free.
     #[error("cannot listen on 127.0.0.1:{port}: {source}")]
     Listen {
-        /// The port asked for.
+        /// The requested port.
         port: u16,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// The system allows no more threads or open files.
@@ -160,7 +161,7 @@ impl Shared {
         &self.url
     }
 
-    /// The state. It is valid even after a panic of a request that held it, since every change is one step.
+    /// The state. It is valid even after a panic of a request that held it, because every change is one step.
     fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -194,7 +195,7 @@ impl Server {
     }
 }
 
-/// A running mock, on a thread of its own; it stops when dropped.
+/// A running mock in its own thread. It stops when it is dropped.
 pub struct Mock {
     shared: Arc<Shared>,
     client_id: String,
@@ -204,7 +205,7 @@ pub struct Mock {
 }
 
 impl Mock {
-    /// Starts a mock; it answers when this returns.
+    /// Starts a mock. It answers when this returns.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -218,7 +219,7 @@ impl Mock {
         let app = app.app(client_id.clone(), client_secret.clone());
         let (stop, stopped) = oneshot::channel();
         let (started, start) = mpsc::channel();
-        // A runtime of its own on a thread of its own, so that async tests can start a mock too.
+        // It has its own runtime and thread, so that async tests can start a mock too.
         let serve = move || {
             let server = match Server::listen(options.port) {
                 Ok(server) => server,
@@ -236,13 +237,13 @@ impl Mock {
             }
         };
         let thread = thread::Builder::new().name("mock".into()).spawn(serve).map_err(StartError::System)?;
-        // A thread that ends without a word has panicked.
+        // A thread that ends without a message has panicked.
         let ended = |_| StartError::System(io::Error::other("the server's thread ended"));
         let shared = start.recv().map_err(ended)??;
         Ok(Self { shared, client_id, client_secret, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Where it is: scheme, host and port, such as `http://127.0.0.1:40000`, without a slash at its end.
+    /// Its address: scheme, host and port, such as `http://127.0.0.1:40000`, without a slash at the end.
     #[must_use]
     pub fn url(&self) -> &str {
         self.shared.url()
@@ -260,13 +261,13 @@ impl Mock {
         &self.client_secret
     }
 
-    /// What a script needs to know, as one line of JSON: `url`, `client_id`, `client_secret` and, of the first 50
+    /// What a script needs to know, as one line of JSON: `url`, `client_id`, `client_secret` and, for the first 50
     /// `enrollees`, `username`, `patient`, `name` and the number of `claims`.
     #[must_use]
     pub fn announcement(&self) -> String {
         const LONGEST: usize = 50;
         let records = &self.shared.records;
-        // Files may hold one version only. Claims that only v3 has do not count.
+        // Files may contain only one version. Claims that only v3 has do not count.
         let claims = |index| {
             let of = |version| records.finished(version, index);
             of(version::Version::V2).max(of(version::Version::V1)).max(of(version::Version::V3))
@@ -295,7 +296,7 @@ impl Drop for Mock {
     }
 }
 
-/// Letters and digits made from a number (splitmix64).
+/// Letters and digits derived from a number (splitmix64).
 fn credential(seed: u64, length: usize) -> String {
     const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut state = seed;

@@ -1,5 +1,5 @@
-//! The log of requests that `GET /__mock/requests` lists. It holds no secrets, and drops the oldest requests, so that a
-//! mock can run for days.
+//! The log of requests that `GET /__mock/requests` lists. It contains no secrets, and drops the oldest requests, so
+//! that a mock can run for days.
 
 use std::collections::VecDeque;
 
@@ -8,18 +8,18 @@ use serde::Serialize;
 
 use super::http::Request;
 
-/// The most requests that are kept.
+/// The maximum number of requests that are kept.
 const MOST: usize = 100_000;
-/// The most bytes of paths and queries that are kept, as they are listed.
+/// The maximum size of kept paths and queries, in bytes, as they are listed.
 const HEAVIEST: usize = 16 << 20;
-/// The most bytes of one path or query; the rest is cut off.
+/// The maximum size of one path or query, in bytes. The rest is cut off.
 const LONGEST: usize = 2_000;
-/// This many letters and digits in a row, or more, are a token, a code or a verifier: no name of this API is as long.
+/// At least this many letters and digits in a row are a token, a code or a verifier. No name in this API is as long.
 const TOKEN: usize = 30;
-/// More digits in a row are the number that the log-in server hands back: no id is as long.
+/// More digits in a row than this are the number that the log-in server hands back. No id is as long.
 const NUMBER: usize = 20;
 
-/// Parameters whose values are shown unless they look like a secret. All others may be secrets, or hold one.
+/// Parameters whose values are shown, unless they look like a secret. All others may be secrets, or contain one.
 const SHOWN: [&str; 19] = [
     "_count",
     "count",
@@ -70,7 +70,7 @@ pub(super) struct LoggedRequest {
     query: String,
     status: u16,
     authorization: bool,
-    /// When it was answered, by the wall clock: moving the mock's does not change it.
+    /// When it was answered, by the real clock. Moving the mock's clock does not change it.
     at: Timestamp,
 }
 
@@ -109,7 +109,7 @@ impl Log {
         }
     }
 
-    /// All of it as JSON.
+    /// The whole log as JSON.
     pub(super) fn listed(&self) -> Vec<u8> {
         serde_json::to_vec(&self.requests).unwrap_or_default()
     }
@@ -119,7 +119,7 @@ impl Log {
     }
 }
 
-/// A parameter as the log shows it. An unknown name may be a token itself.
+/// A parameter as the log shows it. An unknown name may itself be a token.
 fn shown(key: &str, value: &str) -> String {
     const ID: usize = 40;
     let is_id = || value.len() == ID && value.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -136,23 +136,22 @@ fn shown(key: &str, value: &str) -> String {
 fn address(value: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || ":/.-_[]".contains(c);
     let (plain, rest) = value.split_at(value.find(|c| !is_plain(c)).unwrap_or(value.len()));
-    // Before an @ stand a name and a password.
+    // Before an @ there may be a name and a password.
     if value.contains('@') || plain.split('/').any(is_secret) {
         return "…".to_owned();
     }
     format!("{plain}{}", if rest.is_empty() { "" } else { "…" })
 }
 
-/// Whether a text may be a secret or hold one: something with a name and a value, or what no name of this API looks
-/// like.
+/// Whether a text may be a secret or contain one: it has a name and a value, or looks like no name in this API.
 fn is_secret(text: &str) -> bool {
     let is_long = text.split(|c: char| !c.is_alphanumeric() && !"-._~".contains(c)).any(|run| run.len() >= TOKEN);
     let has_number = text.split(|c: char| !c.is_numeric()).any(|digits| digits.len() > NUMBER);
     is_long || has_number || text.contains(['=', '?', '&', ';', '%']) || text.contains(char::is_control)
 }
 
-/// A path without the names of consent pages, each as good as the log-in that led there, and without what looks like
-/// a token. It stays as it came if there is nothing of the kind in it.
+/// A path without the names of consent pages, each of which is as good as the log-in that led to it, and without
+/// anything that looks like a token. A path without such parts stays unchanged.
 fn without_secrets(path: &str) -> String {
     let path_as_meant = decoded(path);
     let mut before = [String::new(), String::new()];
@@ -166,7 +165,7 @@ fn without_secrets(path: &str) -> String {
         is_page = is_page || before == ["o", "authorize"];
         let is_hidden = is_page
             || (before[1] == "expire_authenticated_user" && !is_person())
-            // The ids of prior authorizations.
+            // The ids of prior authorizations are not secret.
             || (is_secret(part) && !(before == ["fhir", "explanationofbenefit"] && is_uuid(part)));
         before = [std::mem::take(&mut before[1]), name];
         is_whole &= !is_hidden;
@@ -176,7 +175,7 @@ fn without_secrets(path: &str) -> String {
     if is_whole { path.to_owned() } else { shown.join("/") }
 }
 
-/// What a path says once nothing in it is percent-encoded any more, however often it was.
+/// The path with all percent-encoding removed, even if it was encoded several times.
 fn decoded(path: &str) -> String {
     const OFTEN: usize = 8;
     let mut text = path.to_owned();
@@ -204,7 +203,7 @@ fn is_uuid(text: &str) -> bool {
     lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
-/// At most [`LONGEST`] bytes of a text, with a mark where there were more.
+/// At most [`LONGEST`] bytes of a text, with a mark if there were more.
 fn cut(text: String) -> String {
     // Each control character would take six bytes in JSON.
     let mut text = text.replace(char::is_control, "\u{fffd}");

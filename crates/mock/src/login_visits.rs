@@ -20,15 +20,15 @@ pub(super) const VISIT_LIFE: i64 = 600;
 pub(super) enum Standing {
     #[default]
     Known,
-    /// There is no record of v3.
+    /// There is no v3 record.
     OnlyV2,
-    /// There is no record of v1 and v2.
+    /// There is no record for v1 and v2.
     OnlyV3,
-    /// No record at all: somebody who is new to Medicare.
+    /// There is no record at all: a person who is new to Medicare.
     Unknown,
-    /// Two records, which is an error.
+    /// There are two records, which is an error.
     Duplicate,
-    /// No Medicare number in the profile.
+    /// The profile has no Medicare number.
     NoNumber,
 }
 
@@ -42,10 +42,10 @@ pub(super) struct Visit {
     pub until: Timestamp,
 }
 
-/// Everybody between the first redirect and the consent page.
+/// Everyone between the first redirect and the consent page.
 #[derive(Default)]
 pub(super) struct LoginVisits {
-    /// Where to go on after the log-in, by the number that the log-in server hands back.
+    /// Where to continue after the log-in, by the number that the log-in server hands back.
     relays: ExpiringMap<String>,
     /// Who has logged in, by the log-in server's token.
     signed_in: ExpiringMap<usize>,
@@ -54,17 +54,17 @@ pub(super) struct LoginVisits {
 }
 
 impl LoginVisits {
-    /// A request leaves for the log-in server; returns its relay, 26 digits.
+    /// Sends a request to the log-in server. Returns its relay, 26 digits.
     pub(super) fn leave(&mut self, next: String) -> String {
         let digits = |text: String| text.bytes().map(|byte| char::from(b'0' + byte % 10)).collect::<String>();
         let relay = digits(word(26));
-        // These have no time of expiry.
+        // These do not expire.
         let weight = next.len();
         self.relays.put(relay.clone(), next, weight, |_| false);
         relay
     }
 
-    /// Where the request with this relay wanted to go.
+    /// Where the request with this relay wants to go.
     pub(super) fn next(&self, relay: &str) -> Option<&str> {
         self.relays.get(relay).map(String::as_str)
     }
@@ -74,7 +74,7 @@ impl LoginVisits {
         word(64)
     }
 
-    /// Somebody has logged in; returns the log-in server's token.
+    /// Logs a person in. Returns the log-in server's token.
     pub(super) fn sign_in(&mut self, enrollee: usize) -> String {
         let token = word(40);
         self.signed_in.put(token.clone(), enrollee, 0, |_| false);
@@ -94,7 +94,7 @@ impl LoginVisits {
         uuid
     }
 
-    /// Ends the visit whose consent page has this CSRF token, expired or not.
+    /// Ends the visit whose consent page has this CSRF token, even if it is expired.
     pub(super) fn close(&mut self, csrf: &str) -> Option<Visit> {
         let uuid = self.visits.find(|visit| visit.csrf == csrf)?.to_owned();
         self.visits.take(&uuid)

@@ -1,6 +1,6 @@
 //! Records that change while the mock runs: claims are added, updated, superseded and removed.
 //!
-//! Takes no memory for people whose claims have not changed, and a few bytes a claim for the others.
+//! Takes no memory for people whose claims have not changed, and a few bytes per claim for the others.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,7 +15,7 @@ use super::{
     records::{ClaimHeader, Enrollee, Records, Version},
 };
 
-/// What happens to a person's claims at once: one load of the data back end.
+/// Changes to a person's claims that happen together: one load of the data back end.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Load {
@@ -27,18 +27,18 @@ pub(super) struct Load {
     pub update: usize,
     /// How many claims disappear. No real load removes a claim from API v2, but tests of a full pull need it.
     pub remove: usize,
-    /// How many claims are replaced by a new one. v1 and v2 keep the old one as cancelled; v3 no longer shows it.
+    /// How many claims are replaced with a new one. v1 and v2 keep the old one as cancelled; v3 no longer shows it.
     pub supersede: usize,
-    /// The `meta.lastUpdated` of new and changed claims. By default now, or just after every other load.
+    /// The `meta.lastUpdated` of new and changed claims. The default is now, or just after every other load.
     pub at: Option<Timestamp>,
 }
 
 impl Load {
-    /// The most claims that one load may touch.
+    /// The maximum number of claims that one load may change.
     pub(super) const MOST: usize = 100_000;
 }
 
-/// The ids of the claims that a load touched.
+/// The ids of the claims that a load changed.
 #[derive(Debug, Default, serde::Serialize)]
 pub(super) struct Loaded {
     added: Vec<String>,
@@ -47,7 +47,7 @@ pub(super) struct Loaded {
     superseded: Vec<String>,
 }
 
-/// Records, and what loads have changed in them.
+/// Records, and the changes that loads have made.
 pub(super) struct MutableRecords {
     base: Box<dyn Records>,
     changed: RwLock<Changed>,
@@ -56,7 +56,7 @@ pub(super) struct MutableRecords {
 #[derive(Default)]
 struct Changed {
     people: HashMap<usize, Claims>,
-    /// How many claims each of them ever had: the place of the next new one.
+    /// How many claims each of them has ever had. This is the place of the next new one.
     ever: HashMap<usize, usize>,
     loaded: Option<Timestamp>,
     loads: usize,
@@ -67,7 +67,7 @@ struct Changed {
 struct Claims {
     /// In the order of v1 and v2.
     places: Vec<Place>,
-    /// Which of them are superseded, in rising order: v3 does not show these.
+    /// Which of them are superseded, in ascending order. v3 does not show these.
     hidden: Vec<usize>,
 }
 
@@ -83,10 +83,10 @@ impl Claims {
         self.places.len() - self.hidden.len()
     }
 
-    /// The place of the `nth` claim that v3 shows. Its order is the reverse.
+    /// The place of the `nth` claim that v3 shows. v3's order is the reverse.
     fn shown_at(&self, nth: usize) -> Option<usize> {
         let from_the_start = self.shown().checked_sub(nth + 1)?;
-        // Before the hidden place number i there are `hidden[i] - i` that are shown.
+        // Before hidden place number i, there are `hidden[i] - i` shown places.
         let (mut low, mut high) = (0, self.hidden.len());
         while low < high {
             let middle = low.midpoint(high);
@@ -100,7 +100,7 @@ impl Claims {
     }
 }
 
-/// A claim as it stands: which one, and whether it was loaded again.
+/// The current state of a claim: which one it is, and whether it was loaded again.
 #[derive(Clone, Copy)]
 struct Place {
     position: usize,
@@ -124,14 +124,14 @@ impl MutableRecords {
         self.changed.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The claim that stands at this place now. What the base shows beyond its claims does not change.
+    /// The claim that is at this place now. Claims that the base shows in addition do not change.
     fn standing(&self, enrollee: usize, place: usize) -> Place {
         let changed = self.changed();
         let known = changed.people.get(&enrollee).and_then(|claims| claims.places.get(place)).copied();
         known.unwrap_or(Place::of(place, None))
     }
 
-    /// How many claims v3 has beyond those that the other versions have.
+    /// How many more claims v3 has than the other versions.
     fn beyond(&self, enrollee: usize) -> usize {
         self.base.claims(Version::V3, enrollee) - self.base.finished(Version::V3, enrollee)
     }
@@ -146,7 +146,7 @@ impl MutableRecords {
             return Err(format!("a load has {} claims at most", Load::MOST));
         }
         let before = self.base.claims(Version::V2, load.enrollee);
-        // Files may hold other claims for each version; made-up ones are the same in all.
+        // Files may have different claims for each version; made-up claims are the same in all.
         let differ = |version| self.base.serves(version) && self.base.finished(version, load.enrollee) != before;
         if !self.base.serves(Version::V2) || differ(Version::V1) || differ(Version::V3) {
             return Err("a load needs the same claims in every version, or v2 alone".to_owned());
@@ -157,7 +157,7 @@ impl MutableRecords {
         });
         let at = Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at);
         let changed = &mut *self.changed.write().unwrap_or_else(PoisonError::into_inner);
-        // A load that is refused must change nothing.
+        // A refused load must change nothing.
         let ever = changed.ever.get(&load.enrollee).copied().unwrap_or(before);
         let there = changed.people.get(&load.enrollee).map_or(before, |claims| claims.places.len());
         let come = load.add + load.supersede;
@@ -173,14 +173,14 @@ impl MutableRecords {
             hidden: Vec::new(),
         });
         let places = &mut claims.places;
-        // A claim that this load changes is not removed too, and no claim is superseded twice.
+        // A claim that this load changes is not also removed, and no claim is superseded twice.
         let free = places.iter().filter(|place| place.loaded != Some(at) && !place.is_superseded).count();
         if leave > 0 && leave > free.saturating_sub(load.update) {
             return Err(format!("only {free} claims have not changed at that instant"));
         }
         let id = |place: Place| self.base.claim_header(Version::V2, load.enrollee, place.position).id;
         let mut done = Loaded::default();
-        // Spread evenly over the claims, and at other places the next time.
+        // Spread evenly over the claims, and in different places the next time.
         let spot = |number: usize, of: usize, length: usize| (number * length / of.max(1) + changed.loads) % length;
         let mut touched = HashSet::new();
         for number in 0..load.update {
@@ -198,7 +198,7 @@ impl MutableRecords {
         for number in 0..load.remove {
             let length = places.len() - number;
             let mut nth = spot(number, load.remove, length);
-            // Not one that this load has changed.
+            // Do not use a claim that this load has changed.
             while places[there.nth(nth)].loaded == Some(at) {
                 nth = (nth + 1) % length;
             }
@@ -218,8 +218,8 @@ impl MutableRecords {
             (place.loaded, place.is_superseded) = (Some(at), true);
             done.superseded.push(id(*place));
         }
-        // Each claim has a spot among those that are there when it is added. Going from the last back to the first, the
-        // final slot of each is known.
+        // Each claim gets a place among those that exist when it is added. Going backwards from the last one, the
+        // final place of each is known.
         let length = places.len();
         let mut free = FenwickTree::new(length + come);
         let mut whole = vec![None; length + come];
@@ -239,7 +239,7 @@ impl MutableRecords {
     }
 }
 
-/// The claim as it is after being loaded again: another date of loading and another payment.
+/// The claim after it is loaded again, with another load date and another payment.
 fn revised(text: &str, place: Place, loaded: Timestamp) -> String {
     let version = place.version;
     const UPDATED: &str = r#""lastUpdated":""#;
@@ -255,7 +255,7 @@ fn revised(text: &str, place: Place, loaded: Timestamp) -> String {
     replaced(&text, PAID, &[',', '}'], &format!("{version}.{:02}", version % 100))
 }
 
-/// Replaces what stands between the first `start` and the next of these ends. One behind a backslash is none.
+/// Replaces the text between the first `start` and the next of these ends. An end after a backslash does not count.
 fn replaced(text: &str, start: &str, ends: &[char], by: &str) -> String {
     let Some(from) = text.find(start).map(|at| at + start.len()) else { return text.to_owned() };
     let mut is_escaped = false;
@@ -328,7 +328,7 @@ impl Records for MutableRecords {
     fn find_claim(&self, version: Version, enrollee: usize, id: &str) -> Option<usize> {
         let changed = self.changed();
         let Some(claims) = changed.people.get(&enrollee) else { return self.base.find_claim(version, enrollee, id) };
-        // The base also finds claims that were added since, which it can make but does not count.
+        // The base also finds claims that were added later, which it can make but does not count.
         let found = self.base.find_made(version, enrollee, id);
         if let Some(at) = found.and_then(|found| claims.places.iter().position(|place| place.position == found)) {
             let is_shown = version != Version::V3 || !claims.places[at].is_superseded;
@@ -404,12 +404,12 @@ mod tests {
             assert!(text.contains(r#""lastUpdated":"2027-01-01T00:00:00.000+00:00""#), "{id}");
             assert!(serde_json::from_str::<serde_json::Value>(&text).unwrap()["id"] == id.as_str());
         }
-        // Another load at the same moment is a later one.
+        // Another load at the same moment counts as a later one.
         records.load(&Load { update: 1, ..Load::default() }, now).unwrap();
         assert!(records.loaded() > now);
     }
 
-    /// The order of v3 by its definition: from the last place to the first, without those that are superseded.
+    /// v3's order by its definition: from the last place to the first, without superseded claims.
     #[test]
     fn v3_shows_the_same_after_many_loads_and_finds_it_again() {
         let records = MutableRecords::new(Box::new(Population::new(3, 1, 60)));
@@ -449,7 +449,7 @@ mod tests {
         assert_eq!((&value["status"], &value["payment"]["amount"]["value"]), (&"cancelled".into(), &3.03.into()));
     }
 
-    /// Where claims come to stand, by its definition: one after another.
+    /// The places of claims by their definition: one claim after another.
     #[test]
     fn claims_come_and_go_as_if_one_after_another() {
         let records = MutableRecords::new(Box::new(Population::new(1, 1, 60)));
@@ -473,7 +473,7 @@ mod tests {
         }
     }
 
-    /// Hundreds of seconds where each claim made room for itself.
+    /// This would take hundreds of seconds if each claim made room for itself.
     #[test]
     fn a_large_load_is_one_step() {
         let records = MutableRecords::new(Box::new(Population::new(1, 1, 600_000)));

@@ -1,7 +1,7 @@
 //! What the mock serves: people and their resources.
 //!
 //! [`Records`] has two implementations: made-up people ([`super::population`]) and payload files ([`super::data`]).
-//! The FHIR side of the mock uses only this trait. A test may bring its own implementation.
+//! The FHIR part of the mock uses only this trait. A test may use its own implementation.
 
 use jiff::{Timestamp, civil::Date};
 
@@ -10,11 +10,11 @@ pub use super::version::Version;
 /// A person who can log in at the mock.
 #[derive(Clone, Debug)]
 pub struct Enrollee {
-    /// The log-in name. Those of the sandbox look like `BBUser00000`.
+    /// The log-in name. In the sandbox, names look like `BBUser00000`.
     pub username: String,
-    /// The FHIR Patient id of API v1 and v2; negative, as every synthetic person's is.
+    /// The FHIR Patient id of API v1 and v2. It is negative, as for every synthetic person.
     pub patient: String,
-    /// Full name as userinfo gives it.
+    /// Full name, as in userinfo.
     pub name: String,
     /// Given name.
     pub given_name: String,
@@ -29,13 +29,13 @@ pub(super) fn username(index: usize) -> String {
     format!("BBUser{index:05}")
 }
 
-/// The index of the person with this log-in name, were there enough people.
+/// The index of the person with this log-in name, if there are enough people.
 pub(super) fn index_of(name: &str) -> Option<usize> {
     let index = name.strip_prefix("BBUser")?.parse().ok()?;
     (username(index) == name).then_some(index)
 }
 
-/// The part of a claim that a search needs, without making the claim itself.
+/// The part of a claim that a search needs, without the claim itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimHeader {
     /// `<type>-<number>`, the number negative: `carrier--10344810963`.
@@ -44,18 +44,18 @@ pub struct ClaimHeader {
     pub kind: &'static str,
     /// `meta.lastUpdated`: when the loader wrote the row.
     pub last_updated: Timestamp,
-    /// The through date (fill date of a drug event), which `service-date` filters on.
+    /// The through date (the fill date of a drug event), which `service-date` filters by.
     pub service_end: Option<Date>,
-    /// What only API v3 filters on.
+    /// What only API v3 can filter by.
     pub marks: Marks,
 }
 
-/// Where a resource of API v3 comes from, and what it is labelled with.
+/// Where a resource of API v3 comes from, and its labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Marks {
     /// `meta.source`: `NCH`, `DDPS`, `FISS`, `MCS`, `VMS` or `CWF`.
     pub source: &'static str,
-    /// Whether it bears the security label of treatment for substance use (42 CFR Part 2).
+    /// Whether it has the security label for substance use treatment (42 CFR Part 2).
     pub samhsa: bool,
     /// `meta.tag`: system and code.
     pub tags: &'static [(&'static str, &'static str)],
@@ -68,8 +68,8 @@ impl Marks {
 
 /// A source of people and their resources.
 ///
-/// A claim has a place, a number that is the same in all versions of the API. A source may make a claim from its place
-/// whenever one is asked for, so it need not keep any. Each version has its own order of claims.
+/// A claim has a place, a number that is the same in all versions of the API. A source may make a claim from its
+/// place when it is asked for, so it does not have to store any. Each version has its own order of claims.
 pub trait Records: Send + Sync {
     /// Whether this version of the API has any resources. If not, its requests fail with 502 (v3: 500).
     fn serves(&self, version: Version) -> bool;
@@ -91,13 +91,13 @@ pub trait Records: Send + Sync {
     fn finished(&self, version: Version, enrollee: usize) -> usize {
         self.claims(version, enrollee)
     }
-    /// The place of the claim that is the `nth` (from 0) in the order of this version. v1 and v2: claim
-    /// number compared as text, then type; v3: claim number, then prior authorizations.
+    /// The place of the `nth` claim (from 0) in the order of this version. v1 and v2: claim number compared as text,
+    /// then type; v3: claim number, then prior authorizations.
     fn place(&self, _version: Version, _enrollee: usize, nth: usize) -> usize {
         nth
     }
-    /// How many more claims the source can make for that person if there are `from` already. They are at the places
-    /// from `from` on. [`Records::claims`] does not count them.
+    /// How many more claims the source can make for that person if there are `from` already. Their places start at
+    /// `from`. [`Records::claims`] does not count them.
     fn spare(&self, _enrollee: usize, _from: usize) -> usize {
         0
     }
@@ -113,13 +113,12 @@ pub trait Records: Send + Sync {
     fn owners(&self, _version: Version, _id: &str) -> Vec<usize> {
         (0..self.enrollees()).collect()
     }
-    /// Appends the claim as compact JSON. `created` is the moment of the answer, which API v2 puts
-    /// into every claim.
+    /// Appends the claim as compact JSON. `created` is the time of the answer, which API v2 puts into every claim.
     fn write_claim(&self, version: Version, enrollee: usize, place: usize, created: Timestamp, out: &mut String);
     /// The Patient resource as compact JSON.
     fn patient(&self, version: Version, enrollee: usize) -> String;
     /// The digital insurance card, a Bundle as compact JSON. Only API v3 has it. Its ids differ at each `call`, which
-    /// counts from 0.
+    /// is counted from 0.
     fn insurance_card(&self, _enrollee: usize, _call: u64) -> Option<String> {
         None
     }

@@ -5,7 +5,7 @@
 pub(crate) struct Rng(u64);
 
 impl Rng {
-    /// The stream that belongs to `parts`: the population's seed, a person, a position.
+    /// The stream for `parts`: the population's seed, a person, a position.
     pub(crate) fn at(parts: &[u64]) -> Self {
         let mut rng = Self(0x0042_4244_4c00_5eed);
         for &part in parts {
@@ -25,11 +25,11 @@ impl Rng {
 
     /// A number below `bound` (0 for a bound of 0).
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        // The high half of a 128-bit product: no division, and no bias worth a thought here.
+        // Takes the high half of a 128-bit product. That needs no division, and the bias is negligible.
         ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
     }
 
-    /// A number from `low` to `high`, both included.
+    /// A number from `low` to `high`, including both.
     pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.below(high.saturating_sub(low) + 1)
     }
@@ -39,7 +39,7 @@ impl Rng {
         self.below(100) < percent
     }
 
-    /// One of the things in `table`, which is never empty.
+    /// One of the items in `table`, which is never empty.
     pub(crate) fn pick<'t, T>(&mut self, table: &'t [T]) -> &'t T {
         &table[self.below(table.len() as u64) as usize]
     }

@@ -1,4 +1,4 @@
-//! From a socket to the module that responds: reading requests, routes, and the faults that strike at any of them.
+//! From a socket to the module that answers: reads requests, finds the route, and applies faults.
 
 use std::{io, sync::Arc, time::Instant};
 
@@ -51,7 +51,7 @@ async fn handle(
         body: body.to_vec(),
         arrived: Instant::now(),
     };
-    // A page of the internet that gets a browser to ask here (DNS rebinding) asks under its own name.
+    // A web page that makes a browser send requests here (DNS rebinding) uses its own host name.
     let is_here = |host: &str| Url::parse(&format!("http://{host}")).is_ok_and(|url| is_loopback(&url));
     let foreign = request.header("host").is_some_and(|host| !is_here(host));
     let stranger = |origin: &str| !Url::parse(origin).is_ok_and(|url| is_loopback(&url));
@@ -66,7 +66,7 @@ async fn handle(
         }
         return control::respond(&shared, &request, what).into_response(accepts_gzip);
     }
-    // With the query, so that a fault can be about one page.
+    // With the query, so that a fault can apply to one page.
     let faults = shared.world().struck(&format!("{}?{}", request.path, request.raw_query));
     if !shared.latency.is_zero() {
         tokio::time::sleep(shared.latency).await;
@@ -155,7 +155,7 @@ fn unversioned(shared: &Shared, request: &Request, faults: &ActiveFaults) -> Opt
     }
 }
 
-/// The lists of apps, each of which has a second name for v2.
+/// The lists of apps. Each one has a second name for v2.
 fn apps(shared: &Shared, list: &str, request: &Request) -> Option<Response> {
     let world = shared.world();
     if !world.switches.wellknown_applications {

@@ -1,5 +1,5 @@
-//! The pages between the authorization request and the consent page: those of Medicare.gov, which the real
-//! server sends people to, and the way back.
+//! The pages between the authorization request and the consent page: those of Medicare.gov, to which the real server
+//! sends people, and the way back.
 
 use serde_json::json;
 
@@ -20,13 +20,13 @@ fn error(status: u16, text: &str) -> Response {
     Response::spaced(status, &[("error", json!(text))])
 }
 
-/// Where an authorization request goes first.
+/// The first redirect of an authorization request.
 pub(super) fn leave(version: Version, query: &str) -> Response {
     let next = format!("/{}/o/authorize/?{query}", version.name());
     Response::redirect(302, &format!("/mymedicare/login?next={}", quoted(&next)))
 }
 
-/// Percent-encoded but for letters, digits, `-._~` and the slash: Python's `quote`.
+/// Percent-encodes everything except letters, digits, `-._~` and the slash, like Python's `quote`.
 fn quoted(text: &str) -> String {
     let byte = |byte: u8| match byte {
         b'-' | b'.' | b'_' | b'~' | b'/' => char::from(byte).to_string(),
@@ -36,11 +36,11 @@ fn quoted(text: &str) -> String {
     text.bytes().map(byte).collect()
 }
 
-/// `/mymedicare/login`: on to the log-in server.
+/// `/mymedicare/login`: continues to the log-in server.
 pub(super) fn login(shared: &Shared, request: &Request) -> Response {
     let Some(next) = request.query("next") else { return error(400, "The state parameter is required") };
     let parameters = form_urlencoded::parse(next.split_once('?').map_or("", |(_, query)| query).as_bytes());
-    // The log-in server is told the language that the app asked for, in its own terms.
+    // The log-in server gets the language that the app asked for, in its own terms.
     let language = match last(&parameters.into_owned().collect(), "lang") {
         Some("es") => "&lang=es-mx",
         Some("en") => "&lang=en-us",
@@ -52,7 +52,7 @@ pub(super) fn login(shared: &Shared, request: &Request) -> Response {
     Response::redirect(302, &format!("{}{to}", shared.url()))
 }
 
-/// `/sso/authorize`: the page that asks who logs in. The real one is at Medicare.gov.
+/// `/sso/authorize`: the page that asks who logs in. The real one is on Medicare.gov.
 pub(super) fn choose(shared: &Shared, request: &Request) -> Response {
     question(shared, request, request.query("relay").unwrap_or_default())
 }
@@ -75,7 +75,7 @@ pub(super) fn chosen(shared: &Shared, request: &Request) -> Response {
     Response::redirect(302, &to)
 }
 
-/// `/mymedicare/sls-callback`: back from the log-in server; the person is looked up.
+/// `/mymedicare/sls-callback`: the way back from the log-in server. Looks up the person.
 pub(super) fn back(shared: &Shared, request: &Request, faults: &ActiveFaults) -> Response {
     let Some(relay) = request.query("relay") else { return error(400, "The state parameter is required") };
     let world = &mut *shared.world();
@@ -96,8 +96,8 @@ pub(super) fn back(shared: &Shared, request: &Request, faults: &ActiveFaults) ->
     Response::redirect(302, &format!("{path}{uuid}/?{query}"))
 }
 
-/// `/v3/o/permission-logout`: the consent page's "switch account", at every version. It ends the log-in, and
-/// the same request begins again. What the real server answers is not known; it forgets its session.
+/// `/v3/o/permission-logout`: "switch account" on the consent page, at every version. It ends the log-in, and the
+/// same request begins again. The real server's answer is not known, but it forgets its session.
 pub(super) fn switch_account(shared: &Shared, request: &Request) -> Response {
     if request.method != "POST" {
         return Response::html(405, String::new()).with("allow", "POST, OPTIONS");

@@ -18,24 +18,24 @@ pub(super) struct Rate {
 pub(super) struct Throttle {
     rate: Option<Rate>,
     calls: HashMap<String, Vec<Timestamp>>,
-    /// At this number of tokens, those without recent calls are forgotten.
+    /// When there are this many tokens, those without recent calls are removed.
     full: usize,
 }
 
 /// This many tokens are always kept.
 const FEW: usize = 1_000;
 
-/// What the rate limit headers say.
+/// The values for the rate limit headers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Bucket {
     pub limit: usize,
-    /// `None` if this call is one too many.
+    /// `None` if this is one call too many.
     pub remaining: Option<usize>,
     pub reset: f64,
 }
 
 impl Rate {
-    /// The rate, if its span is one that can be counted.
+    /// The rate, if its time span is valid.
     pub(super) fn checked(self) -> Result<Self, String> {
         const LONGEST: i64 = 1_000_000_000;
         if (1..=LONGEST).contains(&self.seconds) {
@@ -46,7 +46,7 @@ impl Rate {
 }
 
 impl Throttle {
-    /// Sets another rate; `None` for the default one, which nobody reaches.
+    /// Sets another rate. `None` sets the default, which no client reaches.
     pub(super) fn set(&mut self, rate: Option<Rate>) {
         *self = Self { rate, calls: HashMap::new(), full: FEW };
     }

@@ -2,19 +2,19 @@
 
 use super::records::Enrollee;
 
-/// A version of the API: the first part of every path but a few.
+/// A version of the API. Almost every path begins with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     /// FHIR STU3.
     V1,
     /// FHIR R4.
     V2,
-    /// FHIR R4 from another data back end, which has ids of its own.
+    /// FHIR R4 from another data back end, with other ids.
     V3,
 }
 
 impl Version {
-    /// The version that a path begins with, and what comes after it.
+    /// The version at the beginning of a path, and the rest of the path.
     pub(super) fn of(path: &str) -> Option<(Self, &str)> {
         let (first, rest) = path.strip_prefix('/')?.split_once('/')?;
         Some((Self::named(first)?, rest))
@@ -34,7 +34,7 @@ impl Version {
         }
     }
 
-    /// The version whose endpoints this one's discovery documents name: v1's name v2's.
+    /// The version of the endpoints in this version's discovery documents: v1's name those of v2.
     pub(super) fn published(self) -> &'static str {
         if self == Self::V3 { "v3" } else { "v2" }
     }

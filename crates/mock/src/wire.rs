@@ -1,5 +1,5 @@
-//! The mock's connections, and the faults below HTTP: ports that refuse, connections that are reset, responses
-//! whose length is not what their head says.
+//! The mock's connections, and the faults below HTTP: refused ports, reset connections, and responses whose length
+//! differs from their headers.
 
 use std::{
     io,
@@ -43,14 +43,14 @@ struct ClosedState {
 }
 
 impl ClosedState {
-    /// Takes the time until which it is to be closed, if there is one.
+    /// Takes the time until which it has to stay closed, if there is one.
     fn take_until(&self) -> Option<Instant> {
         locked(&self.until).take()
     }
 }
 
 impl ClosableListener {
-    /// An open one.
+    /// An open listener.
     pub(super) fn new(listener: TcpListener) -> io::Result<Self> {
         Ok(Self { address: listener.local_addr()?, listener: Some(listener), closed: Arc::default() })
     }
@@ -64,7 +64,7 @@ impl ClosableListener {
         while self.listener.is_none() {
             match TcpListener::bind(self.address).await {
                 Ok(listener) => self.listener = Some(listener),
-                // Somebody else has the port for the moment.
+                // Another program has the port for the moment.
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
@@ -84,12 +84,13 @@ impl Listener for ClosableListener {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, from)) => {
-                        // An answer goes out in pieces, and none of them should wait for another's receipt.
+                        // An answer is sent in pieces, and none of them should wait until another one is
+                        // acknowledged.
                         let _ = stream.set_nodelay(true);
                         let wire = Wire { order: Arc::default(), closed: Arc::clone(&self.closed) };
                         return (Stream { inner: stream, wire }, from);
                     }
-                    // Out of file descriptors, most likely: others close theirs.
+                    // Probably there are no more file descriptors. Wait until others are closed.
                     Err(_) => tokio::time::sleep(PAUSE).await,
                 },
                 () = self.closed.changed.notified() => {}
@@ -102,10 +103,10 @@ impl Listener for ClosableListener {
     }
 }
 
-/// What one connection does instead of sending what it is given.
+/// What a connection does instead of sending its data.
 #[derive(Debug)]
 enum Order {
-    /// Lets this many bytes out, then resets the connection (RFC 9293 section 3.5.3).
+    /// Sends this many bytes, then resets the connection (RFC 9293 section 3.5.3).
     Reset { after: usize },
     /// Sends these bytes, then closes.
     Instead(Bytes),
@@ -119,17 +120,17 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// The next answer is cut off after `after` bytes, head included, by a reset.
+    /// A reset cuts off the next answer after `after` bytes, including its headers.
     pub(super) fn reset(&self, after: usize) {
         *locked(&self.order) = Some(Order::Reset { after });
     }
 
-    /// In place of the next answer these bytes are sent, and the connection closes.
+    /// Sends these bytes instead of the next answer, and closes the connection.
     pub(super) fn send(&self, bytes: Bytes) {
         *locked(&self.order) = Some(Order::Instead(bytes));
     }
 
-    /// No new connection is accepted for so long.
+    /// Accepts no new connection for this time.
     pub(super) fn refuse(&self, span: Duration) {
         *locked(&self.closed.until) = Instant::now().checked_add(span);
         self.closed.changed.notify_one();
@@ -165,7 +166,7 @@ impl AsyncWrite for Stream {
         match &mut *order {
             None => Pin::new(&mut self.inner).poll_write(context, bytes),
             Some(Order::Reset { after: 0 }) => {
-                // With nothing to linger for, closing is a reset.
+                // With a linger time of zero, closing is a reset.
                 self.inner.set_zero_linger()?;
                 Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
             }

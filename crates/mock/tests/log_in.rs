@@ -1,4 +1,4 @@
-//! A log-in by code and PKCE, then claims, with nothing but sockets: copy it, or put your HTTP client in its place.
+//! A log-in by code and PKCE, then claims, with only sockets. Copy it, or use your own HTTP client.
 
 use std::{
     error::Error,
@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 const REDIRECT_URI: &str = "http://localhost:3000/callback";
 
-/// One request on one connection: the head of the answer, and its body.
+/// One request on one connection. Returns the head of the answer and its body.
 fn send(mock: &Mock, request: &str, headers: &str, body: &str) -> Result<(String, String), Box<dyn Error>> {
     let address = mock.url().trim_start_matches("http://");
     let mut socket = TcpStream::connect(address)?;
@@ -33,7 +33,8 @@ fn send(mock: &Mock, request: &str, headers: &str, body: &str) -> Result<(String
 
 #[test]
 fn an_app_logs_in_and_fetches_claims() -> Result<(), Box<dyn Error>> {
-    // Two made-up people with ten claims each. No pages: a plain GET of the authorization URL gives consent.
+    // Two made-up people with ten claims each. There are no pages: a plain GET of the authorization URL gives
+    // consent.
     let mock = Mock::start(Options {
         auto_consent: true,
         redirect_uris: vec![REDIRECT_URI.to_owned()],
@@ -41,7 +42,7 @@ fn an_app_logs_in_and_fetches_claims() -> Result<(), Box<dyn Error>> {
         ..Options::default()
     })?;
 
-    // The browser's part. A real app takes a new verifier and state each time.
+    // The browser's part. A real app uses a new verifier and state each time.
     let (verifier, state) = ("a-verifier-has-43-characters-at-least-0123456", "a-state-of-16-characters");
     let challenge = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(verifier));
     let query = form_urlencoded::Serializer::new(String::new())
@@ -62,7 +63,7 @@ fn an_app_logs_in_and_fetches_claims() -> Result<(), Box<dyn Error>> {
     };
     assert_eq!(parameter("state")?, state);
 
-    // The code for tokens, with the app's credentials.
+    // Exchanges the code for tokens, with the app's credentials.
     let form = form_urlencoded::Serializer::new(String::new())
         .append_pair("grant_type", "authorization_code")
         .append_pair("code", &parameter("code")?)

@@ -1,17 +1,17 @@
-//! The `#[test]` of bbdl's integration tests. The compiler's own knows only at compile time what is ignored; these
-//! tests find out at run time which programs are missing. So they run in a harness of their own
-//! (`tests/support/harness.rs`), and this attribute tells it of them.
+//! The `#[test]` of bbdl's integration tests. The compiler's own attribute must know at compile time which tests to
+//! ignore, but these tests find out at run time which programs are missing. So they run in their own harness
+//! (`tests/support/harness.rs`), and this attribute registers them there.
 
 use proc_macro::{TokenStream, TokenTree};
 
-/// Keeps the function as it is, and hands it to the harness, which also runs `async` ones.
+/// Keeps the function unchanged and registers it with the harness, which also runs `async` ones.
 #[proc_macro_attribute]
 pub fn test(_: TokenStream, function: TokenStream) -> TokenStream {
     let is = |word: &TokenTree, text: &str| matches!(word, TokenTree::Ident(word) if word.to_string() == text);
     let mut words = function.clone().into_iter();
     let is_async = words.by_ref().take_while(|word| !is(word, "fn")).any(|word| is(&word, "async"));
     if is_async {
-        // Up to and with `fn`.
+        // Up to and including `fn`.
         words.find(|word| is(word, "fn"));
     }
     let Some(TokenTree::Ident(name)) = words.next() else {

@@ -20,7 +20,7 @@ use super::{
 use read::{Card, Found};
 
 const LOADED: &str = "2026-11-16T09:00:00Z";
-/// The Patient id of the only enrollee, if the files name nobody.
+/// The Patient id of the only enrollee, if the files name no one.
 const NOBODY: &str = "-20140000000001";
 const FINISHED: [&str; 2] = ["NCH", "DDPS"];
 const WORKED_ON: [&str; 4] = ["FISS", "MCS", "VMS", "CWF"];
@@ -63,14 +63,14 @@ impl Person {
     }
 }
 
-/// What there is of somebody in one version.
+/// One person's resources in one version.
 #[derive(Debug, Default)]
 struct Held {
     patient: Option<String>,
     coverage: BTreeMap<String, String>,
-    /// In the server's order: by number as text and type; at v3 the finished ones first.
+    /// In the server's order: by number as text, then by type. At v3, the finished ones come first.
     claims: Vec<(ClaimHeader, String)>,
-    /// Those of the claims.
+    /// The ids of the claims.
     ids: HashSet<String>,
 }
 
@@ -89,20 +89,20 @@ pub enum DataError {
     /// A file or directory cannot be read, or is not text.
     #[error("cannot read {}: {source}", path.display())]
     Read {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// A file is not JSON.
     #[error("{} is not JSON: look at line {line}", path.display())]
     Json {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// Where it stops being JSON, counted from 1.
+        /// The line where it stops being JSON, counted from 1.
         line: usize,
     },
-    /// No file holds a resource that the mock serves.
+    /// No file contains a resource that the mock serves.
     #[error("{} holds no Bundle, ExplanationOfBenefit, Patient or Coverage", .0.display())]
     Nothing(PathBuf),
 }
@@ -112,8 +112,8 @@ pub enum DataError {
 /// two resources have the same id, the first counts, in the order of file names.
 ///
 /// Each resource is served by the API version that writes such resources. Everyone named in a claim or Coverage is an
-/// enrollee, and those with the most claims come first. Who has no Patient or Coverage gets a minimal one. A card
-/// belongs to the enrollee whose Patient shares an identifier with it, or else to the first enrollee.
+/// enrollee, and those with the most claims come first. An enrollee without a Patient or Coverage gets a minimal one.
+/// A card belongs to the enrollee whose Patient shares an identifier with it, or else to the first enrollee.
 ///
 /// # Errors
 /// See [`DataError`].
@@ -151,14 +151,14 @@ pub fn load(dir: &Path) -> Result<Files, DataError> {
     if people.is_empty() { Err(DataError::Nothing(dir.to_owned())) } else { Ok(Files { people }) }
 }
 
-/// The number as text before the type; at v3 the id is the number.
+/// Claims sort by the number as text, then by the type. At v3, the id is the number.
 fn order(is_v3: bool, id: &str) -> (&str, &str) {
     if is_v3 { (id, "") } else { id.split_once('-').map_or((id, ""), |(kind, number)| (number, kind)) }
 }
 
 impl Records for Files {
-    /// Every version of which there are resources. Where there are claims of v1 or v2, other resources do not count
-    /// there: those of v2 need not name a profile, and then pass for v1's.
+    /// Whether there are resources of this version. If there are claims of v1 or v2, other resources of these
+    /// versions do not count: those of v2 may have no profile, and then look like v1's.
     fn serves(&self, version: Version) -> bool {
         let has_claims = |version| self.people.iter().any(|person| !person.of(version).claims.is_empty());
         let has_others = |version| self.people.iter().any(|person| person.of(version).has_other_than_claims());
@@ -216,7 +216,7 @@ impl Records for Files {
 
     fn patient(&self, version: Version, enrollee: usize) -> String {
         let person = &self.people[enrollee];
-        // Those of v2 need not name a profile, and then pass for v1's.
+        // Resources of v2 may have no profile, and then look like v1's.
         let beside = || person.v1.patient.clone().filter(|_| version == Version::V2);
         person
             .of(version)
@@ -244,7 +244,7 @@ impl Records for Files {
         coverage.iter().map(|(id, text)| (id.clone(), text.clone())).collect()
     }
 
-    /// That of the files, the same at each call; else the Patient and the Coverages.
+    /// The card in the files, the same at each call. If there is none, one made of the Patient and the Coverages.
     fn insurance_card(&self, enrollee: usize, _: u64) -> Option<String> {
         if let Some(card) = &self.people[enrollee].card {
             return Some(card.clone());

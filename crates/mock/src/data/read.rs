@@ -1,4 +1,4 @@
-//! Files and what stands in them: JSON, NDJSON, either of them compressed.
+//! Reads files and their contents: JSON, NDJSON, either of them compressed.
 
 use std::{
     collections::BTreeMap,
@@ -15,11 +15,11 @@ use serde_json::value::RawValue;
 use super::{DataError, FINISHED, LOADED, Person, WORKED_ON};
 use crate::records::{ClaimHeader, Marks, Version};
 
-/// What the payload library of CMS's own tests has where a value changes at every run.
+/// What the payload library of CMS's own tests has in place of values that change at every run.
 const MASKED: &str = "\"IGNORED_FIELD\"";
 const KINDS: [&str; 8] = ["carrier", "dme", "hha", "hospice", "inpatient", "outpatient", "pde", "snf"];
 
-/// What claims of v3 are labelled with, where the files have anything of the kind.
+/// The label of claims of v3 (if the files have any labels).
 const SYSTEM: &str = "https://bluebutton.cms.gov/fhir/CodeSystem/System-Type";
 const ACTION: &str = "https://bluebutton.cms.gov/fhir/CodeSystem/Final-Action";
 const TAGS: [&[(&str, &str)]; 7] = [
@@ -39,10 +39,10 @@ struct Head<'a> {
     id: String,
     #[serde(borrow, default)]
     entry: Vec<Entry<'a>>,
-    /// That of an entry that stands alone, without its Bundle.
+    /// The resource of a single entry without its Bundle.
     #[serde(borrow)]
     resource: Option<&'a RawValue>,
-    /// A Patient's list; other resources have one or none.
+    /// A list in a Patient; other resources have one identifier or none.
     #[serde(borrow)]
     identifier: Option<&'a RawValue>,
     #[serde(default)]
@@ -56,7 +56,7 @@ struct Head<'a> {
     /// An object in STU3, a list in R4.
     #[serde(borrow)]
     insurance: Option<&'a RawValue>,
-    /// Its codings, where it has any.
+    /// The codings, if it has any.
     #[serde(rename = "type", borrow)]
     concept: Option<&'a RawValue>,
 }
@@ -67,7 +67,7 @@ impl Head<'_> {
         listed.unwrap_or_default().into_iter().map(|identifier| identifier.value).collect()
     }
 
-    /// The version of the API that writes such a resource. STU3 names no profiles, v3 gives each its version.
+    /// The version of the API that writes such a resource. STU3 names no profiles; v3 gives each profile its version.
     fn version(&self) -> Version {
         let is_versioned = self.meta.profile.iter().any(|profile| profile.contains('|'));
         if self.kind == "ExplanationOfBenefit" {
@@ -140,7 +140,7 @@ struct Period {
     end: String,
 }
 
-/// What the files hold.
+/// What was found in the files.
 #[derive(Default)]
 pub(super) struct Found {
     pub people: BTreeMap<String, Person>,
@@ -155,7 +155,7 @@ pub(super) struct Card {
     pub text: String,
 }
 
-/// The files below `dir` that may hold resources, in the order of their names.
+/// The files below `dir` that may contain resources, in the order of their names.
 pub(super) fn files(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
     let mut paths = Vec::new();
     walk(dir, &mut paths)?;
@@ -167,7 +167,7 @@ fn walk(dir: &Path, paths: &mut Vec<PathBuf>) -> Result<(), DataError> {
     let entries = fs::read_dir(dir).map_err(|source| DataError::Read { path: dir.to_owned(), source })?;
     for entry in entries.flatten() {
         let (path, name) = (entry.path(), entry.file_name());
-        // What a link names may be anywhere, and what is no file may never end.
+        // A link may lead anywhere, and reading something that is not a file may never end.
         let Ok(kind) = entry.file_type() else { continue };
         if kind.is_dir() && !name.as_encoded_bytes().starts_with(b".") {
             walk(&path, paths)?;
@@ -178,13 +178,13 @@ fn walk(dir: &Path, paths: &mut Vec<PathBuf>) -> Result<(), DataError> {
     Ok(())
 }
 
-/// Whether a file of this name may hold resources.
+/// Whether a file with this name may contain resources.
 fn has_resources(name: &str) -> bool {
     let name = name.strip_suffix(".gz").unwrap_or(name);
     [".json", ".ndjson"].iter().any(|ending| name.ends_with(ending))
 }
 
-/// The text of a file, decompressed where it is gzip (RFC 1952 section 2.3.1).
+/// The text of a file, decompressed if it is gzip (RFC 1952 section 2.3.1).
 fn text(path: &Path) -> Result<String, DataError> {
     let failed = |source| DataError::Read { path: path.to_owned(), source };
     let bytes = fs::read(path).map_err(failed)?;
@@ -283,7 +283,7 @@ fn header(head: &Head<'_>, version: Version) -> Option<ClaimHeader> {
     })
 }
 
-/// The type of a claim of v3: a word among its codings. Prior authorizations are home health's.
+/// The type of a claim of v3, from a word in its codings. Prior authorizations count as home health.
 fn kind_of(head: &Head<'_>) -> &'static str {
     let concept: Concept = head.concept.and_then(|it| serde_json::from_str(it.get()).ok()).unwrap_or_default();
     let mut words = concept.coding.iter().map(|coding| coding.code.to_ascii_lowercase());
@@ -302,7 +302,7 @@ fn marks(meta: &Meta) -> Marks {
     }
 }
 
-/// The resource on one line, its numbers and texts untouched.
+/// The resource on one line, with its numbers and texts unchanged.
 fn compact(text: &str) -> String {
     let (mut out, mut in_string, mut escaped) = (String::with_capacity(text.len()), false, false);
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! What is found in files, and how it is served.
+//! Tests of what is found in files, and how it is served.
 
 use std::{fs, io::Write};
 
@@ -103,7 +103,7 @@ fn served(files: &Files) -> Vec<&'static str> {
     VERSIONS.into_iter().filter(|version| files.serves(*version)).map(Version::name).collect()
 }
 
-/// A directory with these files.
+/// Creates a directory with these files.
 fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for (name, text) in files {

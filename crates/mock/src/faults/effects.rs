@@ -1,5 +1,5 @@
-//! The stages of a request at which faults strike: the world before it is looked at, in place of its answer, a page
-//! of a search, the tokens, the answer's text, and the bytes on the wire.
+//! The stages of a request at which faults can strike: the world before the request is handled, the whole answer, a
+//! page of a search, the tokens, the answer's text, and the bytes on the wire.
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,7 +31,7 @@ type Act<T> = Arc<dyn Fn(&mut T) + Send + Sync>;
 /// What a fault does, and at which stage.
 #[derive(Clone)]
 pub(super) enum Effect {
-    /// Changes the world before the request is looked at.
+    /// Changes the world before the request is handled.
     World(Arc<dyn Fn(&mut Scene<'_>) + Send + Sync>),
     /// Makes a condition true for the request.
     Under(Condition),
@@ -47,9 +47,9 @@ pub(super) enum Effect {
     Text(Act<Response>),
     /// Never responds.
     Hang,
-    /// The answer leaves so many milliseconds after it was made, from the first number to the second.
+    /// Delays the answer by this many milliseconds, from the first number to the second.
     Late(u64, u64),
-    /// Strikes at the connection.
+    /// Affects the connection.
     Wire(Arc<dyn Fn(&Wire) + Send + Sync>),
     /// Changes the bytes that are sent.
     Bytes(Arc<dyn Fn(&mut Sent<'_>) + Send + Sync>),
@@ -96,7 +96,7 @@ pub(crate) enum Condition {
     V3Closed,
 }
 
-/// The state of the mock, and whose request it is.
+/// The state of the mock, and the enrollee of the request.
 pub(super) struct Scene<'a> {
     pub world: &'a mut World,
     pub token: &'a str,
@@ -105,7 +105,7 @@ pub(super) struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    /// Loads claims of the enrollee whose request it is. Nothing happens if the records have no more claims.
+    /// Loads claims for the enrollee of the request. Nothing happens if the records have no more claims.
     pub(super) fn load(&self, load: Load) {
         let load = Load { enrollee: self.grant_key.enrollee, ..load };
         drop(self.shared.records.load(&load, self.world.now()));
@@ -115,7 +115,7 @@ impl Scene<'_> {
 /// The answer of the token endpoint that delivers tokens.
 pub(crate) struct TokenResponse {
     pub fields: Vec<(&'static str, Value)>,
-    /// Whether the connection closes without it.
+    /// Whether the connection closes before the answer is sent.
     pub is_lost: bool,
 }
 
@@ -124,7 +124,7 @@ pub(super) struct Sent<'a> {
     head: &'a Parts,
     wire: &'a Wire,
     pub body: Bytes,
-    /// So many bytes of the body a second.
+    /// How many bytes of the body are sent per second.
     pub drip: Option<usize>,
 }
 
@@ -133,7 +133,7 @@ impl Sent<'_> {
         self.head.headers.contains_key(CONTENT_ENCODING)
     }
 
-    /// Sends it as it stands on the wire (RFC 9112 section 2.1), with this `Content-Length`.
+    /// Sends it byte for byte (RFC 9112 section 2.1), with this `Content-Length`.
     pub(super) fn send_as(&mut self, length: i64) {
         let body = std::mem::take(&mut self.body);
         let mut bytes = format!("HTTP/1.1 {}\r\n{CONTENT_LENGTH}: {length}\r\n", self.head.status).into_bytes();
@@ -146,7 +146,7 @@ impl Sent<'_> {
     }
 }
 
-/// The faults that strike at one request.
+/// The faults that strike at this request.
 #[derive(Default)]
 pub(crate) struct ActiveFaults(pub(super) Vec<Effect>);
 
@@ -175,11 +175,11 @@ impl ActiveFaults {
         Failure::at(self.outages(), version)
     }
 
-    /// Changes the world before the request is looked at.
+    /// Changes the world before the request is handled.
     pub(crate) fn before(&self, shared: &Shared, request: &Request) {
         let form = request.form();
         let world = &mut *shared.world();
-        // A refresh has no bearer token, but is somebody's too.
+        // A refresh has no bearer token, but belongs to an enrollee too.
         let refresh = last(&form, "refresh_token");
         let Some(token) = request.bearer().or(refresh) else { return };
         let grant_key = world.token(token).map(|token| token.grant_key);
@@ -221,7 +221,7 @@ impl ActiveFaults {
         }
     }
 
-    /// Below HTTP, on the last way out.
+    /// Applies faults below HTTP, just before the answer is sent.
     pub(crate) async fn on_the_wire(&self, mut response: HttpResponse<Body>, wire: &Wire) -> HttpResponse<Body> {
         for effect in &self.0 {
             match effect {
@@ -259,7 +259,7 @@ pub(super) fn plain_status(status: u16) -> Response {
     Response::new(status, "application/json", words.to_string())
 }
 
-/// Changes the body at the quote in its middle: what follows it is text where structure was, and the other way round.
+/// Changes the quotation mark in the middle of the body, so that text and structure change places after it.
 pub(super) fn corrupt_middle(response: &mut Response, change: impl FnOnce(&mut [u8], usize)) {
     let middle = response.body.len() / 2;
     if let Some(quote) = response.body.iter().skip(middle).position(|byte| *byte == b'"') {
@@ -267,7 +267,7 @@ pub(super) fn corrupt_middle(response: &mut Response, change: impl FnOnce(&mut [
     }
 }
 
-/// Makes the first resource of a page, or an answer without any, so many bytes larger. The JSON may be indented.
+/// Makes the first resource of a page, or an answer without one, larger by this many bytes. The JSON may be indented.
 pub(super) fn swell(body: &mut Vec<u8>, bytes: usize) {
     const RESOURCE: &[u8] = br#""resource":"#;
     let blanks = |at: usize| body[at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
@@ -277,7 +277,7 @@ pub(super) fn swell(body: &mut Vec<u8>, bytes: usize) {
         return;
     }
     let first = start + 1 + blanks(start + 1);
-    // An object that is empty takes no comma.
+    // An empty object needs no comma.
     if body.get(first) != Some(&b'"') {
         return;
     }

@@ -14,24 +14,24 @@ use crate::{
     mutable_records::Load,
 };
 
-/// The most megabytes that a resource may become larger by, since they are made at once.
+/// The maximum number of megabytes that a fault can add to a resource. They are created all at once.
 const HUGEST: u64 = 1_000;
-/// The most megabytes of blanks, which are made as they are sent: more are not received in a day.
+/// The maximum number of megabytes of blanks, which are created while they are sent. No one receives more in a day.
 const LARGEST_BOMB: u64 = 100_000;
-/// What an endless search says it has found: more than anybody reads.
+/// The number of results that an endless search claims to have.
 const ENDLESS: usize = 1_000_000_000;
 
-/// What FHIR lets a server say beside what was found (R4 section 3.1.1.1.1, `search.mode` `outcome`).
+/// A message of the server beside the results, as FHIR allows (R4 section 3.1.1.1.1, `search.mode` `outcome`).
 const OUTCOME: &str = r#"{"resourceType":"OperationOutcome","id":"made-up-outcome","issue":[{"severity":"warning","code":"informational","diagnostics":"This search took a part of the data from an older copy."}]}"#;
-/// A resource that belongs to what was found (`search.mode` `include`).
+/// A resource that belongs to the results (`search.mode` `include`).
 const INCLUDED: &str = r#"{"resourceType":"Organization","id":"made-up-organization","name":"MADE UP HOSPITAL"}"#;
 
-/// Reads what stands behind the name, and says what the fault does.
+/// Reads the text after the name, and returns what the fault does.
 type Make = fn(Argument<'_>) -> Result<Effect, String>;
 
-/// Every fault, in the order in which they strike where several do.
+/// Every fault. If several strike, they do so in this order.
 pub(super) const KINDS: &[(&str, Make)] = &[
-    // ---- the world, before the request is looked at
+    // ---- the world, before the request is handled
     ("expire-token", |_| Ok(Effect::world(|scene| scene.world.expire(scene.token)))),
     ("revoke-token", |_| Ok(Effect::world(|scene| _ = scene.world.kill_pair(scene.token)))),
     ("revoke-grant", |_| Ok(Effect::world(|scene| scene.world.delete_grant(scene.grant_key)))),
@@ -59,7 +59,7 @@ pub(super) const KINDS: &[(&str, Make)] = &[
     ("v3-off", |_| Ok(Effect::Under(Condition::V3Off))),
     ("v3-closed", |_| Ok(Effect::Under(Condition::V3Closed))),
     ("backend", |argument| Outage::read(argument.text).map(Effect::Backend)),
-    // ---- in place of the server's answer
+    // ---- the whole answer
     ("status", |argument| {
         let status = argument.status()?;
         Ok(Effect::instead(move || plain_status(status)))
@@ -161,7 +161,7 @@ pub(super) const KINDS: &[(&str, Make)] = &[
         let megabytes = argument.at_most(LARGEST_BOMB, "a number of megabytes")?;
         Ok(Effect::text(move |response| response.blanks = megabytes))
     }),
-    // ---- when and how it leaves
+    // ---- when and how the answer is sent
     ("hang", |_| Ok(Effect::Hang)),
     ("late", |argument| {
         let bounds = argument.text.split_once('-').map(|(least, most)| (least.parse(), most.parse()));
@@ -209,7 +209,7 @@ pub(super) const KINDS: &[(&str, Make)] = &[
     }),
 ];
 
-/// 429, with what the throttle says.
+/// 429, as the throttle answers.
 fn throttled(seconds: u64) -> Response {
     let words = format!("Request was throttled. Expected available in {seconds} seconds.");
     let response = Response::detail(429, &words).with("retry-after", seconds.to_string());
@@ -217,7 +217,7 @@ fn throttled(seconds: u64) -> Response {
     LIMITS.into_iter().zip(limits).fold(response, |response, (name, value)| response.with(name, value))
 }
 
-/// What stands behind a fault's name and the equals sign.
+/// The text after a fault's name and the equals sign.
 #[derive(Clone, Copy)]
 pub(super) struct Argument<'t> {
     pub name: &'static str,

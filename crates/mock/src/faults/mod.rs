@@ -1,4 +1,4 @@
-//! What goes wrong on purpose: `KIND[=ARGUMENT][@PATH][#TIMES][+SKIP][%CHANCE]`.
+//! Faults on purpose: `KIND[=ARGUMENT][@PATH][#TIMES][+SKIP][%CHANCE]`.
 //!
 //! A new fault is one row in [`kinds`]. [`effects`] says at which stages of a request a fault can strike.
 
@@ -15,18 +15,18 @@ use crate::rng::Rng;
 use effects::Effect;
 use kinds::Argument;
 
-/// A fault: what goes wrong, where, how often, after how many requests that would match, with what chance.
+/// A fault: what goes wrong, where, how often, after how many matching requests, and with what chance.
 #[derive(Clone)]
 pub struct Fault {
     /// `KIND[=ARGUMENT]`, as it was written.
     kind: String,
-    /// Its place in the list: where several faults strike, they do so in the order of the list.
+    /// Its place in the list. If several faults strike, they do so in the order of the list.
     rank: usize,
     effect: Effect,
     path: String,
     times: Option<u32>,
     skip: u32,
-    /// In percent of the requests that would match.
+    /// The percentage of matching requests that it affects.
     chance: u32,
 }
 
@@ -38,7 +38,7 @@ impl fmt::Debug for Fault {
     }
 }
 
-/// Why a text is no fault.
+/// Why a text is not a fault.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct FaultError(String);
@@ -55,7 +55,7 @@ impl Fault {
     fn read(text: &str) -> Result<Self, String> {
         let Counts { spec, times, skip, chance } = Counts::of(text)?;
         let (kind, path) = spec.split_once('@').unwrap_or((spec, ""));
-        // No path has one: a count was meant.
+        // No path contains `#`, so this was meant as a count.
         if path.contains('#') {
             return Err(format!("\"{text}\": write how many times as a number, as in #2"));
         }
@@ -71,7 +71,7 @@ impl Fault {
     }
 }
 
-/// What stands behind a fault and where it strikes, in any order.
+/// The parts after a fault's name that say where and how often it strikes, in any order.
 struct Counts<'t> {
     spec: &'t str,
     times: Option<u32>,
@@ -101,19 +101,19 @@ impl<'t> Counts<'t> {
 }
 
 impl Fault {
-    /// Whether it has struck as often as it was to.
+    /// Whether it has struck as often as it should.
     fn is_over(&self) -> bool {
         self.times == Some(0)
     }
 
-    /// What strikes at this path now, if it does; counts down.
+    /// The effect if the fault strikes at this path now. Also counts down.
     fn strikes(&mut self, path: &str, rng: &mut Rng) -> Option<Effect> {
-        // With a mark after the last parameter as after the others, so that `_offset=50&` is one page wherever it
-        // stands.
+        // Adds a mark after the last parameter too, so that `_offset=50&` matches one page wherever it is in the
+        // query.
         if !format!("{path}&").contains(&self.path) || self.is_over() {
             return None;
         }
-        // What another back end is asked is no such request.
+        // A request that uses another back end does not match.
         let asked = path.split('?').next().unwrap_or(path);
         if matches!(self.effect, Effect::Backend(outage) if !outage.concerns(asked)) {
             return None;
@@ -136,7 +136,7 @@ impl Fault {
     }
 }
 
-/// Everything that strikes at this request, in the order of the list; faults that are over go.
+/// Everything that strikes at this request, in the order of the list. Faults that are over are removed.
 pub(crate) fn strike(faults: &mut Vec<Fault>, path: &str, rng: &mut Rng) -> ActiveFaults {
     let effects = faults.iter_mut().filter_map(|fault| Some((fault.rank, fault.strikes(path, rng)?)));
     let mut effects: Vec<(usize, Effect)> = effects.collect();

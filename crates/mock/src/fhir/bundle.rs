@@ -1,18 +1,18 @@
-//! A page of a search: what stands in it, before it is written.
+//! The contents of a page of a search, before it is written.
 
 use std::fmt::Write;
 
 use super::{instant, params::upstream, search::Search};
 use crate::{http::Response, ids::uuid, records::Records as _, version::Version};
 
-/// Space made at once for a page: this many bytes for each of so many claims, about what they take at v3.
+/// Bytes to allocate for each claim on a page, about the size of a claim at v3.
 const CLAIM: usize = 32 << 10;
 const USUAL: usize = 50;
 
 /// A page as it will be written. Faults change it.
 pub(crate) struct Bundle<'a> {
     search: &'a Search<'a>,
-    /// How many resources it says or shows that there are.
+    /// How many results it says or shows.
     found: usize,
     pub total: Option<u64>,
     links: Vec<(&'static str, String)>,
@@ -22,9 +22,9 @@ pub(crate) struct Bundle<'a> {
 /// An entry of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
-    /// What was found as the `nth`.
+    /// The `nth` result.
     Match(usize),
-    /// Something beside what was found.
+    /// Something other than a result.
     Other { text: &'static str, mode: Option<&'static str> },
 }
 
@@ -36,14 +36,14 @@ impl<'a> Bundle<'a> {
         bundle
     }
 
-    /// Makes it the page of a search that found so many.
+    /// Changes it to the page of a search with this many results.
     pub(crate) fn lay_out(&mut self, found: usize) {
         let search = self.search;
         let (start, count) = (search.window.start, search.window.count);
         let here = search.places(found);
         let total = match search.caller.version {
             Version::V1 | Version::V2 => found,
-            // Filled in with the page size where there is a next page or nothing at all; else this page's own.
+            // The page size if there is a next page or no result at all; otherwise the number on this page.
             Version::V3 if here.is_empty() || (search.is_paged() && start + count < found) => count,
             Version::V3 if search.is_paged() => here.len(),
             Version::V3 => count,
@@ -51,12 +51,12 @@ impl<'a> Bundle<'a> {
         self.found = found;
         self.total = Some(total as u64);
         self.links = search.links(found);
-        // Where there is nothing to repeat, nothing comes again.
+        // If there is nothing to repeat, nothing comes again.
         let has_none = search.found() == 0;
         self.entries = if has_none { Vec::new() } else { here.map(Entry::Match).collect() };
     }
 
-    /// Shows what the first page shows, its links and its total as they were.
+    /// Shows the content of the first page, but keeps links and total.
     pub(crate) fn show_first_page(&mut self) {
         let first = 0..self.search.window.count.min(self.found);
         self.entries = first.map(Entry::Match).collect();
@@ -66,7 +66,7 @@ impl<'a> Bundle<'a> {
         self.search.is_of_claims()
     }
 
-    /// Where the page begins.
+    /// Where the page begins in the result.
     pub(crate) fn start(&self) -> usize {
         self.search.window.start
     }
@@ -76,20 +76,20 @@ impl<'a> Bundle<'a> {
         self.search.shared.url()
     }
 
-    /// The link to the page that begins there.
+    /// The link to the page that begins at `start`.
     pub(crate) fn link(&self, start: usize) -> String {
         self.search.link(start)
     }
 
-    /// Makes another link of the one with this relation, if there is one.
+    /// Replaces the link with this relation, if there is one.
     pub(crate) fn bend(&mut self, relation: &str, bent: impl FnOnce(&Self, &str) -> String) {
         if let Some(at) = self.links.iter().position(|(known, _)| *known == relation) {
             self.links[at].1 = bent(self, &self.links[at].1);
         }
     }
 
-    /// The Bundle's date: that of the last load, or of the newest claim on the page if that is later; at v3 the moment
-    /// of the answer wherever there is something.
+    /// The Bundle's date: that of the last load, or of the newest claim on the page if that is later. At v3, the time
+    /// of the answer if there is any result.
     fn updated(&self) -> String {
         let search = self.search;
         let loaded = search.shared.records.loaded();
@@ -105,7 +105,7 @@ impl<'a> Bundle<'a> {
         let Self { search, found, .. } = self;
         let start = search.window.start;
         if search.caller.version != Version::V3 && found > 0 && start >= found {
-            // The words are the real server's.
+            // This is the real server's message.
             return upstream(&format!("Value for startIndex ({start}) must be less than than result size ({found})"));
         }
         let (updated, mut text) = (self.updated(), String::new());
@@ -131,7 +131,7 @@ impl<'a> Bundle<'a> {
         Response::fhir(200, text)
     }
 
-    /// CMS's server says of no entry why it is there; where one has to be told from the others, each does.
+    /// CMS's server does not say why an entry is there. If one has to be told from the others, every entry says it.
     fn write_entries(&self, text: &mut String) {
         let tells = self.entries.iter().any(|entry| matches!(entry, Entry::Other { mode: Some(_), .. }));
         for (number, entry) in self.entries.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The FHIR side: who may see what, searches, reads, userinfo.
+//! The FHIR part: access checks, searches, reads, userinfo.
 
 mod bundle;
 mod params;
@@ -30,11 +30,11 @@ struct Caller {
     version: Version,
     enrollee: usize,
     patient: String,
-    /// Whether this version knows the person; who is unknown gets no further than userinfo.
+    /// Whether this version knows the person. An unknown person can reach only userinfo.
     is_known: bool,
-    /// Claims with the label of treatment for substance use are not for this token (v3).
+    /// Whether claims labeled as substance use treatment are hidden from this token (v3).
     without_samhsa: bool,
-    /// The app may see drug events alone (v3).
+    /// Whether the app may see only drug events (v3).
     only_drugs: bool,
     now: Timestamp,
 }
@@ -42,10 +42,10 @@ struct Caller {
 const FHIR: &str = "application/fhir+json";
 
 const RESOURCES: [&str; 3] = ["Patient", "Coverage", "ExplanationOfBenefit"];
-/// Behind a switch, for aligned networks: nobody else's token may have a scope for it.
+/// This resource is behind a switch, for aligned networks. Only their tokens may have a scope for it.
 const AUDIT: &str = "AuditEvent";
 
-/// Everything below `/vN/fhir/` that needs a token.
+/// Answers every request below `/vN/fhir/` that needs a token.
 pub(super) fn respond(
     shared: &Shared,
     request: &Request,
@@ -61,7 +61,7 @@ pub(super) fn respond(
         (Version::V3, Some("$generate-insurance-card")) if resource == "Patient" => RequiredScope::Card,
         (_, Some(_)) if RESOURCES.contains(&resource) => RequiredScope::Read(resource),
         (_, None) if RESOURCES.contains(&resource) => RequiredScope::Search(resource),
-        // The real routes are anchored at neither end, and the paths that scopes cover are.
+        // The real routes match anywhere in the path, but the paths that scopes cover must match as a whole.
         _ if is_audit || RESOURCES.iter().any(|known| rest.contains(known)) => RequiredScope::Nothing,
         _ => return Response::html(404, html::no_such_page()),
     };
@@ -79,12 +79,12 @@ pub(super) fn respond(
     if response.is_uncaught() { response } else { response.with("allow", "GET, HEAD, OPTIONS") }
 }
 
-/// A path as it was meant: `%24` is the dollar of the insurance card's.
+/// The decoded path: `%24` is the dollar sign of the insurance card's path.
 fn decoded(path: &str) -> Cow<'_, str> {
     if !path.contains('%') {
         return Cow::Borrowed(path);
     }
-    // Read as the value of a form, but that a plus, a mark between fields and one within a field are themselves.
+    // Decoded like the value of a form, except that `+`, `&` and `=` stand for themselves.
     let field = path.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
     let pair = form_urlencoded::parse(field.as_bytes()).next();
     Cow::Owned(pair.map_or(String::new(), |(path, _)| path.into_owned()))
@@ -114,7 +114,7 @@ fn respond_below(
         }
         // Only a page has entries.
         (Some(failure), id) if failure != Failure::ForeignEntry || id.is_none() => failure.of_fhir(version),
-        // No data stands behind this version here.
+        // There is no data for this version.
         _ if !shared.records.serves(version) => Failure::Status(502, Form::Html).of_fhir(version),
         (_, Some("$generate-insurance-card")) if version == Version::V3 => {
             let call = shared.world().next_card(caller.enrollee);
@@ -128,8 +128,8 @@ fn respond_below(
     LIMITS.into_iter().zip(numbers).fold(response, |response, (name, value)| response.with(name, value))
 }
 
-/// What the gateway asks of v3's data back end in place of what was asked of it: without what the enrollee
-/// keeps to themselves, and for an app of Part D with nothing but drug events.
+/// What the gateway asks of v3's data back end instead of the original request: without what the enrollee withholds,
+/// and for an app of Part D only drug events.
 fn narrowed<'a>(request: &'a Request, caller: &Caller, resource: &str) -> Cow<'a, Request> {
     if caller.version != Version::V3 || resource != "ExplanationOfBenefit" {
         return Cow::Borrowed(request);
@@ -148,17 +148,17 @@ fn narrowed<'a>(request: &'a Request, caller: &Caller, resource: &str) -> Cow<'a
     Cow::Owned(asked)
 }
 
-/// How the JSON of an answer is written.
+/// How the JSON of an answer is formatted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Renderer {
     media_type: &'static str,
-    /// The blanks of each step, where it is not to be compact.
+    /// Blanks per level of indentation; none for compact JSON.
     indent: Option<usize>,
 }
 
-/// The media type to answer with, refusals included: it is chosen before anything else is looked at. The most exact
-/// of those asked for counts, whatever their weights; with `; indent=2` the JSON is spread over lines, eight blanks a
-/// step at most (Django REST framework's rules).
+/// The media type of the answer, even of a refusal: it is chosen before anything else is checked. The most specific
+/// of the requested types counts, whatever their weights. With `; indent=2`, the JSON is written over several lines,
+/// with at most eight blanks per level (Django REST framework's rules).
 fn renderer(request: &Request) -> Option<Renderer> {
     const JSON: &str = "application/json";
     let Some(accept) = request.header("accept") else { return Some(Renderer { media_type: FHIR, indent: None }) };
@@ -174,7 +174,7 @@ fn renderer(request: &Request) -> Option<Renderer> {
 /// One media type of an `Accept` header.
 struct AcceptedType {
     name: String,
-    /// 3 with parameters of its own, 2 without, 1 with any second half, 0 with any first half.
+    /// 3 with parameters, 2 without, 1 with `*` as the second half, 0 with `*/*`.
     exact: u8,
     indent: Option<usize>,
 }
@@ -207,12 +207,12 @@ impl AcceptedType {
     }
 }
 
-/// What the scopes of a token must cover.
+/// The scope that a request needs.
 #[derive(Clone, Copy)]
 enum RequiredScope<'a> {
     Read(&'a str),
     Search(&'a str),
-    /// The insurance card of v3, made of Patient and Coverage.
+    /// The insurance card of v3, which needs Patient and Coverage.
     Card,
     Profile,
     /// A path that no scope covers.
@@ -238,12 +238,13 @@ impl RequiredScope<'_> {
     }
 }
 
-/// Whether claims are refused to this token, since v1 and v2 cannot leave out what it must not see: an app held to
-/// Part D sees drug claims alone, and who was asked at v3 may have kept substance use treatment to themselves.
+/// Whether claims are refused to this token, because v1 and v2 cannot leave out what it must not see. An app limited
+/// to Part D may see only drug claims, and a person who logged in at v3 may have withheld substance use treatment
+/// data.
 ///
-/// The API page has both under v1 and v2 (its 4.4) and calls the check the "v2 EOB rule" (its 4.1), which is its name
-/// and not how far it reaches: in the web server's `apps/fhir/bluebutton/permissions.py` v3 alone passes
-/// `V2ExplanationOfBenefitPermission`. The recordings have v2 and v3.
+/// The API page lists both refusals under v1 and v2 (its 4.4) and calls the check the "v2 EOB rule" (its 4.1). But
+/// that is only its name: in the web server's `apps/fhir/bluebutton/permissions.py`, v3 alone passes
+/// `V2ExplanationOfBenefitPermission`. There are recordings of v2 and v3.
 fn hides_claims(version: Version, needed: RequiredScope<'_>, part_d: bool, samhsa: Option<bool>) -> bool {
     version != Version::V3 && needed.is_claims() && (part_d || samhsa == Some(false))
 }
@@ -299,7 +300,7 @@ fn authorized(
         }
         GrantState::Gone => return forbidden(),
     }
-    // A form is not even read by these views; scopes cover GET alone.
+    // These views do not even read a form, and scopes cover only GET.
     let form = request.header("content-type").filter(|kind| request.method == "POST" && !kind.contains("json"));
     if let Some(form) = form {
         return Err(Response::detail(415, &format!("Unsupported media type \"{form}\" in request.")));
@@ -307,7 +308,7 @@ fn authorized(
     if !needed.is_in(&known.approval.scopes) || request.method != "GET" {
         return forbidden();
     }
-    // The card is not behind this gate.
+    // This check does not apply to the card.
     let gated = version == Version::V3 && !matches!(needed, RequiredScope::Card);
     if gated && faults.has(Condition::V3Closed) {
         return Err(Response::detail(403, &app.too_early()));
@@ -346,7 +347,7 @@ pub(super) fn userinfo(shared: &Shared, request: &Request, version: Version, fau
     response.unwrap_or_else(|refusal| refusal).with_type("application/json").with("allow", "OPTIONS, GET")
 }
 
-/// An instant as the data back end writes it.
+/// A time in the data back end's format.
 fn instant(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.3f+00:00").to_string()
 }

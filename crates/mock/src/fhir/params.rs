@@ -1,4 +1,4 @@
-//! Search parameters: what is read, what is refused, what is dropped without a word.
+//! Search parameters: which ones are read, refused, or silently ignored.
 
 use jiff::{
     Timestamp, ToSpan,
@@ -16,7 +16,7 @@ use crate::{
 
 const KINDS: [&str; 8] = ["carrier", "dme", "hha", "hospice", "inpatient", "outpatient", "pde", "snf"];
 
-/// Where in the result a page begins, and how long it may be.
+/// Where a page begins in the result, and how long it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Window {
     pub start: usize,
@@ -24,8 +24,8 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// `count` wins over `_count`; default 10, at most 50. At v3 `_offset` wins over `startIndex`, a page of
-    /// nothing is allowed, and a negative start makes the data back end fail.
+    /// `count` takes priority over `_count`; the default is 10, at most 50. At v3, `_offset` takes priority over
+    /// `startIndex`, a page size of 0 is allowed, and a negative start makes the data back end fail.
     pub(super) fn read(request: &Request, version: Version) -> Result<Self, Response> {
         let integer = |name: &str| match request.query(name) {
             None => Ok(None),
@@ -94,13 +94,13 @@ impl Bound {
     }
 }
 
-/// Which claims a search wants.
+/// Which claims a search selects.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Filter {
     kinds: Option<Vec<&'static str>>,
     service: Vec<Bound>,
     updated: Vec<Bound>,
-    /// v3 only.
+    /// Only at v3.
     sources: Vec<Vec<&'static str>>,
     tags: Vec<Vec<(String, String)>>,
     without_samhsa: bool,
@@ -118,12 +118,12 @@ impl Filter {
         Ok(Self { sources: sources(request)?, tags: tags(request)?, without_samhsa, ..filter })
     }
 
-    /// The date of loading alone, which Patient and Coverage searches filter on.
+    /// The load date alone, the only filter for Patient and Coverage searches.
     pub(super) fn of_loading(request: &Request, version: Version) -> Result<Self, Response> {
         Ok(Self { updated: bounds(request, version, "_lastUpdated")?, ..Self::default() })
     }
 
-    /// Whether a resource loaded at this moment is wanted.
+    /// Whether a resource that was loaded at this time is selected.
     pub(super) fn holds_loaded(&self, at: Timestamp) -> bool {
         self.updated.iter().all(|bound| bound.holds(at))
     }
@@ -137,7 +137,7 @@ impl Filter {
             && !self.without_samhsa
     }
 
-    /// Whether it is what the gateway asks for at v3 where nobody asked for anything else: all finished claims.
+    /// Whether this is the filter that the gateway uses at v3 by default: all finished claims.
     pub(super) fn is_for_finished(&self) -> bool {
         let named: Vec<_> = self.sources.iter().map(|any| any.as_slice()).collect();
         named == [["NCH", "DDPS"]] && Self { sources: Vec::new(), ..self.clone() }.is_none()
@@ -161,9 +161,9 @@ impl Filter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Word {
     Kind(&'static str),
-    /// The system without a code: every type.
+    /// The system without a code, which means every type.
     Any,
-    /// Types without a comma between them: let through, and nothing is found.
+    /// Types without a comma between them. The server accepts this and finds nothing.
     Nothing,
 }
 
@@ -188,7 +188,7 @@ impl Word {
 
 const SOURCES: [&str; 6] = ["DDPS", "NCH", "MCS", "VMS", "FISS", "CWF"];
 
-/// `_source`: what is shown of whom. Each value is a list of which one has to fit.
+/// `_source`: which systems to show claims from. Each value is a list, and one item of it must match.
 fn sources(request: &Request) -> Result<Vec<Vec<&'static str>>, Response> {
     let known = |word: &str| SOURCES.into_iter().find(|source| *source == word.trim());
     let values = request.query.iter().filter(|(key, _)| key == "_source");
@@ -198,7 +198,7 @@ fn sources(request: &Request) -> Result<Vec<Vec<&'static str>>, Response> {
     })
 }
 
-/// `_tag`: every value is a list of which one has to fit.
+/// `_tag`: each value is a list, and one item of it must match.
 fn tags(request: &Request) -> Result<Vec<Vec<(String, String)>>, Response> {
     let read = |one: &str| {
         let (system, code) = one.split_once('|').filter(|(system, code)| !system.is_empty() && !code.is_empty())?;
@@ -216,7 +216,7 @@ fn kinds(request: &Request, version: Version) -> Result<Option<Vec<&'static str>
     let words = words.ok_or_else(|| Response::detail(400, "the type parameter value is not valid"))?;
     let breaks = |word: &Word| matches!(word, Word::Any | Word::Nothing);
     if version == Version::V3 && words.iter().any(breaks) {
-        // The other data back end does not know what to do with these.
+        // The other data back end cannot handle these.
         return Err(Response::uncaught());
     }
     if words.contains(&Word::Any) {
@@ -252,8 +252,8 @@ fn bounds(request: &Request, version: Version, name: &str) -> Result<Vec<Bound>,
     Ok(bounds)
 }
 
-/// The instants that a date or instant stands for. A raw `+` in the query has become a blank by now,
-/// and is refused as by the real server.
+/// The time span of a date or time. A raw `+` in the query has become a blank by now, and is refused as by the real
+/// server.
 fn span(text: &str) -> Option<(Timestamp, Timestamp)> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return (!text.contains(' ')).then_some((at, at));
@@ -269,7 +269,7 @@ fn span(text: &str) -> Option<(Timestamp, Timestamp)> {
         _ => return None,
     };
     let first: Date = first.parse().ok()?;
-    // The last days there are have no midnight after them.
+    // The last day of the calendar has no midnight after it.
     let until = first.checked_add(length).ok().and_then(midnight).unwrap_or(Timestamp::MAX);
     Some((midnight(first).unwrap_or(Timestamp::MAX), until))
 }

@@ -1,4 +1,4 @@
-//! Reading one resource by its id.
+//! Reads one resource by its id.
 
 use super::{
     Caller,
@@ -7,7 +7,7 @@ use super::{
 use crate::{Shared, http::Response, records::Records as _, version::Version};
 
 pub(super) fn respond(shared: &Shared, caller: &Caller, resource: &str, id: &str) -> Response {
-    // The real routes are not anchored at their end: what follows the id is not looked at.
+    // The real routes do not match up to the end of the path, so what follows the id is ignored.
     let id = id.split('/').next().unwrap_or_default();
     if caller.version == Version::V3 {
         of_v3(shared, caller, resource, id)
@@ -16,7 +16,7 @@ pub(super) fn respond(shared: &Shared, caller: &Caller, resource: &str, id: &str
     }
 }
 
-/// What is somebody else's, and at v1 and v2 what nobody has.
+/// The answer for another person's resource, and at v1 and v2 also for one that does not exist.
 fn absent() -> Response {
     Response::detail(404, "Not found.")
 }
@@ -48,7 +48,7 @@ fn of_v2(shared: &Shared, caller: &Caller, resource: &str, id: &str) -> Response
     }
 }
 
-/// At v3 the data back end says itself what it does not know.
+/// At v3, the data back end itself says what it does not know.
 fn of_v3(shared: &Shared, caller: &Caller, resource: &str, id: &str) -> Response {
     let records = &shared.records;
     let unknown = || refused(Version::V3, 404, &format!("HAPI-0971: Resource {resource}/{id} is not known"));
@@ -68,7 +68,7 @@ fn of_v3(shared: &Shared, caller: &Caller, resource: &str, id: &str) -> Response
     }
 }
 
-/// Whether it is a person's id at v3.
+/// Whether it is any person's id at v3.
 fn is_somebody(shared: &Shared, id: &str) -> bool {
     let records = &shared.records;
     (0..records.enrollees()).any(|index| Version::V3.patient(&records.enrollee(index)) == id)
@@ -82,7 +82,7 @@ fn claim(shared: &Shared, caller: &Caller, id: &str) -> Option<Response> {
     let place = shared.records.find_claim(caller.version, caller.enrollee, id)?;
     if caller.version == Version::V3 {
         let marks = shared.records.claim_header(caller.version, caller.enrollee, place).marks;
-        // Neither the label nor the source changes what there is; the gateway asks for less.
+        // Neither the label nor the source changes what exists; the gateway just asks for less.
         if (marks.samhsa && caller.without_samhsa) || (caller.only_drugs && marks.source != "DDPS") {
             return None;
         }
@@ -92,8 +92,8 @@ fn claim(shared: &Shared, caller: &Caller, id: &str) -> Option<Response> {
     Some(Response::fhir(200, text))
 }
 
-/// The ids of plans, parts C and D, have digits without a sign: those of made-up people do not fit, although a
-/// search shows them. A cover that the person lacks has no beneficiary for the gateway to agree with.
+/// The ids of plans (parts C and D) have digits without a sign. Those of made-up people do not match, although a
+/// search shows them. A Coverage that the person does not have has no beneficiary for the gateway to compare.
 fn coverage_v3(shared: &Shared, caller: &Caller, id: &str) -> Option<Response> {
     let records = &shared.records;
     let known = ["part-a-", "part-b-", "part-c-", "part-d-", "dual-"];

@@ -23,7 +23,7 @@ const FORMAT: &str = "application/fhir+json";
 
 /// What a search found.
 enum Found {
-    /// So many claims from the first on.
+    /// This many claims, starting with the first.
     Claims(usize),
     /// The claims at these places.
     Places(Vec<usize>),
@@ -106,7 +106,7 @@ fn search<'a>(
     Ok(Search { shared, request, caller, resource, window, found })
 }
 
-/// Whether a resource was loaded when the search wants it; one without a date always was.
+/// Whether a resource was loaded in the time that the search selects. One without a date always matches.
 fn is_wanted(text: &str, filter: &Filter) -> bool {
     #[derive(serde::Deserialize)]
     struct Resource {
@@ -133,8 +133,8 @@ fn find(records: &dyn Records, caller: &Caller, filter: &Filter) -> Found {
     Found::Places(places.filter(|place| filter.holds(&records.claim_header(version, enrollee, *place))).collect())
 }
 
-/// What v3 refuses of a search's parameters: all unknown ones where that was asked for (RFC 7240), and those
-/// for paging where there are no pages.
+/// Refuses parameters of a search at v3: all unknown ones if the request asks for that (RFC 7240), and paging
+/// parameters if there are no pages.
 fn strict(request: &Request, resource: &str) -> Result<(), Response> {
     const KNOWN: [&str; 15] = [
         "_count",
@@ -172,8 +172,8 @@ fn strict(request: &Request, resource: &str) -> Result<(), Response> {
     Ok(())
 }
 
-/// v3's data back end finds people by Medicare number, and refuses every other `identifier`, an empty one included
-/// (its `FhirInputConverter`).
+/// v3's data back end finds people by Medicare number. It refuses every other `identifier`, even an empty one (its
+/// `FhirInputConverter`).
 fn identified(request: &Request) -> Result<(), Response> {
     const NUMBER: &str = "http://hl7.org/fhir/sid/us-mbi";
     let Some(identifier) = request.query("identifier") else { return Ok(()) };
@@ -222,8 +222,7 @@ impl Search<'_> {
         nths.map(|nth| self.shared.records.claim_header(version, enrollee, self.place(nth)).last_updated).max()
     }
 
-    /// Appends the resource that was found as the `nth`. Beyond the last the same claims come again, under ids of
-    /// their own.
+    /// Appends the `nth` result. Beyond the last one, the same claims come again, with new ids.
     pub(super) fn write(&self, nth: usize, out: &mut String) {
         if let Found::Texts(texts) = &self.found {
             out.push_str(&texts[nth]);
@@ -243,7 +242,7 @@ impl Search<'_> {
         out.push_str(&text.replace(number, &format!("{number}{round:06}")));
     }
 
-    /// Whether the search has pages: at v3 that of claims alone.
+    /// Whether the search has pages: at v3, only the claim search does.
     pub(super) fn is_paged(&self) -> bool {
         self.caller.version != Version::V3 || self.resource == "ExplanationOfBenefit"
     }
@@ -274,7 +273,7 @@ impl Search<'_> {
         links
     }
 
-    /// `next`, `previous` and `self`, and no others: `_offset` at the end of what was asked.
+    /// Only `next`, `previous` and `self`. They have `_offset` at the end of the request's parameters.
     fn links_v3(&self, found: usize) -> Vec<(&'static str, String)> {
         let Window { start, count } = self.window;
         let mut links = Vec::new();
@@ -290,12 +289,12 @@ impl Search<'_> {
         links
     }
 
-    /// The link to the page that begins there.
+    /// The link to the page that begins at `start`.
     pub(super) fn link(&self, start: usize) -> String {
         if self.caller.version == Version::V3 { self.link_v3(start) } else { self.link_v2(start) }
     }
 
-    /// What was asked, in its order; then what the gateway adds to it; then where the page begins.
+    /// The request's parameters in their order, then those that the gateway adds, then the start of the page.
     fn link_v3(&self, start: usize) -> String {
         let (name, person) = self.person();
         let count = self.window.count.to_string();
@@ -306,7 +305,7 @@ impl Search<'_> {
                 "_count" | "count" if !std::mem::replace(&mut is_counted, true) => {
                     query.append_pair("_count", &count);
                 }
-                // What the gateway adds itself comes last.
+                // The gateway adds this itself, at the end.
                 "_security:not" if self.caller.without_samhsa => {}
                 "_source" | "_tag" | "_security:not" | "type" | "_lastUpdated" | "service-date" | "patient" => {
                     query.append_pair(asked, value);
@@ -330,7 +329,7 @@ impl Search<'_> {
         format!("{}/{}/fhir/{}/?{}", self.shared.url(), self.caller.version.name(), self.resource, query.finish())
     }
 
-    /// What the gateway adds so that everyone sees only their own.
+    /// The parameter that the gateway adds so that people see only their own data.
     fn person(&self) -> (&'static str, String) {
         match self.resource {
             "Coverage" => ("beneficiary", format!("Patient/{}", self.caller.patient)),
@@ -363,7 +362,7 @@ impl Search<'_> {
         format!("{}/{}/fhir/{}?{query}", self.shared.url(), self.caller.version.name(), self.resource)
     }
 
-    /// The link to this very page: another form of address, its parameters sorted.
+    /// The link to this page itself. It has another form of address, with sorted parameters.
     fn itself(&self) -> String {
         let (name, person) = self.person();
         let count = self.window.count.to_string();

@@ -18,7 +18,7 @@ use crate::{
     world::{Approval, Consent, GrantKey, World},
 };
 
-/// `/vN/o/authorize/`: the checks that need no log-in, then the redirect to the log-in.
+/// `/vN/o/authorize/`: the checks that need no log-in, and then the redirect to the log-in.
 pub(crate) fn begin(shared: &Shared, request: &Request, version: Version, faults: &ActiveFaults) -> Response {
     let posted = request.method == "POST";
     let parameters = if posted { request.form() } else { request.query.clone() };
@@ -54,7 +54,7 @@ struct AuthorizationRequest<'a> {
     grant_key: GrantKey,
 }
 
-/// The checks before anybody logs in: the app, or the refusal.
+/// The checks before anyone logs in. Returns the app or the refusal.
 fn check_before_login(
     world: &World,
     parameters: &Pairs,
@@ -135,7 +135,7 @@ fn words(parameters: &Pairs) -> BTreeSet<String> {
     last(parameters, "scope").unwrap_or_default().split_whitespace().map(str::to_owned).collect()
 }
 
-/// The scopes of the request. At v1 and v2, a request without any asks for all that the app may have.
+/// The scopes of the request. At v1 and v2, a request without scopes asks for everything that the app may have.
 fn scopes(authorization: &AuthorizationRequest<'_>, app: &App) -> BTreeSet<String> {
     let words = words(authorization.parameters);
     if words.is_empty() && authorization.version != Version::V3 {
@@ -144,7 +144,7 @@ fn scopes(authorization: &AuthorizationRequest<'_>, app: &App) -> BTreeSet<Strin
     condensed(words)
 }
 
-/// Carries out what the person chose on the consent page.
+/// Does what the person chose on the consent page.
 fn decide(world: &mut World, authorization: &AuthorizationRequest<'_>, answer: Consent, samhsa: bool) -> Response {
     let (parameters, app) = (authorization.parameters, &world.apps[authorization.grant_key.app]);
     let mut scopes = scopes(authorization, app);
@@ -154,7 +154,7 @@ fn decide(world: &mut World, authorization: &AuthorizationRequest<'_>, answer: C
     if answer == Consent::Deny || scopes.is_empty() {
         return redirect_to_app(app, parameters, &[("error", "access_denied")]);
     }
-    // A padded challenge is taken, as by the real server.
+    // A challenge with padding is accepted, as by the real server.
     let challenge = last(parameters, "code_challenge").unwrap_or_default().trim_end_matches('=').to_owned();
     let redirect_uri = app.redirect_uri(parameters).unwrap_or_default().to_owned();
     let samhsa = (authorization.version == Version::V3).then_some(samhsa);
@@ -163,7 +163,7 @@ fn decide(world: &mut World, authorization: &AuthorizationRequest<'_>, answer: C
     redirect_to_app(&world.apps[authorization.grant_key.app], parameters, &[("code", &code)])
 }
 
-/// Back to the app, with these parameters and the state.
+/// Redirects to the app, with these parameters and the state.
 fn redirect_to_app(app: &App, parameters: &Pairs, added: &[(&str, &str)]) -> Response {
     let redirect_uri = app.redirect_uri(parameters).unwrap_or_default();
     let mark = if redirect_uri.contains('?') { '&' } else { '?' };
@@ -174,7 +174,7 @@ fn redirect_to_app(app: &App, parameters: &Pairs, added: &[(&str, &str)]) -> Res
     Response::redirect(302, &format!("{redirect_uri}{mark}{query}"))
 }
 
-/// `/vN/o/authorize/<uuid>/`: the consent page and its answer.
+/// `/vN/o/authorize/<uuid>/`: the consent page and the answer to it.
 pub(crate) fn consent(shared: &Shared, request: &Request, version: Version, uuid: &str) -> Response {
     let world = &mut *shared.world();
     let Some((visit, is_over)) = world.visit(uuid) else {
@@ -185,7 +185,7 @@ pub(crate) fn consent(shared: &Shared, request: &Request, version: Version, uuid
     if is_post && last(&form, "csrfmiddlewaretoken") != Some(visit.csrf.as_str()) {
         return Response::html(403, html::refused(html::FORGED));
     }
-    // Ten minutes later the log-in starts over.
+    // After ten minutes, the log-in starts over.
     if is_over {
         return signin::leave(visit.version, &visit.query);
     }

@@ -1,4 +1,4 @@
-//! Client authentication (RFC 6749 section 2.3.1), and the shapes in which a request is refused.
+//! Client authentication (RFC 6749 section 2.3.1), and the forms in which a request is refused.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::{
     world::World,
 };
 
-/// `{"error": …}`: how the OAuth library refuses.
+/// `{"error": …}`: a refusal by the OAuth library.
 pub(super) fn refused(status: u16, error: &str) -> Response {
     let response = Response::library(status, &[("error", json!(error))]);
     if error == "invalid_client" {
@@ -17,33 +17,33 @@ pub(super) fn refused(status: u16, error: &str) -> Response {
     response
 }
 
-/// `{"error": …, "error_description": …}`: the same with words.
+/// `{"error": …, "error_description": …}`: the same with a text.
 pub(super) fn described(status: u16, error: &str, description: &str) -> Response {
     Response::library(status, &[("error", json!(error)), ("error_description", json!(description))])
 }
 
-/// `{"status_code": …, "error": …, "error_description": …}`: how the web server itself refuses.
+/// `{"status_code": …, "error": …, "error_description": …}`: a refusal by the web server itself.
 pub(super) fn own(status: u16, error: &str, description: &str) -> Response {
     let fields = [("status_code", json!(status)), ("error", json!(error)), ("error_description", json!(description))];
     Response::spaced(status, &fields)
 }
 
-/// Why a client was not let in.
+/// Why a client was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// No client id anywhere.
     NoId,
-    /// A client id of other characters than letters and digits, in the body.
+    /// A client id in the body with characters other than letters and digits.
     Malformed,
     /// A client id that no app has, in the header or in the body.
     Unknown { in_header: bool },
-    /// No secret or a wrong one.
+    /// The secret is missing or wrong.
     Secret,
 }
 
 impl Refusal {
-    /// What the token endpoint says. A refresh without a client id is refused by the library, as the
-    /// web server finds the app by its token then.
+    /// The token endpoint's answer. The library refuses a refresh without a client id, because the web server then
+    /// finds the app by its token.
     pub(super) fn of_token_endpoint(self, is_refresh: bool) -> Response {
         match self {
             Self::NoId if is_refresh => refused(401, "invalid_client"),
@@ -55,27 +55,27 @@ impl Refusal {
         }
     }
 
-    /// What the revocation endpoints say.
+    /// The revocation endpoints' answer.
     pub(super) fn of_revocation(self) -> Response {
         refused(401, "invalid_client")
     }
 }
 
-/// The app that sent a request, and whether it has shown its secret.
+/// The app that sent a request, and whether it has proved its secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Client {
     pub app: usize,
     pub proven: bool,
 }
 
-/// The app that a request comes from, which has shown its secret (a public one has none to show).
+/// The app that sent a request and has proved its secret (a public app has none).
 pub(super) fn authenticate(world: &World, request: &Request, form: &Pairs) -> Result<usize, Refusal> {
     let client = identify(world, request, form)?;
     if client.proven { Ok(client.app) } else { Err(Refusal::Secret) }
 }
 
-/// The app that a request says it comes from: by Basic, whose halves are form-decoded (a raw `+` is a
-/// blank), or by fields of the body.
+/// The app that a request claims to come from: from a Basic header, whose two parts are form-decoded (a raw `+` is a
+/// blank), or from fields of the body.
 pub(super) fn identify(world: &World, request: &Request, form: &Pairs) -> Result<Client, Refusal> {
     let (id, secret, in_header) = match request.header("authorization").and_then(|value| value.strip_prefix("Basic ")) {
         Some(encoded) => {
@@ -98,7 +98,7 @@ pub(super) fn identify(world: &World, request: &Request, form: &Pairs) -> Result
 }
 
 fn form_decoded(text: &str) -> String {
-    // `=` and `&` stand for themselves here, unlike in a form.
+    // Here, `=` and `&` stand for themselves, unlike in a form.
     let text = text.replace('=', "%3D").replace('&', "%26");
     form_urlencoded::parse(text.as_bytes()).next().map_or(String::new(), |(text, _)| text.into_owned())
 }

@@ -1,5 +1,5 @@
-//! The discovery documents, with the real server's quirks: endpoints without the slash that they need, and a
-//! response type that never works.
+//! The discovery documents, with the real server's quirks: endpoints that lack their final slash, and a response type
+//! that never works.
 
 use serde_json::{Value, json};
 
@@ -70,7 +70,7 @@ pub(crate) fn smart(url: &str, version: Version, request: &Request) -> Response 
     document(request, &fields)
 }
 
-/// `metadata`: the CapabilityStatement, as far as a client can use it. It names AuditEvent where there is such a thing.
+/// `metadata`: the CapabilityStatement, as far as a client can use it. It names AuditEvent if that is switched on.
 pub(crate) fn metadata(url: &str, version: Version, has_audit: bool, request: &Request) -> Response {
     let resource = |name: &str| json!({"type": name, "interaction": [{"code": "read"}, {"code": "search-type"}]});
     let uris = [("token", "token"), ("authorize", "authorize"), ("revoke", "revoke_token")]
@@ -107,7 +107,7 @@ pub(crate) fn metadata(url: &str, version: Version, has_audit: bool, request: &R
     document(request, &fields)
 }
 
-/// `public-applications`: the registered apps, ten a page.
+/// `public-applications`: the registered apps, ten per page.
 pub(crate) fn public_apps(url: &str, apps: &[App], request: &Request) -> Response {
     let Some((Paged { next, previous, count }, apps)) = Paged::of(url, apps, request) else { return no_such_part() };
     let listed = apps.iter().map(|app| {
@@ -121,8 +121,8 @@ pub(crate) fn public_apps(url: &str, apps: &[App], request: &Request) -> Respons
     list(fields.into(), listed.collect())
 }
 
-/// `applications`: those that are active, in the shape of the web server's `apps/wellknown/serializers.py`; no
-/// recording has it.
+/// `applications`: the active apps, in the form of the web server's `apps/wellknown/serializers.py`. There is no
+/// recording of it.
 pub(crate) fn apps(url: &str, apps: &[App], request: &Request) -> Response {
     let mut active: Vec<(usize, &App)> = apps.iter().enumerate().filter(|(_, app)| app.active).collect();
     active.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
@@ -139,12 +139,12 @@ pub(crate) fn apps(url: &str, apps: &[App], request: &Request) -> Response {
     list([("count", count), ("next", next), ("previous", previous)].into(), listed.collect())
 }
 
-/// `application-labels`: no app here has one.
+/// `application-labels`: no app here has any.
 pub(crate) fn labels() -> Response {
     list([("count", json!(0)), ("next", Value::Null), ("previous", Value::Null)].into(), Vec::new())
 }
 
-/// Where in a list a page stands: links to those beside it, or null.
+/// A page of a list, with links to the pages before and after it, or null.
 struct Paged {
     next: Value,
     previous: Value,
@@ -152,7 +152,7 @@ struct Paged {
 }
 
 impl Paged {
-    /// The page that is asked for, ten things long, if there is such a one.
+    /// The requested page with ten items, if it exists.
     fn of<'t, T>(url: &str, things: &'t [T], request: &Request) -> Option<(Self, &'t [T])> {
         const PAGE: usize = 10;
         let last = things.len().div_ceil(PAGE).max(1);
@@ -162,7 +162,7 @@ impl Paged {
             Some(page) => page.trim().parse().ok(),
         };
         let page = page.filter(|page| (1..=last).contains(page))?;
-        // As Django REST framework makes them: other parameters stay, by name; the first page goes without its number.
+        // As Django REST framework does it: other parameters stay, sorted by name, and the first page has no number.
         let link = |page: usize| {
             let mut pairs: Vec<_> = request.query.iter().filter(|(key, _)| key != "page").cloned().collect();
             pairs.extend((page > 1).then(|| ("page".to_owned(), page.to_string())));
@@ -179,7 +179,7 @@ impl Paged {
     }
 }
 
-/// Django REST framework's words for a page that there is not.
+/// Django REST framework's message for a page that does not exist.
 fn no_such_part() -> Response {
     Response::new(404, "application/json", r#"{"detail":"Invalid page."}"#)
 }
@@ -190,7 +190,7 @@ fn list(mut fields: Vec<(&str, Value)>, results: Vec<Value>) -> Response {
     Response::new(200, "application/json", body).with("allow", "GET, HEAD, OPTIONS")
 }
 
-/// These views know GET only, HEAD excluded.
+/// These views accept only GET, not even HEAD.
 fn document(request: &Request, fields: &[(&str, Value)]) -> Response {
     if request.method != "GET" {
         return Response::html(405, String::new()).with("allow", "GET");

@@ -1,4 +1,4 @@
-//! The OAuth side: log-in and consent pages, tokens, revocation, discovery.
+//! The OAuth part: log-in and consent pages, tokens, revocation, discovery.
 
 pub(super) mod authorize;
 mod client;
@@ -14,11 +14,11 @@ use std::collections::BTreeSet;
 /// The name of the mock's app, as in the server's messages.
 pub(super) const APP: &str = "Mock App";
 
-/// How messages about an app end.
+/// The end of messages about an app.
 pub(super) const CONTACT: &str = "If you are the app maintainer, please contact the Blue Button API team. If you are a Medicare Beneficiary and \
      need assistance, please contact the support team for the application you are trying to access.";
 
-/// All that an app with demographic data may ask for.
+/// All scopes that an app with demographic data may ask for.
 pub(super) const SCOPES: [&str; 9] = [
     "patient/Patient.read",
     "patient/Coverage.read",
@@ -37,7 +37,7 @@ pub(super) fn is_known(scope: &str) -> bool {
     SCOPES.contains(&whole.as_deref().unwrap_or(scope))
 }
 
-/// Reading and searching asked for apart come back as one.
+/// If reading and searching were requested separately, they come back as one scope.
 pub(super) fn condensed(mut scopes: BTreeSet<String>) -> BTreeSet<String> {
     for resource in ["patient/Patient", "patient/Coverage", "patient/ExplanationOfBenefit"] {
         let (read, search) = (format!("{resource}.r"), format!("{resource}.s"));

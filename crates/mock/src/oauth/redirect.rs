@@ -1,6 +1,6 @@
 //! Which redirect URIs match a registered one: django-oauth-toolkit's rule.
 
-/// What the mock's app has registered, and others that name nothing else.
+/// The redirect URIs that the mock's app has registered. The others in the list mean the same address.
 pub(crate) const REGISTERED: [&str; 5] = [
     "http://127.0.0.1/callback",
     "http://[::1]/callback",
@@ -9,18 +9,18 @@ pub(crate) const REGISTERED: [&str; 5] = [
     "http://localhost:3001/api/bluebutton/callback/",
 ];
 
-/// Whether `asked` is one of an app's registered URIs: scheme, host and path alike as texts, the port free where a
-/// loopback address was registered without one, registered query parameters all there.
+/// Whether `asked` is one of an app's registered URIs: scheme, host and path must be equal as text, any port matches
+/// if a loopback address was registered without one, and all registered query parameters must be there.
 pub(super) fn is_registered(registered: &[String], asked: &str) -> bool {
     registered.iter().any(|registered| matches(registered, asked))
 }
 
-/// Whether any request could match this one, were it registered.
+/// Whether any request could match this URI if it were registered.
 pub(crate) fn is_redirect_uri(uri: &str) -> bool {
     Parts::of(uri).is_some_and(|parts| !parts.scheme.is_empty() && !parts.authority.is_empty())
 }
 
-/// A URI cut into its parts, none of which is read any further: two spellings of one address are two addresses.
+/// A URI cut into its parts. The parts are not decoded, so two spellings of one address are two addresses.
 struct Parts<'u> {
     scheme: &'u str,
     authority: &'u str,
@@ -29,7 +29,7 @@ struct Parts<'u> {
 }
 
 impl<'u> Parts<'u> {
-    /// None of what no URI holds (RFC 3986), or no redirect URI may: a fragment.
+    /// `None` if it has a character that no URI may have (RFC 3986), or a fragment, which no redirect URI may have.
     fn of(uri: &'u str) -> Option<Self> {
         if uri.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '\\' | '#')) {
             return None;
@@ -40,7 +40,7 @@ impl<'u> Parts<'u> {
         Some(Self { scheme, authority, path, query })
     }
 
-    /// Of a loopback address without a port, any port.
+    /// Whether it is a loopback address without a port. Then any port matches.
     fn has_free_port(&self) -> bool {
         self.scheme == "http" && matches!(self.authority, "127.0.0.1" | "[::1]")
     }

@@ -1,4 +1,4 @@
-//! Revocation, introspection, and the sandbox's way to end a person's grant.
+//! Revocation, introspection, and the sandbox's endpoint that ends a person's grant.
 
 use serde_json::json;
 
@@ -24,8 +24,8 @@ fn only_post(request: &Request) -> Result<(), Response> {
     Err(Response::html(405, String::new()).with("allow", "POST, OPTIONS"))
 }
 
-/// `/vN/o/revoke/`: tokens and grant go, even for a wrong secret. Only an access token, or a refresh
-/// token with its hint (whose grant stays), is understood; anything else is an exception.
+/// `/vN/o/revoke/`: deletes tokens and grant, even if the secret is wrong. It understands only an access token, or a
+/// refresh token with its hint (whose grant stays). Anything else causes an exception.
 pub(crate) fn with_grant(shared: &Shared, request: &Request) -> Response {
     if let Err(refusal) = only_post(request) {
         return refusal;
@@ -38,7 +38,7 @@ pub(crate) fn with_grant(shared: &Shared, request: &Request) -> Response {
         return refusal.unwrap_or_else(|| described(400, "invalid_request", "Missing token parameter."));
     };
     let is_own = |grant_key: GrantKey| client.is_ok_and(|client| client.app == grant_key.app);
-    // The grant goes before the secret is looked at.
+    // The grant is deleted before the secret is checked.
     if let Some(grant_key) = world.token(token).map(|token| token.grant_key).filter(|grant_key| is_own(*grant_key)) {
         world.kill_pair(token);
         world.delete_grant(grant_key);
@@ -55,8 +55,8 @@ pub(crate) fn with_grant(shared: &Shared, request: &Request) -> Response {
     Response::uncaught()
 }
 
-/// `/vN/o/revoke_token/`: both tokens go, the grant stays. A refresh token without its hint is not
-/// understood, and the answer is 200 all the same.
+/// `/vN/o/revoke_token/`: deletes both tokens, and the grant stays. It does not understand a refresh token without
+/// its hint, but still answers 200.
 pub(crate) fn tokens(shared: &Shared, request: &Request, faults: &ActiveFaults) -> Response {
     if let Err(refusal) = only_post(request) {
         return refusal;
@@ -116,7 +116,7 @@ pub(crate) fn introspect(shared: &Shared, request: &Request) -> Response {
     )
 }
 
-/// `/vN/o/expire_authenticated_user/<patient>/`, by the id of that version.
+/// `/vN/o/expire_authenticated_user/<patient>/`, with the id at that version.
 pub(crate) fn expire(shared: &Shared, request: &Request, version: Version, patient: &str) -> Response {
     if let Err(refusal) = only_post(request) {
         return refusal;

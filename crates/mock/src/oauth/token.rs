@@ -1,4 +1,4 @@
-//! The token endpoint: codes and refresh tokens for pairs of tokens.
+//! The token endpoint: exchanges codes and refresh tokens for pairs of tokens.
 
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
@@ -69,7 +69,7 @@ fn pair(
                 return Err(denied());
             }
             let pair = refresh(world, (client.app, version), form, request.arrived)?;
-            // The rotation is final before the data back end is asked: when that fails, the token is burnt.
+            // The rotation is final before the data back end is asked. If that fails, the token is lost.
             match faults.failure(version).and_then(Failure::of_person) {
                 None => Ok(pair),
                 Some(FailedLookup::NotFound) => Err(messaged(404, "Not found.")),
@@ -85,12 +85,12 @@ fn pair(
     }
 }
 
-/// What v3 says of every refresh whose token it cannot find.
+/// v3's answer to every refresh whose token it cannot find.
 fn denied() -> Response {
     messaged(403, "Request denied")
 }
 
-/// A code for tokens. What is refused does not spend the code.
+/// Exchanges a code for tokens. A refused request does not use up the code.
 fn exchange(world: &mut World, app: usize, form: &Pairs) -> Result<Pair, Response> {
     let Some(code) = last(form, "code") else {
         return Err(described(400, "invalid_request", "Missing code parameter."));
@@ -114,7 +114,7 @@ fn exchange(world: &mut World, app: usize, form: &Pairs) -> Result<Pair, Respons
     world.spend_code(code).ok_or_else(|| refused(400, "invalid_grant"))
 }
 
-/// A refresh token for tokens.
+/// Exchanges a refresh token for tokens.
 fn refresh(
     world: &mut World,
     (app, version): (usize, Version),
@@ -147,7 +147,7 @@ fn refresh(
     if known.spent {
         return world.raced(token, arrived).ok_or_else(|| refused(400, "invalid_grant"));
     }
-    // An empty `scope` is none at all; blanks alone are a word of no letters, which nobody holds (oauthlib's rule).
+    // An empty `scope` counts as missing. Blanks alone count as an empty scope, which no one has (oauthlib's rule).
     let narrowed: Arc<BTreeSet<String>> = match last(form, "scope").filter(|scope| !scope.is_empty()) {
         None => Arc::clone(&known.approval.scopes),
         Some(scope) => Arc::new(scope.trim().split(' ').map(str::to_owned).collect()),
@@ -159,7 +159,7 @@ fn refresh(
     world.rotate(token, narrowed).ok_or_else(|| refused(400, "invalid_grant"))
 }
 
-/// Whether a scope is the reading or the searching half of one that is held.
+/// Whether a scope is the read or the search part of one that the token has.
 fn is_part(scope: &str, held: &BTreeSet<String>) -> bool {
     let whole = scope.strip_suffix(".r").or(scope.strip_suffix(".s")).map(|resource| format!("{resource}.rs"));
     whole.is_some_and(|whole| held.contains(&whole))
@@ -167,7 +167,7 @@ fn is_part(scope: &str, held: &BTreeSet<String>) -> bool {
 
 fn delivered(shared: &Shared, pair: &Pair, version: Version, faults: &ActiveFaults) -> Response {
     let mut scopes: Vec<&str> = pair.scopes.iter().map(String::as_str).collect();
-    // The real server's order is that of a hash; nobody may rely on one.
+    // The real server's order is that of a hash, so no client may rely on an order.
     scopes.sort_by_key(|scope| Sha256::digest(format!("{}{scope}", pair.access)).to_vec());
     let patient = version.patient(&shared.records.enrollee(pair.grant_key.enrollee));
     let expiration = pair.expiration.map(|end| end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()).unwrap_or_default();
@@ -185,7 +185,7 @@ fn delivered(shared: &Shared, pair: &Pair, version: Version, faults: &ActiveFaul
     let session = word(32).to_lowercase();
     let mut response = Response::library(200, &delivery.fields)
         .with("set-cookie", format!("sessionid={session}; HttpOnly; Path=/; SameSite=Lax"));
-    // Rotated, and the answer lost on the way.
+    // The token was rotated, but the answer is lost on the way.
     response.breaks = delivery.is_lost.then_some(Break::Before);
     response
 }

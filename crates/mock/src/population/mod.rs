@@ -1,7 +1,7 @@
 //! Made-up people with made-up claims, all derived from a seed.
 //!
-//! Nothing is stored: a claim is a function of the seed, the person and its position, so that a
-//! million claims take no more memory than one.
+//! Nothing is stored. A claim is computed from the seed, the person and its position, so a million claims take no
+//! more memory than one.
 
 mod claims;
 
@@ -15,45 +15,46 @@ use claims::tables::{FAMILY_NAMES, GIVEN_NAMES};
 use claims::v3::Stage;
 use claims::{Claim, Kind, LOADED};
 
-/// The number of the first person. CMS's own synthetic people count on from the same place.
+/// The number of the first person. CMS's own synthetic people are numbered from the same start.
 const FIRST_PATIENT: u64 = 20_140_000_000_001;
 /// The same person at v3.
 const FIRST_PATIENT_V3: u64 = 30_250_000_000_001;
-/// Claim numbers of neighbours are about this far apart, so that they do not look counted.
+/// Claim numbers of neighbors are about this far apart, so that they do not look consecutive.
 const STEP: u64 = 97;
 /// The smallest range of claim numbers that a person gets: enough for a million claims.
 const ID_RANGE: u64 = 100_000_000;
 /// The smallest claim number: eleven digits, as in the sandbox.
 const FIRST_NUMBER: u64 = 10_000_000_000;
 
-/// What v3 adds to a number of this series to have one of its own: finished claims, and those still worked on.
-/// Its order is by number, and all are negative: the finished ones come first.
+/// What v3 adds to a number of this series to get its own number: for finished claims, and for those still being
+/// processed. v3 sorts by number, and all are negative, so the finished ones come first.
 const FINISHED_V3: u64 = 5_000_000_000_000;
 const PARTIAL_V3: u64 = 1_000_000_000_000;
-/// The first place of what only v3 shows: claims that are still worked on, four for every hundred, then prior authorizations, one for every hundred.
+/// The first place of claims that only v3 shows: claims that are still being processed (four per hundred), then prior
+/// authorizations (one per hundred).
 const FIRST_V3_PLACE: usize = usize::MAX / 2;
 /// Each of them is chosen from this many claims.
 const CANDIDATES: usize = 8;
 
 /// A number of people, each with the same number of claims.
 ///
-/// Claims are sorted by number, compared as text, as on the server. So all numbers have the same number of digits, and
-/// each position has its own range. A claim keeps its id however many claims or people there are, up to a million claims
-/// and 900 people. Beyond that, the numbers get longer.
+/// Claims are sorted by number, compared as text, as on the server. So all numbers have the same number of digits,
+/// and each position has its own range. A claim keeps its id for any number of claims and people, up to a million
+/// claims and 900 people. Beyond that, the numbers get longer.
 #[derive(Clone, Debug)]
 pub struct Population {
     seed: u64,
     enrollees: usize,
     claims: usize,
-    /// The lowest number of all, which decides how many digits each has.
+    /// The lowest number of all. It decides how many digits each number has.
     first: u64,
     /// How many numbers each person has.
     id_range: u64,
 }
 
 impl Population {
-    /// `enrollees` people with `claims` claims each. The same three numbers make the same bytes, and another seed makes
-    /// others. Ids are unique up to 10^16 claims in all.
+    /// `enrollees` people with `claims` claims each. The same three numbers give the same bytes; another seed gives
+    /// others. Ids are unique up to 10^16 claims in total.
     pub fn new(seed: u64, enrollees: usize, claims: usize) -> Self {
         let mut id_range = ID_RANGE;
         while id_range / STEP < claims as u64 && id_range < u64::MAX / 100 {
@@ -84,13 +85,13 @@ impl Population {
         (position <= self.last()).then_some(position)
     }
 
-    /// The last position in anybody's range of numbers.
+    /// The last position in a person's range of numbers.
     fn last(&self) -> usize {
         usize::try_from(self.id_range / STEP).unwrap_or(usize::MAX).saturating_sub(1)
     }
 
-    /// The place of a claim still worked on by its number, counted back from the end of the range as
-    /// [`Self::v3_only_claim`] does. Only that at the very end may stand for several places.
+    /// Finds a claim that is still being processed by its number, which is counted back from the end of the range as
+    /// in [`Self::v3_only_claim`]. Only the number at the very end may belong to several places.
     fn find_partial(&self, enrollee: usize, number: u64, is_it: impl Fn(&usize) -> bool) -> Option<usize> {
         let (position, last, partial) = (self.position(enrollee, number)?, self.last(), self.v3_only_claims().0);
         let nth = last.checked_sub(position)? / CANDIDATES;
@@ -98,7 +99,7 @@ impl Population {
         all.map(|nth| FIRST_V3_PLACE + nth).find(is_it)
     }
 
-    /// The place of a prior authorization: its id says nothing of it.
+    /// Finds a prior authorization. Its id does not show its place.
     fn find_authorization(&self, enrollee: usize, id: &str) -> Option<usize> {
         let number = uuid_number(id)?;
         let (partial, prior) = self.v3_only_claims();
@@ -106,13 +107,13 @@ impl Population {
         places.find(|place| lasting_number(&[self.seed, enrollee as u64, *place as u64]) == number)
     }
 
-    /// How many claims are still worked on, and how many prior authorizations there are.
+    /// How many claims are still being processed, and how many prior authorizations there are.
     fn v3_only_claims(&self) -> (usize, usize) {
         if self.claims == 0 { (0, 0) } else { (self.claims.div_ceil(25), self.claims.div_ceil(100)) }
     }
 
-    /// The claim at a place from [`FIRST_V3_PLACE`] on. Its number is from the end of the person's range, where no other
-    /// claim's is. It is never a drug event.
+    /// The claim at a place from [`FIRST_V3_PLACE`] on. Its number is at the end of the person's range, where no
+    /// other claim has one. It is never a drug event.
     fn v3_only_claim(&self, enrollee: usize, place: usize) -> (Stage, Claim) {
         let nth = place - FIRST_V3_PLACE;
         let stage = if nth < self.v3_only_claims().0 { Stage::Partial } else { Stage::PriorAuthorization };
@@ -122,7 +123,7 @@ impl Population {
         (stage, claim.unwrap_or_else(|| self.claim(enrollee, last)))
     }
 
-    /// The claim at a place, how v3 shows it, and its id there.
+    /// The claim at a place, its stage at v3, and its id there.
     fn claim_v3(&self, enrollee: usize, place: usize) -> (Stage, Claim, String) {
         if place < FIRST_V3_PLACE {
             let claim = self.claim(enrollee, place);
@@ -154,8 +155,7 @@ impl Population {
 
     fn person(&self, index: usize) -> Person<'static> {
         let mut rng = Rng::at(&[self.seed, index as u64, 0x7065_7273]);
-        // The first people go through the names in order, so that a few of them already hold
-        // letters that are not ASCII.
+        // The first people use the names in order, so that even a few people have letters that are not ASCII.
         let (given, family) = if index < GIVEN_NAMES.len() {
             (GIVEN_NAMES[index], FAMILY_NAMES[index % FAMILY_NAMES.len()])
         } else {
@@ -168,7 +168,7 @@ impl Population {
     }
 }
 
-/// What stands behind the minus of a claim's id at v3.
+/// The number after the minus sign of a claim's id at v3.
 fn number_v3(id: &str) -> Option<u64> {
     id.strip_prefix('-')?.parse().ok()
 }
@@ -224,7 +224,7 @@ impl Records for Population {
     fn place(&self, version: Version, _enrollee: usize, nth: usize) -> usize {
         match version {
             Version::V1 | Version::V2 => nth,
-            // The larger the number, the smaller its negative.
+            // The larger a number is, the smaller is its negative.
             Version::V3 if nth < self.claims => self.claims - 1 - nth,
             Version::V3 => FIRST_V3_PLACE + (nth - self.claims),
         }
@@ -274,7 +274,7 @@ impl Records for Population {
             Version::V3 => number_v3(id),
         };
         let Some(number) = number else {
-            // Nothing in the id of a prior authorization says whose it is.
+            // The id of a prior authorization does not show whose it is.
             let anybody = if version == Version::V3 && uuid_number(id).is_some() { self.enrollees } else { 0 };
             return (0..anybody).collect();
         };

@@ -1,4 +1,4 @@
-//! Whether made-up people are as real ones are, and the same every time.
+//! Tests that made-up people look like real ones, and are the same every time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ fn parsed(population: &Population, enrollee: usize, position: usize) -> Value {
     serde_json::from_str(&claim(population, enrollee, position)).unwrap()
 }
 
-/// The server's order: the number as text, its sign included, then the type.
+/// The server's order: the number as text, including its sign, then the type.
 fn order(id: &str) -> (&str, &str) {
     let (kind, _) = id.split_once('-').unwrap();
     (&id[kind.len() + 1..], kind)
@@ -43,7 +43,7 @@ fn the_same_seed_makes_the_same_bytes() {
 
 #[test]
 fn no_byte_of_seed_1_changes() {
-    // Tests, benchmarks and docs of others rest on these bytes: whoever changes them says so in CHANGELOG.md.
+    // Other projects' tests, benchmarks and docs rely on these bytes. If you change them, say so in CHANGELOG.md.
     let population = Population::new(1, 2, 200);
     let mut text = String::new();
     let digests = [Version::V1, Version::V2, Version::V3].map(|version| {
@@ -101,7 +101,7 @@ fn positions_are_in_text_order_of_the_claim_numbers() {
             let pair = [position, position + 1].map(|at| population.claim_header(Version::V2, people - 1, at).id);
             assert!(order(&pair[0]) < order(&pair[1]), "{pair:?}");
         }
-        // What one person's range ends with lies before what the next one's begins with.
+        // The end of one person's range comes before the beginning of the next one's.
         if people > 1 {
             let last = population.claim_header(Version::V2, people - 2, size - 1).id;
             assert!(order(&last).0 < order(&population.claim_header(Version::V2, people - 1, 0).id).0);
@@ -173,7 +173,7 @@ fn claims_of_v3_are_found_by_their_ids_and_whose_they_are_by_the_number() {
     assert_eq!(population.find_claim(Version::V3, 1, &upper), None, "ids are texts");
 }
 
-/// Ten seconds and more where every claim beyond was made to look at its id.
+/// This would take more than ten seconds if every additional claim were made to check its id.
 #[test]
 fn an_id_that_nobody_has_is_not_looked_for_among_all_claims() {
     let population = Population::new(5, 1000, 1_000_000);

@@ -12,7 +12,7 @@ fn field(page: &str, name: &str) -> String {
     page[at..].split('"').nth(3).unwrap().to_owned()
 }
 
-/// Logs the first enrollee in; gives the address of the consent page.
+/// Logs the first enrollee in. Returns the address of the consent page.
 pub(super) fn log_in(mock: &Mock, request: &str) -> String {
     let hop = get(mock, request);
     assert_eq!(hop.status, 302, "{hop:?}");
@@ -224,7 +224,7 @@ fn unfinished_log_ins_are_forgotten() {
     let mock = with_pages();
     let query = "x".repeat(60_000);
     let address = log_in(&mock, &authorization(&mock, &[]));
-    // Each is about 60 kB; they would be 60 MB together.
+    // Each is about 60 kB, so together they would be 60 MB.
     let relays: Vec<String> = (0..1000)
         .map(|number| {
             let got = get(&mock, &format!("/mymedicare/login?next=/v2/o/authorize/?n={number}{query}"));

@@ -9,7 +9,7 @@ fn many(claims: usize, enrollees: usize) -> Mock {
     start(Options { records: Box::new(Population::new(7, enrollees, claims)), ..options() })
 }
 
-/// The rows that `POST /__mock/consents` answers with.
+/// The rows in the answer of `POST /__mock/consents`.
 fn consents(mock: &Mock, query: &str) -> Vec<Value> {
     let got = send(mock, "POST", &format!("/__mock/consents{query}"), &[], "").unwrap();
     assert_eq!((got.status, got.header("content-type")), (200, Some("application/x-ndjson")), "{got:?}");
@@ -18,7 +18,7 @@ fn consents(mock: &Mock, query: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// A chunked body put together (RFC 9112 section 7.1).
+/// Joins a chunked body (RFC 9112 section 7.1).
 fn unchunked(mut bytes: &[u8]) -> String {
     let mut text = String::new();
     loop {
@@ -124,7 +124,7 @@ fn a_share_of_the_grants_can_be_withdrawn() {
     assert_eq!(all["enrollees"].as_array().unwrap().len(), 195, "all that were left");
 }
 
-/// More than a minute where each log-in looked at everybody and at every token.
+/// This would take more than a minute if each log-in checked every person and every token.
 #[test]
 fn a_log_in_costs_the_same_however_many_people_there_are() {
     use crate::{

@@ -1,4 +1,4 @@
-//! What goes wrong on purpose, and the controls.
+//! Faults on purpose, and the controls.
 
 use super::*;
 
@@ -419,7 +419,7 @@ fn the_back_end_of_one_version_fails_alone_and_what_looks_at_it_says_so() {
         }
         send(&mock, "DELETE", "/__mock/faults", &[], "").unwrap();
     }
-    // Others' requests do not use it up.
+    // Requests to other back ends do not use it up.
     control(&mock, "faults", r#"["backend=503:v3#1"]"#);
     let statuses = ["v1", "v2", "v3", "v3"].map(|version| get(&mock, &format!("/{version}/fhir/metadata")).status);
     assert_eq!(statuses, [200, 200, 500, 200]);

@@ -1,4 +1,4 @@
-//! Searches, reads, discovery, and who may see what.
+//! Searches, reads, discovery, and access checks.
 
 use super::{recorded::recorded, *};
 

@@ -1,4 +1,4 @@
-//! The mock, asked over real sockets, against what the real server was recorded to answer.
+//! Tests of the mock over real sockets, against recorded answers of the real server.
 
 mod authorize;
 mod consents;
@@ -67,7 +67,7 @@ impl Got {
     }
 }
 
-/// One request on one connection. `None` when not a byte came back.
+/// One request on one connection. `None` if not a single byte came back.
 pub(super) fn send(mock: &Mock, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Option<Got> {
     let address = mock.url().strip_prefix("http://").unwrap();
     let target = target.strip_prefix(mock.url()).unwrap_or(target);
@@ -80,7 +80,7 @@ pub(super) fn send(mock: &Mock, method: &str, target: &str, headers: &[(&str, &s
     request.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
     socket.write_all(request.as_bytes()).unwrap();
     let mut bytes = Vec::new();
-    // A broken connection is one of the things under test: what came before it counts.
+    // Broken connections are tested too, so what came before the break counts.
     let _ = socket.read_to_end(&mut bytes);
     if bytes.is_empty() {
         return None;
@@ -100,7 +100,7 @@ pub(super) fn request(mock: &Mock, token: &str, target: &str) -> Got {
     send(mock, "GET", target, &[("Authorization", &format!("Bearer {token}"))], "").unwrap()
 }
 
-/// A POST of JSON to the controls; they must take it.
+/// A POST of JSON to the controls, which must accept it.
 pub(super) fn control(mock: &Mock, what: &str, body: &str) {
     let got = send(mock, "POST", &format!("/__mock/{what}"), &[("Content-Type", "application/json")], body).unwrap();
     assert_eq!(got.status, 200, "{got:?}");
@@ -126,7 +126,7 @@ pub(super) fn basic(id: &str, secret: &str) -> String {
     format!("Basic {}", BASE64_STANDARD.encode(format!("{id}:{secret}")))
 }
 
-/// A good authorization request, some of whose parameters are other ones (`None`: left out).
+/// A valid authorization request with some parameters changed (`None`: left out).
 pub(super) fn authorization(mock: &Mock, changed: &[(&str, Option<&str>)]) -> String {
     let challenge = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER));
     let good = [

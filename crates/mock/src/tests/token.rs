@@ -1,4 +1,4 @@
-//! Codes, tokens, grants and their ends.
+//! Codes, tokens, grants, and how they end.
 
 use super::*;
 
@@ -244,7 +244,7 @@ fn a_failing_back_end_uses_up_the_refresh_token() {
 #[test]
 fn refreshes_that_race_share_a_pair_or_do_not() {
     for (shared, winners) in [(false, 1), (true, 4)] {
-        // All four arrive before the first is answered.
+        // All four arrive before the first one is answered.
         let mock = start(Options { latency: Duration::from_millis(300), ..options() });
         let (_, token) = tokens(&mock);
         control(&mock, "switches", &format!(r#"{{"racing_refreshes_share": {shared}}}"#));
@@ -257,7 +257,7 @@ fn refreshes_that_race_share_a_pair_or_do_not() {
         let first = pair(won[0]);
         assert!(won.iter().all(|got| pair(got) == first), "one and the same pair");
         assert!(lost.iter().all(|got| said(got) == error(400, "invalid_grant")));
-        // Whoever comes later is refused either way, and the pair is good.
+        // A later request is refused in either case, and the pair is valid.
         assert_eq!(said(&refresh(&mock, &token)), error(400, "invalid_grant"));
         assert_eq!(request(&mock, &first.0, "/v2/fhir/Patient").status, 200);
         assert_eq!(refresh(&mock, &first.1).status, 200);
@@ -341,7 +341,7 @@ fn an_empty_scope_narrows_nothing() {
     assert_eq!(request(&mock, &token, "/v2/fhir/Patient").status, 200);
 }
 
-/// Much more than can be kept: what is asked of the latest is answered as ever, and the oldest are unknown.
+/// There are many more than can be kept. Requests with the latest are answered as always, and the oldest are unknown.
 #[test]
 fn used_refresh_tokens_are_forgotten_in_the_end() {
     use crate::{

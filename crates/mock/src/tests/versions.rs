@@ -1,4 +1,4 @@
-//! What is the same at all three versions of the API, what is not, and whose app asks.
+//! What is the same in all three versions of the API, what differs, and which app may use which.
 
 use super::*;
 

@@ -1,7 +1,7 @@
 //! Grants, and the codes and tokens under them.
 //!
-//! Every operation takes the same time however many grants there are. Each person and app has a list of its valid
-//! tokens, which a new consent ends. Each consent has a number, which tells spent tokens of earlier ones.
+//! Every operation takes the same time for any number of grants. Each person and app has a list of its valid tokens,
+//! which a new consent ends. Each consent has a number, which separates used tokens from those of earlier consents.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -14,9 +14,9 @@ use jiff::{Timestamp, ToSpan, tz::Offset};
 use super::World;
 use crate::{Access, expiring_map::ExpiringMap, ids::word};
 
-/// An authorization code lives 60 seconds.
+/// An authorization code is valid for 60 seconds.
 const CODE_LIFE: i64 = 60;
-/// An access token lives an hour.
+/// An access token is valid for an hour.
 pub(crate) const TOKEN_LIFE: i64 = 3600;
 
 /// The app and the enrollee that a grant or a token belongs to, as indexes.
@@ -30,7 +30,7 @@ pub(crate) struct GrantKey {
 #[derive(Clone, Debug)]
 pub(crate) struct Approval {
     pub scopes: Arc<BTreeSet<String>>,
-    /// Whether substance use treatment data may be shared; None at v1 and v2, where nobody is asked.
+    /// Whether substance use treatment data may be shared. None at v1 and v2, which do not ask.
     pub samhsa: Option<bool>,
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct Token {
     refresh: Arc<str>,
 }
 
-/// A refresh token. Spent ones are remembered, to tell them from unknown ones.
+/// A refresh token. Used ones are remembered, to tell them from unknown ones.
 #[derive(Clone, Debug)]
 pub(crate) struct Refresh {
     pub grant_key: GrantKey,
@@ -62,11 +62,11 @@ pub(crate) struct Refresh {
     pub spent: bool,
     /// The number of the consent under which it was issued.
     consent: u64,
-    /// What it was spent on, and when.
+    /// The pair that it was exchanged for, and when.
     rotation: Option<(Instant, Pair)>,
 }
 
-/// A pair of tokens as delivered.
+/// A pair of tokens as it was sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Pair {
     pub grant_key: GrantKey,
@@ -75,7 +75,7 @@ pub(crate) struct Pair {
     pub scopes: Arc<BTreeSet<String>>,
     /// When the access token expires.
     pub until: Timestamp,
-    /// The end of the grant as the token answer says it: none is said for a research study.
+    /// The end of the grant in the token answer; none for a research study.
     pub expiration: Option<Timestamp>,
 }
 
@@ -97,11 +97,11 @@ enum End {
 /// The grant of one enrollee to one app, and its tokens.
 #[derive(Default)]
 struct GrantRecord {
-    /// How many consents there were so far. Tokens of an earlier one are unknown.
+    /// How many consents there have been. Tokens of an earlier one are unknown.
     consent: u64,
     /// `None` once it is deleted.
     grant: Option<End>,
-    /// The living tokens. A new consent ends those before it, so there are no more than codes spent in a minute.
+    /// The valid tokens. A new consent ends the earlier ones, so there are no more than the codes used in a minute.
     access: Vec<Arc<str>>,
     refresh: Vec<Arc<str>>,
 }
@@ -112,7 +112,7 @@ pub(super) struct Grants {
     codes: ExpiringMap<Code>,
     records: HashMap<GrantKey, GrantRecord>,
     access: HashMap<Arc<str>, Token>,
-    /// Those that were not spent.
+    /// Refresh tokens that were not used.
     refresh: HashMap<Arc<str>, Refresh>,
     spent: ExpiringMap<Refresh>,
 }
@@ -140,7 +140,7 @@ impl Grants {
         }
     }
 
-    /// Marks a refresh token as used. The server refuses it in other words than an unknown one.
+    /// Marks a refresh token as used. The server refuses it with other words than an unknown one.
     fn spend(&mut self, token: &str) {
         let Some(refresh) = self.refresh.remove(token) else { return };
         if let Some(record) = self.records.get_mut(&refresh.grant_key) {
@@ -156,7 +156,7 @@ impl Grants {
         self.records.get(&spent.grant_key).filter(|record| record.consent == spent.consent).map(|_| spent)
     }
 
-    /// A new consent: a grant with this end, and no tokens yet.
+    /// A new consent: a grant that ends at this time, with no tokens yet.
     fn consent(&mut self, grant_key: GrantKey, end: End) {
         self.end_access_of(grant_key);
         self.end_refresh_of(grant_key);
@@ -184,7 +184,7 @@ impl World {
         self.grants.consent(grant_key, end);
     }
 
-    /// The click on Connect: a new grant, and the end of every earlier token of this person and app.
+    /// The click on Connect: a new grant, which ends all earlier tokens of this person and app.
     pub(crate) fn connect(
         &mut self,
         grant_key: GrantKey,
@@ -196,13 +196,13 @@ impl World {
         let code = word(30);
         let (until, now) = (self.after(CODE_LIFE), self.now());
         let weight = redirect_uri.len() + challenge.len() + approval.scopes.iter().map(String::len).sum::<usize>();
-        // An unknown one is refused like one that is over.
+        // An unknown grant is refused like one that has ended.
         let made = Code { grant_key, redirect_uri, challenge, approval, until };
         self.grants.codes.put(code.clone(), made, weight, |code| code.until <= now);
         code
     }
 
-    /// The same without a browser and a code: the pair at once.
+    /// The same without a browser and a code: returns the pair at once.
     pub(crate) fn connect_at_once(&mut self, grant_key: GrantKey, approval: Approval) -> Pair {
         self.consent_now(grant_key);
         self.issue(grant_key, approval)
@@ -223,7 +223,7 @@ impl World {
         self.grants.refresh.get(token).or_else(|| self.grants.spent(token))
     }
 
-    /// A refresh: the old pair dies at once, with no time of grace. Scopes given up here are gone for good.
+    /// A refresh. The old pair ends at once, without a grace period. Scopes that are given up here are gone for good.
     pub(crate) fn rotate(&mut self, token: &str, scopes: Arc<BTreeSet<String>>) -> Option<Pair> {
         let old = self.grants.refresh.get(token)?;
         let (grant_key, access, samhsa) = (old.grant_key, Arc::clone(&old.access), old.approval.samhsa);
@@ -236,7 +236,7 @@ impl World {
         Some(pair)
     }
 
-    /// The pair that this spent token was rotated to, for a request that had arrived before that happened.
+    /// The pair that this used token was exchanged for, for a request that had arrived before that.
     pub(crate) fn raced(&self, token: &str, arrived: Instant) -> Option<Pair> {
         let (rotated, pair) = self.grants.spent(token)?.rotation.as_ref()?;
         (arrived < *rotated && self.grants.access.contains_key(&pair.access)).then(|| pair.clone())
@@ -267,7 +267,7 @@ impl World {
         self.grants.access.get(token)
     }
 
-    /// How many access tokens and living refresh tokens there are.
+    /// How many access tokens and valid refresh tokens there are.
     #[cfg(test)]
     pub(crate) fn tokens(&self) -> (usize, usize) {
         let grants = &self.grants;
@@ -284,7 +284,7 @@ impl World {
         }
     }
 
-    /// Ends a pair by either of its tokens; says whose it was.
+    /// Ends a pair, given either of its tokens. Returns whose it was.
     pub(crate) fn kill_pair(&mut self, token: &str) -> Option<GrantKey> {
         if let Some(access) = self.grants.take_access(token) {
             self.grants.spend(&access.refresh);
@@ -299,7 +299,7 @@ impl World {
 
     // ---- grants
 
-    /// Whether a grant lives, is over, or is gone.
+    /// Whether a grant is valid, has ended, or was deleted.
     pub(crate) fn grant(&self, grant_key: GrantKey) -> GrantState {
         match self.grants.records.get(&grant_key).and_then(|record| record.grant) {
             None => GrantState::Gone,
@@ -316,7 +316,7 @@ impl World {
         }
     }
 
-    /// Whether there is a grant, over or not.
+    /// Whether there is a grant, even one that has ended.
     pub(crate) fn has_grant(&self, grant_key: GrantKey) -> bool {
         self.grants.records.get(&grant_key).is_some_and(|record| record.grant.is_some())
     }
@@ -334,7 +334,7 @@ impl World {
         }
     }
 
-    /// The grants there are, in the order of apps and people.
+    /// All grants, in the order of apps and people.
     pub(crate) fn all_grants(&self) -> Vec<GrantKey> {
         let granted = self.grants.records.iter().filter(|(_, record)| record.grant.is_some());
         let mut all: Vec<GrantKey> = granted.map(|(grant_key, _)| *grant_key).collect();

@@ -1,4 +1,4 @@
-//! The state of the mock: apps, clock, switches, log-ins under way, grants.
+//! The state of the mock: apps, clock, switches, running log-ins, grants.
 
 mod grants;
 
@@ -30,18 +30,18 @@ pub(super) enum Consent {
     NotFound,
 }
 
-/// What the real server has behind switches that nobody outside knows the state of.
+/// Features that the real server has behind switches. No one outside knows whether they are on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Switches {
-    /// `AuditEvent` at v3; off, since it is for aligned networks.
+    /// `AuditEvent` at v3. It is off, because it is for aligned networks.
     pub enable_auditevents: bool,
     /// The lists of apps below `/.well-known/`.
     pub wellknown_applications: bool,
     /// `expire_authenticated_user`.
     pub expire_grant_endpoint: bool,
-    /// Whether refreshes that race with one token all get the same new pair, or all but one are refused. The real
-    /// server was seen to do either.
+    /// Whether several refreshes of the same token at the same time all get the same new pair, or all but one are
+    /// refused. The real server has done both.
     pub racing_refreshes_share: bool,
 }
 
@@ -67,7 +67,7 @@ pub(super) struct World {
     pub throttle: Throttle,
     pub switches: Switches,
     pub log: Log,
-    /// How many insurance cards each person has been shown.
+    /// How many insurance cards each person has been sent.
     cards: HashMap<usize, u64>,
     offset: i64,
     faults: Vec<Fault>,
@@ -76,7 +76,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// `seed` decides what is left to chance.
+    /// `seed` decides everything random.
     pub(super) fn new(app: App, seed: u64, faults: Vec<Fault>) -> Self {
         Self {
             apps: vec![app],
@@ -101,7 +101,7 @@ impl World {
         now.checked_add(SignedDuration::from_secs(self.offset)).unwrap_or(now)
     }
 
-    /// Moves the mock's clock, no farther than a century from the real one.
+    /// Moves the mock's clock, at most a century away from the real one.
     pub(super) fn advance(&mut self, seconds: i64) -> Result<(), String> {
         const CENTURY: u64 = 100 * 366 * 24 * 3600;
         let offset = self.offset.checked_add(seconds).filter(|offset| offset.unsigned_abs() <= CENTURY);
@@ -109,7 +109,7 @@ impl World {
         Ok(())
     }
 
-    /// How many insurance cards this person was shown before this one.
+    /// How many insurance cards this person was sent before this one.
     pub(super) fn next_card(&mut self, enrollee: usize) -> u64 {
         let shown = self.cards.entry(enrollee).or_insert(0);
         *shown = shown.wrapping_add(1);
@@ -135,7 +135,7 @@ impl World {
         self.login_visits.open(Visit { enrollee, version, query, csrf: LoginVisits::csrf(), until }, now)
     }
 
-    /// Who is at the consent page of this name, and whether it is too late for that page.
+    /// The person at the consent page with this name, and whether the page has expired.
     pub(super) fn visit(&self, uuid: &str) -> Option<(Visit, bool)> {
         let visit = self.login_visits.visit(uuid)?.clone();
         let is_over = visit.until <= self.now();

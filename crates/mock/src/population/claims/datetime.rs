@@ -1,4 +1,4 @@
-//! Dates and instants as the server writes them.
+//! Dates and times in the server's format.
 
 use jiff::{Timestamp, civil::Date, civil::DateTime, civil::Weekday, tz::Offset};
 
@@ -20,14 +20,14 @@ fn day(json: &mut Json<'_>, date: Date) {
     json.digits(date.day().unsigned_abs().into(), 2);
 }
 
-/// An instant with the offset the server happened to run at: `2023-06-14T12:31:42.360-04:00`.
+/// A time with the offset of the server at that moment: `2023-06-14T12:31:42.360-04:00`.
 #[derive(Clone, Copy)]
 pub(super) struct FhirInstant {
     /// The moment.
     pub(super) at: Timestamp,
-    /// Written in US Eastern time, as the older deployments do, instead of UTC.
+    /// Written in US Eastern time instead of UTC, as by the older deployments.
     pub(super) eastern: bool,
-    /// `meta.lastUpdated` has milliseconds, `created` has none.
+    /// `meta.lastUpdated` has milliseconds; `created` does not.
     pub(super) milliseconds: bool,
 }
 
@@ -58,9 +58,8 @@ fn local(at: Timestamp, hours: i8) -> DateTime {
     Offset::from_hours(hours).unwrap_or(Offset::UTC).to_datetime(at)
 }
 
-/// US Eastern daylight time: from the second Sunday of March, 07:00 UTC, to the first Sunday of
-/// November, 06:00 UTC (15 U.S.C. 260a). The rule is here so that a machine without a time zone
-/// database makes the same claims.
+/// US Eastern daylight time: from the second Sunday of March, 07:00 UTC, to the first Sunday of November, 06:00 UTC
+/// (15 U.S.C. 260a). The rule is written here so that a machine without a time zone database makes the same claims.
 fn eastern_hours(at: Timestamp) -> i8 {
     let utc = local(at, 0);
     let sunday_before = |date: Date| date.weekday().since(Weekday::Sunday);
@@ -79,7 +78,7 @@ fn eastern_hours(at: Timestamp) -> i8 {
     if daylight { -4 } else { -5 }
 }
 
-/// The date `days` after `date`, within what a calendar can hold.
+/// The date `days` after `date`, within the limits of the calendar.
 pub(super) fn days_after(date: Date, days: u64) -> Date {
     date.saturating_add(jiff::SignedDuration::from_hours(24 * i64::try_from(days).unwrap_or(0)))
 }

@@ -1,23 +1,23 @@
-//! A writer of compact JSON that needs nothing but the `String` it appends to.
+//! A writer of compact JSON that needs only the `String` that it appends to.
 //!
-//! A page of claims is a megabyte of text; building a tree first would cost more than all the rest
-//! of the mock. Separators follow from one flag: whether something already stands in the container.
+//! A page of claims is a megabyte of text. Building a tree first would cost more than everything else in the mock.
+//! One flag decides about commas: whether the container already has an element.
 
 use std::fmt::{self, Write};
 
-/// Appends JSON to a string. Keys and values go out in the order of the calls.
+/// Appends JSON to a string. Keys and values are written in the order of the calls.
 pub(super) struct Json<'a> {
     out: &'a mut String,
-    /// True where the next key or value needs no comma before it.
+    /// True if the next key or value needs no comma before it.
     fresh: bool,
-    /// Whether whole amounts go out without `.0`. The server keeps the scale of the database's
-    /// decimal, so both `40` and `40.0` occur, but not in one claim.
+    /// Whether whole amounts are written without `.0`. The server keeps the scale of the database's decimal, so both
+    /// `40` and `40.0` occur, but not in the same claim.
     pub(super) whole_amounts: bool,
 }
 
-/// Something that can stand behind a key or in a list.
+/// A value after a key or in a list.
 pub(super) trait Value {
-    /// Appends the value, quotes and escapes included.
+    /// Appends the value, including quotation marks and escapes.
     fn write(&self, json: &mut Json<'_>);
 }
 
@@ -54,7 +54,7 @@ impl<'a> Json<'a> {
         self.item(value);
     }
 
-    /// `"name": value`, or nothing when there is none.
+    /// `"name": value`, or nothing if there is no value.
     pub(super) fn put_some(&mut self, name: &'static str, value: Option<impl Value>) {
         if let Some(value) = value {
             self.put(name, value);
@@ -87,7 +87,7 @@ impl<'a> Json<'a> {
         self.fresh = false;
     }
 
-    /// Appends what needs no escaping: digits, punctuation, quotes meant as quotes.
+    /// Appends text that needs no escaping: digits, punctuation, quotation marks of the JSON itself.
     pub(super) fn raw(&mut self, text: &str) {
         self.out.push_str(text);
     }
@@ -103,13 +103,13 @@ impl<'a> Json<'a> {
             rest /= 10;
         }
         let start = at.min(buffer.len() - width.clamp(1, buffer.len()));
-        // Digits are text; the check costs less than pushing them one by one.
+        // The digits are valid text. The check costs less than pushing them one by one.
         self.out.push_str(std::str::from_utf8(&buffer[start..]).unwrap_or_default());
     }
 
-    /// Appends the inside of a string, escaped as RFC 8259 section 7 asks.
+    /// Appends the inside of a string, escaped as in RFC 8259 section 7.
     pub(super) fn escaped(&mut self, text: &str) {
-        // Without a branch in the loop: nearly no text has anything to escape.
+        // No branch in the loop, because almost no text has anything to escape.
         let odd = text.bytes().fold(false, |odd, byte| odd | (byte < 0x20) | (byte == b'"') | (byte == b'\\'));
         if !odd {
             return self.out.push_str(text);
@@ -148,7 +148,7 @@ impl Value for &str {
     }
 }
 
-/// A text put together on the way: `format_args!("Patient/{id}")`.
+/// A text made on the fly: `format_args!("Patient/{id}")`.
 impl Value for fmt::Arguments<'_> {
     fn write(&self, json: &mut Json<'_>) {
         struct Escaping<'j, 'o>(&'j mut Json<'o>);
@@ -159,7 +159,7 @@ impl Value for fmt::Arguments<'_> {
             }
         }
         json.raw("\"");
-        // Writing to a string cannot fail; only a Display of someone else's could say so.
+        // Writing to a string cannot fail; only another type's Display could return an error.
         let _ = Escaping(json).write_fmt(*self);
         json.raw("\"");
     }

@@ -1,8 +1,8 @@
 //! Made-up claims.
 //!
-//! [`Claim::at`] tells what a search needs to know of a claim, and [`row::ClaimRow`] all the rest; [`v1`], [`v2`] and
-//! [`v3`] each write the resource from it. Everything derives from the place of the claim in its population, so that
-//! nothing is kept.
+//! [`Claim::at`] has what a search needs to know about a claim, and [`row::ClaimRow`] has the rest. [`v1`], [`v2`]
+//! and [`v3`] each write the resource from it. Everything is derived from the claim's place in its population, so
+//! nothing is stored.
 
 mod datetime;
 mod json;
@@ -25,10 +25,10 @@ use jiff::{Timestamp, civil::Date};
 use crate::rng::Rng;
 use datetime::{FhirInstant, days_after};
 
-/// When the data was last loaded. Fixed, so that the same seed serves the same bytes on any day.
+/// When the data was last loaded. It is fixed, so that the same seed gives the same bytes on any day.
 pub(super) const LOADED: Timestamp = Timestamp::constant(1_794_819_600, 0); // 2026-11-16T09:00:00Z
 
-/// A Tuesday: loads run weekly from here on, and no service ends earlier.
+/// A Tuesday. Loads run weekly from here on, and no service ends earlier.
 const FIRST_LOAD: Date = Date::constant(2015, 3, 3);
 const FIRST_LOAD_MILLISECONDS: u64 = 1_425_340_800_000; // its midnight, UTC
 /// The Tuesday before [`LOADED`], in days after [`FIRST_LOAD`].
@@ -53,7 +53,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// The type as claim ids begin with it.
+    /// The type, as at the beginning of claim ids.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Carrier => "carrier",
@@ -67,7 +67,7 @@ impl Kind {
         }
     }
 
-    /// CMS's number for the type, and its words; drug events have none.
+    /// CMS's number for the type, and its text; drug events have none.
     fn claim_type(self) -> Option<(&'static str, &'static str)> {
         Some(match self {
             Self::Carrier => (
@@ -84,7 +84,7 @@ impl Kind {
         })
     }
 
-    /// Blue Button's word for the type.
+    /// Blue Button's name for the type.
     fn eob_type(self) -> &'static str {
         match self {
             Self::Carrier => "CARRIER",
@@ -98,8 +98,8 @@ impl Kind {
         }
     }
 
-    /// The type of the claim at `position`: ten rows of ten, each row turned by chance. All eight
-    /// types stand in the first forty claims of a person.
+    /// The type of the claim at `position`: ten rows of ten, each rotated at random. All eight types occur in a
+    /// person's first forty claims.
     fn at(seed: u64, enrollee: u64, position: u64) -> Self {
         use Kind::{
             Carrier as C, Dme as D, Hha as H, Hospice as O, Inpatient as I, Outpatient as U, Pde as P, Snf as S,
@@ -135,7 +135,7 @@ impl Kind {
     }
 }
 
-/// What is known of a claim before it is written.
+/// What is known about a claim before it is written.
 pub(super) struct Claim {
     /// Its type.
     pub(super) kind: Kind,
@@ -148,12 +148,12 @@ pub(super) struct Claim {
     pub(super) end: Date,
     /// When the loader wrote it.
     pub(super) last_updated: Timestamp,
-    /// Chance for the rest of the claim.
+    /// Random numbers for the rest of the claim.
     rng: Rng,
 }
 
 impl Claim {
-    /// The claim at a place, with the numbers that its population gives to it and to its patient.
+    /// The claim at a place, with the numbers that its population gives it and its patient.
     pub(super) fn at(seed: u64, enrollee: u64, position: u64, number: u64, patient: u64) -> Self {
         let kind = Kind::at(seed, enrollee, position);
         let mut rng = Rng::at(&[seed, enrollee, position]);
@@ -176,14 +176,14 @@ impl Claim {
         rng.between(1_000_000_000, 99_999_999_999)
     }
 
-    /// The day on which the claim was processed and paid: never after the load that brought it, which
-    /// comes [`LOAD_DELAY`] days after the service or later.
+    /// The day on which the claim was processed and paid. It is never after the load that brought it, which comes at
+    /// least [`LOAD_DELAY`] days after the service.
     fn processed(&self) -> Date {
         days_after(self.end, LOAD_DELAY).min(Date::constant(2026, 11, 15))
     }
 }
 
-/// The servers of the years before 2024 ran on Eastern time, the later ones on UTC.
+/// Before 2024, the servers ran on Eastern time; later, on UTC.
 pub(super) fn eastern(at: Timestamp) -> bool {
     at.as_second() < 1_704_067_200
 }
@@ -192,8 +192,8 @@ fn written(at: Timestamp, milliseconds: bool) -> FhirInstant {
     FhirInstant { at, eastern: eastern(at), milliseconds }
 }
 
-/// Most claims come with the Tuesday load some weeks after the service; some are loaded again when
-/// they are adjusted. Nothing is younger than the load that ends at [`LOADED`].
+/// Most claims come with the Tuesday load some weeks after the service. Some are loaded again when they are adjusted.
+/// None is newer than the load that ends at [`LOADED`].
 fn loaded_at(rng: &mut Rng, end: u64) -> Timestamp {
     let mut day = (end + rng.between(LOAD_DELAY, 60)).div_ceil(7) * 7;
     if rng.percent(8) {
@@ -207,7 +207,7 @@ fn loaded_at(rng: &mut Rng, end: u64) -> Timestamp {
     Timestamp::from_millisecond(i64::try_from(milliseconds).unwrap_or(0)).unwrap_or(LOADED)
 }
 
-/// The CMS variable for a claim's kind of record.
+/// The CMS variable for a claim's type of record.
 fn near_line_record(kind: Kind) -> (&'static str, &'static str) {
     match kind {
         Kind::Carrier => {

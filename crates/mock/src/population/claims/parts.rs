@@ -1,6 +1,6 @@
 //! The building blocks that all claims share: codings, extensions, amounts, providers.
 //!
-//! Every method writes the keys in the order in which the server's FHIR library does.
+//! Every method writes the keys in the same order as the server's FHIR library.
 
 use jiff::civil::Date;
 
@@ -25,7 +25,8 @@ impl Cents {
     }
 }
 
-/// The web server reads and writes the numbers again in Python: `37.50` becomes `37.5`, `0.00` `0.0`.
+/// The web server reads the numbers in Python and writes them again: `37.50` becomes `37.5`, and `0.00` becomes
+/// `0.0`.
 impl Value for Cents {
     fn write(&self, json: &mut Json<'_>) {
         json.digits(self.0 / 100, 1);
@@ -38,17 +39,17 @@ impl Value for Cents {
     }
 }
 
-/// A doctor, a supplier's clerk, a pharmacist. The number starts with 9, which no real NPI does.
+/// A doctor, a supplier's employee, or a pharmacist. The number starts with 9, which no real NPI does.
 #[derive(Clone, Copy)]
 pub(super) struct Provider {
     pub(super) npi: u64,
-    /// Given and family name, where the server's look-up found the number.
+    /// Given and family name, if the server's look-up found the number.
     pub(super) name: Option<(&'static str, &'static str)>,
     pub(super) specialty: &'static Specialty,
 }
 
 impl Provider {
-    /// Somebody; every tenth of them without a name.
+    /// A random provider. One in ten has no name.
     pub(super) fn any(rng: &mut Rng) -> Self {
         let npi = 9_000_000_000 + rng.below(1_000_000_000);
         let name = (!rng.percent(10)).then(|| (*rng.pick(GIVEN_NAMES), *rng.pick(FAMILY_NAMES)));
@@ -80,7 +81,7 @@ impl Json<'_> {
         });
     }
 
-    /// An extension whose URL is its coding's system too, as all of the server's own are.
+    /// An extension whose URL is also the system of its coding, as in all of the server's own extensions.
     pub(super) fn extension(&mut self, system: System<'_>, code: &str, display: &str) {
         self.object(|json| {
             json.put("url", system);
@@ -149,14 +150,14 @@ impl Json<'_> {
         });
     }
 
-    /// `"display": "Dr. Given Family"`, for those who have a name.
+    /// `"display": "Dr. Given Family"`, for a provider with a name.
     pub(super) fn provider_name(&mut self, provider: &Provider) {
         if let Some((given, family)) = provider.name {
             self.put("display", format_args!("Dr. {given} {family}"));
         }
     }
 
-    /// `"billablePeriod"`-like start and end.
+    /// Start and end, as in `"billablePeriod"`.
     pub(super) fn period(&mut self, name: &'static str, start: Date, end: Date) {
         self.put_object(name, |json| {
             json.put("start", start);

@@ -1,4 +1,4 @@
-//! Made-up people: what all versions tell of them, and the extensions that v1 and v2 write alike.
+//! Made-up people: the facts that all versions share, and the extensions that v1 and v2 write in the same way.
 
 use jiff::{Timestamp, civil::Date};
 
@@ -13,14 +13,14 @@ const MONTHS: [&str; 12] = ["01", "02", "03", "04", "05", "06", "07", "08", "09"
 /// The number of the second person.
 const SECOND: u64 = 20_140_000_000_002;
 
-/// The contract of the one Medicare Advantage plan, and the plan's number within it.
+/// The contract of the one Medicare Advantage plan, and the number of the plan under it.
 pub(crate) const CONTRACT: &str = "H1234";
 pub(crate) const PLAN: &str = "003";
 
 /// The parts of Medicare.
 pub(crate) const PARTS: [char; 4] = ['a', 'b', 'c', 'd'];
 
-/// What Patient and Coverage tell of somebody.
+/// What Patient and Coverage say about a person.
 pub(crate) struct Person<'a> {
     /// The absolute value of the patient's number.
     pub(crate) patient: u64,
@@ -30,18 +30,18 @@ pub(crate) struct Person<'a> {
     pub(crate) family: &'a str,
     /// When the enrolment data was loaded.
     pub(crate) last_updated: Timestamp,
-    /// Chance for the rest.
+    /// Random numbers for the rest.
     pub(crate) rng: Rng,
 }
 
-/// Everything that Patient and Coverage tell of somebody, whatever the version.
+/// Everything that Patient and Coverage say about a person, in any version.
 pub(super) struct PersonRow {
     /// The Medicare number.
     pub(super) mbi: String,
     pub(super) birth: Date,
-    /// Whether Medicaid covers them as well.
+    /// Whether the person also has Medicaid.
     pub(super) is_dual: bool,
-    /// CMS's code and words.
+    /// CMS's code and text.
     race: (&'static str, &'static str),
     /// The initial of the middle name.
     pub(super) middle: &'static str,
@@ -62,9 +62,9 @@ impl PersonRow {
 impl Person<'_> {
     pub(super) fn row(&self) -> PersonRow {
         let mut rng = self.rng.clone();
-        // 65 before 2015: nobody has a claim from before the coverage began.
+        // Everyone was 65 before 2015, so no one has a claim from before the coverage began.
         let birth = days_after(Date::constant(1930, 1, 1), rng.below(20 * 365));
-        // A letter S in second place marks a made-up beneficiary identifier; real ones never hold an S.
+        // An S in second place marks a made-up beneficiary identifier; real ones never contain an S.
         let mut mbi = String::from("1S00");
         for class in ["ACDEFGHJKM", "NPQRTUVWXY", "0123456789", "ACDEFGHJKM", "NPQRTUVWXY", "0123456789", "0123456789"]
         {
@@ -81,7 +81,7 @@ impl Person<'_> {
         PersonRow { mbi, birth, is_dual, race, middle, is_female, state, zip, contract }
     }
 
-    /// `resourceType`, `id` and `meta` of v1 and v2, of which only v2 names a profile.
+    /// `resourceType`, `id` and `meta` of v1 and v2. Only v2 names a profile.
     pub(super) fn head(&self, json: &mut Json<'_>, kind: &str, id: std::fmt::Arguments<'_>, profile: Option<&str>) {
         json.put("resourceType", kind);
         json.put("id", id);
@@ -139,13 +139,13 @@ impl Person<'_> {
         }
     }
 
-    /// In how many of the first months of 2026 this person was in a Medicare Advantage plan: the second of all people
-    /// was, the others were not.
+    /// In how many of the first months of 2026 this person was in a Medicare Advantage plan. Only the second of all
+    /// people was.
     pub(crate) fn months_in_plan(&self) -> usize {
         if self.patient == SECOND { 6 } else { 0 }
     }
 
-    /// Part C, month by month; 0 stands where there is no plan.
+    /// Part C, month by month; 0 means no plan.
     fn plan(&self, json: &mut Json<'_>) {
         let (within, without) = MONTHS.split_at(self.months_in_plan());
         for (variable, code) in
@@ -168,13 +168,13 @@ pub(super) fn gender_and_birth(json: &mut Json<'_>, row: &PersonRow) {
     json.put("birthDate", row.birth);
 }
 
-/// `state` and `postalCode` of v1 and v2: CMS's number of the state stands in place of its abbreviation.
+/// `state` and `postalCode` of v1 and v2. The state is CMS's number instead of an abbreviation.
 pub(super) fn state_and_zip(json: &mut Json<'_>, row: &PersonRow) {
     json.put("state", row.state.code);
     json.put("postalCode", format_args!("{:05}", row.zip));
 }
 
-/// The reference year and the twelve months of Medicaid eligibility beside Medicare.
+/// The reference year and the twelve months of eligibility for Medicaid.
 pub(super) fn dual_status(json: &mut Json<'_>, row: &PersonRow) {
     json.variable_value("rfrnc_yr", "valueDate", "2026");
     let (code, words) = if row.is_dual {

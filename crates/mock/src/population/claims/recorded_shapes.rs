@@ -1,4 +1,4 @@
-//! Ours against recorded resources: which paths a JSON value has, and what kinds of values stand there.
+//! Compares our resources with recorded ones: which paths a JSON value has, and which kinds of values are there.
 
 #![allow(clippy::print_stderr, reason = "a comparison says what it measured")]
 
@@ -9,18 +9,18 @@ use serde_json::Value;
 
 use crate::tests::recorded::recorded;
 
-/// The percentage of our resources of a type that must have a path which all recorded ones have. Some leave a
-/// provider or a coding out, as the recorded ones of other years do.
+/// The percentage of our resources of a type that must have a path that all recorded ones have. Some of ours have no
+/// provider or coding, like recorded ones of other years.
 const MOST: usize = 85;
 
-/// Each path, and what kinds of value stand there.
+/// Each path, with the kinds of values there.
 pub(super) type Paths = BTreeMap<String, BTreeSet<&'static str>>;
 
-/// How many of ours must have a path that all recorded ones have.
+/// How many of our resources must have a path that all recorded ones have.
 #[derive(PartialEq, Eq)]
 pub(super) enum Need {
     Most,
-    /// One at least: the one recorded claim of the type happens to have it.
+    /// At least one, because only the single recorded claim of the type happens to have it.
     One,
     Nothing,
 }
@@ -43,15 +43,15 @@ fn collect(value: &Value, path: &str, paths: &mut Paths) {
     paths.entry(path.to_owned()).or_default().insert(kind);
 }
 
-/// The paths of a value; elements of a list are one path.
+/// The paths of a value. Elements of a list share one path.
 pub(super) fn paths(value: &Value) -> Paths {
     let mut found = Paths::new();
     collect(value, "", &mut found);
     found
 }
 
-/// The recorded resources of a version in files whose names begin so, by what `group` makes of them, if anything; none
-/// where the payloads are not at hand.
+/// The recorded resources of a version in files whose names begin with `prefix`, by the group that `group` returns,
+/// if any. `None` if the payloads are not available.
 pub(super) fn recorded_resources(
     version: &str,
     prefix: &str,
@@ -78,7 +78,7 @@ pub(super) fn recorded_resources(
     Some(resources)
 }
 
-/// The type of a claim, as ids of v1 and v2 begin with it.
+/// The type of a claim, as at the beginning of ids of v1 and v2.
 pub(super) fn claim_type(resource: &Value) -> Option<String> {
     resource["id"].as_str()?.split('-').next().map(str::to_owned)
 }
@@ -88,7 +88,8 @@ pub(super) fn lines(claim: &Value) -> usize {
     claim["item"].as_array().map_or(0, Vec::len)
 }
 
-/// Fails if ours lack a path that all recorded resources of their type share, or have another kind of value there.
+/// Fails if our resources lack a path that all recorded ones of their type share, or have another kind of value
+/// there.
 pub(super) fn assert_paths<'v, Ours: Iterator<Item = &'v Value>>(
     recorded: &BTreeMap<String, Vec<Value>>,
     ours: impl Fn(&str) -> Ours,
@@ -118,8 +119,8 @@ pub(super) fn assert_paths<'v, Ours: Iterator<Item = &'v Value>>(
     assert!(missing.is_empty(), "{} paths:\n{}", missing.len(), missing.join("\n"));
 }
 
-/// Fails if one of our sizes is a quarter smaller than the smallest recorded one or a quarter larger than the largest:
-/// one recorded claim stands for some types, and that is their range.
+/// Fails if one of our sizes is more than a quarter below the smallest recorded one or above the largest. Some types
+/// have only one recorded claim, so the range is that wide.
 pub(super) fn assert_sizes(group: &str, recorded: &[Value], ours: impl Iterator<Item = usize>) {
     let sizes = || recorded.iter().map(|one| one.to_string().len());
     let (smallest, largest) = (sizes().min().unwrap(), sizes().max().unwrap());

@@ -1,11 +1,11 @@
-//! What made-up claims are made of: names, diagnoses, procedures, drugs, places.
+//! The material for made-up claims: names, diagnoses, procedures, drugs, places.
 //!
-//! Names and wording are this project's own. Codes are those of the public code sets; HCPCS codes
-//! stand without descriptors, since CPT's are licensed. Drug codes are in the labeler range 99999.
+//! Names and texts are this project's own. Codes are from the public code sets. HCPCS codes have no descriptions,
+//! because CPT's are licensed. Drug codes are in the labeler range 99999.
 
 use super::vocabulary::{Code, System};
 
-/// What a provider practises: NUCC taxonomy and the CMS specialty that goes with it.
+/// A provider's specialty: the NUCC taxonomy and the matching CMS specialty.
 pub(super) struct Specialty {
     pub(super) taxonomy_code: &'static str,
     pub(super) taxonomy_words: &'static str,
@@ -120,8 +120,8 @@ pub(super) const PHARMACIES: &[&str] = &[
     "O'Malley's Rx",
 ];
 
-/// ICD-10-CM code without its dot, and a display. The server leaves double quotes around displays
-/// that hold a comma, and so does this table.
+/// ICD-10-CM code without its dot, and a display. The server keeps double quotation marks around displays with a
+/// comma, and so does this table.
 const DIAGNOSES: [(&str, &str); 28] = [
     ("I10", "ESSENTIAL HYPERTENSION"),
     ("E119", "TYPE 2 DIABETES WITHOUT COMPLICATIONS"),
@@ -153,12 +153,12 @@ const DIAGNOSES: [(&str, &str); 28] = [
     ("S72001A", "\"FRACTURE OF NECK OF RIGHT FEMUR, FIRST ENCOUNTER\""),
 ];
 
-/// The diagnosis with this number in a claim that begins at `start`; no claim has one twice.
+/// The diagnosis with this number in a claim whose diagnoses begin at `start`. No claim has one twice.
 pub(super) fn diagnosis(start: u64, sequence: u64) -> &'static (&'static str, &'static str) {
     &DIAGNOSES[((start % 28 + 5 * sequence) % 28) as usize]
 }
 
-/// A professional service: HCPCS, BETOS code and words, type of service, usual charge in cents.
+/// A professional service: HCPCS, BETOS code and text, type of service, usual charge in cents.
 pub(super) struct Service {
     pub(super) hcpcs: &'static str,
     pub(super) betos: (&'static str, &'static str),
@@ -213,7 +213,7 @@ pub(super) const EQUIPMENT: &[Service] = &[
     service("L1832", ("D1F", "Prosthetic/Orthotic devices"), PURCHASE, (40_000, 110_000)),
 ];
 
-/// Place of service, with a short word for it.
+/// Place of service, with a short text for it.
 pub(super) const PLACES: &[(&str, &str)] = &[
     ("11", "Office"),
     ("12", "Home"),
@@ -223,7 +223,7 @@ pub(super) const PLACES: &[(&str, &str)] = &[
     ("81", "Independent Laboratory"),
 ];
 
-/// Revenue centre, its words, and the HCPCS code that may stand beside it.
+/// Revenue center, its text, and the HCPCS code that may go with it.
 pub(super) const REVENUE_CENTERS: &[(&str, &str, &str)] = &[
     ("0300", "Laboratory-general classification", "80053"),
     ("0301", "Laboratory-chemistry", "82947"),
@@ -237,7 +237,7 @@ pub(super) const REVENUE_CENTERS: &[(&str, &str, &str)] = &[
     ("0730", "EKG/ECG-general classification", "93005"),
 ];
 
-/// ICD-10-PCS procedures with a wording of their own.
+/// ICD-10-PCS procedures with our own texts.
 pub(super) const PROCEDURES: &[(&str, &str)] = &[
     ("0SRD0J9", "REPLACEMENT OF LEFT KNEE JOINT, CEMENTED, OPEN"),
     ("4A023N7", "MEASUREMENT OF CARDIAC PRESSURE, LEFT HEART"),
@@ -247,7 +247,7 @@ pub(super) const PROCEDURES: &[(&str, &str)] = &[
     ("0DJ08ZZ", "INSPECTION OF UPPER INTESTINAL TRACT"),
 ];
 
-/// A drug: NDC, brand or label name and substance, units in 30 days, cents for a unit.
+/// A drug: NDC, brand or label name and substance, units in 30 days, cents per unit.
 pub(super) struct Drug {
     pub(super) ndc: &'static str,
     pub(super) name: &'static str,
@@ -274,7 +274,7 @@ pub(super) const DRUGS: &[Drug] = &[
     drug("99999030130", "", true, 1, (5, 90)),
 ];
 
-/// Pharmacy service type codes and their words.
+/// Pharmacy service type codes and their texts.
 pub(super) const PHARMACY_KINDS: &[(&str, &str)] = &[
     ("01", "Community/retail pharmacy"),
     ("01", "Community/retail pharmacy"),

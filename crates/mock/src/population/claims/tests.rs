@@ -13,7 +13,7 @@ fn recorded_claims() -> Option<BTreeMap<String, Vec<Value>>> {
     recorded_resources("v2", "eob-", claim_type)
 }
 
-/// Some of ours by type, with their compact sizes; made once for both tests.
+/// Some of our claims by type, with their compact sizes. They are made once for both tests.
 fn our_claims() -> &'static BTreeMap<String, Vec<(Value, usize)>> {
     static CLAIMS: OnceLock<BTreeMap<String, Vec<(Value, usize)>>> = OnceLock::new();
     CLAIMS.get_or_init(generate)

@@ -1,4 +1,4 @@
-//! What v1 and v2 write alike: CMS's own extensions and codes.
+//! What v1 and v2 write in the same way: CMS's own extensions and codes.
 
 use super::Kind;
 use super::json::{Digits, Json};
@@ -7,7 +7,7 @@ use super::row::{Column, Diagnosis, DrugEvent, Institutional, Line, Professional
 use super::vocabulary::{Code, HCPCS, NDC, System};
 
 impl Json<'_> {
-    /// CMS's number for the type of a claim, and Blue Button's word.
+    /// CMS's number for the type of a claim, and Blue Button's name.
     pub(super) fn claim_types(&mut self, kind: Kind) {
         if let Some((code, words)) = kind.claim_type() {
             self.coding(Code(System::Variable("nch_clm_type_cd"), code, words));
@@ -15,12 +15,12 @@ impl Json<'_> {
         self.coding(Code(System::Bluebutton("eob-type"), kind.eob_type(), ""));
     }
 
-    /// What an adjudication calls a variable with these words.
+    /// The adjudication code of a variable with this text.
     pub(super) fn adjudication_code(&mut self, (variable, words): (&str, &str)) {
         self.variable_code("adjudication", variable, words);
     }
 
-    /// What `benefitBalance` calls a column.
+    /// The `benefitBalance` code of a column.
     pub(super) fn balance_code(&mut self, column: Column) {
         let (variable, words) = column.variable();
         self.variable_code("benefit-balance", variable, words);
@@ -33,7 +33,7 @@ impl Json<'_> {
         }
     }
 
-    /// The extension of a diagnosis of a hospital's stay.
+    /// The extension of a diagnosis in a hospital stay.
     pub(super) fn at_admission(&mut self, diagnosis: &Diagnosis) {
         if let Some(variable) = diagnosis.at_admission {
             let words = "Diagnosis was present at the time of admission (POA)";
@@ -66,7 +66,7 @@ impl Json<'_> {
         });
     }
 
-    /// What the carrier of a professional claim tells.
+    /// What the carrier of a professional claim adds.
     pub(super) fn carrier(&mut self, bill: &Professional) {
         self.variable_identifier("carr_num", Digits(bill.carrier, 5));
         self.variable_identifier("carr_clm_cntl_num", Digits(bill.control, 14));
@@ -76,7 +76,7 @@ impl Json<'_> {
         self.variable_identifier("clm_clncl_tril_num", Digits(0, 1));
     }
 
-    /// How the performer of a professional claim takes part in Medicare.
+    /// How the provider of a professional claim participates in Medicare.
     pub(super) fn participation(&mut self, kind: Kind) {
         if kind == Kind::Carrier {
             self.variable("carr_line_prvdr_type_cd", "1", "");
@@ -84,12 +84,12 @@ impl Json<'_> {
         self.variable("prtcptng_ind_cd", "1", "Participating");
     }
 
-    /// How many services a line of a doctor is for.
+    /// How many services a doctor's line is for.
     pub(super) fn services(&mut self, line: &Line) {
         self.variable_count("carr_line_mtus_cnt", line.units);
     }
 
-    /// That services are counted.
+    /// Says that services are counted.
     pub(super) fn services_coded(&mut self) {
         self.variable("carr_line_mtus_cd", "3", "Services");
     }
@@ -127,17 +127,17 @@ impl Json<'_> {
         self.extension(NDC, "99999090110", "Testing strips - BLOOD GLUCOSE STRIP");
     }
 
-    /// What kind of service it was.
+    /// The kind of service.
     pub(super) fn betos(&mut self, details: &ServiceLine) {
         self.variable("betos_cd", details.service.betos.0, details.service.betos.1);
     }
 
-    /// That the service was subject to the deductible.
+    /// Says that the deductible applied to the service.
     pub(super) fn deductible_applies(&mut self) {
         self.variable("line_service_deductible", "0", "Service Subject to Deductible");
     }
 
-    /// `"coding"` of a HCPCS code with the version that professional lines give with it.
+    /// `"coding"` of an HCPCS code with the version that professional lines give with it.
     pub(super) fn hcpcs_version_3(&mut self, code: &str) {
         self.put_list("coding", |json| {
             json.object(|json| {
@@ -180,17 +180,17 @@ impl Json<'_> {
         self.variable_identifier("fi_doc_clm_cntl_num", Digits(bill.control, 14));
     }
 
-    /// How often a hospice has had the patient.
+    /// How many times a hospice has had the patient.
     pub(super) fn hospice_periods(&mut self, periods: u64) {
         self.variable_count("bene_hospc_prd_cnt", periods);
     }
 
-    /// That an institution asked for payment.
+    /// Says that an institution asked for payment.
     pub(super) fn payment_requested(&mut self) {
         self.variable("clm_mdcr_non_pmt_rsn_cd", "P", "Payment requested");
     }
 
-    /// How the lines of outpatients and of home health are paid.
+    /// How outpatient and home health lines are paid.
     pub(super) fn fee_schedule(&mut self) {
         let words = "Services not paid under OPPS; uses a different fee schedule (e.g., ambulance, PT, mammography)";
         self.variable("rev_cntr_stus_ind_cd", "A", words);

@@ -2,7 +2,7 @@
 
 use super::json::{Json, Value};
 
-/// A code system or an extension's URL, kept as the part that differs.
+/// A code system or an extension's URL, stored as the part that differs.
 #[derive(Clone, Copy)]
 pub(super) enum System<'a> {
     /// A variable of the CMS claims database.
@@ -17,7 +17,7 @@ pub(super) enum System<'a> {
     Carin(&'a str),
     /// A code system of HL7 Terminology.
     Terminology(&'a str),
-    /// Any other, in full.
+    /// Any other URL, in full.
     Url(&'a str),
 }
 
@@ -39,7 +39,7 @@ impl Value for System<'_> {
     }
 }
 
-/// A code with its system and its display; an empty display is left out.
+/// A code with its system and its display. An empty display is left out.
 #[derive(Clone, Copy)]
 pub(super) struct Code<'a>(pub(super) System<'a>, pub(super) &'a str, pub(super) &'a str);
 

@@ -1,4 +1,4 @@
-//! The columns of CMS's database that hold sums and counts.
+//! The columns of CMS's database with sums and counts.
 
 use super::super::json::{Json, Value};
 use super::super::parts::Cents;
@@ -23,20 +23,20 @@ impl Value for Figure {
     }
 }
 
-/// Each column: FHIR's or CARIN's word for it on a line, its name in CMS's database, and CMS's words.
+/// Each column: its FHIR or CARIN name on a line, its name in CMS's database, and CMS's text.
 macro_rules! columns {
     ($($column:ident $category:expr, $name:literal, $words:literal;)*) => {
-        /// A column, called as CMS calls it.
+        /// A column, with CMS's name.
         #[derive(Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Column { $($column),* }
 
         impl Column {
-            /// The word of FHIR or CARIN under which v2 files an amount of a line.
+            /// The FHIR or CARIN category of a line's amount in v2.
             pub(crate) fn category(self) -> Option<Code<'static>> {
                 match self { $(Self::$column => $category),* }
             }
 
-            /// The name of the CMS variable, and CMS's words for it.
+            /// The name of the CMS variable, and CMS's text for it.
             pub(crate) fn variable(self) -> (&'static str, &'static str) {
                 match self { $(Self::$column => ($name, $words)),* }
             }
@@ -68,7 +68,7 @@ columns! {
     LineSbmtdChrgAmt Some(SUBMITTED), "line_sbmtd_chrg_amt", "Line Submitted Charge Amount";
     LineAlowdChrgAmt Some(ELIGIBLE), "line_alowd_chrg_amt", "Line Allowed Charge Amount";
 
-    // Revenue lines of institutions. The server puts the first of them on lines of equipment as well.
+    // Revenue lines of institutions. The server uses the first of them on lines of equipment too.
     RevCntrPrvdrPmtAmt Some(PAID_TO_PROVIDER), "rev_cntr_prvdr_pmt_amt", "Revenue Center (Medicare) Provider Payment Amount";
     RevCntrRateAmt Some(SUBMITTED), "rev_cntr_rate_amt", "Revenue Center Rate Amount";
     RevCntrTotChrgAmt Some(SUBMITTED), "rev_cntr_tot_chrg_amt", "Revenue Center Total Charge Amount";

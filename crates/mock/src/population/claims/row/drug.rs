@@ -7,7 +7,7 @@ use super::super::vocabulary::{Code, System};
 use super::{ClaimRow, Column, Details, Info, InfoValue, Line};
 use crate::rng::Rng;
 
-/// What only a drug event tells.
+/// What only a drug event has.
 pub(crate) struct DrugEvent {
     pub(crate) drug: &'static Drug,
     /// The number that the pharmacy gave to the prescription.
@@ -15,12 +15,12 @@ pub(crate) struct DrugEvent {
     pub(crate) pharmacy: u64,
     pub(crate) pharmacy_kind: Code<'static>,
     pub(crate) pharmacy_name: Option<&'static str>,
-    /// The number of the plan's contract, and the plan's within it.
+    /// The number of the plan's contract, and of the plan under it.
     pub(crate) plan: (u64, u64),
     pub(crate) has_payment_date: bool,
 }
 
-/// The money of a drug event. What the patient and the plan pay is the whole cost.
+/// The costs of a drug event. Patient and plan together pay the whole cost.
 struct Cost {
     total: Cents,
     patient: Cents,
@@ -32,7 +32,7 @@ struct Cost {
 
 impl Cost {
     fn any(rng: &mut Rng, drug: &Drug, quantity: u64) -> Self {
-        // A dispensing fee keeps the cheapest drugs from costing nothing.
+        // A dispensing fee, so that even the cheapest drugs cost something.
         let total = Cents(quantity * rng.between(drug.price.0, drug.price.1) + rng.between(50, 400));
         let patient = total.percent(rng.between(0, 60));
         let subsidy = if rng.percent(20) { total.less(patient).percent(15) } else { Cents(0) };

@@ -1,16 +1,16 @@
-//! What a claim tells in `supportingInfo` of v2 and v3 and in `information` of v1.
+//! The contents of `supportingInfo` in v2 and v3 and of `information` in v1.
 
 use jiff::civil::Date;
 
 use super::super::json::Json;
 use super::super::vocabulary::{Code, System, UNITS};
 
-/// What an entry tells.
+/// The value of an entry.
 #[derive(Clone, Copy)]
 pub(crate) enum InfoValue {
     Date(Date),
     Period(Date, Date),
-    /// A code and its words.
+    /// A code and its text.
     Code(&'static str, &'static str),
     Count(u64),
     Pints(u64),
@@ -18,21 +18,20 @@ pub(crate) enum InfoValue {
     Observation,
 }
 
-/// Each kind of entry: CARIN's word for it and the words that go with it, where there are any; its name
-/// in CMS's database, and CMS's words.
+/// Each kind of entry: CARIN's name and text for it, if there are any; its name in CMS's database, and CMS's text.
 macro_rules! information {
     ($($info:ident $carin:expr, $name:literal, $words:literal;)*) => {
-        /// What an entry is about.
+        /// The kind of an entry.
         #[derive(Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Info { $($info),* }
 
         impl Info {
-            /// CARIN's word, and the words that go with it.
+            /// CARIN's name, and the text for it.
             pub(crate) fn carin(self) -> Option<(&'static str, &'static str)> {
                 match self { $(Self::$info => $carin),* }
             }
 
-            /// The name of the CMS variable, and CMS's words for it.
+            /// The name of the CMS variable, and CMS's text for it.
             pub(crate) fn variable(self) -> (&'static str, &'static str) {
                 match self { $(Self::$info => ($name, $words)),* }
             }
@@ -72,7 +71,7 @@ information! {
 }
 
 impl Info {
-    /// Whether v2 names the CMS variable too: beside CARIN's word it seldom does.
+    /// Whether v2 also names the CMS variable. With CARIN's name, it seldom does.
     pub(crate) fn is_variable_in_v2(self) -> bool {
         self.carin().is_none() || matches!(self, Self::Received | Self::AdmissionType)
     }
@@ -87,7 +86,7 @@ impl Info {
 }
 
 impl Json<'_> {
-    /// The value of an entry, as v1 and v2 both write it.
+    /// The value of an entry, in the form of both v1 and v2.
     pub(crate) fn information_value(&mut self, info: Info, value: InfoValue) {
         match value {
             InfoValue::Date(date) => self.put("timingDate", date),

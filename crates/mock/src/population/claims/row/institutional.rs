@@ -9,23 +9,23 @@ use super::stay::information;
 use super::{ClaimRow, Column, Details, Diagnosis, DiagnosisKind, Figure, Line, Role, diagnoses};
 use crate::rng::Rng;
 
-/// What only a claim of an institution tells.
+/// What only an institution's claim has.
 pub(crate) struct Institutional {
-    /// Who sent the bill, where the claim says so.
+    /// Who sent the bill, if the claim says it.
     pub(crate) organization: Option<Organization>,
     /// The care team without the performer.
     pub(crate) others: Vec<(Role, Provider)>,
     /// What the intermediary did with a stay's claim.
     pub(crate) action: Option<(&'static str, &'static str)>,
-    /// The number that the intermediary gave to the claim, and that of the original claim, which only v1 tells.
+    /// The number that the intermediary gave to the claim, and that of the original claim, which only v1 has.
     pub(crate) control: u64,
     pub(crate) original_control: u64,
     pub(crate) contractor: &'static str,
-    /// How often a hospice has had the patient.
+    /// How many times a hospice has had the patient.
     pub(crate) hospice_periods: Option<u64>,
     pub(crate) has_sub_type: bool,
     pub(crate) procedures: Vec<&'static (&'static str, &'static str)>,
-    /// A procedure of an outpatient that only v1 tells.
+    /// An outpatient procedure that only v1 has.
     pub(crate) outpatient_procedure: Option<&'static (&'static str, &'static str)>,
     /// Postal abbreviation.
     pub(crate) state: &'static str,
@@ -40,13 +40,13 @@ pub(crate) struct Organization {
     pub(crate) name: &'static str,
 }
 
-/// What only a revenue line tells.
+/// What only a revenue line has.
 pub(crate) struct RevenueLine {
-    /// Revenue center code, and its words.
+    /// Revenue center code, and its text.
     pub(crate) center: (&'static str, &'static str),
-    /// Whether a drug was given that the line names.
+    /// Whether the line is for a drug, which it names.
     pub(crate) has_drug: bool,
-    /// Whether v1 tells a modifier of its own.
+    /// Whether v1 has an additional modifier.
     pub(crate) has_v1_modifier: bool,
 }
 
@@ -74,7 +74,7 @@ impl RevenueLine {
 }
 
 impl Institutional {
-    /// The kind of facility, as the first digit of the type of bill tells it.
+    /// The kind of facility, from the first digit of the type of bill.
     pub(crate) fn facility(kind: Kind) -> (&'static str, &'static str) {
         match kind {
             Kind::Hha => ("3", "Home Health Agency (HHA)"),
@@ -84,7 +84,7 @@ impl Institutional {
         }
     }
 
-    /// The class of service, as the second digit of the type of bill tells it.
+    /// The class of service, from the second digit of the type of bill.
     pub(crate) fn service_class(kind: Kind) -> &'static str {
         match kind {
             Kind::Hha => "2",
@@ -93,7 +93,7 @@ impl Institutional {
         }
     }
 
-    /// Whether drugs take the place of the units of a line.
+    /// Whether a line has drugs instead of units.
     pub(crate) fn counts_drugs(kind: Kind) -> bool {
         matches!(kind, Kind::Snf | Kind::Hha | Kind::Hospice)
     }
@@ -140,7 +140,7 @@ pub(super) fn row<'c>(claim: &'c Claim, rng: &mut Rng) -> ClaimRow<'c> {
     };
     let procedures = (0..procedures).map(|_| rng.pick(PROCEDURES)).collect();
     let state = rng.pick(STATES).postal;
-    // Chance for what only v1 tells, apart from the chance that makes the rest.
+    // Random numbers for what only v1 has, separate from those for the rest.
     let mut v1 = Rng::at(&[claim.rng.clone().next(), 0x0076_3100]);
     let original_control = v1.below(100_000_000_000_000);
     let is_outpatient = kind == Kind::Outpatient;
@@ -191,7 +191,7 @@ pub(super) fn row<'c>(claim: &'c Claim, rng: &mut Rng) -> ClaimRow<'c> {
     }
 }
 
-/// A row of [`REVENUE_CENTERS`], none for the line that repeats the total, and its money.
+/// A row of [`REVENUE_CENTERS`] (none for the line that repeats the total), and its amounts.
 type Revenue = (Option<&'static (&'static str, &'static str, &'static str)>, LineMoney);
 
 /// The lines and their sum. The last line of a hospital's bill repeats the total charge.

@@ -1,10 +1,10 @@
-//! How many lines a claim has and what money stands on each.
+//! How many lines a claim has, and the amounts on each.
 
 use super::super::Kind;
 use super::super::parts::Cents;
 use crate::rng::Rng;
 
-/// The money on one line. Charge ≥ allowed ≥ paid, and allowed = deductible + coinsurance + paid.
+/// The amounts on one line. Charge ≥ allowed ≥ paid, and allowed = deductible + coinsurance + paid.
 #[derive(Clone, Copy, Default)]
 pub(super) struct LineMoney {
     pub(super) charge: Cents,
@@ -12,7 +12,7 @@ pub(super) struct LineMoney {
     pub(super) deductible: Cents,
     pub(super) coinsurance: Cents,
     pub(super) paid: Cents,
-    /// What Medicare does not cover of the charge: all of a refused line.
+    /// The part of the charge that Medicare does not cover: all of it on a denied line.
     pub(super) noncovered: Cents,
 }
 
@@ -30,7 +30,7 @@ impl LineMoney {
         Self { charge, allowed, deductible, coinsurance, paid, noncovered: Cents(0) }
     }
 
-    /// Whether the line was refused: charged, but nothing allowed.
+    /// Whether the line was denied: charged, but nothing allowed.
     pub(super) fn denied(&self) -> bool {
         self.allowed < self.charge && self.noncovered == self.charge
     }
@@ -50,8 +50,8 @@ impl LineMoney {
     }
 }
 
-/// How many lines a claim has: mostly a few, seldom 45, once in some two thousand claims 450 (the
-/// most that one institutional claim may hold).
+/// How many lines a claim has: usually a few, seldom 45, and in about one of two thousand claims 450 (the maximum for
+/// one institutional claim).
 pub(super) fn count(rng: &mut Rng, kind: Kind) -> u64 {
     if kind == Kind::Pde {
         return 1;
@@ -69,7 +69,7 @@ pub(super) fn count(rng: &mut Rng, kind: Kind) -> u64 {
         _ => rng.between(5, 12),
     };
     match kind {
-        // One more for the revenue line that repeats the total.
+        // One more, for the revenue line that repeats the total.
         Kind::Outpatient => few.min(11) + 1,
         Kind::Inpatient => few.min(4) + 1,
         _ => few,

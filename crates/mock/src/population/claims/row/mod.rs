@@ -1,7 +1,6 @@
-//! A claim as CMS's database has it: [`ClaimRow`], which v1, v2 and v3 each write in their own way.
+//! A claim as in CMS's database: [`ClaimRow`], which v1, v2 and v3 each write in their own form.
 //!
-//! The row is made once, with everything that any version tells. So no two versions can tell different
-//! stories about a claim.
+//! The row is made once and has everything that any version shows. So two versions cannot contradict each other.
 
 mod columns;
 mod drug;
@@ -22,16 +21,16 @@ pub(super) use information::{Info, InfoValue};
 pub(super) use institutional::{Institutional, Organization, RevenueLine};
 pub(super) use professional::{Professional, ServiceLine, Source};
 
-/// All that is known of a claim.
+/// All that is known about a claim.
 pub(super) struct ClaimRow<'c> {
     pub(super) claim: &'c Claim,
-    /// Whether whole amounts go out without `.0`.
+    /// Whether whole amounts are written without `.0`.
     pub(super) whole_amounts: bool,
     /// Replaced by a later claim.
     pub(super) is_cancelled: bool,
     /// The number of the group that ties a claim to its adjustments.
     pub(super) group: u64,
-    /// Who did what the claim is for; who prescribed the drug of a drug event.
+    /// Who provided the service; for a drug event, who prescribed the drug.
     pub(super) performer: Provider,
     pub(super) information: Vec<(Info, InfoValue)>,
     pub(super) diagnoses: Vec<Diagnosis>,
@@ -41,7 +40,7 @@ pub(super) struct ClaimRow<'c> {
     pub(super) paid: Cents,
     /// Other sums and counts of the whole claim.
     pub(super) figures: Vec<(Column, Figure)>,
-    /// What a hospital is paid besides: the claim value amounts.
+    /// Additional payments to a hospital: the claim value amounts.
     pub(super) value_amounts: Vec<(Column, Cents)>,
     /// At least one.
     pub(super) lines: Vec<Line>,
@@ -57,7 +56,7 @@ pub(super) enum Details {
 
 /// What all lines have. The details have the rest, in the same order.
 pub(super) struct Line {
-    /// From 1 on.
+    /// Counted from 1.
     pub(super) sequence: u64,
     /// HCPCS code, or the NDC of a drug event; none on the line that repeats a hospital's total.
     pub(super) code: Option<&'static str>,
@@ -68,7 +67,7 @@ pub(super) struct Line {
     pub(super) amounts: Vec<(Column, Cents)>,
 }
 
-/// What somebody in the care team does.
+/// The role of a member of the care team.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Referring,
@@ -84,7 +83,7 @@ pub(super) struct Diagnosis {
     pub(super) code: &'static str,
     pub(super) words: &'static str,
     pub(super) kind: DiagnosisKind,
-    /// The CMS variable that says whether it was there at admission, on the diagnoses of a hospital's stay.
+    /// The CMS variable that says whether it was present at admission, for the diagnoses of a hospital stay.
     pub(super) at_admission: Option<&'static str>,
 }
 
@@ -92,9 +91,9 @@ pub(super) struct Diagnosis {
 pub(super) enum DiagnosisKind {
     Admitting,
     Principal,
-    /// A further one of a professional claim.
+    /// A further diagnosis of a professional claim.
     Secondary,
-    /// A further one of an institution's claim.
+    /// A further diagnosis of an institution's claim.
     Other,
 }
 
@@ -110,7 +109,7 @@ impl<'c> ClaimRow<'c> {
         Self { whole_amounts, ..row }
     }
 
-    /// A row in which only this is filled in.
+    /// A row with only these values.
     fn new(claim: &'c Claim, performer: Provider, details: Details) -> Self {
         Self {
             claim,
@@ -129,7 +128,7 @@ impl<'c> ClaimRow<'c> {
         }
     }
 
-    /// The care team; who performed or prescribed comes last.
+    /// The care team. The one who performed or prescribed comes last.
     pub(super) fn care_team(&self) -> impl Iterator<Item = (Role, &Provider)> {
         let (role, referring, others): (_, _, &[(Role, Provider)]) = match &self.details {
             Details::Drug(_) => (Role::Prescribing, None, &[]),
@@ -150,12 +149,12 @@ impl<'c> ClaimRow<'c> {
         own.or_else(|| value().map(|(_, amount)| Figure::Money(*amount)))
     }
 
-    /// Final-action claims are active; what a later claim replaced is cancelled.
+    /// Final-action claims are active; a claim that was replaced is cancelled.
     pub(super) fn status(&self) -> &'static str {
         if self.is_cancelled { "cancelled" } else { "active" }
     }
 
-    /// The claim's number and its group's, both negative, and the number of a prescription.
+    /// The numbers of the claim and its group, both negative, and the number of a prescription.
     pub(super) fn identifiers(&self) -> impl Iterator<Item = (System<'static>, i128)> {
         let (own, prescription) = match &self.details {
             Details::Drug(event) => ("pde_id", Some((System::Variable("rx_srvc_rfrnc_num"), event.prescription))),
@@ -166,7 +165,7 @@ impl<'c> ClaimRow<'c> {
         own.into_iter().chain(prescription.map(|(system, number)| (system, i128::from(number))))
     }
 
-    /// What became of a professional claim.
+    /// The disposition of a professional claim.
     pub(super) fn disposition(&self) -> &'static str {
         if self.is_cancelled { "03" } else { "01" }
     }
@@ -198,12 +197,12 @@ impl<'c> ClaimRow<'c> {
 }
 
 impl Line {
-    /// What became of a line of a professional claim.
+    /// The processing result of a line of a professional claim.
     pub(super) fn processing(&self) -> (&'static str, &'static str) {
         if self.is_denied { ("N", "Medically unnecessary") } else { ("A", "Allowed") }
     }
 
-    /// Why an institution got less than it charged. Lines that were allowed say so only if they are `explained`.
+    /// Why an institution got less than it charged. Lines that were allowed say it only if they are `explained`.
     pub(super) fn reduction(&self, explained: bool) -> Option<Code<'static>> {
         let reason = if self.is_denied { "CO50" } else { "CO45" };
         (self.is_denied || explained).then_some(Code(System::Variable("rev_cntr_1st_ansi_cd"), reason, ""))
@@ -215,7 +214,7 @@ impl Line {
     }
 }
 
-/// Different diagnoses; `kind` says of each by its number what it is.
+/// Distinct diagnoses. `kind` returns the kind of each one from its number.
 fn diagnoses(rng: &mut Rng, count: u64, kind: impl Fn(u64) -> DiagnosisKind) -> Vec<Diagnosis> {
     let start = rng.next();
     (1..=count)

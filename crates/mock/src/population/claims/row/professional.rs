@@ -8,11 +8,11 @@ use super::line_money::{self, LineMoney};
 use super::{ClaimRow, Column, Details, DiagnosisKind, Figure, Info, InfoValue, Line, diagnoses};
 use crate::rng::Rng;
 
-/// What only a professional claim tells.
+/// What only a professional claim has.
 pub(crate) struct Professional {
     /// What a laboratory measured, in hundredths of a gram per deciliter.
     pub(crate) hemoglobin: Option<Cents>,
-    /// The number of the carrier, and the number that the carrier gave to the claim.
+    /// The number of the carrier, and the number that it gave to the claim.
     pub(crate) carrier: u64,
     pub(crate) control: u64,
     /// How the carrier entered the claim.
@@ -28,10 +28,10 @@ pub(crate) struct Professional {
     pub(crate) lines: Vec<ServiceLine>,
 }
 
-/// What only a line of a professional claim tells.
+/// What only a line of a professional claim has.
 pub(crate) struct ServiceLine {
     pub(crate) service: &'static Service,
-    /// The number of the diagnosis that it is for.
+    /// The number of the diagnosis that the line is for.
     pub(crate) diagnosis: u64,
     pub(crate) source: Source,
 }
@@ -39,17 +39,17 @@ pub(crate) struct ServiceLine {
 /// Where a service or a piece of equipment came from.
 #[derive(Clone, Copy)]
 pub(crate) enum Source {
-    /// The ZIP code of a doctor's place of service, and its four further digits.
+    /// The ZIP code of a doctor's place of service, and its four extra digits.
     Zip(u64, u64),
     /// The number of the supplier of equipment.
     Supplier(u64),
 }
 
 impl Professional {
-    /// Whom the carrier pays.
+    /// Who is paid by the carrier.
     pub(crate) const PAYMENT: (&'static str, &'static str) = ("1", "Physician/supplier");
 
-    /// That no payment was reduced.
+    /// Says that no payment was reduced.
     pub(crate) const NOT_REDUCED: Code<'static> = Code(System::Variable("carr_line_rdcd_pmt_phys_astn_c"), "0", "N/A");
 
     pub(crate) fn place(&self) -> Code<'static> {
@@ -66,7 +66,7 @@ pub(super) fn row<'c>(claim: &'c Claim, rng: &mut Rng) -> ClaimRow<'c> {
         })
         .collect();
     let total = LineMoney::total(services.iter().map(|(_, money)| money));
-    // Equipment goes with a laboratory value more often than a visit does: oxygen and insulin need one.
+    // Equipment has a laboratory value more often than a visit does, because oxygen and insulin need one.
     let observed = rng.percent(if is_carrier { 10 } else { 90 });
     let is_cancelled = rng.percent(3);
     let hemoglobin = observed.then(|| Cents(rng.between(80, 170) * 10));
@@ -80,7 +80,7 @@ pub(super) fn row<'c>(claim: &'c Claim, rng: &mut Rng) -> ClaimRow<'c> {
     let group = claim.group(rng);
     let performer = Provider::any(rng);
     let referring = Provider::any(rng);
-    // Most claims of doctors do not say who billed.
+    // Most doctors' claims do not say who billed.
     let has_biller = !is_carrier || !rng.percent(60);
     let has_referral = !is_carrier || !rng.percent(15);
     let organization = (is_carrier && rng.percent(40)).then(|| {
@@ -118,7 +118,7 @@ pub(super) fn row<'c>(claim: &'c Claim, rng: &mut Rng) -> ClaimRow<'c> {
         group,
         information,
         diagnoses,
-        // The total charge stays 0, as the server has it on these types.
+        // The total charge stays 0, as on the server for these types.
         paid: total.paid,
         figures: vec![
             (Column::CarrClmCashDdctblApldAmt, Figure::Money(total.deductible)),

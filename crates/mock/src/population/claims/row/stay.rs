@@ -1,11 +1,11 @@
-//! What an institution tells of a stay in its supporting information.
+//! The supporting information about a stay in an institution.
 
 use super::super::datetime::days_after;
 use super::super::{Claim, Kind};
 use super::{Info, InfoValue};
 use crate::rng::Rng;
 
-/// Admission, discharge, bill, and what only one kind of institution tells.
+/// Admission, discharge, bill, and what only one type of institution has.
 pub(super) fn information(claim: &Claim, rng: &mut Rng) -> Vec<(Info, InfoValue)> {
     use InfoValue::{Code, Count, Date, Period, Pints};
     const PROSPECTIVE: (Info, InfoValue) = (Info::PaymentSystem, Code("2", "PPS bill; claim contains PPS indicator"));

@@ -6,7 +6,7 @@ use super::super::vocabulary::{Code, NDC, System, US_NPI};
 use super::parts::{FIRST_MEMBER, amounts};
 use super::sections::{PRIMARY, information, member};
 
-/// Writes the inside of the resource.
+/// Writes the members of the resource.
 pub(super) fn write(json: &mut Json<'_>, row: &ClaimRow<'_>, event: &DrugEvent) {
     let claim = row.claim;
     claim.head_v1(json);

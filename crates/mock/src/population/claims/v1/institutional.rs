@@ -7,7 +7,7 @@ use super::super::vocabulary::{Code, HCPCS, System, UNITS};
 use super::parts::{FIRST_MEMBER, amounts, dollars, money_extension, npi, reasoned};
 use super::sections::{PRIMARY, diagnoses, information, member};
 
-/// Writes the inside of the resource.
+/// Writes the members of the resource.
 pub(super) fn write(json: &mut Json<'_>, row: &ClaimRow<'_>, bill: &Institutional) {
     let claim = row.claim;
     claim.head_v1(json);
@@ -21,7 +21,7 @@ pub(super) fn write(json: &mut Json<'_>, row: &ClaimRow<'_>, bill: &Institutiona
         json.put("end", claim.end);
     });
     if let Some(organization) = bill.organization {
-        // With CMS's own number, then with the national one.
+        // With CMS's own number, and then with the national one.
         json.put_object("provider", |json| {
             json.put_object("identifier", |json| {
                 json.put("system", System::Variable("prvdr_num"));
@@ -74,7 +74,7 @@ pub(super) fn write(json: &mut Json<'_>, row: &ClaimRow<'_>, bill: &Institutiona
     }
 }
 
-/// The sums that v2 has in `benefitBalance`, and what it has in extensions.
+/// The sums that v2 has in `benefitBalance`, and what v2 has in extensions too.
 fn extensions(json: &mut Json<'_>, row: &ClaimRow<'_>, bill: &Institutional) {
     for column in [Column::ImeOpClmValAmt, Column::DshOpClmValAmt, Column::ClmUncompdCarePmtAmt] {
         if let Some(amount) = row.figure(column) {
@@ -90,7 +90,7 @@ fn extensions(json: &mut Json<'_>, row: &ClaimRow<'_>, bill: &Institutional) {
     if let Some(primary_payer) = row.figure(Column::Prpayamt) {
         money_extension(json, Column::Prpayamt, primary_payer);
     }
-    // A coding in v2, an identifier in v1.
+    // This is a coding in v2 and an identifier in v1.
     json.variable_identifier("fi_num", bill.contractor);
     json.control_number(bill);
     json.variable_identifier("fi_orig_clm_cntl_num", Digits(bill.original_control, 14));

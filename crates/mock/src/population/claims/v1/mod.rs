@@ -1,4 +1,4 @@
-//! Claims, people and coverage in the shape of API v1 (FHIR STU3).
+//! Claims, people and coverage in the form of API v1 (FHIR STU3).
 
 mod drug;
 mod institutional;
@@ -15,8 +15,8 @@ use super::vocabulary::{Code, System};
 use super::{Claim, Kind, near_line_record, written};
 
 impl Claim {
-    /// Appends the v1 ExplanationOfBenefit as compact JSON. It has no `created`, so that a claim is the
-    /// same text at every request.
+    /// Appends the v1 ExplanationOfBenefit as compact JSON. It has no `created`, so a claim has the same text at
+    /// every request.
     pub(crate) fn write_v1(&self, out: &mut String) {
         let row = ClaimRow::of(self);
         let mut json = Json::new(out);
@@ -28,15 +28,15 @@ impl Claim {
         });
     }
 
-    /// `resourceType`, `id` and `meta`; v1 names no profile.
+    /// `resourceType`, `id` and `meta`. v1 names no profile.
     fn head_v1(&self, json: &mut Json<'_>) {
         json.put("resourceType", "ExplanationOfBenefit");
         json.put("id", format_args!("{}--{}", self.kind.name(), self.number));
         json.put_object("meta", |json| json.put("lastUpdated", written(self.last_updated, true)));
     }
 
-    /// CMS's number, Blue Button's word, FHIR's, the record, the service. The server calls outpatient
-    /// claims professional, and has no FHIR word for equipment and home health.
+    /// CMS's number, Blue Button's and FHIR's names, the record, the service. The server calls outpatient claims
+    /// professional, and has no FHIR name for equipment and home health.
     fn types_v1(&self, json: &mut Json<'_>) {
         json.claim_types(self.kind);
         let fhir = match self.kind {

@@ -1,14 +1,14 @@
-//! The building blocks of v1, as FHIR STU3 writes them.
+//! The building blocks of v1, in the form of FHIR STU3.
 
 use super::super::json::{Digits, Json, Value};
 use super::super::parts::Provider;
 use super::super::row::{Column, Line};
 use super::super::vocabulary::{Code, System, US_NPI};
 
-/// The first number of a care team: CMS counts from 2 in v1.
+/// The first number of a care team. In v1, CMS counts from 2.
 pub(super) const FIRST_MEMBER: u64 = 2;
 
-/// A sum of US dollars: STU3 makes money a quantity whose code is the currency.
+/// An amount of US dollars. In STU3, money is a quantity with the currency as its code.
 pub(super) fn dollars(json: &mut Json<'_>, name: &'static str, value: impl Value) {
     json.put_object(name, |json| {
         json.put("value", value);
@@ -25,7 +25,7 @@ pub(super) fn money_extension(json: &mut Json<'_>, column: Column, value: impl V
     });
 }
 
-/// `"identifier"` of somebody with a National Provider Identifier, and the name where one is known.
+/// `"identifier"` of a provider with a National Provider Identifier, and the name if it is known.
 pub(super) fn provider(json: &mut Json<'_>, provider: &Provider) {
     npi(json, provider.npi);
     json.provider_name(provider);
@@ -44,10 +44,10 @@ pub(super) fn role(json: &mut Json<'_>, (code, words): (&str, &str)) {
     json.concept("role", &[Code(System::Url("http://hl7.org/fhir/claimcareteamrole"), code, words)]);
 }
 
-/// The amounts of a line: the CMS variable alone, without CARIN's word. What a drug's plan paid says that the
-/// drug is covered.
+/// The amounts of a line: only the CMS variable, without CARIN's name. The amount that a drug's plan paid says that
+/// the drug is covered.
 pub(super) fn amounts(json: &mut Json<'_>, line: &Line) {
-    // v2 mislabels a copy of an equipment line's payment as a revenue center's; v1 has no such copy.
+    // v2 has a copy of an equipment line's payment, mislabeled as a revenue center's. v1 has no such copy.
     let is_equipment = line.amount(Column::LineDmePrchsPriceAmt).is_some();
     for &(column, amount) in &line.amounts {
         if is_equipment && column == Column::RevCntrPrvdrPmtAmt {
@@ -66,7 +66,7 @@ pub(super) fn amounts(json: &mut Json<'_>, line: &Line) {
     }
 }
 
-/// An adjudication that gives a reason instead of an amount: the code of a CMS variable with these words.
+/// An adjudication with a reason instead of an amount: the code of a CMS variable with this text.
 pub(super) fn reasoned(json: &mut Json<'_>, words: &str, reason: Code<'_>) {
     let System::Variable(variable) = reason.0 else { return };
     json.object(|json| {

@@ -9,7 +9,7 @@ use super::super::vocabulary::System;
 use crate::ids::hex;
 
 impl Person<'_> {
-    /// The v1 Patient: as in v2, but with a hash in place of the Medicare number, and without the extensions of US
+    /// The v1 Patient: like v2's, but with a hash instead of the Medicare number, and without the extensions of US
     /// Core, which came with v2.
     pub(crate) fn patient_v1(&self) -> String {
         let row = self.row();
@@ -27,7 +27,8 @@ impl Person<'_> {
                 });
                 json.object(|json| {
                     json.put("system", "https://bluebutton.cms.gov/resources/identifier/mbi-hash");
-                    // CMS hashes with a secret of its own; any 64 hexadecimal digits that stay the same do here.
+                    // CMS hashes with its own secret. Here, any 64 hexadecimal digits that stay the same are good
+                    // enough.
                     json.put("value", hex(&Sha256::digest(row.mbi.as_bytes())).as_str());
                     json.put_object("period", |json| json.put("start", Date::constant(2020, 1, 1)));
                 });
@@ -39,7 +40,7 @@ impl Person<'_> {
         out
     }
 
-    /// The v1 Coverage of one of the parts of Medicare: its id and the resource.
+    /// The v1 Coverage of one part of Medicare: its id and the resource.
     pub(crate) fn coverage_v1(&self, part: char) -> (String, String) {
         let row = self.row();
         let id = format!("part-{part}--{}", self.patient);

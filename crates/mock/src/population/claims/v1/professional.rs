@@ -8,7 +8,7 @@ use super::super::vocabulary::{Code, System, US_NPI};
 use super::parts::{FIRST_MEMBER, amounts, dollars, money_extension, provider, reasoned, role};
 use super::sections::{PRIMARY, diagnoses, information};
 
-/// Writes the inside of the resource.
+/// Writes the members of the resource.
 pub(super) fn write(json: &mut Json<'_>, row: &ClaimRow<'_>, bill: &Professional) {
     let claim = row.claim;
     claim.head_v1(json);
@@ -30,7 +30,7 @@ pub(super) fn write(json: &mut Json<'_>, row: &ClaimRow<'_>, bill: &Professional
     json.put_object("payment", |json| dollars(json, "amount", row.paid));
 }
 
-/// The referral (`#1`), and the laboratory value (`#2`) where the claim has one.
+/// The referral (`#1`), and the laboratory value (`#2`) if the claim has one.
 fn contained(json: &mut Json<'_>, row: &ClaimRow<'_>, bill: &Professional) {
     json.object(|json| {
         json.put("resourceType", "ReferralRequest");
@@ -45,7 +45,7 @@ fn contained(json: &mut Json<'_>, row: &ClaimRow<'_>, bill: &Professional) {
     }
 }
 
-/// What v2 has in extensions, and the sums that it has in `benefitBalance`.
+/// What v2 has in extensions, and the sums that v2 has in `benefitBalance`.
 fn extensions(json: &mut Json<'_>, row: &ClaimRow<'_>, bill: &Professional) {
     money_extension(json, Column::Prpayamt, Cents(0));
     json.carrier(bill);
@@ -56,7 +56,7 @@ fn extensions(json: &mut Json<'_>, row: &ClaimRow<'_>, bill: &Professional) {
     }
 }
 
-/// The one member of the care team, who answers for all lines; the group they bill for is an extension of theirs.
+/// The only member of the care team, who is responsible for all lines. The group that they bill for is an extension.
 fn performer(json: &mut Json<'_>, row: &ClaimRow<'_>, bill: &Professional) {
     json.put_list("extension", |json| {
         json.participation(row.claim.kind);

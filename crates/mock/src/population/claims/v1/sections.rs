@@ -6,7 +6,7 @@ use super::super::row::{ClaimRow, DiagnosisKind, Info};
 use super::super::vocabulary::{Code, System};
 use super::parts::{provider, role};
 
-/// What v1 tells in `information`, in its order.
+/// The entries of `information` in v1, in its order.
 const INFORMATION: [Info; 20] = [
     Info::Received,
     Info::PatientStatus,
@@ -30,7 +30,7 @@ const INFORMATION: [Info; 20] = [
     Info::Clarification,
 ];
 
-/// The list `information`. `pharmacy` is the kind of pharmacy, which v1 tells here a second time.
+/// The list `information`. `pharmacy` is the kind of pharmacy, which v1 repeats here.
 pub(super) fn information(json: &mut Json<'_>, row: &ClaimRow<'_>, pharmacy: Option<Code<'_>>) {
     let found = INFORMATION.into_iter().filter_map(|info| Some((info, *row.info(info)?)));
     json.put_list("information", |json| {
@@ -53,8 +53,8 @@ pub(super) fn information(json: &mut Json<'_>, row: &ClaimRow<'_>, pharmacy: Opt
     });
 }
 
-/// The list `diagnosis`. v1 tells the diagnosis related group of a stay here, before all others, and
-/// names no kind for those that merely accompany.
+/// The list `diagnosis`. v1 has the diagnosis related group of a stay here, before all others, and gives no kind for
+/// secondary diagnoses.
 pub(super) fn diagnoses(json: &mut Json<'_>, row: &ClaimRow<'_>) {
     let group = row.code(Info::RelatedGroup);
     json.put_list("diagnosis", |json| {
@@ -84,7 +84,7 @@ pub(super) fn diagnoses(json: &mut Json<'_>, row: &ClaimRow<'_>) {
     });
 }
 
-/// A member of the care team with nothing but a number and a role.
+/// A member of the care team with only a number and a role.
 pub(super) fn member(json: &mut Json<'_>, sequence: u64, member: &Provider, kind: (&str, &str)) {
     json.object(|json| {
         json.put("sequence", sequence);
@@ -93,5 +93,5 @@ pub(super) fn member(json: &mut Json<'_>, sequence: u64, member: &Provider, kind
     });
 }
 
-/// The role of whoever answers for the claim or a line of it.
+/// The role of the person who is responsible for the claim or a line of it.
 pub(super) const PRIMARY: (&str, &str) = ("primary", "Primary provider");

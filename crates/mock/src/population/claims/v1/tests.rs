@@ -1,4 +1,4 @@
-//! Ours against the recorded v1 claims, and ours against our own v2.
+//! Compares our v1 claims with recorded ones, and with our own v2.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -12,7 +12,7 @@ use super::super::recorded_shapes::{
 use super::super::{Claim, LOADED};
 use crate::rng::Rng;
 
-/// What the one recorded claim of a type happens to have and few claims do: some of ours have it.
+/// What the only recorded claim of a type happens to have, although few claims do. Some of ours have it too.
 const SELDOM: [(&str, &str); 4] = [
     ("outpatient", ".procedure"),
     ("outpatient", ".item[].extension"),
@@ -20,7 +20,7 @@ const SELDOM: [(&str, &str); 4] = [
     ("outpatient", ".item[].service.extension"),
 ];
 
-/// The recorded v1 resources whose file names begin so, by the first part of their ids.
+/// The recorded v1 resources whose file names begin with `prefix`, by the first part of their ids.
 fn recorded(prefix: &str) -> Option<BTreeMap<String, Vec<Value>>> {
     recorded_resources("v1", prefix, |resource| match prefix {
         "eob-" => claim_type(resource),
@@ -28,7 +28,7 @@ fn recorded(prefix: &str) -> Option<BTreeMap<String, Vec<Value>>> {
     })
 }
 
-/// One of ours in both versions, with the size of v1.
+/// One of our claims in both versions, with the size in v1.
 struct Both {
     one: Value,
     two: Value,
@@ -76,14 +76,14 @@ fn every_path_that_all_recorded_claims_share_is_in_ours() {
 fn sizes_are_those_of_recorded_claims_with_as_many_lines() {
     let Some(recorded) = recorded("eob-") else { return };
     for (kind, recorded) in &recorded {
-        // Our outpatient claims have at least two: the last repeats the total.
+        // Our outpatient claims have at least two lines, because the last one repeats the total.
         let most_lines = recorded.iter().map(lines).max().unwrap().max(if kind == "outpatient" { 2 } else { 1 });
         let ours = ours()[kind.as_str()].iter().filter(|both| lines(&both.one) <= most_lines);
         assert_sizes(kind, recorded, ours.map(|both| both.size));
     }
 }
 
-/// Every amount of a claim in cents, by CMS variable and in order.
+/// All amounts of a claim in cents, by CMS variable and in order.
 fn amounts(value: &Value, found: &mut Vec<(String, i64)>) {
     if let Some(object) = value.as_object() {
         let codes = if object.contains_key("type") { &object["type"] } else { &value["category"] };
@@ -98,7 +98,7 @@ fn amounts(value: &Value, found: &mut Vec<(String, i64)>) {
     value.as_array().into_iter().flatten().for_each(|item| amounts(item, found));
 }
 
-/// All strings under keys of this name.
+/// All strings with keys of this name.
 fn strings(value: &Value, name: &str, found: &mut BTreeSet<String>) {
     for (key, member) in value.as_object().into_iter().flatten() {
         if key == name {
@@ -130,8 +130,8 @@ fn both_versions_tell_the_same_of_a_claim() {
             let (mut first, mut second) = (Vec::new(), Vec::new());
             amounts(one, &mut first);
             amounts(two, &mut second);
-            // v1 has the total charge as totalCost, and lacks the mislabelled copy on equipment lines;
-            // professional claims have the primary payer's amount only in v1.
+            // v1 has the total charge as totalCost, and does not have the mislabeled copy on equipment lines.
+            // Professional claims have the primary payer's amount only in v1.
             let professional = matches!(*kind, "carrier" | "dme");
             second
                 .retain(|(name, _)| name != "clm_tot_chrg_amt" && !(professional && name == "rev_cntr_prvdr_pmt_amt"));

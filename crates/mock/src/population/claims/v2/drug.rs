@@ -7,7 +7,7 @@ use super::super::row::{ClaimRow, DrugEvent};
 use super::super::vocabulary::{Code, DRUG_COST, NDC, System, US_NPI};
 use super::sections::{amounts, biller, care_team, supporting_info};
 
-/// Writes the inside of the resource.
+/// Writes the members of the resource.
 pub(super) fn write(json: &mut Json<'_>, row: &ClaimRow<'_>, event: &DrugEvent, created: Timestamp) {
     let claim = row.claim;
     claim.head_v2(json);

@@ -8,7 +8,7 @@ use super::super::vocabulary::{Code, HCPCS, NDC, SUBMITTED, System, UNITS, US_NP
 use super::super::{Kind, near_line_record};
 use super::sections::{amounts, care_team, denial, diagnoses, performing, sums, supporting_info};
 
-/// Writes the inside of the resource.
+/// Writes the members of the resource.
 pub(super) fn write(json: &mut Json<'_>, row: &ClaimRow<'_>, bill: &Institutional, created: Timestamp) {
     let claim = row.claim;
     claim.head_v2(json);

@@ -1,4 +1,4 @@
-//! Claims, people and coverage in the shape of API v2 (FHIR R4, CARIN Blue Button).
+//! Claims, people and coverage in the form of API v2 (FHIR R4, CARIN Blue Button).
 
 mod drug;
 mod institutional;
@@ -14,7 +14,7 @@ use super::vocabulary::{Code, System, UNIQUE_CLAIM};
 use super::{Claim, Kind, written};
 
 impl Claim {
-    /// Appends the v2 ExplanationOfBenefit as compact JSON. `created` is the moment of the answer, as the server has it.
+    /// Appends the v2 ExplanationOfBenefit as compact JSON. As on the server, `created` is the time of the answer.
     pub(crate) fn write_v2(&self, created: Timestamp, out: &mut String) {
         let row = ClaimRow::of(self);
         let mut json = Json::new(out);
@@ -26,8 +26,8 @@ impl Claim {
         });
     }
 
-    /// `resourceType`, `id` and `meta`. The server calls equipment claims institutional and home health professional,
-    /// which are mistakes of its own.
+    /// `resourceType`, `id` and `meta`. The server wrongly calls equipment claims institutional and home health
+    /// professional, so the mock does too.
     fn head_v2(&self, json: &mut Json<'_>) {
         let profile = match self.kind {
             Kind::Pde => "Pharmacy",
@@ -47,7 +47,7 @@ impl Claim {
         });
     }
 
-    /// CMS's number, Blue Button's word, FHIR's. The server makes the same two mistakes here.
+    /// CMS's number, Blue Button's and FHIR's names. The server makes the same two mistakes here.
     fn type_v2(&self, json: &mut Json<'_>) {
         let (code, words) = match self.kind {
             Kind::Carrier | Kind::Hha => ("professional", "Professional"),
@@ -82,7 +82,7 @@ impl Claim {
 }
 
 impl ClaimRow<'_> {
-    /// What stands between the extensions and the provider.
+    /// What comes between the extensions and the provider.
     fn identity_v2(&self, json: &mut Json<'_>, created: Timestamp) {
         let claim = self.claim;
         json.put_list("identifier", |json| {

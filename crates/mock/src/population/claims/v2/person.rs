@@ -7,7 +7,7 @@ use super::super::person::{Person, PersonRow, dual_status, gender_and_birth, rac
 use super::super::vocabulary::{Code, System};
 
 impl Person<'_> {
-    /// The Patient: a name, a sex, a birth date, a state and a postal code; no street.
+    /// The Patient: a name, a sex, a birth date, a state and a ZIP code, but no street.
     pub(crate) fn patient_v2(&self) -> String {
         let row = self.row();
         let mut out = String::with_capacity(4096);
@@ -92,7 +92,7 @@ impl Person<'_> {
     }
 }
 
-/// The race as US Core has it, which nobody is asked for.
+/// The race in the form of US Core, always as unknown.
 fn core_race(json: &mut Json<'_>) {
     json.object(|json| {
         json.put("url", System::Url("http://hl7.org/fhir/us/core/StructureDefinition/us-core-race"));

@@ -8,7 +8,7 @@ use super::super::vocabulary::{Code, HCPCS, PRIOR_PAYER, System, US_NPI};
 use super::super::{Kind, near_line_record};
 use super::sections::{amounts, biller, denial, diagnoses, member, named, performing, role, sums, supporting_info};
 
-/// Writes the inside of the resource.
+/// Writes the members of the resource.
 pub(super) fn write(json: &mut Json<'_>, row: &ClaimRow<'_>, bill: &Professional, created: Timestamp) {
     let claim = row.claim;
     let is_carrier = claim.kind == Kind::Carrier;
@@ -51,8 +51,8 @@ pub(super) fn write(json: &mut Json<'_>, row: &ClaimRow<'_>, bill: &Professional
     sums(json, row, PRIOR_PAYER);
 }
 
-/// The performer answers for the lines and has CMS's own specialty beside the taxonomy; the last is the group that
-/// they bill for.
+/// The person who performed the service is responsible for the lines and has CMS's own specialty in addition to the
+/// taxonomy. The last member is the group that they bill for.
 fn care_team(json: &mut Json<'_>, row: &ClaimRow<'_>, bill: &Professional) {
     member(json, 1, (Role::Referring, &bill.referring));
     json.object(|json| {

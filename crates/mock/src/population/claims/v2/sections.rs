@@ -18,7 +18,7 @@ pub(super) fn role(role: Role) -> Code<'static> {
     Code(System::Carin("C4BBClaimCareTeamRole"), code, words)
 }
 
-/// The number of who performed or prescribed, which lines refer to.
+/// The number of the one who performed or prescribed. Lines refer to it.
 pub(super) fn performing(row: &ClaimRow<'_>) -> u64 {
     row.care_team().count() as u64
 }
@@ -33,7 +33,7 @@ pub(super) fn member(json: &mut Json<'_>, sequence: u64, (kind, provider): (Role
     });
 }
 
-/// `identifier` and `display` of somebody.
+/// `identifier` and `display` of a provider.
 pub(super) fn named(json: &mut Json<'_>, provider: &Provider) {
     json.npi(provider.npi);
     json.provider_name(provider);
@@ -92,7 +92,7 @@ pub(super) fn diagnoses(json: &mut Json<'_>, row: &ClaimRow<'_>) {
     });
 }
 
-/// The amounts of a line: CARIN's word for each, CMS's variable, the amount.
+/// The amounts of a line: CARIN's name for each, CMS's variable, the amount.
 pub(super) fn amounts(json: &mut Json<'_>, line: &Line) {
     for &(column, amount) in &line.amounts {
         json.object(|json| {
@@ -110,7 +110,7 @@ pub(super) fn amounts(json: &mut Json<'_>, line: &Line) {
     }
 }
 
-/// An adjudication that gives a reason instead of an amount.
+/// An adjudication with a reason instead of an amount.
 pub(super) fn denial(json: &mut Json<'_>, reason: Code<'_>) {
     json.object(|json| {
         let category = Code(System::Carin("C4BBAdjudicationDiscriminator"), "denialreason", "Denial Reason");

@@ -1,4 +1,4 @@
-//! The amounts of v3: what they are called there, and which columns they come from.
+//! The amounts of v3: their names there, and the columns that they come from.
 
 use super::super::Kind;
 use super::super::json::Json;
@@ -32,7 +32,7 @@ impl Kinds {
 /// An amount or a count of v3.
 pub(super) struct Amount {
     pub(super) kinds: Kinds,
-    /// The word of FHIR or CARIN for it, where there is one.
+    /// FHIR's or CARIN's name for it, if there is one.
     word: Option<Code<'static>>,
     variable: &'static str,
     words: &'static str,
@@ -42,7 +42,7 @@ pub(super) struct Amount {
 }
 
 impl Amount {
-    /// Writes it; 0 where the claim has none, as the server does.
+    /// Writes it. As on the server, it is 0 if the claim has no such amount.
     pub(super) fn write(&self, json: &mut Json<'_>, figure: impl Fn(Column) -> Option<Figure>) {
         json.object(|json| {
             json.put_object("category", |json| {

@@ -34,13 +34,13 @@ pub(super) fn write(json: &mut Json<'_>, row: &ClaimRow<'_>, stage: Stage) {
     }
 }
 
-/// The date on which the claim was received, and that of its processing.
+/// The dates on which the claim was received and processed.
 fn dates(info: &mut Information<'_, '_>, claim: &Claim) {
     info.carin("clmrecvddate", |json| json.put("timingDate", claim.end));
     info.of("CLM_CMS_PROC_DT", "FI Claim Process Date", |json| json.put("timingDate", claim.processed()));
 }
 
-/// The number of the prior authorization that a line was billed under.
+/// The number of the prior authorization for a line.
 fn tracking(info: &mut Information<'_, '_>, claim: &Claim) {
     info.of("CLM_LINE_PMD_UNIQ_TRKNG_NUM", "Prior Authorization Unique Tracking Number", |json| {
         json.put("valueString", format_args!("-{:013}", claim.number));

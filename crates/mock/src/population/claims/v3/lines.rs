@@ -11,7 +11,7 @@ const HCPCS: &str = "https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets";
 const CPT: &str = "http://www.ama-assn.org/go/cpt";
 const PLACES: &str = "https://www.cms.gov/Medicare/Coding/place-of-service-codes/Place_of_Service_Code_Set";
 
-/// What only some types of claims tell of a line.
+/// What only some types of claims say about a line.
 #[derive(Clone, Copy)]
 enum LineDetails<'r> {
     Drug,
@@ -55,7 +55,7 @@ fn item(json: &mut Json<'_>, row: &ClaimRow<'_>, line: &Line, details: LineDetai
             ),
         }
         if !matches!(kind, Kind::Carrier | Kind::Pde) {
-            // The prior authorization's number, if there is nothing of its own.
+            // The number of the prior authorization, if the line has no information of its own.
             json.put_list("informationSequence", |json| json.item(if row.is_observed(line) { 2 } else { 1 }));
         }
         product(json, line, kind);
@@ -84,7 +84,7 @@ fn item(json: &mut Json<'_>, row: &ClaimRow<'_>, line: &Line, details: LineDetai
     });
 }
 
-/// What a revenue center is, by the first digits of its code.
+/// The text for a revenue center, by the first digits of its code.
 fn revenue_words(code: &str) -> &'static str {
     match code.get(..3).unwrap_or_default() {
         "000" => "Total charge",
@@ -139,7 +139,7 @@ fn extensions(json: &mut Json<'_>, kind: Kind, line: &Line, details: LineDetails
     });
 }
 
-/// CPT's codes are five digits, HCPCS's begin with a letter.
+/// CPT codes have five digits; HCPCS codes begin with a letter.
 fn procedure_system(code: &str) -> System<'static> {
     System::Url(if code.starts_with(|first: char| first.is_ascii_digit()) { CPT } else { HCPCS })
 }
@@ -152,8 +152,8 @@ fn product(json: &mut Json<'_>, line: &Line, kind: Kind) {
     });
 }
 
-/// One concept with all modifiers; institutional and equipment lines have one at least. Revenue lines name the unit
-/// of a drug among them.
+/// One concept with all modifiers. Institutional and equipment lines have at least one. On revenue lines, the unit of
+/// a drug is among them.
 fn modifiers(json: &mut Json<'_>, line: &Line, details: LineDetails<'_>, kind: Kind) {
     if kind == Kind::Pde || (line.modifier.is_none() && kind == Kind::Carrier && line.sequence > 1) {
         return;
@@ -169,7 +169,7 @@ fn modifiers(json: &mut Json<'_>, line: &Line, details: LineDetails<'_>, kind: K
     });
 }
 
-/// The drug: of a drug event, and of a line that was billed for one.
+/// The drug of a drug event, or of a line that was billed for one.
 fn detail(json: &mut Json<'_>, kind: Kind, line: &Line) {
     let is_drug = kind == Kind::Pde;
     if !is_drug && (kind == Kind::Carrier || line.sequence > 1) {

@@ -1,7 +1,7 @@
-//! Claims, people and coverage in the shape of API v3 (FHIR R4, CARIN Blue Button 2.2).
+//! Claims, people and coverage in the form of API v3 (FHIR R4, CARIN Blue Button 2.2).
 //!
-//! v3 has other ids than v1 and v2, other code systems and other places for the same facts, and it shows claims that
-//! Medicare has not finished with.
+//! v3 has other ids than v1 and v2, other code systems, and other places for the same facts. It also shows claims
+//! that Medicare has not finished.
 
 mod amounts;
 mod information;
@@ -21,14 +21,14 @@ use crate::records::Marks;
 use amounts::{HEADER, TOTALS};
 use parts::{dollars, status_of_benefit};
 
-/// How far Medicare is with what v3 shows.
+/// How far Medicare has processed what v3 shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Paid or denied: what v1 and v2 show as well.
+    /// Paid or denied. v1 and v2 show these too.
     Adjudicated,
-    /// Still with one of the systems that work on it.
+    /// Still being processed.
     Partial,
-    /// Asked for, not yet done.
+    /// Requested, but not done yet.
     PriorAuthorization,
 }
 
@@ -37,11 +37,11 @@ const SHARED: (&str, &str) = ("https://bluebutton.cms.gov/fhir/CodeSystem/System
 const DRUGS: (&str, &str) = ("https://bluebutton.cms.gov/fhir/CodeSystem/System-Type", "DDPS");
 const FINAL: (&str, &str) = ("https://bluebutton.cms.gov/fhir/CodeSystem/Final-Action", "FinalAction");
 const NOT_FINAL: (&str, &str) = ("https://bluebutton.cms.gov/fhir/CodeSystem/Final-Action", "NotFinalAction");
-/// What CMS calls itself.
+/// CMS's name for itself.
 const INSURER: &str = "Centers for Medicare and Medicaid Services";
 
 impl Claim {
-    /// What a search needs to know; nothing is written for it.
+    /// What a search needs to know. Nothing is written for it.
     pub(crate) fn marks_v3(&self, stage: Stage) -> Marks {
         let (source, tags): (_, &[_]) = match (stage, self.kind) {
             (Stage::PriorAuthorization, _) => ("CWF", &[SHARED]),
@@ -61,8 +61,8 @@ impl Claim {
         self.kind == Kind::Pde && self.rng.clone().below(1000) >= 980
     }
 
-    /// Appends the v3 ExplanationOfBenefit as compact JSON; the same text at every request. `id` and
-    /// `patient` are its own and the Patient's id of v3.
+    /// Appends the v3 ExplanationOfBenefit as compact JSON, with the same text at every request. `id` and `patient`
+    /// are the ids of the claim and of the Patient at v3.
     pub(crate) fn write_v3(&self, stage: Stage, id: &str, patient: &str, out: &mut String) {
         let row = ClaimRow::of(self);
         let mut json = Json::new(out);
@@ -134,7 +134,7 @@ impl Claim {
         usize::try_from(self.number % below).unwrap_or(0)
     }
 
-    /// When the claim took effect, `created` of v3: the midnight of the day on which it was processed.
+    /// When the claim took effect, v3's `created`: midnight of the day on which it was processed.
     fn effective(&self) -> jiff::Timestamp {
         jiff::tz::Offset::UTC.to_timestamp(self.processed().at(0, 0, 0, 0)).unwrap_or(self.last_updated)
     }
@@ -169,7 +169,7 @@ impl Claim {
         });
     }
 
-    /// CMS's number, FHIR's word, Blue Button's. Home health has FHIR's `institutional` here.
+    /// CMS's number, FHIR's and Blue Button's names. Home health has FHIR's `institutional` here.
     fn type_v3(&self, json: &mut Json<'_>, stage: Stage) {
         let (fhir, sub) = match self.kind {
             Kind::Pde => ("pharmacy", None),
@@ -190,7 +190,7 @@ impl Claim {
         }
     }
 
-    /// CMS's number for the type, and its words; claims still worked on have another.
+    /// CMS's number for the type, and its text. Claims that are still being processed have another number.
     fn claim_type_v3(&self, is_partial: bool) -> (&'static str, &'static str) {
         match (self.kind, is_partial) {
             (Kind::Carrier, false) => ("71", "MEDICARE PART B PROFESSIONAL PHYSICIAN/SUPPLIER CLAIM (NON-DMEPOS)"),
@@ -212,7 +212,7 @@ impl Claim {
         }
     }
 
-    /// The insurer, who billed, and what was measured.
+    /// The insurer, the biller, and the measured value.
     fn contained_v3(&self, json: &mut Json<'_>, row: &ClaimRow<'_>) {
         json.put_list("contained", |json| {
             if self.kind != Kind::Pde {
@@ -230,7 +230,7 @@ impl Claim {
 
 const CONTROL: [&str; 7] = ["RIF", "JHV", "BIX", "RYL", "SAG", "WDP", "KQT"];
 
-/// The National Provider Identifier of who billed.
+/// The National Provider Identifier of the biller.
 fn biller(row: &ClaimRow<'_>) -> u64 {
     match &row.details {
         Details::Institutional(Institutional { organization: Some(organization), .. }) => organization.npi,

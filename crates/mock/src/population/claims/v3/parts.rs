@@ -1,4 +1,4 @@
-//! The building blocks of v3, as FHIR R4 and CARIN 2.2 write them.
+//! The building blocks of v3, in the form of FHIR R4 and CARIN 2.2.
 
 use super::super::json::{Digits, Json, Value};
 use super::super::parts::{Cents, Provider};
@@ -15,7 +15,7 @@ pub(super) fn dollars(json: &mut Json<'_>, name: &'static str, value: impl Value
     });
 }
 
-/// `{"system", "code"}` in the extension of the same name.
+/// `{"system", "code"}` in the extension with the same name.
 pub(super) fn coded(json: &mut Json<'_>, name: &str, code: &str, words: &str) {
     json.object(|json| {
         json.put("url", System::FhirExtension(name));
@@ -27,7 +27,7 @@ pub(super) fn coded(json: &mut Json<'_>, name: &str, code: &str, words: &str) {
     });
 }
 
-/// That something is not known.
+/// Says that something is not known.
 pub(super) fn absent(json: &mut Json<'_>) {
     json.put_list("extension", |json| {
         json.object(|json| {
@@ -37,7 +37,7 @@ pub(super) fn absent(json: &mut Json<'_>) {
     });
 }
 
-/// How the benefit was paid: a word, and no amount.
+/// How the benefit was paid: a code without an amount.
 pub(super) fn status_of_benefit(json: &mut Json<'_>) {
     json.object(|json| {
         let words = "Benefit Payment Status";
@@ -47,14 +47,14 @@ pub(super) fn status_of_benefit(json: &mut Json<'_>) {
     });
 }
 
-/// `"identifier": [ … ]` or `"identifier": { … }` inside: an NPI.
+/// The inside of `"identifier": [ … ]` or `"identifier": { … }`: an NPI.
 pub(super) fn npi(json: &mut Json<'_>, value: u64) {
     json.put("system", US_NPI);
     json.concept("type", &[NPI_TYPE]);
     json.put("value", Digits(value, 10));
 }
 
-/// A contained Organization with an NPI, which is its id as well.
+/// A contained Organization with an NPI, which is also its id.
 pub(super) fn organization(json: &mut Json<'_>, number: u64, name: impl Value) {
     contained(json, Digits(number, 10), Some(number), name);
 }
@@ -84,7 +84,7 @@ fn contained(json: &mut Json<'_>, id: impl Value, number: Option<u64>, name: imp
 
 /// A contained Observation: what a laboratory measured.
 pub(super) fn observation(json: &mut Json<'_>, hemoglobin: Cents, number: u64) {
-    /// v3 has the value as text.
+    /// In v3, the value is a text.
     struct Quoted(Cents);
     impl Value for Quoted {
         fn write(&self, json: &mut Json<'_>) {
@@ -131,7 +131,7 @@ pub(super) fn member(json: &mut Json<'_>, sequence: u64, (kind, provider): (Role
         json.put_object("provider", |json| {
             json.put("type", "Practitioner");
             json.put_object("identifier", |json| npi(json, provider.npi));
-            // The look-up of names knows everyone in v3.
+            // In v3, the look-up of names knows everyone.
             match provider.name {
                 Some(_) => json.provider_name(provider),
                 None => json.put("display", "Doe, Jane"),
@@ -152,12 +152,12 @@ pub(super) struct Information<'j, 'o> {
 }
 
 impl<'o> Information<'_, 'o> {
-    /// An entry of CMS's own category, named like its variable.
+    /// An entry with a CMS category that has the same name as its variable.
     pub(super) fn of(&mut self, variable: &str, words: &str, value: impl FnOnce(&mut Json<'o>)) {
         self.entry(&[Code(System::Fhir("Supporting-Information"), variable, words), INFO], value);
     }
 
-    /// An entry of one of CARIN's categories.
+    /// An entry with one of CARIN's categories.
     pub(super) fn carin(&mut self, word: &str, value: impl FnOnce(&mut Json<'o>)) {
         self.entry(&[Code(System::Carin("C4BBSupportingInfoType"), word, "")], value);
     }
@@ -173,7 +173,7 @@ impl<'o> Information<'_, 'o> {
     }
 }
 
-/// `"code": {"coding": [ … ]}` of one code of the code system that is named like the variable.
+/// `"code": {"coding": [ … ]}` with one code, from the code system with the variable's name.
 pub(super) fn code(json: &mut Json<'_>, system: &str, code: &str, words: &str) {
     json.concept("code", &[Code(System::Fhir(system), code, words)]);
 }

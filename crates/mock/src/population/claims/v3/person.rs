@@ -9,7 +9,7 @@ use super::super::vocabulary::{Code, System};
 use super::INSURER;
 use super::parts::coded;
 
-/// A card of Medicare, as far as v3 has a Coverage for it.
+/// A Medicare card for which v3 has a Coverage.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Card {
     A,
@@ -52,7 +52,7 @@ impl Card {
         }
     }
 
-    /// Parts C and D belong to a plan.
+    /// Whether a plan provides it. Parts C and D belong to a plan.
     fn is_plan(self) -> bool {
         matches!(self, Self::C | Self::D)
     }
@@ -136,8 +136,7 @@ impl Person<'_> {
         out
     }
 
-    /// The digital insurance card: its sentence in two languages, and the ids that `uuid` makes, new ones at every
-    /// request.
+    /// The digital insurance card: its sentence in two languages, and new ids from `uuid` at every request.
     pub(crate) fn insurance_card(&self, mut uuid: impl FnMut() -> String) -> String {
         let row = self.row();
         let (patient, payer) = (uuid(), uuid());
@@ -203,7 +202,7 @@ impl Person<'_> {
         plan_class(json, card);
     }
 
-    /// What the insurance card and the Coverage have in common.
+    /// What the insurance card and the Coverage share.
     fn covered(&self, json: &mut Json<'_>, card: Card, row: &PersonRow) {
         let (code, words) = card.kind();
         json.concept("type", &[Code(System::Url("https://nahdo.org/sopt"), code, words)]);
@@ -236,7 +235,7 @@ impl Person<'_> {
     }
 }
 
-/// What a made-up card asks of its owner, in English and Spanish.
+/// A request to the owner of a made-up card, in English and Spanish.
 const CARE: &str = "This card is made up. Show a real one only to those who care for you.\n\nEsta tarjeta es inventada. Muestre una verdadera solamente a quienes le brindan atención médica. ¡ADVERTENCIA! No la preste.";
 
 fn entry(json: &mut Json<'_>, id: &str, inside: impl FnOnce(&mut Json<'_>)) {
@@ -255,7 +254,7 @@ fn member_number(json: &mut Json<'_>, row: &PersonRow, since: bool) {
     }
 }
 
-/// Sex and race, as US Core has them.
+/// Sex and race, in the form of US Core.
 fn about(json: &mut Json<'_>, row: &PersonRow) {
     const CORE: &str = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-";
     json.put_list("extension", |json| {
@@ -276,7 +275,7 @@ fn about(json: &mut Json<'_>, row: &PersonRow) {
                 });
                 json.object(|json| {
                     json.put("url", "text");
-                    // The server's own type for it.
+                    // The server uses this type for it.
                     json.put("valueCode", "White");
                 });
             });

@@ -1,4 +1,4 @@
-//! Ours against the recorded v3 claims, and ours against our own v2.
+//! Compares our v3 claims with recorded ones, and with our own v2.
 
 #![allow(clippy::print_stderr, reason = "a comparison says what it measured")]
 
@@ -14,7 +14,7 @@ use super::Stage;
 use crate::rng::Rng;
 use crate::tests::recorded::recorded;
 
-/// What the one recorded claim of a type happens to have and few claims do: some of ours have it.
+/// What the only recorded claim of a type happens to have, although few claims do. Some of ours have it too.
 const SELDOM: [(&str, &str); 9] = [
     ("dme", ".supportingInfo[].valueReference"),
     ("hospice", ".item[].servicedDate"),
@@ -27,22 +27,22 @@ const SELDOM: [(&str, &str); 9] = [
     ("partial", ".contained[]"),
 ];
 
-/// What the recorded ones have and ours have not, and why.
+/// What the recorded claims have but ours do not, and why.
 const NEVER: [(&str, &str); 10] = [
-    // A provider that was not found: which claim lacks one is chance.
+    // A provider that was not found. It is chance which claim has one.
     ("inpatient", ".provider.extension"),
     ("snf", ".provider.extension"),
-    // Individuals who bill are Organizations with their name in ours.
+    // In our claims, individuals who bill are Organizations with their name.
     ("", ".contained[].name[]"),
-    // Merged from two people, as the only recorded ones are; a cover that has ended.
+    // The only recorded Patients were merged from two people. Also, a Coverage that has ended.
     ("Patient", ".link"),
     ("part-a", ".period.end"),
-    // Made by CMS's mapping from a row with everything in it: revenue centers of equipment, hospice operations.
+    // CMS's mapping made these from a row with every column: revenue centers of equipment, hospice operations.
     ("dme", ".item[].revenue"),
     ("dme", ".item[].productOrService.coding[].display"),
     ("dme", ".supportingInfo[].valueQuantity"),
     ("hospice", ".procedure"),
-    // A date of its own: v2 has none for these lines, and the period stands for it.
+    // A separate date. v2 has none for these lines, so the period is used.
     ("outpatient", ".item[].servicedDate"),
 ];
 
@@ -52,7 +52,7 @@ fn recorded_by_type() -> Option<BTreeMap<String, Vec<Value>>> {
         let is_card = resource["meta"]["profile"][0].as_str().is_some_and(|profile| profile.contains("C4DIC"));
         match resource["resourceType"].as_str()? {
             "ExplanationOfBenefit" => Some(claim_group(resource)),
-            // A person who was merged is no more than an id, nor is a Coverage that is not there.
+            // A person who was merged has only an id, and so does a Coverage that does not exist.
             _ if resource.get("identifier").is_none() || is_card => None,
             "Coverage" => Some(coverage_group(resource["id"].as_str()?)),
             kind => Some(kind.to_owned()),
@@ -60,12 +60,12 @@ fn recorded_by_type() -> Option<BTreeMap<String, Vec<Value>>> {
     })
 }
 
-/// `part-a`, `dual`: what the id of a Coverage begins with.
+/// The start of a Coverage's id: `part-a`, `dual`.
 fn coverage_group(id: &str) -> String {
     id.split('-').take(if id.starts_with("part") { 2 } else { 1 }).collect::<Vec<_>>().join("-")
 }
 
-/// The claim type, and how far Medicare is with it.
+/// The claim type, and how far Medicare has processed it.
 fn claim_group(claim: &Value) -> String {
     if claim["use"] == "preauthorization" {
         return "prior".to_owned();
@@ -103,7 +103,7 @@ fn person() -> Person<'static> {
     Person { patient: 20_140_000_000_001, given: "Zoë", family: "Muñoz", last_updated: LOADED, rng }
 }
 
-/// Ours by the same groups, with the size of each.
+/// Our resources in the same groups, with the size of each.
 fn ours() -> BTreeMap<String, Vec<(Value, usize)>> {
     let mut claims = BTreeMap::<String, Vec<(Value, usize)>>::new();
     let mut add = |group: String, text: String| {
@@ -121,7 +121,7 @@ fn ours() -> BTreeMap<String, Vec<(Value, usize)>> {
         }
     }
     add("Patient".to_owned(), person().patient_v3(PATIENT));
-    // Somebody whom Medicaid covers as well; the second of all people has a plan.
+    // A person who also has Medicaid. The second of all people has a plan.
     let second = || Person { patient: 20_140_000_000_002, ..person() };
     let dual = (0..100).map(|place| Person { rng: Rng::at(&[place]), ..second() });
     let dual = dual.into_iter().find_map(|one| Some(one.coverage_v3(PATIENT)).filter(|all| all.len() == 5)).unwrap();
@@ -155,7 +155,7 @@ fn every_path_that_all_recorded_resources_share_is_in_ours() {
 fn ours_are_as_large_as_recorded_ones() {
     let Some(recorded) = recorded_by_type() else { return };
     for (kind, ours) in ours() {
-        // Lines make the difference: what a claim has without them, and what a line has.
+        // The number of lines varies, so compare the size of a claim without lines, and the size of a line.
         let a_line = |claim: &Value, size: usize| size / claim["item"].as_array().map_or(1, |lines| lines.len().max(1));
         let sizes: Vec<usize> = recorded[&kind].iter().map(|one| a_line(one, one.to_string().len())).collect();
         let (low, high) = (sizes.iter().min().unwrap() / 3, sizes.iter().max().unwrap() * 4);
