@@ -1,4 +1,4 @@
-//! What a page costs: split by us, read into values for comparison, and made by the mock.
+//! The cost of a page: split by bbdl, parsed into values for comparison, and made by the mock.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a bench fails by panicking")]
 
@@ -20,13 +20,13 @@ fn main() {
     divan::main();
 }
 
-/// A mock, kept for all benches.
+/// A mock that all benches share.
 fn stage() -> &'static Stage {
     static STAGE: OnceLock<Stage> = OnceLock::new();
     STAGE.get_or_init(|| Stage::with(Setting { claims: 2000, ..Setting::default() }))
 }
 
-/// Where a page of fifty claims is, and the token that opens it: of a new log-in, which ends the one before.
+/// The address of a page of fifty claims, and a token for it. Each call is a new log-in, which ends the one before.
 fn opened(api: &str) -> (String, String) {
     let stage = stage();
     stage.log_in(&["--api", api]);
@@ -34,7 +34,7 @@ fn opened(api: &str) -> (String, String) {
     (format!("{}/{api}/fhir/ExplanationOfBenefit?_count=50", stage.mock.url()), bearer)
 }
 
-/// A page of fifty claims, as the mock serves it.
+/// A page of fifty claims from the mock.
 fn page(api: &str) -> String {
     let (url, bearer) = opened(api);
     let answer = http("GET", &url, &[("Authorization", &bearer)], "");
@@ -66,7 +66,7 @@ fn read_headers_and_fingerprints(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// Over a connection of its own, not compressed.
+/// Over a separate connection, not compressed.
 #[divan::bench(args = ["v1", "v2", "v3"])]
 fn page_of_the_mock(bencher: Bencher<'_, '_>, api: &str) {
     let (url, bearer) = opened(api);

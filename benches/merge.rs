@@ -1,4 +1,4 @@
-//! What it costs to bring news into an archive: compared, merged, and what a full pull reads first.
+//! The cost of bringing news into an archive: comparing, merging, and what a full pull reads first.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a bench fails by panicking")]
 
@@ -29,7 +29,7 @@ const KIND: &str = "ExplanationOfBenefit";
 /// Archives of 22 and 220 MB.
 const CLAIMS: [usize; 2] = [1_000, 10_000];
 
-/// A claim of about 22 kB, as the mock's are on average.
+/// A claim of about 22 kB, the average of the mock's claims.
 fn claim(number: usize, version: usize) -> String {
     let line = r#"{"sequence":1,"productOrService":{"coding":[{"system":"https://bluebutton.cms.gov/resources/codesystem/hcpcs","code":"99214"}]},"adjudication":[{"amount":{"value":102.30,"currency":"USD"}}]},"#;
     let lines = line.repeat(22_000 / line.len());
@@ -49,7 +49,7 @@ fn pages(claims: Range<usize>, version: usize) -> Vec<Bundle> {
     numbers.chunks(50).map(page).collect()
 }
 
-/// Brings pages into the archive at `dir`, up to the commit.
+/// Pulls pages into the archive at `dir`, up to the commit.
 fn bring(dir: &Path, mode: Mode, pages: &[Bundle]) -> (Pull, PullRow) {
     let now = Timestamp::UNIX_EPOCH;
     let server = "https://x.example".parse().unwrap();
@@ -87,7 +87,7 @@ fn size(dir: &TempDir) -> BytesCount {
     BytesCount::new(std::fs::metadata(dir.path().join(format!("{KIND}.ndjson"))).unwrap().len())
 }
 
-/// Half a percent of the claims is new and half a percent changed: the file is compared, written anew and synced.
+/// Half a percent of the claims are new, and half a percent have changed. The file is compared, rewritten and synced.
 #[divan::bench(args = CLAIMS, sample_count = 10)]
 fn one_percent_of_news(bencher: Bencher<'_, '_>, claims: usize) {
     let dir = archive(claims);
@@ -99,7 +99,7 @@ fn one_percent_of_news(bencher: Bencher<'_, '_>, claims: usize) {
     });
 }
 
-/// A percent comes again as it was: the catalog knows.
+/// One percent of the claims come again unchanged. The catalog shows it.
 #[divan::bench(args = CLAIMS)]
 fn nothing_new(bencher: Bencher<'_, '_>, claims: usize) {
     let dir = archive(claims);
@@ -110,7 +110,7 @@ fn nothing_new(bencher: Bencher<'_, '_>, claims: usize) {
     });
 }
 
-/// What a full pull compares with.
+/// Reads the file that a full pull compares with.
 #[divan::bench(args = CLAIMS, sample_count = 10)]
 fn read_what_was_before(bencher: Bencher<'_, '_>, claims: usize) {
     let dir = archive(claims);

@@ -1,5 +1,5 @@
-//! What a server can do to make claims vanish in silence, and what becomes of it: either they come, or the exit code
-//! says that they did not, and the next pull asks for them.
+//! Ways in which a server can lose claims silently, and the results: either the claims come, or the exit code says
+//! that they did not and the next pull asks for them.
 
 use std::{collections::BTreeSet, sync::Mutex};
 
@@ -30,7 +30,7 @@ fn warnings(result: &Value) -> Vec<&str> {
     rows.into_iter().flatten().map(|row| row["kind"].as_str().unwrap()).collect()
 }
 
-/// Twenty claims that were fetched, and 111 that came later.
+/// Twenty claims that were pulled, and 111 that came later.
 fn with_an_increment(api: &str) -> Stage {
     let stage = Stage::with(Setting { claims: 20, ..Setting::default() });
     stage.log_in(&["--api", api]);
@@ -71,7 +71,7 @@ fn an_incomplete_increment_is_merged_and_requested_again() {
     }
 }
 
-/// A server whose claims stand in one list, and what it makes of each page.
+/// A server with a list of claims, and the changes that it makes to each page.
 struct Scene {
     home: TempDir,
     server: Server,
@@ -100,7 +100,7 @@ impl Scene {
         (output.status.code(), result)
     }
 
-    /// Fetches, expects this exit code and kind, and that nothing is kept.
+    /// Fetches, expects this exit code and kind, and expects that nothing is kept.
     fn fails(&self, code: i32, kind: &str, more: &[&str]) -> Value {
         let (found, result) = self.fetch(more);
         assert_eq!((found, result["error"]["kind"].as_str()), (Some(code), Some(kind)), "{result}");
@@ -173,7 +173,7 @@ fn a_page_that_stays_empty_is_skipped_with_a_warning() {
         assert_eq!(output.status.code(), Some(0), "{api}");
         let said = text(&output.stderr);
         assert!(said.contains("the output may be incomplete") && !said.contains("next pull"), "{api}: {said}");
-        // Nothing tells what is missing: the next pull asks for everything.
+        // Nothing says what is missing, so the next pull asks for everything.
         let (code, result) = scene.fetch(&[]);
         assert_eq!((code, result["resources"][EOB]["mode"].as_str()), (Some(0), Some("full")), "{api}: {result}");
     }
@@ -257,14 +257,14 @@ fn a_continued_pull_includes_claims_that_changed_meanwhile() {
     }
 }
 
-/// A claim without `created`, which is the moment of the download.
+/// A claim without `created`, which is the time of the download.
 fn without_created(line: &str) -> String {
     let mut claim: Value = serde_json::from_str(line).unwrap();
     claim.as_object_mut().unwrap().remove("created");
     claim.to_string()
 }
 
-/// Total and date are what they were: nothing that the server says shows it. Reading everything does.
+/// Total and date have not changed, so nothing from the server shows it. Reading everything does.
 #[test]
 fn a_claim_swapped_for_another_is_found_by_a_full_pull() {
     let swapped = std::sync::Arc::new(Mutex::new(false));
@@ -298,7 +298,7 @@ fn a_thousand_claims_of_v3_cost_few_requests() {
     assert!(asked.len() <= 24, "{} requests: {asked:#?}", asked.len());
 }
 
-/// Pulls that 0.1.0 began and did not end: two pages of forty are there.
+/// Pulls that 0.1.0 began and did not finish. They have two pages of forty.
 #[test]
 fn a_pull_interrupted_under_0_1_0_continues() {
     let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/0.1.0/interrupted");

@@ -1,4 +1,4 @@
-//! The map of the code is true: rooms use only the rooms below them, and the map names every room.
+//! Checks the map of the code: rooms use only the rooms below them, and the map names every room.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What everybody may use. These use each other and nobody else.
+/// What every room may use. These use only each other.
 const GROUND: [&str; 11] = [
     "api_version",
     "cms_notice",
@@ -21,7 +21,8 @@ const GROUND: [&str; 11] = [
     "spelling",
 ];
 
-/// Which rooms a room may use beside the ground. A room stands above all that it may use, so data flows one way.
+/// The rooms that a room may use in addition to the ground. A room is above all rooms that it may use, so data flows
+/// one way.
 const ALLOWED: [(&str, &[&str]); 14] = [
     (
         "commands",
@@ -143,21 +144,21 @@ fn allowed(room: &str) -> Option<&'static [&'static str]> {
     ALLOWED.iter().find(|(name, _)| *name == room).map(|(_, allowed)| *allowed).or(of_ground)
 }
 
-/// The rooms that a file's own code names: comments and tests at its foot do not count.
+/// The rooms that a file's own code names. Comments and the tests at its end do not count.
 fn rooms_used(file: &Path, text: &str) -> BTreeSet<String> {
     let code: String = text
         .lines()
         .take_while(|line| *line != "#[cfg(test)]")
         .map(|line| line.split("//").next().unwrap_or_default().trim().to_owned() + " ")
         .collect();
-    // `super` often enough is the crate.
+    // Enough `super`s lead to the crate.
     let is_its_rooms_own = file.file_name().is_some_and(|name| name == "mod.rs");
     let depth = file.iter().count() - usize::from(is_its_rooms_own);
     let code = code.replace(&"super::".repeat(depth), "crate::");
     code.split("crate::").skip(1).flat_map(first_names).collect()
 }
 
-/// Of what stands behind `crate::`, the first name of each path.
+/// The first name of each path after `crate::`.
 fn first_names(rest: &str) -> Vec<String> {
     let name = |text: &str| text.trim().chars().take_while(|it| it.is_alphanumeric() || *it == '_').collect::<String>();
     let Some(group) = rest.strip_prefix('{') else { return vec![name(rest)] };

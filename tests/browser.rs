@@ -1,4 +1,4 @@
-//! The pages in a real browser: the mock's, and the listener's own.
+//! The mock's pages and the listener's own pages in a real browser.
 
 use std::{path::Path, process::Command};
 
@@ -9,7 +9,7 @@ use base64::Engine;
 use bluebutton_mock::{Mock, Options, Population};
 use serde_json::{Value, json};
 
-/// Chromium without a window, and without asking anybody anything.
+/// Chromium without a window and without questions.
 const QUIET: [&str; 9] = [
     "--headless",
     "--no-sandbox",
@@ -22,7 +22,7 @@ const QUIET: [&str; 9] = [
     "--disable-sync",
 ];
 
-/// What the browser shows at this address when all scripts and redirects are done.
+/// What the browser shows at this address after all scripts and redirects.
 fn shown(url: &str, home: &Path) -> String {
     let mut command = Command::new("chromium");
     command.args(QUIET).arg(format!("--user-data-dir={}", home.display())).args(["--dump-dom", url]);
@@ -47,7 +47,7 @@ fn the_callback_page_in_the_browser_says_how_the_log_in_ended() {
     assert!(page.contains("not granted"), "{page}");
     assert_code(&login.finish(), 77, &[]);
 
-    // The page that tells the app in the background, from a real script.
+    // This page tells the app in the background, from a real script.
     stage.control("POST", "consent", r#"{"answer":"not-found"}"#);
     let mut login = Running::start(stage.login_command(&["--timeout", "120"]));
     let url = login.authorize_url();
@@ -55,12 +55,12 @@ fn the_callback_page_in_the_browser_says_how_the_log_in_ended() {
     let browsing = std::thread::spawn(move || shown(&url, &home));
     login.until("finds no records");
     assert!(browsing.join().unwrap().contains("cannot be found"));
-    // Told and not believed: the wait goes on until it is interrupted.
+    // It is reported but not believed: the wait continues until it is interrupted.
     signal(login.id(), Signal::INT);
     assert_code(&login.finish(), 130, &[]);
 }
 
-/// A browser that can be told what to click (W3C WebDriver).
+/// A browser that can be controlled (W3C WebDriver).
 struct Driver {
     driver: std::process::Child,
     session: String,
@@ -78,12 +78,12 @@ impl Driver {
             .spawn()
             .unwrap();
         let base = format!("http://127.0.0.1:{port}");
-        // From here on the driver is ended whatever happens.
+        // From here on, the driver is ended in any case.
         let mut browser = Self { driver, session: base.clone(), home };
         until("chromedriver answers", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
         let mut arguments: Vec<String> = QUIET.map(str::to_owned).to_vec();
         arguments.push(format!("--user-data-dir={}", browser.home.path().display()));
-        // The checker of accessibility takes its time where other tests run beside it.
+        // The accessibility checker is slow when other tests run at the same time.
         let options = json!({"timeouts": {"script": 600_000}, "goog:chromeOptions": {"args": arguments}, "goog:loggingPrefs": {"browser": "ALL"}});
         let wanted = json!({"capabilities": {"alwaysMatch": options}});
         let answer = crate::support::http(
@@ -120,18 +120,18 @@ impl Driver {
         self.ask("POST", &format!("element/{id}/click"), &json!({}));
     }
 
-    /// Makes the page so many pixels wide.
+    /// Makes the page this many pixels wide.
     fn is_wide(&self, pixels: u32) {
         let size = json!({"width": pixels, "height": 900, "deviceScaleFactor": 1, "mobile": false});
         self.ask("POST", "goog/cdp/execute", &json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": size}));
     }
 
-    /// Runs a script in the page; what it returns.
+    /// Runs a script in the page. Returns its result.
     fn run(&self, script: &str) -> Value {
         self.ask("POST", "execute/sync", &json!({"script": script, "args": []}))
     }
 
-    /// Waits until a script in the page returns this.
+    /// Waits until a script in the page returns this value.
     fn until(&self, script: &str, expected: &Value) {
         let deadline = std::time::Instant::now() + crate::support::PATIENCE;
         loop {
@@ -143,8 +143,8 @@ impl Driver {
         }
     }
 
-    /// Waits until the page has these words: a click returns before what it leads to is there.
-    /// No error on the console, and nothing that the checker of accessibility, if there is one, objects to.
+    /// Waits until the page has these words, because a click returns before the next page is there.
+    /// Expects no error on the console and no complaint from the accessibility checker, if there is one.
     fn finds_nothing_wrong(&self, axe: Option<&str>) {
         if let Some(axe) = axe {
             let script = format!(
@@ -218,8 +218,8 @@ fn a_person_can_click_through_the_mocks_pages() {
     }
 }
 
-/// Log-in and consent of every version in both languages: nothing that keeps anybody from reading them, and the
-/// way back to the log-in. `BBDL_SHOTS` names a directory for pictures of them.
+/// Log-in and consent at every version in both languages: the pages are accessible, and the way back to the log-in
+/// works. `BBDL_SHOTS` names a directory for pictures of them.
 #[test]
 fn the_mocks_pages_are_accessible() {
     if !has_programs(&["chromium", "chromedriver"]) {
@@ -256,7 +256,7 @@ fn the_mocks_pages_are_accessible() {
             let picture = base64::prelude::BASE64_STANDARD.decode(picture.as_str().unwrap()).unwrap();
             std::fs::write(shots.join(format!("{version}-{language}-{}.png", &client[..4])), picture).unwrap();
         }
-        // Somebody else logs in after all.
+        // In the end, another person logs in.
         browser.click("form[action='/v3/o/permission-logout'] button");
         browser.shows("BBUser00001");
         browser.click("option:nth-of-type(2)");
@@ -265,8 +265,8 @@ fn the_mocks_pages_are_accessible() {
     }
 }
 
-/// The page of `bbdl report`: no error on the console, search and filter work, and nothing that keeps anybody
-/// from reading it. The checker of accessibility is axe-core; `BBDL_AXE` says where its script is.
+/// The page of `bbdl report`: no error on the console, search and filter work, and it is accessible. The
+/// accessibility checker is axe-core; `BBDL_AXE` is the path of its script.
 #[test]
 fn a_person_can_read_and_search_the_report() {
     if !has_programs(&["chromium", "chromedriver"]) {
@@ -308,7 +308,7 @@ fn a_person_can_read_and_search_the_report() {
 
         browser.finds_nothing_wrong(axe.as_deref());
 
-        // On a telephone nothing is cut off: the share is the last of a row's cells.
+        // On a phone, nothing is cut off. The share is the last cell of a row.
         browser.is_wide(360);
         browser.until("return innerWidth", &json!(360));
         let cut = "const wide = Array.from(document.querySelectorAll('.wide')).filter(it => it.checkVisibility());
@@ -321,7 +321,7 @@ fn a_person_can_read_and_search_the_report() {
         browser.finds_nothing_wrong(axe.as_deref());
         browser.is_wide(1280);
     }
-    // Of many claims each is made when it is opened, of the same words as where there are few.
+    // On a page with many claims, each claim is made when it is opened, with the same text as on a page with few.
     let stage = Stage::with(Setting { claims: 2_001, ..Setting::default() });
     stage.log_in(&[]);
     stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
@@ -345,7 +345,7 @@ fn a_person_can_read_and_search_the_report() {
     let [many, few] = ["many.html", "few.html"].map(|page| {
         browser.go(&format!("file://{}", stage.home.path().join(page).display()));
         let found = browser.run(behind);
-        // The checker needs minutes for thousands of claims; a hundred are like all others.
+        // The checker needs minutes for thousands of claims. A hundred are enough, because all are alike.
         browser.run("document.querySelectorAll('.some').forEach((it, at) => at > 0 && it.remove())");
         browser.finds_nothing_wrong(axe.as_deref());
         found
@@ -355,7 +355,7 @@ fn a_person_can_read_and_search_the_report() {
         let (many, few) = (many.as_array().unwrap(), few.as_array().unwrap());
         many.iter().filter(|it| few.contains(it)).count()
     };
-    // Claims of one day stand in another order where the file has been sorted.
+    // Claims of the same day are in another order if the file was sorted.
     assert!(inside(&many, &few) > 140, "{} of 150", inside(&many, &few));
 
     let Some(recorded) = crate::support::recorded_claims() else { return };
@@ -368,8 +368,8 @@ fn a_person_can_read_and_search_the_report() {
     browser.finds_nothing_wrong(axe.as_deref());
 }
 
-/// What is printed, or kept as a PDF to hand to a doctor: every claim with its services, also of years that are closed on
-/// the screen, whose it is and which page on each sheet.
+/// The printed page, or a PDF for a doctor: it has every claim with its services, also for years that are closed on
+/// the screen, and each sheet has the person's name and a page number.
 #[test]
 fn the_report_prints_whole_with_a_name_and_numbers_of_pages() {
     if !has_programs(&["chromium", "chromedriver"]) {

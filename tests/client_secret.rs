@@ -1,4 +1,4 @@
-//! The client secret as people have it: in files of all sorts, on a terminal, in the environment.
+//! The client secret as people have it: in many kinds of files, on a terminal, in the environment.
 
 use std::process::Command;
 
@@ -33,7 +33,7 @@ fn a_secret_is_read_from_whatever_an_editor_saved() {
     ] {
         assert_code(&with_file(&stage, &bytes), 0, &[&text(&bytes)]);
     }
-    // The files as Notepad and PowerShell have saved them, with this secret in the place of theirs.
+    // The files as Notepad and PowerShell save them, with this secret instead of theirs.
     let Some(cases) = shared("cases") else { return };
     let bom = std::fs::read(cases.join("secret-with-bom.bin")).unwrap();
     assert_code(&with_file(&stage, text(&bom).replace("SECRET", secret).as_bytes()), 0, &["BOM"]);
@@ -70,7 +70,7 @@ fn a_secret_in_the_place_of_a_file_is_not_shown() {
         let said = text(&output.stdout) + &text(&output.stderr);
         assert!(said.contains("does not name a file") && !said.contains(&secret), "{said}");
     }
-    // The name of a file that is not there is shown.
+    // The name of a missing file is shown.
     let output =
         stage.run(&["login", "--server", stage.mock.url(), "--client-id", "x", "--client-secret-file", "no.txt"]);
     assert!(text(&output.stderr).contains("no.txt"), "{}", text(&output.stderr));
@@ -109,14 +109,14 @@ fn a_terminal_is_asked_for_the_secret_and_does_not_show_it() {
     assert!(!text(&output.stderr).contains(stage.mock.client_secret()), "{}", text(&output.stderr));
 }
 
-/// What was typed before the question was there is not taken for the answer.
+/// What was typed before the question is not the answer.
 #[test]
 fn type_ahead_is_not_taken_as_the_secret() {
     if !has_programs(&["script"]) {
         return;
     }
     let stage = Stage::claims(3);
-    // The first line starts bbdl; the second one is on the terminal by then.
+    // The first line starts bbdl; by then, the second one is already on the terminal.
     let mut login = at_a_terminal(&stage, "read line && ", "");
     login.write("go\nls -l claims");
     login.until("not shown");
@@ -127,7 +127,7 @@ fn type_ahead_is_not_taken_as_the_secret() {
     assert_code(&login.finish_open(), 0, &[]);
 }
 
-/// Whoever types goes on with a terminal that shows it.
+/// Afterwards, the terminal shows again what the person types.
 #[test]
 fn ctrl_c_at_the_secret_gives_the_terminal_back() {
     if !has_programs(&["script"]) {
@@ -143,7 +143,7 @@ fn ctrl_c_at_the_secret_gives_the_terminal_back() {
     assert!(said.split_whitespace().any(|word| word == "echo"), "{said}");
 }
 
-/// A log-in on a terminal that asks for the secret, between two parts of a command line.
+/// A log-in on a terminal that asks for the secret, between two other parts of a command line.
 fn at_a_terminal(stage: &Stage, before: &str, after: &str) -> Running {
     let line = format!(
         "{before}{} login --server {} --client-id {} --client-secret-file - --no-browser{after}",
@@ -161,7 +161,7 @@ fn at_a_terminal(stage: &Stage, before: &str, after: &str) -> Running {
     Running::start(crate::support::with_stdout_as_stderr(command))
 }
 
-/// The question is printed a moment before the terminal stops showing what is typed.
+/// The question is printed a moment before the terminal stops showing typed text.
 fn until_the_terminal_shows_nothing(script: u32) {
     let children = std::fs::read_to_string(format!("/proc/{script}/task/{script}/children")).unwrap();
     let child = children.split_whitespace().next().unwrap();

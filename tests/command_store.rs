@@ -1,4 +1,4 @@
-//! The `command` token store: the example helpers under the real binary, and helpers that misbehave.
+//! The `command` token store: the example helpers with the real binary, and helpers that misbehave.
 
 #![cfg(unix)]
 use std::{
@@ -26,7 +26,7 @@ fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples").join(name)
 }
 
-/// A path as one word of a shell's.
+/// A path as one word for a shell.
 fn quoted(path: &Path) -> String {
     format!("'{}'", path.display())
 }
@@ -65,7 +65,7 @@ impl Helped {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// A log-in from its beginning to its end; `record` reads what the helper keeps of a profile.
+    /// A whole log-in from beginning to end. `record` reads what the helper keeps for a profile.
     fn lives(&self, record: impl Fn(&str) -> Option<Value>) {
         assert_code(&self.log_in(&["--profile", "other"]), 0, &[]);
         let login = self.log_in(&["--json"]);
@@ -77,7 +77,7 @@ impl Helped {
         assert_eq!(before["client_secret"], self.stage.mock.client_secret());
         assert!(record("default#check").is_none());
 
-        // The second log-in of the same person ended the other one.
+        // The second log-in of the same person ended the first one.
         let profiles = self.expect_json(77, &["status", "--json", "--online"])["profiles"].clone();
         assert_eq!(profiles[0]["token_store"], "command");
         assert_eq!(profiles[0]["online"]["ok"], true);
@@ -120,7 +120,7 @@ fn the_file_helper_keeps_a_log_in_through_its_renewal_to_its_end() {
     assert_eq!(left, ["other.json"]);
 }
 
-/// The first try to store fails, as at a keyring that is still locked.
+/// The first attempt to store fails, as with a keyring that is still locked.
 #[test]
 fn a_log_in_that_moves_to_another_profile_survives_a_store_that_fails_once() {
     let mut helped = Helped::with_files(Stage::claims(3));
@@ -145,7 +145,7 @@ printf '%s\n\n' "$request" | {1} "$1"
     fs::write(&locked, "").unwrap();
     helped.helper = format!("sh {}", quoted(&script));
     at_the_browser(&helped.stage, 0);
-    // Mom is at the browser, and the log-in goes to her profile.
+    // Mom is at the browser, so the log-in goes to her profile.
     assert_code(&helped.log_in(&["--profile", "dad"]), 77, &["dad"]);
     assert!(!locked.exists(), "the store was asked");
     for name in ["mom", "dad"] {
@@ -154,7 +154,7 @@ printf '%s\n\n' "$request" | {1} "$1"
     }
 }
 
-/// A gpg with a key of its own, which has no passphrase.
+/// A gpg with its own key, which has no passphrase.
 struct Gpg(tempfile::TempDir);
 
 impl Gpg {
@@ -193,7 +193,7 @@ fn the_pass_helper_keeps_a_log_in_through_its_renewal_to_its_end() {
     let stage = Stage::claims(30);
     let store = stage.home.path().join("password-store");
     let gpg = Gpg::new(&store);
-    // The helper itself starts the agent, which stays when the helper ends.
+    // The helper itself starts the agent, which stays after the helper ends.
     gpg.end_agent();
     let helped = Helped {
         stage,
@@ -208,7 +208,7 @@ fn the_pass_helper_keeps_a_log_in_through_its_renewal_to_its_end() {
     });
     let left: Vec<_> = fs::read_dir(store.join("bbdl")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["other.gpg"]);
-    // A key that cannot be used is not taken for an empty store.
+    // A key that cannot be used does not look like an empty store.
     fs::write(store.join("bbdl/other.gpg"), "damaged").unwrap();
     let error = helped.expect_json(78, &["fetch", "eob", "--out", "claims", "--json", "--profile", "other"]);
     assert_eq!(error["error"]["kind"], "token_store");
@@ -231,7 +231,7 @@ fn the_environment_overrides_the_command_in_the_configuration() {
     };
     assert_code(&helped.stage.log_in_with(log_in()), 0, &[]);
     assert!(home.join("kept here/default.json").exists());
-    // The profile remembers which store it is, the machine which command.
+    // The profile remembers which kind of store it uses, and the machine remembers which command.
     let mut fetch = helped.stage.bbdl(&FETCH);
     fetch.env_remove("BBDL_TOKEN_STORE");
     assert_code(&finished(fetch), 0, &[]);
@@ -243,7 +243,7 @@ fn the_environment_overrides_the_command_in_the_configuration() {
 }
 
 fn toml_text(text: &str) -> String {
-    // A basic string of TOML is one of JSON's for such text.
+    // For such text, a basic string in TOML is the same as a JSON string.
     json!(text).to_string()
 }
 
@@ -255,7 +255,7 @@ fn a_bad_command_is_reported_before_any_question() {
         ("no-such-program-of-bbdl", "was not found"),
         ("password=hush; false", "failed (exit status: 1)"),
         ("kill -s KILL $$;", "failed (signal: 9"),
-        // Takes everything, keeps nothing.
+        // It accepts everything and keeps nothing.
         (": ", "did not store"),
     ] {
         let mut login = stage.login_command(&["--json"]);
@@ -294,7 +294,7 @@ fn secrets_are_never_in_arguments_environment_or_messages() {
     outputs.push(finished(helped(&spy)));
     assert_code(&outputs[1], 0, &[]);
     let kept = fs::read_to_string(stage.home.path().join("kept/default.json")).unwrap();
-    // Helpers that say the record where it does not belong.
+    // Helpers that print the record where it does not belong.
     for helper in [
         format!("tr -d = < '{}'; {file}", stage.home.path().join("kept/default.json").display()),
         format!("{file} get && {file} get && :"),
@@ -312,7 +312,7 @@ fn secrets_are_never_in_arguments_environment_or_messages() {
     }
 }
 
-/// In the background of a terminal, whoever reads from it is stopped (SIGTTIN).
+/// In the background of a terminal, a process that reads from it is stopped (SIGTTIN).
 #[test]
 fn a_helper_may_ask_at_the_terminal() {
     if !has_programs(&["script"]) {
@@ -333,7 +333,7 @@ fn a_helper_may_ask_at_the_terminal() {
     writeln!(child.stdin.as_mut().unwrap(), "sesame").unwrap();
     let (done, output) = mpsc::channel();
     thread::spawn(move || {
-        // The terminal closes with its input: that stays open until the answer is there.
+        // The terminal closes with its input, so that stays open until the answer is there.
         let mut said = String::new();
         let read = child.stdout.take().unwrap().read_to_string(&mut said);
         done.send((read.map(|_| said), child.wait()))
@@ -343,7 +343,7 @@ fn a_helper_may_ask_at_the_terminal() {
     assert!(status.unwrap().success() && said.contains("Open?"), "{said}");
 }
 
-/// A helper made of a script that sees the action as `$1`.
+/// A helper made from a script, with the action as `$1`.
 fn helper(dir: &Path, script: &str) -> CommandStore {
     let path = dir.join("helper");
     fs::write(&path, format!("cd {}\n{script}\n", quoted(dir))).unwrap();
@@ -398,7 +398,7 @@ fn answers_may_have_other_keys_and_other_line_ends() {
     assert!(store.load("mom").unwrap().unwrap().matches(secret().expose()));
     assert!(helper(dir.path(), ":").load("mom").unwrap().is_none());
     assert!(!helper(dir.path(), "test $1 = get").delete("mom").unwrap());
-    // What cannot be understood can still be removed.
+    // A record that cannot be read can still be removed.
     fs::write(dir.path().join("kept"), "nonsense\n").unwrap();
     assert!(helper(dir.path(), "case $1 in get) cat kept;; erase) : > kept;; esac").delete("mom").unwrap());
 }
@@ -407,7 +407,7 @@ fn answers_may_have_other_keys_and_other_line_ends() {
 fn a_helper_may_ignore_its_input() {
     let dir = tempfile::tempdir().unwrap();
     let long = Secret::new("x".repeat(900_000));
-    // More than a pipe holds, to one that closes its standard input and knows the answer anyhow.
+    // More than a pipe holds, for a helper that closes its standard input and knows the answer anyway.
     let script = "exec <&-; test $1 = store || { printf record=; head -c 900000 /dev/zero | tr '\\0' x; }";
     helper(dir.path(), script).save("mom", &long).unwrap();
 }
@@ -431,15 +431,15 @@ fn a_hanging_helper_is_killed_with_its_children() {
     let fifo = dir.path().join("alive");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     for (script, attended) in [
-        // One that waits, with another in the background, and both deaf to what they are told.
+        // A helper that waits, with another process in the background. Both ignore signals to end.
         ("trap '' TERM; exec 9> alive; sleep 1000 & sleep 1000", false),
         ("exec 9> alive; sleep 1000 & wait", false),
-        // In the terminal's foreground it is only the helper itself.
+        // In the terminal's foreground, only the helper itself is ended.
         ("exec 9> alive; trap '' TERM; exec sleep 1000", true),
     ] {
         let (gone, all_gone) = mpsc::channel();
         let fifo = fifo.clone();
-        // The end of the pipe comes when nobody has it open for writing any more.
+        // The pipe ends when no process has it open for writing any more.
         thread::spawn(move || gone.send(fs::File::open(fifo).and_then(|mut pipe| pipe.read(&mut [0]))));
         let path = dir.path().join("helper");
         fs::write(&path, format!("cd {}\n{script}\n", quoted(dir.path()))).unwrap();
@@ -454,7 +454,7 @@ fn a_hanging_helper_is_killed_with_its_children() {
     }
 }
 
-/// Whoever moves to another store need not look for the client secret again.
+/// A person who moves to another store does not have to find the client secret again.
 #[cfg(unix)]
 #[test]
 fn the_client_secret_moves_to_another_token_store() {

@@ -1,4 +1,4 @@
-//! Which cover somebody has, and what is not here because a Medicare Advantage plan has it.
+//! What coverage a person has, and what is missing because a Medicare Advantage plan has it.
 
 use std::fs;
 
@@ -31,7 +31,7 @@ fn recorded_coverage_is_read_at_every_version() {
         assert_eq!(parts, [Part::A, Part::B, Part::C, Part::D], "{version}");
         assert_eq!(cover[0].start.as_deref(), Some("1983-03-24"), "{version}");
         assert_eq!(cover[3].contracts[0].number, "Z0012", "{version}");
-        // Part C has the letter C in place of each contract: that is no contract.
+        // Part C has the letter C in place of each contract, which is not a contract.
         assert_eq!(notice(&cover), None, "{version}");
     }
 }

@@ -1,5 +1,5 @@
-//! Unattended runs: what is printed where without a terminal, every exit code, every profile at once, the end
-//! of the consent, and the examples that docs/cron.md gives.
+//! Unattended runs: what is printed where without a terminal, every exit code, all profiles in one run, the end of
+//! the consent, and the examples in docs/cron.md.
 
 use std::{
     fs,
@@ -18,7 +18,7 @@ fn stage() -> Stage {
     Stage::logged_in(Setting { claims: 60, ..Setting::default() })
 }
 
-/// As cron runs it: no terminal, in a session of its own, with an environment that knows next to nothing.
+/// Runs it like cron: no terminal, in a separate session, with almost no environment.
 fn unattended(stage: &Stage, arguments: &[&str]) -> Command {
     let mut command = Command::new("setsid");
     command
@@ -35,7 +35,7 @@ fn unattended(stage: &Stage, arguments: &[&str]) -> Command {
     command
 }
 
-/// Nothing that only a terminal understands.
+/// Checks that the output has nothing that only a terminal understands.
 fn is_plain(output: &Output) {
     for stream in [&output.stdout, &output.stderr] {
         let said = text(stream);
@@ -43,7 +43,7 @@ fn is_plain(output: &Output) {
     }
 }
 
-/// A way to fail: what happens before, what is typed, the exit code and the word for it.
+/// A way to fail: what happens before, what is typed, the exit code and the kind.
 struct Way {
     code: i32,
     kind: &'static str,
@@ -53,7 +53,7 @@ struct Way {
 
 const FETCH: &[&str] = &["fetch", "eob", "--out", "claims", "--retry", "1"];
 
-/// Exit code 1 is a defect of bbdl's: a way to reach it would be a defect to mend. 130 has a test of its own.
+/// Exit code 1 is a defect in bbdl, so any way to reach it would have to be fixed. 130 has a separate test.
 const WAYS: [Way; 13] = [
     Way { code: 2, kind: "usage", before: |_| {}, typed: &["fetch", "eob"] },
     Way { code: 2, kind: "usage", before: |_| {}, typed: &["fetch", "patient", "--out", "x", "--type", "pde"] },
@@ -110,7 +110,7 @@ fn every_exit_code_can_be_reached_and_is_reported_alike() {
         assert!(output.stdout.is_empty(), "{}", text(&output.stdout));
         let said = text(&output.stderr);
         assert!(said.starts_with("error: "), "{said}");
-        // clap has a manner of its own to say what can be typed.
+        // clap has its own way to say what can be typed.
         assert!(said.contains("\n  next: ") || code == 2, "{said}");
 
         let output = finished(unattended(&stage, &[typed, &["--json"]].concat()));
@@ -164,7 +164,7 @@ fn crontab_lines_of_the_docs_mean_what_they_say() {
     assert!(seen >= 6, "only {seen} were found");
 }
 
-/// What cron gives a command, and nothing else: no `BBDL_HOME`, no token store, no session bus.
+/// Exactly what cron gives a command: no `BBDL_HOME`, no token store, no session bus.
 fn by_cron(home: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("setsid");
     command.arg("--wait").arg(env!("CARGO_BIN_EXE_bbdl")).args(arguments);
@@ -189,7 +189,7 @@ fn the_environment_that_cron_gives_is_enough() {
         is_plain(&output);
         assert!(text(&output.stdout).contains(words) && output.stderr.is_empty(), "{output:?}");
     }
-    // Named, so that no session of whoever runs the tests is found by its usual place.
+    // Set explicitly, so that the test does not find the session of the person who runs it.
     let keyring = |command: &[&str]| {
         let mut keyring = by_cron(stage.home.path(), &[command, &["--token-store", "keyring"]].concat());
         keyring.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus");
@@ -200,7 +200,7 @@ fn the_environment_that_cron_gives_is_enough() {
     };
     let said = keyring(&["fetch", "eob", "--out", "claims"]);
     assert!(said.contains("Leave --token-store keyring out"), "{said}");
-    // Before anything is asked.
+    // Before the server is asked anything.
     let said = keyring(&["login", "--server", stage.mock.url(), "--profile", "new"]);
     assert!(said.contains("--token-store file") && said.contains("--token-store command"), "{said}");
 }
@@ -247,7 +247,7 @@ fn an_interrupted_run_continues_the_next_night() {
 fn every_profile_is_pulled_and_the_worst_failure_is_reported() {
     let stage = Stage::with(Setting { claims: 60, ..Setting::default() });
     stage.expect(78, &["fetch", "all", "--out", "study", "--all-profiles"]);
-    // Two people, and one of them under two names: the second log-in has ended the first.
+    // Two people, one of them under two names. The second log-in has ended the first.
     stage.log_in(&["--profile", "a-ended"]);
     stage.log_in(&["--profile", "b-fine"]);
     stage.control("POST", "consent", r#"{"enrollee":1}"#);
@@ -262,14 +262,16 @@ fn every_profile_is_pulled_and_the_worst_failure_is_reported() {
         let file = stage.home.path().join("study").join(name).join("ExplanationOfBenefit.ndjson");
         assert_eq!(crate::support::lines(&file).len(), 60);
     }
-    // What passes by itself is told, but a person counts for more. (The first question is a-ended's.)
+    // A temporary failure is reported, but a failure that needs a person counts more. (The first request is
+    // a-ended's.)
     stage.faults(&["status=503@ExplanationOfBenefit#1+1"]);
     let result = stage.expect_json(77, &[&fetch[..], &["--json", "--retry", "0"]].concat());
     let rows = result["profiles"].as_array().unwrap();
     let codes: Vec<_> = rows.iter().map(|row| row["error"]["exit_code"].clone()).collect();
     assert_eq!(codes, [json!(77), json!(75), json!(null)]);
     assert_eq!(rows[2]["resources"]["ExplanationOfBenefit"]["mode"], "incremental");
-    // A profile that cannot be read keeps nobody else's claims away, and counts for more than a person.
+    // A profile that cannot be read does not block anyone else's claims, and it counts more than a failure that needs
+    // a person.
     fs::write(stage.home.path().join("profiles/a-ended.json"), "{").unwrap();
     let result = stage.expect_json(78, &[&fetch[..], &["--json"]].concat());
     let codes: Vec<_> =
@@ -294,13 +296,13 @@ fn an_interrupt_ends_a_run_over_all_profiles() {
     let output = fetch.finish();
     assert_code(&output, 130, &[]);
     assert!(!stage.home.path().join("study/second").exists());
-    // What became of each is told all the same.
+    // The result of each profile is still reported.
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     let kinds: Vec<_> = told["profiles"].as_array().unwrap().iter().map(|row| &row["error"]["kind"]).collect();
     assert_eq!((kinds.as_slice(), &told["run"]["left"]), (&[&json!("interrupted")][..], &json!(2)), "{told}");
 }
 
-/// Lets the consent of the default profile end so many days from now, on this machine's paper.
+/// Sets the end of the default profile's consent to this many days from now, in its record.
 fn ends_in(stage: &Stage, days: i64) {
     let end = Timestamp::now() + (24 * days + 1).hours();
     for file in ["profiles/default.json", "tokens/default.json"] {
@@ -330,7 +332,7 @@ fn the_end_of_the_consent_is_announced_in_time() {
     ends_in(&stage, -1);
     assert_eq!(stage.expect_json(0, &["status", "--json"])["profiles"][0]["reauthorize"], true);
     assert!(stage.expect(0, &["status"]).contains("a new log-in is needed"));
-    // The server's clock decides, and its consent is not over.
+    // The server's clock decides, and by it the consent is not over.
     let output = stage.run(&["fetch", "eob", "--out", "claims", "-q"]);
     assert_code(&output, 0, &[]);
     let said = text(&output.stderr);
@@ -356,7 +358,7 @@ fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples").join(name)
 }
 
-/// The wrapper as cron runs it: code, and what it mails.
+/// Runs the wrapper like cron. Returns its code, and what it mails.
 fn nightly(stage: &Stage, arguments: &[&str]) -> (i32, String) {
     let bin = stage.home.path().join("bin");
     let _ = fs::create_dir(&bin);
@@ -387,11 +389,11 @@ fn the_wrapper_reports_each_person_separately() {
     for night in nights {
         assert_eq!(nightly(&stage, night), (77, String::new()), "told once");
     }
-    // One person's good night says nothing of the other's.
+    // One person's good night says nothing about the other's.
     stage.log_in(&["--profile", "mom"]);
     assert_eq!(nightly(&stage, nights[1]), (0, String::new()));
     assert_eq!(nightly(&stage, nights[0]), (77, String::new()));
-    // The same archive, however it is written.
+    // The same archive, even with another spelling of its path.
     let whole = stage.out().display().to_string();
     assert_eq!(nightly(&stage, &[&format!("{whole}/")]), (77, String::new()));
 }
@@ -402,7 +404,7 @@ fn the_wrapper_reports_only_what_a_person_must_do() {
     let out = stage.out().display().to_string();
     let night = || nightly(&stage, &[&out]);
     assert_eq!(night(), (0, String::new()));
-    // One bad try is no bad night.
+    // A single failed attempt is not a bad night.
     stage.faults(&["status=503@ExplanationOfBenefit#1"]);
     stage.asked();
     assert_eq!(night(), (0, String::new()));
@@ -422,7 +424,7 @@ fn the_wrapper_reports_only_what_a_person_must_do() {
     assert!(code == 77 && said.contains("bbdl login"), "{said}");
     assert_eq!(claims(stage.asked()), 1, "a person must act: trying again is of no use");
     assert_eq!(night(), (77, String::new()), "told once");
-    // After a new log-in the next time is told again.
+    // After a new log-in, the next failure is reported again.
     stage.faults(&[]);
     stage.log_in(&[]);
     assert_eq!(night(), (0, String::new()));
@@ -469,7 +471,7 @@ fn systemd_accepts_the_units() {
         let mut command = Command::new("systemd-analyze");
         command.args(["verify", manager]).args(&units).env("XDG_RUNTIME_DIR", dir.path());
         let said = text(&command.output().unwrap().stderr);
-        // Other units of this machine, and man pages not installed on it, are none of ours.
+        // Other units on this machine, and man pages that are not installed, do not concern us.
         let ours = |line: &&str| {
             (line.contains("bbdl.service") || line.contains("bbdl.timer") || line.contains("initialize manager"))
                 && !line.contains("man ")
@@ -478,7 +480,7 @@ fn systemd_accepts_the_units() {
     };
     for (file, manager) in [("bbdl.service", "--system"), ("bbdl-user.service", "--user")] {
         assert_eq!(verify(file, manager, ""), [""; 0], "{file}");
-        // What is wrong is seen, or this test would prove nothing.
+        // Checks that errors are found, or this test would prove nothing.
         assert!(!verify(file, manager, "RestartForceExitStatus=75").is_empty(), "{file}");
     }
 }
@@ -486,7 +488,7 @@ fn systemd_accepts_the_units() {
 #[test]
 fn the_property_list_is_xml_that_names_what_is_run() {
     let text = fs::read_to_string(example("org.example.bbdl.plist")).unwrap();
-    // Every element that begins ends, in order.
+    // Every element that begins also ends, in order.
     let mut open = Vec::new();
     for tag in text.split('<').skip(1).filter_map(|rest| rest.split('>').next()) {
         match tag.strip_prefix('/') {

@@ -26,7 +26,7 @@ fn expire(stage: &Stage) {
     stage.control("POST", "clock", r#"{"advance_seconds": 4000}"#);
 }
 
-/// Everywhere, and without asking the server; until somebody logs in.
+/// In all commands, without asking the server, until a person logs in.
 fn is_remembered(stage: &Stage, kind: &str) {
     let shown = profile(stage);
     assert_eq!((&shown["ended"]["kind"], &shown["reauthorize"]), (&json!(kind), &json!(true)), "{shown}");
@@ -98,7 +98,7 @@ fn a_log_in_whose_renewal_was_lost_is_remembered() {
     expire(&stage);
     stage.faults(&["drop-refresh@o/token#1"]);
     assert_eq!(stage.expect_json(75, &FETCH)["error"]["kind"], "refresh_lost");
-    // It may have been spent, and may not.
+    // It may have been used up, or not.
     assert_eq!(profile(&stage)["ended"], Value::Null);
     assert_eq!(stage.expect_json(77, &FETCH)["error"]["kind"], "lost_by_us");
     is_remembered(&stage, "lost_by_us");
@@ -123,7 +123,7 @@ fn status_online_corrects_a_wrongly_remembered_end() {
     record["ended"] = json!({"kind": "grant_revoked", "at": "2026-11-01T00:00:00Z"});
     fs::write(&file, record.to_string()).unwrap();
     stage.expect(77, &FETCH);
-    // Somebody in between does not know.
+    // An answer from something in between says nothing.
     stage.faults(&["html=200@fhir"]);
     stage.expect(75, &["status", "--online"]);
     stage.expect(77, &FETCH);
@@ -175,7 +175,7 @@ fn logout_of_spent_tokens_says_where_to_end_the_grant() {
     let stage = stage();
     stage.log_in(&["--profile", "zz-elsewhere"]);
     assert_eq!(stage.expect_json(0, &["logout", "--json"]), json!({"profile": "default", "revoked": false}));
-    // The server says itself that this one is gone.
+    // The server itself says that this one is gone.
     stage.control("POST", "grants", r#"{"revoke":true}"#);
     let result = stage.expect_json(0, &["logout", "--json", "--profile", "zz-elsewhere"]);
     assert_eq!(result["revoked"], true);
@@ -203,7 +203,7 @@ fn logout_accepts_only_the_servers_own_empty_answer() {
     assert_eq!(stage.expect_json(0, &["logout", "--json"])["revoked"], true);
 }
 
-/// As a log-in is that was imported: it has to be renewed before its consent can be ended.
+/// Makes the log-in like an imported one: it has to be renewed before its consent can be ended.
 fn lose_access_token(stage: &Stage) {
     let mut record = stage.tokens();
     record["access_token"] = json!("");
@@ -232,7 +232,7 @@ fn logout_renews_as_carefully_as_a_fetch() {
     assert_eq!(count(&logout(75, "backend"), "/o/token/"), 0, "the refresh token is not spent");
     stage.control("DELETE", "faults", "");
 
-    // It may be spent, and the note of that stays for the next run.
+    // It may be used up, and the note about that stays for the next run.
     let failed = Reply::new(502, "application/json", r#"{"message": "Failed to retrieve data from data source."}"#);
     gateway.answer("/o/token/", move |_| failed.clone());
     assert_eq!(count(&logout(75, "refresh_lost"), "/o/token/"), 1);
@@ -268,7 +268,7 @@ fn an_interrupt_of_logout_loses_no_renewed_tokens() {
     assert_ne!(stage.tokens()["refresh_token"], before["refresh_token"]);
     stage.control("DELETE", "faults", "");
     stage.expect(0, &FETCH);
-    // One that is renewed can be ended.
+    // A log-in that is renewed can be ended.
     lose_access_token(&stage);
     assert_eq!(stage.expect_json(0, &["logout", "--json"])["revoked"], true);
 }

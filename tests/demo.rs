@@ -1,4 +1,4 @@
-//! The demo: the whole job in one go, as often as one likes.
+//! The demo: the whole job in one command, any number of times.
 
 use std::fs;
 
@@ -17,11 +17,11 @@ fn a_demo_replaces_the_archive_of_an_earlier_one_and_no_other() {
         assert_code(&demo("d"), 0, &[]);
         assert_eq!(lines(&out.join("ExplanationOfBenefit.ndjson")).len(), 120);
     }
-    // What a person put beside it stays.
+    // Files that a person put beside it stay.
     fs::write(out.join("notes.txt"), "mine").unwrap();
     assert_code(&demo("d"), 0, &[]);
     assert_eq!(fs::read_to_string(out.join("notes.txt")).unwrap(), "mine");
-    // An archive without the mark is somebody's.
+    // An archive without the mark belongs to someone.
     fs::remove_file(out.join(".bbdl/demo")).unwrap();
     let output = demo("d");
     assert_code(&output, 65, &[]);

@@ -1,4 +1,4 @@
-//! Docs are true: every shell command in README.md and docs/ is run, and what is generated is fresh.
+//! The docs are true: every shell command in README.md and docs/ is run, and generated files are up to date.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The pages with their `sh` blocks, one script a page. `cargo` commands are run by `.ci/run`.
+/// The pages with their `sh` blocks, one script per page. `.ci/run` runs the `cargo` commands.
 fn pages() -> Vec<(PathBuf, String)> {
     let mut paths: Vec<PathBuf> =
         fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -33,7 +33,7 @@ fn pages() -> Vec<(PathBuf, String)> {
         .collect()
 }
 
-/// `bbdl` as a person would find it, with the mock for CMS's servers and a free port for a fixed one.
+/// A script in place of `bbdl`, with the mock instead of CMS's servers and a free port instead of a fixed one.
 const SHIM: &str = r#"#!/usr/bin/env bash
 arguments=()
 for argument in "$@"; do
@@ -64,7 +64,7 @@ fn every_command_of_the_docs_works_as_written() {
         if state == Some(None) {
             continue;
         }
-        // A page that begins with a log-in begins without one.
+        // A page that begins with a log-in starts without one.
         if !script.starts_with("bbdl login") {
             stage.log_in(&[]);
         }
@@ -99,7 +99,7 @@ fn every_command_of_the_docs_works_as_written() {
     }
 }
 
-/// The address of a database for `--state`; none where PostgreSQL is not installed.
+/// The address of a database for `--state`; none if PostgreSQL is not installed.
 #[cfg(unix)]
 fn shared_state() -> Option<String> {
     #[cfg(feature = "postgres")]
@@ -108,7 +108,7 @@ fn shared_state() -> Option<String> {
     None
 }
 
-/// What git would take into a commit of a checkout in which the commands of a page were typed.
+/// What git would add to a commit in a checkout in which the commands of a page were run.
 fn left_for_git(checkout: &Path) -> String {
     let git = |arguments: &[&str]| {
         let mut command = Command::new("git");
@@ -122,7 +122,7 @@ fn left_for_git(checkout: &Path) -> String {
     git(&["status", "--porcelain"])
 }
 
-/// The address that the README tells people to install from is the one that `bbdl --help` and packages give.
+/// The README, `bbdl --help` and packages give the same address for the repository.
 #[test]
 fn the_readme_names_the_repository_of_cargo_toml() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
@@ -135,7 +135,7 @@ fn the_readme_names_the_repository_of_cargo_toml() {
 fn the_notice_of_cms_is_shown_where_its_terms_require() {
     const NOTICE: &str = "This product uses the Blue Button APIs but is not endorsed or certified by the Centers for \
         Medicare & Medicaid Services or the U.S. Department of Health and Human Services.";
-    // A terminal wraps it; the words and their order stay.
+    // A terminal wraps it, but the words and their order stay.
     let has = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").contains(NOTICE);
     let stage = Stage::claims(3);
     assert!(has(&stage.expect(0, &["--help"])), "bbdl --help");
@@ -162,8 +162,8 @@ fn links_between_the_pages_work() {
     }
 }
 
-/// Completions and man pages are committed, as the binary makes them. `BBDL_UPDATE=1 cargo test docs`
-/// writes them anew.
+/// Completions and man pages are committed as the binary generates them. `BBDL_UPDATE=1 cargo test docs` updates
+/// them.
 #[test]
 fn completions_and_man_pages_are_fresh() {
     let home = tempfile::tempdir().unwrap();
@@ -196,13 +196,13 @@ fn completions_and_man_pages_are_fresh() {
             fs::write(&path, &text).unwrap();
         }
         let kept = fs::read_to_string(&path).unwrap_or_default();
-        // Not the two texts: nobody wants to read them.
+        // Without printing the two texts, which no one wants to read.
         assert!(kept == text, "{} is stale: BBDL_UPDATE=1 cargo test --test docs", path.display());
     }
 }
 
-/// Completions are taken by the shells that are here (bash is in `tests/machine.rs`; elvish has its editor only on a
-/// terminal, and PowerShell is in no registry that this project uses).
+/// The installed shells accept the completions (bash is in `tests/machine.rs`; elvish has its editor only on a
+/// terminal, and PowerShell is not in any registry that this project uses).
 #[test]
 fn zsh_and_fish_accept_the_completions() {
     let home = tempfile::tempdir().unwrap();
@@ -269,8 +269,8 @@ fn help_fits_and_names_every_variable() {
         assert!(login.contains(&format!("BBDL_{name}")), "BBDL_{name}");
     }
     assert!(help(&["--version"]).starts_with("bbdl "));
-    // The short help of each command fits a screen of 80 columns and 31 lines, that of bbdl itself 35, and shows how
-    // the command is used.
+    // The short help of each command fits on a screen of 80 columns and 31 lines (35 for bbdl itself), and shows how
+    // to use the command.
     let commands = help(&["-h"]);
     let commands = commands.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
     let names: Vec<&str> = commands.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
@@ -285,11 +285,11 @@ fn help_fits_and_names_every_variable() {
         assert!(short.lines().count() <= most && short.contains("\nExamples:\n"), "{name:?}: {short}");
         assert!(short.lines().all(|line| line.chars().count() <= 80), "{name:?}: {short}");
     }
-    // What is not there is in the long one.
+    // What is not there is in the long help.
     assert!(!help(&["fetch", "-h"]).contains("--retry-delay") && help(&["fetch", "--help"]).contains("--retry-delay"));
 }
 
-/// What the docs show of a program in another language is what that program says.
+/// What the docs show of a program in another language is part of a program that the tests run.
 #[test]
 fn snippets_come_from_programs_that_are_run() {
     let mut shown = 0;
@@ -311,7 +311,7 @@ fn snippets_come_from_programs_that_are_run() {
     assert!(shown >= 5);
 }
 
-/// The list of error kinds is made from the enum: a kind that is added shows up, with the one code that it has.
+/// The list of error kinds is generated from the enum, so a new kind appears in it with its exit code.
 #[test]
 fn the_list_of_error_kinds_is_fresh() {
     let path = root().join("docs/exit-codes.md");

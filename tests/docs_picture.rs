@@ -1,11 +1,11 @@
-//! The picture of `bbdl demo` in README.md, drawn from the snapshot of what `bbdl demo` prints.
+//! The picture of `bbdl demo` in README.md, drawn from the snapshot of its output.
 //!
-//! `BBDL_UPDATE=1 cargo test --locked snapshots` renews the snapshot; after that, `BBDL_UPDATE=1 cargo test --locked
+//! `BBDL_UPDATE=1 cargo test --locked snapshots` updates the snapshot. After that, `BBDL_UPDATE=1 cargo test --locked
 //! docs` draws the picture again.
 
 use std::{fmt::Write as _, fs, path::Path};
 
-/// Values to show where the snapshot has a name for what differs from run to run.
+/// Values to show where the snapshot has a placeholder for what differs from run to run.
 const VALUES: &[(&str, &str)] = &[
     ("[SERVER]", "http://127.0.0.1:40000"),
     ("[DATE]", "2027-12-29"),
@@ -34,7 +34,7 @@ fn terminal(snapshot: &str) -> Vec<String> {
     text.lines().flat_map(wrapped).collect()
 }
 
-/// One line as a terminal of so many columns shows it.
+/// One line on a terminal with this many columns.
 fn wrapped(line: &str) -> Vec<String> {
     let characters: Vec<char> = line.chars().collect();
     if characters.is_empty() {
@@ -53,7 +53,7 @@ fn drawn(lines: &[String]) -> String {
          <rect width=\"{width}\" height=\"{height}\" rx=\"8\" fill=\"#1b1f24\"/>\n"
     );
     for (number, line) in lines.iter().enumerate() {
-        // What a person types stands out from what the program says.
+        // What a person types has another color than what the program prints.
         let color = if line.contains("$ ") || line.starts_with("  ") { "#7ee787" } else { "#d0d7de" };
         let y = MARGIN + 13 + number * LINE_HEIGHT;
         let text = line.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
@@ -62,7 +62,7 @@ fn drawn(lines: &[String]) -> String {
     svg + "</svg>\n"
 }
 
-// On Windows, the paths in it are others.
+// On Windows, the paths in it are different.
 #[cfg(unix)]
 #[test]
 fn the_picture_of_the_demo_is_fresh() {

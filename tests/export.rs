@@ -1,5 +1,5 @@
-//! Claims as tables and as a page: the same numbers in every format and version, from the right fields, and
-//! nothing of what others wrote as anything but text.
+//! Claims as tables and as a page: the same numbers in every format and version, from the right fields, and text from
+//! others is never anything but text.
 
 #![allow(clippy::print_stderr, reason = "how many columns are filled is what people ask for")]
 
@@ -20,7 +20,7 @@ use parquet::{
 };
 use serde_json::Value;
 
-/// A CSV file as its heads and rows.
+/// The column heads and rows of a CSV file.
 fn csv(path: &Path) -> (Vec<String>, Vec<Vec<String>>) {
     let mut reader = csv::Reader::from_path(path).unwrap();
     let heads = reader.headers().unwrap().iter().map(str::to_owned).collect();
@@ -52,7 +52,7 @@ fn all_formats_say_the_same_at_every_version() {
         assert_eq!(written["claims"], 150);
         stage.expect(0, &["export", "claims", "--to", "parquet", "--output", "tables"]);
         stage.expect(0, &["export", "claims", "--to", "sqlite", "--output", "claims.db"]);
-        // Once more over what is there.
+        // Again, over the existing files.
         stage.expect(0, &["export", "claims", "--to", "sqlite", "--output", "claims.db"]);
 
         let at = |path: &str| stage.home.path().join(path);
@@ -112,7 +112,7 @@ fn an_archive_without_claims_is_an_error() {
     stage.expect(74, &["export", "eob", "--to", "csv", "--output", "client-secret"]);
 }
 
-/// What `verify` refuses is no source of numbers, and what was made before stays.
+/// An archive that `verify` refuses cannot be exported, and earlier output stays.
 #[test]
 fn a_damaged_archive_is_not_exported() {
     let stage = Stage::logged_in(Setting { claims: 30, ..Setting::default() });
@@ -181,11 +181,11 @@ fn harmful_output_paths_are_refused() {
     }
     stage.expect(2, &["export", "claims", "--to", "csv", "--output", "claims/pages"]);
     assert!(crate::support::snapshot(&stage.out()) == before);
-    // Beside them is their owner's affair.
+    // Other paths in the archive's directory are allowed.
     stage.expect(0, &["report", "claims", "--output", "claims/report.html"]);
     stage.expect(0, &["verify", "claims"]);
 
-    // A page goes to a pipe, and tables do not.
+    // A page can go to a pipe; tables cannot.
     let page = stage.expect(0, &["report", "claims", "--output", "-"]);
     assert!(page == fs::read_to_string(stage.out().join("report.html")).unwrap());
     stage.expect(2, &["report", "claims", "--output", "-", "--json"]);
@@ -197,7 +197,7 @@ fn harmful_output_paths_are_refused() {
     assert!(!stage.home.path().join("-").exists());
 }
 
-/// One Bundle for whatever reads FHIR: every resource as it was served.
+/// One Bundle for any program that reads FHIR: every resource byte for byte as the server sent it.
 #[test]
 fn a_bundle_has_every_resource_as_it_was_served() {
     for api in ["v2", "v3"] {
@@ -233,8 +233,8 @@ fn a_bundle_has_every_resource_as_it_was_served() {
     assert!(!stage.home.path().join("all.json").exists());
 }
 
-/// So many claims that what is behind each click is made by the page's own script; a browser opens one in
-/// `tests/browser.rs`.
+/// So many claims that the page's own script makes the details behind each click. `tests/browser.rs` opens one in a
+/// browser.
 #[test]
 fn a_page_of_many_claims_is_written_newest_first_and_says_the_same() {
     let stage = Stage::with(Setting { claims: 2_001, ..Setting::default() });
@@ -256,7 +256,7 @@ fn a_page_of_many_claims_is_written_newest_first_and_says_the_same() {
     assert!(dates.is_sorted_by(|one, other| one >= other) && dates.len() == 2_001);
 }
 
-/// A claim in which every text is an attack, and every shape another than it should be.
+/// A claim in which every text is an attack, and every value has an unexpected type.
 #[test]
 fn hostile_text_in_claims_stays_text() {
     const ATTACK: &str = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"' onload='=cmd|'/C calc'!A0";
@@ -279,7 +279,7 @@ fn hostile_text_in_claims_stays_text() {
     assert!(page.contains("&lt;script&gt;alert(1)"), "it is there, as text");
     assert!(page.contains("default-src 'none'"));
     assert!(!page.contains("http-equiv=\"refresh\"") && !page.contains("src=\""));
-    // Links lead within the page, or to a telephone.
+    // Links lead within the page, or to a telephone number.
     assert!(page.split("href=\"").skip(1).all(|rest| rest.starts_with(['#', 't']) && !rest.starts_with("tel:0")));
     for format in ["csv", "parquet", "sqlite"] {
         stage.expect(0, &["export", "claims", "--to", format, "--output", format]);
@@ -289,7 +289,7 @@ fn hostile_text_in_claims_stays_text() {
     assert!(rows.iter().flatten().all(|cell| !cell.starts_with(['=', '@', '+'])));
 }
 
-/// Every text but those by which a claim is found becomes the attack.
+/// Replaces every text with the attack, except those by which a claim is found.
 fn poison(value: &mut Value, attack: &str) {
     match value {
         Value::String(text) if !text.contains("://") => attack.clone_into(text),
@@ -311,15 +311,15 @@ fn amounts_of_recorded_claims_are_those_read_by_hand() {
     let Some(data) = shared("data") else { return };
     let read = |path: &str| Claim::read(&fs::read_to_string(data.join(path)).unwrap()).unwrap();
     let cents = |text: &str| if text.is_empty() { None } else { Some(Cents::read(text).unwrap()) };
-    // charged, allowed, Medicare paid, deductible, coinsurance, blood deductible, not covered, share, paid by the patient,
-    // paid by others
+    // charged, allowed, Medicare paid, deductible, coinsurance, blood deductible, not covered, share, paid by the
+    // patient, paid by others
     let table = [
         (
             "v1/eob-carrier.json",
             Kind::Carrier,
             ["245.04", "166.23", "199.99", "777", "9.57", "", "", "786.57", "", "0"],
         ),
-        // The header says that no other insurer paid, the only line 11.0.
+        // The header says that no other insurer paid, but the only line says 11.0.
         ("v1/eob-dme.json", Kind::Dme, ["1752.75", "754.79", "777.75", "777", "20.20", "", "", "797.20", "", "11"]),
         ("v1/eob-inpatient.json", Kind::Inpatient, ["84999.37", "", "7699.48", "112", "5", "6", "33", "123", "", "11"]),
         ("v1/eob-snf.json", Kind::Snf, ["5555.03", "", "3333.33", "112", "5", "6", "33", "123", "", "11"]),
@@ -352,7 +352,7 @@ fn amounts_of_recorded_claims_are_those_read_by_hand() {
             Kind::Carrier,
             ["84909.15", "30.3", "448471.81", "924.67", "0", "", "", "924.67", "12.23", "334.24"],
         ),
-        // The plan paid the two stays: they have no share.
+        // The plan paid the two stays, so they have no share.
         (
             "v3/eob-inpatient.json",
             Kind::Inpatient,
@@ -397,8 +397,8 @@ fn amounts_of_recorded_claims_are_those_read_by_hand() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// How many of the recorded claims fill each column, per version and type; every claim has its type, number, id and
-/// some amount.
+/// How many of the recorded claims fill each column, by version and type. Every claim has its type, number, id and at
+/// least one amount.
 #[test]
 fn columns_are_filled_from_every_recorded_claim() {
     let Some(data) = shared("data") else { return };
@@ -441,7 +441,7 @@ fn columns_are_filled_from_every_recorded_claim() {
     assert!(filled.len() >= 24, "{}", filled.len());
 }
 
-/// Exports what is in `claims`, and has DuckDB, pandas and sqlite3 read and compare it.
+/// Exports the claims in `claims`, and makes DuckDB, pandas and sqlite3 read and compare the result.
 fn read_back(stage: &Stage, python: &std::ffi::OsStr) -> String {
     for (format, output) in [("csv", "csv"), ("parquet", "tables"), ("sqlite", "claims.db")] {
         stage.expect(0, &["export", "claims", "--to", format, "--output", output]);
@@ -486,7 +486,7 @@ fn duckdb_pandas_and_sqlite_agree_on_every_recorded_claim() {
     read_back(&stage, &python);
 }
 
-/// What the 39 recorded outpatient claims of v2 come to, by what they say is the patient's responsibility, and by
+/// The results for the 39 recorded outpatient claims of v2: by what they give as the patient's responsibility, and by
 /// deductible, coinsurance and blood deductible.
 #[test]
 fn no_recorded_share_is_zero_where_its_claim_says_more() {
@@ -505,7 +505,7 @@ fn no_recorded_share_is_zero_where_its_claim_says_more() {
             shares = shares + a.patient_pays.unwrap();
             paid = paid + a.patient_responsibility.unwrap_or_default();
             contradicted += u32::from(a.patient_responsibility.is_none() && said > Cents(0));
-            // Lines that are not priced say nothing.
+            // Lines that are not priced have no information.
             let header = value["payment"]["amount"]["value"].as_f64().unwrap();
             let lines: Vec<_> = claim.lines.iter().filter_map(|line| line.medicare_paid).collect();
             assert!(header <= 0.0 || lines.is_empty() || lines.iter().any(|it| it.0 > 0), "{}", claim.id);

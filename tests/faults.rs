@@ -1,5 +1,5 @@
-//! Whatever the server and the network get wrong, at every version of the API: a pull ends with every
-//! claim exactly once, or it fails as the contract says and leaves the archive as it was.
+//! Everything that the server and the network can get wrong, at every version of the API: a pull ends with every
+//! claim exactly once, or it fails as the contract says and does not change the archive.
 
 #![allow(clippy::print_stderr, reason = "the table says how much it tried")]
 
@@ -16,7 +16,7 @@ const FILE: &str = "ExplanationOfBenefit.ndjson";
 enum End {
     /// With every claim exactly once, in the order they had.
     Whole,
-    /// With so many claims more than there were before, and as they would come without a fault.
+    /// With this many more claims than before, the same as without a fault.
     More(usize),
     /// With this exit code and kind of error, and nothing replaced.
     Fails(i32, &'static str),
@@ -24,16 +24,16 @@ enum End {
 
 use End::{Fails, More, Whole};
 
-/// A fault, and how pulls of v1 and v2, and those of v3, end under it.
+/// A fault, and how pulls of v1 and v2, and those of v3, end with it.
 ///
-/// `PAGE1` stands for every request for claims from the first on, `PAGE2` for those from the fifty-first on.
+/// `PAGE1` matches every request for claims from the first one on, `PAGE2` every request from the fifty-first on.
 type Row = (&'static str, End, End);
 
 const fn alike(fault: &'static str, end: End) -> Row {
     (fault, end, end)
 }
 
-/// What passes, or does not matter.
+/// Faults that go away, or do not matter.
 const PASSING: &[Row] = &[
     alike("status=503@PAGE1#2", Whole),
     alike("status=500@PAGE2#1", Whole),
@@ -42,7 +42,7 @@ const PASSING: &[Row] = &[
     alike("backend=502@PAGE1#2", Whole),
     alike("backend=500@PAGE2#1", Whole),
     alike("backend=504@PAGE2#1", Whole),
-    // What the data back end refuses is no refusal of the enrollee's, and passes.
+    // A refusal by the data back end is not a refusal by the enrollee, and it is temporary.
     alike("backend=400@PAGE2#1", Whole),
     alike("backend=401@PAGE1#1", Whole),
     alike("backend=403@PAGE1#1", Whole),
@@ -84,21 +84,21 @@ const PASSING: &[Row] = &[
     alike("next-host=http://internal.example@PAGE1", Whole),
     alike("self-host=https://internal.example@PAGE1", Whole),
     alike("expire-token@PAGE2#1", Whole),
-    // A swallowed failure is one of v1 and v2.
+    // Only v1 and v2 hide this failure.
     ("empty@PAGE1#1", Whole, Whole),
     ("empty@PAGE2#2", Whole, Whole),
     // Loads between two pages.
     alike("load=1@PAGE2#1", More(1)),
     alike("late-load=600@PAGE2#1", More(1)),
     alike("update=1@PAGE2#1", More(0)),
-    // The old claim stays, canceled, at v1 and v2; at v3 it vanishes.
+    // At v1 and v2, the old claim stays as canceled; at v3, it disappears.
     ("supersede=1@PAGE2#1", More(1), More(0)),
 ];
 
-/// What stays.
+/// Faults that stay.
 const LASTING: &[Row] = &[
     alike("status=403@PAGE2", Fails(77, "not_allowed")),
-    // CMS answers so for a page that holds an entry of somebody else.
+    // CMS answers like this for a page with an entry of another person.
     alike("status=404@PAGE2", Fails(75, "server")),
     alike("backend=foreign-entry@PAGE2", Fails(75, "server")),
     alike("status=502@PAGE2", Fails(75, "server")),
@@ -140,9 +140,9 @@ const LASTING: &[Row] = &[
     ("empty@PAGE1", Fails(75, "outage"), Fails(75, "outage")),
     ("empty-next@PAGE2", Fails(75, "shortfall"), Fails(75, "shifted")),
     ("v3-closed@PAGE2", Whole, Fails(77, "not_allowed")),
-    // The page of a switch that is off is HTML, like anybody's.
+    // The page of a feature that is off is HTML, like that of any other server.
     ("v3-off@PAGE2", Whole, Fails(75, "intercepted")),
-    // These end the access: nothing comes after them.
+    // These end the access, so nothing comes after them.
     alike("revoke-token@PAGE2#1", Fails(77, "refresh_token")),
     alike("inactive@PAGE2", Fails(77, "app_inactive")),
     alike("grant-over@PAGE2", Fails(77, "grant_ended")),
@@ -164,7 +164,7 @@ fn faults_at_v3() {
     at("v3", 0);
 }
 
-/// Tries every row at this version, one request at a time and four at once by turns.
+/// Tries every row at this version, alternating between one request at a time and four at once.
 fn at(api: &str, parity: usize) {
     let is_v3 = api == "v3";
     let place = |fault: &str| {
@@ -190,7 +190,7 @@ fn at(api: &str, parity: usize) {
         let (ids_before, before) = (kept("claims"), snapshot(&stage.out()));
         stage.faults(&[&place(row.0)]);
         let (code, result) = fetch("claims");
-        // A port that refuses does so to tests as well.
+        // A closed port refuses tests too.
         let address = stage.mock.url().trim_start_matches("http://");
         until("the port is open", || TcpStream::connect(address).is_ok());
         stage.faults(&[]);
@@ -198,8 +198,8 @@ fn at(api: &str, parity: usize) {
             Fails(expected, kind) => {
                 assert_eq!((code, result["error"]["kind"].as_str()), (Some(expected), Some(kind)), "{what}: {result}");
                 let message = result["error"]["message"].as_str().unwrap();
-                // Where access ends or the port is closed, it may be so for the first page, too, if both are under way
-                // at once.
+                // If access ends or the port is closed, that may also affect the first page, if both are requested at
+                // the same time.
                 let is_of_all = expected == 77 || (row.0.starts_with("refuse") && jobs != "1");
                 let is_sure = !is_of_all && !["shortfall", "shifted"].contains(&kind);
                 if row.0.contains("PAGE2") && is_sure {

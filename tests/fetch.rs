@@ -1,4 +1,4 @@
-//! Fetching: everything the server can do wrong on the way, and what is left on the disk.
+//! Fetching: everything that the server can do wrong, and what is left on the disk.
 
 use std::{
     fs,
@@ -18,10 +18,10 @@ fn stage(claims: usize) -> Stage {
     Stage::logged_in(Setting { claims, ..Setting::default() })
 }
 
-/// Everything again, although there is an archive.
+/// Everything again, even if there is an archive.
 const FULL: [&str; 6] = ["fetch", "eob", "--out", "claims", "--json", "--full"];
 
-/// One request after another: what happens to the third has to happen to the third page.
+/// One request at a time, because what happens to the third request has to happen to the third page.
 const FETCH: [&str; 7] = ["fetch", "eob", "--out", "claims", "--json", "--jobs", "1"];
 
 fn eob(result: &Value) -> &Value {
@@ -95,7 +95,7 @@ fn pages_are_kept_as_served_with_format_json() {
     for line in stage.lines("ExplanationOfBenefit.ndjson").iter().take(50) {
         assert!(bundle.contains(line.as_str()));
     }
-    // Bundles of before would not be those of a later pull that brings something and does not keep them.
+    // Old Bundles would not match a later pull that brings something and does not keep Bundles.
     let file = stage.out().join("ExplanationOfBenefit.ndjson");
     fs::write(&file, fs::read_to_string(&file).unwrap().replacen("\"status\":\"", "\"status\":\"x", 1)).unwrap();
     stage.expect(0, &["fetch", "eob", "--out", "claims", "--full"]);
@@ -159,8 +159,8 @@ fn the_command_line_is_checked_before_anything_is_asked() {
     assert!(!stage.home.path().join("x").exists());
 }
 
-/// What passes: every claim is there in the end, exactly once.
-/// On a first pull nothing is known from before but what its own pages have said.
+/// Temporary failures: in the end, every claim is there exactly once.
+/// On a first pull, only its own pages say what to expect.
 #[test]
 fn an_outage_in_the_middle_of_a_first_pull_is_not_its_end() {
     for faults in [
@@ -196,7 +196,7 @@ fn an_outage_that_passes_in_the_middle_of_a_pull_shrinks_nothing() {
     }
 }
 
-/// The token answer may lack `patient`: then the claims themselves say whose they are.
+/// The token answer may have no `patient`. Then the claims themselves say whose they are.
 #[test]
 fn an_archive_holds_one_enrollee_even_without_a_patient_id() {
     let stage = Stage::with(Setting { claims: 20, faults: &["no-patient@o/token"], ..Setting::default() });
@@ -209,7 +209,7 @@ fn an_archive_holds_one_enrollee_even_without_a_patient_id() {
     assert_eq!(snapshot(&stage.out()), before);
 }
 
-/// An insurance card does not say whose it is, and userinfo does.
+/// An insurance card does not say whose it is, but userinfo does.
 #[test]
 fn a_resource_of_somebody_else_is_never_stored() {
     let stage = Stage::with(Setting { claims: 20, faults: &["no-patient@o/token"], ..Setting::default() });
@@ -245,12 +245,12 @@ fn an_empty_first_pull_is_accepted_after_asking_twice() {
 fn an_empty_page_with_a_next_link_is_not_the_end() {
     let stage = stage(200);
     stage.faults(&["empty-next@startIndex=never", "empty-next@ExplanationOfBenefit#1+1"]);
-    // The second page of the first reading is empty; the second reading is whole.
+    // The second page of the first reading is empty; the second reading is complete.
     let result = stage.expect_json(0, &FETCH);
     assert_eq!(eob(&result)["count"], 200);
     assert!(eob(&result).get("server_total").is_none());
 
-    // A total that is never reached: read again, and then told.
+    // A total that is never reached: the search is read again, and then it is reported.
     let stage = stage_with_total();
     let output = stage.run(&FETCH);
     assert_code(&output, 0, &[]);
@@ -259,13 +259,14 @@ fn an_empty_page_with_a_next_link_is_not_the_end() {
     assert!(text(&output.stderr).contains("counted 122, but sent 120"));
     let manifest: Value = serde_json::from_slice(&fs::read(stage.out().join("manifest.json")).unwrap()).unwrap();
     assert_eq!(manifest["resources"]["ExplanationOfBenefit"]["server_total"], 122);
-    // The next pull knows of it and does not read twice.
+    // The next pull knows about it and does not read twice.
     stage.asked();
     stage.expect(0, &FULL);
     assert_eq!(stage.asked().iter().filter(|row| row.contains("ExplanationOfBenefit")).count(), 3);
 }
 
-/// The server names a next page whenever there is more: links that end before the total are no redaction.
+/// The server names a next page whenever there is more. So if links end before the total, redaction is not the
+/// reason.
 #[test]
 fn links_that_end_before_the_total_are_a_failure() {
     let stage = stage(200);
@@ -277,7 +278,7 @@ fn links_that_end_before_the_total_are_a_failure() {
     assert!(result["error"]["message"].as_str().unwrap().contains("60 are missing"));
     assert_eq!(snapshot(&stage.out()), before);
     assert_code(&stage.run(&["fetch", "eob", "--out", "-", "-q"]), 75, &[]);
-    // What redaction could explain is told even with -q.
+    // What redaction could explain is reported even with -q.
     let told = stage_with_total().run(&["fetch", "eob", "--out", "-", "-q"]);
     assert_code(&told, 0, &[]);
     assert!(text(&told.stderr).contains("counted 122, but sent 120"), "{}", text(&told.stderr));
@@ -310,7 +311,7 @@ fn no_request_or_token_goes_to_another_host() {
     stage.expect(65, &["fetch", "eob", "--out", "other", "--retry", "0"]);
     stage.faults(&[&format!("redirect={url}/token@o/token"), "expire-token@ExplanationOfBenefit"]);
     stage.expect(75, &["fetch", "eob", "--out", "other", "--retry", "0"]);
-    // And a proxy of the environment sees nothing of a server on this machine.
+    // A proxy in the environment sees no requests to a server on this machine.
     stage.control("DELETE", "faults", "");
     stage.log_in(&[]);
     let mut command = stage.bbdl(&["fetch", "eob", "--out", "proxied"]);
@@ -331,7 +332,7 @@ fn a_full_pull_replaces_the_archive_and_counts_what_changed() {
     assert_eq!(changed.len(), 1, "{changed:?}");
     assert!(changed[0].ends_with("manifest.json"));
 
-    // The archive of before had one claim less, one in other words, and one that the server does not know.
+    // The old archive had one claim less, one that differs, and one that the server does not have.
     let file = stage.out().join("ExplanationOfBenefit.ndjson");
     let mut kept = lines(&file);
     kept.remove(10);
@@ -490,7 +491,7 @@ fn progress_stays_out_of_the_way() {
     ] {
         let output = stage.run(arguments);
         assert_code(&output, 0, arguments);
-        // One line says what was done, and nothing else does.
+        // One line says what was done. Nothing else is printed.
         let said = text(&output.stdout);
         assert_eq!(said.lines().count(), usize::from(!silent), "{said}");
         assert!(output.stderr.is_empty(), "{}", text(&output.stderr));

@@ -1,22 +1,22 @@
-//! Golden tables: of one recorded claim for each type at each version, where in the payload each cell of the tables
-//! comes from. `golden/` was written by looking into the payloads, not at what export makes of them; here it is followed
-//! by a reader that knows nothing of claims, and compared with export.
+//! Golden tables: for one recorded claim of each type at each version, where in the payload each cell of the tables
+//! comes from. `golden/` was written from the payloads, not from the output of export. Here, a reader that knows
+//! nothing about claims follows it, and the result is compared with export.
 //!
 //! A block begins with the payload's file and names every column of `claims` in order, then those of its first lines,
 //! with paths from the line:
 //!
 //! | written | means |
 //! | --- | --- |
-//! | `-` | the payload does not say it |
-//! | `=text` | that text: what is derived and stands nowhere |
+//! | `-` | the payload does not have it |
+//! | `=text` | that text: it is derived, and not in the payload |
 //! | `count item` | how many there are |
-//! | `a[0].b` | what stands there |
-//! | `^a` | what stands there, from the claim |
-//! | `lower a` | the same in small letters |
+//! | `a[0].b` | the value there |
+//! | `^a` | the value there, from the claim |
+//! | `lower a` | the same in lower case |
 //! | `a & b` | both, with a blank between |
 //! | `a, b` or `x[2,0].a` | a list |
 //! | `sum a, b` | their sum |
-//! | `… @ NAME` | and CMS's name of the amount is this one, by code or URL, where it stands |
+//! | `… @ NAME` | and CMS's name of the amount there is this one, by code or URL |
 
 use std::{collections::BTreeMap, fs};
 
@@ -29,7 +29,7 @@ use serde_json::Value;
 
 const GOLDEN: [&str; 3] = [include_str!("golden/v1.txt"), include_str!("golden/v2.txt"), include_str!("golden/v3.txt")];
 
-/// A cell in words; of a list, with commas.
+/// A cell as text. A list has commas.
 fn shown(cell: &Cell<'_>) -> String {
     match cell {
         Cell::Nothing => String::new(),
@@ -41,7 +41,7 @@ fn shown(cell: &Cell<'_>) -> String {
     }
 }
 
-/// What stands at a path, with what it stands in; `[0,2]` names two places.
+/// The values at a path, with the values that contain them; `[0,2]` names two places.
 fn follow<'v>(from: &'v Value, path: &str) -> Vec<Vec<&'v Value>> {
     let mut found = vec![vec![from]];
     for step in path.split(['.', '[']) {
@@ -72,7 +72,7 @@ fn written(value: &Value) -> String {
     }
 }
 
-/// Whether one of those that hold an amount bears this name.
+/// Whether one of the values that contain an amount has this name.
 fn is_named(way: &[&Value], name: &str) -> bool {
     let ends_so = |value: &Value| value.as_str().is_some_and(|text| text.rsplit('/').next() == Some(name));
     way.iter().any(|holder| {
@@ -81,7 +81,7 @@ fn is_named(way: &[&Value], name: &str) -> bool {
     })
 }
 
-/// What the table is to show, by the payload.
+/// The expected cell, from the payload.
 fn expected(claim: &Value, part: &Value, rule: &str, kind: Type) -> Result<String, String> {
     if rule == "-" {
         return Ok(String::new());
@@ -100,7 +100,7 @@ fn expected(claim: &Value, part: &Value, rule: &str, kind: Type) -> Result<Strin
     };
     let mut values = Vec::new();
     for path in paths.split([',', '&']).map(str::trim).fold(Vec::<String>::new(), |mut paths, path| {
-        // A comma inside of brackets is one of indexes.
+        // A comma inside brackets separates indexes.
         match paths.last_mut().filter(|last| last.rfind('[') > last.rfind(']')) {
             Some(last) => *last = format!("{last},{path}"),
             None => paths.push(path.to_owned()),
@@ -180,7 +180,7 @@ fn every_cell_of_the_golden_claims_is_where_the_payload_has_it() {
     assert!(kinds.keys().all(|(_, kind)| kind.is_some()));
 }
 
-/// A test that cannot fail holds nothing.
+/// A test that cannot fail proves nothing.
 #[test]
 fn a_wrong_path_or_an_empty_cell_is_found() {
     let claim = serde_json::json!({"a": [{"amount": {"value": 1.5}, "category": {"coding": [{"code": "x/ONE"}]}}, {"amount": {"value": 2}}]});
@@ -193,7 +193,7 @@ fn a_wrong_path_or_an_empty_cell_is_found() {
     }
 }
 
-/// Of all recorded claims, those that do not stand.
+/// The recorded claims that do not count.
 #[test]
 fn fields_missing_from_the_recorded_claims_are_listed() {
     let Some(data) = shared("data") else { return };

@@ -1,4 +1,5 @@
-//! What the program says of itself and of a wrong call: help, man pages, completions, and errors in plain words.
+//! What the program prints about itself and about a wrong call: help, man pages, completions, and errors in plain
+//! words.
 
 use std::{
     fs,
@@ -10,7 +11,7 @@ use crate::support::{Setting, Stage, assert_code, bbdl, finished, has_programs, 
 
 const REPOSITORY: &str = env!("CARGO_PKG_REPOSITORY");
 
-/// Runs bbdl with variables, and gives what it said on standard error.
+/// Runs bbdl with these variables. Returns what it printed on standard error.
 fn said(code: i32, variables: &[(&str, &str)], arguments: &[&str]) -> String {
     let home = tempfile::tempdir().unwrap();
     let mut command = bbdl(home.path());
@@ -50,7 +51,7 @@ fn every_help_ends_with_the_addresses_of_docs_and_issues() {
     }
 }
 
-/// The committed pages; that they are what the binary makes is tested in `docs`.
+/// The committed pages. `docs` tests that they are what the binary generates.
 #[test]
 fn man_pages_pass_their_linter() {
     if !has_programs(&["mandoc"]) {
@@ -240,7 +241,7 @@ fn a_path_that_cannot_be_used_is_answered_with_what_is_wrong_with_it() {
         assert!(said.contains(expected) && !said.contains("Check the disk"), "{typed}: {said}");
     }
     let output = stage.run(&["login", "--sandbox", "--client-id", "x", "--client-secret-file", "nowhere"]);
-    // Where a program runs is a path without links on Unix, and on Windows the path that it was given.
+    // On Unix, the working directory is a path without links. On Windows, it is the path that was given.
     let shown = if cfg!(windows) { home.to_owned() } else { fs::canonicalize(home).unwrap() }.join("nowhere");
     assert!(text(&output.stderr).contains(shown.to_str().unwrap()), "the whole path: {}", text(&output.stderr));
 }

@@ -1,7 +1,7 @@
-//! What bbdl tells people to type can be typed: every `bbdl …` in a text is read as the command line reads it.
+//! What bbdl tells people to type can be typed: every `bbdl …` in a text is parsed like a command line.
 //!
-//! Two ways: whatever any test of this program sees printed goes through `typed::can_be_run`, and so does every text in the
-//! source, with its placeholders filled.
+//! There are two ways: everything that a test of this program prints goes through `typed::can_be_run`, and so does
+//! every text in the source, with its placeholders filled.
 
 use std::{fs, path::Path};
 
@@ -15,7 +15,7 @@ use bbdl::{
     profile::login_command,
 };
 
-/// The string literals of a source file, tests left out, as they are printed: with something for each placeholder.
+/// The string literals of a source file, without its tests, in printed form: with a value for each placeholder.
 fn literals(source: &str) -> Vec<String> {
     let source = source.split("#[cfg(test)]").next().unwrap_or_default();
     let code: String =
@@ -24,7 +24,7 @@ fn literals(source: &str) -> Vec<String> {
     let mut letters = code.chars().peekable();
     while let Some(letter) = letters.next() {
         match letter {
-            // A character in quotes, or a lifetime.
+            // A character in quotation marks, or a lifetime.
             '\'' if letters.peek() == Some(&'"') => {
                 letters.next();
             }
@@ -59,7 +59,7 @@ fn filled(text: &str) -> String {
         out += match name {
             name if name.contains("login") || name.contains("again") => "bbdl login --sandbox",
             name if name.contains("option") => " --profile mom",
-            // An option comes with the blank before it.
+            // An option has its own blank before it.
             "" if out.ends_with(|c: char| c.is_alphanumeric()) => " --profile mom",
             _ => "x",
         };
@@ -81,7 +81,7 @@ fn every_command_in_a_text_of_the_source_can_be_run() {
             continue;
         }
         for text in literals(&fs::read_to_string(&path).unwrap()) {
-            // What `login_command` puts together is looked at below.
+            // The output of `login_command` is checked below.
             for command in commands(&text).into_iter().filter(|command| command != "bbdl login xx --profile mom") {
                 seen += 1;
                 if let Err(why) = is_understood(&command) {

@@ -1,5 +1,5 @@
-//! Pulls after the first: what is new and no more, merged as if everything had been read again; and pulls
-//! that go on where an earlier one stopped.
+//! Pulls after the first: they bring only what is new, merged as if everything had been read again. Also, pulls that
+//! continue where an earlier one stopped.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use crate::support::{
 };
 use serde_json::{Value, json};
 
-/// One request after another: what happens to the third has to happen to the third page.
+/// One request at a time, because what happens to the third request has to happen to the third page.
 const FETCH: [&str; 7] = ["fetch", "eob", "--out", "claims", "--json", "--jobs", "1"];
 const FULL: [&str; 6] = ["fetch", "eob", "--out", "claims", "--json", "--full"];
 
@@ -36,7 +36,7 @@ fn load(stage: &Stage, body: &Value) -> Value {
     stage.control("POST", "claims", &body.to_string())
 }
 
-/// The searches among what the mock was asked since the last time.
+/// The searches among the mock's requests since the last call.
 fn searches(stage: &Stage) -> Vec<String> {
     stage.asked().into_iter().filter(|row| row.contains("/fhir/")).collect()
 }
@@ -52,7 +52,7 @@ fn changes(stage: &Stage) -> Vec<PathBuf> {
     paths
 }
 
-/// The lines of a file without what differs at every answer.
+/// The lines of a file without what differs in every answer.
 fn settled(path: &Path) -> Vec<String> {
     let without_created = |line: &String| {
         let mut claim: Value = serde_json::from_str(line).unwrap();
@@ -67,7 +67,7 @@ fn sorted(mut lines: Vec<String>) -> Vec<String> {
     lines
 }
 
-/// The archive is sound, and holds what a full pull into another directory brings.
+/// Checks that the archive is sound, and has what a full pull into another directory brings.
 fn is_all_there(stage: &Stage) {
     assert_eq!(stage.expect_json(0, &["verify", "claims", "--json"])["ok"], true);
     let fresh = stage.home.path().join("fresh");
@@ -108,7 +108,8 @@ fn an_increment_downloads_only_new_and_changed_claims() {
     assert_eq!(counts(&result), (3, 1, 399, 0, "incremental"));
     assert_eq!(eob(&result)["count"], 403);
     assert_eq!(searches(&stage).len(), 1);
-    // The changed claim stands where it stood, the new ones at the end, everything else byte for byte.
+    // The changed claim is in its old place, the new ones are at the end, and everything else is the same byte for
+    // byte.
     let after = lines(&file);
     let changed = done["updated"][0].as_str().unwrap();
     for (old, new) in before.iter().zip(&after) {
@@ -117,24 +118,25 @@ fn an_increment_downloads_only_new_and_changed_claims() {
     let added: Vec<String> = ids(&after[400..]);
     let wanted: Vec<&str> = done["added"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
     assert_eq!(sorted(added), sorted(wanted.into_iter().map(str::to_owned).collect()));
-    // `changes/` has these four, and says so in the manifest.
+    // `changes/` has these four, and the manifest says so.
     let files = changes(&stage);
     assert_eq!(files.len(), 1);
     assert_eq!(lines(&files[0]).len(), 4);
     let row = &manifest(&stage.out())["pulls"][1];
     assert!(files[0].ends_with(row["changes"].as_str().unwrap()));
     is_all_there(&stage);
-    // And again: nothing.
+    // Again: nothing new.
     assert_eq!(counts(&stage.expect_json(0, &FETCH)), (0, 0, 403, 0, "incremental"));
 }
 
-/// Else a power cut could bring the note of the commit back, and it would move what the next pull has begun to write.
+/// Otherwise, a power failure could bring the note of the commit back, and it would move what the next pull has begun
+/// to write.
 #[test]
 fn the_note_of_a_commit_is_off_the_disk_when_a_pull_ends() {
     if !has_programs(&["strace"]) {
         return;
     }
-    // bbdl lets nobody else look into its memory, where the names are.
+    // bbdl does not let anyone else read its memory, where the names are.
     if !is_root() {
         return root_to("read the arguments of bbdl's system calls");
     }
@@ -155,7 +157,7 @@ fn the_cursor_is_the_servers_and_only_moves_forward() {
     let cursor = || manifest(&stage.out())["resources"]["ExplanationOfBenefit"]["cursor"].as_str().unwrap().to_owned();
     stage.expect(0, &FETCH);
     assert_eq!(cursor(), "2026-11-16T09:00:00Z");
-    // A load that the server dates, whatever this machine's clock says.
+    // A load that the server dates, independent of this machine's clock.
     load(&stage, &json!({"add": 1, "at": "2026-11-20T07:08:09.010Z"}));
     stage.expect(0, &FETCH);
     assert_eq!(cursor(), "2026-11-20T07:08:09.01Z");
@@ -166,7 +168,7 @@ fn the_cursor_is_the_servers_and_only_moves_forward() {
     is_all_there(&stage);
 }
 
-/// No load is later than the server's own clock: a cursor that is would make every increment blind.
+/// No load is later than the server's own clock. A cursor that is later would make every increment blind.
 #[test]
 fn a_claim_dated_in_the_future_does_not_hide_what_comes_after_it() {
     for api in ["v2", "v3"] {
@@ -177,7 +179,7 @@ fn a_claim_dated_in_the_future_does_not_hide_what_comes_after_it() {
         let hours_ago = |hours: i64| (jiff::Timestamp::now() - jiff::SignedDuration::from_hours(hours)).to_string();
         load(&stage, &json!({"add": 2, "at": hours_ago(2)}));
         assert_eq!(eob(&stage.expect_json(0, &FETCH))["added"], 2, "{api}");
-        // An archive that has such a cursor, from a bbdl that believed it.
+        // An archive with such a cursor, from a bbdl that believed the date.
         let path = stage.out().join("manifest.json");
         let mut kept = manifest(&stage.out());
         kept["resources"]["ExplanationOfBenefit"]["cursor"] = json!("2062-01-01T00:00:00Z");
@@ -190,7 +192,7 @@ fn a_claim_dated_in_the_future_does_not_hide_what_comes_after_it() {
     }
 }
 
-/// An empty answer is how API v1 and v2 fail as well: it must neither be believed nor move the cursor.
+/// API v1 and v2 also give an empty answer when they fail. It must not be believed and must not move the cursor.
 #[test]
 fn an_outage_is_not_taken_for_nothing_new() {
     let stage = stage(100);
@@ -201,7 +203,7 @@ fn an_outage_is_not_taken_for_nothing_new() {
     let result = stage.expect_json(75, &[&FETCH[..], &["--retry", "2"]].concat());
     assert_eq!(result["error"]["kind"], "outage");
     assert_eq!(fs::read(stage.out().join("manifest.json")).unwrap(), before);
-    // One that passes between two questions costs a question more.
+    // A failure that ends between two requests costs one more request.
     stage.faults(&["empty@ExplanationOfBenefit#1"]);
     assert_eq!(counts(&stage.expect_json(0, &FETCH)), (2, 0, 100, 0, "incremental"));
     is_all_there(&stage);
@@ -250,7 +252,7 @@ fn a_new_log_in_of_the_same_person_keeps_archive_and_cursor() {
     assert_eq!(counts(&stage.expect_json(0, &FETCH)), (1, 0, 100, 0, "incremental"));
     let profile = &stage.expect_json(0, &["status", "--json"])["profiles"][0];
     assert_eq!(profile["archives"][0]["count"], 101);
-    // Somebody else's is noticed before anything is written, or even asked for.
+    // Another person's claims are noticed before anything is written, or even requested.
     stage.control("POST", "consent", r#"{"enrollee":1}"#);
     stage.log_in(&["--replace"]);
     let before = fs::read(stage.out().join("manifest.json")).unwrap();
@@ -275,7 +277,7 @@ fn pages_of_an_increment_are_numbered_after_the_others() {
     load(&stage, &json!({"add": 2}));
     assert_eq!(counts(&stage.expect_json(0, &fetch)).4, "incremental");
     assert_eq!(pages(), ["0001.json", "0002.json", "0003.json", "0004.json"]);
-    // A pull that keeps none lets those of before go, and the next one that wants them begins anew.
+    // A pull that keeps no Bundles removes the old ones, and the next pull with Bundles starts again.
     load(&stage, &json!({"add": 2}));
     stage.expect(0, &FETCH);
     assert!(pages().is_empty());
@@ -283,7 +285,7 @@ fn pages_of_an_increment_are_numbered_after_the_others() {
     assert_eq!(pages().len(), 3);
 }
 
-/// A pull that ends at its third page; the next one asks for what is missing.
+/// A pull that ends at its third page. The next one asks for what is missing.
 fn cut_short(stage: &Stage, more: &[&str]) {
     stage.faults(&["status=503@ExplanationOfBenefit+2"]);
     let result = stage.expect_json(75, &[&FETCH[..], &["--retry", "0"], more].concat());
@@ -314,7 +316,7 @@ fn a_pull_goes_on_where_the_last_one_stopped() {
             let pages = fs::read_dir(stage.out().join("pages/ExplanationOfBenefit")).unwrap().count();
             assert_eq!(pages, 6);
         }
-        // The next one is an increment from the first page's instant on: nothing fell between.
+        // The next one is an increment from the time of the first page, so nothing is lost in between.
         load(&stage, &json!({"add": 1}));
         assert_eq!(counts(&stage.expect_json(0, &FETCH)), (1, 0, 300, 0, "incremental"));
         expected.clear();
@@ -323,7 +325,7 @@ fn a_pull_goes_on_where_the_last_one_stopped() {
 
 #[test]
 fn a_partial_pull_that_no_longer_fits_starts_again() {
-    // The set has grown meanwhile: the pages that are here may not fit those that follow.
+    // The set has grown in the meantime, so the pages that are here may not fit those that follow.
     let stage = stage(300);
     cut_short(&stage, &[]);
     load(&stage, &json!({"add": 2}));
@@ -331,7 +333,7 @@ fn a_partial_pull_that_no_longer_fits_starts_again() {
     assert_code(&output, 0, &[]);
     assert!(text(&output.stderr).contains("changed on the server since"), "{}", text(&output.stderr));
     is_all_there(&stage);
-    // Another question is another pull.
+    // A different question is a different pull.
     for other in [&["--page-size", "40"][..], &["--type", "carrier"], &["--format", "json"]] {
         let stage = self::stage(300);
         cut_short(&stage, &[]);
@@ -339,7 +341,7 @@ fn a_partial_pull_that_no_longer_fits_starts_again() {
         assert_code(&output, 0, other);
         assert!(!text(&output.stderr).contains("continuing where"), "{other:?}");
     }
-    // Somebody else's beginning is nobody's.
+    // Another person's unfinished pull is not continued.
     let stage = self::stage(300);
     cut_short(&stage, &[]);
     stage.control("POST", "consent", r#"{"enrollee":1}"#);
@@ -385,7 +387,7 @@ fn claims_that_move_between_pages_are_there_once_and_in_their_newest_form() {
     let stage = Stage::logged_in(Setting { claims: 300, latency: Duration::from_millis(20), ..Setting::default() });
     stage.expect(0, &FETCH);
     std::thread::scope(|scope| {
-        // Loads go on while pulls do.
+        // Loads happen while pulls run.
         let loading = scope.spawn(|| {
             for _ in 0..8 {
                 load(&stage, &json!({"add": 40, "update": 5}));
@@ -462,12 +464,12 @@ fn any_series_of_pulls_ends_like_one_full_pull() {
         .unwrap();
 }
 
-/// What comes again is compared with the catalog beside the file. A file that was written to since is read.
+/// What comes again is compared with the catalog beside the file. If the file was written to since, it is read.
 #[test]
 fn a_pull_without_news_reads_the_file_only_if_it_was_changed() {
     let stage = Stage::logged_in(Setting { claims: 60, ..Setting::default() });
     let fetch = ["fetch", "eob", "--out", "claims", "--json"];
-    // Loaded so short a time ago that it comes again with every pull.
+    // Loaded so recently that it comes again with every pull.
     load(&stage, &json!({"update": 1}));
     stage.expect(0, &fetch);
     let file = stage.out().join("ExplanationOfBenefit.ndjson");
@@ -478,7 +480,7 @@ fn a_pull_without_news_reads_the_file_only_if_it_was_changed() {
     };
     let later = changed + Duration::from_secs(1);
 
-    // Damage that nobody can see is not looked for; `verify` does that.
+    // Damage that does not show is not looked for; `verify` does that.
     let mut damaged = bytes.clone();
     let middle = damaged.len() / 2;
     damaged[middle] ^= 1;
@@ -490,7 +492,7 @@ fn a_pull_without_news_reads_the_file_only_if_it_was_changed() {
     write(&damaged, later);
     stage.expect(65, &fetch);
 
-    // A file that came back from a backup is read once, and has a catalog again.
+    // A file that was restored from a backup is read once, and then has a catalog again.
     write(&bytes, later);
     let catalog = stage.out().join(".bbdl/catalog/ExplanationOfBenefit");
     let before = fs::read(&catalog).unwrap();
@@ -498,7 +500,7 @@ fn a_pull_without_news_reads_the_file_only_if_it_was_changed() {
     assert_ne!(fs::read(&catalog).unwrap(), before);
     write(&damaged, later);
     stage.expect(0, &fetch);
-    // News is never built upon a damaged file.
+    // New claims are never merged into a damaged file.
     load(&stage, &json!({"add": 1}));
     stage.expect(65, &fetch);
     write(&bytes, later);

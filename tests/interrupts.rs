@@ -1,4 +1,4 @@
-//! Several fetches into one archive, and fetches that somebody interrupts.
+//! Several fetches into one archive, and fetches that are interrupted.
 
 use std::process::Stdio;
 #[cfg(target_os = "linux")]
@@ -35,7 +35,7 @@ fn an_interrupt_ends_the_wait_for_another_bbdl() {
     let lock = stage.out().join(".bbdl/lock");
     let _held = bbdl::files::lock::FileLock::acquire(&lock, Duration::ZERO, "the test").unwrap();
     use rustix::fs::inotify;
-    // What another process has open only root can see; that a file is opened, everybody whose file it is.
+    // Only root can see what another process has open. But the owner of a file can see that it is opened.
     let watch = fs::File::from(inotify::init(inotify::CreateFlags::NONBLOCK).unwrap());
     inotify::add_watch(&watch, &lock, inotify::WatchFlags::OPEN).unwrap();
     let was_opened = |mut watch: &fs::File| std::io::Read::read(&mut watch, &mut [0; 4096]).is_ok();
@@ -45,7 +45,7 @@ fn an_interrupt_ends_the_wait_for_another_bbdl() {
         let asked = Instant::now();
         signal(fetch.id(), sent);
         assert_code(&fetch.finish(), 130, &[name]);
-        // The lock is waited for for five seconds.
+        // The wait for the lock takes five seconds.
         assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
     }
 }
@@ -64,7 +64,7 @@ fn an_interrupt_ends_at_once_and_leaves_the_archive_whole() {
             if sent == Signal::INT {
                 running.until("GET /v2/fhir/ExplanationOfBenefit");
             } else {
-                // The second run meets the hang at its first page already.
+                // The second run hangs already at its first page.
                 until("it asks for claims", || stage.requests_for("ExplanationOfBenefit") > 0);
             }
             running
@@ -76,7 +76,7 @@ fn an_interrupt_ends_at_once_and_leaves_the_archive_whole() {
     }
 }
 
-/// Some log-ins are being renewed, and others wait for their turn, which an interrupt ends at once.
+/// Some log-ins are being renewed, and others wait for their turn. An interrupt ends that wait at once.
 #[cfg(unix)]
 #[test]
 fn an_interrupt_of_status_loses_no_renewed_tokens() {

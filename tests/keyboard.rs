@@ -1,4 +1,4 @@
-//! A person at the keyboard: what is pasted, what browsers do, how long is waited.
+//! A person at the keyboard: what is pasted, what browsers do, how long bbdl waits.
 
 use std::{
     io::{Read, Write},
@@ -17,8 +17,8 @@ fn token_requests(stage: &Stage) -> usize {
     stage.asked().iter().filter(|row| row.contains("/o/token/")).count()
 }
 
-/// A log-in into which these lines are pasted; `ADDRESS`, `CODE` and `STATE` stand for its own. Says how it ended and
-/// how often the token endpoint was asked after the browser had been there.
+/// A log-in into which these lines are pasted; `ADDRESS`, `CODE` and `STATE` stand for its own. Returns how it ended,
+/// and how many requests the token endpoint got after the browser was there.
 fn pasted(stage: &Stage, lines: impl Fn(&str, &str, &str) -> Vec<String>) -> (Output, usize) {
     let mut command = stage.login_command(&["--manual"]);
     command.stdin(Stdio::piped());
@@ -85,7 +85,7 @@ fn a_stray_word_is_ignored_and_the_wait_continues() {
     let stage = Stage::claims(3);
     for word in ["hello", "characters", "summer2024holiday", "correct-horse-battery-staple"] {
         let (output, asked) = pasted(&stage, |_, _, _| vec![word.to_owned()]);
-        // Standard input ended: nothing that was typed had ended the wait.
+        // Standard input ended the wait. Nothing that was typed had ended it.
         assert_code(&output, 78, &[word]);
         assert_eq!(asked, 0, "{word} was sent");
         let said = text(&output.stderr);
@@ -96,7 +96,7 @@ fn a_stray_word_is_ignored_and_the_wait_continues() {
         assert_code(&output, 0, &[word]);
         assert_eq!(asked, 1, "{word}");
     }
-    // The second line of a wrapped address, alone: letters and digits as a code has them.
+    // Only the second line of a wrapped address: letters and digits, as in a code.
     let (output, asked) = pasted(&stage, |_, _, state| vec![state[34..].to_owned(), state[..30].to_owned()]);
     assert_code(&output, 78, &[]);
     assert_eq!(asked, 0);
@@ -115,7 +115,7 @@ fn a_truncated_address_is_recognized() {
     assert_code(&login.finish(), 0, &[]);
 }
 
-/// The first bytes of a TLS connection, as a browser sends them (RFC 8446 section 4.1.2).
+/// The first bytes of a TLS connection from a browser (RFC 8446 section 4.1.2).
 const CLIENT_HELLO: [u8; 11] = [0x16, 3, 1, 0, 0xfa, 1, 0, 0, 0xf6, 3, 3];
 
 #[test]
@@ -130,7 +130,7 @@ fn https_at_the_listener_is_closed_at_once_and_explained_once() {
         browser.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
         browser.write_all(&CLIENT_HELLO).unwrap();
         browser.write_all(&[0; 240]).unwrap();
-        // Closed: the end of the stream, or a reset.
+        // It is closed: the end of the stream, or a reset.
         assert!(!matches!(browser.read(&mut [0; 16]), Ok(1..)));
     }
     let said = login.until("https");
@@ -182,7 +182,7 @@ fn the_browser_inherits_no_secret() {
     let stage = Stage::claims(3);
     let browser = stage.home.path().join("browser");
     let seen = stage.home.path().join("seen");
-    // As a browser that is a shell script: notes its environment, then goes where it was sent.
+    // A shell script as a browser: it saves its environment, and then opens the address.
     let script = format!("#!/bin/sh\nenv > {0}.part && mv {0}.part {0}\ncurl -sSLo /dev/null \"$1\"\n", seen.display());
     std::fs::write(&browser, script).unwrap();
     crate::support::set_mode(&browser, 0o755);

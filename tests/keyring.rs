@@ -1,4 +1,4 @@
-//! Tokens in a real Secret Service: gnome-keyring under a D-Bus session of its own.
+//! Tokens in a real Secret Service: gnome-keyring in a separate D-Bus session.
 
 use std::time::{Duration, Instant};
 
@@ -71,7 +71,7 @@ fn without_a_keyring_the_error_names_the_cause_and_the_other_store() {
     let said = text(&output.stderr);
     assert!(said.contains("keyring is not available") && said.contains("--token-store file"), "{said}");
     assert!(started.elapsed() < Duration::from_secs(10));
-    // Nothing was asked of the person, and nothing fell back to plain text.
+    // The person was not asked anything, and nothing was stored as plain text.
     assert!(!said.contains("/o/authorize/") && !home.path().join("tokens").exists());
 }
 

@@ -1,6 +1,6 @@
-//! The keyring store itself (not the program) against a real Secret Service, none, and a silent one.
+//! The keyring store itself (not the program) with a real Secret Service, with none, and with a silent one.
 //!
-//! A process has one D-Bus session for life, so each test runs itself again inside a session of its own.
+//! A process has one D-Bus session for life, so each test runs itself again inside its own session.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
@@ -23,7 +23,7 @@ use bbdl::{
 };
 
 const INSIDE: &str = "BBDL_TEST_INSIDE_SESSION";
-/// Printed inside, so that a run that tested nothing (a misspelt test name) is not taken for a success.
+/// Printed inside, so that a run that tested nothing (a misspelled test name) does not count as a success.
 const WORKED: &str = "worked inside the session";
 const LIMIT: Duration = Duration::from_secs(2);
 const PLENTY: Duration = Duration::from_secs(30);
@@ -101,7 +101,7 @@ fn a_record_is_kept_replaced_and_removed_apart_from_other_profiles() {
     again(Keyring::Unlocked, "a_record_is_kept_replaced_and_removed_apart_from_other_profiles");
 }
 
-/// A call that was given up may arrive later, when another process has stored newer tokens.
+/// A call that was given up may still take effect later, when another process has stored newer tokens.
 #[test]
 fn making_ready_for_a_renewal_does_not_write_the_present_record_again() {
     if inside() {
@@ -144,7 +144,7 @@ fn a_record_outlives_the_process_that_saved_it() {
     }
 }
 
-/// The whole test process has to end as well, which the outer run waits for.
+/// The whole test process has to end too. The outer run waits for that.
 #[test]
 fn a_locked_keyring_times_out_if_nobody_can_unlock_it() {
     if inside() {

@@ -1,4 +1,4 @@
-//! The whole log-in, against the mock, with the binary's own listener.
+//! The whole log-in, with the mock and the binary's own listener.
 
 use std::{
     io::Write,
@@ -113,7 +113,7 @@ fn every_end_of_a_log_in_has_its_exit_code_and_message() {
         stage.control("POST", "consent", &format!(r#"{{"answer":"{answer}"}}"#));
         let mut login = Running::start(stage.login_command(&["--json"]));
         let url = login.authorize_url();
-        // The client has been proven at the token endpoint by now; what fails is the exchange of the code.
+        // The client has been proven at the token endpoint by now, so the exchange of the code is what fails.
         if let Some(fault) = fault {
             stage.faults(&[fault]);
         }
@@ -125,7 +125,7 @@ fn every_end_of_a_log_in_has_its_exit_code_and_message() {
         assert_eq!(result["error"]["exit_code"], code);
         let hint = result["error"]["hint"].as_str().unwrap();
         assert!(!hint.is_empty());
-        // What no profile has kept is typed again.
+        // Options that no profile has stored are typed again.
         if let Some(again) = hint.split("bbdl login ").nth(1) {
             for option in ["--client-id ", "--client-secret-file ", "--token-store file", "--no-browser"] {
                 assert!(again.contains(option), "{option}: {hint}");
@@ -135,7 +135,7 @@ fn every_end_of_a_log_in_has_its_exit_code_and_message() {
     }
 }
 
-/// A consent ends the log-in that works. So whatever shows at the token endpoint shows before anybody consents.
+/// A consent ends the log-in that works. So errors of the token endpoint have to show before anyone consents.
 #[test]
 fn a_wrong_secret_or_client_is_found_out_before_the_browser_opens() {
     let stage = Stage::claims(3);
@@ -204,7 +204,7 @@ fn not_found_without_state_counts_only_if_nothing_else_came() {
     assert_code(&output, 77, &[]);
     assert!(text(&output.stdout).contains("not_found"));
 
-    // The same words, and then the real callback: forged, and so without effect.
+    // The same, and then the real callback: the first one was forged, and so had no effect.
     let mut login = Running::start(stage.login_command(&[]));
     let url = login.authorize_url();
     http("GET", &format!("{}?error=not_found", query(&url, "redirect_uri").unwrap()), &[], "");
@@ -319,7 +319,7 @@ fn client_and_secret_come_from_a_variable_a_pipe_or_the_profile() {
         .env("BBDL_CLIENT_ID", stage.mock.client_id())
         .env("BBDL_CLIENT_SECRET", stage.mock.client_secret());
     assert_code(&stage.log_in_with(command), 0, &[]);
-    // Again, with nothing but what is kept.
+    // Again, with only the stored values.
     assert_code(&stage.log_in_with(stage.bbdl(&["login", "--no-browser"])), 0, &[]);
 
     let mut command = stage.bbdl(&[
@@ -405,7 +405,7 @@ fn an_interrupt_while_the_code_is_exchanged_does_not_lose_the_tokens() {
         let url = login.authorize_url();
         let location = callback_of(&url);
         let visit = std::thread::spawn(move || follow(&location));
-        // The code is spent, and the tokens arrive a second later.
+        // The code is used up, and the tokens arrive a second later.
         // The first request there proved the client.
         until("the code is exchanged", || stage.requests_for("/o/token/") > 1);
         signal(login.id(), sent);

@@ -1,4 +1,4 @@
-//! What bbdl says of the machine it runs on, whom it trusts there, and how it leaves it.
+//! What bbdl says about its machine, what it trusts there, and how it leaves it.
 
 use std::{
     fs,
@@ -25,7 +25,7 @@ fn doctor_accepts_a_new_machine_and_says_how_to_begin() {
     assert_eq!(finding(&doctor, "browser")["state"], "warn", "there is no screen in the tests");
     let login = finding(&doctor, "log-in");
     assert!(login["fix"].as_str().unwrap().starts_with("bbdl login"), "{login}");
-    // No keyring, and nothing in it: another store can still be chosen.
+    // There is no keyring, so it holds nothing yet, and another store can still be chosen.
     let mut without = stage.bbdl(&["doctor", "--json", "--token-store", "keyring"]);
     without.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere");
     let output = finished(without);
@@ -44,10 +44,10 @@ fn doctor_finds_problems_and_their_fixes() {
     for check in ["tokens", "consent", "server", "clock", "free space"] {
         assert_eq!(finding(&doctor, check)["state"], "ok", "{doctor}");
     }
-    // Each thing it looks at, spoiled in turn.
+    // Everything that it checks, broken one by one.
     set_mode(&stage.out(), 0o755);
     set_mode(&stage.home.path().join("tokens/default.json"), 0o644);
-    // The server that the log-in is at is gone.
+    // The server of the log-in is gone.
     stage.mock = Stage::new().mock;
     let doctor = stage.expect_json(78, &["doctor", "--json"]);
     assert_eq!(doctor["ok"], false);
@@ -99,7 +99,7 @@ fn purge_deletes_only_what_bbdl_made() {
     stage.expect(0, &["fetch", "all", "--out", "claims", "-q"]);
     stage.expect(0, &["fetch", "eob", "--out", "more", "--format", "json", "-q"]);
     fs::write(stage.home.path().join("more/notes.txt"), "my own").unwrap();
-    // Nobody can be asked.
+    // No person can be asked.
     let refused = stage.run(&["purge"]);
     assert_code(&refused, 2, &["purge"]);
     assert!(text(&refused.stderr).contains("bbdl purge --yes"));
@@ -124,7 +124,7 @@ fn purge_leaves_other_profiles_and_works_without_the_server() {
     stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
     stage.log_in(&["--profile", "twin"]);
     stage.expect(0, &["fetch", "eob", "--out", "claims", "-q", "--profile", "twin"]);
-    // The server that the log-in is at is gone.
+    // The server of the log-in is gone.
     stage.mock = Stage::new().mock;
     let purged = stage.expect_json(0, &["purge", "--yes", "--json"]);
     assert_eq!(purged["archives"][0]["left"], "another profile uses it too");
@@ -133,7 +133,7 @@ fn purge_leaves_other_profiles_and_works_without_the_server() {
     assert!(!stage.home.path().join("claims").exists());
 }
 
-/// What bash offers after the words, with the committed script.
+/// The words that bash offers, with the committed script.
 fn offered(stage: &Stage, words: &[&str]) -> Vec<String> {
     let completions = Path::new(env!("CARGO_MANIFEST_DIR")).join("completions/bbdl.bash");
     let script = "source \"$1\"; shift; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); COMP_TYPE=9
@@ -203,7 +203,7 @@ fn a_pipe_is_not_replaced_by_an_output_file() {
     assert!(!fs::metadata(&pipe).unwrap().is_file());
 }
 
-/// A result that cannot be written is no success: whoever reads nothing would take it for an answer.
+/// A result that cannot be written is a failure: an empty output would look like an answer.
 #[cfg(unix)]
 #[test]
 fn a_lost_result_is_a_failure_but_a_leaving_reader_is_not() {
@@ -244,7 +244,7 @@ fn a_lost_result_is_a_failure_but_a_leaving_reader_is_not() {
     }
 }
 
-/// Rust's runtime puts `/dev/null` in the place of a closed standard output, and every record would go there.
+/// Rust's runtime replaces a closed standard output with `/dev/null`, and every record would go there.
 #[cfg(unix)]
 #[test]
 fn records_for_a_closed_standard_output_are_refused() {
@@ -275,7 +275,7 @@ fn a_question_is_not_asked_where_questions_are_forbidden() {
     assert!(said.contains("--no-input forbids questions") && !said.contains("/authorize"), "{said}");
 }
 
-/// What a terminal of this width is sent, in a run that has to wait for its pages.
+/// What is sent to a terminal of this width, in a run that has to wait for its pages.
 fn at_a_terminal(stage: &Stage, columns: u16, environment: &[(&str, &str)], arguments: &str) -> String {
     let output = output_at_a_terminal(stage, columns, environment, arguments);
     assert_code(&output, 0, &[arguments]);
@@ -293,7 +293,7 @@ fn output_at_a_terminal(stage: &Stage, columns: u16, environment: &[(&str, &str)
     finished(command)
 }
 
-/// The text of a line without what only moves the cursor or paints.
+/// The text of a line without escape sequences for cursor and color.
 fn plain(line: &str) -> String {
     let mut plain = String::new();
     let mut parts = line.split("\u{1b}[");
@@ -353,7 +353,7 @@ fn a_similar_profile_name_is_suggested() {
         1
     );
     assert_eq!(stage.expect_json(0, &["status", "--json"])["profiles"].as_array().unwrap().len(), 2);
-    // The later log-in has ended the one before.
+    // The later log-in has ended the earlier one.
     stage.expect(0, &["fetch", "eob", "--out", "claims", "-q", "--profile", "grandma"]);
     for command in [&["verify", "claim", "--json"][..], &["report", "claim", "--output", "x.html", "--json"]] {
         let error = stage.expect_json(65, command)["error"].clone();
@@ -361,7 +361,7 @@ fn a_similar_profile_name_is_suggested() {
     }
 }
 
-/// A proxy is asked for the server, and is not where `NO_PROXY` names it. No name of `.invalid` is ever found.
+/// A proxy is used for the server, unless `NO_PROXY` names the server. No name in `.invalid` ever exists.
 #[test]
 fn a_proxy_is_used_unless_the_server_is_left_out() {
     let stage = Stage::logged_in(Setting::default());

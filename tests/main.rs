@@ -1,5 +1,5 @@
-//! The integration tests: the real binary against the mock, over real sockets and files. One program, so
-//! that everything is linked once, with a harness that ignores what cannot run here ([`support::harness`]).
+//! The integration tests: the real binary with the mock, over real sockets and files. They are one program, so that
+//! everything is linked only once, with a harness that ignores what cannot run here ([`support::harness`]).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![cfg_attr(
@@ -7,14 +7,14 @@
     allow(dead_code, unused_imports, reason = "some serve tests that are for Linux only")
 )]
 
-// Its `#[test]` stands in for the compiler's.
+// Its `#[test]` replaces the compiler's.
 #[macro_use]
 extern crate test_attribute;
 
-// Only for Unix is what is about Unix: a Chromium and a PostgreSQL that are started as Debian does it (`browser`,
-// `shared_state`), helpers and nights in shell scripts (`command_store`, `cron`), modes, links and
-// limits (`files`), the Secret Service (`keyring`, `keyring_store`), what is printed to the letter, paths and the program's
-// name with it (`snapshots`). Windows has its own in `windows`.
+// These are only for Unix: a Chromium and a PostgreSQL that are started as on Debian (`browser`, `shared_state`),
+// helpers and nightly runs in shell scripts (`command_store`, `cron`), modes, links and limits (`files`), the Secret
+// Service (`keyring`, `keyring_store`), and exact output, including paths and the program's name (`snapshots`).
+// Windows has its own tests in `windows`.
 
 mod acceptance;
 mod architecture;
@@ -79,7 +79,7 @@ mod versions;
 #[cfg(windows)]
 mod windows;
 
-/// The compiler drops what another `#[test]` marks: it belongs to a harness that does not run here.
+/// The compiler drops a function that is marked with another `#[test]`, because its harness does not run here.
 #[test]
 fn every_test_is_known_to_the_harness() {
     let tests = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");

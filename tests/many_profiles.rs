@@ -15,7 +15,7 @@ use crate::support::{
     private, text,
 };
 
-/// Logs two people in, and gives their rows with tokens.
+/// Logs two people in. Returns their rows with tokens.
 fn rows(stage: &Stage) -> Vec<Value> {
     stage.log_in(&["--profile", "ann"]);
     stage.control("POST", "consent", r#"{"enrollee":1}"#);
@@ -30,7 +30,7 @@ fn write(path: &Path, rows: &[impl ToString]) -> PathBuf {
     path.to_owned()
 }
 
-/// `bbdl profiles import` in this home, with `--json`: what it says of each row.
+/// `bbdl profiles import` in this home, with `--json`. Returns what it says about each row.
 fn import(home: &Path, rows: &[impl ToString], more: &[&str]) -> (i32, Vec<Value>, Output) {
     let file = write(&home.join("rows.ndjson"), rows);
     let mut command = bbdl(home);
@@ -54,7 +54,7 @@ fn names(home: &Path) -> Vec<String> {
     listed["profiles"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Every file below a home whose name begins so.
+/// Every file below a home whose name begins with `name`.
 fn files_of(home: &Path, name: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(home).unwrap().flatten() {
@@ -78,7 +78,7 @@ fn exported_profiles_work_where_they_are_imported() {
     let expected = [json!({"line": 1, "name": "ann", "ok": true}), json!({"line": 2, "name": "bob", "ok": true})];
     assert_eq!(verdicts, expected);
     assert_eq!(names(there.path()), ["ann", "bob"]);
-    // Only the refresh token is needed: the first thing is to get an access token for it.
+    // Only the refresh token is needed: the first step is to get an access token with it.
     let least: Vec<Value> = ["name", "server", "client_id", "client_secret", "refresh_token"]
         .iter()
         .fold(json!({}), |mut least, field| {
@@ -96,7 +96,7 @@ fn exported_profiles_work_where_they_are_imported() {
     assert_code(&output, 0, &["fetch"]);
     let result: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&result["run"]["succeeded"], &result["profiles"][1]["profile"]), (&json!(2), &json!("bob")));
-    // Without tokens a row is no row to import.
+    // Without tokens, a row cannot be imported.
     let mut export = bbdl(there.path());
     export.args(["profiles", "export", "bob"]);
     let bare: Value = serde_json::from_slice(&finished(export).stdout).unwrap();
@@ -104,13 +104,13 @@ fn exported_profiles_work_where_they_are_imported() {
     for secret in ["refresh_token", "access_token", "client_secret"] {
         assert!(bare.get(secret).is_none(), "{secret}");
     }
-    // Whoever exports tokens is told that they work in one place only.
+    // A person who exports tokens is told that they work in only one place.
     let output = stage.run(&["profiles", "export", "ann", "--with-tokens"]);
     assert!(text(&output.stderr).contains("in one place only"), "{}", text(&output.stderr));
     stage.expect(78, &["profiles", "export", "nobody"]);
 }
 
-/// A redirection would make a file that others can read, and half of one when the export fails.
+/// A redirection would create a file that others can read, and half a file if the export fails.
 #[test]
 fn exported_tokens_go_to_a_private_file_or_to_none() {
     let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
@@ -126,11 +126,11 @@ fn exported_tokens_go_to_a_private_file_or_to_none() {
         use std::os::unix::fs::PermissionsExt as _;
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     }
-    // Who fails leaves what was there.
+    // A failed export leaves the old file.
     stage.expect(78, &["profiles", "export", "ann", "nobody", "--with-tokens", "--output", "moved/rows.ndjson"]);
     assert_eq!(fs::read_to_string(&file).unwrap(), written);
     assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1);
-    // Nor is a log-in replaced.
+    // A log-in is not overwritten either.
     stage.expect(2, &["profiles", "export", "--out", "tokens/ann.json"]);
     stage.expect(0, &["fetch", "eob", "--profile", "ann", "--out", "claims"]);
     assert_eq!(stage.expect(0, &["profiles", "export", "--out", "-"]).lines().count(), 2);
@@ -172,7 +172,7 @@ fn a_bad_row_affects_no_other_and_is_not_quoted() {
     let kept: Vec<u64> =
         verdicts.iter().filter(|row| row["ok"] == true).map(|row| row["line"].as_u64().unwrap()).collect();
     assert_eq!(kept, [1, 4, 8, 15], "{verdicts:?}");
-    // A blank line is no row.
+    // A blank line is not a row.
     assert_eq!(verdicts.len(), rows.len() - 1);
     assert!(verdicts.windows(2).all(|pair| pair[0]["line"].as_u64() < pair[1]["line"].as_u64()));
     let why = |line: u64| verdicts.iter().find(|row| row["line"] == line).unwrap()["error"]["message"].clone();
@@ -211,7 +211,7 @@ fn a_refused_row_keeps_no_later_row_out() {
     assert!(said.contains("3 of 3 rows were refused. Fix line 1 first: "), "{said}");
 }
 
-/// An import that was run again after a rename brought one log-in in twice: the second renewal ended it.
+/// An import that was repeated after a rename brought one log-in in twice, and the second renewal ended it.
 #[test]
 fn a_person_with_a_profile_gets_no_second_one_for_the_same_app() {
     let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
@@ -228,7 +228,7 @@ fn a_person_with_a_profile_gets_no_second_one_for_the_same_app() {
         assert_eq!(error["message"], "profile \"mom\" is this person with this app already");
         assert!(error["hint"].as_str().unwrap().contains("bbdl profiles remove mom"), "{error}");
     }
-    // Nor two in one file: of two log-ins of a person with an app, the older one has ended.
+    // Nor two in one file: if a person has two log-ins with one app, the older one has ended.
     let twice = ["ann", "eve"].map(|name| {
         let mut row = rows[0].clone();
         row["name"] = json!(name);
@@ -280,7 +280,7 @@ fn a_replaced_profile_keeps_its_archives_only_for_the_same_person() {
     assert!(verdicts[0]["warnings"][0].as_str().unwrap().contains(&archive(&stage, "ann")), "{verdicts:?}");
     let said = text(&output.stderr);
     assert!(said.contains("warning: line 1 (ann)") && said.contains(&archive(&stage, "ann")), "{said}");
-    // They are another person's, so they stay, and purge says so; but they are not forgotten.
+    // The archives belong to another person, so they stay, and purge says so. But they are not forgotten.
     let purged = stage.expect_json(0, &["purge", "--yes", "--json", "--profile", "ann"]);
     assert_eq!(purged["archives"][0]["out"], archive(&stage, "ann"));
     assert!(purged["archives"][0]["left"].as_str().unwrap().contains("earlier log-in"), "{purged}");
@@ -290,7 +290,7 @@ fn a_replaced_profile_keeps_its_archives_only_for_the_same_person() {
     assert!(!stage.home.path().join("study/ann").exists());
 }
 
-/// A row without the patient id says nothing of who it is until the next fetch.
+/// A row without the patient id does not say whose it is until the next fetch.
 #[test]
 fn a_new_consent_in_a_short_row_does_not_forget_the_archive() {
     let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
@@ -422,7 +422,7 @@ fn a_rename_that_was_cut_short_is_finished_by_the_same_command() {
     // Killed before the record was renamed.
     private_copy("tokens/eve.json");
     stage.expect(0, &["profiles", "rename", "ann", "eve"]);
-    // Killed after it.
+    // Killed after it was renamed.
     private_copy("tokens/ann.json");
     stage.expect(0, &["profiles", "rename", "ann", "eve"]);
     assert_eq!((names(home), files_of(home, "ann")), (vec!["eve".to_owned()], Vec::new()));
@@ -430,7 +430,7 @@ fn a_rename_that_was_cut_short_is_finished_by_the_same_command() {
     stage.expect(78, &["profiles", "rename", "ann", "eve"]);
 }
 
-/// Nothing tells of a rename that was cut short when there are no tokens, so the record goes last.
+/// Without tokens, nothing shows that a rename was interrupted, so the record goes last.
 #[test]
 fn a_rename_without_tokens_that_was_cut_short_is_finished_too() {
     let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
@@ -450,13 +450,13 @@ fn a_rename_without_tokens_that_was_cut_short_is_finished_too() {
     assert!(home.join("pulls/eve.json").exists() && home.join("study/eve/manifest.json").exists());
 }
 
-/// At whatever file a rename is killed, the same command finishes it.
+/// If a rename is killed at any file, the same command finishes it.
 #[test]
 fn a_rename_moves_archives_before_the_record() {
     if !crate::support::has_programs(&["strace"]) {
         return;
     }
-    // bbdl lets nobody else look into its memory, where the names are.
+    // bbdl does not let anyone else read its memory, where the names are.
     if !is_root() {
         return root_to("read the arguments of bbdl's system calls");
     }
@@ -472,7 +472,7 @@ fn a_rename_moves_archives_before_the_record() {
     assert!(at("study/ann\"") < at("profiles/ann.json\""), "{trace}");
 }
 
-/// On a machine without a keyring, a row goes where the profile's tokens are.
+/// On a machine without a keyring, a row goes to the store that has the profile's tokens.
 #[test]
 fn a_replaced_profile_keeps_its_token_store() {
     let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
@@ -484,7 +484,7 @@ fn a_replaced_profile_keeps_its_token_store() {
     let mut command = stage.bbdl(&["fetch", "eob", "--all-profiles", "--out", "study"]);
     command.env_remove("BBDL_TOKEN_STORE");
     assert_code(&finished(command), 0, &["fetch"]);
-    // Another store than the profile's has no tokens of it.
+    // Another store than the profile's does not have its tokens.
     let mut command = stage.bbdl(&["fetch", "eob", "--profile", "ann", "--out", "ann"]);
     command.env("BBDL_TOKEN_STORE", "command").env("BBDL_TOKEN_STORE_COMMAND", "false");
     let output = finished(command);
@@ -527,7 +527,7 @@ fn a_removed_profile_leaves_its_archive_and_nothing_else() {
     assert_eq!(names(stage.home.path()), ["bob"]);
 }
 
-/// Above some thousand, new tokens lie in directories of their own; those that were there stay and work.
+/// Above some thousand tokens, new ones go into subdirectories. The old ones stay and work.
 #[test]
 fn a_large_home_spreads_its_tokens() {
     let home = tempfile::tempdir().unwrap();
@@ -539,7 +539,7 @@ fn a_large_home_spreads_its_tokens() {
         assert_eq!((code, verdicts.len()), (0, count));
     }
     let took = began.elapsed();
-    // With a sync for each file it would be minutes.
+    // With a sync for each file, it would take minutes.
     assert!(took.as_secs() < 60, "{took:?}");
     let together = fs::read_dir(home.path().join("tokens")).unwrap().count();
     assert_eq!(together, 3000 + 1, "the first ones, and the directory of the others");
@@ -557,7 +557,7 @@ fn a_large_home_spreads_its_tokens() {
     assert_eq!((files_of(home.path(), "p00007"), files_of(home.path(), "p04199")), (Vec::new(), Vec::new()));
 }
 
-/// An imported row need not say whose it is; the first renewal does, in mid-pull.
+/// An imported row does not have to say whose it is. The first renewal does, in the middle of the pull.
 #[test]
 fn another_persons_log_in_is_never_used_for_an_archive() {
     let stage = Stage::with(Setting { claims: 15, ..Setting::default() });

@@ -1,4 +1,5 @@
-//! Tables of several archives: whose each row is, files of a size, files by year, and nothing that grows with their number.
+//! Tables of several archives: whose each row is, file sizes, files by year, and nothing that grows with the number
+//! of archives.
 
 #![allow(clippy::print_stderr, reason = "what the readers of tables found is what people ask for")]
 
@@ -30,7 +31,7 @@ fn at(stage: &Stage, path: &str) -> PathBuf {
     stage.home.path().join(path)
 }
 
-/// The files below `dir` that end like this, in order.
+/// The files below `dir` with this ending, in order.
 fn files(dir: &Path, end: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {
@@ -45,7 +46,7 @@ fn files(dir: &Path, end: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Heads and rows of CSV files, which have the same heads.
+/// Column heads and rows of CSV files that have the same heads.
 fn csv(files: &[PathBuf]) -> (Vec<String>, Vec<Vec<String>>) {
     let (mut heads, mut rows) = (Vec::new(), Vec::new());
     for file in files {
@@ -58,7 +59,7 @@ fn csv(files: &[PathBuf]) -> (Vec<String>, Vec<Vec<String>>) {
     (heads, rows)
 }
 
-/// Copies an archive as often as asked for, each under a name of its own; the paths, as they are typed.
+/// Copies an archive this many times, each under its own name. Returns the paths as they are typed.
 fn copies(stage: &Stage, archive: &str, count: usize) -> Vec<String> {
     let names: Vec<String> = (0..count).map(|number| format!("study/p{number:04}")).collect();
     for name in &names {
@@ -100,7 +101,7 @@ fn rows_of_many_archives_differ_only_in_the_enrollee_column() {
 fn one_database_keeps_enrollees_apart() {
     let stage = two_people("v2");
     let copied = copies(&stage, "claims", 2);
-    // Two people with claims of the same ids.
+    // Two people with claims that have the same ids.
     stage.expect(0, &["export", &copied[0], &copied[1], "--to", "sqlite", "--output", "both.db"]);
     stage.expect(0, &["export", "claims", "--to", "sqlite", "--output", "one.db"]);
     let [both, one] = ["both.db", "one.db"].map(|file| rusqlite::Connection::open(at(&stage, file)).unwrap());
@@ -158,7 +159,7 @@ fn part_files_are_complete_and_about_the_requested_size() {
         row[0] = "other".to_owned();
     }
     assert_eq!((heads, rows), (expected, all));
-    // Fewer files take the place of more: none of those before is left.
+    // Fewer files replace more: none of the old ones is left.
     export(&archives, &Plan { part: 1 << 20, ..plan }).unwrap();
     assert_eq!(files(&at(&stage, "small/claims"), ".csv").len(), 1);
 }
@@ -185,7 +186,7 @@ fn claims_are_in_the_files_of_their_year() {
                 let (heads, rows) = csv(std::slice::from_ref(&file));
                 let start = heads.iter().position(|head| head == "service_start").unwrap();
                 let fits = |day: &str| if year.starts_with('_') { day.is_empty() } else { day.starts_with(year) };
-                // A claim goes over the turn of a year with its lines.
+                // A claim that begins in one year and ends in the next stays together with its lines.
                 assert!(table == "lines" || rows.iter().all(|row| fits(&row[start])), "{}", file.display());
                 seen.insert(year.to_owned());
             }
@@ -210,7 +211,7 @@ fn invalid_exports_are_refused_before_anything_is_written() {
         assert!(error["error"]["message"].as_str().unwrap().contains(words), "{error}");
         assert!(!at(&stage, "out").exists());
     }
-    // A directory of the same name as a profile's.
+    // A directory with the name of a profile.
     let copied = at(&stage, "mom");
     fs::create_dir(&copied).unwrap();
     for file in ["manifest.json", "ExplanationOfBenefit.ndjson", "Coverage.ndjson"] {
@@ -218,7 +219,7 @@ fn invalid_exports_are_refused_before_anything_is_written() {
     }
     stage.expect(2, &["export", "other", "mom", "--to", "csv", "--output", "out"]);
 
-    // Somebody else's files would be removed.
+    // Another program's files would be removed.
     for stranger in ["out/claims/notes.txt", "out/lines/year=2024/notes.txt", "out/coverage"] {
         let path = at(&stage, stranger);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -232,7 +233,7 @@ fn invalid_exports_are_refused_before_anything_is_written() {
     }
 }
 
-/// Somebody swapped two directories. The names of the profiles would stand beside the other person's claims.
+/// Two directories were swapped. The names of the profiles would be beside the other person's claims.
 #[test]
 fn nobodys_claims_get_the_name_of_another_persons_profile() {
     let stage = two_people("v2");
@@ -248,10 +249,10 @@ fn nobodys_claims_get_the_name_of_another_persons_profile() {
         assert_eq!(error["error"]["kind"], "other_enrollee", "{error}");
         assert!(!at(&stage, "out").exists());
     }
-    // Nor does the page of one have the name.
+    // The page of one archive does not have the name either.
     stage.expect(0, &["report", both[1], "--output", "page.html"]);
     assert!(fs::read_to_string(at(&stage, "page.html")).unwrap().contains("the person whose number ends in"));
-    // As the hint says: alone, nobody is named.
+    // Exported alone, as the hint says, a table names no one.
     stage.expect(0, &["export", both[1], "--to", "csv", "--output", "out"]);
 }
 
@@ -272,7 +273,7 @@ fn tables_of_several_people_go_into_no_archive_and_replace_no_tables_of_another_
         assert!(text(&refused.stderr).contains("the archive of one person"), "{}", text(&refused.stderr));
         assert!((snapshot(&at(&stage, "claims")), snapshot(&at(&stage, "other"))) == before, "{out}");
     }
-    // Nor into the archive of somebody who is not among them, or whose first pull has not finished.
+    // Nor into the archive of a person who is not among them, or whose first pull has not finished.
     copies(&stage, "claims", 1);
     fs::create_dir_all(at(&stage, "waiting/.bbdl")).unwrap();
     fs::write(at(&stage, "waiting/.bbdl/lock"), "").unwrap();
@@ -284,7 +285,7 @@ fn tables_of_several_people_go_into_no_archive_and_replace_no_tables_of_another_
         stage.expect(2, &[&["export"], dirs, &["--to", "csv", "--output", out]].concat());
         assert!(!at(&stage, out).exists(), "{out}");
     }
-    // Beside the one archive that they are of, they may lie.
+    // They may be beside the one archive that they come from.
     stage.expect(0, &["export", "claims", "--to", "csv", "--output", "claims"]);
 
     stage.expect(0, &["export", "claims", "other", "--to", "csv", "--output", "tables"]);
@@ -294,7 +295,7 @@ fn tables_of_several_people_go_into_no_archive_and_replace_no_tables_of_another_
     assert!(snapshot(&at(&stage, "tables")) == before);
 }
 
-/// A copy of an archive, as for a backup: the person counts twice, and that is said.
+/// A copy of an archive, for example a backup: the person counts twice, and that is reported.
 #[test]
 fn two_archives_of_one_person_are_exported_with_a_warning() {
     let stage = two_people("v2");
@@ -312,7 +313,7 @@ fn two_archives_of_one_person_are_exported_with_a_warning() {
     assert!(told.contains("study/p0000 is of the same person as claims"), "{told}");
 }
 
-/// One damaged archive of several: the tables of before stay, and it is said which one it is.
+/// One of several archives is damaged: the old tables stay, and the message says which archive it is.
 #[test]
 fn one_damaged_archive_leaves_the_tables_unchanged() {
     let stage = two_people("v2");
@@ -338,7 +339,7 @@ fn one_damaged_archive_leaves_the_tables_unchanged() {
     }
 }
 
-/// More archives than files may be open.
+/// More archives than files that may be open.
 #[cfg(unix)]
 #[test]
 fn exporting_many_archives_needs_few_open_files() {
@@ -362,7 +363,7 @@ fn exporting_many_archives_needs_few_open_files() {
     }
 }
 
-/// What analysts read tables with reads the directories as they are.
+/// The tools of analysts can read the directories as they are.
 #[test]
 fn duckdb_and_pandas_read_directories_of_tables() {
     let Some(python) = crate::export::python() else { return };
@@ -382,7 +383,7 @@ fn duckdb_and_pandas_read_directories_of_tables() {
     }
 }
 
-/// A night makes a directory for each person, also for one whose first pull fails or is killed.
+/// A nightly run makes a directory for each person, even if the first pull fails or is killed.
 #[test]
 fn archives_without_a_finished_pull_are_skipped_with_a_warning() {
     let stage = two_people("v2");
@@ -407,12 +408,12 @@ fn archives_without_a_finished_pull_are_skipped_with_a_warning() {
         assert!(told.len() == 2 && told[0].starts_with(all[0]) && told[1].starts_with(all[3]), "{told:?}");
         assert_eq!(said["warnings"][0]["kind"], "no_pull");
     }
-    // The tables of one who is left are those of several.
+    // The tables of a single person who is left have the form for several people.
     stage.expect(0, &of(&all[..2], "csv", "tables"));
     let (heads, rows) = csv(&files(&at(&stage, "tables/claims"), ".csv"));
     assert_eq!((heads[0].as_str(), rows.len()), ("enrollee", 40));
 
-    // Nor is somebody whose archive has other things than claims; alone, that is an error.
+    // A person whose archive has no claims is left out too; alone, that is an error.
     stage.expect(0, &["fetch", "patient", "--profile", "mom", "--out", "study/p3"]);
     let said = stage.expect_json(0, &of(&["study/p3", "study/p0", "study/p1"], "csv", "without"));
     assert_eq!((&said["claims"], &said["warnings"][0]["kind"]), (&json!(80), &json!("no_claims")), "{said}");
@@ -420,7 +421,8 @@ fn archives_without_a_finished_pull_are_skipped_with_a_warning() {
     stage.expect(65, &of(&["study/p3", all[0]], "csv", "none"));
     stage.expect(65, &of(&["study/p3"], "csv", "none"));
 
-    // With nobody else, or alone, there is nothing to write; and what is no archive is no person without a pull.
+    // With no one else, or alone, there is nothing to write. And a directory that is not an archive does not count as
+    // a person without a pull.
     stage.expect(65, &of(&[all[0], all[3]], "csv", "none"));
     stage.expect(65, &of(&all[..1], "csv", "none"));
     fs::write(at(&stage, "study/p2/notes.txt"), "mine").unwrap();

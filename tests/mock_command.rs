@@ -1,4 +1,4 @@
-//! `bbdl mock`, as a person runs it: how it is told about an app, and how it ends.
+//! `bbdl mock` as a person runs it: how it learns about an app, and how it ends.
 
 use std::{
     io::{BufRead, BufReader},
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::{Stage, http, text};
 
-/// A mock in a process of its own, and what it says first.
+/// A mock in a separate process, and the first line that it prints.
 fn started(mut command: Command) -> (Child, Value) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
@@ -58,7 +58,7 @@ fn an_apps_own_callback_can_be_registered() {
     assert!(said.contains("write it as http://localhost:3000/callback"), "{said}");
 }
 
-/// The examples that app developers copy pass against the mock, and fail if the app is wrong.
+/// The examples for app developers pass with the mock, and fail if the app is wrong.
 #[cfg(unix)]
 #[test]
 fn the_examples_of_tests_with_the_mock_work() {
@@ -82,7 +82,7 @@ fn the_examples_of_tests_with_the_mock_work() {
             let path = std::env::join_paths(std::iter::once(dir).chain(dirs)).unwrap();
             let mut command = Command::new(program);
             command.args(arguments).arg(name).current_dir(stage.home.path()).env("PATH", path);
-            // Python takes a file of the same length and second for the one that it has compiled.
+            // Python would use its compiled version of another file with the same length and time.
             command.env("PYTHONDONTWRITEBYTECODE", "1");
             finished(command)
         };

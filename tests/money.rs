@@ -1,4 +1,4 @@
-//! What recorded claims say about money, who treated, and what was denied: each of these was once read wrongly.
+//! What recorded claims say about money, who treated, and what was denied. Each of these was once read wrongly.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use crate::support::shared;
 use bbdl::claim::{Cents, Claim, Line};
 use serde_json::{Value, json};
 
-/// A recorded claim, or the one with this id of a recorded page.
+/// A recorded claim, or the one with this id on a recorded page.
 fn payload(file: &str, id: Option<&str>) -> Option<Value> {
     let text = fs::read_to_string(shared("data")?.join(file)).unwrap();
     let whole: Value = serde_json::from_str(&text).unwrap();
@@ -27,7 +27,7 @@ fn cents(amount: Option<Cents>) -> Option<i64> {
     amount.map(|amount| amount.0)
 }
 
-/// An amount with one of CMS's names, as v3 lists it.
+/// An amount with one of CMS's names, in the form of v3.
 fn entry(name: &str, value: f64) -> Value {
     json!({"category": {"coding": [{"system": "https://bluebutton.cms.gov/fhir/CodeSystem/Adjudication", "code": name}]},
         "amount": {"value": value, "currency": "USD"}})
@@ -75,7 +75,7 @@ fn lines_of_a_denied_claim_are_denied() {
     let reason = claim.denial_reason.as_ref().unwrap();
     assert_eq!((reason.code.as_str(), reason.words.as_deref()), ("0", Some("Denied")));
     assert_eq!(claim.denied_lines().count(), 11);
-    // Code Z (part of another test) beside a payment of 2.68.
+    // Code Z (part of another test) together with a payment of 2.68.
     let paid = recorded("v3/eob-carrier.json").unwrap();
     assert_eq!(paid.lines[0].processing.as_ref().unwrap().code, "Z");
     assert_eq!((paid.denied_lines().count(), cents(paid.lines[0].medicare_paid)), (0, Some(268)));

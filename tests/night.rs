@@ -1,4 +1,4 @@
-//! A night over many enrollees: who is due, in what order, until when, and what is told of it.
+//! A nightly run over many enrollees: who is due, in what order, until when, and what is reported.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -9,7 +9,7 @@ use crate::support::{Running, Setting, Stage, assert_code, has_programs, lines, 
 
 const NIGHT: [&str; 6] = ["fetch", "eob", "--all-profiles", "--out", "study", "--json"];
 
-/// Logs so many people in: p0, p1, …
+/// Logs this many people in: p0, p1, …
 fn study(people: usize, setting: Setting) -> Stage {
     let records = Some(Box::new(Population::new(7, people, 5)) as Box<_>);
     let stage = Stage::with(Setting { records, ..setting });
@@ -20,7 +20,7 @@ fn study(people: usize, setting: Setting) -> Stage {
     stage
 }
 
-/// The person's consent for this machine ends: another machine has a newer one.
+/// Ends the person's consent for this machine, because another machine has a newer one.
 fn end_log_in(stage: &Stage, person: usize) {
     stage.control("POST", "consent", &json!({ "enrollee": person }).to_string());
     stage.log_in_elsewhere(&[]);
@@ -50,15 +50,15 @@ fn recently_pulled_profiles_are_skipped_and_the_oldest_come_first() {
     assert_eq!(told(&stage, "first"), ["p1"]);
     night(&stage, 0, &["--results", "second", "--stale-after", "0s"]);
     assert_eq!(told(&stage, "second"), ["p2", "p0", "p1"]);
-    // Nobody is due, and that is no failure.
+    // No one is due, and that is not a failure.
     stage.asked();
     let run = night(&stage, 0, &["--stale-after", "7d", "--for", "0"]);
     assert_eq!((&run["due"], &run["left"], stage.asked().len()), (&json!(0), &json!(0), 0));
-    // What was not asked for is not fresh, and neither is an increment where all is wanted.
+    // A resource that was not asked for is not fresh. Neither is an increment if everything is wanted.
     assert_eq!(night(&stage, 0, &["--stale-after", "7d", "--full"])["due"], 3);
     let patients = ["fetch", "patient", "--all-profiles", "--out", "study", "--json", "--stale-after", "7d"];
     assert_eq!(stage.expect_json(0, &patients)["run"]["due"], 3);
-    // A home that has no notes of last pulls: the record says when, as in 0.1.0.
+    // A home without notes of last pulls: the record says when, as in 0.1.0.
     fs::remove_dir_all(stage.home.path().join("pulls")).unwrap();
     assert_eq!(night(&stage, 0, &["--stale-after", "7d"])["due"], 0);
     let status = stage.expect_json(0, &["status", "--json"]);
@@ -128,7 +128,7 @@ fn each_enrollee_has_a_row_and_the_run_has_metrics() {
         assert_eq!(mode("node/exporter") & 0o777, 0o755);
         assert_eq!(mode("node/exporter/bbdl.prom") & 0o777, 0o644);
     }
-    // A file that cannot be written is told before anybody is asked.
+    // A file that cannot be written is reported before any request.
     stage.asked();
     stage.expect(2, &[&NIGHT[..], &["--results", "."]].concat());
     stage.expect(74, &[&NIGHT[..], &["--metrics", "no/such/../."]].concat());
@@ -143,13 +143,13 @@ fn tolerated_failures_do_not_fail_the_run() {
         let options: Vec<&str> = tolerate.iter().flat_map(|it| ["--tolerate", it]).collect();
         assert_eq!(night(&stage, code, &options)["failed"], 1, "{tolerate:?}");
     }
-    // A withdrawn consent that is tolerated hides no outage.
+    // Tolerating a withdrawn consent does not hide an outage.
     stage.faults(&["status=503@ExplanationOfBenefit"]);
     assert_eq!(night(&stage, 75, &["--tolerate", "77", "--retry", "0"])["failed"], 2);
     stage.expect(2, &[&NIGHT[..], &["--tolerate", "130"]].concat());
 }
 
-/// Waits until a file has so many lines.
+/// Waits until a file has this many lines.
 fn until_lines(file: &Path, number: usize) {
     let what = format!("{} has {number} lines", file.display());
     crate::support::until(&what, || fs::read_to_string(file).unwrap_or_default().lines().count() >= number);
@@ -168,7 +168,7 @@ fn a_killed_run_continues_and_fetches_nobody_twice() {
     let output = crate::support::finished(night_of(&[]));
     assert_code(&output, 0, &["the second night"]);
     let mut all = told(&stage, "results");
-    // The last one may have been killed between its row and its note: then it has two rows.
+    // The last one may have been killed between its row and its note. Then it has two rows.
     let (last, noted) = before.split_last().unwrap();
     assert!(all[before.len()..].iter().all(|name| !noted.contains(name)), "{all:?}");
     assert!(all[before.len()..].iter().filter(|name| *name == last).count() <= 1, "{all:?}");
@@ -177,7 +177,7 @@ fn a_killed_run_continues_and_fetches_nobody_twice() {
     assert_eq!(all, ["p0", "p1", "p2", "p3"]);
 }
 
-/// Has every access token expire, on this machine's paper.
+/// Makes every access token expire, in this machine's records.
 fn expire_tokens(stage: &Stage, people: usize) {
     for person in 0..people {
         expire_token(&stage.home.path().join(format!("tokens/p{person}.json")));
@@ -199,7 +199,7 @@ fn one_good_health_answer_serves_the_renewals_of_all() {
     let asked = stage.asked();
     let number = |what: &str| asked.iter().filter(|row| row.contains(what)).count();
     assert_eq!((number("/health/"), number("/o/token/")), (1, 4), "{asked:?}");
-    // A renewal that fails casts doubt on it: the next one asks again.
+    // A renewal that fails casts doubt on the back end, so the next one asks again.
     expire_tokens(&stage, 4);
     stage.faults(&["status=503@/o/token/#1"]);
     let failed = night(&stage, 75, &["--renewals", "1", "--jobs", "4", "--retry", "0"])["failed"].clone();
@@ -228,7 +228,7 @@ fn imported(people: usize, setting: Setting) -> Stage {
     stage
 }
 
-/// How many renewals are under way: each has a place for its answer.
+/// How many renewals are running: each one has a place for its answer.
 fn renewals_under_way(stage: &Stage) -> usize {
     let names = fs::read_dir(stage.home.path().join("tokens")).unwrap().flatten().map(|entry| entry.file_name());
     names.filter(|name| name.to_string_lossy().ends_with(".next")).count()
@@ -238,7 +238,7 @@ fn renewals_under_way(stage: &Stage) -> usize {
 const LATE: &str = "late=400@/o/token/";
 const SIXTEEN: [&str; 4] = ["--renewals", "16", "--jobs", "16"];
 
-/// A night with 16 renewals at once that is sent this signal when at least half of them are under way.
+/// A run with 16 renewals at once, which gets this signal when at least half of them are running.
 #[cfg(unix)]
 fn stopped_while_renewing(stage: &Stage, with: crate::support::Signal) -> (Option<i32>, usize) {
     let running = Running::start(stage.bbdl(&[&NIGHT[..], &SIXTEEN].concat()));
@@ -284,7 +284,7 @@ fn nights_that_are_killed_lose_no_more_consents_than_renewals_under_way() {
     assert!(lost <= in_flight, "{lost} lost, {in_flight} in flight");
 }
 
-/// Of a pull that brings nothing new only the manifest is waited for: its content, and its name.
+/// A pull that brings nothing new waits only for the manifest: its content and its name.
 #[test]
 fn a_pull_without_news_syncs_twice() {
     if !has_programs(&["strace"]) {
@@ -300,7 +300,7 @@ fn a_pull_without_news_syncs_twice() {
         trace.lines().filter(|line| line.contains("sync(")).count()
     };
     assert_eq!(counted(&[]), 2);
-    // A renewal: the place for the answer and its name, the answer, and the record of the profile and its name.
+    // A renewal syncs the place for the answer and its name, the answer, and the profile's record and its name.
     expire_tokens(&stage, 1);
     assert_eq!(counted(&[]), 2 + 5);
 }
@@ -309,7 +309,7 @@ fn a_pull_without_news_syncs_twice() {
 fn a_profile_that_is_removed_meanwhile_is_skipped() {
     let stage = study(2, Setting::default());
     stage.asked();
-    // The first enrollee's search is repeated after five seconds: until then nobody begins with the second.
+    // The first enrollee's search is repeated after five seconds. Until then, the second enrollee is not begun.
     stage.faults(&["hang@ExplanationOfBenefit#1"]);
     let options = ["--jobs", "1", "--timeout", "5s", "--results", "results"];
     let running = Running::start(stage.bbdl(&[&NIGHT[..], &options].concat()));

@@ -1,5 +1,5 @@
-//! Claims that are JSON and that a common reader refuses: they are fetched and kept as they were sent, and must not keep
-//! anybody from the tables and the page of all others.
+//! Claims that are valid JSON but that a common reader refuses. They are pulled and kept as they were sent, and must
+//! not block the tables and the page of all other claims.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ type Row = (String, Option<String>, Option<f64>, i64, String);
 
 const PERSON: &str = "-20140000000001";
 
-/// A doctor's claim with so much in `more` that is odd.
+/// A doctor's claim with unusual fields in `more`.
 fn claim(number: u32, paid: &str, more: &str) -> String {
     format!(
         r#"{{"resourceType":"ExplanationOfBenefit","id":"carrier--{number}","meta":{{"lastUpdated":"2024-01-0{number}T00:00:00Z"}},"status":"active","use":"claim","patient":{{"reference":"Patient/{PERSON}"}},"type":{{"coding":[{{"system":"https://bluebutton.cms.gov/resources/codesystem/eob-type","code":"CARRIER"}}]}},"billablePeriod":{{"start":"2024-01-0{number}","end":"2023-01-01"}},"payment":{{"amount":{{"value":{paid},"currency":"USD"}}}}{more}}}"#
@@ -84,7 +84,7 @@ fn one_odd_claim_does_not_hide_the_others() {
     assert!(page.contains("$17.25"), "the sum of what is known");
 }
 
-/// Claims that do not say when, what kind or by whom they are have rows of their own: each table comes to the same.
+/// Claims without a date, a type or a provider have separate rows, so that each table adds up to the same total.
 #[test]
 fn rows_always_add_up_to_the_total() {
     let stage = fetched(&[
@@ -125,7 +125,7 @@ fn rows_always_add_up_to_the_total() {
     let page = fs::read_to_string(stage.home.path().join("claims.html")).unwrap();
     assert!(page.contains("<dd>$4,321.00</dd>") && page.contains(", from January 1, 2024 to January 5, 2024:"));
     assert!(page.contains("5 of the 5 claims do not say your share"));
-    // By year, by month and by type: the claims of the rows are all claims.
+    // By year, by month and by type: the rows together have all claims.
     for caption in ["By year of service", "By month", "By type of claim"] {
         let table =
             page.split(&format!("<caption>{caption}</caption>")).nth(1).unwrap().split("</table>").next().unwrap();
@@ -137,7 +137,7 @@ fn rows_always_add_up_to_the_total() {
     assert!(page.contains("data-kind=\"unknown\"") && page.contains("data-year=\"unknown\""));
 }
 
-/// One number is one row, whatever names it is given; a name without a number is another.
+/// One number is one row, even with different names. A name without a number is another row.
 #[test]
 fn a_provider_is_known_by_its_number() {
     let by = |number: u32, name: Option<&str>, npi: Option<&str>| {
@@ -179,7 +179,7 @@ fn a_provider_is_known_by_its_number() {
     assert!(page.contains("1 claim names nobody."));
 }
 
-/// An id is as clean in a table as all else.
+/// In a table, an id is as clean as everything else.
 #[test]
 fn control_characters_of_an_id_reach_no_table() {
     let stage = fetched(&[claim(1, "1.00", ""), claim(2, "2.00", "")]);
@@ -196,7 +196,7 @@ fn control_characters_of_an_id_reach_no_table() {
     assert!(database.query_row::<i64, _, _>(joined, [], |row| row.get(0)).unwrap() > 0);
 }
 
-/// Three that do not stand although their status says nothing, and two that do.
+/// Three claims that do not count although their status does not say so, and two that do.
 #[test]
 fn claims_that_do_not_count_are_shown_but_not_summed() {
     const VARIABLE: &str = "https://bluebutton.cms.gov/resources/variables/";

@@ -1,4 +1,4 @@
-//! What packages are made of: the Dockerfile and the files that it gets.
+//! The sources of packages: the Dockerfile and the files that it gets.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Copies what `.dockerignore` lets into the context of a build: nothing, and then the paths with `!`.
+/// Copies what `.dockerignore` allows into the context of a build: nothing except the paths with `!`.
 fn docker_context(to: &Path) {
     let rules = fs::read_to_string(repository().join(".dockerignore")).unwrap();
     let mut rules = rules.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -35,7 +35,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The files that a source includes with `include_str!`, but for those of its tests.
+/// The files that a source includes with `include_str!`, except those for its tests.
 fn included(source: &Path) -> Vec<PathBuf> {
     let text = fs::read_to_string(source).unwrap();
     let text = text.split("#[cfg(test)]").next().unwrap();
@@ -64,7 +64,7 @@ fn a_container_is_built_from_files_that_are_there() {
     for path in needed {
         assert!(path.exists(), "{} is included, but not in the context", path.display());
     }
-    // No health data and no secret can be in the image.
+    // The image cannot contain health data or secrets.
     for name in ["target", "demo", "claims", "client-secret", ".git"] {
         assert!(!context.join(name).exists(), "{name}");
     }

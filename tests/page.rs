@@ -1,4 +1,4 @@
-//! The page of recorded claims: what a person reads of those that are easily read wrongly. `tests/browser.rs` opens it.
+//! The page of recorded claims: what a person reads about those that are easily misread. `tests/browser.rs` opens it.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use crate::support::{Setting, Stage};
 use bbdl::claim::{Claim, Kind, PayerDecision};
 use serde_json::{Value, json};
 
-/// An archive of these claims, one a line, and the page of it.
+/// An archive of these claims, one per line, and its page.
 fn page(claims: &str) -> (Stage, String) {
     let stage = Stage::logged_in(Setting { claims: 1, ..Setting::default() });
     stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
@@ -20,7 +20,7 @@ fn written(stage: &Stage) -> String {
     fs::read_to_string(stage.home.path().join("page.html")).unwrap()
 }
 
-/// Of all claims those with these ids.
+/// Those of the claims that have these ids.
 fn only(claims: &str, ids: &[&str]) -> String {
     let wanted = |line: &&str| {
         let claim: Value = serde_json::from_str(line).unwrap();
@@ -31,7 +31,7 @@ fn only(claims: &str, ids: &[&str]) -> String {
     found.iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// What is seen of each claim before a click.
+/// What each claim shows before a click.
 fn rows(page: &str) -> Vec<&str> {
     page.split("<details class=\"claim\"").skip(1).map(|rest| rest.split("</summary>").next().unwrap()).collect()
 }
@@ -58,7 +58,7 @@ fn a_denied_claim_shows_no_share() {
     assert_eq!(denied, 2);
 }
 
-/// Medicare sent 40, 40 and 150 to the patient, who is to hand them on.
+/// Medicare sent 40, 40 and 150 to the patient, who has to pass them on.
 #[test]
 fn payments_to_the_patient_are_on_the_page() {
     let Some(claims) = crate::support::recorded_claims() else { return };
@@ -73,7 +73,7 @@ fn payments_to_the_patient_are_on_the_page() {
     assert!(page.contains("It does not include what Medicare sent you to pass on."));
 }
 
-/// Lines of 13 recorded claims have a drug beside what was done; who treated stands in the row.
+/// Lines of 13 recorded claims have a drug in addition to the service. The row names who treated.
 #[test]
 fn a_row_names_who_treated_unless_it_is_a_prescription() {
     let Some(claims) = crate::support::recorded_claims() else { return };
@@ -102,7 +102,7 @@ fn claims_of_a_medicare_advantage_plan_have_no_share() {
     let Some(claims) = crate::support::recorded_claims() else { return };
     let is_of_plan = |line: &&str| Claim::read(line).unwrap().payer_decision == Some(PayerDecision::MedicareAdvantage);
     let of_plan: Vec<&str> = claims.lines().filter(is_of_plan).collect();
-    // Two of the five that say so were recorded without an id, and are one here.
+    // Two of the five that say so were recorded without an id, so they count as one here.
     assert!(of_plan.len() >= 4, "{}", of_plan.len());
     let (_, page) = page(&of_plan.iter().map(|line| format!("{line}\n")).collect::<String>());
     for row in rows(&page) {
@@ -112,7 +112,7 @@ fn claims_of_a_medicare_advantage_plan_have_no_share() {
     assert!(!page.contains("<dt>Your share</dt><dd>$"));
 }
 
-/// Of the page's own day: that of the last pull of claims, not of something else that was pulled later.
+/// The page's date is that of the last pull of claims, not of another resource that was pulled later.
 #[test]
 fn the_page_is_dated_by_the_last_pull_of_claims() {
     let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
@@ -132,7 +132,7 @@ fn the_page_is_dated_by_the_last_pull_of_claims() {
     assert!(page.contains("As of January 2, 2020,") && !page.contains("March 4, 2021"));
 }
 
-/// What came and what changed is told apart where the last pull brought one of the two.
+/// New and changed claims are told apart if the last pull brought only one of the two.
 #[test]
 fn changed_claims_are_not_called_new() {
     let stage = Stage::logged_in(Setting { claims: 20, ..Setting::default() });
@@ -177,11 +177,11 @@ fn standard_output_is_a_dash_and_makes_no_directories() {
     let said = crate::support::text(&output.stderr);
     assert!(said.contains("The page is incomplete.") && !said.contains("Only the output is missing"), "{said}");
 
-    // The output's own directory is made.
+    // The output's own directory is created.
     stage.expect(0, &["report", "claims", "--output", "new/dir/page.html"]);
 }
 
-/// Which services were denied and why, for a claim that was paid.
+/// Which services were denied and why, in a claim that was paid.
 #[test]
 fn denied_services_are_counted_and_each_says_why() {
     let Some(claims) = crate::support::recorded_claims() else { return };
@@ -195,7 +195,7 @@ fn denied_services_are_counted_and_each_says_why() {
     assert!(!page.contains("You paid"), "what is owed is not called paid");
 }
 
-/// Whose it is and where it is from stand in the title, the heading and on each printed page.
+/// The title, the heading and each printed page say whose it is and where it comes from.
 #[test]
 fn the_page_says_whose_it_is_unless_it_is_redacted() {
     let stage = Stage::with(Setting { claims: 30, ..Setting::default() });
@@ -229,7 +229,7 @@ fn the_page_says_whose_it_is_unless_it_is_redacted() {
     }
     assert!(redacted.contains("Provider 1") && redacted.contains("Medicare claims of one person"));
 
-    // Without demographic data the profile's name tells two parents apart.
+    // Without demographic data, the profile's name tells two parents apart.
     fs::remove_file(stage.out().join("Patient.ndjson")).unwrap();
     fs::remove_file(stage.out().join("UserInfo.json")).unwrap();
     let path = stage.out().join("manifest.json");
@@ -261,7 +261,7 @@ fn a_page_of_one_year_has_its_claims_only() {
     stage.expect(2, &["report", "claims", "--output", "-", "--open"]);
 }
 
-/// The browser is given the page's address; that none can be started is no failure.
+/// The browser gets the page's address. If no browser can be started, that is not a failure.
 #[cfg(unix)]
 #[test]
 fn the_page_is_opened_when_it_is_written() {
@@ -279,7 +279,7 @@ fn the_page_is_opened_when_it_is_written() {
     });
 }
 
-/// What is not here because a plan has it stands before everything else, and the card is drawn.
+/// What is missing because a plan has it comes before everything else, and the card is drawn.
 #[test]
 fn plan_months_and_the_card_are_on_the_page() {
     let stage = Stage::with(Setting { claims: 10, ..Setting::default() });
@@ -299,8 +299,8 @@ fn plan_months_and_the_card_are_on_the_page() {
     assert!(!other.contains("you have no plan"));
 }
 
-/// A claim with the fields of CMS's that were once not read, altered as the recorded ones do not have them: the page says what
-/// may be billed, and what it cannot say.
+/// A claim with CMS fields that were once not read, with values that no recorded claim has. The page says what may be
+/// billed, and what it cannot say.
 #[test]
 fn amounts_not_covered_or_unknown_are_on_the_page() {
     let Some(claims) = crate::support::recorded_claims() else { return };
@@ -318,7 +318,7 @@ fn amounts_not_covered_or_unknown_are_on_the_page() {
     total["item"][0]["revenue"] =
         json!({"coding": [{"system": "https://bluebutton.cms.gov/resources/variables/rev_cntr", "code": "0001"}]});
     total["id"] = "outpatient--1".into();
-    // Another currency, and nothing that says what was billed.
+    // Another currency, and no billed amount.
     let mut euros = claim("v2carrier--9311755162");
     euros["payment"]["amount"]["currency"] = "EUR".into();
     euros["id"] = "carrier--2".into();
@@ -331,7 +331,7 @@ fn amounts_not_covered_or_unknown_are_on_the_page() {
     assert!(page.contains("1 of the 2 claims does not say what was paid"));
 }
 
-/// Preventive services have a section, by codes and diagnoses of the claims, with the rule beside it.
+/// Preventive services have a section, by the claims' codes and diagnoses, with the rule beside it.
 #[test]
 fn preventive_services_have_a_section_that_says_its_rule() {
     let Some(claims) = crate::support::recorded_claims() else { return };
@@ -347,7 +347,7 @@ fn preventive_services_have_a_section_that_says_its_rule() {
     assert!(page.contains("<a href=\"#preventive\">Preventive services</a>"));
 }
 
-/// No link of the page leads nowhere, whatever sections its claims have.
+/// Every link on the page has a target, whatever sections its claims have.
 #[test]
 fn every_link_leads_to_a_section() {
     let Some(claims) = crate::support::recorded_claims() else { return };

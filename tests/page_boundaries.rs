@@ -1,5 +1,5 @@
-//! Where pages meet, at a server of the tests' own that does what no mock of the real one can be made to do: claims
-//! that move between any two requests, claims that may not be shared, pages that are too much.
+//! Where pages meet, with a server of the tests' own that does what no mock of the real one can do: claims that move
+//! between any two requests, claims that may not be shared, pages that are too large.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -16,25 +16,25 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use url::Url;
 
-/// What a server has and does.
+/// The server's data and behavior.
 #[derive(Clone, Default)]
 struct Shelf {
     api: &'static str,
     /// Claims and prior authorizations, in the server's order.
     items: Vec<String>,
-    /// Those that it counts and does not send.
+    /// Those that it counts but does not send.
     redacted: BTreeSet<String>,
-    /// What more than so many at once is answered with, if anything.
+    /// The status for more than this many at once, if there is a limit.
     most: Option<(usize, u16)>,
-    /// Before the request for claims with this number (from 1).
+    /// A change before the request for claims with this number (from 1).
     before: HashMap<usize, Change>,
-    /// Before each request with these words in its query.
+    /// A change before each request with these words in its query.
     whenever: Option<(&'static str, Change)>,
     dates: HashMap<String, String>,
     searches: usize,
-    /// How many more searches are answered, where that is limited.
+    /// How many more searches are answered, if that is limited.
     answers: Option<usize>,
-    /// What is answered with 503, by path and query.
+    /// Which requests get 503, by path and query.
     refuses: Option<fn(&str) -> bool>,
 }
 
@@ -123,7 +123,7 @@ fn authorization(number: u32) -> String {
     format!("{number:08x}-0000-4000-8000-000000000000")
 }
 
-/// A server with this shelf, and a home that is logged in there.
+/// A server with this data, and a home that is logged in there.
 struct Scene {
     shelf: Arc<Mutex<Shelf>>,
     home: TempDir,
@@ -171,7 +171,7 @@ impl Scene {
     }
 }
 
-/// A filter that claims can leave, so that v2's seams are looked at.
+/// A filter that claims can drop out of, so that v2's page boundaries are checked.
 const FILTER: [&str; 2] = ["--service-date", "ge2014-01-01"];
 
 #[test]
@@ -227,7 +227,7 @@ fn a_failing_server_costs_no_pages_already_read() {
     scene.shelf.lock().unwrap().answers = None;
     let searches = scene.shelf.lock().unwrap().searches;
     scene.brings_all("at last", &["--jobs", "1"]);
-    // The last two pages, and what was loaded lately.
+    // The last two pages, and what was loaded recently.
     assert_eq!(scene.shelf.lock().unwrap().searches - searches, 3);
 }
 
@@ -252,7 +252,7 @@ fn a_prior_authorization_that_goes_away_takes_no_other_with_it() {
 
 #[test]
 fn the_first_authorization_of_a_page_is_not_lost() {
-    // The claims end with their second page; one of them goes away before the third is read.
+    // The claims end on their second page. One of them is removed before the third is read.
     for (authorizations, jobs) in [(60, "1"), (10, "1"), (10, "4")] {
         let shelf = Shelf::of("v3", 1000..1100).with_authorizations(authorizations);
         let scene = Scene::of(shelf);
@@ -269,7 +269,7 @@ fn endless_empty_pages_end_the_pull() {
     let home = tempfile::tempdir().unwrap();
     let claim = json!({"resource": {"resourceType": "ExplanationOfBenefit", "id": "carrier-1",
         "patient": {"reference": "Patient/-1"}}});
-    // A total that is too large to be one, and pages on which nothing is.
+    // A total that is too large to be real, and pages without entries.
     let server = Server::start(move |url| {
         if url.path().ends_with("/userinfo") {
             return (200, json!({"sub": "-1", "patient": "-1"}).to_string());
@@ -297,21 +297,21 @@ fn endless_empty_pages_end_the_pull() {
 fn reordered_authorizations_are_read_again() {
     let swap: Change = Arc::new(|items| items.swap(25, 70));
     let mut shelf = Shelf::of("v3", 1000..1020).with_authorizations(60);
-    // Each reading has two pages: the second one of each is another than it was.
+    // Each reading has two pages, and the second one is different each time.
     shelf.whenever = Some(("_offset=50", Arc::clone(&swap)));
     let scene = Scene::of(shelf);
     scene.fails(75, "shifted", &["--source", "cwf,nch"]);
-    // A reading that was refused is nothing to go on with.
+    // A refused reading is not continued.
     scene.shelf.lock().unwrap().whenever = None;
     scene.brings_all("after three readings that were refused", &["--source", "cwf,nch"]);
-    // Where they hold still in the end, all of them come.
+    // If they stop changing in the end, all of them come.
     let shelf = Shelf::of("v3", 1000..1020).with_authorizations(60).change(2, Arc::clone(&swap));
     Scene::of(shelf).brings_all("they hold still", &["--source", "cwf,nch"]);
 }
 
 #[test]
 fn redacted_claims_neither_hide_nor_imitate_a_lost_claim() {
-    // One at a seam, many around one, a whole page of them; the total counts them all.
+    // One at a boundary, many around one, a whole page of them. The total counts them all.
     for (redacted, size) in
         [(1019..1020, "20"), (1024..1050, "50"), (1010..1020, "10"), (1049..1051, "50"), (1000..1060, "50")]
     {
@@ -321,7 +321,7 @@ fn redacted_claims_neither_hide_nor_imitate_a_lost_claim() {
         scene.brings_all(&what, &arguments);
         scene.brings_all(&what, &[&arguments[..], &["--full"]].concat());
     }
-    // And a claim that slips over a page of which nothing is shared is found.
+    // A claim that moves across a fully redacted page is found.
     let scene = Scene::of(Shelf::of("v2", 1000..1040).redact(1010..1020));
     let arguments = [&FILTER[..], &["--page-size", "10", "--full"]].concat();
     scene.brings_all("at rest", &arguments);
@@ -339,10 +339,10 @@ fn redacted_claims_neither_hide_nor_imitate_a_lost_claim() {
 
 #[test]
 fn page_boundaries_are_checked_at_the_servers_page_size() {
-    // More than twenty-five at once is too much, and one claim beside a seam may not be shared.
+    // More than twenty-five at once is too much, and one claim beside a boundary may not be shared.
     let shelf = Shelf { most: Some((25, 504)), ..Shelf::of("v2", 1000..1060).redact(1024..1025) };
     Scene::of(shelf).brings_all("halved", &FILTER);
-    // More than twenty is refused, and a claim slips.
+    // More than twenty is refused, and a claim moves.
     let shelf = Shelf { most: Some((20, 400)), ..Shelf::of("v3", 1000..1060).change(2, remove(1003)) };
     Scene::of(shelf).brings_all("at most twenty", &["--page-size", "20"]);
 }
@@ -363,7 +363,7 @@ fn the_shortfall_stays_the_same_through_increments() {
     }
     let result = scene.brings_all("increment", &FILTER);
     assert_eq!(result["resources"]["ExplanationOfBenefit"]["server_total"], 41, "{result}");
-    // Its date was corrected, and it has left the filter.
+    // Its date was corrected, so it no longer matches the filter.
     scene.shelf.lock().unwrap().items.retain(|item| item != "1003");
     let result = scene.brings_all("full", &[&FILTER[..], &["--full"]].concat());
     assert_eq!(result["resources"]["ExplanationOfBenefit"]["removed"], 1, "{result}");
@@ -371,7 +371,7 @@ fn the_shortfall_stays_the_same_through_increments() {
 
 #[test]
 fn lists_without_end_are_refused() {
-    // At v2 more than the total.
+    // At v2, more than the total.
     let scene = Scene::of(Shelf::of("v2", 1000..1060));
     {
         let mut shelf = scene.shelf.lock().unwrap();
@@ -384,7 +384,7 @@ fn lists_without_end_are_refused() {
         }
     }
     scene.fails(75, "shifted", &[]);
-    // The list of v3 that shows whether something was loaded meanwhile, with a next page for ever.
+    // v3's search for recently loaded claims, with an endless next page.
     let home = tempfile::tempdir().unwrap();
     let shelf = Mutex::new(Shelf::of("v3", 1000..1120));
     let server = Server::start(move |url| {
@@ -438,7 +438,7 @@ fn a_refusal_without_its_body_is_a_refusal() {
     assert_code(&finished(command), 77, &["refused"]);
 }
 
-/// A server that does not say whose a log-in is, of which `whose` says whose it is.
+/// A server that does not say whose a log-in is. `whose` decides whose it is.
 fn discreet(scope: &'static str, whose: Arc<Mutex<&'static str>>) -> Server {
     Server::granting(scope, move |url| {
         let path = url.path().rsplit('/').next().unwrap();
@@ -474,12 +474,12 @@ fn a_resource_without_an_owner_never_replaces_an_owned_one() {
     let output = fetched(&home, &["userinfo"]);
     assert_code(&output, 65, &[]);
     assert!(text(&output.stdout).contains("other_enrollee"), "{}", text(&output.stdout));
-    // Nor does an archive of nobody knows whom become somebody's.
+    // An archive of an unknown person does not become another person's either.
     let nobodys = tempfile::tempdir().unwrap();
     server.log_in(nobodys.path(), "v2");
     assert_code(&fetched(&nobodys, &["userinfo"]), 0, &[]);
     assert_code(&fetched(&nobodys, &["eob"]), 65, &[]);
-    // Where it was not asked for by its name, the claims come all the same.
+    // If it was not named explicitly, the claims still come.
     assert_code(&fetched(&home, &["all"]), 0, &[]);
     assert_eq!(std::fs::read(home.path().join("claims/UserInfo.json")).unwrap(), kept);
 }
@@ -493,7 +493,7 @@ fn the_insurance_card_names_the_person_if_nothing_else_does() {
     let manifest = std::fs::read_to_string(home.path().join("claims/manifest.json")).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&manifest).unwrap()["source"]["patient"], "-1");
     assert_code(&fetched(&home, &["all"]), 0, &[]);
-    // The log-in is its own, whoever it is of.
+    // The log-in is valid, whoever it belongs to.
     let mut status = crate::support::bbdl(home.path());
     status.args(["status", "--json"]);
     let status = finished(status);

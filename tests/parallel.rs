@@ -1,5 +1,5 @@
-//! Several pages at once: every claim exactly once and in the server's order, whatever comes first, fails, or
-//! changes meanwhile.
+//! Several pages at once: every claim exactly once and in the server's order, whatever comes first, fails, or changes
+//! in between.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what goes wrong here fails the test")]
 
@@ -22,7 +22,7 @@ fn searches(stage: &Stage) -> Vec<String> {
     stage.asked().into_iter().filter(|row| row.contains("/fhir/Expl")).collect()
 }
 
-/// What one request after another brings, as ids in their order.
+/// What one request at a time brings, as ids in their order.
 fn in_order(stage: &Stage) -> Vec<String> {
     stage.expect(0, &["fetch", "eob", "--out", "one-by-one", "-q", "--jobs", "1"]);
     ids(&lines(&stage.home.path().join("one-by-one/ExplanationOfBenefit.ndjson")))
@@ -38,7 +38,7 @@ fn pages_read_in_parallel_keep_the_servers_order() {
     let stage = stage(420);
     let expected = in_order(&stage);
     for format in ["ndjson", "json"] {
-        // The second page comes long after those behind it.
+        // The second page comes long after those that follow it.
         stage.faults(&["late=1500@startIndex=50#1"]);
         stage.asked();
         let result = stage.expect_json(0, &[&FETCH[..], &["--full", "--format", format]].concat());
@@ -65,7 +65,7 @@ fn a_hanging_page_does_not_keep_the_others_from_being_asked_for() {
     }
     crate::support::signal(fetch.id(), crate::support::Signal::INT);
     assert_code(&fetch.finish(), 130, &[]);
-    // What came behind the hanging page cannot be kept; what came before it is.
+    // What came after the hanging page cannot be kept; what came before it is kept.
     stage.faults(&[]);
     let output = stage.run(&["fetch", "eob", "--out", "claims"]);
     assert_code(&output, 0, &[]);
@@ -90,11 +90,11 @@ fn pages_too_large_for_the_server_are_requested_smaller() {
     let stage = stage(230);
     let expected = in_order(&stage);
     for (faults, smallest, format) in [
-        // One page that is never answered whole; the others are.
+        // One page is never answered as a whole; the others are.
         (&["status=504@startIndex=100&_count=50"][..], 25, "ndjson"),
         (&["status=504@startIndex=100&_count=50", "status=504@startIndex=100&_count=25"], 12, "json"),
         (&["status=504@startIndex=100&_count=50", "status=504@startIndex=125&_count=25"], 12, "ndjson"),
-        // The very first, and all of them.
+        // Only the very first request, and then all of them.
         (&["status=504@Benefit?_count=50#1"], 25, "json"),
         (&["status=504@_count=50"], 25, "ndjson"),
         (&["status=504@_count=50", "status=504@_count=25"], 12, "json"),
@@ -109,7 +109,7 @@ fn pages_too_large_for_the_server_are_requested_smaller() {
         assert!(!asked.iter().any(|row| row.contains("_count=6")), "{faults:?}: {asked:?}");
         assert_eq!(kept(&stage), expected, "{faults:?}");
     }
-    // Nothing is small enough: it is repeated as other failures are, and then told.
+    // Nothing is small enough: it is retried like other failures, and then reported.
     let _ = fs::remove_dir_all(stage.out());
     stage.faults(&["status=504@ExplanationOfBenefit"]);
     let result = stage.expect_json(75, &[&FETCH[..], &["--retry", "1", "--retry-delay", "1"]].concat());
@@ -124,7 +124,7 @@ fn an_overloaded_server_is_left_alone_as_long_as_it_asks() {
     let result = stage.expect_json(0, &[&FETCH[..], &["--retry-delay", "1"]].concat());
     assert_eq!(eob(&result)["count"], 500);
     assert_eq!(kept(&stage), in_order(&stage));
-    // A rate that does not allow four at once: what it leaves is enough.
+    // A rate that does not allow four at once. The requests that it allows are enough.
     stage.control("POST", "rate", r#"{"calls": 3, "seconds": 1}"#);
     let _ = fs::remove_dir_all(stage.out());
     let result = stage.expect_json(0, &FETCH);
@@ -137,10 +137,10 @@ fn an_outage_on_page_one_is_not_believed_if_page_two_has_claims() {
     stage.faults(&["empty@Benefit?_count=50"]);
     let result = stage.expect_json(75, &[&FETCH[..], &["--retry", "2", "--retry-delay", "1"]].concat());
     assert_eq!(result["error"]["kind"], "outage", "{result}");
-    // Alone, it would have to be.
+    // Alone, it would have to be read again.
     let alone = ["fetch", "eob", "--out", "alone", "--json", "--jobs", "1", "--retry-delay", "1"];
     assert_eq!(eob(&stage.expect_json(0, &alone))["count"], 0);
-    // Where there is nothing both pages say so.
+    // If there is nothing, both pages say so.
     let stage = self::stage(0);
     assert_eq!(eob(&stage.expect_json(0, &FETCH))["count"], 0);
 }
@@ -149,14 +149,14 @@ fn an_outage_on_page_one_is_not_believed_if_page_two_has_claims() {
 fn links_of_another_form_are_followed_as_they_are() {
     let stage = stage(230);
     let expected = in_order(&stage);
-    // The links name another host, and then another page than the one that was expected.
+    // The links name another host, and then another page than expected.
     for fault in ["next-host=https://internal.example", "duplicate@startIndex=100#1"] {
         stage.faults(&[fault]);
         let result = stage.expect_json(0, &[&FETCH[..], &["--full"]].concat());
         assert_eq!(eob(&result)["count"], 230, "{fault}");
         assert_eq!(kept(&stage), expected, "{fault}");
     }
-    // A page size of the server's own, and one that does not divide the number.
+    // A page size that the server chooses, and one that does not divide the number.
     for size in ["7", "10", "33", "49"] {
         let result = stage.expect_json(0, &[&FETCH[..], &["--full", "--page-size", size]].concat());
         assert_eq!(eob(&result)["count"], 230, "{size}");
@@ -188,15 +188,15 @@ fn change_while_fetching(stage: &Stage, out: &str, loads: &[Value]) -> std::proc
     fetch.finish()
 }
 
-/// Three claims come, one in each third of the list, and three of the first page go: the total is the same,
-/// and the second page has moved up.
+/// Three claims are added, one in each third of the list, and three of the first page are removed. The total stays
+/// the same, and the second page has moved up.
 fn as_many_come_as_go() -> [Value; 4] {
     [json!({"add": 3}), json!({"remove": 1}), json!({"remove": 1}), json!({"remove": 1})]
 }
 
 #[test]
 fn a_claim_that_moves_to_a_page_already_read_is_not_lost() {
-    // A claim of the first page goes away, so that the first one of the second page moves to the first.
+    // A claim of the first page is removed, so that the first one of the second page moves to the first.
     let at_v3 = [vec![json!({"remove": 3})], vec![json!({"add": 3, "remove": 3})], vec![json!({"supersede": 3})]];
     for (api, changes) in
         [("v1", &[as_many_come_as_go().to_vec()][..]), ("v2", &[as_many_come_as_go().to_vec()]), ("v3", &at_v3)]
@@ -238,7 +238,7 @@ fn a_pipe_gets_every_claim_or_the_exit_code_says_otherwise() {
         assert_eq!(written.len(), distinct.len(), "{api}: each once");
         let missing: Vec<String> = in_order(&stage).into_iter().filter(|id| !distinct.contains(id)).collect();
         assert!(missing.is_empty(), "{api}: {missing:?}");
-        // Links that end before the total has come are no end.
+        // Links that end before the total do not end the search.
         if api == "v2" {
             stage.faults(&["total=260@ExplanationOfBenefit"]);
             let output = stage.run(&["fetch", "eob", "--out", "-"]);
@@ -267,7 +267,8 @@ fn one_slow_enrollee_delays_nobody_else() {
     for name in ["x", "y"] {
         stage.log_in(&["--profile", name]);
     }
-    // The default profile is enrollee 0; x was replaced by y. All pages of the default's but the first are slow.
+    // The default profile is enrollee 0; x was replaced by y. All pages of the default profile except the first are
+    // slow.
     let slow = stage.expect_json(0, &["status", "--json"])["profiles"][0]["patient"].as_str().unwrap().to_owned();
     stage.faults(&[&format!("late=1500@patient={slow}")]);
     let fetch = stage.bbdl(&["fetch", "eob", "--out", "study", "--all-profiles", "--jobs", "2", "-v"]);
@@ -276,7 +277,7 @@ fn one_slow_enrollee_delays_nobody_else() {
     for name in ["default", "y"] {
         assert_eq!(lines(&stage.home.path().join(format!("study/{name}/ExplanationOfBenefit.ndjson"))).len(), 260);
     }
-    // Each line says whose it is. The last page of one came before the first slow page of the other.
+    // Each line says which profile it is about. The last page of one came before the first slow page of the other.
     let said = text(&output.stderr);
     let rows: Vec<&str> = said.lines().collect();
     let last_quick = rows.iter().rposition(|row| row.starts_with("y: GET /v2/fhir/")).unwrap();

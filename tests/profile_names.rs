@@ -1,4 +1,4 @@
-//! Names that a new profile cannot have, on any system, and old profiles that have them.
+//! Names that a new profile cannot have on any system, and old profiles that have them.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! A renewal is asked for only when it can succeed, and what comes of it is never lost by us. The server, what stands
-//! between, and the disk do everything here that they were seen or heard to do.
+//! A renewal is requested only if it can succeed, and we never lose its answer. The server, what is in between, and
+//! the disk do everything that was observed or reported.
 
 use std::{
     fs,
@@ -99,7 +99,7 @@ fn only_the_documented_health_answer_lets_a_renewal_go_out() {
     }
 }
 
-/// A page of a captive portal is no Bundle.
+/// The page of a captive portal is not a Bundle.
 #[test]
 fn status_online_is_not_fooled_by_a_captive_portal() {
     let stage = stage();
@@ -164,7 +164,7 @@ fn v3_closed_to_the_app_is_told_from_a_log_in_that_is_over() {
     assert_eq!((stage.tokens(), profile(&stage)["ended"].clone()), (before, Value::Null));
     stage.control("DELETE", "faults", "");
     stage.expect(0, &FETCH);
-    // The same words, and v3 is open.
+    // The same answer, and v3 is open.
     stage.log_in(&["--api", "v3", "--profile", "newer"]);
     let result = stage.expect_json(77, &FETCH);
     assert_eq!(result["error"]["kind"], "refresh_token", "{result}");
@@ -186,7 +186,7 @@ fn packed(body: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// What an answer may look like whose tokens are good.
+/// Unusual forms of an answer whose tokens are valid.
 const ODD: [(&str, Change); 18] = [
     ("token type", |it| replaced(it, r#""Bearer""#, r#""urn:token""#)),
     ("token type is a number", |it| replaced(it, r#""Bearer""#, "7")),
@@ -241,7 +241,7 @@ fn an_answer_with_usable_tokens_is_stored_despite_other_errors() {
         let stored = stage.tokens();
         assert_eq!(stored["access_token"], delivered["access_token"], "{what}");
         assert_eq!(stored["refresh_token"], delivered["refresh_token"], "{what}");
-        // And it is good for the next time.
+        // The new token works the next time too.
         gateway.step_aside();
         expire(&stage);
         stage.expect(0, &FETCH);
@@ -269,7 +269,7 @@ fn an_access_token_that_cannot_be_a_header_is_refused() {
         gateway.step_aside();
         stage.expect(0, &FETCH);
     }
-    // At a log-in there is nothing to keep. The client is proven there by the time that the address is shown.
+    // At a log-in, there is nothing to keep. By the time that the address is shown, the client is proven.
     let mut login = Running::start(gateway.login_command(&stage, &["--profile", "other"]));
     let url = login.authorize_url();
     gateway.answer("/o/token/", |real| {
@@ -299,7 +299,7 @@ fn an_answer_for_another_person_is_never_stored_as_this_profiles() {
     assert!(!stage.out().join("ExplanationOfBenefit.ndjson").exists());
 }
 
-/// A rename cannot put a file where a directory is: as if another program had the file open (Windows).
+/// A rename cannot put a file where a directory is. That is as if another program had the file open (Windows).
 #[test]
 fn tokens_go_to_a_second_file_if_theirs_cannot_be_replaced() {
     let stage = stage();
@@ -327,7 +327,7 @@ fn tokens_go_to_a_second_file_if_theirs_cannot_be_replaced() {
     assert_ne!(stage.tokens()["refresh_token"], beside["refresh_token"]);
     stage.expect(0, &FETCH);
     assert_eq!(token_requests(&gateway), 0);
-    // The next renewal brings it to its place, and goes on from there.
+    // The next renewal moves it to its place and continues from there.
     expire(&stage);
     stage.expect(0, &FETCH);
     assert!(!next.exists());
@@ -366,7 +366,7 @@ fn a_renewal_leaves_one_private_file() {
 fn a_fetch_waits_for_the_log_in_that_has_ended_its_own() {
     let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
     let mut login = Running::start(stage.login_command(&[]));
-    // Connect is pressed, and the browser is not back yet: the tokens of before are dead by now.
+    // The person has pressed Connect, and the browser is not back yet. The old tokens have ended by now.
     let back = callback_of(&login.authorize_url());
     let mut fetch = Running::start(stage.bbdl(&FETCH));
     fetch.until("Somebody is logging in under this profile");

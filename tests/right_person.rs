@@ -1,4 +1,4 @@
-//! The right person: the browser is still signed in as somebody else.
+//! The right person: the browser is still signed in as another person.
 
 use std::process::{Command, Output, Stdio};
 
@@ -6,7 +6,7 @@ use crate::support::{Running, Setting, Stage, assert_code, callback_of, has_prog
 use bluebutton_mock::{Population, records::Records};
 use serde_json::{Value, json};
 
-/// Who sits at the browser from now on: the mock's enrollees are 0 (mom) and 1 (dad).
+/// The person at the browser from now on. The mock's enrollees are 0 (mom) and 1 (dad).
 fn at_the_browser(stage: &Stage, enrollee: usize) {
     stage.control("POST", "consent", &json!({ "enrollee": enrollee }).to_string());
 }
@@ -16,7 +16,7 @@ fn log_in(stage: &Stage, enrollee: usize, more: &[&str]) -> Output {
     stage.log_in_with(stage.login_command(more))
 }
 
-/// As the mock of every stage makes its people up.
+/// The name of a person in every stage's mock.
 fn name_of(_: &Stage, enrollee: usize) -> String {
     Population::new(7, 2, 3).enrollee(enrollee).name
 }
@@ -65,7 +65,7 @@ fn a_log_in_says_who_it_was() {
     assert!(said.contains(&format!("the person with the id …{}", &id[id.len() - 4..])), "{said}");
     assert!(!said.contains(&id) && !said.contains(&name_of(&stage, 1)), "{said}");
 
-    // A server that does not say it does not hold the log-in up.
+    // A server that does not say the name does not delay the log-in.
     at_the_browser(&stage, 1);
     stage.faults(&["status=503@connect/userinfo"]);
     let output = stage.log_in_with(stage.login_command(&[]));
@@ -85,7 +85,7 @@ fn a_second_profile_of_one_person_ends_the_first_log_in() {
     assert_eq!(note(&stage, "mom")["ended"]["kind"], "replaced");
     assert_eq!(note(&stage, "second").get("ended"), None);
     assert_eq!((fetches(&stage, "second"), fetches(&stage, "dad"), fetches(&stage, "mom")), (0, 0, 77));
-    // And back: the note goes with a new log-in.
+    // And back: a new log-in removes the note.
     assert_code(&log_in(&stage, 0, &["--profile", "mom"]), 0, &[]);
     assert_eq!(note(&stage, "mom").get("ended"), None);
     assert_eq!(note(&stage, "second")["ended"]["kind"], "replaced");
@@ -109,7 +109,7 @@ fn another_person_than_a_profile_had_is_refused() {
     assert_eq!((record(&stage, "dad"), note(&stage, "dad")), before, "the old log-in is untouched");
     assert_eq!(fetches(&stage, "dad"), 0);
 
-    // Asked for by name it is done; the archives of the person before are not this one's.
+    // If requested explicitly, it is done. The earlier person's archives do not belong to this one.
     let output = log_in(&stage, 0, &["--profile", "dad", "--replace"]);
     assert_code(&output, 0, &[]);
     assert_ne!(note(&stage, "dad")["patient"], before.1["patient"]);
@@ -165,7 +165,7 @@ fn another_apps_log_in_of_the_same_person_is_left_alone() {
     assert!(!text(&output.stderr).contains("this is the same person"), "{}", text(&output.stderr));
     assert_eq!(note(&stage, "mom").get("ended"), None);
     assert_eq!((fetches(&stage, "mom"), fetches(&stage, "second")), (0, 0));
-    // Mom's profile is another app's: these tokens are of no use there.
+    // Mom's profile is for another app, so these tokens cannot be used there.
     assert_code(&stage.log_in_with(login("dad")), 77, &[]);
     assert_eq!((fetches(&stage, "mom"), fetches(&stage, "dad")), (0, 0));
 }
@@ -182,7 +182,7 @@ fn v3_and_v2_ids_are_compared_through_userinfo() {
     assert_code(&output, 0, &[]);
     assert!(text(&output.stderr).contains("same person as profile \"mom\""));
     assert_eq!(note(&stage, "mom")["ended"]["kind"], "replaced");
-    // Where userinfo was not granted nothing is known, and nothing is said.
+    // If userinfo was not granted, nothing is known and nothing is said.
     let scopes = ["--scope", "patient/ExplanationOfBenefit.rs", "--api", "v3"];
     let output = log_in(&stage, 1, &[&["--profile", "dad3"], &scopes[..]].concat());
     assert_code(&output, 0, &[]);
@@ -215,7 +215,7 @@ fn answered(stage: &Stage, enrollee: usize, profile: &str, answer: &str) -> (boo
         stage.secret_file().display()
     );
     let mut command = Command::new("script");
-    // What the terminal shows is on stdout; here it is read as a running command's messages are.
+    // The terminal's content is on stdout. Here, it is read like the messages of a running command.
     command.args(["-qefc", &line, "/dev/null"]).stdin(Stdio::piped());
     for (key, value) in stage.bbdl(&[]).get_envs() {
         if let Some(value) = value {
@@ -249,7 +249,7 @@ fn a_terminal_offers_to_keep_the_log_in_under_the_old_profile() {
     assert_eq!(note(&stage, "mom")["ended"]["kind"], "replaced");
     assert_eq!(fetches(&stage, "second"), 0);
 
-    // A profile of the same person that was there before goes back to what it was: ended, by this very log-in.
+    // An existing profile of the same person goes back to its former state: ended, by this very log-in.
     let (ok, said) = answered(&stage, 0, "second", "yes");
     assert!(ok && said.contains("as profile \"mom\""), "{said}");
     assert_eq!(note(&stage, "second")["ended"]["kind"], "replaced");

@@ -1,4 +1,4 @@
-//! What is not set up is said at once, with the fix: certificates, proxies, environment variables.
+//! Setup problems are reported at once, with the fix: certificates, proxies, environment variables.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use crate::support::{Setting, Stage, assert_code, finished, text, tls::TlsServer
 use rcgen::CertificateParams;
 use serde_json::Value;
 
-/// The commands that talk to a server, for a profile that was moved to `url`.
+/// The commands that use a server, for a profile that was moved to `url`.
 fn asking(stage: &Stage, url: &str) -> Vec<Command> {
     for file in ["profiles/default.json", "tokens/default.json"] {
         let path = stage.home.path().join(file);
@@ -26,7 +26,7 @@ fn asking(stage: &Stage, url: &str) -> Vec<Command> {
     vec![login, fetch]
 }
 
-/// Each ends at once, and not after the repetitions that a network failure gets.
+/// Each command ends at once, and not after the retries for a network failure.
 fn fails_at_once(commands: Vec<Command>, kind: &str, words: &[&str]) {
     for command in commands {
         let what = format!("{command:?}");
@@ -50,7 +50,7 @@ fn an_untrusted_certificate_names_the_flag() {
     fails_at_once(asking(&stage, &server.url), "certificate", &["not trusted", "--ca-cert"]);
 }
 
-/// Its authority is trusted: what is wrong is the certificate itself.
+/// Its authority is trusted, so the certificate itself is wrong.
 #[test]
 fn a_certificate_for_another_host_or_another_time_says_so() {
     let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
@@ -77,7 +77,7 @@ fn asking_back(stage: &Stage, from: &str) {
     }
 }
 
-/// A proxy that answers every request with these words.
+/// A proxy with this answer to every request.
 fn proxy(answer: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -118,7 +118,7 @@ fn a_proxy_that_cannot_be_used_is_an_error_and_not_left_out() {
         commands.iter_mut().for_each(|command| {
             command.env(variable, value);
         });
-        // To Windows, both ways to write a variable are one.
+        // On Windows, both spellings of a variable are the same.
         let named = if cfg!(windows) { variable.to_uppercase() } else { variable.to_owned() };
         fails_at_once(commands, "proxy", &[&named, "http://proxy.example.org:3128"]);
         let mut command = stage.bbdl(&["doctor", "--json"]);
@@ -194,7 +194,7 @@ fn a_wrong_value_names_the_variable_that_it_is_from() {
             let said = text(if json { &output.stdout } else { &output.stderr });
             assert!(said.contains(name), "{name}: {said}");
         }
-        // What is typed is not laid at the variable's door.
+        // A typed value is not blamed on the variable.
         if name == "BBDL_TIMEOUT" {
             let mut command = stage.bbdl(&["login", "--timeout", "later"]);
             command.env(name, "90s");

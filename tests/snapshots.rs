@@ -1,5 +1,5 @@
-//! Whole outputs of the main commands, as a person sees them. A message that changes is a change of a file here:
-//! `BBDL_UPDATE=1 cargo test --locked snapshots` writes them anew.
+//! Complete outputs of the main commands, as a person sees them. If a message changes, a file here changes:
+//! `BBDL_UPDATE=1 cargo test --locked snapshots` updates them.
 
 use std::{fmt::Write as _, fs, path::Path, process::Output};
 
@@ -8,11 +8,11 @@ use snapbox::{Assert, Data, assert::Action};
 
 use crate::support::{Setting, Stage, set_mode, text};
 
-/// What differs from run to run, and what stands for it.
+/// What differs from run to run, and its placeholder.
 const FILTERS: &[(&str, &str)] = &[
     (r"http://127\.0\.0\.1:\d+", "[SERVER]"),
     (r"127\.0\.0\.1(:|%3A)\d+", "127.0.0.1:[PORT]"),
-    // First: what is random may look like a client id from some hyphen on.
+    // This comes first, because a random value may look like a client id after some hyphen.
     (r"(state|code_challenge)=[A-Za-z0-9_-]+", "$1=[RANDOM]"),
     (r"\b[A-Za-z0-9]{40}\b", "[CLIENT_ID]"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[INSTANT]"),
@@ -27,7 +27,7 @@ const FILTERS: &[(&str, &str)] = &[
 ];
 
 fn filtered(home: &Path, said: &str) -> String {
-    // A directory may be told by way of a link or straight.
+    // A directory may be shown with or without its link.
     let real = fs::canonicalize(home).unwrap();
     let said = said.replace(real.to_str().unwrap(), "[HOME]").replace(home.to_str().unwrap(), "[HOME]");
     FILTERS
@@ -35,7 +35,7 @@ fn filtered(home: &Path, said: &str) -> String {
         .fold(said, |said, (pattern, name)| Regex::new(pattern).unwrap().replace_all(&said, *name).into_owned())
 }
 
-/// Commands with what they said, one after the other.
+/// Commands with their output, one after the other.
 struct Session<'s> {
     stage: &'s Stage,
     text: String,
@@ -64,7 +64,7 @@ impl<'s> Session<'s> {
         );
     }
 
-    /// Compares with the file of this name.
+    /// Compares with the file with this name.
     fn is(self, name: &str) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(name);
         let action = if std::env::var_os("BBDL_UPDATE").is_some() { Action::Overwrite } else { Action::Verify };
@@ -115,7 +115,7 @@ fn snapshots_of_the_help_of_every_command() {
     short.is("help-short.txt");
 }
 
-/// What people mistype, and what they have not set up: each with what to type.
+/// What people mistype or have not set up, each with what to type.
 #[test]
 fn snapshots_of_wrong_calls() {
     let stage = stage();
@@ -189,7 +189,7 @@ fn snapshots_of_wrong_calls() {
 #[test]
 fn snapshots_of_a_log_in_and_its_end() {
     let stage = stage();
-    // Whatever the umask of whoever runs the tests.
+    // With any umask of the person who runs the tests.
     set_mode(stage.home.path(), 0o700);
     let mut session = Session::at(&stage);
     let output = stage.log_in_with(stage.login_command(&[]));

@@ -1,4 +1,4 @@
-//! The splitter on real payloads: every resource of every bundle comes back as it was.
+//! The splitter on real payloads: every resource of every bundle comes back unchanged.
 
 use bbdl::fhir::{
     bundle::Bundle,
@@ -6,7 +6,7 @@ use bbdl::fhir::{
 };
 use serde_json::{Value, value::RawValue};
 
-/// A resource on one line by another way: token by token, numbers as text.
+/// A resource on one line, made in another way: token by token, with numbers as text.
 fn compact(text: &str) -> String {
     let mut out = String::new();
     let mut tokens = text.chars().peekable();
@@ -74,7 +74,7 @@ fn every_resource_of_every_recorded_bundle_comes_back_byte_for_byte() {
     assert!(bundles >= 20 && resources >= 120, "{bundles} bundles, {resources} resources");
 }
 
-/// The largest claims have 450 lines; a page of fifty is many times what any buffer holds.
+/// The largest claims have 450 lines. A page of fifty is many times larger than any buffer.
 #[test]
 fn pages_of_the_largest_claims_arrive_whole() {
     let files = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Tokens over time: renewed once, stored before use, ended for good. And never shown.
+//! Tokens over time: renewed once, stored before use, ended for good, and never shown.
 
 use std::{fs, process::Stdio, time::Duration};
 
@@ -16,7 +16,7 @@ fn stage(claims: usize) -> Stage {
     Stage::logged_in(Setting { claims, ..Setting::default() })
 }
 
-/// One request after another: what happens to the third has to happen to the third page.
+/// One request at a time, because what happens to the third request has to happen to the third page.
 const FETCH: [&str; 7] = ["fetch", "eob", "--out", "claims", "--json", "--jobs", "1"];
 
 fn token_requests(asked: &[String]) -> usize {
@@ -38,7 +38,7 @@ fn an_expired_access_token_is_renewed_once_and_stored_before_use() {
     assert_ne!(before["access_token"], after["access_token"]);
     assert_ne!(before["refresh_token"], after["refresh_token"]);
     assert_eq!(before["client_secret"], after["client_secret"]);
-    // The profile knows of it as well.
+    // The profile knows about it too.
     assert_eq!(
         stage.expect_json(0, &["status", "--json"])["profiles"][0]["access_token_expires"],
         after["access_token_expires"]
@@ -99,7 +99,7 @@ fn refusals_of_a_renewal_have_their_codes() {
         assert_eq!(stage.tokens()["refresh_token"], before["refresh_token"], "{fault}");
         assert!(!stage.out().join("manifest.json").exists());
     }
-    // While the back end is known to fail the refresh token is not spent; later it works.
+    // While the back end is known to fail, the refresh token is not used. Later it works.
     let stage = stage(3);
     stage.faults(&["backend=502@health", "expire-token@ExplanationOfBenefit#1"]);
     stage.asked();
@@ -107,7 +107,7 @@ fn refusals_of_a_renewal_have_their_codes() {
     assert_eq!(token_requests(&stage.asked()), 0);
     stage.control("DELETE", "faults", "");
     stage.expect(0, &FETCH);
-    // A refresh whose answer was lost is not tried again within the run; the next run is told the truth.
+    // A refresh whose answer was lost is not tried again in the same run. The next run gets the true reason.
     stage.faults(&["drop-refresh@o/token#1", "expire-token@ExplanationOfBenefit#1"]);
     stage.asked();
     stage.expect(75, &FETCH);
@@ -160,7 +160,7 @@ fn an_interrupt_does_not_lose_a_renewal_that_is_under_way() {
     let mut command = stage.bbdl(&["fetch", "eob", "--out", "claims", "-v"]);
     command.stdin(Stdio::null());
     let mut fetch = Running::start(command);
-    // The answer about the back end's health is here: the renewal goes out now, and takes 800 ms.
+    // The answer about the back end's health is here. The renewal is sent now, and takes 800 ms.
     fetch.until("GET /health/bfd");
     signal(fetch.id(), Signal::TERM);
     assert_code(&fetch.finish(), 130, &[]);
@@ -183,7 +183,7 @@ fn a_log_in_of_another_person_during_a_pull_changes_no_claims() {
     nothing_of_either_is_kept(&stage, fetch);
 }
 
-/// The profile's tokens become those of "other" while it fetches.
+/// The profile's tokens become those of "other" during the fetch.
 fn nothing_of_either_is_kept(stage: &Stage, fetch: Running) {
     let tokens = stage.home.path().join("tokens");
     fs::copy(tokens.join("other.json"), tokens.join("copy")).unwrap();
@@ -194,13 +194,13 @@ fn nothing_of_either_is_kept(stage: &Stage, fetch: Running) {
     assert!(!stage.out().join("manifest.json").exists());
 }
 
-/// Where the server does not say whose a log-in is, another log-in is not taken for the same person's.
+/// If the server does not say whose a log-in is, another log-in does not count as the same person's.
 #[test]
 fn a_log_in_without_a_patient_during_a_pull_is_not_trusted() {
     let setting = Setting { claims: 120, latency: Duration::from_millis(600), ..Setting::default() };
     let stage = Stage::with(Setting { faults: &["no-patient@o/token"], ..setting });
     stage.log_in(&[]);
-    // Another second: another consent.
+    // Another second means another consent.
     stage.control("POST", "clock", r#"{"advance_seconds": 5}"#);
     stage.control("POST", "consent", r#"{"enrollee":1}"#);
     stage.log_in(&["--profile", "other"]);
@@ -208,7 +208,7 @@ fn a_log_in_without_a_patient_during_a_pull_is_not_trusted() {
     let mut command = stage.bbdl(&["fetch", "all", "--out", "claims", "--json", "-v"]);
     command.stdin(Stdio::null());
     let mut fetch = Running::start(command);
-    // Whose it is was asked; userinfo is asked for once more at the end.
+    // The Patient id was requested; userinfo is requested once more at the end.
     fetch.until("GET /v2/connect/userinfo");
     nothing_of_either_is_kept(&stage, fetch);
 }
@@ -219,7 +219,7 @@ fn no_refresh_token_is_spent_if_the_store_cannot_be_written() {
     let stage = stage(3);
     stage.control("POST", "clock", r#"{"advance_seconds": 4000}"#);
     let tokens = stage.home.path().join("tokens");
-    // Whoever may write anywhere is stopped by a directory in the way of the temporary file's name.
+    // Root may write anywhere. But the store refuses a token directory that others may enter, even for root.
     fs::rename(&tokens, stage.home.path().join("kept")).unwrap();
     std::os::unix::fs::symlink(stage.home.path().join("kept"), &tokens).unwrap();
     set_mode(&stage.home.path().join("kept"), 0o755);
@@ -262,7 +262,7 @@ fn logout_keeps_the_tokens_when_the_server_cannot_be_told() {
     stage.asked();
     stage.expect(0, &["logout", "--local"]);
     assert!(stage.asked().is_empty() && !stage.home.path().join("tokens/default.json").exists());
-    // A grant that is gone already is no reason to keep its tokens.
+    // If the grant is gone already, its tokens are not kept.
     stage.control("DELETE", "faults", "");
     stage.log_in(&[]);
     stage.control("POST", "grants", r#"{"revoke":true}"#);
@@ -352,7 +352,7 @@ fn tokens_are_not_sent_to_a_server_they_do_not_belong_to() {
     assert!(other.asked().is_empty());
 }
 
-/// Everything that is a secret, after a while of use.
+/// All secrets after some use.
 fn secrets(stage: &Stage, seen: &mut Vec<String>) {
     let record = stage.tokens();
     for key in ["access_token", "refresh_token", "client_secret"] {
@@ -399,7 +399,7 @@ fn no_secret_is_shown_at_any_verbosity_or_in_any_failure() {
     for secret in &seen {
         assert!(!said.contains(secret.as_str()), "a secret was shown");
     }
-    // No identifier of the person in what a log might keep, either: the authorization request has none.
+    // A log could also keep identifiers of the person. The authorization request has none.
     let patient = bluebutton_mock::records::Records::enrollee(&bluebutton_mock::Population::new(7, 2, 60), 0).patient;
     let traced: Vec<&str> = said.lines().filter(|line| line.starts_with("GET ") || line.starts_with("POST ")).collect();
     assert!(traced.iter().all(|line| !line.contains(&patient)), "{traced:?}");
@@ -417,7 +417,7 @@ fn secrets_are_not_on_the_command_line_of_any_process() {
     assert_code(&login.finish(), 0, &[]);
 }
 
-/// A server that quotes what it was sent, as some do in their error texts.
+/// A server that quotes what it was sent, as some do in their error messages.
 #[test]
 fn a_log_out_shows_no_token_that_the_server_repeats() {
     let stage = Stage::claims(3);

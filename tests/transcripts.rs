@@ -1,5 +1,5 @@
-//! Every unhappy answer that was recorded from the real server and that a client can meet, read
-//! by the client's own eyes: what it takes each for.
+//! Every recorded error answer of the real server that a client can get, read by the client itself: what it takes
+//! each one for.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ impl Exchange {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// Whether what was asked is a page of a search.
+    /// Whether the request is for a page of a search.
     fn is_search(&self) -> bool {
         let path = self.target.split('?').next().unwrap_or_default();
         let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
@@ -80,7 +80,7 @@ fn exchange(section: &str) -> Option<Exchange> {
     })
 }
 
-/// What a client should take an unhappy FHIR or userinfo answer for.
+/// What a client should take a FHIR or userinfo error for.
 fn expected(exchange: &Exchange) -> &'static str {
     let said = |words: &str| exchange.body.contains(words);
     let challenged = exchange.header("www-authenticate").is_some_and(|value| value.contains("invalid_token"));
@@ -160,10 +160,10 @@ fn unhappy_token_answers() {
             (_, _) if said("invalid_client") || said("different app") || said("redirect URI") => Exit::NotSetUp,
             (400, Asked::Exchange) if said("invalid_grant") => Exit::PersonMustAct,
             (_, Asked::Refresh) if said("invalid_grant") || said("Refresh token not found") => Exit::PersonMustAct,
-            // It says no to the question, and not that the log-in is over.
+            // It refuses the request, but does not say that the log-in is over.
             (400 | 403, Asked::Refresh) => Exit::TryAgain,
             (404 | 500..=599, Asked::Refresh) | (500..=599, Asked::Exchange) => Exit::TryAgain,
-            // What bbdl never sends: it would be a defect of the server's to say so.
+            // bbdl never sends such a request, so this answer would be a defect of the server.
             _ => Exit::Data,
         };
         let refusal = Refusal::read(exchange.status, exchange.body.as_bytes()).expect(&exchange.title);

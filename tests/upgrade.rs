@@ -1,11 +1,11 @@
-//! What 0.1.0 left on a disk goes on working.
+//! What 0.1.0 left on a disk still works.
 
 use std::{fs, path::Path};
 
 use crate::support::{Setting, Stage};
 use serde_json::Value;
 
-/// A file of 0.1.0's with the values that this stage's mock knows. Its keys are 0.1.0's: what came later is not added.
+/// A file of 0.1.0 with the values of this stage's mock. It has 0.1.0's keys; later ones are not added.
 fn as_of_old(file: &str, now: &Value) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/0.1.0/home").join(file);
     let mut old: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
@@ -17,7 +17,7 @@ fn as_of_old(file: &str, now: &Value) -> Value {
     old
 }
 
-/// A stage whose home is one of 0.1.0's.
+/// A stage with a home of 0.1.0.
 fn stage() -> Stage {
     let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
     for file in ["profiles/default.json", "tokens/default.json"] {

@@ -1,5 +1,5 @@
-//! API v3, whose pages lie about their totals and name hosts that nobody can reach: recorded payloads,
-//! served in v3's manner over real sockets.
+//! API v3, whose pages have wrong totals and name hosts that no one can reach: recorded payloads, served in v3's way
+//! over real sockets.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use std::{
 use crate::support::{assert_code, finished, ids, lines, server::Server, shared, text};
 use serde_json::{Value, json};
 
-/// Two claims a page, whatever is asked for: the recorded bundle has five.
+/// Two claims per page, for any requested size: the recorded bundle has five.
 const PAGE: usize = 2;
 
 fn serve(payloads: PathBuf) -> Server {
@@ -23,7 +23,7 @@ fn serve(payloads: PathBuf) -> Server {
             "/v3/fhir/Patient" => file("patient-search-bundle.json"),
             "/v3/fhir/Coverage" => file("coverage-search-bundle.json"),
             "/v3/fhir/Patient/$generate-insurance-card" => {
-                // Fresh ids at each call.
+                // New ids at each call.
                 let fresh = format!("{:08x}-0000-4000-8000-000000000000", cards.fetch_add(1, Ordering::Relaxed));
                 let card: Value = serde_json::from_str(&file("insurance-card.json")).unwrap();
                 let id = card["entry"][0]["fullUrl"].as_str().unwrap().strip_prefix("urn:uuid:").unwrap();
@@ -36,7 +36,7 @@ fn serve(payloads: PathBuf) -> Server {
     })
 }
 
-/// A recorded payload with its person's id replaced: the recordings are of several people.
+/// A recorded payload with its person's id replaced, because the recordings are from several people.
 fn of_one_person(path: &Path) -> String {
     let text = std::fs::read_to_string(path).unwrap();
     let value: Value = serde_json::from_str(&text).unwrap();
@@ -50,12 +50,13 @@ fn of_one_person(path: &Path) -> String {
     id.map_or(text.clone(), |id| text.replace(id, "-4711"))
 }
 
-/// A page as API v3 cuts it: `_offset`, a `next` link on an internal host, and as `total` the size of the page.
+/// A page as API v3 cuts it: `_offset`, a `next` link on an internal host, and the page size as `total`.
 fn page(bundle: &str, query: &HashMap<String, String>) -> String {
     let mut bundle: Value = serde_json::from_str(bundle).unwrap();
     let offset: usize = query.get("_offset").map_or(0, |text| text.parse().unwrap());
     let mut entries = bundle["entry"].as_array().unwrap().clone();
-    // As recorded, all were loaded at once: here one a month, so that an increment has less than everything.
+    // In the recording, all were loaded at once. Here it is one per month, so that an increment has less than
+    // everything.
     for (number, entry) in entries.iter_mut().enumerate() {
         entry["resource"]["meta"]["lastUpdated"] = json!(format!("2026-0{}-01T00:00:00.000Z", number + 1));
     }
@@ -97,7 +98,7 @@ fn everything_of_api_v3_is_downloaded() {
         (&json!(5), &json!(8)),
         "{result}: pages of two that overlap by one, and what was loaded meanwhile"
     );
-    // The total of v3 is no total: nothing is missing, and nothing is said of it.
+    // v3's total is not a total: nothing is missing, and nothing is reported.
     assert!(claims.get("server_total").is_none());
     for (resource, count) in [("Patient", 1), ("Coverage", 5), ("UserInfo", 1), ("InsuranceCard", 1)] {
         assert_eq!(result["resources"][resource]["count"], count, "{resource}");
@@ -108,7 +109,7 @@ fn everything_of_api_v3_is_downloaded() {
     assert_eq!(ids(&lines(&home.path().join("claims/ExplanationOfBenefit.ndjson"))), wanted);
     let manifest: Value =
         serde_json::from_slice(&std::fs::read(home.path().join("claims/manifest.json")).unwrap()).unwrap();
-    // Not the Bundle's date, which at v3 is that of the answer: the newest claim's.
+    // Not the Bundle's date, which at v3 is that of the answer, but the newest claim's.
     assert_eq!(manifest["resources"]["ExplanationOfBenefit"]["cursor"], "2026-05-01T00:00:00Z");
     let files = || {
         ["ExplanationOfBenefit.ndjson", "Coverage.ndjson", "InsuranceCard.json"]
@@ -124,10 +125,10 @@ fn everything_of_api_v3_is_downloaded() {
     );
     let asked_then = server.asked();
     assert!(asked_then.iter().any(|target| target.contains("_lastUpdated=ge2026-04-17T00%3A00%3A00.000Z")));
-    // The insurance card came with other ids, and says what it said.
+    // The insurance card came with other ids, but the same content.
     assert_eq!(result["resources"]["InsuranceCard"]["unchanged"], 1);
     assert!(files() == before);
-    // What the server leaves out by itself is said where everything was read.
+    // What the server leaves out by itself is reported after a pull of everything.
     let summary = |more: &[&str]| {
         let mut command = crate::support::bbdl(home.path());
         command.args(["fetch", "eob", "--out", "claims"]).args(more);

@@ -1,5 +1,5 @@
-//! The mock's resources of v2 and v3 as FHIR R4: what a validator finds wrong with them, it finds wrong with
-//! the real server's. (v1 is STU3.)
+//! Validates the mock's resources of v2 and v3 as FHIR R4: a validator finds nothing wrong with them that it does not
+//! find in the real server's. (v1 is STU3.)
 
 #![allow(clippy::print_stderr, reason = "the findings are what people ask for")]
 
@@ -14,7 +14,7 @@ use bluebutton_mock::Population;
 use fhirkit::r4::{Coverage, ExplanationOfBenefit, Patient};
 use serde_json::Value;
 
-/// How many resources have a finding: by resource type, path without indices, words.
+/// How many resources have a finding: by resource type, path without indexes, and text.
 type Findings = BTreeMap<String, usize>;
 
 #[derive(Default)]
@@ -57,7 +57,7 @@ fn unnumbered(path: &str) -> String {
 fn real(dir: &Path) -> Looked {
     let mut looked = Looked::default();
     for entry in fs::read_dir(dir).unwrap() {
-        // A time that is masked in the recordings is no finding of the server's.
+        // A time that is masked in the recordings is not a finding about the server.
         let text = fs::read_to_string(entry.unwrap().path()).unwrap();
         looked.at(&text.replace("IGNORED_FIELD", "2026-01-01T00:00:00.000+00:00"));
     }

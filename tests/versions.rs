@@ -1,4 +1,4 @@
-//! The client at v1 and v3, beside v2 that all other tests use.
+//! The client at v1 and v3, in addition to v2, which all other tests use.
 
 use std::{path::Path, time::Duration};
 
@@ -17,19 +17,20 @@ fn api_v1_shows_the_claims_of_v2_in_its_own_shapes() {
     let result = stage.expect_json(0, &fetch);
     assert_eq!(result["resources"]["ExplanationOfBenefit"]["count"], 120);
     assert_eq!(stage.expect_json(0, &["verify", "claims", "--json"])["ok"], true);
-    // STU3: the profiles that v2's claims name are not known yet.
+    // STU3: it does not know the profiles in v2's claims yet.
     let one = claims(&stage.out());
     assert!(
         one.iter()
             .all(|claim| claim["meta"].get("profile").is_none() && claim["resourceType"] == "ExplanationOfBenefit")
     );
 
-    // New claims come as an increment; a changed one in its place.
+    // New claims come as an increment, and a changed one replaces its old version.
     stage.control("POST", "claims", r#"{"add": 2, "update": 1}"#);
     let row = stage.expect_json(0, &fetch)["resources"]["ExplanationOfBenefit"].clone();
     assert_eq!((&row["mode"], &row["added"], &row["updated"]), (&json!("incremental"), &json!(2), &json!(1)));
 
-    // The same ids, dates and person at v2; another archive, since a log-in of v2 is another source.
+    // The ids, dates and person are the same at v2, but the archive is another one, because a log-in at v2 is another
+    // source.
     stage.log_in(&["--profile", "two"]);
     let other = stage.run(&["fetch", "eob", "--out", "claims", "--profile", "two"]);
     assert_eq!(other.status.code(), Some(65));
@@ -66,7 +67,7 @@ fn api_v3_is_downloaded_and_a_full_pull_removes_superseded_claims() {
     assert!(numbers.is_sorted() && numbers[0] < 0, "v3 orders its claims by number");
     assert!(claims(&stage.out()).iter().all(|claim| claim["outcome"] == "complete"));
 
-    // A claim is superseded: the increment brings the new one, and cannot know that the old one is gone.
+    // A claim is superseded: the increment brings the new one, but cannot know that the old one is gone.
     let load = stage.control("POST", "claims", r#"{"supersede": 2, "update": 1}"#);
     assert_eq!(load["superseded"].as_array().unwrap().len(), 2);
     let row = fetch(&[])["resources"]["ExplanationOfBenefit"].clone();
@@ -74,7 +75,7 @@ fn api_v3_is_downloaded_and_a_full_pull_removes_superseded_claims() {
     let row = fetch(&["--full"])["resources"]["ExplanationOfBenefit"].clone();
     assert_eq!((&row["removed"], &row["count"]), (&json!(2), &json!(230)));
 
-    // What is still worked on, and what was only asked for, has to be asked for.
+    // Claims that are still being processed, and prior authorizations, have to be requested explicitly.
     let partial = ["fetch", "eob", "--out", "partial", "--json", "--source"];
     let result = stage.expect_json(0, &[&partial[..], &["FISS,MCS,VMS"]].concat());
     let partial = claims(&stage.home.path().join("partial"));
@@ -85,7 +86,7 @@ fn api_v3_is_downloaded_and_a_full_pull_removes_superseded_claims() {
     let prior = claims(&stage.home.path().join("prior"));
     assert!(prior.iter().all(|claim| claim["use"] == "preauthorization"));
 
-    // Without the box of the consent page, claims that bear the label are not there.
+    // Without the checkbox on the consent page, claims with the label are not there.
     stage.control("POST", "consent", r#"{"samhsa": false}"#);
     stage.log_in(&["--api", "v3", "--profile", "private"]);
     stage.expect(0, &["fetch", "eob", "--out", "private", "-q", "--profile", "private"]);
@@ -103,7 +104,7 @@ fn a_claim_superseded_between_two_pages_of_v3_hides_no_other() {
         stage.log_in(&["--api", "v3"]);
         let mut fetch = Running::start(stage.bbdl(&["fetch", "eob", "--out", "claims", "-v", "--jobs", jobs]));
         fetch.until("_offset=98");
-        // One more is gone than comes before it: what follows moves up.
+        // One more is removed than is added before it, so what follows moves up.
         stage.control("POST", "claims", r#"{"supersede": 6}"#);
         crate::support::assert_code(&fetch.finish(), 0, &[jobs]);
         stage.expect(0, &["fetch", "eob", "--out", "again", "-q"]);

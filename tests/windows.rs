@@ -1,5 +1,5 @@
 //! What is special about Windows: files that other programs have open, its keyring, its browser and proxy settings,
-//! its names and its long paths. These tests are for Windows.
+//! its names and its long paths. These tests run only on Windows.
 
 use std::{
     fs::{self, File},
@@ -14,10 +14,10 @@ use crate::support::{Setting, Stage, assert_code, finished, text};
 
 const FETCH: [&str; 5] = ["fetch", "eob", "--out", "claims", "--json"];
 
-/// How another program opens a file: what others may do with it meanwhile.
+/// How another program opens a file: what others may do with it in the meantime.
 #[derive(Clone, Copy, Debug)]
 enum Share {
-    /// Read it: spreadsheets.
+    /// Only read it: spreadsheets.
     Read,
     /// Everything: backups, virus scanners.
     All,
@@ -170,7 +170,7 @@ fn a_profile_is_found_under_its_own_name_only() {
 
 #[test]
 fn the_browser_variable_comes_before_the_default_browser() {
-    // Wine starts a program of the system around it.
+    // Wine starts a program of the surrounding system.
     let curl = if Path::new("/usr/bin/curl").exists() { "/usr/bin/curl" } else { "curl" };
     let stage = stage();
     let mut command = stage.bbdl(&["login", "--server", stage.mock.url(), "--client-id", stage.mock.client_id()]);

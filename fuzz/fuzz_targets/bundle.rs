@@ -1,4 +1,4 @@
-//! A page of a search, split into resources: each is a part of the text as it was served, none is lost or made up.
+//! A page of a search, split into resources: each is an exact part of the text, and none is lost or made up.
 
 #![no_main]
 
@@ -12,7 +12,7 @@ fuzz_target!(|text: &str| {
     assert_eq!(bundle.text(), text);
     let whole: Value = serde_json::from_str(text).expect("what was split is JSON");
     let entries = whole["entry"].as_array().map_or(0, Vec::len);
-    // Each is a match, an outcome that is told, or one that was only included.
+    // Each is a match, an outcome that is reported, or one that was only included.
     assert_eq!(bundle.len() + bundle.outcomes().count() + bundle.included() as usize, entries);
     let mut at = 0;
     for (resource, header) in bundle.entries() {
@@ -21,7 +21,7 @@ fuzz_target!(|text: &str| {
         at = place + resource.len();
         let value: Value = serde_json::from_str(resource).expect("a resource is JSON");
         if let Ok(header) = header {
-            // One that says neither is refused later, by name.
+            // An entry that is neither is refused later, with its name.
             assert_eq!(value["resourceType"].as_str().unwrap_or_default(), header.kind);
             assert_eq!(value["id"].as_str().unwrap_or_default(), header.id);
         }

@@ -1,4 +1,4 @@
-//! The query of a callback: a code is taken only from one that has this log-in's `state`.
+//! The query of a callback: a code counts only if the query has this log-in's `state`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! A claim, of any version and in any state of repair: it is read or refused, and what is read can be shown.
+//! A claim of any version, with any damage: it is read or refused, and what is read can be shown.
 
 #![no_main]
 

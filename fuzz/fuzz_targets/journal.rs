@@ -1,5 +1,5 @@
-//! The journal of a pull that was cut short: what it says is believed only where the file of lines agrees, and looking
-//! at it changes nothing.
+//! The journal of an interrupted pull: it counts only as far as the file of lines agrees with it, and reading it
+//! changes nothing.
 
 #![no_main]
 
@@ -22,7 +22,7 @@ struct Room {
 
 impl Room {
     fn new() -> Self {
-        // In memory, where there is such a place.
+        // In memory, if the system has such a directory.
         let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory");
         let server = "https://sandbox.bluebutton.cms.gov".parse().expect("an origin");
         let source = Source { server, api: ApiVersion::V2, patient: None };

@@ -1,4 +1,5 @@
-//! The server's `next` link: whatever it names, what is asked is of this search, on this origin, without a credential.
+//! The server's `next` link: whatever it contains, the request is for this search, on this origin, without a
+//! credential.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! `manifest.json`, from a disk that others may have written to: it names no file outside of the archive, and says the
-//! same when it is written again.
+//! `manifest.json`, from a disk that others may write to: it names no file outside the archive, and means the same
+//! after it is written again.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! Lines that a person pastes: only a code that belongs to this log-in, or looks exactly like CMS's, goes anywhere.
+//! Lines that a person pastes: only a code that belongs to this log-in, or looks exactly like CMS's, is sent
+//! anywhere.
 
 #![no_main]
 
@@ -13,7 +14,7 @@ fn bare(text: &str) -> String {
     text.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
-/// With what was percent-encoded as it was meant, wherever lines were broken.
+/// The decoded text, without its line breaks.
 fn decoded(text: &str) -> String {
     let unbroken: String = text.chars().filter(|c| !c.is_whitespace() && *c != '>').collect();
     let pairs = url::form_urlencoded::parse(unbroken.as_bytes());

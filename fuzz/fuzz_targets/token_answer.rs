@@ -1,4 +1,4 @@
-//! The token endpoint's answer: whatever it says, what is kept of it can be read again.
+//! The token endpoint's answer: whatever it contains, the part that is stored can be read again.
 
 #![no_main]
 

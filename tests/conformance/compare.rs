@@ -1,4 +1,4 @@
-//! How a recorded and a live answer differ, where they must not.
+//! How a recorded and a live answer differ where they must not.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{recorded::Exchange, replay_server::ReplayServer};
 use crate::support::Answer;
 
-/// Values that differ by server and by moment: only their kind is compared.
+/// Values that depend on server and time. Only their types are compared.
 const OTHER_VALUES: &[&str] = &[
     "id",
     "meta",
@@ -34,7 +34,7 @@ const OTHER_VALUES: &[&str] = &[
     "access_grant_expiration",
 ];
 
-/// The differences in words; none if the answers are alike.
+/// The differences as text; none if the answers are alike.
 pub fn differences(server: &ReplayServer, exchange: &Exchange, answer: &Answer) -> Vec<String> {
     let mut found = Vec::new();
     if exchange.status != answer.status {
@@ -48,8 +48,8 @@ pub fn differences(server: &ReplayServer, exchange: &Exchange, answer: &Answer) 
             found.push(format!("{name}: {live:?}, not {recorded:?}"));
         }
     }
-    // The log-in server of the recordings is another one, which knows no limits; and how many of a hundred
-    // thousand calls are left in this second, the next one tells otherwise.
+    // The log-in server in the recordings is another one, which has no limits. And how many of a hundred thousand
+    // calls are left in this second changes all the time.
     for name in ["x-ratelimit-limit", "x-ratelimit-remaining"] {
         let of_chance = name == "x-ratelimit-remaining" && exchange.header("x-ratelimit-limit") == Some("100000");
         if !of_chance && exchange.header(name).is_some() && exchange.header(name) != answer.header(name) {
@@ -64,7 +64,7 @@ fn shortened(text: &str) -> String {
     text.chars().take(160).collect()
 }
 
-/// A header in a form in which equivalent values are equal.
+/// A header in a form in which equal meanings are equal texts.
 fn header(name: &str, value: &str) -> String {
     if name == "allow" {
         return value.split(", ").collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ");
@@ -79,7 +79,7 @@ enum Origin<'a> {
 }
 
 impl Origin<'_> {
-    /// The text without what may differ.
+    /// The text without the parts that may differ.
     fn normal(&self, text: &str) -> String {
         let text = match self {
             Self::Recorded(server) => {
@@ -100,7 +100,7 @@ impl Origin<'_> {
     }
 }
 
-/// The text with `…` for what comes after each `marker`, as far as it is of one kind.
+/// The text with `…` instead of what comes after each `marker`, as long as its characters are of one kind.
 fn masked(text: &str, marker: &str, kind: impl Fn(char) -> bool) -> String {
     let mut parts = text.split(marker);
     let mut out = parts.next().unwrap_or_default().to_owned();
@@ -120,7 +120,7 @@ fn body(server: &ReplayServer, exchange: &Exchange, answer: &Answer) -> Vec<Stri
         return json(server, exchange, answer);
     }
     if exchange.body.starts_with('<') {
-        // What stands in a redirect is for nobody's eyes.
+        // No one sees the body of a redirect.
         if exchange.header("location").is_some() {
             return Vec::new();
         }
@@ -131,7 +131,7 @@ fn body(server: &ReplayServer, exchange: &Exchange, answer: &Answer) -> Vec<Stri
     if recorded == live { Vec::new() } else { vec![format!("body {:?}, not {recorded:?}", shortened(&live))] }
 }
 
-/// Pages are each server's own; the sentences in which they say what is wrong are not.
+/// Each server has its own pages, but their error messages must be the same.
 fn page(server: &ReplayServer, exchange: &Exchange, answer: &Answer) -> Vec<String> {
     if !answer.body.trim_start().to_ascii_lowercase().starts_with("<!doctype html>") {
         return vec![format!("no page: {}", shortened(&answer.body))];
@@ -153,7 +153,7 @@ fn words(text: &str) -> String {
 
 fn json(server: &ReplayServer, exchange: &Exchange, answer: &Answer) -> Vec<String> {
     let recorded = Origin::Recorded(server).normal(&exchange.body);
-    // JSON without a field, as a text is.
+    // This JSON has no fields: it is a text, for example.
     if recorded == answer.body {
         return Vec::new();
     }
@@ -161,12 +161,12 @@ fn json(server: &ReplayServer, exchange: &Exchange, answer: &Answer) -> Vec<Stri
     let Ok(Value::Object(live)) = serde_json::from_str(&Origin::Live(server).normal(&answer.body)) else {
         return vec![format!("no JSON: {}", shortened(&answer.body))];
     };
-    // How many claims a filter finds, and so how many pages there are, is the data's.
+    // The number of claims that a filter finds, and so the number of pages, depends on the data.
     let filtered =
         ["type=", "_lastUpdated=g", "service-date=", "_tag="].iter().any(|name| exchange.target.contains(name))
             && !exchange.theme.starts_with("18");
     let mut found = keys(&recorded, &live, exchange.is_cut);
-    // The recording's stand-in lacks the step in which the data back end of v3 fills in a total.
+    // The recorded stand-in does not have the step in which v3's data back end fills in a total.
     let no_total = exchange.target.starts_with("/v3/fhir/");
     found.retain(|difference| {
         !((filtered && difference.contains("entry")) || (no_total && difference.contains("total")))
@@ -175,7 +175,7 @@ fn json(server: &ReplayServer, exchange: &Exchange, answer: &Answer) -> Vec<Stri
         .get("resourceType")
         .is_some_and(|kind| kind != "Bundle" && kind != "CapabilityStatement" && kind != "OperationOutcome")
     {
-        // A person's or a claim's own resource: whose content is somebody else's.
+        // A person's or a claim's own resource: its content differs.
         if recorded.get("resourceType") != live.get("resourceType") {
             found.push("another resource type".to_owned());
         }
@@ -199,14 +199,14 @@ fn json(server: &ReplayServer, exchange: &Exchange, answer: &Answer) -> Vec<Stri
     found
 }
 
-/// Missing and superfluous keys. Of a cut recording only its first ones are known.
+/// Missing and extra keys. In a recording that was cut, only the first keys are known.
 fn keys(recorded: &Map<String, Value>, live: &Map<String, Value>, is_cut: bool) -> Vec<String> {
     let missing = recorded.keys().filter(|key| !live.contains_key(*key)).map(|key| format!("no {key}"));
     let more = live.keys().filter(|key| !is_cut && !recorded.contains_key(*key)).map(|key| format!("{key} is new"));
     missing.chain(more).collect()
 }
 
-/// The object of a text; of a cut one, its whole first fields.
+/// The object in a text. In a text that was cut, its first complete fields.
 fn object(text: &str, is_cut: bool) -> Option<Map<String, Value>> {
     if let Ok(Value::Object(object)) = serde_json::from_str(text) {
         return Some(object);
@@ -243,12 +243,12 @@ fn shape(value: &Value) -> String {
     value.to_string().chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect()
 }
 
-/// The words of a scope, which come in any order.
+/// The scopes, which come in any order.
 fn set(value: &Value) -> BTreeSet<String> {
     value.as_str().unwrap_or_default().split(' ').map(str::to_owned).collect()
 }
 
-/// Relation, address, and parameters in some order: that of the recorded server is one of chance.
+/// Relation, address, and parameters in a fixed order, because the recorded server's order is random.
 fn links(value: &Value) -> Vec<(String, String, BTreeSet<String>)> {
     let link = |link: &Value| {
         let text = |name: &str| link[name].as_str().unwrap_or_default().to_owned();

@@ -2,7 +2,7 @@
 
 use super::recorded::Exchange;
 
-/// Why this exchange cannot be made again at the mock.
+/// Why this exchange cannot be repeated at the mock.
 pub fn not_replayed(exchange: &Exchange) -> Option<&'static str> {
     if exchange.target.starts_with("/__rig/") {
         return Some("a control of the recording's own stand-in for the data back end");
@@ -25,7 +25,7 @@ const FAILURE: &str = "the recording's stand-in fails in JSON (502); the data ba
 
 /// Why this exchange may differ.
 pub fn may_differ(exchange: &Exchange) -> Option<&'static str> {
-    // With `=` it is the whole title.
+    // With `=`, it is the whole title.
     let is_it = |theme: &str, words: &str| match words.strip_prefix('=') {
         Some(title) => exchange.theme.starts_with(theme) && exchange.title == title,
         None => exchange.is(theme, words),

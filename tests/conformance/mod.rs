@@ -1,7 +1,7 @@
-//! The mock against what the real server was recorded to answer: every recorded request is made again, in
-//! the state that it needs, and the answers are compared: status, `WWW-Authenticate`, `Retry-After`,
-//! `Location`, `Content-Type`, `Allow`, the keys of the body and what it says. [`exceptions`] lists the
-//! exchanges that cannot be made again or that differ, with reasons.
+//! Compares the mock with recorded answers of the real server. Every recorded request is made again, in the state
+//! that it needs, and the answers are compared: status, `WWW-Authenticate`, `Retry-After`, `Location`,
+//! `Content-Type`, `Allow`, the keys of the body and its text. [`exceptions`] lists the exchanges that cannot be
+//! repeated or that differ, with reasons.
 
 #![allow(unreachable_pub, reason = "a test has no other crate that could reach it")]
 mod compare;
@@ -24,7 +24,7 @@ fn conformance_with_the_recorded_exchanges() {
     }
     let mut server = replay_server::ReplayServer::start();
     let verifiers = replay::Verifiers::of(&exchanges);
-    // By file: all exchanges, those that were replayed, those that were alike.
+    // By file: the number of exchanges, of replayed ones, and of those that were alike.
     let mut themes: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
     let mut left: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut wrong = Vec::new();
@@ -49,12 +49,12 @@ fn conformance_with_the_recorded_exchanges() {
             (true, Some(_)) => wrong.push(format!("{}\n    is alike: strike it off the list", exchange.name())),
         }
     }
-    // Not print!: the harness would keep it to itself.
+    // Not print!, because the harness would hide it.
     let _ = std::io::stderr().write_all(report(&themes, &left).as_bytes());
     assert!(wrong.is_empty(), "{} rows differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// The sums, and how many exchanges are exceptions for which reason. With `BBDL_CONFORMANCE_ROWS` set, their names too.
+/// The sums, and how many exchanges are exceptions for which reason. With `BBDL_CONFORMANCE_ROWS`, also their names.
 fn report(themes: &BTreeMap<&str, [usize; 3]>, left: &BTreeMap<&str, Vec<String>>) -> String {
     let sum = |at: usize| themes.values().map(|numbers| numbers[at]).sum::<usize>();
     let mut text = format!("conformance: {} of {} rows replayed, {} alike\n", sum(1), sum(0), sum(2));

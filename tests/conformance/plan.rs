@@ -1,5 +1,5 @@
 //! The state that a recorded request needs: who logged in, at which app, for which scopes, and with which faults.
-//! The recordings say it in their titles only.
+//! Only the titles of the recordings say it.
 
 use super::recorded::Exchange;
 
@@ -16,14 +16,14 @@ pub enum App {
     Localhost,
     NoDemographics,
     PartD,
-    /// One that nobody uses.
+    /// An app that no one uses.
     Idle,
 }
 
-/// What is sent as the client's credentials in a Basic header.
+/// The client's credentials in a Basic header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Basic {
-    /// Those of the app whose code or token is sent, else the main app's.
+    /// Those of the app whose code or token is sent, or else those of the main app.
     Owner,
     Of(App),
     WrongSecret,
@@ -33,23 +33,23 @@ pub enum Basic {
 /// What happens between the log-in and the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The clock moves on, by seconds.
+    /// The clock moves forward by this many seconds.
     Later(i64),
-    /// Something goes wrong with the request.
+    /// The request has a fault.
     Fault(&'static str),
-    /// The grants go, with the access tokens.
+    /// The grants are deleted, together with the access tokens.
     Revoke,
-    /// The grants go, the access tokens stay.
+    /// The grants are deleted, but the access tokens stay.
     Forget,
     /// The same person connects the same app again.
     LogInAgain,
     /// The same person connects another app.
     LogInElsewhere,
-    /// Somebody logs in whose tokens only later requests send.
+    /// A person logs in whose tokens are used only by later requests.
     LogIn,
     /// A limit of this many calls a minute; 0 for no limit.
     Rate(u32),
-    /// Three claims come and one changes.
+    /// Three claims are added and one changes.
     Load,
 }
 
@@ -65,14 +65,14 @@ pub struct Plan {
     pub demographics: bool,
     pub samhsa: bool,
     pub redirect_uri: &'static str,
-    /// Whether unknown tokens come from a log-in of their own, not from the last one.
+    /// Whether unknown tokens come from a separate log-in and not from the last one.
     pub fresh: bool,
     pub steps: Vec<Step>,
 }
 
 type Change = fn(&mut Plan);
 
-/// File, words of the title, what they mean.
+/// File, words in the title, and what they mean.
 const MEANINGS: &[(&str, &str, Change)] = &[
     ("03", "inactive application", |plan| plan.app = App::Inactive),
     ("03", "BBUser10005", |plan| plan.enrollee = 5),
@@ -167,7 +167,7 @@ const MEANINGS: &[(&str, &str, Change)] = &[
     ("18", "3 new + 1 updated", |plan| plan.steps.push(Step::Load)),
 ];
 
-/// Words in the titles of `14-backend-faults`, and how the data back end fails there.
+/// Words in the titles of `14-backend-faults`, and how the data back end fails in that case.
 const OUTAGES: &[(&str, &str)] = &[
     ("BFD 400 Oper", "backend=400#1"),
     ("BFD 401 Oper", "backend=401#1"),

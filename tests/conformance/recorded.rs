@@ -1,11 +1,11 @@
-//! The recorded exchanges, read.
+//! Reads the recorded exchanges.
 
 use std::path::Path;
 
 /// One recorded exchange.
 #[derive(Debug)]
 pub struct Exchange {
-    /// The file, without its ending: `03-authorize-errors`.
+    /// The file name without its extension: `03-authorize-errors`.
     pub theme: String,
     pub title: String,
     pub method: String,
@@ -17,7 +17,7 @@ pub struct Exchange {
     pub headers: Vec<(String, String)>,
     /// At most 1,500 characters of it.
     pub body: String,
-    /// Whether there was more.
+    /// Whether it was cut.
     pub is_cut: bool,
 }
 
@@ -30,7 +30,7 @@ impl Exchange {
         header(&self.headers, name)
     }
 
-    /// Whether the title has these words, in a file whose name begins so.
+    /// Whether the title has these words and the file name begins with `theme`.
     pub fn is(&self, theme: &str, words: &str) -> bool {
         self.theme.starts_with(theme) && self.title.contains(words)
     }
@@ -42,7 +42,7 @@ impl Exchange {
         found.and_then(|version| u8::try_from(version).ok()).unwrap_or(2)
     }
 
-    /// A field of the form that was sent, as it was sent.
+    /// A field of the form, unchanged.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.sent_body.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|(_, v)| v)
     }
@@ -102,7 +102,7 @@ fn exchange(theme: &str, section: &str) -> Option<Exchange> {
     })
 }
 
-/// An empty exchange. Every plan begins with its plan.
+/// An empty exchange. Every plan starts from the plan for it.
 pub fn nobody() -> Exchange {
     Exchange {
         theme: String::new(),

@@ -1,4 +1,4 @@
-//! A recorded request, made again.
+//! Repeats a recorded request.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::support::Answer;
 
-/// The code verifiers that later exchanges show for the codes of earlier ones. The right one comes last.
+/// The code verifiers that later exchanges send for the codes of earlier ones. The right one comes last.
 pub struct Verifiers(HashMap<String, String>);
 
 impl Verifiers {
@@ -23,7 +23,7 @@ impl Verifiers {
     }
 }
 
-/// Sets up the state that the exchange needs, and makes its request.
+/// Sets up the state that the exchange needs, and sends its request.
 pub fn replay(server: &mut ReplayServer, exchange: &Exchange, verifiers: &Verifiers) -> Answer {
     let mut plan = plan(exchange);
     if let Some(app) = exchange.field("client_id").and_then(|id| server.app_of(&server.translated(id))) {

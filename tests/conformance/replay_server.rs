@@ -1,4 +1,4 @@
-//! The mock at which the exchanges are replayed, and which of its values stands for which recorded one.
+//! The mock for the replayed exchanges, and which of its values corresponds to which recorded one.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ use crate::support::Answer;
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 const VERIFIER: &str = "0123456789012345678901234567890123456789012345678901234567890123";
 
-/// The client ids of the recordings, and which apps had them.
+/// The client ids in the recordings, and their apps.
 const CLIENTS: [(&str, App); 5] = [
     ("UJCW7VBZIF75RGKLEWS5VSFKCM5SUXXZP2II4H5O", App::Main),
     ("VYX2DY2RXT5SBF45LC7MQXDA44PFF2RL3ISBQCTD", App::Inactive),
@@ -26,7 +26,7 @@ const CLIENTS: [(&str, App); 5] = [
     ("YHJZHMSH5TL6DLSMGYUG5MYO6YOEW4T4RKZAWI3U", App::Localhost),
 ];
 
-/// Two tokens that came together; each is `None` once it stands for a recorded one.
+/// Two tokens that came together. Each one is `None` once it corresponds to a recorded one.
 #[derive(Default)]
 struct Pair {
     access: Option<String>,
@@ -37,7 +37,7 @@ pub struct ReplayServer {
     pub mock: Mock,
     /// Id and secret.
     apps: HashMap<App, (String, String)>,
-    /// Recorded values, and the live ones that stand for them.
+    /// Recorded values, and the corresponding live ones.
     words: Vec<(String, String)>,
     owners: HashMap<String, App>,
     last: Pair,
@@ -45,9 +45,9 @@ pub struct ReplayServer {
 
 /// A person's way through the log-in pages.
 pub struct LoginProgress {
-    /// Back from the log-in server.
+    /// The way back from the log-in server.
     pub callback: String,
-    /// The answer to that.
+    /// The answer to it.
     pub after: Answer,
 }
 
@@ -94,7 +94,7 @@ impl ReplayServer {
         server
     }
 
-    /// People, claims and apps.
+    /// Learns the people, claims and apps.
     fn learn_names(&mut self) {
         for (recorded, app) in CLIENTS {
             let id = self.apps[&app].0.clone();
@@ -117,7 +117,7 @@ impl ReplayServer {
             ("-4000001000000", "v3", 1),
         ] {
             let page = self.bundle(version, enrollee, "&type=carrier");
-            // The recorded claims hold a blood test; so do a tenth of ours.
+            // The recorded claims contain a blood test; so do a tenth of ours.
             let tested = |claim: &&Value| {
                 let contained = claim["contained"].as_array().into_iter().flatten();
                 contained.into_iter().any(|one| one["resourceType"] == "Observation")
@@ -136,7 +136,7 @@ impl ReplayServer {
         serde_json::from_str(&answer.body).unwrap()
     }
 
-    /// From now on, the live value stands for the recorded one.
+    /// From now on, the live value is used for the recorded one.
     pub fn learn(&mut self, recorded: &str, live: &str) {
         if recorded.len() >= 10 && !self.knows(recorded) {
             self.words.push((recorded.to_owned(), live.to_owned()));
@@ -147,7 +147,7 @@ impl ReplayServer {
         self.words.iter().any(|(known, _)| known == recorded)
     }
 
-    /// A recorded text in this mock's words.
+    /// A recorded text with this mock's values.
     pub fn translated(&self, text: &str) -> String {
         self.words.iter().fold(text.to_owned(), |text, (recorded, live)| text.replace(recorded, live))
     }
@@ -182,7 +182,7 @@ impl ReplayServer {
 
     // ---- log-ins
 
-    /// From an authorization request to the way back from the log-in server.
+    /// From an authorization request to the redirect back from the log-in server.
     pub fn log_in_pages(&self, authorize: &str, enrollee: usize) -> LoginProgress {
         let go = |url: &str| crate::support::http("GET", url, &[], "");
         let to = |answer: &Answer| {
@@ -197,12 +197,12 @@ impl ReplayServer {
         LoginProgress { callback, after }
     }
 
-    /// The hidden field that every answer to a consent page has to have.
+    /// The hidden field that every answer to a consent page must have.
     pub fn csrf(&self, page: &str) -> String {
         hidden(&crate::support::http("GET", &format!("{}{page}", self.mock.url()), &[], "").body, "csrfmiddlewaretoken")
     }
 
-    /// An authorization request as the plan wants it.
+    /// The authorization request for a plan.
     pub fn authorize(&self, plan: &Plan, challenge: &str) -> String {
         const EVERYTHING: &str =
             "openid profile launch/patient patient/Patient.rs patient/Coverage.rs patient/ExplanationOfBenefit.rs";
@@ -274,8 +274,8 @@ impl ReplayServer {
         self.last = Pair::default();
     }
 
-    /// A live token for a recorded one that was not seen before: the other half of the last log-in, or
-    /// one of a new log-in.
+    /// A live token for a recorded one that was not seen before: the other half of the last log-in, or one from a new
+    /// log-in.
     pub fn token_for(&mut self, recorded: &str, plan: &Plan, is_refresh: bool) {
         let free = |pair: &Pair| if is_refresh { pair.refresh.is_some() } else { pair.access.is_some() };
         if plan.fresh || !free(&self.last) {

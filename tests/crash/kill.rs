@@ -1,4 +1,4 @@
-//! Killing: in which way, at which moment, and what the process made of it.
+//! Kills a process: how, when, and with what result.
 
 use std::{
     fs::File,
@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A run that is asked to stop has to end within this, on a machine that has much else to do.
+/// How soon a run that is asked to stop has to end, on a busy machine.
 const PROMPTLY: Duration = Duration::from_secs(2);
 
 /// Numbers that are the same for the same seed (splitmix64).
@@ -32,7 +32,7 @@ impl Dice {
         self.next() % limit
     }
 
-    /// A moment of the time up to `whole`.
+    /// A random time up to `whole`.
     pub(crate) fn within(&mut self, whole: Duration) -> Duration {
         Duration::from_micros(self.below(u64::try_from(whole.as_micros()).unwrap() + 1))
     }
@@ -43,24 +43,25 @@ pub(crate) fn setting(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
 }
 
-/// Says what the test has found out.
+/// Prints what the test has found out.
 pub(crate) fn tell(line: &str) {
     std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
-/// When a run is struck. Delays are drawn by chance and await nothing: any moment is one to survive.
+/// When to strike a run. The delays are random and do not wait for anything, because a run has to survive at any
+/// moment.
 #[derive(Clone, Debug)]
 pub(crate) enum Moment {
-    /// So long after the start.
+    /// This long after the start.
     After(Duration),
-    /// So long after this path is there.
+    /// This long after this path exists.
     OnceThere(PathBuf, Duration),
 }
 
-/// What a run is struck with.
+/// How to strike a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blow {
-    /// What no process hears: SIGKILL, on Windows `TerminateProcess`.
+    /// A signal that no process can handle: SIGKILL, on Windows `TerminateProcess`.
     Kill,
     /// SIGTERM.
     #[cfg(unix)]
@@ -87,28 +88,28 @@ impl Blow {
         }
     }
 
-    /// Whether this ended the process, and not the process itself.
+    /// Whether this blow ended the process, and not the process itself.
     fn ended(self, status: ExitStatus) -> bool {
         #[cfg(unix)]
         return std::os::unix::process::ExitStatusExt::signal(&status) == Some(self.signal().as_raw());
-        // What the standard library has a process end with that it terminates.
+        // The exit code of a process that the standard library has terminated.
         #[cfg(not(unix))]
         return status.code() == Some(1);
     }
 }
 
-/// What a blow met.
+/// What happened to the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Met {
-    /// The run was over, with this code.
+    /// It had already ended, with this code.
     Over(i32),
-    /// The blow ended it: a kill, or a signal that came before anybody listened for it.
+    /// The blow ended it: a kill, or a signal before the process listened for it.
     Killed,
-    /// It was asked to stop, and did.
+    /// It was asked to stop, and stopped.
     Stopped,
 }
 
-/// Runs a command and strikes it; what it says goes to a file.
+/// Runs a command and strikes it. Its output goes to a file.
 pub(crate) fn strike(command: &mut Command, said: &Path, moment: &Moment, blow: Blow) -> Met {
     let mut child = command.stdout(Stdio::null()).stderr(File::create(said).unwrap()).spawn().unwrap();
     let started = Instant::now();
@@ -134,7 +135,7 @@ pub(crate) fn strike(command: &mut Command, said: &Path, moment: &Moment, blow: 
     match status.code() {
         _ if blow.ended(status) => Met::Killed,
         Some(130) if blow != Blow::Kill => Met::Stopped,
-        // It was as good as over.
+        // It had almost ended.
         Some(0) => Met::Over(0),
         _ => panic!("{blow:?}: {status:?}: {}", std::fs::read_to_string(said).unwrap_or_default()),
     }

@@ -1,8 +1,8 @@
-//! What is left when `bbdl` is killed: at any moment of a pull ([`pulls`]), and of a renewal of its
-//! tokens ([`tokens`]), also where the data change between a kill and the next run ([`reloads`]).
+//! What is left when `bbdl` is killed: at any moment of a pull ([`pulls`]) and of a token renewal ([`tokens`]), also
+//! if the data change between a kill and the next run ([`reloads`]).
 //!
-//! `BBDL_CRASH_KILLS` is how many kills there are to be, `BBDL_CRASH_SEED` says which; both are printed,
-//! with what came of the kills.
+//! `BBDL_CRASH_KILLS` is the number of kills, and `BBDL_CRASH_SEED` decides when they happen. Both are printed, with
+//! the results of the kills.
 
 mod kill;
 mod pull_rows;

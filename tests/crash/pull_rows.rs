@@ -1,5 +1,5 @@
-//! The rows of hundreds of nights: `manifest.json` keeps the newest, `pulls.ndjson` the others, and a kill between the
-//! two neither loses a row nor doubles one.
+//! The rows of hundreds of nightly pulls: `manifest.json` keeps the newest, `pulls.ndjson` the others. A kill between
+//! the two neither loses a row nor duplicates one.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -16,7 +16,7 @@ fn manifest(out: &Path) -> Value {
     serde_json::from_slice(&fs::read(out.join("manifest.json")).unwrap()).unwrap()
 }
 
-/// Every row, the oldest first: its pull and its resource.
+/// All rows, oldest first: pull and resource.
 fn rows(out: &Path) -> Vec<(String, String)> {
     let older = if out.join("pulls.ndjson").exists() { lines(&out.join("pulls.ndjson")) } else { Vec::new() };
     let older: Vec<Value> = older.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -25,7 +25,7 @@ fn rows(out: &Path) -> Vec<(String, String)> {
     older.iter().chain(&kept).map(|row| (text(row, "id"), text(row, "resource"))).collect()
 }
 
-/// An archive as bbdl 0.1.0 left it after so many nights: every row in the manifest.
+/// An archive as bbdl 0.1.0 left it after this many nights, with every row in the manifest.
 fn archive_of_many_nights(stage: &Stage) -> Vec<(String, String)> {
     stage.expect(0, &FETCH);
     let mut long = manifest(&stage.out());
@@ -62,7 +62,7 @@ fn many_pulls_keep_the_manifest_short_and_lose_no_row() {
     assert!(fs::metadata(out.join("manifest.json")).unwrap().len() < long / 8);
     assert_eq!(stage.expect_json(0, &["verify", "claims", "--json"])["ok"], true);
 
-    // Whoever asks for claims alone finds the last pull of them behind those of other resources.
+    // A pull of claims only finds the last pull of claims behind rows of other resources.
     let mut manifest = manifest(&out);
     for row in manifest["pulls"].as_array_mut().unwrap() {
         row["resource"] = json!("Coverage");
@@ -72,7 +72,7 @@ fn many_pulls_keep_the_manifest_short_and_lose_no_row() {
     let page = fs::read_to_string(stage.home.path().join("report.html")).unwrap();
     assert!(page.contains("The last pull brought nothing new.") && !page.contains("This was the first pull"));
 
-    // It belongs to the archive: nothing is written over it, damage is told, and purge takes it along.
+    // The file belongs to the archive: nothing overwrites it, damage is reported, and purge removes it too.
     stage.expect(2, &["export", "claims", "--to", "csv", "--output", "claims/pulls.ndjson"]);
     let older = fs::read_to_string(out.join("pulls.ndjson")).unwrap();
     fs::write(out.join("pulls.ndjson"), format!("{older}{{\n")).unwrap();
@@ -95,7 +95,7 @@ fn crash_between_the_two_files_neither_loses_nor_duplicates_rows() {
         let met = strike(&mut stage.bbdl(&FETCH), &stage.home.path().join("said"), &moment, Blow::Kill);
         killed += u64::from(met == Met::Killed);
         in_between += u64::from(note.exists());
-        // Whoever comes by finishes what was begun.
+        // The next process finishes what was begun.
         assert_eq!(stage.expect_json(0, &["verify", "claims", "--json"])["ok"], true);
         let now = rows(&out);
         assert_eq!(now[..expected.len()], expected);

@@ -1,5 +1,5 @@
-//! Pulls killed at any moment: the archive is the old one or the new one, the next run goes on where the
-//! killed one stopped, and in the end there is what a pull that was never killed brings.
+//! Pulls that are killed at any moment: the archive is either the old one or the new one, the next run continues
+//! where the killed one stopped, and in the end it has the same content as after a pull without a kill.
 
 use std::{
     collections::BTreeSet,
@@ -23,13 +23,13 @@ use crate::support::{
 
 const CLAIMS: usize = 300;
 const PAGE: usize = 50;
-/// Each with a mock and a home of its own.
+/// Each has its own mock and home.
 const WORKERS: u64 = 3;
 const EOB: &str = "ExplanationOfBenefit";
 
-/// A way to pull, and what comes of it where nobody interferes.
+/// A way to pull, and its result without a kill.
 struct Course {
-    /// The archive that it begins with.
+    /// The archive at the beginning.
     before: Option<PathBuf>,
     json: bool,
     whole: Duration,
@@ -37,7 +37,7 @@ struct Course {
     rows_before: usize,
 }
 
-/// What an archive says, without what differs between two downloads of the same.
+/// The content of an archive, without what differs between two downloads of the same data.
 #[derive(PartialEq)]
 struct Kept {
     lines: Vec<String>,
@@ -104,7 +104,7 @@ fn crash_a_killed_pull_leaves_the_old_archive_or_the_new_one() {
         started.elapsed().as_secs_f64()
     ));
     assert!(kills >= wanted);
-    // Few kills may all fall anywhere; many may not.
+    // A few kills may all come at the same stage; many may not.
     if wanted >= 200 {
         assert!(
             full > wanted / 4 && incremental > wanted / 4 && json > 0 && (stopped > 0 || cfg!(windows)),
@@ -148,23 +148,23 @@ impl Bench {
         Self { stage, courses }
     }
 
-    /// One archive: killed once, twice or thrice on its way, and checked each time.
+    /// One archive: killed one to three times on its way, and checked each time.
     fn survive(&self, point: u64, dice: &mut Dice, tally: &Tally) {
         let course = &self.courses[usize::try_from(dice.below(4)).unwrap()];
-        // Of pages that were under way at once nobody outside knows which had come.
+        // If several pages were requested at the same time, no one outside knows which ones had come.
         let jobs = if point.is_multiple_of(2) { 1 } else { 4 };
         let stage = &self.stage;
         let out = stage.home.path().join(format!("out-{point}"));
         let said = stage.home.path().join(format!("said-{point}"));
         course.before.iter().for_each(|before| copy(before, &out));
-        // Pages that are there by now, and need not come again.
+        // Pages that are there by now and do not have to come again.
         let mut there = BTreeSet::new();
         let mut is_new = false;
         let mut whole = course.whole * 9 / 10;
         for _ in 0..=dice.below(3) {
             let (moment, blow) = (moment(dice, whole, &out), blow(dice));
             let what = format!("point {point}, {blow:?} {moment:?}");
-            // The mock may have noted the last question of the killed run only now.
+            // The mock may log the last request of the killed run only now.
             stage.asked();
             let met = strike(&mut fetch(stage, &out, course.json, jobs), &said, &moment, blow);
             let asked = pages(&stage.asked());
@@ -176,7 +176,7 @@ impl Bench {
                     break;
                 }
                 Met::Killed => {
-                    // A signal to stop ends the process by itself only before there is anything to stop.
+                    // A signal to stop kills the process only before there is anything to stop.
                     assert!(blow == Blow::Kill || asked.is_empty(), "{what}: it did not listen");
                 }
                 Met::Stopped => count(&tally.stopped, 1),
@@ -188,7 +188,7 @@ impl Bench {
             count(&tally.json, usize::from(course.json));
             assert!(is_new || asked.is_disjoint(&there), "{what}: pages came twice: {asked:?}, {there:?}");
             is_new |= self.check(&out, course, dice.below(4) == 0, &what, tally);
-            // What was asked for before another page was asked for had come.
+            // A page that was requested before the next one had come.
             if jobs == 1 {
                 there.extend(asked.iter().take(asked.len().saturating_sub(1)));
             }
@@ -212,7 +212,7 @@ impl Bench {
         fs::remove_file(&said).unwrap();
     }
 
-    /// Whether the archive is whole; says whether it is the new one.
+    /// Checks that the archive is whole. Returns whether it is the new one.
     fn check(&self, out: &Path, course: &Course, with_the_binary: bool, what: &str, tally: &Tally) -> bool {
         if archive::has_unfinished_commit(out) {
             count(&tally.in_commit, 1);
@@ -247,7 +247,7 @@ fn fetch(stage: &Stage, out: &Path, json: bool, jobs: u8) -> Command {
     command
 }
 
-/// Any moment of a run; more often its end, where the archive is replaced, and most exactly that.
+/// Any moment of a run, more often near its end, where the archive is replaced, and most often exactly then.
 fn moment(dice: &mut Dice, whole: Duration, out: &Path) -> Moment {
     match dice.below(12) {
         0..=6 => Moment::After(dice.within(whole)),
@@ -267,12 +267,12 @@ fn blow(dice: &mut Dice) -> Blow {
     }
 }
 
-/// The numbers of the pages that were asked for.
+/// The numbers of the pages that were requested.
 fn pages(asked: &[String]) -> BTreeSet<usize> {
     let number = |row: &String| {
         let (_, query) = row.split_once('?')?;
         let start = query.split(['&', ' ']).find_map(|pair| pair.strip_prefix("startIndex="));
-        // A question for a single claim is no page.
+        // A request for a single claim is not a page.
         (!query.contains("_count=1&") && !query.contains("_count=1 "))
             .then(|| start.map_or(0, |start| start.parse::<usize>().unwrap() / PAGE))
     };
@@ -296,7 +296,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Lock and catalogs stay; all else that was on its way is in place or gone.
+/// Lock and catalogs stay. All other temporary files are in place or gone.
 fn nothing_is_left_over(out: &Path, point: u64) {
     let mut todo = vec![out.to_owned()];
     while let Some(dir) = todo.pop() {
@@ -340,7 +340,7 @@ impl Kept {
         }
     }
 
-    /// What differs is named; what is in it would fill the screen.
+    /// Names what differs. The content would fill the screen.
     fn must_be(&self, other: &Self, what: &str) {
         let sizes = |parts: &[Vec<String>]| parts.iter().map(Vec::len).collect::<Vec<_>>();
         assert_eq!(self.lines.len(), other.lines.len(), "{what}: claims");

@@ -1,5 +1,5 @@
-//! Pulls that are killed, and go on after the server's data have changed: in the end there is, byte for byte, what the
-//! server serves.
+//! Pulls that are killed and continue after the server's data have changed: in the end, the archive has, byte for
+//! byte, what the server serves.
 
 use std::{
     collections::BTreeSet,
@@ -57,7 +57,7 @@ fn crash_a_pull_continued_after_a_reload_matches_the_server() {
             let what = format!("{api}, round {round} of seed {seed}, {last:?}");
             let missing = served.difference(&kept).count();
             assert_eq!(missing, 0, "{what}: claims are missing or out of date");
-            // An increment of v3 keeps what was superseded.
+            // At v3, an increment keeps superseded claims.
             assert!(!is_full || kept == served, "{what}: {} claims too many", kept.difference(&served).count());
             assert_eq!(stage.expect_json(0, &["verify", "claims", "--json"])["ok"], true, "{what}");
             std::fs::remove_dir_all(stage.out()).unwrap();
@@ -71,7 +71,7 @@ fn crash_a_pull_continued_after_a_reload_matches_the_server() {
     assert!(kills >= rounds && went_on > 0, "{kills} kills, {went_on} runs went on");
 }
 
-/// Every claim as the mock serves it now.
+/// All claims as the mock serves them now.
 fn served(stage: &Stage, api: &str) -> BTreeSet<String> {
     let token = stage.tokens()["access_token"].as_str().unwrap().to_owned();
     let bearer = format!("Bearer {token}");
@@ -90,7 +90,7 @@ fn served(stage: &Stage, api: &str) -> BTreeSet<String> {
     claims
 }
 
-/// A claim without `created`, which at v2 is the moment of the download.
+/// A claim without `created`, which at v2 is the time of the download.
 fn lasting(line: &str) -> String {
     const CREATED: &str = r#""created":""#;
     let Some(from) = line.find(CREATED).map(|at| at + CREATED.len()) else { return line.to_owned() };

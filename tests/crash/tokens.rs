@@ -1,5 +1,5 @@
-//! Renewals killed at any moment. A refresh token works once: between the server's spending it and the new
-//! one's being on our disk there is a moment in which a kill costs the log-in. Nothing else may.
+//! Renewals that are killed at any moment. A refresh token works once. After the server has used it up and before the
+//! new one is on our disk, there is a moment in which a kill loses the log-in. At no other moment may it be lost.
 
 use std::{
     fs,
@@ -35,7 +35,7 @@ fn refresh_token(stage: &Stage) -> String {
     stage.tokens()["refresh_token"].as_str().unwrap().to_owned()
 }
 
-/// The answers that renewals got.
+/// The server's answers to renewals.
 fn renewals(stage: &Stage) -> Vec<String> {
     let asked = stage.asked();
     let of_token = asked.iter().filter(|row| row.contains("/o/token/"));
@@ -53,7 +53,7 @@ struct Tally {
 
 #[test]
 fn crash_a_killed_renewal_loses_only_an_answer_not_yet_stored() {
-    // As many as are asked for pulls, in the same proportion.
+    // As many kills as for pulls, in the same proportion.
     let wanted = (setting("BBDL_CRASH_KILLS", 200) * 3 / 10).max(1);
     let seed = setting("BBDL_CRASH_SEED", 20_261_123);
     let (tally, next, started) = (Tally::default(), AtomicU64::new(0), Instant::now());
@@ -85,7 +85,7 @@ fn crash_a_killed_renewal_loses_only_an_answer_not_yet_stored() {
     assert!(wanted < 60 || (before > 0 && stored > 0), "a lopsided draw");
 }
 
-/// Every outcome is one of three, and which one it is, the server's log and the store say as well.
+/// Every run has one of three results, and the server's log and the store show the same one.
 fn survive(stage: &Stage, point: u64, whole: Duration, dice: &mut Dice, tally: &Tally) {
     expire(stage);
     let before = refresh_token(stage);
@@ -119,7 +119,7 @@ fn survive(stage: &Stage, point: u64, whole: Duration, dice: &mut Dice, tally: &
         (Some(77), false) => {
             let result: Value = serde_json::from_slice(&output.stdout).unwrap();
             assert_eq!(result["error"]["kind"], "lost_by_us", "{what}: {result}");
-            // The server spent it for the killed run, and refused it to the next one.
+            // The server accepted it from the killed run, and refused it in the next one.
             assert_eq!((answers.len(), answers[0].as_str()), (2, "200"), "{what}: {answers:?}");
             assert_ne!(met, Met::Stopped, "{what}: whoever asks it to stop does not cost the log-in");
             stage.log_in(&[]);
@@ -132,9 +132,9 @@ fn survive(stage: &Stage, point: u64, whole: Duration, dice: &mut Dice, tally: &
     }
 }
 
-/// How long a kill costs the log-in: from the server's spending of the token, by its own log, until the
-/// new record has its name in the store. The name is watched, since that is what the next run opens; the
-/// file's own times are those of its writing, and as coarse as the kernel's tick.
+/// How long a kill can lose the log-in: from the time when the server uses up the token, by its own log, until the
+/// new record has its name in the store. The test watches the name, because the next run opens that. The file's own
+/// times are those of writing, and only as exact as the kernel's clock tick.
 #[cfg(unix)]
 #[test]
 fn crash_the_moment_in_which_a_kill_costs_the_log_in_is_short() {
@@ -151,7 +151,7 @@ fn crash_the_moment_in_which_a_kill_costs_the_log_in_is_short() {
                 let (mut known, mut changed) = (inode(), None);
                 ready.send(()).unwrap();
                 loop {
-                    // On a busy machine this thread may first run when all is over: it looks once more then.
+                    // On a busy machine, this thread may first run when everything is over. Then it looks once more.
                     let is_last_look = over.load(Ordering::Relaxed);
                     let now = inode();
                     if now != known {
@@ -187,7 +187,7 @@ fn crash_the_moment_in_which_a_kill_costs_the_log_in_is_short() {
     assert!(median < 1_000_000, "{median} µs");
 }
 
-/// Milliseconds from the answer to its being durable, as bbdl says.
+/// Milliseconds from the answer until it is durable, as printed by bbdl.
 fn own_part(said: &str) -> f64 {
     let after = said.split_once("the renewed tokens were stored ").expect("it says when").1;
     after.split_once(" ms").unwrap().0.parse().unwrap()

@@ -1,5 +1,5 @@
-//! Clocks that are wrong: ours by years and across the change of summer time, the server's behind ours.
-//! What is asked for follows from what the server said, and from no clock of this machine.
+//! Wrong clocks: ours by years and over the change to and from summer time, the server's behind ours. Requests depend
+//! on what the server said, and on no clock of this machine.
 
 use std::{collections::BTreeSet, process::Command};
 
@@ -10,19 +10,19 @@ use serde_json::{Value, json};
 use super::{EOB, FETCH, claims_in, eob};
 use crate::support::{Setting, Stage, assert_code, finished, has_programs, slim::Slim, text};
 
-/// What the mock's records say of themselves, to begin with.
+/// The load date in the mock's records at the beginning.
 const LOADED: &str = "2026-11-16T09:00:00Z";
 
 fn stage() -> Stage {
     Stage::logged_in(Setting { records: Some(Slim::of(120)), ..Setting::default() })
 }
 
-/// The real binary on a machine whose clock says `time`, and goes on from there.
+/// The real binary on a machine whose clock starts at `time`.
 fn at(stage: &Stage, time: Timestamp, zone: &str, arguments: &[&str]) -> Command {
     let inner = stage.bbdl(arguments);
     let mut command = Command::new("faketime");
     let seconds = time.duration_since(Timestamp::now()).as_secs();
-    // `-m`: for programs with more than one thread.
+    // `-m` is for programs with several threads.
     command.args(["-m", "-f", &format!("{seconds:+}")]).arg(inner.get_program()).args(inner.get_args());
     command.env_clear().envs(inner.get_envs().filter_map(|(key, value)| Some((key, value?))));
     command.env("TZ", zone).current_dir(stage.home.path());
@@ -53,7 +53,7 @@ fn pulls_are_in_order(manifest: &Manifest) {
     assert!(manifest.pulls.is_sorted_by(|a, b| a.id < b.id));
 }
 
-/// One pull after another, each at its own time by this machine's clock, with a load before each.
+/// One pull after another, each at its own time on this machine's clock, with a load before each.
 fn pulls_at(times: &[&str], zone: &str) {
     if !has_programs(&["faketime"]) {
         return;
@@ -73,12 +73,12 @@ fn pulls_at(times: &[&str], zone: &str) {
         assert_eq!((&row["count"], &row["mode"]), (&json!(count), &json!(mode)), "{text_of_time}");
         let manifest_now = manifest(&stage);
         assert_eq!(manifest_now.resources[EOB].cursor, Some(loaded), "{text_of_time}: the cursor is the server's");
-        // That the clock was what it should have been.
+        // Checks that the clock was as intended.
         let started = manifest_now.pulls.last().unwrap().started;
         assert!(started.duration_since(time).abs().as_secs() < 120, "{text_of_time}: {started}");
         let asked = searches(&stage);
         assert_eq!(asked.len(), if number == 0 { 3 } else { 1 }, "{text_of_time}: {asked:?}");
-        // And again, with nothing new.
+        // Again, with nothing new.
         let output = finished(at(&stage, time, zone, &FETCH));
         assert_code(&output, 0, &[text_of_time]);
         let result: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -133,7 +133,7 @@ fn a_server_clock_behind_ours_loses_no_claims() {
     let stage = stage();
     stage.control("POST", "clock", r#"{"advance_seconds": -7200}"#);
     stage.expect(0, &FETCH);
-    // By the server's own clock, two hours before what ours says.
+    // By the server's own clock, two hours behind ours.
     for round in 1..=3 {
         load(&stage, &json!({"add": 5, "update": 2}));
         let result = stage.expect_json(0, &FETCH);
@@ -145,7 +145,7 @@ fn a_server_clock_behind_ours_loses_no_claims() {
     is_all_there(&stage);
 }
 
-/// The dates of the server's loads are not in the order in which they can be seen.
+/// The dates of the server's loads are not in the order in which the loads become visible.
 #[test]
 fn a_load_that_is_dated_before_the_cursor_is_not_missed() {
     let stage = stage();
@@ -159,7 +159,7 @@ fn a_load_that_is_dated_before_the_cursor_is_not_missed() {
         let result = stage.expect_json(0, &FETCH);
         assert_eq!((&eob(&result)["added"], &eob(&result)["updated"]), (&json!(3), &json!(0)), "{dated}: {result}");
         assert_eq!(eob(&result)["mode"], "incremental");
-        // It does not go back with them.
+        // The cursor does not go back with them.
         assert_eq!(manifest(&stage).resources[EOB].cursor, Some(cursor), "{dated}");
     }
     pulls_are_in_order(&manifest(&stage));

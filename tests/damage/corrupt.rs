@@ -1,5 +1,5 @@
-//! An archive that is not what it was: what is damaged is refused and left alone, what is only a
-//! beginning is begun again, and nobody is sent anywhere by what stands on the disk.
+//! A damaged archive: damage is refused and not touched, an unfinished pull starts again, and nothing on the disk can
+//! lead bbdl to other files.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ fn stage() -> Stage {
     Stage::logged_in(Setting { records: Some(Slim::of(CLAIMS)), ..Setting::default() })
 }
 
-/// An archive, and a server that has news since.
+/// An archive, and a server that has had news since.
 fn behind() -> Stage {
     let stage = stage();
     stage.expect(0, &FETCH);
@@ -48,7 +48,7 @@ fn write(path: &Path, bytes: &[u8]) {
     private(path);
 }
 
-/// Changes a file's text; fails where that changes nothing.
+/// Changes a file's text. Fails if that changes nothing.
 fn edit(path: &Path, change: impl FnOnce(String) -> String) {
     let before = fs::read_to_string(path).unwrap();
     let after = change(before.clone());
@@ -56,7 +56,7 @@ fn edit(path: &Path, change: impl FnOnce(String) -> String) {
     fs::write(path, after).unwrap();
 }
 
-/// Puts a copy of `good` in place of the archive.
+/// Restores the archive from a copy of `good`.
 fn restore(stage: &Stage, good: &Path) {
     let _ = fs::remove_dir_all(stage.out());
     copy(good, &stage.out());
@@ -94,7 +94,7 @@ fn damaged_claims_are_refused_and_a_full_pull_repairs_them() {
         let result = stage.expect_json(0, &FULL);
         assert_eq!(eob(&result)["count"], 250, "{what}: {result}");
         assert_eq!(stage.expect_json(0, &["verify", "claims", "--json"])["ok"], true, "{what}");
-        // And goes on from there.
+        // The next pull continues from there.
         assert_eq!(eob(&stage.expect_json(0, &FETCH))["mode"], "incremental", "{what}");
     }
 }
@@ -130,7 +130,7 @@ fn an_invalid_manifest_is_left_untouched() {
         }
         assert!(!stage.asked().iter().any(|row| row.contains("/fhir/")), "asked for nothing that can be kept");
     }
-    // None at all: nothing says whose the claims are. Another person's pull would have replaced them.
+    // Without a manifest, nothing says whose claims these are. Another person's pull would have replaced them.
     fs::remove_file(&manifest).unwrap();
     let before = snapshot(&stage.out());
     for arguments in [&FETCH[..], &FULL] {
@@ -146,7 +146,7 @@ fn an_invalid_manifest_is_left_untouched() {
     assert_eq!(stage.expect_json(0, &["verify", "claims", "--json"])["ok"], true);
 }
 
-/// What `verify` says to type is typed, for an archive with filters and of a profile with a name.
+/// Runs the command that `verify` suggests, for an archive with filters and of a profile with a name.
 #[cfg(unix)]
 #[test]
 fn the_remedy_of_verify_cures() {
@@ -219,7 +219,7 @@ fn an_invalid_commit_note_is_not_carried_out() {
         assert_eq!(fs::read_to_string(&precious).unwrap(), "x", "{bad}");
     }
     fs::remove_file(&note).unwrap();
-    // What lies about in the stage without a commit is nobody's.
+    // Files in the stage without a commit belong to no pull.
     write(&stage.out().join(".bbdl/stage/ExplanationOfBenefit.ndjson"), b"half a file");
     write(&stage.out().join(".bbdl/stage/pages/0001.json"), b"half a page");
     assert_eq!(stage.expect_json(0, &["verify", "claims", "--json"])["ok"], true);
@@ -237,7 +237,7 @@ fn begun(stage: &Stage) -> PathBuf {
     stage.out().join(".bbdl/partial/ExplanationOfBenefit.journal")
 }
 
-/// The journal with each of its marks changed.
+/// The journal with each of its checkpoints changed.
 fn with_marks(journal: &Path, change: impl Fn(&mut Value)) {
     let text = fs::read_to_string(journal).unwrap();
     let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -279,7 +279,7 @@ fn a_journal_cannot_redirect_requests_to_another_server() {
         assert!(asked.iter().all(|row| row.starts_with("GET /v2/fhir/ExplanationOfBenefit?")), "{next}: {asked:?}");
         assert!(claims_in(&stage.out()) == whole, "{next}");
     }
-    // A place further on in the same search: the total tells that something is missing.
+    // A place further ahead in the same search. The total shows that something is missing.
     for skipped in [150, 200, 1000] {
         let journal = begun(&stage);
         let next = format!("{search}?_count=50&startIndex={skipped}");

@@ -1,5 +1,5 @@
-//! A disk that is full, and one that cannot be written to: a small file system in memory, mounted where
-//! only the processes of this test see it.
+//! A full disk, and one that cannot be written to: a small file system in memory, which is mounted where only the
+//! processes of this test see it.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{FETCH, claims_in, eob, snapshot};
 use crate::support::{Setting, Stage, assert_code, needs::system_to, slim::Slim, text};
 
-/// A shell that sees mounts nobody else sees; they go when it ends.
+/// A shell with private mounts, which disappear when it ends.
 struct Room {
     child: Child,
     stdin: ChildStdin,
@@ -22,8 +22,8 @@ struct Room {
 }
 
 impl Room {
-    /// With a file system of this size at `name` in the stage's home; `None` where the system allows nobody
-    /// like us to mount.
+    /// Mounts a file system of this size at `name` in the stage's home. `None` if the system does not let this user
+    /// mount.
     fn with(stage: &Stage, name: &str, size: &str) -> Option<Self> {
         let mounted = stage.home.path().join(name);
         fs::create_dir(&mounted).unwrap();
@@ -54,7 +54,7 @@ impl Room {
         None
     }
 
-    /// Has the shell run this; says with which code it ended, or nothing where there is no shell.
+    /// Runs this in the shell. Returns its exit code, or `None` if there is no shell.
     fn does(&mut self, command: &str) -> Option<i32> {
         writeln!(self.stdin, "( {command} ) </dev/null >said 2>&1; echo $?").ok()?;
         let mut line = String::new();
@@ -71,7 +71,7 @@ impl Room {
         self.must(&command);
     }
 
-    /// Leaves this many kilobytes, by a file that takes the rest.
+    /// Leaves this many kilobytes free. A file takes up the rest.
     fn leave(&mut self, kilobytes: u64) {
         let command = format!(
             "cd '{}' && rm -f filler && free=$(df -k --output=avail . | tail -n 1) && \
@@ -111,7 +111,7 @@ impl Room {
         (serde_json::from_slice(&output.stdout).unwrap(), text(&output.stderr))
     }
 
-    /// The archive as those inside see it.
+    /// The archive as seen inside the mount.
     fn seen(&self) -> PathBuf {
         let root = PathBuf::from(format!("/proc/{}/root", self.child.id()));
         root.join(self.mounted.strip_prefix("/").unwrap())
@@ -151,7 +151,7 @@ fn a_disk_that_is_full_leaves_the_archive_as_it_was() {
     let Some(mut room) = Room::with(&stage, "claims", "8m") else { return };
     room.expect(&stage, 0, &FETCH);
     let mut added = 0;
-    // Room for the pages and not for the merged file, for a part of the pages, for nothing at all.
+    // Room for the pages but not for the merged file, then for some of the pages, then for nothing.
     for kilobytes in [400, 100, 0] {
         stage.control("POST", "claims", r#"{"add": 200, "update": 50}"#);
         added += 200;
@@ -192,7 +192,7 @@ fn a_read_only_directory_is_reported_and_left_untouched() {
     let (result, _) = room.expect(&stage, 74, &FETCH);
     assert_eq!(result["error"]["kind"], "disk", "{result}");
     assert!(snapshot(&room.seen()) == before);
-    // Looking does not need to write.
+    // Reading does not need to write.
     let (report, _) = room.expect(&stage, 0, &["verify", "claims", "--json"]);
     assert_eq!(report["ok"], true);
     room.remount("rw");
@@ -200,7 +200,7 @@ fn a_read_only_directory_is_reported_and_left_untouched() {
     assert_eq!(eob(&result)["added"], 20);
 }
 
-/// If the new tokens could not be stored they would be lost: they are not asked for.
+/// New tokens that could not be stored would be lost, so they are not requested.
 #[test]
 fn a_full_disk_under_the_tokens_spends_no_refresh_token() {
     let stage = Stage::logged_in(Setting { records: Some(Slim::of(20)), ..Setting::default() });
@@ -218,7 +218,8 @@ fn a_full_disk_under_the_tokens_spends_no_refresh_token() {
     assert_code(&room.run(&command), 0, &FETCH);
 }
 
-/// The row comes before the note that the enrollee was pulled: a row that cannot be written is not lost for good.
+/// The row is written before the note that the enrollee was pulled. So a row that cannot be written is not lost for
+/// good.
 #[test]
 fn an_enrollee_without_a_row_in_the_results_is_pulled_again() {
     let stage = Stage::logged_in(Setting { records: Some(Slim::of(20)), ..Setting::default() });
@@ -227,7 +228,7 @@ fn an_enrollee_without_a_row_in_the_results_is_pulled_again() {
         ["fetch", "eob", "--all-profiles", "--out", "study", "--stale-after", "1h", "--results", "small/results"];
     let night = [&night[..], &["--json"]].concat();
     let results = room.seen().join("results");
-    // The file is there, and nothing more goes into it.
+    // The file exists, but nothing more fits into it.
     room.must(&format!(
         "umask 077; head -c 4095 /dev/zero | tr '\\0' ' ' >'{0}'; echo >>'{0}'",
         room.mounted.join("results").display()

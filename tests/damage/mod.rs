@@ -1,7 +1,7 @@
-//! What goes wrong around `bbdl`: a disk that is full or cannot be written to ([`disk`]), an archive that
-//! is not what it was ([`corrupt`]), profiles that cannot be read ([`records`]), other processes at the same time ([`together`]), clocks ([`clock`]).
+//! Problems around `bbdl`: a full or read-only disk ([`disk`]), a damaged archive ([`corrupt`]), profiles that cannot
+//! be read ([`records`]), other processes at the same time ([`together`]), clocks ([`clock`]).
 
-// `faketime`, and disks that fail: both need what only Linux has.
+// `faketime` and disks that fail both need Linux.
 #[cfg(unix)]
 mod clock;
 mod corrupt;
@@ -30,7 +30,7 @@ fn eob(result: &Value) -> &Value {
     &result["resources"][EOB]
 }
 
-/// Prints although the test passes: the harness captures what the macros print, and not this.
+/// Prints even if the test passes. The harness captures the output of the macros, but not this.
 fn tell(line: &str) {
     std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }

@@ -1,4 +1,5 @@
-//! A profile whose record cannot be read: it is named, it hides nobody, and it can be removed with its tokens.
+//! A profile whose record cannot be read: its name is shown, it hides no other profile, and it can be removed with
+//! its tokens.
 
 use std::fs;
 
@@ -29,7 +30,7 @@ fn a_damaged_record_is_named_and_the_other_profiles_are_shown() {
     }
     let told = stage.expect_json(0, &["status", "--json", "--profile", "default"]);
     assert!(told.get("unreadable").is_none(), "{told}");
-    // The only one there is.
+    // The only profile.
     stage.expect(0, &["profiles", "remove", "default", "--yes"]);
     let output = stage.run(&["status"]);
     assert_code(&output, 78, &["status"]);
@@ -47,7 +48,7 @@ fn a_damaged_record_is_removed_with_its_tokens() {
         assert!(hint.contains("bbdl profiles remove mom --yes\n") && hint.contains("them: rm "), "{hint}");
         let mut remove = stage.bbdl(&["profiles", "remove", "mom", "mom", "--yes"]);
         if !names_the_store {
-            // On Linux there is no keyring here either: that does not keep the file from being deleted.
+            // On Linux there is no keyring here either. The file is deleted anyway.
             remove.env_remove("BBDL_TOKEN_STORE");
         }
         let output = finished(remove);

@@ -1,4 +1,4 @@
-//! Several `bbdl` at the same time: on one archive, on one log-in, and one that only looks.
+//! Several `bbdl` at the same time: on one archive, on one log-in, and one that only reads.
 
 use std::{
     process::{Child, Output, Stdio},
@@ -21,7 +21,7 @@ fn start(stage: &Stage, arguments: &[&str]) -> Child {
     stage.bbdl(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Each got the lock or was told that another has it.
+/// Each one got the lock or said that another one has it.
 fn is_done_or_later(output: &Output) -> bool {
     if output.status.success() {
         return true;
@@ -43,7 +43,7 @@ fn simultaneous_fetches_take_turns() {
         assert!(!done.is_empty(), "round {round}: nobody did it");
         let news = |output: &&Output| eob(&serde_json::from_slice(&output.stdout).unwrap())["added"].as_u64().unwrap();
         added += done.iter().map(news).sum::<u64>();
-        // What is new came once, whoever brought it.
+        // New claims came once, whichever process brought them.
         assert_eq!(added, count, "round {round}");
         assert_eq!(stage.expect_json(0, &["verify", "claims", "--json"])["ok"], true, "round {round}");
         stage.control("POST", "claims", r#"{"add": 60, "update": 20}"#);
@@ -74,7 +74,7 @@ fn readers_see_a_complete_archive_during_a_fetch() {
             }
             codes
         });
-        // Whatever happens here, the other one has to end.
+        // The other process has to end, whatever happens here.
         let outputs: Vec<Output> = (0..12)
             .map(|round| {
                 stage.control("POST", "claims", r#"{"add": 40, "update": 40}"#);
@@ -96,8 +96,8 @@ fn readers_see_a_complete_archive_during_a_fetch() {
     tell(&format!("verify beside twelve fetches: {} times whole, {busy} times too busy to say", looked.len() - busy));
 }
 
-/// A new log-in ends the tokens of the one before. Whatever a fetch makes of that, the tokens that are kept
-/// in the end are good ones, and nothing half is in the archive.
+/// A new log-in ends the tokens of the earlier one. Whatever a fetch does then, the tokens that are kept in the end
+/// are valid, and the archive has nothing incomplete.
 #[test]
 fn a_log_in_during_a_fetch_leaves_good_tokens() {
     let stage = stage(300);
@@ -111,7 +111,7 @@ fn a_log_in_during_a_fetch_leaves_good_tokens() {
         let url = login.authorize_url();
         stage.asked();
         let mut fetch = start(&stage, &["fetch", "eob", "--out", "claims", "--json", "--full"]);
-        // Another moment of the fetch each time. It may stop before.
+        // At a different moment of the fetch each time. The fetch may end earlier.
         until("the fetch has come so far", || {
             stage.requests_for("ExplanationOfBenefit") as u64 >= round || fetch.try_wait().unwrap().is_some()
         });
@@ -121,7 +121,7 @@ fn a_log_in_during_a_fetch_leaves_good_tokens() {
         assert!(matches!(output.status.code(), Some(0 | 75 | 77)), "round {round}: {}", text(&output.stderr));
         let result = stage.expect_json(0, &FETCH);
         assert_eq!(eob(&result)["count"], 300 + 20 * (round + 1), "round {round}");
-        // The refresh token is as good as the access token.
+        // The refresh token is as valid as the access token.
         stage.control("POST", "clock", r#"{"advance_seconds": 4000}"#);
         assert_code(&finished(stage.bbdl(&FETCH)), 0, &["round", &round.to_string()]);
         assert_eq!(stage.expect_json(0, &["verify", "claims", "--json"])["ok"], true, "round {round}");

@@ -1,5 +1,5 @@
-//! Directories that others may change are refused with the `chmod` to type; files that others may read are told apart
-//! from damaged ones and closed by the next fetch; a file that another program holds is neither.
+//! Directories that others may change are refused with a `chmod` to type. Files that others may read are told apart
+//! from damaged ones, and the next fetch makes them private. A file that another program holds is neither.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ fn stage() -> Stage {
     Stage::logged_in(Setting { claims: 60, ..Setting::default() })
 }
 
-/// Expects a refusal that says which `chmod` helps, and that it does.
+/// Expects a refusal with a `chmod` to type, and that this helps.
 fn refused(stage: &Stage, command: &[&str], dir: &Path) {
     let output = soon(stage.bbdl(command)).expect("it hangs");
     assert_code(&output, 77, command);
@@ -89,7 +89,7 @@ fn a_link_in_the_place_of_one_of_its_directories_is_not_followed() {
     }
 }
 
-/// What another local user once got whole files of claims by.
+/// With this, another local user once got whole files of claims.
 #[test]
 fn a_prepared_directory_cannot_leak_claims() {
     if !is_root() {
@@ -102,7 +102,7 @@ fn a_prepared_directory_cannot_leak_claims() {
     for (directory, owner) in [(0o777, 0), (0o1777, 0), (0o755, SOMEBODY), (0o777, SOMEBODY)] {
         let _ = fs::remove_dir_all(&out);
         fs::create_dir_all(out.join(".bbdl/partial")).unwrap();
-        // Open from before: whoever has a file open reads what comes later.
+        // Open from before: a process that has a file open reads what comes later.
         let mut open = Vec::new();
         for file in theirs {
             let path = stage.home.path().join(file);
@@ -119,7 +119,8 @@ fn a_prepared_directory_cannot_leak_claims() {
     }
 }
 
-/// The directory is closed again, and somebody still has a file of theirs open that a pull would go on with.
+/// The directory is private again, but another user still has one of their files open, and a pull would continue with
+/// that file.
 #[test]
 fn files_planted_before_a_directory_was_closed_are_not_written_to() {
     if !is_root() {
@@ -157,14 +158,14 @@ fn an_archive_of_another_user_is_read_but_not_written() {
     assert_eq!(stage.expect_json(0, &["verify", "claims", "--json"])["ok"], true);
 }
 
-/// `verify` on an archive from somebody else once emptied the token file.
+/// `verify` on an archive from another person once emptied the token file.
 #[test]
 fn looking_at_an_archive_empties_no_token_file() {
     let stage = stage();
     stage.expect(0, &FETCH);
     let (out, tokens) = (stage.out(), stage.home.path().join("tokens/default.json"));
     let kept = fs::read(&tokens).unwrap();
-    // So that `verify` comes to the lock.
+    // So that `verify` reaches the lock.
     fs::OpenOptions::new().append(true).open(out.join(EOB)).unwrap().write_all(b"x\n").unwrap();
     for plant in ["ln -s", "ln"] {
         fs::remove_file(out.join(".bbdl/lock")).unwrap();
@@ -192,7 +193,7 @@ fn a_home_that_others_may_write_to_is_refused() {
         mode(&dir, open);
         let doctor = stage.expect_json(78, &["doctor", "--json"]);
         assert!(doctor.to_string().contains("chmod go-w "), "{doctor}");
-        // These need nothing of it.
+        // These commands need nothing from it.
         stage.expect(0, &["completions", "bash"]);
         mode(&dir, 0o700);
     }
@@ -242,7 +243,7 @@ fn an_exposed_archive_is_not_called_damaged_and_the_next_fetch_fixes_it() {
         }
         mode(&path, closed);
     }
-    // Damage is the worse news.
+    // Damage is worse.
     mode(&out.join(EOB), 0o644);
     fs::OpenOptions::new().append(true).open(out.join(EOB)).unwrap().write_all(b"x\n").unwrap();
     let report = stage.expect_json(65, &verify);
@@ -250,7 +251,8 @@ fn an_exposed_archive_is_not_called_damaged_and_the_next_fetch_fixes_it() {
     assert!(report["problems"].to_string().contains("mode 644"), "{report}");
 }
 
-/// As Samba does for its clients: a lease, which another program's opening asks back.
+/// Does what Samba does for its clients: it takes a lease, which the system asks back when another program opens the
+/// file.
 #[test]
 fn a_file_that_another_program_holds_is_not_damaged() {
     if !has_programs(&["python3"]) {
@@ -303,7 +305,7 @@ fn the_output_directory_may_be_a_link() {
     stage.expect(0, &["fetch", "eob", "--out", "link"]);
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink() && disk.join(EOB).exists());
     assert_eq!(stage.expect_json(0, &["verify", "link", "--json"])["ok"], true);
-    // What it leads to has to be safe.
+    // The target of the link has to be safe.
     mode(&disk, 0o777);
     refused(&stage, &["fetch", "eob", "--out", "link", "--json"], &disk);
     fs::remove_file(&link).unwrap();

@@ -1,4 +1,4 @@
-//! What file systems, desktops and programs that copy files leave behind does not make a directory foreign.
+//! Files that file systems, desktops and programs that copy files leave behind do not make a directory foreign.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! What the system does not allow: too few threads, files, bytes. Every run ends by itself, soon, with its cause. And what
-//! a process does about its secrets in memory.
+//! System limits: too few threads, files, bytes. Every run ends soon by itself and names its cause. Also, how a
+//! process protects its secrets in memory.
 
 use std::{fs, os::unix::fs::MetadataExt, process::Output};
 
@@ -19,7 +19,7 @@ fn limited(stage: &Stage, limit: &str, arguments: &[&str]) -> Output {
     soon(command).unwrap_or_else(|| panic!("{arguments:?} hangs under {limit}"))
 }
 
-/// It worked, or it says what is lacking.
+/// It worked, or it says what is missing.
 fn ends_with_its_cause(output: &Output, what: &str) {
     let what = format!("{what}: {}", said(output));
     assert!(matches!(output.status.code(), Some(0 | 74 | 78)), "{what}");
@@ -32,7 +32,7 @@ fn ends_with_its_cause(output: &Output, what: &str) {
 #[test]
 fn a_low_limit_of_processes_is_reported() {
     if !is_root() {
-        // Whoever runs the tests has other processes: none of theirs is to be counted.
+        // The person who runs the tests has other processes, which must not count.
         return root_to("start a program as a user who has no other processes");
     }
     let stage = stage();
@@ -40,7 +40,7 @@ fn a_low_limit_of_processes_is_reported() {
         [&FETCH, &["status", "--online", "--json"], &["doctor", "--json"], &["logout", "--json"]];
     for command in commands {
         for allowed in [1, 2, 3, 4, 6, 9] {
-            // Nine runs: some once hung only now and then.
+            // Nine runs, because some hung only occasionally.
             for _ in 0..if command == FETCH { 9 } else { 1 } {
                 let output = limited(&stage, &format!("ulimit -u {allowed};"), command);
                 if output.status.code() == Some(126) || text(&output.stderr).contains("fork") {
@@ -71,7 +71,7 @@ fn a_low_limit_of_open_files_is_reported() {
         for allowed in 3..24 {
             stage.control("POST", "claims", r#"{"add": 1}"#);
             let output = limited(&stage, &format!("ulimit -n {allowed};"), command);
-            // Below this the system cannot even load the program.
+            // With less than this, the system cannot even load the program.
             if output.status.code() == Some(127) {
                 continue;
             }
@@ -120,7 +120,7 @@ fn a_file_size_limit_is_reported_and_leaves_the_archive_unchanged() {
     assert!(stage.out().join(EOB).exists());
 }
 
-/// Neither a core file nor another program of the same user gets what is in memory.
+/// Neither a core file nor another program of the same user gets the contents of the memory.
 #[test]
 #[cfg(target_os = "linux")]
 fn no_core_file_and_no_access_to_memory() {
@@ -132,7 +132,7 @@ fn no_core_file_and_no_access_to_memory() {
     let limits = fs::read_to_string(format!("{process}/limits")).unwrap();
     let cores = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(cores.split_whitespace().nth(4), Some("0"), "{cores}");
-    // Of a process that cannot be dumped, only root may read these (proc(5)).
+    // Only root may read these files of a process that cannot be dumped (proc(5)).
     for file in ["mem", "environ", "maps"] {
         assert_eq!(fs::symlink_metadata(format!("{process}/{file}")).unwrap().uid(), 0, "{file}");
     }

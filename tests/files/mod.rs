@@ -1,6 +1,6 @@
-//! Files and processes: what others put in the way or may read ([`planted`], [`exposed`]), file systems that lack
-//! something ([`odd_filesystem`]), what `purge` deletes ([`purge`]), paths that are not text ([`paths`]), and what the
-//! system does not allow ([`limits`]).
+//! Files and processes: files that others plant or can read ([`planted`], [`exposed`]), file systems that lack
+//! something ([`odd_filesystem`]), what `purge` deletes ([`purge`]), paths that are not text ([`paths`]), and system
+//! limits ([`limits`]).
 
 mod exposed;
 mod leftovers;
@@ -26,9 +26,9 @@ use serde_json::Value;
 
 const EOB: &str = "ExplanationOfBenefit.ndjson";
 const FETCH: [&str; 5] = ["fetch", "eob", "--out", "claims", "--json"];
-/// Nothing here needs the network for long: what takes longer than this hangs.
+/// Nothing here needs the network for long, so a run that takes longer than this hangs.
 const SOON: Duration = Duration::from_secs(20);
-/// A user without any other process, for limits that do not bind root.
+/// A user without other processes, for limits that do not apply to root.
 const SOMEBODY: u32 = 54_321;
 
 fn mode(path: &Path, mode: u32) {
@@ -39,7 +39,7 @@ fn mode_of(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-/// The output, or nothing when it takes too long; then it is killed.
+/// The output; `None` if the command takes too long, and then it is killed.
 fn soon(mut command: Command) -> Option<Output> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let id = child.id();
@@ -69,7 +69,7 @@ fn error_of(output: &Output) -> Value {
     result["error"].clone()
 }
 
-/// What a person types at home.
+/// Runs a line that a person types in the home directory.
 fn run_line(stage: &Stage, line: &str) -> Output {
     Command::new("bash").args(["-c", line]).current_dir(stage.home.path()).output().unwrap()
 }
@@ -86,7 +86,7 @@ fn give(path: &Path, owner: u32) {
     chown(path, Some(owner), Some(owner)).unwrap();
 }
 
-/// The command as another user, whose the home is from now on.
+/// The command as another user, who now owns the home.
 fn as_somebody(stage: &Stage, command: &Command, shell: &str) -> Command {
     give(stage.home.path(), SOMEBODY);
     let id = SOMEBODY.to_string();
@@ -95,7 +95,7 @@ fn as_somebody(stage: &Stage, command: &Command, shell: &str) -> Command {
     started_by(&starter, command)
 }
 
-/// As [`as_somebody`] where this is root, else as this user.
+/// Like [`as_somebody`] if this is root, otherwise as the current user.
 fn unprivileged(stage: &Stage, command: &Command, shell: &str) -> Command {
     if is_root() {
         as_somebody(stage, command, shell)

@@ -1,5 +1,5 @@
-//! File systems without permissions, without locks, without a way to write directories through, and with files that
-//! cannot be replaced or read: a small library in front of the C library's plays them.
+//! File systems without permissions, without locks, that cannot sync directories, and with files that cannot be
+//! replaced or read. A small library in front of the C library simulates them.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use std::{
 use super::{FETCH, error_of, mode, said, soon};
 use crate::support::{Setting, Stage, assert_code, finished, has_programs, snapshot, text};
 
-/// The library, compiled; nothing where there is no compiler.
+/// The compiled library; `None` if there is no compiler.
 fn library(dir: &Path) -> Option<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/odd_filesystem.c");
     let library = dir.join("odd_filesystem.so");
@@ -35,7 +35,7 @@ impl Odd {
         Some(Self { stage, library })
     }
 
-    /// The command, with a directory of the home on such a file system.
+    /// The command, with one directory of the home on such a file system.
     fn on(&self, lacks: &str, dir: &str, arguments: &[&str]) -> Command {
         let mut command = self.stage.bbdl(arguments);
         command.env("LD_PRELOAD", &self.library).env("ODDFS", lacks).env("ODDPATH", self.stage.home.path().join(dir));
@@ -62,14 +62,14 @@ fn an_archive_works_where_no_permissions_are_kept_with_one_warning() {
             assert_code(&output, 0, &[lacks]);
             let warnings = warnings(&output);
             assert!(warnings.len() == 1 && warnings[0].contains("keeps no permissions"), "{round}: {warnings:?}");
-            // As such a disk shows everything that is on it.
+            // Like such a disk, which shows everything on it to everyone.
             assert_code(&super::run_line(&odd.stage, &format!("chmod -R 777 '{}'", out.display())), 0, &[]);
         }
-        // Nothing can be mended there, and nothing is damaged.
+        // Nothing can be fixed there, and nothing is damaged.
         let output = odd.run(lacks, "claims", &["verify", "claims", "--json"]);
         assert_code(&output, 0, &["verify"]);
         assert_eq!(warnings(&output).len(), 1, "{}", said(&output));
-        // The same on a disk that keeps them: refused.
+        // The same on a disk that keeps permissions is refused.
         assert_code(&odd.stage.run(&FETCH), 77, &["fetch"]);
     }
 }
@@ -104,7 +104,7 @@ fn an_archive_works_where_directories_cannot_be_synced() {
         assert!(warnings.len() == 1 && warnings[0].contains("after a power failure"), "{warnings:?}");
     }
     assert_code(&odd.run("nodirsync", "claims", &["verify", "claims"]), 0, &["verify"]);
-    // Both at once are two facts.
+    // Both at once give two messages.
     let output = odd.run("nodirsync,nochmod", "claims", &["fetch", "eob", "--out", "claims"]);
     assert_eq!(warnings(&output).len(), 2, "{}", said(&output));
 }
@@ -134,7 +134,7 @@ fn a_file_that_cannot_be_replaced_leaves_the_archive_as_it_was() {
         assert!(!error_of(&output)["hint"].as_str().unwrap().is_empty(), "{}", said(&output));
         assert!(snapshot(&odd.stage.out()) == before, "{lacks}");
     }
-    // What was whole, and only not in place, is put there when it can be.
+    // Files that were complete but not in place are put there when that is possible.
     odd.stage.expect(0, &FETCH);
     let report = odd.stage.expect_json(0, &["verify", "claims", "--json"]);
     assert_eq!(report["resources"]["ExplanationOfBenefit"]["count"], 65);
@@ -149,7 +149,7 @@ fn tokens_that_cannot_be_read_at_this_moment_are_not_written_over() {
     let spent = fs::read(&file).unwrap();
     odd.stage.control("POST", "clock", r#"{"advance_seconds": 4000}"#);
     odd.stage.expect(0, &FETCH);
-    // As where the file could not be replaced: the newest record is beside the one of before.
+    // As if the file could not be replaced: the newest record is beside the old one.
     fs::rename(&file, &next).unwrap();
     fs::write(&file, spent).unwrap();
     mode(&file, 0o600);

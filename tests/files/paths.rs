@@ -1,4 +1,4 @@
-//! Paths that are not UTF-8, in every command, and what JSON says of them.
+//! Paths that are not UTF-8, in every command, and their form in JSON.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -39,7 +39,7 @@ impl Caller {
     }
 }
 
-/// The path that a `file:` URL, or a text, is.
+/// The path in a `file:` URL, or in a text.
 fn path_of(value: &Value) -> PathBuf {
     let text = value.as_str().unwrap();
     assert!(text.starts_with("file:///"), "{text}");
@@ -89,7 +89,7 @@ fn paths_that_are_not_text_work_in_every_command() {
     caller.run(0, &[os("status"), os("--config"), &config]);
     caller.json(0, &[fetch, eob, to, &odd(b"\xe0ll"), os("--all-profiles"), json]);
     caller.run(0, &[os("demo"), to, &odd(b"d\xe9mo")]);
-    // What goes wrong is told as well.
+    // Errors are reported too.
     for arguments in [
         &[os("verify"), OsStr::from_bytes(b"nowh\xe8re"), json][..],
         &[os("report"), OsStr::from_bytes(b"nowh\xe8re"), os("--output"), &page, json],

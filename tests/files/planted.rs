@@ -1,5 +1,5 @@
-//! Links, pipes, sockets and directories in the place of each file that bbdl opens: nothing hangs, nothing that they
-//! lead to is read, changed or made, and each failure says its cause.
+//! Links, pipes, sockets and directories in place of each file that bbdl opens: nothing hangs, their targets are not
+//! read, changed or created, and each failure names its cause.
 
 use std::{
     fs,
@@ -56,7 +56,7 @@ fn stage() -> Stage {
     stage
 }
 
-/// The files that bbdl opens, and a command that opens each.
+/// The files that bbdl opens, and a command that opens each one.
 const FILES: [(&str, &[&str]); 24] = [
     ("claims/manifest.json", &FETCH),
     ("claims/manifest.json", &["verify", "claims", "--json"]),
@@ -108,7 +108,7 @@ fn planted_links_and_pipes_are_not_followed() {
             }
             stage.control("POST", "claims", r#"{"add": 1}"#);
             let path = home.join(file);
-            // `config.toml` is the person's own, and may be kept elsewhere.
+            // `config.toml` belongs to the person, who may keep it elsewhere.
             if file == "config.toml" && matches!(plant, Plant::Link | Plant::Dangling | Plant::Twin) {
                 continue;
             }
@@ -166,7 +166,7 @@ fn each_planted_file_is_named_as_the_cause() {
     stage.expect(0, &FETCH);
 }
 
-/// A manifest names files: none of them leads out of the archive.
+/// A manifest names files. None of them may lead out of the archive.
 #[test]
 fn a_manifest_cannot_name_files_outside_the_archive() {
     let stage = stage();

@@ -1,11 +1,12 @@
-//! `purge` deletes what path, manifest and the profile's own note all say is its own, and finds it after `logout`.
+//! `purge` deletes what path, manifest and the profile's own note all identify as its own, and finds it after
+//! `logout`.
 
 use std::{fs, os::unix::fs::symlink, time::Duration};
 
 use crate::support::{Running, Setting, Signal, Stage, assert_code, gateway::Gateway, signal, text, until};
 use serde_json::{Value, json};
 
-/// Mom and dad, each with a profile and an archive of that name.
+/// Mom and dad, each with a profile and an archive with that name.
 fn family() -> Stage {
     let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
     for (enrollee, profile) in ["mom", "dad"].iter().enumerate() {
@@ -16,7 +17,7 @@ fn family() -> Stage {
     stage
 }
 
-/// Who is at the browser from now on.
+/// The person at the browser from now on.
 fn person(stage: &Stage, enrollee: usize) {
     stage.control("POST", "consent", &json!({"answer": "all", "enrollee": enrollee}).to_string());
 }
@@ -43,7 +44,7 @@ fn a_link_to_another_persons_archive_is_not_purged() {
     assert!(left(&result)[0].is_some(), "{result}");
     is_whole(&stage, "dad");
     assert!(home.join("mom").exists());
-    // Dad's own still go.
+    // Dad's own archives are still deleted.
     assert_eq!(left(&purge(&stage, "dad")), [None]);
     assert!(!home.join("dad").exists());
 }
@@ -67,7 +68,7 @@ fn purge_does_not_follow_a_parent_directory_that_became_a_link() {
     let home = stage.home.path();
     fs::create_dir(home.join("a")).unwrap();
     stage.expect(0, &["fetch", "eob", "--out", "a/claims", "--profile", "mom", "-q"]);
-    // A copy of mom's own, elsewhere: a backup on another disk.
+    // A copy of mom's own archive elsewhere: a backup on another disk.
     fs::create_dir(home.join("backup")).unwrap();
     fs::rename(home.join("a/claims"), home.join("backup/claims")).unwrap();
     fs::remove_dir(home.join("a")).unwrap();
@@ -88,7 +89,7 @@ fn purging_a_linked_archive_deletes_its_target() {
     assert!(!home.join("disk").exists() && !home.join("mom").exists());
 }
 
-/// Records that 0.1.0 wrote hold only paths.
+/// Records written by 0.1.0 contain only paths.
 #[test]
 fn notes_of_an_earlier_log_in_count_only_for_the_same_person() {
     let stage = family();
@@ -124,7 +125,7 @@ fn an_archive_without_an_owner_is_not_purged() {
     is_whole(&stage, "mom");
 }
 
-/// A manifest that names a file of the person's own is none of bbdl's.
+/// A manifest that names a file of the person's own is not one of bbdl's.
 #[test]
 fn a_manifest_cannot_make_purge_delete_other_files() {
     let stage = family();
@@ -152,7 +153,7 @@ fn after_logout_purge_still_finds_the_archives() {
     assert_eq!(left(&purge(&stage, "mom")), [None]);
     assert!(!home.join("mom").exists());
     is_whole(&stage, "dad");
-    // Once.
+    // Only once.
     stage.expect(78, &["purge", "--yes", "--profile", "mom"]);
     let result = stage.expect_json(0, &["purge", "--yes", "--json", "--all-profiles"]);
     assert_eq!((&result["profiles"], left(&result)), (&json!(["dad"]), vec![None]), "{result}");
@@ -169,10 +170,10 @@ fn archives_of_an_earlier_person_stay() {
     purge(&stage, "mom");
     is_whole(&stage, "mom");
     assert!(home.join("dad").exists());
-    // And is still known.
+    // It is still known.
     assert_eq!(left(&purge(&stage, "mom")), [None]);
     assert!(!home.join("mom").exists());
-    // Whose archive it is as well, it stays for.
+    // It stays for the other profile that uses it.
     person(&stage, 0);
     stage.log_in(&["--profile", "mom"]);
     stage.expect(0, &["fetch", "eob", "--out", "shared", "--profile", "mom", "-q"]);
@@ -183,7 +184,7 @@ fn archives_of_an_earlier_person_stay() {
     is_whole(&stage, "shared");
 }
 
-/// A hint that leaves the scope out would delete the default profile.
+/// Without the scope in the hint, the default profile would be deleted.
 #[test]
 fn the_hint_of_purge_names_what_is_to_be_deleted() {
     let stage = Stage::with(Setting { claims: 3, ..Setting::default() });
@@ -198,7 +199,7 @@ fn the_hint_of_purge_names_what_is_to_be_deleted() {
     }
 }
 
-/// Nothing but the profile knows of an archive, and a first pull may take an hour.
+/// Only the profile knows about the archive, and a first pull may take an hour.
 #[test]
 fn purge_rename_and_remove_wait_for_a_first_pull_and_find_one_that_was_killed() {
     let latency = Duration::from_millis(200);
@@ -221,7 +222,7 @@ fn purge_rename_and_remove_wait_for_a_first_pull_and_find_one_that_was_killed() 
         assert!(text(&refused.stderr).contains("another bbdl is writing to"), "{}", text(&refused.stderr));
         assert!(partial.exists());
     }
-    // The log-in is still there, and its archive is no pull that has ended.
+    // The log-in is still there, and its archive does not count as a finished pull.
     let status = stage.expect_json(0, &["status", "--json", "--profile", "mom"]);
     assert!(!status.to_string().contains("last_pull"), "{status}");
     running.kill();
@@ -255,7 +256,7 @@ fn archives_of_the_log_in_before_are_still_known_after_another_one() {
     }
 }
 
-/// Notes an archive in the record of the default profile, as a fetch does that begins at this moment.
+/// Records an archive in the default profile, like a fetch that begins at this moment.
 fn note_another(home: &std::path::Path) {
     let path = home.join("profiles/default.json");
     let mut record: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -276,7 +277,7 @@ fn an_archive_that_is_noted_during_a_log_in_or_log_out_is_not_forgotten() {
         let (home, noted) = (stage.home.path().to_owned(), std::sync::Once::new());
         gateway.answer(path, move |real| {
             let reply = real();
-            // What proves the client before a log-in is refused.
+            // The request that proves the client before a log-in is refused.
             if reply.status == 200 {
                 noted.call_once(|| note_another(&home));
             }

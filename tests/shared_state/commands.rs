@@ -32,7 +32,7 @@ fn commands_work_on_the_shared_state_and_say_what_is_wrong_with_it() {
     assert_eq!((&tokens[0]["name"], &tokens[1]["name"]), (&"p0002".into(), &"p0000".into()));
     let imported = std::fs::read_to_string(fleet.path("rows")).unwrap();
     assert!(tokens.iter().all(|row| imported.contains(row["refresh_token"].as_str().unwrap())));
-    // Rows that are there already are refused one by one.
+    // Existing rows are refused one by one.
     let rows = fleet.path("rows");
     let import = |more: &[&str]| {
         let mut command = fleet.bbdl("m0", &["profiles", "import", "--json"]);
@@ -70,12 +70,12 @@ fn commands_work_on_the_shared_state_and_say_what_is_wrong_with_it() {
     let output = with(Some(OTHER), &["doctor"]);
     assert_code(&output, 78, &["another key"]);
     assert!(text(&output.stdout).contains("does not open 2 log-ins"), "{}", text(&output.stdout));
-    // A key that follows an older one opens what the older one sealed.
+    // A new key together with the older one opens what the older one sealed.
     let output = with(Some(&format!("{OTHER} {KEY}")), &["doctor"]);
     assert!(text(&output.stdout).contains("2 log-ins are sealed with an older key"), "{}", text(&output.stdout));
 
     key_files(&fleet, &fetch);
-    // A password on the command line is seen by everybody on the machine.
+    // Everyone on the machine can see a password on the command line.
     let mut command = fleet.bbdl("m0", &["status", "--state", "postgres://bbdl:hush-hush@localhost/x"]);
     command.env_remove("BBDL_STATE");
     let output = finished(command);
@@ -93,7 +93,7 @@ fn commands_work_on_the_shared_state_and_say_what_is_wrong_with_it() {
     command.env_remove("BBDL_STATE");
     assert!(text(&finished(command).stdout).contains("p0002"));
 
-    // What is typed again without it would delete what is on this machine.
+    // Typed again without it, the command would delete what is on this machine.
     let again = said(&["purge", "--all-profiles", "--state", &fleet.database.url()], 2);
     assert!(again.contains("bbdl purge --all-profiles --state URL --yes"), "{again}");
     let again = said(&["profiles", "remove", "p0002", "--state", &fleet.database.url()], 2);
@@ -109,7 +109,7 @@ fn commands_work_on_the_shared_state_and_say_what_is_wrong_with_it() {
     assert!(removed.contains("its archive stays: ") && removed.contains("out/p0002 (2 claims)"), "{removed}");
 }
 
-/// Whoever withdraws from a study is gone from the shared state, from the server and from the disk.
+/// A person who withdraws from a study is removed from the shared state, the server and the disk.
 #[test]
 fn a_withdrawal_ends_a_log_in_of_the_shared_state() {
     let Some(database) = database() else { return };
@@ -121,12 +121,12 @@ fn a_withdrawal_ends_a_log_in_of_the_shared_state() {
         serde_json::from_slice(&output.stdout).unwrap()
     };
     let there = || fleet.database.sql("SELECT name FROM bbdl.enrollee ORDER BY name").replace('\n', " ");
-    // A profile of this machine that has the same name is not meant.
+    // A profile with the same name on this machine is not meant.
     let here = fleet.path("m0").join("profiles/p0001.json");
     std::fs::create_dir_all(here.parent().unwrap()).unwrap();
     std::fs::write(&here, include_str!("../fixtures/0.1.0/home/profiles/default.json")).unwrap();
 
-    // Before the first pull there is no access token: the refresh token is used, and the consent ends.
+    // Before the first pull there is no access token. The refresh token is used, and the consent ends.
     assert_eq!(json(&["logout", "--profile", "p0000"], 0)["revoked"], true);
     assert_eq!(there(), "p0001 p0002 p0003 p0004");
     assert_eq!(json(&["logout", "--profile", "p0000"], 78)["error"]["kind"], "no_profile");
@@ -134,7 +134,7 @@ fn a_withdrawal_ends_a_log_in_of_the_shared_state() {
     assert_code(&finished(fleet.worker("m0", &[])), 0, &["night"]);
     let shown = json(&["purge", "--profile", "p0001", "--dry-run"], 0);
     assert_eq!(shown["archives"][0]["count"], 2, "{shown}");
-    // While a worker pulls for the enrollee, it is waited for, and then refused.
+    // While a worker pulls for the enrollee, the command waits, and then it is refused.
     fleet
         .database
         .sql("UPDATE bbdl.enrollee SET leased_by = 7, leased_until = now() + interval '1 hour' WHERE name = 'p0001'");
@@ -151,7 +151,7 @@ fn a_withdrawal_ends_a_log_in_of_the_shared_state() {
     assert_eq!(there(), "p0002 p0003 p0004");
     assert!(here.exists(), "the profile of this machine stays");
 
-    // Without the key the server cannot be told; what is here can go.
+    // Without the key, the server cannot be told, but what is here can be removed.
     let mut command = fleet.bbdl("m0", &["logout", "--profile", "p0002", "--json"]);
     command.env_remove("BBDL_STATE_KEY");
     let output = finished(command);
@@ -173,7 +173,7 @@ fn write(path: &Path, content: &str, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// A key comes from a file that not everybody may read, or from a program.
+/// A key comes from a file that not everyone may read, or from a program.
 fn key_files(fleet: &Fleet, fetch: &[&str]) {
     let file = fleet.path("key");
     for (mode, code) in [(0o644, 78), (0o600, 0)] {

@@ -1,4 +1,4 @@
-//! Leases: everybody once, nobody for ever, and the newest fence counts.
+//! Leases: every enrollee once, no lease forever, and only the newest fence counts.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -51,7 +51,7 @@ async fn eight_workers_lease_everybody_exactly_once() {
     assert!(seen.values().all(|times| *times == 1));
     assert_eq!(database.number("SELECT count(*) FROM bbdl.enrollee WHERE ok AND fence = 1 AND leased_by IS NULL"), 400);
 
-    // A second night that overlaps the first one finds everybody fresh.
+    // A second run that overlaps the first one finds everyone fresh.
     let state = open(&database, dir.path()).await;
     let worker = state.register().await.unwrap();
     assert!(state.lease(worker, &wanted()).await.unwrap().is_empty());
@@ -74,7 +74,7 @@ async fn an_expired_lease_goes_to_another_worker() {
     assert!(state.lease(quick, &wanted()).await.unwrap().is_empty());
     assert_eq!(state.due(quick, &wanted()).await.unwrap().leased, 1);
 
-    // A sign of life keeps it.
+    // A heartbeat keeps the lease.
     let held = [name(0)];
     database.sql("UPDATE bbdl.enrollee SET leased_until = now() + interval '1 second'");
     state.pulse(slow, &held, &[]).await.unwrap();
@@ -86,7 +86,7 @@ async fn an_expired_lease_goes_to_another_worker() {
     database.sql("UPDATE bbdl.enrollee SET leased_until = now() - interval '1 second'");
     let of_quick = state.lease(quick, &wanted()).await.unwrap();
     assert_eq!(names(&of_quick), ["p0000"]);
-    // The slow one is back: it takes nothing from the other, and says nothing that counts.
+    // The slow worker is back: it takes nothing from the other, and its outcome does not count.
     state.pulse(slow, &held, &[]).await.unwrap();
     let (stale, after) = (of_slow[0].ticket(), &wanted());
     for end in [DONE, FAILED, PullEnd::GivenBack] {
@@ -120,16 +120,16 @@ async fn due_times_after_a_failure_an_end_and_a_release() {
     );
     let wait = "SELECT count(*) FROM bbdl.enrollee WHERE name = 'p0000' AND due_at BETWEEN now() + interval '59 minutes' AND now() + interval '61 minutes'";
     assert_eq!(database.number(wait), 1);
-    // A run that begins later tries all but the one whom the server wants to be left alone.
+    // A later run tries everyone except the enrollee whose server asked for a pause.
     database.sql("UPDATE bbdl.enrollee SET leased_until = NULL");
     let later = state.register().await.unwrap();
     let due = state.due(later, &wanted()).await.unwrap();
     assert_eq!((due.free, due.leased, due.fresh, due.paused), (3, 0, 0, 1));
-    // The first one does not call left whom it tried itself.
+    // The first worker does not count as left those whom it tried itself.
     let due = state.due(worker, &wanted()).await.unwrap();
     assert_eq!((due.free, due.leased, due.fresh, due.paused), (1, 0, 0, 0));
     assert_eq!(names(&state.lease(later, &wanted()).await.unwrap()), ["p0003", "p0001", "p0002"]);
-    // Time goes by.
+    // Time passes.
     database.sql("UPDATE bbdl.enrollee SET due_at = due_at - interval '13 hours', leased_until = NULL");
     let last = state.register().await.unwrap();
     assert!(names(&state.lease(last, &wanted()).await.unwrap()).contains(&"p0000".to_owned()));
@@ -151,14 +151,14 @@ async fn the_oldest_come_first_and_shards_part_them() {
     assert_eq!(names(&state.lease(worker, &odd).await.unwrap()), ["p0001", "p0003", "p0005"]);
 }
 
-/// Two workers whose clocks are hours apart see the same time that is left.
+/// Two workers whose clocks are hours apart see the same time left.
 #[test]
 async fn token_lifetimes_follow_the_databases_clock() {
     let Some(database) = database() else { return };
     let dir = tempfile::tempdir().unwrap();
     let state = open(&database, dir.path()).await;
     let mut row = new_enrollee(0);
-    // What the record says is by the clock of who wrote it.
+    // The time in the record is by the clock of the machine that wrote it.
     row.credential.grant.access_token_expires = jiff::Timestamp::now().checked_add(Duration::from_secs(7200)).ok();
     state.import(&[row], false).await.unwrap();
     database.sql("UPDATE bbdl.enrollee SET access_expires = access_expires - interval '1 hour'");
@@ -183,10 +183,10 @@ async fn live_workers_share_one_limit_and_one_hold() {
     let share = async |worker| state.pulse(worker, &[], &[]).await.unwrap()[0].share;
     let shares = [share(workers[0]).await, share(workers[1]).await, share(workers[2]).await];
     assert_eq!(shares, [3, 2, 2]);
-    // One died: the others have its share after a while.
+    // One worker died. After a while, the others get its share.
     database.sql("UPDATE bbdl.worker SET seen = now() - interval '1 hour' WHERE started = (SELECT min(started) FROM bbdl.worker)");
     assert_eq!([share(workers[1]).await, share(workers[2]).await], [4, 3]);
-    // More workers than requests: the newest have to wait.
+    // There are more workers than requests: the newest have to wait.
     database.sql("UPDATE bbdl.server SET max_in_flight = 1");
     assert_eq!([share(workers[1]).await, share(workers[2]).await], [1, 0]);
 
@@ -195,7 +195,7 @@ async fn live_workers_share_one_limit_and_one_hold() {
     let limits = state.pulse(workers[2], &[], &[]).await.unwrap();
     let [ServerLimit { hold: Some(left), .. }] = limits.as_slice() else { panic!("{limits:?}") };
     assert!(*left > Duration::from_secs(50), "{left:?}");
-    // A shorter one does not end it.
+    // A shorter pause does not end it.
     state.pulse(workers[1], &[], &[Hold { left: Duration::from_secs(1), ..hold }]).await.unwrap();
     assert!(state.pulse(workers[2], &[], &[]).await.unwrap()[0].hold.unwrap() > Duration::from_secs(50));
     state.sign_off(workers[1]).await.unwrap();

@@ -1,4 +1,4 @@
-//! Who was not pulled is never called fresh, and a fault of one machine costs the others nothing.
+//! An enrollee who was not pulled is never called fresh, and a fault of one machine does not affect the others.
 
 use std::process::Command;
 
@@ -71,7 +71,7 @@ fn a_worker_with_the_wrong_key_leaves_everybody_to_the_others() {
 
 #[test]
 fn a_worker_whose_disk_is_full_leaves_everybody_to_the_others() {
-    /// How the shell ends where nobody like us may mount a file system.
+    /// The exit code of the shell if this user may not mount a file system.
     const NO_MOUNT: i32 = 200;
     let Some(database) = database() else { return };
     let fleet = Fleet::of(database, 24, Setting::default());
@@ -108,7 +108,7 @@ fn tokens_that_are_damaged_stop_nobody_else() {
     assert_eq!((&run["succeeded"], &run["failed"], &run["left"]), (&23.into(), &1.into(), &0.into()), "{run}");
 }
 
-/// A profile as a newer bbdl may write it, of the one who is due first.
+/// The enrollee who is due first has a profile that a newer bbdl may have written.
 #[test]
 fn a_row_that_cannot_be_understood_stops_nobody_else() {
     let Some(database) = database() else { return };
@@ -150,7 +150,7 @@ fn a_renewed_log_in_that_does_not_belong_here_is_told_and_kept() {
     assert!(doctor.contains("2 renewed log-ins wait in"), "{doctor}");
 }
 
-/// What a killed first pull has left is a person's data, and goes when the person withdraws.
+/// What a killed first pull has left is a person's data, and is removed when the person withdraws.
 #[test]
 fn the_archive_of_a_killed_first_pull_is_found_by_purge() {
     let Some(database) = database() else { return };

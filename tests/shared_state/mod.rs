@@ -31,7 +31,7 @@ use crate::support::postgres::Database;
 
 pub(crate) const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
-/// Everybody who was not pulled within half a day.
+/// Everyone who was not pulled within half a day.
 pub(crate) fn wanted() -> Wanted {
     Wanted { asked: "eob".into(), stale_after: Duration::from_secs(12 * 3600), shard: None }
 }

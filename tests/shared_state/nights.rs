@@ -1,4 +1,4 @@
-//! Whole nights: the real program, several of it at once, on one PostgreSQL and one mock.
+//! Whole nightly runs: the real program, several at once, with one PostgreSQL and one mock.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,11 +21,11 @@ use crate::support::{
     tls::certificate,
 };
 
-/// Enrollees in a shared state, whose access tokens all have to be renewed first.
+/// Enrollees in a shared state whose access tokens all have to be renewed first.
 pub(super) struct Fleet {
     pub(super) stage: Stage,
     pub(super) database: Database,
-    /// What workers are told of where it is.
+    /// The address that workers are given.
     state: String,
     /// A home for each worker, and what they share.
     dir: TempDir,
@@ -58,7 +58,7 @@ impl Fleet {
         self.dir.path().join(name)
     }
 
-    /// The program on a machine of its own.
+    /// The program on a separate machine.
     pub(super) fn bbdl(&self, machine: &str, arguments: &[&str]) -> Command {
         let home = self.path(machine);
         std::fs::create_dir_all(&home).unwrap();
@@ -80,7 +80,7 @@ impl Fleet {
         command.stdout(Stdio::null()).stderr(log).spawn().unwrap()
     }
 
-    /// How often each enrollee's pull succeeded, by the results of these machines.
+    /// How often each enrollee's pull succeeded, according to the results of these machines.
     fn successes(&self, machines: &[String]) -> BTreeMap<String, usize> {
         let mut times = BTreeMap::new();
         for machine in machines {
@@ -138,7 +138,7 @@ fn eight_workers_pull_for_everybody_exactly_once() {
     let fleet = Fleet::of(database, PEOPLE, Setting::default());
     let all = machines(8);
     let mut workers: Vec<Child> = all[..4].iter().map(|machine| fleet.start(machine)).collect();
-    // The second night begins while the first one is at work.
+    // The second run begins while the first one is working.
     until("nobody was pulled", || fleet.ok() > 20);
     workers.extend(all[4..].iter().map(|machine| fleet.start(machine)));
     assert_eq!(codes(workers), [Some(0); 8]);
@@ -154,20 +154,20 @@ fn eight_workers_pull_for_everybody_exactly_once() {
     let busy = all.iter().filter(|machine| fleet.path(&format!("{machine}.results")).exists()).count();
     assert!(busy >= 4, "{busy} of them had work");
 
-    // Whoever comes later finds everybody fresh, and asks the server nothing.
+    // A later run finds everyone fresh, and sends the server no requests.
     let output = finished(fleet.worker("late", &["--json"]));
     assert_code(&output, 0, &["late"]);
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&told["run"]["due"], &told["run"]["fresh"]), (&0.into(), &PEOPLE.into()));
     assert!(fleet.stage.asked().is_empty());
-    // What was not asked for before is due, and needs no renewal.
+    // A resource that was not asked for before is due, and needs no renewal.
     let mut patients = fleet.bbdl("patients", &["fetch", "patient", "--all-profiles", "--json", "--out"]);
     patients.arg(fleet.path("patients"));
     let told: Value = serde_json::from_slice(&finished(patients).stdout).unwrap();
     assert_eq!(told["run"]["succeeded"], PEOPLE);
 }
 
-/// Eight workers share three sessions of the database: nothing of one transaction may be needed in another.
+/// Eight workers share three database sessions, so no transaction may depend on another one.
 #[test]
 fn eight_workers_pull_through_a_pooler() {
     const PEOPLE: usize = 200;
@@ -189,7 +189,7 @@ fn eight_workers_pull_through_a_pooler() {
     assert_eq!(fleet.database.number("SELECT count(*) FROM bbdl.worker"), 0, "all have signed off");
 }
 
-/// The instants at which the mock answered requests for claims, in seconds; those that it refused, too.
+/// The times at which the mock answered requests for claims, in seconds, including those that it refused.
 fn answers(fleet: &Fleet) -> Vec<(f64, u64)> {
     let rows = http("GET", &format!("{}/__mock/requests", fleet.stage.mock.url()), &[], "").body;
     let rows: Vec<Value> = serde_json::from_str(&rows).unwrap();
@@ -202,7 +202,8 @@ fn answers(fleet: &Fleet) -> Vec<(f64, u64)> {
 
 #[test]
 fn what_one_worker_is_told_by_the_server_holds_all() {
-    /// What the server asks for, and what the others may take to hear of it: a sign of life comes once a second.
+    /// How long the server asks to wait, and how long the others may need to hear about it. A heartbeat comes once a
+    /// second.
     const HOLD: f64 = 12.0;
     const HEARD: f64 = 6.0;
     let Some(database) = database() else { return };
@@ -238,7 +239,7 @@ fn the_database_has_to_prove_its_name() {
     let root = format!("&sslrootcert={}", dir.path().join("ca.pem").display());
     let (code, said) = listed("localhost", &root);
     assert!(code == 0 && said.contains("p0001"), "{code}: {said}");
-    // An authority that nobody here knows; another name than the certificate's; no TLS where the server demands it.
+    // An unknown authority; another name than in the certificate; no TLS although the server requires it.
     for (host, more, words) in [
         ("localhost", "", "certificate"),
         ("127.0.0.1", root.as_str(), "certificate"),
@@ -255,7 +256,7 @@ fn the_database_has_to_prove_its_name() {
 fn a_database_without_tls_says_what_to_do() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    // What PostgreSQL answers to a request for TLS that it does not speak (its manual, 53.2.11).
+    // PostgreSQL's answer to a request for TLS if it does not support TLS (its manual, 53.2.11).
     std::thread::spawn(move || {
         for mut client in listener.incoming().flatten() {
             let mut request = [0; 8];
@@ -296,7 +297,7 @@ fn workers_killed_at_any_moment_lose_only_renewals_in_flight() {
     let (mut kills, mut in_flight, mut next) = (0, 0, 0);
     let mut workers: Vec<Child> = Vec::new();
     while kills < KILLS {
-        // Whoever has nothing to do any more is replaced, and everybody is due again.
+        // A worker with nothing left to do is replaced, and everyone is due again.
         workers.retain_mut(|worker| worker.try_wait().unwrap().is_none());
         if database.number("SELECT count(*) FROM bbdl.enrollee WHERE ended_kind IS NULL AND NOT ok") < 40 {
             fleet.stage.control("POST", "clock", r#"{"advance_seconds": 4000}"#);
@@ -317,7 +318,7 @@ fn workers_killed_at_any_moment_lose_only_renewals_in_flight() {
             worker.id()
         ));
     }
-    // The last night is left in peace.
+    // The last run is not disturbed.
     codes(workers);
     database.sql("UPDATE bbdl.enrollee SET due_at = '-infinity' WHERE NOT ok");
     let end = fleet.start("last").wait().unwrap().code();
@@ -379,7 +380,7 @@ fn a_database_that_stays_away_is_75_and_nothing_is_lost() {
     assert_eq!(codes(workers), [Some(75); 2]);
     assert_eq!(impatient("m0").wait().unwrap().code(), Some(75), "it is still away");
     cluster.up();
-    // Their leases run out; the same two machines go on, and bring what they kept.
+    // Their leases expire. The same two machines continue, and deliver what they kept.
     fleet.database.sql("UPDATE bbdl.enrollee SET leased_until = now(), due_at = '-infinity' WHERE NOT ok");
     let workers: Vec<Child> = machines(2).iter().map(|machine| fleet.start(machine)).collect();
     assert_eq!(codes(workers), [Some(0); 2]);
@@ -419,7 +420,8 @@ fn workers_whose_clocks_are_hours_apart_share_the_night() {
     assert_eq!(codes(workers), [Some(0); 3]);
     assert_eq!(fleet.successes(&machines(3)).values().sum::<usize>(), 60);
     assert_eq!(fleet.renewals(), 60);
-    // A machine that is behind does not take the tokens of one that is ahead for good, or the other way round.
+    // A machine whose clock is slow does not think that expired tokens from a fast one are still valid, nor the other
+    // way round.
     fleet.stage.control("POST", "clock", r#"{"advance_seconds": 4000}"#);
     fleet.database.sql("UPDATE bbdl.enrollee SET ok = false, due_at = '-infinity', access_expires = access_expires - interval '4000 seconds'");
     assert_eq!(codes(vec![at("m3", "-26h"), at("m4", "+5h")]), [Some(0); 2]);
@@ -450,7 +452,7 @@ fn withdrawn_consents_end_and_every_night_says_so() {
     assert_code(&output, 77, &["first night"]);
     let ended = "SELECT count(*), min(ended_kind) FROM bbdl.enrollee WHERE ended_kind IS NOT NULL";
     assert_eq!(fleet.database.sql(ended), "2|grant_revoked");
-    // The server is not asked about them again, and they do not pass for fresh.
+    // The server is not asked about them again, and they do not count as fresh.
     fleet.stage.asked();
     for (more, code) in [(&["--json"][..], 77), (&["--json", "--tolerate", "77"], 0)] {
         let output = finished(fleet.worker("m0", more));

@@ -1,4 +1,4 @@
-//! Renewals among many: one at a time, nothing lost that was stored, and what is lost is called lost.
+//! Renewals by many: one at a time, nothing that was stored is lost, and what is lost is reported as lost.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ fn is(credential: &Credential, refresh: &str) -> bool {
     credential.refresh_token.as_ref().unwrap().matches(refresh)
 }
 
-/// `count` enrollees and a state that treats silence of a second as the end.
+/// `count` enrollees, and a state for which a second of silence means that a worker is dead.
 async fn stage(database: &Database, dir: &std::path::Path, count: usize) -> SharedState {
     let state = open(database, dir).await;
     import(&state, count).await;
@@ -82,7 +82,7 @@ async fn a_worker_that_lost_its_lease_still_stores_new_tokens() {
     let present = of_slow.load().await.unwrap();
     let mut renewal = begun(&of_slow, &present).await;
 
-    // Its lease runs out, and so does the longest renewal. Another worker takes over and tries once.
+    // Its lease expires, and so does the longest renewal time. Another worker takes over and tries once.
     database.sql("UPDATE bbdl.enrollee SET leased_until = now() - interval '1 second', renewing_since = now() - interval '2 seconds'");
     let lease = state.lease(quick, &wanted()).await.unwrap().remove(0);
     let of_quick = vault(&state, quick, 0).await;
@@ -93,7 +93,7 @@ async fn a_worker_that_lost_its_lease_still_stores_new_tokens() {
     state.finish(&lease.ticket(), &ended, &wanted(), &json!({})).await.unwrap();
     assert_eq!(database.sql("SELECT ended_kind FROM bbdl.enrollee"), "lost_by_us");
 
-    // The answer arrives at last.
+    // The answer finally arrives.
     renewal.store(&renewed(&present, 7)).await.unwrap();
     assert!(is(&of_quick.load().await.unwrap(), "refresh-renewed-7"));
     assert_eq!(database.sql("SELECT ended_kind FROM bbdl.enrollee"), "", "it is not lost after all");
@@ -129,7 +129,7 @@ async fn an_unanswered_renewal_is_waited_for_and_then_noted() {
     let second = begun(&vault, &present).await;
     assert!(began.elapsed() >= Duration::from_millis(900), "{:?}", began.elapsed());
     assert!(second.after_a_loss());
-    // The server was not reached this time: the first answer may be lost all the same.
+    // The server was not reached this time, but the first answer may still be lost.
     second.forget().await;
     assert!(begun(&vault, &present).await.after_a_loss());
 }

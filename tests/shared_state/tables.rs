@@ -1,4 +1,4 @@
-//! The tables: made, brought up to date, refused; what is in them and what is not.
+//! The tables: created, migrated, refused; what is in them and what is not.
 
 use bbdl::{
     error::Exit,
@@ -33,13 +33,13 @@ async fn tables_are_made_by_an_import_and_brought_up_to_date_by_all() {
     }
     assert_eq!(look().await, SchemaState::Missing, "whoever only looks makes nothing");
 
-    // Two imports at the same moment.
+    // Two imports at the same time.
     let (one, other) = tokio::join!(opened(Migrate::Create), opened(Migrate::Create));
     one.unwrap();
     other.unwrap();
     assert_eq!(look().await, SchemaState::Current);
 
-    // As version 1 left it.
+    // The tables as version 1 left them.
     database.sql("DROP TABLE bbdl.server; DELETE FROM bbdl.schema_version WHERE version >= 2");
     assert_eq!(look().await, SchemaState::Older(1));
     assert_eq!(opened(Migrate::Nothing).await.unwrap_err().exit(), Exit::NotSetUp);
@@ -71,7 +71,7 @@ async fn a_user_without_rights_and_a_missing_database_are_set_up_problems() {
     let missing = open(&format!("{before}/none{after}")).await;
     assert_eq!(missing.exit(), Exit::NotSetUp, "{missing}");
 
-    // An administrator made the schema: the right to make schemas is not needed.
+    // An administrator made the schema, so the right to make schemas is not needed.
     database.sql("CREATE SCHEMA bbdl AUTHORIZATION weak");
     let url = database.url().replace("bbdl@", "weak@");
     let source = bbdl::shared_state::address::AddressSource::CommandLine;
@@ -93,7 +93,7 @@ async fn a_name_that_exists_is_replaced_only_when_asked_for() {
     assert_eq!(state.import(&rows, true).await.unwrap(), [Imported::Yes, Imported::Yes]);
     let there = state.enrollees(None).await.unwrap();
     assert_eq!(there.len(), 2);
-    // A new consent is a new beginning.
+    // A new consent starts from the beginning.
     assert!(there.iter().all(|(_, enrollee)| enrollee.as_ref().unwrap().profile.ended.is_none()));
     let credential = state.open_tokens(&there[0].0, &there[0].1.as_ref().unwrap().tokens).unwrap();
     assert!(credential.refresh_token.unwrap().matches("refresh-0001-0000"));
@@ -134,7 +134,7 @@ async fn a_dump_of_the_database_opens_nothing() {
         assert!(!dump.contains(&as_bytea), "{secret}");
     }
 
-    // Tokens that are put into another row do not open there.
+    // Tokens that are moved to another row cannot be opened there.
     database.sql("UPDATE bbdl.enrollee SET sealed = (SELECT sealed FROM bbdl.enrollee WHERE name = 'p0001') WHERE name = 'p0002'");
     let there = state.enrollees(Some(&[name(2)])).await.unwrap();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! A server that repeats in its error what it was sent: the Authorization header and every field of the body.
+//! A server that repeats what it was sent in its error: the Authorization header and every field of the body.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Answers everything with this status.
+    /// Answers every request with this status.
     pub fn start(status: u16) -> Self {
         let sent = Arc::new(Mutex::new(Vec::new()));
         let noted = Arc::clone(&sent);
@@ -24,7 +24,7 @@ impl Server {
         Self { url, sent }
     }
 
-    /// The secrets that it has seen.
+    /// The secrets that it has received.
     pub fn sent(&self) -> Vec<String> {
         self.sent.lock().unwrap().clone()
     }

@@ -1,5 +1,5 @@
-//! What may stand between bbdl and the server: passes everything on to a mock, but for the paths whose answers a test
-//! makes up or changes.
+//! A gateway between bbdl and the server. It passes everything on to a mock, except paths whose answers a test makes
+//! up or changes.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +9,7 @@ use super::{
     listener::{Request, serve},
 };
 
-/// What the mock says, when it is asked.
+/// The mock's answer, when the rule asks for it.
 pub type Real<'a> = &'a dyn Fn() -> Reply;
 type Rule = Arc<dyn Fn(Real<'_>) -> Reply + Send + Sync>;
 
@@ -25,7 +25,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway before this stage's mock.
+    /// A gateway in front of this stage's mock.
     pub fn before(stage: &Stage) -> Self {
         let state = Arc::new(Mutex::new(State::default()));
         let (shared, mock) = (Arc::clone(&state), stage.mock.url().to_owned());
@@ -51,7 +51,7 @@ impl Gateway {
         command
     }
 
-    /// From now on, this answers whatever has `path` in its path.
+    /// From now on, this rule answers every path that contains `path`.
     pub fn answer(&self, path: &str, rule: impl Fn(Real<'_>) -> Reply + Send + Sync + 'static) {
         let mut state = self.state.lock().unwrap();
         state.rules.retain(|(known, _)| known != path);
@@ -63,7 +63,7 @@ impl Gateway {
         self.state.lock().unwrap().rules.clear();
     }
 
-    /// What was asked for since the last time: `METHOD /path`.
+    /// The requests since the last call: `METHOD /path`.
     pub fn asked(&self) -> Vec<String> {
         std::mem::take(&mut self.state.lock().unwrap().asked)
     }

@@ -1,5 +1,5 @@
-//! Runs the tests of this program as the compiler's own harness does, and also ignores those that find something
-//! missing on this machine ([`super::needs`]). The last lines say what to install.
+//! Runs the tests of this program like the compiler's own harness, and also ignores those that miss something on this
+//! machine ([`super::needs`]). The last lines say what to install.
 
 use std::{panic::resume_unwind, process::ExitCode, thread};
 
@@ -18,7 +18,7 @@ inventory::collect!(Test);
 pub fn main() -> ExitCode {
     let (mut arguments, wanted) = arguments();
     arguments.test_threads = arguments.test_threads.or_else(threads);
-    // The program's own name comes first and says nothing.
+    // The program's own name comes first and has no meaning.
     let tests = inventory::iter::<Test>.into_iter();
     let mut tests: Vec<(&str, fn())> =
         tests.map(|test| (test.name.split_once("::").map_or(test.name, |(_, name)| name), test.run)).collect();
@@ -31,14 +31,14 @@ pub fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-/// How many tests run at once, unless a person says it. They use a third of the processors' time: the rest is waiting,
-/// for a server that is slow on purpose or a program that is to end.
+/// How many tests run at once, unless a person sets it. They use the processors a third of the time. The rest is
+/// waiting, for a server that is slow on purpose or a program that has to end.
 fn threads() -> Option<usize> {
     const TESTS_PER_PROCESSOR: usize = 2;
     thread::available_parallelism().ok().map(|processors| processors.get() * TESTS_PER_PROCESSOR)
 }
 
-/// The options, and the parts of names to run: of those libtest-mimic takes only one, unlike the compiler's harness.
+/// The options, and the parts of names to run. Unlike the compiler's harness, libtest-mimic accepts only one.
 fn arguments() -> (Arguments, Vec<String>) {
     const WITH_VALUE: [&str; 6] = ["-Z", "--color", "--format", "--logfile", "--skip", "--test-threads"];
     let (mut options, mut wanted) = (Vec::new(), Vec::new());
@@ -61,7 +61,7 @@ pub fn block_on(test: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test);
 }
 
-/// Runs a test in a thread of its name, which is what a panic's message shows.
+/// Runs a test in a thread with its name, which a panic's message shows.
 fn attempt(name: &str, run: fn()) -> Result<Completion, Failed> {
     let body = move || {
         run();

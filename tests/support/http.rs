@@ -1,4 +1,4 @@
-//! Requests as a browser, an app or a person with a tool would make them.
+//! Requests as a browser, an app or a person with a tool would send them.
 
 use std::{
     io::{ErrorKind, Read},
@@ -14,7 +14,7 @@ use ureq::{
 use super::{PATIENCE, text};
 
 pub struct Answer {
-    /// 0 where the server hung up without an answer.
+    /// 0 if the server closed the connection without an answer.
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: String,
@@ -26,7 +26,7 @@ impl Answer {
     }
 }
 
-/// Sends what it is told to send, over a connection of its own, and follows nothing.
+/// Sends exactly what it is given, over a separate connection, and follows no redirects.
 static AGENT: LazyLock<Agent> = LazyLock::new(|| {
     Agent::config_builder()
         .accept(AutoHeaderValue::None)
@@ -82,7 +82,7 @@ pub fn follow(url: &str) -> Answer {
     panic!("redirects without end");
 }
 
-/// Where the browser would end up, without going there.
+/// The address that the browser would end up at, without going there.
 pub fn callback_of(authorize_url: &str) -> String {
     http("GET", authorize_url, &[], "").header("location").expect("no redirect").to_owned()
 }

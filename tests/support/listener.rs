@@ -1,4 +1,4 @@
-//! A small HTTP server: a request a connection, and whatever a test answers.
+//! A small HTTP server: one request per connection, with any answer that a test wants.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -29,13 +29,13 @@ impl Request {
     }
 }
 
-/// An answer as it goes out.
+/// An answer as it is sent.
 #[derive(Clone)]
 pub struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
-    /// The connection ends after so many bytes of the body.
+    /// The connection ends after this many bytes of the body.
     pub cut: Option<usize>,
 }
 
@@ -60,7 +60,7 @@ impl Reply {
     }
 }
 
-/// Answers from now on, each connection in a thread of its own; returns the address.
+/// Answers from now on, each connection in its own thread. Returns the address.
 pub fn serve(answer: impl Fn(Request) -> Reply + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -68,14 +68,14 @@ pub fn serve(answer: impl Fn(Request) -> Reply + Send + Sync + 'static) -> Strin
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let answer = Arc::clone(&answer);
-            // A client that leaves in the middle is no business of this server's.
+            // If a client leaves in the middle, this server ignores it.
             thread::spawn(move || read(&stream).and_then(|request| write(&stream, &answer(request))));
         }
     });
     url
 }
 
-/// A server that answers nothing and counts who comes.
+/// A server that never answers and counts its connections.
 pub fn counting() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

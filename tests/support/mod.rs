@@ -1,4 +1,4 @@
-//! What the tests share: the real binary in a home of its own, a mock to talk to, a small HTTP client.
+//! What the tests share: the real binary in its own home, a mock to talk to, a small HTTP client.
 
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file uses its own part")]
 #![allow(
@@ -54,7 +54,7 @@ pub struct Stage {
     pub mock: Mock,
 }
 
-/// How the mock of a stage is to be.
+/// The settings for the mock of a stage.
 pub struct Setting {
     pub claims: usize,
     pub access: Access,
@@ -98,7 +98,7 @@ impl Stage {
         stage
     }
 
-    /// The real binary, with nothing of this process's environment but what it needs.
+    /// The real binary, with only what it needs from this process's environment.
     pub fn bbdl(&self, arguments: &[&str]) -> Command {
         let mut command = bbdl(self.home.path());
         command.args(arguments);
@@ -135,7 +135,7 @@ impl Stage {
         command
     }
 
-    /// Starts a log-in and follows its address as a browser would; returns what it printed.
+    /// Starts a log-in and follows its address like a browser. Returns its output.
     pub fn log_in_with(&self, command: Command) -> Output {
         let mut login = Running::start(command);
         let url = login.authorize_url();
@@ -167,14 +167,14 @@ impl Stage {
         self.control("POST", "faults", &serde_json::json!(specs).to_string());
     }
 
-    /// How many requests for this path the mock has answered, in whatever way, since its log was last emptied.
+    /// How many requests for this path the mock has answered, with any status, since its log was last emptied.
     pub fn requests_for(&self, path: &str) -> usize {
         let log = self.control("GET", "requests", "");
         let is_for = |row: &&Value| row["path"].as_str().is_some_and(|known| known.contains(path));
         log.as_array().unwrap().iter().filter(is_for).count()
     }
 
-    /// What the mock was asked since the last time: `METHOD path?query status`.
+    /// The mock's requests since the last call: `METHOD path?query status`.
     pub fn asked(&self) -> Vec<String> {
         let asked = self.control("GET", "requests", "");
         self.control("DELETE", "requests", "");
@@ -189,7 +189,7 @@ impl Stage {
         self.home.path().join("claims")
     }
 
-    /// Puts other claims in the archive's place, as if a pull had brought them: the manifest knows of it.
+    /// Replaces the archive's claims, as if a pull had brought them: the manifest is updated too.
     pub fn keep_instead(&self, claims: &str) {
         let (file, path) = (self.out().join("ExplanationOfBenefit.ndjson"), self.out().join("manifest.json"));
         std::fs::write(file, claims).unwrap();
@@ -211,12 +211,12 @@ impl Stage {
     }
 }
 
-/// The program under test: the one just built, or the one that `BBDL_TEST_BINARY` names (an older release).
+/// The program under test: the one that was just built, or the one named by `BBDL_TEST_BINARY` (an older release).
 pub fn binary() -> PathBuf {
     std::env::var_os("BBDL_TEST_BINARY").map_or_else(|| cargo_bin!("bbdl").to_owned(), PathBuf::from)
 }
 
-/// The binary in a home of its own.
+/// The binary in its own home.
 pub fn bbdl(home: &Path) -> Command {
     let mut command = Command::new(binary());
     command
@@ -226,7 +226,7 @@ pub fn bbdl(home: &Path) -> Command {
         .envs(std::env::var_os("SystemRoot").map(|root| ("SystemRoot", root)))
         .env("HOME", home)
         .env("BBDL_HOME", home)
-        // What happens to the third request has to happen to the third page; `--jobs` says otherwise.
+        // What happens to the third request has to happen to the third page. `--jobs` overrides this.
         .env("BBDL_JOBS", "1")
         .env("BBDL_TOKEN_STORE", "file")
         .env("BBDL_RETRY_DELAY", "10")
@@ -235,12 +235,12 @@ pub fn bbdl(home: &Path) -> Command {
     command
 }
 
-/// For its owner only, as a file with a secret is to be.
+/// Makes a file readable only by its owner, as a file with a secret should be.
 pub fn private(path: &Path) {
     set_mode(path, 0o600);
 }
 
-/// Says who may do what with a file or a directory, where the system has modes.
+/// Sets the permissions of a file or a directory, if the system has modes.
 pub fn set_mode(path: &Path, mode: u32) {
     #[cfg(unix)]
     std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
@@ -248,7 +248,7 @@ pub fn set_mode(path: &Path, mode: u32) {
     let _ = (path, mode);
 }
 
-/// A file or directory has this mode, where the system has modes.
+/// Checks that a file or directory has this mode, if the system has modes.
 #[track_caller]
 pub fn assert_mode(path: &Path, mode: u32) {
     #[cfg(unix)]
@@ -272,14 +272,14 @@ pub fn started_by(starter: &[&str], inner: &Command) -> Command {
     command
 }
 
-/// The same command with its results among its messages, as a terminal shows them.
+/// The same command with its results among its messages, as on a terminal.
 pub fn with_stdout_as_stderr(inner: Command) -> Command {
     let mut command = started_by(&["sh", "-c", "exec \"$@\" >&2", "sh"], &inner);
     command.stdin(Stdio::piped());
     command
 }
 
-/// Whoever runs the tests may have SIGHUP ignored (`nohup`), and what they start inherits that.
+/// SIGHUP may be ignored where the tests are run (`nohup`), and their child processes inherit that.
 pub const HEEDING_SIGHUP: [&str; 2] = ["env", "--default-signal=HUP"];
 
 pub fn finished(mut command: Command) -> Output {
@@ -316,7 +316,7 @@ pub fn ids(lines: &[String]) -> Vec<String> {
     lines.iter().map(id).collect()
 }
 
-/// A running command whose stderr is read as it comes.
+/// A running command whose stderr is read as it is written.
 pub struct Running {
     child: Child,
     lines: Receiver<String>,
@@ -329,7 +329,7 @@ impl Running {
         let stderr = child.stderr.take().unwrap();
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
-            // A question for a secret has no end of line: somebody has to answer it first.
+            // A question for a secret has no line break, because it has to be answered first.
             const QUESTION: &[u8] = b"(not shown): ";
             let mut line = Vec::new();
             for byte in BufReader::new(stderr).bytes().map_while(Result::ok) {
@@ -371,7 +371,7 @@ impl Running {
         writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
-    /// Ends it in the middle of whatever it does.
+    /// Ends it in the middle of its work.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.finish();
@@ -381,13 +381,13 @@ impl Running {
         self.child.id()
     }
 
-    /// Waits for the end; stderr is all that was said.
+    /// Waits for the end. stderr has everything that it printed.
     pub fn finish(mut self) -> Output {
         drop(self.child.stdin.take());
         self.finish_open()
     }
 
-    /// As [`Running::finish`], with standard input left open until then: a terminal is not closed either.
+    /// Like [`Running::finish`], but leaves standard input open until then, like a terminal.
     pub fn finish_open(mut self) -> Output {
         let mut stdout = self.child.stdout.take().unwrap();
         let (done, read) = mpsc::channel();
@@ -422,7 +422,7 @@ pub fn signal(process: u32, signal: Signal) {
     rustix::process::kill_process(process, signal).unwrap();
 }
 
-/// Every file of an archive with its content, lock and leftovers aside.
+/// Every file of an archive with its content, except lock and leftovers.
 pub fn snapshot(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = Vec::new();
     let mut todo = vec![dir.to_owned()];
@@ -442,7 +442,7 @@ pub fn snapshot(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     files
 }
 
-/// Every recorded claim of all versions once, one a line, with its version before its id.
+/// Every recorded claim of all versions once, one per line, with its version before its id.
 pub fn recorded_claims() -> Option<String> {
     let data = shared("data")?;
     let mut claims = std::collections::BTreeMap::new();
@@ -454,7 +454,7 @@ pub fn recorded_claims() -> Option<String> {
                 value["entry"].as_array_mut().into_iter().flatten().map(|entry| entry["resource"].take()).collect();
             for mut claim in bundled.into_iter().chain([value]) {
                 if claim["resourceType"] == "ExplanationOfBenefit" {
-                    // The same claim stands in several recordings, and at several versions.
+                    // The same claim is in several recordings, and at several versions.
                     let id = format!("{api}{}", claim["id"].as_str().unwrap_or_default());
                     claim["id"] = id.as_str().into();
                     claims.insert(id, claim);
@@ -466,7 +466,7 @@ pub fn recorded_claims() -> Option<String> {
     Some(claims.values().map(|claim| format!("{claim}\n")).collect())
 }
 
-/// Says what the test has found out.
+/// Prints what the test has found out.
 pub fn tell(line: &str) {
     std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }

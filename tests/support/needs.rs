@@ -1,5 +1,5 @@
-//! What some tests need and not every machine has. A test that misses something is ignored, not passed, and the end of
-//! the run says what to install. `BBDL_REQUIRE=tools,shared,root,system` turns what is missing into a failure.
+//! What some tests need and not every machine has. A test that misses something is ignored, not passed, and the end
+//! of the run says what to install. With `BBDL_REQUIRE=tools,shared,root,system`, a missing thing is a failure.
 
 use std::{
     cell::RefCell,
@@ -25,7 +25,7 @@ enum Need {
     System(&'static str),
 }
 
-/// The program and the Debian package that has it, where the two differ.
+/// Programs whose Debian package has another name.
 const PACKAGES: &[(&str, &str)] = &[
     ("cc", "gcc"),
     ("chromedriver", "chromium-driver"),
@@ -42,7 +42,7 @@ const PACKAGES: &[(&str, &str)] = &[
 ];
 
 impl Need {
-    /// The word that demands it in `BBDL_REQUIRE`.
+    /// The word for it in `BBDL_REQUIRE`.
     fn word(&self) -> &'static str {
         match self {
             Self::Package(_) | Self::Tool(_) => "tools",
@@ -68,7 +68,7 @@ impl Need {
 }
 
 thread_local! {
-    /// What the test of this thread has missed.
+    /// What the test in this thread has missed.
     static MISSED: RefCell<Vec<Need>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -94,12 +94,12 @@ pub fn has_programs(names: &[&'static str]) -> bool {
     missing.is_empty()
 }
 
-/// Notes that a Debian package is missing whose programs are not in the PATH.
+/// Notes that a Debian package is missing. Its programs are not in the PATH.
 pub fn package(name: &'static str) {
     miss(Need::Package(name));
 }
 
-/// What an environment variable says; `what` tells a person what to put there.
+/// The value of an environment variable; `what` tells a person what to set it to.
 pub fn variable(name: &str, what: &'static str) -> Option<OsString> {
     let value = std::env::var_os(name);
     if value.is_none() {
@@ -108,7 +108,7 @@ pub fn variable(name: &str, what: &'static str) -> Option<OsString> {
     value
 }
 
-/// The recorded payloads, if they are here.
+/// The recorded payloads, if they are available.
 pub fn shared(path: &str) -> Option<PathBuf> {
     let found = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(path);
     if found.exists() {
@@ -118,7 +118,7 @@ pub fn shared(path: &str) -> Option<PathBuf> {
     None
 }
 
-/// Whether the tests run as root. Windows has none.
+/// Whether the tests run as root. Windows has no root.
 pub fn is_root() -> bool {
     #[cfg(unix)]
     return rustix::process::geteuid().is_root();
@@ -131,12 +131,12 @@ pub fn root_to(what: &'static str) {
     miss(Need::Root(what));
 }
 
-/// Notes that nobody may do here what this test needs.
+/// Notes that the system does not allow what this test needs.
 pub fn system_to(what: &'static str) {
     miss(Need::System(what));
 }
 
-/// What the test of this thread has missed, in words, and counts it.
+/// What the test in this thread has missed, as text. Also counts it.
 pub fn missed() -> Option<String> {
     let mut missed = MISSED.take();
     missed.sort();
@@ -149,7 +149,7 @@ pub fn missed() -> Option<String> {
     Some(format!("needs {}", words.join("; ")))
 }
 
-/// Says at the end how many tests were ignored and what they need.
+/// Prints at the end how many tests were ignored and what they need.
 pub fn print_summary() {
     let ignored = IGNORED.lock().unwrap_or_else(PoisonError::into_inner);
     if ignored.is_empty() {

@@ -1,4 +1,4 @@
-//! A PostgreSQL of the tests' own: on a socket in a temporary directory, gone with the process that started it.
+//! A PostgreSQL for the tests: on a socket in a temporary directory. It ends with the process that started it.
 
 use std::{
     io::{Read as _, Write as _},
@@ -20,11 +20,11 @@ use super::needs::is_root;
 pub struct Cluster {
     dir: PathBuf,
     programs: PathBuf,
-    /// Stops the server and removes its directory when its standard input ends, however this process does.
+    /// Stops the server and removes its directory when its standard input ends, however this process ends.
     keeper: Child,
 }
 
-/// A database of one test.
+/// A database for one test.
 #[derive(Clone)]
 pub struct Database {
     dir: PathBuf,
@@ -32,14 +32,14 @@ pub struct Database {
     name: String,
 }
 
-/// A PgBouncer before a database: many clients share few sessions, each for a transaction at a time.
+/// A PgBouncer in front of a database: many clients share a few sessions, each for one transaction at a time.
 pub struct Pooler {
     dir: TempDir,
     process: Child,
 }
 
 impl Pooler {
-    /// With so many sessions; `None` where PgBouncer is not installed.
+    /// With this many sessions; `None` if PgBouncer is not installed.
     pub fn before(database: &Database, sessions: usize) -> Option<Self> {
         let program = Path::new("/usr/sbin/pgbouncer");
         if !program.is_file() {
@@ -67,7 +67,7 @@ impl Pooler {
         Some(pooler)
     }
 
-    /// For `--state`.
+    /// The address for `--state`.
     pub fn url(&self, database: &Database) -> String {
         format!("postgres://bbdl@/{}?host={}&port=6432", database.name, self.dir.path().display())
     }
@@ -140,7 +140,7 @@ impl Drop for Pooler {
     }
 }
 
-/// The directory of PostgreSQL's server programs, which Debian has outside of the PATH.
+/// The directory of PostgreSQL's server programs, which on Debian is not in the PATH.
 fn programs() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut places: Vec<PathBuf> = std::env::split_paths(&path).collect();
@@ -155,18 +155,18 @@ fn programs() -> Option<PathBuf> {
     found
 }
 
-/// A database of its own in the server that all tests share; `None` where PostgreSQL is not installed.
+/// A new database in the server that all tests share; `None` if PostgreSQL is not installed.
 pub fn database() -> Option<Database> {
     static SHARED: OnceLock<Option<Cluster>> = OnceLock::new();
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    // Each test that cannot run has to be ignored, not only the first.
+    // Each test that cannot run has to be ignored, not only the first one.
     programs()?;
     let cluster = SHARED.get_or_init(Cluster::start).as_ref()?;
     Some(cluster.database(&format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed))))
 }
 
 impl Cluster {
-    /// Starts a server; `None` where PostgreSQL is not installed.
+    /// Starts a server; `None` if PostgreSQL is not installed.
     pub fn start() -> Option<Self> {
         let programs = programs()?;
         let dir = TempDir::with_prefix("pg").unwrap().keep();
@@ -195,7 +195,8 @@ impl Cluster {
         self.must(&["pg_ctl", "-w", "-s", "-l", "log", "start", "-D"]);
     }
 
-    /// Has it listen on loopback too, with this certificate; connections there without TLS are refused. Its port.
+    /// Makes it listen on loopback too, with this certificate. It refuses connections there without TLS. Returns its
+    /// port.
     pub fn listen_with_tls(&self, certificate: &str, key: &str) -> u16 {
         self.down();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -215,7 +216,7 @@ impl Cluster {
         port
     }
 
-    /// Stops it at once, as a crash does.
+    /// Stops it at once, like a crash.
     pub fn down(&self) {
         self.must(&["pg_ctl", "-w", "-s", "-m", "immediate", "stop", "-D"]);
     }
@@ -223,7 +224,7 @@ impl Cluster {
     fn must(&self, command: &[&str]) {
         let mut started = as_owner(&self.programs.join(command[0]));
         started.args(&command[1..]).arg(self.data()).current_dir(&self.dir).stdin(Stdio::null());
-        // Files, not pipes: the server inherits them and stays.
+        // Files instead of pipes, because the server inherits them and keeps running.
         let log = std::fs::File::create(self.dir.join("said")).unwrap();
         started.stdout(log.try_clone().unwrap()).stderr(log);
         let status = started.status().unwrap();
@@ -247,12 +248,12 @@ impl Drop for Cluster {
 }
 
 impl Database {
-    /// For `--state`.
+    /// The address for `--state`.
     pub fn url(&self) -> String {
         format!("postgres://bbdl@/{}?host={}", self.name, self.dir.display())
     }
 
-    /// Runs SQL; returns rows as lines and columns with `|` between them.
+    /// Runs SQL. Returns rows as lines, with `|` between columns.
     pub fn sql(&self, sql: &str) -> String {
         let output = self.try_sql(sql);
         assert!(output.status.success(), "{sql}: {}", super::text(&output.stderr));
@@ -267,7 +268,7 @@ impl Database {
         self.client("psql").args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql]).output().unwrap()
     }
 
-    /// Everything in it, as a backup has it.
+    /// Everything in it, as in a backup.
     pub fn dump(&self) -> String {
         super::text(&self.client("pg_dump").output().unwrap().stdout)
     }
@@ -280,7 +281,7 @@ impl Database {
     }
 }
 
-/// The user that a server may run as, where the tests run as root: it refuses to be root's.
+/// The user for the server if the tests run as root, because PostgreSQL refuses to run as root.
 fn owner() -> Option<u32> {
     const NOBODY: u32 = 65_534;
     is_root().then_some(NOBODY)
@@ -305,7 +306,7 @@ fn keeper(programs: &Path, dir: &Path) -> Child {
     command.args(["-c", SCRIPT, "sh"]).arg(dir).env_clear();
     command.env("PATH", format!("{}:/usr/bin:/bin", programs.display()));
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    // Its signals are set when it says so.
+    // Its signals are set when it prints this byte.
     child.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
     child
 }

@@ -1,20 +1,20 @@
-//! A real Secret Service for one command: a D-Bus session and a gnome-keyring of its own.
+//! A real Secret Service for one command: a separate D-Bus session and gnome-keyring.
 
 use std::{
     path::Path,
     process::{Command, Output, Stdio},
 };
 
-/// How the keyring is when the command runs.
+/// The state of the keyring when the command runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keyring {
     /// Unlocked, as after a log-in to a desktop.
     Unlocked,
-    /// There, with a login collection that nobody has unlocked.
+    /// It has a login collection, but no one has unlocked it.
     Locked,
 }
 
-/// Runs a shell script in a session of its own, with its own home; whatever it started ends with it.
+/// Runs a shell script in its own session, with its own home. Everything that it started ends with it.
 ///
 /// The script can use `$BBDL` for the binary.
 pub fn run(keyring: Keyring, home: &Path, script: &str, environment: &[(&str, &str)]) -> Output {
@@ -39,8 +39,8 @@ pub fn run(keyring: Keyring, home: &Path, script: &str, environment: &[(&str, &s
     super::finished(command)
 }
 
-/// `owned`: whether the Secret Service answers on this session's bus. `each COMMAND…`: a command for each
-/// daemon of this session, which are those whose D-Bus address is ours.
+/// `owned`: whether the Secret Service answers on this session's bus. `each COMMAND…`: runs a command for each daemon
+/// of this session. Those are the daemons with our D-Bus address.
 const TOOLS: &str = r#"
 owned() {
   dbus-send --session --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.NameHasOwner \
@@ -56,7 +56,7 @@ each() {
 export -f each
 "#;
 
-/// Makes the login collection with a password, unlocked; the daemon answers when this is done.
+/// Creates the login collection with a password, unlocked. The daemon answers when this is done.
 const UNLOCK: &str = "printf pass | gnome-keyring-daemon --unlock --components=secrets > /dev/null 2>&1\n\
                       until owned; do sleep 0.05; done";
 

@@ -1,5 +1,5 @@
-//! A small server of a test's own, for what no mock of the real one does: it lets everybody log in, and answers
-//! whatever the test says.
+//! A small server for a test, which does what no mock of the real one does: it lets everyone log in, and answers
+//! whatever the test wants.
 
 use std::{
     path::Path,
@@ -22,7 +22,7 @@ pub struct Server {
     asked: Arc<Mutex<Vec<String>>>,
 }
 
-/// What is granted, unless a test says something else.
+/// The granted scopes, unless a test sets others.
 pub const SCOPE: &str =
     "patient/Patient.rs patient/Coverage.rs patient/ExplanationOfBenefit.rs profile openid launch/patient";
 
@@ -42,7 +42,7 @@ impl Server {
         Self { url, asked }
     }
 
-    /// What was asked since the last time: path and query.
+    /// The requests since the last call: path and query.
     pub fn asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.asked.lock().unwrap())
     }
@@ -75,21 +75,21 @@ fn answer(target: &str, scope: &str, handler: &dyn Fn(&Url) -> Said) -> Reply {
     let (status, body) = handler(&url);
     let is_empty = body.is_empty();
     let reply = Reply::new(status, kind, body);
-    // As gateways do that strip bodies and leave the head as it was.
+    // Like gateways that strip bodies and do not change the headers.
     if is_empty { reply.with("Content-Encoding", "gzip") } else { reply }
 }
 
-/// The parameter of this version that says with which claim a page starts.
+/// The parameter of this version for the first claim of a page.
 pub fn start_name(api: &str) -> &'static str {
     if api == "v3" { "_offset" } else { "startIndex" }
 }
 
-/// A number among the parameters of an address.
+/// A number in the parameters of an address.
 pub fn number(url: &Url, name: &str) -> Option<usize> {
     url.query_pairs().find(|(key, _)| key == name).and_then(|(_, value)| value.parse().ok())
 }
 
-/// The address of the page that starts there, of the same search.
+/// The address of the page that starts at `start`, in the same search.
 pub fn link_to(api: &str, url: &Url, start: usize) -> String {
     let mut next = url.clone();
     let others: Vec<(String, String)> =
@@ -98,13 +98,13 @@ pub fn link_to(api: &str, url: &Url, start: usize) -> String {
     next.to_string()
 }
 
-/// The entry of a claim that says little.
+/// The entry of a claim with few fields.
 pub fn claim(id: &str, last_updated: &str) -> Value {
     json!({"resource": {"resourceType": "ExplanationOfBenefit", "id": id, "meta": {"lastUpdated": last_updated},
         "patient": {"reference": "Patient/-1"}}})
 }
 
-/// The page of a search that found so many claims, with these entries.
+/// A page of a search that found `found` claims, with these entries.
 pub fn page(api: &str, url: &Url, found: usize, entries: Vec<Value>) -> Value {
     let (start, count) = (number(url, start_name(api)).unwrap_or(0), number(url, "_count").unwrap_or(10));
     let mut links = vec![json!({"relation": "self", "url": url.as_str()})];

@@ -1,5 +1,5 @@
-//! Claims of a kilobyte instead of twenty: what is killed here is the keeping, not the reading, of claims,
-//! and many runs have to fit into a minute.
+//! Claims of a kilobyte instead of twenty. These tests kill while claims are kept, not while they are read, and many
+//! runs have to fit into a minute.
 
 use bluebutton_mock::{
     Population,
@@ -7,7 +7,7 @@ use bluebutton_mock::{
 };
 use jiff::Timestamp;
 
-/// The people of a [`Population`] with claims that say little.
+/// The people of a [`Population`], with claims that have few fields.
 pub struct Slim(Population);
 
 impl Slim {
@@ -67,7 +67,7 @@ impl Records for Slim {
     }
 }
 
-/// A claim without `created`, which is the moment of the download.
+/// A claim without `created`, which is the time of the download.
 pub fn lasting(line: &str) -> String {
     const CREATED: &str = r#""created":""#;
     let from = line.find(CREATED).unwrap() + CREATED.len();

@@ -1,4 +1,4 @@
-//! A server with a certificate of an authority that no machine knows.
+//! A server with a certificate from an authority that no machine trusts.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -11,7 +11,7 @@ use std::{
 use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring, pki_types::PrivatePkcs8KeyDer};
 
-/// Answers everything with a sentence in JSON. Only `ca.pem` in the directory vouches for it.
+/// Answers every request with a sentence in JSON. Only `ca.pem` in the directory vouches for it.
 pub struct TlsServer {
     pub url: String,
 }
@@ -21,7 +21,7 @@ impl TlsServer {
         Self::certified(dir, CertificateParams::new(["127.0.0.1".to_owned()]).unwrap())
     }
 
-    /// With this certificate.
+    /// A server with this certificate.
     pub fn certified(dir: &Path, leaf: CertificateParams) -> Self {
         let config = Arc::new(config(dir, leaf));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -29,7 +29,7 @@ impl TlsServer {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let config = Arc::clone(&config);
-                // A client that does not trust this server ends the connection, which is no business of the server's.
+                // A client that does not trust this server closes the connection, which this server ignores.
                 thread::spawn(move || answer(stream, config));
             }
         });
@@ -37,7 +37,7 @@ impl TlsServer {
     }
 }
 
-/// A certificate of the authority that `ca.pem` in the directory is then of, and its key.
+/// Creates an authority in `ca.pem` in the directory. Returns a certificate from it, and its key.
 pub fn certificate(dir: &Path, leaf: CertificateParams) -> (Certificate, KeyPair) {
     let mut authority = CertificateParams::default();
     authority.distinguished_name.push(DnType::CommonName, "a company's own authority");

@@ -1,9 +1,9 @@
-//! Commands in what bbdl says, read as the command line reads them.
+//! Finds the commands in bbdl's texts, and parses them like a command line.
 
 use bbdl::cli::Cli;
 use clap::{CommandFactory, Parser};
 
-/// The commands in a text: from `bbdl` and the name of a command to where the sentence goes on.
+/// The commands in a text: from `bbdl` and the name of a command to where the sentence continues.
 pub fn commands(text: &str) -> Vec<String> {
     const ENDS: [&str; 12] = ["`", "\n", "  ", " (", ")", ";", ", ", ". ", "\"", " | ", " > ", "→"];
     let names: Vec<String> = Cli::command().get_subcommands().map(|it| it.get_name().to_owned()).collect();
@@ -21,7 +21,7 @@ pub fn commands(text: &str) -> Vec<String> {
     found
 }
 
-/// A command without more is its name, as in "see `bbdl fetch`"; anything else has to be understood.
+/// A command without arguments is just a name, as in "see `bbdl fetch`"; anything else has to be valid.
 pub fn is_understood(command: &str) -> Result<(), String> {
     let words: Vec<String> = command.split_whitespace().map(|word| word.replace(['\'', '"'], "")).collect();
     if words.len() == 2 {
@@ -29,14 +29,14 @@ pub fn is_understood(command: &str) -> Result<(), String> {
     }
     match Cli::try_parse_from(&words) {
         Err(refusal) if refusal.use_stderr() => Err(refusal.to_string()),
-        // Help is an answer, too.
+        // Help is also an answer.
         _ => Ok(()),
     }
 }
 
-/// Fails the test that has seen a command which cannot be run.
+/// Fails the test if the text contains a command that cannot be run.
 pub fn can_be_run(text: &str) {
-    // What clap prints of itself is a pattern and no command.
+    // clap's usage line is a pattern and not a command.
     let told: String =
         text.lines().filter(|line| !line.starts_with("Usage:")).map(|line| format!("{line}\n")).collect();
     for command in commands(&told) {
