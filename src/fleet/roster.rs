@@ -20,7 +20,7 @@ use crate::{
     error::{Exit, Result},
     profile::{
         Paths, Profile, ProfileName, hold,
-        last_pull::{Asked, LastPulls},
+        last_pull::{LastPulls, RequestedResources},
     },
     resource::Resource,
 };
@@ -256,7 +256,7 @@ impl Local {
 fn last_pull(paths: &Paths, name: &ProfileName, out: &Path, selection: &Selection) -> Option<Timestamp> {
     let last = LastPulls::load(paths, name);
     if last.knows(out) || selection.full {
-        return last.when(out, Asked { resources: &selection.resources, full: selection.full });
+        return last.when(out, RequestedResources { resources: &selection.resources, full: selection.full });
     }
     let profile = Profile::load(paths, name).ok().flatten()?;
     profile.archives.iter().find(|note| note.out == out && !note.unfinished).map(|note| note.last_pull)

@@ -19,7 +19,7 @@ use crate::{
     profile::ProfileName,
     shared_state::{
         SharedState,
-        lease::{Lease, LeaseTicket, PullEnd, Wanted, Written},
+        lease::{DueCriteria, Lease, LeaseTicket, PullEnd, Written},
         shared_pull::SharedPull,
         vault::SharedVault,
         worker::{Hold, PULSE, ServerLimit, WorkerId},
@@ -64,7 +64,7 @@ struct Signs {
 pub(crate) struct SharedRoster {
     state: SharedState,
     worker: WorkerId,
-    wanted: Wanted,
+    wanted: DueCriteria,
     renewals: u8,
     queue: VecDeque<Lease>,
     signs: Arc<Signs>,
@@ -98,7 +98,7 @@ impl SharedRoster {
         pacer: Box<dyn Pacer>,
     ) -> Result<Self> {
         let worker = state.register().await?;
-        let wanted = Wanted {
+        let wanted = DueCriteria {
             asked: json!({ "resources": selection.resources, "full": selection.full }).to_string(),
             stale_after: selection.stale_after.unwrap_or(STALE_AFTER),
             shard: selection.shard.map(super::shard::Shard::parts),

@@ -28,7 +28,7 @@ const READ_PER_BLIND: usize = 8;
 pub(super) struct Prefetch {
     search: Url,
     start_name: &'static str,
-    asked: VecDeque<Asked>,
+    asked: VecDeque<PageRequest>,
     /// The address of the current page, if it has one.
     current: Option<Address>,
     count: u64,
@@ -36,7 +36,7 @@ pub(super) struct Prefetch {
 }
 
 /// A requested page.
-struct Asked {
+struct PageRequest {
     address: Address,
     task: Task,
 }
@@ -114,7 +114,7 @@ impl Prefetch {
             let url = if is_first { self.search.clone() } else { address.url().clone() };
             let (client, bearer, wanted) = (Arc::clone(client), bearer.clone(), wanted(Some(&address)));
             let task = tokio::spawn(async move { fetch(&client, &bearer, &url, wanted).await });
-            self.asked.push_back(Asked { address: address.clone(), task: Task(task) });
+            self.asked.push_back(PageRequest { address: address.clone(), task: Task(task) });
             address = address.next(overlap);
         }
     }

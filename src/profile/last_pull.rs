@@ -46,7 +46,7 @@ struct LastPull {
 
 /// What a pull asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct RequestedResources<'a> {
     /// The resources.
     pub resources: &'a [Resource],
     /// Whether everything was requested again.
@@ -70,7 +70,12 @@ impl LastPulls {
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`].
-    pub(super) fn note(paths: &Paths, name: &ProfileName, note: &ArchiveNote, asked: Option<Asked<'_>>) -> Result<()> {
+    pub(super) fn note(
+        paths: &Paths,
+        name: &ProfileName,
+        note: &ArchiveNote,
+        asked: Option<RequestedResources<'_>>,
+    ) -> Result<()> {
         let mut all = Self::load(paths, name);
         let at = all.archives.iter().position(|it| it.out == note.out);
         let mut archive = at.map_or_else(|| LastPull::new(note), |at| all.archives.swap_remove(at));
@@ -107,7 +112,7 @@ impl LastPulls {
 
     /// Since when the archive at `out` has had everything that is asked for; `None` if some of it was never pulled.
     #[must_use]
-    pub(crate) fn when(&self, out: &Path, asked: Asked<'_>) -> Option<Timestamp> {
+    pub(crate) fn when(&self, out: &Path, asked: RequestedResources<'_>) -> Option<Timestamp> {
         let archive = self.archives.iter().find(|archive| archive.out == out)?;
         let pulled = if asked.full { &archive.pulled_in_full } else { &archive.pulled };
         let one = |resource: &Resource| pulled.get(resource).max(pulled.get(&Resource::All)).copied();
@@ -156,11 +161,11 @@ mod tests {
         let note = |at, resources: Option<&[Resource]>, full| {
             let note =
                 ArchiveNote { out: out.to_owned(), last_pull: second(at), count: 3, filled: None, unfinished: false };
-            let asked = resources.map(|resources| Asked { resources, full });
+            let asked = resources.map(|resources| RequestedResources { resources, full });
             LastPulls::note(&paths, &name, &note, asked).unwrap();
         };
         let when = |resources: &[Resource], full| {
-            let last = LastPulls::load(&paths, &name).when(out, Asked { resources, full });
+            let last = LastPulls::load(&paths, &name).when(out, RequestedResources { resources, full });
             last.map(Timestamp::as_second)
         };
         use Resource::{All, Eob, Patient};

@@ -12,5 +12,5 @@ mod unreadable;
 pub use name::{ProfileName, profile_option};
 pub use new_name::{NameRefused, NewProfileName, TakenNames};
 pub use paths::Paths;
-pub use record::{Profile, Pulled, Replaced, hold, login_command};
+pub use record::{EndedPull, Profile, Replaced, hold, login_command};
 pub(crate) use unreadable::Unreadable;

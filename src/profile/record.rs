@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Paths, ProfileName,
     archive_notes::{ArchiveNote, LeftBehind},
-    last_pull::{Asked, LastPulls},
+    last_pull::{LastPulls, RequestedResources},
     name::profile_option,
 };
 use crate::{
@@ -57,11 +57,11 @@ pub struct Profile {
 
 /// A pull that has just ended.
 #[derive(Debug)]
-pub struct Pulled<'a> {
+pub struct EndedPull<'a> {
     /// The archive.
     pub note: ArchiveNote,
     /// What was pulled completely; `None` if some of it failed.
-    pub asked: Option<Asked<'a>>,
+    pub asked: Option<RequestedResources<'a>>,
 }
 
 /// A profile that replaced another.
@@ -315,14 +315,14 @@ impl Profile {
     ///
     /// # Errors
     /// The errors of [`Profile::update`].
-    pub fn note_pull(paths: &Paths, name: &ProfileName, ours: &Self, pulled: Pulled<'_>) -> Result<()> {
+    pub fn note_pull(paths: &Paths, name: &ProfileName, ours: &Self, pulled: EndedPull<'_>) -> Result<()> {
         let _held = Self::hold(paths, name)?;
         let mut profile = Self::must_load(paths, name)?;
         // Another person may have logged in under this name in the meantime. The archive is not theirs.
         if !profile.is_log_in_of(ours) {
             return Ok(());
         }
-        let Pulled { note, asked } = pulled;
+        let EndedPull { note, asked } = pulled;
         let is_known = |known: &ArchiveNote| known.out == note.out && known.filled == note.filled && !known.unfinished;
         if !profile.archives.iter().any(is_known) {
             profile.archives.retain(|known| known.out != note.out);

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{
     one_profile::{OneProfile, PulledResource},
     plan::{Resource, Target},
-    sinks::SharedPull,
+    sinks::PullHandle,
 };
 use crate::{
     api::{
@@ -29,7 +29,7 @@ impl OneProfile<'_> {
     /// Adds one document to the pull.
     pub(super) async fn document_to_archive(
         &self,
-        pull: &SharedPull,
+        pull: &PullHandle,
         target: Target,
         grant: &Grant,
     ) -> Result<PulledResource> {

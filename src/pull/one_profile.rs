@@ -12,7 +12,7 @@ use super::{
     documents::{other_patient, patient_of},
     outcome::Warning,
     plan::{Logins, Resource, Target, choose},
-    sinks::SharedPull,
+    sinks::PullHandle,
     withheld,
 };
 use crate::{
@@ -152,7 +152,7 @@ impl OneProfile<'_> {
             self.leave_out_documents(&mut targets)?;
         }
         begin(out.clone(), source.clone()).await?;
-        let pull = SharedPull::new(Pull::begin(archive, source, self.options.full, Timestamp::now()));
+        let pull = PullHandle::new(Pull::begin(archive, source, self.options.full, Timestamp::now()));
         let mut pulled = Vec::new();
         for target in &targets {
             match self.one_to_archive(&pull, *target, &grant).await {
@@ -176,7 +176,7 @@ impl OneProfile<'_> {
         Ok(Brought { out, manifest, resources, withheld, failure })
     }
 
-    async fn one_to_archive(&self, pull: &SharedPull, target: Target, grant: &Grant) -> Result<PulledResource> {
+    async fn one_to_archive(&self, pull: &PullHandle, target: Target, grant: &Grant) -> Result<PulledResource> {
         match target {
             Target::Search(resource) => self.search_to_archive(pull, resource, grant).await,
             document => self.document_to_archive(pull, document, grant).await,

@@ -10,7 +10,7 @@ use super::{
     outcome::ReadingOutcome,
     plan::Target,
     search_loop::{Reader, SearchPlan},
-    sinks::{ArchiveSink, SharedPull, StreamSink},
+    sinks::{ArchiveSink, PullHandle, StreamSink},
 };
 use crate::{
     api::endpoints::Searchable,
@@ -30,7 +30,7 @@ impl OneProfile<'_> {
     /// Adds one resource type to the pull.
     pub(super) async fn search_to_archive(
         &self,
-        pull: &SharedPull,
+        pull: &PullHandle,
         resource: Searchable,
         grant: &Grant,
     ) -> Result<PulledResource> {

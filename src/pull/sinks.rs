@@ -78,9 +78,9 @@ impl Progress for Checkpoint {
 
 /// A pull that does its disk work on other threads, because reading and merging a large archive takes time.
 #[derive(Clone)]
-pub(crate) struct SharedPull(Arc<Mutex<Pull>>);
+pub(crate) struct PullHandle(Arc<Mutex<Pull>>);
 
-impl SharedPull {
+impl PullHandle {
     /// Shares a pull.
     #[must_use]
     pub(crate) fn new(pull: Pull) -> Self {
@@ -115,7 +115,7 @@ impl SharedPull {
 
 /// The file of one resource type in an archive.
 pub(crate) struct ArchiveSink {
-    pull: SharedPull,
+    pull: PullHandle,
     expected: Expected,
     key: SearchKey,
     writer: Writer,
@@ -128,7 +128,7 @@ impl ArchiveSink {
     /// # Errors
     /// [`crate::error::Exit::Disk`], or [`crate::error::Exit::Data`] if the old file is damaged.
     pub(crate) async fn open(
-        pull: &SharedPull,
+        pull: &PullHandle,
         expected: Expected,
         key: SearchKey,
     ) -> Result<(Self, Option<Checkpoint>)> {

@@ -62,7 +62,7 @@ pub enum Taken {
 
 /// Which enrollees to lease.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct DueCriteria {
     /// What is pulled. An enrollee whose last pull was for something else is due.
     pub asked: String,
     /// An enrollee is due if its last good pull was at least this old when the worker began.
@@ -73,7 +73,7 @@ pub struct Wanted {
 
 /// How many enrollees there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Due {
+pub struct DueCounts {
     /// Enrollees who are due and not leased.
     pub free: u64,
     /// Enrollees who are due and leased by some worker.
@@ -158,7 +158,7 @@ impl SharedState {
     ///
     /// # Errors
     /// Errors of the database.
-    pub async fn lease(&self, worker: WorkerId, wanted: &Wanted) -> Result<Vec<Lease>> {
+    pub async fn lease(&self, worker: WorkerId, wanted: &DueCriteria) -> Result<Vec<Lease>> {
         let sql = format!(
             "WITH due AS (
                 SELECT e.name FROM bbdl.enrollee e, bbdl.worker w
@@ -204,7 +204,7 @@ impl SharedState {
     ///
     /// # Errors
     /// Errors of the database.
-    pub async fn due(&self, worker: WorkerId, wanted: &Wanted) -> Result<Due> {
+    pub async fn due(&self, worker: WorkerId, wanted: &DueCriteria) -> Result<DueCounts> {
         let sql = format!(
             "SELECT count(*) FILTER (WHERE is_due AND NOT leased), count(*) FILTER (WHERE is_due AND leased),
                 count(*) FILTER (WHERE NOT is_due AND ok), count(*) FILTER (WHERE NOT is_due AND NOT ok AND waits)
@@ -223,7 +223,7 @@ impl SharedState {
         ];
         let rows = self.database().query(&sql, &values).await?;
         let number = |row: &Row, at: usize| u64::try_from(row.get::<_, i64>(at)).unwrap_or_default();
-        let due = |row: &Row| Due {
+        let due = |row: &Row| DueCounts {
             free: number(row, 0),
             leased: number(row, 1),
             fresh: number(row, 2),
@@ -241,7 +241,7 @@ impl SharedState {
         &self,
         ticket: &LeaseTicket,
         end: &PullEnd,
-        wanted: &Wanted,
+        wanted: &DueCriteria,
         outcome: &Value,
     ) -> Result<Written> {
         let name = ticket.name.as_str();
@@ -295,7 +295,7 @@ impl SharedState {
     }
 }
 
-impl Wanted {
+impl DueCriteria {
     fn values(&self) -> (f64, i64, i64) {
         let (number, of) = self.shard.map_or((0, 1), |(number, of)| (i64::from(number), i64::from(of)));
         (self.stale_after.as_secs_f64(), number, of)

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use bbdl::{
     auth::log_in_end::EndedKind,
     shared_state::{
-        lease::{LEASES_AT_ONCE, Lease, PullEnd, Wanted, Written},
+        lease::{DueCriteria, LEASES_AT_ONCE, Lease, PullEnd, Written},
         worker::{Hold, ServerLimit},
     },
 };
@@ -144,10 +144,10 @@ async fn the_oldest_come_first_and_shards_part_them() {
     database.sql("UPDATE bbdl.enrollee SET ok = true, pulled_at = now() - interval '20 days', due_at = now() - interval '1 day' WHERE name = 'p0004'");
     database.sql("UPDATE bbdl.enrollee SET ok = true, pulled_at = now() - interval '30 days', due_at = now() - interval '2 day' WHERE name = 'p0002'");
     let worker = state.register().await.unwrap();
-    let even = Wanted { shard: Some((0, 2)), ..wanted() };
+    let even = DueCriteria { shard: Some((0, 2)), ..wanted() };
     assert_eq!(state.due(worker, &even).await.unwrap().free, 3);
     assert_eq!(names(&state.lease(worker, &even).await.unwrap()), ["p0000", "p0002", "p0004"]);
-    let odd = Wanted { shard: Some((1, 2)), stale_after: Duration::from_secs(40 * 86_400), ..wanted() };
+    let odd = DueCriteria { shard: Some((1, 2)), stale_after: Duration::from_secs(40 * 86_400), ..wanted() };
     assert_eq!(names(&state.lease(worker, &odd).await.unwrap()), ["p0001", "p0003", "p0005"]);
 }
 

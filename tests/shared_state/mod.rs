@@ -20,7 +20,7 @@ use bbdl::{
         SharedState,
         address::{AddressSource, StateAddress},
         enrollee::{Imported, NewEnrollee},
-        lease::Wanted,
+        lease::DueCriteria,
         schema::Migrate,
         seal::StateKeys,
     },
@@ -32,8 +32,8 @@ use crate::support::postgres::Database;
 pub(crate) const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// Everyone who was not pulled within half a day.
-pub(crate) fn wanted() -> Wanted {
-    Wanted { asked: "eob".into(), stale_after: Duration::from_secs(12 * 3600), shard: None }
+pub(crate) fn wanted() -> DueCriteria {
+    DueCriteria { asked: "eob".into(), stale_after: Duration::from_secs(12 * 3600), shard: None }
 }
 
 pub(crate) async fn open(database: &Database, unsaved: &Path) -> SharedState {

@@ -22,7 +22,7 @@ use crate::{
     commands::{Context, shared_state},
     error::{Error, ErrorKind, Result},
     output::refuse_closed_stdout,
-    profile::{self, Profile, archive_notes::ArchiveNote, last_pull::Asked, login_command},
+    profile::{self, Profile, archive_notes::ArchiveNote, last_pull::RequestedResources, login_command},
     pull::{
         one_profile::{Brought, Noting, OneProfile, PullOptions, PulledResource},
         outcome::{Warning, WarningKind},
@@ -256,8 +256,8 @@ impl Job<'_> {
 
 /// Records a pull of a profile on this machine.
 fn note_pull(context: &Context, args: &Fetch, profile: &Profile, (note, is_whole): (ArchiveNote, bool)) {
-    let asked = is_whole.then_some(Asked { resources: &args.resources, full: args.full });
-    let pulled = profile::Pulled { note, asked };
+    let asked = is_whole.then_some(RequestedResources { resources: &args.resources, full: args.full });
+    let pulled = profile::EndedPull { note, asked };
     if let Err(error) = Profile::note_pull(&context.paths, &context.profile, profile, pulled) {
         context.output.warn(format!("the archive is complete, but `bbdl status` will not show it: {error}"));
     }
