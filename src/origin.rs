@@ -125,7 +125,7 @@ pub fn server_named(text: &str) -> Result<Origin> {
         url => url,
     };
     url.parse().map_err(|cause| {
-        // A password may stand before the host.
+        // There may be a password before the host.
         let shown = text.rsplit_once('@').map_or(text, |(_, host)| host);
         Error::usage(format!("server \"{}\": {cause}", crate::error::sanitized(shown)))
     })

@@ -283,7 +283,8 @@ fn a_quiet_demo_is_quiet_and_its_hints_can_be_pasted() {
     let output = stage.run(&["demo", "-q", "--out", "a(b)"]);
     assert_code(&output, 0, &["demo"]);
     assert_eq!((text(&output.stdout), text(&output.stderr)), (String::new(), String::new()));
-    // Not through the check of what is told to type, which takes a quotation mark for the end of a command.
+    // This does not go through the check of what people are told to type, which would take a quotation mark for the
+    // end of a command.
     let output = stage.bbdl(&["demo", "--out", "a b"]).output().unwrap();
     assert_code(&output, 0, &["demo"]);
     let said = text(&output.stderr);

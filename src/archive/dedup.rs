@@ -13,7 +13,7 @@ use crate::{
     fhir::resource::{Header, ResourceError},
 };
 
-/// What is expected of every resource of a pull.
+/// What every resource of a pull must be.
 #[derive(Clone, Debug)]
 pub struct Expected {
     /// Its `resourceType`.
@@ -89,7 +89,7 @@ impl News {
     }
 }
 
-/// What became of one resource.
+/// The result for one resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Not here before this pull.
@@ -193,7 +193,7 @@ impl Dedup {
         Ok(true)
     }
 
-    /// Enters a resource; `None` for one that came already and is no newer.
+    /// Enters a resource. Returns `None` if it came already and this version is not newer.
     pub(super) fn enter(
         &mut self,
         header: &std::result::Result<Header, ResourceError>,
@@ -241,7 +241,7 @@ impl Dedup {
         self.before.unordered()
     }
 
-    /// Whether all that was kept before has come again.
+    /// Whether everything that was kept before has come again.
     pub(super) fn has_all_of_before(&self) -> bool {
         self.before.number() == Some(self.tally.updated + self.tally.unchanged)
     }

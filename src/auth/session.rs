@@ -160,8 +160,8 @@ impl Session {
         }
     }
 
-    /// Renews the log-in for a caller that holds the vault's lock. The task of its own is the same as in every renewal:
-    /// if the caller is interrupted, [`Session::settle`] waits for the answer.
+    /// Renews the log-in for a caller that holds the vault's lock. Like every renewal, it runs in a separate task: if
+    /// the caller is interrupted, [`Session::settle`] waits for the answer.
     pub(crate) async fn renew_held(&self) -> Result<AccessToken, NotRenewed> {
         let inner = Arc::clone(&self.0);
         let task = tokio::spawn(async move {

@@ -107,7 +107,7 @@ pub(super) fn kind(claim: &Value) -> Option<Kind> {
     named.and_then(Kind::named).or_else(|| numbered().and_then(Kind::numbered))
 }
 
-/// Of which version of the API a claim is. The resource does not name it.
+/// The API version of a claim. The resource itself does not name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Version {
     /// FHIR STU3.

@@ -310,7 +310,7 @@ fn unnamed_total(claim: &Value, issues: &ReadIssues) -> Option<Cents> {
     }
 }
 
-/// The amount of a line under the first of these names that it has.
+/// The amount of a line with the first of these names that the line has.
 pub(super) fn of_line(line: &Value, names: &[&str], issues: &ReadIssues) -> Option<Cents> {
     names.iter().find_map(|name| listed(line, "adjudication", name, issues))
 }

@@ -102,7 +102,7 @@ fn group_of_v1(claim: &Value) -> Party {
     groups.map(read).next().unwrap_or_default()
 }
 
-/// Address and phone of who billed. Few claims have them.
+/// Address and phone of the biller. Few claims have them.
 pub(super) fn contact(claim: &Value) -> Option<String> {
     let resource = contained(claim, &claim["provider"])?;
     let address = each(resource, "address").next();

@@ -224,7 +224,7 @@ impl Context {
         Ok((vault, credential))
     }
 
-    /// The record of a profile of this machine, which is told what becomes of the log-in.
+    /// The observer that records what happens to the log-in of a profile on this machine.
     pub(super) fn record(&self, name: &ProfileName) -> Box<dyn Observer> {
         Box::new(Record { paths: self.paths.clone(), name: name.clone(), output: self.output.clone() })
     }

@@ -125,7 +125,7 @@ impl<'c> LogIns<'c> {
         }
     }
 
-    /// Who is told about a renewal of a log-in that is held.
+    /// The observer of a renewal of a log-in that is held.
     pub(super) fn observer(&self, name: &ProfileName) -> Box<dyn Observer> {
         match self {
             Self::Local(context) => context.record(name),

@@ -167,7 +167,7 @@ fn read(context: &Context, all: &[ProfileName], names: &[ProfileName], online: &
     let read_some = |some: &[ProfileName]| {
         let (mut rows, mut people, mut unreadable) = (Vec::new(), Vec::new(), Unreadable::default());
         for name in some {
-            // Only of those that are asked for is it told why they cannot be read.
+            // Reports a profile that cannot be read only if it was asked for.
             let loaded = if is_shown(name) {
                 load(context, name)
             } else {
@@ -286,7 +286,7 @@ fn found(context: &Context, failed: &[(&ProfileName, &Error)]) -> Result<()> {
         1 => format!("the log-in of profile {} was not confirmed", names.join("")),
         count => format!("{count} log-ins were not confirmed: {}{more}", names.join(", ")),
     };
-    // In the text of the profile a person has read why.
+    // The text of the profile has already told the person why.
     let message = if context.output.json() { format!("{message}: {worst}") } else { message };
     // The next step differs by profile.
     let mut hints: Vec<&str> = Vec::new();
@@ -298,11 +298,11 @@ fn found(context: &Context, failed: &[(&ProfileName, &Error)]) -> Result<()> {
     Err(Error::new(worst.kind, message).hint(hints.join("\n")))
 }
 
-/// Asks the server about each of them, several at once. Once a person wants it to stop, nobody else is asked about, and
-/// those who are being asked about are waited for: a question that was dropped could drop the new tokens of its log-in.
+/// Asks the server about each profile, several at once. After a request to stop, asks about no more profiles, but waits
+/// for the answers that are still to come, because a dropped request could lose the new tokens of its log-in.
 ///
 /// # Errors
-/// [`Exit::Interrupted`]; whatever else goes wrong is an answer to the question.
+/// [`Exit::Interrupted`]; any other failure is the answer for that profile.
 async fn ask_all(context: &Context, names: &[ProfileName]) -> Result<HashMap<ProfileName, Online>> {
     let (mut waiting, mut running, mut answers) = (names.iter(), JoinSet::new(), HashMap::new());
     let mut stopped = None;
@@ -332,11 +332,11 @@ async fn ask_all(context: &Context, names: &[ProfileName]) -> Result<HashMap<Pro
     stopped.map_or(Ok(answers), Err)
 }
 
-/// Whether the server still takes the log-in: the smallest question that needs a token. What it says is remembered;
-/// a log-in that is noted as over is asked about all the same.
+/// Whether the server still accepts the log-in, with the smallest request that needs a token. Records the answer. Also
+/// asks if the log-in is already recorded as over.
 ///
 /// # Errors
-/// [`Exit::Interrupted`]; whatever else goes wrong is an answer to the question.
+/// [`Exit::Interrupted`]; any other failure is the answer for that profile.
 async fn ask(context: &Context, name: &ProfileName, profile: &Profile) -> Result<Online> {
     let asked = async {
         let retry = RetryPolicy { retries: 1, ..RetryPolicy::default() };

@@ -231,7 +231,7 @@ fn coded(list: &[Coded]) -> Vec<Vec<Cell<'_>>> {
 const CODED: &[(&str, Type)] =
     &[("position", Type::Count), ("code", Type::Text), ("system", Type::Text), ("words", Type::Text)];
 
-/// The tables beside [`CLAIMS`] and [`LINES`].
+/// The tables in addition to [`CLAIMS`] and [`LINES`].
 pub const DETAILS: &[Detail] = &[
     Detail { name: "diagnoses", columns: CODED, rows: |claim| coded(&claim.diagnoses) },
     Detail { name: "procedures", columns: CODED, rows: |claim| coded(&claim.procedures) },

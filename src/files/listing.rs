@@ -1,5 +1,5 @@
-//! What is in a directory: all of it, or an error. A network file system may fail in the middle of a listing, and half of
-//! a directory looks like a whole one.
+//! Lists a directory: everything in it, or an error. A network file system may fail in the middle of a listing, and
+//! half of a directory looks like a whole one.
 
 use std::{
     fs::{self, DirEntry},
@@ -9,7 +9,7 @@ use std::{
 
 use crate::error::{Error, Result};
 
-/// What is in a directory; nothing where there is no such directory.
+/// The contents of a directory; `None` if it does not exist.
 ///
 /// # Errors
 /// [`crate::error::Exit::Disk`].
@@ -30,7 +30,7 @@ fn whole(entries: impl Iterator<Item = io::Result<DirEntry>>) -> io::Result<Vec<
 mod tests {
     use super::*;
 
-    /// As a network file system does when its server goes away.
+    /// Fails like a network file system when its server goes away.
     #[test]
     fn half_of_a_directory_is_an_error() {
         let dir = tempfile::tempdir().unwrap();

@@ -37,16 +37,16 @@ use results::Results;
 use roster::{Counts, Due, Next, Roster};
 use tally::Tally;
 
-/// What the pull for one enrollee came to.
+/// The result of the pull for one enrollee.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// Whose.
+    /// The enrollee.
     pub name: ProfileName,
     /// When it began.
     pub started: Timestamp,
     /// When it ended.
     pub finished: Timestamp,
-    /// What came, where all went well.
+    /// What came, if the pull succeeded.
     pub report: Option<Report>,
     /// Requests made.
     pub requests: u64,
@@ -54,11 +54,11 @@ pub(crate) struct Outcome {
     pub bytes: u64,
     /// Why it failed, if it did.
     pub failure: Option<Error>,
-    /// Notes the pull on this machine, where that is still to be done.
+    /// Records the pull on this machine, if that is still to be done.
     pub note: Option<Note>,
 }
 
-/// Notes a pull, so that a later run does not ask again. It waits for the disk.
+/// Records a pull, so that a later run does not ask again. It waits for the disk.
 pub(crate) struct Note(pub Box<dyn FnOnce() + Send>);
 
 impl std::fmt::Debug for Note {
@@ -72,23 +72,23 @@ impl std::fmt::Debug for Note {
 pub(crate) struct Report {
     /// For people: one line.
     pub line: String,
-    /// What `fetch --json` says.
+    /// The object of `fetch --json`.
     pub json: Value,
 }
 
-/// Who hears of each enrollee.
+/// Is told about each enrollee.
 pub(crate) trait Listener {
-    /// An enrollee has ended; the tally counts it already.
+    /// An enrollee's pull has ended. The tally counts it already.
     fn ended(&mut self, outcome: Outcome, tally: &Tally);
 }
 
-/// A run over a roster.
+/// A run over the enrollees in a roster.
 pub(crate) struct Run {
     /// Where enrollees come from.
     pub roster: Roster,
-    /// How many are pulled at once.
+    /// How many pulls run at the same time.
     pub at_once: usize,
-    /// Nobody is begun after this.
+    /// No pull begins after this time.
     pub until: Option<Instant>,
     /// `--results`
     pub results: Option<Results>,
@@ -101,17 +101,17 @@ pub(crate) struct Run {
 pub(crate) struct End {
     /// Its numbers.
     pub tally: Tally,
-    /// What ended it before everybody who was due had a turn.
+    /// What ended it before every due enrollee had a turn.
     pub stopped: Option<Error>,
 }
 
 impl Run {
-    /// Works through the roster, each enrollee in a task of its own: one that is slow holds up nobody. It stops
-    /// beginning new ones when `stop` says so, when the time is over, or when results can no longer be kept; those that
-    /// were begun are waited for.
+    /// Works through the roster. Each enrollee has a separate task, so a slow one does not delay the others. No new
+    /// pull begins once `stop` says so, the time is over, or results can no longer be kept. Waits for the pulls that
+    /// have begun.
     ///
     /// # Errors
-    /// Never for an enrollee; [`Exit::Disk`] when the metrics cannot be written at the beginning.
+    /// Never an error of one enrollee. [`Exit::Disk`] if the metrics cannot be written at the beginning.
     pub(crate) async fn work<Task>(
         &mut self,
         pull: impl Fn(Due) -> Task,
@@ -131,7 +131,7 @@ impl Run {
         loop {
             while stopped.is_none() && !is_empty && running.len() < self.at_once && Instant::now() >= not_before {
                 if self.until.is_some_and(|until| Instant::now() >= until) {
-                    // The roster has already said that somebody is due.
+                    // The roster has already said that an enrollee is due.
                     stopped = Some(time_is_up());
                     break;
                 }
@@ -162,13 +162,14 @@ impl Run {
                 () = tokio::time::sleep_until(not_before.into()), if !is_over && running.len() < self.at_once => continue,
             };
             let Ok(mut outcome) = ended else {
-                // The others are waited for: one of them may be about to store new tokens.
+                // Waits for the others, because one of them may be about to store new tokens.
                 stopped.get_or_insert(Error::new(ErrorKind::Defect, "fetching for a profile ended unexpectedly"));
                 continue;
             };
             let note = outcome.note.take();
             let kept = self.keep(&outcome, &mut tally).await;
-            // Without its row in the results it is not noted either: the next run asks again, and no row is missing.
+            // A pull without a row in the results is not recorded either. So the next run asks again, and no row is
+            // missing.
             if let Some(Note(note)) = note.filter(|_| kept.is_ok()) {
                 if noting.len() >= self.at_once {
                     noting.join_next().await;
@@ -189,7 +190,7 @@ impl Run {
         let closed = self.roster.close().await;
         tally.due = self.roster.due();
         let stopped = stopped.or(closed.err());
-        // Where everybody had a turn, it does not matter that the time was over.
+        // If every enrollee had a turn, it does not matter that the time is over.
         let stopped = stopped.filter(|error| error.kind != ErrorKind::TimeUp || tally.left() > 0);
         let stopped = stopped.or_else(|| (tally.left() > 0).then(|| server_wants_a_pause(tally.left())));
         Ok(End { tally, stopped })
@@ -203,8 +204,8 @@ impl Run {
         self.metrics.map_or(Ok(()), |metrics| metrics.finish(tally, exit))
     }
 
-    /// Brings an outcome wherever it is to go. The row in the results comes first: where the process is killed before the
-    /// pull is noted, the enrollee is pulled again and has two rows, but never none.
+    /// Writes an outcome to all its places. The row in the results comes first. If the process is killed before the
+    /// pull is recorded, the enrollee is pulled again and has two rows, but never none.
     async fn keep(&mut self, outcome: &Outcome, tally: &mut Tally) -> Result<()> {
         let was_removed = self.roster.was_removed(outcome);
         if let Some(results) = self.results.as_mut().filter(|_| !was_removed) {
@@ -238,7 +239,7 @@ fn time_is_up() -> Error {
         .hint("Run the same command again: it goes on with those who are left.")
 }
 
-/// Nobody else is left where everybody who was there had a turn.
+/// If every enrollee had a turn, there is no one left.
 fn server_wants_a_pause(left: u64) -> Error {
     let message = format!("{left} profiles are left: the server asked for a pause before it is asked for them again");
     Error::new(ErrorKind::Server, message).hint("Run the same command again later.")
@@ -270,7 +271,7 @@ mod tests {
         }
     }
 
-    /// A renewal may be under way in any of the others.
+    /// Any of the other pulls may be renewing a log-in.
     #[test]
     fn a_pull_that_panics_ends_the_run_only_when_the_others_have_ended() {
         let dir = tempfile::tempdir().unwrap();

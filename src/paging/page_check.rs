@@ -57,7 +57,7 @@ pub(crate) struct PageFacts {
     pub total_before: Option<u64>,
     /// Whether it continues the page before.
     pub joint: Joint,
-    /// Whether it bears another date than the first page, while pages do not overlap.
+    /// Whether it has another date than the first page, while pages do not overlap.
     pub date_changed: bool,
     /// How often it was requested again already.
     pub asked_again: u32,

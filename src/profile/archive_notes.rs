@@ -1,7 +1,7 @@
 //! Records which archives a profile has filled, and which of them it may delete.
 //!
 //! A path alone proves nothing: someone may have put a link there, or moved another person's archive there. What
-//! counts is where the path led when the archive was filled, and whose the archive says it is.
+//! counts is where the path led when the archive was filled, and which person's archive it says it is.
 
 use std::{
     fs, io,

@@ -175,8 +175,8 @@ impl Profile {
         })
     }
 
-    /// Replaces the profile that was there, one process at a time. If that was the same person's log-in at the same place,
-    /// this one keeps its archives. If not, they are left behind, and `purge` still finds them.
+    /// Replaces the profile that was there, one process at a time. If that was the same person's log-in at the same
+    /// server, this one keeps its archives. If not, they are left behind, and `purge` still finds them.
     ///
     /// # Errors
     /// [`crate::error::Exit::Disk`]; [`crate::error::Exit::TryAgain`] if another process holds the file for long.
@@ -188,7 +188,7 @@ impl Profile {
             let is_same = before.is_log_in_of(&self);
             *(if is_same { &mut self.archives } else { &mut left_behind }) = before.archives;
         }
-        // Only the record of before knows them.
+        // Only the old record knows these archives.
         let noted = LeftBehind::add(paths, name, &left_behind);
         self.save(paths, name)?;
         Ok(Replaced { profile: self, left_behind, noted })
@@ -263,11 +263,11 @@ impl Profile {
         Self::remove_files(paths, name)
     }
 
-    /// Removes a profile as [`Profile::forget`] does, and leaves the notes of its archives to `purge`: their owner may want
-    /// to delete them later, and nothing else says where they are.
+    /// Removes a profile like [`Profile::forget`], and leaves the notes of its archives to `purge`: their owner may
+    /// want to delete them later, and nothing else says where they are.
     ///
     /// # Errors
-    /// As [`Profile::forget`]; as [`LeftBehind::load`].
+    /// The errors of [`Profile::forget`] and [`LeftBehind::load`].
     pub fn leave(paths: &Paths, name: &ProfileName) -> Result<()> {
         let _held = Self::hold(paths, name)?;
         if let Some(now) = Self::load(paths, name)? {

@@ -11,9 +11,9 @@
 //! | [`increment`] | the lower time limit of an incremental pull |
 //! | [`sinks`] | where pages go: an archive, or standard output |
 //!
-//! A reading has up to three parts, each a search of its own:
+//! A reading has up to three parts. Each one is a separate search:
 //!
-//! 1. The search itself, page by page (`paging` says why nothing lies between two pages).
+//! 1. The search itself, page by page (`paging` explains why nothing is lost between two pages).
 //! 2. Prior authorizations (API v3, `_source=CWF`). The server lists them in no fixed order, so they are read until
 //!    two readings agree.
 //! 3. What was loaded since the first page was answered, if something may have been: at API v3 always, at v1 and v2

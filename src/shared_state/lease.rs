@@ -153,8 +153,8 @@ const GIVE_BACK: &str = "
 
 impl SharedState {
     /// Leases up to [`LEASES_AT_ONCE`] due enrollees, starting with those who have waited longest. If there are none,
-    /// others may have leased all due enrollees. If the answer is lost and the statement runs again, the enrollees of the
-    /// first time wait until their leases end.
+    /// others may have leased all due enrollees. If the answer is lost and the statement runs again, the enrollees of
+    /// the first time wait until their leases end.
     ///
     /// # Errors
     /// Errors of the database.

@@ -102,8 +102,9 @@ struct Inner {
 }
 
 impl SharedVault {
-    /// The vault of an enrollee that this worker pulls for. All workers together run at most `renewals` at the same time,
-    /// but at least one. [`crate::auth::renewal_limit`] lets no more than that of one worker ask for a turn.
+    /// The vault of an enrollee that this worker pulls for. All workers together run at most `renewals` at the same
+    /// time, but at least one. [`crate::auth::renewal_limit`] lets at most that many tasks of one worker ask for a
+    /// turn.
     #[must_use]
     pub fn new(state: SharedState, worker: WorkerId, enrollee: &Enrollee, renewals: u8) -> Self {
         Self(Arc::new(Inner {

@@ -179,7 +179,8 @@ async fn tokens_wait_on_the_disk_while_the_database_is_away() {
         let delivered = state.deliver_unsaved().await.unwrap();
         (delivered.stored, delivered.of_others.len(), delivered.unreadable.len())
     };
-    // A database without this log-in, one where somebody else has the name, and an older copy leave it where it is.
+    // It stays where it is if the database does not have this log-in, has another person under the name, or is an
+    // older copy.
     let elsewhere = open(&cluster.database("elsewhere"), &unsaved).await;
     assert_eq!(what(&elsewhere).await, (0, 1, 0));
     import(&elsewhere, 1).await;

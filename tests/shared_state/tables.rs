@@ -103,7 +103,7 @@ async fn a_name_that_exists_is_replaced_only_when_asked_for() {
     assert_eq!(state.enrollees(Some(&[name(1)])).await.unwrap().len(), 0);
 }
 
-/// The archives of somebody who is removed are told even if the connection breaks before the answer is there.
+/// The archives of a removed enrollee are reported even if the connection breaks before the answer arrives.
 #[test]
 async fn a_removal_whose_answer_is_lost_still_tells_the_archives() {
     let Some(database) = database() else { return };

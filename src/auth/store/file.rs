@@ -60,7 +60,7 @@ impl FileStore {
         check_name(profile)?;
         let file = format!("{profile}.json");
         let together = self.dir.join(&file);
-        // One that cannot be looked at is there as well.
+        // A record whose metadata cannot be read also counts as there.
         let is_there = |path: &Path| {
             fs::symlink_metadata(path).map_or_else(|cause| cause.kind() != io::ErrorKind::NotFound, |_| true)
         };

@@ -21,7 +21,7 @@ const LARGEST_BOMB: u64 = 100_000;
 /// The number of results that an endless search claims to have.
 const ENDLESS: usize = 1_000_000_000;
 
-/// A message of the server beside the results, as FHIR allows (R4 section 3.1.1.1.1, `search.mode` `outcome`).
+/// A message of the server along with the results, as FHIR allows (R4 section 3.1.1.1.1, `search.mode` `outcome`).
 const OUTCOME: &str = r#"{"resourceType":"OperationOutcome","id":"made-up-outcome","issue":[{"severity":"warning","code":"informational","diagnostics":"This search took a part of the data from an older copy."}]}"#;
 /// A resource that belongs to the results (`search.mode` `include`).
 const INCLUDED: &str = r#"{"resourceType":"Organization","id":"made-up-organization","name":"MADE UP HOSPITAL"}"#;

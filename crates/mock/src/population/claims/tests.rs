@@ -1,4 +1,4 @@
-//! Our v2 claims against recorded ones: every path that all recorded claims of a type share, and their sizes.
+//! Compares our v2 claims with recorded ones: every path that all recorded claims of a type share, and their sizes.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;

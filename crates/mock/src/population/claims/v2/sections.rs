@@ -151,7 +151,7 @@ fn financial(json: &mut Json<'_>, (column, figure): (Column, Figure)) {
     });
 }
 
-/// The NPI of who sent the bill.
+/// The NPI of the biller.
 pub(super) fn biller(json: &mut Json<'_>, system: System<'_>, npi: u64) {
     json.put_object("identifier", |json| {
         json.put("system", system);
