@@ -164,7 +164,7 @@ impl ConcurrencyLimit {
             Observation::Answers(took) => {
                 let least = quickest.map_or(took, |quickest| quickest.min(took));
                 *quickest = Some(least);
-                // If only one request runs at a time, their number is not the reason.
+                // If only one request runs at a time, the number of requests is not the reason.
                 if state.limit > 1 && took > least * SLOWER && took - least > NOTABLE {
                     state.slow_down();
                     // Forget slowly how quick an answer was under less load.

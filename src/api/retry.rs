@@ -31,7 +31,7 @@ impl Default for RetryPolicy {
     }
 }
 
-/// Retries of an answer that cannot be read. They do not take a whole minute.
+/// How often an answer that cannot be read is requested again. All retries of a policy would take a whole minute.
 const UNREADABLE_RETRIES: u32 = 2;
 
 impl RetryPolicy {

@@ -29,8 +29,8 @@
 //! shorter then, and `y` may be one of those left out. Only in that case, the later page is requested from farther
 //! back, so that it shares another resource with the page before.
 //!
-//! In a search without filters, API v1 and v2 remove nothing, and they count it. There the pages do not overlap as
-//! long as all of them bear the same date. From the first page with another date, they overlap there too.
+//! At API v1 and v2, a search without filters loses no resources, and the server counts them. There the pages do not
+//! overlap as long as all of them bear the same date. From the first page with another date, they overlap there too.
 
 mod address;
 pub mod checkpoint;

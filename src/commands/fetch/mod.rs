@@ -34,7 +34,7 @@ use filters::claim_query;
 pub(super) use filters::typed_filters;
 use report::Done;
 
-/// From this many days before the end of the consent, every fetch reminds of it.
+/// From this many days before the end of the consent, every fetch says that it ends.
 const REMIND_DAYS: i64 = 14;
 
 /// Runs the command.
