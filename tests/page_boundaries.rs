@@ -280,7 +280,7 @@ fn endless_empty_pages_end_the_pull() {
         next.query_pairs_mut().clear().append_pair("startIndex", &(start + 5000).to_string());
         next.query_pairs_mut().append_pair("_count", "5000");
         let entries = if start == 0 { vec![claim.clone()] } else { Vec::new() };
-        let bundle = json!({"resourceType": "Bundle", "total": u64::MAX, "entry": entries,
+        let bundle = json!({"resourceType": "Bundle", "total": u32::MAX, "entry": entries,
             "link": [{"relation": "next", "url": next.as_str()}]});
         (200, bundle.to_string())
     });

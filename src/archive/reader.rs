@@ -169,22 +169,20 @@ fn none(dir: &Path) -> Error {
     Error::new(ErrorKind::NoClaims, format!("{} {what}", dir.display())).hint(nearest(dir))
 }
 
+/// The files of records that a pull can bring.
+const RECORDS: [&str; 5] =
+    ["ExplanationOfBenefit.ndjson", "Patient.ndjson", "Coverage.ndjson", "UserInfo.json", "InsuranceCard.json"];
+
 /// What to say about a directory for which [`lacks_its_manifest`] is true.
 pub(crate) const WITHOUT_MANIFEST: &str = "has the files of an archive, but its manifest.json is missing";
 
 /// Whether the files of a pull are here, but their manifest is not.
 #[must_use]
 pub(crate) fn lacks_its_manifest(dir: &Path) -> bool {
-    const PUT_HERE: [&str; 7] = [
-        "ExplanationOfBenefit.ndjson",
-        "Patient.ndjson",
-        "Coverage.ndjson",
-        "UserInfo.json",
-        "InsuranceCard.json",
-        manifest::OLDER_PULLS,
-        "changes",
-    ];
-    PUT_HERE.iter().any(|name| std::fs::symlink_metadata(dir.join(name)).is_ok())
+    RECORDS
+        .iter()
+        .chain(&[manifest::OLDER_PULLS, "changes"])
+        .any(|name| std::fs::symlink_metadata(dir.join(name)).is_ok())
         && std::fs::symlink_metadata(dir.join(manifest::FILE)).is_err()
         && !super::has_unfinished_commit(dir)
 }
@@ -249,9 +247,6 @@ pub(crate) fn nearest(dir: &Path) -> String {
 /// # Errors
 /// [`crate::error::Exit::Usage`].
 pub(crate) fn refuse_own(output: &Path) -> Result<()> {
-    // Resource types that a later pull may add.
-    const LATER: [&str; 5] =
-        ["explanationofbenefit.ndjson", "patient.ndjson", "coverage.ndjson", "userinfo.json", "insurancecard.json"];
     let whole = std::path::absolute(output).unwrap_or_else(|_| output.to_owned());
     // Follows all links. The part that does not exist yet keeps its name.
     let there = whole.ancestors().skip(1).find_map(|part| Some((std::fs::canonicalize(part).ok()?, part)));
@@ -268,7 +263,8 @@ pub(crate) fn refuse_own(output: &Path) -> Result<()> {
         let first = below.map(|first| first.as_os_str().to_string_lossy().to_lowercase()).unwrap_or_default();
         let mut files = files.values().map(|entry| entry.file.to_lowercase());
         let is_own = [manifest::FILE, manifest::OLDER_PULLS, "changes", commit::PAGES, OWN].contains(&first.as_str())
-            || LATER.contains(&first.as_str())
+            // Resource types that a later pull may add.
+            || RECORDS.iter().any(|name| name.to_lowercase() == first)
             || files.any(|file| file == first);
         if is_own {
             return Err(Error::usage(format!("{} belongs to the archive {}", output.display(), dir.display()))
