@@ -24,7 +24,7 @@ use crate::{
 };
 use bluebutton_mock::Access;
 pub use profiles::{Profiles, ProfilesAction, ProfilesExport, ProfilesImport, ProfilesRemove, ProfilesRename};
-use values::{at_least, op_date, op_instant, patience, profiles, request_timeout, secret, whole};
+use values::{at_least, how_often, op_date, op_instant, patience, profiles, request_timeout, secret, whole};
 
 const EXAMPLES: &str = "Examples:\n  \
     bbdl demo                     try bbdl on made-up people, offline\n  \
@@ -34,7 +34,17 @@ const EXAMPLES: &str = "Examples:\n  \
 /// The command line, with the address of docs and issues at the end of each help.
 #[must_use]
 pub fn command() -> clap::Command {
-    with_addresses(Cli::command())
+    with_addresses(for_people(Cli::command()))
+}
+
+/// A word is understood in any case, and a negative number is told what the option takes instead of being taken for an
+/// option.
+fn for_people(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|arg| match arg.get_action().takes_values() {
+        true => arg.ignore_case(true).allow_negative_numbers(true),
+        false => arg,
+    });
+    command.mut_subcommands(for_people)
 }
 
 fn with_addresses(command: clap::Command) -> clap::Command {
@@ -90,7 +100,7 @@ pub struct Global {
     #[arg(short, long, global = true, env = "BBDL_QUIET", hide_short_help = true, value_parser = FalseyValueParser::new())]
     pub quiet: bool,
     /// Print every request; -vv also prints why a request is repeated
-    #[arg(short, long, global = true, action = ArgAction::Count, env = "BBDL_VERBOSE", hide_short_help = true, value_parser = whole::<u8>(0..=255))]
+    #[arg(short, long, global = true, action = ArgAction::Count, env = "BBDL_VERBOSE", hide_short_help = true, value_parser = how_often)]
     pub verbose: u8,
     /// Do not show progress
     #[arg(long, global = true, env = "BBDL_NO_PROGRESS", hide_short_help = true, value_parser = FalseyValueParser::new())]
@@ -207,7 +217,7 @@ pub struct Login {
     #[arg(long, value_name = "LANG", env = "BBDL_LANG", hide_short_help = true)]
     pub lang: Option<Lang>,
     /// How long to wait for the log-in, such as 90s, 15m or 1h [default: 15m]
-    #[arg(long, value_name = "DURATION", env = "BBDL_TIMEOUT", hide_short_help = true, value_parser = patience)]
+    #[arg(long, value_name = "DURATION", env = "BBDL_TIMEOUT", hide_short_help = true, value_parser = patience, allow_hyphen_values = true)]
     pub timeout: Option<Duration>,
 }
 
@@ -325,7 +335,7 @@ pub struct Fetch {
     #[arg(long, conflicts_with = "profile")]
     pub all_profiles: bool,
     /// Only claims of this type (repeatable)
-    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', ignore_case = true)]
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
     pub types: Vec<Kind>,
     /// Only claims by date of service, as in ge2025-01-31 (repeatable)
     ///
@@ -340,7 +350,7 @@ pub struct Fetch {
     #[arg(long, value_name = "TIME", value_parser = op_instant, hide_short_help = true)]
     pub last_updated: Vec<String>,
     /// API v3: only claims from this source (repeatable)
-    #[arg(long, value_name = "SOURCE", value_delimiter = ',', ignore_case = true, hide_short_help = true)]
+    #[arg(long, value_name = "SOURCE", value_delimiter = ',', hide_short_help = true)]
     pub source: Vec<Source>,
     /// Resources per page
     #[arg(long, value_name = "N", default_value = "50", hide_short_help = true, value_parser = whole::<u32>(1..=50))]
@@ -352,7 +362,7 @@ pub struct Fetch {
     #[arg(long, value_name = "N", default_value = "4", env = "BBDL_JOBS", hide_short_help = true, value_parser = whole::<u8>(1..=16))]
     pub jobs: u8,
     /// How long to wait for one complete answer, such as 90s or 5m; CMS's own limit is 120 seconds
-    #[arg(long, value_name = "DURATION", default_value = "130s", env = "BBDL_REQUEST_TIMEOUT", hide_short_help = true, value_parser = request_timeout)]
+    #[arg(long, value_name = "DURATION", default_value = "130s", env = "BBDL_REQUEST_TIMEOUT", hide_short_help = true, value_parser = request_timeout, allow_hyphen_values = true)]
     pub timeout: Duration,
     /// How many times to retry a request that failed for a temporary reason
     #[arg(long, value_name = "N", default_value = "6", env = "BBDL_RETRY", hide_short_help = true, value_parser = whole::<u32>(0..=20))]
@@ -373,32 +383,43 @@ pub struct Fetch {
 #[command(next_help_heading = "Options for --all-profiles")]
 pub struct FetchMany {
     /// Only profiles whose last pull is at least this long ago, such as 6h or 7d
-    #[arg(long, value_name = "DURATION", requires = "all_profiles", conflicts_with = "profile", hide_short_help = true, value_parser = duration::parse)]
+    #[arg(long, value_name = "DURATION", hide_short_help = true, value_parser = duration::parse, allow_hyphen_values = true)]
     pub stale_after: Option<Duration>,
     /// Start no more fetches once this much time has passed, such as 4h; exit with 75 if some profiles that were due were not fetched
-    #[arg(long = "for", value_name = "DURATION", requires = "all_profiles", conflicts_with = "profile", hide_short_help = true, value_parser = duration::parse)]
+    #[arg(long = "for", value_name = "DURATION", hide_short_help = true, value_parser = duration::parse, allow_hyphen_values = true)]
     pub time: Option<Duration>,
     /// Split the profiles by name into N parts, and fetch only part K (from 0), so that N machines can share the work
-    #[arg(long, value_name = "K/N", requires = "all_profiles", conflicts_with = "profile", hide_short_help = true)]
+    #[arg(long, value_name = "K/N", hide_short_help = true)]
     pub shard: Option<Shard>,
     /// Append one line of JSON to this file for each profile, as soon as its fetch ends
-    #[arg(long, value_name = "FILE", requires = "all_profiles", conflicts_with = "profile", hide_short_help = true, value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", hide_short_help = true, value_hint = ValueHint::FilePath)]
     pub results: Option<PathBuf>,
     /// Write the numbers of the run to this file, for Prometheus (node_exporter's textfile collector)
-    #[arg(long, value_name = "FILE", requires = "all_profiles", conflicts_with = "profile", hide_short_help = true, value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", hide_short_help = true, value_hint = ValueHint::FilePath)]
     pub metrics: Option<PathBuf>,
     /// Let the run succeed despite these failures: all with this exit code, such as 75, or those of up to this share of the profiles that were due, such as 1% (repeatable)
-    #[arg(
-        long,
-        value_name = "CODE|PERCENT%",
-        requires = "all_profiles",
-        conflicts_with = "profile",
-        hide_short_help = true
-    )]
+    #[arg(long, value_name = "CODE|PERCENT%", hide_short_help = true)]
     pub tolerate: Vec<Tolerance>,
     /// Renew at most this many log-ins at once; if bbdl is killed, up to this many consents can be lost
     #[arg(long, value_name = "N", default_value_t = RenewalLimit::AT_ONCE, env = "BBDL_RENEWALS", hide_short_help = true, value_parser = whole::<u8>(1..=16))]
     pub renewals: u8,
+}
+
+impl FetchMany {
+    /// The first option given that means something for many profiles only.
+    #[must_use]
+    pub fn given(&self) -> Option<&'static str> {
+        [
+            ("--stale-after", self.stale_after.is_some()),
+            ("--for", self.time.is_some()),
+            ("--shard", self.shard.is_some()),
+            ("--results", self.results.is_some()),
+            ("--metrics", self.metrics.is_some()),
+            ("--tolerate", !self.tolerate.is_empty()),
+        ]
+        .into_iter()
+        .find_map(|(name, is_given)| is_given.then_some(name))
+    }
 }
 
 /// Where API v3's claims come from.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+const HOW: &str = "write it like 90s, 15m, 6h or 7d; a bare number is seconds";
 
 /// Reads a duration.
 ///
@@ -22,7 +24,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
         .zip(factor)
         .and_then(|(number, factor)| number.checked_mul(factor))
         .map(Duration::from_secs)
-        .ok_or_else(|| "write it like 90s, 15m, 6h or 7d; a bare number is seconds".to_owned())
+        .ok_or_else(|| HOW.to_owned())
 }
 
 /// Reads a duration from `config.toml`, where it is a number or a text.
@@ -36,9 +38,10 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
         Seconds(u64),
         Text(String),
     }
-    match Written::deserialize(deserializer)? {
+    // Its own words would name our types.
+    match Written::deserialize(deserializer).map_err(|_| D::Error::custom(HOW))? {
         Written::Seconds(seconds) => Ok(Some(Duration::from_secs(seconds))),
-        Written::Text(text) => parse(&text).map(Some).map_err(serde::de::Error::custom),
+        Written::Text(text) => parse(&text).map(Some).map_err(D::Error::custom),
     }
 }
 

@@ -151,7 +151,7 @@ error_kinds! {
     Config, "config", NotSetUp, "the configuration cannot be used";
     StateSetup, "state_setup", NotSetUp, "the shared state (--state) refuses access, or is not set up";
     StateKey, "state_key", NotSetUp, "the key of the shared state is missing, or does not open its tokens";
-    Input, "input", NotSetUp, "there is no terminal to ask a question on";
+    Input, "input", NotSetUp, "a log-in has a question, and there is no terminal to ask it on";
     Home, "home", NotSetUp, "the home directory is unknown";
     Http, "http", NotSetUp, "https cannot be set up (proxy settings, certificates)";
     Certificate, "certificate", NotSetUp, "the server's certificate is not trusted";
@@ -181,7 +181,7 @@ error_kinds! {
     ReaderLeft, "reader_left", Disk, "the reader of standard output went away";
     Interrupted, "interrupted", Interrupted, "a signal, or a closed terminal";
     Declined, "declined", Interrupted, "the answer to a question was not yes";
-    Usage, "usage", Usage, "the command line is wrong";
+    Usage, "usage", Usage, "the command line is wrong, or needs --yes because there is no terminal to ask on";
     Defect, "defect", Defect, "a bug in bbdl";
     Random, "random", Defect, "the system gives no random numbers";
     Demo, "demo", Defect, "a step of the demo cannot be set up";
@@ -272,7 +272,7 @@ impl Error {
     /// A problem with a local file.
     #[must_use]
     pub fn disk(doing: &str, path: &Path, cause: &std::io::Error) -> Self {
-        let message = format!("cannot {doing} {}: {cause}", path.display());
+        let message = format!("cannot {doing} {}: {}", path.display(), in_words(cause));
         if let Some(intruder) = Intruder::of(cause) {
             return Self::new(ErrorKind::Disk, message).hint(intruder_hint(intruder, path));
         }
@@ -323,7 +323,7 @@ impl Error {
         } else {
             "This user has too many processes for the limit: end some or raise it (ulimit -u), and run the same command again."
         };
-        Self::new(ErrorKind::Limit, format!("bbdl cannot start its threads: {cause}")).hint(hint)
+        Self::new(ErrorKind::Limit, format!("bbdl cannot start its threads: {}", in_words(cause))).hint(hint)
     }
 
     /// A result cannot be written to standard output.
@@ -331,7 +331,7 @@ impl Error {
     pub fn stdout(cause: &std::io::Error) -> Self {
         let gone = is_of_a_closed_pipe(cause);
         let kind = if gone { ErrorKind::ReaderLeft } else { ErrorKind::Stdout };
-        Self::new(kind, format!("the result cannot be written to standard output: {cause}"))
+        Self::new(kind, format!("the result cannot be written to standard output: {}", in_words(cause)))
             .hint("Only the output is missing. Free some space, or send it somewhere else.")
     }
 
@@ -405,6 +405,55 @@ fn forges(c: char) -> bool {
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     let is_unfit = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || forges(c);
     if text.contains(is_unfit) { Cow::Owned(text.replace(is_unfit, "\u{fffd}")) } else { Cow::Borrowed(text) }
+}
+
+/// An error of the system in plain words, without its number. If the kind is unknown, the number stays, so that it can be
+/// looked up.
+#[must_use]
+pub(crate) fn in_words(cause: &std::io::Error) -> String {
+    use std::io::ErrorKind;
+    let words = match cause.kind() {
+        _ if finds_no_address(cause) => "no address is known for this name (DNS)",
+        _ if is_shortage_of_files(cause) => "too many files are open",
+        // It is not an error of the system: its text is already words.
+        _ if cause.raw_os_error().is_none() => return cause.to_string(),
+        ErrorKind::NotFound => "no such file or directory",
+        ErrorKind::PermissionDenied => "permission denied",
+        ErrorKind::AlreadyExists => "there is something of this name already",
+        ErrorKind::NotADirectory => "a part of the path is not a directory",
+        ErrorKind::IsADirectory => "it is a directory, not a file",
+        ErrorKind::DirectoryNotEmpty => "the directory is not empty",
+        ErrorKind::ReadOnlyFilesystem => "the file system is read-only",
+        ErrorKind::StorageFull => "no space is left on the disk",
+        ErrorKind::QuotaExceeded => "the disk quota is used up",
+        ErrorKind::FileTooLarge => "the file is too large",
+        ErrorKind::InvalidFilename => "the file name is too long, or not allowed here",
+        ErrorKind::StaleNetworkFileHandle => "the file on the network drive is gone",
+        ErrorKind::ExecutableFileBusy | ErrorKind::ResourceBusy => "another program is using it",
+        ErrorKind::CrossesDevices => "it is on another file system",
+        ErrorKind::OutOfMemory => "there is not enough memory",
+        ErrorKind::ConnectionRefused => "connection refused",
+        ErrorKind::ConnectionReset => "the connection was reset",
+        ErrorKind::ConnectionAborted => "the connection was aborted",
+        ErrorKind::BrokenPipe => "the other side closed it",
+        ErrorKind::TimedOut => "no answer in time",
+        ErrorKind::HostUnreachable => "the host cannot be reached",
+        ErrorKind::NetworkUnreachable => "the network cannot be reached",
+        ErrorKind::NetworkDown => "the network is down",
+        ErrorKind::AddrInUse => "another program uses this port",
+        ErrorKind::AddrNotAvailable => "this machine does not have this address",
+        _ => return cause.to_string(),
+    };
+    words.to_owned()
+}
+
+/// Whether the name of a server could not be looked up. The standard library has no kind for that. On Unix there is only
+/// its text, on Windows a number (`WSAHOST_NOT_FOUND` to `WSANO_DATA`).
+fn finds_no_address(cause: &std::io::Error) -> bool {
+    match cause.raw_os_error() {
+        Some(number) => cfg!(windows) && matches!(number, 11001..=11004),
+        None => cause.to_string().starts_with("failed to lookup address information"),
+    }
 }
 
 /// Whether the reader of a pipe has closed it. Windows has a second error for that (`ERROR_PIPE_NOT_CONNECTED`).
@@ -486,6 +535,21 @@ mod tests {
             let shell = std::process::Command::new("bash").args(["-c", line]).status().unwrap();
             assert!(shell.success() && !path.exists() && home.path().join(moved).is_dir(), "{line}");
         }
+    }
+
+    /// Whoever reads it need not know the numbers of the system, unless nobody has words for one.
+    #[cfg(unix)]
+    #[test]
+    fn what_the_system_says_is_told_in_plain_words() {
+        use std::io::Error;
+        let said = |number| super::in_words(&Error::from_raw_os_error(number));
+        for number in [1, 2, 13, 17, 20, 21, 24, 27, 28, 30, 32, 36, rustix::io::Errno::CONNREFUSED.raw_os_error()] {
+            assert!(!said(number).contains("os error"), "{}", said(number));
+        }
+        assert!(said(5).contains("os error 5"), "{}", said(5));
+        assert_eq!(super::in_words(&Error::other("its own words")), "its own words");
+        let looked_up = std::net::ToSocketAddrs::to_socket_addrs("nowhere.invalid:80").unwrap_err();
+        assert_eq!(super::in_words(&looked_up), "no address is known for this name (DNS)");
     }
 
     #[test]

@@ -126,8 +126,11 @@ pub fn server_named(text: &str) -> Result<Origin> {
     };
     url.parse().map_err(|cause| {
         // There may be a password before the host.
-        let shown = text.rsplit_once('@').map_or(text, |(_, host)| host);
-        Error::usage(format!("server \"{}\": {cause}", crate::error::sanitized(shown)))
+        let shown = crate::error::sanitized(text.rsplit_once('@').map_or(text, |(_, host)| host));
+        Error::usage(match cause {
+            OriginError::NotAUrl => format!("server \"{shown}\": write sandbox, production or a URL such as {SANDBOX}"),
+            _ => format!("server \"{shown}\": {cause}"),
+        })
     })
 }
 

@@ -247,10 +247,22 @@ impl Output {
         self.result_json(&serde_json::json!({ "error": error.to_json() }));
     }
 
-    /// Asks for a line of text.
+    /// Asks for a yes before something that cannot be undone. Any other answer is a no, and so is the end of input.
     ///
     /// # Errors
     /// [`crate::error::Exit::NotSetUp`] if no person can be asked.
+    pub fn asks_for_yes(&self, question: &str) -> Result<bool> {
+        match self.ask(&format!("{question} Type yes")) {
+            Ok(answer) => Ok(answer.eq_ignore_ascii_case("yes")),
+            Err(error) if error.kind == ErrorKind::Declined => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks for a line of text.
+    ///
+    /// # Errors
+    /// [`crate::error::Exit::NotSetUp`] if no person can be asked, [`ErrorKind::Declined`] if the input ends instead.
     pub fn ask(&self, question: &str) -> Result<String> {
         self.must_be_able_to_ask(question)?;
         let mut err = stderr().lock();
@@ -260,14 +272,18 @@ impl Output {
         let mut answer = String::new();
         match stdin().read_line(&mut answer) {
             Ok(1..) => Ok(answer.trim().to_owned()),
-            _ => Err(no_answer(question)),
+            _ => {
+                // The question ends with no line break.
+                self.tell("");
+                Err(no_answer(question))
+            }
         }
     }
 
     /// Asks for a secret, which the terminal does not show.
     ///
     /// # Errors
-    /// [`crate::error::Exit::NotSetUp`] if no person can be asked.
+    /// As [`Output::ask`].
     pub fn ask_secret(&self, question: &str) -> Result<Secret> {
         self.must_be_able_to_ask(question)?;
         discard_type_ahead();
@@ -277,7 +293,7 @@ impl Output {
     }
 
     fn must_be_able_to_ask(&self, question: &str) -> Result<()> {
-        if self.can_ask() { Ok(()) } else { Err(no_answer(question)) }
+        if self.can_ask() { Ok(()) } else { Err(nobody_to_ask(question)) }
     }
 
     /// Starts showing the progress of a download.
@@ -359,6 +375,10 @@ pub(crate) fn refuse_closed_stdout() -> Result<()> {
 }
 
 fn no_answer(question: &str) -> Error {
+    Error::new(ErrorKind::Declined, format!("{question}: no answer was given"))
+}
+
+fn nobody_to_ask(question: &str) -> Error {
     Error::new(ErrorKind::Input, format!("{question}: there is no terminal to ask on"))
         .hint("Give it as an option or environment variable (see `bbdl login --help`), or run this on a terminal.")
 }
@@ -466,6 +486,12 @@ fn discard_type_ahead() {
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─")
+}
+
+/// A count with its noun: "1 row", "2 rows".
+#[must_use]
+pub(crate) fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A number of bytes as people write it: `1.4 MB`.

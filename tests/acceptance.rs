@@ -210,6 +210,9 @@ fn an_endless_search_is_bounded_and_the_limit_can_be_raised() {
         assert!(scene.server.asked().len() < 20, "{api}");
     }
     let scene = Scene::of("v2", 120, |_, _| {});
+    let result = scene.fails(65, "too_many", &["--max-claims", "7"]);
+    assert_eq!(result["error"]["message"], "the server has 120 claims for this person, and --max-claims allows 7");
+    assert_eq!(result["error"]["hint"], "If that many are possible: --max-claims 120");
     scene.fails(65, "too_many", &["--max-claims", "119"]);
     scene.brings(120, &["--max-claims", "120"]);
 }

@@ -6,7 +6,9 @@ use std::{
     process::{Output, Stdio},
 };
 
-use crate::support::{Running, Stage, assert_code, callback_of, follow, http, text};
+use crate::support::{
+    Running, Setting, Stage, assert_code, callback_of, follow, has_programs, http, text, with_stdout_as_stderr,
+};
 
 fn query(url: &str, name: &str) -> String {
     let url = url::Url::parse(url).unwrap();
@@ -237,4 +239,44 @@ fn v3_scopes_are_explained_before_the_browser_opens() {
         assert!(before.contains(words), "{words}: {before}");
     }
     assert!(!before.contains("patient/"), "{before}");
+}
+
+/// What a terminal shows when bbdl asks and gets this answer, and the exit code.
+#[cfg(unix)]
+fn answered(stage: &Stage, arguments: &str, question: &str, answer: &str) -> (Option<i32>, String) {
+    let line = format!("{} {arguments}", env!("CARGO_BIN_EXE_bbdl"));
+    let mut command = std::process::Command::new("script");
+    command.args(["-qefc", &line, "/dev/null"]).stdin(Stdio::piped()).current_dir(stage.home.path());
+    for (key, value) in stage.bbdl(&[]).get_envs() {
+        if let Some(value) = value {
+            command.env(key, value);
+        }
+    }
+    let mut asking = Running::start(with_stdout_as_stderr(command));
+    asking.until(question);
+    asking.write(answer);
+    let output = asking.finish_open();
+    (output.status.code(), text(&output.stderr))
+}
+
+/// Ctrl-D is an answer: a terminal is there, and nothing is to be deleted.
+#[cfg(unix)]
+#[test]
+fn whatever_is_not_yes_deletes_nothing() {
+    if !has_programs(&["script"]) {
+        return;
+    }
+    let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
+    for (arguments, question, said) in [
+        ("purge", "for good? Type yes: ", "nothing was deleted"),
+        ("profiles remove default", "machine? Type yes: ", "nothing was removed"),
+    ] {
+        for answer in ["\u{4}", "no", ""] {
+            let (code, shown) = answered(&stage, arguments, question, answer);
+            assert_eq!(code, Some(130), "{arguments}: {answer:?}: {shown}");
+            assert!(shown.contains(said) && !shown.contains("next:"), "{shown}");
+            assert!(!shown.contains("no terminal"), "{shown}");
+        }
+    }
+    stage.expect(0, &["status", "--online"]);
 }

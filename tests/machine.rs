@@ -217,13 +217,14 @@ fn a_lost_result_is_a_failure_but_a_leaving_reader_is_not() {
         let said = text(&output.stderr);
         assert!(said.contains("standard output") && said.contains("next: "), "{arguments:?}: {said}");
     };
-    let commands: [&[&str]; 15] = [
+    let commands: [&[&str]; 16] = [
         &["status"],
         &["status", "--json"],
         &["verify", "claims", "--json"],
         &["doctor"],
         &["doctor", "--json"],
         &["fetch", "eob", "--out", "claims"],
+        &["fetch", "eob", "--out", "-"],
         &["fetch", "eob", "--out", "claims", "--json"],
         &["report", "claims", "--output", "-"],
         &["report", "claims", "--output", "x.html", "--json"],

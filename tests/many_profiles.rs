@@ -191,7 +191,7 @@ fn a_bad_row_affects_no_other_and_is_not_quoted() {
     assert_code(&output, 65, &["import"]);
     let said = text(&output.stderr);
     assert!(said.contains("warning: line 1 (p1): a profile of this name is there already"), "{said}");
-    assert!(said.contains("16 of 16 rows were refused") && !said.contains("hush"), "{said}");
+    assert!(said.contains("16 of 16 rows were refused. Fix line 1 first\n") && !said.contains("hush"), "{said}");
 }
 
 #[test]
@@ -208,7 +208,8 @@ fn a_refused_row_keeps_no_later_row_out() {
     again.args(["profiles", "import", "rows.ndjson"]);
     let output = finished(again);
     let said = text(&output.stderr);
-    assert!(said.contains("3 of 3 rows were refused. Fix line 1 first: "), "{said}");
+    assert!(said.contains("3 of 3 rows were refused. Fix line 1 first\n"), "{said}");
+    assert!(verdicts[0]["error"]["hint"].as_str().unwrap().contains("Correct this row"), "{verdicts:?}");
 }
 
 /// An import that was repeated after a rename brought one log-in in twice, and the second renewal ended it.
@@ -254,7 +255,7 @@ fn rows_come_from_standard_input_as_well() {
     command.args(["profiles", "import", "-"]).stdin(Stdio::from(fs::File::open(file).unwrap()));
     let output = finished(command);
     assert_code(&output, 0, &["import", "-"]);
-    assert_eq!(text(&output.stdout), "1 profiles imported, 0 rows refused\n");
+    assert_eq!(text(&output.stdout), "1 profile imported, 0 rows refused\n");
 }
 
 #[test]

@@ -441,7 +441,8 @@ fn options_for_all_profiles_are_refused_for_one() {
         by_variable.env("BBDL_PROFILE", "p0");
         let output = crate::support::finished(by_variable);
         assert_code(&output, 2, &option);
-        assert!(text(&output.stderr).contains("BBDL_PROFILE"), "{}", text(&output.stderr));
+        let expected = format!("{} works only with --all-profiles", option[0]);
+        assert!(text(&output.stderr).contains(&expected), "{}", text(&output.stderr));
     }
     let mut all = stage.bbdl(&NIGHT);
     all.env("BBDL_PROFILE", "p0");

@@ -173,6 +173,33 @@ fn empty_variables_are_as_if_they_were_not_set() {
 }
 
 #[test]
+fn a_home_that_is_a_file_is_named_as_the_variable() {
+    let stage = Stage::claims(3);
+    let file = stage.home.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    for command in [&["status"][..], &["login"], &["doctor"]] {
+        let mut command = stage.bbdl(command);
+        let output = finished(std::mem::replace(command.env("BBDL_HOME", &file), Command::new("true")));
+        assert_code(&output, 78, &[]);
+        let said = text(&output.stderr);
+        assert!(said.contains("BBDL_HOME is a file, not a directory"), "{said}");
+    }
+}
+
+/// As the man page says of every variable of an option without a value.
+#[test]
+fn verbosity_comes_from_its_variable_as_a_word_or_a_number() {
+    let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
+    for (value, is_told) in [("true", true), ("1", true), ("2", true), ("off", false), ("0", false)] {
+        let mut command = stage.bbdl(&["status", "--online"]);
+        command.env("BBDL_VERBOSE", value);
+        let output = finished(command);
+        assert_code(&output, 0, &[value]);
+        assert_eq!(text(&output.stderr).contains("GET "), is_told, "{value}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
 fn a_wrong_value_names_the_variable_that_it_is_from() {
     let stage = Stage::claims(3);
     for (name, value, arguments) in [
@@ -182,9 +209,10 @@ fn a_wrong_value_names_the_variable_that_it_is_from() {
         ("BBDL_PROFILE", "a b", &["status"]),
         ("BBDL_COLOR", "blue", &["status"]),
         ("BBDL_TOKEN_STORE", "drawer", &["status"]),
-        ("BBDL_VERBOSE", "very", &["status"]),
+        ("BBDL_VERBOSE", "loud", &["status"]),
         ("BBDL_JOBS", "99", &["fetch", "eob", "--out", "x"]),
         ("BBDL_SERVER", "http://claims.example", &["login"]),
+        ("BBDL_SERVER", "sandbxo", &["login"]),
     ] {
         for json in [false, true] {
             let mut command = stage.bbdl(arguments);

@@ -120,6 +120,11 @@ fn snapshots_of_the_help_of_every_command() {
 fn snapshots_of_wrong_calls() {
     let stage = stage();
     fs::write(stage.home.path().join("notes.txt"), "").unwrap();
+    fs::write(stage.home.path().join("rows.ndjson"), "{\"name\":\"mom\"}\n").unwrap();
+    fs::write(stage.home.path().join("secret"), "word").unwrap();
+    for private in ["rows.ndjson", "secret"] {
+        set_mode(&stage.home.path().join(private), 0o600);
+    }
     let mut session = Session::at(&stage);
     for typed in [
         "",
@@ -132,6 +137,15 @@ fn snapshots_of_wrong_calls() {
         "fetch eob --out x --jobs many",
         "fetch eob --out x --jobs 99",
         "fetch eob --out x --page-size 0",
+        "fetch eob --out x --page-size -5",
+        "fetch eob --out x --retry -1",
+        "fetch eob --out x --timeout -1s",
+        "fetch eob --out x --api v3",
+        "fetch eob --out x --yes",
+        "fetch eob --out x --surely",
+        "fetch claims --out x",
+        "fetch EOB --out x --type pde",
+        "fetch eob --out x --profile mom --results rows",
         "fetch eob --out x --timeout soon",
         "fetch eob --out x --timeout 2h",
         "fetch eob --out x --type dental",
@@ -144,6 +158,8 @@ fn snapshots_of_wrong_calls() {
         "fetch eob --out x --stale-after 1d",
         "login --sandbox --production",
         "login --server ftp://example.com",
+        "login --server sandbxo",
+        "login --server http://127.0.0.1:1 --client-id x --client-secret-file secret",
         "login --server https://example.com/path --client-id x",
         "login --api v4",
         "login --client-secret secret",
@@ -174,7 +190,9 @@ fn snapshots_of_wrong_calls() {
         "completions tcsh",
         "profiles",
         "profiles import nowhere.ndjson",
+        "profiles import rows.ndjson",
         "profiles rename nobody somebody",
+        "profiles remove nobody",
         "profiles remove nobody --yes",
         "status --profile ../mom",
         "status --color pink",

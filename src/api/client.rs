@@ -28,7 +28,7 @@ use super::{
     setup_problem::SetupProblem,
 };
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, in_words},
     origin::Origin,
     output::{Output, size},
     secret::Secret,
@@ -420,7 +420,7 @@ fn unusable(cause: &io::Error) -> Problem {
     if cause.kind() == io::ErrorKind::FileTooLarge {
         return Problem::TooMuch { said: format!("the answer is larger than {}", size(LARGEST_BODY as u64)) };
     }
-    Problem::network(format!("the answer does not decompress: {}", crate::error::sanitized(&cause.to_string())))
+    Problem::network(format!("the answer does not decompress: {}", crate::error::sanitized(&in_words(cause))))
 }
 
 /// What went wrong below HTTP. If an answer does not come in time, the request was too much for the server.
@@ -447,15 +447,25 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
 /// A network failure in words that contain neither the URL's query nor anything from the answer.
 #[must_use]
 pub(crate) fn network_words(cause: &reqwest::Error) -> String {
+    match (cause.is_timeout(), cause.is_connect()) {
+        (true, _) => innermost_words(cause),
+        (_, true) => format!("no connection: {}", innermost_words(cause)),
+        (_, false) => format!("the connection broke: {}", innermost_words(cause)),
+    }
+}
+
+/// As [`network_words`], after words that say already that there is no connection.
+#[must_use]
+pub(crate) fn innermost_words(cause: &reqwest::Error) -> String {
     if cause.is_timeout() {
         return "no answer in time".to_owned();
     }
-    let doing = if cause.is_connect() { "no connection" } else { "the connection broke" };
     let mut innermost: &dyn std::error::Error = cause;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    format!("{doing}: {}", crate::error::sanitized(&innermost.to_string()))
+    let words = innermost.downcast_ref::<io::Error>().map_or_else(|| innermost.to_string(), in_words);
+    crate::error::sanitized(&words)
 }
 
 #[cfg(test)]

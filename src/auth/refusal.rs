@@ -16,7 +16,7 @@ use crate::{
 /// Why there are no tokens.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenFailure {
-    /// Nothing reached the server, so no code or token was used up.
+    /// Nothing reached the server, which this names, so no code or token was used up.
     #[error("{0}")]
     NotSent(String),
     /// Nothing reached the server, because something is not set up here.
@@ -122,10 +122,13 @@ impl TokenFailure {
     #[must_use]
     pub fn into_error(self, asked: Asked, login: &str) -> Error {
         let again = format!("Log in again: {login}");
-        let later = "Run the same command again later.".to_owned();
         let (kind, message, hint) = match self {
+            Self::NotSent(words) if asked == Asked::Exchange => {
+                let hint = "Check the address and the network connection, then run it again.";
+                (ErrorKind::Network, words, hint.to_owned())
+            }
             Self::NotSent(words) => {
-                (ErrorKind::Network, format!("the token endpoint cannot be reached ({words})"), later)
+                (ErrorKind::Network, words, "Check the network connection, then run it again.".to_owned())
             }
             Self::Lost(words) if asked == Asked::Refresh => (
                 ErrorKind::RefreshLost,

@@ -13,7 +13,7 @@ pub use super::refusal::{Asked, Refusal, TokenFailure};
 use super::token_answer::{LARGEST, TokenAnswer};
 use crate::{
     api::{
-        client::{Client, network_words},
+        client::{Client, innermost_words, network_words},
         setup_problem::SetupProblem,
     },
     secret::{self, Secret},
@@ -149,13 +149,15 @@ impl Answer {
 
 /// Sends one request and reads its answer.
 async fn post(client: &Client, app: &App, url: Url, form: &[(&str, &str)]) -> Result<Answer, TokenFailure> {
-    let path = url.path().to_owned();
+    let (origin, path) = (url.origin().ascii_serialization(), url.path().to_owned());
     let mut response = request(client, app, url, form).send().await.map_err(|cause| {
         if let Some(missing) = SetupProblem::of(&cause) {
             return TokenFailure::SetupProblem(missing);
         }
-        let words = network_words(&cause);
-        if cause.is_connect() || cause.is_builder() { TokenFailure::NotSent(words) } else { TokenFailure::Lost(words) }
+        if cause.is_connect() || cause.is_builder() {
+            return TokenFailure::NotSent(format!("{origin} cannot be reached ({})", innermost_words(&cause)));
+        }
+        TokenFailure::Lost(network_words(&cause))
     })?;
     let status = response.status().as_u16();
     // Allocated at its full size, because a growing vector would leave copies of the tokens behind.

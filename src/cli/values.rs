@@ -22,6 +22,16 @@ pub(super) fn whole<T: FromStr + PartialOrd + Display + Clone>(
     }
 }
 
+/// How often an option without a value is meant, which only a variable can say: as a number, or as a word as variables of
+/// other such options take it.
+pub(super) fn how_often(text: &str) -> Result<u8, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "false" | "f" | "no" | "n" | "off" => Ok(0),
+        "true" | "t" | "yes" | "y" | "on" => Ok(1),
+        number => number.parse().map_err(|_| "it must be true, false, or how often: a number from 0 to 255".to_owned()),
+    }
+}
+
 /// A whole number with no upper limit but that of its type.
 pub(super) fn at_least<T: FromStr + PartialOrd + Display + Clone>(
     least: T,
@@ -102,6 +112,12 @@ mod tests {
         for bad in ["", "abc", "0", "17", "300", "-1", "1.5"] {
             assert_eq!(jobs(bad), Err("it must be a whole number from 1 to 16".to_owned()), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_variable_says_how_often_in_numbers_or_words() {
+        assert_eq!(["0", "off", "true", "YES", "2"].map(|text| how_often(text).unwrap()), [0, 0, 1, 1, 2]);
+        assert!(how_often("loud").is_err() && how_often("256").is_err());
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::{
         token::{Credential, Grant},
     },
     cli::{Cli, Command, Global},
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, in_words},
     files::private_file::refuse_directory,
     origin::Origin,
     output::{Output, OutputOptions},
@@ -161,8 +161,11 @@ impl Context {
                 .hint("Pass a file with certificates in PEM format: -----BEGIN CERTIFICATE-----")
         };
         let text = refuse_directory(path).and_then(|()| std::fs::read(path)).map_err(|cause| {
-            Error::new(ErrorKind::CaCert, format!("cannot read the certificates in {}: {cause}", path.display()))
-                .hint("Check the path given with --ca-cert, BBDL_CA_CERT or ca_cert in config.toml.")
+            Error::new(
+                ErrorKind::CaCert,
+                format!("cannot read the certificates in {}: {}", path.display(), in_words(&cause)),
+            )
+            .hint("Check the path given with --ca-cert, BBDL_CA_CERT or ca_cert in config.toml.")
         })?;
         let found = Certificate::from_pem_bundle(&text).map_err(|cause| refuse(cause.to_string()))?;
         if found.is_empty() { Err(refuse("it contains no certificate".to_owned())) } else { Ok(found) }

@@ -10,12 +10,12 @@ use crate::{
     auth::store::StoreKind,
     cli::{Cli, Command, Demo, Fetch, Login},
     commands::{Context, fetch, login},
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, in_words},
     files::{durable, path_text::typed},
     output::Output,
     profile::{Paths, ProfileName, config_file::ConfigFile},
 };
-use bluebutton_mock::{Mock, Options, Population};
+use bluebutton_mock::{Mock, Options, Population, StartError};
 
 /// Enough for every type of claim, and for more than one page of fifty.
 const CLAIMS: usize = 120;
@@ -68,7 +68,14 @@ fn make_room(out: &Path) -> Result<()> {
 fn start() -> Result<Mock> {
     let options =
         Options { auto_consent: true, records: Box::new(Population::new(1, 1, CLAIMS)), ..Options::default() };
-    Mock::start(options).map_err(|cause| Error::new(ErrorKind::Listen, format!("the mock does not start: {cause}")))
+    Mock::start(options).map_err(|cause| match &cause {
+        StartError::System(source) => Error::limit(source),
+        StartError::Listen { source, .. } => {
+            Error::new(ErrorKind::Listen, format!("the mock cannot listen on 127.0.0.1: {}", in_words(source)))
+                .hint("Check that this machine lets programs listen on 127.0.0.1: bbdl doctor")
+        }
+        _ => Error::new(ErrorKind::Demo, cause.to_string()),
+    })
 }
 
 /// A context with a temporary home for the profile and its tokens, which is removed after the demo.

@@ -24,7 +24,7 @@ use crate::{
     auth::{backend_health::Health, store::StoreKind},
     cli::Doctor,
     commands::{Context, shared_state},
-    error::{DOCS, Error, ErrorKind, Result, sanitized},
+    error::{DOCS, Error, ErrorKind, Result, in_words, sanitized},
     files::{path_text::typed, private_dir},
     origin::PRODUCTION,
     profile::{Profile, ProfileName},
@@ -197,7 +197,7 @@ fn loopback() -> Finding {
         Ok(_) => Finding::ok("redirect listener", "a port on 127.0.0.1 is free"),
         Err(cause) => Finding::fail(
             "redirect listener",
-            format!("no port on 127.0.0.1: {cause}"),
+            format!("no port on 127.0.0.1: {}", in_words(&cause)),
             "Log in with --manual, which asks for the address where the browser ended up.",
         ),
     }
@@ -272,7 +272,7 @@ fn directory(dir: &Path) -> Option<Finding> {
         Ok(_) => Finding::ok("permissions", format!("{} is private and writable", dir.display())),
         Err(cause) => Finding::fail(
             "permissions",
-            format!("{} is not writable: {cause}", dir.display()),
+            format!("{} is not writable: {}", dir.display(), in_words(&cause)),
             "Make it yours, or set BBDL_HOME to another directory.",
         ),
     })

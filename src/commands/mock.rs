@@ -5,10 +5,13 @@ use std::{future::ready, pin::pin, time::Duration};
 use crate::{
     cli::Mock as Args,
     commands::Context,
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, in_words},
     runtime::{asked_to_stop, block_on},
 };
-use bluebutton_mock::{FaultError, Mock, Options, Population, Records, StartError, data};
+use bluebutton_mock::{
+    FaultError, Mock, Options, Population, Records, StartError,
+    data::{self, DataError},
+};
 
 /// Runs until it is asked to stop, which is its normal end.
 ///
@@ -39,7 +42,11 @@ fn options(args: &Args) -> Result<Options> {
     let faults = args.fault.iter().map(|spec| spec.parse()).collect::<std::result::Result<_, _>>();
     let records: Box<dyn Records> = match &args.data {
         Some(dir) => Box::new(data::load(dir).map_err(|why| {
-            Error::new(ErrorKind::Data, why.to_string())
+            let said = match &why {
+                DataError::Read { path, source } => format!("cannot read {}: {}", path.display(), in_words(source)),
+                _ => why.to_string(),
+            };
+            Error::new(ErrorKind::Data, said)
                 .hint("Give a directory with FHIR payloads in .json or .ndjson files, such as an archive.")
         })?),
         None => Box::new(Population::new(args.seed, args.enrollees as usize, args.claims)),
@@ -60,6 +67,10 @@ fn not_started(cause: StartError) -> Error {
     match &cause {
         StartError::RedirectUri(_) => Error::usage(cause.to_string()),
         StartError::System(source) => Error::limit(source),
-        _ => Error::new(ErrorKind::Listen, cause.to_string()).hint("Give another --port, or 0 for a free one."),
+        StartError::Listen { port, source } => {
+            Error::new(ErrorKind::Listen, format!("cannot listen on 127.0.0.1:{port}: {}", in_words(source)))
+                .hint("Give another --port, or 0 for a free one.")
+        }
+        _ => Error::new(ErrorKind::Listen, cause.to_string()),
     }
 }

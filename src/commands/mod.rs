@@ -16,6 +16,7 @@ pub(crate) mod mock;
 mod output_file;
 pub(crate) mod profiles;
 pub(crate) mod purge;
+mod refusal;
 pub(crate) mod report;
 mod shared_state;
 pub(crate) mod status;
@@ -82,7 +83,11 @@ fn not_understood(refusal: &clap::Error, variable: Option<&str>, json: bool) -> 
             _ => Exit::Done,
         };
     }
-    let correct = variable.map(|name| format!("Correct or unset the environment variable {name}."));
+    let correct = variable.map(|name| match refusal.kind() {
+        // It is right where nothing else contradicts it.
+        clap::error::ErrorKind::ArgumentConflict => format!("Unset the environment variable {name} for this command."),
+        _ => format!("Correct or unset the environment variable {name}."),
+    });
     if let Some(correct) = &correct {
         Output::quiet().tell(format!("\n{correct}"));
     }

@@ -134,18 +134,17 @@ fn agree(context: &Context, args: &Purge, doomed: &[Doomed], kept: &[PathBuf]) -
     let scope =
         if args.all_profiles { " --all-profiles".to_owned() } else { profile::profile_option(&context.profile) };
     let state = shared_state::typed_option();
-    let hint = format!("To delete without a question: bbdl purge{scope}{state} --yes");
     if !context.output.can_ask() {
-        return Err(Error::usage("purge deletes for good, and there is no terminal to ask on").hint(hint));
+        return Err(Error::usage("purge deletes for good, and there is no terminal to ask on")
+            .hint(format!("To delete without a question: bbdl purge{scope}{state} --yes")));
     }
     for line in doomed.iter().flat_map(|one| described(one, kept)) {
         context.output.tell(line);
     }
-    let answer = context.output.ask("Delete all of this for good? Type yes")?;
-    if answer.eq_ignore_ascii_case("yes") {
-        return Ok(());
+    match context.output.asks_for_yes("Delete all of this for good?")? {
+        true => Ok(()),
+        false => Err(Error::new(ErrorKind::Declined, "nothing was deleted")),
     }
-    Err(Error::new(ErrorKind::Declined, "nothing was deleted").hint(hint))
 }
 
 /// The result for an archive.

@@ -57,7 +57,7 @@ mod with_postgres {
         api::client::Connections,
         cli::SharedStateArgs,
         commands::Context,
-        error::{Error, ErrorKind, Result},
+        error::{Error, ErrorKind, Result, in_words},
         files::{path_text::typed, private_file},
         fleet::{
             roster::{Roster, Selection},
@@ -262,7 +262,7 @@ mod with_postgres {
         let unusable = |why: String| Error::new(ErrorKind::StateKey, format!("{shown}: {why}"));
         // Keys that are mounted into a container are behind links.
         let bytes = private_file::read_following_links(file).map(Zeroizing::new).map_err(|cause| {
-            unusable(cause.to_string()).hint("Check the path given with --state-key-file or BBDL_STATE_KEY_FILE.")
+            unusable(in_words(&cause)).hint("Check the path given with --state-key-file or BBDL_STATE_KEY_FILE.")
         })?;
         if open_to_all(file) {
             return Err(unusable("everybody on this machine may read the key".to_owned())
@@ -295,7 +295,7 @@ mod with_postgres {
         };
         let (shell, option) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
         let run = Command::new(shell).arg(option).arg(command).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
-        let output = run.map_err(|cause| failed(format!("cannot be started: {cause}")))?;
+        let output = run.map_err(|cause| failed(format!("cannot be started: {}", in_words(&cause))))?;
         let text = Zeroizing::new(output.stdout);
         if !output.status.success() {
             return Err(failed(format!("failed ({})", output.status)));

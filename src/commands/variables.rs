@@ -6,6 +6,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
+use super::refusal::with_advice;
 use crate::cli::{self, Cli};
 
 /// A variable that is set, and the option that it stands for, such as `--jobs`.
@@ -20,10 +21,10 @@ pub(super) fn parse() -> Result<Cli, (Error, Option<String>)> {
         Ok(cli) => return Ok(cli),
         Err(refusal) => refusal,
     };
-    let Some(variable) = blamed(&refusal) else { return Err((as_typed(refusal), None)) };
+    let Some(variable) = blamed(&refusal) else { return Err((with_advice(as_typed(refusal)), None)) };
     match without_conflict(&refusal, &variable) {
         Some(cli) => Ok(cli),
-        None => Err((named(refusal, &variable), Some(variable.name))),
+        None => Err((with_advice(named(refusal, &variable)), Some(variable.name))),
     }
 }
 
@@ -53,7 +54,10 @@ fn as_typed(refusal: Error) -> Error {
 /// Makes the refusal name the variable that the value comes from.
 fn named(mut refusal: Error, variable: &Variable) -> Error {
     let is_meant = |value: &ContextValue| match value {
-        ContextValue::String(text) => text.split(' ').next() == Some(&variable.option),
+        // An option that is counted is shown with dots.
+        ContextValue::String(text) => {
+            text.split(' ').next().is_some_and(|it| it.trim_end_matches("...") == variable.option)
+        }
         _ => false,
     };
     for kind in [ContextKind::InvalidArg, ContextKind::PriorArg] {

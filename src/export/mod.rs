@@ -197,7 +197,11 @@ fn keep(file: AtomicFile) -> Result<()> {
 }
 
 /// The error if the library that writes the file fails.
-fn unwritten(file: &AtomicFile, cause: &dyn std::fmt::Display) -> Error {
+fn unwritten(file: &AtomicFile, cause: &(dyn std::error::Error + 'static)) -> Error {
+    let mut all = std::iter::successors(Some(cause), |cause| cause.source());
+    if let Some(of_system) = all.find_map(|cause| cause.downcast_ref()) {
+        return Error::disk("write", file.place(), of_system);
+    }
     Error::new(ErrorKind::Disk, format!("cannot write {}: {cause}", file.place().display()))
         .hint("Check the disk, or give another --out.")
 }

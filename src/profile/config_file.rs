@@ -8,7 +8,7 @@ use super::{Paths, ProfileName};
 use crate::{
     api_version::ApiVersion,
     auth::store::StoreKind,
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, in_words},
     files::{path_text, private_dir, private_file},
     output::Color,
     secret::Secret,
@@ -71,8 +71,43 @@ fn in_single_quotes(line: &str) -> Option<String> {
     })
 }
 
-/// The parser's message in words for the person who wrote the file.
-fn in_plain_words(complaint: &str) -> String {
+/// What is wrong with a line that is not TOML.
+fn not_toml(complaint: &str, line: &str) -> String {
+    let value = line.split_once('=').map(|(_, value)| value.trim());
+    let what = match value {
+        _ if complaint.starts_with("duplicate key") => "this name is there twice",
+        _ if in_single_quotes(line).is_some() => "a backslash in double quotes begins an escape",
+        Some("") => "there is nothing after the =",
+        Some(value) if value.starts_with(char::is_alphabetic) => "text must be in quotation marks",
+        Some(_) => "what is after the = cannot be read",
+        None if line.trim_start().starts_with('[') => "this line is not like [name]",
+        None => "this line is not like name = value",
+    };
+    what.to_owned()
+}
+
+/// The parser's message about a setting, in words for the person who wrote the file.
+fn in_plain_words(complaint: &str, line: &str) -> String {
+    let setting = line.split_once('=').map_or("this setting", |(name, _)| name.trim());
+    if let Some((_, expected)) = complaint
+        .strip_prefix("invalid type: ")
+        .or(complaint.strip_prefix("invalid value: "))
+        .and_then(|it| it.rsplit_once(", expected "))
+    {
+        let what = match expected {
+            "a boolean" => "true or false",
+            "a sequence" => "a list of texts in square brackets",
+            "u8" | "u64" => "a whole number, 0 or more",
+            expected if expected.starts_with("struct ") || expected.contains("map") => {
+                "a section of its own, in square brackets"
+            }
+            _ => "text in quotation marks",
+        };
+        return format!("{setting} must be {what}");
+    }
+    if complaint == "wanted string or table" {
+        return format!("{setting} must be text in quotation marks");
+    }
     let mut names = complaint.split('`').skip(1).step_by(2);
     let typed = names.next().unwrap_or_default();
     let known = names.collect::<Vec<_>>().join(", ");
@@ -128,9 +163,11 @@ impl ConfigFile {
                 } else {
                     "This file is bbdl's configuration. Make it readable, or move it away."
                 };
-                return Err(
-                    Error::new(ErrorKind::Config, format!("cannot read {}: {cause}", path.display())).hint(hint)
-                );
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!("cannot read {}: {}", path.display(), in_words(&cause)),
+                )
+                .hint(hint));
             }
         };
         // The file may name a program to run, so others must not be able to change it.
@@ -150,7 +187,11 @@ impl ConfigFile {
             let before = cause.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count());
             let line = text.lines().nth(before).unwrap_or_default();
             let what = cause.message().trim();
-            Error::new(ErrorKind::Config, format!("{}, line {}: {}", path.display(), before + 1, in_plain_words(what)))
+            let said = match text.parse::<toml::Table>() {
+                Ok(_) => in_plain_words(what, line),
+                Err(_) => not_toml(what, line),
+            };
+            Error::new(ErrorKind::Config, format!("{}, line {}: {said}", path.display(), before + 1))
                 .hint(in_single_quotes(line).unwrap_or_else(|| correction(what)))
         })
     }
@@ -179,6 +220,36 @@ impl ConfigFile {
 mod tests {
     use super::*;
     use crate::error::Exit;
+
+    #[test]
+    fn what_is_wrong_with_the_configuration_is_told_in_plain_words() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::find(Some(dir.path()), None).unwrap();
+        for (text, said) in [
+            ("profile = 3", "profile must be text in quotation marks"),
+            ("ca_cert = true", "ca_cert must be text in quotation marks"),
+            ("token_store = 3", "token_store must be text in quotation marks"),
+            ("json = \"yes\"", "json must be true or false"),
+            ("verbose = \"yes\"", "verbose must be a whole number, 0 or more"),
+            ("verbose = 300", "verbose must be a whole number, 0 or more"),
+            ("login = 3", "login must be a section of its own, in square brackets"),
+            ("[login]\nscope = \"a\"", "scope must be a list of texts in square brackets"),
+            ("[login]\ntimeout = true", "write it like 90s, 15m, 6h or 7d; a bare number is seconds"),
+            ("color = \"pink\"", "\"pink\" is not a value of this setting; there are auto, always, never"),
+            ("profile", "this line is not like name = value"),
+            ("profile mom", "this line is not like name = value"),
+            ("profile: mom", "this line is not like name = value"),
+            ("profile = mom", "text must be in quotation marks"),
+            ("profile =", "there is nothing after the ="),
+            ("profile = \"mom", "what is after the = cannot be read"),
+            ("[login", "this line is not like [name]"),
+            ("json = true\njson = true", "this name is there twice"),
+        ] {
+            std::fs::write(dir.path().join("config.toml"), text).unwrap();
+            let error = ConfigFile::load(&paths, false).unwrap_err();
+            assert!(error.message.ends_with(&format!(": {said}")), "{text}: {}", error.message);
+        }
+    }
 
     #[test]
     fn the_configuration_names_the_line_at_fault() {

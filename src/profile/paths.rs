@@ -19,6 +19,8 @@ pub struct Paths {
     home_mark: Option<String>,
 }
 
+const SET_HOME: &str = "Set BBDL_HOME to a directory for bbdl's configuration and state.";
+
 impl Paths {
     /// With `home` (`BBDL_HOME`), everything is inside it. Otherwise, uses the system's directories for configuration
     /// and state. `config` is a configuration file that the person named.
@@ -27,11 +29,16 @@ impl Paths {
     /// [`crate::error::Exit::NotSetUp`] if the system has no home directory for the user.
     pub fn find(home: Option<&Path>, config: Option<&Path>) -> Result<Self> {
         let (config_dir, state) = match home {
+            Some(home) if home.exists() && !home.is_dir() => {
+                let what = if home.is_file() { "a file, not a directory" } else { "not a directory" };
+                return Err(
+                    Error::new(ErrorKind::Config, format!("BBDL_HOME is {what}: {}", home.display())).hint(SET_HOME)
+                );
+            }
             Some(home) => (home.to_owned(), home.to_owned()),
             None => {
                 let dirs = directories::ProjectDirs::from("", "", "bbdl").ok_or_else(|| {
-                    Error::new(ErrorKind::Home, "this system names no home directory for its user")
-                        .hint("Set BBDL_HOME to a directory for bbdl's configuration and state.")
+                    Error::new(ErrorKind::Home, "this system names no home directory for its user").hint(SET_HOME)
                 })?;
                 let state = dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).to_owned();
                 (dirs.config_dir().to_owned(), state)

@@ -292,7 +292,7 @@ impl Reader<'_> {
                 Ok(news) => newer += news.newer,
                 Err(cause) => break Err(cause),
             }
-            if let Err(error) = self.is_bounded(search.resource(), sink.distinct().max(search.total().unwrap_or(0))) {
+            if let Err(error) = self.is_bounded(search.resource(), sink.distinct(), search.total()) {
                 break Err(PullError::Failed(error));
             }
             progress.at(sink.distinct(), search.total(), self.client.traffic().1 - bytes_before);
@@ -326,7 +326,7 @@ impl Reader<'_> {
             let news = sink.take(&page, Part::Addition).map_err(PullError::Failed)?;
             late += news.new + news.newer;
             search.brought(looked_at)?;
-            self.is_bounded(resource, sink.distinct().max(looked_at)).map_err(PullError::Failed)?;
+            self.is_bounded(resource, sink.distinct().max(looked_at), None).map_err(PullError::Failed)?;
         }
         Ok(late)
     }
@@ -361,7 +361,7 @@ impl Reader<'_> {
                 }
                 sink.take(&page, Part::Addition).map_err(PullError::Failed)?;
                 search.brought(ids.len() as u64)?;
-                self.is_bounded(request.resource, sink.distinct()).map_err(PullError::Failed)?;
+                self.is_bounded(request.resource, sink.distinct(), None).map_err(PullError::Failed)?;
             }
             let is_plain = count == ids.len();
             let now = (ids, sequence.finish());
@@ -378,14 +378,24 @@ impl Reader<'_> {
     }
 
     /// Limits how many resources a search may bring, so that an endless one stops before the disk is full.
-    fn is_bounded(&self, resource: Searchable, count: u64) -> Result<()> {
-        if count <= self.max_claims {
-            return Ok(());
-        }
-        let (name, most) = (resource.name(), self.max_claims);
-        Err(Error::new(ErrorKind::TooMany, format!("{name}: the server has more than {most} for one enrollee")).hint(
-            format!("Nothing was replaced. If that is right, allow more: --max-claims {}", most.saturating_mul(2)),
-        ))
+    fn is_bounded(&self, resource: Searchable, came: u64, total: Option<u64>) -> Result<()> {
+        let most = self.max_claims;
+        let what = match resource {
+            Searchable::ExplanationOfBenefit => "claims".to_owned(),
+            other => format!("{} resources", other.name()),
+        };
+        let (message, enough) = match total.map(|total| total.max(came)).filter(|total| *total > most) {
+            Some(total) => {
+                (format!("the server has {total} {what} for this person, and --max-claims allows {most}"), total)
+            }
+            None if came > most => {
+                let message =
+                    format!("the server has more {what} for this person than the {most} that --max-claims allows");
+                (message, most.saturating_mul(2))
+            }
+            None => return Ok(()),
+        };
+        Err(Error::new(ErrorKind::TooMany, message).hint(format!("If that many are possible: --max-claims {enough}")))
     }
 
     /// Reads the first page of everything that is kept. If the server has an outage, it shows here.
@@ -422,6 +432,10 @@ fn spoken(resource: Searchable) -> &'static str {
 /// Adds to the error how much is missing when a search fails halfway.
 fn with_count<S: PageSink>(cause: PullError, search: &Search<Session>, count: u64) -> PullError {
     let PullError::Failed(mut error) = cause else { return cause };
+    // It says how many there are itself.
+    if error.kind == ErrorKind::TooMany {
+        return PullError::Failed(error);
+    }
     let (name, after) = (search.resource().name(), S::AFTER_FAILURE);
     let missing = match search.total() {
         Some(total) => format!("{count} of {total} {name} had come, {} are missing", total.saturating_sub(count)),

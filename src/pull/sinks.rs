@@ -15,7 +15,7 @@ use crate::{
         previous_ids::PreviousIds,
         writer::{KeepBundle, Writer},
     },
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, in_words, is_of_a_closed_pipe},
     fhir::resource::line,
     paging::{checkpoint::Checkpoint, pager::Page},
 };
@@ -279,9 +279,10 @@ impl<W: Write> PageSink for StreamSink<W> {
 }
 
 fn unwritten(cause: &io::Error) -> Error {
-    let message = match cause.kind() {
-        io::ErrorKind::BrokenPipe => "the reader of stdout closed it before everything was written".to_owned(),
-        _ => format!("cannot write to stdout: {cause}"),
-    };
-    Error::new(ErrorKind::Stdout, message).hint("The output is incomplete.")
+    match is_of_a_closed_pipe(cause) {
+        true => Error::new(ErrorKind::Stdout, "the reader of standard output left before everything was written")
+            .hint("If it needs all claims, run the same command again with a reader that stays to the end."),
+        false => Error::new(ErrorKind::Stdout, format!("cannot write to standard output: {}", in_words(cause)))
+            .hint("Free some space, or send it somewhere else, and run it again."),
+    }
 }

@@ -22,7 +22,7 @@ use tokio_postgres::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::{StateAddress, Tls};
-use crate::error::{Error, ErrorKind, Result, sanitized};
+use crate::error::{Error, ErrorKind, Result, in_words, sanitized};
 
 /// A statement that takes longer is given up, together with its connection.
 const STATEMENT_PATIENCE: Duration = Duration::from_secs(20);
@@ -230,6 +230,10 @@ impl Cause {
         let mut words = error.to_string();
         let mut source = std::error::Error::source(error);
         while let Some(cause) = source {
+            // It says all that there is to say.
+            if let Some(cause) = cause.downcast_ref() {
+                return sanitized(&in_words(cause));
+            }
             words = format!("{words}: {cause}");
             source = cause.source();
         }

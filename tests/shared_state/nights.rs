@@ -49,7 +49,8 @@ impl Fleet {
         import.arg(fleet.path("rows"));
         let output = finished(import);
         assert_code(&output, 0, &["import"]);
-        assert!(text(&output.stdout).contains(&format!("{enrollees} profiles imported, 0 rows refused")));
+        let profiles = if enrollees == 1 { "profile" } else { "profiles" };
+        assert!(text(&output.stdout).contains(&format!("{enrollees} {profiles} imported, 0 rows refused")));
         fleet.stage.asked();
         fleet
     }

@@ -329,12 +329,12 @@ impl Running {
         let stderr = child.stderr.take().unwrap();
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
-            // A question for a secret has no line break, because it has to be answered first.
-            const QUESTION: &[u8] = b"(not shown): ";
+            // A question has no end of line: somebody has to answer it first.
+            const QUESTIONS: [&[u8]; 2] = [b"(not shown): ", b"Type yes: "];
             let mut line = Vec::new();
             for byte in BufReader::new(stderr).bytes().map_while(Result::ok) {
                 line.push(byte);
-                if byte == b'\n' || line.ends_with(QUESTION) {
+                if byte == b'\n' || QUESTIONS.iter().any(|question| line.ends_with(question)) {
                     let text = text(&std::mem::take(&mut line));
                     if sender.send(text.trim_end_matches(['\n', '\r']).to_owned()).is_err() {
                         return;

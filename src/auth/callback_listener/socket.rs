@@ -19,6 +19,7 @@ use super::{
     gate::{AdmittedConnection, Gate},
 };
 use crate::auth::callback_listener::answer::PendingRequest;
+use crate::error::in_words;
 
 /// The ports for the browser, and the server behind them.
 pub(super) struct ListeningSockets {
@@ -55,16 +56,16 @@ impl ListeningSockets {
         let behind =
             [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].map(|ip| SocketAddr::new(ip, 0));
         let server = Server::http(behind[0]).or_else(|_| Server::http(behind[1]));
-        let refuse =
-            |cause: &dyn std::fmt::Display| ListenError::Refused { address: behind[0], cause: cause.to_string() };
-        let server = Arc::new(server.map_err(|cause| refuse(&cause))?);
-        let address = server.server_addr().to_ip().ok_or_else(|| refuse(&"no address"))?;
+        let refuse = |cause: String| ListenError::Refused { address: behind[0], cause };
+        let server =
+            Arc::new(server.map_err(|cause| refuse(cause.downcast_ref().map_or_else(|| cause.to_string(), in_words)))?);
+        let address = server.server_addr().to_ip().ok_or_else(|| refuse("no address".to_owned()))?;
         let passed = Arc::new(AdmittedConnection::default());
         let gates = ports.into_iter().map(|port| {
             let sender = sender.clone();
             Gate::open(port, address, &passed, move || sender.send(Event::Tls).unwrap_or_default())
         });
-        let gates = gates.collect::<io::Result<_>>().map_err(|cause| refuse(&cause))?;
+        let gates = gates.collect::<io::Result<_>>().map_err(|cause| refuse(in_words(&cause)))?;
         let (own, sender, writing) = (Arc::clone(&server), sender.clone(), Arc::new(AtomicUsize::new(0)));
         thread::spawn(move || {
             while let Ok(request) = own.recv() {
@@ -109,6 +110,6 @@ fn refused(address: SocketAddr, cause: &io::Error) -> ListenError {
     if cause.kind() == io::ErrorKind::AddrInUse {
         ListenError::PortTaken { port: address.port(), host: address.ip().to_string() }
     } else {
-        ListenError::Refused { address, cause: cause.to_string() }
+        ListenError::Refused { address, cause: in_words(cause) }
     }
 }

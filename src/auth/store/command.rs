@@ -13,7 +13,7 @@ use std::{
 use zeroize::Zeroizing;
 
 use super::{StoreError, StoreKind, TokenStore, check_name};
-use crate::secret::Secret;
+use crate::{error::in_words, secret::Secret};
 
 const GET: &str = "get";
 const STORE: &str = "store";
@@ -58,17 +58,19 @@ impl CommandStore {
         check_name(profile)?;
         let command = self.command.as_deref().ok_or(StoreError::NoCommand)?;
         let request = self.request(profile, record).map_err(|what| failed(action, what))?;
-        let child = self.start(command, action).map_err(|cause| failed(action, format!("cannot be run: {cause}")))?;
+        let not_run = |cause: &io::Error| failed(action, format!("cannot be run: {}", in_words(cause)));
+        let child = self.start(command, action).map_err(|cause| not_run(&cause))?;
         let id = child.id();
         let end = converse(child, request).map_err(|cause| {
             self.signal(id, "KILL");
-            failed(action, format!("cannot be run: {cause}"))
+            not_run(&cause)
         })?;
         let Ok(ended) = end.recv_timeout(self.patience) else {
             self.end(id, &end);
             return Err(StoreError::CommandTimedOut { action, seconds: self.patience.as_secs() });
         };
-        let (answer, status) = ended.map_err(|cause| failed(action, format!("cannot be read from: {cause}")))?;
+        let (answer, status) =
+            ended.map_err(|cause| failed(action, format!("cannot be read from: {}", in_words(&cause))))?;
         if answer.len() > LARGEST {
             return Err(failed(action, format!("answered with more than {LARGEST} bytes")));
         }

@@ -15,7 +15,10 @@ use super::{
     chunked_record::{self, Items},
     next_record::NextRecord,
 };
-use crate::{error::sanitized, secret::Secret};
+use crate::{
+    error::{in_words, sanitized},
+    secret::Secret,
+};
 
 /// One item per profile (on Windows more, see `chunked_record.rs`) under the service name `bbdl`.
 ///
@@ -56,7 +59,7 @@ impl KeyringStore {
             .name("keyring".to_owned())
             // If the time is over, there is no receiver any more.
             .spawn(move || drop(answer.send(work())))
-            .map_err(|error| StoreError::Unavailable { cause: error.to_string() })?;
+            .map_err(|error| StoreError::Unavailable { cause: in_words(&error) })?;
         match waiting.recv_timeout(self.patience) {
             Ok(result) => result,
             Err(RecvTimeoutError::Timeout) => Err(StoreError::TimedOut { seconds: self.patience.as_secs() }),
@@ -189,6 +192,14 @@ fn meaning(error: &KeyringError) -> StoreError {
 /// The library's message, after words that a person knows: which service did not answer.
 fn in_plain_words(cause: &str) -> String {
     match cause.strip_prefix("zbus error: ") {
+        // No bus: no address for it, or nothing behind the address.
+        Some(rest)
+            if ["unix:path=", "DBUS_SESSION_BUS_ADDRESS", "connect", "No such file"]
+                .iter()
+                .any(|word| rest.contains(word)) =>
+        {
+            "no D-Bus session is running here".to_owned()
+        }
         Some(rest) => format!("bbdl cannot reach it, because D-Bus does not answer ({rest})"),
         None => cause.to_owned(),
     }
@@ -229,8 +240,10 @@ mod tests {
 
     #[test]
     fn errors_do_not_name_libraries() {
-        let said = in_plain_words("zbus error: Failed to connect to address");
-        assert_eq!(said, "bbdl cannot reach it, because D-Bus does not answer (Failed to connect to address)");
+        let said = in_plain_words("zbus error: Failed to connect to address `unix:path=/x`: No such file");
+        assert_eq!(said, "no D-Bus session is running here");
+        let said = in_plain_words("zbus error: it was busy");
+        assert_eq!(said, "bbdl cannot reach it, because D-Bus does not answer (it was busy)");
         assert_eq!(in_plain_words("there is none"), "there is none");
     }
 

@@ -21,7 +21,7 @@ use next_record::NextRecord;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    error::{DOCS, Error, ErrorKind, sanitized},
+    error::{DOCS, Error, ErrorKind, in_words, sanitized},
     files::path_text::typed,
     secret::Secret,
 };
@@ -187,7 +187,7 @@ pub enum StoreError {
         what: String,
     },
     /// An error of the disk.
-    #[error("cannot use the token file {}: {source}", path.display())]
+    #[error("cannot use the token file {}: {}", path.display(), in_words(source))]
     Io {
         /// The file or directory.
         path: PathBuf,

@@ -47,6 +47,10 @@ pub(crate) fn run(context: &Context, args: &Fetch) -> Result<()> {
     if args.all_profiles {
         return all_profiles::run(&context, args);
     }
+    if let Some(option) = args.many.given() {
+        return Err(Error::usage(format!("{option} works only with --all-profiles"))
+            .hint(format!("Add --all-profiles, or leave {option} out.")));
+    }
     if shared_state::is_typed() {
         shared_state::refuse(&context, &args.shared, "fetch without --all-profiles")?;
     }

@@ -21,7 +21,7 @@ use crate::{
         token_endpoint::{self, Asked, TokenFailure},
     },
     commands::Context,
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, in_words},
     files::private_file::refuse_directory,
     output::Output,
     profile::Profile,
@@ -54,10 +54,16 @@ pub(super) fn secret(
     client_id: &str,
 ) -> Result<Option<Secret>> {
     const VARIABLE: &str = "BBDL_CLIENT_SECRET";
-    const QUESTION: &str = "Client secret of the app";
+    let ask = || {
+        ask_secret(context, "Client secret of the app").map_err(|error| match error.kind {
+            ErrorKind::Input | ErrorKind::Declined => Error::new(ErrorKind::ClientSecret, "no client secret was given")
+                .hint("Give it with --client-secret-file FILE (or - for standard input) or in BBDL_CLIENT_SECRET."),
+            _ => error,
+        })
+    };
     match file {
         Some(path) if path == Path::new("-") && stdin().is_terminal() => {
-            return word(ask_secret(context, QUESTION)?.expose(), "what was typed").map(Some);
+            return word(ask()?.expose(), "what was typed").map(Some);
         }
         Some(path) => return from_file(&context.output, path).map(Some),
         None => {}
@@ -73,11 +79,7 @@ pub(super) fn secret(
     {
         return Ok(credential.client_secret);
     }
-    let secret = ask_secret(context, QUESTION).map_err(|error| match error.kind {
-        ErrorKind::Input => Error::new(ErrorKind::ClientSecret, "no client secret was given")
-            .hint("Give it with --client-secret-file FILE (or - for standard input) or in BBDL_CLIENT_SECRET."),
-        _ => error,
-    })?;
+    let secret = ask()?;
     if secret.is_empty() { Ok(None) } else { word(secret.expose(), "what was typed").map(Some) }
 }
 
@@ -236,7 +238,7 @@ fn unreadable(from: &str, cause: &io::Error) -> Error {
         io::ErrorKind::PermissionDenied => "Check who owns the file and whether you may read it.",
         _ => "Check the path given with --client-secret-file or BBDL_CLIENT_SECRET_FILE.",
     };
-    Error::new(ErrorKind::ClientSecret, format!("{from}: {cause}")).hint(hint)
+    Error::new(ErrorKind::ClientSecret, format!("{from}: {}", in_words(cause))).hint(hint)
 }
 
 fn refused(from: &str, why: &str) -> Error {

@@ -140,8 +140,10 @@ fn origin(args: &Login, defaults: &LoginDefaults, before: Option<&Profile>) -> R
         Login { server: Some(url), .. } => Some(url.clone()),
         _ => match server_variable()? {
             Some((variable, named)) => {
-                return server_named(&named)
-                    .map_err(|error| Error { message: format!("{variable}: {}", error.message), ..error });
+                return server_named(&named).map_err(|error| {
+                    let message = format!("{variable}: {}", error.message);
+                    Error { message, ..error }.hint(format!("Correct or unset the environment variable {variable}."))
+                });
             }
             None => defaults.server.clone(),
         },

@@ -24,6 +24,7 @@ use crate::{
     commands::{Context, shared_state},
     error::{Error, ErrorKind, Result},
     files::{lock::FileLock, open_files, path_text::typed, private_dir, private_file::refuse_directory},
+    output::counted,
     profile::{
         Profile, ProfileName, TakenNames,
         archive_notes::{ArchiveNote, LeftBehind},
@@ -315,7 +316,7 @@ impl Pending {
 }
 
 pub(super) fn bad(why: String) -> Error {
-    Error::new(ErrorKind::ImportRow, why)
+    Error::new(ErrorKind::ImportRow, why).hint("Correct this row, and import it again.")
 }
 
 pub(super) fn same_person(other: &ProfileName) -> Error {
@@ -370,14 +371,21 @@ impl Summary {
     pub(super) fn into_result(self, context: &Context) -> Result<()> {
         let Self { kept, refused, gravest } = self;
         if !context.output.json() {
-            context.output.summary(format!("{kept} profiles imported, {refused} rows refused"));
+            context.output.summary(format!(
+                "{} imported, {} refused",
+                counted(kept, "profile"),
+                counted(refused, "row")
+            ));
         }
         let Some((line, gravest)) = gravest else { return Ok(()) };
         let all = kept + refused;
-        let message = format!("{refused} of {all} rows were refused. Fix line {line} first: {}", gravest.message);
-        let error = Error { message, ..gravest };
-        // Each row is already on stdout.
-        Err(if context.output.json() { error.already_reported() } else { error })
+        let were = if all == 1 { "row was" } else { "rows were" };
+        let message = format!("{refused} of {all} {were} refused. Fix line {line} first");
+        // Each row is already on stderr, or with --json on stdout.
+        Err(match context.output.json() {
+            true => Error { message: format!("{message}: {}", gravest.message), ..gravest }.already_reported(),
+            false => Error { message, ..gravest },
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     archive,
     auth::store::StoreKind,
     cli::{ProfilesRemove, SharedStateArgs},
-    commands::{Context, login, shared_state},
+    commands::{Context, log_ins::LogIns, login, shared_state},
     error::{Error, ErrorKind, Result},
     profile::{Profile, ProfileName, archive_notes::ArchiveNote},
 };
@@ -21,6 +21,7 @@ use crate::{
 pub(super) fn run(context: &Context, args: &ProfilesRemove, shared: &SharedStateArgs) -> Result<()> {
     let names = each_once(&args.names);
     if !args.yes {
+        LogIns::with(context, shared, async |log_ins| must_exist(log_ins, &names).await)?;
         agree(context, &names, shared)?;
     }
     let mut rows: Vec<Value> = Vec::new();
@@ -132,6 +133,17 @@ fn remove_damaged(context: &Context, name: &ProfileName) -> Result<Removed> {
     Ok(Removed { from: "this machine", archives: Vec::new(), has_ended: false })
 }
 
+/// Before anybody is asked: the answer would be about nothing. A record that cannot be read can be removed.
+async fn must_exist(log_ins: &LogIns<'_>, names: &[ProfileName]) -> Result<()> {
+    for name in names {
+        match log_ins.must_exist(name).await {
+            Err(error) if error.kind == ErrorKind::Profile => {}
+            there => drop(there?),
+        }
+    }
+    Ok(())
+}
+
 fn agree(context: &Context, names: &[ProfileName], shared: &SharedStateArgs) -> Result<()> {
     let names: Vec<&str> = names.iter().map(ProfileName::as_str).collect();
     if !context.output.can_ask() {
@@ -143,11 +155,10 @@ fn agree(context: &Context, names: &[ProfileName], shared: &SharedStateArgs) -> 
     }
     context.output.tell(format!("Profiles and their tokens: {}", names.join(", ")));
     let place = if shared_state::is_named(context, shared) { "the shared state" } else { "this machine" };
-    let answer = context.output.ask(&format!("Remove all of them from {place}? Type yes"))?;
-    if answer.eq_ignore_ascii_case("yes") {
-        return Ok(());
+    match context.output.asks_for_yes(&format!("Remove all of them from {place}?"))? {
+        true => Ok(()),
+        false => Err(Error::new(ErrorKind::Declined, "nothing was removed")),
     }
-    Err(Error::new(ErrorKind::Declined, "nothing was removed").hint("To remove without a question: --yes"))
 }
 
 fn tell(context: &Context, name: &ProfileName, removed: &Removed) {
