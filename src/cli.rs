@@ -126,39 +126,74 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Log in to Blue Button in the browser
+    ///
+    /// bbdl opens Medicare's page in the browser, waits for its answer on this machine, and keeps the tokens in the system's
+    /// keyring. From then on, `bbdl fetch` needs no browser until the consent ends: with most apps after 13 months.
     Login(Login),
     /// End the log-in at the server and delete its tokens
+    ///
+    /// Your archives stay. To delete them as well, use `bbdl purge`.
     Logout(Logout),
     /// Show the log-ins on this machine and how long they last
+    ///
+    /// For each profile, it says who logged in where, how long the consent lasts, and which archives it fills. It needs no
+    /// network unless you pass --online.
     Status(Status),
     /// Download claims and other resources
+    ///
+    /// The first run downloads everything into a directory, the archive. It has one file for each type of resource, with one
+    /// claim per line, and manifest.json, which says where the claims are from. A later run with the same directory asks only
+    /// for what is new or changed since the last one, and adds it. If a run fails or is interrupted, the archive stays as it
+    /// was, and the next run continues.
     Fetch(Box<Fetch>),
     /// Check that an archive is complete and undamaged
+    ///
+    /// It compares each file with the counts and checksums in manifest.json, and reads every line. It changes nothing.
     Verify(Verify),
     /// Make a web page with totals, charts and every claim
+    ///
+    /// The page is one file. It begins with what you may still be billed for, and with what Medicare did not approve and why.
     Report(Report),
     /// Write claims as tables or as one FHIR Bundle
+    ///
+    /// Tables are for spreadsheets and programs; a FHIR Bundle is for a doctor or a portal. The archive itself does not change.
     Export(Export),
     /// Check this machine's setup and its log-ins
+    ///
+    /// It checks the browser, proxies, directories, token stores, servers and consents, and says what to do about each problem.
     #[command(
         after_help = "Examples:\n  bbdl doctor\n  bbdl doctor --json | jq '.findings[] | select(.state != \"ok\")'"
     )]
     Doctor(Doctor),
     /// Import, export, list, rename and remove profiles
+    ///
+    /// A profile is a named log-in. These commands are for people who have many of them.
     #[command(after_help = "Examples:\n  \
             bbdl profiles import rows.ndjson\n  \
             bbdl profiles list\n  \
             bbdl profiles rename mum mom")]
     Profiles(Profiles),
     /// Delete a log-in, its tokens and the archives that it filled
+    ///
+    /// The consent ends at the server too. Pages and tables that report and export made stay.
     Purge(Purge),
     /// Run an offline Blue Button server with made-up people
+    ///
+    /// It has the log-in, tokens and FHIR data of API v1, v2 and v3, for trying bbdl and for testing apps. It listens on this
+    /// machine only.
     Mock(Mock),
     /// Try bbdl offline: mock server, log-in and fetch
+    ///
+    /// It starts a mock server, logs in to it as a made-up person, and downloads that person's claims. Your own log-ins are not
+    /// used.
     Demo(Demo),
     /// Print shell completions
+    ///
+    /// They complete commands, options, values and the names of your profiles.
     Completions(Completions),
     /// Write the man pages
+    ///
+    /// There is one page for each command, and bbdl(1) for all.
     Man(Man),
 }
 
@@ -166,7 +201,7 @@ pub enum Command {
 #[derive(Clone, Debug, Args)]
 #[command(
     after_help = "Examples:\n  \
-        bbdl login --sandbox --client-id ID --client-secret-file secret.txt\n  \
+        bbdl login --sandbox --client-id ID --client-secret-file client-secret\n  \
         bbdl login --production --profile mom --no-browser\n  \
         bbdl login --sandbox --redirect-uri http://localhost:8080/callback",
     after_long_help = "The client secret comes from --client-secret-file, from BBDL_CLIENT_SECRET or from an earlier log-in; \
@@ -175,7 +210,7 @@ pub enum Command {
         BBDL_PRODUCTION=1.\n\n\
         BBDL_TOKEN_STORE_COMMAND or config.toml sets the command for --token-store command.\n\n\
         Examples:\n  \
-        bbdl login --sandbox --client-id ID --client-secret-file secret.txt\n  \
+        bbdl login --sandbox --client-id ID --client-secret-file client-secret\n  \
         bbdl login --production --profile mom --no-browser\n  \
         bbdl login --sandbox --redirect-uri http://localhost:8080/callback"
 )]
@@ -549,9 +584,13 @@ pub struct Demo {
 
 /// `bbdl completions`
 #[derive(Clone, Debug, Args)]
-#[command(
-    after_help = "Examples:\n  bbdl completions bash > ~/.local/share/bash-completion/completions/bbdl\n  mkdir -p ~/.zfunc\n  bbdl completions zsh > ~/.zfunc/_bbdl\n  bbdl completions fish > ~/.config/fish/completions/bbdl.fish"
-)]
+#[command(after_help = "Examples:\n  \
+        mkdir -p ~/.local/share/bash-completion/completions\n  \
+        bbdl completions bash > ~/.local/share/bash-completion/completions/bbdl\n  \
+        mkdir -p ~/.zfunc\n  \
+        bbdl completions zsh > ~/.zfunc/_bbdl\n  \
+        mkdir -p ~/.config/fish/completions\n  \
+        bbdl completions fish > ~/.config/fish/completions/bbdl.fish")]
 pub struct Completions {
     /// Shell to print completions for
     pub shell: clap_complete::Shell,

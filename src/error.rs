@@ -151,7 +151,7 @@ error_kinds! {
     Config, "config", NotSetUp, "the configuration cannot be used";
     StateSetup, "state_setup", NotSetUp, "the shared state (--state) refuses access, or is not set up";
     StateKey, "state_key", NotSetUp, "the key of the shared state is missing, or does not open its tokens";
-    Input, "input", NotSetUp, "a log-in has a question, and there is no terminal to ask it on";
+    Input, "input", NotSetUp, "a log-in needs an answer: there is no terminal to ask on, or standard input ended";
     Home, "home", NotSetUp, "the home directory is unknown";
     Http, "http", NotSetUp, "https cannot be set up (proxy settings, certificates)";
     Certificate, "certificate", NotSetUp, "the server's certificate is not trusted";
@@ -171,7 +171,7 @@ error_kinds! {
     OtherFilters, "other_filters", Data, "the archive was pulled with other filters";
     NotAnArchive, "not_an_archive", Data, "the directory contains something else, or no archive";
     ImportRow, "import_row", Data, "a row for `profiles import` cannot be used";
-    NoClaims, "no_claims", Data, "the archive has no claims";
+    NoClaims, "no_claims", Data, "the archive has no claims, or none of the year given";
     TooMany, "too_many", Data, "more claims came than --max-claims allows";
     NotADemo, "not_a_demo", Data, "the directory is not from an earlier demo";
     Data, "data", Data, "the files for --data of `bbdl mock` cannot be read";
@@ -313,6 +313,16 @@ impl Error {
         ) || is_shortage_of_files(cause)
             || has_no_locks(cause);
         Self { is_of_disk, ..Self::new(ErrorKind::Disk, message).hint(hint) }
+    }
+
+    /// What is wrong with a path where a directory has to be, if anything.
+    #[must_use]
+    pub fn no_directory(path: &Path) -> Option<Self> {
+        let why = place::why_no_directory(path)?;
+        Some(
+            Self::new(ErrorKind::Disk, format!("{} {why}", path.display()))
+                .hint("Nothing was changed. Name a directory."),
+        )
     }
 
     /// The system cannot provide a thread or something that a thread needs.

@@ -195,6 +195,7 @@ fn a_command_about_an_unknown_profile_names_the_known_ones() {
         &["purge", "--profile", "nobody"][..],
         &["logout", "--profile", "nobody"],
         &["status", "--profile", "nobody"],
+        &["doctor", "--profile", "nobody"],
         &["profiles", "rename", "nobody", "somebody"],
         &["profiles", "remove", "nobody", "--yes"],
         &["profiles", "export", "nobody"],
@@ -224,7 +225,14 @@ fn a_path_that_cannot_be_used_is_answered_with_what_is_wrong_with_it() {
         (78, "status --online --ca-cert nowhere", "Check the path given with --ca-cert"),
         (78, "fetch eob --out claims --ca-cert dir", "it is a directory, not a file"),
         (65, "mock --data nowhere", "Give a directory with FHIR payloads"),
-        (74, "man file", "A file is where a directory has to be"),
+        (65, "mock --data file", "file is a file, not a directory"),
+        (74, "man file", "file is a file, not a directory\n  next: Nothing was changed."),
+        (74, "export claims --to csv --out file", "file is a file, not a directory\n  next: Nothing was changed."),
+        (74, "export claims --to parquet --out file/x", "file/x has a file in its path"),
+        (74, "demo --out file", "file is a file, not a directory"),
+        (65, "demo --out tokens", "tokens is not empty and not a bbdl archive"),
+        #[cfg(unix)]
+        (74, "fetch eob --out /dev/full", "/dev/full is a device or a pipe, not a directory"),
         (
             78,
             "login --sandbox --client-id x --client-secret-file nowhere",
@@ -239,6 +247,7 @@ fn a_path_that_cannot_be_used_is_answered_with_what_is_wrong_with_it() {
         assert_code(&output, code, &words);
         let said = text(&output.stderr);
         assert!(said.contains(expected) && !said.contains("Check the disk"), "{typed}: {said}");
+        assert!(!said.contains("1. A mock"), "the demo begins: {said}");
     }
     let output = stage.run(&["login", "--sandbox", "--client-id", "x", "--client-secret-file", "nowhere"]);
     // On Unix, the working directory is a path without links. On Windows, it is the path that was given.

@@ -219,7 +219,7 @@ fn the_wait_is_fifteen_minutes_or_as_given() {
     let output = login.finish();
     assert_code(&output, 75, &[]);
     let said = text(&output.stderr);
-    assert!(said.contains("close that page: pressing Connect there ends the present log-in"), "{said}");
+    assert!(said.contains("bbdl no longer waits for it, and pressing Connect there ends the present log-in"), "{said}");
     for bad in ["0", "soon", "2d", "-5"] {
         assert_code(&stage.run(&["login", "--timeout", bad]), 2, &[bad]);
     }

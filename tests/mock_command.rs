@@ -32,6 +32,30 @@ fn stopping_the_mock_is_no_failure() {
     }
 }
 
+/// A test with a fault that no request was for has proved nothing.
+#[cfg(unix)]
+#[test]
+fn a_fault_that_never_struck_is_told_at_the_end() {
+    use crate::support::{Signal, signal};
+    let stage = Stage::new();
+    let faults = ["--fault", "status=503@Patient#2", "--fault", "status=503@Patients#1"];
+    let (mut child, said) = started(stage.bbdl(&[&["mock"], &faults[..]].concat()));
+    let url = said["url"].as_str().unwrap();
+    http("GET", &format!("{url}/v2/fhir/Patient"), &[], "");
+    let listed: Value = serde_json::from_str(&http("GET", &format!("{url}/__mock/faults"), &[], "").body).unwrap();
+    let expected = serde_json::json!([
+        {"fault": "status=503@Patient#1", "idle": false},
+        {"fault": "status=503@Patients#1", "idle": true},
+    ]);
+    assert_eq!(listed, expected);
+    signal(child.id(), Signal::TERM);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut child.stderr.unwrap(), &mut said).unwrap();
+    assert!(said.contains("the fault status=503@Patients#1 never struck"), "{said}");
+    assert_eq!(said.matches("never struck").count(), 1, "{said}");
+}
+
 #[test]
 fn an_apps_own_callback_can_be_registered() {
     const CALLBACK: &str = "http://localhost:3000/callback";

@@ -258,6 +258,10 @@ fn a_page_of_one_year_has_its_claims_only() {
     assert_eq!(rows(&page).len(), *count);
     assert!(page.contains(&format!("Only claims of {year} are here.")) && page.contains(&format!("In {year}")));
     stage.expect(2, &["report", "claims", "--output", "page.html", "--year", "12"]);
+    let none = stage.expect_json(65, &["report", "claims", "--output", "page.html", "--year", "1950", "--json"]);
+    assert_eq!(none["error"]["message"], "no claim has a service in 1950");
+    assert!(none["error"]["hint"].as_str().unwrap().contains(year), "{none}");
+    assert_eq!(fs::read_to_string(stage.home.path().join("page.html")).unwrap(), page, "the page of before");
     stage.expect(2, &["report", "claims", "--output", "-", "--open"]);
 }
 

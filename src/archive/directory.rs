@@ -97,13 +97,13 @@ pub(crate) fn around(place: &Path) -> Option<&Path> {
 }
 
 /// Refuses a directory that is neither an archive nor empty.
-pub(super) fn refuse_foreign(dir: &Path) -> Result<()> {
+pub(crate) fn refuse_foreign(dir: &Path) -> Result<()> {
     let mut entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(cause) if cause.kind() == io::ErrorKind::NotADirectory => {
-            let what = if dir.is_file() { "is a file, not a directory" } else { "has a file in its path" };
-            return Err(Error::new(ErrorKind::Disk, format!("{} {what}", dir.display()))
+            return Err(Error::no_directory(dir)
+                .unwrap_or_else(|| Error::disk("read", dir, &cause))
                 .hint("Nothing was changed. Give a directory with --out."));
         }
         Err(cause) => return Err(Error::disk("read", dir, &cause)),

@@ -37,7 +37,8 @@ use crate::{
 };
 pub(crate) use directory::around;
 pub use directory::has_no_pull_yet;
-use directory::{refuse_foreign, resolved};
+pub(crate) use directory::refuse_foreign;
+use directory::resolved;
 use lock::ArchiveLock;
 use manifest::{Manifest, Query, Source};
 

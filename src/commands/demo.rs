@@ -62,7 +62,7 @@ fn make_room(out: &Path) -> Result<()> {
         return Err(Error::new(ErrorKind::NotADemo, format!("{} is an archive, but not from a demo", out.display()))
             .hint("Nothing was changed. Give another directory with --out."));
     }
-    Ok(())
+    archive::refuse_foreign(out)
 }
 
 fn start() -> Result<Mock> {

@@ -70,6 +70,12 @@ impl Finding {
 /// # Errors
 /// [`crate::error::Exit::NotSetUp`] if a check failed.
 pub(crate) fn run(context: &Context, args: &Doctor) -> Result<()> {
+    if context.profile_is_named && !shared_state::is_named(context, &args.shared) {
+        match Profile::must_exist(&context.paths, &context.profile) {
+            Err(error) if error.kind != ErrorKind::NoProfile => {}
+            there => drop(there?),
+        }
+    }
     let mut findings = vec![loopback(), browser(), proxies()];
     findings.extend(context.paths.private_dirs().iter().filter_map(|dir| directory(dir)));
     let names = context.paths.profiles()?;

@@ -28,6 +28,11 @@ pub(crate) fn run(context: &Context, args: &Export) -> Result<()> {
     }
     // An archive's own files are refused later, when each output file is begun.
     context.paths.refuse_own(&args.out)?;
+    if matches!(args.to, Format::Csv | Format::Parquet)
+        && let Some(error) = Error::no_directory(&args.out)
+    {
+        return Err(error.hint("Nothing was changed. Give a directory with --out."));
+    }
     let plan = Plan { format: args.to, output: args.out.clone(), partition: args.partition_by, part: PART };
     let archives = archives(context, args)?;
     let Written { claims, lines, incomplete, without_claims, twice } = export(&archives, &plan)?;

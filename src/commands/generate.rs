@@ -63,6 +63,9 @@ pub(crate) fn man(context: &Context, args: &Man) -> Result<()> {
         context.output.result(main.trim_end());
         return Ok(());
     }
+    if let Some(error) = Error::no_directory(&args.dir) {
+        return Err(error);
+    }
     fs::create_dir_all(&args.dir).map_err(|cause| Error::disk("create", &args.dir, &cause))?;
     for Page { name, text } in pages {
         write(&args.dir.join(format!("{name}.1")), &text)?;

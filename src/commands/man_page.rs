@@ -211,7 +211,7 @@ const EXIT_STATUS: [(Exit, &str); 9] = [
     (Exit::PersonMustAct, "A person must act, such as log in again."),
     (Exit::NotSetUp, "Not set up: no profile, client, secret or usable token store."),
     (Exit::Interrupted, "Interrupted. What was complete is kept."),
-    (Exit::Defect, "A bug in bbdl. Please report it."),
+    (Exit::Defect, concat!("A bug in bbdl. Please report it at ", env!("CARGO_PKG_REPOSITORY"), "/issues.")),
 ];
 
 fn exit_status(roff: &mut Roff) {
@@ -255,6 +255,16 @@ mod tests {
             }
         }
         assert!(seen > 200, "{seen}");
+    }
+
+    /// The line under NAME alone tells a reader nothing that the reader did not know.
+    #[test]
+    fn the_page_of_every_command_describes_it() {
+        let command = Cli::command();
+        for sub in command.get_subcommands() {
+            let (about, long) = (sub.get_about().unwrap().to_string(), sub.get_long_about().map(ToString::to_string));
+            assert!(long.is_some_and(|long| long.len() > about.len() + 30), "{}", sub.get_name());
+        }
     }
 
     #[test]

@@ -34,6 +34,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
         context.output.delivered()?;
         context.output.say(format!("A mock Blue Button is at {}. Stop it with Ctrl-C.", mock.url()));
         stop.await;
+        for fault in mock.idle_faults() {
+            context.output.warn(format!("the fault {fault} never struck: no request was one that it is for"));
+        }
         Ok(())
     })
 }
@@ -43,6 +46,7 @@ fn options(args: &Args) -> Result<Options> {
     let records: Box<dyn Records> = match &args.data {
         Some(dir) => Box::new(data::load(dir).map_err(|why| {
             let said = match &why {
+                _ if dir.is_file() => format!("{} is a file, not a directory", dir.display()),
                 DataError::Read { path, source } => format!("cannot read {}: {}", path.display(), in_words(source)),
                 _ => why.to_string(),
             };

@@ -40,6 +40,20 @@ pub(crate) fn free_beside(path: &Path) -> PathBuf {
     (2..).map(numbered).find(|path| fs::symlink_metadata(path).is_err()).unwrap_or_else(|| numbered(2))
 }
 
+/// Why no directory is here and none can be made, if that is so: something else is in its place or in its path.
+#[must_use]
+pub(crate) fn why_no_directory(path: &Path) -> Option<&'static str> {
+    let is_other = |path: &Path| fs::metadata(path).ok().filter(|there| !there.is_dir());
+    if let Some(there) = is_other(path) {
+        return Some(if there.is_file() {
+            "is a file, not a directory"
+        } else {
+            "is a device or a pipe, not a directory"
+        });
+    }
+    path.ancestors().skip(1).any(|above| is_other(above).is_some()).then_some("has a file in its path")
+}
+
 /// Whether something other than a file is there: a directory, a device, a pipe, a broken link, or a name for this
 /// program's own output.
 #[must_use]

@@ -14,7 +14,7 @@ mod words;
 
 use std::{
     cmp::Reverse,
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     fmt::Write as _,
     io::{self, Write},
     path::Path,
@@ -41,7 +41,7 @@ use crate::{
     },
     claim::archived::{Claims, coverages},
     claim::{Kind, coverage::Coverage, day},
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     fhir::resource::Header,
     files::private_dir,
 };
@@ -109,8 +109,11 @@ impl Report {
                 .map_err(|error| error.hint("TMPDIR names another directory, and --out FILE needs none."))?,
         };
         let mut aliases = Aliases::default();
+        let mut years = BTreeSet::new();
         claims.each(|mut claim| {
-            if options.year.is_some_and(|year| claim.first_day().map(Date::year) != Some(year)) {
+            let year = claim.first_day().map(Date::year);
+            years.extend(year);
+            if options.year.is_some_and(|wanted| year != Some(wanted)) {
                 return Ok(());
             }
             let mark = news.ids.contains(&id_hash(&claim.id)).then_some(news.mark);
@@ -123,6 +126,10 @@ impl Report {
             order.push((Reverse(claim.first_day()), spill.keep(&text)?));
             Ok(())
         })?;
+        if let Some(year) = options.year.filter(|_| order.is_empty()) {
+            return Err(Error::new(ErrorKind::NoClaims, format!("no claim has a service in {year}"))
+                .hint(format!("Nothing was written. {}", there_are(&years))));
+        }
         order.sort_unstable();
         let card = if options.is_redacted { None } else { whole(dir, "InsuranceCard")? };
         let mut coverages = coverages(dir)?;
@@ -247,6 +254,15 @@ impl Report {
             }
             p.quiet #found role="status" { (counted(self.order.len() as u64, "claim")) }
         }
+    }
+}
+
+/// The years that `--year` can name.
+fn there_are(years: &BTreeSet<i16>) -> String {
+    match (years.first(), years.last()) {
+        (Some(first), Some(last)) if first == last => format!("All claims are of {first}."),
+        (Some(first), Some(last)) => format!("The claims are of {first} to {last}."),
+        _ => "Leave --year out.".to_owned(),
     }
 }
 

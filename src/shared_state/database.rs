@@ -169,10 +169,10 @@ impl Database {
         let (address, words) = (&self.address, cause.words());
         match cause {
             Cause::Slow => Error::new(ErrorKind::State, format!("the shared state at {address} does not answer"))
-                .hint("Everything that was complete is kept. Run the same command again later."),
+                .hint("Run the same command again later."),
             Cause::Postgres(_) if cause.passes() => {
                 Error::new(ErrorKind::State, format!("the shared state at {address} cannot be reached ({words})"))
-                    .hint("Everything that was complete is kept. Run the same command again later.")
+                    .hint("Run the same command again later.")
             }
             Cause::Postgres(error) if lacks_tls(error) => {
                 Error::new(ErrorKind::StateSetup, format!("the database at {address} does not offer TLS"))

@@ -100,6 +100,12 @@ fn answer(shared: &Shared, request: &Request, what: &str) -> Response {
             shared.world().log.forget();
             done()
         }
+        ("GET", "faults") => {
+            let world = shared.world();
+            let listed =
+                world.faults().iter().map(|fault| json!({"fault": fault.to_string(), "idle": fault.is_idle()}));
+            json(200, &listed.collect())
+        }
         ("POST", "faults") => order(request, |specs: Vec<String>| {
             let faults = specs.iter().map(|spec| spec.parse()).collect::<Result<Vec<Fault>, FaultError>>();
             let faults = faults.map_err(|why| why.to_string())?;

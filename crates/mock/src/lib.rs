@@ -261,6 +261,12 @@ impl Mock {
         &self.client_secret
     }
 
+    /// The faults that have not struck yet, as they are written. A test may want to know before it trusts its result.
+    #[must_use]
+    pub fn idle_faults(&self) -> Vec<String> {
+        self.shared.world().faults().iter().filter(|fault| fault.is_idle()).map(ToString::to_string).collect()
+    }
+
     /// What a script needs to know, as one line of JSON: `url`, `client_id`, `client_secret` and, for the first 50
     /// `enrollees`, `username`, `patient`, `name` and the number of `claims`.
     #[must_use]

@@ -1,5 +1,9 @@
 //! The filters of a claim search, as a person types them.
 
+use std::cmp::Ordering;
+
+use jiff::{Timestamp, civil::Date};
+
 use crate::{
     api_version::ApiVersion,
     archive::manifest::Query,
@@ -26,6 +30,7 @@ pub(super) fn claim_query(args: &Fetch, api: ApiVersion) -> Result<Query> {
     }
     for (flag, bounds) in [("--service-date", &args.service_date), ("--last-updated", &args.last_updated)] {
         one_bound_a_side(flag, bounds)?;
+        something_between(flag, bounds)?;
     }
     let mut query = Query::new();
     // Sorted, because the same filters in another order are the same.
@@ -73,6 +78,24 @@ fn one_bound_a_side(flag: &str, bounds: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// The server answers a range with nothing in it as it answers where nothing is loaded, and that would be taken for an
+/// outage.
+fn something_between(flag: &str, bounds: &[String]) -> Result<()> {
+    let side =
+        |side: &str| bounds.iter().find(|bound| bound.starts_with(side)).and_then(|bound| bound.split_at_checked(2));
+    let (Some((from, start)), Some((to, end))) = (side("g"), side("l")) else { return Ok(()) };
+    let is_nothing = |order: Ordering| order.is_gt() || (order.is_eq() && (from, to) != ("ge", "le"));
+    let order = match (start.parse::<Date>(), end.parse::<Date>()) {
+        (Ok(start), Ok(end)) if bounds.iter().all(|bound| bound.len() == "ge2025-01-31".len()) => Some(start.cmp(&end)),
+        _ => start.parse::<Timestamp>().ok().zip(end.parse().ok()).map(|(start, end)| start.cmp(&end)),
+    };
+    if order.is_some_and(is_nothing) {
+        return Err(Error::usage(format!("{flag}: nothing is both {from}{start} and {to}{end}"))
+            .hint("The date after ge or gt has to be the earlier one."));
+    }
+    Ok(())
+}
+
 fn source_name(source: cli::Source) -> &'static str {
     match source {
         cli::Source::Nch => "NCH",
@@ -87,6 +110,24 @@ fn source_name(source: cli::Source) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_without_anything_in_it_is_refused() {
+        for (bounds, is_fine) in [
+            (["ge2025-01-01", "le2025-12-31"], true),
+            (["ge2025-01-01", "le2025-01-01"], true),
+            (["le2025-01-02", "gt2025-01-01"], true),
+            (["ge2025-01-01", "le2024-12-31"], false),
+            (["lt2025-01-01", "ge2025-01-01"], false),
+            (["ge2025-01-01T10:00:00Z", "lt2025-01-01T11:00:00+01:00"], false),
+            (["ge2025-01-01T10:00:00Z", "le2025-01-01T10:00:00Z"], true),
+            // A day has moments.
+            (["gt2025-01-01T10:00:00Z", "le2025-01-01"], true),
+        ] {
+            let answer = something_between("--service-date", &bounds.map(str::to_owned));
+            assert_eq!(answer.is_ok(), is_fine, "{bounds:?}");
+        }
+    }
 
     /// Others may be able to write to the disk that a manifest is read from.
     #[test]

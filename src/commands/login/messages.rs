@@ -179,10 +179,10 @@ pub(super) fn code_of(outcome: Outcome, plan: &Plan) -> Result<(Secret, Reply)> 
             format!("the browser did not come back within {}", spoken(plan.patience)),
         )
         .hint(format!(
-            "If Medicare's page is still open, close that page: pressing Connect there ends the present log-in, and \
-             nobody listens any more. If the browser shows an error page, it is the answer: \"Invalid scopes\" means \
-             --scope, a page about the redirect means that {} is not registered for the app, \
-             \"401 Unauthorized\" a wrong client id or an inactive app. Otherwise try again, with --timeout for more time.",
+            "Close Medicare's page if it is still open: bbdl no longer waits for it, and pressing Connect there ends the \
+             present log-in. If the browser shows an error page: \"Invalid scopes\" means --scope, a page about the \
+             redirect means that {} is not registered for the app, \"401 Unauthorized\" a wrong client id or an \
+             inactive app. Otherwise try again, with --timeout for more time.",
             plan.redirect_given.as_deref().unwrap_or(redirect::DEFAULT)
         )),
         Outcome::InputEnded => {

@@ -247,7 +247,7 @@ impl Argument<'_> {
     fn status(self) -> Result<u16, String> {
         let number = self.number("a status")?;
         let status = u16::try_from(number).ok().filter(|status| (200..=599).contains(status));
-        status.ok_or(format!("{number} is not an HTTP status"))
+        status.ok_or(format!("fault {}: {number} is not a status from 200 to 599", self.name))
     }
 
     fn origin(self) -> String {

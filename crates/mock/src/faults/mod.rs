@@ -28,6 +28,7 @@ pub struct Fault {
     skip: u32,
     /// The percentage of matching requests that it affects.
     chance: u32,
+    has_struck: bool,
 }
 
 impl fmt::Debug for Fault {
@@ -67,7 +68,7 @@ impl Fault {
         })?;
         let (name, make) = kinds::KINDS[rank];
         let effect = make(Argument { name, text: argument })?;
-        Ok(Self { kind: kind.to_owned(), rank, effect, path: path.to_owned(), times, skip, chance })
+        Ok(Self { kind: kind.to_owned(), rank, effect, path: path.to_owned(), times, skip, chance, has_struck: false })
     }
 }
 
@@ -89,6 +90,7 @@ impl<'t> Counts<'t> {
             }
             let number = digits.parse().map_err(|_| format!("{digits} is too large"))?;
             match counts.spec.as_bytes()[at] {
+                b'#' | b'%' if number == 0 => return Err(format!("\"{text}\" would never strike: write 1 or more")),
                 b'#' => counts.times = Some(number),
                 b'+' => counts.skip = number,
                 _ if number > 100 => return Err(format!("a chance of {number} % is more than certain")),
@@ -100,7 +102,33 @@ impl<'t> Counts<'t> {
     }
 }
 
+/// As it is written.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, path, times, skip, chance, .. } = self;
+        f.write_str(kind)?;
+        if !path.is_empty() {
+            write!(f, "@{path}")?;
+        }
+        if let Some(times) = times {
+            write!(f, "#{times}")?;
+        }
+        if *skip > 0 {
+            write!(f, "+{skip}")?;
+        }
+        if *chance < 100 {
+            write!(f, "%{chance}")?;
+        }
+        Ok(())
+    }
+}
+
 impl Fault {
+    /// Whether it has never struck.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.has_struck
+    }
+
     /// Whether it has struck as often as it should.
     fn is_over(&self) -> bool {
         self.times == Some(0)
@@ -125,6 +153,7 @@ impl Fault {
         if self.chance < 100 && !rng.percent(u64::from(self.chance)) {
             return None;
         }
+        self.has_struck = true;
         self.times = self.times.map(|times| times - 1);
         Some(match self.effect {
             Effect::Late(least, most) if least < most => {
@@ -189,6 +218,9 @@ mod tests {
             "status",
             "status=abc",
             "status=99",
+            "status=999",
+            "status=503#0",
+            "status=503%0",
             "nonsense",
             "throttle=x",
             "length=0",

@@ -116,6 +116,10 @@ impl World {
         shown.wrapping_sub(1)
     }
 
+    pub(super) fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+
     pub(super) fn set_faults(&mut self, faults: Vec<Fault>) {
         self.faults = faults;
     }
