@@ -152,9 +152,11 @@ impl Journal {
         if let Some(end) = self.cut.take() {
             self.out.set_len(end).map_err(|cause| Error::disk("write", &self.path, &cause))?;
         }
-        let mut text = serde_json::to_string(line).unwrap_or_default();
-        text.push('\n');
-        self.out.write_all(text.as_bytes()).map_err(|cause| Error::disk("write", &self.path, &cause))
+        let written = serde_json::to_string(line).map_err(std::io::Error::from).and_then(|mut text| {
+            text.push('\n');
+            self.out.write_all(text.as_bytes())
+        });
+        written.map_err(|cause| Error::disk("write", &self.path, &cause))
     }
 }
 

@@ -182,11 +182,13 @@ impl Manifest {
     }
 
     /// The file's text.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn to_text(&self) -> serde_json::Result<String> {
+        let mut text = serde_json::to_string_pretty(self)?;
         text.push('\n');
-        text
+        Ok(text)
     }
 
     /// The id of the next pull: its number, so that ids sort in the order of the pulls even if the clock changes, and

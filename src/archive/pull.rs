@@ -424,7 +424,8 @@ impl Pull {
         }
         let staged = self.staged(manifest::FILE);
         let mut out = create(&staged)?;
-        out.write_all(self.manifest.to_text().as_bytes()).map_err(|cause| Error::disk("write", &staged, &cause))?;
+        let text = self.manifest.to_text().map_err(std::io::Error::from);
+        text.and_then(|text| out.write_all(text.as_bytes())).map_err(|cause| Error::disk("write", &staged, &cause))?;
         sync(out, &staged)?;
         self.move_in(&staged, manifest::FILE);
         self.syncs = self.commit.perform(self.archive.dir())?;

@@ -155,7 +155,7 @@ mod tests {
         for moves in 0..=2 {
             let dir = tempfile::tempdir().unwrap();
             let dir = dir.path();
-            fs::write(dir.join(FILE), manifest(0..394).to_text()).unwrap();
+            fs::write(dir.join(FILE), manifest(0..394).to_text().unwrap()).unwrap();
             for night in 394..398 {
                 let mut now = Manifest::load(dir).unwrap().unwrap();
                 now.pulls.push(pull(night));
@@ -163,7 +163,7 @@ mod tests {
                 let mut commit = Commit::default();
                 assert!(shorten(&mut now, dir, &dir.join(stage(OLDER_PULLS))).unwrap());
                 commit.add(stage(OLDER_PULLS), OLDER_PULLS.into());
-                durable::write_private(&dir.join(stage(FILE)), now.to_text().as_bytes()).unwrap();
+                durable::write_private(&dir.join(stage(FILE)), now.to_text().unwrap().as_bytes()).unwrap();
                 commit.add(stage(FILE), FILE.into());
                 // The note is written and some renames are done; then the process dies.
                 durable::write_private(&dir.join(commit::NOTE), &serde_json::to_vec(&commit).unwrap()).unwrap();
@@ -186,7 +186,7 @@ mod tests {
         let write = |rows: std::ops::Range<usize>| {
             let mut manifest = manifest(rows);
             shorten(&mut manifest, dir, &dir.join(OLDER_PULLS)).unwrap();
-            fs::write(dir.join(FILE), manifest.to_text()).unwrap();
+            fs::write(dir.join(FILE), manifest.to_text().unwrap()).unwrap();
         };
         write(0..150);
         write(20..180);

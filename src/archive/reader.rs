@@ -300,7 +300,7 @@ mod tests {
         };
         fs::write(dir.join(&entry.file), text).unwrap();
         manifest.resources.insert("ExplanationOfBenefit".into(), entry);
-        fs::write(dir.join(manifest::FILE), manifest.to_text()).unwrap();
+        fs::write(dir.join(manifest::FILE), manifest.to_text().unwrap()).unwrap();
     }
 
     #[test]

@@ -106,8 +106,8 @@ impl LastPulls {
 
     fn write(&self, paths: &Paths, name: &ProfileName) -> Result<()> {
         let path = Self::path(paths, name);
-        let text = serde_json::to_vec(self).unwrap_or_default();
-        durable::write_unsynced(&path, &text).map_err(|cause| Error::disk("write", &path, &cause))
+        let text = serde_json::to_vec(self).map_err(std::io::Error::from);
+        text.and_then(|text| durable::write_unsynced(&path, &text)).map_err(|cause| Error::disk("write", &path, &cause))
     }
 
     /// Since when the archive at `out` has had everything that is asked for; `None` if some of it was never pulled.

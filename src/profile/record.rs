@@ -159,9 +159,12 @@ impl Profile {
     /// [`crate::error::Exit::Disk`].
     fn save(&self, paths: &Paths, name: &ProfileName) -> Result<()> {
         let path = paths.profile(name);
-        let text = serde_json::to_vec_pretty(self)
-            .map_err(|cause| Error::new(ErrorKind::Defect, format!("a profile cannot be written: {cause}")))?;
-        durable::write_private(&path, &text).map_err(|cause| Error::disk("write", &path, &cause))
+        durable::write_private(&path, &self.text()?).map_err(|cause| Error::disk("write", &path, &cause))
+    }
+
+    fn text(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec_pretty(self)
+            .map_err(|cause| Error::new(ErrorKind::Defect, format!("a profile cannot be written: {cause}")))
     }
 
     /// The lock for reading and rewriting the file. It is never held during a wait.
@@ -199,20 +202,21 @@ impl Profile {
     pub fn replace_many(paths: &Paths, profiles: &[(&ProfileName, &Self)]) -> Vec<Result<()>> {
         // Only the holder of that lock creates a new record.
         let is_there = |name: &ProfileName| std::fs::symlink_metadata(paths.profile(name)).is_ok();
-        let held: Vec<Result<Option<lock::FileLock>>> =
-            profiles.iter().map(|(name, _)| is_there(name).then(|| Self::hold(paths, name)).transpose()).collect();
-        let texts: Vec<Vec<u8>> =
-            profiles.iter().map(|(_, profile)| serde_json::to_vec_pretty(profile).unwrap_or_default()).collect();
-        let free = profiles.iter().zip(&texts).zip(&held).filter(|(_, held)| held.is_ok());
+        let ready = |(name, profile): &(&ProfileName, &Self)| {
+            let held = is_there(name).then(|| Self::hold(paths, name)).transpose()?;
+            Ok((profile.text()?, held))
+        };
+        let ready: Vec<Result<(Vec<u8>, Option<lock::FileLock>)>> = profiles.iter().map(ready).collect();
+        let texts = profiles.iter().zip(&ready).filter_map(|((name, _), ready)| Some((name, &ready.as_ref().ok()?.0)));
         let files: Vec<NewFile<'_>> =
-            free.map(|(((name, _), bytes), _)| NewFile { place: paths.profile(name), bytes }).collect();
+            texts.map(|(name, bytes)| NewFile { place: paths.profile(name), bytes }).collect();
         let root = paths.profiles_dir();
         if let Err(cause) = private_dir::create(&root) {
             return profiles.iter().map(|_| Err(Error::disk("create", &root, &cause))).collect();
         }
         let mut written = batch::write(&root, &files, false).into_iter();
-        let ends = profiles.iter().zip(held).map(|((name, _), held)| {
-            let _held = held?;
+        let ends = profiles.iter().zip(ready).map(|((name, _), ready)| {
+            let _held = ready?;
             let path = paths.profile(name);
             written.next().unwrap_or(Ok(())).map_err(|cause| Error::disk("write", &path, &cause))
         });

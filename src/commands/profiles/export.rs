@@ -11,13 +11,13 @@ use super::row::Written;
 use crate::{
     cli::{ProfilesExport, SharedStateArgs},
     commands::{Context, output_file, shared_state},
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     files::{durable::refuse_if_not_private, path_text::to_text},
     output::refuse_closed_stdout,
     profile::Profile,
 };
 #[cfg(feature = "postgres")]
-use crate::{error::ErrorKind, runtime::block_on, shared_state::schema::Migrate};
+use crate::{runtime::block_on, shared_state::schema::Migrate};
 
 /// Runs the command.
 ///
@@ -48,7 +48,7 @@ pub(super) fn run(context: &Context, args: &ProfilesExport, shared: &SharedState
     let rows = names.iter().map(|name| {
         let profile = Profile::must_exist(&context.paths, name)?;
         let tokens = args.with_tokens.then(|| context.local_tokens(name, &profile)).transpose()?;
-        Ok(text_of(&Written::of(name, &profile, tokens.as_ref().map(|(_, tokens)| tokens))))
+        text_of(&Written::of(name, &profile, tokens.as_ref().map(|(_, tokens)| tokens)))
     });
     put(context, args, rows)
 }
@@ -58,8 +58,9 @@ fn file_of(args: &ProfilesExport) -> Option<&Path> {
     args.out.as_deref().filter(|place| *place != Path::new("-"))
 }
 
-fn text_of(row: &Written<'_>) -> String {
-    serde_json::to_string(row).unwrap_or_default()
+fn text_of(row: &Written<'_>) -> Result<String> {
+    serde_json::to_string(row)
+        .map_err(|cause| Error::new(ErrorKind::Defect, format!("a row cannot be written: {cause}")))
 }
 
 /// Writes the rows: all of them into the file, or no file at all.
@@ -107,7 +108,7 @@ async fn of_shared_state(context: &Context, args: &ProfilesExport, shared: &Shar
     let rows = enrollees.into_iter().map(|(_, enrollee)| {
         let enrollee = enrollee?;
         let tokens = args.with_tokens.then(|| state.open_tokens(&enrollee.name, &enrollee.tokens)).transpose()?;
-        Ok(text_of(&Written::of(&enrollee.name, &enrollee.profile, tokens.as_ref())))
+        text_of(&Written::of(&enrollee.name, &enrollee.profile, tokens.as_ref()))
     });
     put(context, args, rows)
 }
