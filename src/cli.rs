@@ -108,6 +108,9 @@ pub struct Global {
     /// Do not ask questions; fail instead
     #[arg(long, global = true, env = "BBDL_NO_INPUT", hide_short_help = true, value_parser = FalseyValueParser::new())]
     pub no_input: bool,
+    /// Whether `--state` is on the command line. The environment and the configuration can name a shared state too.
+    #[arg(skip)]
+    pub state_is_typed: bool,
     /// Also trust the certificates in this file (PEM), such as those of a TLS-intercepting proxy
     #[arg(long, global = true, value_name = "FILE", env = "BBDL_CA_CERT", hide_short_help = true, value_hint = ValueHint::FilePath)]
     pub ca_cert: Option<PathBuf>,

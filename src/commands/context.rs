@@ -44,6 +44,8 @@ pub struct Context {
     pub profile: ProfileName,
     /// Whether it was named by flag or environment.
     pub profile_is_named: bool,
+    /// Whether `--state` is on the command line, not only in the environment or the configuration.
+    pub state_is_typed: bool,
     /// The token store that was named by flag or environment, if any. Otherwise a profile keeps its own, and the one
     /// in `config.toml` is only for new log-ins.
     pub token_store: Option<StoreKind>,
@@ -101,6 +103,7 @@ impl Context {
             config,
             profile,
             profile_is_named: global.profile.is_some(),
+            state_is_typed: global.state_is_typed,
             token_store,
             ca_cert,
             limits: Limits::default(),

@@ -133,7 +133,7 @@ fn agree(context: &Context, args: &Purge, doomed: &[Doomed], kept: &[PathBuf]) -
     // Without its scope, the command would delete what belongs to the default profile.
     let scope =
         if args.all_profiles { " --all-profiles".to_owned() } else { profile::profile_option(&context.profile) };
-    let state = shared_state::typed_option();
+    let state = shared_state::typed_option(context);
     if !context.output.can_ask() {
         return Err(Error::usage("purge deletes for good, and there is no terminal to ask on")
             .hint(format!("To delete without a question: bbdl purge{scope}{state} --yes")));

@@ -12,15 +12,9 @@ pub(super) fn is_named(context: &Context, args: &SharedStateArgs) -> bool {
     args.state.is_some() || context.config.state.is_some()
 }
 
-/// Whether it is named on the command line, and not by the environment or the configuration.
-pub(super) fn is_typed() -> bool {
-    let mut words = std::env::args_os().skip(1).take_while(|word| word != "--");
-    words.any(|word| word == "--state" || word.to_string_lossy().starts_with("--state="))
-}
-
 /// The option for a command to type again, so that it uses the same shared state. The address may contain a password.
-pub(super) fn typed_option() -> &'static str {
-    if is_typed() { " --state URL" } else { "" }
+pub(super) fn typed_option(context: &Context) -> &'static str {
+    if context.state_is_typed { " --state URL" } else { "" }
 }
 
 /// Refuses a command that works only on this machine's profiles.
@@ -52,7 +46,7 @@ mod with_postgres {
 
     use zeroize::Zeroizing;
 
-    use super::{Removal, Rows, is_typed};
+    use super::{Removal, Rows};
     use crate::{
         api::client::Connections,
         cli::SharedStateArgs,
@@ -229,7 +223,7 @@ mod with_postgres {
 
     fn address(context: &Context, args: &SharedStateArgs) -> Result<Option<StateAddress>> {
         let (text, source) = match (&args.state, &context.config.state) {
-            (Some(text), _) if is_typed() => (text, AddressSource::CommandLine),
+            (Some(text), _) if context.state_is_typed => (text, AddressSource::CommandLine),
             (Some(text), _) => (text, AddressSource::Environment),
             (None, Some(text)) => (text, AddressSource::ConfigFile(context.paths.config_file().to_owned())),
             (None, None) => return Ok(None),

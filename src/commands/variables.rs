@@ -1,9 +1,10 @@
 //! Environment variables as options: an empty one counts as not set, and an error names a wrong one.
 
 use clap::{
-    Arg, Command, Error, FromArgMatches,
+    Arg, ArgMatches, Command, Error, FromArgMatches,
     builder::Resettable,
     error::{ContextKind, ContextValue, ErrorKind},
+    parser::ValueSource,
 };
 
 use super::refusal::with_advice;
@@ -76,7 +77,17 @@ fn read(leave_out: &dyn Fn(&str) -> bool) -> Result<Cli, Error> {
     // The command is called `bbdl` everywhere, not by its file name, which is bbdl.exe on Windows.
     command.set_bin_name(command.get_name().to_owned());
     let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
-    Cli::from_arg_matches_mut(&mut matches).map_err(|refusal| refusal.format(&mut command))
+    let state_is_typed = is_typed(&matches, "state");
+    let mut cli = Cli::from_arg_matches_mut(&mut matches).map_err(|refusal| refusal.format(&mut command))?;
+    cli.global.state_is_typed = state_is_typed;
+    Ok(cli)
+}
+
+/// Whether the value of an option comes from the command line.
+fn is_typed(matches: &ArgMatches, option: &str) -> bool {
+    let is_known = matches.try_contains_id(option).is_ok();
+    (is_known && matches.value_source(option) == Some(ValueSource::CommandLine))
+        || matches.subcommand().is_some_and(|(_, matches)| is_typed(matches, option))
 }
 
 fn without(command: Command, leave_out: &dyn Fn(&str) -> bool) -> Command {

@@ -55,7 +55,7 @@ impl OneProfile<'_> {
             received: bytes_now - bytes,
         };
         let row = pull.with(move |pull| pull.add_document(&text, said, pulled).cloned()).await??;
-        Ok(PulledResource { row, warnings: Vec::new(), failure: None })
+        Ok(PulledResource { target, row, warnings: Vec::new(), failure: None })
     }
 
     pub(super) async fn document(&self, target: Target) -> Result<String> {

@@ -52,6 +52,8 @@ pub(crate) struct PullOptions {
 
 /// What was done for one resource type.
 pub(crate) struct PulledResource {
+    /// What was pulled.
+    pub target: Target,
     /// Its row in the manifest.
     pub row: PullRow,
     /// What a person should know about it.

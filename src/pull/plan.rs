@@ -22,6 +22,9 @@ pub(crate) enum Target {
 }
 
 impl Target {
+    /// Claims.
+    pub(crate) const CLAIMS: Self = Self::Search(Searchable::ExplanationOfBenefit);
+
     /// Its name in an archive.
     #[must_use]
     pub(crate) fn name(self) -> &'static str {
@@ -68,7 +71,7 @@ pub(super) fn choose(
     };
     for resource in resources {
         let target = match resource {
-            Resource::Eob => Target::Search(Searchable::ExplanationOfBenefit),
+            Resource::Eob => Target::CLAIMS,
             Resource::Patient => Target::Search(Searchable::Patient),
             Resource::Coverage => Target::Search(Searchable::Coverage),
             Resource::Userinfo => Target::UserInfo,

@@ -71,7 +71,7 @@ impl OneProfile<'_> {
         };
         let writer = sink.into_writer();
         let row = pull.with(move |pull| pull.add(writer, pulled).cloned()).await??;
-        Ok(PulledResource { row, warnings, failure })
+        Ok(PulledResource { target: Target::Search(resource), row, warnings, failure })
     }
 
     /// What to ask for: everything, or what is new since the last pull. A person's Patient and Coverage resources fit

@@ -26,7 +26,7 @@ use crate::{
     pull::{
         one_profile::{Brought, Noting, OneProfile, PullOptions, PulledResource},
         outcome::{Warning, WarningKind},
-        plan::Logins,
+        plan::{Logins, Target},
     },
     runtime::{asked_to_stop, block_on_with_workers, interruptible, run_blocking},
 };
@@ -51,7 +51,7 @@ pub(crate) fn run(context: &Context, args: &Fetch) -> Result<()> {
         return Err(Error::usage(format!("{option} works only with --all-profiles"))
             .hint(format!("Add --all-profiles, or leave {option} out.")));
     }
-    if shared_state::is_typed() {
+    if context.state_is_typed {
         shared_state::refuse(&context, &args.shared, "fetch without --all-profiles")?;
     }
     if args.out == Path::new("-") {
@@ -164,7 +164,7 @@ fn options(args: &Fetch, api: ApiVersion) -> Result<PullOptions> {
 async fn to_archive(job: &Job<'_>, pull: &OneProfile<'_>) -> Result<Done> {
     let began = Instant::now();
     let Brought { out, manifest, mut resources, withheld, failure } = pull.to_archive(job.begin()).await?;
-    let count = manifest.resources.get("ExplanationOfBenefit").map_or(0, |entry| entry.count);
+    let count = manifest.resources.get(Target::CLAIMS.name()).map_or(0, |entry| entry.count);
     job.note_pull(ArchiveNote::of(&out, &manifest.source, count), failure.is_none());
     say_what_a_plan_has(&out, &mut resources);
     let (profile, api, out) = (job.context.profile.to_string(), job.profile.api, job.args.out.clone());
@@ -179,7 +179,7 @@ async fn to_archive(job: &Job<'_>, pull: &OneProfile<'_>) -> Result<Done> {
 fn say_what_a_plan_has(out: &Path, resources: &mut [(PulledResource, Entry)]) {
     // What came is in place. If a file cannot be read now, `verify` reports it.
     let Some(message) = notice(&coverages(out).unwrap_or_default()) else { return };
-    let of_claims = resources.iter().position(|(pulled, _)| pulled.row.resource == "ExplanationOfBenefit").unwrap_or(0);
+    let of_claims = resources.iter().position(|(pulled, _)| pulled.target == Target::CLAIMS).unwrap_or(0);
     if let Some((pulled, _)) = resources.get_mut(of_claims) {
         pulled.warnings.push(Warning { kind: WarningKind::MedicareAdvantage, message });
     }

@@ -12,6 +12,7 @@ use crate::{
     pull::{
         one_profile::PulledResource,
         outcome::{Warning, WarningKind},
+        plan::Target,
     },
 };
 
@@ -56,10 +57,8 @@ impl Done {
     /// Whether the server has left out claims that bbdl did not ask for: API v3 sends only fully adjudicated ones
     /// (NCH, DDPS) by default. Only a full pull says so, not every nightly one.
     fn leaves_out(&self) -> bool {
-        let by_default = |(PulledResource { row, .. }, entry): &(PulledResource, Entry)| {
-            row.resource == "ExplanationOfBenefit"
-                && row.mode == Mode::Full
-                && entry.query.iter().all(|(name, _)| name != "_source")
+        let by_default = |(PulledResource { target, row, .. }, entry): &(PulledResource, Entry)| {
+            *target == Target::CLAIMS && row.mode == Mode::Full && entry.query.iter().all(|(name, _)| name != "_source")
         };
         self.api == ApiVersion::V3 && self.resources.iter().any(by_default)
     }

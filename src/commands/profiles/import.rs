@@ -188,7 +188,7 @@ impl Import<'_> {
             return refuse(exists());
         }
         if let Some(other) = self.other_profile_of(&row) {
-            return refuse(same_person(&other));
+            return refuse(same_person(&other, ""));
         }
         if !is_there && let Err(why) = self.taken.take(row.name.clone()) {
             return refuse(bad(why.to_string()));
@@ -319,10 +319,10 @@ pub(super) fn bad(why: String) -> Error {
     Error::new(ErrorKind::ImportRow, why).hint("Correct this row, and import it again.")
 }
 
-pub(super) fn same_person(other: &ProfileName) -> Error {
+/// `state` is the option for the shared state that the command has to name, if any.
+pub(super) fn same_person(other: &ProfileName, state: &str) -> Error {
     bad(format!("profile \"{other}\" is this person with this app already")).hint(format!(
-        "Give the row that name and add --replace, or remove the profile: bbdl profiles remove {other}{}",
-        shared_state::typed_option()
+        "Give the row that name and add --replace, or remove the profile: bbdl profiles remove {other}{state}"
     ))
 }
 

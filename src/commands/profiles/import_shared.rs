@@ -31,7 +31,8 @@ const BATCH: usize = 400;
 /// reason.
 pub(super) fn run(context: &Context, args: &ProfilesImport, shared: &SharedStateArgs) -> Result<()> {
     let mut lines = Lines { input: open(context, &args.file)? };
-    let (mut names, mut summary) = (Names::default(), Summary::default());
+    let (mut names, mut summary) =
+        (Names { state: shared_state::typed_option(context), ..Names::default() }, Summary::default());
     block_on(async {
         let Some(state) = shared_state::open(context, shared, Migrate::Create).await? else { return Ok(()) };
         state.require_keys()?;
@@ -61,6 +62,8 @@ struct Names {
     taken: TakenNames,
     seen: Seen,
     people: HashMap<PersonMark, ProfileName>,
+    /// The option for the shared state that a command to type has to name, if any.
+    state: &'static str,
 }
 
 impl Names {
@@ -74,7 +77,7 @@ impl Names {
         }
         if let Some(other) = row.person_mark().and_then(|mark| self.people.get(&mark)).filter(|name| **name != row.name)
         {
-            return Err(Verdict::refused(Some(row.name.to_string()), same_person(other)));
+            return Err(Verdict::refused(Some(row.name.to_string()), same_person(other, self.state)));
         }
         if let Err(why) = self.taken.take(row.name.clone()) {
             return refuse(why.to_string());

@@ -150,7 +150,7 @@ fn agree(context: &Context, names: &[ProfileName], shared: &SharedStateArgs) -> 
         return Err(Error::usage("remove deletes tokens for good, and there is no terminal to ask on").hint(format!(
             "To remove without a question: bbdl profiles remove {}{} --yes",
             names.join(" "),
-            shared_state::typed_option()
+            shared_state::typed_option(context)
         )));
     }
     context.output.tell(format!("Profiles and their tokens: {}", names.join(", ")));
