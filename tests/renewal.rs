@@ -171,6 +171,19 @@ fn v3_closed_to_the_app_is_told_from_a_log_in_that_is_over() {
     assert_eq!(profile(&stage)["ended"]["kind"], "refresh_token");
 }
 
+#[test]
+fn an_endless_answer_to_the_question_whether_v3_is_open_is_not_read() {
+    let stage = stage();
+    let gateway = Gateway::logged_in(&stage, &["--api", "v3"]);
+    expire(&stage);
+    let before = stage.tokens();
+    stage.faults(&["v3-closed@o/"]);
+    gateway.answer("/o/authorize/", |_| Reply::new(200, "text/html", " ".repeat(2 << 20)));
+    let result = stage.expect_json(75, &FETCH);
+    assert!(result["error"]["message"].as_str().unwrap().contains("too large"), "{result}");
+    assert_eq!((stage.tokens(), profile(&stage)["ended"].clone()), (before, Value::Null));
+}
+
 type Change = fn(Reply) -> Reply;
 
 fn replaced(reply: Reply, from: &str, to: &str) -> Reply {

@@ -367,6 +367,33 @@ impl Client {
     }
 }
 
+/// How reading a body ended.
+pub(crate) enum BodyEnd {
+    /// All of it was read.
+    Whole,
+    /// There is more than was to be read.
+    TooLarge,
+    /// The connection failed.
+    BrokenOff(String),
+}
+
+/// Reads a body into `bytes`, up to `largest` bytes of it.
+pub(crate) async fn read_body(response: &mut Response, bytes: &mut Vec<u8>, largest: usize) -> BodyEnd {
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => {
+                let (fits, rest) = chunk.split_at(chunk.len().min(largest - bytes.len()));
+                bytes.extend_from_slice(fits);
+                if !rest.is_empty() {
+                    return BodyEnd::TooLarge;
+                }
+            }
+            Ok(None) => return BodyEnd::Whole,
+            Err(cause) => return BodyEnd::BrokenOff(network_words(&cause)),
+        }
+    }
+}
+
 /// A body as it arrives, decompressed on the way, up to a size limit.
 enum Body {
     Plain(Limited),

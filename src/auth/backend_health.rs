@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::refusal::intercepted;
 use crate::{
     api::{
-        client::{Client, network_words},
+        client::{BodyEnd, Client, network_words, read_body},
         setup_problem::SetupProblem,
     },
     api_version::ApiVersion,
@@ -77,13 +77,10 @@ impl Health {
     pub(crate) async fn of_response(api: ApiVersion, mut response: reqwest::Response) -> Self {
         let status = response.status().as_u16();
         let mut body = Vec::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() <= LARGEST => body.extend_from_slice(&chunk),
-                Ok(Some(_)) => return Self::NotTheServer("an answer that is too large".to_owned()),
-                Ok(None) => return Self::read(api, status, &body),
-                Err(cause) => return Self::Failing(network_words(&cause)),
-            }
+        match read_body(&mut response, &mut body, LARGEST).await {
+            BodyEnd::Whole => Self::read(api, status, &body),
+            BodyEnd::TooLarge => Self::NotTheServer("an answer that is too large".to_owned()),
+            BodyEnd::BrokenOff(why) => Self::Failing(why),
         }
     }
 

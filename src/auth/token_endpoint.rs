@@ -13,7 +13,7 @@ pub use super::refusal::{Asked, Refusal, TokenFailure};
 use super::token_answer::{LARGEST, TokenAnswer};
 use crate::{
     api::{
-        client::{Client, innermost_words, network_words},
+        client::{BodyEnd, Client, innermost_words, network_words, read_body},
         setup_problem::SetupProblem,
     },
     secret::{self, Secret},
@@ -113,10 +113,15 @@ pub async fn is_closed_to(client: &Client, app: &App) -> Result<bool, String> {
         .append_pair("code_challenge", NOT_A_CHALLENGE)
         .append_pair("code_challenge_method", "S256");
     let path = url.path().to_owned();
-    let answer = client.http().get(url).send().await.map_err(|cause| network_words(&cause))?;
+    let mut answer = client.http().get(url).send().await.map_err(|cause| network_words(&cause))?;
     let status = answer.status().as_u16();
     client.output().trace(1, || format!("GET {path} → {status}"));
-    let body = answer.bytes().await.map_err(|cause| network_words(&cause))?;
+    let mut body = Vec::new();
+    match read_body(&mut answer, &mut body, LARGEST).await {
+        BodyEnd::Whole => {}
+        BodyEnd::TooLarge => return Err("an answer that is too large".to_owned()),
+        BodyEnd::BrokenOff(why) => return Err(why),
+    }
     match Refusal::read(status, &body) {
         Some(refusal) if status == 403 && refusal.words.contains("Unable to verify permission") => Ok(true),
         Some(refusal) => Err(refusal.to_string()),
@@ -162,18 +167,9 @@ async fn post(client: &Client, app: &App, url: Url, form: &[(&str, &str)]) -> Re
     let status = response.status().as_u16();
     // Allocated at its full size, because a growing vector would leave copies of the tokens behind.
     let mut body = Zeroizing::new(Vec::with_capacity(LARGEST));
-    let broken_off = loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) => {
-                let left = LARGEST - body.len();
-                body.extend_from_slice(&chunk[..chunk.len().min(left)]);
-                if chunk.len() >= left {
-                    break None;
-                }
-            }
-            Ok(None) => break None,
-            Err(cause) => break Some(network_words(&cause)),
-        }
+    let broken_off = match read_body(&mut response, &mut body, LARGEST).await {
+        BodyEnd::Whole | BodyEnd::TooLarge => None,
+        BodyEnd::BrokenOff(why) => Some(why),
     };
     client.output().trace(1, || format!("POST {path} → {status}"));
     Ok(Answer { status, body, broken_off })
