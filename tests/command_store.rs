@@ -12,7 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{PATIENCE, Stage, assert_code, finished, has_programs, http, text};
+use crate::support::{
+    PATIENCE, Running, Signal, Stage, assert_code, finished, has_programs, http, signal, text, until,
+};
 use bbdl::{
     auth::store::{StoreError, TokenStore, command::CommandStore},
     error::{Error, Exit},
@@ -151,6 +153,42 @@ printf '%s\n\n' "$request" | {1} "$1"
     for name in ["mom", "dad"] {
         let output = helped.run(&["fetch", "eob", "--out", name, "--profile", name]);
         assert_code(&output, 0, &[name]);
+    }
+}
+
+/// It may wait for a password.
+#[test]
+fn an_interrupt_ends_the_wait_for_a_slow_store() {
+    let mut helped = Helped::with_files(Stage::claims(3));
+    for (enrollee, name) in ["mom", "dad"].iter().enumerate() {
+        helped.stage.control("POST", "consent", &json!({ "enrollee": enrollee }).to_string());
+        assert_code(&helped.log_in(&["--profile", name]), 0, &[name]);
+    }
+    let home = helped.stage.home.path().to_owned();
+    let script = home.join("slow");
+    // It outlives bbdl, does not keep its standard error open, and ends with this test.
+    let text = format!("exec 2>/dev/null\necho x > \"$ASKED\"\nwhile [ -e {} ]; do sleep 0.1; done\n", quoted(&script));
+    fs::write(&script, text).unwrap();
+    helped.helper = format!("exec sh {}", quoted(&script));
+    for (number, arguments) in [
+        &["status", "--online"][..],
+        &["fetch", "eob", "--out", "claims", "--profile", "mom"],
+        &["fetch", "eob", "--out", "study", "--all-profiles", "--jobs", "2"],
+        &["logout", "--profile", "mom"],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let asked = home.join(format!("asked{number}"));
+        let mut command = helped.set(helped.stage.bbdl(arguments));
+        command.env("ASKED", &asked);
+        let running = Running::start(command);
+        until("the store is asked", || asked.exists());
+        let interrupted = Instant::now();
+        signal(running.id(), Signal::INT);
+        assert_code(&running.finish_open(), 130, arguments);
+        // A store may take ten seconds.
+        assert!(interrupted.elapsed() < Duration::from_secs(5), "{arguments:?}: {:?}", interrupted.elapsed());
     }
 }
 

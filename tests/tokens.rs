@@ -8,7 +8,7 @@ use crate::support::{
     http, text,
 };
 #[cfg(unix)]
-use crate::support::{Signal, set_mode, signal};
+use crate::support::{Signal, set_mode, signal, until};
 use bluebutton_mock::Access;
 use serde_json::json;
 
@@ -154,14 +154,13 @@ fn processes_that_need_a_new_token_at_once_renew_it_once() {
 #[cfg(unix)]
 #[test]
 fn an_interrupt_does_not_lose_a_renewal_that_is_under_way() {
-    let stage = Stage::logged_in(Setting { claims: 60, latency: Duration::from_millis(800), ..Setting::default() });
+    let stage = stage(60);
     stage.control("POST", "clock", r#"{"advance_seconds": 4000}"#);
+    stage.asked();
+    stage.faults(&["late=800@o/token#1"]);
     let before = stage.tokens();
-    let mut command = stage.bbdl(&["fetch", "eob", "--out", "claims", "-v"]);
-    command.stdin(Stdio::null());
-    let mut fetch = Running::start(command);
-    // The answer about the back end's health is here. The renewal is sent now, and takes 800 ms.
-    fetch.until("GET /health/bfd");
+    let fetch = Running::start(stage.bbdl(&["fetch", "eob", "--out", "claims"]));
+    until("the refresh token is spent", || stage.requests_for("/o/token/") == 1);
     signal(fetch.id(), Signal::TERM);
     assert_code(&fetch.finish(), 130, &[]);
     assert_ne!(stage.tokens()["refresh_token"], before["refresh_token"]);

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     files::lock::{FileLock, LockError},
+    runtime::run_blocking,
 };
 
 /// Longer than a renewal by another process can take: a lock, a health check, a request, a slow keyring.
@@ -22,6 +23,7 @@ const STORE_PAUSES: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2)];
 
 /// A token store of this machine and the locks of one profile.
+#[derive(Clone)]
 pub(crate) struct LocalVault {
     /// Where the tokens are.
     pub store: Arc<dyn TokenStore>,
@@ -79,15 +81,19 @@ impl Vault for LocalVault {
     }
 
     fn load(&self) -> Answer<'_, Result<Credential>> {
-        Box::pin(async { self.read() })
+        let vault = self.clone();
+        Box::pin(async { run_blocking(move || vault.read()).await? })
     }
 
     /// If the new pair could not be stored, it would be lost. This finds out before the pair exists.
     fn begin_renewal<'a>(&'a self, present: &'a Credential) -> Answer<'a, Result<Begun>> {
+        let (store, profile, record) = (Arc::clone(&self.store), self.profile.clone(), present.to_record());
         Box::pin(async {
-            let next = self.store.prepare(&self.profile, &present.to_record())?;
-            let renewal = LocalRenewal { store: Arc::clone(&self.store), profile: self.profile.clone(), next };
-            Ok(Begun::Yes(Box::new(renewal)))
+            let begun = run_blocking(move || {
+                let next = store.prepare(&profile, &record)?;
+                Ok(Begun::Yes(Box::new(LocalRenewal { store, profile, next })))
+            });
+            begun.await?
         })
     }
 
@@ -115,17 +121,21 @@ struct LocalRenewal {
 impl LocalRenewal {
     /// One write, if a place is ready. If a store fails at this moment, it is tried again.
     async fn store_record(&mut self, renewed: &Credential) -> Result<()> {
-        let record = renewed.to_record();
-        if let Some(mut next) = self.next.take()
-            && next.store(&record).is_ok()
-        {
-            next.adopt();
-            return Ok(());
-        }
         let mut last = Ok(());
         for pause in STORE_PAUSES {
             tokio::time::sleep(pause).await;
-            last = self.store.save(&self.profile, &record).map_err(Error::from);
+            let (store, profile, next) = (Arc::clone(&self.store), self.profile.clone(), self.next.take());
+            let record = renewed.to_record();
+            let stored = run_blocking(move || {
+                if let Some(mut next) = next
+                    && next.store(&record).is_ok()
+                {
+                    next.adopt();
+                    return Ok(());
+                }
+                store.save(&profile, &record).map_err(Error::from)
+            });
+            last = stored.await.flatten();
             if last.is_ok() {
                 break;
             }

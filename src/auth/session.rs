@@ -6,10 +6,7 @@
 //! uses it. The request runs in a separate task, so that an interrupt cannot drop an answer on its way to the store.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
+    sync::{Arc, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -36,14 +33,22 @@ const LONGEST_RENEWAL: Duration = Duration::from_secs(150);
 /// Longer than a vault takes to remove the note of a renewal that does not start.
 const LONGEST_TAKING_BACK: Duration = Duration::from_secs(5);
 
-/// Nothing that must be finished is running.
-const AT_REST: u8 = 0;
-/// A refresh token is on its way to the server, or the answer on its way to the store.
-const RENEWING: u8 = 1;
-/// The process is about to end, and no renewal may begin.
-const CLOSED: u8 = 2;
-/// A renewal is being noted in the vault, so that no other process begins one. Nothing was sent yet.
-const CLAIMING: u8 = 3;
+/// How far a renewal has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Nothing that must be finished is running.
+    AtRest,
+    /// A renewal is being noted in the vault, so that no other process begins one. Nothing was sent yet.
+    Claiming,
+    /// A refresh token is on its way to the server, or the answer on its way to the store.
+    Renewing,
+}
+
+struct State {
+    step: Step,
+    /// The process is about to end, and no renewal may begin.
+    is_closed: bool,
+}
 
 /// What a session needs to know of its profile.
 pub struct Identity {
@@ -75,7 +80,7 @@ struct Inner {
     /// The number of the log-in that the vault had when this session was opened.
     log_in: Option<u64>,
     credential: Mutex<Live>,
-    state: AtomicU8,
+    state: std::sync::Mutex<State>,
 }
 
 /// The tokens, and the reason if they can no longer be renewed.
@@ -111,7 +116,7 @@ impl Session {
             observer,
             log_in: credential.grant.log_in,
             credential: Mutex::new(Live { credential, failed: None }),
-            state: AtomicU8::new(AT_REST),
+            state: std::sync::Mutex::new(State { step: Step::AtRest, is_closed: false }),
         })))
     }
 
@@ -135,28 +140,23 @@ impl Session {
     /// stored or `give_up` ends. If no renewal is running, returns at once. No renewal begins after this.
     pub async fn settle(&self, give_up: impl Future<Output = ()>) {
         let inner = &self.0;
-        let close = |state| (state != RENEWING).then_some(CLOSED);
-        match inner.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, close) {
+        match inner.close() {
+            Step::AtRest => {}
             // The renewal sees that the session is closed, and removes its note. That takes no request.
-            Ok(CLAIMING) => {
+            Step::Claiming => tokio::select! {
+                _ = inner.credential.lock() => {}
+                () = tokio::time::sleep(LONGEST_TAKING_BACK) => {}
+                () = give_up => {}
+            },
+            Step::Renewing => {
+                let output = inner.client.output();
+                output.tell("bbdl is waiting for new tokens, which the server sends only once. To stop anyway, interrupt again.");
                 tokio::select! {
                     _ = inner.credential.lock() => {}
-                    () = tokio::time::sleep(LONGEST_TAKING_BACK) => {}
-                    () = give_up => {}
+                    () = tokio::time::sleep(LONGEST_RENEWAL) => {}
+                    () = give_up => output.warn("you stopped the renewal: the next run may need a new log-in"),
                 }
-                return;
             }
-            Ok(_) => return,
-            Err(_) => {}
-        }
-        inner
-            .client
-            .output()
-            .tell("bbdl is waiting for new tokens, which the server sends only once. To stop anyway, interrupt again.");
-        tokio::select! {
-            _ = inner.credential.lock() => {}
-            () = tokio::time::sleep(LONGEST_RENEWAL) => {}
-            () = give_up => inner.client.output().warn("you stopped the renewal: the next run may need a new log-in"),
         }
     }
 
@@ -280,23 +280,24 @@ impl Inner {
                 _ => return Err(self.cannot_be_renewed(&current.grant, was_rejected)),
             };
             self.identity.renewals.must_be_well(&self.client).await?;
-            if !self.goes_from(AT_REST, CLAIMING) {
+            if !self.goes_from(Step::AtRest, Step::Claiming) {
                 return Err(interrupted().into());
             }
             let begun = self.vault.begin_renewal(current).await;
             if let Ok(Begun::Yes(renewal)) = begun {
                 break (refresh_token, renewal);
             }
-            self.goes_from(CLAIMING, AT_REST);
+            self.rest();
             // If another process renewed, its tokens can be adopted.
             begun?;
         };
-        if !self.goes_from(CLAIMING, RENEWING) {
+        if !self.goes_from(Step::Claiming, Step::Renewing) {
+            self.rest();
             renewal.forget().await;
             return Err(interrupted().into());
         }
         let renewed = self.exchange(current, refresh_token, renewal).await;
-        self.state.store(AT_REST, Ordering::Release);
+        self.rest();
         if renewed.is_err() {
             self.identity.renewals.doubt();
         }
@@ -305,9 +306,29 @@ impl Inner {
         Ok(())
     }
 
-    /// Moves the session from one state to the other. Returns whether it was in the first one.
-    fn goes_from(&self, from: u8, to: u8) -> bool {
-        self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    /// Takes a step, unless the session is closed or at another step.
+    fn goes_from(&self, from: Step, to: Step) -> bool {
+        let mut state = self.state();
+        let goes = !state.is_closed && state.step == from;
+        if goes {
+            state.step = to;
+        }
+        goes
+    }
+
+    fn rest(&self) {
+        self.state().step = Step::AtRest;
+    }
+
+    /// Keeps any renewal from beginning, and says how far one has come that is running.
+    fn close(&self) -> Step {
+        let mut state = self.state();
+        state.is_closed = true;
+        state.step
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adopts what another process has stored in the meantime. Returns whether there was anything.

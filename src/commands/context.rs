@@ -22,6 +22,7 @@ use crate::{
         session::{Identity, Observer, Session},
         store::{self, StoreKind, StoreSettings, TokenStore},
         token::{Credential, Grant},
+        vault::Vault,
     },
     cli::{Cli, Command, Global},
     error::{Error, ErrorKind, Result, in_words},
@@ -186,7 +187,6 @@ impl Context {
         retry: RetryPolicy,
         pull: &crate::shared_state::shared_pull::SharedPull,
     ) -> Result<(Arc<Client>, Session)> {
-        use crate::auth::vault::Vault;
         let client = Arc::new(self.client(profile.server(), retry)?);
         let ended_is_of = pull.vault.generation();
         let credential = pull.vault.load().await?;
@@ -219,15 +219,19 @@ impl Context {
     /// The errors of [`LocalVault::read`].
     pub(super) fn local_tokens(&self, name: &ProfileName, profile: &Profile) -> Result<(LocalVault, Credential)> {
         let vault = self.local_vault(name, profile);
-        let credential = vault.read().map_err(|error| match self.token_store {
-            // The tokens are missing because another store than the profile's was named.
+        let credential = vault.read().map_err(|error| self.in_which_store(profile, error))?;
+        Ok((vault, credential))
+    }
+
+    /// Adds to an error of the token store that another one was named than the profile's.
+    fn in_which_store(&self, profile: &Profile, error: Error) -> Error {
+        match self.token_store {
             Some(named) if named != profile.token_store => error.hint(format!(
                 "This profile's tokens are in the store \"{}\". Leave --token-store {named} out, and unset BBDL_TOKEN_STORE.",
                 profile.token_store
             )),
             _ => error,
-        })?;
-        Ok((vault, credential))
+        }
     }
 
     /// The observer that records what happens to the log-in of a profile on this machine.
@@ -240,9 +244,15 @@ impl Context {
     /// # Errors
     /// The errors of [`LocalVault::read`] and [`Session::new`]; [`crate::error::Exit::PersonMustAct`] if the
     /// profile's log-in is over.
-    pub fn session(&self, name: &ProfileName, profile: &Profile, retry: RetryPolicy) -> Result<(Arc<Client>, Session)> {
+    pub async fn session(
+        &self,
+        name: &ProfileName,
+        profile: &Profile,
+        retry: RetryPolicy,
+    ) -> Result<(Arc<Client>, Session)> {
         let client = Arc::new(self.client(profile.server(), retry)?);
-        let (vault, credential) = self.local_tokens(name, profile)?;
+        let vault = self.local_vault(name, profile);
+        let credential = vault.load().await.map_err(|error| self.in_which_store(profile, error))?;
         let login = vault.login.clone();
         let identity = Identity { profile: name.to_string(), login, renewals: self.renewals.clone() };
         let session = Session::new(Arc::clone(&client), (Arc::new(vault), credential), identity, self.record(name))?;

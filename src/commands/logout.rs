@@ -116,11 +116,12 @@ pub(super) async fn end(context: &Context, log_ins: &LogIns<'_>, profile: &Profi
 }
 
 async fn end_at_server(log_ins: &LogIns<'_>, (context, profile): (&Context, &Profile), held: &Held) -> Result<Ended> {
-    let credential = match held.vault.load().await {
+    let credential = match interruptible(held.vault.load()).await {
         Ok(credential) => credential,
         Err(error) if matches!(error.kind, ErrorKind::NoTokens | ErrorKind::TokenRecord) => {
             return Ok(Ended::LeftAlone);
         }
+        Err(error) if error.exit() == Exit::Interrupted => return Err(error),
         Err(error) => {
             let hint = format!("{} To delete it without telling the server: {}", error.hint, local(context));
             return Err(error.hint(hint));

@@ -340,7 +340,8 @@ async fn ask_all(context: &Context, names: &[ProfileName]) -> Result<HashMap<Pro
 async fn ask(context: &Context, name: &ProfileName, profile: &Profile) -> Result<Online> {
     let asked = async {
         let retry = RetryPolicy { retries: 1, ..RetryPolicy::default() };
-        let (client, session) = context.session(name, &Profile { ended: None, ..profile.clone() }, retry)?;
+        let profile = Profile { ended: None, ..profile.clone() };
+        let (client, session) = interruptible(context.session(name, &profile, retry)).await?;
         let mut url = client.server().search(Searchable::Coverage);
         url.query_pairs_mut().append_pair("_count", "1");
         let asked = interruptible(async { Ok(client.get(&session, &url, Wanted::Fhir, is_bundle).await) }).await;

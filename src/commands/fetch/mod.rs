@@ -114,7 +114,7 @@ async fn one<T>(job: &Job<'_>, what: impl AsyncFnOnce(&Job<'_>, &OneProfile<'_>)
         Err(error) => return Ended::early(error),
     };
     let ready = match &job.home {
-        Home::Local | Home::LocalOfMany(_) => context.session(&context.profile, profile, retry),
+        Home::Local | Home::LocalOfMany(_) => interruptible(context.session(&context.profile, profile, retry)).await,
         #[cfg(feature = "postgres")]
         Home::Shared(pull) => context.shared_session(&context.profile, profile, retry, pull).await,
     };

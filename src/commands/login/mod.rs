@@ -95,7 +95,7 @@ fn answer_reloads(reloads: Box<Reloads>) -> Result<()> {
 
 async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(StoredLogIn, Option<Box<Reloads>>)> {
     // A fetch whose log-in this one ends waits for this lock. If another log-in holds it, that is good enough.
-    let _under_way = FileLock::acquire(&context.paths.log_in_lock(&plan.name), Duration::ZERO, "log in").ok();
+    let under_way = FileLock::acquire(&context.paths.log_in_lock(&plan.name), Duration::ZERO, "log in").ok();
     let client = context.client(plan.server.clone(), RetryPolicy::default())?;
     let inbox =
         if plan.manual { CallbackListener::manual(plan.redirect.clone()) } else { listen(plan.redirect.clone())? };
@@ -113,21 +113,24 @@ async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(Sto
     let asked = request.into_parts();
     // The consent has ended the earlier log-in. From here on, only the new tokens work.
     let finishing = "Waiting for the tokens, which the server sends only once.";
-    let before = Before::of(context, &plan.name);
     let logged_in = async {
         let (verifier, scopes) = asked;
         let answer = exchange(plan, &client, code, verifier, &redirect).await?;
         let new = credential(plan, answer, &scopes);
+        // After the exchange, because a code lives only 60 s and a keyring may be slow.
+        let before = Before::of(context, &plan.name).await;
         let kept = keep(context, plan, &client, &new, &before).await?;
-        Ok((new, kept))
+        Ok((new, before, kept))
     };
-    let (new, mut kept) = match finish_before_exit(&context.output, finishing, logged_in).await {
+    let (new, before, mut kept) = match finish_before_exit(&context.output, finishing, logged_in).await {
         Ok(kept) => kept,
         Err(error) => {
             reply.failed("The terminal says what went wrong and what to do.");
             return Err(error);
         }
     };
+    // Its tokens are stored. Whoever waits for them need not wait for the answer to the question that may follow.
+    drop(under_way);
     let reloads = reply.done();
     if let Some(to) = kept.ended.first().cloned()
         && wants_it_there(context, plan, &to, answers).await
@@ -138,7 +141,7 @@ async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(Sto
                 profile.client_id == plan.app.client_id && profile.holds_the_person_of(&kept.profile)
             });
             let _held = hold_however_long(context, &plan.name).await;
-            before.restore(context, plan, has_ended)?;
+            before.restore(context, plan, has_ended).await?;
             Ok(profile)
         };
         kept.profile = finish_before_exit(&context.output, finishing, moved).await?;
@@ -164,7 +167,7 @@ async fn keep(
         Verdict::Keep { ended } => {
             let profile = {
                 let _held = hold_however_long(context, &plan.name).await;
-                store_log_in::here(context, plan, new, before)?
+                store_log_in::here(context, plan, new, before).await?
             };
             store_log_in::mark_ended(context, &ended, &profiles);
             let who = person::who(context, new, plan.server.api()).await;

@@ -1,5 +1,7 @@
 //! Stores a new log-in: tokens first, then the profile that points to them.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::{hold_however_long, plan::Plan};
@@ -10,8 +12,9 @@ use crate::{
         token::Credential,
     },
     commands::Context,
-    error::Result,
+    error::{Error, Result},
     profile::{Profile, ProfileName, Replaced},
+    runtime::run_blocking,
     secret::Secret,
 };
 
@@ -24,10 +27,15 @@ pub(super) struct Before {
 impl Before {
     /// Reads it as far as possible, because it will be replaced anyway. The tokens are needed only if a person may be
     /// asked whether to restore it.
-    pub(super) fn of(context: &Context, name: &ProfileName) -> Self {
+    pub(super) async fn of(context: &Context, name: &ProfileName) -> Self {
         let profile = Profile::load(&context.paths, name).ok().flatten();
-        let asked = profile.as_ref().filter(|_| context.output.can_ask());
-        let tokens = asked.and_then(|it| context.store(it.token_store).load(name.as_str()).ok().flatten());
+        let tokens = match profile.as_ref().filter(|_| context.output.can_ask()) {
+            Some(profile) => {
+                let (store, name) = (context.store(profile.token_store), name.clone());
+                run_blocking(move || store.load(name.as_str()).ok().flatten()).await.ok().flatten()
+            }
+            None => None,
+        };
         Self { profile, tokens }
     }
 
@@ -36,30 +44,28 @@ impl Before {
     }
 
     /// Restores it. If its own log-in has ended in the meantime, records that.
-    pub(super) fn restore(self, context: &Context, plan: &Plan, has_ended: bool) -> Result<()> {
+    pub(super) async fn restore(self, context: &Context, plan: &Plan, has_ended: bool) -> Result<()> {
         let Some(mut profile) = self.profile else {
-            plan.store.delete(plan.name.as_str())?;
+            delete(&plan.store, &plan.name).await?;
             return Profile::leave(&context.paths, &plan.name);
         };
         if has_ended && profile.ended.is_none() {
             profile.ended = Some(Ended { kind: EndedKind::Replaced, at: Timestamp::now() });
         }
         match &self.tokens {
-            Some(tokens) => context.store(profile.token_store).save(plan.name.as_str(), tokens)?,
-            None => {
-                plan.store.delete(plan.name.as_str())?;
-            }
+            Some(tokens) => save(&context.store(profile.token_store), &plan.name, tokens.clone()).await?,
+            None => delete(&plan.store, &plan.name).await?,
         }
         if profile.token_store != plan.store_kind {
-            plan.store.delete(plan.name.as_str())?;
+            delete(&plan.store, &plan.name).await?;
         }
         profile.replace(&context.paths, &plan.name).map(|replaced| tell_what_is_left(context, &replaced))
     }
 }
 
 /// Stores the log-in under the requested profile.
-pub(super) fn here(context: &Context, plan: &Plan, new: &Credential, before: &Before) -> Result<Profile> {
-    plan.store.save(plan.name.as_str(), &new.to_record())?;
+pub(super) async fn here(context: &Context, plan: &Plan, new: &Credential, before: &Before) -> Result<Profile> {
+    save(&plan.store, &plan.name, new.to_record()).await?;
     let profile = Profile {
         server: plan.server.origin().clone(),
         api: plan.server.api(),
@@ -74,9 +80,21 @@ pub(super) fn here(context: &Context, plan: &Plan, new: &Credential, before: &Be
     tell_what_is_left(context, &replaced);
     if let Some(other) = before.profile().filter(|profile| profile.token_store != plan.store_kind) {
         // This consent has ended the old tokens, so they should not remain.
-        let _ = context.store(other.token_store).delete(plan.name.as_str());
+        let _ = delete(&context.store(other.token_store), &plan.name).await;
     }
     Ok(replaced.profile)
+}
+
+/// Stores a record. A keyring may ask for its password; a request to stop is heard meanwhile.
+async fn save(store: &Arc<dyn TokenStore>, name: &ProfileName, record: Secret) -> Result<()> {
+    let (store, name) = (Arc::clone(store), name.clone());
+    run_blocking(move || store.save(name.as_str(), &record)).await?.map_err(Error::from)
+}
+
+/// Deletes a record, as [`save`] stores it.
+async fn delete(store: &Arc<dyn TokenStore>, name: &ProfileName) -> Result<()> {
+    let (store, name) = (Arc::clone(store), name.clone());
+    run_blocking(move || store.delete(name.as_str())).await?.map(drop).map_err(Error::from)
 }
 
 /// Says which archives the new log-in does not continue.
@@ -113,11 +131,11 @@ pub(super) async fn there(context: &Context, plan: &Plan, new: &Credential, name
     let mut profile = Profile::must_load(&context.paths, name)?;
     let mut new = new.clone();
     new.grant.patient = profile.grant.patient.clone();
-    if context.store(profile.token_store).save(name.as_str(), &new.to_record()).is_err() {
+    if save(&context.store(profile.token_store), name, new.to_record()).await.is_err() {
         // These tokens come only once, so use the store of this log-in, which has just been tested.
-        plan.store.save(name.as_str(), &new.to_record())?;
+        save(&plan.store, name, new.to_record()).await?;
         if profile.token_store != plan.store_kind {
-            let _ = context.store(profile.token_store).delete(name.as_str());
+            let _ = delete(&context.store(profile.token_store), name).await;
             profile.token_store = plan.store_kind;
         }
     }
