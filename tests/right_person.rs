@@ -204,8 +204,8 @@ fn profiles_of_the_same_person_are_marked_in_status() {
     assert!(said.contains("the same person as profile mom"), "{said}");
 }
 
-/// The same command on a terminal, with the address pasted and then an answer.
-fn answered(stage: &Stage, enrollee: usize, profile: &str, answer: &str) -> (bool, String) {
+/// The same command on a terminal, and the address to paste.
+fn begun(stage: &Stage, enrollee: usize, profile: &str) -> (Running, String) {
     at_the_browser(stage, enrollee);
     let line = format!(
         "{} login --server {} --client-id {} --client-secret-file {} --no-browser --profile {profile}",
@@ -224,6 +224,12 @@ fn answered(stage: &Stage, enrollee: usize, profile: &str, answer: &str) -> (boo
     }
     let mut login = Running::start(crate::support::with_stdout_as_stderr(command));
     let callback = callback_of(&login.authorize_url());
+    (login, callback)
+}
+
+/// That command, with the address pasted and then an answer.
+fn answered(stage: &Stage, enrollee: usize, profile: &str, answer: &str) -> (bool, String) {
+    let (mut login, callback) = begun(stage, enrollee, profile);
     login.write(&callback);
     login.until("instead");
     login.write(answer);
@@ -255,6 +261,24 @@ fn a_terminal_offers_to_keep_the_log_in_under_the_old_profile() {
     assert_eq!(note(&stage, "second")["ended"]["kind"], "replaced");
     assert!(record(&stage, "second").is_some());
     assert_eq!((fetches(&stage, "mom"), fetches(&stage, "second")), (0, 77));
+}
+
+#[test]
+fn a_fetch_does_not_wait_for_the_answer_to_that_question() {
+    if !has_programs(&["script"]) {
+        return;
+    }
+    let stage = family();
+    assert_code(&log_in(&stage, 0, &["--profile", "second", "--no-input"]), 0, &[]);
+    let (mut login, callback) = begun(&stage, 0, "second");
+    // The consent is given, and the log-in of before is over.
+    let mut fetch = Running::start(stage.bbdl(&["fetch", "eob", "--out", "out", "--profile", "second"]));
+    fetch.until("Somebody is logging in under this profile");
+    login.write(&callback);
+    login.until("instead");
+    assert_code(&fetch.finish(), 0, &["fetch"]);
+    login.write("n");
+    assert!(login.finish_open().status.success());
 }
 
 #[test]
