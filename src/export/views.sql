@@ -1,5 +1,5 @@
--- Indexes for the joins below, and views that answer what people ask. Sums are of what counts: a claim that was
--- cancelled, deleted or replaced, only asked for in advance or is still worked on is in none (`standing`).
+-- Indexes for the joins below, and views for the questions that people ask most. The sums include only claims whose
+-- `standing` is final: none that was canceled, deleted or replaced, is a request in advance, or is still being processed.
 create index lines_of_claim on lines ({enrollee}claim_id);
 create index diagnoses_of_claim on diagnoses ({enrollee}claim_id);
 create index diagnoses_by_code on diagnoses (code);
@@ -15,7 +15,7 @@ create view settled as
 create view left_out as
     select {enrollee}standing, count(*) as claims from claims where standing <> 'final' group by {first};
 
--- Every claim is in one row: what does not say its day, type or anybody is under 'unknown'.
+-- Every claim counts in exactly one row. A claim without a day or a type is under 'unknown'.
 create view by_year as
     select {enrollee}coalesce(substr(service_start, 1, 4), 'unknown') as year, coalesce(claim_type, 'unknown') as claim_type,
         count(distinct settled.claim_id) as claims,
@@ -26,8 +26,8 @@ create view by_year as
     from settled left join amounts using ({enrollee}claim_id)
     group by {first two};
 
--- Who billed, else who treated: one row a number (NPI), with the last of the names that claims have for it; of whom there
--- is a number only, that; of whom there is a name only, one row a name.
+-- Who billed, or if that is not known, who treated. One row per NPI, with the alphabetically last of the names that
+-- claims have for it (if no claim has a name, with the number). Without an NPI, one row per name.
 create view by_provider as
     with who as (
         select {enrollee}claim_id, service_start, service_end, coalesce(provider, practitioner) as name,
