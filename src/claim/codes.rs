@@ -15,6 +15,15 @@ pub struct Coded {
     pub words: Option<String>,
 }
 
+impl Coded {
+    /// Whether it is of ICD-9. ICD-10 has some of the same codes, with other meanings.
+    #[must_use]
+    pub fn is_icd_9(&self) -> bool {
+        let system = self.system.as_deref().unwrap_or_default().to_ascii_lowercase();
+        system.contains("icd-9") || system.contains("icd9")
+    }
+}
+
 /// The first real code of a concept. v2 has two codings for one code: with and without the edition.
 fn first_code(concept: &Value) -> Option<Coded> {
     let codings = || {

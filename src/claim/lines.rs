@@ -133,7 +133,7 @@ impl Line {
             coinsurance,
             processing: processing.code,
             denial_reasons: processing.reasons,
-            is_denied: processing.is_denied && !is_total,
+            is_denied: processing.is_denied,
             is_total,
         }
     }
@@ -147,7 +147,9 @@ impl Line {
             return None;
         }
         let said = |reason: &Coded| {
-            let plain = denial::in_plain_words(&reason.code).map(str::to_owned);
+            // Other lists of reasons have the same codes with other meanings.
+            let is_processing = self.processing.as_ref() == Some(reason);
+            let plain = denial::in_plain_words(&reason.code).filter(|_| is_processing).map(str::to_owned);
             let known = || reason.words.clone().map(|words| format!("{words} (code {})", reason.code));
             plain.or_else(known).unwrap_or_else(|| format!("code {}", reason.code))
         };

@@ -126,11 +126,18 @@ impl Claim {
             amounts.patient_pays = None;
             lines.iter_mut().for_each(|line| line.patient_pays = None);
         }
+        // Some claims have only the line that repeats their total.
+        let is_total_only = lines.iter().all(|line| line.is_total);
+        for line in &mut lines {
+            // The services of a claim that a plan paid were for the plan to approve.
+            let is_medicares = payer_decision != Some(PayerDecision::MedicareAdvantage);
+            line.is_denied &= is_medicares && (is_total_only || !line.is_total);
+        }
         let denial_reason = payer_decision
             .filter(|it| *it == PayerDecision::Denied)
             .and_then(|_| payer_decision::reason(claim, family));
         if let Some(reason) = &denial_reason {
-            for line in lines.iter_mut().filter(|line| !line.is_total) {
+            for line in lines.iter_mut().filter(|line| is_total_only || !line.is_total) {
                 line.is_denied = true;
                 if line.denial_reasons.is_empty() {
                     line.denial_reasons.push(reason.clone());
@@ -181,6 +188,13 @@ impl Claim {
     /// The lines that Medicare did not approve.
     pub fn denied_lines(&self) -> impl Iterator<Item = &Line> {
         self.lines.iter().filter(|line| line.is_denied)
+    }
+
+    /// How many services Medicare did not approve. If it paid nothing for a claim that lists no services, that is one.
+    #[must_use]
+    pub fn denied_services(&self) -> u64 {
+        let is_denied_without_lines = self.lines.is_empty() && self.payer_decision == Some(PayerDecision::Denied);
+        self.denied_lines().count() as u64 + u64::from(is_denied_without_lines)
     }
 
     /// The first day of service, if the claim has a complete date.

@@ -320,3 +320,42 @@ fn a_line_total_out_of_range_is_none() {
     assert_eq!(Cents(999_999_999_999_999_999).plus(Cents(1)), None);
     assert_eq!(Cents(i64::MIN).plus(Cents(-1)), None);
 }
+
+/// The lists of reasons of claims and of lines have some of the same codes.
+#[test]
+fn a_reason_is_explained_with_the_words_of_its_own_list() {
+    let by_claim = coded("SNF", "clm_mdcr_non_pmt_rsn_cd", "N", 0.0, true);
+    assert_eq!(by_claim.lines[0].why_denied().as_deref(), Some("code N"));
+    let processed =
+        json!([{"url": "x/line_prcsg_ind_cd", "valueCoding": {"system": "x/line_prcsg_ind_cd", "code": "N"}}]);
+    let by_line =
+        read(&json!({"id": "1", "use": "claim", "type": {"coding": [{"system": "x/eob-type", "code": "CARRIER"}]},
+        "item": [{"extension": processed}]}));
+    assert_eq!(by_line.lines[0].why_denied().as_deref(), Some("Medicare did not find it medically necessary"));
+}
+
+#[test]
+fn a_denied_claim_counts_even_if_it_lists_no_services() {
+    let mut claim = json!({"id": "1", "use": "claim", "type": {"coding": [{"system": "x/eob-type", "code": "HHA"}]},
+        "payment": {"amount": {"value": 0}},
+        "extension": [{"url": "x/clm_mdcr_non_pmt_rsn_cd", "valueCoding": {"code": "B"}}]});
+    assert_eq!((read(&claim).denied_lines().count(), read(&claim).denied_services()), (0, 1));
+    let total = json!({"revenue": {"coding": [{"system": "x/rev_cntr", "code": "0001"}]}});
+    claim["item"] = json!([total]);
+    assert_eq!((read(&claim).denied_lines().count(), read(&claim).denied_services()), (1, 1));
+    // Next to a service, the line with the total counts no second time.
+    claim["item"] = json!([total, {"revenue": {"coding": [{"system": "x/rev_cntr", "code": "0420"}]}}]);
+    assert_eq!(read(&claim).denied_lines().count(), 1);
+}
+
+#[test]
+fn what_a_plan_paid_for_was_not_denied_by_medicare() {
+    let amount = |name: &str, value: f64| json!({"category": {"coding": [{"code": name}]}, "amount": {"value": value}});
+    let mut claim = json!({"id": "1", "use": "claim", "type": {"coding": [{"system": "x/eob-type", "code": "OUTPATIENT"}]},
+        "supportingInfo": [{"category": {"coding": [{"code": "clm_mco_pd_sw"}]}, "code": {"coding": [{"code": "1"}]}}],
+        "item": [{"adjudication": [amount("rev_cntr_tot_chrg_amt", 50.0), amount("rev_cntr_ncvrd_chrg_amt", 50.0)]}]});
+    let by_plan = read(&claim);
+    assert_eq!((by_plan.payer_decision, by_plan.denied_services()), (Some(PayerDecision::MedicareAdvantage), 0));
+    claim["supportingInfo"][0]["code"]["coding"][0]["code"] = "0".into();
+    assert_eq!(read(&claim).denied_services(), 1);
+}

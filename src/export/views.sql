@@ -53,13 +53,15 @@ create view medicines as
 
 -- What Medicare did not approve, and why.
 create view denied as
-    select {enrollee}settled.service_start as day, coalesce(provider, practitioner) as provider, lines.code, lines.words,
+    select {enrollee}settled.service_start as day,
+        coalesce(provider, practitioner, 'NPI ' || coalesce(provider_npi, practitioner_npi)) as provider, lines.code, lines.words,
         lines.charged, lines.denial_reason, lines.denial_words, settled.claim_id
     from lines join settled using ({enrollee}claim_id)
     where is_denied = 1;
 
+-- ICD-9 and ICD-10 have some of the same codes, with different meanings.
 create view by_diagnosis as
     select {enrollee}code, max(words) as words, count(distinct claim_id) as claims,
         min(service_start) as first_day, max(service_end) as last_day
     from diagnoses join settled using ({enrollee}claim_id)
-    group by {first};
+    group by {first}, coalesce(system like '%icd-9%' or system like '%icd9%', 0);

@@ -20,7 +20,7 @@ pub(super) fn disposition(claim: &Claim) -> Option<&'static str> {
     (claim.disposition != Disposition::Final).then(|| claim.disposition.words())
 }
 
-fn coded(coded: &Coded) -> String {
+pub(super) fn coded(coded: &Coded) -> String {
     match &coded.words {
         Some(words) => format!("{} ({})", calm(words), coded.code),
         None => format!("code {}", coded.code),

@@ -12,7 +12,7 @@ use jiff::{Span, civil::Date};
 
 use super::{
     billable::{billable, uncovered},
-    claims::{UNKNOWN, drug, service, unexplained},
+    claims::{UNKNOWN, coded, drug, service, unexplained},
     html::Td,
     preventive,
     words::{calm, capitalized, dollars, number, said_date},
@@ -91,7 +91,7 @@ impl Sum {
         add(&mut self.paid, amounts.medicare_paid);
         self.unsaid_paid += u64::from(amounts.medicare_paid.is_none());
         add(&mut self.sent, amounts.paid_to_patient);
-        self.denied += claim.denied_lines().count() as u64;
+        self.denied += claim.denied_services();
         if claim.kind == Some(Kind::Pde) {
             // What was paid at the pharmacy is not owed any more, so it is not part of the share.
             add(&mut self.at_pharmacy, amounts.patient_pays);
@@ -230,7 +230,8 @@ pub(super) struct Sums {
     nameless: u64,
     drugs: BTreeMap<String, Drug>,
     drug_years: BTreeMap<String, DrugYear>,
-    diagnoses: BTreeMap<String, (String, u64)>,
+    /// By the code, and whether it is of ICD-9: some codes mean something else in ICD-10.
+    diagnoses: BTreeMap<(String, bool), (String, u64)>,
     denied: Newest,
     preventive: Newest,
     stays: Newest,
@@ -275,7 +276,8 @@ impl Sums {
         self.take_provider(claim);
         self.take_drug(claim);
         for diagnosis in &claim.diagnoses {
-            let (words, count) = self.diagnoses.entry(diagnosis.code.clone()).or_default();
+            let key = (diagnosis.code.clone(), diagnosis.is_icd_9());
+            let (words, count) = self.diagnoses.entry(key).or_default();
             *count += 1;
             if let (true, Some(said)) = (words.is_empty(), &diagnosis.words) {
                 *words = calm(said);
@@ -304,20 +306,19 @@ impl Sums {
             });
         }
         for line in claim.denied_lines() {
-            self.take_denied(claim, line);
+            self.denied.take(day, || {
+                let cells = [Td::Day(day_of(claim, line)), who(), Td::Text(service(line))];
+                let why = Td::Text(capitalized(&line.why_denied().unwrap_or_default()));
+                cells.into_iter().chain([why, amount(line.charged)]).collect()
+            });
         }
-    }
-
-    fn take_denied(&mut self, claim: &Claim, line: &Line) {
-        self.denied.take(claim.first_day(), || {
-            vec![
-                Td::Day(day_of(claim, line)),
-                Td::Text(claim.who().unwrap_or_default()),
-                Td::Text(service(line)),
-                Td::Text(capitalized(&line.why_denied().unwrap_or_default())),
-                Td::Number(dollars(line.charged)),
-            ]
-        });
+        if claim.lines.is_empty() && claim.denied_services() > 0 {
+            self.denied.take(day, || {
+                let why = claim.denial_reason.as_ref().map(coded).unwrap_or_default();
+                let cells = [text(&claim.start), who(), Td::Text("This claim".to_owned())];
+                cells.into_iter().chain([Td::Text(capitalized(&why)), amount(claim.amounts.charged)]).collect()
+            });
+        }
     }
 
     /// Counts what belongs to the last twelve months, or to the year that the page is limited to.

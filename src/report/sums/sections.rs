@@ -418,7 +418,7 @@ impl Sums {
     fn conditions(&self) -> Markup {
         let mut diagnoses: Vec<_> = self.diagnoses.iter().collect();
         diagnoses.sort_by_key(|(_, (_, count))| Reverse(*count));
-        let rows = diagnoses.into_iter().take(LONGEST).map(|(code, (words, count))| {
+        let rows = diagnoses.into_iter().take(LONGEST).map(|((code, _), (words, count))| {
             vec![Td::Text(words.clone()), Td::Text(code.clone()), Td::Number(count.to_string())]
         });
         let rows = rows.collect::<Vec<_>>();
@@ -438,7 +438,7 @@ const TERMS: [(&str, &str); 7] = [
         "Your share and what Medicare does not cover, together. It is the most that these claims leave for you to pay. It is not a bill. A supplement (Medigap), Medicaid, or another insurer may have paid it, and so may you. It does not include what Medicare sent you to pass on.",
     ),
     ("Billed", "What the provider asked for. Nobody has to pay that much: Medicare\u{2019}s prices are lower."),
-    ("Medicare approved", "Medicare\u{2019}s price for the service. Hospital claims do not say it."),
+    ("Medicare approved", "Medicare\u{2019}s price for the service. Most hospital claims do not say it."),
     (
         "Your share",
         "Deductible, coinsurance and blood deductible together. This is the one number that this page adds up itself. Claims that Medicare did not pay, or that a Medicare Advantage plan paid, have none.",

@@ -1,7 +1,7 @@
 //! Sums of claims that lack some amounts.
 
 use super::*;
-use crate::claim::Amounts;
+use crate::claim::{Amounts, Coded};
 
 #[test]
 fn months_are_counted_and_shown() {
@@ -179,4 +179,30 @@ fn amounts_that_no_claim_gives_have_no_total() {
     }
     add(&mut sum, Cents::read("-9999999999999.99"));
     assert_eq!(dollars(sum), "too much to say");
+}
+
+/// E888.1 is a fall in ICD-9, and metabolic syndrome in ICD-10.
+#[test]
+fn codes_of_different_systems_are_different_diagnoses() {
+    let diagnosis = |system: &str, words: &str| Coded {
+        code: "E8881".to_owned(),
+        system: Some(format!("http://hl7.org/fhir/sid/{system}")),
+        words: Some(words.to_owned()),
+    };
+    let mut sums = Sums::default();
+    for (system, words) in [("icd-9-cm", "FALL"), ("icd-10", "METABOLIC SYNDROME"), ("icd-10-cm", "OTHER WORDS")] {
+        sums.take(&Claim { diagnoses: vec![diagnosis(system, words)], ..Claim::default() });
+    }
+    let counts: Vec<_> = sums.diagnoses.values().map(|(words, count)| (words.as_str(), *count)).collect();
+    assert_eq!(counts, [("Metabolic syndrome", 2), ("Fall", 1)]);
+}
+
+#[test]
+fn a_denied_claim_without_services_is_in_the_table() {
+    let mut sums = Sums::default();
+    let reason = Coded { code: "B".to_owned(), system: None, words: Some("BENEFITS EXHAUSTED".to_owned()) };
+    let denied = Claim { payer_decision: Some(PayerDecision::Denied), denial_reason: Some(reason), ..Claim::default() };
+    sums.take(&denied);
+    let page = sums.denied().into_string();
+    assert!(page.contains("This claim") && page.contains("Benefits exhausted (B)"), "{page}");
 }
