@@ -423,7 +423,7 @@ pub(crate) fn shown(text: &str) -> Cow<'_, str> {
 pub(crate) fn in_words(cause: &std::io::Error) -> String {
     use std::io::ErrorKind;
     let words = match cause.kind() {
-        _ if finds_no_address(cause) => "no address is known for this name (DNS)",
+        _ if finds_no_address(cause) => "DNS knows no address for this name",
         _ if is_shortage_of_files(cause) => "too many files are open",
         // It is not an error of the system: its text is already words.
         _ if cause.raw_os_error().is_none() => return cause.to_string(),
@@ -559,7 +559,7 @@ mod tests {
         assert!(said(5).contains("os error 5"), "{}", said(5));
         assert_eq!(super::in_words(&Error::other("its own words")), "its own words");
         let looked_up = std::net::ToSocketAddrs::to_socket_addrs("nowhere.invalid:80").unwrap_err();
-        assert_eq!(super::in_words(&looked_up), "no address is known for this name (DNS)");
+        assert_eq!(super::in_words(&looked_up), "DNS knows no address for this name");
     }
 
     #[test]

@@ -52,7 +52,12 @@ fn a_fault_that_never_struck_is_told_at_the_end() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let mut said = String::new();
     std::io::Read::read_to_string(&mut child.stderr.unwrap(), &mut said).unwrap();
+    assert!(
+        said.contains("the fault status=503@Patients#1: no request has such a path. Did you mean Patient?"),
+        "{said}"
+    );
     assert!(said.contains("the fault status=503@Patients#1 never struck"), "{said}");
+    assert_eq!(said.matches("Did you mean").count(), 1, "{said}");
     assert_eq!(said.matches("never struck").count(), 1, "{said}");
 }
 

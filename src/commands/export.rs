@@ -31,6 +31,8 @@ pub(crate) fn run(context: &Context, args: &Export) -> Result<()> {
     if matches!(args.to, Format::Csv | Format::Parquet)
         && let Some(error) = Error::no_directory(&args.out)
     {
+        // A file of an archive is not to be mistaken for any other.
+        context.refuse_own(&args.out)?;
         return Err(error.hint("Nothing was changed. Give a directory with --out."));
     }
     let plan = Plan { format: args.to, output: args.out.clone(), partition: args.partition_by, part: PART };

@@ -7,6 +7,7 @@ use crate::{
     commands::Context,
     error::{Error, ErrorKind, Result, in_words},
     runtime::{asked_to_stop, block_on},
+    spelling::nearest,
 };
 use bluebutton_mock::{
     FaultError, Mock, Options, Population, Records, StartError,
@@ -32,6 +33,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<()> {
         context.output.result(mock.announcement());
         // If the first line did not get out, no one could find the server.
         context.output.delivered()?;
+        for (fault, meant) in args.fault.iter().filter_map(|fault| Some((fault, meant(fault)?))) {
+            context.output.warn(format!("the fault {fault}: no request has such a path. Did you mean {meant}?"));
+        }
         context.output.say(format!("A mock Blue Button is at {}. Stop it with Ctrl-C.", mock.url()));
         stop.await;
         for fault in mock.idle_faults() {
@@ -65,6 +69,16 @@ fn options(args: &Args) -> Result<Options> {
         faults: faults.map_err(|why: FaultError| Error::usage(why.to_string()))?,
         records,
     })
+}
+
+/// The path that a fault is probably for, if it is only similar to one that apps ask for.
+fn meant(fault: &str) -> Option<&'static str> {
+    const PATHS: [&str; 8] =
+        ["ExplanationOfBenefit", "Patient", "Coverage", "userinfo", "metadata", "token", "authorize", "revoke_token"];
+    let path = fault.split_once('@')?.1.split(['#', '+', '%', '?']).next()?;
+    let last = path.trim_end_matches('/').rsplit('/').next()?;
+    let is_known = PATHS.iter().any(|known| known.contains(last));
+    if is_known { None } else { nearest(last, PATHS, |known| (*known).to_owned()) }
 }
 
 fn not_started(cause: StartError) -> Error {

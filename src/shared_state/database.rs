@@ -172,7 +172,7 @@ impl Database {
                 .hint("Run the same command again later."),
             Cause::Postgres(_) if cause.passes() => {
                 Error::new(ErrorKind::State, format!("the shared state at {address} cannot be reached ({words})"))
-                    .hint("Run the same command again later.")
+                    .hint("Check the address and the network connection, or run the same command again later.")
             }
             Cause::Postgres(error) if lacks_tls(error) => {
                 Error::new(ErrorKind::StateSetup, format!("the database at {address} does not offer TLS"))
