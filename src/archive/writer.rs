@@ -47,6 +47,14 @@ pub struct Writer {
     cut: Option<(u64, usize)>,
 }
 
+/// What a pull writes down of one resource type.
+struct Notebook {
+    files: Files,
+    journal: Journal,
+    /// The file of lines.
+    out: BufWriter<File>,
+}
+
 /// What an earlier run has left, and how far it got.
 pub struct Resumed<C> {
     /// The writer that continues the file.
@@ -110,15 +118,11 @@ impl Writer {
             private_dir::create(&pages).map_err(|cause| Error::disk("create", &pages, &cause))?;
         }
         let journal = Journal::begin(&files, key, Timestamp::now())?;
-        Ok(Self::new((files, journal, out), expected, before, key.pages_kept))
+        Ok(Self::new(Notebook { files, journal, out }, expected, before, key.pages_kept))
     }
 
-    fn new(
-        (files, journal, out): (Files, Journal, BufWriter<File>),
-        expected: Expected,
-        before: PreviousIds,
-        pages_kept: bool,
-    ) -> Self {
+    fn new(notebook: Notebook, expected: Expected, before: PreviousIds, pages_kept: bool) -> Self {
+        let Notebook { files, journal, out } = notebook;
         let changes = Changes::new(files.changes(), !before.is_first());
         Self {
             files,
@@ -155,7 +159,7 @@ impl Writer {
         let wrong = |cause: io::Error| Error::disk("open", &path, &cause);
         let file = private_file::open_to_append(&path).map_err(wrong)?;
         let out = BufWriter::with_capacity(BUFFER, file);
-        let mut writer = Self::new((files, journal, out), expected, before()?, key.pages_kept);
+        let mut writer = Self::new(Notebook { files, journal, out }, expected, before()?, key.pages_kept);
         let kept = Lines::of(private_file::open(&path).map_err(wrong)?.take(bytes), &path);
         each_line_of(kept, |number, line| {
             let line = line.ok_or_else(|| damaged(&path, number, "not UTF-8"))?;

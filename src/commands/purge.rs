@@ -86,10 +86,10 @@ async fn run_on(context: &Context, args: &Purge, log_ins: &LogIns<'_>) -> Result
     if !args.yes {
         agree(context, args, &doomed, &kept)?;
     }
-    let (mut archives, mut seen) = (Vec::new(), Vec::new());
+    let (mut archives, mut places) = (Vec::new(), Places { kept, seen: Vec::new() });
     for one in &doomed {
         let context = Context { profile: one.name.clone(), ..context.clone() };
-        archives.extend(purge(&context, log_ins, one, (&kept, &mut seen)).await?);
+        archives.extend(purge(&context, log_ins, one, &mut places).await?);
     }
     finished(context, &doomed, &archives)
 }
@@ -154,17 +154,19 @@ struct Removed {
     left: Option<&'static str>,
 }
 
-/// `seen` has the places of archives that are done already, because several notes may be about the same archive.
-async fn purge(
-    context: &Context,
-    log_ins: &LogIns<'_>,
-    doomed: &Doomed,
-    (kept, seen): (&[PathBuf], &mut Vec<PathBuf>),
-) -> Result<Vec<Removed>> {
+/// Places of archives.
+struct Places {
+    /// Those that another profile uses. They stay.
+    kept: Vec<PathBuf>,
+    /// Those that are done already, because several notes may be about the same archive.
+    seen: Vec<PathBuf>,
+}
+
+async fn purge(context: &Context, log_ins: &LogIns<'_>, doomed: &Doomed, places: &mut Places) -> Result<Vec<Removed>> {
     // No fetch may store a renewed token, or fill an archive, during the deletion.
     let Some(profile) = &doomed.profile else {
         let _held = login::hold(context, &context.profile, "purge")?;
-        return purge_archives(context, doomed, kept, seen);
+        return purge_archives(context, doomed, places);
     };
     let held = log_ins.hold((&doomed.name, profile), "purge").await?;
     // A fetch may have begun another archive since the profile was read. From now on, none can begin.
@@ -172,7 +174,7 @@ async fn purge(
     let profile = &now.unwrap_or_else(|| profile.clone());
     let left_behind = doomed.left_behind.clone();
     let doomed = &Doomed { name: doomed.name.clone(), profile: Some(profile.clone()), left_behind };
-    let purged = match purge_archives(context, doomed, kept, seen) {
+    let purged = match purge_archives(context, doomed, places) {
         Ok(archives) => logout::end(context, log_ins, profile, &held).await.map(|()| archives),
         Err(error) => Err(error),
     };
@@ -180,12 +182,7 @@ async fn purge(
     purged
 }
 
-fn purge_archives(
-    context: &Context,
-    doomed: &Doomed,
-    kept: &[PathBuf],
-    seen: &mut Vec<PathBuf>,
-) -> Result<Vec<Removed>> {
+fn purge_archives(context: &Context, doomed: &Doomed, Places { kept, seen }: &mut Places) -> Result<Vec<Removed>> {
     // Check this before anything is deleted: if a fetch is filling one of them, all stay.
     for place in archives_to_go(doomed, kept).filter_map(|note| note.place().ok().flatten()) {
         archive::refuse_in_use(&place)?;

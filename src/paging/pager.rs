@@ -10,7 +10,7 @@ use super::{
     address::Address,
     checkpoint::Checkpoint,
     page_check::{Joint, PageFacts, PageVerdict, PriorCount, check_page},
-    prefetch::{Prefetch, fetch},
+    prefetch::{Asker, Prefetch},
 };
 use crate::{
     api::{
@@ -72,8 +72,7 @@ pub(crate) enum PullError {
 
 /// A search being read.
 pub(crate) struct Search<B> {
-    client: Arc<Client>,
-    bearer: B,
+    asker: Asker<B>,
     request: SearchRequest,
     base: Url,
     /// The link to follow, as the server named it.
@@ -138,8 +137,7 @@ impl<B: Bearer> Search<B> {
         let api = client.server().api();
         let may_lose = request.query.iter().any(|(name, value)| may_lose(name, value));
         Self {
-            client: Arc::clone(client),
-            bearer: bearer.clone(),
+            asker: Asker { client: Arc::clone(client), bearer: bearer.clone() },
             base,
             followed: HashSet::new(),
             overlap: request.is_ordered && (api == ApiVersion::V3 || may_lose),
@@ -271,7 +269,7 @@ impl<B: Bearer> Search<B> {
             self.prefetch.clear();
         }
         let date = bundle.last_updated;
-        let answered = self.client.clock().or(date);
+        let answered = self.asker.client.clock().or(date);
         let first = *self.first.get_or_insert(FirstPage { date, answered });
         self.moved |= self.has_totals() && first.date != date;
         self.empty_pages += u32::from(bundle.is_empty() && bundle.next.is_some());
@@ -287,7 +285,7 @@ impl<B: Bearer> Search<B> {
     }
 
     fn has_totals(&self) -> bool {
-        self.client.server().api() != ApiVersion::V3
+        self.asker.client.server().api() != ApiVersion::V3
     }
 
     /// The page that a link names, started one resource earlier if pages overlap.
@@ -303,14 +301,14 @@ impl<B: Bearer> Search<B> {
         let mut asked_again = 0;
         self.prefetch.aim(&url);
         self.ask_ahead();
-        let mut answer = self.prefetch.take(&self.client, &self.bearer, &url).await;
+        let mut answer = self.prefetch.take(&self.asker, &url).await;
         loop {
             let too_much = matches!(answer, Err(Failure::Answer(Problem::TooMuch { .. })));
             if let Some(smaller) = too_much.then(|| self.smaller(&url)).flatten() {
                 url = smaller;
                 self.prefetch.aim(&url);
                 self.ask_ahead();
-                answer = self.prefetch.take(&self.client, &self.bearer, &url).await;
+                answer = self.prefetch.take(&self.asker, &url).await;
                 continue;
             }
             let bundle = answer.map_err(|failure| self.failed(failure))?;
@@ -320,7 +318,7 @@ impl<B: Bearer> Search<B> {
             }
             let facts = self.facts(&url, &bundle, asked_again);
             let verdict = check_page(&facts);
-            self.client.output().trace(2, || format!("{}: {verdict:?}", loggable(&url)));
+            self.asker.client.output().trace(2, || format!("{}: {verdict:?}", loggable(&url)));
             match verdict {
                 PageVerdict::Accept => {
                     self.displaced += u32::from(facts.joint == Joint::Displaced);
@@ -329,13 +327,16 @@ impl<B: Bearer> Search<B> {
                 PageVerdict::Shifted => return Err(PullError::Shifted),
                 PageVerdict::Outage => return Err(self.outage()),
                 PageVerdict::AskAgain => {
-                    self.client.output().trace(1, || format!("{}: this cannot be right; asking again", loggable(&url)));
+                    self.asker
+                        .client
+                        .output()
+                        .trace(1, || format!("{}: this cannot be right; asking again", loggable(&url)));
                     self.pause(asked_again).await;
                     asked_again += 1;
                 }
                 PageVerdict::AskFartherBack => return self.farther_back(url, bundle).await,
             }
-            answer = fetch(&self.client, &self.bearer, &url, Wanted::Fhir).await;
+            answer = self.asker.fetch(&url, Wanted::Fhir).await;
         }
     }
 
@@ -395,12 +396,13 @@ impl<B: Bearer> Search<B> {
         let last = if self.overlap { address.start } else { address.start - 1 };
         (self.asked_back, self.overlap) = (Some(last), true);
         let start = (last + 1).saturating_sub(address.count - 1);
-        self.client
+        self.asker
+            .client
             .output()
             .trace(1, || format!("{}: does not continue the page before; asking again from {start}", loggable(&url)));
         let back = address.at(start, address.count);
         self.prefetch.clear();
-        let answer = fetch(&self.client, &self.bearer, back.url(), Wanted::Fhir).await;
+        let answer = self.asker.fetch(back.url(), Wanted::Fhir).await;
         let wider = answer.map_err(|failure| self.failed(failure))?;
         let (url, bundle) = match self.joint(&back, &wider) {
             Joint::Joined => (back.url().clone(), wider),
@@ -451,12 +453,12 @@ impl<B: Bearer> Search<B> {
             (end, None) => end,
         };
         let overlap = u64::from(self.overlap && count > 1);
-        self.prefetch.fill((&self.client, &self.bearer), end, self.index, overlap);
+        self.prefetch.fill(&self.asker, end, self.index, overlap);
     }
 
     /// Waits as long as before the retry of a failed request.
     async fn pause(&self, asked_again: u32) {
-        let policy = self.client.retry();
+        let policy = self.asker.client.retry();
         let problem = Problem::network("an answer that cannot be believed".to_owned());
         let pause = policy.pause(&problem, asked_again.min(policy.retries.saturating_sub(1)), chance());
         if let Some(pause) = pause {
@@ -470,7 +472,7 @@ impl<B: Bearer> Search<B> {
         let count = address.half()?;
         let end = address.start + address.count;
         self.reduced = self.reduced.or(Some(Reduced { end, count: address.count }));
-        self.client.output().trace(1, || format!("{}: too large; asking for {count} at a time", loggable(url)));
+        self.asker.client.output().trace(1, || format!("{}: too large; asking for {count} at a time", loggable(url)));
         Some(address.at(address.start, count).url().clone())
     }
 
@@ -511,7 +513,8 @@ impl<B: Bearer> Search<B> {
     /// The link to the page after the one at `current`. It must lead forward: to a later place, or, if it names no
     /// place, to a link that was not followed before.
     fn follow(&mut self, link: &str, current: Option<&Address>) -> Result<Url, PullError> {
-        let url = self.client.server().follow(&self.base, link).map_err(|cause| self.refuse(cause.to_string()))?;
+        let url =
+            self.asker.client.server().follow(&self.base, link).map_err(|cause| self.refuse(cause.to_string()))?;
         let leads_forward = match (Address::of(&url), current) {
             (Some(next), Some(current)) => next.start > current.start,
             _ => self.followed.insert(xxh3_128(url.as_str().as_bytes())),

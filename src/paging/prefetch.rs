@@ -24,6 +24,13 @@ const MISPREDICTIONS: u32 = 2;
 const BLIND: usize = 4;
 const READ_PER_BLIND: usize = 8;
 
+/// Who asks for pages, and with which token. Clones share the connections.
+#[derive(Clone)]
+pub(super) struct Asker<B> {
+    pub(super) client: Arc<Client>,
+    pub(super) bearer: B,
+}
+
 /// The pages under way.
 pub(super) struct Prefetch {
     search: Url,
@@ -87,21 +94,15 @@ impl Prefetch {
     /// Requests this page and those after it, as many as the request limit allows. They begin before `end`, if it is
     /// known. Otherwise, `read` (the number of pages read) decides how many are requested blindly. Each page begins
     /// `overlap` resources before the end of the one before.
-    pub(super) fn fill<B: Bearer>(
-        &mut self,
-        (client, bearer): (&Arc<Client>, &B),
-        end: Option<u64>,
-        read: usize,
-        overlap: u64,
-    ) {
+    pub(super) fn fill<B: Bearer>(&mut self, asker: &Asker<B>, end: Option<u64>, read: usize, overlap: u64) {
         let Some(current) = &self.current else { return };
         if self.mispredictions >= MISPREDICTIONS {
             return;
         }
         let most = match end {
-            Some(_) => client.at_once(),
+            Some(_) => asker.client.at_once(),
             None if read < BLIND * READ_PER_BLIND && !self.asked.is_empty() => return,
-            None => client.at_once().min(BLIND.max(read / READ_PER_BLIND)),
+            None => asker.client.at_once().min(BLIND.max(read / READ_PER_BLIND)),
         };
         // Follow the form of the newest link.
         let mut address = match self.asked.back() {
@@ -112,22 +113,17 @@ impl Prefetch {
         while self.asked.len() < most && (reaches(&address) || self.asked.is_empty()) {
             let is_first = address.start == 0 && address.count == self.count;
             let url = if is_first { self.search.clone() } else { address.url().clone() };
-            let (client, bearer, wanted) = (Arc::clone(client), bearer.clone(), wanted(Some(&address)));
-            let task = tokio::spawn(async move { fetch(&client, &bearer, &url, wanted).await });
+            let (asker, wanted) = (asker.clone(), wanted(Some(&address)));
+            let task = tokio::spawn(async move { asker.fetch(&url, wanted).await });
             self.asked.push_back(PageRequest { address: address.clone(), task: Task(task) });
             address = address.next(overlap);
         }
     }
 
     /// The answer for the current page, at `url`.
-    pub(super) async fn take<B: Bearer>(
-        &mut self,
-        client: &Arc<Client>,
-        bearer: &B,
-        url: &Url,
-    ) -> Result<Bundle, Failure> {
+    pub(super) async fn take<B: Bearer>(&mut self, asker: &Asker<B>, url: &Url) -> Result<Bundle, Failure> {
         let Some(mut asked) = self.asked.pop_front() else {
-            return fetch(client, bearer, url, wanted(self.current.as_ref())).await;
+            return asker.fetch(url, wanted(self.current.as_ref())).await;
         };
         (&mut asked.task.0)
             .await
@@ -160,13 +156,10 @@ fn wanted(address: Option<&Address>) -> Wanted {
     if address.and_then(Address::half).is_some() { Wanted::Divisible } else { Wanted::Fhir }
 }
 
-/// Asks for one page.
-pub(super) async fn fetch<B: Bearer>(
-    client: &Client,
-    bearer: &B,
-    url: &Url,
-    wanted: Wanted,
-) -> Result<Bundle, Failure> {
-    let read = |text| Bundle::split(text).map_err(|cause| cause.to_string());
-    client.get(bearer, url, wanted, read).await
+impl<B: Bearer> Asker<B> {
+    /// Asks for one page.
+    pub(super) async fn fetch(&self, url: &Url, wanted: Wanted) -> Result<Bundle, Failure> {
+        let read = |text| Bundle::split(text).map_err(|cause| cause.to_string());
+        self.client.get(&self.bearer, url, wanted, read).await
+    }
 }

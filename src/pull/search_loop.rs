@@ -67,6 +67,13 @@ impl SearchPlan {
     }
 }
 
+/// How a reading begins.
+struct Beginning {
+    /// Where an earlier run stopped, if the reading goes on from there.
+    from: Option<Checkpoint>,
+    page_size: u32,
+}
+
 impl Reader<'_> {
     fn api(&self) -> ApiVersion {
         self.client.server().api()
@@ -84,7 +91,8 @@ impl Reader<'_> {
         &self,
         mut plan: SearchPlan,
         kept: Option<&Entry>,
-        (sink, from): (&mut ArchiveSink, Option<Checkpoint>),
+        sink: &mut ArchiveSink,
+        from: Option<Checkpoint>,
     ) -> Result<ReadingOutcome> {
         if let Some(from) = &from {
             let (name, count) = (plan.resource.name(), sink.distinct());
@@ -93,7 +101,7 @@ impl Reader<'_> {
                 from.pages
             ));
         }
-        let settled = self.settle(&mut plan, kept, (&mut *sink, from)).await?;
+        let settled = self.settle(&mut plan, kept, &mut *sink, from).await?;
         let cursor_is_ahead = plan.since.zip(self.client.clock()).is_some_and(|(since, clock)| since > clock);
         if !cursor_is_ahead {
             return Ok(settled);
@@ -102,7 +110,7 @@ impl Reader<'_> {
         plan.of_everything(kept);
         sink.ask_for_everything();
         sink.restart().await?;
-        self.settle(&mut plan, kept, (sink, None)).await
+        self.settle(&mut plan, kept, sink, None).await
     }
 
     /// Writes a search to a stream.
@@ -114,7 +122,7 @@ impl Reader<'_> {
         mut plan: SearchPlan,
         sink: &mut impl PageSink,
     ) -> Result<ReadingOutcome> {
-        self.settle(&mut plan, None, (sink, None)).await
+        self.settle(&mut plan, None, sink, None).await
     }
 
     /// Reads a search as often as needed.
@@ -122,7 +130,8 @@ impl Reader<'_> {
         &self,
         plan: &mut SearchPlan,
         kept: Option<&Entry>,
-        (sink, mut from): (&mut S, Option<Checkpoint>),
+        sink: &mut S,
+        mut from: Option<Checkpoint>,
     ) -> Result<ReadingOutcome> {
         let before = kept.map_or_else(Kept::default, |entry| Kept {
             count: entry.count,
@@ -134,7 +143,8 @@ impl Reader<'_> {
         loop {
             let resumes = from.is_some();
             let mut said = Said::default();
-            let read = self.read(plan, (&mut *sink, from.take()), page_size, &mut said).await;
+            let beginning = Beginning { from: from.take(), page_size };
+            let read = self.read(plan, beginning, &mut *sink, &mut said).await;
             // The server has at least as much as any reading of this pull has brought.
             if let PriorCount::Resources(known) = &mut plan.prior {
                 *known = (*known).max(sink.distinct());
@@ -197,8 +207,8 @@ impl Reader<'_> {
     async fn read<S: PageSink>(
         &self,
         plan: &SearchPlan,
-        (sink, from): (&mut S, Option<Checkpoint>),
-        page_size: u32,
+        Beginning { from, page_size }: Beginning,
+        sink: &mut S,
         said: &mut Said,
     ) -> Result<Reading, PullError> {
         let resumes = from.is_some();

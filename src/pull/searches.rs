@@ -52,7 +52,7 @@ impl OneProfile<'_> {
         let query = plan.query.clone();
         let expected = Expected { kind: resource.name(), patient };
         let (mut sink, from) = ArchiveSink::open(pull, expected, key).await?;
-        let settled = self.reader().read_to_archive(plan, kept.as_ref(), (&mut sink, from)).await?;
+        let settled = self.reader().read_to_archive(plan, kept.as_ref(), &mut sink, from).await?;
         let (requests_now, bytes_now) = self.client.traffic();
         let ReadingOutcome { mode, total, data_time, cursor_stays, .. } = settled;
         let failure = settled.failure.clone();

@@ -165,7 +165,8 @@ async fn to_archive(job: &Job<'_>, pull: &OneProfile<'_>) -> Result<Done> {
     let began = Instant::now();
     let Brought { out, manifest, mut resources, withheld, failure } = pull.to_archive(job.begin()).await?;
     let count = manifest.resources.get(Target::CLAIMS.name()).map_or(0, |entry| entry.count);
-    job.note_pull(ArchiveNote::of(&out, &manifest.source, count), failure.is_none());
+    let archive = ArchiveNote::of(&out, &manifest.source, count);
+    job.note_pull(PullNote { archive, is_whole: failure.is_none() });
     say_what_a_plan_has(&out, &mut resources);
     let (profile, api, out) = (job.context.profile.to_string(), job.profile.api, job.args.out.clone());
     let done = Done { profile, api, out, resources, withheld, elapsed: began.elapsed() };
@@ -196,8 +197,16 @@ enum Home {
     Shared(crate::shared_state::shared_pull::SharedPull),
 }
 
-/// A pull that will be recorded later, and whether everything that was asked for came.
-type NoteLater = Arc<Mutex<Option<(ArchiveNote, bool)>>>;
+/// What to record of a pull.
+struct PullNote {
+    /// The archive.
+    archive: ArchiveNote,
+    /// Whether everything that was asked for came.
+    is_whole: bool,
+}
+
+/// A pull that will be recorded later.
+type NoteLater = Arc<Mutex<Option<PullNote>>>;
 
 /// One run of `fetch`.
 struct Job<'a> {
@@ -245,21 +254,22 @@ impl Job<'_> {
     }
 
     /// Records the pull for `status` and `--stale-after`.
-    fn note_pull(&self, note: ArchiveNote, is_whole: bool) {
+    fn note_pull(&self, note: PullNote) {
         match &self.home {
-            Home::Local => note_pull(self.context, self.args, &self.profile, (note, is_whole)),
+            Home::Local => note_pull(self.context, self.args, &self.profile, note),
             Home::LocalOfMany(later) => {
-                *later.lock().unwrap_or_else(PoisonError::into_inner) = Some((note, is_whole));
+                *later.lock().unwrap_or_else(PoisonError::into_inner) = Some(note);
             }
             // The note goes to the database together with the outcome.
             #[cfg(feature = "postgres")]
-            Home::Shared(pull) => pull.note_archive(note),
+            Home::Shared(pull) => pull.note_archive(note.archive),
         }
     }
 }
 
 /// Records a pull of a profile on this machine.
-fn note_pull(context: &Context, args: &Fetch, profile: &Profile, (note, is_whole): (ArchiveNote, bool)) {
+fn note_pull(context: &Context, args: &Fetch, profile: &Profile, note: PullNote) {
+    let PullNote { archive: note, is_whole } = note;
     let asked = is_whole.then_some(RequestedResources { resources: &args.resources, full: args.full });
     let pulled = profile::EndedPull { note, asked };
     if let Err(error) = Profile::note_pull(&context.paths, &context.profile, profile, pulled) {
