@@ -3,6 +3,7 @@
 use oauth2::{PkceCodeChallenge, PkceCodeVerifier};
 use url::Url;
 
+use super::token_endpoint::Attempt;
 use crate::{
     api::endpoints::Server,
     api_version::ApiVersion,
@@ -14,8 +15,15 @@ use crate::{
 pub(crate) struct Authorization {
     url: Url,
     state: Secret,
-    verifier: PkceCodeVerifier,
-    scopes: Vec<String>,
+    attempt: Attempt,
+}
+
+/// What the server's consent page is asked to show.
+pub(crate) struct ConsentPage<'a> {
+    /// The scopes to ask for; none is everything that the app is registered for.
+    pub(crate) scopes: &'a [String],
+    /// `en` or `es`.
+    pub(crate) lang: Option<&'a str>,
 }
 
 /// The scopes that bbdl can use. API v3 requires a `scope`, so bbdl asks for all of these.
@@ -43,16 +51,15 @@ impl Authorization {
     /// Prepares an authorization request.
     ///
     /// `state` has 256 random bits (RFC 6749 section 10.12), and so has the verifier (RFC 7636 section 7.1). The
-    /// challenge method is S256, the only one the server accepts. `lang` is `en` or `es`.
+    /// challenge method is S256, the only one the server accepts.
     ///
     /// # Errors
     /// If the operating system cannot provide random bytes.
     pub(crate) fn new(
         server: &Server,
         client_id: &str,
-        redirect_uri: &str,
-        scopes: Vec<String>,
-        lang: Option<&str>,
+        redirect_uri: String,
+        ConsentPage { scopes, lang }: ConsentPage<'_>,
     ) -> Result<Self> {
         let state = random_word()?;
         let verifier = PkceCodeVerifier::new(random_word()?.expose().to_owned());
@@ -63,7 +70,7 @@ impl Authorization {
             query
                 .append_pair("response_type", "code")
                 .append_pair("client_id", client_id)
-                .append_pair("redirect_uri", redirect_uri)
+                .append_pair("redirect_uri", &redirect_uri)
                 .append_pair("state", state.expose())
                 .append_pair("code_challenge", challenge.as_str())
                 .append_pair("code_challenge_method", challenge.method().as_str());
@@ -74,7 +81,7 @@ impl Authorization {
                 query.append_pair("lang", lang);
             }
         }
-        Ok(Self { url, state, verifier, scopes })
+        Ok(Self { url, state, attempt: Attempt { redirect_uri, verifier } })
     }
 
     /// The URL for the browser. It contains the state and the challenge, but no secret of the client.
@@ -91,8 +98,8 @@ impl Authorization {
 
     /// What the token request needs. This ends the attempt.
     #[must_use]
-    pub(crate) fn into_parts(self) -> (PkceCodeVerifier, Vec<String>) {
-        (self.verifier, self.scopes)
+    pub(crate) fn into_attempt(self) -> Attempt {
+        self.attempt
     }
 }
 
@@ -117,8 +124,9 @@ mod tests {
 
     fn request(api: ApiVersion) -> (Authorization, HashMap<String, String>) {
         let server = Server::new("https://sandbox.bluebutton.cms.gov".parse().unwrap(), api);
-        let request =
-            Authorization::new(&server, "id", "http://127.0.0.1:5/callback", default_scopes(api), Some("es")).unwrap();
+        let (redirect_uri, scopes) = ("http://127.0.0.1:5/callback".to_owned(), default_scopes(api));
+        let page = ConsentPage { scopes: &scopes, lang: Some("es") };
+        let request = Authorization::new(&server, "id", redirect_uri, page).unwrap();
         let query = request.url().query_pairs().into_owned().collect();
         (request, query)
     }
@@ -134,7 +142,7 @@ mod tests {
         assert_eq!(query["state"].len(), 64);
         assert_eq!(query["lang"], "es");
         assert!(!query.contains_key("scope") && !query.contains_key("client_secret"));
-        assert!(!request.url().as_str().contains(request.verifier.secret()));
+        assert!(!request.url().as_str().contains(request.attempt.verifier.secret()));
     }
 
     #[test]
@@ -148,7 +156,7 @@ mod tests {
         let (first, _) = request(ApiVersion::V2);
         let (second, _) = request(ApiVersion::V2);
         assert!(!first.state().matches(second.state().expose()));
-        assert_ne!(first.verifier.secret(), second.verifier.secret());
+        assert_ne!(first.attempt.verifier.secret(), second.attempt.verifier.secret());
     }
 
     #[test]

@@ -28,8 +28,15 @@ pub struct App {
     pub client_secret: Option<Secret>,
 }
 
-/// Exchanges an authorization code for tokens (RFC 6749 section 4.1.3). `redirect_uri` must be exactly the text in
-/// the authorization request.
+/// The attempt to log in that an authorization code belongs to: what the token request proves and repeats.
+pub struct Attempt {
+    /// Exactly the text in the authorization request.
+    pub redirect_uri: String,
+    /// The verifier of the challenge in the authorization request.
+    pub verifier: PkceCodeVerifier,
+}
+
+/// Exchanges an authorization code for tokens (RFC 6749 section 4.1.3).
 ///
 /// # Errors
 /// [`TokenFailure`].
@@ -37,14 +44,13 @@ pub async fn exchange(
     client: &Client,
     app: &App,
     code: &Secret,
-    verifier: PkceCodeVerifier,
-    redirect_uri: &str,
+    attempt: &Attempt,
 ) -> Result<TokenAnswer, TokenFailure> {
     let form = [
         ("grant_type", "authorization_code"),
         ("code", code.expose()),
-        ("code_verifier", verifier.secret()),
-        ("redirect_uri", redirect_uri),
+        ("code_verifier", attempt.verifier.secret()),
+        ("redirect_uri", &attempt.redirect_uri),
     ];
     let answer = ask_for_tokens(client, app, &form).await?;
     // A log-in without its refresh token lasts only an hour, and the person is still there and can log in again.

@@ -18,7 +18,7 @@ use crate::{
         authorization::random_word,
         store::{StoreError, StoreKind, TokenStore},
         token::Credential,
-        token_endpoint::{self, Asked, TokenFailure},
+        token_endpoint::{self, Asked, Attempt, TokenFailure},
     },
     commands::Context,
     error::{Error, ErrorKind, Result, in_words},
@@ -254,7 +254,8 @@ pub(super) async fn prove(client: &Client, plan: &Plan, redirect: &str) -> Resul
     let code = random_word()?;
     let code = Secret::new(code.expose().chars().take(LENGTH).collect());
     let verifier = PkceCodeVerifier::new(random_word()?.expose().to_owned());
-    let answer = token_endpoint::exchange(client, &plan.app, &code, verifier, redirect).await;
+    let attempt = Attempt { redirect_uri: redirect.to_owned(), verifier };
+    let answer = token_endpoint::exchange(client, &plan.app, &code, &attempt).await;
     match answer {
         Ok(_) => Ok(()),
         Err(TokenFailure::Refused(refusal))

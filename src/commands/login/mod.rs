@@ -16,7 +16,6 @@ use std::{
 };
 
 use jiff::Timestamp;
-use oauth2::PkceCodeVerifier;
 use person::{Person, Relation, Verdict};
 use plan::Plan;
 use store_log_in::Before;
@@ -24,12 +23,12 @@ use store_log_in::Before;
 use crate::{
     api::{client::Client, retry::RetryPolicy},
     auth::{
-        authorization::Authorization,
+        authorization::{Authorization, ConsentPage},
         callback::Expected,
         callback_listener::{CallbackListener, ListenError, Outcome, Paster, Reloads},
         redirect::RedirectUri,
         token::{Credential, TokenAnswer},
-        token_endpoint::{self, Asked, TokenFailure},
+        token_endpoint::{self, Asked, Attempt, TokenFailure},
     },
     cli::Login,
     commands::Context,
@@ -101,7 +100,8 @@ async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(Sto
         if plan.manual { CallbackListener::manual(plan.redirect.clone()) } else { listen(plan.redirect.clone())? };
     let redirect = inbox.redirect().as_str().to_owned();
     interruptible(client::prove(&client, plan, &redirect)).await?;
-    let request = Authorization::new(&plan.server, &plan.app.client_id, &redirect, plan.scopes.clone(), plan.lang)?;
+    let page = ConsentPage { scopes: &plan.scopes, lang: plan.lang };
+    let request = Authorization::new(&plan.server, &plan.app.client_id, redirect, page)?;
     messages::explain(&context.output, plan, &request, inbox.redirect());
     let answers = (plan.manual || context.output.can_ask()).then(|| read_lines(inbox.paster()));
     if plan.browser {
@@ -110,16 +110,15 @@ async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(Sto
     let expected = Expected { state: request.state().clone(), issuer: plan.server.origin().clone() };
     let outcome = interruptible(wait(context.output.clone(), inbox, expected, plan.patience)).await?;
     let (code, reply) = messages::code_of(outcome, plan)?;
-    let asked = request.into_parts();
+    let attempt = request.into_attempt();
     // The consent has ended the earlier log-in. From here on, only the new tokens work.
     let finishing = "Waiting for the tokens, which the server sends only once.";
     let logged_in = async {
-        let (verifier, scopes) = asked;
-        let answer = exchange(plan, &client, code, verifier, &redirect).await?;
-        let new = credential(plan, answer, &scopes);
+        let answer = exchange(plan, &client, &code, &attempt).await?;
+        let new = credential(plan, answer);
         // After the exchange, because a code lives only 60 s and a keyring may be slow.
         let before = Before::of(context, &plan.name).await;
-        let kept = keep(context, plan, &client, &new, &before).await?;
+        let kept = keep(context, plan, &new, &before).await?;
         Ok((new, before, kept))
     };
     let (new, before, mut kept) = match finish_before_exit(&context.output, finishing, logged_in).await {
@@ -152,13 +151,7 @@ async fn log_in(context: &Context, plan: &Plan, browser: Browser) -> Result<(Sto
 }
 
 /// Stores the new log-in in the right profile, or not at all: see [`person`].
-async fn keep(
-    context: &Context,
-    plan: &Plan,
-    client: &Client,
-    new: &Credential,
-    before: &Before,
-) -> Result<StoredLogIn> {
+async fn keep(context: &Context, plan: &Plan, new: &Credential, before: &Before) -> Result<StoredLogIn> {
     let profiles = Profile::load_all(&context.paths).unwrap_or_default();
     let person = Person::of(context, plan, new, &profiles).await;
     let past = before.profile().map_or(Relation::Unknown, |profile| person.relation(profile));
@@ -182,7 +175,8 @@ async fn keep(
         }
         Verdict::Refuse => {
             let who = person::who(context, new, plan.server.api()).await;
-            let revoked = token_endpoint::revoke(client, &plan.app, &new.access_token).await;
+            let client = context.client(plan.server.clone(), RetryPolicy::default())?;
+            let revoked = token_endpoint::revoke(&client, &plan.app, &new.access_token).await;
             Err(messages::refused(plan, &who, revoked.err()))
         }
     }
@@ -234,27 +228,20 @@ async fn wait(output: Output, inbox: CallbackListener, expected: Expected, patie
         .await
 }
 
-async fn exchange(
-    plan: &Plan,
-    client: &Client,
-    code: Secret,
-    verifier: PkceCodeVerifier,
-    redirect: &str,
-) -> Result<TokenAnswer> {
-    let again = PkceCodeVerifier::new(verifier.secret().clone());
-    let mut answer = token_endpoint::exchange(client, &plan.app, &code, verifier, redirect).await;
+async fn exchange(plan: &Plan, client: &Client, code: &Secret, attempt: &Attempt) -> Result<TokenAnswer> {
+    let mut answer = token_endpoint::exchange(client, &plan.app, code, attempt).await;
     // The code is valid for 60 s and works once. If it cannot have been used yet, try again.
     if matches!(&answer, Err(TokenFailure::NotSent(_)))
         || matches!(&answer, Err(TokenFailure::Refused(refusal)) if refusal.status >= 500)
     {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        answer = token_endpoint::exchange(client, &plan.app, &code, again, redirect).await;
+        answer = token_endpoint::exchange(client, &plan.app, code, attempt).await;
     }
     answer.map_err(|failure| failure.into_error(Asked::Exchange, &plan.login()))
 }
 
-fn credential(plan: &Plan, answer: TokenAnswer, scopes: &[String]) -> Credential {
-    let (access_token, refresh_token, grant) = answer.into_new(scopes, Timestamp::now());
+fn credential(plan: &Plan, answer: TokenAnswer) -> Credential {
+    let (access_token, refresh_token, grant) = answer.into_new(&plan.scopes, Timestamp::now());
     Credential {
         origin: plan.server.origin().clone(),
         client_id: plan.app.client_id.clone(),
