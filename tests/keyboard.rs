@@ -242,7 +242,6 @@ fn v3_scopes_are_explained_before_the_browser_opens() {
 }
 
 /// What a terminal shows when bbdl asks and gets this answer, and the exit code.
-#[cfg(unix)]
 fn answered(stage: &Stage, arguments: &str, question: &str, answer: &str) -> (Option<i32>, String) {
     let line = format!("{} {arguments}", env!("CARGO_BIN_EXE_bbdl"));
     let mut command = std::process::Command::new("script");
@@ -260,7 +259,6 @@ fn answered(stage: &Stage, arguments: &str, question: &str, answer: &str) -> (Op
 }
 
 /// Ctrl-D is an answer: a terminal is there, and nothing is to be deleted.
-#[cfg(unix)]
 #[test]
 fn whatever_is_not_yes_deletes_nothing() {
     if !has_programs(&["script"]) {

@@ -162,7 +162,7 @@ fn of_shared_state(context: &Context, args: &Doctor) -> Vec<Finding> {
             findings.push(match look.has_key {
                 Ok(true) if missing > 0 => Finding::fail(
                     "state key",
-                    format!("the key that is given does not open {missing} log-ins"),
+                    format!("the key that is given does not open {}", crate::output::counted(missing.unsigned_abs(), "log-in")),
                     "Use the key with which they were imported. If it was changed, the older key belongs on the second line of the key file.",
                 ),
                 Ok(true) => Finding::ok("state key", "there is one"),
@@ -174,7 +174,11 @@ fn of_shared_state(context: &Context, args: &Doctor) -> Vec<Finding> {
                 Err(error) => Finding::fail("state key", error.message, error.hint),
             });
             if older > 0 {
-                let found = format!("{older} log-ins are sealed with an older key");
+                let are = if older == 1 { "is" } else { "are" };
+                let found = format!(
+                    "{} {are} sealed with an older key",
+                    crate::output::counted(older.unsigned_abs(), "log-in")
+                );
                 findings.push(Finding::warn("state key", found, "Keep the older key in the key file until this is 0."));
             }
         }

@@ -10,6 +10,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     export::{Archives, Enrollee, Format, PART, Plan, Written, export},
     files::path_text::typed,
+    output::counted,
     profile::ProfileName,
 };
 
@@ -54,8 +55,7 @@ pub(crate) fn run(context: &Context, args: &Export) -> Result<()> {
         }
         context.output.result_json(&said);
     } else {
-        let many = |number: u64, what| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
-        let (claims, lines) = (many(claims, "claim"), many(lines, "line"));
+        let (claims, lines) = (counted(claims, "claim"), counted(lines, "line"));
         let out = args.out.display();
         match args.to {
             Format::FhirBundle => context.output.say(format!("{claims} are in {out}, as the server sent them")),

@@ -25,6 +25,7 @@ use crate::{
     },
     error::{Error, ErrorKind, Exit, Result},
     files::path_text::to_text,
+    output::counted,
     profile::{Profile, profile_option},
     runtime::{asked_to_stop, interruptible},
 };
@@ -93,7 +94,7 @@ fn tell(context: &Context, profile: &Profile, ended: Ended, is_local: bool) {
     } else {
         context.output.say(format!("Profile \"{name}\": {said}{lives_on}. Archives were not touched."));
         for note in &profile.archives {
-            context.output.say(format!("  {} ({} claims)", note.out.display(), note.count));
+            context.output.say(format!("  {} ({})", note.out.display(), counted(note.count, "claim")));
         }
         if !profile.archives.is_empty() && is_local {
             context.output.say(format!("To delete them as well: bbdl purge{}", profile_option(name)));

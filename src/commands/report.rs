@@ -8,7 +8,7 @@ use crate::{
     cli,
     commands::{Context, archive_owner::owner_of, login::browser, output_file},
     error::{Error, ErrorKind, Result},
-    output::refuse_closed_stdout,
+    output::{counted, refuse_closed_stdout},
     report::{Options, Report},
 };
 
@@ -44,7 +44,7 @@ pub(crate) fn run(context: &Context, args: &cli::Report) -> Result<()> {
     let claims = report.claims();
     let wrong = |cause: &io::Error| output_file::cannot_write(&args.out, cause);
     let ((), bytes) = output_file::write(&args.out, |page| report.write(page, wrong))?;
-    let counted = if claims == 1 { "1 claim".to_owned() } else { format!("{claims} claims") };
+    let counted = counted(claims, "claim");
     if context.output.json() {
         context.output.result_json(
             &json!({"out": crate::files::path_text::to_text(&args.out), "claims": claims, "bytes": bytes}),

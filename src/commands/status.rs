@@ -21,6 +21,7 @@ use crate::{
     commands::{Context, shared_state},
     error::{Error, ErrorKind, Exit, Result},
     files::path_text::to_text,
+    output::counted,
     profile::{Profile, ProfileName, Unreadable, archive_notes::ArchiveNote, last_pull::LastPulls},
     runtime::{asked_to_stop, block_on_with_workers, interruptible},
 };
@@ -477,10 +478,10 @@ fn paragraph(name: &ProfileName, profile: &Profile, kept: Kept<'_>, now: Timesta
         lines.push(format!("  {reminder}; renew it with: {login}"));
     }
     for archive in filled(profile) {
-        let count = archive.count;
         lines.push(format!(
-            "  archive: {} ({count} claims, last pull {})",
+            "  archive: {} ({}, last pull {})",
             archive.out.display(),
+            counted(archive.count, "claim"),
             archive.last_pull.strftime("%Y-%m-%d %H:%M UTC")
         ));
         lines.extend(elsewhere(archive).map(|notice| format!("    {notice}")));

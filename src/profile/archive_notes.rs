@@ -16,6 +16,7 @@ use crate::{
     archive::manifest::Source,
     error::{Error, ErrorKind, Result, wrong_json},
     files::{durable, path_text, private_file},
+    output::counted,
     profile::{Paths, Profile, ProfileName},
 };
 
@@ -64,7 +65,7 @@ impl ArchiveNote {
     /// How much is in it, as text for people.
     #[must_use]
     pub(crate) fn size(&self) -> String {
-        if self.unfinished { "its first pull has not finished".to_owned() } else { format!("{} claims", self.count) }
+        if self.unfinished { "its first pull has not finished".to_owned() } else { counted(self.count, "claim") }
     }
 
     /// Whether the other note has the same path, and the path still leads to the same place.

@@ -13,7 +13,7 @@ use crate::{
     commands::{Context, output_file, shared_state},
     error::{Error, ErrorKind, Result},
     files::{durable::refuse_if_not_private, path_text::to_text},
-    output::refuse_closed_stdout,
+    output::{counted, refuse_closed_stdout},
     profile::Profile,
 };
 #[cfg(feature = "postgres")]
@@ -88,7 +88,7 @@ fn put(context: &Context, args: &ProfilesExport, rows: impl Iterator<Item = Resu
     if context.output.json() {
         context.output.result_json(&json!({"out": to_text(place), "profiles": count}));
     } else {
-        let counted = if count == 1 { "1 profile".to_owned() } else { format!("{count} profiles") };
+        let counted = counted(count as u64, "profile");
         let secret = if args.with_tokens { ". It contains secrets: delete it after the import" } else { "" };
         context.output.say(format!("{} has {counted}{secret}.", place.display()));
     }
