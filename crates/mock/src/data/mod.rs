@@ -68,7 +68,7 @@ impl Person {
 struct Held {
     patient: Option<String>,
     coverage: BTreeMap<String, String>,
-    /// In the server's order: by number as text, then by type. At v3, the finished ones come first.
+    /// In the server's order: by number as text, then by type. At v3, the finished ones come first, by number.
     claims: Vec<(ClaimHeader, String)>,
     /// The ids of the claims.
     ids: HashSet<String>,
@@ -151,9 +151,14 @@ pub fn load(dir: &Path) -> Result<Files, DataError> {
     if people.is_empty() { Err(DataError::Nothing(dir.to_owned())) } else { Ok(Files { people }) }
 }
 
-/// Claims sort by the number as text, then by the type. At v3, the id is the number.
-fn order(is_v3: bool, id: &str) -> (&str, &str) {
-    if is_v3 { (id, "") } else { id.split_once('-').map_or((id, ""), |(kind, number)| (number, kind)) }
+/// Claims sort by the number as text, then by the type. At v3, they sort by their id as a number, and prior
+/// authorizations, whose ids are no numbers, come last.
+fn order(is_v3: bool, id: &str) -> (i64, &str, &str) {
+    if is_v3 {
+        return (id.parse().unwrap_or(i64::MAX), id, "");
+    }
+    let (kind, number) = id.split_once('-').unwrap_or(("", id));
+    (0, number, kind)
 }
 
 impl Records for Files {

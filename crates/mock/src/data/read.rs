@@ -53,6 +53,9 @@ struct Head<'a> {
     beneficiary: Reference,
     #[serde(rename = "billablePeriod", default)]
     period: Period,
+    /// What an R4 claim is for: `claim` or `preauthorization`.
+    #[serde(rename = "use", default)]
+    usage: String,
     /// An object in STU3, a list in R4.
     #[serde(borrow)]
     insurance: Option<&'a RawValue>,
@@ -283,11 +286,47 @@ fn header(head: &Head<'_>, version: Version) -> Option<ClaimHeader> {
     })
 }
 
-/// The type of a claim of v3, from a word in its codings. Prior authorizations count as home health.
+/// The type of a claim of v3: from a word in its codings, else from CMS's number of the type, which is all that claims
+/// have that were recorded before 2026-08. Prior authorizations count as home health. A claim without either has no
+/// type, and no search by type finds it.
 fn kind_of(head: &Head<'_>) -> &'static str {
     let concept: Concept = head.concept.and_then(|it| serde_json::from_str(it.get()).ok()).unwrap_or_default();
-    let mut words = concept.coding.iter().map(|coding| coding.code.to_ascii_lowercase());
-    words.find_map(|word| KINDS.into_iter().find(|known| *known == word)).unwrap_or("hha")
+    let word = |coding: &Coding| KINDS.into_iter().find(|known| coding.code.eq_ignore_ascii_case(known));
+    let number = |coding: &Coding| if coding.system.ends_with("/CLM-TYPE-CD") { numbered(&coding.code) } else { None };
+    if head.usage == "preauthorization" {
+        return "hha";
+    }
+    concept.coding.iter().find_map(word).or_else(|| concept.coding.iter().find_map(number)).unwrap_or_default()
+}
+
+/// The type with this number (BFD's `ClaimTypeCode`). Numbers with four digits are of claims that are still being
+/// processed: 1xxx and 2xxx are its two phases.
+fn numbered(code: &str) -> Option<&'static str> {
+    let (phase, rest) = code.split_at_checked(1)?;
+    Some(match (code.len(), phase, rest) {
+        (2, _, _) => match code {
+            "71" | "72" => "carrier",
+            "81" | "82" => "dme",
+            "10" => "hha",
+            "50" => "hospice",
+            "60" | "61" | "62" | "63" | "64" => "inpatient",
+            "40" => "outpatient",
+            "20" | "30" => "snf",
+            _ => return None,
+        },
+        (4, "1" | "2", _) => match rest {
+            "700" => "carrier",
+            "800" => "dme",
+            "032" | "033" | "039" | "042" | "066" | "092" => "hha",
+            "081" | "082" | "091" | "098" | "900" => "hospice",
+            "011" | "041" | "069" => "inpatient",
+            "018" | "021" => "snf",
+            other if other.starts_with('0') => "outpatient",
+            _ => return None,
+        },
+        (1, "1" | "2" | "3" | "4", _) => "pde",
+        _ => return None,
+    })
 }
 
 fn marks(meta: &Meta) -> Marks {

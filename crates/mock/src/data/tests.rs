@@ -194,3 +194,41 @@ fn an_insurance_card_is_served_unchanged_to_the_enrollee_it_names() {
     assert_eq!((files.enrollees(), files.insurance_card(1, 3).as_deref()), (2, Some(card)));
     assert_ne!(files.insurance_card(0, 0).as_deref(), Some(card));
 }
+
+/// Claims of v3 recorded before 2026-08 have only CMS's number of their type. The server sorts them by number.
+#[test]
+fn claims_of_v3_have_the_type_of_their_number_and_are_in_the_order_of_numbers() {
+    let claim = |id: &str, usage: &str, number: &str| {
+        serde_json::json!({"resourceType": "ExplanationOfBenefit", "id": id, "use": usage, "insurance": [],
+            "meta": {"profile": ["x|2"], "source": "NCH"}, "patient": {"reference": "Patient/-1"},
+            "type": {"coding": [{"system": "https://bluebutton.cms.gov/fhir/CodeSystem/CLM-TYPE-CD", "code": number}]}})
+        .to_string()
+    };
+    let of = |ids: [&str; 5], numbers: [&str; 5]| {
+        let texts: Vec<String> = ids.iter().zip(numbers).map(|(id, number)| claim(id, "claim", number)).collect();
+        texts.join("\n")
+    };
+    let first = of(["-100", "-99", "5", "1071939711295", "9"], ["71", "2800", "40", "1013", "999"]);
+    let second = of(["10", "11", "12", "13", "14"], ["64", "1021", "2081", "3", "1033"]);
+    let asked = claim("0a-1", "preauthorization", "H");
+    let dir = directory(&[("a.ndjson", &first), ("b.ndjson", &second), ("c.json", &asked)]);
+    let files = load(dir.path()).unwrap();
+    let found: Vec<(String, &str)> = (0..files.claims(Version::V3, 0))
+        .map(|at| files.claim_header(Version::V3, 0, at))
+        .map(|header| (header.id, header.kind))
+        .collect();
+    let expected = [
+        ("-100", "carrier"),
+        ("-99", "dme"),
+        ("5", "outpatient"),
+        ("9", ""),
+        ("10", "inpatient"),
+        ("11", "snf"),
+        ("12", "hospice"),
+        ("13", "pde"),
+        ("14", "hha"),
+        ("1071939711295", "outpatient"),
+        ("0a-1", "hha"),
+    ];
+    assert_eq!(found, expected.map(|(id, kind)| (id.to_owned(), kind)));
+}

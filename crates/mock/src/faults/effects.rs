@@ -115,6 +115,8 @@ impl Scene<'_> {
 /// The answer of the token endpoint that delivers tokens.
 pub(crate) struct TokenResponse {
     pub fields: Vec<(&'static str, Value)>,
+    /// Whether it answers a refresh, and not the exchange of a code.
+    pub is_refresh: bool,
     /// Whether the connection closes before the answer is sent.
     pub is_lost: bool,
 }

@@ -86,12 +86,7 @@ pub(super) const KINDS: &[(&str, Make)] = &[
         }))
     }),
     ("repeat-first", |_| Ok(Effect::page(|bundle| bundle.show_first_page()))),
-    ("duplicate", |_| {
-        Ok(Effect::page(|bundle| {
-            let before = bundle.start().checked_sub(1).filter(|_| !bundle.entries.is_empty());
-            bundle.entries.splice(0..0, before.map(Entry::Match));
-        }))
-    }),
+    ("duplicate", |_| Ok(Effect::page(|bundle| bundle.repeat_previous()))),
     ("empty-next", |_| Ok(Effect::page(|bundle| bundle.entries.clear()))),
     ("outcome-entry", |_| {
         Ok(Effect::page(|bundle| bundle.entries.insert(0, Entry::Other { text: OUTCOME, mode: Some("outcome") })))
@@ -146,7 +141,7 @@ pub(super) const KINDS: &[(&str, Make)] = &[
     ("no-expiration", |_| {
         Ok(Effect::tokens(|response| response.fields.retain(|(name, _)| *name != "access_grant_expiration")))
     }),
-    ("drop-refresh", |_| Ok(Effect::tokens(|response| response.is_lost = true))),
+    ("drop-refresh", |_| Ok(Effect::tokens(|response| response.is_lost = response.is_refresh))),
     // ---- the text of an answer
     ("truncate", |_| Ok(Effect::text(|response| response.body.truncate(response.body.len() / 2)))),
     ("corrupt", |_| Ok(Effect::text(|response| corrupt_middle(response, |body, quote| body[quote] = b'#')))),

@@ -1,6 +1,6 @@
 //! The contents of a page of a search, before it is written.
 
-use std::fmt::Write;
+use std::{fmt::Write, ops::Range};
 
 use super::{instant, params::upstream, search::Search};
 use crate::{http::Response, ids::uuid, records::Records as _, version::Version};
@@ -51,24 +51,33 @@ impl<'a> Bundle<'a> {
         self.found = found;
         self.total = Some(total as u64);
         self.links = search.links(found);
-        // If there is nothing to repeat, nothing comes again.
-        let has_none = search.found() == 0;
-        self.entries = if has_none { Vec::new() } else { here.map(Entry::Match).collect() };
+        self.show(here);
     }
 
     /// Shows the content of the first page, but keeps links and total.
     pub(crate) fn show_first_page(&mut self) {
-        let first = 0..self.search.window.count.min(self.found);
-        self.entries = first.map(Entry::Match).collect();
+        self.show(0..self.search.window.count.min(self.found));
+    }
+
+    /// Adds the last result of the page before, if there is one.
+    pub(crate) fn repeat_previous(&mut self) {
+        let before = self.start().checked_sub(1).filter(|nth| *nth < self.found && !self.entries.is_empty());
+        self.entries.splice(0..0, before.map(Entry::Match));
+    }
+
+    /// Shows these results. If the search found nothing, there is nothing to show or to repeat.
+    fn show(&mut self, nths: Range<usize>) {
+        let has_none = self.search.found() == 0;
+        self.entries = if has_none { Vec::new() } else { nths.map(Entry::Match).collect() };
     }
 
     pub(crate) fn is_of_claims(&self) -> bool {
         self.search.is_of_claims()
     }
 
-    /// Where the page begins in the result.
+    /// Where the page begins in the result. A search without pages begins with the first.
     pub(crate) fn start(&self) -> usize {
-        self.search.window.start
+        if self.search.is_paged() { self.search.window.start } else { 0 }
     }
 
     /// The mock's own origin.

@@ -15,6 +15,7 @@ use crate::{
     Shared,
     faults::ActiveFaults,
     http::{Request, Response},
+    json::quoted,
     records::Records,
     version::Version,
 };
@@ -237,9 +238,15 @@ impl Search<'_> {
         let mut text = String::new();
         self.shared.records.write_claim(version, enrollee, place, now, &mut text);
         let id = self.shared.records.claim_header(version, enrollee, place).id;
-        let number = id.trim_start_matches(|letter: char| letter.is_ascii_alphabetic());
-        let number = if number.len() < id.len() { &number[1..] } else { number };
-        out.push_str(&text.replace(number, &format!("{number}{round:06}")));
+        // The number comes after the type; at v3 it is the id. An id without a number may be any word, which the claim
+        // may have elsewhere too.
+        let number = id.split_once('-').filter(|(kind, _)| !kind.is_empty()).map_or(id.as_str(), |(_, number)| number);
+        if number.contains(|letter: char| letter.is_ascii_digit()) {
+            out.push_str(&text.replace(number, &format!("{number}{round:06}")));
+        } else {
+            let member = |id: &str| format!(r#""id":{}"#, quoted(id));
+            out.push_str(&text.replace(&member(&id), &member(&format!("{id}{round:06}"))));
+        }
     }
 
     /// Whether the search has pages: at v3, only the claim search does.

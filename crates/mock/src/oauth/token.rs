@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -37,7 +37,12 @@ pub(crate) fn token(shared: &Shared, request: &Request, version: Version, faults
     let form = request.form();
     let world = &mut *shared.world();
     match pair(world, request, &form, version, faults) {
-        Ok(pair) => delivered(shared, &pair, version, faults),
+        Ok(pair) => {
+            let is_refresh = last(&form, "grant_type") == Some("refresh_token");
+            let mut tokens = TokenResponse { fields: fields(shared, &pair, version), is_refresh, is_lost: false };
+            faults.in_tokens(&mut tokens);
+            delivered(&tokens)
+        }
         Err(refusal) => refusal,
     }
 }
@@ -165,13 +170,13 @@ fn is_part(scope: &str, held: &BTreeSet<String>) -> bool {
     whole.is_some_and(|whole| held.contains(&whole))
 }
 
-fn delivered(shared: &Shared, pair: &Pair, version: Version, faults: &ActiveFaults) -> Response {
+fn fields(shared: &Shared, pair: &Pair, version: Version) -> Vec<(&'static str, Value)> {
     let mut scopes: Vec<&str> = pair.scopes.iter().map(String::as_str).collect();
     // The real server's order is that of a hash, so no client may rely on an order.
     scopes.sort_by_key(|scope| Sha256::digest(format!("{}{scope}", pair.access)).to_vec());
     let patient = version.patient(&shared.records.enrollee(pair.grant_key.enrollee));
     let expiration = pair.expiration.map(|end| end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()).unwrap_or_default();
-    let fields = vec![
+    vec![
         ("access_token", json!(*pair.access)),
         ("expires_in", json!(TOKEN_LIFE)),
         ("token_type", json!("Bearer")),
@@ -179,13 +184,14 @@ fn delivered(shared: &Shared, pair: &Pair, version: Version, faults: &ActiveFaul
         ("refresh_token", json!(*pair.refresh)),
         ("patient", json!(patient)),
         ("access_grant_expiration", json!(expiration)),
-    ];
-    let mut delivery = TokenResponse { fields, is_lost: false };
-    faults.in_tokens(&mut delivery);
+    ]
+}
+
+fn delivered(tokens: &TokenResponse) -> Response {
     let session = word(32).to_lowercase();
-    let mut response = Response::library(200, &delivery.fields)
+    let mut response = Response::library(200, &tokens.fields)
         .with("set-cookie", format!("sessionid={session}; HttpOnly; Path=/; SameSite=Lax"));
     // The token was rotated, but the answer is lost on the way.
-    response.breaks = delivery.is_lost.then_some(Break::Before);
+    response.breaks = tokens.is_lost.then_some(Break::Before);
     response
 }

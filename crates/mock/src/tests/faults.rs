@@ -178,6 +178,54 @@ fn an_endless_search_always_brings_something_new() {
     }
 }
 
+/// A search without pages ignores where a page would begin, and one without results has nothing to repeat.
+#[test]
+fn faults_find_nothing_to_repeat_where_there_is_nothing() {
+    let (mock, _, _) = with("[]");
+    let (token, _) = tokens_of_v3(&mock);
+    let page = |faults: &str, target: &str| {
+        control(&mock, "faults", faults);
+        let got = request(&mock, &token, target);
+        assert_eq!(got.status, 200, "{faults} {target}: {got:?}");
+        got.json()
+    };
+    for target in ["/v3/fhir/Coverage", "/v3/fhir/Patient"] {
+        let whole = page("[]", target);
+        for start in ["?_offset=90", "?_offset=1"] {
+            let got = page(r#"["duplicate#1"]"#, &format!("{target}{start}"));
+            assert_eq!(ids(&got), ids(&whole), "{target}{start}");
+        }
+    }
+    for version in ["v1", "v2", "v3"] {
+        let none = format!("/{version}/fhir/ExplanationOfBenefit?_count=10&service-date=gt2200-01-01");
+        for faults in [r#"["endless#1", "repeat-first#1"]"#, r#"["endless#1", "repeat-first#1", "duplicate#1"]"#] {
+            assert_eq!(ids(&page(faults, &none)), [""; 0], "{version} {faults}");
+        }
+    }
+}
+
+#[test]
+fn an_endless_search_of_files_renames_ids_of_any_form() {
+    let dir = tempfile::tempdir().unwrap();
+    let claims = ["carrier--1", "-77", "letters", "a-b", "carrier\u{e9}"].map(|id| {
+        serde_json::json!({"resourceType": "ExplanationOfBenefit", "id": id, "use": "claim", "insurance": [],
+            "meta": {"profile": ["x|2"]}, "patient": {"reference": "Patient/-1"}, "letters": "letters"})
+    });
+    for (nth, claim) in claims.iter().enumerate() {
+        std::fs::write(dir.path().join(format!("{nth}.json")), claim.to_string()).unwrap();
+    }
+    let mock = start(Options { records: Box::new(crate::data::load(dir.path()).unwrap()), ..options() });
+    let (token, _) = tokens_of_v3(&mock);
+    control(&mock, "faults", r#"["endless"]"#);
+    let page = request(&mock, &token, "/v3/fhir/ExplanationOfBenefit?_count=15").json();
+    let mut found = ids(&page);
+    assert_eq!(found.len(), 15);
+    found.sort_unstable();
+    found.dedup();
+    assert_eq!(found.len(), 15, "{found:?}");
+    assert!(page["entry"].as_array().unwrap().iter().all(|entry| entry["resource"]["letters"] == "letters"));
+}
+
 #[test]
 fn faults_change_the_links_of_a_bundle() {
     let (mock, token, _) = with(r#"["next-host=http://127.0.0.1:9#1"]"#);
@@ -209,13 +257,15 @@ fn faults_end_tokens_and_grants() {
 
 #[test]
 fn a_dropped_refresh_answers_nothing_and_has_rotated() {
-    let (mock, access, token) = with(r#"["drop-refresh#1"]"#);
+    let (mock, _, _) = with(r#"["drop-refresh"]"#);
+    let (access, token) = tokens(&mock); // The exchange of a code is no refresh.
     let basic = basic(mock.client_id(), mock.client_secret());
     let headers = [("Authorization", basic.as_str()), ("Content-Type", "application/x-www-form-urlencoded")];
     let body = encoded(&[("grant_type", "refresh_token"), ("refresh_token", &token)]);
     let got = send(&mock, "POST", "/v2/o/token/", &headers, &body);
     assert!(got.is_none(), "not a byte: {got:?}");
     assert_eq!(request(&mock, &access, CLAIMS).status, 401);
+    control(&mock, "faults", "[]");
     assert_eq!(refresh(&mock, &token).text(), r#"{"error": "invalid_grant"}"#);
 }
 
