@@ -1,5 +1,7 @@
 //! Diagnoses, procedures, and other codes of a header.
 
+use std::collections::{HashMap, hash_map::Entry};
+
 use serde_json::Value;
 
 use super::json_access::{self, code_of, coding, display, each, information, is, said, text};
@@ -54,16 +56,32 @@ pub(super) fn diagnoses(claim: &Value) -> (Vec<Coded>, bool) {
     let has_principal = !found.is_empty();
     found.extend(others.into_iter().filter_map(read));
     let mut once: Vec<Coded> = Vec::with_capacity(found.len());
-    // v3 can have the same code both with and without its dot (R46.5, R465).
-    let bare = |code: &str| code.replace('.', "").to_ascii_uppercase();
+    let mut places: HashMap<_, usize> = HashMap::with_capacity(found.len());
     for coded in found {
-        match once.iter_mut().find(|before| bare(&before.code) == bare(&coded.code)) {
-            Some(before) if before.words.is_none() && coded.words.is_some() => *before = coded,
-            Some(_) => {}
-            None => once.push(coded),
+        match places.entry(same_diagnosis(&coded)) {
+            Entry::Occupied(place) => {
+                let before = &mut once[*place.get()];
+                if before.words.is_none() && coded.words.is_some() {
+                    *before = coded;
+                }
+            }
+            Entry::Vacant(place) => {
+                place.insert(once.len());
+                once.push(coded);
+            }
         }
     }
     (once, has_principal)
+}
+
+/// What two codings of one diagnosis share: the edition and the letters. v3 can have a code both with and without its
+/// dot (R46.5, R465), and can call an ICD-10 code ICD-9. So the system counts only where both editions have such codes:
+/// E8881 and V103 are one thing in ICD-9 and another in ICD-10. All other codes of ICD-9 are numbers.
+fn same_diagnosis(coded: &Coded) -> (bool, String) {
+    let bare = coded.code.replace('.', "").to_ascii_uppercase();
+    let is_in_both = bare.starts_with(['E', 'V']) && bare[1..].bytes().all(|byte| byte.is_ascii_digit());
+    let is_called_9 = || coded.system.as_deref().is_some_and(|system| system.to_ascii_lowercase().contains("icd-9"));
+    (is_in_both && is_called_9(), bare)
 }
 
 pub(super) fn procedures(claim: &Value) -> Vec<Coded> {
@@ -93,4 +111,44 @@ pub(super) fn drg(claim: &Value) -> Option<String> {
         each(claim, "diagnosis").find_map(|diagnosis| text(coding(&diagnosis["packageCode"], &["clm_drg_cd"])?, "code"))
     };
     informed().or_else(packaged).map(|code| json_access::clean(code).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    type Worded<'a> = (&'a str, &'a str, Option<&'a str>);
+
+    fn found(codes: &[Worded<'_>]) -> Vec<(String, Option<String>)> {
+        let entry = |(system, code, words): &Worded<'_>| {
+            let system = format!("http://hl7.org/fhir/sid/{system}");
+            json!({"diagnosisCodeableConcept": {"coding": [{"system": system, "code": code, "display": words}]}})
+        };
+        let list: Vec<Value> = codes.iter().map(entry).collect();
+        diagnoses(&json!({"diagnosis": list})).0.into_iter().map(|coded| (coded.code, coded.words)).collect()
+    }
+
+    #[test]
+    fn each_diagnosis_is_named_once_and_the_editions_are_told_apart() {
+        let codes = |list: &[Worded<'_>]| found(list).into_iter().map(|(code, _)| code).collect::<Vec<_>>();
+        let (nine, ten) = ("icd-9-cm", "icd-10-cm");
+        assert_eq!(codes(&[(nine, "E8881", None), (ten, "E88.81", None), (nine, "E888.1", None)]), ["E8881", "E88.81"]);
+        assert_eq!(codes(&[(ten, "V10.3", None), (nine, "V103", None)]), ["V10.3", "V103"]);
+        // v3 can call an ICD-10 code ICD-9.
+        assert_eq!(codes(&[(nine, "R465", None), (ten, "R46.5", None), (ten, "r465", None)]), ["R465"]);
+        assert_eq!(codes(&[(nine, "V00831", None), (ten, "V00.831A", None)]), ["V00831", "V00.831A"]);
+        let worded = found(&[(nine, "4019", None), (ten, "I10", None), (nine, "401.9", Some("HYPERTENSION"))]);
+        assert_eq!(worded, [("401.9".to_owned(), Some("HYPERTENSION".to_owned())), ("I10".to_owned(), None)]);
+    }
+
+    #[test]
+    fn many_diagnoses_are_read_in_linear_time() {
+        let of = |count: usize| {
+            let code = |nth| json!({"diagnosisCodeableConcept": {"coding": [{"code": format!("A{nth}")}]}});
+            json!({"diagnosis": (0..count).map(code).collect::<Vec<_>>()})
+        };
+        crate::claim::people::tests::assert_linear(&of, |claim| assert!(diagnoses(claim).0.len() >= 500));
+    }
 }
