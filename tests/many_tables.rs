@@ -313,6 +313,39 @@ fn two_archives_of_one_person_are_exported_with_a_warning() {
     assert!(told.contains("study/p0000 is of the same person as claims"), "{told}");
 }
 
+/// A person has the same id and the same claims at v1 and v2. At v3, ids are others, and nothing tells who it is.
+#[test]
+fn one_person_at_v1_and_v2_is_exported_with_a_warning() {
+    let stage = Stage::with(Setting { claims: 4, ..Setting::default() });
+    for api in ["v1", "v2", "v3"] {
+        stage.log_in(&["--api", api]);
+        stage.expect(0, &["fetch", "all", "--out", api, "-q"]);
+    }
+    let warnings = |dirs: [&str; 2]| {
+        let args = ["export", dirs[0], dirs[1], "--to", "csv", "--output", "out", "--json"];
+        let said = stage.expect_json(0, &args);
+        said["warnings"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!((warnings(["v1", "v2"]), warnings(["v2", "v3"])), (1, 0));
+}
+
+/// The archive of v1 has the name of a profile of v2, which is another person's.
+#[test]
+fn a_name_of_another_persons_profile_is_refused_across_v1_and_v2() {
+    let stage = Stage::with(Setting { claims: 4, ..Setting::default() });
+    for (enrollee, api, profile, out) in [(0, "v1", "dad", "study/dad"), (1, "v2", "mom", "study/mom")] {
+        stage.control("POST", "consent", &json!({"answer": "all", "enrollee": enrollee}).to_string());
+        stage.log_in(&["--api", api, "--profile", profile]);
+        stage.expect(0, &["fetch", "all", "--out", out, "-q", "--profile", profile]);
+    }
+    for (from, to) in [("study/dad", "study/x"), ("study/mom", "study/dad"), ("study/x", "study/mom")] {
+        fs::rename(at(&stage, from), at(&stage, to)).unwrap();
+    }
+    let args = ["export", "study/mom", "study/dad", "--to", "csv", "--output", "out", "--json"];
+    let said = stage.expect_json(65, &args);
+    assert_eq!(said["error"]["kind"], "other_enrollee", "{said}");
+}
+
 /// One of several archives is damaged: the old tables stay, and the message says which archive it is.
 #[test]
 fn one_damaged_archive_leaves_the_tables_unchanged() {

@@ -23,7 +23,7 @@ pub const OLDER_PULLS: &str = "pulls.ndjson";
 pub struct Source {
     /// Scheme, host and port.
     pub server: Origin,
-    /// API version: all ids differ between versions.
+    /// API version. v1 and v2 have the same ids of people and claims; v3 has others.
     pub api: ApiVersion,
     /// Patient id, if the server said it.
     pub patient: Option<String>,

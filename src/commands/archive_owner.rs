@@ -50,8 +50,7 @@ impl Owners {
 /// Whether the archive at `dir` says that it belongs to another person than this profile.
 fn is_of_somebody_else(profile: &Profile, dir: &Path) -> bool {
     let Ok(Some(Manifest { source, .. })) = Manifest::load(dir) else { return false };
-    // Patient ids differ between API versions, so only ids of the same version are compared.
-    let is_other_patient = source.api == profile.api
+    let is_other_patient = source.api.shares_ids_with(profile.api)
         && source.patient.is_some()
         && profile.grant.patient.is_some()
         && source.patient != profile.grant.patient;

@@ -21,7 +21,8 @@ pub use parts::PART;
 use jiff::civil::Date;
 
 use crate::{
-    archive::reader::refuse_own,
+    api_version::ApiVersion,
+    archive::{manifest::Source, reader::refuse_own},
     claim::{
         Claim,
         archived::{Claims, coverages},
@@ -256,9 +257,11 @@ pub fn export(archives: &Archives, plan: &Plan) -> Result<Written> {
                 continue;
             }
         };
-        let source = &claims.manifest().source;
-        if source.patient.is_some() {
-            match people.entry(source.clone()) {
+        let Source { server, api, patient } = &claims.manifest().source;
+        if let Some(patient) = patient {
+            // v1 and v2 have the same ids and the same claims.
+            let is_v3 = api.shares_ids_with(ApiVersion::V3);
+            match people.entry((server.clone(), is_v3, patient.clone())) {
                 Entry::Occupied(before) => written.twice.push((before.get().to_path_buf(), dir.to_owned())),
                 Entry::Vacant(first) => drop(first.insert(dir)),
             }
