@@ -231,3 +231,40 @@ fn claims_that_do_not_count_are_shown_but_not_summed() {
     assert!(page.contains("3 more are shown but not in any sum: 1 cancelled, 1 deleted, 1 still being processed."));
     assert!(page.contains("<dd>$12.75</dd>") && !page.contains("11,112.75"));
 }
+
+/// A part of Medicare with a broken character stays in the table, and the notice about the plan's claims too.
+#[test]
+fn odd_coverage_is_kept_and_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+    let profile = r#""meta":{"profile":["x"]}"#;
+    let coverage = |part: &str, more: &str| {
+        format!(
+            r#"{{"resourceType":"Coverage","id":"part-{part}-1","status":"active",{profile},"beneficiary":{{"reference":"Patient/{PERSON}"}}{more}}}"#
+        )
+    };
+    write("claim.json", &claim(1, "1.00", ""));
+    write("a.json", &coverage("a", r#","subscriberId":"1S00\ud800""#));
+    let contract = r#","extension":[{"url":"https://bluebutton.cms.gov/resources/variables/ptc_cntrct_id_01","valueCoding":{"code":"H1234"}}]"#;
+    write("c.json", &coverage("c", &format!(r#"{contract},"subscriberId":"\udc00""#)));
+    write("b.json", &coverage("b", ""));
+    let name = r#""name":[{"given":["Zo\ud800"],"family":"Munoz"}]"#;
+    write("patient.json", &format!(r#"{{"resourceType":"Patient","id":"{PERSON}",{profile},{name}}}"#));
+    let records = Box::new(data::load(dir.path()).unwrap());
+    let stage = Stage::with(Setting { records: Some(records), ..Setting::default() });
+    stage.log_in(&["--api", "v2"]);
+    let fetched = stage.expect(0, &["fetch", "all", "--out", "claims", "--json"]);
+    assert!(fetched.contains("(contract H1234)"), "{fetched}");
+
+    let said = stage.expect_json(0, &["export", "claims", "--to", "csv", "--output", "csv", "--json"]);
+    assert_eq!(said["warnings"][0]["kind"], "incomplete_coverage", "{said}");
+    let table = fs::read_to_string(stage.home.path().join("csv/coverage.csv")).unwrap();
+    assert_eq!(table.lines().count(), 4, "{table}");
+
+    stage.expect(0, &["report", "claims", "--output", "claims.html"]);
+    let page = fs::read_to_string(stage.home.path().join("claims.html")).unwrap();
+    assert!(page.contains("(contract H1234) are with the Medicare Advantage plan"));
+    assert!(
+        page.contains("Some data of 2 coverage records cannot be shown here.") && page.contains("Zo\u{fffd} Munoz")
+    );
+}

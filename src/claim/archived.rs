@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{Claim, coverage::Coverage};
+pub(crate) use super::{lenient_json::read_json, people::name};
 use crate::{
     archive::{
         manifest::Manifest,
@@ -57,8 +58,11 @@ impl Claims {
 /// The coverage in the archive at `dir`. None if Coverage was not fetched.
 ///
 /// # Errors
-/// The errors of [`whole`].
+/// The errors of [`whole`], and [`crate::error::Exit::Data`] if a line is not JSON.
 pub(crate) fn coverages(dir: &Path) -> Result<Vec<Coverage>> {
     let text = whole(dir, "Coverage")?.unwrap_or_default();
-    Ok(text.lines().filter_map(Coverage::read).collect())
+    let read = |(line, number)| {
+        Coverage::read(line).map_err(|_| damaged(&dir.join("Coverage.ndjson"), &format!("line {number}: not JSON")))
+    };
+    text.lines().zip(1_u64..).map(read).filter_map(Result::transpose).collect()
 }

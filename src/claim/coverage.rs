@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::{
     day,
     json_access::{coding_of, display, each, extension, said, text},
+    lenient_json::read_json,
 };
 
 /// A part of Medicare, or Medicaid as an addition to it.
@@ -163,20 +164,31 @@ pub struct Coverage {
     pub member: Option<String>,
     /// What a pharmacy asks for: group, BIN, PCN (`class` of `rx…`).
     pub pharmacy: Vec<(String, String)>,
+    /// Whether some part of it could not be read as it was sent. The rest is here.
+    pub is_incomplete: bool,
 }
 
 impl Coverage {
     /// Reads a Coverage. `None` if it is not one, or if it has only an id, which is v3's answer for a part that the
-    /// enrollee does not have.
-    #[must_use]
-    pub fn read(json: &str) -> Option<Self> {
-        Self::of(&serde_json::from_str(json).ok()?)
+    /// enrollee does not have. A part that is valid JSON but cannot be read is left out; see
+    /// [`Coverage::is_incomplete`].
+    ///
+    /// # Errors
+    /// If the text is not JSON.
+    pub fn read(text: &str) -> serde_json::Result<Option<Self>> {
+        let (value, is_incomplete) = read_json(text)?;
+        Ok(Self::of(&value).map(|coverage| Self { is_incomplete, ..coverage }))
     }
 
     /// Reads a Coverage from a JSON value.
     #[must_use]
     pub fn of(coverage: &Value) -> Option<Self> {
-        if text(coverage, "resourceType") != Some("Coverage") || coverage.get("status").is_none() {
+        let is_more_than_id = || {
+            coverage
+                .as_object()
+                .is_some_and(|it| it.keys().any(|name| !matches!(&**name, "resourceType" | "id" | "meta")))
+        };
+        if text(coverage, "resourceType") != Some("Coverage") || !is_more_than_id() {
             return None;
         }
         let id = said(coverage, "id").unwrap_or_default();
@@ -199,6 +211,7 @@ impl Coverage {
             medicaid: medicaid(coverage, part),
             member: said(coverage, "subscriberId"),
             pharmacy: pharmacy(coverage),
+            is_incomplete: false,
             id,
         })
     }
@@ -357,7 +370,16 @@ mod tests {
         }
         // CMS's samples have an invalid year.
         assert_eq!(monthly(&["H1234"; 12], "0003").contracts[0].months(), "January to December");
-        assert_eq!(Coverage::read(r#"{"id": "dual-289169129", "resourceType": "Coverage"}"#), None);
-        assert_eq!(Coverage::read("{"), None);
+    }
+
+    #[test]
+    fn coverage_is_left_out_only_if_it_says_nothing() {
+        assert_eq!(Coverage::read(r#"{"id": "dual-289169129", "resourceType": "Coverage"}"#).unwrap(), None);
+        assert!(Coverage::read("{").is_err());
+        let bare = Coverage::read(r#"{"id": "part-a-1", "resourceType": "Coverage", "period": {}}"#).unwrap().unwrap();
+        assert_eq!((bare.part, bare.status, bare.is_incomplete), (Some(Part::A), None, false));
+        let odd = r#"{"id": "part-b-1", "resourceType": "Coverage", "status": "active", "subscriberId": "\ud800"}"#;
+        let odd = Coverage::read(odd).unwrap().unwrap();
+        assert_eq!((odd.part, odd.member.as_deref(), odd.is_incomplete), (Some(Part::B), Some("\u{fffd}"), true));
     }
 }

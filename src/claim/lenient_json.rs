@@ -1,6 +1,19 @@
 //! Makes unusual but valid JSON readable. The archive keeps such a claim as it was sent, and it must not block the
 //! tables of all other claims.
 
+use serde_json::Value;
+
+/// Reads a JSON text. Also returns whether some of it had to be left out, because the common reader refuses it.
+///
+/// # Errors
+/// If the text is not JSON.
+pub(crate) fn read_json(text: &str) -> serde_json::Result<(Value, bool)> {
+    match serde_json::from_str(text) {
+        Ok(value) => Ok((value, false)),
+        Err(_) => serde_json::from_str(&mended(text)).map(|value| (value, true)),
+    }
+}
+
 /// How many levels of nesting are read; claims have about a dozen. Deeper values are left out.
 const DEEPEST: usize = 100;
 
@@ -107,7 +120,6 @@ fn push_string(out: &mut String, mut rest: &str) {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::Value;
 
     use super::*;
 

@@ -38,7 +38,7 @@ pub(crate) fn run(context: &Context, args: &Export) -> Result<()> {
     }
     let plan = Plan { format: args.to, output: args.out.clone(), partition: args.partition_by, part: PART };
     let archives = archives(context, args)?;
-    let Written { claims, lines, incomplete, without_claims, twice } = export(&archives, &plan)?;
+    let Written { claims, lines, incomplete, incomplete_coverage, without_claims, twice } = export(&archives, &plan)?;
     let waiting = archives.waiting().iter().map(|dir| LeftOut { dir, why: Why::NoPull });
     let left_out = waiting.chain(without_claims.iter().map(|dir| LeftOut { dir, why: Why::NoClaims }));
     let mut warnings: Vec<(&str, String)> = left_out.map(|it| (it.kind(), it.words())).collect();
@@ -46,6 +46,14 @@ pub(crate) fn run(context: &Context, args: &Export) -> Result<()> {
         let (before, dir) = (before.display(), dir.display());
         ("same_person", format!("{dir} is of the same person as {before}: the tables have that person twice"))
     }));
+    if incomplete_coverage > 0 {
+        let what = match incomplete_coverage {
+            1 => "1 coverage record contains".to_owned(),
+            many => format!("{many} coverage records contain"),
+        };
+        let message = format!("{what} something that a table cannot show; the archive has it complete");
+        warnings.push(("incomplete_coverage", message));
+    }
     if context.output.json() {
         let out = crate::files::path_text::to_text(&args.out);
         let mut said = json!({"out": out, "claims": claims, "lines": lines, "incomplete": incomplete});

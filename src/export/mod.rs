@@ -216,6 +216,8 @@ pub struct Written {
     pub lines: u64,
     /// How many claims could not be read completely ([`Claim::is_incomplete`]).
     pub incomplete: u64,
+    /// The same for coverage ([`crate::claim::coverage::Coverage::is_incomplete`]).
+    pub incomplete_coverage: u64,
     /// If there are several archives, those that are left out because they have no claims.
     pub without_claims: Vec<PathBuf>,
     /// Pairs of archives of the same person. The claims of both are in the tables.
@@ -270,6 +272,7 @@ pub fn export(archives: &Archives, plan: &Plan) -> Result<Written> {
         written.claims += one.claims;
         written.lines += one.lines;
         written.incomplete += one.incomplete;
+        written.incomplete_coverage += one.incomplete_coverage;
     }
     // If no archive has claims, report the first error.
     if let Some(error) = none.filter(|_| written.without_claims.len() == archives.each().count()) {
@@ -301,6 +304,7 @@ impl Exported<'_> {
             Ok(())
         })?;
         for coverage in coverages(dir)? {
+            written.incomplete_coverage += u64::from(coverage.is_incomplete);
             // One row per contract. A part without a contract has one row.
             let contracts: Vec<Option<&Contract>> = match coverage.contracts.as_slice() {
                 [] => vec![None],

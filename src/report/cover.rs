@@ -3,9 +3,12 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::{html::Escaped, words::said_date};
+use super::{
+    html::Escaped,
+    words::{counted, said_date},
+};
 use crate::claim::{
-    clean,
+    archived::{name, read_json},
     coverage::{Coverage, Part, medicare_advantage, notice},
 };
 
@@ -21,8 +24,12 @@ pub(super) fn elsewhere(coverages: &[Coverage]) -> Markup {
 
 /// The section about coverage. `card` is the content of `InsuranceCard.json`.
 pub(super) fn section(coverages: &[Coverage], card: Option<&str>) -> Markup {
+    let incomplete = coverages.iter().filter(|it| it.is_incomplete).count() as u64;
     html! {
         h2 #coverage { "Your coverage" }
+        @if incomplete > 0 {
+            p.quiet { "Some data of " (counted(incomplete, "coverage record")) " cannot be shown here. The archive has them." }
+        }
         @if coverages.is_empty() {
             p { "Your coverage was not fetched. To have it here, type: " code { "bbdl fetch all --out DIR" } ", with the directory of this archive in place of DIR." }
         } @else {
@@ -32,7 +39,7 @@ pub(super) fn section(coverages: &[Coverage], card: Option<&str>) -> Markup {
                 @if medicare_advantage(coverages).is_empty() { "No Medicare Advantage plan is named here, but you may still be in one. Your red, white and blue card and your plan\u{2019}s card are what counts." }
             }
         }
-        @if let Some(card) = card.and_then(|text| serde_json::from_str(text).ok()) { (drawn(&card)) }
+        @if let Some(card) = card.and_then(|text| read_json(text).ok()) { (drawn(&card.0)) }
     }
 }
 
@@ -71,10 +78,7 @@ fn part(coverage: &Coverage) -> Markup {
 fn drawn(card: &Value) -> Markup {
     let resources = || card["entry"].as_array().into_iter().flatten().map(|entry| &entry["resource"]);
     let person = resources().find(|it| it["resourceType"] == "Patient");
-    let name = person.and_then(|it| it["name"].as_array()?.first()).map(|name| {
-        let given = name["given"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        given.chain(name["family"].as_str()).collect::<Vec<_>>().join(" ")
-    });
+    let name = person.and_then(name);
     let covers: Vec<Coverage> = resources().filter_map(Coverage::of).collect();
     let member = covers.iter().find_map(|it| it.member.clone());
     let note = resources().flat_map(|it| it["extension"].as_array().into_iter().flatten());
@@ -82,7 +86,7 @@ fn drawn(card: &Value) -> Markup {
     html! { @if let (Some(name), Some(member)) = (name, member) {
         div.id-card role="group" aria-label="Your Medicare card, drawn" {
             p.top { "Medicare health insurance" }
-            p { span.quiet { "Name" } br; b { (Escaped(&clean(&name))) } }
+            p { span.quiet { "Name" } br; b { (Escaped(&name)) } }
             p { span.quiet { "Medicare number" } br; b { (Escaped(&member)) } }
             dl { @for cover in &covers { @if let (Some(part), Some(start)) = (cover.part, &cover.start) {
                 div { dt { @match part { Part::A => "Hospital (Part A)", Part::B => "Medical (Part B)", Part::Dual => "Medicaid", Part::C => "Plan (Part C)", Part::D => "Drugs (Part D)" } } dd { "since " (Escaped(&said_date(start))) } }

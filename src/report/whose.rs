@@ -2,11 +2,9 @@
 
 use std::path::Path;
 
-use serde_json::Value;
-
 use crate::{
     archive::{manifest::Manifest, reader::whole},
-    claim::clean,
+    claim::archived::{name, read_json},
     error::Result,
     origin::{PRODUCTION, SANDBOX},
 };
@@ -24,10 +22,10 @@ impl Whose {
     /// `profile` is the name of the log-in that filled the archive, if it is known and informative.
     pub(super) fn of(dir: &Path, manifest: &Manifest, profile: Option<&str>) -> Result<Self> {
         let patient = whole(dir, "Patient")?;
-        let named = patient.as_deref().and_then(|text| text.lines().find_map(of_patient));
+        let named = patient.as_deref().and_then(|text| text.lines().find_map(named));
         let named = match named {
             Some(name) => Some(name),
-            None => whole(dir, "UserInfo")?.as_deref().and_then(of_userinfo),
+            None => whole(dir, "UserInfo")?.as_deref().and_then(self::named),
         };
         let masked = || {
             let id = manifest.source.patient.as_deref().unwrap_or_default();
@@ -55,18 +53,9 @@ fn source(manifest: &Manifest) -> String {
     }
 }
 
-fn of_patient(line: &str) -> Option<String> {
-    let patient: Value = serde_json::from_str(line).ok()?;
-    let name = patient["name"].as_array()?.first()?;
-    let given = name["given"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let words: Vec<&str> = given.chain(name["family"].as_str()).filter(|word| !word.trim().is_empty()).collect();
-    (!words.is_empty()).then(|| clean(&words.join(" ")).into_owned())
-}
-
-fn of_userinfo(text: &str) -> Option<String> {
-    let info: Value = serde_json::from_str(text).ok()?;
-    let name = info["name"].as_str().map(str::trim).filter(|name| !name.is_empty())?;
-    Some(clean(name).into_owned())
+/// The name in a Patient or in UserInfo.
+fn named(text: &str) -> Option<String> {
+    read_json(text).ok().and_then(|(person, _)| name(&person))
 }
 
 #[cfg(test)]
@@ -76,9 +65,11 @@ mod tests {
     #[test]
     fn a_name_is_read_if_there_is_one() {
         let patient = r#"{"resourceType":"Patient","name":[{"use":"usual","family":"Muñoz","given":["Zoë","A"]}]}"#;
-        assert_eq!(of_patient(patient).as_deref(), Some("Zoë A Muñoz"));
-        assert_eq!(of_patient(r#"{"name":[{}]}"#), None);
-        assert_eq!(of_userinfo(r#"{"name":" ","sub":"1"}"#), None);
-        assert_eq!(of_userinfo(r#"{"name":"Zoë Muñoz"}"#).as_deref(), Some("Zoë Muñoz"));
+        assert_eq!(named(patient).as_deref(), Some("Zoë A Muñoz"));
+        assert_eq!(named(r#"{"name":[{}]}"#), None);
+        assert_eq!(named(r#"{"name":[{"given":[" "],"family":""}]}"#), None);
+        assert_eq!(named(r#"{"name":" ","sub":"1"}"#), None);
+        assert_eq!(named(r#"{"name":"Zoë Muñoz"}"#).as_deref(), Some("Zoë Muñoz"));
+        assert_eq!(named(r#"{"name":[{"family":"Mu\ud800oz"}]}"#).as_deref(), Some("Mu\u{fffd}oz"));
     }
 }
