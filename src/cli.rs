@@ -503,7 +503,7 @@ pub struct Report {
     /// Open the page in the browser afterwards
     #[arg(long)]
     pub open: bool,
-    /// Only claims with a service in this year
+    /// Only claims whose service begins, continues or ends in this year
     #[arg(long, value_name = "YYYY", value_parser = whole::<i16>(1900..=2200))]
     pub year: Option<i16>,
     /// Leave out names and the identifiers of people, claims and plans, so that you can show the page to others

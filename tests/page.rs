@@ -248,7 +248,12 @@ fn a_page_of_one_year_has_its_claims_only() {
     let years = stage.lines("ExplanationOfBenefit.ndjson").iter().map(|line| Claim::read(line).unwrap()).fold(
         std::collections::BTreeMap::new(),
         |mut years, claim| {
-            *years.entry(claim.year().unwrap_or_default().to_owned()).or_insert(0) += 1;
+            // A claim is in the year in which it begins, and in the one in which it ends.
+            let last = claim.end.as_deref().and_then(|end| end.get(..4)).map(str::to_owned);
+            let both = claim.year().map(str::to_owned).into_iter().chain(last);
+            for year in both.collect::<std::collections::BTreeSet<_>>() {
+                *years.entry(year).or_insert(0) += 1;
+            }
             years
         },
     );
@@ -263,6 +268,33 @@ fn a_page_of_one_year_has_its_claims_only() {
     assert!(none["error"]["hint"].as_str().unwrap().contains(year), "{none}");
     assert_eq!(fs::read_to_string(stage.home.path().join("page.html")).unwrap(), page, "the page of before");
     stage.expect(2, &["report", "claims", "--output", "-", "--open"]);
+}
+
+/// A stay over New Year's Eve has services in both years. A claim without a first day has those of its last one.
+#[test]
+fn a_claim_is_on_the_page_of_every_year_that_it_touches() {
+    let claim = |id: u32, period: Value| {
+        json!({"resourceType": "ExplanationOfBenefit", "id": format!("inpatient--{id}"), "use": "claim", "status": "active",
+            "type": {"coding": [{"system": "https://bluebutton.cms.gov/resources/codesystem/eob-type", "code": "INPATIENT"}]},
+            "billablePeriod": period})
+        .to_string()
+            + "\n"
+    };
+    let claims = [
+        claim(1, json!({"start": "2025-12-28", "end": "2026-01-06"})),
+        claim(2, json!({"start": "2025-12-28", "end": "2025-12-31"})),
+        claim(3, json!({"end": "2026-03-01"})),
+        claim(4, json!({"start": "2024-12-31", "end": "2023-01-01"})),
+        claim(5, json!({})),
+    ];
+    let (stage, page) = page(&claims.concat());
+    assert_eq!(rows(&page).len(), 5);
+    for (year, count) in [("2024", 1), ("2025", 2), ("2026", 2)] {
+        stage.expect(0, &["report", "claims", "--output", "year.html", "--year", year]);
+        let page = fs::read_to_string(stage.home.path().join("year.html")).unwrap();
+        assert_eq!(rows(&page).len(), count, "{year}");
+    }
+    stage.expect(65, &["report", "claims", "--output", "year.html", "--year", "2023"]);
 }
 
 /// The browser gets the page's address. If no browser can be started, that is not a failure.

@@ -17,6 +17,7 @@ use std::{
     collections::{BTreeSet, HashSet},
     fmt::Write as _,
     io::{self, Write},
+    ops::RangeInclusive,
     path::Path,
 };
 
@@ -40,7 +41,7 @@ use crate::{
         reader::whole,
     },
     claim::archived::{Claims, coverages},
-    claim::{Kind, coverage::Coverage, day},
+    claim::{Claim, Kind, coverage::Coverage, day},
     error::{Error, ErrorKind, Result},
     fhir::resource::Header,
     files::private_dir,
@@ -63,7 +64,7 @@ const PRINTED_WHOLE: usize = 200;
 pub(crate) struct Options {
     /// The profile that filled the archive, if its name is informative (not `default`).
     pub profile: Option<String>,
-    /// Only claims of this year of service.
+    /// Only claims with a time of service that touches this year.
     pub year: Option<i16>,
     /// Without names and numbers of people.
     pub is_redacted: bool,
@@ -111,9 +112,9 @@ impl Report {
         let mut aliases = Aliases::default();
         let mut years = BTreeSet::new();
         claims.each(|mut claim| {
-            let year = claim.first_day().map(Date::year);
-            years.extend(year);
-            if options.year.is_some_and(|wanted| year != Some(wanted)) {
+            let served = served(&claim);
+            years.extend(served.iter().flat_map(|years| [*years.start(), *years.end()]));
+            if options.year.is_some_and(|year| served.is_none_or(|years| !years.contains(&year))) {
                 return Ok(());
             }
             let mark = news.ids.contains(&id_hash(&claim.id)).then_some(news.mark);
@@ -264,6 +265,15 @@ fn there_are(years: &BTreeSet<i16>) -> String {
         (Some(first), Some(last)) => format!("The claims are of {first} to {last}."),
         _ => "Leave --year out.".to_owned(),
     }
+}
+
+/// The years of service. A stay over New Year's Eve is on the pages of both.
+fn served(claim: &Claim) -> Option<RangeInclusive<i16>> {
+    let last = claim.end.as_deref().and_then(day);
+    let first = claim.first_day().or(last)?;
+    // An end before the beginning is a mistake.
+    let last = last.filter(|last| *last >= first).unwrap_or(first);
+    Some(first.year()..=last.year())
 }
 
 /// The claims by year, the newest first. The current year is open.
