@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::{
     archive::{self, Archive, manifest::Manifest},
+    claim::archived::CLAIM,
     cli::Verify,
     commands::{Context, archive_owner::Owners, fetch::typed_filters},
     error::{Error, ErrorKind, Exit, Result},
@@ -15,8 +16,6 @@ use crate::{
     },
     profile::profile_option,
 };
-
-const CLAIMS: &str = "ExplanationOfBenefit";
 
 /// Runs the command.
 ///
@@ -91,8 +90,8 @@ pub(crate) fn run(context: &Context, args: &Verify) -> Result<()> {
 fn download_again(context: &Context, dir: &Path) -> String {
     let manifest = Manifest::load(dir).ok().flatten();
     let resources = manifest.map(|manifest| manifest.resources).unwrap_or_default();
-    let what = if resources.keys().all(|resource| resource == CLAIMS) { "eob" } else { "all" };
-    let filters = resources.get(CLAIMS).map(|entry| typed_filters(&entry.query)).unwrap_or_default();
+    let what = if resources.keys().all(|resource| resource == CLAIM) { "eob" } else { "all" };
+    let filters = resources.get(CLAIM).map(|entry| typed_filters(&entry.query)).unwrap_or_default();
     let profile = Owners::load(context).of(dir).map(profile_option).unwrap_or_default();
     // Without this option, the pull would remove the Bundles that were kept.
     let format = if dir.join("pages").is_dir() { " --format json" } else { "" };

@@ -40,7 +40,7 @@ use crate::{
         pull_history::newest_of,
         reader::whole,
     },
-    claim::archived::{Claims, coverages},
+    claim::archived::{CLAIM, Claims, coverages},
     claim::{Claim, Kind, coverage::Coverage, day},
     error::{Error, ErrorKind, Result},
     fhir::resource::Header,
@@ -342,7 +342,7 @@ struct News {
 
 impl News {
     fn of(dir: &Path, manifest: &Manifest) -> Result<Self> {
-        let mut pulls = newest_of(dir, manifest, "ExplanationOfBenefit", 2)?.into_iter();
+        let mut pulls = newest_of(dir, manifest, CLAIM, 2)?.into_iter();
         let Some(last) = pulls.next() else { return Ok(Self::default()) };
         let pulled = day(&last.finished.strftime("%Y-%m-%d").to_string());
         if pulls.next().is_none() {
