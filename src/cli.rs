@@ -178,7 +178,7 @@ pub enum Command {
     Profiles(Profiles),
     /// Delete a log-in, its tokens and the archives that it filled
     ///
-    /// The consent ends at the server too. Pages and tables that report and export made stay.
+    /// The consent ends at the server too. Pages of bbdl report and tables of bbdl export are kept.
     Purge(Purge),
     /// Run an offline Blue Button server with made-up people
     ///
@@ -221,7 +221,7 @@ pub struct Login {
     /// Use CMS's sandbox (made-up people)
     #[arg(long, group = "environment")]
     pub sandbox: bool,
-    /// Use CMS's production server (real people); default at first
+    /// Use CMS's production server (real people); the default of a first log-in
     #[arg(long, group = "environment")]
     pub production: bool,
     /// Use another server, such as http://127.0.0.1:8099
@@ -435,7 +435,7 @@ pub struct FetchMany {
     /// Write the numbers of the run to this file, for Prometheus (node_exporter's textfile collector)
     #[arg(long, value_name = "FILE", hide_short_help = true, value_hint = ValueHint::FilePath)]
     pub metrics: Option<PathBuf>,
-    /// Let the run succeed despite these failures: all with this exit code, such as 75, or those of up to this share of the profiles that were due, such as 1% (repeatable)
+    /// Failures that do not make the run fail (repeatable): an exit code, such as 75, for all failures with it, or a percentage, such as 1%, for failures of up to that share of the profiles that were due
     #[arg(long, value_name = "CODE|PERCENT%", hide_short_help = true)]
     pub tolerate: Vec<Tolerance>,
     /// Renew at most this many log-ins at once; if bbdl is killed, up to this many consents can be lost

@@ -260,7 +260,7 @@ impl Problem {
             }
             Self::Intercepted { said } => {
                 Error::new(ErrorKind::Intercepted, format!("{what}: something else answered instead of the server ({said})"))
-                    .hint("Nothing was replaced. A Wi-Fi log-in page or a proxy may be in between: open the server's address in a browser, then run the same command again. If only API v3 stays like this, CMS may have switched it off.")
+                    .hint("Nothing was replaced. A Wi-Fi log-in page or a proxy may be in between: open the server's address in a browser, then run the same command again. If this happens only with API v3, CMS may have switched off API v3.")
             }
             Self::Unreadable { said } => {
                 Error::new(ErrorKind::Answer, format!("{what}: this is not an answer from Blue Button: {said}"))

@@ -63,7 +63,7 @@ pub struct ProfilesExport {
     /// Profiles to print [default: all]
     #[arg(value_name = "NAME", add = ArgValueCompleter::new(profiles))]
     pub names: Vec<ProfileName>,
-    /// Include tokens and client secrets; use them in one place only
+    /// Include tokens and client secrets. Use the tokens on one machine only: a refresh token works once
     #[arg(long)]
     pub with_tokens: bool,
     /// Write the rows to this file, which only you can read, and replace what is there [default: standard output]

@@ -82,7 +82,7 @@ impl Row {
     fn from_fields(mut fields: Fields) -> Result<Self, String> {
         let name = fields.text("name")?.ok_or("name is missing")?;
         let name: ProfileName = name.parse().map_err(|why| format!("name: {why}"))?;
-        let server = fields.text("server")?.ok_or("server is missing")?;
+        let server = fields.text("server")?.ok_or("server is missing: write \"sandbox\", \"production\" or a URL")?;
         let origin = origin(&server)?;
         let api = match fields.text("api")? {
             Some(text) => ApiVersion::from_str(&text, false).map_err(|_| "api must be \"v1\", \"v2\" or \"v3\"")?,
