@@ -221,7 +221,7 @@ pub struct Login {
     /// Use CMS's sandbox (made-up people)
     #[arg(long, group = "environment")]
     pub sandbox: bool,
-    /// Use CMS's production server (real people); the default of a first log-in
+    /// Use CMS's production server (real people); the default
     #[arg(long, group = "environment")]
     pub production: bool,
     /// Use another server, such as http://127.0.0.1:8099

@@ -18,7 +18,7 @@ use parquet::{
     file::reader::{FileReader, SerializedFileReader},
     record::RowAccessor,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The column heads and rows of a CSV file.
 fn csv(path: &Path) -> (Vec<String>, Vec<Vec<String>>) {
@@ -513,4 +513,32 @@ fn no_recorded_share_is_zero_where_its_claim_says_more() {
     }
     assert_eq!((outpatient, contradicted), (39, 22));
     assert_eq!((paid.to_string(), shares.to_string()), ("500.00".to_owned(), "2563.73".to_owned()));
+}
+
+/// E888.1 is a fall in ICD-9, and metabolic syndrome in ICD-10. R465 is of ICD-10, whatever v3 calls it.
+#[test]
+fn one_code_of_two_systems_is_two_diagnoses() {
+    let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
+    stage.expect(0, &["fetch", "eob", "--out", "claims"]);
+    let claim = |id: u32, system: &str, code: &str| {
+        let coding = json!({"system": format!("http://hl7.org/fhir/sid/{system}"), "code": code, "display": system});
+        let claim = json!({"resourceType": "ExplanationOfBenefit", "id": format!("carrier-{id}"), "use": "claim",
+            "status": "active", "type": {"coding": [{"system": "x/eob-type", "code": "CARRIER"}]},
+            "diagnosis": [{"diagnosisCodeableConcept": {"coding": [coding]}}]});
+        format!("{claim}\n")
+    };
+    let claims = [
+        claim(1, "icd-9-cm", "E8881"),
+        claim(2, "icd-10", "E8881"),
+        claim(3, "icd-10-cm", "E8881"),
+        claim(4, "icd-9-cm", "R465"),
+        claim(5, "icd-10", "R465"),
+    ];
+    stage.keep_instead(&claims.concat());
+    stage.expect(0, &["export", "claims", "--to", "sqlite", "--out", "claims.db"]);
+    let database = rusqlite::Connection::open(stage.home.path().join("claims.db")).unwrap();
+    let mut rows = database.prepare("select code, claims from by_diagnosis order by 1, 2").unwrap();
+    let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let rows: Vec<(String, u32)> = rows.map(Result::unwrap).collect();
+    assert_eq!(rows, [("E8881".to_owned(), 1), ("E8881".to_owned(), 2), ("R465".to_owned(), 2)]);
 }

@@ -18,11 +18,18 @@ pub struct Coded {
 }
 
 impl Coded {
-    /// Whether it is of ICD-9. ICD-10 has some of the same codes, with other meanings.
+    /// Whether it is a code of ICD-9 that ICD-10 has too, with another meaning: E8881 and V103. All other codes of ICD-9
+    /// are numbers. v3 can call an ICD-10 code ICD-9, so the system alone does not tell.
     #[must_use]
-    pub fn is_icd_9(&self) -> bool {
-        let system = self.system.as_deref().unwrap_or_default().to_ascii_lowercase();
-        system.contains("icd-9") || system.contains("icd9")
+    pub fn is_shared_icd_9(&self) -> bool {
+        let bare = self.bare();
+        let is_in_both = bare.starts_with(['E', 'V']) && bare[1..].bytes().all(|byte| byte.is_ascii_digit());
+        is_in_both && self.system.as_deref().is_some_and(|system| system.to_ascii_lowercase().contains("icd-9"))
+    }
+
+    /// The code without its dot: v3 can have it both with and without (R46.5, R465).
+    fn bare(&self) -> String {
+        self.code.replace('.', "").to_ascii_uppercase()
     }
 }
 
@@ -58,7 +65,7 @@ pub(super) fn diagnoses(claim: &Value) -> (Vec<Coded>, bool) {
     let mut once: Vec<Coded> = Vec::with_capacity(found.len());
     let mut places: HashMap<_, usize> = HashMap::with_capacity(found.len());
     for coded in found {
-        match places.entry(same_diagnosis(&coded)) {
+        match places.entry((coded.is_shared_icd_9(), coded.bare())) {
             Entry::Occupied(place) => {
                 let before = &mut once[*place.get()];
                 if before.words.is_none() && coded.words.is_some() {
@@ -72,16 +79,6 @@ pub(super) fn diagnoses(claim: &Value) -> (Vec<Coded>, bool) {
         }
     }
     (once, has_principal)
-}
-
-/// What two codings of one diagnosis share: the edition and the letters. v3 can have a code both with and without its
-/// dot (R46.5, R465), and can call an ICD-10 code ICD-9. So the system counts only where both editions have such codes:
-/// E8881 and V103 are one thing in ICD-9 and another in ICD-10. All other codes of ICD-9 are numbers.
-fn same_diagnosis(coded: &Coded) -> (bool, String) {
-    let bare = coded.code.replace('.', "").to_ascii_uppercase();
-    let is_in_both = bare.starts_with(['E', 'V']) && bare[1..].bytes().all(|byte| byte.is_ascii_digit());
-    let is_called_9 = || coded.system.as_deref().is_some_and(|system| system.to_ascii_lowercase().contains("icd-9"));
-    (is_in_both && is_called_9(), bare)
 }
 
 pub(super) fn procedures(claim: &Value) -> Vec<Coded> {

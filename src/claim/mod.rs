@@ -100,11 +100,9 @@ impl Claim {
     /// # Errors
     /// If the text is not JSON.
     pub fn read(text: &str) -> serde_json::Result<Self> {
-        if let Ok(value) = serde_json::from_str::<Value>(text) {
-            return Ok(Self::of(&value));
-        }
-        let value: Value = serde_json::from_str(&lenient_json::mended(text))?;
-        Ok(Self { is_incomplete: true, ..Self::of(&value) })
+        let (value, is_mended) = lenient_json::read_json(text)?;
+        let claim = Self::of(&value);
+        Ok(Self { is_incomplete: claim.is_incomplete || is_mended, ..claim })
     }
 
     fn of(claim: &Value) -> Self {

@@ -59,9 +59,10 @@ create view denied as
     from lines join settled using ({enrollee}claim_id)
     where is_denied = 1;
 
--- ICD-9 and ICD-10 have some of the same codes, with different meanings.
+-- ICD-9 and ICD-10 have some of the same codes, with different meanings: E or V and digits.
 create view by_diagnosis as
     select {enrollee}code, max(words) as words, count(distinct claim_id) as claims,
         min(service_start) as first_day, max(service_end) as last_day
     from diagnoses join settled using ({enrollee}claim_id)
-    group by {first}, coalesce(system like '%icd-9%' or system like '%icd9%', 0);
+    group by {first}, coalesce(
+        system like '%icd-9%' and upper(code) glob '[EV]*' and not substr(replace(code, '.', ''), 2) glob '*[^0-9]*', 0);

@@ -230,7 +230,7 @@ pub(super) struct Sums {
     nameless: u64,
     drugs: BTreeMap<String, Drug>,
     drug_years: BTreeMap<String, DrugYear>,
-    /// By the code, and whether it is of ICD-9: some codes mean something else in ICD-10.
+    /// By the code, and whether it is of ICD-9 if ICD-10 has it too.
     diagnoses: BTreeMap<(String, bool), (String, u64)>,
     denied: Newest,
     preventive: Newest,
@@ -276,7 +276,7 @@ impl Sums {
         self.take_provider(claim);
         self.take_drug(claim);
         for diagnosis in &claim.diagnoses {
-            let key = (diagnosis.code.clone(), diagnosis.is_icd_9());
+            let key = (diagnosis.code.clone(), diagnosis.is_shared_icd_9());
             let (words, count) = self.diagnoses.entry(key).or_default();
             *count += 1;
             if let (true, Some(said)) = (words.is_empty(), &diagnosis.words) {
