@@ -149,6 +149,11 @@ impl Output {
         self.0.no_input && stdin().is_terminal()
     }
 
+    /// Why a person cannot be asked.
+    pub(crate) fn why_not_asked(&self) -> &'static str {
+        if self.must_not_ask() { "--no-input forbids questions" } else { "there is no terminal to ask on" }
+    }
+
     /// Whether a person can be asked: there is a terminal, and questions are allowed.
     #[must_use]
     pub fn can_ask(&self) -> bool {

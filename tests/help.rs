@@ -269,6 +269,18 @@ fn an_option_counts_more_than_a_variable_that_contradicts_it() {
     let fetch = all(78, &["fetch", "eob", "--out", "x"]);
     assert!(!fetch.contains("mom"), "{fetch}");
     all(0, &["purge", "--dry-run"]);
+    for (variable, option) in [
+        ("BBDL_COLOR", ["--color", "never"]),
+        ("BBDL_TOKEN_STORE", ["--token-store", "file"]),
+        ("BBDL_PROFILE", ["--profile", "mom"]),
+    ] {
+        let status = |arguments: &[&str], code: i32| said(code, &[(variable, "no/such")], arguments);
+        assert!(status(&["status"], 2).contains(variable), "{variable}");
+        let typed = [&["status"][..], &option].concat();
+        status(&typed, if variable == "BBDL_PROFILE" { 78 } else { 0 });
+        let before = [&option[..], &["status"]].concat();
+        status(&before, if variable == "BBDL_PROFILE" { 78 } else { 0 });
+    }
     let said = said(2, &[("BBDL_SANDBOX", "1"), ("BBDL_PRODUCTION", "1")], &["login"]);
     assert!(said.contains("BBDL_SANDBOX") && said.contains("BBDL_PRODUCTION"), "{said}");
 }

@@ -134,6 +134,7 @@ fn exported_tokens_go_to_a_private_file_or_to_none() {
     stage.expect(2, &["profiles", "export", "--out", "tokens/ann.json"]);
     stage.expect(0, &["fetch", "eob", "--profile", "ann", "--out", "claims"]);
     assert_eq!(stage.expect(0, &["profiles", "export", "--out", "-"]).lines().count(), 2);
+    assert_eq!(stage.expect(0, &["profiles", "export", "ann", "ann"]).lines().count(), 1);
 }
 
 #[test]

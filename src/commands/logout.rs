@@ -26,7 +26,11 @@ use crate::{
     error::{Error, ErrorKind, Exit, Result},
     files::path_text::to_text,
     output::counted,
-    profile::{Profile, profile_option},
+    profile::{
+        Profile,
+        archive_notes::{ArchiveNote, LeftBehind},
+        profile_option,
+    },
     runtime::{asked_to_stop, interruptible},
 };
 
@@ -68,12 +72,14 @@ async fn log_out(context: &Context, args: &Logout, log_ins: &LogIns<'_>) -> Resu
     log_ins.release(held).await;
     let ended = ended?;
     forgotten?;
-    tell(context, &profile, ended, log_ins.are_local());
+    // Also those of earlier log-ins.
+    let left_behind = if log_ins.are_local() { LeftBehind::load(&context.paths, name)? } else { profile.archives };
+    tell(context, &left_behind, ended, log_ins.are_local());
     Ok(())
 }
 
 /// Says what happened to the log-in.
-fn tell(context: &Context, profile: &Profile, ended: Ended, is_local: bool) {
+fn tell(context: &Context, archives: &[ArchiveNote], ended: Ended, is_local: bool) {
     let name = &context.profile;
     let (revoked, said) = match ended {
         Ended::Revoked => (true, "the server ended the consent, and the tokens here are deleted"),
@@ -87,16 +93,16 @@ fn tell(context: &Context, profile: &Profile, ended: Ended, is_local: bool) {
     let lives_on = if revoked { String::new() } else { format!("; {LIVES_ON}") };
     if context.output.json() {
         let mut result = json!({"profile": name.as_str(), "revoked": revoked});
-        if !profile.archives.is_empty() {
-            result["archives"] = profile.archives.iter().map(|note| to_text(&note.out)).collect();
+        if !archives.is_empty() {
+            result["archives"] = archives.iter().map(|note| to_text(&note.out)).collect();
         }
         context.output.result_json(&result);
     } else {
         context.output.say(format!("Profile \"{name}\": {said}{lives_on}. Archives were not touched."));
-        for note in &profile.archives {
+        for note in archives {
             context.output.say(format!("  {} ({})", note.out.display(), counted(note.count, "claim")));
         }
-        if !profile.archives.is_empty() && is_local {
+        if !archives.is_empty() && is_local {
             context.output.say(format!("To delete them as well: bbdl purge{}", profile_option(name)));
         }
     }

@@ -135,7 +135,7 @@ fn agree(context: &Context, args: &Purge, doomed: &[Doomed], kept: &[PathBuf]) -
         if args.all_profiles { " --all-profiles".to_owned() } else { profile::profile_option(&context.profile) };
     let state = shared_state::typed_option(context);
     if !context.output.can_ask() {
-        return Err(Error::usage("purge deletes for good, and there is no terminal to ask on")
+        return Err(Error::usage(format!("purge deletes for good, and {}", context.output.why_not_asked()))
             .hint(format!("To delete without a question: bbdl purge{scope}{state} --yes")));
     }
     for line in doomed.iter().flat_map(|one| described(one, kept)) {

@@ -71,7 +71,8 @@ mod with_postgres {
         },
     };
 
-    /// Opens the shared state, if one is named.
+    /// Opens the shared state, if one is named, and stores the tokens in it that wait for it on this machine: whoever
+    /// exports, ends or removes a log-in needs its newest tokens.
     ///
     /// # Errors
     /// The errors of [`StateAddress::parse`] and [`SharedState::open`].
@@ -82,7 +83,9 @@ mod with_postgres {
     ) -> Result<Option<SharedState>> {
         let Some(address) = address(context, args)? else { return Ok(None) };
         let keys = keys(context, args)?;
-        SharedState::open(address, keys, context.paths.unsaved(), migrate).await.map(Some)
+        let state = SharedState::open(address, keys, context.paths.unsaved(), migrate).await?;
+        tell_delivered(context, &state.deliver_unsaved().await?);
+        Ok(Some(state))
     }
 
     /// The profiles of the shared state, if one is named: all of them, or only these.
@@ -116,6 +119,8 @@ mod with_postgres {
         let Some(address) = address(context, args)? else { return Ok(None) };
         block_on(async {
             let state = SharedState::open(address, None, context.paths.unsaved(), Migrate::Nothing).await?;
+            // Else the tokens of somebody who is removed would stay on this machine.
+            tell_delivered(context, &state.deliver_unsaved().await?);
             let mut removed: Vec<Removal> = Vec::with_capacity(names.len());
             for name in names {
                 let answer = match removed.last() {
@@ -186,7 +191,6 @@ mod with_postgres {
     ) -> Result<Option<Roster>> {
         let Some(state) = open(context, args, Migrate::Existing).await? else { return Ok(None) };
         state.require_keys()?;
-        tell_delivered(context, &state.deliver_unsaved().await?);
         let pacer = ContextPacer { connections: Arc::clone(&context.connections) };
         let roster = SharedRoster::join(state, selection, renewals, Box::new(pacer)).await?;
         if roster.is_empty() {
@@ -199,14 +203,18 @@ mod with_postgres {
     fn tell_delivered(context: &Context, delivered: &Delivered) {
         let Delivered { stored, of_others, unreadable } = delivered;
         if *stored > 0 {
-            let words = "renewed log-ins that waited on this machine are in the shared state now";
-            context.output.say(format!("{stored} {words}"));
+            let words = if *stored == 1 {
+                "log-in that waited on this machine is"
+            } else {
+                "log-ins that waited on this machine are"
+            };
+            context.output.say(format!("{stored} renewed {words} in the shared state now"));
         }
         for (files, why, next) in [
             (
                 of_others,
-                "this shared state does not have the log-in that it renews",
-                "Fetch once with the shared state that it is for. If you have removed this enrollee or imported a new log-in since, delete the file.",
+                "this shared state does not have the log-in that it renews, or has an older copy of it",
+                "Fetch once with the shared state that it is for. If you have removed this enrollee or imported a new log-in since, or restored the database from a backup, delete the file.",
             ),
             (
                 unreadable,

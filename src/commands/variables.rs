@@ -14,6 +14,8 @@ use crate::cli::{self, Cli};
 struct Variable {
     name: String,
     option: String,
+    /// The option, as clap calls it.
+    id: String,
 }
 
 /// Parses the command line of this process. A refusal comes with the name of the variable that caused it, if one did.
@@ -23,18 +25,22 @@ pub(super) fn parse() -> Result<Cli, (Error, Option<String>)> {
         Err(refusal) => refusal,
     };
     let Some(variable) = blamed(&refusal) else { return Err((with_advice(as_typed(refusal)), None)) };
-    match without_conflict(&refusal, &variable) {
+    match without_overruled(&refusal, &variable) {
         Some(cli) => Ok(cli),
         None => Err((with_advice(named(refusal, &variable)), Some(variable.name))),
     }
 }
 
-/// The command line without a variable that an option on it conflicts with: what is typed counts more than what is set.
-/// Two variables that conflict with each other are an error.
-fn without_conflict(refusal: &Error, variable: &Variable) -> Option<Cli> {
+/// The command line without a variable that does not count, because its option is typed or one that conflicts with it:
+/// what is typed counts more than what is set. Two variables that conflict with each other are an error.
+fn without_overruled(refusal: &Error, variable: &Variable) -> Option<Cli> {
     let conflicts = |refusal: &Error| refusal.kind() == ErrorKind::ArgumentConflict;
-    let is_with_an_option = conflicts(refusal) && read(&|name| name != variable.name).is_err_and(|it| conflicts(&it));
-    if is_with_an_option { read(&|name| name == variable.name).ok() } else { None }
+    let is_overruled = if conflicts(refusal) {
+        read(&|name| name != variable.name).is_err_and(|it| conflicts(&it))
+    } else {
+        matches(&|_| true).is_ok_and(|(_, matches)| is_typed(&matches, &variable.id))
+    };
+    if is_overruled { read(&|name| name == variable.name).ok() } else { None }
 }
 
 /// The refusal without the environment. Its usage line shows only what the person typed, not the options that
@@ -73,14 +79,19 @@ fn named(mut refusal: Error, variable: &Variable) -> Error {
 
 /// Parses as if empty variables and those that are left out were not set.
 fn read(leave_out: &dyn Fn(&str) -> bool) -> Result<Cli, Error> {
-    let mut command = without(cli::command(), leave_out);
-    // The command is called `bbdl` everywhere, not by its file name, which is bbdl.exe on Windows.
-    command.set_bin_name(command.get_name().to_owned());
-    let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    let (mut command, mut matches) = matches(leave_out)?;
     let state_is_typed = is_typed(&matches, "state");
     let mut cli = Cli::from_arg_matches_mut(&mut matches).map_err(|refusal| refusal.format(&mut command))?;
     cli.global.state_is_typed = state_is_typed;
     Ok(cli)
+}
+
+fn matches(leave_out: &dyn Fn(&str) -> bool) -> Result<(Command, ArgMatches), Error> {
+    let mut command = without(cli::command(), leave_out);
+    // The command is called `bbdl` everywhere, not by its file name, which is bbdl.exe on Windows.
+    command.set_bin_name(command.get_name().to_owned());
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Ok((command, matches))
 }
 
 /// Whether the value of an option comes from the command line.
@@ -120,7 +131,7 @@ fn variables(command: &Command) -> Vec<Variable> {
     let own = command.get_arguments().filter_map(|arg| {
         let name = arg.get_env().filter(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))?;
         let option = format!("--{}", arg.get_long().unwrap_or_default());
-        Some(Variable { name: name.to_string_lossy().into_owned(), option })
+        Some(Variable { name: name.to_string_lossy().into_owned(), option, id: arg.get_id().to_string() })
     });
     own.chain(command.get_subcommands().flat_map(variables)).collect()
 }

@@ -256,6 +256,23 @@ fn archives_of_the_log_in_before_are_still_known_after_another_one() {
     }
 }
 
+/// After a removal nothing else lists them, and after a log-out `purge` does.
+#[test]
+fn archives_of_the_log_in_before_are_named_when_a_profile_goes() {
+    for command in [&["profiles", "remove", "default", "--yes"][..], &["logout"]] {
+        let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
+        stage.expect(0, &["fetch", "eob", "--out", "claims", "-q"]);
+        stage.log_in(&["--api", "v3"]);
+        stage.expect(0, &["fetch", "eob", "--out", "newer", "-q"]);
+        let result = stage.expect_json(0, &[command, &["--json"]].concat());
+        let row = if command[0] == "logout" { &result } else { &result["profiles"][0] };
+        let archives = row["archives"].as_array().unwrap();
+        for out in ["claims", "newer"] {
+            assert!(archives.iter().any(|it| it.as_str().unwrap().ends_with(out)), "{command:?}: {result}");
+        }
+    }
+}
+
 /// Records an archive in the default profile, like a fetch that begins at this moment.
 fn note_another(home: &std::path::Path) {
     let path = home.join("profiles/default.json");

@@ -150,6 +150,34 @@ fn a_renewed_log_in_that_does_not_belong_here_is_told_and_kept() {
     assert!(doctor.contains("2 renewed log-ins wait in"), "{doctor}");
 }
 
+/// Whoever exports, ends or removes a log-in needs its newest tokens.
+#[test]
+fn every_command_that_needs_tokens_stores_those_that_wait_first() {
+    let Some(database) = database() else { return };
+    let fleet = Fleet::of(database, 3, Setting::default());
+    let dir = fleet.path("m0/unsaved");
+    std::fs::create_dir_all(&dir).unwrap();
+    set_mode(&dir, 0o700);
+    for (name, command) in [
+        ("p0000", &["profiles", "export", "p0000"][..]),
+        ("p0001", &["logout", "--local", "--profile", "p0001"]),
+        ("p0002", &["profiles", "remove", "p0002", "--yes"]),
+    ] {
+        let record = fleet.database.sql(&format!(
+            "SELECT json_build_object('name', name, 'generation', generation, 'key', key_id, 'profile', profile::text,
+            'sealed', translate(encode(sealed, 'base64'), E'\\n', ''), 'lifetime', null) FROM bbdl.enrollee WHERE name = '{name}'"
+        ));
+        let generation = serde_json::from_str::<Value>(&record).unwrap()["generation"].clone();
+        let file = dir.join(format!("{name}.{generation}.json"));
+        std::fs::write(&file, record).unwrap();
+        set_mode(&file, 0o600);
+        let output = finished(fleet.bbdl("m0", command));
+        assert_code(&output, 0, command);
+        assert!(text(&output.stderr).contains("1 renewed log-in"), "{}", text(&output.stderr));
+        assert!(!file.exists(), "{name}");
+    }
+}
+
 /// What a killed first pull has left is a person's data, and is removed when the person withdraws.
 #[test]
 fn the_archive_of_a_killed_first_pull_is_found_by_purge() {

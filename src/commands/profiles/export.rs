@@ -10,7 +10,7 @@ use serde_json::json;
 use super::row::Written;
 use crate::{
     cli::{ProfilesExport, SharedStateArgs},
-    commands::{Context, output_file, shared_state},
+    commands::{Context, output_file, profiles::each_once, shared_state},
     error::{Error, ErrorKind, Result},
     files::{durable::refuse_if_not_private, path_text::to_text},
     output::{counted, refuse_closed_stdout},
@@ -44,7 +44,7 @@ pub(super) fn run(context: &Context, args: &ProfilesExport, shared: &SharedState
     }
     #[cfg(not(feature = "postgres"))]
     shared_state::none(context, shared)?;
-    let names = if args.names.is_empty() { context.paths.profiles()? } else { args.names.clone() };
+    let names = if args.names.is_empty() { context.paths.profiles()? } else { each_once(&args.names) };
     let rows = names.iter().map(|name| {
         let profile = Profile::must_exist(&context.paths, name)?;
         let tokens = args.with_tokens.then(|| context.local_tokens(name, &profile)).transpose()?;

@@ -9,11 +9,14 @@ mod remove;
 mod rename;
 mod row;
 
+use std::collections::HashSet;
+
 use super::shared_state;
 use crate::{
     cli::{Profiles, ProfilesAction},
     commands::Context,
     error::Result,
+    profile::ProfileName,
 };
 
 /// Runs the command.
@@ -31,4 +34,10 @@ pub(crate) fn run(context: &Context, Profiles { action, shared }: &Profiles) -> 
         }
         ProfilesAction::Remove(args) => remove::run(context, args, shared),
     }
+}
+
+/// The names, each only once.
+fn each_once(names: &[ProfileName]) -> Vec<ProfileName> {
+    let mut seen = HashSet::new();
+    names.iter().filter(|name| seen.insert(*name)).cloned().collect()
 }

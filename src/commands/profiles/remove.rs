@@ -1,16 +1,18 @@
 //! `bbdl profiles remove`: removes profiles from this machine, with all that is kept under their names.
 
-use std::collections::HashSet;
-
 use serde_json::{Value, json};
 
 use crate::{
     archive,
     auth::store::StoreKind,
     cli::{ProfilesRemove, SharedStateArgs},
-    commands::{Context, log_ins::LogIns, login, shared_state},
+    commands::{Context, log_ins::LogIns, login, profiles::each_once, shared_state},
     error::{Error, ErrorKind, Result},
-    profile::{Profile, ProfileName, archive_notes::ArchiveNote},
+    files::path_text::to_text,
+    profile::{
+        Profile, ProfileName,
+        archive_notes::{ArchiveNote, LeftBehind},
+    },
 };
 
 /// Runs the command. Each name is removed or refused separately. The server is not told; [`crate::commands::logout`]
@@ -40,7 +42,11 @@ pub(super) fn run(context: &Context, args: &ProfilesRemove, shared: &SharedState
         match removed {
             Ok(removed) => {
                 tell(context, name, &removed);
-                rows.push(json!({"name": name.as_str(), "ok": true}));
+                let mut row = json!({"name": name.as_str(), "ok": true});
+                if !removed.archives.is_empty() {
+                    row["archives"] = removed.archives.iter().map(|note| to_text(&note.out)).collect();
+                }
+                rows.push(row);
             }
             Err(error) => {
                 if !context.output.json() && names.len() > 1 {
@@ -64,12 +70,6 @@ pub(super) fn run(context: &Context, args: &ProfilesRemove, shared: &SharedState
         },
     };
     Err(if context.output.json() { error.already_reported() } else { error })
-}
-
-/// The names, each only once.
-fn each_once(names: &[ProfileName]) -> Vec<ProfileName> {
-    let mut seen = HashSet::new();
-    names.iter().filter(|name| seen.insert(*name)).cloned().collect()
 }
 
 /// What was removed.
@@ -102,8 +102,16 @@ fn remove(context: &Context, name: &ProfileName) -> Result<Removed> {
     let profile = Profile::load(&context.paths, name)?.unwrap_or(profile);
     let store = context.store(context.token_store.unwrap_or(profile.token_store));
     store.delete(name.as_str())?;
+    let mut archives = profile.archives;
+    archives.extend(left_behind(context, name));
     Profile::remove(&context.paths, name)?;
-    Ok(Removed { from: "this machine", archives: profile.archives, has_ended: profile.ended.is_some() })
+    Ok(Removed { from: "this machine", archives, has_ended: profile.ended.is_some() })
+}
+
+/// The archives of earlier log-ins of this name. After the removal, nothing lists them any more. A record of them that
+/// cannot be read keeps no profile from being removed.
+fn left_behind(context: &Context, name: &ProfileName) -> Vec<ArchiveNote> {
+    LeftBehind::load(&context.paths, name).unwrap_or_default()
 }
 
 /// Removes a profile whose record cannot be read. The record would have said which store has the tokens. So they are
@@ -124,13 +132,14 @@ fn remove_damaged(context: &Context, name: &ProfileName) -> Result<Removed> {
             deleted => drop(deleted?),
         }
     }
+    let archives = left_behind(context, name);
     Profile::remove(&context.paths, name)?;
     if !context.output.json() {
         context
             .output
             .say(format!("{name}: its record was damaged, so bbdl does not know which archives it has filled"));
     }
-    Ok(Removed { from: "this machine", archives: Vec::new(), has_ended: false })
+    Ok(Removed { from: "this machine", archives, has_ended: false })
 }
 
 /// Before anybody is asked: the answer would be about nothing. A record that cannot be read can be removed.
@@ -147,11 +156,12 @@ async fn must_exist(log_ins: &LogIns<'_>, names: &[ProfileName]) -> Result<()> {
 fn agree(context: &Context, names: &[ProfileName], shared: &SharedStateArgs) -> Result<()> {
     let names: Vec<&str> = names.iter().map(ProfileName::as_str).collect();
     if !context.output.can_ask() {
-        return Err(Error::usage("remove deletes tokens for good, and there is no terminal to ask on").hint(format!(
-            "To remove without a question: bbdl profiles remove {}{} --yes",
-            names.join(" "),
-            shared_state::typed_option(context)
-        )));
+        return Err(Error::usage(format!("remove deletes tokens for good, and {}", context.output.why_not_asked()))
+            .hint(format!(
+                "To remove without a question: bbdl profiles remove {}{} --yes",
+                names.join(" "),
+                shared_state::typed_option(context)
+            )));
     }
     context.output.tell(format!("Profiles and their tokens: {}", names.join(", ")));
     let place = if shared_state::is_named(context, shared) { "the shared state" } else { "this machine" };
