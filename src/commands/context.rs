@@ -30,7 +30,6 @@ use crate::{
     origin::Origin,
     output::{Output, OutputOptions},
     profile::{Paths, Profile, ProfileName, config_file::ConfigFile, paths, profile_option},
-    runtime::{interruptible, run_blocking},
 };
 
 /// Everything that was decided before a command begins.
@@ -111,19 +110,6 @@ impl Context {
             limits: Limits::default(),
             connections: Arc::default(),
             renewals: RenewalLimit::default(),
-        })
-    }
-
-    /// Asks a question that only "yes" agrees to, and waits for the answer or for an interrupt.
-    ///
-    /// # Errors
-    /// [`crate::error::Exit::Interrupted`]; [`crate::error::Exit::NotSetUp`] if no person can be asked.
-    pub(super) async fn asks_for_yes(&self, question: String) -> Result<bool> {
-        let output = self.output.clone();
-        let answer = interruptible(async { run_blocking(move || output.asks_for_yes(&question)).await? }).await;
-        answer.map_err(|error| match error.kind {
-            ErrorKind::Interrupted => Error::new(error.kind, "interrupted at the question: nothing was changed"),
-            _ => error,
         })
     }
 

@@ -84,7 +84,7 @@ async fn run_on(context: &Context, args: &Purge, log_ins: &LogIns<'_>) -> Result
         return Ok(());
     }
     if !args.yes {
-        agree(context, args, &doomed, &kept).await?;
+        agree(context, args, &doomed, &kept)?;
     }
     let (mut archives, mut places) = (Vec::new(), Places { kept, seen: Vec::new() });
     for one in &doomed {
@@ -129,7 +129,7 @@ fn would_delete(context: &Context, doomed: &[Doomed], kept: &[PathBuf]) {
     context.output.result(format!("Would delete:\n{}", lines.join("\n")));
 }
 
-async fn agree(context: &Context, args: &Purge, doomed: &[Doomed], kept: &[PathBuf]) -> Result<()> {
+fn agree(context: &Context, args: &Purge, doomed: &[Doomed], kept: &[PathBuf]) -> Result<()> {
     // Without its scope, the command would delete what belongs to the default profile.
     let scope =
         if args.all_profiles { " --all-profiles".to_owned() } else { profile::profile_option(&context.profile) };
@@ -141,7 +141,7 @@ async fn agree(context: &Context, args: &Purge, doomed: &[Doomed], kept: &[PathB
     for line in doomed.iter().flat_map(|one| described(one, kept)) {
         context.output.tell(line);
     }
-    match context.asks_for_yes("Delete all of this for good?".to_owned()).await? {
+    match context.output.asks_for_yes("Delete all of this for good?")? {
         true => Ok(()),
         false => Err(Error::new(ErrorKind::Declined, "nothing was deleted")),
     }

@@ -33,10 +33,9 @@ use crate::{
 pub(super) fn id(context: &Context, given: Option<String>, before: Option<&Profile>) -> Result<String> {
     let id = match given.or(before.map(|profile| profile.client_id.clone())) {
         Some(id) => id,
-        None => ask(context, "Client id of the app (from CMS's developer pages)").map_err(|error| match error.kind {
-            ErrorKind::Interrupted => error,
-            _ => Error::new(ErrorKind::Client, "no client id was given")
-                .hint("Give it with --client-id ID or in BBDL_CLIENT_ID, and the client secret with --client-secret-file FILE."),
+        None => context.output.ask("Client id of the app (from CMS's developer pages)").map_err(|_| {
+            Error::new(ErrorKind::Client, "no client id was given")
+                .hint("Give it with --client-id ID or in BBDL_CLIENT_ID, and the client secret with --client-secret-file FILE.")
         })?,
     };
     let id = cleaned(&id);
@@ -82,11 +81,6 @@ pub(super) fn secret(
     }
     let secret = ask()?;
     if secret.is_empty() { Ok(None) } else { word(secret.expose(), "what was typed").map(Some) }
-}
-
-fn ask(context: &Context, question: &'static str) -> Result<String> {
-    let output = context.output.clone();
-    block_on(interruptible(async { run_blocking(move || output.ask(question)).await? }))
 }
 
 /// Asks for a secret. If Ctrl-C ends the question, makes the terminal show typed text again.

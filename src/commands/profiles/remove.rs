@@ -13,7 +13,6 @@ use crate::{
         Profile, ProfileName,
         archive_notes::{ArchiveNote, LeftBehind},
     },
-    runtime::block_on,
 };
 
 /// Runs the command. Each name is removed or refused separately. The server is not told; [`crate::commands::logout`]
@@ -166,7 +165,7 @@ fn agree(context: &Context, names: &[ProfileName], shared: &SharedStateArgs) -> 
     }
     context.output.tell(format!("Profiles and their tokens: {}", names.join(", ")));
     let place = if shared_state::is_named(context, shared) { "the shared state" } else { "this machine" };
-    match block_on(context.asks_for_yes(format!("Remove all of them from {place}?")))? {
+    match context.output.asks_for_yes(&format!("Remove all of them from {place}?"))? {
         true => Ok(()),
         false => Err(Error::new(ErrorKind::Declined, "nothing was removed")),
     }
