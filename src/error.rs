@@ -181,7 +181,7 @@ error_kinds! {
     ReaderLeft, "reader_left", Disk, "the reader of standard output went away";
     Interrupted, "interrupted", Interrupted, "a signal, or a closed terminal";
     Declined, "declined", Interrupted, "the answer to a question was not yes";
-    Usage, "usage", Usage, "the command line is wrong, or needs --yes because there is no terminal to ask on";
+    Usage, "usage", Usage, "the command line is wrong, or needs --yes because nobody can be asked";
     Defect, "defect", Defect, "a bug in bbdl";
     Random, "random", Defect, "the system gives no random numbers";
     Demo, "demo", Defect, "a step of the demo cannot be set up";

@@ -372,8 +372,11 @@ pub(crate) fn refuse_closed_stdout() -> Result<()> {
         use rustix::fs::{OFlags, fcntl_getfl, fstat, stat};
         let is_null = || fstat(stdout()).ok()?.st_rdev.eq(&stat("/dev/null").ok()?.st_rdev).then_some(());
         if fcntl_getfl(stdout()).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR) && is_null().is_some() {
-            return Err(Error::new(ErrorKind::Stdout, "standard output is closed, so nothing was written")
-                .hint("Open it: leave out >&-, or name a file with --out."));
+            return Err(Error::new(
+                ErrorKind::Stdout,
+                "standard output is closed, or thrown away, so nothing was written",
+            )
+            .hint("Open it: leave out >&-, or name a file with --out."));
         }
     }
     Ok(())

@@ -281,6 +281,8 @@ fn an_option_counts_more_than_a_variable_that_contradicts_it() {
         let before = [&option[..], &["status"]].concat();
         status(&before, if variable == "BBDL_PROFILE" { 78 } else { 0 });
     }
+    let two = [("BBDL_TOKEN_STORE", "no/such"), ("BBDL_COLOR", "no/such")];
+    said(0, &two, &["status", "--token-store", "file", "--color", "never"]);
     let said = said(2, &[("BBDL_SANDBOX", "1"), ("BBDL_PRODUCTION", "1")], &["login"]);
     assert!(said.contains("BBDL_SANDBOX") && said.contains("BBDL_PRODUCTION"), "{said}");
 }

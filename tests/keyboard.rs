@@ -243,6 +243,16 @@ fn v3_scopes_are_explained_before_the_browser_opens() {
 
 /// What a terminal shows when bbdl asks and gets this answer, and the exit code.
 fn answered(stage: &Stage, arguments: &str, question: &str, answer: &str) -> (Option<i32>, String) {
+    answered_after(stage, arguments, question, || answer)
+}
+
+/// As [`answered`], with an answer that takes its time.
+fn answered_after<'a>(
+    stage: &Stage,
+    arguments: &str,
+    question: &str,
+    answer: impl FnOnce() -> &'a str,
+) -> (Option<i32>, String) {
     let line = format!("{} {arguments}", env!("CARGO_BIN_EXE_bbdl"));
     let mut command = std::process::Command::new("script");
     command.args(["-qefc", &line, "/dev/null"]).stdin(Stdio::piped()).current_dir(stage.home.path());
@@ -253,7 +263,7 @@ fn answered(stage: &Stage, arguments: &str, question: &str, answer: &str) -> (Op
     }
     let mut asking = Running::start(with_stdout_as_stderr(command));
     asking.until(question);
-    asking.write(answer);
+    asking.write(answer());
     let output = asking.finish_open();
     (output.status.code(), text(&output.stderr))
 }
@@ -277,4 +287,24 @@ fn whatever_is_not_yes_deletes_nothing() {
         }
     }
     stage.expect(0, &["status", "--online"]);
+}
+
+/// What was agreed to is what was shown.
+#[test]
+fn a_log_in_while_purge_asks_is_not_deleted() {
+    if !has_programs(&["script"]) {
+        return;
+    }
+    let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
+    stage.expect(0, &["fetch", "eob", "--out", "claims"]);
+    let (code, shown) = answered_after(&stage, "purge", "for good? Type yes: ", || {
+        stage.log_in(&["--api", "v3"]);
+        "yes"
+    });
+    assert!(code == Some(75) && shown.contains("has logged in to profile"), "{code:?}: {shown}");
+    assert!(stage.out().join("manifest.json").exists());
+    stage.expect(0, &["status", "--online"]);
+    // The archive of the log-in before is still known.
+    let shown = stage.expect_json(0, &["logout", "--json"]);
+    assert!(shown["archives"][0].as_str().unwrap().ends_with("claims"), "{shown}");
 }

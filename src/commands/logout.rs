@@ -25,7 +25,6 @@ use crate::{
     },
     error::{Error, ErrorKind, Exit, Result},
     files::path_text::to_text,
-    output::counted,
     profile::{
         Profile,
         archive_notes::{ArchiveNote, LeftBehind},
@@ -73,8 +72,11 @@ async fn log_out(context: &Context, args: &Logout, log_ins: &LogIns<'_>) -> Resu
     let ended = ended?;
     forgotten?;
     // Also those of earlier log-ins.
-    let left_behind = if log_ins.are_local() { LeftBehind::load(&context.paths, name)? } else { profile.archives };
-    tell(context, &left_behind, ended, log_ins.are_local());
+    let left_behind = if log_ins.are_local() { LeftBehind::load(&context.paths, name) } else { Ok(Vec::new()) };
+    // The log-out is done, whatever that record says.
+    let left_behind = left_behind.inspect_err(|error| context.output.warn(&error.message)).unwrap_or_default();
+    let archives = if left_behind.is_empty() { profile.archives } else { left_behind };
+    tell(context, &archives, ended, log_ins.are_local());
     Ok(())
 }
 
@@ -100,7 +102,7 @@ fn tell(context: &Context, archives: &[ArchiveNote], ended: Ended, is_local: boo
     } else {
         context.output.say(format!("Profile \"{name}\": {said}{lives_on}. Archives were not touched."));
         for note in archives {
-            context.output.say(format!("  {} ({})", note.out.display(), counted(note.count, "claim")));
+            context.output.say(format!("  {} ({})", note.out.display(), note.size()));
         }
         if !archives.is_empty() && is_local {
             context.output.say(format!("To delete them as well: bbdl purge{}", profile_option(name)));

@@ -21,6 +21,7 @@ const NOT_FOUND: &str = "it is not there; if it was moved, delete it where it is
 const OF_AN_EARLIER_LOG_IN: &str = "an earlier log-in filled it; purge again to delete it as well";
 
 /// What to delete: a log-in, or what an ended one has left behind, or both.
+#[derive(Clone)]
 struct Doomed {
     name: ProfileName,
     profile: Option<Profile>,
@@ -28,6 +29,11 @@ struct Doomed {
 }
 
 impl Doomed {
+    /// The same, with what has been left behind by now.
+    fn now(&self, context: &Context) -> Result<Self> {
+        Ok(Self { left_behind: LeftBehind::load(&context.paths, &self.name)?, ..self.clone() })
+    }
+
     /// The archives that belong to this profile by its own notes.
     fn archives(&self) -> impl Iterator<Item = &ArchiveNote> {
         let own = self.profile.iter().flat_map(|profile| &profile.archives);
@@ -166,20 +172,34 @@ async fn purge(context: &Context, log_ins: &LogIns<'_>, doomed: &Doomed, places:
     // No fetch may store a renewed token, or fill an archive, during the deletion.
     let Some(profile) = &doomed.profile else {
         let _held = login::hold(context, &context.profile, "purge")?;
-        return purge_archives(context, doomed, places);
+        if Profile::load(&context.paths, &doomed.name)?.is_some() {
+            return Err(another_log_in(&doomed.name));
+        }
+        return purge_archives(context, &doomed.now(context)?, places);
     };
     let held = log_ins.hold((&doomed.name, profile), "purge").await?;
     // A fetch may have begun another archive since the profile was read. From now on, none can begin.
     let now = if log_ins.are_local() { Profile::load(&context.paths, &doomed.name).ok().flatten() } else { None };
+    if now.as_ref().is_some_and(|now| now.grant.log_in != profile.grant.log_in) {
+        log_ins.release(held).await;
+        return Err(another_log_in(&doomed.name));
+    }
     let profile = &now.unwrap_or_else(|| profile.clone());
-    let left_behind = doomed.left_behind.clone();
-    let doomed = &Doomed { name: doomed.name.clone(), profile: Some(profile.clone()), left_behind };
-    let purged = match purge_archives(context, doomed, places) {
+    let purged = if log_ins.are_local() { doomed.now(context) } else { Ok(doomed.clone()) };
+    let purged =
+        purged.and_then(|doomed| purge_archives(context, &Doomed { profile: Some(profile.clone()), ..doomed }, places));
+    let purged = match purged {
         Ok(archives) => logout::end(context, log_ins, profile, &held).await.map(|()| archives),
         Err(error) => Err(error),
     };
     log_ins.release(held).await;
     purged
+}
+
+/// What was shown is not what is here now: nobody has agreed to delete that.
+fn another_log_in(name: &ProfileName) -> Error {
+    Error::new(ErrorKind::Lock, format!("somebody has logged in to profile \"{name}\" in the meantime"))
+        .hint("Nothing of it was deleted. Run the same command again to see what would be deleted now.")
 }
 
 fn purge_archives(context: &Context, doomed: &Doomed, Places { kept, seen }: &mut Places) -> Result<Vec<Removed>> {

@@ -20,27 +20,29 @@ struct Variable {
 
 /// Parses the command line of this process. A refusal comes with the name of the variable that caused it, if one did.
 pub(super) fn parse() -> Result<Cli, (Error, Option<String>)> {
-    let refusal = match read(&|_| false) {
-        Ok(cli) => return Ok(cli),
-        Err(refusal) => refusal,
-    };
-    let Some(variable) = blamed(&refusal) else { return Err((with_advice(as_typed(refusal)), None)) };
-    match without_overruled(&refusal, &variable) {
-        Some(cli) => Ok(cli),
-        None => Err((with_advice(named(refusal, &variable)), Some(variable.name))),
+    let mut overruled: Vec<String> = Vec::new();
+    loop {
+        let refusal = match read(&|name| overruled.iter().any(|it| it == name)) {
+            Ok(cli) => return Ok(cli),
+            Err(refusal) => refusal,
+        };
+        let Some(variable) = blamed(&refusal, &overruled) else { return Err((with_advice(as_typed(refusal)), None)) };
+        if !is_overruled(&refusal, &variable) {
+            return Err((with_advice(named(refusal, &variable)), Some(variable.name)));
+        }
+        overruled.push(variable.name);
     }
 }
 
-/// The command line without a variable that does not count, because its option is typed or one that conflicts with it:
-/// what is typed counts more than what is set. Two variables that conflict with each other are an error.
-fn without_overruled(refusal: &Error, variable: &Variable) -> Option<Cli> {
+/// Whether a variable does not count, because its option is typed or one that conflicts with it: what is typed counts
+/// more than what is set. Two variables that conflict with each other are an error.
+fn is_overruled(refusal: &Error, variable: &Variable) -> bool {
     let conflicts = |refusal: &Error| refusal.kind() == ErrorKind::ArgumentConflict;
-    let is_overruled = if conflicts(refusal) {
+    if conflicts(refusal) {
         read(&|name| name != variable.name).is_err_and(|it| conflicts(&it))
     } else {
         matches(&|_| true).is_ok_and(|(_, matches)| is_typed(&matches, &variable.id))
-    };
-    if is_overruled { read(&|name| name == variable.name).ok() } else { None }
+    }
 }
 
 /// The refusal without the environment. Its usage line shows only what the person typed, not the options that
@@ -111,7 +113,7 @@ fn without(command: Command, leave_out: &dyn Fn(&str) -> bool) -> Command {
 }
 
 /// The variable without which there would be another refusal, or none.
-fn blamed(refusal: &Error) -> Option<Variable> {
+fn blamed(refusal: &Error, left_out: &[String]) -> Option<Variable> {
     use ErrorKind::{ArgumentConflict, InvalidUtf8, InvalidValue, ValueValidation};
     if !matches!(refusal.kind(), InvalidValue | ValueValidation | InvalidUtf8 | ArgumentConflict) {
         return None;
@@ -123,7 +125,10 @@ fn blamed(refusal: &Error) -> Option<Variable> {
                 .all(|kind| other.get(*kind) == refusal.get(*kind))
     };
     let set = variables(&cli::command());
-    set.into_iter().find(|variable| !read(&|name| name == variable.name).is_err_and(|other| is_the_same(&other)))
+    let without = |variable: &Variable| read(&|name| name == variable.name || left_out.iter().any(|it| it == name));
+    set.into_iter().find(|variable| {
+        !left_out.contains(&variable.name) && !without(variable).is_err_and(|other| is_the_same(&other))
+    })
 }
 
 /// Every variable of a command and its subcommands that is set.

@@ -120,7 +120,7 @@ impl SharedState {
     pub async fn deliver_unsaved(&self) -> Result<Delivered> {
         let mut delivered = Delivered::default();
         for path in self.unsaved().files()? {
-            match read(&path)? {
+            match read(&path) {
                 // Another worker on this machine was faster.
                 Found::Nothing => {}
                 Found::Unreadable => delivered.unreadable.push(path),
@@ -175,11 +175,12 @@ enum Found {
     Unreadable,
 }
 
-fn read(path: &Path) -> Result<Found> {
+fn read(path: &Path) -> Found {
     let bytes = match private_file::read(path) {
         Ok(bytes) => bytes,
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
-        Err(cause) => return Err(Error::disk("read", path, &cause)),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Found::Nothing,
+        // It stays, and keeps no other command from working.
+        Err(_) => return Found::Unreadable,
     };
     let parsed = || {
         let record: Record = serde_json::from_slice(&bytes).ok()?;
@@ -187,5 +188,5 @@ fn read(path: &Path) -> Result<Found> {
         let (name, generation) = (record.name.parse().ok()?, record.generation);
         Some(Unsaved { name, generation, sealed, profile: record.profile, lifetime: record.lifetime })
     };
-    Ok(parsed().map_or(Found::Unreadable, Found::Tokens))
+    parsed().map_or(Found::Unreadable, Found::Tokens)
 }

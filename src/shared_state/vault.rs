@@ -224,12 +224,13 @@ impl SharedRenewal {
             profile: profile_text(&profile)?,
             lifetime: lifetime(&renewed.grant),
         };
-        if state.store(&unsaved, Effort::Once).await.is_err() {
+        // Also if the enrollee was removed or imported again in the meantime, or this is an older copy of the database: the
+        // server sends these tokens only once.
+        if !matches!(state.store(&unsaved, Effort::Once).await, Ok(Place::Stored | Place::Outdated)) {
             let on_disk = state.unsaved().keep(&unsaved);
             match state.store(&unsaved, Effort::Patient).await {
                 Ok(Place::Stored | Place::Outdated) => state.unsaved().forget(&unsaved),
-                // The enrollee was removed or imported again in the meantime, or this is an older copy of the database.
-                Ok(Place::FileOnly) => {}
+                Ok(Place::FileOnly) => on_disk?,
                 // The next run on this machine stores them in the database.
                 Err(error) if error.exit() == Exit::TryAgain && on_disk.is_ok() => {}
                 Err(error) => return Err(on_disk.err().unwrap_or(error)),

@@ -3,6 +3,7 @@
 
 use std::{fs, os::unix::fs::symlink, time::Duration};
 
+use super::mode;
 use crate::support::{Running, Setting, Signal, Stage, assert_code, gateway::Gateway, signal, text, until};
 use serde_json::{Value, json};
 
@@ -254,6 +255,21 @@ fn archives_of_the_log_in_before_are_still_known_after_another_one() {
         stage.expect(0, &["purge", "--yes"]);
         assert!(!stage.out().exists(), "{more:?}");
     }
+}
+
+/// The log-out is done by then.
+#[test]
+fn a_damaged_note_of_archives_does_not_hide_a_log_out() {
+    let stage = Stage::logged_in(Setting { claims: 3, ..Setting::default() });
+    let dir = stage.home.path().join("archives");
+    fs::create_dir(&dir).unwrap();
+    mode(&dir, 0o700);
+    fs::write(dir.join("default.json"), "[").unwrap();
+    mode(&dir.join("default.json"), 0o600);
+    let output = stage.run(&["logout"]);
+    assert_code(&output, 0, &["logout"]);
+    let said = text(&output.stderr);
+    assert!(said.contains("the server ended the consent") && said.contains("is not a bbdl record"), "{said}");
 }
 
 /// After a removal nothing else lists them, and after a log-out `purge` does.

@@ -57,7 +57,7 @@ pub trait TokenStore: Send + Sync {
 
     /// Prepares for the record that is about to replace `present`, so that storing it is as fast as possible, and so
     /// that a failure shows before that record exists. A store without such a place stores `present` once more, which
-    /// shows the same. A store whose calls may still run after they were given up does not do that.
+    /// shows the same. The keyring, whose calls may still run after they were given up, does not do that.
     ///
     /// # Errors
     /// If the record could not be stored.

@@ -95,15 +95,17 @@ fn remove(context: &Context, name: &ProfileName) -> Result<Removed> {
         loaded => loaded?,
     };
     // A running first pull would leave data that no profile knows about.
-    for place in profile.archives.iter().filter_map(|note| note.place().ok().flatten()) {
+    let left_behind = left_behind(context, name);
+    for place in profile.archives.iter().chain(&left_behind).filter_map(|note| note.place().ok().flatten()) {
         archive::refuse_in_use(&place)?;
     }
     // A pull that ended just now may have recorded its archive.
     let profile = Profile::load(&context.paths, name)?.unwrap_or(profile);
     let store = context.store(context.token_store.unwrap_or(profile.token_store));
     store.delete(name.as_str())?;
-    let mut archives = profile.archives;
-    archives.extend(left_behind(context, name));
+    let mut archives = left_behind;
+    archives.retain(|note| profile.archives.iter().all(|newer| newer.out != note.out));
+    archives.extend(profile.archives);
     Profile::remove(&context.paths, name)?;
     Ok(Removed { from: "this machine", archives, has_ended: profile.ended.is_some() })
 }
