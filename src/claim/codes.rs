@@ -140,12 +140,12 @@ mod tests {
         assert_eq!(worded, [("401.9".to_owned(), Some("HYPERTENSION".to_owned())), ("I10".to_owned(), None)]);
     }
 
+    /// If each were compared with all others, this would take many minutes.
     #[test]
-    fn many_diagnoses_are_read_in_linear_time() {
-        let of = |count: usize| {
-            let code = |nth| json!({"diagnosisCodeableConcept": {"coding": [{"code": format!("A{nth}")}]}});
-            json!({"diagnosis": (0..count).map(code).collect::<Vec<_>>()})
-        };
-        crate::claim::people::tests::assert_linear(&of, |claim| assert!(diagnoses(claim).0.len() >= 500));
+    fn any_number_of_diagnoses_is_read() {
+        const COUNT: usize = 100_000;
+        let code = |nth| json!({"diagnosisCodeableConcept": {"coding": [{"code": format!("A{nth}")}]}});
+        let claim = json!({"diagnosis": (0..COUNT).map(code).collect::<Vec<_>>()});
+        assert_eq!(diagnoses(&claim).0.len(), COUNT);
     }
 }
